@@ -1,0 +1,93 @@
+# People and CI call the same targets. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(VENV)/uv/bin/uv
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# uv must neither fetch another Python nor read somebody else's configuration of ours.
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := $(if $(CI),1,0)
+
+MEMBERS := services/tenancy services/gateway operator local
+READY := $(VENV)/.ready
+
+.PHONY: help up down status reset demo test unit integration lint format types imports bench docs docs-serve lock crd clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
+
+$(UV): requirements/uv.txt
+	@command -v $(PYTHON) >/dev/null || { echo "python3 (3.11 to 3.14) is needed and is not on the PATH"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { echo "$(PYTHON) is $$($(PYTHON) --version); 3.11 to 3.14 is needed (make PYTHON=...)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) && $(PYTHON) -m venv $(VENV)/uv
+	@$(VENV)/uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(READY): $(UV) requirements/dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
+	@echo "Installing the pinned Python packages into $(VENV)"
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+up: $(READY) ## Bring the whole platform up on this machine, with two demo Tenants
+	@tenantry up
+
+down: $(READY) ## Stop what `make up` started; data is kept
+	@tenantry down
+
+status: $(READY) ## Show each part: what it is, its version, URL and health
+	@tenantry status
+
+reset: $(READY) ## Stop everything and forget all data (asks first; --yes skips)
+	@tenantry reset
+
+demo: $(READY) ## Play the story: Diana's budget, Alice's silence, a Tenant's life
+	@tenantry demo
+
+test: lint types imports unit integration ## All checks: style, types, arrows, unit, integration and isolation tests, coverage
+
+lint: $(READY) ## ruff, formatting, locks that name no host
+	@ruff check . && ruff format --check .
+	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
+
+format: $(READY) ## Let ruff write what it can
+	@ruff check --fix . ; ruff format .
+
+types: $(READY) ## mypy --strict
+	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway local/tenantry_local tests
+
+imports: $(READY) ## import-linter: arrows run one way
+	@lint-imports
+
+unit: $(READY) ## Fast tests without any program
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@coverage run -m pytest tests/unit
+
+integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
+	@mkdir -p build/coverage
+	@coverage run -m pytest tests/integration tests/isolation
+	@coverage combine -q && coverage report
+
+bench: $(READY) ## Measure; prints a table and writes build/bench.json
+	@python -m tests.bench
+
+docs: $(READY) ## Build the documentation into site/
+	@mkdocs build --strict
+
+docs-serve: $(READY) ## Serve the documentation on 127.0.0.1
+	@mkdocs serve --dev-addr 127.0.0.1:0
+
+# `export` writes hashes and no address; the lock itself (uv.lock) names the registry and stays out of git.
+EXPORT = $(UV) export -q --no-emit-workspace --no-emit-project --no-header --no-annotate --no-emit-index-url
+lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
+	@rm -f uv.lock && $(UV) lock -q --python "$$(command -v $(PYTHON))"
+	@$(EXPORT) --all-packages --all-groups -o requirements/dev.txt >/dev/null
+	@$(EXPORT) --package tenantry-operator --no-default-groups -o requirements/operator.txt >/dev/null
+	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
+	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
+	@rm -f uv.lock
+
+clean: ## Remove the virtual environment and build outputs (not the platform's data)
+	@rm -rf $(VENV) build site .mypy_cache .ruff_cache .pytest_cache
