@@ -1,0 +1,150 @@
+"""The errors that cross a layer, each of them an RFC 9457 problem.
+
+The class says what never varies (``slug``, ``title``, ``status``), the instance what happened this time.
+The gateway renders them as they are; the operator maps :class:`RemoteUnavailable` to a retry and
+:class:`RemoteRefused` to a Stalled condition.
+"""
+
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+__all__ = [
+    "IdentityUnavailable",
+    "NoTenant",
+    "RemoteError",
+    "RemoteRefused",
+    "RemoteUnavailable",
+    "TenantConflict",
+    "TenantSuspended",
+    "TenantryError",
+    "TicketRefused",
+    "TokenRefused",
+]
+
+
+class TenantryError(Exception):
+    """A problem that a caller is told of.
+
+    Parameters
+    ----------
+    detail
+        One or two sentences: what is wrong, where, and what to do. Safe to show to the caller.
+    extensions
+        Further members of the problem document; their names must not be the standard ones.
+    """
+
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong"
+    status: ClassVar[int] = 500
+
+    def __init__(self, detail: str, **extensions: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extensions = extensions
+
+    def to_problem(self) -> dict[str, Any]:
+        """Return the members of the problem document (RFC 9457, section 3.1)."""
+        return {
+            "type": f"https://tenantry.io/problems/{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extensions,
+        }
+
+
+class TokenRefused(TenantryError):
+    """The access token is missing, malformed, expired, or not meant for us."""
+
+    slug = "token-refused"
+    title = "The access token was refused"
+    status = 401
+
+
+class TicketRefused(TenantryError):
+    """The service ticket is malformed, expired, or signed by nobody we know."""
+
+    slug = "ticket-refused"
+    title = "The ticket was refused"
+    status = 401
+
+
+class NoTenant(TenantryError):
+    """The person is known, but belongs to no Tenant."""
+
+    slug = "no-tenant"
+    title = "No tenant for this account"
+    status = 403
+
+
+class TenantConflict(TenantryError):
+    """The person's identity names more than one Tenant, so none can be chosen."""
+
+    slug = "tenant-conflict"
+    title = "More than one tenant claims this account"
+    status = 403
+
+
+class TenantSuspended(TenantryError):
+    """The Tenant exists but is suspended or on its way out."""
+
+    slug = "tenant-suspended"
+    title = "The tenant is suspended"
+    status = 403
+
+
+class IdentityUnavailable(TenantryError):
+    """Nobody can be let in right now: the keys or the Tenants have never been read."""
+
+    slug = "identity-unavailable"
+    title = "Identity cannot be checked right now"
+    status = 503
+
+
+class RemoteError(TenantryError):
+    """A call to an external system failed for good, after the retries that made sense.
+
+    Parameters
+    ----------
+    system
+        Which one, as in the metrics: ``s3``, ``keycloak``, ``qdrant``, ``bedrock`` and so on.
+    operation
+        The call, as in the metrics.
+    reason
+        The system's own words, already free of secrets.
+    """
+
+    def __init__(self, system: str, operation: str, reason: str) -> None:
+        super().__init__(f"{system} failed at {operation}: {reason}")
+        self.system = system
+        self.operation = operation
+        self.reason = reason
+
+    @override
+    def to_problem(self) -> dict[str, Any]:
+        """Leave out the system's own words: they may name hosts, keys and other people's objects."""
+        return super().to_problem() | {"detail": f"{self.title}. Try again; if it stays, tell the operators."}
+
+
+class RemoteUnavailable(RemoteError):
+    """The system did not answer, or said that it cannot now. The same call may pass later.
+
+    ``retry_after`` is the system's own wish, in seconds, where it had one.
+    """
+
+    slug = "backend-unavailable"
+    title = "A backend is not available right now"
+    status = 503
+
+    def __init__(self, system: str, operation: str, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(system, operation, reason)
+        self.retry_after = retry_after
+
+
+class RemoteRefused(RemoteError):
+    """The system understood and refused. A retry is useless until a person changes something."""
+
+    slug = "backend-refused"
+    title = "A backend refused the request"
+    status = 502

@@ -1,0 +1,135 @@
+"""Every name and key that more than one part of the system spells, in one place.
+
+A tenant has an *id* (``tenantb``, the Tenant's ``metadata.name``) and a *key* (``tenant-tenantb``), and
+all that is stored anywhere carries the key. The key is always made here from an id that was proven,
+never taken from a request.
+"""
+
+import re
+import uuid
+
+__all__ = [
+    "COLLECTION",
+    "GROUP",
+    "PLURAL",
+    "REALM_PARENT_GROUP",
+    "VERSION",
+    "admins_group_path",
+    "collection_name",
+    "document_id_for",
+    "group_path",
+    "limits_key",
+    "object_key",
+    "persona_prefix",
+    "point_id",
+    "tenant_id_from_group",
+    "tenant_key",
+    "tenant_prefix",
+]
+
+GROUP = "tenantry.io"
+"""API group of the Tenant resource."""
+
+VERSION = "v1alpha1"
+"""API version of the Tenant resource."""
+
+PLURAL = "tenants"
+"""Plural of the Tenant resource, as it stands in URLs."""
+
+COLLECTION = "digital_twin_knowledge"
+"""Qdrant collection that all pooled tenants share."""
+
+REALM_PARENT_GROUP = "tenants"
+"""Keycloak group under which every tenant's group lies."""
+
+_TENANT_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+_NAMESPACE = uuid.UUID("6f0a3a2e-8d0e-5c0b-9a51-2f1f6b2f7a10")
+"""Root of all derived ids. A change would give every chunk a new point id and double the index."""
+
+
+def tenant_key(tenant_id: str) -> str:
+    """Return the key under which all of a tenant's data is stored: ``tenant-{id}``.
+
+    Raises
+    ------
+    ValueError
+        The id is no DNS label of at most 40 characters, so it cannot be the name of a Tenant.
+    """
+    if not _TENANT_ID.fullmatch(tenant_id):
+        raise ValueError(f"{tenant_id!r} is no tenant id: a DNS label of at most 40 characters is")
+    return f"tenant-{tenant_id}"
+
+
+def tenant_prefix(tenant_id: str) -> str:
+    """Return the S3 prefix that holds all of a tenant's objects, with its closing slash.
+
+    The slash matters: without it ``tenant-a`` would be a prefix of ``tenant-ab``.
+    """
+    return f"{tenant_key(tenant_id)}/"
+
+
+def persona_prefix(tenant_id: str, persona_id: str) -> str:
+    """Return the S3 prefix of one persona's documents."""
+    return f"{tenant_prefix(tenant_id)}{persona_id}/documents/"
+
+
+def object_key(tenant_id: str, persona_id: str, document_id: str, filename: str) -> str:
+    """Return the S3 key of a document.
+
+    Raises
+    ------
+    ValueError
+        A segment is empty, is a dot segment, or holds a slash or a control character: it could then
+        name something else than the one document.
+    """
+    for segment in (persona_id, document_id, filename):
+        if segment in ("", ".", "..") or "/" in segment or any(ord(c) < 32 or ord(c) == 127 for c in segment):
+            raise ValueError(f"{segment!r} cannot be part of an object key")
+    return f"{persona_prefix(tenant_id, persona_id)}{document_id}/{filename}"
+
+
+def collection_name(tenant_id: str, *, dedicated: bool) -> str:
+    """Return the Qdrant collection that holds a tenant's points."""
+    return f"{COLLECTION}--{tenant_key(tenant_id)}" if dedicated else COLLECTION
+
+
+def group_path(tenant_id: str) -> str:
+    """Return the Keycloak path of a tenant's group, as it stands in the ``groups`` claim."""
+    return f"/{REALM_PARENT_GROUP}/{tenant_key(tenant_id)}"
+
+
+def admins_group_path(tenant_id: str) -> str:
+    """Return the Keycloak path of the sub-group of a tenant's administrators."""
+    return f"{group_path(tenant_id)}/admins"
+
+
+def tenant_id_from_group(path: str) -> str | None:
+    """Return the tenant that a group path belongs to; ``None`` when it is no tenant's group.
+
+    Only the tenant's own group and its ``admins`` count. Any other sub-group is not ours, and to guess
+    at its meaning would widen access.
+    """
+    match = re.fullmatch(rf"/{REALM_PARENT_GROUP}/tenant-({_TENANT_ID.pattern})(?:/admins)?", path)
+    return match.group(1) if match else None
+
+
+def limits_key(tenant_id: str) -> str:
+    """Return the Redis hash through which a tenant's limits reach the gateway and file-sync."""
+    return f"{tenant_key(tenant_id)}:limits"
+
+
+def document_id_for(tenant_id: str, persona_id: str, filename: str) -> str:
+    """Return the id of a document that a person uploads by name.
+
+    The same name in the same persona is the same document, so a second upload replaces the first.
+    """
+    return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{persona_id}/{filename}"))
+
+
+def point_id(tenant_id: str, document_id: str, chunk: int) -> str:
+    """Return the Qdrant id of one chunk; the same chunk always has the same id.
+
+    The tenant is part of it: in a shared collection two tenants may use the same document id, and one
+    must not overwrite the other's points.
+    """
+    return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{document_id}#{chunk}"))
