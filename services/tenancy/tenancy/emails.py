@@ -5,7 +5,6 @@ A pattern is an address in which ``*`` stands for any run of characters without 
 """
 
 from collections.abc import Iterable
-from functools import cache
 
 __all__ = ["EMAIL_PATTERN", "matches", "matches_any", "overlap", "search_term"]
 
@@ -16,10 +15,10 @@ EMAIL_PATTERN = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9*]([A-Za-z0-9.*-]*
 def matches(pattern: str, email: str) -> bool:
     """Tell whether an address falls under a pattern; letter case does not count."""
     local, at, domain = email.casefold().rpartition("@")
-    pattern_local, _, pattern_domain = pattern.casefold().rpartition("@")
     if not (local and at and domain) or "*" in email or "@" in local:
         return False
-    return _overlap(pattern_local, local) and _overlap(pattern_domain, domain)
+    pattern_local, _, pattern_domain = pattern.casefold().rpartition("@")
+    return _overlap(pattern_domain, domain) and _overlap(pattern_local, local)
 
 
 def matches_any(patterns: Iterable[str], email: str) -> bool:
@@ -31,7 +30,7 @@ def overlap(first: str, second: str) -> bool:
     """Tell whether some address could fall under both patterns."""
     first_local, _, first_domain = first.casefold().rpartition("@")
     second_local, _, second_domain = second.casefold().rpartition("@")
-    return _overlap(first_local, second_local) and _overlap(first_domain, second_domain)
+    return _overlap(first_domain, second_domain) and _overlap(first_local, second_local)
 
 
 def search_term(pattern: str) -> str:
@@ -39,13 +38,32 @@ def search_term(pattern: str) -> str:
     return max(pattern.casefold().split("*"), key=len)
 
 
-@cache
 def _overlap(first: str, second: str) -> bool:
-    """Tell whether two strings, in which ``*`` is a wildcard, have a string in common."""
-    if not first or not second:
-        return set(first + second) <= {"*"}
-    if first[0] == "*":
-        return _overlap(first[1:], second) or _overlap(first, second[1:])
-    if second[0] == "*":
-        return _overlap(first, second[1:]) or _overlap(first[1:], second)
-    return first[0] == second[0] and _overlap(first[1:], second[1:])
+    """Tell whether two strings, in which ``*`` is a wildcard, have a string in common.
+
+    A table instead of a regular expression: its time is bounded by the product of the two lengths,
+    whatever a pattern's author writes.
+    """
+    if "*" not in first and "*" not in second:
+        return first == second
+    if not _edges_agree(first, second):
+        return False
+    # reachable[j]: first[:i] and second[:j] have a string in common.
+    reachable = [set(second[:j]) <= {"*"} for j in range(len(second) + 1)]
+    for char in first:
+        previous, reachable = reachable, [char == "*" and reachable[0]]
+        for j, other in enumerate(second):
+            if "*" in (char, other):  # the star stands for nothing more, or takes one more character
+                reachable.append(previous[j + 1] or reachable[j])
+            else:
+                reachable.append(char == other and previous[j])
+    return reachable[-1]
+
+
+def _edges_agree(first: str, second: str) -> bool:
+    """Compare what stands before the first and after the last ``*``: most pairs end here."""
+    head = min(first.find("*") % (len(first) + 1), second.find("*") % (len(second) + 1))
+    if first[:head] != second[:head]:
+        return False
+    tail = min(len(first) - 1 - first.rfind("*"), len(second) - 1 - second.rfind("*"))
+    return tail == 0 or first[-tail:] == second[-tail:]

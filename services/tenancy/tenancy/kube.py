@@ -1,0 +1,44 @@
+"""The connection to the Kubernetes API: where it is, and what its errors mean."""
+
+import os
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from .remote import Fault
+
+__all__ = ["classify", "connect"]
+
+
+async def connect() -> client.ApiClient:
+    """Open a client from ``KUBECONFIG`` when it is set, else from the pod's service account.
+
+    The caller closes it.
+
+    Raises
+    ------
+    kubernetes.aio.config.ConfigException
+        Neither is there.
+    """
+    configuration = client.Configuration()
+    if os.environ.get("KUBECONFIG"):
+        await config.load_kube_config(client_configuration=configuration)
+    else:
+        config.load_incluster_config(client_configuration=configuration)
+    return client.ApiClient(configuration)
+
+
+def classify(exc: Exception) -> Fault | None:
+    """Say what an error of the Kubernetes client means for the next attempt.
+
+    409 is transient: another writer came first, and the next attempt reads what it wrote.
+    """
+    match exc:
+        case client.exceptions.ApiException(status=status):
+            code = int(status or 0)
+            transient = code in {0, 408, 409, 429} or code >= 500
+            return Fault.TRANSIENT if transient else Fault.PERMANENT
+        case aiohttp.ClientError() | OSError():
+            return Fault.TRANSIENT
+        case _:
+            return None
