@@ -1,0 +1,105 @@
+"""Builds the Kubernetes control plane from its Go modules, once a machine.
+
+The result is keyed by the pins (go.mod, go.sum) and by the flags, so a new pin is a new folder and an old
+checkout keeps its own.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .context import CACHE, REPOSITORY
+from .part import program
+from .processes import LocalError
+
+__all__ = ["KUBERNETES_VERSION", "control_plane", "locked"]
+
+KUBERNETES_VERSION = "v1.35.4"
+ETCD_VERSION = "v3.6.5"
+
+SOURCE = REPOSITORY / "local" / "controlplane"
+PACKAGES = ("./etcd", "k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes/cmd/kube-controller-manager")
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
+
+_X = "k8s.io/component-base/version"
+LDFLAGS = f"-s -w -X {_X}.gitVersion={KUBERNETES_VERSION} -X {_X}.gitMajor=1 -X {_X}.gitMinor=35"
+"""Without the version the server calls itself v0.0.0, and clients complain."""
+
+
+def control_plane(report: Callable[[str], None]) -> Path:
+    """Return the folder with etcd, kube-apiserver and kube-controller-manager.
+
+    ``KUBEBUILDER_ASSETS`` is used when it is set; else they are built when they are not cached, which
+    takes minutes the first time and shows ``report`` how far it is.
+
+    Raises
+    ------
+    LocalError
+        The build failed, or ``KUBEBUILDER_ASSETS`` lacks a program.
+    """
+    given = os.environ.get("KUBEBUILDER_ASSETS")
+    if given:
+        missing = [name for name in PROGRAMS if not (Path(given) / name).exists()]
+        if missing:
+            raise LocalError(f"KUBEBUILDER_ASSETS={given} has no {', '.join(missing)}")
+        return Path(given)
+    pins = b"".join((SOURCE / name).read_bytes() for name in ("go.mod", "go.sum", "etcd/main.go"))
+    folder = CACHE / "controlplane" / hashlib.sha256(pins + LDFLAGS.encode()).hexdigest()[:16]
+    with locked(folder):
+        if not all((folder / name).exists() for name in PROGRAMS):
+            _build(folder, report)
+    return folder
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder of the cache against other processes that want to fill it, too."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(folder: Path, report: Callable[[str], None]) -> None:
+    env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+    report("fetching the Go modules")
+    deps = _go(["list", "-deps", *PACKAGES], env)
+    temporary = folder.with_suffix(f".{os.getpid()}")
+    temporary.mkdir(parents=True)
+    try:
+        argv = [program("go"), "build", "-v", "-trimpath", "-ldflags", LDFLAGS, "-o", f"{temporary}/", *PACKAGES]
+        _follow(argv, env, total=deps.count("\n"), report=report)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _go(arguments: list[str], env: dict[str, str]) -> str:
+    done = subprocess.run(
+        [program("go"), *arguments], cwd=SOURCE, env=env, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise LocalError(f"go {arguments[0]} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _follow(argv: list[str], env: dict[str, str], *, total: int, report: Callable[[str], None]) -> None:
+    """Run ``go build -v``, which names each package on standard error when it compiles it."""
+    started = time.monotonic()
+    last: list[str] = []
+    with subprocess.Popen(argv, cwd=SOURCE, env=env, stderr=subprocess.PIPE, text=True) as build:
+        assert build.stderr is not None  # noqa: S101 (asked for above)
+        for count, line in enumerate(build.stderr, start=1):
+            last = [*last[-40:], line]
+            minutes, seconds = divmod(int(time.monotonic() - started), 60)
+            report(f"building from source, once: {count} of about {total} packages, {minutes}:{seconds:02d}")
+    if build.returncode:
+        raise LocalError("go build failed:\n" + "".join(last))

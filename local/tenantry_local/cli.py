@@ -1,0 +1,116 @@
+"""``tenantry``: the platform from a terminal."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from . import ask, demo, samples
+from .context import Context, state_folder
+from .parts.kubernetes import kubeconfig
+from .platform import Platform
+from .processes import LocalError
+from .screen import Progress, parts_table
+
+__all__ = ["main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tenantry on this machine.")
+console = Console()
+
+
+@app.command()
+def up() -> None:
+    """Bring every part up, apply the demo Tenants and ingest their sample documents."""
+    started = time.monotonic()
+    with Progress(console) as progress:
+        platform = Platform(Context.open(state_folder(), report=progress.report))
+        platform.up()
+        samples.apply(platform.context)
+    console.print(parts_table(platform.states()))
+    console.print(f"Up in {time.monotonic() - started:.0f} s. To go on:\n")
+    for line, meaning in _next_lines(platform.context):
+        console.print(f"  [bold]{line}[/]  [dim]{meaning}[/]", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def status() -> None:
+    """Show each part: what it is, its version, URL and health."""
+    states = Platform(Context.open(state_folder())).states()
+    console.print(parts_table(states))
+    if not all(state.healthy for state in states):
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(name: str, *, follow: Annotated[bool, typer.Option("--follow", "-f")] = False) -> None:
+    """Print what a part has logged."""
+    platform = Platform(Context.open(state_folder()))
+    if name not in platform.parts:
+        raise LocalError(f"there is no part {name}; there are {', '.join(platform.parts)}")
+    _print_log(platform.processes.log(name), follow=follow)
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started. Data is kept."""
+    with Progress(console) as progress:
+        stopped = Platform(Context.open(state_folder(), report=progress.report)).down()
+    console.print(f"Stopped {', '.join(stopped)}; the data is kept." if stopped else "Nothing was running.")
+
+
+@app.command()
+def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Stop everything and forget all data."""
+    state = state_folder()
+    if not yes:
+        typer.confirm(f"Forget all Tenants and documents in {state}?", abort=True)
+    Platform(Context.open(state)).down()
+    shutil.rmtree(state)
+    console.print("Everything is forgotten.")
+
+
+@app.command()
+def env() -> None:
+    """Print the lines that let this shell's kubectl talk to the platform."""
+    context = Context.open(state_folder())
+    typer.echo(f"export KUBECONFIG={kubeconfig(context, 'admin')}")
+
+
+app.command(name="demo")(demo.play)
+app.command(name="ask")(ask.ask)
+
+
+def main() -> None:
+    """Run the command line; a problem is told in a sentence, not in a traceback."""
+    try:
+        app(standalone_mode=True)
+    except LocalError as exc:
+        Console(stderr=True).print(f"[bold red]{exc}[/]", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from exc
+
+
+def _print_log(path: Path, *, follow: bool) -> None:
+    with path.open(errors="replace") as file:
+        while True:
+            for line in file:
+                typer.echo(line, nl=False)
+            if not follow:
+                return
+            time.sleep(0.3)
+
+
+def _next_lines(context: Context) -> list[tuple[str, str]]:
+    return [
+        ("make demo", "the whole story, played"),
+        (
+            '.venv/bin/tenantry ask --as diana.tenantb@gmail.com "What is the marketing budget?"',
+            "ask as one of the demo users",
+        ),
+        (f"export KUBECONFIG={kubeconfig(context, 'admin')}", "then:"),
+        (".venv/bin/kubectl get tenants -o wide", "(any kubectl will do)"),
+        (".venv/bin/kubectl apply -f docs/examples/tenant.yaml", "a Tenant of your own"),
+        ("make down", "stop; the data stays"),
+    ]

@@ -1,0 +1,158 @@
+"""Where one local platform lives: its folder, its ports, its secrets.
+
+Two platforms on one machine differ in nothing else. A person's platform has fixed ports, so that URLs can
+be written down; a test's has free ones.
+"""
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["CACHE", "PORTS", "REPOSITORY", "Context", "state_folder"]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+"""The checkout this package is installed from (it is only ever installed editable)."""
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenantry"
+"""Programs that are built or unpacked once a machine, each keyed by its version."""
+
+PORTS = {
+    "gateway": 18000,
+    "etcd": 18079,
+    "etcd-peer": 18078,
+    "keycloak": 18080,
+    "controller-manager": 18257,
+    "postgres": 18432,
+    "kubernetes": 18443,
+    "aws": 18566,
+    "bedrock": 18600,
+    "qdrant": 18633,
+    "redis": 18637,
+    "operator": 18700,
+}
+"""Fixed ports on 127.0.0.1; ``TENANTRY_PORT_<NAME>`` overrides one (dashes become underscores)."""
+
+
+def state_folder() -> Path:
+    """Return where this checkout's platform keeps its data: ``.tenantry``, or ``TENANTRY_STATE``."""
+    return Path(os.environ.get("TENANTRY_STATE") or REPOSITORY / ".tenantry").resolve()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every part of one platform is told.
+
+    Parameters
+    ----------
+    state
+        Folder of all data, logs, keys and process records.
+    ports
+        A port on 127.0.0.1 for each name in :data:`PORTS`.
+    secrets
+        Generated passwords and tokens by name; each platform has its own.
+    ephemeral
+        True for a test's platform: nothing needs to survive a power cut.
+    report
+        Shows one line of progress for a part: ``report(part, text)``.
+    """
+
+    state: Path
+    ports: Mapping[str, int]
+    secrets: Mapping[str, str]
+    ephemeral: bool
+    report: Callable[[str, str], None]
+
+    @classmethod
+    def open(
+        cls, state: Path, *, ephemeral: bool = False, report: Callable[[str, str], None] = lambda _, __: None
+    ) -> "Context":
+        """Open the platform in ``state``, making its folder, ports and secrets when it is new."""
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ports = _free_ports(state / "ports.json") if ephemeral else _fixed_ports()
+        return cls(state, ports, _secrets(state / "secrets.json"), ephemeral, report)
+
+    def url(self, name: str) -> str:
+        """Return the base URL of a part that speaks HTTP."""
+        scheme = "https" if name == "kubernetes" else "http"
+        return f"{scheme}://127.0.0.1:{self.ports[name]}"
+
+    def folder(self, *names: str) -> Path:
+        """Return a folder below the state folder, made when it is missing."""
+        path = self.state.joinpath(*names)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path
+
+
+def write_private(path: Path, text: str) -> Path:
+    """Write a file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    temporary.replace(path)
+    return path
+
+
+def _fixed_ports() -> dict[str, int]:
+    return {
+        name: int(os.environ.get(f"TENANTRY_PORT_{name.upper().replace('-', '_')}", port))
+        for name, port in PORTS.items()
+    }
+
+
+def _free_ports(record: Path) -> dict[str, int]:
+    """Choose free ports once, and remember them: a part that restarts must come back where it was."""
+    if record.exists():
+        known: dict[str, int] = json.loads(record.read_text())
+        return known
+    sockets = [socket.socket() for _ in PORTS]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = {name: each.getsockname()[1] for name, each in zip(PORTS, sockets, strict=True)}
+    for each in sockets:
+        each.close()
+    write_private(record, json.dumps(ports))
+    return ports
+
+
+class _Secrets(dict[str, str]):
+    """Makes a secret the first time it is asked for, and keeps it in a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(json.loads(path.read_text()) if path.exists() else {})
+        self._path = path
+
+    def __missing__(self, name: str) -> str:
+        self[name] = secrets.token_urlsafe(24)
+        write_private(self._path, json.dumps(self, indent=1))
+        return self[name]
+
+
+def _secrets(path: Path) -> Mapping[str, str]:
+    known = _Secrets(path)
+    # Made at once, by one thread: parts that start side by side only read.
+    for name in SECRETS:
+        _ = known[name]
+    return known
+
+
+SECRETS = (
+    "aws-gateway",
+    "aws-operator",
+    "keycloak-admin",
+    "keycloak-open-webui",
+    "keycloak-operator",
+    "kube-admin",
+    "kube-gateway",
+    "kube-operator",
+    "people",
+    "postgres",
+    "qdrant",
+    "redis",
+)
+"""Every secret of a platform. ``people`` is the password of all demo users."""

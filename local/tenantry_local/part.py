@@ -1,0 +1,99 @@
+"""What every part of the local platform can say and do."""
+
+import shutil
+import socket
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+
+from .context import Context
+
+__all__ = ["Command", "Part", "answers", "listens", "program"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a part's program is started."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Part(ABC):
+    """One program of the platform.
+
+    Parameters
+    ----------
+    context
+        The platform it belongs to.
+    """
+
+    name: ClassVar[str]
+    what: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    real: ClassVar[bool] = True
+    ports: ClassVar[tuple[str, ...]] = ()
+    patience: ClassVar[float] = 60.0
+    """Seconds from its start until it must be healthy."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Version of the program."""
+
+    @property
+    def url(self) -> str:
+        """Where people and programs reach it."""
+        return self.context.url(self.name)
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Get everything ready that must be there before the program starts. Idempotent."""
+
+    @abstractmethod
+    def command(self) -> Command | None:
+        """Return how the program is started; ``None`` when somebody else runs it."""
+
+    @abstractmethod
+    def healthy(self) -> bool:
+        """Tell whether the program can do its work now."""
+
+    def provision(self) -> None:
+        """Put into the healthy program what the others expect in it. Idempotent."""
+
+
+def program(name: str) -> str:
+    """Return a program of our own virtual environment, else one from the PATH.
+
+    Raises
+    ------
+    FileNotFoundError
+        Neither has it.
+    """
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if not found:
+        raise FileNotFoundError(f"the program {name} is not installed; `make up` installs it")
+    return found
+
+
+def answers(url: str, *, verify: bool = True) -> bool:
+    """Tell whether a GET of ``url`` is answered with 2xx."""
+    try:
+        return httpx.get(url, timeout=2, verify=verify).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def listens(port: int) -> bool:
+    """Tell whether anybody listens on a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

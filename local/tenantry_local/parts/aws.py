@@ -1,0 +1,217 @@
+"""S3, IAM and STS: ministack, with IAM enforced, so that a wrong policy fails here, too.
+
+Each service has a user whose only right is to assume the service's role, as a pod on EKS has through its
+service account. The policies are the ones of ``infra/iam``.
+"""
+
+import configparser
+import io
+import json
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from typing_extensions import override
+
+from ..context import REPOSITORY, write_private
+from ..part import Command, Part, program
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["ACCOUNT", "BUCKET", "REGION", "Aws"]
+
+ACCOUNT = "000000000000"
+BUCKET = "digital-twin-docs-dev"
+REGION = "us-east-1"
+POLICIES = REPOSITORY / "infra" / "iam"
+ROLE_SERVICES = ("operator", "gateway")
+
+
+class Aws(Part):
+    """The documents' bucket, and who may touch it."""
+
+    name = "aws"
+    what = "ministack: S3, IAM, STS with enforcement on"
+    real = False
+    ports = ("aws",)
+
+    @property
+    @override
+    def version(self) -> str:
+        return version("ministack")
+
+    @property
+    def config_file(self) -> Path:
+        """AWS configuration with the profiles ``operator`` and ``gateway``."""
+        return self.context.state / "aws" / "config"
+
+    @override
+    def prepare(self) -> None:
+        write_private(self.config_file, self._config())
+
+    @override
+    def command(self) -> Command:
+        data = self.context.folder("data", "aws")
+        return Command(
+            [program("ministack")],
+            {
+                "AUTH": "true",
+                "BIND_HOST": "127.0.0.1",
+                "GATEWAY_PORT": str(self.context.ports["aws"]),
+                "MINISTACK_REGION": REGION,
+                "PERSIST_STATE": "1",
+                "S3_PERSIST": "1",
+                "STATE_DIR": str(data / "state"),
+                "S3_DATA_DIR": str(data / "s3"),
+                "LOG_LEVEL": "WARNING",
+            },
+        )
+
+    @override
+    def healthy(self) -> bool:
+        try:
+            self.s3.list_buckets()
+        except (BotoCoreError, ClientError):
+            return False
+        return True
+
+    @override
+    def provision(self) -> None:
+        self._make_bucket()
+        iam = self._root("iam")
+        for service in ROLE_SERVICES:
+            self._make_user(iam, service)
+            self._make_role(iam, service, trusted=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
+        self._make_role(iam, "tenant", trusted=f"arn:aws:iam::{ACCOUNT}:role/tenantry-gateway")
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """S3 as the account's root."""
+        client: S3Client = self._root("s3")
+        return client
+
+    def _root(self, service: str) -> Any:
+        # ministack takes this key pair for the account's root.
+        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106
+        config = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 1})
+        return session.client(service, endpoint_url=self.url, config=config)  # type: ignore[call-overload]
+
+    def _make_bucket(self) -> None:
+        if BUCKET in {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}:
+            return
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        self.s3.put_bucket_encryption(
+            Bucket=BUCKET,
+            ServerSideEncryptionConfiguration={
+                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+            },
+        )
+        self.s3.put_bucket_lifecycle_configuration(
+            Bucket=BUCKET,
+            LifecycleConfiguration={
+                "Rules": [
+                    {
+                        "ID": "archive",
+                        "Status": "Enabled",
+                        "Filter": {"Prefix": ""},
+                        "Transitions": [{"Days": 90, "StorageClass": "GLACIER"}],
+                        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+                    }
+                ]
+            },
+        )
+
+    def _make_user(self, iam: Any, service: str) -> None:
+        name = f"tenantry-{service}"
+        credentials = self.context.state / "aws" / f"{service}.json"
+        _unless_there(iam.create_user, UserName=name)
+        iam.put_user_policy(
+            UserName=name, PolicyName="assume-own-role", PolicyDocument=json.dumps(_assume(f"tenantry-{service}"))
+        )
+        if not credentials.exists():
+            key = iam.create_access_key(UserName=name)["AccessKey"]
+            write_private(credentials, json.dumps({k: key[k] for k in ("AccessKeyId", "SecretAccessKey")}))
+        self._write_credentials()
+
+    def _make_role(self, iam: Any, service: str, *, trusted: str) -> None:
+        name = f"tenantry-{service}"
+        trust = _render("trust", principal=trusted)
+        _unless_there(iam.create_role, RoleName=name, AssumeRolePolicyDocument=trust)
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+        iam.put_role_policy(RoleName=name, PolicyName="tenantry", PolicyDocument=_policy(service))
+
+    def _write_credentials(self) -> None:
+        file = configparser.ConfigParser()
+        for service in ROLE_SERVICES:
+            credentials = self.context.state / "aws" / f"{service}.json"
+            if credentials.exists():
+                key = json.loads(credentials.read_text())
+                file[f"{service}-user"] = {
+                    "aws_access_key_id": key["AccessKeyId"],
+                    "aws_secret_access_key": key["SecretAccessKey"],
+                }
+        write_private(self.config_file.with_name("credentials"), _text(file))
+
+    def _config(self) -> str:
+        file = configparser.ConfigParser()
+        file["services local"] = {
+            name: f"\nendpoint_url = {url}"
+            for name, url in {
+                "s3": self.url,
+                "sts": self.url,
+                "iam": self.url,
+                "bedrock_runtime": self.context.url("bedrock"),
+            }.items()
+        }
+        for service in ROLE_SERVICES:
+            common = {"region": REGION, "services": "local"}
+            file[f"profile {service}-user"] = common
+            file[f"profile {service}"] = common | {
+                "role_arn": f"arn:aws:iam::{ACCOUNT}:role/tenantry-{service}",
+                "source_profile": f"{service}-user",
+            }
+        return _text(file)
+
+
+def _text(file: configparser.ConfigParser) -> str:
+    buffer = io.StringIO()
+    file.write(buffer)
+    return buffer.getvalue()
+
+
+def _unless_there(create: Any, **arguments: Any) -> None:
+    try:
+        create(**arguments)
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "EntityAlreadyExists":
+            raise
+
+
+def _assume(role: str) -> dict[str, Any]:
+    resource = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": resource}],
+    }
+
+
+def _render(name: str, **values: str) -> str:
+    """Fill in a policy document; what is AWS' own (``${aws:...}``) is left as it is."""
+    return Template((POLICIES / f"{name}.json").read_text()).safe_substitute(values)
+
+
+def _policy(service: str) -> str:
+    """Return a role's policy.
+
+    ministack takes ``${aws:PrincipalTag/tenant}`` for a literal and would deny everything. So here the
+    tenant role reaches every tenant's prefix, and the session policy alone narrows it to one.
+    """
+    document = _render(service, bucket=BUCKET, account=ACCOUNT)
+    return document.replace("${aws:PrincipalTag/tenant}", "tenant-*")

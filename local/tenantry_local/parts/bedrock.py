@@ -1,0 +1,37 @@
+"""Bedrock: a stand-in with its wire format. ``BEDROCK_FORWARD_URL`` lets a real model write the answers."""
+
+import os
+
+from typing_extensions import override
+
+from ..part import Command, Part, answers, program
+
+__all__ = ["Bedrock"]
+
+
+class Bedrock(Part):
+    """Embeddings and answers."""
+
+    name = "bedrock"
+    what = "Bedrock's API: wordllama embeddings, extractive answers"
+    real = False
+    ports = ("bedrock",)
+
+    @property
+    @override
+    def version(self) -> str:
+        return "stand-in"
+
+    @override
+    def prepare(self) -> None:
+        """Nothing has to be there."""
+
+    @override
+    def command(self) -> Command:
+        forward = {name: os.environ[name] for name in ("BEDROCK_FORWARD_URL",) if name in os.environ}
+        argv = [program("python"), "-m", "tenantry_local.bedrock", "--port", str(self.context.ports["bedrock"])]
+        return Command(argv, forward)
+
+    @override
+    def healthy(self) -> bool:
+        return answers(f"{self.url}/healthz")

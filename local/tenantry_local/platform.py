@@ -1,0 +1,142 @@
+"""Brings the parts up in the order of their needs, side by side where they can, and takes them down again."""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from .context import Context
+from .part import Part
+from .parts import BACKENDS, make_parts
+from .processes import LocalError, PortTaken, Process, Processes, fingerprint, holder
+
+__all__ = ["Platform", "State"]
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class State:
+    """How a part is right now."""
+
+    part: Part
+    process: Process | None
+    healthy: bool
+
+
+class Platform:
+    """One local platform.
+
+    Parameters
+    ----------
+    context
+        Where it lives.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.processes = Processes(context.state)
+        self.parts = {part.name: part for part in make_parts(context)}
+        self._starting = threading.Lock()
+
+    @classmethod
+    def ephemeral(cls, state: Path, report: Callable[[str, str], None] = lambda _, __: None) -> "Platform":
+        """Return a test's platform: free ports, and nothing needs to survive a power cut."""
+        return cls(Context.open(state, ephemeral=True, report=report))
+
+    def up(self, names: Collection[str] | None = None) -> None:
+        """Bring parts up (all of them by default). What runs already, and as it should, is left alone.
+
+        Raises
+        ------
+        LocalError
+            A part did not come up; the message says which, why, and what to do.
+        """
+        wanted = [part for part in self.parts.values() if names is None or part.name in names]
+        results: dict[str, Future[None]] = {}
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            # Parts are listed after what they need, so every future waited for has been submitted.
+            for part in wanted:
+                needed = [results[need] for need in part.needs if need in results]
+                results[part.name] = pool.submit(self._bring_up, part, needed)
+        errors = [str(error) for result in results.values() if (error := result.exception())]
+        if errors:
+            raise LocalError("\n\n".join(dict.fromkeys(errors)))
+
+    def up_backends(self) -> None:
+        """Bring up all that our own services stand on, but not the services."""
+        self.up([kind.name for kind in BACKENDS])
+
+    def down(self) -> list[str]:
+        """Stop every program that was started here, dependants first; return their names. Data is kept."""
+        order = list(reversed(self.parts))
+        names = sorted(self.processes.names(), key=lambda name: order.index(name) if name in order else -1)
+        stopped = []
+        for name in names:
+            self.context.report(name, "stopping")
+            if self.processes.stop(name):
+                stopped.append(name)
+            self.context.report(name, "stopped")
+        return stopped
+
+    def stop(self, name: str, *, kill: bool = False) -> None:
+        """Stop one part; ``kill`` gives it no chance to tidy up."""
+        self.processes.stop(name, kill=kill)
+
+    def start(self, name: str) -> None:
+        """Start one part and wait until it is healthy."""
+        self._bring_up(self.parts[name], [])
+
+    def states(self) -> list[State]:
+        """Return how every part is."""
+        found = [(part, self.processes.find(part.name)) for part in self.parts.values()]
+        with ThreadPoolExecutor(len(found)) as pool:
+            health = pool.map(lambda pair: bool(pair[1] or not pair[0].ports) and pair[0].healthy(), found)
+            return [State(part, process, up) for (part, process), up in zip(found, health, strict=True)]
+
+    def _bring_up(self, part: Part, needed: list[Future[None]]) -> None:
+        self.context.report(part.name, "preparing")
+        part.prepare()
+        for future in needed:
+            if future.exception():
+                raise LocalError(str(future.exception()))
+        command = part.command()
+        if command:
+            process = self.processes.find(part.name)
+            if process and process.fingerprint != fingerprint(command.argv, command.env):
+                self.context.report(part.name, "restarting: its settings have changed")
+                self.processes.stop(part.name)
+                process = None
+            if not process:
+                self.context.report(part.name, "starting")
+                with self._starting:
+                    self._require_free_ports(part)
+                    self.processes.start(part.name, command.argv, command.env)
+        self._wait_healthy(part, ours=command is not None)
+        part.provision()
+        self.context.report(part.name, "ready")
+
+    def _require_free_ports(self, part: Part) -> None:
+        for name in part.ports:
+            port = self.context.ports[name]
+            taken_by = holder(port)
+            if taken_by:
+                variable = f"TENANTRY_PORT_{name.upper().replace('-', '_')}"
+                raise PortTaken(
+                    f"{part.name} needs port {port}, which is taken by {taken_by}. "
+                    f"Stop that program, or choose another port: {variable}=... make up"
+                )
+
+    def _wait_healthy(self, part: Part, *, ours: bool) -> None:
+        deadline = time.monotonic() + part.patience
+        while not part.healthy():
+            if ours and not self.processes.find(part.name):
+                raise LocalError(f"{part.name} stopped right after its start:\n{self.processes.tail(part.name)}")
+            if time.monotonic() > deadline:
+                raise LocalError(
+                    f"{part.name} was not healthy within {part.patience:.0f} s (tenantry logs {part.name}):\n"
+                    f"{self.processes.tail(part.name)}"
+                )
+            time.sleep(POLL_SECONDS)

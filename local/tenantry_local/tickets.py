@@ -1,0 +1,25 @@
+"""The key pair with which this platform's services sign tickets."""
+
+import json
+from pathlib import Path
+
+from joserfc.jwk import OKPKey
+
+from .context import write_private
+
+__all__ = ["key_set", "private_key"]
+
+
+def private_key(state: Path) -> Path:
+    """Return the file of the private key, an Ed25519 JWK; it is made when it is missing."""
+    path = state / "tickets" / "private.jwk"
+    if not path.exists():
+        key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
+        write_private(path.with_name("jwks.json"), json.dumps({"keys": [key.as_dict(private=False)]}))
+        write_private(path, json.dumps(key.as_dict(private=True)))
+    return path
+
+
+def key_set(state: Path) -> Path:
+    """Return the file of the public keys, a JSON Web Key Set."""
+    return private_key(state).with_name("jwks.json")
