@@ -135,7 +135,9 @@ class Aws(Part):
         iam.put_user_policy(
             UserName=name, PolicyName="assume-own-role", PolicyDocument=json.dumps(_assume(f"tenantry-{service}"))
         )
-        if not credentials.exists():
+        # A ministack that was killed may have forgotten a key that we still have in our file.
+        known = {key["AccessKeyId"] for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}
+        if not credentials.exists() or json.loads(credentials.read_text())["AccessKeyId"] not in known:
             key = iam.create_access_key(UserName=name)["AccessKey"]
             write_private(credentials, json.dumps({k: key[k] for k in ("AccessKeyId", "SecretAccessKey")}))
         self._write_credentials()
