@@ -144,4 +144,4 @@ class Remote:
 
 
 def _words(exc: Exception) -> str:
-    return (str(exc) or type(exc).__name__).splitlines()[0][:300]
+    return (" ".join(str(exc).split()) or type(exc).__name__)[:300]

@@ -1,0 +1,116 @@
+"""How the operator is wired: everything that lives as long as the process, opened and closed in one place."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+from redis.asyncio import Redis
+from tenancy import kube
+
+from .cluster import Cluster
+from .controller import Controller, Pauses
+from .metrics import READY_SECONDS
+from .parts.identity import IdentityPart
+from .parts.keycloak import Keycloak
+from .parts.quota import QuotaPart
+from .parts.storage import StoragePart
+from .parts.vectors import VectorsPart, connect
+from .probes import Probes
+from .reconcile import Outcome, Reconciler
+from .settings import Settings
+from .tenants import Tenants
+
+if TYPE_CHECKING:
+    from .parts.base import Part
+
+__all__ = ["Context"]
+
+
+class Context:
+    """The operator without its triggers.
+
+    Parameters
+    ----------
+    settings
+        Where everything is.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tenants = Tenants()
+        self._stack = AsyncExitStack()
+
+    async def open(self) -> Self:
+        """Open every client, learn of every Tenant, and begin to work."""
+        settings = self.settings
+        api = await kube.connect()
+        self._stack.push_async_callback(api.close)
+        cluster = Cluster(api)
+        http = await self._stack.enter_async_context(httpx.AsyncClient(timeout=_HTTP))
+        qdrant = connect(str(settings.qdrant_url), settings.qdrant_api_key.get_secret_value())
+        self._stack.push_async_callback(qdrant.close)
+        redis: Any = Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            decode_responses=True,
+            socket_timeout=3,
+            socket_connect_timeout=2,
+        )
+        self._stack.push_async_callback(redis.aclose)
+        keycloak = Keycloak(
+            str(settings.keycloak_url), settings.keycloak_realm, settings.keycloak_client_id,
+            settings.keycloak_client_secret.get_secret_value(), http,
+        )  # fmt: skip
+        # boto3 reads its models from disk when a client is made: not on the loop.
+        storage = await asyncio.to_thread(StoragePart, settings.bucket)
+        parts: list[Part[Any]] = [
+            storage,
+            VectorsPart(qdrant),
+            IdentityPart(keycloak),
+            QuotaPart(redis, cluster),
+        ]
+        self.reconciler = Reconciler(parts, cluster, self.tenants.claims.conflict, _now)
+        pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
+        self.controller = Controller(self.reconcile, pauses, settings.concurrency)
+        # Known before the first reconcile: the younger of two Tenants must not go first by chance.
+        for body in await cluster.list_tenants():
+            self._enqueue(body)
+        self._worker = asyncio.create_task(self.controller.run(), name="controller")
+        probes = Probes(settings.probes_host, settings.probes_port, lambda: not self._worker.done())
+        await probes.start()
+        self._stack.push_async_callback(probes.stop)
+        return self
+
+    async def close(self) -> None:
+        """Stop working, then close every client."""
+        self._worker.cancel()
+        await asyncio.gather(self._worker, return_exceptions=True)
+        await self._stack.aclose()
+
+    def see(self, body: Any, *, deleted: bool) -> None:
+        """Take an event of the watch."""
+        self._enqueue(body, deleted=deleted)
+
+    async def reconcile(self, name: str) -> Outcome:
+        """Reconcile the newest state of a Tenant."""
+        tenant = self.tenants.get(name)
+        if tenant is None:
+            return Outcome()
+        outcome = await self.reconciler.reconcile(tenant)
+        first_time = tenant.status.observed_generation is None
+        if first_time and not outcome.failure and tenant.metadata.creation_timestamp:
+            READY_SECONDS.observe((datetime.now(UTC) - tenant.metadata.creation_timestamp).total_seconds())
+        return outcome
+
+    def _enqueue(self, body: Any, *, deleted: bool = False) -> None:
+        seen = self.tenants.see(body, deleted=deleted)
+        for number, name in enumerate(seen.names):
+            self.controller.enqueue(name, urgent=seen.urgent and number == 0)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+_HTTP = httpx.Timeout(8.0, connect=2.0)

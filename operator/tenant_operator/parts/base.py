@@ -1,0 +1,41 @@
+"""The three verbs that every part has."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from tenancy.model import Tenant
+
+__all__ = ["Ensured", "Part"]
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Ensured:
+    """What :meth:`Part.ensure` did: one line a write, and the part's section of the Tenant's status."""
+
+    changes: list[str] = field(default_factory=list)
+    status: dict[str, Any] = field(default_factory=dict)
+
+
+class Part(Protocol[S]):
+    """One external system's share of a tenant.
+
+    All verbs raise :class:`tenancy.errors.RemoteUnavailable` when the system may answer later, and
+    :class:`tenancy.errors.RemoteRefused` when a person has to act first.
+    """
+
+    name: str
+    """``storage``: section of the status; the condition is ``StorageReady``."""
+
+    async def observe(self, tenant: Tenant) -> S:
+        """Return what is there now. What is absent is a value, never an exception."""
+        ...
+
+    async def ensure(self, tenant: Tenant, observed: S) -> Ensured:
+        """Write only what differs from ``observed``; called again, it writes nothing."""
+        ...
+
+    async def remove(self, tenant: Tenant) -> None:
+        """Return when nothing of the tenant is left. What is absent already is success."""
+        ...

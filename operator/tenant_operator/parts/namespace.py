@@ -1,0 +1,51 @@
+"""What a tenant's own namespace holds: a bound on everything, and no traffic by default."""
+
+from typing import Any
+
+from tenancy.model import Tenant
+
+__all__ = ["MANAGED_BY", "objects"]
+
+MANAGED_BY = {"app.kubernetes.io/managed-by": "tenantry"}
+
+
+def objects(tenant: Tenant) -> list[dict[str, Any]]:
+    """Return every object, the namespace first; empty when the tenant has no ``quota.compute``.
+
+    Pods may look up names; everything else has to be allowed by a policy of its own.
+    """
+    compute = tenant.spec.quota.compute
+    if compute is None:
+        return []
+    hard = compute.model_dump(by_alias=True, exclude_none=True)
+    dns = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    return [
+        _object(tenant, "v1", "Namespace", tenant.key, namespaced=False),
+        _object(tenant, "v1", "ResourceQuota", "tenant", spec={"hard": hard}),
+        _object(tenant, "v1", "LimitRange", "tenant", spec={"limits": [_DEFAULT_LIMITS]}),
+        _object(
+            tenant,
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            "default-deny",
+            spec={"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": [dns]},
+        ),
+        _object(tenant, "v1", "ServiceAccount", "tenant", automountServiceAccountToken=False),
+    ]
+
+
+_DEFAULT_LIMITS = {
+    "type": "Container",
+    "default": {"cpu": "500m", "memory": "512Mi"},
+    "defaultRequest": {"cpu": "100m", "memory": "128Mi"},
+}
+"""For containers that name none: a quota would refuse them, and their owner would have to guess why."""
+
+
+def _object(
+    tenant: Tenant, version: str, kind: str, name: str, *, namespaced: bool = True, **rest: Any
+) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": name, "labels": {**MANAGED_BY, "tenantry.io/tenant": tenant.id}}
+    if namespaced:
+        metadata["namespace"] = tenant.key
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}

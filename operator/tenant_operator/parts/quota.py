@@ -1,0 +1,178 @@
+"""The tenant's limits: handed to the gateway and file-sync through Redis, and to Kubernetes as a namespace.
+
+The namespace exists only for a tenant with ``quota.compute``; everybody else costs none. A namespace that
+is not ours is never adopted and never removed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenancy.model import Tenant
+from tenancy.names import limits_key
+from tenancy.remote import Fault, Remote
+
+from ..cluster import Cluster
+from .base import Ensured
+from .namespace import MANAGED_BY, objects
+
+__all__ = ["QuotaPart", "QuotaState", "desired_limits"]
+
+CALL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class QuotaState:
+    """The limits in Redis, and the tenant's namespace with what is in it, by kind."""
+
+    limits: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    namespace: dict[str, Any] | None = None
+
+
+def desired_limits(tenant: Tenant) -> dict[str, str]:
+    """Return the limits as Redis holds them."""
+    quota = tenant.spec.quota
+    return {
+        "documents": str(quota.documents),
+        "storageBytes": str(quota.storage_bytes),
+        "queriesPerMinute": str(quota.queries_per_minute),
+        "tokensPerMonth": str(quota.tokens_per_month),
+    }
+
+
+class QuotaPart:
+    """Limits in Redis and in Kubernetes.
+
+    Parameters
+    ----------
+    redis
+        Where the services read limits; the caller closes it.
+    cluster
+        Where namespaces are.
+    """
+
+    name = "quota"
+
+    def __init__(self, redis: Redis, cluster: Cluster) -> None:
+        self._redis = redis
+        self._cluster = cluster
+        self._remote = Remote("redis", classify, timeout=CALL_SECONDS)
+
+    async def observe(self, tenant: Tenant) -> QuotaState:
+        """Read the limits, and the namespace where there should be, or was, one."""
+        limits = await self._remote.call("read-limits", lambda: self._read(tenant))
+        if not (tenant.spec.quota.compute or self._had_namespace(tenant)):
+            return QuotaState(limits)
+        namespace = await self._cluster.read("Namespace", tenant.key)
+        found = {}
+        if namespace and tenant.spec.quota.compute:
+            for wanted in objects(tenant)[1:]:
+                live = await self._cluster.read(wanted["kind"], wanted["metadata"]["name"], tenant.key)
+                found[wanted["kind"]] = live or {}
+        return QuotaState(limits, found, namespace)
+
+    async def ensure(self, tenant: Tenant, observed: QuotaState) -> Ensured:
+        """Write limits that differ, and objects of the namespace that differ.
+
+        Raises
+        ------
+        RemoteRefused
+            There is a namespace of the tenant's name that is not ours.
+        RemoteUnavailable
+            The tenant's former namespace is still being emptied.
+        """
+        changes = []
+        limits = desired_limits(tenant)
+        if observed.limits != limits:
+            await self._remote.call("write-limits", lambda: self._write(tenant, limits))
+            changes.append("write limits")
+        if not tenant.spec.quota.compute:
+            if observed.namespace and _is_ours(tenant, observed.namespace):
+                changes.append(f"delete namespace {tenant.key}")
+                await self._delete_namespace(tenant)
+            return Ensured(changes, {"namespace": ""})
+        changes += await self._ensure_namespace(tenant, observed)
+        return Ensured(changes, {"namespace": tenant.key})
+
+    async def remove(self, tenant: Tenant) -> None:
+        """Forget the limits, and delete the namespace; returns when it is gone."""
+        await self._remote.call("delete-limits", lambda: self._delete(tenant))
+        if tenant.spec.quota.compute or self._had_namespace(tenant):
+            namespace = await self._cluster.read("Namespace", tenant.key)
+            if namespace and _is_ours(tenant, namespace):
+                await self._delete_namespace(tenant)
+
+    async def _ensure_namespace(self, tenant: Tenant, observed: QuotaState) -> list[str]:
+        if observed.namespace and not _is_ours(tenant, observed.namespace):
+            raise RemoteRefused(
+                "kubernetes",
+                "adopt-namespace",
+                f"namespace {tenant.key} exists and is not managed by tenantry; rename or delete it",
+            )
+        if observed.namespace and observed.namespace["metadata"].get("deletionTimestamp"):
+            raise RemoteUnavailable(
+                "kubernetes", "create-namespace", f"namespace {tenant.key} is being emptied"
+            )
+        changes = []
+        for wanted in objects(tenant):
+            live = (
+                observed.namespace if wanted["kind"] == "Namespace" else observed.objects.get(wanted["kind"])
+            )
+            if not _holds(live or {}, wanted):
+                await self._cluster.apply(wanted)
+                changes.append(f"apply {wanted['kind']} {wanted['metadata']['name']}")
+        return changes
+
+    async def _delete_namespace(self, tenant: Tenant) -> None:
+        await self._cluster.delete("Namespace", tenant.key)
+        if await self._cluster.read("Namespace", tenant.key):
+            raise RemoteUnavailable(
+                "kubernetes", "delete-namespace", f"namespace {tenant.key} is being emptied"
+            )
+
+    def _had_namespace(self, tenant: Tenant) -> bool:
+        return bool(tenant.status.quota and tenant.status.quota.namespace)
+
+    async def _read(self, tenant: Tenant) -> dict[str, str]:
+        return cast("dict[str, str]", await self._redis.hgetall(limits_key(tenant.id)))
+
+    async def _write(self, tenant: Tenant, limits: dict[str, str]) -> None:
+        both: Any = self._redis.pipeline(transaction=True)  # its types promise awaitables that it queues
+        both.delete(limits_key(tenant.id))
+        both.hset(limits_key(tenant.id), mapping=limits)
+        await both.execute()
+
+    async def _delete(self, tenant: Tenant) -> None:
+        await self._redis.delete(limits_key(tenant.id))
+
+
+def _is_ours(tenant: Tenant, namespace: dict[str, Any]) -> bool:
+    labels = namespace["metadata"].get("labels") or {}
+    return {**MANAGED_BY, "tenantry.io/tenant": tenant.id}.items() <= labels.items()
+
+
+def _holds(live: Any, wanted: Any) -> bool:
+    """Tell whether ``live`` has everything that is wanted; what others added to it is theirs."""
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(_holds(live.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return (
+            isinstance(live, list)
+            and len(live) == len(wanted)
+            and all(_holds(*pair) for pair in zip(live, wanted, strict=True))
+        )
+    return bool(live == wanted)
+
+
+def classify(exc: Exception) -> Fault | None:
+    """Say what an error of the Redis client means for the next attempt."""
+    match exc:
+        case AuthenticationError() | ResponseError():
+            return Fault.PERMANENT
+        case RedisError() | OSError():
+            return Fault.TRANSIENT
+        case _:
+            return None

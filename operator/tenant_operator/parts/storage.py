@@ -1,0 +1,167 @@
+"""The tenant's prefix in the documents bucket: markers for it and for each persona, with their tags.
+
+Documents are never listed here, so a tenant with a million of them reconciles as fast as an empty one.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from tenancy.model import Tenant
+from tenancy.names import persona_prefix, tenant_prefix
+from tenancy.remote import Fault, Remote
+
+from .base import Ensured
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["StoragePart", "StorageState", "desired", "plan"]
+
+CALL_SECONDS = 10
+"""Bound of one call; the SDK's own timeouts are shorter, so that no thread stays taken."""
+
+BATCH = 1000
+"""Keys that S3 deletes in one call."""
+
+Tags = dict[str, str]
+
+
+@dataclass(frozen=True)
+class StorageState:
+    """The tags of each marker that is there."""
+
+    markers: dict[str, Tags] = field(default_factory=dict)
+
+
+def desired(tenant: Tenant) -> StorageState:
+    """Return the markers that a tenant should have."""
+    tags = {"tenant": tenant.key, "managed-by": "tenantry"}
+    personas = (persona_prefix(tenant.id, persona.id) for persona in tenant.spec.personas)
+    return StorageState(dict.fromkeys((tenant_prefix(tenant.id), *personas), tags))
+
+
+def plan(wanted: StorageState, observed: StorageState) -> dict[str, str]:
+    """Return what to do by marker: ``create`` it, or ``tag`` it anew."""
+    return {
+        key: "tag" if key in observed.markers else "create"
+        for key, tags in wanted.markers.items()
+        if observed.markers.get(key) != tags
+    }
+
+
+class StoragePart:
+    """Markers in one bucket.
+
+    Parameters
+    ----------
+    bucket
+        The documents bucket. It exists already: who may use it is the platform's matter, not a tenant's.
+    client
+        S3 client; by default one from the environment's own configuration.
+    """
+
+    name = "storage"
+
+    def __init__(self, bucket: str, client: "S3Client | None" = None) -> None:
+        self._bucket = bucket
+        self._s3: S3Client = client or boto3.Session().client("s3", config=_CONFIG)
+        self._remote = Remote("s3", classify, timeout=CALL_SECONDS)
+
+    async def observe(self, tenant: Tenant) -> StorageState:
+        """Look for every marker that should be there."""
+        keys = list(desired(tenant).markers)
+        tags = await asyncio.gather(
+            *(self._remote.call_in_thread("get-tags", self._get_tags, key) for key in keys)
+        )
+        return StorageState({key: found for key, found in zip(keys, tags, strict=True) if found is not None})
+
+    async def ensure(self, tenant: Tenant, observed: StorageState) -> Ensured:
+        """Make missing markers, and put changed tags right."""
+        wanted = desired(tenant)
+        steps = plan(wanted, observed)
+        await asyncio.gather(
+            *(
+                self._remote.call_in_thread(f"{step}-marker", self._write, step, key, wanted.markers[key])
+                for key, step in steps.items()
+            )
+        )
+        status = {"bucket": self._bucket, "prefix": tenant_prefix(tenant.id)}
+        return Ensured([f"{step} {key}" for key, step in steps.items()], status)
+
+    async def remove(self, tenant: Tenant) -> None:
+        """Delete every version of every object under the prefix, and uploads that never finished."""
+        prefix = tenant_prefix(tenant.id)
+        while await self._remote.call_in_thread("delete-versions", self._delete_page, prefix):
+            pass
+        await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
+
+    def _get_tags(self, key: str) -> Tags | None:
+        try:
+            answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                return None
+            raise
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    def _write(self, step: str, key: str, tags: Tags) -> None:
+        if step == "create":
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=b"", Tagging=urlencode(tags))
+        else:
+            pairs: list[Any] = [{"Key": name, "Value": value} for name, value in tags.items()]
+            self._s3.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": pairs})
+
+    def _delete_page(self, prefix: str) -> bool:
+        """Delete the first thousand versions; tell whether there were any."""
+        page = self._s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH)
+        found: list[Any] = [
+            {"Key": each["Key"], "VersionId": each["VersionId"]}
+            for each in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+        ]
+        if found:
+            answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": found, "Quiet": True})
+            for error in answer.get("Errors", []):
+                # In a list of its own, not as an HTTP status: a refusal must not look like progress.
+                raise ClientError({"Error": {"Code": error.get("Code", "Unknown")}}, "DeleteObjects")
+        return bool(found)
+
+    def _abort_uploads(self, prefix: str) -> None:
+        for upload in self._uploads(prefix):
+            self._s3.abort_multipart_upload(
+                Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
+
+    def _uploads(self, prefix: str) -> Iterator[Any]:
+        for page in self._s3.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        ):
+            yield from page.get("Uploads", [])
+
+
+_CONFIG = Config(
+    connect_timeout=2, read_timeout=7, retries={"total_max_attempts": 1}, max_pool_connections=32
+)
+"""No retries of the SDK's own: :class:`~tenancy.remote.Remote` retries, and counts each attempt."""
+
+_TRANSIENT = frozenset(
+    {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException"}
+)
+
+
+def classify(exc: Exception) -> Fault | None:
+    """Say what an error of the AWS SDK means for the next attempt."""
+    match exc:
+        case ClientError():
+            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+            busy = exc.response["Error"]["Code"] in _TRANSIENT or status >= 500 or status == 429
+            return Fault.TRANSIENT if busy else Fault.PERMANENT
+        case BotoCoreError():
+            return Fault.TRANSIENT
+        case _:
+            return None

@@ -1,0 +1,163 @@
+"""The tenant's place in Qdrant: its collection and the indexes that keep tenants apart quickly.
+
+A pooled tenant shares one collection, so all that is made here is made for everybody, once. A dedicated
+tenant has a collection of its own; the key that opens only that one is minted by the gateway per
+request and never stored.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from tenancy.errors import RemoteRefused
+from tenancy.model import Tenant, Tier
+from tenancy.remote import Fault, Remote
+
+from .base import Ensured
+
+__all__ = ["DIMENSIONS", "INDEXES", "VectorsPart", "VectorsState", "connect", "plan"]
+
+DIMENSIONS = 768
+"""Length of an embedding in every collection (Titan's first 768 of 1,024)."""
+
+INDEXES = {"tenantId": True, "personaId": False, "documentId": False}
+"""Keyword indexes, and whether each says which tenant a point is of: Qdrant then stores them together."""
+
+CALL_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class VectorsState:
+    """A collection as Qdrant describes it; ``dimensions`` is 0 when there is none."""
+
+    dimensions: int = 0
+    indexes: frozenset[str] = frozenset()
+
+
+def plan(observed: VectorsState) -> list[str]:
+    """Return what is missing, in the order in which it must be made."""
+    missing = [field for field in INDEXES if field not in observed.indexes]
+    return missing if observed.dimensions else ["collection", *missing]
+
+
+class VectorsPart:
+    """Collections and indexes.
+
+    Parameters
+    ----------
+    client
+        Client with a key that may manage collections; the caller closes it.
+    """
+
+    name = "vectors"
+
+    def __init__(self, client: AsyncQdrantClient) -> None:
+        self._qdrant = client
+        self._remote = Remote("qdrant", classify, timeout=CALL_SECONDS)
+
+    async def observe(self, tenant: Tenant) -> VectorsState:
+        """Look at the tenant's collection."""
+        return await self._remote.call("get-collection", lambda: self._observe(tenant.collection))
+
+    async def ensure(self, tenant: Tenant, observed: VectorsState) -> Ensured:
+        """Make the collection and its indexes where they are missing.
+
+        Raises
+        ------
+        RemoteRefused
+            There is a collection, but for vectors of another length: nothing could be stored in it.
+        """
+        if observed.dimensions not in (0, DIMENSIONS):
+            raise RemoteRefused(
+                "qdrant",
+                "check-dimensions",
+                f"collection {tenant.collection} holds vectors of {observed.dimensions} numbers, "
+                f"{DIMENSIONS} are needed; move it out of the way",
+            )
+        steps = plan(observed)
+        for step in steps:
+            await self._make(tenant.collection, step)
+        tenant_only = {"must": [{"key": "tenantId", "match": {"value": tenant.key}}]}
+        status = {"collection": tenant.collection, "filter": tenant_only}
+        return Ensured([f"create {step} in {tenant.collection}" for step in steps], status)
+
+    async def remove(self, tenant: Tenant) -> None:
+        """Delete the tenant's points, or its own collection with all that is in it."""
+        if tenant.spec.tier is Tier.DEDICATED:
+            await self._remote.call(
+                "delete-collection", lambda: self._qdrant.delete_collection(tenant.collection)
+            )
+            return
+        await self._remote.call("delete-points", lambda: self._delete_points(tenant))
+
+    async def _observe(self, collection: str) -> VectorsState:
+        try:
+            info = await self._qdrant.get_collection(collection)
+        except UnexpectedResponse as exc:
+            if exc.status_code == 404:
+                return VectorsState()
+            raise
+        vectors = info.config.params.vectors
+        size = vectors.size if isinstance(vectors, models.VectorParams) else -1
+        return VectorsState(size, frozenset(info.payload_schema))
+
+    async def _make(self, collection: str, step: str) -> None:
+        if step == "collection":
+            await self._remote.call("create-collection", lambda: self._create(collection))
+        else:
+            schema = models.KeywordIndexParams(
+                type=models.KeywordIndexType.KEYWORD, is_tenant=INDEXES[step] or None
+            )
+            await self._remote.call(
+                "create-index", lambda: self._qdrant.create_payload_index(collection, step, schema, wait=True)
+            )
+
+    async def _create(self, collection: str) -> None:
+        try:
+            await self._qdrant.create_collection(
+                collection,
+                vectors_config=models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE),
+                # No graph over all tenants, one for each: https://qdrant.tech/documentation/guides/multiple-partitions/
+                hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
+            )
+        except UnexpectedResponse as exc:
+            # Another Tenant's reconcile made the shared collection a moment ago.
+            if exc.status_code != 409:
+                raise
+
+    async def _delete_points(self, tenant: Tenant) -> None:
+        own = models.Filter(
+            must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant.key))]
+        )
+        try:
+            await self._qdrant.delete(tenant.collection, models.FilterSelector(filter=own), wait=True)
+        except UnexpectedResponse as exc:
+            if exc.status_code != 404:
+                raise
+
+
+def connect(url: str, api_key: str) -> AsyncQdrantClient:
+    """Open a client. ``url`` may leave out the port when it is its scheme's own."""
+    parsed = httpx.URL(url)
+    port = parsed.port or (443 if parsed.scheme == "https" else 80)
+    with warnings.catch_warnings():
+        # Inside a cluster the link is protected by network policy or a mesh, and the key is wanted as well.
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+        return AsyncQdrantClient(
+            url=url, port=port, api_key=api_key or None, timeout=CALL_SECONDS, check_compatibility=False
+        )
+
+
+def classify(exc: Exception) -> Fault | None:
+    """Say what an error of the Qdrant client means for the next attempt."""
+    match exc:
+        case UnexpectedResponse(status_code=status):
+            code: Any = status or 0
+            return Fault.TRANSIENT if code >= 500 or code in (408, 429) else Fault.PERMANENT
+        case ResponseHandlingException() | httpx.HTTPError() | OSError():
+            return Fault.TRANSIENT
+        case _:
+            return None

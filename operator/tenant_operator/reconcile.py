@@ -1,0 +1,189 @@
+"""One Tenant, from what it declares to what is there: the same function behind every trigger.
+
+The order, and why:
+
+1. Addresses that an older Tenant claims: nothing is made at all.
+2. The finalizer, before anything outside: else a Tenant deleted now would leave orphans.
+3. The parts, side by side: none needs another, and one that fails holds nobody up.
+4. The status, once, and only when it differs; then an event, when readiness turned.
+
+Killed between any two steps, the next run finds what is there and goes on. No I/O of its own.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from tenancy.errors import RemoteError
+from tenancy.model import DeletionPolicy, Tenant, TenantStatus
+
+from .cluster import FINALIZER
+from .conditions import READY, Failure, failure_of, to_status
+from .metrics import CHANGES
+from .parts.base import Ensured, Part
+
+__all__ = ["Outcome", "Reconciler", "TenantWriter"]
+
+
+class TenantWriter(Protocol):
+    """What is written to a Tenant itself."""
+
+    async def add_finalizer(self, tenant: Tenant) -> None:
+        """Hold the Tenant until it was taken down in order."""
+        ...
+
+    async def remove_finalizer(self, tenant: Tenant) -> None:
+        """Let it go."""
+        ...
+
+    async def write_status(self, tenant: Tenant, status: dict[str, Any]) -> None:
+        """Replace its status."""
+        ...
+
+    async def record_event(self, tenant: Tenant, *, warning: bool, reason: str, note: str) -> None:
+        """Tell people what happened."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a reconcile ended: well, or with the failure that decides about the next try."""
+
+    failure: Failure | None = None
+
+    @classmethod
+    def unforeseen(cls) -> "Outcome":
+        """Return the outcome of a reconcile that could not even write its status."""
+        return cls(Failure("InternalError", "see the operator's log", permanent=False))
+
+    @property
+    def name(self) -> str:
+        """Label for the metric."""
+        if not self.failure:
+            return "ready"
+        return "stalled" if self.failure.permanent else "retrying"
+
+
+class Reconciler:
+    """Makes Tenants what they declare.
+
+    Parameters
+    ----------
+    parts
+        Every external system's share.
+    writer
+        Writes to the Tenant itself.
+    conflict
+        Says which older Tenant claims the same addresses, if one does.
+    now
+        Returns the time as RFC 3339 in seconds.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part[Any]],
+        writer: TenantWriter,
+        conflict: Callable[[Tenant], str | None],
+        now: Callable[[], str],
+    ) -> None:
+        self._parts = parts
+        self._writer = writer
+        self._conflict = conflict
+        self._now = now
+        self._log = structlog.get_logger("tenant_operator.reconcile")
+
+    async def reconcile(self, tenant: Tenant) -> Outcome:
+        """Bring one Tenant into the state that it declares, or as near to it as is possible now.
+
+        Failures of parts are an outcome, not an exception. What escapes is a failure to write to the
+        Tenant itself.
+        """
+        if tenant.deleting:
+            return await self._take_down(tenant)
+        conflict = self._conflict(tenant)
+        if conflict:
+            overall = Failure("EmailConflict", conflict, permanent=True)
+            return await self._conclude(tenant, {}, {}, overall)
+        if FINALIZER not in tenant.metadata.finalizers:
+            await self._writer.add_finalizer(tenant)
+        results = await asyncio.gather(
+            *(self._ensure(part, tenant) for part in self._parts), return_exceptions=True
+        )
+        failures: dict[str, Failure | None] = {}
+        sections: dict[str, dict[str, Any]] = {}
+        for part, result in zip(self._parts, results, strict=True):
+            if isinstance(result, BaseException):
+                failures[part.name] = self._failed(tenant, part, result)
+            else:
+                failures[part.name] = None
+                sections[part.name] = result.status
+        return await self._conclude(tenant, failures, sections, None)
+
+    async def _ensure(self, part: Part[Any], tenant: Tenant) -> Ensured:
+        ensured = await part.ensure(tenant, await part.observe(tenant))
+        for change in ensured.changes:
+            CHANGES.labels(part.name).inc()
+            self._log.info("Changed an external system", tenant=tenant.id, part=part.name, change=change)
+        return ensured
+
+    async def _take_down(self, tenant: Tenant) -> Outcome:
+        if FINALIZER not in tenant.metadata.finalizers:
+            return Outcome()
+        if tenant.spec.deletion_policy is DeletionPolicy.DELETE:
+            failures = await self._remove_all(tenant)
+            if any(failures.values()):
+                return await self._conclude(tenant, failures, {}, None)
+        self._log.info("The Tenant is gone", tenant=tenant.id, policy=tenant.spec.deletion_policy)
+        await self._writer.remove_finalizer(tenant)
+        return Outcome()
+
+    async def _remove_all(self, tenant: Tenant) -> dict[str, Failure | None]:
+        results = await asyncio.gather(*(part.remove(tenant) for part in self._parts), return_exceptions=True)
+        return {
+            part.name: self._failed(tenant, part, result) if isinstance(result, BaseException) else None
+            for part, result in zip(self._parts, results, strict=True)
+        }
+
+    def _failed(self, tenant: Tenant, part: Part[Any], exc: BaseException) -> Failure:
+        if not isinstance(exc, Exception):
+            raise exc
+        failure = failure_of(exc)
+        unforeseen = exc if failure.reason == "InternalError" else None
+        self._log.warning(
+            "A part is not as declared", tenant=tenant.id, part=part.name, reason=failure.reason,
+            error=failure.message, exc_info=unforeseen,
+        )  # fmt: skip
+        return failure
+
+    async def _conclude(
+        self,
+        tenant: Tenant,
+        parts: dict[str, Failure | None],
+        sections: dict[str, dict[str, Any]],
+        overall: Failure | None,
+    ) -> Outcome:
+        status = to_status(tenant, parts, sections, overall=overall, now=self._now())
+        if TenantStatus.model_validate(status) != tenant.status:
+            await self._writer.write_status(tenant, status)
+        await self._tell(tenant, status)
+        failures = [overall] if overall else [failure for failure in parts.values() if failure]
+        # What may pass by itself decides about the retry: the rest of it can then be Ready sooner.
+        failures.sort(key=lambda failure: failure.permanent)
+        return Outcome(failures[0] if failures else None)
+
+    async def _tell(self, tenant: Tenant, status: dict[str, Any]) -> None:
+        """Record an event when readiness, or what stands in its way, is another than before."""
+        ready = next(condition for condition in status["conditions"] if condition["type"] == READY)
+        before = tenant.status.condition(READY)
+        if before and (before.status, before.reason) == (ready["status"], ready["reason"]):
+            return
+        is_ready = ready["status"] == "True"
+        reason = "Ready" if is_ready and ready["reason"] == "AsDeclared" else ready["reason"]
+        note = ready["message"] or "Everything is as declared"
+        try:
+            await self._writer.record_event(tenant, warning=not is_ready, reason=reason, note=note)
+        except RemoteError as exc:
+            # The status says the same; an event that is lost is no reason to do everything again.
+            self._log.warning("Cannot record an event", tenant=tenant.id, error=str(exc))

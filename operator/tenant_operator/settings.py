@@ -1,0 +1,28 @@
+"""Settings of the operator, from the environment (``OPERATOR_*``)."""
+
+from pydantic import AnyHttpUrl, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """What the operator has to be told. AWS and Kubernetes are found the way their SDKs find them."""
+
+    model_config = SettingsConfigDict(env_prefix="OPERATOR_", frozen=True)
+
+    bucket: str = Field(min_length=3, description="S3 bucket of the documents.")
+    keycloak_url: AnyHttpUrl = Field(description="Base URL of Keycloak, without /realms.")
+    keycloak_realm: str = Field("tenantry", description="Realm of the people.")
+    keycloak_client_id: str = Field("tenantry-operator", description="Client with a service account.")
+    keycloak_client_secret: SecretStr = Field(description="Secret of that client.")
+    qdrant_url: AnyHttpUrl = Field(description="Base URL of Qdrant.")
+    qdrant_api_key: SecretStr = Field(SecretStr(""), description="Key that may manage collections.")
+    redis_url: SecretStr = Field(description="Redis in which limits are handed over.")
+    concurrency: int = Field(16, ge=1, le=256, description="Tenants reconciled at once.")
+    retry_seconds: float = Field(1.0, gt=0, description="Pause before the first retry; it doubles.")
+    retry_longest_seconds: float = Field(60.0, gt=0, description="Longest pause between two retries.")
+    stalled_seconds: float = Field(300.0, gt=0, description="Pause before a Stalled Tenant is tried again.")
+    probes_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics.")
+    probes_port: int = Field(8081, ge=0, le=65535, description="Port of them.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
