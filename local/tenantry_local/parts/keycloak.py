@@ -89,13 +89,14 @@ class Keycloak(Part):
     @override
     def provision(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60) as http:
-            http.headers["Authorization"] = f"Bearer {self._admin_token(http)}"
+            http.headers["Authorization"] = f"Bearer {self.admin_token(http)}"
             if http.get(f"/admin/realms/{REALM}").status_code == httpx.codes.OK:
                 return
             self.context.report(self.name, "importing the realm")
             http.post("/admin/realms", json=self._realm()).raise_for_status()
 
-    def _admin_token(self, http: httpx.Client) -> str:
+    def admin_token(self, http: httpx.Client) -> str:
+        """Return an access token of the server's administrator."""
         form = {
             "grant_type": "password",
             "client_id": "admin-cli",

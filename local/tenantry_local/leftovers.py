@@ -1,0 +1,71 @@
+"""What is left of a tenant anywhere, as the systems themselves tell it: not as we believe it to be."""
+
+from typing import Any, cast
+
+import httpx
+import redis
+from qdrant_client import QdrantClient, models
+
+from tenancy.names import collection_name, group_path, limits_key, tenant_key, tenant_prefix
+
+from .context import Context
+from .parts.aws import BUCKET, Aws
+from .parts.keycloak import REALM, Keycloak
+from .parts.kubernetes import kubectl
+from .parts.qdrant import Qdrant
+from .parts.redis import Redis
+
+__all__ = ["leftovers"]
+
+
+def leftovers(context: Context, tenant_id: str) -> dict[str, Any]:
+    """Return what each system still has of a tenant, by system; empty when there is nothing."""
+    found = {
+        "s3": _objects(context, tenant_id),
+        "qdrant": _points(context, tenant_id),
+        "keycloak": _group(context, tenant_id),
+        "redis": _limits(context, tenant_id),
+        "kubernetes": _namespace(context, tenant_id),
+    }
+    return {system: what for system, what in found.items() if what}
+
+
+def _objects(context: Context, tenant_id: str) -> list[str]:
+    pages = Aws(context).s3.get_paginator("list_object_versions")
+    found = pages.paginate(Bucket=BUCKET, Prefix=tenant_prefix(tenant_id))
+    return [
+        entry["Key"] for page in found for entry in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+    ]
+
+
+def _points(context: Context, tenant_id: str) -> int:
+    part = Qdrant(context)
+    own = models.Filter(
+        must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant_key(tenant_id)))]
+    )
+    url = httpx.URL(part.url)
+    # An header of our own: the client warns of keys without TLS, and this one stays on 127.0.0.1.
+    client = QdrantClient(url=part.url, port=url.port, metadata={"api-key": part.api_key}, timeout=20)
+    try:
+        names = [collection_name(tenant_id, dedicated=False), collection_name(tenant_id, dedicated=True)]
+        there = [name for name in names if client.collection_exists(name)]
+        return sum(client.count(name, count_filter=own).count for name in there)
+    finally:
+        client.close()
+
+
+def _group(context: Context, tenant_id: str) -> str:
+    keycloak = Keycloak(context)
+    with httpx.Client(base_url=keycloak.url, timeout=20) as http:
+        http.headers["Authorization"] = f"Bearer {keycloak.admin_token(http)}"
+        answer = http.get(f"/admin/realms/{REALM}/group-by-path{group_path(tenant_id)}")
+        return str(answer.json()["path"]) if answer.is_success else ""
+
+
+def _limits(context: Context, tenant_id: str) -> dict[str, str]:
+    with redis.Redis.from_url(Redis(context).url_with_password, decode_responses=True) as client:
+        return cast("dict[str, str]", client.hgetall(limits_key(tenant_id)))
+
+
+def _namespace(context: Context, tenant_id: str) -> str:
+    return kubectl(context, "get", "namespace", tenant_key(tenant_id), "--ignore-not-found", "-o", "name").strip()

@@ -1,0 +1,1 @@
+"""Tests of Tenantry. unit: no program; integration and isolation: the real platform of local/."""

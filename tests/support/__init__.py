@@ -1,0 +1,1 @@
+"""What tests share: builders, fakes and the real platform. Documented like the source."""

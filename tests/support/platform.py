@@ -1,0 +1,33 @@
+"""The real platform under the tests: everything of ``local/`` but our own two services.
+
+Started once a run, on free ports, in a folder of its own. ``TENANTRY_TEST_STATE`` names the folder of one
+that is left running between runs, for whoever writes tests.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tenantry_local.platform import Platform
+
+__all__ = ["running_platform"]
+
+
+@contextmanager
+def running_platform() -> Iterator[Platform]:
+    """Bring the backends up, and down again unless their folder was given."""
+    given = os.environ.get("TENANTRY_TEST_STATE")
+    if given:
+        platform = Platform.ephemeral(Path(given))
+        platform.up_backends()
+        yield platform
+        return
+    with tempfile.TemporaryDirectory(prefix="tenantry-test-") as folder:
+        platform = Platform.ephemeral(Path(folder))
+        try:
+            platform.up_backends()
+            yield platform
+        finally:
+            platform.down()
