@@ -24,7 +24,7 @@ from .jwks import RemoteKeys
 from .model import Tenant
 from .names import admins_group_path, tenant_id_from_group
 
-__all__ = ["Claims", "Principal", "TokenVerifier", "resolve"]
+__all__ = ["Claims", "Principal", "TokenVerifier", "require_active", "resolve"]
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Asymmetric only: with a symmetric one our copy of a public key could be used to sign."""
@@ -119,14 +119,25 @@ def resolve(claims: Claims, tenants: Collection[Tenant]) -> Principal:
         The Tenant is suspended, or being deleted.
     """
     tenant = _by_group(claims, tenants) or _by_email(claims, tenants)
-    if tenant.deleting:
-        raise TenantSuspended("This tenant is being removed, so it answers no more requests.")
-    if tenant.spec.suspended:
-        raise TenantSuspended("This tenant is suspended. Its administrators can say why and until when.")
+    require_active(tenant)
     admin = admins_group_path(tenant.id) in claims.groups or (
         claims.email_verified and matches_any(tenant.spec.identity.admins, claims.email)
     )
     return Principal(tenant=tenant, subject=claims.subject, email=claims.email, admin=admin)
+
+
+def require_active(tenant: Tenant) -> None:
+    """Let nobody act for a Tenant that is out of service, by whatever proof they came.
+
+    Raises
+    ------
+    TenantSuspended
+        The Tenant is suspended, or being deleted.
+    """
+    if tenant.deleting:
+        raise TenantSuspended("This tenant is being removed, so it answers no more requests.")
+    if tenant.spec.suspended:
+        raise TenantSuspended("This tenant is suspended. Its administrators can say why and until when.")
 
 
 def _by_group(claims: Claims, tenants: Collection[Tenant]) -> Tenant | None:

@@ -21,8 +21,9 @@ async def connect() -> client.ApiClient:
         Neither is there.
     """
     configuration = client.Configuration()
-    if os.environ.get("KUBECONFIG"):
-        await config.load_kube_config(client_configuration=configuration)
+    if file := os.environ.get("KUBECONFIG"):
+        # Said outright: left alone, the client uses what the variable was when it was imported.
+        await config.load_kube_config(config_file=file, client_configuration=configuration)
     else:
         config.load_incluster_config(client_configuration=configuration)
     return client.ApiClient(configuration)
