@@ -1,1 +1,1 @@
-""""""
+"""The one door to the tenants' documents, vectors and models."""

@@ -1,0 +1,1 @@
+"""How passages become an answer with citations."""

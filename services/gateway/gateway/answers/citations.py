@@ -1,0 +1,80 @@
+"""The markers in an answer, and what in the passages they stand for.
+
+A model can cite what it was never given. Only markers that name a passage of this very answer survive;
+the others are taken out of the text, so that nobody takes an invention for a source.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..models import Passage
+
+__all__ = ["Citation", "cite"]
+
+# At most two digits, as passages are at most 50: a year in brackets is no marker.
+_MARKER = re.compile(r"\s*\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?…])[\"'\u201d\u2019)\]]*\s+"  # a full stop and what closes behind it
+    r"|\n\s*\n"  # a blank line
+    r"|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))"  # a list, a heading, a table begins
+)
+_WORD = re.compile(r"\w+(?:[.,]\d+)*")
+
+
+@dataclass(frozen=True)
+class Citation:
+    """One passage that the answer leans on; ``snippet`` stands in the passage word for word."""
+
+    marker: int
+    passage: Passage
+    snippet: str
+
+
+def cite(answer: str, passages: Sequence[Passage]) -> tuple[str, list[Citation]]:
+    """Return the answer with sound markers only, and a citation for each, in order of appearance."""
+    claims: dict[int, str] = {}
+    pieces: list[str] = []
+    end = 0
+    for match in _MARKER.finditer(answer):
+        known = [n for n in map(int, match[1].split(",")) if 1 <= n <= len(passages)]
+        claim = answer[end : match.start()]
+        pieces += [claim, " " if known else "", *(f"[{number}]" for number in known)]
+        for number in known:
+            claims.setdefault(number, _last_sentence("".join(pieces)))
+        end = match.end()
+    pieces.append(answer[end:])
+    citations = [
+        Citation(n, passages[n - 1], snippet(passages[n - 1].text, claim)) for n, claim in claims.items()
+    ]
+    return "".join(pieces).strip(), citations
+
+
+def snippet(text: str, claim: str) -> str:
+    """Return the sentence of a text that shares most with a claim, word for word."""
+    wanted = _words(claim)
+    return max(_sentences(text), key=lambda sentence: _likeness(wanted, _words(sentence)), default=text)
+
+
+def _likeness(first: frozenset[str], second: frozenset[str]) -> float:
+    """Return the share of words in common (Dice): a long sentence must not win by its length."""
+    return 2 * len(first & second) / (len(first) + len(second) or 1)
+
+
+def _sentences(text: str) -> Iterator[str]:
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        # What closes behind a full stop belongs to its sentence, the white space to none.
+        if sentence := text[start : match.end()].strip():
+            yield sentence
+        start = match.end()
+    if rest := text[start:].strip():
+        yield rest
+
+
+def _last_sentence(text: str) -> str:
+    return next(iter(reversed(list(_sentences(_MARKER.sub("", text))))), "")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold()))

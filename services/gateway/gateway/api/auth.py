@@ -1,0 +1,95 @@
+"""Who calls, and for which tenant: only the ``Authorization`` header is ever asked.
+
+``Bearer`` carries a person's access token. ``Ticket`` carries a service's ticket, which opens the ingest
+of one document and nothing else, so only that route takes it.
+"""
+
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Request
+from tenancy.errors import IdentityUnavailable, NoTenant, TokenRefused
+from tenancy.identity import Principal, require_active, resolve
+from tenancy.model import Tenant
+from tenancy.tickets import Ticket
+
+from ..context import ProcessContext
+from ..stages import Stages
+
+__all__ = ["Caller", "Context", "Person", "RequestStages", "TicketHolder"]
+
+
+class TicketHolder:
+    """A service that may have one document ingested."""
+
+    def __init__(self, tenant: Tenant, ticket: Ticket) -> None:
+        self.tenant = tenant
+        self.ticket = ticket
+
+
+def _context(request: Request) -> ProcessContext:
+    context: ProcessContext = request.app.state.context
+    return context
+
+
+def _stages(request: Request) -> Stages:
+    stages: Stages = request.state.stages
+    return stages
+
+
+Context = Annotated[ProcessContext, Depends(_context)]
+RequestStages = Annotated[Stages, Depends(_stages)]
+
+
+async def _person(request: Request, context: Context, stages: RequestStages) -> Principal:
+    scheme, credentials = _credentials(request)
+    if scheme != "bearer":
+        raise TokenRefused("This route takes a person's access token: `Authorization: Bearer ...`.")
+    with stages.measure("auth"):
+        return await _resolve(credentials, context)
+
+
+async def _caller(request: Request, context: Context, stages: RequestStages) -> Principal | TicketHolder:
+    scheme, credentials = _credentials(request)
+    with stages.measure("auth"):
+        if scheme == "ticket":
+            return _redeem(credentials, context)
+        return await _resolve(credentials, context)
+
+
+Person = Annotated[Principal, Depends(_person)]
+Caller = Annotated[Principal | TicketHolder, Depends(_caller)]
+
+
+def _credentials(request: Request) -> tuple[str, str]:
+    """Return scheme and credentials; two headers are refused, for who knows which one somebody checked."""
+    headers = request.headers.getlist("authorization")
+    scheme, _, credentials = (headers[0] if len(headers) == 1 else "").partition(" ")
+    if scheme.lower() not in ("bearer", "ticket") or not credentials:
+        raise TokenRefused("Send one `Authorization: Bearer` header with an access token.")
+    return scheme.lower(), credentials
+
+
+async def _resolve(token: str, context: ProcessContext) -> Principal:
+    claims = await context.tokens.verify(token)
+    _require_synced(context)
+    principal = resolve(claims, context.registry.all())
+    structlog.contextvars.bind_contextvars(tenant=principal.tenant.key)
+    return principal
+
+
+def _redeem(token: str, context: ProcessContext) -> TicketHolder:
+    ticket = context.tickets.verify(token)
+    _require_synced(context)
+    tenant = context.registry.get(ticket.tenant_id)
+    if tenant is None:
+        raise NoTenant("The ticket is for a tenant that does not exist (any more).")
+    require_active(tenant)
+    structlog.contextvars.bind_contextvars(tenant=tenant.key)
+    return TicketHolder(tenant, ticket)
+
+
+def _require_synced(context: ProcessContext) -> None:
+    """Refuse while no Tenant has ever been listed: nobody's tenant could be told."""
+    if not context.registry.synced:
+        raise IdentityUnavailable("The Tenants are not known yet. Try again in a moment.")

@@ -1,0 +1,139 @@
+"""Bodies of requests and responses. Names are camelCase outside; an unknown field is refused."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from ..answers.service import Answer
+from ..documents.service import Ingested
+from ..models import Passage
+
+__all__ = [
+    "AnswerRequest",
+    "AnswerResponse",
+    "DocumentResponse",
+    "SearchRequest",
+    "SearchResponse",
+]
+
+Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+PersonaId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class _Response(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class SearchRequest(_Request):
+    """What to look for."""
+
+    query: Question
+    persona_id: PersonaId | None = None
+    top_k: int | None = Field(None, ge=1, le=50)
+
+
+class PassageResponse(_Response):
+    """A passage; ``score`` is its cosine similarity to the query."""
+
+    document_id: str
+    persona_id: str
+    filename: str
+    page: int | None
+    chunk: int
+    text: str
+    score: float
+
+
+class SearchResponse(_Response):
+    """Passages, best first."""
+
+    passages: list[PassageResponse]
+
+    @classmethod
+    def of(cls, passages: list[Passage]) -> Self:
+        """Return the response for passages found."""
+        return cls(passages=[PassageResponse.model_validate(p, from_attributes=True) for p in passages])
+
+
+class AnswerRequest(_Request):
+    """What to answer."""
+
+    question: Question
+    persona_id: PersonaId | None = None
+
+
+class CitationResponse(_Response):
+    """Where a statement comes from. ``marker`` is its ``[n]`` in the answer; the snippet is word for word."""
+
+    marker: int
+    document_id: str
+    filename: str
+    page: int | None
+    snippet: str
+
+
+class Usage(_Response):
+    """Tokens that the model read and wrote."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+class AnswerResponse(_Response):
+    """An answer; it stands on documents only when ``grounded``."""
+
+    answer: str
+    citations: list[CitationResponse]
+    grounded: bool
+    model: str
+    usage: Usage
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        """Return the response for an answer."""
+        citations = [
+            CitationResponse(
+                marker=citation.marker,
+                document_id=citation.passage.document_id,
+                filename=citation.passage.filename,
+                page=citation.passage.page,
+                snippet=citation.snippet,
+            )
+            for citation in answer.citations
+        ]
+        return cls(
+            answer=answer.text,
+            citations=citations,
+            grounded=answer.grounded,
+            model=answer.model,
+            usage=Usage(input_tokens=answer.input_tokens, output_tokens=answer.output_tokens),
+        )
+
+
+class DocumentResponse(_Response):
+    """A document that is stored and can be found. ``pages`` is null where its format has none."""
+
+    document_id: str
+    persona_id: str
+    filename: str
+    sha256: str
+    chunks: int
+    pages: int | None
+
+    @classmethod
+    def of(cls, ingested: Ingested) -> Self:
+        """Return the response for a document taken in."""
+        document, reading = ingested.document, ingested.reading
+        return cls(
+            document_id=document.document_id,
+            persona_id=document.persona_id,
+            filename=document.filename,
+            sha256=document.sha256,
+            chunks=len(reading.chunks),
+            pages=reading.pages,
+        )

@@ -1,0 +1,51 @@
+"""What S3, STS and Bedrock have in common: where they are, how to call them, what their errors mean."""
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from tenancy.remote import Fault
+
+__all__ = ["classify", "client_config", "error_code", "open_session"]
+
+CONNECT_SECONDS = 3.0
+
+_TRANSIENT_CODES = frozenset(
+    {"RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+)
+"""Codes that S3 and STS send with a status of 400."""
+
+
+def open_session() -> boto3.Session:
+    """Return a session with the credentials, region and endpoints that boto3 finds by itself."""
+    return boto3.Session()
+
+
+def client_config(*, read_seconds: float, connections: int) -> Config:
+    """Return a client's configuration. It makes one attempt: :class:`tenancy.remote.Remote` repeats."""
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": 1},
+    )
+
+
+def error_code(exc: ClientError) -> str:
+    """Return AWS' name of an error: ``NoSuchKey``, ``ThrottlingException`` and so on."""
+    return exc.response.get("Error", {}).get("Code", "")
+
+
+def classify(exc: Exception) -> Fault | None:
+    """Say what an error of boto3 means for the next attempt."""
+    match exc:
+        case ClientError():
+            status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+            passing = status in {0, 408, 424, 429} or status >= 500 or error_code(exc) in _TRANSIENT_CODES
+            return Fault.TRANSIENT if passing else Fault.PERMANENT
+        case HTTPClientError() | BotoConnectionError() | CredentialRetrievalError():
+            return Fault.TRANSIENT
+        case BotoCoreError():
+            return Fault.PERMANENT
+        case _:
+            return None

@@ -1,0 +1,165 @@
+"""Everything that lives as long as the process, wired in one place and closed in order."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import httpx
+import structlog
+from tenancy import kube
+from tenancy.errors import IdentityUnavailable, RemoteError
+from tenancy.identity import TokenVerifier
+from tenancy.jwks import RemoteKeys
+from tenancy.registry import TenantRegistry
+from tenancy.tickets import TicketVerifier
+
+from .answers.service import AnswerService
+from .aws import open_session
+from .bedrock import Bedrock
+from .documents.reader import DocumentReader
+from .documents.service import DocumentService
+from .objects import TenantObjects
+from .problems import DimensionMismatch
+from .retrieval.service import RetrievalService
+from .settings import Settings
+from .vectors import Vectors
+
+__all__ = ["ProcessContext", "Readiness", "open_context"]
+
+
+@dataclass(frozen=True)
+class ProcessContext:
+    """What request handlers need."""
+
+    settings: Settings
+    registry: TenantRegistry
+    tokens: TokenVerifier
+    tickets: TicketVerifier
+    documents: DocumentService
+    retrieval: RetrievalService
+    answers: AnswerService
+    readiness: "Readiness"
+
+
+class Readiness:
+    """Whether requests can be served, and why not.
+
+    Parameters
+    ----------
+    watching
+        The task that keeps the registry current. It never ends by itself; if it did, we would serve an
+        ever older state, so that counts as dead.
+    """
+
+    def __init__(
+        self, registry: TenantRegistry, watching: "asyncio.Task[None]", keys: RemoteKeys, vectors: Vectors
+    ) -> None:
+        self._registry = registry
+        self._watching = watching
+        self._keys = keys
+        self._vectors = vectors
+        self._fits = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether a restart would change nothing."""
+        return not self._watching.done()
+
+    async def check_collection(self) -> None:
+        """Make sure once that our vectors fit the collection.
+
+        Raises
+        ------
+        DimensionMismatch
+            They do not, and never will without a person.
+        RemoteUnavailable, RemoteRefused
+            Qdrant cannot say.
+        """
+        if not self._fits:
+            await self._vectors.check()
+            self._fits = True
+
+    async def missing(self) -> list[str]:
+        """Return what we still wait for; empty when requests can be served."""
+        missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
+        try:
+            await self._keys.get("")  # no key has that id; what counts is that the key set was fetched
+        except IdentityUnavailable as exc:
+            missing.append(exc.detail)
+        try:
+            await self.check_collection()
+        except (DimensionMismatch, RemoteError) as exc:
+            missing.append(exc.to_problem()["detail"])
+        return missing
+
+
+@asynccontextmanager
+async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
+    """Open all connections, and close them at the end.
+
+    Raises
+    ------
+    DimensionMismatch
+        The collection does not fit the settings.
+    OSError, ValueError
+        The ticket keys cannot be read.
+    """
+    log = structlog.get_logger("gateway")
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx.AsyncClient())
+        keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
+        tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
+        registry, watching = await stack.enter_async_context(_registry())
+        vectors = Vectors(
+            url=settings.qdrant_url, api_key=settings.qdrant_api_key, dimension=settings.embedding_dimension
+        )
+        stack.push_async_callback(vectors.close)
+        session = open_session()
+        bedrock = Bedrock(
+            session, embedding_model=settings.embedding_model, dimension=settings.embedding_dimension
+        )
+        stack.callback(bedrock.close)
+        objects = TenantObjects(session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
+        stack.callback(objects.close)
+        reader = DocumentReader(
+            processes=settings.document_readers,
+            seconds=settings.document_seconds,
+            tokens=settings.chunk_tokens,
+            overlap=settings.chunk_overlap,
+            max_chunks=settings.document_chunks,
+        )
+        stack.push_async_callback(reader.close)
+        readiness = Readiness(registry, watching, keys, vectors)
+        try:
+            await readiness.check_collection()
+        except RemoteError as exc:
+            log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
+        retrieval = RetrievalService(bedrock, vectors)
+        yield ProcessContext(
+            settings=settings,
+            registry=registry,
+            tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),
+            tickets=tickets,
+            documents=DocumentService(reader, bedrock, objects, vectors, max_bytes=settings.document_bytes),
+            retrieval=retrieval,
+            answers=AnswerService(
+                retrieval, bedrock, default_model=settings.chat_model, max_tokens=settings.answer_tokens
+            ),
+            readiness=readiness,
+        )
+
+
+@asynccontextmanager
+async def _registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]"]]:
+    """Keep a registry current while the block runs."""
+    async with await kube.connect() as api:
+        registry = TenantRegistry(api)
+        watching = asyncio.create_task(registry.run(), name="registry")
+        try:
+            yield registry, watching
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching

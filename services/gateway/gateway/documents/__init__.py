@@ -1,0 +1,1 @@
+"""How a file becomes chunks of text that can be found."""

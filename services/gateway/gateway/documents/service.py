@@ -1,0 +1,142 @@
+"""Ingest: a file becomes an object in S3 and points in Qdrant.
+
+Order is what matters. Everything that can refuse the file (reading it, embedding it) comes before
+anything is stored; then S3, the truth; then the index. Whatever stops us in between leaves at worst an
+object that is not indexed, and the same call again completes it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from tenancy.model import Tenant
+from tenancy.names import document_id_for, object_key
+from tenancy.tickets import Ticket
+
+from ..bedrock import Bedrock
+from ..locks import KeyedLocks
+from ..models import Document
+from ..objects import TenantObjects
+from ..personas import require_persona
+from ..problems import DocumentTooLarge
+from ..stages import Stages
+from ..vectors import Vectors
+from .filenames import clean_filename
+from .reader import DocumentReader, Reading
+
+__all__ = ["DocumentService", "Ingested"]
+
+BATCH = 64
+"""Chunks that are embedded together: enough to keep Bedrock busy, and what is in memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A document that is stored and indexed."""
+
+    document: Document
+    reading: Reading
+
+
+class DocumentService:
+    """Takes documents in.
+
+    Parameters
+    ----------
+    max_bytes
+        Largest document.
+    """
+
+    def __init__(
+        self,
+        reader: DocumentReader,
+        bedrock: Bedrock,
+        objects: TenantObjects,
+        vectors: Vectors,
+        *,
+        max_bytes: int,
+    ) -> None:
+        self._reader = reader
+        self._bedrock = bedrock
+        self._objects = objects
+        self._vectors = vectors
+        self._max_bytes = max_bytes
+        # Two contents of one document at once would leave a mixture of both.
+        self._ingesting = KeyedLocks()
+
+    async def upload(
+        self, tenant: Tenant, persona_id: str, filename: str, content: bytes, owner: str, stages: Stages
+    ) -> Ingested:
+        """Store a person's file and index it. The same name in the same persona is the same document.
+
+        Parameters
+        ----------
+        owner
+            Subject of the person.
+
+        Raises
+        ------
+        PersonaMissing, FilenameRefused, DocumentRefused
+            Nothing was stored.
+        CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+            A backend failed; the same call again completes what is missing.
+        """
+        require_persona(tenant, persona_id)
+        filename = clean_filename(filename)
+        if len(content) > self._max_bytes:
+            raise DocumentTooLarge(f"The file has more than {self._max_bytes} bytes.")
+        document_id = document_id_for(tenant.id, persona_id, filename)
+        key = object_key(tenant.id, persona_id, document_id, filename)
+        async with self._ingesting[key]:
+            reading, vectors = await self._read(filename, content, stages)
+            with stages.measure("store"):
+                stored_at = await self._objects.put(
+                    tenant, key, content, media_type=reading.format.media_type, owner=owner
+                )
+            document = _document(persona_id, document_id, filename, content, stored_at)
+            return await self._index(tenant, document, reading, vectors, stages)
+
+    async def index_stored(self, tenant: Tenant, ticket: Ticket, stages: Stages) -> Ingested:
+        """Index the document that a ticket names, as it is in S3.
+
+        Raises
+        ------
+        PersonaMissing, DocumentMissing, DocumentRefused
+            There is nothing to index.
+        CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+            A backend failed; the same call again completes what is missing.
+        """
+        require_persona(tenant, ticket.persona_id)
+        key = ticket.object_key
+        async with self._ingesting[key]:
+            with stages.measure("store"):
+                stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
+            reading, vectors = await self._read(ticket.filename, stored.content, stages)
+            document = _document(
+                ticket.persona_id, ticket.document_id, ticket.filename, stored.content, stored.stored_at
+            )
+            return await self._index(tenant, document, reading, vectors, stages)
+
+    async def _read(self, filename: str, content: bytes, stages: Stages) -> tuple[Reading, list[list[float]]]:
+        with stages.measure("read"):
+            reading = await self._reader.read(filename, content)
+        texts = [chunk.text for chunk in reading.chunks]
+        with stages.measure("embed"):
+            batches = [
+                await self._bedrock.embed(texts[start : start + BATCH])
+                for start in range(0, len(texts), BATCH)
+            ]
+        return reading, [vector for batch in batches for vector in batch]
+
+    async def _index(
+        self, tenant: Tenant, document: Document, reading: Reading, vectors: list[list[float]], stages: Stages
+    ) -> Ingested:
+        with stages.measure("index"):
+            await self._vectors.replace(tenant, document, reading.chunks, vectors)
+        return Ingested(document, reading)
+
+
+def _document(
+    persona_id: str, document_id: str, filename: str, content: bytes, stored_at: datetime
+) -> Document:
+    return Document(persona_id, document_id, filename, hashlib.sha256(content).hexdigest(), stored_at)

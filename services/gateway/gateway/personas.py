@@ -1,0 +1,24 @@
+"""A tenant's personas: only those that its Tenant names exist."""
+
+from tenancy.model import Persona, Tenant
+
+from .problems import PersonaMissing
+
+__all__ = ["require_persona"]
+
+
+def require_persona(tenant: Tenant, persona_id: str) -> Persona:
+    """Return a tenant's persona.
+
+    Raises
+    ------
+    PersonaMissing
+        There is none of that id; the problem lists those that there are.
+    """
+    persona = tenant.persona(persona_id)
+    if persona is None:
+        raise PersonaMissing(
+            "The tenant has no such persona. Choose one of `personas`.",
+            personas=[known.id for known in tenant.spec.personas],
+        )
+    return persona

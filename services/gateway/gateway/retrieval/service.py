@@ -1,0 +1,57 @@
+"""Search: a question becomes a vector, the vector the tenant's nearest passages."""
+
+from tenancy.model import Tenant
+
+from ..bedrock import Bedrock
+from ..models import Passage
+from ..personas import require_persona
+from ..stages import Stages
+from ..vectors import Vectors
+
+__all__ = ["RetrievalService"]
+
+
+class RetrievalService:
+    """Finds passages. A Tenant's ``retrieval.mode: hybrid`` is searched densely for now."""
+
+    def __init__(self, bedrock: Bedrock, vectors: Vectors) -> None:
+        self._bedrock = bedrock
+        self._vectors = vectors
+
+    async def find(
+        self,
+        tenant: Tenant,
+        query: str,
+        stages: Stages,
+        *,
+        persona_id: str | None = None,
+        top_k: int | None = None,
+    ) -> list[Passage]:
+        """Return the tenant's passages nearest to a query, best first.
+
+        Parameters
+        ----------
+        persona_id
+            Only this persona's documents; ``None`` for all of the tenant's.
+        top_k
+            Most passages; ``None`` for what the Tenant says.
+
+        Raises
+        ------
+        PersonaMissing
+            The tenant has no such persona.
+        CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+            See :class:`~gateway.vectors.Vectors` and :class:`~gateway.bedrock.Bedrock`.
+        """
+        if persona_id is not None:
+            require_persona(tenant, persona_id)
+        with stages.measure("embed"):
+            (vector,) = await self._bedrock.embed([query])
+        with stages.measure("search"):
+            return await self._vectors.search(
+                tenant,
+                vector,
+                persona_id=persona_id,
+                limit=top_k or tenant.spec.retrieval.top_k,
+                threshold=tenant.spec.retrieval.score_threshold,
+            )

@@ -1,0 +1,87 @@
+"""Settings of the gateway, from the environment: ``GATEWAY_`` and the field's name in capitals.
+
+Where AWS and Kubernetes are, and who we are there, is not ours to say: boto3 and the Kubernetes client
+read their own variables (``AWS_PROFILE``, ``AWS_CONFIG_FILE``, ``KUBECONFIG``, or the pod's identity).
+"""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+MEBIBYTE = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """What differs from one installation to the next. A wrong value stops the start and names the field."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True)
+
+    host: str = "127.0.0.1"
+    """Address to bind."""
+
+    port: int = Field(8080, ge=0, le=65535)
+    """Port to bind; 0 takes a free one."""
+
+    bucket: str = Field(min_length=3)
+    """Bucket of the documents."""
+
+    tenant_role_arn: str = Field(pattern=r"^arn:")
+    """IAM role that is assumed for one tenant at a time."""
+
+    qdrant_url: str = Field(pattern=r"^https?://")
+    """Qdrant's REST address."""
+
+    qdrant_api_key: SecretStr = SecretStr("")
+    """Qdrant's key. With it set, every request carries a token for one collection, signed with the key."""
+
+    oidc_issuer: str = Field(pattern=r"^https?://.+[^/]$")
+    """The Keycloak realm's issuer, to the letter, without a closing slash."""
+
+    oidc_audience: str = Field("tenantry-gateway", min_length=1)
+    """What an access token's ``aud`` must name."""
+
+    ticket_jwks: Path
+    """File with the public keys (a JSON Web Key Set) of the services that may issue tickets."""
+
+    chat_model: str = Field("us.anthropic.claude-sonnet-4-6", min_length=1)
+    """Model or inference profile that answers for tenants which name none."""
+
+    answer_tokens: int = Field(1024, ge=16, le=65536)
+    """Longest answer, in the model's tokens."""
+
+    embedding_model: str = Field("amazon.titan-embed-text-v2:0", min_length=1)
+    """Model that turns text into vectors. Another one means that everything must be embedded again."""
+
+    embedding_dimension: int = Field(768, ge=1, le=1024)
+    """Length of the stored vectors: as many of the model's 1024 numbers are kept."""
+
+    chunk_tokens: int = Field(360, ge=16, le=2048)
+    """Longest chunk, in tokens as counted in :mod:`gateway.documents.chunk`."""
+
+    chunk_overlap: int = Field(54, ge=0)
+    """Tokens that a chunk repeats of the one before, so that no thought is cut apart: 15 % of a chunk."""
+
+    document_bytes: int = Field(50 * MEBIBYTE, ge=1)
+    """Largest document."""
+
+    document_seconds: float = Field(60.0, gt=0)
+    """Longest time that reading one document may take."""
+
+    document_chunks: int = Field(10_000, ge=1)
+    """Most chunks of one document: each costs an embedding, while the caller waits."""
+
+    document_readers: int = Field(2, ge=1)
+    """Processes that read documents, so many at once."""
+
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """Least severe log line that is written."""
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> Self:
+        if self.chunk_overlap >= self.chunk_tokens:
+            raise ValueError("chunk_overlap must be smaller than chunk_tokens")
+        return self

@@ -1,0 +1,98 @@
+"""A gateway under test: the real application, served on a free port in the test's own event loop.
+
+In the same process, so that coverage counts and a test can look inside.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from gateway.app import make_app
+from gateway.context import ProcessContext
+from gateway.settings import Settings
+from tenantry_local.parts.services import gateway_env
+from tenantry_local.platform import Platform
+from typing_extensions import override
+
+__all__ = ["RunningGateway", "environment", "gateway_settings", "running_gateway", "serving"]
+
+START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class RunningGateway:
+    """A gateway that serves, and a client of it."""
+
+    app: FastAPI
+    url: str
+    http: httpx.AsyncClient
+
+    @property
+    def context(self) -> ProcessContext:
+        """What its handlers use."""
+        context: ProcessContext = self.app.state.context
+        return context
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to pytest."""
+
+    @contextmanager
+    @override
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def gateway_settings(platform: Platform, **overrides: Any) -> Settings:
+    """Return settings for the platform; the process's environment must be :func:`environment`."""
+    with environment(gateway_env(platform.context)):
+        return Settings(**{"port": 0, **overrides})
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Let ``os.environ`` hold these values inside the block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """Serve an ASGI application on 127.0.0.1 and yield its URL."""
+    server = _Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="on"))
+    task = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not server.started:
+                if task.done():
+                    raise RuntimeError("the application did not start; see its log")
+                await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        with contextlib.suppress(SystemExit):
+            await task
+
+
+@asynccontextmanager
+async def running_gateway(platform: Platform, **overrides: Any) -> AsyncIterator[RunningGateway]:
+    """Serve a gateway on the platform's backends; ``overrides`` are settings."""
+    app = make_app(gateway_settings(platform, **overrides))
+    with environment(gateway_env(platform.context)):
+        async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as http:
+            yield RunningGateway(app, url, http)
