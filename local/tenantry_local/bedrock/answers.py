@@ -22,7 +22,9 @@ COVERED_NEEDED = 0.5
 
 _PASSAGE = re.compile(r'<passage id="(\d+)"[^>]*>(.*?)</passage>', re.DOTALL)
 _QUESTION = re.compile(r"<question>(.*?)</question>", re.DOTALL)
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(A-Z0-9$€£])|\n+")
+_BLOCK_END = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*|#]|\d+[.)] ))|(?<=\|)\n")
+"""A line break alone ends no sentence; a blank line, a list's next item or a table's next row does."""
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(A-Z0-9$€£])")
 _WORD = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*")
 _STOP = frozenset(
     "a about all an and any are as at be been by can could did do does for from get give had has have how i if in "
@@ -68,7 +70,8 @@ def _coverage(wanted: frozenset[str], sentence: _Sentence) -> float:
 def _sentences(number: str, escaped: str) -> list[_Sentence]:
     text = html.unescape(escaped).strip()
     around = _words(text)
-    parts = (part.strip(" #*-|\t") for part in _SENTENCE_END.split(text))
+    blocks = (" ".join(block.split()) for block in _BLOCK_END.split(text))
+    parts = (part.strip(" #*-|") for block in blocks for part in _SENTENCE_END.split(block))
     return [_Sentence(number, part, _words(part), around) for part in parts if part]
 
 

@@ -1,0 +1,1 @@
+"""Measurements, not tests: `make bench` prints a table and writes build/bench.json."""

@@ -1,0 +1,86 @@
+"""The gateway's numbers: what a search, an answer and an ingest take, and how much of it is our own."""
+
+import asyncio
+import re
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from tenantry_local.people import access_token
+from tenantry_local.platform import Platform
+
+from .report import Figure, percentile
+
+__all__ = ["measure"]
+
+PERSON = "diana.tenantb@gmail.com"
+QUESTION = "What is the approved marketing budget for 2026?"
+ROUNDS = 5
+REQUESTS = 40
+"""Requests a round; the median over the rounds is what is reported."""
+
+PAGES = 60
+
+_STAGE = re.compile(r"(\w+);dur=([\d.]+)")
+
+
+async def measure(platform: Platform) -> list[Figure]:
+    """Measure on a platform with the sample documents in it."""
+    token = await asyncio.to_thread(access_token, platform.context, PERSON)
+    async with httpx.AsyncClient(
+        base_url=platform.context.url("gateway"), headers={"Authorization": f"Bearer {token}"}, timeout=120
+    ) as http:
+        figures = [
+            *await _timed(http, "search", "/v1/search", {"query": QUESTION}, goal=10),
+            *await _timed(http, "answer", "/v1/answers", {"question": QUESTION}, goal=None),
+            await _ingest(http),
+        ]
+    process = platform.processes.find("gateway")
+    if process is None:
+        raise RuntimeError("the gateway does not run")
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    rss = sum(each.memory_info().rss for each in family) / 2**20
+    return [*figures, Figure("gateway memory (RSS)", rss, "MiB", note=f"{len(family)} processes")]
+
+
+async def _timed(
+    http: httpx.AsyncClient, name: str, path: str, body: dict[str, Any], *, goal: float | None
+) -> list[Figure]:
+    for _ in range(REQUESTS):  # warm: sessions, connections, the stand-in's model
+        (await http.post(path, json=body)).raise_for_status()
+    rounds = [[await _one(http, path, body) for _ in range(REQUESTS)] for _ in range(ROUNDS)]
+    total = statistics.median(statistics.median(each["total"] for each in one) for one in rounds)
+    own = statistics.median(statistics.median(each["own"] for each in one) for one in rounds)
+    slowest = statistics.median(percentile([each["total"] for each in one], 99) for one in rounds)
+    return [
+        Figure(f"{name}, whole, p50", total, "ms", note=f"median of {ROUNDS} rounds of {REQUESTS}"),
+        Figure(f"{name}, whole, p99", slowest, "ms"),
+        Figure(f"{name}, backends, p50", total - own, "ms", note="embedding, Qdrant, model: stand-ins here"),
+        Figure(f"{name}, gateway's own share, p50", own, "ms", goal),
+    ]
+
+
+async def _one(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, float]:
+    response = await http.post(path, json=body)
+    response.raise_for_status()
+    stages = {name: float(value) for name, value in _STAGE.findall(response.headers["server-timing"])}
+    backends = sum(stages.get(stage, 0.0) for stage in ("embed", "search", "model"))
+    return {"total": stages["total"], "own": stages["total"] - backends}
+
+
+async def _ingest(http: httpx.AsyncClient) -> Figure:
+    """Take in a text of many pages; a page is 2,000 characters, as a printed one."""
+    words = Path(__file__).read_text().split()
+    page = " ".join(f"Sentence {n} speaks of {words[n % len(words)]}." for n in range(70))[:2000]
+    content = "\n\n".join(f"Page {number}. {page}" for number in range(PAGES)).encode()
+    seconds = []
+    for _ in range(ROUNDS):
+        started = time.monotonic()
+        files = {"file": ("bench.txt", content)}
+        answer = await http.post("/v1/documents", files=files, data={"personaId": "finance"})
+        answer.raise_for_status()
+        seconds.append(time.monotonic() - started)
+    return Figure("ingest", PAGES / statistics.median(seconds), "pages/s", better="higher", note=f"{PAGES} pages")

@@ -1,0 +1,94 @@
+"""The API server as the benchmark sees it: Tenants made and watched, writes counted by the server itself."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Collection
+from typing import Any
+
+import httpx
+from tenantry_local.platform import Platform
+
+__all__ = ["ApiServer", "manifest"]
+
+TENANTS = "/apis/tenantry.io/v1alpha1/tenants"
+
+_REQUESTS = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
+
+
+def manifest(name: str) -> dict[str, Any]:
+    """Return a Tenant of two personas whose addresses nobody else claims."""
+    return {
+        "apiVersion": "tenantry.io/v1alpha1",
+        "kind": "Tenant",
+        "metadata": {"name": name},
+        "spec": {
+            "identity": {"emails": [f"*@{name}.example"], "admins": [f"admin@{name}.example"]},
+            "personas": [{"id": "finance"}, {"id": "people"}],
+            "deletionPolicy": "Delete",
+        },
+    }
+
+
+class ApiServer:
+    """One API server, as its administrator."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=platform.context.url("kubernetes"),
+            headers={"Authorization": f"Bearer {platform.context.secrets['kube-admin']}"},
+            verify=False,
+            timeout=120,
+        )
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._http.aclose()
+
+    async def create(self, name: str) -> float:
+        """Apply a Tenant; return when, on the monotonic clock."""
+        started = time.monotonic()
+        (await self._http.post(TENANTS, json=manifest(name))).raise_for_status()
+        return started
+
+    async def delete(self, name: str) -> None:
+        """Ask for a Tenant's removal."""
+        (await self._http.delete(f"{TENANTS}/{name}")).raise_for_status()
+
+    async def wait(self, names: Collection[str], *, ready: bool, version: str = "0") -> dict[str, float]:
+        """Return when each Tenant was seen Ready (or gone), on the monotonic clock."""
+        waiting, seen = set(names), {}
+        params = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "110"}
+        async with self._http.stream("GET", TENANTS, params=params) as events:
+            async for line in events.aiter_lines():
+                event = json.loads(line)
+                name = event["object"]["metadata"]["name"]
+                if name in waiting and (_is_ready(event["object"]) if ready else event["type"] == "DELETED"):
+                    seen[name] = time.monotonic()
+                    waiting.remove(name)
+                if not waiting:
+                    return seen
+        raise TimeoutError(f"{len(waiting)} Tenants were not {'Ready' if ready else 'gone'} in time")
+
+    async def version(self) -> str:
+        """Return the resource version of now, from which a watch can start."""
+        listed = (await self._http.get(TENANTS, params={"limit": "1"})).json()
+        return str(listed["metadata"]["resourceVersion"])
+
+    async def writes(self) -> float:
+        """Return how many writes to Tenants and events the server has answered since its start."""
+        await asyncio.sleep(0.5)  # the last answers may still be on their way into the counters
+        text = (await self._http.get("/metrics")).text
+        total = 0.0
+        for found in _REQUESTS.finditer(text):
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', found["labels"]))
+            is_write = labels["verb"] in {"POST", "PUT", "PATCH", "APPLY", "DELETE"}
+            if is_write and (labels["resource"] == "tenants" or labels["group"] == "events.k8s.io"):
+                total += float(found["count"])
+        return total
+
+
+def _is_ready(tenant: dict[str, Any]) -> bool:
+    conditions = tenant.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

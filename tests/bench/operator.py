@@ -1,0 +1,107 @@
+"""The operator's numbers: how soon a Tenant is Ready, and what it costs."""
+
+import asyncio
+import re
+import statistics
+from collections import Counter
+
+import httpx
+import psutil
+from tenantry_local.platform import Platform
+
+from .kubernetes import ApiServer
+from .report import Figure, percentile
+
+__all__ = ["measure"]
+
+IDLE_TENANTS = 30
+AT_ONCE = 200
+
+_CALLS = re.compile(r'^tenantry_remote_seconds_count\{[^}]*system="(\w+)"\} (\S+)$', re.MULTILINE)
+
+
+async def measure(platform: Platform) -> list[Figure]:
+    """Measure on a platform whose operator runs and has nothing to do."""
+    api = ApiServer(platform)
+    try:
+        figures = [*await _idle(platform, api), *await _at_once(api)]
+        figures += await _restart(platform, api)
+        figures.append(_rss(platform, "operator"))
+        return figures
+    finally:
+        await api.close()
+
+
+async def _idle(platform: Platform, api: ApiServer) -> list[Figure]:
+    writes, calls = await api.writes(), _remote_calls(platform)
+    names = [f"idle-{number}" for number in range(IDLE_TENANTS)]
+    seconds = [await _one(api, name) for name in names]
+    writes, calls = await api.writes() - writes - len(names), _remote_calls(platform) - calls
+    each = {system: count / len(names) for system, count in sorted(calls.items())}
+    await _remove(api, names)
+    return [
+        Figure("apply to Ready, idle, p50", statistics.median(seconds), "s", 0.3, note=f"{len(names)} one by one"),
+        Figure("apply to Ready, idle, p99", percentile(seconds, 99), "s", 1.0),
+        Figure("Kubernetes writes per created Tenant", writes / len(names), "writes", 3),
+        *(Figure(f"{system} calls per created Tenant", count, "calls") for system, count in each.items()),
+    ]
+
+
+async def _one(api: ApiServer, name: str) -> float:
+    version = await api.version()
+    watch = asyncio.create_task(api.wait([name], ready=True, version=version))
+    await asyncio.sleep(0.2)  # idle between two, and the watch is there before the Tenant
+    started = await api.create(name)
+    return (await watch)[name] - started
+
+
+async def _at_once(api: ApiServer) -> list[Figure]:
+    names = [f"crowd-{number}" for number in range(AT_ONCE)]
+    version = await api.version()
+    watch = asyncio.create_task(api.wait(names, ready=True, version=version))
+    started = await asyncio.gather(*(api.create(name) for name in names))
+    seen = await watch
+    took = max(seen.values()) - min(started)
+    return [Figure(f"{AT_ONCE} Tenants at once, all Ready", took, "s", note=f"{AT_ONCE / took:.0f} a second")]
+
+
+async def _restart(platform: Platform, api: ApiServer) -> list[Figure]:
+    """Restart the operator over the crowd, unchanged: it must look at all and write nothing."""
+    names = [f"crowd-{number}" for number in range(AT_ONCE)]
+    before = await api.writes()
+    platform.stop("operator")
+    platform.start("operator")
+    await _until_quiet(platform)
+    writes = await api.writes() - before
+    await _remove(api, names)
+    return [Figure("Kubernetes writes on an unchanged restart", writes, "writes", 0, note=f"{AT_ONCE} Tenants")]
+
+
+async def _until_quiet(platform: Platform) -> None:
+    last = Counter[str]()
+    while (now := _remote_calls(platform)) != last or not now:
+        last = now
+        await asyncio.sleep(2)
+
+
+async def _remove(api: ApiServer, names: list[str]) -> None:
+    version = await api.version()
+    watch = asyncio.create_task(api.wait(names, ready=False, version=version))
+    await asyncio.gather(*(api.delete(name) for name in names))
+    await watch
+
+
+def _remote_calls(platform: Platform) -> Counter[str]:
+    text = httpx.get(f"{platform.context.url('operator')}/metrics", timeout=10).text
+    calls = Counter[str]()
+    for system, count in _CALLS.findall(text):
+        calls[system] += int(float(count))
+    return calls
+
+
+def _rss(platform: Platform, name: str) -> Figure:
+    process = platform.processes.find(name)
+    if process is None:
+        raise RuntimeError(f"{name} does not run")
+    mebibytes = psutil.Process(process.pid).memory_info().rss / 2**20
+    return Figure(f"{name} memory (RSS)", mebibytes, "MiB", 256 if name == "operator" else None)

@@ -1,0 +1,52 @@
+"""Writes docs/reference/settings.md from the settings classes: ``python -m tools.settings_reference``."""
+
+import sys
+from pathlib import Path
+
+from gateway.settings import Settings as GatewaySettings
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+from tenant_operator.settings import Settings as OperatorSettings
+
+__all__ = ["PAGE", "render"]
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
+
+SERVICES: dict[str, type[BaseSettings]] = {"Operator": OperatorSettings, "Gateway": GatewaySettings}
+
+HEAD = """# Settings
+
+*This page is generated from the code (`make reference`).*
+
+Settings come from the environment. A missing or wrong one stops the start and is named. AWS is found through the
+SDK's own chain (`AWS_PROFILE`, `AWS_REGION`, IRSA, Pod Identity), Kubernetes through `KUBECONFIG` or the pod's service
+account.
+"""
+
+
+def render() -> str:
+    """Return the page."""
+    return "\n".join([HEAD, *(_section(name, settings) for name, settings in SERVICES.items())])
+
+
+def _section(name: str, settings: type[BaseSettings]) -> str:
+    prefix = settings.model_config["env_prefix"]
+    rows = [
+        f"| `{prefix}{field.upper()}` | {_default(info.default)} | {info.description} |"
+        for field, info in settings.model_fields.items()
+    ]
+    return "\n".join([f"## {name}\n", "| variable | default | what |", "|---|---|---|", *rows, ""])
+
+
+def _default(value: object) -> str:
+    if value is PydanticUndefined:
+        return "**required**"
+    if isinstance(value, SecretStr):
+        return "empty (a secret)"
+    return "empty" if value in ("", None) else f"`{value}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
+    sys.stdout.write(f"wrote {PAGE.name}\n")
