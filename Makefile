@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := $(if $(CI),1,0)
 MEMBERS := services/tenancy services/gateway operator local
 READY := $(VENV)/.ready
 
-.PHONY: help up down status reset demo test unit integration lint format types imports bench docs docs-serve lock crd clean
+.PHONY: help up down status reset demo test unit integration lint format types imports bench reference docs docs-serve lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -56,7 +56,7 @@ format: $(READY) ## Let ruff write what it can
 	@ruff check --fix . ; ruff format .
 
 types: $(READY) ## mypy --strict
-	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway local/tenantry_local tests
+	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway local/tenantry_local tools tests
 
 imports: $(READY) ## import-linter: arrows run one way
 	@lint-imports
@@ -72,6 +72,9 @@ integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres an
 
 bench: $(READY) ## Measure; prints a table and writes build/bench.json
 	@python -m tests.bench
+
+reference: $(READY) ## Write the generated pages of docs/reference
+	@python -m tools.tenant_reference && python -m tools.settings_reference
 
 docs: $(READY) ## Build the documentation into site/
 	@mkdocs build --strict

@@ -40,10 +40,12 @@ async def _idle(platform: Platform, api: ApiServer) -> list[Figure]:
     each = {system: count / len(names) for system, count in sorted(calls.items())}
     await _remove(api, names)
     return [
-        Figure("apply to Ready, idle, p50", statistics.median(seconds), "s", 0.3, note=f"{len(names)} one by one"),
+        Figure(
+            "apply to Ready, idle, p50", statistics.median(seconds), "s", 0.3, note=f"{len(names)} one by one"
+        ),
         Figure("apply to Ready, idle, p99", percentile(seconds, 99), "s", 1.0),
         Figure("Kubernetes writes per created Tenant", writes / len(names), "writes", 3),
-        *(Figure(f"{system} calls per created Tenant", count, "calls") for system, count in each.items()),
+        *(Figure(f"{name} calls per created Tenant", count, "calls") for name, count in each.items()),
     ]
 
 
@@ -74,7 +76,8 @@ async def _restart(platform: Platform, api: ApiServer) -> list[Figure]:
     await _until_quiet(platform)
     writes = await api.writes() - before
     await _remove(api, names)
-    return [Figure("Kubernetes writes on an unchanged restart", writes, "writes", 0, note=f"{AT_ONCE} Tenants")]
+    note = f"{AT_ONCE} Tenants"
+    return [Figure("Kubernetes writes on an unchanged restart", writes, "writes", 0, note=note)]
 
 
 async def _until_quiet(platform: Platform) -> None:

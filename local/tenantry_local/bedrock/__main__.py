@@ -2,11 +2,12 @@
 
 import argparse
 
-import uvicorn
-
+from ..serving import add_address, serve
 from .app import make_app
+from .settings import Settings
 
-parser = argparse.ArgumentParser(description="Bedrock stand-in")
-parser.add_argument("--port", type=int, required=True)
-arguments = parser.parse_args()
-uvicorn.run(make_app(), host="127.0.0.1", port=arguments.port, log_level="warning")
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tenantry_local.bedrock", description="Bedrock stand-in")
+    add_address(parser)
+    arguments = parser.parse_args()
+    serve(make_app(Settings()), service="bedrock", host=arguments.host, port=arguments.port)

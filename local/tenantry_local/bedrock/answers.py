@@ -8,6 +8,9 @@ import html
 import re
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .embeddings import embed
 
 __all__ = ["NOT_THERE", "answer"]
@@ -27,10 +30,12 @@ _BLOCK_END = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*|#]|\d+[.)] ))|(?<=\|)\n")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(A-Z0-9$€£])")
 _WORD = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*")
 _STOP = frozenset(
-    "a about all an and any are as at be been by can could did do does for from get give had has have how i if in "
-    "into is it its list long many may me much my name of on or our please say shall should show so some tell than "
-    "that the their them there these they this those to us was we were what when where which who whom whose why "
-    "will with would you your".split()
+    """
+    a about all an and any are as at be been by can could did do does for from get give had has have how
+    i if in into is it its list long many may me much my name of on or our please say shall should show
+    so some tell than that the their them there these they this those to us was we were what when where
+    which who whom whose why will with would you your
+    """.split()  # noqa: SIM905 (a list of words is read as one)
 )
 
 
@@ -46,7 +51,7 @@ def answer(prompt: str) -> str:
     """Return the best sentence of the prompt's passages with its marker, or :data:`NOT_THERE`."""
     asked = _QUESTION.findall(prompt)
     question = html.unescape(asked[-1]) if asked else _PASSAGE.sub("", prompt)
-    sentences = [sentence for number, text in _PASSAGE.findall(prompt) for sentence in _sentences(number, text)]
+    sentences = [each for number, text in _PASSAGE.findall(prompt) for each in _sentences(number, text)]
     wanted = _words(question)
     if not sentences or not wanted:
         return NOT_THERE
@@ -54,17 +59,21 @@ def answer(prompt: str) -> str:
     if len(wanted - known) > MISSING_ALLOWED * len(wanted):
         return NOT_THERE
     meaning = embed(question, 256)
-    best = max(sentences, key=lambda each: _coverage(wanted, each) + 0.5 * float(embed(each.text, 256) @ meaning))
+    best = max(sentences, key=lambda each: _coverage(wanted, each) + _nearness(meaning, each) / 2)
     if _coverage(wanted, best) < COVERED_NEEDED:
         return NOT_THERE
     return f"{best.text} [{best.passage}]"
 
 
 def _coverage(wanted: frozenset[str], sentence: _Sentence) -> float:
-    """A word in the sentence counts in full, one that stands elsewhere in its passage a quarter."""
+    """Return the share that is covered: a word elsewhere in the passage counts a quarter."""
     inside = len(wanted & sentence.words)
     around = len((wanted - sentence.words) & sentence.around)
     return (inside + 0.25 * around) / len(wanted)
+
+
+def _nearness(meaning: NDArray[np.float64], sentence: _Sentence) -> float:
+    return float(embed(sentence.text, 256) @ meaning)
 
 
 def _sentences(number: str, escaped: str) -> list[_Sentence]:

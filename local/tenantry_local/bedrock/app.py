@@ -21,7 +21,7 @@ __all__ = ["make_app"]
 REMEMBERED_CALLS = 2000
 
 
-def make_app() -> FastAPI:
+def make_app() -> FastAPI:  # noqa: C901 (one small function a route)
     """Return the application. ``BEDROCK_BLOCKED_WORDS`` (comma-separated) is what its guardrails stop."""
     app = FastAPI(title="Bedrock stand-in", openapi_url=None)
     faults = Faults([])
@@ -41,7 +41,8 @@ def make_app() -> FastAPI:
             body = json.loads(raw)
         except ValueError as exc:
             raise ValidationException("The request body is not valid JSON.") from exc
-        calls.append({"operation": operation, "model": model, "requestMetadata": body.get("requestMetadata", {})})
+        metadata = body.get("requestMetadata", {})
+        calls.append({"operation": operation, "model": model, "requestMetadata": metadata})
         breaks = await faults.strike(operation, request.headers.get("x-standin-fault", ""))
         return body, breaks
 
@@ -69,7 +70,7 @@ def make_app() -> FastAPI:
         async def events() -> AsyncIterator[bytes]:
             for number, (name, payload) in enumerate(converse.stream_events(said)):
                 if breaks and number == 2:
-                    yield encode_exception("modelStreamErrorException", "The stream broke, as it was told to.")
+                    yield encode_exception("modelStreamErrorException", "The stream broke, as told.")
                     return
                 yield encode_event(name, payload)
 

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -78,11 +79,17 @@ def _check(body: dict[str, Any]) -> None:
     messages = body.get("messages") or []
     roles = [message.get("role") for message in messages]
     if not roles or roles[0] != "user":
-        raise ValidationException("A conversation must start with a user message. Try again with a conversation that starts with a user message.")  # noqa: E501
-    if any(first == second for first, second in zip(roles, roles[1:], strict=False)):
-        raise ValidationException("A conversation must alternate between user and assistant roles. Make sure the conversation alternates between user and assistant roles and try again.")  # noqa: E501
+        raise ValidationException(
+            "A conversation must start with a user message. Try again with a conversation that starts with a user message."
+        )
+    if any(first == second for first, second in pairwise(roles)):
+        raise ValidationException(
+            "A conversation must alternate between user and assistant roles. Make sure the conversation alternates between user and assistant roles and try again."
+        )
     if any(block.get("text", "x").strip() == "" for message in messages for block in message["content"]):
-        raise ValidationException("The text field in the ContentBlock object is blank. Add text to the text field, and try again.")  # noqa: E501
+        raise ValidationException(
+            "The text field in the ContentBlock object is blank. Add text to the text field, and try again."
+        )
     if len(body.get("requestMetadata", {})) > MAX_METADATA:
         raise ValidationException("The number of requestMetadata entries must be at most 16.")
 

@@ -31,9 +31,7 @@ class Access:
     def require(self, collection: str | None, needed: str) -> None:
         """Raise :class:`Denied` unless ``needed`` (``r``, ``rw`` or ``m``) is granted."""
         order = ("", "r", "rw", "m")
-        granted = max(
-            self.rights.get("*", ""), self.rights.get(collection or "", ""), key=order.index
-        )
+        granted = max(self.rights.get("*", ""), self.rights.get(collection or "", ""), key=order.index)
         if order.index(granted) < order.index(needed):
             where = f"collection {collection}" if collection else "global"
             raise Denied(403, f"Forbidden: {needed} access to {where} is required")

@@ -4,10 +4,12 @@ import json
 import threading
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qdrant_client import QdrantClient, models
-from qdrant_client.local.qdrant_local import QdrantLocal
+
+if TYPE_CHECKING:
+    from qdrant_client.local.qdrant_local import QdrantLocal
 
 __all__ = ["Engine", "NotFound", "Refused"]
 
@@ -77,7 +79,7 @@ class Engine:
         """Return a collection's description in the server's shape."""
         with self._lock:
             collection = self._collection(name)
-            info = collection.info().model_dump(mode="json", exclude_none=True)
+            info: dict[str, Any] = collection.info().model_dump(mode="json", exclude_none=True)
             extras = self._extras.get(name, {"hnsw": {}, "indexes": {}})
             info["config"]["hnsw_config"] |= extras["hnsw"]
             info["payload_schema"] = extras["indexes"]

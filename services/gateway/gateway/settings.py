@@ -18,7 +18,7 @@ MEBIBYTE = 1024 * 1024
 class Settings(BaseSettings):
     """What differs from one installation to the next. A wrong value stops the start and names the field."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, use_attribute_docstrings=True)
 
     host: str = "127.0.0.1"
     """Address to bind."""

@@ -1,0 +1,21 @@
+"""What can be set from outside, by environment variables that begin with ``BEDROCK_``."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """Settings of the stand-in."""
+
+    model_config = SettingsConfigDict(env_prefix="BEDROCK_")
+
+    forward_url: str = Field("", description="Base URL of an OpenAI-compatible server that writes the answers")
+    forward_model: str = Field("default", description="Model that is asked for there")
+    forward_api_key: SecretStr = Field(SecretStr(""), description="Key for that server; empty: none is sent")
+    blocked_words: Annotated[str, NoDecode] = Field(
+        "", description="Words that every guardrail stops, separated by commas"
+    )
