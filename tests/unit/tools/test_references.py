@@ -1,0 +1,10 @@
+"""Pages of the reference that are generated say what the code says today."""
+
+import pytest
+from tools import gateway_reference, settings_reference
+
+
+@pytest.mark.parametrize("page", [settings_reference, gateway_reference], ids=["settings", "gateway"])
+def test_generated_page_is_what_the_code_says(page: object) -> None:
+    written = page.PAGE.read_text()  # type: ignore[attr-defined]
+    assert written == page.render(), "run `make reference`"  # type: ignore[attr-defined]

@@ -1,0 +1,109 @@
+"""Writes docs/reference/gateway.md from the application: ``python -m tools.gateway_reference``."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gateway.app import make_app
+from gateway.settings import Settings
+from pydantic import SecretStr
+from tenancy.errors import TenantryError
+
+__all__ = ["PAGE", "render"]
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "gateway.md"
+
+HEAD = """# The gateway's API
+
+*This page is generated from the code (`make reference`).*
+
+Every call carries `Authorization: Bearer <Keycloak access token>`; `POST /v1/documents` also takes
+`Authorization: Ticket <ticket>` from a service. The tenant comes from there and from nowhere else: no path,
+header, query, field or file name chooses it, and a field that the API does not know is refused.
+
+Answers carry `X-Request-ID` (yours, if you sent a harmless one) and `Server-Timing` (milliseconds by stage).
+"""
+
+PROBLEMS = """## Problems
+
+Errors are problem documents (RFC 9457, `application/problem+json`). `type` is stable, `detail` is for people,
+`instance` is the request's id.
+
+| status | type | means |
+|---|---|---|"""
+
+
+def render() -> str:
+    """Return the page."""
+    document = make_app(_SETTINGS).openapi()
+    schemas = document["components"]["schemas"]
+    routes = [
+        _route(method, path, operation, schemas)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
+    rows = [
+        f"| {each.status} | `{each.slug}` | {_first_line(each.__doc__)} |"
+        for each in sorted(set(_errors(TenantryError)), key=lambda each: (each.status, each.slug))
+    ]
+    return "\n".join([HEAD, *routes, PROBLEMS, *rows, ""])
+
+
+_SETTINGS = Settings(
+    bucket="documents",
+    tenant_role_arn="arn:aws:iam::000000000000:role/tenant",
+    qdrant_url="http://127.0.0.1:6333",
+    qdrant_api_key=SecretStr(""),
+    oidc_issuer="http://127.0.0.1:8080/realms/tenantry",
+    ticket_jwks=Path("jwks.json"),
+)
+"""Nothing is opened to read the application's description, so none of these has to exist."""
+
+
+def _route(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+    lines = [f"## {method.upper()} {path}\n", f"{operation['summary']}.\n"]
+    body = operation.get("requestBody", {}).get("content", {})
+    for media_type, content in body.items():
+        lines += [f"Body (`{media_type}`):\n", *_fields(content["schema"], schemas), ""]
+    for status, answer in operation["responses"].items():
+        schema = answer.get("content", {}).get("application/json", {}).get("schema")
+        if status.startswith("2") and schema:
+            lines += [f"Answer ({status}):\n", *_fields(schema, schemas), ""]
+    return "\n".join(lines)
+
+
+def _fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield a list item a field, nested ones with their path."""
+    resolved = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    for name, field in resolved.get("properties", {}).items():
+        optional = "" if name in resolved.get("required", []) else ", optional"
+        yield f"- `{prefix}{name}`: {_type(field)}{optional}"
+        nested = field.get("items", field)
+        if "$ref" in nested:
+            yield from _fields(nested, schemas, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type(each) for each in field["anyOf"])
+    if "$ref" in field:
+        return "object"
+    kind = str(field.get("type", "object"))
+    return "file" if field.get("format") == "binary" else kind
+
+
+def _errors(kind: type[TenantryError]) -> Iterator[type[TenantryError]]:
+    for each in kind.__subclasses__():
+        if "slug" in vars(each):
+            yield each
+        yield from _errors(each)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
+    sys.stdout.write(f"wrote {PAGE.name}\n")
