@@ -1,6 +1,7 @@
 """Pages of the reference that are generated say what the code says today."""
 
 import pytest
+
 from tools import gateway_reference, settings_reference
 
 
