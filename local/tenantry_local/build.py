@@ -18,7 +18,7 @@ from .context import CACHE, REPOSITORY
 from .part import program
 from .processes import LocalError
 
-__all__ = ["KUBERNETES_VERSION", "control_plane", "locked"]
+__all__ = ["control_plane", "locked", "version_of"]
 
 KUBERNETES_VERSION = "v1.35.4"
 ETCD_VERSION = "v3.6.5"
@@ -43,18 +43,32 @@ def control_plane(report: Callable[[str], None]) -> Path:
     LocalError
         The build failed, or ``KUBEBUILDER_ASSETS`` lacks a program.
     """
-    given = os.environ.get("KUBEBUILDER_ASSETS")
-    if given:
-        missing = [name for name in PROGRAMS if not (Path(given) / name).exists()]
+    if given := _given():
+        missing = [name for name in PROGRAMS if not (given / name).exists()]
         if missing:
             raise LocalError(f"KUBEBUILDER_ASSETS={given} has no {', '.join(missing)}")
-        return Path(given)
+        return given
     pins = b"".join((SOURCE / name).read_bytes() for name in ("go.mod", "go.sum", "etcd/main.go"))
     folder = CACHE / "controlplane" / hashlib.sha256(pins + LDFLAGS.encode()).hexdigest()[:16]
     with locked(folder):
         if not all((folder / name).exists() for name in PROGRAMS):
             _build(folder, report)
     return folder
+
+
+def version_of(name: str) -> str:
+    """Return the version of a control plane program: our pin, or what a given program says of itself."""
+    given = _given()
+    if not given:
+        return ETCD_VERSION if name == "etcd" else KUBERNETES_VERSION
+    try:
+        printed = subprocess.run(
+            [given / name, "--version"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    # "Kubernetes v1.35.4", or "etcd Version: 3.6.5" and more lines
+    return "v" + printed.splitlines()[0].split()[-1].removeprefix("v")
 
 
 @contextmanager
@@ -66,6 +80,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def _given() -> Path | None:
+    folder = os.environ.get("KUBEBUILDER_ASSETS")
+    return Path(folder).resolve() if folder else None
+
+
 def _build(folder: Path, report: Callable[[str], None]) -> None:
     env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
     report("fetching the Go modules")
@@ -73,7 +92,17 @@ def _build(folder: Path, report: Callable[[str], None]) -> None:
     temporary = folder.with_suffix(f".{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
-        argv = [program("go"), "build", "-v", "-trimpath", "-ldflags", LDFLAGS, "-o", f"{temporary}/", *PACKAGES]
+        argv = [
+            program("go"),
+            "build",
+            "-v",
+            "-trimpath",
+            "-ldflags",
+            LDFLAGS,
+            "-o",
+            f"{temporary}/",
+            *PACKAGES,
+        ]
         _follow(argv, env, total=deps.count("\n"), report=report)
         if folder.exists():
             shutil.rmtree(folder)

@@ -1,6 +1,8 @@
 """``tenantry``: the platform from a terminal."""
 
+import shlex
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -74,9 +76,10 @@ def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = F
 
 @app.command()
 def env() -> None:
-    """Print the lines that let this shell's kubectl talk to the platform."""
+    """Print the lines that give this shell our programs (kubectl among them) and the cluster."""
     context = Context.open(state_folder())
-    typer.echo(f"export KUBECONFIG={kubeconfig(context, 'admin')}")
+    typer.echo(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+    typer.echo(f"export KUBECONFIG={shlex.quote(str(kubeconfig(context, 'admin')))}")
 
 
 app.command(name="demo")(demo.play)

@@ -6,6 +6,7 @@ be written down; a test's has free ones.
 
 import json
 import os
+import random
 import secrets
 import socket
 from collections.abc import Callable, Mapping
@@ -35,6 +36,10 @@ PORTS = {
     "operator": 18700,
 }
 """Fixed ports on 127.0.0.1; ``TENANTRY_PORT_<NAME>`` overrides one (dashes become underscores)."""
+
+
+LOWEST_PORT = 20000
+"""Where the search for free ports begins: well-known services lie below."""
 
 
 def state_folder() -> Path:
@@ -106,18 +111,30 @@ def _fixed_ports() -> dict[str, int]:
 
 
 def _free_ports(record: Path) -> dict[str, int]:
-    """Choose free ports once, and remember them: a part that restarts must come back where it was."""
+    """Choose free ports once, and remember them: a part that restarts must come back where it was.
+
+    They lie below the range from which the kernel takes a port for every outgoing connection, so that none
+    is gone while its part is down.
+    """
     if record.exists():
         known: dict[str, int] = json.loads(record.read_text())
         return known
-    sockets = [socket.socket() for _ in PORTS]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = {name: each.getsockname()[1] for name, each in zip(PORTS, sockets, strict=True)}
-    for each in sockets:
-        each.close()
+    first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    candidates = list(range(LOWEST_PORT, first_of_kernel) or range(LOWEST_PORT, 65536))
+    random.shuffle(candidates)  # several platforms may look at the same time
+    free = (port for port in candidates if port not in PORTS.values() and _is_free(port))
+    ports = dict(zip(PORTS, free, strict=False))
     write_private(record, json.dumps(ports))
     return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class _Secrets(dict[str, str]):
@@ -142,8 +159,6 @@ def _secrets(path: Path) -> Mapping[str, str]:
 
 
 SECRETS = (
-    "aws-gateway",
-    "aws-operator",
     "keycloak-admin",
     "keycloak-open-webui",
     "keycloak-operator",

@@ -5,7 +5,6 @@ from typing import Any, cast
 import httpx
 import redis
 from qdrant_client import QdrantClient, models
-
 from tenancy.names import collection_name, group_path, limits_key, tenant_key, tenant_prefix
 
 from .context import Context
@@ -34,7 +33,9 @@ def _objects(context: Context, tenant_id: str) -> list[str]:
     pages = Aws(context).s3.get_paginator("list_object_versions")
     found = pages.paginate(Bucket=BUCKET, Prefix=tenant_prefix(tenant_id))
     return [
-        entry["Key"] for page in found for entry in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+        entry["Key"]
+        for page in found
+        for entry in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
     ]
 
 
@@ -68,4 +69,6 @@ def _limits(context: Context, tenant_id: str) -> dict[str, str]:
 
 
 def _namespace(context: Context, tenant_id: str) -> str:
-    return kubectl(context, "get", "namespace", tenant_key(tenant_id), "--ignore-not-found", "-o", "name").strip()
+    return kubectl(
+        context, "get", "namespace", tenant_key(tenant_id), "--ignore-not-found", "-o", "name"
+    ).strip()

@@ -1,6 +1,7 @@
 """What every part of the local platform can say and do."""
 
 import shutil
+import signal
 import socket
 import sys
 from abc import ABC, abstractmethod
@@ -34,12 +35,18 @@ class Part(ABC):
     """
 
     name: ClassVar[str]
-    what: ClassVar[str]
+    what: str
+    """What it is, in a few words."""
+    real: bool = True
+    """Whether it is the program that production runs, not a stand-in for it."""
+    ours: bool = True
+    """Whether the platform starts and stops it; else somebody else runs it, and it is only used."""
     needs: ClassVar[tuple[str, ...]] = ()
-    real: ClassVar[bool] = True
     ports: ClassVar[tuple[str, ...]] = ()
     patience: ClassVar[float] = 60.0
     """Seconds from its start until it must be healthy."""
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    """What asks the program to end in order."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -59,14 +66,14 @@ class Part(ABC):
         """Get everything ready that must be there before the program starts. Idempotent."""
 
     @abstractmethod
-    def command(self) -> Command | None:
-        """Return how the program is started; ``None`` when somebody else runs it."""
+    def command(self) -> Command:
+        """Return how the program is started, if it is :attr:`ours`."""
 
     @abstractmethod
     def healthy(self) -> bool:
         """Tell whether the program can do its work now."""
 
-    def provision(self) -> None:
+    def provision(self) -> None:  # noqa: B027 (most programs need nothing)
         """Put into the healthy program what the others expect in it. Idempotent."""
 
 
@@ -84,10 +91,10 @@ def program(name: str) -> str:
     return found
 
 
-def answers(url: str, *, verify: bool = True) -> bool:
+def answers(url: str, *, verify: bool = True, headers: Mapping[str, str] | None = None) -> bool:
     """Tell whether a GET of ``url`` is answered with 2xx."""
     try:
-        return httpx.get(url, timeout=2, verify=verify).is_success
+        return httpx.get(url, timeout=2, verify=verify, headers=headers).is_success
     except httpx.HTTPError:
         return False
 

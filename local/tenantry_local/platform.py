@@ -1,5 +1,6 @@
 """Brings the parts up in the order of their needs, side by side where they can, and takes them down again."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -61,9 +62,9 @@ class Platform:
             for part in wanted:
                 needed = [results[need] for need in part.needs if need in results]
                 results[part.name] = pool.submit(self._bring_up, part, needed)
-        errors = [str(error) for result in results.values() if (error := result.exception())]
+        errors = {str(error): error for result in results.values() if (error := result.exception())}
         if errors:
-            raise LocalError("\n\n".join(dict.fromkeys(errors)))
+            raise LocalError("\n\n".join(errors)) from next(iter(errors.values()))
 
     def up_backends(self) -> None:
         """Bring up all that our own services stand on, but not the services."""
@@ -76,14 +77,17 @@ class Platform:
         stopped = []
         for name in names:
             self.context.report(name, "stopping")
-            if self.processes.stop(name):
+            if self.stop(name):
                 stopped.append(name)
             self.context.report(name, "stopped")
         return stopped
 
-    def stop(self, name: str, *, kill: bool = False) -> None:
-        """Stop one part; ``kill`` gives it no chance to tidy up."""
-        self.processes.stop(name, kill=kill)
+    def stop(self, name: str, *, kill: bool = False) -> bool:
+        """Stop one part and tell whether it ran; ``kill`` gives it no chance to tidy up."""
+        # A record may be left of a part that this version no longer knows, or does not run itself.
+        part = self.parts.get(name)
+        orderly = part.stop_signal if part else signal.SIGTERM
+        return self.processes.stop(name, signal.SIGKILL if kill else orderly)
 
     def start(self, name: str) -> None:
         """Start one part and wait until it is healthy."""
@@ -91,32 +95,43 @@ class Platform:
 
     def states(self) -> list[State]:
         """Return how every part is."""
-        found = [(part, self.processes.find(part.name)) for part in self.parts.values()]
-        with ThreadPoolExecutor(len(found)) as pool:
-            health = pool.map(lambda pair: bool(pair[1] or not pair[0].ports) and pair[0].healthy(), found)
-            return [State(part, process, up) for (part, process), up in zip(found, health, strict=True)]
+        with ThreadPoolExecutor(len(self.parts)) as pool:
+            return list(pool.map(self._state, self.parts.values()))
+
+    def _state(self, part: Part) -> State:
+        process = self.processes.find(part.name) if part.ours else None
+        # A port of ours that answers without our process belongs to somebody else.
+        return State(part, process, healthy=part.healthy() if process or not part.ours else False)
 
     def _bring_up(self, part: Part, needed: list[Future[None]]) -> None:
-        self.context.report(part.name, "preparing")
-        part.prepare()
-        for future in needed:
-            if future.exception():
-                raise LocalError(str(future.exception()))
-        command = part.command()
-        if command:
-            process = self.processes.find(part.name)
-            if process and process.fingerprint != fingerprint(command.argv, command.env):
-                self.context.report(part.name, "restarting: its settings have changed")
-                self.processes.stop(part.name)
-                process = None
-            if not process:
-                self.context.report(part.name, "starting")
-                with self._starting:
-                    self._require_free_ports(part)
-                    self.processes.start(part.name, command.argv, command.env)
-        self._wait_healthy(part, ours=command is not None)
-        part.provision()
+        try:
+            self.context.report(part.name, "preparing")
+            part.prepare()
+            for future in needed:
+                future.result()
+            if part.ours:
+                self._run(part)
+            self._wait_healthy(part)
+            part.provision()
+        except LocalError:
+            raise
+        except Exception as exc:
+            raise LocalError(f"{part.name} did not come up: {type(exc).__name__}: {exc}") from exc
         self.context.report(part.name, "ready")
+
+    def _run(self, part: Part) -> None:
+        command = part.command()
+        process = self.processes.find(part.name)
+        if process and process.fingerprint == fingerprint(command.argv, command.env):
+            return
+        if process:
+            self.context.report(part.name, "restarting: its settings have changed")
+        else:
+            self.context.report(part.name, "starting")
+        self.stop(part.name)
+        with self._starting:
+            self._require_free_ports(part)
+            self.processes.start(part.name, command.argv, command.env)
 
     def _require_free_ports(self, part: Part) -> None:
         for name in part.ports:
@@ -129,11 +144,12 @@ class Platform:
                     f"Stop that program, or choose another port: {variable}=... make up"
                 )
 
-    def _wait_healthy(self, part: Part, *, ours: bool) -> None:
+    def _wait_healthy(self, part: Part) -> None:
         deadline = time.monotonic() + part.patience
         while not part.healthy():
-            if ours and not self.processes.find(part.name):
-                raise LocalError(f"{part.name} stopped right after its start:\n{self.processes.tail(part.name)}")
+            if part.ours and not self.processes.find(part.name):
+                log = self.processes.tail(part.name)
+                raise LocalError(f"{part.name} stopped right after its start:\n{log}")
             if time.monotonic() > deadline:
                 raise LocalError(
                     f"{part.name} was not healthy within {part.patience:.0f} s (tenantry logs {part.name}):\n"

@@ -1,6 +1,7 @@
 """Starts programs that outlive us, finds them again, and stops those and no others.
 
-A record of pid *and* start time is kept for each: a pid alone may by now belong to somebody else.
+A record of pid *and* start time is kept for each: a pid alone may by now belong to somebody else. The
+program writes its record itself before it becomes itself, so none runs unrecorded, however we are killed.
 """
 
 import hashlib
@@ -10,17 +11,30 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from .context import write_private
-
-__all__ = ["LocalError", "PortTaken", "Process", "Processes", "holder"]
+__all__ = ["LocalError", "PortTaken", "Process", "Processes", "fingerprint", "holder"]
 
 STOP_SECONDS = 20.0
 """How long a program may take to stop in order before it is killed."""
+
+RECORD_SECONDS = 10.0
+"""How long a program may take to write its record: a moment, but the machine may be busy."""
+
+RECORD_AND_BECOME = r"""
+set -e
+record=$1 fingerprint=$2
+shift 2
+read -r stat <"/proc/$$/stat"
+printf '%s %s\n' "$fingerprint" "$stat" >"$record.new"
+mv -f "$record.new" "$record"
+exec "$@"
+"""
+"""What the shell does that then becomes the program. A record is a fingerprint and /proc/PID/stat."""
 
 
 class LocalError(Exception):
@@ -33,10 +47,10 @@ class PortTaken(LocalError):
 
 @dataclass(frozen=True)
 class Process:
-    """A program that we started."""
+    """A program that we started; ``started`` is in clock ticks since the machine's own start."""
 
     pid: int
-    started: float
+    started: int
     fingerprint: str
 
 
@@ -57,18 +71,25 @@ class Processes:
 
     def find(self, name: str) -> Process | None:
         """Return the running program of that name, or ``None``."""
-        record = self._run / f"{name}.json"
-        if not record.exists():
-            return None
-        process = Process(**json.loads(record.read_text()))
-        return process if _alive(process) else None
+        process = self._recorded(name)
+        return process if process and _runs(process) else None
 
     def start(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> Process:
-        """Start a program in a session of its own, with nothing of our environment but the basics."""
+        """Start a program in a session of its own, with nothing of our environment but the basics.
+
+        Stop its predecessor first: even a dead one may have left children that hold its port.
+
+        Raises
+        ------
+        LocalError
+            It could not be recorded, so it was not started.
+        """
+        record = self._record(name)
+        record.unlink(missing_ok=True)
         base = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         with self.log(name).open("ab") as log:
             popen = subprocess.Popen(
-                list(argv),
+                ["/bin/sh", "-c", RECORD_AND_BECOME, "sh", str(record), fingerprint(argv, env), *argv],
                 env={**base, **env},
                 cwd=self._run,
                 stdin=subprocess.DEVNULL,
@@ -76,21 +97,30 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        process = Process(popen.pid, psutil.Process(popen.pid).create_time(), fingerprint(argv, env))
-        write_private(self._run / f"{name}.json", json.dumps(asdict(process)))
+        deadline = time.monotonic() + RECORD_SECONDS
+        while not (process := self._recorded(name)):
+            if popen.poll() is not None or time.monotonic() > deadline:
+                popen.kill()
+                popen.wait()
+                raise LocalError(f"{name} could not be started:\n{self.tail(name)}")
+            time.sleep(0.002)
+        popen.returncode = 0  # it is to outlive us, so nobody waits for it, and Python need not warn of that
         return process
 
-    def stop(self, name: str, *, kill: bool = False) -> bool:
-        """Stop the program of that name; tell whether there was one."""
-        process = self.find(name)
-        if process:
-            _end_session(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
-        (self._run / f"{name}.json").unlink(missing_ok=True)
-        return process is not None
+    def stop(self, name: str, sign: signal.Signals = signal.SIGTERM) -> bool:
+        """Stop the program of that name with a signal, and what it has started; tell whether it ran."""
+        process = self._recorded(name)
+        if not process:
+            return False
+        running = _runs(process)
+        if _look(process.pid) in (None, process.started):  # else the pid is a stranger's by now
+            _end_session(process.pid, sign)
+        self._record(name).unlink(missing_ok=True)
+        return running
 
     def names(self) -> list[str]:
         """Return the names of all programs that have a record, running or not."""
-        return sorted(path.stem for path in self._run.glob("*.json"))
+        return sorted(path.stem for path in self._run.glob("*.process"))
 
     def log(self, name: str) -> Path:
         """Return the file that a program's output goes to."""
@@ -100,6 +130,16 @@ class Processes:
         """Return the last lines of a program's output."""
         log = self.log(name)
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
+    def _record(self, name: str) -> Path:
+        return self._run / f"{name}.process"
+
+    def _recorded(self, name: str) -> Process | None:
+        try:
+            digest, _, stat = self._record(name).read_text().partition(" ")
+        except FileNotFoundError:
+            return None
+        return Process(int(stat.split()[0]), _started(stat), digest)
 
 
 _INHERITED = (
@@ -126,34 +166,53 @@ def holder(port: int) -> str | None:
     return None
 
 
-def _alive(process: Process) -> bool:
+def _started(stat: str) -> int:
+    """Read the start from a line of /proc/PID/stat: field 22; the name in field 2 may hold anything."""
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def _look(pid: int) -> int | None:
+    """Return when the program of that pid was started; ``None`` when there is none."""
     try:
-        found = psutil.Process(process.pid)
-        same = abs(found.create_time() - process.started) < 1
-        return same and found.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+        return _started(Path(f"/proc/{pid}/stat").read_text())
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
-def _end_session(pid: int, sign: signal.Signals) -> None:
-    """Signal a whole session (a shell script's child, too), and kill what is left of it in the end."""
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    os.killpg(pid, sign)
+def _runs(process: Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        same = _look(process.pid) == process.started
+        return same and psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _end_session(leader: int, sign: signal.Signals) -> None:
+    """Signal a whole session (a shell script's child, too), and kill what is left of it in the end.
+
+    The leader's pid is the session's, and the kernel gives it to nobody else while a member lives.
+    """
+    family = _family(leader)
+    with suppress(ProcessLookupError):  # it ended by itself meanwhile
+        os.killpg(leader, sign)
     _, left = psutil.wait_procs(family, timeout=STOP_SECONDS)
     for process in left:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(left, timeout=STOP_SECONDS)
-    _reap(pid)
+    _reap(leader)
+
+
+def _family(leader: int) -> list[psutil.Process]:
+    """Return a session's members, and their children that made sessions of their own (as Postgres' do)."""
+    family: set[psutil.Process] = set()
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                family |= {process, *process.children(recursive=True)}
+    return list(family)
 
 
 def _reap(pid: int) -> None:
     """Collect the exit status if the program is our own child: a zombie would hold its pid."""
-    deadline = time.monotonic() + 1
-    while time.monotonic() < deadline:
-        try:
-            done, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if done:
-            return
-        time.sleep(0.01)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)

@@ -5,7 +5,7 @@ from ..part import Part
 from .aws import Aws
 from .bedrock import Bedrock
 from .keycloak import Keycloak
-from .kubernetes import ApiServer, ControllerManager, Etcd
+from .kubernetes import ApiServer, ControllerManager, Etcd, given
 from .postgres import Postgres
 from .qdrant import Qdrant
 from .redis import Redis
@@ -23,5 +23,6 @@ SERVICES: tuple[type[Part], ...] = (Operator, Gateway)
 
 
 def make_parts(context: Context) -> list[Part]:
-    """Return every part of a platform."""
-    return [kind(context) for kind in (*BACKENDS, *SERVICES)]
+    """Return every part of a platform; a cluster that is given has its own etcd and controllers."""
+    elsewhere = (Etcd, ControllerManager) if given() else ()
+    return [kind(context) for kind in (*BACKENDS, *SERVICES) if kind not in elsewhere]

@@ -133,7 +133,9 @@ class Aws(Part):
         credentials = self.context.state / "aws" / f"{service}.json"
         _unless_there(iam.create_user, UserName=name)
         iam.put_user_policy(
-            UserName=name, PolicyName="assume-own-role", PolicyDocument=json.dumps(_assume(f"tenantry-{service}"))
+            UserName=name,
+            PolicyName="assume-own-role",
+            PolicyDocument=json.dumps(_assume(f"tenantry-{service}")),
         )
         # A ministack that was killed may have forgotten a key that we still have in our file.
         known = {key["AccessKeyId"] for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}

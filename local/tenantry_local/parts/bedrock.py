@@ -29,7 +29,13 @@ class Bedrock(Part):
     @override
     def command(self) -> Command:
         forward = {name: os.environ[name] for name in ("BEDROCK_FORWARD_URL",) if name in os.environ}
-        argv = [program("python"), "-m", "tenantry_local.bedrock", "--port", str(self.context.ports["bedrock"])]
+        argv = [
+            program("python"),
+            "-m",
+            "tenantry_local.bedrock",
+            "--port",
+            str(self.context.ports["bedrock"]),
+        ]
         return Command(argv, forward)
 
     @override

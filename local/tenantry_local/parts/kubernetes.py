@@ -7,16 +7,14 @@ points at a company's cluster must not have demo Tenants applied to it.
 import json
 import os
 import subprocess
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from typing_extensions import override
 
-from ..build import ETCD_VERSION, KUBERNETES_VERSION, control_plane
+from ..build import control_plane, version_of
 from ..context import REPOSITORY, Context, write_private
 from ..part import Command, Part, answers, program
 from ..processes import LocalError
@@ -62,47 +60,37 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
 
 
 class _ControlPlane(Part):
-    """A program of the control plane; not started when a cluster is given."""
+    """A program of our own control plane, which is built where this machine has none yet."""
 
-    @property
-    def _programs(self) -> Path:
-        return control_plane(lambda text: self.context.report(self.name, text))
+    program_name: ClassVar[str]
 
     @property
     @override
     def version(self) -> str:
-        return "yours" if given() else KUBERNETES_VERSION
+        return version_of(self.program_name)
 
     @override
     def prepare(self) -> None:
-        if not given():
-            _ = self._programs
+        control_plane(lambda text: self.context.report(self.name, text))
 
-    @override
-    def command(self) -> Command | None:
-        return None if given() else self._own_command()
-
-    def _own_command(self) -> Command:
-        raise NotImplementedError
+    def _program(self) -> str:
+        return str(control_plane(lambda text: self.context.report(self.name, text)) / self.program_name)
 
 
 class Etcd(_ControlPlane):
     """Where the API server keeps its objects."""
 
+    program_name = "etcd"
+
     name = "etcd"
     what = "Kubernetes' own store"
     ports = ("etcd", "etcd-peer")
 
-    @property
     @override
-    def version(self) -> str:
-        return "yours" if given() else ETCD_VERSION
-
-    @override
-    def _own_command(self) -> Command:
+    def command(self) -> Command:
         peer = self.context.url("etcd-peer")
         argv = [
-            str(self._programs / "etcd"),
+            self._program(),
             f"--data-dir={self.context.folder('data', 'etcd')}",
             f"--listen-client-urls={self.url}",
             f"--advertise-client-urls={self.url}",
@@ -115,23 +103,42 @@ class Etcd(_ControlPlane):
 
     @override
     def healthy(self) -> bool:
-        return given() is not None or answers(f"{self.url}/health")
+        return answers(f"{self.url}/health")
 
 
 class ApiServer(_ControlPlane):
     """The API server, with our resource, its policy and the services' rights in it."""
 
+    program_name = "kube-apiserver"
     name = "kubernetes"
     what = "Kubernetes API server"
     needs = ("etcd",)
     ports = ("kubernetes",)
     patience = 120.0
 
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.ours = given() is None
+
+    @property
+    @override
+    def version(self) -> str:
+        if self.ours:
+            return super().version
+        return str(json.loads(self._asked("get", "--raw=/version") or "{}").get("gitVersion", "unknown"))
+
+    @property
+    @override
+    def url(self) -> str:
+        if self.ours:
+            return super().url
+        return self._asked("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+
     @override
     def prepare(self) -> None:
-        super().prepare()
-        if given():
+        if not self.ours:
             return
+        super().prepare()
         folder = self.context.folder("kube")
         if not (folder / "service-account.key").exists():
             _write_key_pair(folder)
@@ -144,11 +151,11 @@ class ApiServer(_ControlPlane):
             write_private(kubeconfig(self.context, user), json.dumps(self._kubeconfig(user)))
 
     @override
-    def _own_command(self) -> Command:
+    def command(self) -> Command:
         kube = self.context.state / "kube"
         return Command(
             [
-                str(self._programs / "kube-apiserver"),
+                self._program(),
                 f"--etcd-servers={self.context.url('etcd')}",
                 f"--cert-dir={kube / 'certs'}",
                 f"--secure-port={self.context.ports['kubernetes']}",
@@ -165,12 +172,11 @@ class ApiServer(_ControlPlane):
 
     @override
     def healthy(self) -> bool:
-        if given():
-            return True
-        try:
-            return self._readyz.get("/readyz").is_success
-        except httpx.HTTPError:
-            return False
+        if not self.ours:
+            return bool(self._asked("get", "--raw=/readyz"))
+        # Its certificate is its own, made at its start on this machine.
+        bearer = {"Authorization": f"Bearer {self.context.secrets['kube-admin']}"}
+        return answers(f"{self.url}/readyz", verify=False, headers=bearer)
 
     @override
     def provision(self) -> None:
@@ -180,15 +186,12 @@ class ApiServer(_ControlPlane):
                 str(crds / "tenants.tenantry.io.yaml"))  # fmt: skip
         kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(RBAC))
 
-    @cached_property
-    def _readyz(self) -> httpx.Client:
-        token = self.context.secrets["kube-admin"]
-        return httpx.Client(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {token}"},
-            verify=False,  # noqa: S501 (its certificate is its own, made at its start on this machine)
-            timeout=2,
-        )
+    def _asked(self, *arguments: str) -> str:
+        """Ask the cluster that was given; the answer is empty when it cannot be reached."""
+        try:
+            return kubectl(self.context, *arguments, "--request-timeout=3s")
+        except LocalError:
+            return ""
 
     def _kubeconfig(self, user: str) -> dict[str, Any]:
         return {
@@ -212,13 +215,14 @@ class ApiServer(_ControlPlane):
 class ControllerManager(_ControlPlane):
     """Empties and removes namespaces, makes service accounts, counts quotas."""
 
+    program_name = "kube-controller-manager"
     name = "controller-manager"
     what = "Kubernetes controllers"
     needs = ("kubernetes",)
     ports = ("controller-manager",)
 
     @override
-    def _own_command(self) -> Command:
+    def command(self) -> Command:
         wanted = (
             "namespace-controller",
             "serviceaccount-controller",
@@ -229,7 +233,7 @@ class ControllerManager(_ControlPlane):
         )
         return Command(
             [
-                str(self._programs / "kube-controller-manager"),
+                self._program(),
                 f"--kubeconfig={kubeconfig(self.context, 'admin')}",
                 f"--controllers={','.join(wanted)}",
                 f"--service-account-private-key-file={self.context.state / 'kube' / 'service-account.key'}",
@@ -247,7 +251,7 @@ class ControllerManager(_ControlPlane):
 
     @override
     def healthy(self) -> bool:
-        return given() is not None or answers(f"{self.url}/healthz", verify=False)
+        return answers(f"{self.url}/healthz", verify=False)
 
 
 def _username(user: str) -> str:
@@ -264,5 +268,3 @@ def _write_key_pair(folder: Path) -> None:
     )
     write_private(folder / "service-account.pub", public.decode())
     write_private(folder / "service-account.key", private.decode())
-
-

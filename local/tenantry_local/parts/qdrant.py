@@ -3,8 +3,10 @@
 import os
 from importlib.metadata import version
 
+import httpx
 from typing_extensions import override
 
+from ..context import Context
 from ..part import Command, Part, answers, program
 
 __all__ = ["Qdrant"]
@@ -16,20 +18,18 @@ class Qdrant(Part):
     name = "qdrant"
     ports = ("qdrant",)
 
-    @property
-    def real(self) -> bool:  # type: ignore[override]
-        """Whether a real server is used."""
-        return bool(os.environ.get("QDRANT_URL"))
-
-    @property
-    def what(self) -> str:  # type: ignore[override]
-        """What it is."""
-        return "Qdrant server" if self.real else "Qdrant's REST API over qdrant-client's local engine"
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.ours = not os.environ.get("QDRANT_URL")
+        self.real = not self.ours
+        self.what = (
+            "Qdrant's REST API over qdrant-client's local engine" if self.ours else "your Qdrant server"
+        )
 
     @property
     @override
     def version(self) -> str:
-        return "yours" if self.real else f"qdrant-client {version('qdrant-client')}"
+        return f"qdrant-client {version('qdrant-client')}" if self.ours else _server_version(self.url)
 
     @property
     @override
@@ -39,16 +39,14 @@ class Qdrant(Part):
     @property
     def api_key(self) -> str:
         """The key that may do everything; it is a secret."""
-        return os.environ.get("QDRANT_API_KEY", "") if self.real else self.context.secrets["qdrant"]
+        return self.context.secrets["qdrant"] if self.ours else os.environ.get("QDRANT_API_KEY", "")
 
     @override
     def prepare(self) -> None:
         self.context.folder("data", "qdrant")
 
     @override
-    def command(self) -> Command | None:
-        if self.real:
-            return None
+    def command(self) -> Command:
         argv = [program("python"), "-m", "tenantry_local.qdrant", "--port", str(self.context.ports["qdrant"])]
         return Command(
             [*argv, "--path", str(self.context.state / "data" / "qdrant")],
@@ -58,3 +56,10 @@ class Qdrant(Part):
     @override
     def healthy(self) -> bool:
         return answers(f"{self.url}/healthz")
+
+
+def _server_version(url: str) -> str:
+    try:
+        return str(httpx.get(url, timeout=2).json()["version"])
+    except (httpx.HTTPError, ValueError, KeyError):
+        return "unknown"

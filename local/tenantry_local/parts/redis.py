@@ -23,7 +23,9 @@ class Redis(Part):
     @cached_property
     @override
     def version(self) -> str:
-        printed = subprocess.run([program("redis-server"), "--version"], capture_output=True, text=True, check=True)
+        printed = subprocess.run(
+            [program("redis-server"), "--version"], capture_output=True, text=True, check=True
+        )
         return printed.stdout.split("v=")[1].split()[0]
 
     @property
