@@ -109,6 +109,7 @@ def to_status(
         },
         **sections,
         "observedGeneration": tenant.metadata.generation,
+        "personas": len(tenant.spec.personas),
         "conditions": sorted(conditions, key=lambda condition: str(condition["type"])),
     }
 

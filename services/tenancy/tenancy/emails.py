@@ -4,20 +4,26 @@ A pattern is an address in which ``*`` stands for any run of characters without 
 ``*@tenantb.example`` never matches another domain, however an address is written.
 """
 
+import string
 from collections.abc import Iterable
 
 __all__ = ["EMAIL_PATTERN", "matches", "matches_any", "overlap", "search_term"]
 
-EMAIL_PATTERN = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9*]([A-Za-z0-9.*-]*[A-Za-z0-9*])?$"
-"""Shape of a pattern: an e-mail address as HTML defines it, with ``*`` allowed in both halves."""
+_LABEL = r"[A-Za-z0-9*]([A-Za-z0-9*-]*[A-Za-z0-9*])?"
+
+EMAIL_PATTERN = rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}([.]{_LABEL})+$"
+"""Shape of a pattern: an e-mail address as HTML defines it, its domain with a dot, and ``*`` in both halves.
+
+The API server also refuses a ``*`` in the last two labels of the domain.
+"""
 
 
 def matches(pattern: str, email: str) -> bool:
     """Tell whether an address falls under a pattern; letter case does not count."""
-    local, at, domain = email.casefold().rpartition("@")
+    local, at, domain = _fold(email).rpartition("@")
     if not (local and at and domain) or "*" in email or "@" in local:
         return False
-    pattern_local, _, pattern_domain = pattern.casefold().rpartition("@")
+    pattern_local, _, pattern_domain = _fold(pattern).rpartition("@")
     return _overlap(pattern_domain, domain) and _overlap(pattern_local, local)
 
 
@@ -28,14 +34,26 @@ def matches_any(patterns: Iterable[str], email: str) -> bool:
 
 def overlap(first: str, second: str) -> bool:
     """Tell whether some address could fall under both patterns."""
-    first_local, _, first_domain = first.casefold().rpartition("@")
-    second_local, _, second_domain = second.casefold().rpartition("@")
+    first_local, _, first_domain = _fold(first).rpartition("@")
+    second_local, _, second_domain = _fold(second).rpartition("@")
     return _overlap(first_domain, second_domain) and _overlap(first_local, second_local)
 
 
 def search_term(pattern: str) -> str:
     """Return the longest literal run of a pattern: every matching address contains it."""
-    return max(pattern.casefold().split("*"), key=len)
+    return max(_fold(pattern).split("*"), key=len)
+
+
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def _fold(text: str) -> str:
+    """Lower A to Z and nothing else.
+
+    Unicode's own folding would make ``straße.example`` the same as ``strasse.example``, and those are
+    domains of two different owners.
+    """
+    return text.translate(_ASCII_LOWER)
 
 
 def _overlap(first: str, second: str) -> bool:

@@ -37,9 +37,17 @@ __all__ = [
     "VectorsStatus",
 ]
 
+GUARDRAIL_PATTERN = r"^([a-z0-9]+|arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+)?$"
+"""An id or ARN as Bedrock's own API defines it, or nothing."""
+
 EmailPattern = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=254)]
 Quantity = Annotated[str, StringConstraints(pattern=QUANTITY_PATTERN, max_length=20)]
+Count = Annotated[str, StringConstraints(pattern=r"^[0-9]+$", max_length=7)]
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:/_-]*$", max_length=2048)]
+GuardrailId = Annotated[str, StringConstraints(pattern=GUARDRAIL_PATTERN, max_length=2048)]
+GuardrailVersion = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*|DRAFT)?$", max_length=8)]
+CamelCase = r"^[A-Z][A-Za-z0-9]*$"
 
 
 class _Resource(BaseModel):
@@ -87,14 +95,14 @@ class Persona(_Resource):
 class Guardrail(_Resource):
     """A Bedrock guardrail of the tenant's own; empty for none."""
 
-    id: str = Field("", max_length=2048)
-    version: str = Field("", max_length=8)
+    id: GuardrailId = ""
+    version: GuardrailVersion = ""
 
 
 class Model(_Resource):
     """Which model answers; empty for the platform's default."""
 
-    chat: str = Field("", max_length=2048)
+    chat: ModelId = ""
     guardrail: Guardrail = Field(default_factory=Guardrail)
 
 
@@ -113,7 +121,7 @@ class Compute(_Resource):
     requests_memory: Quantity | None = Field(None, alias="requests.memory")
     limits_cpu: Quantity | None = Field(None, alias="limits.cpu")
     limits_memory: Quantity | None = Field(None, alias="limits.memory")
-    pods: Quantity | None = None
+    pods: Count | None = None
 
 
 class Quota(_Resource):
@@ -153,12 +161,12 @@ class TenantSpec(_Resource):
 class Condition(_Resource):
     """One condition, as the Kubernetes API conventions define it."""
 
-    type: str
+    type: str = Field(pattern=CamelCase, max_length=316)
     status: Literal["True", "False", "Unknown"]
-    reason: str
-    message: str = ""
+    reason: str = Field(pattern=CamelCase, max_length=1024)
+    message: str = Field(max_length=32768)
     last_transition_time: str
-    observed_generation: int | None = None
+    observed_generation: int | None = Field(None, ge=0)
 
 
 class StorageStatus(_Resource):
@@ -192,8 +200,9 @@ class QuotaStatus(_Resource):
 class TenantStatus(_Resource):
     """What the operator last saw and made."""
 
-    observed_generation: int | None = None
-    conditions: list[Condition] = Field(default_factory=list)
+    observed_generation: int | None = Field(None, ge=0)
+    conditions: list[Condition] = Field(default_factory=list, max_length=32)
+    personas: int | None = Field(None, ge=0)
     storage: StorageStatus | None = None
     vectors: VectorsStatus | None = None
     identity: IdentityStatus | None = None
@@ -221,7 +230,7 @@ class Tenant(_Resource):
     """One Tenant, as the API server last showed it."""
 
     metadata: Metadata
-    spec: TenantSpec = Field(default_factory=TenantSpec)
+    spec: TenantSpec
     status: TenantStatus = Field(default_factory=TenantStatus)
 
     @classmethod

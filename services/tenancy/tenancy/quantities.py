@@ -8,7 +8,7 @@ from decimal import Decimal
 
 __all__ = ["QUANTITY_PATTERN", "parse_quantity"]
 
-QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+QUANTITY_PATTERN = r"^[0-9]+([.][0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 """What the Tenant resource accepts. Signs and exponents are legal in Kubernetes but no use in a limit."""
 
 _FACTORS = {
@@ -27,7 +27,7 @@ def parse_quantity(text: str) -> Decimal:
     ValueError
         The text is no quantity.
     """
-    if not re.match(QUANTITY_PATTERN, text):
+    if not re.fullmatch(QUANTITY_PATTERN, text):
         raise ValueError(f"{text!r} is no quantity: write it like 50Gi, 500M or 250m")
     number = text.rstrip("mkMGTPEi")
     return Decimal(number) * _FACTORS[text[len(number) :]]
