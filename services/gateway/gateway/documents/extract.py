@@ -49,7 +49,7 @@ _HTML_SPACING = [
 
 
 def extract(filename: str, content: bytes) -> tuple[Format, list[Page]]:
-    """Return a file's format and text. Pages without text are left out.
+    """Return a file's format and its pages; some of them may be without text.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def extract(filename: str, content: bytes) -> tuple[Format, list[Page]]:
         raise
     except Exception as exc:
         raise DocumentUnreadable(f"The {format_} file is damaged.") from exc
-    tidied = [Page(text, page.number) for page in pages if (text := _tidy(page.text))]
-    if not tidied:
+    tidied = [Page(_tidy(page.text), page.number) for page in pages]
+    if not any(page.text for page in tidied):
         hint = " A scan must be recognised (OCR) first." if format_ is Format.PDF else ""
         raise DocumentEmpty(f"The {format_} file holds no text.{hint}")
     return format_, tidied

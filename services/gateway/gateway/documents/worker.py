@@ -53,7 +53,7 @@ def _read(filename: str, content: bytes, chunker: Chunker) -> dict[str, Any]:
         return {"problem": DocumentUnreadable.slug, "detail": "Reading the file takes too much memory."}
     return {
         "format": format_,
-        "pages": pages[-1].number and len(pages),
+        "pages": pages[-1].number,
         "chunks": [asdict(chunk) for chunk in chunks],
     }
 

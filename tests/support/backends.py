@@ -1,0 +1,127 @@
+"""The gateway's backends as fakes: they keep what they are given and say what they were asked.
+
+Embeddings are bags of words, so that a search finds what shares words with it.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from gateway.bedrock import Bedrock, Reply
+from gateway.models import Chunk, Document, Passage
+from gateway.objects import StoredObject, TenantObjects
+from gateway.problems import DocumentMissing
+from gateway.vectors import Vectors
+from tenancy.model import Guardrail, Tenant
+
+__all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors"]
+
+STORED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DIMENSION = 64
+
+
+class FakeBedrock:
+    """Embeds words by their hash; says whatever ``says`` holds."""
+
+    def __init__(self) -> None:
+        self.says = "Nothing."
+        self.fails: Exception | None = None
+        self.asked: list[dict[str, Any]] = []
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if self.fails:
+            raise self.fails
+        return [_bag(text) for text in texts]
+
+    async def converse(
+        self, *, model: str, system: str, prompt: str, max_tokens: int, tenant_key: str, guardrail: Guardrail
+    ) -> Reply:
+        self.asked.append(
+            {
+                "model": model,
+                "system": system,
+                "prompt": prompt,
+                "tenant_key": tenant_key,
+                "guardrail": guardrail,
+            }
+        )
+        return Reply(self.says, model, input_tokens=7, output_tokens=3)
+
+    def as_adapter(self) -> Bedrock:
+        """Return itself in the place of the real one."""
+        return cast("Bedrock", self)
+
+
+class FakeVectors:
+    """Keeps documents by tenant."""
+
+    def __init__(self) -> None:
+        self.documents: dict[tuple[str, str], tuple[Document, list[Chunk], list[Sequence[float]]]] = {}
+        self.fails: Exception | None = None
+        self.asked: list[dict[str, Any]] = []
+
+    async def replace(
+        self, tenant: Tenant, document: Document, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]
+    ) -> None:
+        if self.fails:
+            raise self.fails
+        self.documents[tenant.key, document.document_id] = (document, list(chunks), list(vectors))
+
+    async def search(
+        self, tenant: Tenant, vector: Sequence[float], *, persona_id: str | None, limit: int, threshold: float
+    ) -> list[Passage]:
+        self.asked.append(
+            {"tenant": tenant.key, "persona_id": persona_id, "limit": limit, "threshold": threshold}
+        )
+        found = [
+            Passage(
+                document.persona_id,
+                document.document_id,
+                document.filename,
+                chunk.page,
+                number,
+                chunk.text,
+                sum(a * b for a, b in zip(vector, stored, strict=True)),
+            )
+            for (key, _), (document, chunks, vectors) in self.documents.items()
+            for number, (chunk, stored) in enumerate(zip(chunks, vectors, strict=True))
+            if key == tenant.key and persona_id in (None, document.persona_id)
+        ]
+        return sorted(found, key=lambda passage: -passage.score)[:limit]
+
+    def as_adapter(self) -> Vectors:
+        """Return itself in the place of the real one."""
+        return cast("Vectors", self)
+
+
+class FakeObjects:
+    """Keeps contents by key."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.owners: dict[str, str] = {}
+
+    async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
+        if key not in self.contents:
+            raise DocumentMissing("It is not there.")
+        return StoredObject(self.contents[key], STORED_AT)
+
+    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> datetime:
+        self.contents[key] = content
+        self.owners[key] = owner
+        return STORED_AT
+
+    def as_adapter(self) -> TenantObjects:
+        """Return itself in the place of the real one."""
+        return cast("TenantObjects", self)
+
+
+def _bag(text: str) -> list[float]:
+    bag = [0.0] * DIMENSION
+    for word in re.findall(r"\w+", text.casefold()):
+        bag[hashlib.sha256(word.encode()).digest()[0] % DIMENSION] += 1.0
+    length = math.hypot(*bag) or 1.0
+    return [number / length for number in bag]

@@ -1,0 +1,95 @@
+"""Files for tests: sound ones of every format that is read, and ways to spoil them."""
+
+import io
+import struct
+import zipfile
+from collections.abc import Sequence
+
+import docx
+from pypdf import PdfReader, PdfWriter
+
+__all__ = [
+    "docx_file",
+    "encrypted_pdf",
+    "pdf_file",
+    "zip_bomb_docx",
+    "zip_file",
+]
+
+
+def pdf_file(*pages: str) -> bytes:
+    """Return a PDF with one line of text on each page; an empty text makes a page without any."""
+    kids = [4 + 2 * number for number in range(len(pages))]
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{' '.join(f'{kid} 0 R' for kid in kids)}] /Count {len(kids)} >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+    ]
+    for kid, text in zip(kids, pages, strict=True):
+        escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
+        stream = f"BT /F1 12 Tf 72 720 Td ({escaped}) Tj ET" if text else ""
+        objects += [
+            (
+                f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {kid + 1} 0 R "
+                "/Resources << /Font << /F1 3 0 R >> >> >>"
+            ),
+            f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream",
+        ]
+    return _assemble(objects)
+
+
+def encrypted_pdf(password: str, *, user_password: str | None = None) -> bytes:
+    """Return a PDF that opens with ``user_password`` (by default the same as the owner's)."""
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf_file("A secret."))))
+    writer.encrypt(password if user_password is None else user_password, password, algorithm="AES-256")
+    buffer = io.BytesIO()
+    writer.write(buffer)
+    return buffer.getvalue()
+
+
+def docx_file(*paragraphs: str, table: Sequence[Sequence[str]] = (), after: str = "") -> bytes:
+    """Return a DOCX: paragraphs, then a table, then another paragraph."""
+    document = docx.Document()
+    for text in paragraphs:
+        document.add_paragraph(text)
+    if table:
+        grid = document.add_table(rows=len(table), cols=len(table[0]))
+        for row, texts in zip(grid.rows, table, strict=True):
+            for cell, text in zip(row.cells, texts, strict=True):
+                cell.text = text
+    if after:
+        document.add_paragraph(after)
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def zip_file(**members: bytes) -> bytes:
+    """Return an archive that is no document."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def zip_bomb_docx(claimed_bytes: int) -> bytes:
+    """Return a DOCX whose directory says that one more member unpacks to that many bytes."""
+    buffer = io.BytesIO(docx_file("Harmless."))
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/media/bomb.bin", b"0")
+    content = bytearray(buffer.getvalue())
+    entry = content.rindex(b"PK\x01\x02", 0, content.rindex(b"word/media/bomb.bin"))
+    content[entry + 24 : entry + 28] = struct.pack("<I", claimed_bytes)
+    return bytes(content)
+
+
+def _assemble(objects: Sequence[str]) -> bytes:
+    body, offsets = "%PDF-1.7\n", []
+    for number, text in enumerate(objects, start=1):
+        offsets.append(len(body))
+        body += f"{number} 0 obj\n{text}\nendobj\n"
+    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    trailer = f"<< /Size {len(objects) + 1} /Root 1 0 R >>"
+    xref = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+    return f"{body}{xref}trailer\n{trailer}\nstartxref\n{len(body)}\n%%EOF\n".encode("latin-1")

@@ -1,0 +1,135 @@
+"""The two ways in for a document: a person's form, a service's ticket."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from tenancy.names import document_id_for
+from tenancy.tickets import Ticket
+
+from tests.support.files import pdf_file
+
+from .conftest import DOCUMENT_BYTES, World
+
+STORED = "tenant-tenanta/finance/documents/doc-1/a.md"
+
+
+def ticket(world: World) -> str:
+    return f"Ticket {world.issuer.issue(Ticket('tenanta', 'finance', 'doc-1', 'a.md'))}"
+
+
+async def test_an_upload_is_described(world: World) -> None:
+    content = pdf_file("One.", "Two.")
+    response = await world.upload("budget.pdf", content)
+    assert response.status_code == 201
+    assert response.json() == {
+        "documentId": document_id_for("tenanta", "finance", "budget.pdf"),
+        "personaId": "finance",
+        "filename": "budget.pdf",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "chunks": 2,
+        "pages": 2,
+    }
+    assert list(world.objects.owners.values()) == ["subject-tenanta"]
+
+
+async def test_what_was_uploaded_is_found_and_cited(world: World) -> None:
+    await world.upload()
+    found = (await world.post("/v1/search", json={"query": "What is the budget?"})).json()["passages"]
+    assert [(passage["filename"], passage["text"], passage["page"]) for passage in found] == [
+        ("a.md", "The budget is $5.", None)
+    ]
+    world.bedrock.says = "It is $5 [1]."
+    answer = (await world.post("/v1/answers", json={"question": "What is the budget?"})).json()
+    assert answer == {
+        "answer": "It is $5 [1].",
+        "citations": [
+            {
+                "marker": 1,
+                "documentId": found[0]["documentId"],
+                "filename": "a.md",
+                "page": None,
+                "snippet": "The budget is $5.",
+            }
+        ],
+        "grounded": True,
+        "model": "the-model",
+        "usage": {"inputTokens": 7, "outputTokens": 3},
+    }
+
+
+async def test_a_ticket_indexes_the_object_it_names(world: World) -> None:
+    world.objects.contents[STORED] = b"From S3."
+    response = await world.post("/v1/documents", as_=ticket(world))
+    assert response.status_code == 201
+    assert (response.json()["documentId"], response.json()["chunks"]) == ("doc-1", 1)
+
+
+async def test_a_ticket_with_a_body_is_refused(world: World) -> None:
+    world.objects.contents[STORED] = b"From S3."
+    response = await world.post("/v1/documents", as_=ticket(world), json={"documentId": "doc-2"})
+    assert response.status_code == 422
+    assert not world.vectors.documents
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param({"files": {"file": ("a.md", b"x")}}, id="no-persona"),
+        pytest.param({"files": {"personaId": (None, "finance")}}, id="no-file"),
+        pytest.param({"files": {"file": (None, "x"), "personaId": (None, "finance")}}, id="file-is-text"),
+        pytest.param(
+            {"files": {"file": ("a.md", b"x"), "personaId": ("p", b"finance")}}, id="persona-is-a-file"
+        ),
+        pytest.param(
+            {"files": {"file": ("a.md", b"x")}, "data": {"personaId": "finance", "tenantId": "tenantb"}},
+            id="tenant-named",
+        ),
+        pytest.param({"files": {"file": ("a.md", b"x")}, "data": {"persona": "finance"}}, id="other-field"),
+        pytest.param(
+            {"files": [("file", ("a.md", b"x")), ("file", ("b.md", b"y"))], "data": {"personaId": "finance"}},
+            id="two-files",
+        ),
+        pytest.param(
+            {"files": {"file": ("a.md", b"x")}, "data": {"personaId": "f" * 2000}}, id="endless-persona"
+        ),
+        pytest.param(
+            {"content": b"--x\r\nno form", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
+            id="not-multipart-inside",
+        ),
+        pytest.param({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, id="no-boundary"),
+    ],
+)
+async def test_a_form_that_is_not_the_expected_one_is_refused_and_nothing_stored(
+    world: World, form: dict[str, Any]
+) -> None:
+    headers = {"Authorization": "Bearer person-tenanta", **form.pop("headers", {})}
+    response = await world.http.post("/v1/documents", headers=headers, **form)
+    assert response.status_code == 422
+    assert response.json()["type"].endswith("/invalid-request")
+    assert not world.objects.contents
+
+
+async def test_a_body_that_is_no_form_is_refused(world: World) -> None:
+    response = await world.post("/v1/documents", json={"text": "x"})
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("more", [1, 200_000])
+async def test_a_file_too_large_is_refused_and_nothing_stored(world: World, more: int) -> None:
+    response = await world.upload("a.txt", b"a" * (DOCUMENT_BYTES + more))
+    assert response.status_code == 413
+    assert response.headers["content-type"] == "application/problem+json"
+    assert not world.objects.contents
+
+
+async def test_a_file_without_a_name_is_refused(world: World) -> None:
+    boundary = b'--x\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\nText.\r\n'
+    field = b'--x\r\nContent-Disposition: form-data; name="personaId"\r\n\r\nfinance\r\n--x--\r\n'
+    response = await world.http.post(
+        "/v1/documents",
+        content=boundary + field,
+        headers={"Authorization": "Bearer person-tenanta", "Content-Type": "multipart/form-data; boundary=x"},
+    )
+    assert response.status_code == 422
+    assert response.json()["type"].endswith("/filename-refused")

@@ -1,0 +1,110 @@
+"""Every refusal is a problem document, whoever raised it."""
+
+from typing import Any
+
+import httpx
+import pytest
+from tenancy.errors import RemoteRefused, RemoteUnavailable, TenantryError
+
+from .conftest import World
+
+
+def problem(response: httpx.Response) -> dict[str, Any]:
+    """Return the problem document, after what holds for each of them was checked."""
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert document["status"] == response.status_code
+    assert document["instance"] == response.headers["x-request-id"]
+    assert document["type"]
+    assert document["title"]
+    assert document["detail"]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/v1/search", 405),
+        ("POST", "/v1/search/", 404),
+        ("GET", "/docs", 404),
+    ],
+)
+async def test_the_frameworks_errors_are_problems_too(
+    world: World, method: str, path: str, status: int
+) -> None:
+    response = await world.http.request(method, path)
+    assert problem(response)["status"] == status
+    assert "allow" in response.headers or status != 405
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        pytest.param({"query": "x", "tenantId": "tenantb"}, "tenantId", id="unknown-field"),
+        pytest.param({"query": "x", "filter": {"must": []}}, "filter", id="filter-of-ones-own"),
+        pytest.param({"query": "x", "topK": 51}, "topK", id="too-many"),
+        pytest.param({"query": "x", "topK": 0}, "topK", id="none"),
+        pytest.param({"query": "  "}, "query", id="blank"),
+        pytest.param({"query": "x" * 4001}, "query", id="too-long"),
+        pytest.param({}, "query", id="missing"),
+    ],
+)
+async def test_an_invalid_body_is_told_where_and_why_but_not_repeated(
+    world: World, body: dict[str, Any], place: str
+) -> None:
+    response = await world.post("/v1/search", json=body)
+    document = problem(response)
+    assert response.status_code == 422
+    assert [error["place"] for error in document["errors"]] == [["body", place]]
+    assert "x" * 50 not in response.text
+
+
+async def test_a_body_that_is_no_json_is_refused(world: World) -> None:
+    response = await world.http.post(
+        "/v1/search",
+        content=b"{query:",
+        headers={"Content-Type": "application/json", "Authorization": "Bearer person-tenanta"},
+    )
+    assert problem(response)["status"] == 422
+
+
+async def test_a_problem_of_ours_is_rendered_as_it_is(world: World) -> None:
+    response = await world.post("/v1/search", json={"query": "x", "personaId": "nobody"})
+    document = problem(response)
+    assert document["type"] == "https://tenantry.io/problems/persona-missing"
+    assert document["personas"] == ["finance"]
+
+
+async def test_who_is_not_known_is_told_how_to_authenticate(world: World) -> None:
+    response = await world.post("/v1/search", json={"query": "x"}, as_="")
+    assert problem(response)["status"] == 401
+    assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    ("exc", "status", "retry_after"),
+    [
+        pytest.param(RemoteUnavailable("bedrock", "embed", "host-1 is down"), 503, "5", id="unavailable"),
+        pytest.param(
+            RemoteUnavailable("bedrock", "embed", "busy", retry_after=17.2), 503, "17", id="with-a-wish"
+        ),
+        pytest.param(RemoteRefused("bedrock", "embed", "host-1 says no"), 502, None, id="refused"),
+    ],
+)
+async def test_a_backends_failure_says_when_to_come_back_and_not_what_it_said(
+    world: World, exc: TenantryError, status: int, retry_after: str | None
+) -> None:
+    world.bedrock.fails = exc
+    response = await world.post("/v1/search", json={"query": "x"})
+    assert problem(response)["status"] == status
+    assert response.headers.get("retry-after") == retry_after
+    assert "host-1" not in response.text
+
+
+async def test_a_bug_of_ours_shows_nothing_of_itself(world: World) -> None:
+    world.bedrock.fails = KeyError("the inner works")
+    response = await world.post("/v1/search", json={"query": "x"})
+    assert problem(response)["status"] == 500
+    assert "inner works" not in response.text
+    assert "Traceback" not in response.text

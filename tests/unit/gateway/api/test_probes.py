@@ -1,0 +1,28 @@
+from .conftest import World
+
+
+async def test_a_gateway_that_waits_for_something_says_what(world: World) -> None:
+    assert (await world.http.get("/readyz")).json() == {"ok": True, "missing": []}
+    world.readiness.waits_for = ["the Tenants"]
+    response = await world.http.get("/readyz")
+    assert (response.status_code, response.json()["missing"]) == (503, ["the Tenants"])
+
+
+async def test_a_gateway_whose_watch_has_ended_asks_for_a_restart(world: World) -> None:
+    assert (await world.http.get("/healthz")).status_code == 200
+    world.readiness.alive = False
+    assert (await world.http.get("/healthz")).status_code == 503
+
+
+async def test_metrics_are_prometheus_text(world: World) -> None:
+    await world.post("/v1/search", json={"query": "x"})
+    response = await world.http.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    assert 'tenantry_gateway_stage_seconds_count{stage="search"}' in response.text
+    assert "tenantry_gateway_foreign_hits_total" in response.text
+
+
+async def test_the_interface_is_described_without_pages_from_elsewhere(world: World) -> None:
+    paths = (await world.http.get("/openapi.json")).json()["paths"]
+    assert set(paths) == {"/v1/documents", "/v1/search", "/v1/answers"}
+    assert "multipart/form-data" in paths["/v1/documents"]["post"]["requestBody"]["content"]

@@ -1,0 +1,57 @@
+"""Properties of chunks, whatever the text."""
+
+import itertools
+
+from gateway.documents.chunk import VOCABULARY, Chunker
+from gateway.models import Page
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from semantic_text_splitter import TextSplitter
+
+TOKENS, OVERLAP = 40, 8
+PLAIN = TextSplitter.from_tiktoken_model(VOCABULARY, TOKENS)
+
+sentences = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12),
+    min_size=1,
+    max_size=30,
+).map(lambda words: " ".join(words) + ".")
+texts = st.lists(sentences, min_size=1, max_size=12).map("\n\n".join)
+documents = st.lists(texts, min_size=1, max_size=4).map(
+    lambda pages: [Page(text, number) for number, text in enumerate(pages, start=1)]
+)
+
+
+def fits(text: str) -> bool:
+    """Tell whether a text is within the bound, by a splitter that has not seen our settings."""
+    return len(PLAIN.chunks(text)) <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(documents)
+def test_no_text_is_lost_no_chunk_is_too_long_and_the_page_is_right(pages: list[Page]) -> None:
+    chunks = Chunker(TOKENS, OVERLAP).chunk(pages)
+    for page in pages:
+        covered = 0
+        for chunk in (c for c in chunks if c.page == page.number):
+            assert fits(chunk.text)
+            # The latest place where it can begin without a gap: the same words may stand twice on a page.
+            gap = len(page.text[covered:]) - len(page.text[covered:].lstrip())
+            start = page.text.rfind(chunk.text, 0, covered + gap + len(chunk.text))
+            assert start >= 0, "a chunk is a piece of its page, and leaves out nothing before it"
+            covered = max(covered, start + len(chunk.text))
+        assert not page.text[covered:].strip()
+
+
+def test_chunks_end_with_sentences_and_repeat_the_last_one() -> None:
+    text = " ".join(f"This is sentence number {number} of the text." for number in range(30))
+    chunks = [chunk.text for chunk in Chunker(TOKENS, 12).chunk([Page(text)])]
+    assert len(chunks) > 3
+    assert all(chunk.startswith("This is") and chunk.endswith("of the text.") for chunk in chunks)
+    for before, after in itertools.pairwise(chunks):
+        assert after.split(". ")[0].rstrip(".") in before, "the overlap"
+
+
+def test_a_word_longer_than_a_chunk_is_cut_not_dropped() -> None:
+    word = "x1" * 2000
+    assert "".join(chunk.text for chunk in Chunker(TOKENS, 0).chunk([Page(word)])) == word

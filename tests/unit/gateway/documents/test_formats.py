@@ -1,0 +1,74 @@
+"""What a file is taken for. What is read out of it is in test_extract."""
+
+import pytest
+from gateway.documents.formats import Format, sniff
+from gateway.problems import DocumentEmpty, DocumentUnreadable, DocumentUnsupported
+
+from tests.support.files import docx_file, pdf_file, zip_file
+
+PDF, DOCX = pdf_file("Text."), docx_file("Text.")
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "expected"),
+    [
+        pytest.param("a.txt", b"Plain.", Format.TEXT, id="text"),
+        pytest.param("a.md", b"# Title", Format.MARKDOWN, id="markdown-by-name"),
+        pytest.param("README", b"# Title", Format.TEXT, id="no-ending-is-text"),
+        pytest.param("a.log", b"line", Format.TEXT, id="unknown-ending-promises-nothing"),
+        pytest.param("a.pdf", PDF, Format.PDF, id="pdf"),
+        pytest.param("a.PDF", PDF, Format.PDF, id="ending-in-capitals"),
+        pytest.param("scan", PDF, Format.PDF, id="pdf-without-ending"),
+        pytest.param("a.docx", DOCX, Format.DOCX, id="docx"),
+        pytest.param("a.html", b"<p>fragment", Format.HTML, id="html-fragment-by-name"),
+        pytest.param("a", b"\xef\xbb\xbf<!-- x --><!doctype HTML><p>x", Format.HTML, id="html-by-content"),
+        pytest.param("a.txt", b"<html><script>x</script>", Format.HTML, id="web-page-saved-as-text"),
+        pytest.param("a.md", b"<html>", Format.MARKDOWN, id="markdown-may-begin-with-html"),
+        pytest.param("a.txt", "Grüße".encode("utf-16"), Format.TEXT, id="utf-16-with-mark"),
+    ],
+)
+def test_content_decides_and_the_name_only_refines(filename: str, content: bytes, expected: Format) -> None:
+    assert sniff(filename, content) is expected
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "problem", "reason"),
+    [
+        pytest.param("a.txt", b"", DocumentEmpty, "empty", id="no-bytes"),
+        pytest.param("a.txt", b" \n\t ", DocumentEmpty, "empty", id="only-white-space"),
+        pytest.param(
+            "a.pdf", b"Plain.", DocumentUnsupported, "named as PDF, but its content is text", id="text-as-pdf"
+        ),
+        pytest.param(
+            "a.docx", PDF, DocumentUnsupported, "named as DOCX, but its content is PDF", id="pdf-as-docx"
+        ),
+        pytest.param(
+            "a.txt", PDF, DocumentUnsupported, "named as text, but its content is PDF", id="pdf-as-text"
+        ),
+        pytest.param("a.html", DOCX, DocumentUnsupported, "its content is DOCX", id="docx-as-html"),
+        pytest.param("a.png", PNG, DocumentUnsupported, "binary", id="picture"),
+        pytest.param("a.txt", b"ab\x00cd", DocumentUnsupported, "binary", id="nul-in-text"),
+        pytest.param("a.doc", OLE, DocumentUnsupported, "old or a password-protected", id="ole"),
+        pytest.param("a.docx", OLE, DocumentUnsupported, "old or a password-protected", id="encrypted-docx"),
+        pytest.param("a.zip", zip_file(a=b"x"), DocumentUnsupported, "no DOCX", id="archive"),
+        pytest.param("a.docx", DOCX[:200], DocumentUnreadable, "cut off or damaged", id="docx-cut-off"),
+    ],
+)
+def test_what_is_not_read_is_refused_with_the_reason(
+    filename: str, content: bytes, problem: type[Exception], reason: str
+) -> None:
+    with pytest.raises(problem, match=reason):
+        sniff(filename, content)
+
+
+def test_another_office_format_is_no_docx() -> None:
+    content = zip_file(**{"[Content_Types].xml": b"<Types>spreadsheetml.sheet.main+xml</Types>"})
+    with pytest.raises(DocumentUnsupported, match="no DOCX"):
+        sniff("a.xlsx", content)
+
+
+@pytest.mark.timeout(2)
+def test_many_comments_before_the_markup_cost_no_time() -> None:
+    assert sniff("a", b"<!-- -->" * 400 + b"x") is Format.TEXT

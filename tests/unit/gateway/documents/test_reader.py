@@ -1,0 +1,106 @@
+"""Documents read in real processes, and what their misfortunes mean for us."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from gateway.documents.formats import Format
+from gateway.documents.reader import DocumentReader, Reading
+from gateway.models import Chunk
+from gateway.problems import DocumentTooLarge, DocumentUnreadable, DocumentUnsupported
+
+from tests.support.files import pdf_file
+
+ENDLESS = b"a" * 20_000_000
+"""A word that takes the tokenizer minutes."""
+
+SECONDS = 4.0
+"""Enough to start a process on a busy machine."""
+
+
+@pytest.fixture
+async def reader() -> AsyncIterator[DocumentReader]:
+    reader = DocumentReader(processes=1, seconds=SECONDS, tokens=360, overlap=54, max_chunks=3)
+    yield reader
+    await reader.close()
+
+
+def proc(process_id: int, name: str) -> str:
+    """Return a file of the kernel's about a process."""
+    return Path(f"/proc/{process_id}/{name}").read_text()
+
+
+async def process_id(reader: DocumentReader) -> int:
+    """Return the id of the one process, which is idle."""
+    process = await reader._idle.get()
+    assert process
+    reader._idle.put_nowait(process)
+    return process.pid
+
+
+async def test_a_document_is_read(reader: DocumentReader) -> None:
+    reading = await reader.read("a.pdf", pdf_file("One.", "Two."))
+    assert reading == Reading(Format.PDF, 2, [Chunk("One.", 1), Chunk("Two.", 2)])
+
+
+async def test_the_process_is_kept_for_the_next_document(reader: DocumentReader) -> None:
+    await reader.read("a.txt", b"One.")
+    first = await process_id(reader)
+    await reader.read("a.txt", b"Two.")
+    assert await process_id(reader) == first
+
+
+async def test_the_process_knows_nothing_of_our_environment(
+    reader: DocumentReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_QDRANT_API_KEY", "the-key")
+    await reader.read("a.txt", b"Text.")
+    assert "the-key" not in proc(await process_id(reader), "environ")
+
+
+async def test_a_refusal_crosses_the_process_boundary_with_its_reason(reader: DocumentReader) -> None:
+    with pytest.raises(DocumentUnsupported, match="named as PDF, but its content is text"):
+        await reader.read("a.pdf", b"Text.")
+
+
+async def test_too_many_chunks_are_refused(reader: DocumentReader) -> None:
+    with pytest.raises(DocumentTooLarge, match="more than 3 chunks"):
+        await reader.read("a.pdf", pdf_file("1", "2", "3", "4"))
+
+
+async def test_a_document_that_takes_too_long_is_refused_and_the_next_is_read(reader: DocumentReader) -> None:
+    with pytest.raises(DocumentUnreadable, match="longer than 4 s"):
+        await reader.read("a.txt", ENDLESS)
+    assert (await reader.read("a.txt", b"Text.")).chunks == [Chunk("Text.")]
+
+
+async def test_a_document_that_kills_its_reader_is_refused_and_the_next_is_read(
+    reader: DocumentReader,
+) -> None:
+    await reader.read("a.txt", b"Text.")
+    victim = await process_id(reader)
+    reading = asyncio.create_task(reader.read("a.txt", ENDLESS))
+    await asyncio.sleep(0)
+    os.kill(victim, signal.SIGKILL)
+    with pytest.raises(DocumentUnreadable, match="made its reader fail"):
+        await reading
+    assert (await reader.read("a.txt", b"Text.")).chunks == [Chunk("Text.")]
+
+
+async def test_memory_is_bounded(reader: DocumentReader) -> None:
+    await reader.read("a.txt", b"Text.")
+    limits = proc(await process_id(reader), "limits")
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max address space"))
+    assert line.split()[3] == str(2 * 1024**3)
+
+
+async def test_a_caller_who_goes_away_frees_the_reader(reader: DocumentReader) -> None:
+    reading = asyncio.create_task(reader.read("a.txt", ENDLESS))
+    await asyncio.sleep(0.2)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert (await reader.read("a.txt", b"Text.")).chunks == [Chunk("Text.")]

@@ -1,0 +1,157 @@
+"""Ingest: what is stored when, above all when something goes wrong."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pytest
+from gateway.documents.reader import DocumentReader
+from gateway.documents.service import DocumentService, Ingested
+from gateway.models import Document
+from gateway.problems import DocumentMissing, DocumentRefused, FilenameRefused, PersonaMissing
+from gateway.stages import Stages
+from tenancy.errors import RemoteUnavailable
+from tenancy.model import Tenant
+from tenancy.names import document_id_for
+from tenancy.tickets import Ticket
+from typing_extensions import override
+
+from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors
+from tests.support.files import encrypted_pdf
+from tests.support.tenants import make_tenant
+
+TENANT = make_tenant("tenanta")
+MAX_BYTES = 10_000
+
+
+@pytest.fixture(scope="module")
+async def reader() -> AsyncIterator[DocumentReader]:
+    reader = DocumentReader(processes=1, seconds=20, tokens=40, overlap=0, max_chunks=100)
+    yield reader
+    await reader.close()
+
+
+@dataclass
+class World:
+    """A service and what is behind it."""
+
+    reader: DocumentReader
+    bedrock: FakeBedrock = field(default_factory=FakeBedrock)
+    objects: FakeObjects = field(default_factory=FakeObjects)
+    vectors: FakeVectors = field(default_factory=FakeVectors)
+
+    def __post_init__(self) -> None:
+        self.service = DocumentService(
+            self.reader,
+            self.bedrock.as_adapter(),
+            self.objects.as_adapter(),
+            self.vectors.as_adapter(),
+            max_bytes=MAX_BYTES,
+        )
+
+    async def upload(self, content: bytes, filename: str = "budget.md", persona: str = "finance") -> Ingested:
+        return await self.service.upload(TENANT, persona, filename, content, "subject-1", Stages())
+
+    async def redeem(self, persona: str = "finance") -> Ingested:
+        ticket = Ticket(TENANT.id, persona, "doc-1", "budget.md")
+        return await self.service.index_stored(TENANT, ticket, Stages())
+
+
+@pytest.fixture
+def world(reader: DocumentReader) -> World:
+    return World(reader)
+
+
+async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(world: World) -> None:
+    ingested = await world.upload(b"The budget is $5.")
+    document_id = document_id_for("tenanta", "finance", "budget.md")
+    digest = hashlib.sha256(b"The budget is $5.").hexdigest()
+    assert world.objects.contents == {
+        f"tenant-tenanta/finance/documents/{document_id}/budget.md": b"The budget is $5."
+    }
+    assert list(world.objects.owners.values()) == ["subject-1"]
+    document = Document("finance", document_id, "budget.md", digest, STORED_AT)
+    assert ingested.document == document
+    assert world.vectors.documents["tenant-tenanta", document_id][0] == document
+
+
+async def test_the_same_name_is_the_same_document(world: World) -> None:
+    first = await world.upload(b"Old.")
+    second = await world.upload(b"New.")
+    assert first.document.document_id == second.document.document_id
+    (stored,) = world.vectors.documents.values()
+    assert [chunk.text for chunk in stored[1]] == ["New."]
+
+
+@pytest.mark.parametrize(
+    ("content", "filename", "persona", "problem"),
+    [
+        pytest.param(b"Text.", "a.md", "nobody", PersonaMissing, id="unknown-persona"),
+        pytest.param(b"Text.", "../a.md", "finance", FilenameRefused, id="path-as-name"),
+        pytest.param(b"", "a.md", "finance", DocumentRefused, id="empty"),
+        pytest.param(b"a" * (MAX_BYTES + 1), "a.md", "finance", DocumentRefused, id="too-large"),
+        pytest.param(b"Text.", "a.pdf", "finance", DocumentRefused, id="mislabelled"),
+        pytest.param(encrypted_pdf("secret"), "a.pdf", "finance", DocumentRefused, id="encrypted"),
+    ],
+)
+async def test_a_refused_document_leaves_nothing_behind(
+    world: World, content: bytes, filename: str, persona: str, problem: type[Exception]
+) -> None:
+    with pytest.raises(problem):
+        await world.upload(content, filename, persona)
+    assert not world.objects.contents
+    assert not world.vectors.documents
+
+
+async def test_a_document_that_cannot_be_embedded_leaves_nothing_behind(world: World) -> None:
+    world.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
+    with pytest.raises(RemoteUnavailable):
+        await world.upload(b"Text.")
+    assert not world.objects.contents
+
+
+async def test_a_lost_index_is_completed_by_the_same_call_again(world: World) -> None:
+    world.vectors.fails = RemoteUnavailable("qdrant", "upsert", "down")
+    with pytest.raises(RemoteUnavailable):
+        await world.upload(b"Text.")
+    assert world.objects.contents, "S3 is the truth and comes first"
+    world.vectors.fails = None
+    await world.upload(b"Text.")
+    assert len(world.objects.contents) == len(world.vectors.documents) == 1
+
+
+async def test_a_ticket_indexes_what_is_in_the_bucket(world: World) -> None:
+    world.objects.contents["tenant-tenanta/finance/documents/doc-1/budget.md"] = b"From S3."
+    ingested = await world.redeem()
+    assert ingested.document.document_id == "doc-1"
+    assert ingested.document.created_at == STORED_AT
+    assert [chunk.text for chunk in world.vectors.documents["tenant-tenanta", "doc-1"][1]] == ["From S3."]
+
+
+async def test_a_ticket_for_what_is_not_there_indexes_nothing(world: World) -> None:
+    with pytest.raises(DocumentMissing):
+        await world.redeem()
+    with pytest.raises(PersonaMissing):
+        await world.redeem(persona="nobody")
+    assert not world.vectors.documents
+
+
+class SlowAtFirst(FakeObjects):
+    """The first upload hears of its success only after a second one had time to pass it."""
+
+    @override
+    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> datetime:
+        first = not self.contents
+        stored_at = await super().put(tenant, key, content, media_type=media_type, owner=owner)
+        await asyncio.sleep(0.2 if first else 0)
+        return stored_at
+
+
+async def test_two_contents_of_one_document_at_once_end_as_one_of_them(reader: DocumentReader) -> None:
+    world = World(reader, objects=SlowAtFirst())
+    await asyncio.gather(world.upload(b"One."), world.upload(b"Two."))
+    (stored,) = world.vectors.documents.values()
+    (content,) = world.objects.contents.values()
+    assert hashlib.sha256(content).hexdigest() == stored[0].sha256

@@ -1,0 +1,40 @@
+"""The protocol of a reader process, in this process; as a real process it is in test_reader."""
+
+import io
+import json
+from typing import Any
+
+from gateway.documents.chunk import Chunker
+from gateway.documents.frames import FRAME
+from gateway.documents.worker import serve
+
+from tests.support.files import pdf_file
+
+
+def exchange(*requests: tuple[str, bytes]) -> list[dict[str, Any]]:
+    incoming, outgoing = io.BytesIO(), io.BytesIO()
+    for filename, content in requests:
+        header = json.dumps({"filename": filename}).encode()
+        incoming.write(FRAME.pack(len(header), len(content)) + header + content)
+    incoming.seek(0)
+    serve(incoming, outgoing, Chunker(360, 54))
+    outgoing.seek(0)
+    replies = []
+    while lengths := outgoing.read(FRAME.size):
+        replies.append(json.loads(outgoing.read(FRAME.unpack(lengths)[0])))
+    return replies
+
+
+def test_every_request_has_its_reply_in_order() -> None:
+    refused, read = exchange(("a.pdf", b"no"), ("b.pdf", pdf_file("One.", "", "Three.")))
+    assert refused["problem"] == "document-unsupported"
+    assert read == {
+        "format": "PDF",
+        "pages": 3,
+        "chunks": [{"text": "One.", "page": 1}, {"text": "Three.", "page": 3}],
+    }
+
+
+def test_a_format_without_pages_has_none() -> None:
+    (reply,) = exchange(("a.txt", b"Text."))
+    assert reply == {"format": "text", "pages": None, "chunks": [{"text": "Text.", "page": None}]}

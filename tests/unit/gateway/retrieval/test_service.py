@@ -1,0 +1,60 @@
+import pytest
+from gateway.models import Chunk, Document
+from gateway.problems import PersonaMissing
+from gateway.retrieval.service import RetrievalService
+from gateway.stages import Stages
+
+from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
+from tests.support.tenants import make_tenant
+
+TENANT = make_tenant("tenanta", retrieval={"topK": 5, "scoreThreshold": 0.25, "mode": "hybrid"})
+
+
+@pytest.fixture
+def vectors() -> FakeVectors:
+    return FakeVectors()
+
+
+@pytest.fixture
+def service(vectors: FakeVectors) -> RetrievalService:
+    return RetrievalService(FakeBedrock().as_adapter(), vectors.as_adapter())
+
+
+async def test_the_nearest_passage_comes_first(service: RetrievalService, vectors: FakeVectors) -> None:
+    texts = ["The lease ends in May.", "The budget is five million."]
+    embedded = await FakeBedrock().embed(texts)
+    document = Document("finance", "d", "a.md", "0", STORED_AT)
+    await vectors.replace(TENANT, document, [Chunk(text) for text in texts], embedded)
+    passages = await service.find(TENANT, "What is the budget?", Stages())
+    assert [passage.text for passage in passages] == texts[::-1]
+
+
+async def test_number_and_threshold_are_the_tenants_own(
+    service: RetrievalService, vectors: FakeVectors
+) -> None:
+    await service.find(TENANT, "budget", Stages())
+    assert vectors.asked == [{"tenant": "tenant-tenanta", "persona_id": None, "limit": 5, "threshold": 0.25}]
+
+
+async def test_a_request_may_ask_for_another_number_and_one_persona(
+    service: RetrievalService, vectors: FakeVectors
+) -> None:
+    await service.find(TENANT, "budget", Stages(), persona_id="finance", top_k=9)
+    assert vectors.asked == [
+        {"tenant": "tenant-tenanta", "persona_id": "finance", "limit": 9, "threshold": 0.25}
+    ]
+
+
+async def test_a_persona_of_nobody_is_refused_and_the_real_ones_are_named(
+    service: RetrievalService, vectors: FakeVectors
+) -> None:
+    with pytest.raises(PersonaMissing) as caught:
+        await service.find(TENANT, "budget", Stages(), persona_id="legal")
+    assert caught.value.to_problem()["personas"] == ["finance"]
+    assert not vectors.asked
+
+
+async def test_embedding_and_search_are_timed_apart(service: RetrievalService) -> None:
+    stages = Stages()
+    await service.find(TENANT, "budget", stages)
+    assert [stage.split(";")[0] for stage in stages.to_header().split(", ")] == ["embed", "search", "total"]

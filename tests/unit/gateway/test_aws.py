@@ -1,0 +1,38 @@
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from gateway.aws import classify
+from tenancy.remote import Fault
+
+
+def client_error(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("exc", "fault"),
+    [
+        pytest.param(client_error("SlowDown", 503), Fault.TRANSIENT, id="slow-down"),
+        pytest.param(client_error("ThrottlingException", 400), Fault.TRANSIENT, id="throttled-as-400"),
+        pytest.param(client_error("ThrottlingException", 429), Fault.TRANSIENT, id="throttled"),
+        pytest.param(client_error("ModelErrorException", 424), Fault.TRANSIENT, id="model-error"),
+        pytest.param(client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
+        pytest.param(client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),
+        pytest.param(EndpointConnectionError(endpoint_url="http://x"), Fault.TRANSIENT, id="refused"),
+        pytest.param(ConnectTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="connect-timeout"),
+        pytest.param(ReadTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="read-timeout"),
+        pytest.param(
+            CredentialRetrievalError(provider="x", error_msg="y"), Fault.TRANSIENT, id="credentials-away"
+        ),
+        pytest.param(NoCredentialsError(), Fault.PERMANENT, id="no-credentials"),
+        pytest.param(KeyError("x"), None, id="a-bug-of-ours"),
+    ],
+)
+def test_errors_mean_a_retry_an_end_or_a_bug(exc: Exception, fault: Fault | None) -> None:
+    assert classify(exc) is fault

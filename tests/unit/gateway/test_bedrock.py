@@ -1,0 +1,178 @@
+"""Bedrock's wire: what is asked (checked against AWS' own model of the API) and what errors mean."""
+
+import io
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+import stamina
+from botocore.response import StreamingBody
+from botocore.stub import ANY, Stubber
+from gateway.bedrock import Bedrock, Reply, cut
+from gateway.problems import ModelUnavailable
+from hypothesis import given
+from hypothesis import strategies as st
+from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenancy.model import Guardrail
+
+TITAN = "amazon.titan-embed-text-v2:0"
+EMBEDDING = [3.0, 4.0, *([0.0] * 1022)]
+
+
+@pytest.fixture
+def bedrock() -> Iterator[Bedrock]:
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    with stamina.set_testing(True, attempts=2, cap=True):
+        bedrock = Bedrock(session, embedding_model=TITAN, dimension=768)
+        yield bedrock
+        bedrock.close()
+
+
+@pytest.fixture
+def embedder(bedrock: Bedrock) -> Iterator[Stubber]:
+    with Stubber(bedrock._embedder) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def talker(bedrock: Bedrock) -> Iterator[Stubber]:
+    with Stubber(bedrock._talker) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def embedding_response() -> dict[str, Any]:
+    content = json.dumps({"embedding": EMBEDDING, "inputTextTokenCount": 3}).encode()
+    return {"body": StreamingBody(io.BytesIO(content), len(content)), "contentType": "application/json"}
+
+
+def converse_response(text: str = "It is $5 [1].") -> dict[str, Any]:
+    return {
+        "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 7, "outputTokens": 3, "totalTokens": 10},
+        "metrics": {"latencyMs": 1},
+    }
+
+
+def request(**more: Any) -> dict[str, Any]:
+    return {
+        "modelId": "the-model",
+        "system": [{"text": "Rules."}],
+        "messages": [{"role": "user", "content": [{"text": "Prompt."}]}],
+        "inferenceConfig": {"maxTokens": 100},
+        "requestMetadata": {"tenant": "tenant-tenanta"},
+        **more,
+    }
+
+
+async def converse(bedrock: Bedrock, guardrail: Guardrail | None = None) -> Reply:
+    return await bedrock.converse(
+        model="the-model",
+        system="Rules.",
+        prompt="Prompt.",
+        max_tokens=100,
+        tenant_key="tenant-tenanta",
+        guardrail=guardrail or Guardrail(),
+    )
+
+
+@given(
+    st.lists(st.floats(-1, 1), min_size=8, max_size=16).filter(
+        lambda numbers: math.hypot(*numbers[:8]) > 1e-6
+    )
+)
+def test_a_cut_vector_has_length_one_and_keeps_its_direction(embedding: list[float]) -> None:
+    front = cut(embedding, 8)
+    assert math.isclose(math.hypot(*front), 1.0)
+    length = math.hypot(*embedding[:8])
+    assert all(math.isclose(a, b / length, abs_tol=1e-12) for a, b in zip(front, embedding[:8], strict=True))
+
+
+@pytest.mark.parametrize(
+    "embedding", [pytest.param([0.5] * 3, id="too-short"), pytest.param([0.0] * 9, id="zeros")]
+)
+def test_what_cannot_be_cut_is_an_error(embedding: list[float]) -> None:
+    with pytest.raises(ValueError, match="cannot be cut to 8"):
+        cut(embedding, 8)
+
+
+async def test_titan_is_asked_for_1024_and_768_are_kept(bedrock: Bedrock, embedder: Stubber) -> None:
+    body = json.dumps({"inputText": "Text.", "dimensions": 1024, "normalize": True})
+    embedder.add_response("invoke_model", embedding_response(), {"modelId": TITAN, "body": body})
+    (vector,) = await bedrock.embed(["Text."])
+    assert len(vector) == 768
+    assert vector[:2] == [0.6, 0.8]
+
+
+async def test_texts_and_vectors_keep_their_order(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        bedrock, "_invoke", lambda body: [float(json.loads(body)["inputText"]), 1.0, *[0.0] * 1022]
+    )
+    vectors = await bedrock.embed([str(number) for number in range(50)])
+    assert [round(vector[0] / vector[1]) for vector in vectors] == list(range(50))
+
+
+async def test_a_model_is_asked_with_the_tenants_name(bedrock: Bedrock, talker: Stubber) -> None:
+    talker.add_response("converse", converse_response(), request())
+    assert await converse(bedrock) == Reply("It is $5 [1].", "the-model", 7, 3)
+
+
+@pytest.mark.parametrize(("version", "sent"), [("2", "2"), ("", "DRAFT")])
+async def test_the_tenants_guardrail_is_applied(
+    bedrock: Bedrock, talker: Stubber, version: str, sent: str
+) -> None:
+    config = {"guardrailIdentifier": "abc123", "guardrailVersion": sent}
+    talker.add_response("converse", converse_response(), request(guardrailConfig=config))
+    await converse(bedrock, Guardrail(id="abc123", version=version))
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "message"),
+    [
+        pytest.param(
+            "ResourceNotFoundException",
+            404,
+            "This model version has reached the end of its life.",
+            id="retired",
+        ),
+        pytest.param("ValidationException", 400, "The provided model identifier is invalid.", id="unknown"),
+        pytest.param(
+            "ValidationException",
+            400,
+            "Invocation of x with on-demand throughput isn't supported.",
+            id="profile",
+        ),
+        pytest.param("AccessDeniedException", 403, "You don't have access to the model.", id="not-granted"),
+    ],
+)
+async def test_a_model_that_is_not_offered_is_named_with_the_remedy(
+    bedrock: Bedrock, talker: Stubber, code: str, status: int, message: str
+) -> None:
+    talker.add_client_error("converse", code, message, status)
+    with pytest.raises(ModelUnavailable, match=r"the-model.*spec\.model\.chat") as caught:
+        await converse(bedrock)
+    assert caught.value.to_problem()["model"] == "the-model"
+
+
+async def test_throttling_passes_with_patience(bedrock: Bedrock, embedder: Stubber) -> None:
+    embedder.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
+    embedder.add_response("invoke_model", embedding_response(), {"modelId": TITAN, "body": ANY})
+    assert len(await bedrock.embed(["Text."])) == 1
+
+
+async def test_lasting_throttling_is_told_as_unavailable(bedrock: Bedrock, embedder: Stubber) -> None:
+    for _ in range(2):
+        embedder.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
+    with pytest.raises(RemoteUnavailable):
+        await bedrock.embed(["Text."])
+
+
+async def test_a_refused_text_is_not_tried_again(bedrock: Bedrock, embedder: Stubber) -> None:
+    embedder.add_client_error("invoke_model", "ValidationException", "Too many input tokens.", 400)
+    with pytest.raises(RemoteRefused):
+        await bedrock.embed(["Text."])

@@ -1,0 +1,211 @@
+"""Sessions for one tenant each, and what S3's answers mean. The real IAM is in tests/isolation."""
+
+import asyncio
+import hashlib
+import io
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import stamina
+from botocore.exceptions import ClientError
+from gateway.objects import SESSIONS, TenantObjects, session_policy
+from gateway.problems import DocumentMissing, DocumentTooLarge
+from tenancy.errors import RemoteRefused, RemoteUnavailable
+
+from tests.support.tenants import make_tenant
+
+if TYPE_CHECKING:
+    import boto3
+
+BUCKET = "documents"
+ROLE = "arn:aws:iam::000000000000:role/tenantry-tenant"
+TENANT = make_tenant("tenanta")
+KEY = "tenant-tenanta/finance/documents/doc-1/a.md"
+STORED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def client_error(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")  # type: ignore[typeddict-item]
+
+
+class FakeAws:
+    """A boto3 session whose STS hands out sessions and whose S3 keeps objects."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.puts: list[dict[str, Any]] = []
+        self.assumed: list[dict[str, Any]] = []
+        self.lifetime = timedelta(hours=1)
+        self.get_fails: ClientError | None = None
+        self.assuming = threading.Event()
+        self.assuming.set()
+
+    def client(self, service: str, **arguments: Any) -> Any:
+        if service == "s3":
+            assert arguments["aws_session_token"], "never with our own credentials"
+        return self
+
+    def close(self) -> None:
+        """Like a boto3 client."""
+
+    def assume_role(self, **arguments: Any) -> dict[str, Any]:
+        self.assuming.wait(5)
+        self.assumed.append(arguments)
+        return {
+            "Credentials": {
+                "AccessKeyId": "a",
+                "SecretAccessKey": "s",
+                "SessionToken": arguments["RoleSessionName"],
+                "Expiration": datetime.now(UTC) + self.lifetime,
+            }
+        }
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        if self.get_fails:
+            raise self.get_fails
+        content = self.contents[Key]
+        return {"Body": io.BytesIO(content), "ContentLength": len(content), "LastModified": STORED_AT}
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803
+        found = [{"Key": key} for key in self.contents if key.startswith(Prefix)]
+        return {"Contents": found[:MaxKeys]} if found else {}
+
+    def put_object(self, **arguments: Any) -> None:
+        self.puts.append(arguments)
+
+    def head_object(self, **_: Any) -> dict[str, Any]:
+        return {"LastModified": STORED_AT}
+
+
+@pytest.fixture
+def aws() -> FakeAws:
+    return FakeAws()
+
+
+@pytest.fixture
+def objects(aws: FakeAws) -> Iterator[TenantObjects]:
+    with stamina.set_testing(True, attempts=2, cap=True):
+        objects = TenantObjects(cast("boto3.Session", aws), bucket=BUCKET, role_arn=ROLE)
+        yield objects
+        objects.close()
+
+
+async def put(objects: TenantObjects, tenant_id: str = "tenanta") -> datetime:
+    return await objects.put(make_tenant(tenant_id), KEY, b"Text.", media_type="text/plain", owner="süb:1")
+
+
+def test_a_session_reaches_one_tenants_prefix_and_nothing_else() -> None:
+    assert session_policy(BUCKET, TENANT) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                "Resource": "arn:aws:s3:::documents/tenant-tenanta/*",
+            },
+            {
+                "Effect": "Allow",
+                "Action": "s3:ListBucket",
+                "Resource": "arn:aws:s3:::documents",
+                "Condition": {"StringLike": {"s3:prefix": "tenant-tenanta/*"}},
+            },
+        ],
+    }
+
+
+async def test_the_role_is_assumed_with_policy_and_tag_of_the_tenant(
+    objects: TenantObjects, aws: FakeAws
+) -> None:
+    await put(objects)
+    (assumed,) = aws.assumed
+    assert assumed["RoleArn"] == ROLE
+    assert assumed["RoleSessionName"] == "gateway-tenant-tenanta"
+    assert assumed["Tags"] == [{"Key": "tenant", "Value": "tenant-tenanta"}]
+    assert json.loads(assumed["Policy"]) == session_policy(BUCKET, TENANT)
+
+
+def test_the_longest_tenants_session_has_a_name_that_aws_takes() -> None:
+    assert len(f"gateway-{make_tenant('a' * 40).key}") <= 64
+
+
+async def test_an_object_is_stored_encrypted_with_checksum_digest_and_owner(
+    objects: TenantObjects, aws: FakeAws
+) -> None:
+    assert await put(objects) == STORED_AT
+    (arguments,) = aws.puts
+    assert arguments["ServerSideEncryption"] == "AES256"
+    assert arguments["Metadata"] == {"sha256": hashlib.sha256(b"Text.").hexdigest(), "owner": "s%C3%BCb%3A1"}
+    assert arguments["ContentType"] == "text/plain"
+
+
+async def test_a_session_is_shared_by_those_who_miss_it_together(
+    objects: TenantObjects, aws: FakeAws
+) -> None:
+    aws.assuming.clear()
+    puts = asyncio.gather(*(put(objects) for _ in range(20)))
+    await asyncio.sleep(0.05)
+    aws.assuming.set()
+    await puts
+    assert len(aws.assumed) == 1
+
+
+async def test_each_tenant_has_a_session_of_its_own(objects: TenantObjects, aws: FakeAws) -> None:
+    for tenant_id in ("tenanta", "tenantb", "tenanta"):
+        await put(objects, tenant_id)
+    assert [call["RoleSessionName"] for call in aws.assumed] == [
+        "gateway-tenant-tenanta",
+        "gateway-tenant-tenantb",
+    ]
+
+
+async def test_a_session_is_renewed_before_it_ends(objects: TenantObjects, aws: FakeAws) -> None:
+    aws.lifetime = timedelta(minutes=4)
+    await put(objects)
+    await put(objects)
+    assert len(aws.assumed) == 2
+
+
+async def test_sessions_kept_are_bounded_and_the_least_used_goes(
+    objects: TenantObjects, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert SESSIONS >= 100
+    monkeypatch.setattr("gateway.objects.SESSIONS", 2)
+    for tenant_id in ("a", "b", "a", "c", "a", "b"):
+        await put(objects, tenant_id)
+    assert [call["RoleSessionName"][-1] for call in aws.assumed] == ["a", "b", "c", "b"]
+
+
+async def test_a_document_is_read(objects: TenantObjects, aws: FakeAws) -> None:
+    aws.contents[KEY] = b"Text."
+    stored = await objects.get(TENANT, KEY, max_bytes=5)
+    assert (stored.content, stored.stored_at) == (b"Text.", STORED_AT)
+
+
+async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: FakeAws) -> None:
+    aws.contents[KEY] = b"Text."
+    with pytest.raises(DocumentTooLarge, match="more than 4 bytes"):
+        await objects.get(TENANT, KEY, max_bytes=4)
+
+
+@pytest.mark.parametrize(
+    ("answer", "there", "problem"),
+    [
+        pytest.param(client_error("NoSuchKey", 404), False, DocumentMissing, id="not-there"),
+        pytest.param(
+            client_error("AccessDenied", 403), False, DocumentMissing, id="not-there-told-as-denied"
+        ),
+        pytest.param(client_error("AccessDenied", 403), True, RemoteRefused, id="denied"),
+        pytest.param(client_error("SlowDown", 503), True, RemoteUnavailable, id="busy"),
+    ],
+)
+async def test_absent_denied_and_busy_are_told_apart(
+    objects: TenantObjects, aws: FakeAws, answer: ClientError, there: bool, problem: type[Exception]
+) -> None:
+    aws.get_fails = answer
+    aws.contents = {KEY: b"Text."} if there else {KEY + "x": b"Another."}
+    with pytest.raises(problem):
+        await objects.get(TENANT, KEY, max_bytes=5)

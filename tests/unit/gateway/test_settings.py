@@ -1,0 +1,59 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway.settings import Settings
+from pydantic import ValidationError
+
+REQUIRED = {
+    "BUCKET": "documents",
+    "TENANT_ROLE_ARN": "arn:aws:iam::000000000000:role/tenantry-tenant",
+    "QDRANT_URL": "http://qdrant:6333",
+    "OIDC_ISSUER": "https://keycloak/realms/tenantry",
+    "TICKET_JWKS": "/etc/tickets.json",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(f"GATEWAY_{name}", value)
+    return monkeypatch
+
+
+def test_the_environment_suffices_and_the_rest_has_defaults(environment: pytest.MonkeyPatch) -> None:
+    settings = Settings()
+    assert settings.ticket_jwks == Path("/etc/tickets.json")
+    assert (settings.embedding_dimension, settings.oidc_audience) == (768, "tenantry-gateway")
+    assert settings.document_bytes == 50 * 1024 * 1024
+    assert settings.chunk_overlap / settings.chunk_tokens == pytest.approx(0.15)
+
+
+def test_the_key_does_not_show(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_QDRANT_API_KEY", "the-key")
+    assert "the-key" not in repr(Settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QDRANT_URL", "qdrant:6333"),
+        ("OIDC_ISSUER", "https://keycloak/realms/tenantry/"),
+        ("TENANT_ROLE_ARN", "tenantry-tenant"),
+        ("EMBEDDING_DIMENSION", "1536"),
+        ("LOG_LEVEL", "LOUD"),
+        ("DOCUMENT_BYTES", "0"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_and_names_the_field(
+    environment: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    environment.setenv(f"GATEWAY_{name}", value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        Settings()
+
+
+def test_an_overlap_as_long_as_a_chunk_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_CHUNK_TOKENS", "50")
+    with pytest.raises(ValidationError, match="chunk_overlap must be smaller"):
+        Settings()
