@@ -1,42 +1,60 @@
 """Answers taken word for word from the passages of the prompt, so that a demo's answers are grounded.
 
 The best sentence is the one that covers the question's words and is near to it in meaning. When the
-passages do not speak of what is asked, that is said, without a marker.
+passages do not speak of what is asked, that is said, without a marker: better silent than wrong. Passages are
+only ever quoted; what they tell a model to do moves nobody here.
 """
 
 import html
+import math
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .embeddings import embed
+from .words import split_words
 
-__all__ = ["NOT_THERE", "answer"]
+__all__ = ["NOTHING_GIVEN", "NOT_THERE", "answer"]
 
 NOT_THERE = "The passages do not hold the answer to this question."
+NOTHING_GIVEN = "There is no passage that I could answer from."
 
 MISSING_ALLOWED = 0.3
-"""Share of the question's words that may be missing from all passages together."""
+"""Share of the question's words that may be missing from the passages: one of four, none of three."""
 
 COVERED_NEEDED = 0.5
-"""Share of the question's words that the best sentence and its passage must have."""
+"""Share of the question's words that the best sentence, with what stands around it, must have."""
+
+SAME_MEANING = 0.6
+"""Cosine from which two words mean the same: staff and employees are at 0.62, marketing and sales at 0.33."""
+
+AROUND_WEIGHT = 0.25
+"""What a word counts that stands not in the sentence but elsewhere in its passage."""
+
+NEARNESS_WEIGHT = 0.5
+FIGURE_WEIGHT = 0.15
+"""For a sentence with a figure in it when a figure was asked for."""
+
+STATEMENT_WEIGHT = 0.5
+"""For what reads like a statement, so that a heading does not answer what the text below it does."""
 
 _PASSAGE = re.compile(r'<passage id="(\d+)"[^>]*>(.*?)</passage>', re.DOTALL)
 _QUESTION = re.compile(r"<question>(.*?)</question>", re.DOTALL)
-_BLOCK_END = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*|#]|\d+[.)] ))|(?<=\|)\n")
-"""A line break alone ends no sentence; a blank line, a list's next item or a table's next row does."""
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(A-Z0-9$€£])")
-_WORD = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*")
-_STOP = frozenset(
-    """
-    a about all an and any are as at be been by can could did do does for from get give had has have how
-    i if in into is it its list long many may me much my name of on or our please say shall should show
-    so some tell than that the their them there these they this those to us was we were what when where
-    which who whom whose why will with would you your
-    """.split()  # noqa: SIM905 (a list of words is read as one)
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])[\"'\u201d\u2019)\]]*\s+(?=[\"'\u201c\u2018(\[]?[A-Z0-9$€£])"
+    r"|\n\s*\n"  # a blank line
+    r"|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))"  # a list, a heading, a row begins
+    r"|(?<=\|)\n"  # a table ends
 )
+_HEADING = re.compile(r"^(\s*#.*)$", re.MULTILINE)
+_ASKS_FOR_FIGURE = re.compile(
+    r"\bwhen\b|\bhow (?:many|much|old|long|often|far|high)\b"
+    r"|\b(?:what|which) (?:date|year|amount|number|percent\w*)\b"
+    r"|\b(?:budget|cost|price)s?\b",
+    re.IGNORECASE,
+)
+_FIGURE = re.compile(r"\d")
+_STATEMENT = re.compile(r"[.!?:|%$€£]")
 
 
 @dataclass(frozen=True)
@@ -48,48 +66,83 @@ class _Sentence:
 
 
 def answer(prompt: str) -> str:
-    """Return the best sentence of the prompt's passages with its marker, or :data:`NOT_THERE`."""
+    """Return the best sentence of the prompt's passages with its marker, or one that there is none."""
+    passages = _PASSAGE.findall(prompt)
+    if not passages:
+        return NOTHING_GIVEN
     asked = _QUESTION.findall(prompt)
     question = html.unescape(asked[-1]) if asked else _PASSAGE.sub("", prompt)
-    sentences = [each for number, text in _PASSAGE.findall(prompt) for each in _sentences(number, text)]
-    wanted = _words(question)
-    if not sentences or not wanted:
+    sentences = [
+        sentence for number, text in passages for sentence in _sentences(number, html.unescape(text))
+    ]
+    known = {stem: word for _, text in passages for stem, word in split_words(html.unescape(text)).items()}
+    wanted = split_words(question)
+    spoken_of = _spoken_of(wanted, known)
+    if spoken_of is None or not sentences:
         return NOT_THERE
-    known = frozenset().union(*(sentence.words for sentence in sentences))
-    if len(wanted - known) > MISSING_ALLOWED * len(wanted):
+    weights = _weights(spoken_of, sentences)
+    whole = sum(weights.values()) + (len(wanted) - len(weights)) * max(weights.values(), default=1)
+    coverage = [_coverage(weights, sentence) / whole for sentence in sentences]
+    scores = [covered + extra for covered, extra in zip(coverage, _extras(question, sentences), strict=True)]
+    best = scores.index(max(scores))
+    if coverage[best] < COVERED_NEEDED:
         return NOT_THERE
-    meaning = embed(question, 256)
-    best = max(sentences, key=lambda each: _coverage(wanted, each) + _nearness(meaning, each) / 2)
-    if _coverage(wanted, best) < COVERED_NEEDED:
-        return NOT_THERE
-    return f"{best.text} [{best.passage}]"
+    return f"{sentences[best].text} [{sentences[best].passage}]"
 
 
-def _coverage(wanted: frozenset[str], sentence: _Sentence) -> float:
-    """Return the share that is covered: a word elsewhere in the passage counts a quarter."""
-    inside = len(wanted & sentence.words)
-    around = len((wanted - sentence.words) & sentence.around)
-    return (inside + 0.25 * around) / len(wanted)
+def _spoken_of(wanted: dict[str, str], known: dict[str, str]) -> frozenset[str] | None:
+    """Return the passages' words for those of the question; None when too many have none.
+
+    A figure must stand there as it was asked for: the budget of 2025 says nothing of 2026's.
+    """
+    missing = {stem: word for stem, word in wanted.items() if stem not in known}
+    if not wanted or any(_FIGURE.search(word) for word in missing):
+        return None
+    synonyms = _synonyms(list(missing.values()), known)
+    if len(missing) - len(synonyms) > MISSING_ALLOWED * len(wanted):
+        return None
+    return frozenset(wanted.keys() - missing.keys() | synonyms)
 
 
-def _nearness(meaning: NDArray[np.float64], sentence: _Sentence) -> float:
-    return float(embed(sentence.text, 256) @ meaning)
+def _synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
+    """Return, for each word that has one, the passages' nearest word of the same meaning."""
+    if not words or not known:
+        return set()
+    cosines = embed(words) @ embed(list(known.values())).T
+    stems = list(known)
+    return {stems[row.argmax()] for row in cosines if row.max() >= SAME_MEANING}
 
 
-def _sentences(number: str, escaped: str) -> list[_Sentence]:
-    text = html.unescape(escaped).strip()
-    around = _words(text)
-    blocks = (" ".join(block.split()) for block in _BLOCK_END.split(text))
-    parts = (part.strip(" #*-|") for block in blocks for part in _SENTENCE_END.split(block))
-    return [_Sentence(number, part, _words(part), around) for part in parts if part]
+def _weights(spoken_of: frozenset[str], sentences: Sequence[_Sentence]) -> dict[str, float]:
+    """Weigh each word by how few sentences have it: of a marketing budget, marketing says more."""
+    having = {word: sum(word in sentence.words for sentence in sentences) for word in spoken_of}
+    return {word: math.log(1 + len(sentences) / count) for word, count in having.items()}
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(_stem(word) for word in _WORD.findall(text.casefold()) if word not in _STOP)
+def _coverage(weights: Mapping[str, float], sentence: _Sentence) -> float:
+    """Return the weight of the question's words that a sentence has, those around it with less."""
+    return sum(
+        weight * (1 if word in sentence.words else AROUND_WEIGHT)
+        for word, weight in weights.items()
+        if word in sentence.around
+    )
 
 
-def _stem(word: str) -> str:
-    for ending in ("ing", "ies", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 4:
-            return word[: -len(ending)]
-    return word
+def _extras(question: str, sentences: Sequence[_Sentence]) -> Iterator[float]:
+    """Yield what speaks for each sentence beside the words that it shares with the question."""
+    meanings = embed([question, *(sentence.text for sentence in sentences)])
+    figure = FIGURE_WEIGHT if _ASKS_FOR_FIGURE.search(question) else 0.0
+    for sentence, nearness in zip(sentences, meanings[1:] @ meanings[0], strict=True):
+        yield (
+            NEARNESS_WEIGHT * float(nearness)
+            + figure * bool(_FIGURE.search(sentence.text))
+            + STATEMENT_WEIGHT * bool(_STATEMENT.search(sentence.text))
+        )
+
+
+def _sentences(number: str, text: str) -> Iterator[_Sentence]:
+    around = frozenset(split_words(text))
+    for part in _SENTENCE_END.split(_HEADING.sub(r"\1\n", text)):
+        sentence = " ".join(part.split()).strip("#*-•| ")
+        if sentence:
+            yield _Sentence(number, sentence, frozenset(split_words(sentence)), around)

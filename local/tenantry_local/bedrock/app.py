@@ -1,94 +1,142 @@
-"""The stand-in's HTTP surface."""
+"""The stand-in's HTTP surface: Bedrock's operations, and ``/standin`` to steer and watch it."""
 
 import asyncio
 import json
-import os
+import time
+import uuid
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel
 
-from . import converse, embeddings
-from .errors import BedrockError, MissingAuthenticationTokenException, ValidationException
+from . import invoke
+from .converse import Reply, Talker, check
+from .errors import (
+    BedrockError,
+    MissingAuthenticationTokenException,
+    SerializationException,
+    UnknownOperationException,
+)
 from .eventstream import encode_event, encode_exception
-from .faults import Fault, Faults
+from .faults import HEADER, Fault, Faults, Kind, Limit
+from .forward import Forward
+from .guardrails import Guardrails
 from .models import require_chat, require_embedding
+from .settings import Settings
+from .shapes import check_shape
 
-__all__ = ["make_app"]
+__all__ = ["REMEMBERED_CALLS", "make_app"]
 
 REMEMBERED_CALLS = 2000
+"""How many calls ``/standin/calls`` can tell of."""
+
+EVENTS_BEFORE_BREAK = 2
+"""A stream that is to break does so after its start and its first words."""
 
 
-def make_app() -> FastAPI:  # noqa: C901 (one small function a route)
-    """Return the application. ``BEDROCK_BLOCKED_WORDS`` (comma-separated) is what its guardrails stop."""
+class StreamCut(Exception):
+    """Ends a response without its end, as a broken connection does."""
+
+
+class Words(BaseModel):
+    """What guardrails stop."""
+
+    words: list[str]
+
+
+class Standin:
+    """What the routes share.
+
+    Parameters
+    ----------
+    settings
+        Read once.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.faults = Faults()
+        self.guardrails = Guardrails.from_list(settings.blocked_words)
+        self.calls: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_CALLS)
+        forward = Forward(settings.forward_url, settings.forward_model, settings.forward_api_key)
+        self.talker = Talker(self.guardrails, forward if settings.forward_url else None)
+
+    async def admit(self, request: Request, operation: str, model: str, metadata: object) -> Kind | None:
+        """Note a call; return the fault that must befall its answer, if any.
+
+        Raises
+        ------
+        BedrockError
+            A fault is due now.
+        """
+        call = {"operation": operation, "model": model, "time": time.time(), "requestMetadata": metadata}
+        self.calls.append(call)
+        return await self.faults.strike(operation, request.headers.get(HEADER, ""))
+
+    async def converse(self, request: Request, operation: str, model: str) -> tuple[Reply, Kind | None]:
+        """Answer Converse or ConverseStream."""
+        body = await _read_object(request)
+        fault = await self.admit(request, operation, model, body.get("requestMetadata", {}))
+        require_chat(model)
+        check(operation, model, body)
+        return await asyncio.to_thread(self.talker.reply, body), fault
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """Return the application."""
     app = FastAPI(title="Bedrock stand-in", openapi_url=None)
-    faults = Faults([])
-    calls: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_CALLS)
-    blocked = frozenset(filter(None, os.environ.get("BEDROCK_BLOCKED_WORDS", "").casefold().split(",")))
+    standin = Standin(settings)
+    _add_errors(app)
+    _add_models(app, standin)
+    _add_guardrails(app, standin)
+    _add_steering(app, standin)
+    return app
 
-    @app.exception_handler(BedrockError)
-    async def _(_: Request, exc: BedrockError) -> JSONResponse:
-        headers = {"x-amzn-ErrorType": type(exc).__name__}
-        return JSONResponse({"message": str(exc)}, status_code=exc.status, headers=headers)
 
-    async def read(request: Request, operation: str, model: str) -> tuple[dict[str, Any], bool]:
-        if not request.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
-            raise MissingAuthenticationTokenException("Missing Authentication Token")
-        raw = await request.body()
-        try:
-            body = json.loads(raw)
-        except ValueError as exc:
-            raise ValidationException("The request body is not valid JSON.") from exc
-        metadata = body.get("requestMetadata", {})
-        calls.append({"operation": operation, "model": model, "requestMetadata": metadata})
-        breaks = await faults.strike(operation, request.headers.get("x-standin-fault", ""))
-        return body, breaks
-
+def _add_models(app: FastAPI, standin: Standin) -> None:
+    # A model id may be an ARN, whose slashes have been decoded before the path is matched.
     @app.post("/model/{model:path}/invoke")
     async def _(model: str, request: Request) -> Response:
-        body, _ = await read(request, "InvokeModel", model)
-        require_embedding(model)
-        result = await asyncio.to_thread(embeddings.invoke, model, body)
-        count = str(result["inputTextTokenCount"])
-        return JSONResponse(result, headers={"x-amzn-bedrock-input-token-count": count})
+        raw = await _read(request)
+        metadata = request.headers.get("x-amzn-bedrock-request-metadata", "{}")
+        await standin.admit(request, "InvokeModel", model, json.loads(metadata))
+        base = require_embedding(model)
+        started = time.perf_counter()
+        body, tokens = await asyncio.to_thread(invoke.invoke, base, raw)
+        spent = round((time.perf_counter() - started) * 1000)
+        headers = {
+            "x-amzn-bedrock-input-token-count": str(tokens),
+            "x-amzn-bedrock-invocation-latency": str(spent),
+        }
+        return _answer(body, headers)
 
     @app.post("/model/{model:path}/converse")
     async def _(model: str, request: Request) -> Response:
-        body, _ = await read(request, "Converse", model)
-        require_chat(model)
-        said = await asyncio.to_thread(converse.reply, body, blocked_words=blocked)
-        return JSONResponse(said.to_response())
+        said, _ = await standin.converse(request, "Converse", model)
+        return _answer(said.to_response())
 
     @app.post("/model/{model:path}/converse-stream")
     async def _(model: str, request: Request) -> Response:
-        body, breaks = await read(request, "ConverseStream", model)
-        require_chat(model)
-        said = await asyncio.to_thread(converse.reply, body, blocked_words=blocked)
+        said, fault = await standin.converse(request, "ConverseStream", model)
+        return StreamingResponse(
+            _stream(said, fault), media_type="application/vnd.amazon.eventstream", headers=_request_id()
+        )
 
-        async def events() -> AsyncIterator[bytes]:
-            for number, (name, payload) in enumerate(converse.stream_events(said)):
-                if breaks and number == 2:
-                    yield encode_exception("modelStreamErrorException", "The stream broke, as told.")
-                    return
-                yield encode_event(name, payload)
 
-        return StreamingResponse(events(), media_type="application/vnd.amazon.eventstream")
-
+def _add_guardrails(app: FastAPI, standin: Standin) -> None:
     @app.post("/guardrail/{guardrail:path}/version/{version}/apply")
     async def _(guardrail: str, version: str, request: Request) -> Response:
-        body, _ = await read(request, "ApplyGuardrail", f"{guardrail}:{version}")
-        text = " ".join(block["text"]["text"] for block in body["content"] if "text" in block).casefold()
-        stopped = any(word in text for word in blocked)
-        return JSONResponse(
-            {
-                "usage": dict.fromkeys(GUARDRAIL_USAGE, 0),
-                "action": "GUARDRAIL_INTERVENED" if stopped else "NONE",
-                "outputs": [{"text": "Sorry, this cannot be answered."}] if stopped else [],
-                "assessments": [],
-            }
-        )
+        body = await _read_object(request)
+        await standin.admit(request, "ApplyGuardrail", f"{guardrail}:{version}", {})
+        check_shape("ApplyGuardrail", {**body, "guardrailIdentifier": guardrail, "guardrailVersion": version})
+        texts = [block["text"]["text"] for block in body["content"] if "text" in block]
+        return _answer(standin.guardrails.apply(body["source"], texts))
+
+
+def _add_steering(app: FastAPI, standin: Standin) -> None:
+    faults = standin.faults
 
     @app.get("/healthz")
     async def _() -> dict[str, str]:
@@ -99,23 +147,81 @@ def make_app() -> FastAPI:  # noqa: C901 (one small function a route)
         faults.pending.append(fault)
         return {"pending": len(faults.pending)}
 
+    @app.put("/standin/limits")
+    async def _(limit: Limit) -> dict[str, str]:
+        faults.limit(limit)
+        return {"status": "ok"}
+
     @app.delete("/standin/faults")
     async def _() -> dict[str, int]:
-        faults.pending.clear()
+        """Forget faults and limits."""
+        faults.clear()
         return {"pending": 0}
+
+    @app.put("/standin/guardrails")
+    async def _(words: Words) -> Words:
+        standin.guardrails.words = tuple(words.words)
+        return words
 
     @app.get("/standin/calls")
     async def _() -> list[dict[str, Any]]:
-        return list(calls)
+        return list(standin.calls)
 
-    return app
+    @app.delete("/standin/calls")
+    async def _() -> dict[str, str]:
+        standin.calls.clear()
+        return {"status": "ok"}
 
 
-GUARDRAIL_USAGE = (
-    "topicPolicyUnits",
-    "contentPolicyUnits",
-    "wordPolicyUnits",
-    "sensitiveInformationPolicyUnits",
-    "sensitiveInformationPolicyFreeUnits",
-    "contextualGroundingPolicyUnits",
-)
+def _add_errors(app: FastAPI) -> None:
+    def refuse(error: BedrockError) -> Response:
+        # The service's own name for its errors' home; SDKs cut it off.
+        kind = f"{type(error).__name__}:http://internal.amazon.com/coral/com.amazon.bedrock/"
+        headers = {"x-amzn-ErrorType": kind, **_request_id()}
+        return JSONResponse({"message": str(error)}, status_code=error.status, headers=headers)
+
+    @app.exception_handler(BedrockError)
+    async def _(_: Request, exc: BedrockError) -> Response:
+        return refuse(exc)
+
+    @app.exception_handler(404)
+    @app.exception_handler(405)
+    async def _(request: Request, _: Exception) -> Response:
+        return refuse(
+            UnknownOperationException(f"This stand-in does not serve {request.method} {request.url.path}")
+        )
+
+
+async def _stream(said: Reply, fault: Kind | None) -> AsyncIterator[bytes]:
+    for number, (name, payload) in enumerate(said.to_events()):
+        if number == EVENTS_BEFORE_BREAK and fault is Kind.STREAM_ERROR:
+            yield encode_exception("modelStreamErrorException", "The model's stream broke.")
+            return
+        if number == EVENTS_BEFORE_BREAK and fault is Kind.STREAM_CUT:
+            raise StreamCut
+        yield encode_event(name, payload)
+
+
+def _answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(body, headers={**_request_id(), **(headers or {})})
+
+
+def _request_id() -> dict[str, str]:
+    return {"x-amzn-RequestId": str(uuid.uuid4())}
+
+
+async def _read(request: Request) -> bytes:
+    """Return the body of a signed request; any signature will do."""
+    if not request.headers.get("authorization", "").startswith(("AWS4-HMAC-SHA256 ", "Bearer ")):
+        raise MissingAuthenticationTokenException("Missing Authentication Token")
+    return await request.body()
+
+
+async def _read_object(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await _read(request))
+    except ValueError as exc:
+        raise SerializationException("The request body is not valid JSON.") from exc
+    if not isinstance(body, dict):
+        raise SerializationException("The request body is not a JSON object.")
+    return body

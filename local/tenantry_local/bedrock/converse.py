@@ -1,22 +1,22 @@
 """Converse and ConverseStream: requests checked as Bedrock checks them, answers and their events."""
 
-import os
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
-
-import httpx
 
 from .answers import answer
 from .embeddings import count_tokens
 from .errors import ValidationException
+from .forward import Forward
+from .guardrails import BLOCKED_ANSWER, BLOCKED_QUESTION, Guardrails
+from .shapes import check_shape
 
-__all__ = ["Reply", "reply", "stream_events"]
+__all__ = ["Reply", "Talker", "check"]
 
-MAX_METADATA = 16
-FORWARD_SECONDS = 120
+WORDS_PER_EVENT = 3
+"""How much text one event of a stream carries."""
 
 
 @dataclass(frozen=True)
@@ -28,81 +28,142 @@ class Reply:
     input_tokens: int
     latency_ms: int
 
-    def usage(self) -> dict[str, int]:
-        """Return the usage block."""
-        out = count_tokens(self.text)
-        return {"inputTokens": self.input_tokens, "outputTokens": out, "totalTokens": self.input_tokens + out}
-
     def to_response(self) -> dict[str, Any]:
         """Return the body of Converse's response."""
         return {
             "output": {"message": {"role": "assistant", "content": [{"text": self.text}]}},
             "stopReason": self.stop_reason,
-            "usage": self.usage(),
-            "metrics": {"latencyMs": self.latency_ms},
+            **self._cost(),
         }
 
+    def to_events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield ConverseStream's events: name and payload."""
+        yield "messageStart", {"role": "assistant"}
+        words = self.text.split(" ")
+        for start in range(0, len(words), WORDS_PER_EVENT):
+            piece = " ".join(words[start : start + WORDS_PER_EVENT])
+            space = " " if start + WORDS_PER_EVENT < len(words) else ""
+            yield "contentBlockDelta", {"delta": {"text": piece + space}, "contentBlockIndex": 0}
+        yield "contentBlockStop", {"contentBlockIndex": 0}
+        yield "messageStop", {"stopReason": self.stop_reason}
+        yield "metadata", self._cost()
 
-def reply(body: dict[str, Any], *, blocked_words: frozenset[str]) -> Reply:
-    """Answer a Converse request.
+    def _cost(self) -> dict[str, Any]:
+        out = count_tokens(self.text)
+        total = self.input_tokens + out
+        usage = {"inputTokens": self.input_tokens, "outputTokens": out, "totalTokens": total}
+        return {"usage": usage, "metrics": {"latencyMs": self.latency_ms}}
+
+
+class Talker:
+    """Answers conversations, extractively or through another server.
+
+    Parameters
+    ----------
+    guardrails
+        What they stop; it may change while the server runs.
+    forward
+        Who answers instead of us, if anybody.
+    """
+
+    def __init__(self, guardrails: Guardrails, forward: Forward | None) -> None:
+        self._guardrails = guardrails
+        self._forward = forward
+
+    def reply(self, body: Mapping[str, Any]) -> Reply:
+        """Answer a request that :func:`check` let through.
+
+        Raises
+        ------
+        BedrockError
+            The other server did not answer.
+        """
+        started = time.monotonic()
+        system = [block["text"] for block in body.get("system") or [] if "text" in block]
+        messages = [(message["role"], _text(message)) for message in body["messages"]]
+        tokens = sum(count_tokens(text) for text in (*system, *(text for _, text in messages)))
+
+        def done(text: str, stop_reason: str) -> Reply:
+            return Reply(text, stop_reason, tokens, round((time.monotonic() - started) * 1000))
+
+        guarded = bool((body.get("guardrailConfig") or {}).get("guardrailIdentifier"))
+        if guarded and self._guardrails.matches(messages[-1][1]):
+            return done(BLOCKED_QUESTION, "guardrail_intervened")
+        text = self._answer(system, messages, body.get("inferenceConfig") or {})
+        if guarded and self._guardrails.matches(text):
+            return done(BLOCKED_ANSWER, "guardrail_intervened")
+        most = (body.get("inferenceConfig") or {}).get("maxTokens")
+        if most and count_tokens(text) > most:
+            return done(_cut(text, most), "max_tokens")
+        return done(text, "end_turn")
+
+    def _answer(
+        self, system: list[str], messages: list[tuple[str, str]], inference: Mapping[str, Any]
+    ) -> str:
+        if self._forward:
+            return self._forward.ask(system, messages, inference)
+        return answer(messages[-1][1])
+
+
+def check(operation: str, model: str, body: Mapping[str, Any]) -> None:
+    """Check a request of Converse or ConverseStream.
 
     Raises
     ------
-    ValidationException
-        The request is not one that Bedrock takes.
+    SerializationException, ValidationException
+        Bedrock would not take it either.
     """
-    _check(body)
-    started = time.monotonic()
-    prompt = _text(body["messages"][-1])
-    spoken = [*(block.get("text", "") for block in body.get("system", [])), *map(_text, body["messages"])]
-    tokens = sum(count_tokens(text) for text in spoken if text)
-    if "guardrailConfig" in body and any(word in prompt.casefold() for word in blocked_words):
-        return Reply("Sorry, the model cannot answer this question.", "guardrail_intervened", tokens, 1)
-    forward = os.environ.get("BEDROCK_FORWARD_URL")
-    text = _forward(forward, body) if forward else answer(prompt)
-    return Reply(text, "end_turn", tokens, int((time.monotonic() - started) * 1000))
-
-
-def stream_events(said: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the events of ConverseStream: name and payload, the text in pieces of a few words."""
-    yield "messageStart", {"role": "assistant"}
-    words = said.text.split(" ")
-    for start in range(0, len(words), 3):
-        piece = " ".join(words[start : start + 3]) + (" " if start + 3 < len(words) else "")
-        yield "contentBlockDelta", {"delta": {"text": piece}, "contentBlockIndex": 0}
-    yield "contentBlockStop", {"contentBlockIndex": 0}
-    yield "messageStop", {"stopReason": said.stop_reason}
-    yield "metadata", {"usage": said.usage(), "metrics": {"latencyMs": said.latency_ms}}
-
-
-def _check(body: dict[str, Any]) -> None:
+    check_shape(operation, {**body, "modelId": model})
     messages = body.get("messages") or []
-    roles = [message.get("role") for message in messages]
+    _check_turns([message["role"] for message in messages])
+    _check_blocks(messages)
+
+
+def _check_turns(roles: Sequence[str]) -> None:
     if not roles or roles[0] != "user":
         raise ValidationException(
-            "A conversation must start with a user message. Try again with a conversation that starts with a user message."
+            "A conversation must start with a user message. Try again with a conversation that starts with a user "
+            "message."
         )
-    if any(first == second for first, second in pairwise(roles)):
+    if any(first == second for first, second in itertools.pairwise(roles)):
         raise ValidationException(
-            "A conversation must alternate between user and assistant roles. Make sure the conversation alternates between user and assistant roles and try again."
+            "A conversation must alternate between user and assistant roles. Make sure the conversation alternates "
+            "between user and assistant roles and try again."
         )
-    if any(block.get("text", "x").strip() == "" for message in messages for block in message["content"]):
+    if roles[-1] != "user":
         raise ValidationException(
-            "The text field in the ContentBlock object is blank. Add text to the text field, and try again."
+            "This model does not support assistant message prefill. The conversation must end with a user message."
         )
-    if len(body.get("requestMetadata", {})) > MAX_METADATA:
-        raise ValidationException("The number of requestMetadata entries must be at most 16.")
 
 
-def _text(message: dict[str, Any]) -> str:
-    return "\n".join(block["text"] for block in message["content"] if "text" in block)
+def _check_blocks(messages: Sequence[Mapping[str, Any]]) -> None:
+    for number, message in enumerate(messages):
+        if not message["content"]:
+            raise ValidationException(
+                f"The content field in the Message object at messages.{number} is empty. Add a ContentBlock object to "
+                "the content field and try again."
+            )
+        for place, block in enumerate(message["content"]):
+            if "text" in block and not block["text"].strip():
+                raise ValidationException(
+                    f"The text field in the ContentBlock object at messages.{number}.content.{place} is blank. Add "
+                    "text to the text field, and try again."
+                )
 
 
-def _forward(url: str, body: dict[str, Any]) -> str:
-    """Let an OpenAI-compatible server write the answer."""
-    system = [{"role": "system", "content": block["text"]} for block in body.get("system", [])]
-    messages = [{"role": each["role"], "content": _text(each)} for each in body["messages"]]
-    request = {"model": os.environ.get("BEDROCK_FORWARD_MODEL", "default"), "messages": [*system, *messages]}
-    answered = httpx.post(f"{url.rstrip('/')}/chat/completions", json=request, timeout=FORWARD_SECONDS)
-    answered.raise_for_status()
-    return str(answered.json()["choices"][0]["message"]["content"])
+def _text(message: Mapping[str, Any]) -> str:
+    return "\n".join(filter(None, map(_block_text, message["content"])))
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    guarded: str = block.get("guardContent", {}).get("text", {}).get("text", "")
+    plain: str = block.get("text", guarded)
+    return plain
+
+
+def _cut(text: str, tokens: int) -> str:
+    """Return as many whole words from the front as fit into ``tokens``."""
+    words = text.split(" ")
+    while len(words) > 1 and count_tokens(" ".join(words)) > tokens:
+        words.pop()
+    return " ".join(words)

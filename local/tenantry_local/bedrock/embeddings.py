@@ -34,7 +34,8 @@ def embed(texts: Sequence[str]) -> NDArray[np.float64]:
     """Return wordllama's embeddings, one row of 256 numbers a text, each of length 1."""
     rows = np.asarray(_model().embed(list(texts)), dtype=np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    np.divide(rows, lengths, out=rows, where=lengths > 0)
+    return rows
 
 
 def widen(rows: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
@@ -43,7 +44,8 @@ def widen(rows: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
     wide = np.zeros((len(rows), dimensions))
     wide[:, : front.shape[1]] = front
     lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.divide(wide, lengths, out=wide, where=lengths > 0)
+    np.divide(wide, lengths, out=wide, where=lengths > 0)
+    return wide
 
 
 def count_tokens(text: str) -> int:
@@ -62,12 +64,12 @@ def _model() -> Any:
 def _map() -> NDArray[np.float64]:
     """Return the map, 256 x 768, with orthonormal rows.
 
-    Its blocks are the orthonormal DCT-II and its square and cube: three rotations that have little to do with
-    each other and, made without random numbers, are the same on every machine.
+    Its blocks are the orthonormal DCT-II with its rows moved on by none, a third and two thirds: three rotations
+    whose results do not resemble each other and, made without random numbers, are the same on every machine.
     """
     frequency = np.arange(SOURCE_DIMENSIONS)[:, None]
     position = np.arange(SOURCE_DIMENSIONS)[None, :] + 0.5
     rotation = np.sqrt(2 / SOURCE_DIMENSIONS) * np.cos(np.pi * frequency * position / SOURCE_DIMENSIONS)
     rotation[0] /= np.sqrt(2)
-    blocks = np.hstack([rotation, rotation @ rotation, rotation @ rotation @ rotation])
+    blocks = np.hstack([np.roll(rotation, shift, axis=0) for shift in (0, 85, 170)])
     return np.asarray(blocks / np.sqrt(3), dtype=np.float64)

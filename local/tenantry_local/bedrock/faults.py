@@ -1,7 +1,12 @@
-"""Faults on demand: a header spoils one request, a setting spoils the next few of an operation."""
+"""Faults on demand: a header spoils one request, a setting spoils the next few of an operation.
+
+They are for the tests of whoever calls Bedrock: throttling, outages, slow models and streams that break.
+"""
 
 import asyncio
-from dataclasses import dataclass
+import time
+from collections import defaultdict, deque
+from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
@@ -12,51 +17,110 @@ from .errors import (
     ModelTimeoutException,
     ServiceUnavailableException,
     ThrottlingException,
+    ValidationException,
 )
 
-__all__ = ["FAULTS", "Fault", "Faults"]
+__all__ = ["HEADER", "Fault", "Faults", "Kind", "Limit"]
 
-FAULTS: dict[str, type[BedrockError]] = {
-    "throttle": ThrottlingException,
-    "unavailable": ServiceUnavailableException,
-    "timeout": ModelTimeoutException,
-    "modelerror": ModelErrorException,
-    "internal": InternalServerException,
+HEADER = "x-standin-fault"
+"""``throttle``, or ``timeout:2.5`` to have it after so many seconds."""
+
+WINDOW_SECONDS = 60
+THROTTLED = "Too many requests, please wait before trying again."
+
+
+class Kind(StrEnum):
+    """What can go wrong."""
+
+    THROTTLE = "throttle"
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"
+    MODEL_ERROR = "modelerror"
+    INTERNAL = "internal"
+    DELAY = "delay"
+    """Nothing but the wait; for clients with a timeout of their own."""
+    STREAM_ERROR = "streamerror"
+    """An exception as an event, after the first words of a stream."""
+    STREAM_CUT = "streamcut"
+    """The connection ends after the first words of a stream."""
+
+
+_ERRORS: dict[Kind, BedrockError] = {
+    Kind.THROTTLE: ThrottlingException(THROTTLED),
+    Kind.UNAVAILABLE: ServiceUnavailableException(
+        "The service is unable to process your request at this time."
+    ),
+    Kind.TIMEOUT: ModelTimeoutException(
+        "Model has timed out in processing the request. Try your request again."
+    ),
+    Kind.MODEL_ERROR: ModelErrorException("The system encountered an unexpected error during processing."),
+    Kind.INTERNAL: InternalServerException("The system encountered an unexpected error during processing."),
 }
-MESSAGES = {"throttle": "Too many requests, please wait before trying again."}
 
 
 class Fault(BaseModel):
-    """What is to go wrong: ``fault`` is one of :data:`FAULTS`, ``delay`` or ``break-stream``."""
+    """A fault to come: to ``operation`` (empty: any), ``times`` over, each after ``delay`` seconds."""
 
     operation: str = ""
-    fault: str
+    fault: Kind
     times: int = Field(1, ge=1)
-    delay: float = Field(0, ge=0, le=60)
+    delay: float = Field(0, ge=0, le=600)
 
 
-@dataclass
+class Limit(BaseModel):
+    """How often a minute an operation (empty: each) may be called; 0 is no limit."""
+
+    operation: str = ""
+    requests_per_minute: int = Field(ge=0, alias="requestsPerMinute")
+
+
 class Faults:
-    """The faults that are still to come."""
+    """The faults that are still to come, and the limits that hold."""
 
-    pending: list[Fault]
+    def __init__(self) -> None:
+        self.pending: list[Fault] = []
+        self._limits: dict[str, int] = {}
+        self._calls: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    async def strike(self, operation: str, header: str) -> bool:
-        """Do what is due to this request; tell whether its stream must break in the middle.
+    def limit(self, limit: Limit) -> None:
+        """Set a limit."""
+        self._limits[limit.operation] = limit.requests_per_minute
+        self._calls.clear()
+
+    def clear(self) -> None:
+        """Forget all faults and limits."""
+        self.pending.clear()
+        self._limits.clear()
+
+    async def strike(self, operation: str, header: str) -> Kind | None:
+        """Do what is due to this request; return what must still befall its answer, if anything.
 
         Raises
         ------
         BedrockError
             The error that is due.
         """
-        fault = Fault(fault=header) if header else self._take(operation)
+        self._throttle(operation)
+        fault = _parse(header) if header else self._take(operation)
         if not fault:
-            return False
+            return None
         await asyncio.sleep(fault.delay)
-        error = FAULTS.get(fault.fault)
-        if error:
-            raise error(MESSAGES.get(fault.fault, f"The stand-in was told to fail: {fault.fault}."))
-        return fault.fault == "break-stream"
+        if fault.fault in _ERRORS:
+            # Anew: an exception that is raised twice would drag its first traceback along.
+            due = _ERRORS[fault.fault]
+            raise type(due)(str(due))
+        return fault.fault
+
+    def _throttle(self, operation: str) -> None:
+        most = self._limits.get(operation) or self._limits.get("")
+        if not most:
+            return
+        calls, now = self._calls[operation], time.monotonic()
+        while calls and calls[0] <= now - WINDOW_SECONDS:
+            calls.popleft()
+        if len(calls) >= most:
+            raise ThrottlingException(THROTTLED)
+        calls.append(now)
 
     def _take(self, operation: str) -> Fault | None:
         due = next((fault for fault in self.pending if fault.operation in ("", operation)), None)
@@ -65,3 +129,13 @@ class Faults:
             if not due.times:
                 self.pending.remove(due)
         return due
+
+
+def _parse(header: str) -> Fault:
+    name, _, seconds = header.partition(":")
+    try:
+        return Fault(fault=Kind(name), delay=float(seconds or 0))
+    except ValueError as exc:
+        raise ValidationException(
+            f"{HEADER}: {header} is none of {', '.join(Kind)}, with or without :seconds"
+        ) from exc

@@ -61,14 +61,15 @@ def require_chat(model_id: str) -> None:
     base, profile = _resolve(model_id)
     if base in EMBEDDING:
         raise ValidationException(
-            "This action doesn't support the model that you provided. Try again with a supported text or chat model."
+            "This action doesn't support the model that you provided. Try again with a supported text or "
+            "chat model."
         )
     if base not in CHAT:
         raise ValidationException("The provided model identifier is invalid.")
     if not (profile or CHAT[base]):
         raise ValidationException(
-            f"Invocation of model ID {model_id} with on-demand throughput isn\u2019t supported. Retry your request "
-            "with the ID or ARN of an inference profile that contains this model."
+            f"Invocation of model ID {model_id} with on-demand throughput isn\u2019t supported. Retry your "
+            "request with the ID or ARN of an inference profile that contains this model."
         )
 
 
@@ -97,7 +98,7 @@ def _resolve(model_id: str) -> tuple[str, bool]:
     base, profile = (rest, True) if region in PROFILES else (plain, False)
     if base.startswith(RETIRED):
         raise ResourceNotFoundException(
-            "This model version has reached the end of its life. Please refer to the AWS documentation for more "
-            "details."
+            "This model version has reached the end of its life. Please refer to the AWS documentation for "
+            "more details."
         )
     return base, profile

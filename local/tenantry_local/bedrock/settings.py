@@ -13,7 +13,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BEDROCK_")
 
-    forward_url: str = Field("", description="Base URL of an OpenAI-compatible server that writes the answers")
+    forward_url: str = Field(
+        "", description="Base URL of an OpenAI-compatible server that writes the answers"
+    )
     forward_model: str = Field("default", description="Model that is asked for there")
     forward_api_key: SecretStr = Field(SecretStr(""), description="Key for that server; empty: none is sent")
     blocked_words: Annotated[str, NoDecode] = Field(

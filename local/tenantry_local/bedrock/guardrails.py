@@ -1,0 +1,60 @@
+"""Guardrails, thin: every one of them stops the same list of words."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["BLOCKED_ANSWER", "BLOCKED_QUESTION", "Guardrails"]
+
+BLOCKED_QUESTION = "Sorry, the model cannot answer this question."
+BLOCKED_ANSWER = "Sorry, the model's answer cannot be shown."
+
+_UNITS = (
+    "topicPolicyUnits",
+    "contentPolicyUnits",
+    "wordPolicyUnits",
+    "sensitiveInformationPolicyUnits",
+    "sensitiveInformationPolicyFreeUnits",
+    "contextualGroundingPolicyUnits",
+)
+CHARACTERS_PER_UNIT = 1000
+"""Bedrock charges text by thousands of characters, begun ones in full."""
+
+
+@dataclass
+class Guardrails:
+    """What is stopped: words, in any case, but only as whole words."""
+
+    words: tuple[str, ...] = ()
+
+    @classmethod
+    def from_list(cls, comma_separated: str) -> "Guardrails":
+        """Read words that are separated by commas."""
+        return cls(tuple(filter(None, (word.strip() for word in comma_separated.split(",")))))
+
+    def matches(self, text: str) -> list[str]:
+        """Return the stopped words that a text holds."""
+        return [word for word in self.words if re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE)]
+
+    def apply(self, source: str, texts: list[str]) -> dict[str, Any]:
+        """Return the body of ApplyGuardrail's response. ``source`` is ``INPUT`` or ``OUTPUT``."""
+        found = [word for text in texts for word in self.matches(text)]
+        length = sum(map(len, texts))
+        units = dict.fromkeys(_UNITS, 0) | {"wordPolicyUnits": -(-length // CHARACTERS_PER_UNIT)}
+        blocked = {
+            "action": "GUARDRAIL_INTERVENED",
+            "actionReason": "Guardrail blocked.",
+            "outputs": [{"text": BLOCKED_QUESTION if source == "INPUT" else BLOCKED_ANSWER}],
+            "assessments": [{"wordPolicy": self._words_assessment(found)}],
+        }
+        passed = {"action": "NONE", "actionReason": "No action.", "outputs": [], "assessments": [{}]}
+        return {
+            "usage": units,
+            **(blocked if found else passed),
+            "guardrailCoverage": {"textCharacters": {"guarded": length, "total": length}},
+        }
+
+    @staticmethod
+    def _words_assessment(found: list[str]) -> dict[str, Any]:
+        stopped = [{"match": word, "action": "BLOCKED", "detected": True} for word in found]
+        return {"customWords": stopped, "managedWordLists": []}
