@@ -181,8 +181,7 @@ def _look(pid: int) -> int | None:
 
 def _runs(process: Process) -> bool:
     with suppress(psutil.NoSuchProcess):
-        same = _look(process.pid) == process.started
-        return same and psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE
+        return _look(process.pid) == process.started and _lives(psutil.Process(process.pid))
     return False
 
 
@@ -194,12 +193,12 @@ def _end_session(leader: int, sign: signal.Signals) -> None:
     family = _family(leader)
     with suppress(ProcessLookupError):  # it ended by itself meanwhile
         os.killpg(leader, sign)
-    _, left = psutil.wait_procs(family, timeout=STOP_SECONDS)
-    for process in left:
+    for process in _wait_gone(family):
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(left, timeout=STOP_SECONDS)
-    _reap(leader)
+    _wait_gone(family)
+    with suppress(ChildProcessError):  # an earlier run started it, so it is not our child
+        os.waitpid(leader, os.WNOHANG)
 
 
 def _family(leader: int) -> list[psutil.Process]:
@@ -207,12 +206,23 @@ def _family(leader: int) -> list[psutil.Process]:
     family: set[psutil.Process] = set()
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
-            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+            if os.getsid(process.pid) == leader:
                 family |= {process, *process.children(recursive=True)}
     return list(family)
 
 
-def _reap(pid: int) -> None:
-    """Collect the exit status if the program is our own child: a zombie would hold its pid."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+def _wait_gone(family: list[psutil.Process]) -> list[psutil.Process]:
+    """Wait until all have ended; return those that have not in time.
+
+    psutil's own waiting waits for zombies, too: for seconds, or for ever where init does not collect them.
+    """
+    deadline = time.monotonic() + STOP_SECONDS
+    while (left := [process for process in family if _lives(process)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def _lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False

@@ -1,0 +1,79 @@
+"""The policies and profiles as they are rendered; whether they are enforced is tests/integration's matter."""
+
+import configparser
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tenantry_local.context import Context
+from tenantry_local.parts import aws
+from tenantry_local.parts.aws import POLICIES, Aws
+
+ROLES = ["operator", "gateway", "tenant"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_local_policy_is_a_whole_document_with_nothing_left_to_fill_in(role: str) -> None:
+    rendered = aws._policy(role)
+    assert json.loads(rendered)["Statement"]
+    assert "${" not in rendered
+    assert "PrincipalTag" not in rendered
+
+
+def test_on_aws_the_tenant_role_reaches_the_tagged_tenant_only() -> None:
+    document = json.loads((POLICIES / "tenant.json").read_text())
+    objects, listing = document["Statement"]
+    assert objects["Resource"] == "arn:aws:s3:::${bucket}/${aws:PrincipalTag/tenant}/*"
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "${aws:PrincipalTag/tenant}/*"}}
+
+
+def test_a_rendered_document_keeps_what_aws_itself_fills_in() -> None:
+    assert "arn:aws:s3:::my-bucket/${aws:PrincipalTag/tenant}/*" in aws._render("tenant", bucket="my-bucket")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_role_may_do_everything_or_reach_everything(role: str) -> None:
+    for statement in json.loads((POLICIES / f"{role}.json").read_text())["Statement"]:
+        assert "*" not in as_list(statement["Action"])
+        assert "*" not in as_list(statement["Resource"])
+
+
+def test_only_the_tenant_role_may_read_or_write_documents() -> None:
+    allowed = {
+        role: {
+            action
+            for statement in json.loads((POLICIES / f"{role}.json").read_text())["Statement"]
+            if statement["Effect"] == "Allow"
+            for action in as_list(statement["Action"])
+        }
+        for role in ROLES
+    }
+    assert not {action for action in allowed["gateway"] if action.startswith("s3:")}
+    denied = next(
+        statement
+        for statement in json.loads((POLICIES / "operator.json").read_text())["Statement"]
+        if statement["Effect"] == "Deny"
+    )
+    assert denied["Action"] == ["s3:GetObject*", "s3:PutObject*"]
+    assert {"s3:GetObject", "s3:PutObject"} <= allowed["tenant"]
+
+
+def test_each_service_finds_its_role_through_its_own_user(tmp_path: Path) -> None:
+    part = Aws(Context.open(tmp_path))
+    part.prepare()
+    file = configparser.ConfigParser()
+    file.read(part.config_file)
+    for service in ("operator", "gateway"):
+        profile = file[f"profile {service}"]
+        assert profile["role_arn"].endswith(f":role/tenantry-{service}")
+        assert profile["source_profile"] == f"{service}-user"
+        assert "role_arn" not in file[f"profile {service}-user"]
+    services = file["services local"]
+    assert part.url in services["s3"]
+    assert part.context.url("bedrock") in services["bedrock_runtime"]
+    assert part.config_file.stat().st_mode & 0o077 == 0
+
+
+def as_list(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,148 @@
+"""What ``up`` does with one part: leaves it alone, restarts it, or says why it cannot run."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tenantry_local.context import Context
+from tenantry_local.part import Command, Part, answers
+from tenantry_local.platform import Platform
+from tenantry_local.processes import LocalError, PortTaken
+from typing_extensions import override
+
+
+class LittleServer(Part):
+    """A web server that stands for any program."""
+
+    name = "gateway"
+    what = "a little server"
+    ports = ("gateway",)
+    patience = 20.0
+
+    argv: tuple[str, ...] = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1")
+    setting = "one"
+    provisioned = 0
+
+    @property
+    @override
+    def version(self) -> str:
+        return "1"
+
+    @override
+    def prepare(self) -> None:
+        pass
+
+    @override
+    def command(self) -> Command:
+        return Command([*self.argv, str(self.context.ports[self.name])], {"SETTING": self.setting})
+
+    @override
+    def healthy(self) -> bool:
+        return answers(self.url)
+
+    @override
+    def provision(self) -> None:
+        self.provisioned += 1
+
+
+class Dependant(LittleServer):
+    name = "operator"
+    ports = ("operator",)
+    needs = ("gateway",)
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    made = Platform(Context.open(tmp_path, ephemeral=True))
+    made.parts = {"gateway": LittleServer(made.context)}
+    yield made
+    made.down()
+
+
+def server(platform: Platform) -> LittleServer:
+    part = platform.parts["gateway"]
+    assert isinstance(part, LittleServer)
+    return part
+
+
+def test_up_leaves_a_program_alone_that_runs_as_it_should(platform: Platform) -> None:
+    platform.up()
+    first = platform.processes.find("gateway")
+    platform.up()
+    assert first is not None
+    assert platform.processes.find("gateway") == first
+    assert server(platform).provisioned == 2, "what others expect in it is looked after each time"
+
+
+def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -> None:
+    platform.up()
+    first = platform.processes.find("gateway")
+    server(platform).setting = "another"
+    platform.up()
+    second = platform.processes.find("gateway")
+    assert first is not None
+    assert second is not None
+    assert second.pid != first.pid
+
+
+def test_a_port_that_is_taken_is_told_with_its_number_its_holder_and_the_way_out(platform: Platform) -> None:
+    port = platform.context.ports["gateway"]
+    argv = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as taker:
+        while not answers(f"http://127.0.0.1:{port}"):
+            time.sleep(0.02)
+        with pytest.raises(LocalError) as told:
+            platform.up()
+        assert [state.healthy for state in platform.states()] == [False], "another's server is not ours"
+        taker.kill()
+    assert isinstance(told.value.__cause__, PortTaken)
+    for part in (str(port), f"pid {taker.pid}", "http.server", "TENANTRY_PORT_GATEWAY="):
+        assert part in str(told.value)
+
+
+def test_a_program_that_ends_at_once_is_told_with_its_last_words(platform: Platform) -> None:
+    server(platform).argv = ("sh", "-c", "echo no space left on device; exit 3")
+    with pytest.raises(
+        LocalError, match=r"(?s)gateway stopped right after its start.*no space left on device"
+    ):
+        platform.up()
+
+
+def test_a_program_that_does_not_get_healthy_is_told_after_its_patience(platform: Platform) -> None:
+    server(platform).argv = ("sh", "-c", "echo still thinking; sleep 600")
+    server(platform).patience = 0.5  # type: ignore[misc]
+    with pytest.raises(LocalError, match=r"(?s)not healthy within 0 s \(tenantry logs gateway\).*thinking"):
+        platform.up()
+
+
+def test_what_needs_a_part_that_failed_is_not_started_and_the_reason_is_told_once(platform: Platform) -> None:
+    platform.parts["operator"] = Dependant(platform.context)
+    server(platform).argv = ("false",)
+    with pytest.raises(LocalError) as told:
+        platform.up()
+    assert str(told.value).count("gateway stopped right after its start") == 1
+    assert platform.processes.find("operator") is None
+
+
+def test_down_stops_what_up_started_and_a_second_down_has_nothing_to_do(platform: Platform) -> None:
+    platform.parts["operator"] = Dependant(platform.context)
+    platform.up()
+    assert platform.down() == ["operator", "gateway"], "dependants first"
+    assert not answers(server(platform).url)
+    assert platform.down() == []
+
+
+def test_a_part_that_somebody_else_runs_is_probed_but_neither_started_nor_stopped(platform: Platform) -> None:
+    server(platform).ours = False
+    port = platform.context.ports["gateway"]
+    argv = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    assert [state.healthy for state in platform.states()] == [False]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as theirs:
+        platform.up()
+        assert [state.healthy for state in platform.states()] == [True]
+        assert platform.down() == []
+        assert theirs.poll() is None
+        theirs.kill()

@@ -1,0 +1,153 @@
+"""Programs that outlive us: found again, stopped whole, never mistaken for somebody else's."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tenantry_local import processes as module
+from tenantry_local.processes import LocalError, Processes, holder
+
+SLEEP = ["sleep", "600"]
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    made = Processes(tmp_path)
+    yield made
+    for name in made.names():
+        made.stop(name, signal.SIGKILL)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within 10 s"
+        time.sleep(0.01)
+
+
+def test_a_started_program_is_found_by_a_later_run_and_stopped(processes: Processes, tmp_path: Path) -> None:
+    started = processes.start("sleeper", SLEEP, {})
+    later = Processes(tmp_path)
+    assert later.find("sleeper") == started
+    assert later.stop("sleeper")
+    assert not psutil.pid_exists(started.pid)
+    assert later.find("sleeper") is None
+    assert not later.stop("sleeper"), "there is nothing left to stop"
+
+
+def test_a_stranger_with_a_recorded_pid_is_neither_found_nor_stopped(
+    processes: Processes, tmp_path: Path
+) -> None:
+    with subprocess.Popen(SLEEP, start_new_session=True) as stranger:
+        fields = Path(f"/proc/{stranger.pid}/stat").read_text().split()
+        fields[21] = str(int(fields[21]) - 100)  # ours was started a second earlier
+        (tmp_path / "run" / "old.process").write_text(f"digest {' '.join(fields)}\n")
+        assert processes.find("old") is None
+        assert not processes.stop("old")
+        assert stranger.poll() is None
+        assert processes.names() == [], "the record is of no more use"
+        stranger.kill()
+
+
+def test_a_starter_that_is_killed_before_it_knows_the_pid_leaves_a_record(
+    processes: Processes, tmp_path: Path
+) -> None:
+    starter = f"""
+import os, signal
+from pathlib import Path
+from tenantry_local.processes import Processes
+
+class Killed(Processes):
+    def _recorded(self, name):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Killed(Path({str(tmp_path)!r})).start("sleeper", {SLEEP!r}, {{}})
+"""
+    assert subprocess.run([sys.executable, "-c", starter], check=False).returncode == -signal.SIGKILL
+    eventually(lambda: processes.find("sleeper"))
+    assert processes.stop("sleeper")
+
+
+def test_children_that_a_dead_program_left_behind_are_stopped(processes: Processes) -> None:
+    leader = processes.start("shell", ["sh", "-c", "sleep 600 & setsid sleep 600 & wait"], {})
+    eventually(lambda: len(psutil.Process(leader.pid).children()) == 2)
+    same_session = [
+        child for child in psutil.Process(leader.pid).children() if os.getsid(child.pid) == leader.pid
+    ]
+    others = [child for child in psutil.Process(leader.pid).children() if child not in same_session]
+    os.kill(leader.pid, signal.SIGKILL)
+    eventually(lambda: processes.find("shell") is None)
+    processes.stop("shell")
+    assert not any(child.is_running() and child.status() != "zombie" for child in same_session)
+    for child in others:  # it cut every tie, so only the test knows of it
+        child.kill()
+
+
+def test_children_with_sessions_of_their_own_are_stopped_with_their_parent(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
+    leader = processes.start("shell", ["sh", "-c", "setsid sleep 600 & wait"], {})
+    eventually(lambda: psutil.Process(leader.pid).children())
+    (child,) = psutil.Process(leader.pid).children()
+    eventually(lambda: os.getsid(child.pid) == child.pid)
+    processes.stop("shell")
+    assert not child.is_running() or child.status() == "zombie"
+
+
+def test_a_program_that_ignores_the_signal_is_killed_in_the_end(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
+    deaf = processes.start("deaf", ["sh", "-c", "trap '' TERM; while :; do sleep 600; done"], {})
+    eventually(lambda: psutil.Process(deaf.pid).children())
+    assert processes.stop("deaf")
+    assert not psutil.pid_exists(deaf.pid)
+
+
+def test_a_zombie_that_its_parent_does_not_collect_holds_nothing_up(processes: Processes) -> None:
+    ended = processes.start("ended", ["true"], {})
+    eventually(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
+    assert processes.find("ended") is None
+    before = time.monotonic()
+    assert not processes.stop("ended")
+    assert time.monotonic() - before < 1
+
+
+def test_a_program_gets_its_own_settings_and_nothing_of_our_secrets(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ours")
+    processes.start("printer", ["env"], {"ITS_OWN": "setting"})
+    eventually(lambda: processes.find("printer") is None)
+    printed = processes.tail("printer", 100)
+    assert "ITS_OWN=setting" in printed
+    assert "PATH=" in printed
+    assert "AWS_SECRET_ACCESS_KEY" not in printed
+
+
+def test_a_program_that_cannot_be_recorded_is_not_started(processes: Processes, tmp_path: Path) -> None:
+    witness = tmp_path / "witness"
+    (tmp_path / "run" / "blocked.process.new").mkdir()
+    with pytest.raises(LocalError, match="blocked could not be started"):
+        processes.start("blocked", ["touch", str(witness)], {})
+    assert not witness.exists()
+
+
+def test_the_holder_of_a_port_is_named_with_its_pid_and_command() -> None:
+    argv = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline().split(" port ")[1].split()[0])
+        told = holder(port)
+        server.kill()
+    assert told is not None
+    assert f"pid {server.pid}" in told
+    assert "http.server" in told
+    assert holder(port) is None
