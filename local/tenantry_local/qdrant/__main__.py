@@ -1,21 +1,28 @@
-"""``python -m tenantry_local.qdrant --port N --path FOLDER``: serve on 127.0.0.1; key in QDRANT_API_KEY."""
+"""``python -m tenantry_local.qdrant --port N --path FOLDER``: serve on 127.0.0.1."""
 
 import argparse
 import os
 from pathlib import Path
 
-import uvicorn
-
+from ..serving import add_address, serve
 from .app import make_app
 from .engine import Engine
 
-parser = argparse.ArgumentParser(description="Qdrant's REST API over its local engine")
-parser.add_argument("--port", type=int, required=True)
-parser.add_argument("--path", type=Path, required=True)
-arguments = parser.parse_args()
-engine = Engine(arguments.path)
-try:
-    app = make_app(engine, os.environ.get("QDRANT_API_KEY", ""))
-    uvicorn.run(app, host="127.0.0.1", port=arguments.port, log_level="warning")
-finally:
-    engine.close()
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="python -m tenantry_local.qdrant", description="Qdrant's REST API over its client's local engine"
+    )
+    add_address(parser)
+    parser.add_argument("--path", type=Path, required=True, help="folder of the data; one process at a time")
+    parser.add_argument(
+        "--api-key-env",
+        default="QDRANT_API_KEY",
+        help="environment variable that holds the API key; without a key everybody may do everything",
+    )
+    arguments = parser.parse_args()
+    engine = Engine(arguments.path)
+    try:
+        app = make_app(engine, os.environ.get(arguments.api_key_env, ""))
+        serve(app, service="qdrant", host=arguments.host, port=arguments.port)
+    finally:
+        engine.close()

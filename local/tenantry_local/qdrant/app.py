@@ -1,188 +1,81 @@
-"""The REST surface: paths, envelopes and errors of Qdrant 1.x."""
+"""The application: identity, probes and errors of Qdrant 1.x around the routes."""
 
-import time
-from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
-from qdrant_client import models
+from fastapi.responses import JSONResponse, PlainTextResponse
 
-from .access import Access, Denied, authorize
-from .engine import Engine, NotFound, Refused
+from .access import Gate, NotAllowed, Rejected
+from .engine import Engine, Exists, NotFound, Refused
+from .routes import router
 
 __all__ = ["VERSION", "make_app"]
 
 VERSION = version("qdrant-client")
-"""What it calls itself: the client refuses a server of another minor version."""
+"""What it calls itself: the client warns of a server whose version is far from its own."""
+
+_STATUS: dict[type[Exception], int] = {Refused: 400, NotAllowed: 403, NotFound: 404, Exists: 409}
 
 
-def make_app(engine: Engine, api_key: str) -> FastAPI:  # noqa: C901 (one small function a route)
-    """Return the application; every path but ``/healthz`` and ``/`` wants the key or a token."""
+def make_app(engine: Engine, api_key: str) -> FastAPI:
+    """Return the application; every path but ``/`` and the probes wants the key or a token.
+
+    Parameters
+    ----------
+    engine
+        The collections; its owner closes it.
+    api_key
+        May be empty: then everybody may do everything.
+    """
     app = FastAPI(title="Qdrant front", openapi_url=None)
+    app.state.engine = engine
+    app.state.gate = Gate(api_key)
+    app.include_router(router)
+    _add_probes(app)
     _add_errors(app)
-
-    def access(request: Request) -> Access:
-        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-        return authorize(request.headers.get("api-key") or bearer, api_key)
-
-    Rights = Annotated[Access, Depends(access)]  # noqa: N806 (a type)
-
-    @app.get("/")
-    def _() -> dict[str, str]:
-        return {"title": "qdrant - vector search engine", "version": VERSION, "commit": "stand-in"}
-
-    @app.get("/healthz")
-    def _() -> Response:
-        return Response("healthz check passed")
-
-    @app.get("/collections")
-    def _(rights: Rights) -> Any:
-        rights.require(None, "r")
-        return _result({"collections": [{"name": name} for name in engine.names()]})
-
-    @app.get("/collections/{name}/exists")
-    def _(name: str, rights: Rights) -> Any:
-        rights.require(name, "r")
-        return _result({"exists": name in engine.names()})
-
-    @app.get("/collections/{name}")
-    def _(name: str, rights: Rights) -> Any:
-        rights.require(name, "r")
-        return _result(engine.info(name))
-
-    @app.put("/collections/{name}")
-    def _(name: str, body: models.CreateCollection, rights: Rights) -> Any:
-        rights.require(None, "m")
-        return _result(engine.create(name, body))
-
-    @app.delete("/collections/{name}")
-    def _(name: str, rights: Rights) -> Any:
-        rights.require(None, "m")
-        return _result(engine.delete(name))
-
-    @app.put("/collections/{name}/index")
-    def _(name: str, body: models.CreateFieldIndex, rights: Rights) -> Any:
-        rights.require(name, "rw")
-        engine.create_index(name, body)
-        return _result(_DONE)
-
-    @app.delete("/collections/{name}/index/{field}")
-    def _(name: str, field: str, rights: Rights) -> Any:
-        rights.require(name, "rw")
-        engine.delete_index(name, field)
-        return _result(_DONE)
-
-    @app.put("/collections/{name}/points")
-    def _(name: str, body: models.PointsList, rights: Rights) -> Any:
-        rights.require(name, "rw")
-        return _result(engine.call(name, "upsert", points=body.points))
-
-    @app.post("/collections/{name}/points/delete")
-    def _(name: str, body: models.FilterSelector | models.PointIdsList, rights: Rights) -> Any:
-        rights.require(name, "rw")
-        return _result(engine.call(name, "delete", points_selector=body))
-
-    @app.post("/collections/{name}/points")
-    def _(name: str, body: models.PointRequest, rights: Rights) -> Any:
-        rights.require(name, "r")
-        found = engine.call(
-            name,
-            "retrieve",
-            ids=body.ids,
-            with_payload=_or_all(body.with_payload),
-            with_vectors=body.with_vector or False,
-        )
-        return _result(found)
-
-    @app.post("/collections/{name}/points/query")
-    def _(name: str, body: models.QueryRequest, rights: Rights) -> Any:
-        rights.require(name, "r")
-        found = engine.call(
-            name,
-            "query_points",
-            query=body.query,
-            using=body.using,
-            prefetch=body.prefetch,
-            query_filter=body.filter,
-            limit=body.limit or 10,
-            offset=body.offset,
-            with_payload=body.with_payload or False,
-            with_vectors=body.with_vector or False,
-            score_threshold=body.score_threshold,
-        )
-        return _result(found)
-
-    @app.post("/collections/{name}/points/scroll")
-    def _(name: str, body: models.ScrollRequest, rights: Rights) -> Any:
-        rights.require(name, "r")
-        points, following = engine.call(
-            name,
-            "scroll",
-            scroll_filter=body.filter,
-            limit=body.limit or 10,
-            offset=body.offset,
-            with_payload=_or_all(body.with_payload),
-            with_vectors=body.with_vector or False,
-        )
-        return _result({"points": [_plain(point) for point in points], "next_page_offset": following})
-
-    @app.post("/collections/{name}/points/count")
-    def _(name: str, body: models.CountRequest, rights: Rights) -> Any:
-        rights.require(name, "r")
-        return _result(engine.call(name, "count", count_filter=body.filter, exact=True))
-
     return app
 
 
-_DONE = {"operation_id": 0, "status": "completed"}
+def _add_probes(app: FastAPI) -> None:
+    @app.get("/")
+    async def _() -> dict[str, str]:
+        return {"title": "qdrant - vector search engine", "version": VERSION, "commit": "stand-in"}
 
-
-def _or_all(with_payload: Any) -> Any:
-    """Scroll and retrieve return payloads unless they are told not to."""
-    return True if with_payload is None else with_payload
-
-
-def _plain(result: Any) -> Any:
-    match result:
-        case BaseModel():
-            return result.model_dump(mode="json", exclude_none=True)
-        case list():
-            return [_plain(each) for each in result]
-        case _:
-            return result
-
-
-def _result(result: Any) -> JSONResponse:
-    return JSONResponse({"result": _plain(result), "status": "ok", "time": 0.0})
+    @app.get("/{probe}")
+    async def _(probe: str, request: Request) -> Response:
+        if probe not in ("healthz", "livez", "readyz"):
+            return _not_served(request)
+        return PlainTextResponse(f"{probe} check passed")
 
 
 def _add_errors(app: FastAPI) -> None:
-    def error(status: int, message: str) -> JSONResponse:
-        return JSONResponse({"status": {"error": message}, "time": 0.0}, status_code=status)
+    @app.exception_handler(Rejected)
+    async def _(_: Request, exc: Rejected) -> Response:
+        return PlainTextResponse(str(exc), status_code=exc.status)
 
-    @app.exception_handler(Denied)
-    async def _(_: Request, exc: Denied) -> JSONResponse:
-        return error(exc.status, str(exc))
+    async def refuse(_: Request, exc: Exception) -> Response:
+        prefix = "Forbidden: " if isinstance(exc, NotAllowed) else ""
+        return _error(_STATUS[type(exc)], f"{prefix}{exc}")
 
-    @app.exception_handler(NotFound)
-    async def _(_: Request, exc: NotFound) -> JSONResponse:
-        return error(404, str(exc))
-
-    @app.exception_handler(Refused)
-    async def _(_: Request, exc: Refused) -> JSONResponse:
-        return error(409 if "already exists" in str(exc) else 400, str(exc))
+    for kind in _STATUS:
+        app.add_exception_handler(kind, refuse)
 
     @app.exception_handler(RequestValidationError)
-    async def _(_: Request, exc: RequestValidationError) -> JSONResponse:
-        return error(400, f"Format error in JSON body: {exc.errors()[0]['msg']}")
+    async def _(_: Request, exc: RequestValidationError) -> Response:
+        first = exc.errors()[0]
+        where = ".".join(str(step) for step in first["loc"][1:])
+        return _error(400, f"Format error in JSON body: {where}: {first['msg']}")
 
-    @app.middleware("http")
-    async def _(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        started = time.perf_counter()
-        response = await call(request)
-        response.headers["server-timing"] = f"total;dur={(time.perf_counter() - started) * 1000:.1f}"
-        return response
+    @app.exception_handler(404)
+    @app.exception_handler(405)
+    async def _(request: Request, _: Exception) -> Response:
+        return _not_served(request)
+
+
+def _not_served(request: Request) -> Response:
+    return _error(404, f"Not found: this stand-in does not serve {request.method} {request.url.path}")
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"status": {"error": message}, "time": 0.0}, status_code=status)

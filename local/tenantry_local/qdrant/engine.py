@@ -1,21 +1,42 @@
 """The local engine behind a lock, with what it forgets (indexes, HNSW settings) kept beside it."""
 
 import json
+import re
 import threading
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qdrant_client import QdrantClient, models
+from pydantic import BaseModel
+from qdrant_client import models
+from qdrant_client.local import qdrant_local
+from qdrant_client.local.qdrant_local import QdrantLocal
 
-if TYPE_CHECKING:
-    from qdrant_client.local.qdrant_local import QdrantLocal
+from .collection import IndexedCollection
 
-__all__ = ["Engine", "NotFound", "Refused"]
+__all__ = ["Engine", "Exists", "NotFound", "Refused"]
+
+# The engine names its collections' class in its own module, and can be given another only there.
+qdrant_local.LocalCollection = IndexedCollection  # type: ignore[attr-defined]
+
+# It warns that it is no server; the platform's table of parts says so already.
+warnings.filterwarnings("ignore", message="Local mode")
+
+_SERVER_PARAMS = {
+    "shard_number": 1,
+    "replication_factor": 1,
+    "write_consistency_factor": 1,
+    "on_disk_payload": True,
+}
+"""What a single server says of a collection that was made without naming these."""
 
 
 class NotFound(Exception):
-    """The collection does not exist."""
+    """The collection or the point does not exist."""
+
+
+class Exists(Exception):
+    """The collection exists already."""
 
 
 class Refused(Exception):
@@ -29,17 +50,19 @@ class Engine:
     ----------
     folder
         Where they are kept; no other process may use it.
+
+    Raises
+    ------
+    RuntimeError
+        Another process uses the folder.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._client = QdrantClient(path=str(folder), force_disable_check_same_thread=True)
-        self._local: QdrantLocal = self._client._client  # type: ignore[assignment] # noqa: SLF001
-        self._extras_file = folder / "front.json"
-        self._extras: dict[str, dict[str, Any]] = (
-            json.loads(self._extras_file.read_text()) if self._extras_file.exists() else {}
-        )
+        self._local = QdrantLocal(str(folder), force_disable_check_same_thread=True)
         self._lock = threading.Lock()
+        self._extras_file = folder / "front.json"
+        self._extras = self._load()
 
     def names(self) -> list[str]:
         """Return the names of all collections."""
@@ -51,83 +74,141 @@ class Engine:
 
         Raises
         ------
-        Refused
+        Exists
             There is one of that name.
+        Refused
+            Its name or its vectors cannot be.
         """
         with self._lock:
             if name in self._local.collections:
-                raise Refused(f"Wrong input: Collection `{name}` already exists!")
-            self._local.create_collection(
-                name, vectors_config=request.vectors, sparse_vectors_config=request.sparse_vectors
+                raise Exists(f"Wrong input: Collection `{name}` already exists!")
+            # First, so that a collection that outlives a kill at any moment has its settings.
+            self._extras[name] = {"hnsw": _plain(request.hnsw_config), "indexes": {}}
+            self._save()
+            return bool(
+                _translated(
+                    self._local.create_collection,
+                    name,
+                    vectors_config=request.vectors,
+                    sparse_vectors_config=request.sparse_vectors,
+                    metadata=request.metadata,
+                )
             )
-            hnsw = request.hnsw_config.model_dump(exclude_none=True) if request.hnsw_config else {}
-            self._extras[name] = {"hnsw": hnsw, "indexes": {}}
+
+    def update(self, name: str, request: models.UpdateCollection) -> bool:
+        """Change a collection's HNSW settings, sparse vectors or metadata."""
+        with self._lock:
+            self._collection(name)
+            _translated(
+                self._local.update_collection,
+                name,
+                sparse_vectors_config=request.sparse_vectors,
+                metadata=request.metadata,
+                vectors_config=request.vectors,
+            )
+            self._extras[name]["hnsw"] |= _plain(request.hnsw_config)
             self._save()
             return True
 
     def delete(self, name: str) -> bool:
         """Remove a collection; tell whether there was one."""
         with self._lock:
-            there = name in self._local.collections
-            if there:
-                self._local.delete_collection(name)
-            self._extras.pop(name, None)
+            if name not in self._local.collections:
+                return False
+            self._local.collections[name].close()
+            self._local.delete_collection(name)
+            del self._extras[name]
             self._save()
-            return there
+            return True
 
     def info(self, name: str) -> dict[str, Any]:
         """Return a collection's description in the server's shape."""
         with self._lock:
             collection = self._collection(name)
-            info: dict[str, Any] = collection.info().model_dump(mode="json", exclude_none=True)
-            extras = self._extras.get(name, {"hnsw": {}, "indexes": {}})
-            info["config"]["hnsw_config"] |= extras["hnsw"]
-            info["payload_schema"] = extras["indexes"]
-            return info
+            info = collection.info().model_dump(mode="json", exclude_none=True)
+            extras, points = self._extras[name], collection.indexed_points()
+        info["config"]["hnsw_config"] |= extras["hnsw"]
+        info["config"]["params"] = _SERVER_PARAMS | info["config"]["params"]
+        info["payload_schema"] = {
+            field: index | {"points": points[field]} for field, index in extras["indexes"].items()
+        }
+        return info
 
     def create_index(self, name: str, request: models.CreateFieldIndex) -> None:
-        """Remember a payload index; the engine scans, so nothing else has to be done."""
-        schema = request.field_schema
-        params = schema.model_dump(mode="json", exclude_none=True) if isinstance(schema, _Params) else None
-        kind = params["type"] if params else getattr(schema, "value", str(schema))
+        """Index a field of the payload; one that is indexed already is indexed anew."""
+        schema = request.field_schema or models.PayloadSchemaType.KEYWORD
+        index: dict[str, Any] = {"data_type": schema if isinstance(schema, str) else schema.type}
+        if not isinstance(schema, str):
+            index["params"] = _plain(schema)
         with self._lock:
-            self._collection(name)
-            index = {"data_type": kind, "points": 0} | ({"params": params} if params else {})
-            self._extras.setdefault(name, {"hnsw": {}, "indexes": {}})["indexes"][request.field_name] = index
+            self._collection(name).create_payload_index(request.field_name, schema)
+            self._extras[name]["indexes"][request.field_name] = index
             self._save()
 
     def delete_index(self, name: str, field: str) -> None:
-        """Forget a payload index."""
+        """Forget a payload index; one that is not there is forgotten already."""
         with self._lock:
-            self._collection(name)
+            self._collection(name).delete_payload_index(field)
             self._extras[name]["indexes"].pop(field, None)
             self._save()
 
+    def facet(self, name: str, request: models.FacetRequest) -> Any:
+        """Count the values of an indexed field.
+
+        Raises
+        ------
+        Refused
+            The field is not indexed.
+        """
+        with self._lock:
+            self._collection(name)
+            if request.key not in self._extras[name]["indexes"]:
+                raise Refused(
+                    f'Bad request: Index required but not found for "{request.key}" of one of the following '
+                    "types: [keyword]. Help: Create an index for this key or use a different filter."
+                )
+            return _translated(
+                self._local.facet,
+                name,
+                key=request.key,
+                facet_filter=request.filter,
+                limit=request.limit or 10,
+            )
+
     def call(self, name: str, method: str, **arguments: Any) -> Any:
-        """Call a method of the local engine on one collection.
+        """Call a method of the local engine on the points of one collection.
 
         Raises
         ------
         NotFound
-            There is no such collection.
+            There is no such collection, or no such point.
         Refused
             The arguments do not fit it.
         """
         with self._lock:
             self._collection(name)
-            try:
-                return getattr(self._local, method)(name, **arguments)
-            except (ValueError, AssertionError) as exc:
-                raise Refused(f"Wrong input: {str(exc).removeprefix('Wrong input: ')}") from exc
+            return _translated(getattr(self._local, method), name, **arguments)
 
     def close(self) -> None:
         """Let go of the folder."""
-        self._client.close()
+        with self._lock:
+            self._local.close()
 
-    def _collection(self, name: str) -> Any:
-        if name not in self._local.collections:
+    def _collection(self, name: str) -> IndexedCollection:
+        collection = self._local.collections.get(name)
+        if collection is None:
             raise NotFound(f"Not found: Collection `{name}` doesn't exist!")
-        return self._local.collections[name]
+        assert isinstance(collection, IndexedCollection)  # noqa: S101 (made above, in no other way)
+        return collection
+
+    def _load(self) -> dict[str, dict[str, Any]]:
+        """Read the extras of the collections that are there, and index these again."""
+        known = json.loads(self._extras_file.read_text()) if self._extras_file.exists() else {}
+        extras = {name: known.get(name, {"hnsw": {}, "indexes": {}}) for name in self._local.collections}
+        for name, extra in extras.items():
+            for field in extra["indexes"]:
+                self._collection(name).create_payload_index(field, extra["indexes"][field]["data_type"])
+        return extras
 
     def _save(self) -> None:
         temporary = self._extras_file.with_suffix(".tmp")
@@ -135,15 +216,22 @@ class Engine:
         temporary.replace(self._extras_file)
 
 
-_Params = (
-    models.KeywordIndexParams,
-    models.IntegerIndexParams,
-    models.FloatIndexParams,
-    models.TextIndexParams,
-    models.UuidIndexParams,
-    models.BoolIndexParams,
-    models.DatetimeIndexParams,
-)
+def _plain(model: BaseModel | None) -> dict[str, Any]:
+    return model.model_dump(mode="json", exclude_none=True) if model else {}
 
-# The engine warns at every large collection that it is no server; the platform's table says so already.
-warnings.filterwarnings("ignore", message="Local mode is not recommended")
+
+def _translated(method: Any, name: str, **arguments: Any) -> Any:
+    """Call the engine, and say what it raises in the server's words."""
+    try:
+        return method(name, **arguments)
+    except KeyError as exc:
+        raise NotFound(f"Not found: No point with id {exc.args[0]} found") from exc
+    except ValueError as exc:
+        message = str(exc).removeprefix("Wrong input: ")
+        unnamed = re.sub(r" for vector '.*'$", "", message)
+        unknown = re.sub(
+            r"^\w+ vector (.*) is not found in the collection$",
+            r"Not existing vector name error: \1",
+            unnamed,
+        )
+        raise Refused(f"Wrong input: {unknown}") from exc
