@@ -194,7 +194,7 @@ class IdentityStatus(_Resource):
 class QuotaStatus(_Resource):
     """The tenant's namespace, where it has one."""
 
-    namespace: str = ""
+    namespace: str
 
 
 class TenantStatus(_Resource):

@@ -1,0 +1,42 @@
+"""Tenants in the real API server."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from kubernetes import client
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants, admin_client
+
+
+@pytest.fixture(scope="session")
+def api(platform: Platform) -> Iterator[client.ApiClient]:
+    """The API server, as its administrator."""
+    with admin_client(platform) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def tenants(api: client.ApiClient) -> Tenants:
+    """Tenants as the product defines them."""
+    return Tenants(api)
+
+
+@pytest.fixture
+def stored(tenants: Tenants) -> Iterator[Callable[..., str]]:
+    """Stores a Tenant under a new name and returns the name; it is gone after the test."""
+    names = []
+
+    def store(spec: dict[str, Any] | None = None, **metadata: Any) -> str:
+        name = f"crd-{uuid.uuid4().hex[:12]}"
+        tenants.create(tenants.manifest(name, spec, **metadata))
+        names.append(name)
+        return name
+
+    yield store
+    for name in names:
+        if not tenants.is_going(name):
+            tenants.patch(name, {"metadata": {"annotations": None}})
+            tenants.delete(name)

@@ -1,0 +1,151 @@
+"""What a change of a stored Tenant may do, what its status takes, and what ``kubectl get`` prints of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from tests.support.apiserver import Refused, Tenants
+
+CONDITION = {
+    "type": "Ready",
+    "status": "True",
+    "reason": "AsDeclared",
+    "message": "",
+    "lastTransitionTime": "2026-11-23T00:00:00Z",
+    "observedGeneration": 1,
+}
+
+
+@pytest.mark.parametrize(("before", "after"), [("pooled", "dedicated"), ("dedicated", "pooled")])
+def test_tier_is_fixed_and_the_refusal_says_what_to_do(
+    tenants: Tenants, stored: Callable[..., str], before: str, after: str
+) -> None:
+    name = stored({"tier": before})
+    with pytest.raises(Refused) as refusal:
+        tenants.patch(name, {"spec": {"tier": after}})
+    (cause,) = refusal.value.causes
+    assert cause.field == "spec.tier"
+    assert f"cannot be changed from {before} to {after} yet" in cause.message
+    assert "create another Tenant" in cause.message
+
+
+def test_tier_left_out_later_is_a_change_too(tenants: Tenants, stored: Callable[..., str]) -> None:
+    name = stored({"tier": "dedicated"})
+    with pytest.raises(Refused, match="cannot be changed from dedicated to pooled"):
+        tenants.patch(name, {"spec": {"tier": None}})
+
+
+def test_everything_else_may_change(tenants: Tenants, stored: Callable[..., str]) -> None:
+    name = stored({"displayName": "Before", "personas": [{"id": "finance"}]})
+    changed = {
+        "displayName": "After",
+        "identity": {"emails": ["*@tenantx.example"], "admins": ["diana@tenantx.example"]},
+        "personas": [{"id": "legal", "displayName": "Legal", "instructions": "Answer briefly."}],
+        "model": {"chat": "amazon.nova-pro-v1:0", "guardrail": {"id": "gr1", "version": "DRAFT"}},
+        "retrieval": {"topK": 5, "scoreThreshold": 0.2, "mode": "dense"},
+        "quota": {
+            "documents": 1,
+            "storage": "1Gi",
+            "queriesPerMinute": 1,
+            "tokensPerMonth": 1,
+            "compute": {"pods": "1"},
+        },
+        "suspended": True,
+        "deletionPolicy": "Delete",
+    }
+    after = tenants.patch(name, {"spec": changed})
+    assert after["spec"] == {**changed, "tier": "pooled"}
+    assert after["metadata"]["generation"] == 2
+
+
+def test_status_is_written_apart_from_the_spec(tenants: Tenants, stored: Callable[..., str]) -> None:
+    name = stored()
+    after = tenants.patch_status(name, {"spec": {"suspended": True}, "status": {"personas": 0}})
+    assert after["spec"]["suspended"] is False
+    assert after["status"] == {"personas": 0}
+    after = tenants.patch(name, {"status": {"personas": 7}})
+    assert after["status"] == {"personas": 0}
+    assert after["metadata"]["generation"] == 1
+
+
+def test_whole_status_is_kept(tenants: Tenants, stored: Callable[..., str]) -> None:
+    status = {
+        "observedGeneration": 1,
+        "conditions": [CONDITION],
+        "personas": 1,
+        "storage": {"bucket": "digital-twin-docs-dev", "prefix": "tenant-x/"},
+        "vectors": {
+            "collection": "digital_twin_knowledge",
+            "filter": {"must": [{"key": "tenantId", "match": {"value": "tenant-x"}}]},
+        },
+        "identity": {"realm": "tenantry", "groupId": "1f", "groupPath": "/tenants/tenant-x"},
+        "quota": {"namespace": ""},
+    }
+    assert tenants.patch_status(stored(), {"status": status})["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"status": "Yes"}, "status.conditions[0].status"),
+        ({"reason": "not one word"}, "status.conditions[0].reason"),
+        ({"reason": ""}, "status.conditions[0].reason"),
+        ({"type": "ready"}, "status.conditions[0].type"),
+        ({"lastTransitionTime": "yesterday"}, "status.conditions[0].lastTransitionTime"),
+        ({"observedGeneration": -1}, "status.conditions[0].observedGeneration"),
+        ({"message": None}, "status.conditions[0].message"),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
+)
+def test_condition_against_the_conventions_is_refused(
+    tenants: Tenants, stored: Callable[..., str], wrong: dict[str, Any], path: str
+) -> None:
+    with pytest.raises(Refused) as refusal:
+        tenants.patch_status(stored(), {"status": {"conditions": [CONDITION | wrong]}})
+    assert path in {cause.field for cause in refusal.value.causes}
+
+
+def test_two_conditions_of_a_type_are_refused(tenants: Tenants, stored: Callable[..., str]) -> None:
+    with pytest.raises(Refused, match="Duplicate value"):
+        tenants.patch_status(stored(), {"status": {"conditions": [CONDITION, CONDITION]}})
+
+
+def test_kubectl_get_shows_the_columns(tenants: Tenants, stored: Callable[..., str]) -> None:
+    name = stored({"tier": "dedicated", "personas": [{"id": "finance"}, {"id": "legal"}]})
+    tenants.patch_status(
+        name,
+        {
+            "status": {
+                "conditions": [CONDITION],
+                "personas": 2,
+                "storage": {"bucket": "documents", "prefix": "tenant-x/"},
+                "identity": {"realm": "tenantry", "groupId": "1f", "groupPath": "/tenants/tenant-x"},
+            }
+        },
+    )
+    table = tenants.table(name)
+    columns = [(column["name"], column["priority"]) for column in table["columnDefinitions"]]
+    assert columns == [
+        ("Name", 0), ("Ready", 0), ("Tier", 0), ("Personas", 0), ("Age", 0),
+        ("Prefix", 1), ("Group", 1), ("Reason", 1),
+    ]  # fmt: skip
+    cells = dict(zip((name for name, _ in columns), table["rows"][0]["cells"], strict=True))
+    assert cells.pop("Age").endswith("s")
+    assert cells == {
+        "Name": name,
+        "Ready": "True",
+        "Tier": "dedicated",
+        "Personas": 2,
+        "Prefix": "tenant-x/",
+        "Group": "/tenants/tenant-x",
+        "Reason": "AsDeclared",
+    }
+
+
+def test_kubectl_finds_tenants_by_category_and_by_no_short_name(api: client.ApiClient) -> None:
+    definition = client.ApiextensionsV1Api(api).read_custom_resource_definition("tenants.tenantry.io")
+    names = definition.to_dict()["status"]["accepted_names"]
+    assert (names["categories"], names["short_names"]) == (["tenantry"], None)
+    assert definition.spec.scope == "Cluster"

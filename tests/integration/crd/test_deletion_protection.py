@@ -1,0 +1,77 @@
+"""A protected Tenant cannot be deleted by any road; a sentence says how to lift the protection."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from kubernetes import client
+
+from tests.support.apiserver import Refused, Tenants
+
+PROTECT = "tenantry.io/protect"
+
+
+def test_protected_tenant_is_not_deleted_until_the_annotation_is_lifted(
+    tenants: Tenants, stored: Callable[..., str]
+) -> None:
+    name = stored(annotations={PROTECT: "true"})
+    with pytest.raises(Refused) as refusal:
+        tenants.delete(name)
+    assert refusal.value.status == 403
+    assert f"Tenant {name} is protected from deletion" in refusal.value.message
+    assert f"kubectl annotate tenant {name} tenantry.io/protect-" in refusal.value.message
+    assert not tenants.is_going(name)
+
+    tenants.patch(name, {"metadata": {"annotations": {PROTECT: None}}})
+    tenants.delete(name)
+    assert tenants.is_going(name)
+
+
+@pytest.mark.parametrize("value", ["yes", "True", "", "tru"])
+def test_a_slip_in_the_annotation_still_protects(
+    tenants: Tenants, stored: Callable[..., str], value: str
+) -> None:
+    name = stored(annotations={PROTECT: value})
+    with pytest.raises(Refused, match="is protected from deletion"):
+        tenants.delete(name)
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [None, {}, {"example.com/note": "true"}, {PROTECT: "false"}],
+    ids=["none", "empty", "other", "false"],
+)
+def test_tenant_that_is_not_protected_is_deleted(
+    tenants: Tenants, stored: Callable[..., str], annotations: dict[str, str] | None
+) -> None:
+    name = stored(annotations=annotations)
+    tenants.delete(name)
+    assert tenants.is_going(name)
+
+
+def test_deleting_many_at_once_spares_the_protected_ones(
+    tenants: Tenants, stored: Callable[..., str]
+) -> None:
+    labels = {"test": uuid.uuid4().hex}
+    protected = stored(labels=labels, annotations={PROTECT: "true"})
+    others = [stored(labels=labels) for _ in range(3)]
+    with pytest.raises(Refused, match=f"Tenant {protected} is protected"):
+        tenants.delete_all(f"test={labels['test']}")
+    assert not tenants.is_going(protected)
+
+    tenants.patch(protected, {"metadata": {"annotations": {PROTECT: None}}})
+    tenants.delete_all(f"test={labels['test']}")
+    assert all(tenants.is_going(name) for name in (protected, *others))
+
+
+def test_definition_of_tenants_is_protected_as_they_would_all_go_with_it(api: client.ApiClient) -> None:
+    definitions = client.ApiextensionsV1Api(api)
+    with pytest.raises(client.exceptions.ApiException, match="protected from deletion") as refusal:
+        definitions.delete_custom_resource_definition("tenants.tenantry.io", dry_run="All")
+    assert refusal.value.status == 403
+    assert "kubectl annotate customresourcedefinition tenants.tenantry.io" in (refusal.value.body or "")
+
+
+def test_a_protected_tenant_may_still_be_changed(tenants: Tenants, stored: Callable[..., str]) -> None:
+    name = stored(annotations={PROTECT: "true"})
+    assert tenants.patch(name, {"spec": {"suspended": True}})["spec"]["suspended"] is True

@@ -1,0 +1,148 @@
+"""Each rule of the Tenant resource is broken once, and something bad then gets through.
+
+Copies of the resource, one version a rule, go into a group of their own: there the rule is gone, or a bound
+is looser by one. A rule that can be broken so that nothing of :data:`BAD` is accepted is either superfluous,
+or a line is missing there.
+"""
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from tests.support.apiserver import Refused, Tenants
+from tests.support.crd import load_schema
+from tests.support.crd_cases import BAD, GOOD
+
+GROUP = f"mutants-{uuid.uuid4().hex[:8]}.tenantry.test"
+COMPLETE = "v1"
+"""The version in which nothing is broken."""
+
+LOOSER = {"minimum": -1, "maximum": 1, "maxLength": 1, "maxItems": 1}
+"""By how much each bound is moved. Without a bound at all the API server refuses the resource: CEL on what
+may be of any length could cost anything."""
+
+RULES = {"x-kubernetes-validations", "x-kubernetes-list-type", "enum", "pattern", *LOOSER}
+
+Rule = tuple[str | int, ...]
+"""The keys that lead to a rule."""
+
+
+def _schema() -> dict[str, Any]:
+    """Return the schema without its status: that is the operator's, and ``test_changes.py`` has it."""
+    schema = load_schema()
+    del schema["properties"]["status"]
+    return schema
+
+
+def _rules(node: Any, path: Rule = ()) -> Iterator[Rule]:
+    """Yield where each rule is; each of several validations of a field is one of its own."""
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if key == "x-kubernetes-validations":
+            yield from ((*path, key, index) for index in range(len(value)))
+        elif key in RULES and path[-1:] != ("properties",):
+            yield (*path, key)
+        else:
+            yield from _rules(value, (*path, key))
+
+
+def _broken(rule: Rule) -> dict[str, Any]:
+    schema = _schema()
+    *parents, last = rule
+    node: Any = schema
+    for key in parents:
+        node = node[key]
+    if last in LOOSER:
+        node[last] += LOOSER[last]
+    else:
+        del node[last]
+    if last == "x-kubernetes-list-type":
+        node.pop("x-kubernetes-list-map-keys", None)
+    return schema
+
+
+def _words(rule: Rule) -> str:
+    return ".".join(str(key) for key in rule if key not in ("properties", "x-kubernetes-validations"))
+
+
+MUTANTS = {f"v{number}": rule for number, rule in enumerate(_rules(_schema()), start=2)}
+
+
+@pytest.fixture(scope="module")
+def mutants(api: client.ApiClient) -> Iterator[None]:
+    """The resource once whole, and once with each of its rules broken."""
+    schemas = {COMPLETE: _schema()} | {version: _broken(rule) for version, rule in MUTANTS.items()}
+    names = {"plural": "tenants", "singular": "tenant", "kind": "Tenant", "listKind": "TenantList"}
+    definitions = client.ApiextensionsV1Api(api)
+    name = f"tenants.{GROUP}"
+    body: Any = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "spec": {
+            "group": GROUP,
+            "scope": "Cluster",
+            "names": names,
+            "versions": [
+                {
+                    "name": version,
+                    "served": True,
+                    "storage": version == COMPLETE,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+                for version, schema in schemas.items()
+            ],
+        },
+    }
+    definitions.create_custom_resource_definition(body)
+    try:
+        _wait_served(Tenants(api, GROUP, COMPLETE))
+        yield
+    finally:
+        definitions.delete_custom_resource_definition(name)
+
+
+def _wait_served(tenants: Tenants) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            tenants.create(tenants.manifest("pooled"))
+        except Refused:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("the API server does not serve the copies of the resource")
+
+
+def _gets_through(tenants: Tenants) -> list[str]:
+    """Return the first bad Tenant that is accepted, if any; the change of a tier is one, too."""
+    try:
+        tenants.patch("pooled", {"spec": {"tier": "dedicated"}}, dry_run=True)
+    except Refused:
+        pass
+    else:
+        return ["a change of tier"]
+    for case in BAD:
+        try:
+            tenants.check(tenants.manifest(case.name, case.spec))
+        except Refused:
+            continue
+        return [case.why]
+    return []
+
+
+def test_nothing_bad_gets_through_the_whole_resource(api: client.ApiClient, mutants: None) -> None:
+    tenants = Tenants(api, GROUP, COMPLETE)
+    assert _gets_through(tenants) == []
+    for case in GOOD:
+        tenants.check(tenants.manifest(case.name, case.spec))
+
+
+@pytest.mark.parametrize("version", MUTANTS, ids=lambda version: _words(MUTANTS[version]))
+def test_something_bad_gets_through_a_broken(api: client.ApiClient, mutants: None, version: str) -> None:
+    assert _gets_through(Tenants(api, GROUP, version))

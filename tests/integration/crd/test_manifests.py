@@ -1,0 +1,93 @@
+"""Which Tenants the API server takes and which it refuses, and what it says to the person who applied them.
+
+What a change may and may not do is in ``test_changes.py``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tenancy.model import TenantSpec
+
+from tests.support.apiserver import Refused, Tenants
+from tests.support.crd_cases import BAD, GOOD, Bad, Good
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.why)
+def test_good_tenant_is_accepted_and_filled_in(tenants: Tenants, case: Good) -> None:
+    accepted = tenants.check(tenants.manifest(case.name, case.spec))
+    as_python_fills_it_in = TenantSpec.model_validate(case.spec).model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
+    assert accepted["spec"] == as_python_fills_it_in
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.why)
+def test_bad_tenant_is_refused_by_field_and_sentence(tenants: Tenants, case: Bad) -> None:
+    with pytest.raises(Refused) as refusal:
+        tenants.check(tenants.manifest(case.name, case.spec))
+    assert refusal.value.status == 422
+    assert [
+        cause for cause in refusal.value.causes if cause.field == case.path and case.says in cause.message
+    ], refusal.value.causes
+
+
+def test_several_mistakes_are_told_at_once(tenants: Tenants) -> None:
+    spec = {
+        "identity": {"emails": ["diana"]},
+        "quota": {"storage": "50GB"},
+        "model": {"chat": "Claude Sonnet"},
+    }
+    with pytest.raises(Refused) as refusal:
+        tenants.check(tenants.manifest("crd-case", spec))
+    assert {"spec.identity.emails[0]", "spec.quota.storage", "spec.model.chat"} == {
+        cause.field for cause in refusal.value.causes
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"displayname": "Tenant X"}, "spec.displayname"),
+        ({"identity": {"email": ["*@tenantx.example"]}}, "spec.identity.email"),
+        ({"personas": [{"id": "finance", "prompt": "..."}]}, "spec.personas[0].prompt"),
+        ({"quota": {"compute": {"cpu": "4"}}}, "spec.quota.compute.cpu"),
+    ],
+    ids=["in the spec", "in identity", "in a persona", "in compute"],
+)
+def test_misspelt_field_is_refused_as_kubectl_asks_for_it(
+    tenants: Tenants, spec: dict[str, Any], path: str
+) -> None:
+    with pytest.raises(Refused, match="unknown field") as refusal:
+        tenants.check(tenants.manifest("crd-case", spec))
+    assert refusal.value.status == 400
+    assert f'"{path}"' in refusal.value.message
+
+
+def test_tenant_without_a_spec_is_refused(tenants: Tenants) -> None:
+    manifest = tenants.manifest("crd-case")
+    del manifest["spec"]
+    with pytest.raises(Refused, match="spec: Required value"):
+        tenants.check(manifest)
+
+
+def test_generated_name_is_held_to_the_same_rule(tenants: Tenants) -> None:
+    manifest = tenants.manifest("")
+    manifest["metadata"] = {"generateName": "a-tenant-with-a-very-long-name-indeed-"}
+    with pytest.raises(Refused, match="at most 40 characters"):
+        tenants.check(manifest)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(REPOSITORY.glob("docs/examples/*.yaml"))
+    + sorted(REPOSITORY.glob("local/tenantry_local/demo/*/tenant.yaml")),
+    ids=lambda path: str(path.relative_to(REPOSITORY)),
+)
+def test_manifests_that_we_hand_out_are_accepted(tenants: Tenants, path: Path) -> None:
+    for manifest in yaml.safe_load_all(path.read_text()):
+        manifest["metadata"]["name"] += "-copy"  # the original may be there
+        tenants.check(manifest)

@@ -1,0 +1,128 @@
+"""The real API server as its administrator: Tenants sent to it, and what it says to those it refuses."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes import client, config
+from tenancy.names import GROUP, PLURAL, VERSION
+from tenantry_local.parts.kubernetes import kubeconfig
+from tenantry_local.platform import Platform
+
+__all__ = ["Refused", "Tenants", "admin_client"]
+
+
+def admin_client(platform: Platform) -> client.ApiClient:
+    """Return a client with every right; the caller closes it."""
+    opened: client.ApiClient = config.new_client_from_config(
+        config_file=str(kubeconfig(platform.context, "admin"))
+    )
+    return opened
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One field that was refused, and why."""
+
+    field: str
+    message: str
+
+
+class Refused(Exception):
+    """The API server did not take the object.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    body
+        The API server's Status object, or plain text where it has no resource of that kind.
+    """
+
+    def __init__(self, status: int, body: str) -> None:
+        answer: dict[str, Any] = json.loads(body) if body.startswith("{") else {"message": body}
+        self.status = status
+        self.message = str(answer.get("message", ""))
+        super().__init__(self.message)
+        causes = answer.get("details", {}).get("causes", [])
+        self.causes = [Cause(cause.get("field", ""), cause["message"]) for cause in causes]
+
+
+class Tenants:
+    """Tenants in one API server.
+
+    Parameters
+    ----------
+    api
+        The client; its owner closes it.
+    group, version
+        Those of a copy of the resource, where a test needs one.
+    """
+
+    def __init__(self, api: client.ApiClient, group: str = GROUP, version: str = VERSION) -> None:
+        self._api = client.CustomObjectsApi(api)
+        self._kind = (group, version, PLURAL)
+
+    def manifest(self, name: str, spec: Any = None, **metadata: Any) -> dict[str, Any]:
+        """Return a Tenant as one applies it."""
+        group, version, _ = self._kind
+        return {
+            "apiVersion": f"{group}/{version}",
+            "kind": "Tenant",
+            "metadata": {"name": name, **metadata},
+            "spec": {} if spec is None else spec,
+        }
+
+    def check(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Return the Tenant as it would be stored; nothing is."""
+        return self._call(
+            self._api.create_cluster_custom_object, body=manifest, dry_run="All", field_validation="Strict"
+        )
+
+    def create(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Store a Tenant."""
+        return self._call(self._api.create_cluster_custom_object, body=manifest)
+
+    def patch(self, name: str, patch: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """Merge a patch into a Tenant."""
+        options = {"dry_run": "All"} if dry_run else {}
+        return self._call(self._api.patch_cluster_custom_object, name=name, body=patch, **options)
+
+    def patch_status(self, name: str, patch: dict[str, Any]) -> dict[str, Any]:
+        """Merge a patch into a Tenant through its status subresource."""
+        return self._call(self._api.patch_cluster_custom_object_status, name=name, body=patch)
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        """Return a Tenant, or ``None`` when there is none."""
+        try:
+            return self._call(self._api.get_cluster_custom_object, name=name)
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Return a Tenant as the server prints it for ``kubectl get``."""
+        headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+        return self._call(self._api.get_cluster_custom_object, name=name, _headers=headers)
+
+    def delete(self, name: str) -> None:
+        """Ask for a Tenant's deletion."""
+        self._call(self._api.delete_cluster_custom_object, name=name)
+
+    def is_going(self, name: str) -> bool:
+        """Tell whether a Tenant is gone, or waits for nothing but an operator to clean up after it."""
+        tenant = self.get(name)
+        return tenant is None or "deletionTimestamp" in tenant["metadata"]
+
+    def delete_all(self, label: str) -> None:
+        """Delete every Tenant with a label, in one request."""
+        self._call(self._api.delete_collection_cluster_custom_object, label_selector=label)
+
+    def _call(self, method: Any, **arguments: Any) -> dict[str, Any]:
+        group, version, plural = self._kind
+        try:
+            answer: dict[str, Any] = method(group=group, version=version, plural=plural, **arguments)
+        except client.exceptions.ApiException as exc:
+            raise Refused(exc.status, exc.body or "") from exc
+        return answer
