@@ -27,13 +27,13 @@ def test_tier_is_fixed_and_the_refusal_says_what_to_do(
         tenants.patch(name, {"spec": {"tier": after}})
     (cause,) = refusal.value.causes
     assert cause.field == "spec.tier"
-    assert f"cannot be changed from {before} to {after} yet" in cause.message
+    assert "the tier cannot be changed yet" in cause.message
     assert "create another Tenant" in cause.message
 
 
 def test_tier_left_out_later_is_a_change_too(tenants: Tenants, stored: Callable[..., str]) -> None:
     name = stored({"tier": "dedicated"})
-    with pytest.raises(Refused, match="cannot be changed from dedicated to pooled"):
+    with pytest.raises(Refused, match="the tier cannot be changed yet"):
         tenants.patch(name, {"spec": {"tier": None}})
 
 

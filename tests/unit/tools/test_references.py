@@ -2,10 +2,14 @@
 
 import pytest
 
-from tools import gateway_reference, settings_reference
+from tools import gateway_reference, settings_reference, tenant_reference
 
 
-@pytest.mark.parametrize("page", [settings_reference, gateway_reference], ids=["settings", "gateway"])
+@pytest.mark.parametrize(
+    "page",
+    [tenant_reference, settings_reference, gateway_reference],
+    ids=["tenant", "settings", "gateway"],
+)
 def test_generated_page_is_what_the_code_says(page: object) -> None:
     written = page.PAGE.read_text()  # type: ignore[attr-defined]
     assert written == page.render(), "run `make reference`"  # type: ignore[attr-defined]
