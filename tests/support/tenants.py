@@ -1,11 +1,16 @@
 """Tenants for tests."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tenancy.model import Tenant
 from tenancy.names import GROUP, VERSION
+from tenantry_local.platform import Platform
 
-__all__ = ["make_tenant", "tenant_manifest"]
+from .apiserver import Tenants, admin_client
+
+__all__ = ["applied", "make_tenant", "tenant_manifest"]
 
 
 def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
@@ -28,3 +33,26 @@ def make_tenant(
     if collection:
         manifest["status"] = {"vectors": {"collection": collection, "filter": {}}}
     return Tenant.from_object(manifest)
+
+
+@contextmanager
+def applied(platform: Platform, *manifests: dict[str, Any]) -> Iterator[Tenants]:
+    """Apply Tenants to the real API server, and take them away at the end, operator or not."""
+    with admin_client(platform) as api:
+        tenants = Tenants(api)
+        names = [manifest["metadata"]["name"] for manifest in manifests]
+        try:
+            for name, manifest in zip(names, manifests, strict=True):
+                _take_away(tenants, name)  # of a run that was interrupted
+                tenants.create(manifest)
+            yield tenants
+        finally:
+            for name in names:
+                _take_away(tenants, name)
+
+
+def _take_away(tenants: Tenants, name: str) -> None:
+    if tenants.get(name):
+        tenants.patch(name, {"metadata": {"finalizers": None}})
+    if tenants.get(name):
+        tenants.delete(name)

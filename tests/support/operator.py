@@ -1,0 +1,73 @@
+"""The operator's neighbours as fakes: parts that do as they are told, a writer that remembers."""
+
+from typing import Any
+
+from tenancy.model import Tenant
+from tenant_operator.cluster import FINALIZER
+from tenant_operator.parts.base import Ensured
+
+__all__ = ["FakePart", "FakeWriter", "with_finalizer"]
+
+
+class FakePart:
+    """A part that is there, missing, or failing."""
+
+    def __init__(self, name: str, log: list[str], fails: Exception | None = None) -> None:
+        self.name = name
+        self.fails = fails
+        self.made = False
+        self._log = log
+
+    async def observe(self, tenant: Tenant) -> bool:
+        self._log.append(f"observe {self.name}")
+        if self.fails:
+            raise self.fails
+        return self.made
+
+    async def ensure(self, tenant: Tenant, observed: bool) -> Ensured:
+        self.made = True
+        return Ensured([] if observed else [f"make {self.name}"], _SECTIONS.get(self.name, {}))
+
+    async def remove(self, tenant: Tenant) -> None:
+        self._log.append(f"remove {self.name}")
+        if self.fails:
+            raise self.fails
+        self.made = False
+
+
+class FakeWriter:
+    """Keeps what is written to a Tenant, in order."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.status: dict[str, Any] = {}
+        self.events: list[tuple[bool, str, str]] = []
+        self.fails_events: Exception | None = None
+
+    async def add_finalizer(self, tenant: Tenant) -> None:
+        self.log.append("add finalizer")
+
+    async def remove_finalizer(self, tenant: Tenant) -> None:
+        self.log.append("remove finalizer")
+
+    async def write_status(self, tenant: Tenant, status: dict[str, Any]) -> None:
+        self.log.append("write status")
+        self.status = status
+
+    async def record_event(self, tenant: Tenant, *, warning: bool, reason: str, note: str) -> None:
+        if self.fails_events:
+            raise self.fails_events
+        self.events.append((warning, reason, note))
+
+
+_SECTIONS: dict[str, dict[str, Any]] = {
+    "storage": {"bucket": "documents", "prefix": "tenant-acme/"},
+    "identity": {"realm": "tenantry", "groupId": "1", "groupPath": "/tenants/tenant-acme"},
+    "quota": {"namespace": ""},
+}
+
+
+def with_finalizer(tenant: Tenant) -> Tenant:
+    """Return the Tenant as it is once the operator holds it."""
+    metadata = tenant.metadata.model_copy(update={"finalizers": [FINALIZER]})
+    return tenant.model_copy(update={"metadata": metadata})

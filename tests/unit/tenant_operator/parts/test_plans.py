@@ -1,0 +1,98 @@
+"""What each part would write: the pure half, case by case."""
+
+import pytest
+from tenancy.model import Tenant
+from tenant_operator.parts import namespace, storage, vectors
+from tenant_operator.parts.identity import Person, plan_members
+from tenant_operator.parts.quota import _holds, desired_limits
+from tenant_operator.parts.storage import StorageState
+from tenant_operator.parts.vectors import VectorsState
+
+from tests.support.tenants import make_tenant
+
+ACME = make_tenant("acme", personas=[{"id": "finance"}, {"id": "people"}])
+TAGS = {"tenant": "tenant-acme", "managed-by": "tenantry"}
+ROOT, FINANCE, PEOPLE = "tenant-acme/", "tenant-acme/finance/documents/", "tenant-acme/people/documents/"
+
+
+@pytest.mark.parametrize(
+    ("markers", "steps"),
+    [
+        ({}, {ROOT: "create", FINANCE: "create", PEOPLE: "create"}),
+        ({ROOT: TAGS, FINANCE: TAGS, PEOPLE: TAGS}, {}),
+        ({ROOT: TAGS, PEOPLE: TAGS}, {FINANCE: "create"}),
+        ({ROOT: TAGS | {"tenant": "tenant-evil"}, FINANCE: TAGS, PEOPLE: {}}, {ROOT: "tag", PEOPLE: "tag"}),
+        ({ROOT: TAGS, FINANCE: TAGS, PEOPLE: TAGS, "tenant-acme/gone/documents/": TAGS}, {}),
+    ],
+    ids=["new", "as-declared", "marker-gone", "tags-changed", "a-former-personas-documents-are-left-alone"],
+)
+def test_storage_writes_what_differs(markers: dict[str, dict[str, str]], steps: dict[str, str]) -> None:
+    assert storage.plan(storage.desired(ACME), StorageState(markers)) == steps
+
+
+@pytest.mark.parametrize(
+    ("observed", "steps"),
+    [
+        (VectorsState(), ["collection", "tenantId", "personaId", "documentId"]),
+        (VectorsState(768, frozenset({"tenantId", "documentId"})), ["personaId"]),
+        (VectorsState(768, frozenset({"tenantId", "personaId", "documentId", "more"})), []),
+    ],
+    ids=["no-collection", "index-gone", "as-declared"],
+)
+def test_vectors_make_what_is_missing(observed: VectorsState, steps: list[str]) -> None:
+    assert vectors.plan(observed) == steps
+
+
+def test_members_become_exactly_those_who_should_be() -> None:
+    ann, ben, cat = Person("1", "ann@a.example"), Person("2", "ben@a.example"), Person("3", "cat@a.example")
+    assert plan_members({ann, ben}, {ben, cat}) == ([ann], [cat])
+    assert plan_members({ann}, {Person("1", "ann@new.example")}) == ([], [])
+
+
+def test_limits_are_handed_over_in_base_units() -> None:
+    tenant = make_tenant("acme", quota={"documents": 5, "storage": "2Gi"})
+    assert desired_limits(tenant) == {
+        "documents": "5",
+        "storageBytes": "2147483648",
+        "queriesPerMinute": "60",
+        "tokensPerMonth": "5000000",
+    }
+
+
+def test_only_a_tenant_with_compute_has_a_namespace() -> None:
+    assert namespace.objects(ACME) == []
+    kinds = [each["kind"] for each in namespace.objects(computing())]
+    assert kinds == ["Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount"]
+
+
+def test_the_namespaces_quota_has_the_declared_limits_and_no_others() -> None:
+    quota = next(each for each in namespace.objects(computing()) if each["kind"] == "ResourceQuota")
+    assert quota["spec"]["hard"] == {"requests.cpu": "2", "pods": "10"}
+
+
+def test_nothing_reaches_a_tenants_pods_and_they_reach_names_only() -> None:
+    policy = next(each for each in namespace.objects(computing()) if each["kind"] == "NetworkPolicy")
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in policy["spec"]
+    assert [rule["ports"] for rule in policy["spec"]["egress"]] == [
+        [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("live", "holds"),
+    [
+        ({"a": 1, "b": {"c": [1, {"d": 2, "added": 3}], "added": 4}}, True),
+        ({"a": 1, "b": {"c": [1, {"d": 9}]}}, False),
+        ({"a": 1, "b": {"c": [1]}}, False),
+        ({"a": 1}, False),
+        ({}, False),
+    ],
+    ids=["more-than-wanted", "a-value-differs", "a-list-is-shorter", "a-branch-is-gone", "nothing-there"],
+)
+def test_what_others_added_is_no_difference(live: dict[str, object], holds: bool) -> None:
+    assert _holds(live, {"a": 1, "b": {"c": [1, {"d": 2}]}}) is holds
+
+
+def computing() -> Tenant:
+    return make_tenant("acme", quota={"compute": {"requests.cpu": "2", "pods": "10"}})

@@ -1,0 +1,139 @@
+"""The order of things, and what each failure does to the rest. Real systems: tests/integration/operator."""
+
+from typing import Any
+
+import pytest
+from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenancy.model import Tenant, TenantStatus
+from tenant_operator.reconcile import Reconciler
+
+from tests.support.operator import FakePart, FakeWriter, with_finalizer
+from tests.support.tenants import make_tenant
+
+NOW = "2026-11-23T10:00:00Z"
+AWAY = RemoteUnavailable("s3", "get-tags", "away")
+DENIED = RemoteRefused("s3", "get-tags", "denied")
+
+
+class Stage:
+    """A reconciler among fakes that all write into one log."""
+
+    def __init__(self, **fails: Exception) -> None:
+        self.log: list[str] = []
+        self.parts = [FakePart(name, self.log, fails.get(name)) for name in ("storage", "identity", "quota")]
+        self.writer = FakeWriter(self.log)
+        self.conflict: str | None = None
+        self.reconciler = Reconciler(self.parts, self.writer, lambda _: self.conflict, lambda: NOW)
+
+    async def run(self, tenant: Tenant) -> str:
+        self.log.clear()
+        outcome = await self.reconciler.reconcile(tenant)
+        return outcome.name
+
+    def after(self, tenant: Tenant) -> Tenant:
+        """Return the Tenant as the watch shows it after what was written."""
+        return with_finalizer(tenant).model_copy(
+            update={"status": TenantStatus.model_validate(self.writer.status)}
+        )
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        return {c["type"]: c["status"] for c in self.writer.status["conditions"]}
+
+
+async def test_the_finalizer_stands_before_anything_outside_is_touched() -> None:
+    stage = Stage()
+    assert await stage.run(make_tenant("acme")) == "ready"
+    assert stage.log[0] == "add finalizer"
+    assert stage.log[-1] == "write status"
+    assert stage.conditions["Ready"] == "True"
+
+
+async def test_a_second_run_writes_nothing_at_all() -> None:
+    stage = Stage()
+    tenant = make_tenant("acme")
+    await stage.run(tenant)
+    await stage.run(stage.after(tenant))
+    assert stage.log == ["observe storage", "observe identity", "observe quota"]
+    assert stage.writer.events == [(False, "Ready", "Everything is as declared")]
+
+
+async def test_a_part_that_fails_holds_nobody_up_and_is_named() -> None:
+    stage = Stage(storage=AWAY)
+    assert await stage.run(make_tenant("acme")) == "retrying"
+    assert stage.parts[1].made
+    assert stage.parts[2].made
+    assert stage.conditions == {
+        "Ready": "False", "Reconciling": "True", "Stalled": "False",
+        "StorageReady": "False", "IdentityReady": "True", "QuotaReady": "True",
+    }  # fmt: skip
+    assert stage.writer.events == [(True, "S3Unavailable", str(AWAY))]
+
+
+async def test_what_failed_heals_by_the_next_run_and_an_event_tells() -> None:
+    stage = Stage(storage=AWAY)
+    tenant = make_tenant("acme")
+    await stage.run(tenant)
+    stage.parts[0].fails = None
+    assert await stage.run(stage.after(tenant)) == "ready"
+    assert stage.writer.events[-1][1] == "Ready"
+
+
+async def test_a_refusal_stalls_and_a_passing_failure_beside_it_decides_about_the_retry() -> None:
+    assert await Stage(storage=DENIED).run(make_tenant("acme")) == "stalled"
+    assert await Stage(storage=DENIED, identity=AWAY).run(make_tenant("acme")) == "retrying"
+
+
+async def test_a_bug_in_one_part_is_logged_and_tried_again() -> None:
+    stage = Stage(storage=ZeroDivisionError())
+    assert await stage.run(make_tenant("acme")) == "retrying"
+    assert stage.parts[1].made
+    reason = next(c["reason"] for c in stage.writer.status["conditions"] if c["type"] == "StorageReady")
+    assert reason == "InternalError"
+
+
+async def test_nothing_is_made_for_a_tenant_that_claims_an_older_ones_addresses() -> None:
+    stage = Stage()
+    stage.conflict = "somebody else's"
+    assert await stage.run(make_tenant("acme")) == "stalled"
+    assert stage.log == ["write status"]
+    assert stage.writer.events == [(True, "EmailConflict", "somebody else's")]
+
+
+async def test_an_event_that_cannot_be_recorded_spoils_nothing() -> None:
+    stage = Stage()
+    stage.writer.fails_events = RemoteUnavailable("kubernetes", "record-event", "away")
+    assert await stage.run(make_tenant("acme")) == "ready"
+
+
+def leaving(policy: str, **changes: Any) -> Tenant:
+    return make_tenant("acme", deleting=True, deletionPolicy=policy, **changes)
+
+
+async def test_retain_lets_go_and_touches_nothing() -> None:
+    stage = Stage()
+    await stage.run(with_finalizer(leaving("Retain")))
+    assert stage.log == ["remove finalizer"]
+
+
+async def test_delete_lets_go_only_when_every_part_is_gone() -> None:
+    stage = Stage()
+    await stage.run(with_finalizer(leaving("Delete")))
+    assert sorted(stage.log[:3]) == ["remove identity", "remove quota", "remove storage"]
+    assert stage.log[3:] == ["remove finalizer"]
+
+
+async def test_a_part_that_cannot_be_removed_keeps_the_tenant_and_is_named() -> None:
+    stage = Stage(storage=AWAY)
+    assert await stage.run(with_finalizer(leaving("Delete"))) == "retrying"
+    assert "remove finalizer" not in stage.log
+    assert stage.conditions["StorageReady"] == "False"
+    reason = next(c["reason"] for c in stage.writer.status["conditions"] if c["type"] == "Reconciling")
+    assert reason == "Deleting"
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_a_tenant_that_we_never_held_is_let_go_untouched(policy: str) -> None:
+    stage = Stage()
+    await stage.run(leaving(policy))
+    assert stage.log == []
