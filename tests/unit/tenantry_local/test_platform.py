@@ -1,8 +1,6 @@
 """What ``up`` does with one part: leaves it alone, restarts it, or says why it cannot run."""
 
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,8 @@ from tenantry_local.part import Command, Part, answers
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError, PortTaken
 from typing_extensions import override
+
+from tests.support.programs import web_server
 
 
 class LittleServer(Part):
@@ -90,16 +90,12 @@ def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -
 
 def test_a_port_that_is_taken_is_told_with_its_number_its_holder_and_the_way_out(platform: Platform) -> None:
     port = platform.context.ports["gateway"]
-    argv = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as taker:
-        while not answers(f"http://127.0.0.1:{port}"):
-            time.sleep(0.02)
+    with web_server(port) as (pid, _):
         with pytest.raises(LocalError) as told:
             platform.up()
         assert [state.healthy for state in platform.states()] == [False], "another's server is not ours"
-        taker.kill()
     assert isinstance(told.value.__cause__, PortTaken)
-    for part in (str(port), f"pid {taker.pid}", "http.server", "TENANTRY_PORT_GATEWAY="):
+    for part in (str(port), f"pid {pid}", "http.server", "TENANTRY_PORT_GATEWAY="):
         assert part in str(told.value)
 
 
@@ -138,11 +134,9 @@ def test_down_stops_what_up_started_and_a_second_down_has_nothing_to_do(platform
 def test_a_part_that_somebody_else_runs_is_probed_but_neither_started_nor_stopped(platform: Platform) -> None:
     server(platform).ours = False
     port = platform.context.ports["gateway"]
-    argv = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     assert [state.healthy for state in platform.states()] == [False]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as theirs:
+    with web_server(port):
         platform.up()
         assert [state.healthy for state in platform.states()] == [True]
         assert platform.down() == []
-        assert theirs.poll() is None
-        theirs.kill()
+        assert answers(f"http://127.0.0.1:{port}")

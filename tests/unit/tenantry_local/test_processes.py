@@ -13,6 +13,8 @@ import pytest
 from tenantry_local import processes as module
 from tenantry_local.processes import LocalError, Processes, holder
 
+from tests.support.programs import stranger, web_server
+
 SLEEP = ["sleep", "600"]
 
 
@@ -44,15 +46,14 @@ def test_a_started_program_is_found_by_a_later_run_and_stopped(processes: Proces
 def test_a_stranger_with_a_recorded_pid_is_neither_found_nor_stopped(
     processes: Processes, tmp_path: Path
 ) -> None:
-    with subprocess.Popen(SLEEP, start_new_session=True) as stranger:
-        fields = Path(f"/proc/{stranger.pid}/stat").read_text().split()
+    with stranger(*SLEEP) as theirs:
+        fields = Path(f"/proc/{theirs.pid}/stat").read_text().split()
         fields[21] = str(int(fields[21]) - 100)  # ours was started a second earlier
         (tmp_path / "run" / "old.process").write_text(f"digest {' '.join(fields)}\n")
         assert processes.find("old") is None
         assert not processes.stop("old")
-        assert stranger.poll() is None
+        assert theirs.poll() is None
         assert processes.names() == [], "the record is of no more use"
-        stranger.kill()
 
 
 def test_a_starter_that_is_killed_before_it_knows_the_pid_leaves_a_record(
@@ -141,13 +142,9 @@ def test_a_program_that_cannot_be_recorded_is_not_started(processes: Processes, 
 
 
 def test_the_holder_of_a_port_is_named_with_its_pid_and_command() -> None:
-    argv = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        port = int(server.stdout.readline().split(" port ")[1].split()[0])
+    with web_server() as (pid, port):
         told = holder(port)
-        server.kill()
     assert told is not None
-    assert f"pid {server.pid}" in told
+    assert f"pid {pid}" in told
     assert "http.server" in told
     assert holder(port) is None
