@@ -41,6 +41,7 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
     with socket.socket(family, proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(config.backlog)
         log.info("Listening", host=host, port=listener.getsockname()[1])
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from ..serving import add_address, serve
@@ -20,7 +21,10 @@ if __name__ == "__main__":
         help="environment variable that holds the API key; without a key everybody may do everything",
     )
     arguments = parser.parse_args()
-    engine = Engine(arguments.path)
+    try:
+        engine = Engine(arguments.path)
+    except RuntimeError as exc:  # another process has the folder
+        sys.exit(str(exc))
     try:
         app = make_app(engine, os.environ.get(arguments.api_key_env, ""))
         serve(app, service="qdrant", host=arguments.host, port=arguments.port)

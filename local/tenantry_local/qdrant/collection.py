@@ -120,6 +120,14 @@ class IndexedCollection(LocalCollection):
             index.put(place, self.payload[place])
 
     @override
+    def search(self, query_vector: Any, *args: Any, **kwargs: Any) -> Any:
+        name, vector = self._resolve_query_vector_name(query_vector)
+        params = self.vectors_config.get(name)
+        if params and isinstance(vector, np.ndarray) and vector.shape != (params.size,):
+            raise ValueError(f"Vector dimension error: expected dim: {params.size}, got {vector.shape[-1]}")
+        return super().search(query_vector, *args, **kwargs)
+
+    @override
     def _payload_and_non_deleted_mask(
         self, payload_filter: models.Filter | None, vector_name: str | None = None
     ) -> NDArray[np.bool_]:
@@ -129,10 +137,9 @@ class IndexedCollection(LocalCollection):
             return everything
         validate_filter(payload_filter)
         mask = np.zeros(len(self.payload), dtype=np.bool_)
-        for place in places:
+        for place in places:  # none of them is deleted: the index forgets those
             vectors = self._calculate_has_vector(place)
             mask[place] = check_filter(payload_filter, self.payload[place], self.ids_inv[place], vectors)
-        mask &= ~self.deleted.astype(np.bool_)
         if vector_name is not None:
             mask &= ~self.deleted_per_vector[vector_name].astype(np.bool_)
         return mask

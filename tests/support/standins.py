@@ -1,0 +1,143 @@
+"""The stand-ins as programs of their own, each on a free port and ended with the test."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import httpx
+from botocore.config import Config
+from joserfc import jwt
+from joserfc.jwk import OctKey
+from qdrant_client import AsyncQdrantClient
+
+if TYPE_CHECKING:
+    from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
+
+__all__ = [
+    "QDRANT_KEY",
+    "Standin",
+    "bedrock_client",
+    "qdrant_client",
+    "qdrant_token",
+    "running_bedrock",
+    "running_qdrant",
+]
+
+QDRANT_KEY = "a key that may do everything"
+START_SECONDS = 30
+END_SECONDS = 10
+
+
+@dataclass
+class Standin:
+    """A running stand-in.
+
+    Parameters
+    ----------
+    url
+        Its base URL.
+    process
+        The program.
+    log
+        The file that its log goes to.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What it has logged so far; lines of libraries that are no JSON are left out."""
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def kill(self) -> None:
+        """End it as a power cut would: with SIGKILL."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(END_SECONDS)
+
+
+@contextmanager
+def running_bedrock(**settings: str) -> Iterator[Standin]:
+    """Run the Bedrock stand-in; ``settings`` are its environment variables."""
+    with _running("tenantry_local.bedrock", [], settings) as standin:
+        yield standin
+
+
+@contextmanager
+def running_qdrant(folder: Path, api_key: str = QDRANT_KEY) -> Iterator[Standin]:
+    """Run the Qdrant front over a folder."""
+    with _running("tenantry_local.qdrant", ["--path", str(folder)], {"QDRANT_API_KEY": api_key}) as standin:
+        yield standin
+
+
+def bedrock_client(standin: Standin, **headers: str) -> "BedrockRuntimeClient":
+    """Return a client that makes one attempt a call, and sends ``headers`` with each (``_`` for ``-``)."""
+    client: BedrockRuntimeClient = boto3.client(
+        "bedrock-runtime",
+        endpoint_url=standin.url,
+        region_name="us-east-1",
+        aws_access_key_id="anyone",
+        aws_secret_access_key="anything",
+        config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
+    )
+
+    def add(request: Any, **_: Any) -> None:
+        for name, value in headers.items():
+            request.headers[name.replace("_", "-")] = value
+
+    client.meta.events.register("before-sign.bedrock-runtime", add)
+    return client
+
+
+def qdrant_client(standin: Standin, credential: str = QDRANT_KEY) -> AsyncQdrantClient:
+    """Return a client with a key or a token; the caller closes it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+        return AsyncQdrantClient(url=standin.url, api_key=credential or None, timeout=30)
+
+
+def qdrant_token(key: str = QDRANT_KEY, **claims: Any) -> str:
+    """Return a token with these claims, signed with a key."""
+    token: str = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(key))
+    return token
+
+
+@contextmanager
+def _running(module: str, arguments: list[str], settings: Mapping[str, str]) -> Iterator[Standin]:
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, "--port", "0", *arguments],
+            env={**os.environ, **settings},
+            stderr=errors,
+        )
+        try:
+            yield _ready(process, Path(errors.name))
+        finally:
+            process.terminate()
+            process.wait(END_SECONDS)
+
+
+def _ready(process: subprocess.Popen[bytes], log: Path) -> Standin:
+    """Return the program once it has named its port and answers."""
+    while process.poll() is None:
+        standin = Standin("", process, log)
+        for record in standin.records:
+            if record["event"] == "Listening":
+                standin.url = f"http://127.0.0.1:{record['port']}"
+                httpx.get(f"{standin.url}/healthz", timeout=START_SECONDS).raise_for_status()
+                return standin
+        time.sleep(0.02)
+    raise AssertionError(f"it ended at once: {log.read_text()}")

@@ -1,0 +1,20 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from qdrant_client import AsyncQdrantClient
+
+from tests.support.standins import Standin, qdrant_client, running_qdrant
+
+
+@pytest.fixture(scope="session")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
+    """One front for all tests that do not end it; each uses collections of its own."""
+    with running_qdrant(tmp_path_factory.mktemp("qdrant")) as standin:
+        yield standin
+
+
+@pytest.fixture(scope="session")
+async def client(front: Standin) -> AsyncIterator[AsyncQdrantClient]:
+    client = qdrant_client(front)
+    yield client
+    await client.close()
