@@ -143,7 +143,7 @@ class Processes:
 
 
 _INHERITED = (
-    "HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER", "COVERAGE_PROCESS_START",
+    "HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER", "COVERAGE_PROCESS_CONFIG",
 )  # fmt: skip
 
 

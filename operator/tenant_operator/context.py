@@ -43,7 +43,7 @@ class Context:
         self._stack = AsyncExitStack()
 
     async def open(self) -> Self:
-        """Open every client, learn of every Tenant, and begin to work."""
+        """Open every client and wire the parts; nothing is done yet."""
         settings = self.settings
         api = await kube.connect()
         self._stack.push_async_callback(api.close)
@@ -73,24 +73,30 @@ class Context:
         self.reconciler = Reconciler(parts, cluster, self.tenants.claims.conflict, _now)
         pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
         self.controller = Controller(self.reconcile, pauses, settings.concurrency)
+        self._cluster = cluster
+        return self
+
+    async def start(self) -> None:
+        """Learn of every Tenant, and begin to work."""
         # Known before the first reconcile: the younger of two Tenants must not go first by chance.
-        for body in await cluster.list_tenants():
-            self._enqueue(body)
-        self._worker = asyncio.create_task(self.controller.run(), name="controller")
-        probes = Probes(settings.probes_host, settings.probes_port, lambda: not self._worker.done())
+        for body in await self._cluster.list_tenants():
+            self.see(body)
+        worker = asyncio.create_task(self.controller.run(), name="controller")
+        self._stack.push_async_callback(_cancel, worker)
+        settings = self.settings
+        probes = Probes(settings.probes_host, settings.probes_port, lambda: not worker.done())
         await probes.start()
         self._stack.push_async_callback(probes.stop)
-        return self
 
     async def close(self) -> None:
         """Stop working, then close every client."""
-        self._worker.cancel()
-        await asyncio.gather(self._worker, return_exceptions=True)
         await self._stack.aclose()
 
-    def see(self, body: Any, *, deleted: bool) -> None:
+    def see(self, body: Any, *, deleted: bool = False) -> None:
         """Take an event of the watch."""
-        self._enqueue(body, deleted=deleted)
+        seen = self.tenants.see(body, deleted=deleted)
+        for number, name in enumerate(seen.names):
+            self.controller.enqueue(name, urgent=seen.urgent and number == 0)
 
     async def reconcile(self, name: str) -> Outcome:
         """Reconcile the newest state of a Tenant."""
@@ -103,10 +109,10 @@ class Context:
             READY_SECONDS.observe((datetime.now(UTC) - tenant.metadata.creation_timestamp).total_seconds())
         return outcome
 
-    def _enqueue(self, body: Any, *, deleted: bool = False) -> None:
-        seen = self.tenants.see(body, deleted=deleted)
-        for number, name in enumerate(seen.names):
-            self.controller.enqueue(name, urgent=seen.urgent and number == 0)
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _now() -> str:

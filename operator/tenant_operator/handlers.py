@@ -48,6 +48,7 @@ def _registry(settings: Settings) -> kopf.OperatorRegistry:
         # Each Tenant's events pass in microseconds, so a worker an object need not linger.
         settings.queueing.idle_timeout = 0.2
         await context.open()
+        await context.start()
 
     @kopf.on.cleanup(registry=registry)
     async def close_context(**_: Any) -> None:

@@ -1,0 +1,160 @@
+"""The operator as a program: kopf's watch, its probes, and `kill -9` between any two external calls."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from tenancy.remote import Remote
+from tenantry_local.context import REPOSITORY
+from tenantry_local.parts.services import operator_env
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.waiting import until
+from tests.support.world import World
+
+from .conftest import Driver, Stage, conditions
+
+SPEC = {
+    "identity": {"emails": ["*@mortal.example"], "admins": ["boss@mortal.example"]},
+    "quota": {"compute": {"pods": "10"}},
+}
+
+
+@asynccontextmanager
+async def program(
+    platform: Platform, *arguments: str, **settings: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the operator, and end it in order (its coverage is written then)."""
+    env = (
+        operator_env(platform.context)
+        | {"OPERATOR_PROBES_PORT": "0", "PYTHONPATH": str(REPOSITORY)}
+        | settings
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *arguments, env={**os.environ, **env}, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def test_a_tenant_is_made_ready_changed_and_removed_by_the_program(
+    platform: Platform, stage: Stage, tenants: Tenants, world: World
+) -> None:
+    port = platform.context.ports["operator"]
+    async with program(platform, "tenant_operator", OPERATOR_PROBES_PORT=str(port)):
+        await until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"), seconds=20)
+        stage.apply("watched", identity={"emails": ["*@watched.example"]})
+        await until(lambda: _ready(tenants, "watched"))
+        events = world.kubectl("get", "events", "--field-selector", "regarding.name=watched", "-o", "name")
+        assert len(events.split()) == 1
+        tenants.patch("watched", {"spec": {"quota": {"documents": 3}}})
+        await until(lambda: world.redis.hget("tenant-watched:limits", "documents") == "3")
+        tenants.delete("watched")
+        await until(lambda: tenants.get("watched") is None)
+        assert world.left("watched") == {}
+        assert _answers(f"http://127.0.0.1:{port}/healthz")
+        assert 'tenantry_reconciles_total{outcome="ready"}' in _get(f"http://127.0.0.1:{port}/metrics")
+
+
+async def test_a_younger_tenant_heals_when_the_program_sees_the_older_one_go(
+    platform: Platform, stage: Stage, tenants: Tenants
+) -> None:
+    async with program(platform, "tenant_operator"):
+        stage.apply("elder", identity={"emails": ["*@heir.example"]})
+        await until(lambda: _ready(tenants, "elder"), seconds=20)
+        await asyncio.sleep(1)
+        stage.apply("heir", identity={"emails": ["*@heir.example"]})
+        await until(lambda: _condition(tenants, "heir", "Stalled") == ("True", "EmailConflict"))
+        tenants.delete("elder")
+        await until(lambda: _ready(tenants, "heir"))
+
+
+async def calls_of(driver: Driver, name: str) -> int:
+    """Return how many external calls one reconcile makes, counted as the dying operator counts."""
+    count = 0
+    call_as_before = Remote.call
+
+    async def call(self: Remote, operation: str, function: Any) -> Any:
+        nonlocal count
+        count += 1
+        return await call_as_before(self, operation, function)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Remote, "call", call)
+        await driver.reconcile(name)
+    return count
+
+
+async def test_killed_at_any_call_of_a_creation_the_next_run_makes_the_same(
+    platform: Platform, driver: Driver, stage: Stage, tenants: Tenants, world: World
+) -> None:
+    world.add_person("boss@mortal.example")
+    stage.apply("mortal", **SPEC)
+    calls = await calls_of(driver, "mortal")
+    undisturbed = world.look("mortal")
+    await stage.clear()
+    assert calls >= 15
+    for number in range(1, calls + 1):
+        stage.apply("mortal", **SPEC)
+        await _die_at(platform, number)
+        assert (await driver.reconcile("mortal")).name == "ready", f"after a kill at call {number}"
+        assert world.look("mortal") == undisturbed, f"after a kill at call {number}"
+        await stage.clear()
+        assert world.left("mortal") == {}, f"after a kill at call {number}"
+
+
+async def test_killed_at_any_call_of_a_removal_the_next_run_leaves_nothing(
+    platform: Platform, driver: Driver, stage: Stage, tenants: Tenants, world: World
+) -> None:
+    spec = {"identity": SPEC["identity"]}
+    stage.apply("mortal", **spec)
+    await driver.reconcile("mortal")
+    tenants.delete("mortal")
+    calls = await calls_of(driver, "mortal")
+    assert calls >= 6
+    for number in range(1, calls + 1):
+        stage.apply("mortal", **spec)
+        await driver.reconcile("mortal")
+        tenants.delete("mortal")
+        await _die_at(platform, number)
+        await stage.clear()
+        assert tenants.get("mortal") is None
+        assert world.left("mortal") == {}, f"after a kill at call {number}"
+
+
+async def _die_at(platform: Platform, number: int) -> None:
+    """Run the operator until it has killed itself, every second time after the call, else before it."""
+    when = "after" if number % 2 else "before"
+    async with program(platform, "tests.support.dying_operator", str(number), when) as process:
+        async with asyncio.timeout(30):
+            assert await process.wait() == -9, f"it ended by itself before call {number}"
+
+
+def _ready(tenants: Tenants, name: str) -> bool:
+    return _condition(tenants, name, "Ready") == ("True", "AsDeclared")
+
+
+def _condition(tenants: Tenants, name: str, type_: str) -> tuple[str, str] | None:
+    tenant = tenants.get(name)
+    return conditions(tenant).get(type_) if tenant and "status" in tenant else None
+
+
+def _get(url: str) -> str:
+    return httpx.get(url).text
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False

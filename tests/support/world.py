@@ -1,0 +1,142 @@
+"""A tenant as the systems outside show it: read from each of them directly, never through our own code."""
+
+import json
+from typing import Any, cast
+
+import httpx
+import redis
+from tenantry_local.leftovers import leftovers
+from tenantry_local.parts.aws import BUCKET, Aws
+from tenantry_local.parts.keycloak import REALM, Keycloak
+from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.qdrant import Qdrant
+from tenantry_local.parts.redis import Redis
+from tenantry_local.platform import Platform
+
+__all__ = ["World"]
+
+NAMESPACED = "resourcequota/tenant,limitrange/tenant,networkpolicy/default-deny,serviceaccount/tenant"
+
+
+class World:
+    """Everything outside the API server's Tenants, for looking and for meddling.
+
+    Parameters
+    ----------
+    platform
+        The real platform.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._context = platform.context
+        self._keycloak = Keycloak(platform.context)
+        self.s3 = Aws(platform.context).s3
+        self.redis = redis.Redis.from_url(Redis(platform.context).url_with_password, decode_responses=True)
+
+    def close(self) -> None:
+        """Close connections."""
+        self.s3.close()
+        self.redis.close()
+
+    def left(self, tenant_id: str) -> dict[str, Any]:
+        """Return what is left of a tenant anywhere; empty when nothing is."""
+        return leftovers(self._context, tenant_id)
+
+    def look(self, tenant_id: str) -> dict[str, Any]:
+        """Return all that the operator makes for a tenant, without ids that differ from run to run."""
+        return {
+            "storage": self._markers(tenant_id),
+            "vectors": self.collection("digital_twin_knowledge"),
+            "identity": self._groups(tenant_id),
+            "limits": self.redis.hgetall(f"tenant-{tenant_id}:limits"),
+            "namespace": self._namespace(tenant_id),
+        }
+
+    def collection(self, name: str) -> dict[str, Any]:
+        """Return the indexes and settings of a collection; empty when there is none."""
+        answer = self._qdrant("GET", f"/collections/{name}")
+        if answer.status_code == 404:
+            return {}
+        found = answer.json()["result"]
+        return {
+            "size": found["config"]["params"]["vectors"]["size"],
+            "m": found["config"]["hnsw_config"]["m"],
+            "payload_m": found["config"]["hnsw_config"]["payload_m"],
+            "indexes": {
+                field: index["params"].get("is_tenant") for field, index in found["payload_schema"].items()
+            },
+        }
+
+    def drop_index(self, collection: str, field: str) -> None:
+        """Take an index from a collection."""
+        self._qdrant("DELETE", f"/collections/{collection}/index/{field}").raise_for_status()
+
+    def make_collection(self, name: str, size: int) -> None:
+        """Make a collection as somebody else would."""
+        body = {"vectors": {"size": size, "distance": "Cosine"}}
+        self._qdrant("PUT", f"/collections/{name}", json=body).raise_for_status()
+
+    def drop_collection(self, name: str) -> None:
+        """Remove a collection."""
+        self._qdrant("DELETE", f"/collections/{name}").raise_for_status()
+
+    def keycloak(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Make a call to the realm's admin API."""
+        with httpx.Client(base_url=self._keycloak.url, timeout=30) as http:
+            headers = {"Authorization": f"Bearer {self._keycloak.admin_token(http)}"}
+            return http.request(method, f"/admin/realms/{REALM}{path}", headers=headers, **arguments)
+
+    def group(self, path: str) -> dict[str, Any]:
+        """Return a group by its path; empty when there is none."""
+        answer = self.keycloak("GET", f"/group-by-path{path}")
+        return cast("dict[str, Any]", answer.json()) if answer.is_success else {}
+
+    def add_person(self, email: str, *, verified: bool = True) -> str:
+        """Make an account; return its id."""
+        for known in self.keycloak("GET", "/users", params={"email": email, "exact": "true"}).json():
+            self.keycloak("DELETE", f"/users/{known['id']}").raise_for_status()
+        user = {"username": email, "email": email, "emailVerified": verified, "enabled": True}
+        made = self.keycloak("POST", "/users", json=user)
+        made.raise_for_status()
+        return made.headers["location"].rpartition("/")[2]
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl as administrator."""
+        return kubectl(self._context, *arguments, stdin=stdin)
+
+    def _markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
+        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
+        keys = [entry["Key"] for entry in listed.get("Contents", []) if entry["Key"].endswith("/")]
+        tags = {key: self.s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in keys}
+        return {key: {tag["Key"]: tag["Value"] for tag in found} for key, found in tags.items()}
+
+    def _groups(self, tenant_id: str) -> dict[str, Any]:
+        group = self.group(f"/tenants/tenant-{tenant_id}")
+        if not group:
+            return {}
+        children = self.keycloak("GET", f"/groups/{group['id']}/children").json()
+        same_name = self.keycloak(
+            "GET", "/groups", params={"search": f"tenant-{tenant_id}", "exact": "true"}
+        ).json()
+        return {
+            "attributes": group["attributes"],
+            "members": self._emails(group["id"]),
+            "children": {child["name"]: self._emails(child["id"]) for child in children},
+            "copies": sum(len(parent.get("subGroups", [])) for parent in same_name),
+        }
+
+    def _emails(self, group_id: str) -> list[str]:
+        return sorted(user["email"] for user in self.keycloak("GET", f"/groups/{group_id}/members").json())
+
+    def _namespace(self, tenant_id: str) -> dict[str, Any]:
+        name = f"tenant-{tenant_id}"
+        if not self.kubectl("get", "namespace", name, "--ignore-not-found", "-o", "name"):
+            return {}
+        printed = self.kubectl("get", *NAMESPACED.split(","), "-n", name, "-o", "json")
+        return {item["kind"]: item.get("spec", {}) for item in json.loads(printed)["items"]}
+
+    def _qdrant(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        part = Qdrant(self._context)
+        return httpx.request(
+            method, part.url + path, headers={"api-key": part.api_key}, timeout=30, **arguments
+        )
