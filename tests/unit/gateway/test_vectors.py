@@ -13,7 +13,7 @@ import stamina
 from gateway.metrics import FOREIGN_HITS
 from gateway.models import Chunk, Document
 from gateway.problems import CollectionMissing, DimensionMismatch
-from gateway.vectors import BATCH, Vectors, tenant_filter
+from gateway.vectors import BATCH, Vectors, _sign, tenant_filter
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
@@ -143,6 +143,11 @@ async def test_a_token_opens_one_collection_for_reading_or_writing(
     for writing in (qdrant["upsert"].calls.last.request, qdrant["delete"].calls.last.request):
         assert writing.url.path.startswith(f"/collections/{COLLECTION}--tenant-dedi/")
         assert access(writing) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "rw"}]
+
+
+def test_a_call_that_forgot_its_collection_gets_no_token() -> None:
+    with pytest.raises(LookupError):
+        _sign(OctKey.import_key(KEY))
 
 
 async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.MockRouter) -> None:

@@ -1,0 +1,80 @@
+"""A gateway on the real backends, with one tenant and a person who belongs to it."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from qdrant_client import AsyncQdrantClient
+from tenancy.tickets import Ticket, TicketIssuer
+from tenantry_local.platform import Platform
+from tenantry_local.tickets import private_key
+
+from tests.support.apiserver import Tenants
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.people import open_people
+from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.tenants import applied, tenant_manifest
+from tests.support.waiting import until
+
+TENANT = "gw-main"
+PERSON = "anna@gw-main.example"
+
+
+@dataclass
+class World:
+    """A gateway, what is behind it, and a person who may use it."""
+
+    platform: Platform
+    gateway: RunningGateway
+    tenants: Tenants
+    qdrant: AsyncQdrantClient
+    token: str
+
+    async def post(self, path: str, **arguments: Any) -> httpx.Response:
+        return await self.gateway.http.post(
+            path, headers={"Authorization": f"Bearer {self.token}"}, **arguments
+        )
+
+    async def upload(self, name: str, content: bytes, persona: str = "finance") -> httpx.Response:
+        return await self.post("/v1/documents", files={"file": (name, content)}, data={"personaId": persona})
+
+    async def redeem(self, ticket: Ticket) -> httpx.Response:
+        token = ticket_issuer(self.platform).issue(ticket)
+        return await self.gateway.http.post("/v1/documents", headers={"Authorization": f"Ticket {token}"})
+
+    async def search(self, query: str, **body: Any) -> list[dict[str, Any]]:
+        response = await self.post("/v1/search", json={"query": query, **body})
+        assert response.status_code == 200, response.text
+        passages: list[dict[str, Any]] = response.json()["passages"]
+        return passages
+
+    async def patch(self, spec: dict[str, Any]) -> None:
+        """Change the Tenant and wait until the gateway has seen it."""
+        changed = self.tenants.patch(TENANT, {"spec": spec})
+        generation = changed["metadata"]["generation"]
+
+        def seen() -> bool:
+            tenant = self.gateway.context.registry.get(TENANT)
+            return tenant is not None and tenant.metadata.generation >= generation
+
+        await until(seen)
+
+
+def ticket_issuer(platform: Platform) -> TicketIssuer:
+    """Return the issuer whose tickets the platform's services trust."""
+    return TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+
+
+@pytest.fixture(scope="session")
+async def world(platform: Platform) -> AsyncIterator[World]:
+    manifest = tenant_manifest(TENANT, identity={"emails": ["*@gw-main.example"]})
+    async with open_people(platform) as people, open_qdrant(platform) as qdrant:
+        await make_collection(qdrant)
+        await people.add(PERSON)
+        with applied(platform, manifest) as tenants:
+            async with running_gateway(platform) as gateway:
+                await until(lambda: gateway.context.registry.get(TENANT) is not None)
+                yield World(platform, gateway, tenants, qdrant, await people.token(PERSON))

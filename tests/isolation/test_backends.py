@@ -1,0 +1,151 @@
+"""Behind the door: even our own code, acting for one tenant, cannot reach another's data.
+
+So a bug that builds a wrong key or asks for a wrong collection is refused by S3 and Qdrant themselves.
+"""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+from gateway.objects import TenantObjects
+from tenancy.errors import RemoteRefused
+from tenancy.model import Tenant
+from tenancy.names import COLLECTION, collection_name, document_id_for, object_key
+from tenantry_local.parts.aws import BUCKET
+
+from .conftest import DEDICATED, FILENAME, MARKERS, A, B, World
+
+if TYPE_CHECKING:
+    from gateway.vectors import Vectors
+
+OWN = collection_name(DEDICATED, dedicated=True)
+
+
+def tenant(world: World, tenant_id: str) -> Tenant:
+    found = world.gateway.context.registry.get(tenant_id)
+    assert found
+    return found
+
+
+def key_of(tenant_id: str, filename: str = FILENAME) -> str:
+    return object_key(tenant_id, "finance", document_id_for(tenant_id, "finance", FILENAME), filename)
+
+
+@pytest.fixture
+def objects(world: World) -> TenantObjects:
+    return world.gateway.context.documents._objects
+
+
+@pytest.fixture
+async def s3_of_a(world: World, objects: TenantObjects) -> Any:
+    """Return the S3 client that the gateway uses in A's requests."""
+    return await objects._client(tenant(world, A))
+
+
+async def test_a_tenants_session_reads_and_writes_its_own(world: World, objects: TenantObjects) -> None:
+    stored = await objects.get(tenant(world, A), key_of(A), max_bytes=1000)
+    assert MARKERS[A].encode() in stored.content
+    await objects.put(tenant(world, A), key_of(A, "b.md"), b"x", media_type="text/plain", owner="o")
+
+
+async def test_a_wrong_key_reads_and_writes_nothing_of_another(world: World, objects: TenantObjects) -> None:
+    with pytest.raises(RemoteRefused):
+        await objects.get(tenant(world, A), key_of(B), max_bytes=1000)
+    with pytest.raises(RemoteRefused):
+        await objects.put(tenant(world, A), key_of(B, "b.md"), b"x", media_type="text/plain", owner="o")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda s3: s3.get_object(Bucket=BUCKET, Key=key_of(B)), id="read"),
+        pytest.param(lambda s3: s3.head_object(Bucket=BUCKET, Key=key_of(B)), id="head"),
+        pytest.param(lambda s3: s3.put_object(Bucket=BUCKET, Key=key_of(B), Body=b"x"), id="overwrite"),
+        pytest.param(lambda s3: s3.delete_object(Bucket=BUCKET, Key=key_of(B)), id="delete"),
+        pytest.param(
+            lambda s3: s3.copy_object(
+                Bucket=BUCKET, Key=key_of(A, "c.md"), CopySource=f"{BUCKET}/{key_of(B)}"
+            ),
+            id="copy-to-own",
+        ),
+        pytest.param(lambda s3: s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{B}/"), id="list"),
+        pytest.param(lambda s3: s3.list_objects_v2(Bucket=BUCKET), id="list-everything"),
+        pytest.param(lambda s3: s3.list_objects_v2(Bucket=BUCKET, Prefix="tenant-"), id="list-all-tenants"),
+        pytest.param(lambda s3: s3.list_buckets(), id="list-buckets"),
+        pytest.param(
+            lambda s3: s3.get_object(Bucket=BUCKET, Key=f"tenant-{A}-more/x"),
+            id="name-that-begins-like-ones-own",
+        ),
+    ],
+)
+async def test_a_tenants_session_is_refused_everything_else(s3_of_a: Any, call: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        call(s3_of_a)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+async def test_the_gateway_itself_may_read_no_document(world: World, objects: TenantObjects) -> None:
+    own = objects._session.client("s3")
+    with pytest.raises(ClientError) as caught:
+        own.get_object(Bucket=BUCKET, Key=key_of(A))
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    own.close()
+
+
+@pytest.fixture
+async def as_dedicated(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of Qdrant with the very token of a dedicated tenant's search."""
+    vectors: Vectors = world.gateway.context.retrieval._vectors
+    sent: list[str] = []
+    http = vectors._client.http.client._async_client
+
+    async def note(request: httpx.Request) -> None:
+        sent.append(request.headers["authorization"])
+
+    http.event_hooks["request"].append(note)
+    await vectors.search(tenant(world, DEDICATED), [1.0, *[0.0] * 767], persona_id=None, limit=1, threshold=0)
+    http.event_hooks["request"].remove(note)
+    url = world.gateway.context.settings.qdrant_url
+    async with httpx.AsyncClient(base_url=url, headers={"Authorization": sent[0]}) as client:
+        yield client
+
+
+async def test_a_dedicated_tenant_has_its_points_in_its_own_collection(world: World) -> None:
+    for collection, expected in ((OWN, {MARKERS[DEDICATED]}), (COLLECTION, {MARKERS[A], MARKERS[B]})):
+        points, _ = await world.qdrant.scroll(collection, limit=10_000)
+        texts = " ".join(str((point.payload or {}).get("text")) for point in points)
+        assert {marker for marker in MARKERS.values() if marker in texts} == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        pytest.param("POST", f"/collections/{OWN}/points/scroll", {"limit": 1}, 200, id="its-own"),
+        pytest.param(
+            "POST", f"/collections/{COLLECTION}/points/scroll", {"limit": 1}, 403, id="the-shared-one"
+        ),
+        pytest.param(
+            "POST",
+            f"/collections/{OWN}/points/delete",
+            {"filter": {"must": []}},
+            403,
+            id="delete-while-reading",
+        ),
+        pytest.param("GET", f"/collections/{COLLECTION}", None, 403, id="look-at-the-shared-one"),
+        pytest.param("DELETE", f"/collections/{OWN}", None, 403, id="drop-its-own"),
+    ],
+)
+async def test_a_dedicated_tenants_token_opens_its_own_collection_only(
+    as_dedicated: httpx.AsyncClient, method: str, path: str, body: Any, status: int
+) -> None:
+    response = await as_dedicated.request(method, path, json=body)
+    assert response.status_code == status, response.text
+
+
+async def test_a_dedicated_tenants_token_does_not_even_see_other_collections(
+    as_dedicated: httpx.AsyncClient,
+) -> None:
+    listed = (await as_dedicated.get("/collections")).json()["result"]["collections"]
+    assert {each["name"] for each in listed} <= {OWN}

@@ -1,0 +1,155 @@
+"""Real text at some size: 16 articles are 16 tenants, every paragraph is a document, every question is asked
+of its own tenant and of another one.
+
+The file is not ours to ship (CC BY-SA). ``TENANTRY_XQUAD`` names it; else it is looked for in a folder
+beside the checkout.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from tenantry_local.platform import Platform
+
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.issuer import open_issuer
+from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.tenants import applied, tenant_manifest
+from tests.support.waiting import until
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = Path(os.environ.get("TENANTRY_XQUAD") or ROOT.parent / "shared" / "data" / "xquad-en-16.json")
+CONCURRENCY = 8
+GOAL = 0.97
+
+pytestmark = [
+    pytest.mark.xquad,
+    pytest.mark.skipif(not FILE.exists(), reason=f"{FILE.name} is not there; TENANTRY_XQUAD names it"),
+]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, and where its answer stands."""
+
+    article: int
+    paragraph: int
+    text: str
+
+
+class Corpus:
+    """The articles, and the gateway that holds them."""
+
+    def __init__(self, gateway: RunningGateway, articles: list[dict[str, Any]], tokens: list[str]) -> None:
+        self.gateway = gateway
+        self.articles = articles
+        self.tokens = tokens
+        self.questions = [
+            Question(article, paragraph, asked["question"])
+            for article, content in enumerate(articles)
+            for paragraph, held in enumerate(content["paragraphs"])
+            for asked in held["qas"]
+        ]
+
+    async def ingest(self) -> None:
+        """Upload every paragraph to its tenant."""
+        await bounded(
+            self._upload(article, paragraph, held["context"])
+            for article, content in enumerate(self.articles)
+            for paragraph, held in enumerate(content["paragraphs"])
+        )
+
+    async def search(self, article: int, question: str) -> list[str]:
+        """Return the names of the documents of the passages that an article's tenant finds."""
+        response = await self._post("/v1/search", article, json={"query": question})
+        assert response.status_code == 200, response.text
+        return [passage["filename"] for passage in response.json()["passages"]]
+
+    async def _upload(self, article: int, paragraph: int, text: str) -> None:
+        files = {"file": (filename(article, paragraph), text.encode())}
+        response = await self._post("/v1/documents", article, files=files, data={"personaId": "finance"})
+        assert response.status_code == 201, response.text
+
+    async def _post(self, path: str, article: int, **arguments: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.tokens[article]}"}
+        return await self.gateway.http.post(path, headers=headers, **arguments)
+
+
+def filename(article: int, paragraph: int) -> str:
+    """Return the name of a paragraph's document; it says whose it is."""
+    return f"article-{article:02}-paragraph-{paragraph:02}.txt"
+
+
+def tenant_id(article: int) -> str:
+    return f"xquad-{article:02}"
+
+
+async def bounded(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Await all, a few at a time, and keep their order."""
+    bound = asyncio.Semaphore(CONCURRENCY)
+
+    async def one(awaitable: Awaitable[T]) -> T:
+        async with bound:
+            return await awaitable
+
+    return await asyncio.gather(*map(one, work))
+
+
+@pytest.fixture(scope="module")
+def articles() -> list[dict[str, Any]]:
+    read: list[dict[str, Any]] = json.loads(FILE.read_text())["data"]
+    return read
+
+
+@pytest.fixture(scope="module")
+async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIterator[Corpus]:
+    ids = [tenant_id(article) for article in range(len(articles))]
+    async with open_qdrant(platform) as qdrant, open_issuer() as issuer:
+        await make_collection(qdrant)
+        with applied(platform, *(tenant_manifest(each) for each in ids)):
+            async with running_gateway(platform, oidc_issuer=issuer.url) as gateway:
+                await until(lambda: all(gateway.context.registry.get(each) for each in ids))
+                corpus = Corpus(gateway, articles, [issuer.token(each) for each in ids])
+                await corpus.ingest()
+                yield corpus
+
+
+async def test_the_expected_passage_is_among_the_top_three(
+    corpus: Corpus, record_property: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = await bounded(corpus.search(asked.article, asked.text) for asked in corpus.questions)
+    pairs = list(zip(corpus.questions, found, strict=True))
+    hits = sum(filename(asked.article, asked.paragraph) in names for asked, names in pairs)
+    rate = hits / len(pairs)
+    record_property("hit@3", rate)
+    with capsys.disabled():
+        print(f"\nXQuAD: hit@3 {rate:.4f} ({hits} of {len(pairs)} questions, each to its own tenant)")
+    assert all(name.startswith(f"article-{asked.article:02}-") for asked, names in pairs for name in names)
+    assert rate >= GOAL
+
+
+async def test_no_question_brings_up_another_tenants_passage(corpus: Corpus) -> None:
+    """Each question goes to one other tenant; which one rotates, so that every pair of tenants is tried."""
+    count = len(corpus.articles)
+    others = [(asked.article + 1 + n % (count - 1)) % count for n, asked in enumerate(corpus.questions)]
+    pairs = {(asked.article, other) for asked, other in zip(corpus.questions, others, strict=True)}
+    assert len(pairs) == count * (count - 1)
+    found = await bounded(
+        corpus.search(other, asked.text) for asked, other in zip(corpus.questions, others, strict=True)
+    )
+    leaks = [
+        (other, name)
+        for other, names in zip(others, found, strict=True)
+        for name in names
+        if not name.startswith(f"article-{other:02}-")
+    ]
+    assert sum(map(bool, found)) > len(found) / 2, "empty answers alone would prove nothing"
+    assert not leaks

@@ -1,0 +1,76 @@
+"""Tokens and tickets as an attacker makes them from a real one, or from nothing."""
+
+import base64
+import hmac
+import json
+import time
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwk import OKPKey, RSAKey
+
+__all__ = [
+    "alg_none",
+    "claims_of",
+    "header_of",
+    "signed_by_stranger",
+    "signed_with_public_key",
+    "tampered",
+]
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Return what a token claims, unverified."""
+    claims: dict[str, Any] = json.loads(_decode(token.split(".")[1]))
+    return claims
+
+
+def header_of(token: str) -> dict[str, Any]:
+    """Return a token's header, unverified."""
+    header: dict[str, Any] = json.loads(_decode(token.split(".", maxsplit=1)[0]))
+    return header
+
+
+def tampered(token: str, **claims: Any) -> str:
+    """Return the token with other claims under the signature of the old ones."""
+    header, _, signature = token.split(".")
+    return f"{header}.{_encode({**claims_of(token), **claims})}.{signature}"
+
+
+def alg_none(token: str, spelling: str = "none", **claims: Any) -> str:
+    """Return the token without a signature, and with a header that says so."""
+    header = {**header_of(token), "alg": spelling}
+    return f"{_encode(header)}.{_encode({**claims_of(token), **claims})}."
+
+
+def signed_with_public_key(token: str, public_key: bytes, **claims: Any) -> str:
+    """Return the token signed by HMAC, with the realm's public key as the secret."""
+    header = {**header_of(token), "alg": "HS256"}
+    signed = f"{_encode(header)}.{_encode({**claims_of(token), **claims})}"
+    # By hand: our library refuses to sign like that, an attacker's does not.
+    return f"{signed}.{_encode_bytes(hmac.digest(public_key, signed.encode(), 'sha256'))}"
+
+
+def signed_by_stranger(token: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
+    """Return the token signed with a key of our own, which its header may bring along."""
+    own = header_of(token)
+    key: RSAKey | OKPKey
+    key = OKPKey.generate_key("Ed25519") if own["alg"] == "Ed25519" else RSAKey.generate_key(2048)
+    if header == {"jwk": ...}:
+        header = {"jwk": key.as_dict(private=False)}
+    fresh = {"exp": int(time.time()) + 300}
+    return jwt.encode(
+        {**own, **(header or {})}, {**claims_of(token), **fresh, **claims}, key, algorithms=[own["alg"]]
+    )
+
+
+def _encode(part: dict[str, Any]) -> str:
+    return _encode_bytes(json.dumps(part).encode())
+
+
+def _encode_bytes(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+def _decode(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))

@@ -1,0 +1,57 @@
+"""An identity provider of our own, for tests that need many people at once and nothing of Keycloak's."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from .gateway import serving
+
+__all__ = ["Issuer", "open_issuer"]
+
+
+class Issuer:
+    """Signs access tokens as Keycloak would.
+
+    Parameters
+    ----------
+    url
+        The issuer, under which its keys are served.
+    key
+        A private key with an id.
+    """
+
+    def __init__(self, url: str, key: RSAKey) -> None:
+        self.url = url
+        self._key = key
+
+    def token(self, tenant_id: str, *, audience: str = "tenantry-gateway") -> str:
+        """Return an access token of someone in a tenant's group."""
+        now = int(time.time())
+        claims = {
+            "iss": self.url,
+            "aud": [audience, "account"],
+            "typ": "Bearer",
+            "sub": f"somebody-of-{tenant_id}",
+            "iat": now,
+            "exp": now + 3600,
+            "groups": [f"/tenants/tenant-{tenant_id}"],
+        }
+        return jwt.encode({"alg": "RS256", "kid": self._key.kid}, claims, self._key)
+
+
+@asynccontextmanager
+async def open_issuer() -> AsyncIterator[Issuer]:
+    """Serve an issuer's keys where Keycloak serves its own."""
+    key = RSAKey.generate_key(2048, auto_kid=True)
+    app = FastAPI()
+
+    @app.get("/realms/test/protocol/openid-connect/certs")
+    def _() -> object:
+        return {"keys": [key.as_dict(private=False, use="sig")]}
+
+    async with serving(app) as url:
+        yield Issuer(f"{url}/realms/test", key)

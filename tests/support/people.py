@@ -1,0 +1,128 @@
+"""People in the platform's real Keycloak, and the tokens that they get there."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from tenantry_local.parts.keycloak import REALM
+from tenantry_local.platform import Platform
+
+__all__ = ["People", "open_people"]
+
+PASSWORD = "A-password-of-tests-1"
+
+
+class People:
+    """Makes accounts, groups and clients, and logs people in.
+
+    Parameters
+    ----------
+    http
+        A client of Keycloak.
+    admin_password
+        Of the administrator of the realm ``master``.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, admin_password: str) -> None:
+        self._http = http
+        self._admin_password = admin_password
+
+    async def add(
+        self, email: str, *, verified: bool = True, groups: Sequence[str] = (), password: str = PASSWORD
+    ) -> None:
+        """Make an account, in these groups by their paths, replacing one of the same address."""
+        for known in await self._admin("GET", "users", params={"email": email, "exact": "true"}):
+            await self._admin("DELETE", f"users/{known['id']}")
+        user = {
+            "username": email,
+            "email": email,
+            "emailVerified": verified,
+            "enabled": True,
+            "firstName": "Test",
+            "lastName": "Person",
+            "groups": list(groups),
+            "credentials": [{"type": "password", "value": password, "temporary": False}],
+        }
+        await self._admin("POST", "users", json=user)
+
+    async def verify(self, email: str, *, verified: bool) -> None:
+        """Change whether an account's address counts as verified."""
+        (user,) = await self._admin("GET", "users", params={"email": email, "exact": "true"})
+        await self._admin("PUT", f"users/{user['id']}", json={**user, "emailVerified": verified})
+
+    async def add_group(self, path: str) -> None:
+        """Make a group below one that is there, or at the top; one that is there stays."""
+        parent_path, _, name = path.strip("/").rpartition("/")
+        if parent_path:
+            parent = await self._admin("GET", f"group-by-path/{parent_path}")
+            await self._admin("POST", f"groups/{parent['id']}/children", json={"name": name}, ok=(409,))
+        else:
+            await self._admin("POST", "groups", json={"name": name}, ok=(409,))
+
+    async def add_client(self, client_id: str, **settings: Any) -> None:
+        """Make a client like ``tenantry-cli``, with some settings of its own."""
+        (model,) = await self._admin("GET", "clients", params={"clientId": "tenantry-cli"})
+        own = {key: value for key, value in model.items() if key != "id"} | {
+            "clientId": client_id,
+            **settings,
+        }
+        for mapper in own["protocolMappers"]:
+            mapper.pop("id", None)
+        await self._admin("POST", "clients", json=own, ok=(409,))
+
+    async def login(
+        self, email: str, *, client_id: str = "tenantry-cli", realm: str = REALM
+    ) -> dict[str, Any]:
+        """Return Keycloak's answer to a login: access, ID and refresh token."""
+        form = {"grant_type": "password", "username": email, "password": PASSWORD}
+        return await self._tokens(realm, {**form, "client_id": client_id, "scope": "openid"})
+
+    async def refresh(self, refresh_token: str) -> dict[str, Any]:
+        """Return Keycloak's answer to a refresh."""
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": "tenantry-cli"}
+        return await self._tokens(REALM, form)
+
+    async def token(self, email: str) -> str:
+        """Return an access token for the gateway."""
+        token: str = (await self.login(email))["access_token"]
+        return token
+
+    async def admin_token(self) -> str:
+        """Return an access token of the realm ``master``."""
+        form = {
+            "grant_type": "password",
+            "client_id": "admin-cli",
+            "username": "admin",
+            "password": self._admin_password,
+        }
+        token: str = (await self._tokens("master", form))["access_token"]
+        return token
+
+    async def keys(self) -> dict[str, Any]:
+        """Return the realm's public keys, a JSON Web Key Set."""
+        response = await self._http.get(f"/realms/{REALM}/protocol/openid-connect/certs")
+        keys: dict[str, Any] = response.json()
+        return keys
+
+    async def _tokens(self, realm: str, form: dict[str, str]) -> dict[str, Any]:
+        response = await self._http.post(f"/realms/{realm}/protocol/openid-connect/token", data=form)
+        assert response.is_success, response.text
+        tokens: dict[str, Any] = response.json()
+        return tokens
+
+    async def _admin(self, method: str, path: str, *, ok: Sequence[int] = (), **arguments: Any) -> Any:
+        # A token for each call: an administrator's lives a minute only.
+        headers = {"Authorization": f"Bearer {await self.admin_token()}"}
+        response = await self._http.request(
+            method, f"/admin/realms/{REALM}/{path}", headers=headers, **arguments
+        )
+        assert response.is_success or response.status_code in ok, response.text
+        return response.json() if response.content else None
+
+
+@asynccontextmanager
+async def open_people(platform: Platform) -> AsyncIterator[People]:
+    """Talk to the platform's Keycloak as its administrator."""
+    async with httpx.AsyncClient(base_url=platform.parts["keycloak"].url, timeout=30) as http:
+        yield People(http, platform.context.secrets["keycloak-admin"])
