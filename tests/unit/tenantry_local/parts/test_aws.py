@@ -59,6 +59,15 @@ def test_only_the_tenant_role_may_read_or_write_documents() -> None:
     assert {"s3:GetObject", "s3:PutObject"} <= allowed["tenant"]
 
 
+def test_the_operator_may_list_without_a_condition_or_s3_would_call_a_missing_marker_forbidden() -> None:
+    listing = [
+        statement
+        for statement in json.loads((POLICIES / "operator.json").read_text())["Statement"]
+        if "s3:ListBucket" in as_list(statement["Action"])
+    ]
+    assert [statement.get("Condition") for statement in listing] == [None]
+
+
 def test_each_service_finds_its_role_through_its_own_user(tmp_path: Path) -> None:
     part = Aws(Context.open(tmp_path))
     part.prepare()

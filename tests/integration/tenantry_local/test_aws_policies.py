@@ -1,0 +1,170 @@
+"""The policies of infra/iam as ministack enforces them: what each role may do, and above all what not.
+
+The session policy is the gateway's own, so a widening of it fails here, too. ``${aws:PrincipalTag}`` cannot
+be tried here (see ``tenantry_local.parts.aws``).
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from gateway.objects import session_policy
+from tenantry_local.parts.aws import ACCOUNT, BUCKET, REGION, Aws
+from tenantry_local.parts.services import gateway_env, operator_env
+from tenantry_local.platform import Platform
+
+from tests.support.tenants import make_tenant
+
+TENANT_ROLE = f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant"
+OWN, OTHER = "policy-own", "policy-other"
+DOCUMENT = "p/documents/d/report.txt"
+
+Connect = Callable[..., Any]
+
+
+@pytest.fixture
+def aws(platform: Platform) -> Iterator[Aws]:
+    """The bucket with one document of each of two tenants."""
+    part = platform.parts["aws"]
+    assert isinstance(part, Aws)
+    for tenant in (OWN, OTHER):
+        part.s3.put_object(Bucket=BUCKET, Key=f"tenant-{tenant}/{DOCUMENT}", Body=tenant.encode())
+    yield part
+    for tenant in (OWN, OTHER):
+        versions = part.s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenant-{tenant}/")
+        for each in (*versions.get("Versions", []), *versions.get("DeleteMarkers", [])):
+            part.s3.delete_object(Bucket=BUCKET, Key=each["Key"], VersionId=each["VersionId"])
+
+
+@pytest.fixture
+def connect(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
+    """Make clients as a profile, or with the credentials of an assumed role."""
+    environments = {"operator": operator_env(aws.context), "gateway": gateway_env(aws.context)}
+    opened = []
+
+    def connect(service: str, profile: str | None = None, credentials: Any = None) -> Any:
+        if profile:
+            for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+                monkeypatch.setenv(name, environments[profile.removesuffix("-user")][name])
+        session = boto3.Session(
+            profile_name=profile,
+            region_name=REGION,
+            aws_access_key_id=credentials and credentials["AccessKeyId"],
+            aws_secret_access_key=credentials and credentials["SecretAccessKey"],
+            aws_session_token=credentials and credentials["SessionToken"],
+        )
+        client = session.client(service, endpoint_url=aws.url)  # type: ignore[call-overload]
+        opened.append(client)
+        return client
+
+    yield connect
+    for client in opened:
+        client.close()
+
+
+def refused(call: Callable[..., Any], **arguments: Any) -> bool:
+    try:
+        call(**arguments)
+    except ClientError as exc:
+        assert exc.response["Error"]["Code"] == "AccessDenied"  # noqa: PT017
+        return True
+    return False
+
+
+def key(tenant: str, rest: str = DOCUMENT) -> Any:
+    """Name an object; untyped, because boto3's stubs take no mapping of plain strings for arguments."""
+    return {"Bucket": BUCKET, "Key": f"tenant-{tenant}/{rest}"}
+
+
+def assume_for_own(connect: Connect) -> Any:
+    """Assume the tenant role as the gateway does for the tenant that owns the request."""
+    policy = session_policy(BUCKET, make_tenant(OWN))
+    answer = connect("sts", "gateway").assume_role(
+        RoleArn=TENANT_ROLE,
+        RoleSessionName="test",
+        Policy=json.dumps(policy),
+        Tags=[{"Key": "tenant", "Value": f"tenant-{OWN}"}],
+    )
+    return connect("s3", credentials=answer["Credentials"])
+
+
+def test_the_operator_keeps_markers_with_their_tags(connect: Connect) -> None:
+    s3 = connect("s3", "operator")
+    for marker in (key(OWN, ""), key(OWN, "p/documents/")):
+        s3.put_object(**marker, Body=b"", Tagging="managed-by=tenantry")
+        s3.put_object_tagging(**marker, Tagging={"TagSet": [{"Key": "tenant", "Value": OWN}]})
+        assert s3.get_object_tagging(**marker)["TagSet"] == [{"Key": "tenant", "Value": OWN}]
+
+
+def test_the_operator_cannot_read_or_write_a_document(connect: Connect) -> None:
+    s3 = connect("s3", "operator")
+    assert refused(s3.get_object, **key(OWN))
+    assert refused(s3.get_object_tagging, **key(OWN))
+    assert refused(s3.put_object, **key(OWN), Body=b"overwritten")
+    assert refused(s3.put_object_tagging, **key(OWN), Tagging={"TagSet": []})
+
+
+def test_the_operator_removes_every_version_of_a_tenants_objects_and_nothing_else(
+    connect: Connect, aws: Aws
+) -> None:
+    s3 = connect("s3", "operator")
+    aws.s3.put_object(**key(OWN), Body=b"a second version")
+    found = s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenant-{OWN}/")["Versions"]
+    gone = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+    assert not s3.delete_objects(Bucket=BUCKET, Delete={"Objects": gone}).get("Errors")
+    assert "Versions" not in s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenant-{OWN}/")
+    assert refused(s3.delete_object, Bucket=BUCKET, Key="backup/everything")
+    assert refused(s3.list_object_versions, Bucket=BUCKET)
+
+
+def test_the_operator_cannot_act_for_a_tenant(connect: Connect) -> None:
+    assume = connect("sts", "operator").assume_role
+    assert refused(assume, RoleArn=TENANT_ROLE, RoleSessionName="test")
+
+
+def test_the_gateway_itself_reaches_no_object(connect: Connect) -> None:
+    s3 = connect("s3", "gateway")
+    assert refused(s3.get_object, **key(OWN))
+    assert refused(s3.put_object, **key(OWN), Body=b"")
+    assert refused(s3.list_objects_v2, Bucket=BUCKET)
+
+
+def test_a_session_for_one_tenant_reads_and_writes_its_documents(connect: Connect) -> None:
+    s3 = assume_for_own(connect)
+    s3.put_object(**key(OWN), Body=b"new")
+    assert s3.get_object(**key(OWN))["Body"].read() == b"new"
+
+
+def test_a_session_for_one_tenant_reaches_nothing_of_another(connect: Connect) -> None:
+    s3 = assume_for_own(connect)
+    for tenant in (OTHER, f"{OWN}-two", ""):
+        assert refused(s3.get_object, **key(tenant)), tenant
+        assert refused(s3.put_object, **key(tenant), Body=b""), tenant
+    assert refused(s3.list_objects_v2, Bucket=BUCKET)
+    assert refused(s3.list_objects_v2, Bucket=BUCKET, Prefix=f"tenant-{OTHER}/")
+
+
+def test_a_services_user_can_do_nothing_but_become_its_own_role(connect: Connect) -> None:
+    assume = connect("sts", "gateway-user").assume_role
+    assert refused(assume, RoleArn=TENANT_ROLE, RoleSessionName="test")
+    assert refused(assume, RoleArn=f"arn:aws:iam::{ACCOUNT}:role/tenantry-operator", RoleSessionName="test")
+    assert refused(connect("s3", "gateway-user").get_object, **key(OWN))
+
+
+def test_a_key_that_s3_has_forgotten_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Platform.ephemeral(tmp_path)
+    try:
+        alone.start("aws")
+        alone.stop("aws", kill=True)  # it saves its users when it ends in order, and only then
+        alone.start("aws")
+        for name, value in operator_env(alone.context).items():
+            monkeypatch.setenv(name, value)
+        client = boto3.Session().client("s3")
+        client.put_object(Bucket=BUCKET, Key="tenant-a/", Body=b"")
+        client.close()
+    finally:
+        alone.down()
