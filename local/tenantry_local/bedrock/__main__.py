@@ -4,10 +4,12 @@ import argparse
 
 from ..serving import add_address, serve
 from .app import make_app
+from .embeddings import load
 from .settings import Settings
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tenantry_local.bedrock", description="Bedrock stand-in")
     add_address(parser)
     arguments = parser.parse_args()
+    load()
     serve(make_app(Settings()), service="bedrock", host=arguments.host, port=arguments.port)

@@ -100,8 +100,8 @@ def _add_models(app: FastAPI, standin: Standin) -> None:
     @app.post("/model/{model:path}/invoke")
     async def _(model: str, request: Request) -> Response:
         raw = await _read(request)
-        metadata = request.headers.get("x-amzn-bedrock-request-metadata", "{}")
-        await standin.admit(request, "InvokeModel", model, json.loads(metadata))
+        metadata = _object(request.headers.get("x-amzn-bedrock-request-metadata", "{}"))
+        await standin.admit(request, "InvokeModel", model, metadata)
         base = require_embedding(model)
         started = time.perf_counter()
         body, tokens = await asyncio.to_thread(invoke.invoke, base, raw)
@@ -218,10 +218,14 @@ async def _read(request: Request) -> bytes:
 
 
 async def _read_object(request: Request) -> dict[str, Any]:
+    return _object(await _read(request))
+
+
+def _object(raw: bytes | str) -> dict[str, Any]:
     try:
-        body = json.loads(await _read(request))
+        parsed = json.loads(raw)
     except ValueError as exc:
-        raise SerializationException("The request body is not valid JSON.") from exc
-    if not isinstance(body, dict):
-        raise SerializationException("The request body is not a JSON object.")
-    return body
+        raise SerializationException("The request is not valid JSON.") from exc
+    if not isinstance(parsed, dict):
+        raise SerializationException("The request is not a JSON object.")
+    return parsed

@@ -6,22 +6,16 @@ Titan V2's (Matryoshka) embeddings survive one approximately; and vectors that w
 not match, so that such a mistake shows.
 """
 
-import logging
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import wordllama
 from numpy.typing import NDArray
 
-# It sets up logging for the whole process when it is imported, which is not its business.
-_handlers = logging.root.handlers[:]
-import wordllama  # noqa: E402
-
-logging.root.handlers[:] = _handlers
-
-__all__ = ["count_tokens", "embed", "widen"]
+__all__ = ["count_tokens", "embed", "load", "widen"]
 
 SOURCE_DIMENSIONS = 256
 """What wordllama gives."""
@@ -32,7 +26,7 @@ CARRIED_DIMENSIONS = 3 * SOURCE_DIMENSIONS
 
 def embed(texts: Sequence[str]) -> NDArray[np.float64]:
     """Return wordllama's embeddings, one row of 256 numbers a text, each of length 1."""
-    rows = np.asarray(_model().embed(list(texts)), dtype=np.float64)
+    rows = np.asarray(load().embed(list(texts)), dtype=np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     np.divide(rows, lengths, out=rows, where=lengths > 0)
     return rows
@@ -50,11 +44,12 @@ def widen(rows: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
 
 def count_tokens(text: str) -> int:
     """Return how many tokens wordllama's tokenizer (Llama 2's) makes of a text."""
-    return len(_model().tokenizer.encode(text, add_special_tokens=False).ids)
+    return len(load().tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 @cache
-def _model() -> Any:
+def load() -> Any:
+    """Return the model; the first call reads 16 MB from disk, so a server makes it before it serves."""
     folder = Path(wordllama.__file__).parent
     # With its own folder as cache it finds the files it ships, and asks no hub for them.
     return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)

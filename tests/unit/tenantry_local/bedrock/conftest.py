@@ -1,0 +1,37 @@
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.support.standins import Standin, bedrock_client, running_bedrock
+
+if TYPE_CHECKING:
+    from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
+
+
+@pytest.fixture(scope="session")
+def program() -> Iterator[Standin]:
+    with running_bedrock(BEDROCK_BLOCKED_WORDS="launch code, zebra") as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(program: Standin) -> Iterator[Standin]:
+    """The running stand-in, with nothing set and nothing remembered."""
+    httpx.delete(f"{program.url}/standin/calls")
+    yield program
+    httpx.delete(f"{program.url}/standin/faults")
+
+
+@pytest.fixture(scope="session")
+def client(program: Standin) -> "Iterator[BedrockRuntimeClient]":
+    client = bedrock_client(program)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bedrock(standin: Standin, client: "BedrockRuntimeClient") -> "BedrockRuntimeClient":
+    """A client of the running stand-in."""
+    return client
