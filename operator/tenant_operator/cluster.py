@@ -6,6 +6,7 @@ Tenant, and must not get the old one's finalizer or status.
 
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,9 +49,9 @@ class Cluster:
         listed = await self._call("list-tenants", "GET", _TENANTS)
         return list((listed or {})["items"])
 
-    async def add_finalizer(self, tenant: Tenant) -> None:
-        """Make sure that the Tenant cannot vanish before what was made for it."""
-        await self._apply_finalizers(tenant, [FINALIZER])
+    async def add_finalizer(self, tenant: Tenant) -> bool:
+        """Make sure that the Tenant cannot vanish before what is made for it; false when it has already."""
+        return await self._apply_finalizers(tenant, [FINALIZER])
 
     async def remove_finalizer(self, tenant: Tenant) -> None:
         """Let the Tenant go; one that is gone is fine."""
@@ -64,7 +65,7 @@ class Cluster:
         )
         body = {"metadata": {"uid": tenant.metadata.uid}, "status": status | stale}
         path = f"{_TENANTS}/{tenant.id}/status"
-        await self._call("write-status", "PATCH", path, body=body, content_type=_MERGE, absent=_GONE)
+        await self._call("write-status", "PATCH", path, body=body, content_type=_MERGE, absent=_is_gone)
 
     async def record_event(self, tenant: Tenant, *, warning: bool, reason: str, note: str) -> None:
         """Tell people who run ``kubectl describe`` what happened."""
@@ -94,7 +95,9 @@ class Cluster:
 
     async def read(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return an object, or ``None``."""
-        return await self._call(f"get-{kind.lower()}", "GET", _path(kind, name, namespace), absent=(404,))
+        return await self._call(
+            f"get-{kind.lower()}", "GET", _path(kind, name, namespace), absent=_is_missing
+        )
 
     async def apply(self, wanted: dict[str, Any]) -> None:
         """Make an object have what is wanted of it (server-side apply); other people's fields stay."""
@@ -105,9 +108,9 @@ class Cluster:
 
     async def delete(self, kind: str, name: str) -> None:
         """Delete an object without a namespace; one that is gone is fine."""
-        await self._call(f"delete-{kind.lower()}", "DELETE", _path(kind, name, None), absent=(404,))
+        await self._call(f"delete-{kind.lower()}", "DELETE", _path(kind, name, None), absent=_is_missing)
 
-    async def _apply_finalizers(self, tenant: Tenant, finalizers: list[str]) -> None:
+    async def _apply_finalizers(self, tenant: Tenant, finalizers: list[str]) -> bool:
         body = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "Tenant",
@@ -115,9 +118,10 @@ class Cluster:
             "metadata": {"name": tenant.id, "uid": tenant.metadata.uid, "finalizers": finalizers},
         }
         path = f"{_TENANTS}/{tenant.id}"
-        await self._call(
-            "write-finalizer", "PATCH", path, query=_FORCE, body=body, content_type=_APPLY, absent=_GONE
+        written = await self._call(
+            "write-finalizer", "PATCH", path, query=_FORCE, body=body, content_type=_APPLY, absent=_is_gone
         )
+        return written is not None
 
     async def _call(
         self,
@@ -128,9 +132,9 @@ class Cluster:
         query: list[tuple[str, str]] | None = None,
         body: Any = None,
         content_type: str = "application/json",
-        absent: tuple[int, ...] = (),
+        absent: Callable[[int, bytes], bool] = lambda _, __: False,
     ) -> dict[str, Any] | None:
-        """Make one call; ``None`` when it was answered with one of the statuses ``absent``."""
+        """Make one call; ``None`` when ``absent`` says that its answer (status, body) means "not there"."""
 
         async def call() -> dict[str, Any] | None:
             headers = {"Accept": "application/json", "Content-Type": content_type}
@@ -144,7 +148,7 @@ class Cluster:
             )
             response = await self._api.call_api(*serialized, _request_timeout=CALL_SECONDS)
             raw = await response.read()
-            if response.status in absent:
+            if absent(response.status, raw):
                 return None
             if response.status >= 400:
                 message = json.loads(raw).get("message", "") if raw.startswith(b"{") else raw.decode()[:200]
@@ -159,8 +163,18 @@ _TENANTS = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 _FORCE = [("fieldManager", FIELD_MANAGER), ("force", "true")]
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
-_GONE = (404, 409)
-"""Of a write to a Tenant. 409: its uid does not fit any more, so the Tenant that was meant is gone."""
+
+
+def _is_missing(status: int, _: bytes) -> bool:
+    return status == 404
+
+
+def _is_gone(status: int, body: bytes) -> bool:
+    """Tell whether the Tenant that a write was meant for is gone, or another one by now.
+
+    A uid that does not fit is a conflict to some kinds of write, and an immutable field to others.
+    """
+    return status in (404, 409) or (status == 422 and b"metadata.uid" in body)
 
 
 def _path(kind: str, name: str, namespace: str | None) -> str:

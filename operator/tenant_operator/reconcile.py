@@ -30,8 +30,8 @@ __all__ = ["Outcome", "Reconciler", "TenantWriter"]
 class TenantWriter(Protocol):
     """What is written to a Tenant itself."""
 
-    async def add_finalizer(self, tenant: Tenant) -> None:
-        """Hold the Tenant until it was taken down in order."""
+    async def add_finalizer(self, tenant: Tenant) -> bool:
+        """Hold the Tenant until it was taken down in order; false when it is gone already."""
         ...
 
     async def remove_finalizer(self, tenant: Tenant) -> None:
@@ -106,8 +106,9 @@ class Reconciler:
         if conflict:
             overall = Failure("EmailConflict", conflict, permanent=True)
             return await self._conclude(tenant, {}, {}, overall)
-        if FINALIZER not in tenant.metadata.finalizers:
-            await self._writer.add_finalizer(tenant)
+        held = FINALIZER in tenant.metadata.finalizers or await self._writer.add_finalizer(tenant)
+        if not held:
+            return Outcome()  # to make anything now would leave it behind
         results = await asyncio.gather(
             *(self._ensure(part, tenant) for part in self._parts), return_exceptions=True
         )

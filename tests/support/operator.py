@@ -43,9 +43,11 @@ class FakeWriter:
         self.status: dict[str, Any] = {}
         self.events: list[tuple[bool, str, str]] = []
         self.fails_events: Exception | None = None
+        self.gone = False
 
-    async def add_finalizer(self, tenant: Tenant) -> None:
+    async def add_finalizer(self, tenant: Tenant) -> bool:
         self.log.append("add finalizer")
+        return not self.gone
 
     async def remove_finalizer(self, tenant: Tenant) -> None:
         self.log.append("remove finalizer")

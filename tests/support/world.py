@@ -15,7 +15,12 @@ from tenantry_local.platform import Platform
 
 __all__ = ["World"]
 
-NAMESPACED = "resourcequota/tenant,limitrange/tenant,networkpolicy/default-deny,serviceaccount/tenant"
+NAMESPACED = (
+    "resourcequota/tenant",
+    "limitrange/tenant",
+    "networkpolicy/default-deny",
+    "serviceaccount/tenant",
+)
 
 
 class World:
@@ -132,7 +137,7 @@ class World:
         name = f"tenant-{tenant_id}"
         if not self.kubectl("get", "namespace", name, "--ignore-not-found", "-o", "name"):
             return {}
-        printed = self.kubectl("get", *NAMESPACED.split(","), "-n", name, "-o", "json")
+        printed = self.kubectl("get", *NAMESPACED, "-n", name, "--ignore-not-found", "-o", "json")
         return {item["kind"]: item.get("spec", {}) for item in json.loads(printed)["items"]}
 
     def _qdrant(self, method: str, path: str, **arguments: Any) -> httpx.Response:

@@ -1,6 +1,7 @@
 """What somebody breaks by hand outside is mended by the next reconcile, and only that is written."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tenantry_local.parts.aws import BUCKET
@@ -9,10 +10,8 @@ from tests.support.world import World
 
 from .conftest import Driver, Stage
 
-SPEC = {
-    "identity": {"emails": ["*@drift.example"], "admins": ["boss@drift.example"]},
-    "quota": {"compute": {"pods": "10"}},
-}
+SPEC: dict[str, Any] = {"identity": {"emails": ["*@drift.example"], "admins": ["boss@drift.example"]}}
+COMPUTE = {"quota": {"compute": {"pods": "10"}}}
 MARKER = "tenant-drift/finance/documents/"
 GROUP = "/tenants/tenant-drift"
 
@@ -60,6 +59,9 @@ DRIFTS: dict[str, Callable[[World], object]] = {
     "member-removed": _remove_member,
     "limits-deleted": lambda world: world.redis.delete("tenant-drift:limits"),
     "limits-raised": lambda world: world.redis.hset("tenant-drift:limits", "documents", "99999999"),
+}  # fmt: skip
+
+NAMESPACE_DRIFTS: dict[str, Callable[[World], object]] = {
     "quota-object-deleted": lambda world: world.kubectl(
         "delete", "resourcequota", "tenant", "-n", "tenant-drift"
     ),
@@ -74,8 +76,22 @@ DRIFTS: dict[str, Callable[[World], object]] = {
 async def test_drift_is_mended(
     drift: Callable[[World], object], driver: Driver, stage: Stage, world: World
 ) -> None:
+    await check(drift, SPEC, driver, stage, world)
+
+
+@pytest.mark.parametrize("drift", NAMESPACE_DRIFTS.values(), ids=NAMESPACE_DRIFTS)
+async def test_drift_in_a_tenants_namespace_is_mended(
+    drift: Callable[[World], object], driver: Driver, stage: Stage, world: World
+) -> None:
+    await check(drift, SPEC | COMPUTE, driver, stage, world)
+
+
+async def check(
+    drift: Callable[[World], object], spec: dict[str, Any], driver: Driver, stage: Stage, world: World
+) -> None:
+    """Make a Tenant, break it, and expect one reconcile to bring it back to what it was."""
     world.add_person("boss@drift.example")
-    stage.apply("drift", **SPEC)
+    stage.apply("drift", **spec)
     await driver.reconcile("drift")
     as_declared = world.look("drift")
     drift(world)

@@ -49,6 +49,13 @@ async def test_the_finalizer_stands_before_anything_outside_is_touched() -> None
     assert stage.conditions["Ready"] == "True"
 
 
+async def test_nothing_is_made_for_a_tenant_that_has_gone_meanwhile() -> None:
+    stage = Stage()
+    stage.writer.gone = True
+    await stage.run(make_tenant("acme"))
+    assert stage.log == ["add finalizer"]
+
+
 async def test_a_second_run_writes_nothing_at_all() -> None:
     stage = Stage()
     tenant = make_tenant("acme")
