@@ -27,7 +27,8 @@ def parse_quantity(text: str) -> Decimal:
     ValueError
         The text is no quantity.
     """
-    if not re.fullmatch(QUANTITY_PATTERN, text):
+    match = re.fullmatch(QUANTITY_PATTERN, text)
+    if not match:
         raise ValueError(f"{text!r} is no quantity: write it like 50Gi, 500M or 250m")
-    number = text.rstrip("mkMGTPEi")
-    return Decimal(number) * _FACTORS[text[len(number) :]]
+    unit = match[2] or ""
+    return Decimal(text.removesuffix(unit)) * _FACTORS[unit]

@@ -119,7 +119,7 @@ class Remote:
 
     async def _attempt(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
         started = asyncio.get_running_loop().time()
-        outcome = "error"
+        outcome = "cancelled"
         try:
             async with asyncio.timeout(self._timeout):
                 result = await call()

@@ -1,0 +1,141 @@
+"""A Tenant as Python reads it from the API server.
+
+That both demand the same of it is in ``test_crd_matches_model``.
+"""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tenancy.model import DeletionPolicy, RetrievalMode, Tenant, Tier
+
+OBJECT: dict[str, Any] = {
+    "apiVersion": "tenantry.io/v1alpha1",
+    "kind": "Tenant",
+    "metadata": {
+        "name": "tenantb",
+        "uid": "7d0f",
+        "generation": 3,
+        "resourceVersion": "42",
+        "creationTimestamp": "2026-11-23T05:00:00Z",
+        "finalizers": ["tenantry.io/cleanup"],
+        "annotations": {"tenantry.io/protect": "true"},
+        "managedFields": [{"manager": "kubectl"}],
+    },
+    "spec": {
+        "displayName": "Tenant B",
+        "tier": "dedicated",
+        "identity": {"emails": ["*@tenantb.example"], "admins": ["diana@tenantb.example"]},
+        "personas": [{"id": "finance", "displayName": "Finance", "instructions": "Answer briefly."}],
+        "model": {"chat": "amazon.nova-pro-v1:0", "guardrail": {"id": "gr1", "version": "2"}},
+        "retrieval": {"topK": 5, "scoreThreshold": 0.25, "mode": "dense"},
+        "quota": {"storage": "1.5Gi", "compute": {"requests.cpu": "4", "limits.memory": "8Gi", "pods": "20"}},
+        "suspended": True,
+        "deletionPolicy": "Delete",
+    },
+    "status": {
+        "observedGeneration": 2,
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "AsDeclared",
+                "message": "",
+                "lastTransitionTime": "2026-11-23T05:00:01Z",
+                "observedGeneration": 2,
+            }
+        ],
+        "vectors": {"collection": "digital_twin_knowledge--tenant-tenantb", "filter": {"must": []}},
+        "quota": {"namespace": "tenant-tenantb"},
+    },
+}
+
+
+def read(**metadata: Any) -> Tenant:
+    return Tenant.from_object({"metadata": {"name": "tenantb", **metadata}, "spec": {}})
+
+
+def test_every_field_of_a_stored_tenant_is_read() -> None:
+    tenant = Tenant.from_object(OBJECT)
+    assert (tenant.id, tenant.metadata.generation, tenant.metadata.uid) == ("tenantb", 3, "7d0f")
+    assert tenant.spec.tier is Tier.DEDICATED
+    assert tenant.spec.retrieval.mode is RetrievalMode.DENSE
+    assert tenant.spec.deletion_policy is DeletionPolicy.DELETE
+    assert tenant.spec.model_dump(mode="json", by_alias=True, exclude_unset=True) == OBJECT["spec"]
+    assert tenant.status.model_dump(mode="json", by_alias=True, exclude_unset=True) == OBJECT["status"]
+
+
+def test_field_of_a_newer_version_stops_nobody() -> None:
+    newer = {**OBJECT, "spec": {**OBJECT["spec"], "region": "eu-central-1"}, "status": {"usage": {}}}
+    assert Tenant.from_object(newer).spec == Tenant.from_object(OBJECT).spec
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"identity": {"emails": ["diana"]}},
+        {"tier": "gold"},
+        {"quota": {"storage": "50GB"}},
+        {"personas": [{"id": "a/b"}]},
+        {"retrieval": {"topK": 0}},
+    ],
+    ids=lambda spec: next(iter(spec)),
+)
+def test_tenant_that_the_api_server_would_refuse_is_not_read(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Tenant.from_object({"metadata": {"name": "tenantb"}, "spec": spec})
+
+
+def test_a_tenant_is_never_changed_in_place() -> None:
+    tenant = read()
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(tenant.spec, "suspended", True)  # noqa: B010 (mypy knows that one cannot)
+
+
+def test_names_come_from_the_metadata() -> None:
+    tenant = read()
+    assert tenant.key == "tenant-tenantb"
+    assert tenant.collection == "digital_twin_knowledge"
+    assert Tenant.from_object(OBJECT).collection == "digital_twin_knowledge--tenant-tenantb"
+
+
+def test_tenant_with_a_deletion_timestamp_is_on_its_way_out() -> None:
+    assert not read().deleting
+    assert read(deletionTimestamp="2026-11-23T06:00:00Z").deleting
+
+
+def test_older_tenants_come_first_and_names_decide_within_a_second() -> None:
+    tenants = [
+        read(name="c", creationTimestamp="2026-11-23T05:00:01Z"),
+        read(name="b", creationTimestamp="2026-11-23T05:00:00Z"),
+        read(name="a", creationTimestamp="2026-11-23T05:00:01Z"),
+    ]
+    assert [tenant.id for tenant in sorted(tenants, key=lambda tenant: tenant.seniority)] == ["b", "a", "c"]
+
+
+def test_administrators_belong_to_the_tenant_too() -> None:
+    assert Tenant.from_object(OBJECT).spec.email_patterns == ["*@tenantb.example", "diana@tenantb.example"]
+
+
+def test_persona_is_found_by_its_id() -> None:
+    tenant = Tenant.from_object(OBJECT)
+    persona = tenant.persona("finance")
+    assert persona
+    assert persona.display_name == "Finance"
+    assert tenant.persona("legal") is None
+
+
+def test_condition_is_found_by_its_type() -> None:
+    status = Tenant.from_object(OBJECT).status
+    ready = status.condition("Ready")
+    assert ready
+    assert ready.reason == "AsDeclared"
+    assert status.condition("Stalled") is None
+
+
+@pytest.mark.parametrize(
+    ("storage", "count"), [("50Gi", 50 * 2**30), ("1.5Gi", 3 * 2**29), ("1", 1), ("1.9", 1)]
+)
+def test_storage_is_counted_in_whole_bytes(storage: str, count: int) -> None:
+    tenant = Tenant.from_object({"metadata": {"name": "tenantb"}, "spec": {"quota": {"storage": storage}}})
+    assert tenant.spec.quota.storage_bytes == count

@@ -1,0 +1,168 @@
+"""Names and keys: what is made from one tenant's id can never be taken for another's."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tenancy import names
+
+ids = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
+segments = st.text(min_size=0, max_size=20)
+
+
+@st.composite
+def two_ids(draw: st.DrawFn) -> tuple[str, str]:
+    """Two different ids; often one begins with the other, where a missing slash would show."""
+    first = draw(ids)
+    related = st.sampled_from([f"{first}{tail}"[:40] for tail in ("0", "-0", "a", "-documents0")])
+    second = draw(st.one_of(related, ids).filter(lambda other: other != first and not other.endswith("-")))
+    return first, second
+
+
+MAKERS: dict[str, Callable[[str], str]] = {
+    "tenant_key": names.tenant_key,
+    "tenant_prefix": names.tenant_prefix,
+    "persona_prefix": lambda tenant: names.persona_prefix(tenant, "finance"),
+    "object_key": lambda tenant: names.object_key(tenant, "finance", "d1", "a.md"),
+    "collection_name": lambda tenant: names.collection_name(tenant, dedicated=True),
+    "group_path": names.group_path,
+    "admins_group_path": names.admins_group_path,
+    "limits_key": names.limits_key,
+    "document_id_for": lambda tenant: names.document_id_for(tenant, "finance", "a.md"),
+    "point_id": lambda tenant: names.point_id(tenant, "d1", 0),
+}
+
+NO_IDS = [
+    "",
+    "A",
+    "tenantB",
+    "a.b",
+    "-a",
+    "a-",
+    "a_b",
+    "a/b",
+    "..",
+    "../b",
+    "a b",
+    "a\n",
+    "ä",
+    "a\x00",
+    "\N{FULLWIDTH DIGIT ONE}",
+    "t" * 41,
+]
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("no_id", NO_IDS, ids=repr)
+def test_nothing_is_made_from_what_is_no_tenant_id(make: Callable[[str], str], no_id: str) -> None:
+    with pytest.raises(ValueError, match="is no tenant id"):
+        make(no_id)
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@given(pair=two_ids())
+def test_no_two_tenants_share_a_name(make: Callable[[str], str], pair: tuple[str, str]) -> None:
+    first, second = pair
+    assert make(first) != make(second)
+
+
+@given(pair=two_ids())
+def test_no_tenants_prefix_begins_another_ones(pair: tuple[str, str]) -> None:
+    first, second = map(names.tenant_prefix, pair)
+    assert not first.startswith(second)
+    assert not second.startswith(first)
+
+
+def test_names_are_those_of_the_design() -> None:
+    assert names.tenant_key("tenantb") == "tenant-tenantb"
+    assert names.tenant_prefix("tenantb") == "tenant-tenantb/"
+    assert names.object_key("tenantb", "finance", "d1", "Budget 2026.pdf") == (
+        "tenant-tenantb/finance/documents/d1/Budget 2026.pdf"
+    )
+    assert names.collection_name("tenantb", dedicated=False) == "digital_twin_knowledge"
+    assert names.collection_name("tenantb", dedicated=True) == "digital_twin_knowledge--tenant-tenantb"
+    assert names.admins_group_path("tenantb") == "/tenants/tenant-tenantb/admins"
+    assert names.limits_key("tenantb") == "tenant-tenantb:limits"
+
+
+@given(tenant=ids, persona=segments, document=segments, filename=segments)
+def test_object_key_stays_under_the_persona_or_is_refused(
+    tenant: str, persona: str, document: str, filename: str
+) -> None:
+    try:
+        key = names.object_key(tenant, persona, document, filename)
+    except ValueError:
+        return
+    assert key.split("/") == [f"tenant-{tenant}", persona, "documents", document, filename]
+    assert not {"", ".", ".."} & set(key.split("/"))
+
+
+@pytest.mark.parametrize("segment", ["", ".", "..", "a/b", "/", "a\x00b", "a\nb", "a\x7fb"], ids=repr)
+@pytest.mark.parametrize("place", range(3), ids=["persona", "document", "filename"])
+def test_segment_that_could_lead_elsewhere_is_refused(segment: str, place: int) -> None:
+    parts = ["finance", "d1", "a.md"]
+    parts[place] = segment
+    with pytest.raises(ValueError, match="cannot be part of an object key"):
+        names.object_key("tenantb", *parts)
+
+
+@given(tenant=ids)
+def test_group_paths_lead_back_to_their_tenant(tenant: str) -> None:
+    assert names.tenant_id_from_group(names.group_path(tenant)) == tenant
+    assert names.tenant_id_from_group(names.admins_group_path(tenant)) == tenant
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/tenants",
+        "/tenants/",
+        "/tenants/tenant-",
+        "/tenants/tenantb",
+        "/tenants/tenant-tenantb/",
+        "/tenants/tenant-tenantb/readers",
+        "/tenants/tenant-tenantb/admins/more",
+        "/tenants/tenant-tenantb/adminsX",
+        "/tenants/tenant-TENANTB",
+        "/tenants/tenant-tenantb\n",
+        "tenants/tenant-tenantb",
+        "/other/tenants/tenant-tenantb",
+        "/tenants/x/tenant-tenantb",
+        f"/tenants/tenant-{'t' * 41}",
+    ],
+    ids=repr,
+)
+def test_path_that_is_no_tenants_group_names_nobody(path: str) -> None:
+    assert names.tenant_id_from_group(path) is None
+
+
+chunks = st.tuples(ids, st.text(max_size=12), st.integers(min_value=0, max_value=10**6))
+
+
+@given(first=chunks, second=chunks)
+def test_point_ids_are_the_same_only_for_the_same_chunk(
+    first: tuple[str, str, int], second: tuple[str, str, int]
+) -> None:
+    assert (names.point_id(*first) == names.point_id(*second)) == (first == second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(("a", "b/c", 1), ("a", "b", 1)), (("a", "b1", 2), ("a", "b", 12)), (("a", "b", 1), ("ab", "", 1))],
+    ids=["a slash in the document's id", "a digit at the document's end", "a border that could move"],
+)
+def test_separators_within_a_document_id_make_no_collision(
+    first: tuple[str, str, int], second: tuple[str, str, int]
+) -> None:
+    assert names.point_id(*first) != names.point_id(*second)
+
+
+def test_derived_ids_are_uuids_that_never_change() -> None:
+    """Another value would leave every point of the index behind under its old id."""
+    assert uuid.UUID(names.point_id("tenantb", "d1", 0)).version == 5
+    assert names.point_id("tenantb", "d1", 0) == "4e9a3e28-da7d-5bf5-9e92-e1740cc25c85"
+    assert names.document_id_for("tenantb", "finance", "a.md") == "f3fd3cae-62e8-5281-b6d1-57fac0dff94f"

@@ -1,0 +1,63 @@
+"""Kubernetes quantities as numbers."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tenancy.quantities import parse_quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("4", 4),
+        ("20", 20),
+        ("007", 7),
+        ("1.5", Decimal("1.5")),
+        ("250m", Decimal("0.25")),
+        ("1k", 1000),
+        ("500M", 500_000_000),
+        ("1E", 10**18),
+        ("1Ki", 1024),
+        ("50Gi", 50 * 2**30),
+        ("0.5Gi", 2**29),
+        ("1Ei", 2**60),
+    ],
+)
+def test_quantity_is_the_number_that_kubernetes_reads(text: str, number: Decimal | int) -> None:
+    assert parse_quantity(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Gi",
+        "50GB",
+        "50gi",
+        "50 Gi",
+        " 50Gi",
+        "50Gi\n",
+        "-1",
+        "+1",
+        "1e3",
+        "1.",
+        ".5",
+        "1.5.5",
+        "1KK",
+        "٣",
+        "0x10",
+        "1_0",
+    ],
+    ids=repr,
+)
+def test_what_is_no_quantity_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="write it like 50Gi"):
+        parse_quantity(text)
+
+
+@given(number=st.integers(min_value=0, max_value=10**6), unit=st.sampled_from("KMGTPE"))
+def test_binary_units_are_exact(number: int, unit: str) -> None:
+    assert parse_quantity(f"{number}{unit}i") == number * 1024 ** ("KMGTPE".index(unit) + 1)
