@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
 from tests.support.platform import running_platform
+
+# How long one example takes says more of the machine than of the code.
+settings.register_profile("tenantry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tenantry")
 
 
 @pytest.fixture(scope="session")

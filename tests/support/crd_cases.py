@@ -281,12 +281,13 @@ BAD = (
         _quota(documents=10**8 + 1),
     ),
     Bad("a storage unit that does not exist", "spec.quota.storage", NO_QUANTITY, _quota(storage="50GB")),
+    Bad("a fourth decimal", "spec.quota.storage", NO_QUANTITY, _quota(storage="1.0001Gi")),
     Bad("less than no storage", "spec.quota.storage", NO_QUANTITY, _quota(storage="-5Gi")),
     Bad("no storage", "spec.quota.storage", "at least 1 and at most 1Ei", _quota(storage="0")),
     Bad("half a byte", "spec.quota.storage", "at least 1 and at most 1Ei", _quota(storage="500m")),
     Bad("too much storage", "spec.quota.storage", "at least 1 and at most 1Ei", _quota(storage="1.1Ei")),
     Bad("storage without quotes or unit", "spec.quota.storage", "must be of type string", _quota(storage=50)),
-    Bad("storage of 21 digits", "spec.quota.storage", "Too long", _quota(storage=f"0.{'1' * 17}Gi")),
+    Bad("storage of 21 digits", "spec.quota.storage", "Too long", _quota(storage=f"{'0' * 18}1Gi")),
     Bad(
         "fewer than no queries",
         "spec.quota.queriesPerMinute",
@@ -335,7 +336,7 @@ BAD = (
                 f"{side}.cpu of 21 digits",
                 f"spec.quota.compute.{side}.cpu",
                 "Too long",
-                _compute(**{f"{side}_cpu": f"0.{'1' * 19}"}),
+                _compute(**{f"{side}_cpu": f"{'0' * 20}1"}),
             ),
             Bad(
                 f"{side}.memory in words",
@@ -359,7 +360,7 @@ BAD = (
                 f"{side}.memory of 21 digits",
                 f"spec.quota.compute.{side}.memory",
                 "Too long",
-                _compute(**{f"{side}_memory": f"8.{'1' * 17}Gi"}),
+                _compute(**{f"{side}_memory": f"{'0' * 18}8Gi"}),
             ),
         )
     ),

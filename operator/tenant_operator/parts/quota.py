@@ -12,6 +12,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import limits_key
+from tenancy.quantities import parse_quantity
 from tenancy.remote import Fault, Remote
 
 from ..cluster import Cluster
@@ -164,7 +165,15 @@ def _holds(live: Any, wanted: Any) -> bool:
             and len(live) == len(wanted)
             and all(_holds(*pair) for pair in zip(live, wanted, strict=True))
         )
-    return bool(live == wanted)
+    return bool(live == wanted) or _same_quantity(live, wanted)
+
+
+def _same_quantity(live: Any, wanted: Any) -> bool:
+    """Tell whether two quantities are one: the API server stores ``0.5`` as ``500m``."""
+    try:
+        return parse_quantity(live) == parse_quantity(wanted)
+    except (TypeError, ValueError):
+        return False
 
 
 def classify(exc: Exception) -> Fault | None:

@@ -61,11 +61,11 @@ def test_nothing_is_made_from_what_is_no_tenant_id(make: Callable[[str], str], n
         make(no_id)
 
 
-@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 @given(pair=two_ids())
-def test_no_two_tenants_share_a_name(make: Callable[[str], str], pair: tuple[str, str]) -> None:
+def test_no_two_tenants_share_a_name(pair: tuple[str, str]) -> None:
     first, second = pair
-    assert make(first) != make(second)
+    shared = [name for name, make in MAKERS.items() if make(first) == make(second)]
+    assert shared == []
 
 
 @given(pair=two_ids())

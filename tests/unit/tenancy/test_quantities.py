@@ -17,6 +17,8 @@ from tenancy.quantities import parse_quantity
         ("007", 7),
         ("1.5", Decimal("1.5")),
         ("250m", Decimal("0.25")),
+        ("500u", Decimal("0.0005")),
+        ("7n", Decimal("0.000000007")),
         ("1k", 1000),
         ("500M", 500_000_000),
         ("1E", 10**18),

@@ -94,5 +94,14 @@ def test_what_others_added_is_no_difference(live: dict[str, object], holds: bool
     assert _holds(live, {"a": 1, "b": {"c": [1, {"d": 2}]}}) is holds
 
 
+@pytest.mark.parametrize(
+    ("wanted", "stored"),
+    [("0.5", "500m"), ("4000m", "4"), ("1024Mi", "1Gi"), ("1.5Gi", "1536Mi"), ("0.5m", "500u")],
+)
+def test_a_quantity_that_the_api_server_rewrote_is_no_difference(wanted: str, stored: str) -> None:
+    assert _holds({"hard": {"requests.cpu": stored}}, {"hard": {"requests.cpu": wanted}})
+    assert not _holds({"hard": {"requests.cpu": "3"}}, {"hard": {"requests.cpu": wanted}})
+
+
 def computing() -> Tenant:
     return make_tenant("acme", quota={"compute": {"requests.cpu": "2", "pods": "10"}})
