@@ -32,8 +32,6 @@ AROUND_WEIGHT = 0.25
 """What a word counts that stands not in the sentence but elsewhere in its passage."""
 
 NEARNESS_WEIGHT = 0.5
-FIGURE_WEIGHT = 0.15
-"""For a sentence with a figure in it when a figure was asked for."""
 
 STATEMENT_WEIGHT = 0.5
 """For what reads like a statement, so that a heading does not answer what the text below it does."""
@@ -47,12 +45,6 @@ _SENTENCE_END = re.compile(
     r"|(?<=\|)\n"  # a table ends
 )
 _HEADING = re.compile(r"^(\s*#.*)$", re.MULTILINE)
-_ASKS_FOR_FIGURE = re.compile(
-    r"\bwhen\b|\bhow (?:many|much|old|long|often|far|high)\b"
-    r"|\b(?:what|which) (?:date|year|amount|number|percent\w*)\b"
-    r"|\b(?:budget|cost|price)s?\b",
-    re.IGNORECASE,
-)
 _FIGURE = re.compile(r"\d")
 _STATEMENT = re.compile(r"[.!?:|%$€£]")
 
@@ -131,13 +123,8 @@ def _coverage(weights: Mapping[str, float], sentence: _Sentence) -> float:
 def _extras(question: str, sentences: Sequence[_Sentence]) -> Iterator[float]:
     """Yield what speaks for each sentence beside the words that it shares with the question."""
     meanings = embed([question, *(sentence.text for sentence in sentences)])
-    figure = FIGURE_WEIGHT if _ASKS_FOR_FIGURE.search(question) else 0.0
     for sentence, nearness in zip(sentences, meanings[1:] @ meanings[0], strict=True):
-        yield (
-            NEARNESS_WEIGHT * float(nearness)
-            + figure * bool(_FIGURE.search(sentence.text))
-            + STATEMENT_WEIGHT * bool(_STATEMENT.search(sentence.text))
-        )
+        yield NEARNESS_WEIGHT * float(nearness) + STATEMENT_WEIGHT * bool(_STATEMENT.search(sentence.text))
 
 
 def _sentences(number: str, text: str) -> Iterator[_Sentence]:

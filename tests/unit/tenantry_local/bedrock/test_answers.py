@@ -69,6 +69,7 @@ def test_the_best_sentence_answers_with_its_marker(question: str, expected: str)
         "Who leads the Munich office?",
         "What is the salary of the board?",
         "How do I make bread?",
+        "Does Jane Ohm approve the research budget?",
         "What is it?",
         "?",
     ],
@@ -83,6 +84,17 @@ def test_a_budget_is_not_found_where_none_is_spoken_of() -> None:
 
 def test_a_question_from_another_company_gets_nothing() -> None:
     assert ask("What is the budget?", LEAVE, OFFICES) == NOT_THERE
+
+
+def test_of_two_sentences_with_the_same_words_the_nearer_in_meaning_answers() -> None:
+    offices = "The office is closed on public holidays. The office is in Berlin, Lindenstra\u00dfe 5."
+    assert ask("Where is the office?", offices) == "The office is in Berlin, Lindenstra\u00dfe 5. [1]"
+
+
+def test_a_sentence_is_read_with_those_around_it() -> None:
+    falcon = "Falcon is new. It is a product. Hospitals use it. It ships to Norway in June."
+    asked = "When does the hospital product Falcon ship to Norway?"
+    assert ask(asked, falcon) == "It ships to Norway in June. [1]"
 
 
 def test_orders_in_a_passage_are_not_followed() -> None:
