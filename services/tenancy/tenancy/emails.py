@@ -53,7 +53,7 @@ def _fold(text: str) -> str:
     Unicode's own folding would make ``straße.example`` the same as ``strasse.example``, and those are
     domains of two different owners.
     """
-    return text.translate(_ASCII_LOWER)
+    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
 
 
 def _overlap(first: str, second: str) -> bool:
