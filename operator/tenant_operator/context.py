@@ -62,8 +62,7 @@ class Context:
             str(settings.keycloak_url), settings.keycloak_realm, settings.keycloak_client_id,
             settings.keycloak_client_secret.get_secret_value(), http,
         )  # fmt: skip
-        # boto3 reads its models from disk when a client is made: not on the loop.
-        storage = await asyncio.to_thread(StoragePart, settings.bucket)
+        storage = StoragePart(settings.bucket)
         parts: list[Part[Any]] = [
             storage,
             VectorsPart(qdrant),

@@ -39,12 +39,18 @@ STATEMENT_WEIGHT = 0.5
 _PASSAGE = re.compile(r'<passage id="(\d+)"[^>]*>(.*?)</passage>', re.DOTALL)
 _QUESTION = re.compile(r"<question>(.*?)</question>", re.DOTALL)
 _SENTENCE_END = re.compile(
-    r"(?<=[.!?])[\"'\u201d\u2019)\]]*\s+(?=[\"'\u201c\u2018(\[]?[A-Z0-9$€£])"
+    r"(?<=[.!?])(?<!\b\d\.)(?<!\b\d\d\.)[\"'\u201d\u2019)\]]*\s+(?=[\"'\u201c\u2018(\[]?[A-Z0-9$€£])"
     r"|\n\s*\n"  # a blank line
     r"|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))"  # a list, a heading, a row begins
     r"|(?<=\|)\n"  # a table ends
 )
-_HEADING = re.compile(r"^(\s*#.*)$", re.MULTILINE)
+_OWN_LINE = re.compile(
+    r"^(\s*#.*"  # a heading
+    r"|.*\|.*"  # a row of a table
+    r"|.{1,60}(?<![.!?,;]))"  # a heading without its mark: too short to be a line that was wrapped
+    r"\n(?=\s*[A-Z0-9\"'(])",
+    re.MULTILINE,
+)
 _FIGURE = re.compile(r"\d")
 _STATEMENT = re.compile(r"[.!?:|%$€£]")
 
@@ -129,7 +135,7 @@ def _extras(question: str, sentences: Sequence[_Sentence]) -> Iterator[float]:
 
 def _sentences(number: str, text: str) -> Iterator[_Sentence]:
     around = frozenset(split_words(text))
-    for part in _SENTENCE_END.split(_HEADING.sub(r"\1\n", text)):
+    for part in _SENTENCE_END.split(_OWN_LINE.sub(r"\1\n\n", text)):
         sentence = " ".join(part.split()).strip("#*-•| ")
         if sentence:
             yield _Sentence(number, sentence, frozenset(split_words(sentence)), around)

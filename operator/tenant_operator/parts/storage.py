@@ -4,6 +4,7 @@ Documents are never listed here, so a tenant with a million of them reconciles a
 """
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -62,16 +63,15 @@ class StoragePart:
     ----------
     bucket
         The documents bucket. It exists already: who may use it is the platform's matter, not a tenant's.
-    client
-        S3 client; by default one from the environment's own configuration.
     """
 
     name = "storage"
 
-    def __init__(self, bucket: str, client: "S3Client | None" = None) -> None:
+    def __init__(self, bucket: str) -> None:
         self._bucket = bucket
-        self._s3: S3Client = client or boto3.Session().client("s3", config=_CONFIG)
-        self._remote = Remote("s3", classify, timeout=CALL_SECONDS)
+        self._client: S3Client | None = None
+        self._connecting = threading.Lock()
+        self._remote = Remote("s3", self._classify, timeout=CALL_SECONDS)
 
     async def observe(self, tenant: Tenant) -> StorageState:
         """Look for every marker that should be there."""
@@ -100,6 +100,21 @@ class StoragePart:
         while await self._remote.call_in_thread("delete-versions", self._delete_page, prefix):
             pass
         await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
+
+    @property
+    def _s3(self) -> "S3Client":
+        """The client; made in a thread when it is first needed, because boto3 reads files for it."""
+        with self._connecting:
+            if self._client is None:
+                self._client = boto3.Session().client("s3", config=_CONFIG)
+            return self._client
+
+    def _classify(self, exc: Exception) -> Fault | None:
+        if isinstance(exc, ClientError) and exc.response["Error"]["Code"] in _DEAD_SESSION:
+            # A session that was revoked, or that its issuer forgot: the next attempt opens a new one.
+            self._client = None
+            return Fault.TRANSIENT
+        return classify(exc)
 
     def _get_tags(self, key: str) -> Tags | None:
         try:
@@ -152,6 +167,8 @@ _CONFIG = Config(
 _TRANSIENT = frozenset(
     {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException"}
 )
+
+_DEAD_SESSION = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "InvalidClientTokenId"})
 
 
 def classify(exc: Exception) -> Fault | None:
