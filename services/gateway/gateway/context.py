@@ -110,6 +110,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx.AsyncClient())
         keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
+        stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
         registry, watching = await stack.enter_async_context(_registry())
         vectors = Vectors(

@@ -16,11 +16,14 @@ from .remote import Fault, Remote
 
 __all__ = ["RemoteKeys"]
 
+REFRESH_SECONDS = 240.0
+"""Keys older than this are fetched again while those at hand go on being used: nobody waits for it."""
+
 MAX_AGE_SECONDS = 300.0
-"""A key that Keycloak has withdrawn is refused after this long at the latest."""
+"""A key that Keycloak has withdrawn is refused after this long at the latest, unless Keycloak is away."""
 
 MIN_INTERVAL_SECONDS = 5.0
-"""Shortest time between two fetches that unknown key ids cause."""
+"""Shortest time between the beginnings of two fetches."""
 
 
 class RemoteKeys:
@@ -39,9 +42,9 @@ class RemoteKeys:
         self._http = http
         self._remote = Remote("keycloak", _classify, timeout=3.0, attempts=2, concurrency=1)
         self._keys: KeySet | None = None
-        self._tried = float("-inf")
-        self._fetched = float("-inf")
-        self._fetching = asyncio.Lock()
+        self._fetched = self._tried = float("-inf")
+        self._away = False
+        self._fetching: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("tenancy.jwks")
 
     async def get(self, key_id: str) -> Key | None:
@@ -54,30 +57,45 @@ class RemoteKeys:
         IdentityUnavailable
             The keys have never been fetched, and cannot be now.
         """
-        if self._now() - self._fetched > MAX_AGE_SECONDS or not self._find(key_id):
-            await self._refresh()
+        age = self._now() - self._fetched
+        if age > REFRESH_SECONDS or not self._find(key_id):
+            fetching = self._refresh()
+            if not self._find(key_id) or (age > MAX_AGE_SECONDS and not self._away):
+                # Shielded: whoever gives up waiting must not take the keys from those who wait too.
+                await asyncio.shield(fetching)
         if self._keys is None:
             raise IdentityUnavailable(
                 "The identity provider's keys cannot be fetched. Try again in a moment."
             )
         return self._find(key_id)
 
+    async def close(self) -> None:
+        """Give up a fetch that is under way."""
+        if self._fetching:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
+        self._remote.close()
+
     def _find(self, key_id: str) -> Key | None:
         keys = self._keys.keys if self._keys else []
         return next((key for key in keys if key.kid == key_id and key.as_dict().get("use") != "enc"), None)
 
-    async def _refresh(self) -> None:
-        asked = self._now()
-        async with self._fetching:
-            # Whoever waited here while another fetched has what it needs.
-            if self._tried >= asked or self._now() - self._tried < MIN_INTERVAL_SECONDS:
-                return
+    def _refresh(self) -> asyncio.Task[None]:
+        """Begin a fetch, unless one is under way or began a moment ago; return the newest."""
+        pausing = self._now() - self._tried < MIN_INTERVAL_SECONDS
+        if self._fetching is None or (self._fetching.done() and not pausing):
             self._tried = self._now()
-            try:
-                self._keys = await self._remote.call("jwks", self._fetch)
-                self._fetched = self._now()
-            except (RemoteError, JoseError, ValueError, KeyError) as exc:
-                self._log.warning("Cannot fetch the identity provider's keys", error=str(exc))
+            self._fetching = asyncio.create_task(self._update())
+        return self._fetching
+
+    async def _update(self) -> None:
+        try:
+            self._keys = await self._remote.call("jwks", self._fetch)
+            self._fetched = self._now()
+            self._away = False
+        except (RemoteError, JoseError, ValueError, KeyError) as exc:
+            self._away = True
+            self._log.warning("Cannot fetch the identity provider's keys", error=str(exc))
 
     async def _fetch(self) -> KeySet:
         response = await self._http.get(self._url)

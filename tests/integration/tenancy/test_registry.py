@@ -1,0 +1,174 @@
+"""The registry against the real API server: what it knows, and what it goes on knowing when cut off."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from kubernetes.aio import client
+from tenancy import kube, registry
+from tenancy.model import Tenant
+from tenancy.registry import TenantRegistry
+from tenantry_local.parts.kubernetes import kubeconfig
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.proxy import Proxy
+from tests.support.tenants import applied, tenant_manifest
+from tests.support.waiting import until
+
+CHANGE = {"spec": {"displayName": "Another name"}}
+
+
+@pytest.fixture
+def tenants(platform: Platform) -> Iterator[Tenants]:
+    """The API server, with one Tenant."""
+    with applied(platform, tenant_manifest("known")) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _impatient(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(platform.context, "gateway")))
+    monkeypatch.setattr(registry, "BACKOFF_SECONDS", (0.05, 0.1))
+
+
+@asynccontextmanager
+async def running(api: client.ApiClient) -> AsyncIterator[TenantRegistry]:
+    known = TenantRegistry(api)
+    assert not known.synced
+    task = asyncio.create_task(known.run())
+    try:
+        yield known
+        assert not task.done(), "the registry must never end by itself"
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_changes_arrive_as_they_are_made(tenants: Tenants, platform: Platform) -> None:
+    async with await kube.connect() as api, running(api) as known:
+        await known.wait_synced()
+        assert known.get("known")
+        assert known.get("newcomer") is None
+        with applied(platform, tenant_manifest("newcomer")):
+            await until(lambda: known.get("newcomer") is not None)
+            assert {"known", "newcomer"} <= {tenant.id for tenant in known.all()}
+            tenants.patch("newcomer", {"spec": {"suspended": True}})
+            await until(lambda: (t := known.get("newcomer")) is not None and t.spec.suspended)
+        await until(lambda: known.get("newcomer") is None)
+
+
+async def test_a_tenant_as_large_as_its_definition_allows_is_watched(
+    tenants: Tenants, platform: Platform
+) -> None:
+    personas = [{"id": f"p{i}", "displayName": "P", "instructions": "é" * 8000} for i in range(64)]
+    async with await kube.connect() as api, running(api) as known:
+        await known.wait_synced()
+        with applied(platform, tenant_manifest("large", personas=personas)):
+            await until(lambda: known.get("large") is not None)
+        await until(lambda: known.get("large") is None)
+
+
+async def test_the_last_known_state_is_served_while_the_api_server_is_away(
+    tenants: Tenants, platform: Platform
+) -> None:
+    async with Proxy(platform.context.ports["kubernetes"]) as proxy, await kube.connect() as api:
+        api.configuration.host = f"https://127.0.0.1:{proxy.port}"
+        async with running(api) as known:
+            await known.wait_synced()
+            proxy.cut()
+            with applied(platform, tenant_manifest("passing")):
+                tenants.patch("known", CHANGE)
+                await asyncio.sleep(0.3)  # several vain tries
+                assert (tenant := known.get("known"))
+                assert tenant.spec.display_name == "known"
+            with applied(platform, tenant_manifest("meanwhile")):
+                proxy.mend()
+                await until(lambda: known.get("meanwhile") is not None)
+                assert (tenant := known.get("known"))
+                assert tenant.spec.display_name == "Another name"
+                assert known.get("passing") is None
+
+
+async def test_before_the_first_list_nothing_counts_as_known(platform: Platform) -> None:
+    async with Proxy(platform.context.ports["kubernetes"]) as proxy, await kube.connect() as api:
+        api.configuration.host = f"https://127.0.0.1:{proxy.port}"
+        proxy.cut()
+        async with running(api) as known:
+            await asyncio.sleep(0.3)
+            assert not known.synced
+            proxy.mend()
+            await asyncio.wait_for(known.wait_synced(), 10)
+
+
+async def test_a_tenant_deleted_while_cut_off_is_forgotten(tenants: Tenants, platform: Platform) -> None:
+    async with Proxy(platform.context.ports["kubernetes"]) as proxy, await kube.connect() as api:
+        api.configuration.host = f"https://127.0.0.1:{proxy.port}"
+        async with running(api) as known:
+            with applied(platform, tenant_manifest("leaver")):
+                await until(lambda: known.get("leaver") is not None)
+                proxy.cut()
+            proxy.mend()
+            await until(lambda: known.get("leaver") is None)
+
+
+async def test_a_version_that_the_server_has_forgotten_leads_to_a_new_list(
+    tenants: Tenants, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = []
+    list_as_before = TenantRegistry._list
+
+    async def list_from_long_ago(self: TenantRegistry) -> str:
+        version = await list_as_before(self)
+        versions.append(version)
+        return "1" if len(versions) == 1 else version
+
+    monkeypatch.setattr(TenantRegistry, "_list", list_from_long_ago)
+    async with await kube.connect() as api, running(api) as known:
+        await until(lambda: len(versions) == 2)
+        with applied(platform, tenant_manifest("newcomer")):
+            await until(lambda: known.get("newcomer") is not None)
+    assert len(versions) == 2
+
+
+async def test_a_watch_that_ends_is_taken_up_where_it_ended(
+    tenants: Tenants, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "WATCH_SECONDS", 1)
+    lists = 0
+    list_as_before = TenantRegistry._list
+
+    async def counted(self: TenantRegistry) -> str:
+        nonlocal lists
+        lists += 1
+        return await list_as_before(self)
+
+    monkeypatch.setattr(TenantRegistry, "_list", counted)
+    async with await kube.connect() as api, running(api) as known:
+        await known.wait_synced()
+        await asyncio.sleep(2.5)
+        with applied(platform, tenant_manifest("newcomer")):
+            await until(lambda: known.get("newcomer") is not None)
+    assert lists == 1
+
+
+async def test_a_tenant_that_cannot_be_read_lets_nobody_in_and_disturbs_no_other(
+    tenants: Tenants, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_as_before = Tenant.from_object
+
+    def read(body: Mapping[str, Any]) -> Tenant:
+        if body["metadata"]["name"] == "strange":
+            # As a later version may write it.
+            body = {**body, "spec": {**body["spec"], "tier": "galactic"}}
+        return read_as_before(body)
+
+    monkeypatch.setattr(Tenant, "from_object", read)
+    async with await kube.connect() as api, running(api) as known:
+        await known.wait_synced()
+        with applied(platform, tenant_manifest("strange"), tenant_manifest("newcomer")):
+            await until(lambda: known.get("newcomer") is not None)
+            assert known.get("strange") is None

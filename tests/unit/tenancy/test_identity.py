@@ -1,0 +1,236 @@
+"""Whose token it is and which tenant it proves: every way to be refused, and the few to be let in."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey, RSAKey
+from tenancy.errors import NoTenant, TenantConflict, TenantSuspended, TokenRefused
+from tenancy.identity import MAX_TOKEN_CHARACTERS, Claims, TokenVerifier, resolve
+from tenancy.jwks import RemoteKeys
+
+from tests.support.forgery import alg_none, signed_by_stranger, signed_with_public_key, tampered
+from tests.support.tenants import make_tenant
+
+ISSUER = "https://login.test/realms/tenantry"
+AUDIENCE = "tenantry-gateway"
+KEY = RSAKey.generate_key(2048, {"kid": "rsa"})
+EC_KEY = ECKey.generate_key("P-256", {"kid": "ec"})
+
+
+@pytest.fixture
+async def verifier() -> AsyncIterator[TokenVerifier]:
+    """A verifier whose realm signs with an RSA and an EC key."""
+    jwks = {"keys": [key.as_dict(private=False, use="sig") for key in (KEY, EC_KEY)]}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=jwks))
+    async with httpx.AsyncClient(transport=transport) as http:
+        keys = RemoteKeys(f"{ISSUER}/certs", http)
+        yield TokenVerifier(ISSUER, AUDIENCE, keys)
+        await keys.close()
+
+
+def sign(header: dict[str, Any] | None = None, key: Any = KEY, **claims: Any) -> str:
+    """Return a token as the realm issues it, but for what is given; ``None`` takes a claim away."""
+    now = int(time.time())
+    usual = {
+        "iss": ISSUER,
+        "aud": [AUDIENCE, "account"],
+        "sub": "diana",
+        "typ": "Bearer",
+        "iat": now,
+        "exp": now + 300,
+        "email": "diana.tenantb@gmail.com",
+        "email_verified": True,
+        "groups": ["/tenants/tenant-tenantb"],
+    }
+    content = {name: value for name, value in {**usual, **claims}.items() if value is not None}
+    header = {"alg": "RS256", "kid": "rsa", **(header or {})}
+    return jwt.encode(header, content, key, algorithms=[header["alg"]])
+
+
+async def test_a_token_of_the_realm_proves_what_it_claims(verifier: TokenVerifier) -> None:
+    claims = await verifier.verify(sign())
+    assert claims.subject == "diana"
+    assert claims.email == "diana.tenantb@gmail.com"
+    assert claims.email_verified
+    assert claims.groups == {"/tenants/tenant-tenantb"}
+
+
+async def test_an_elliptic_key_of_the_realm_serves_as_well(verifier: TokenVerifier) -> None:
+    assert (await verifier.verify(sign({"alg": "ES256", "kid": "ec"}, EC_KEY))).subject == "diana"
+
+
+@pytest.mark.parametrize("audience", [AUDIENCE, [AUDIENCE]])
+async def test_the_audience_may_stand_alone_or_in_a_list(audience: Any, verifier: TokenVerifier) -> None:
+    assert (await verifier.verify(sign(aud=audience))).subject == "diana"
+
+
+WRONG_CLAIMS = {
+    "expired": {"exp": int(time.time()) - 60},
+    "without an expiry": {"exp": None},
+    "not valid yet": {"nbf": int(time.time()) + 600},
+    "of another issuer": {"iss": "https://login.test/realms/other"},
+    "whose issuer only begins alike": {"iss": f"{ISSUER}-copy"},
+    "without an issuer": {"iss": None},
+    "for another audience": {"aud": ["account"]},
+    "for an audience that only contains ours": {"aud": f"x{AUDIENCE}"},
+    "without an audience": {"aud": None},
+    "without a subject": {"sub": None},
+    "an ID token": {"typ": "ID"},
+    "a refresh token": {"typ": "Refresh"},
+    "of no type": {"typ": None},
+}
+
+
+@pytest.mark.parametrize("claims", WRONG_CLAIMS.values(), ids=WRONG_CLAIMS.keys())
+async def test_a_token_that_is_not_for_us_now_is_refused(
+    claims: dict[str, Any], verifier: TokenVerifier
+) -> None:
+    with pytest.raises(TokenRefused, match="does not hold"):
+        await verifier.verify(sign(**claims))
+
+
+FORGERIES = {
+    "empty": lambda _: "",
+    "no token": lambda _: "diana",
+    "not base64": lambda _: "a.b.c",
+    "with another content": lambda token: tampered(token, groups=["/tenants/tenant-tenanta"]),
+    "alg none": alg_none,
+    "alg None": lambda token: alg_none(token, "None"),
+    "signed by a stranger": signed_by_stranger,
+    "signed by a stranger who brings the key": lambda token: signed_by_stranger(token, header={"jwk": ...}),
+    "of an unknown key": lambda token: signed_by_stranger(token, header={"kid": "made-up"}),
+    "HMAC with the public key": lambda token: signed_with_public_key(token, KEY.as_pem(private=False)),
+    "without its signature": lambda token: token.rpartition(".")[0] + ".",
+    "cut short": lambda token: token[:-4],
+    "too long": lambda token: token + "A" * MAX_TOKEN_CHARACTERS,
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
+async def test_a_forged_token_is_refused(forge: Any, verifier: TokenVerifier) -> None:
+    with pytest.raises(TokenRefused):
+        await verifier.verify(forge(sign()))
+
+
+async def test_a_symmetric_signature_is_refused_by_any_key(verifier: TokenVerifier) -> None:
+    secret = OctKey.import_key("a-secret-of-at-least-thirty-two-characters", {"kid": "rsa"})
+    with pytest.raises(TokenRefused):
+        await verifier.verify(sign({"alg": "HS256"}, secret))
+
+
+async def test_a_refusal_never_shows_what_the_token_holds(verifier: TokenVerifier) -> None:
+    with pytest.raises(TokenRefused) as refused:
+        await verifier.verify(sign(iss="https://secret.example", email="hidden@example.com"))
+    assert "secret" not in str(refused.value)
+    assert "hidden" not in str(refused.value)
+
+
+async def test_a_claim_of_the_wrong_type_counts_as_absent(verifier: TokenVerifier) -> None:
+    claims = await verifier.verify(sign(groups="/tenants/tenant-tenantb", email_verified="true", email=None))
+    assert claims == Claims(subject="diana", raw=claims.raw)
+
+
+TENANTA = make_tenant("tenanta", identity={"emails": ["*.tenanta@gmail.com"]})
+TENANTB = make_tenant(
+    "tenantb", identity={"emails": ["*.tenantb@gmail.com"], "admins": ["boss.tenantb@gmail.com"]}
+)
+TENANTS = (TENANTA, TENANTB)
+GROUP_A, GROUP_B = "/tenants/tenant-tenanta", "/tenants/tenant-tenantb"
+
+
+def claims(*groups: str, email: str = "", verified: bool = True) -> Claims:
+    return Claims(subject="x", email=email, email_verified=verified, groups=frozenset(groups))
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        claims(GROUP_B),
+        claims(GROUP_B, "/offices/vienna", "/tenants/tenant-tenantb/admins"),
+        claims(GROUP_B, email="diana.tenantb@gmail.com"),
+        claims(GROUP_B, email="diana@elsewhere.example"),
+        claims(GROUP_B, email="alice.tenanta@gmail.com", verified=False),
+        claims(email="diana.tenantb@gmail.com"),
+        claims(email="Diana.TenantB@GMail.com"),
+        claims("/staff", email="diana.tenantb@gmail.com"),
+        # The groups of others, or no tenant's group, only look like one.
+        claims("/tenants/tenant-tenanta/guests", email="diana.tenantb@gmail.com"),
+        claims("/elsewhere/tenants/tenant-tenanta", email="diana.tenantb@gmail.com"),
+        claims("/tenants/tenanta", email="diana.tenantb@gmail.com"),
+    ],
+)
+def test_a_group_or_else_a_verified_address_proves_the_tenant(proof: Claims) -> None:
+    assert resolve(proof, TENANTS).tenant is TENANTB
+
+
+@pytest.mark.parametrize(
+    ("proof", "why"),
+    [
+        (claims(), "no e-mail"),
+        (claims(email="diana.tenantb@gmail.com", verified=False), "not verified"),
+        (claims(email="diana@elsewhere.example"), "no tenant claims"),
+        (claims(email="diana.tenantb@gmail.com@evil.example"), "no tenant claims"),
+        (claims("/tenants/tenant-gone"), "does not exist"),
+        # A group that is gone is not a reason to look at the e-mail: somebody was given that group.
+        (claims("/tenants/tenant-gone", email="diana.tenantb@gmail.com"), "does not exist"),
+    ],
+)
+def test_who_proves_no_tenant_is_told_why(proof: Claims, why: str) -> None:
+    with pytest.raises(NoTenant, match=why):
+        resolve(proof, TENANTS)
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        claims(GROUP_A, GROUP_B),
+        claims(GROUP_A, f"{GROUP_B}/admins"),
+        claims(GROUP_A, email="d.tenantb@gmail.com"),
+    ],
+)
+def test_who_proves_two_tenants_gets_neither(proof: Claims) -> None:
+    with pytest.raises(TenantConflict) as conflict:
+        resolve(proof, TENANTS)
+    assert "tenanta" in str(conflict.value)
+    assert "tenantb" in str(conflict.value)
+
+
+def test_an_address_that_two_tenants_claim_opens_neither() -> None:
+    twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
+    with pytest.raises(TenantConflict, match="tenantb and twin"):
+        resolve(claims(email="diana.tenantb@gmail.com"), (*TENANTS, twin))
+
+
+def test_a_group_decides_where_two_tenants_claim_the_address_and_it_is_one_of_them() -> None:
+    twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
+    assert resolve(claims(GROUP_B, email="diana.tenantb@gmail.com"), (*TENANTS, twin)).tenant is TENANTB
+
+
+@pytest.mark.parametrize(
+    ("proof", "admin"),
+    [
+        (claims(GROUP_B), False),
+        (claims(f"{GROUP_B}/admins"), True),
+        (claims(GROUP_B, email="boss.tenantb@gmail.com"), True),
+        (claims(email="boss.tenantb@gmail.com"), True),
+        (claims(GROUP_B, email="boss.tenantb@gmail.com", verified=False), False),
+    ],
+)
+def test_an_administrator_is_one_by_group_or_verified_address(proof: Claims, admin: bool) -> None:
+    assert resolve(proof, TENANTS).admin is admin
+
+
+@pytest.mark.parametrize(
+    ("tenant", "word"),
+    [
+        (make_tenant("tenantb", suspended=True), "suspended"),
+        (make_tenant("tenantb", deleting=True), "removed"),
+    ],
+)
+def test_a_tenant_out_of_service_lets_nobody_in(tenant: Any, word: str) -> None:
+    with pytest.raises(TenantSuspended, match=word):
+        resolve(claims(GROUP_B), (tenant,))

@@ -1,0 +1,97 @@
+"""Tickets open one document's ingest, for a few minutes, to one service."""
+
+import time
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet, OKPKey
+from tenancy.errors import TicketRefused
+from tenancy.tickets import ISSUER, LIFETIME_SECONDS, Ticket, TicketIssuer, TicketVerifier
+
+from tests.support.forgery import alg_none, claims_of, signed_by_stranger, signed_with_public_key, tampered
+
+KEY = OKPKey.generate_key("Ed25519", {"kid": "today"})
+OLDER = OKPKey.generate_key("Ed25519", {"kid": "yesterday"})
+TICKET = Ticket("tenantb", "finance", "0b5e", "Budget 2026.pdf")
+
+
+@pytest.fixture
+def verifier() -> TicketVerifier:
+    return TicketVerifier(dict(KeySet([KEY, OLDER]).as_dict(private=False)))
+
+
+def issue(key: OKPKey = KEY, **options: Any) -> str:
+    return TicketIssuer(dict(key.as_dict(private=True))).issue(TICKET, **options)
+
+
+def sign(**claims: Any) -> str:
+    """Return a ticket of our own key with other claims; ``None`` takes one away."""
+    content = {**claims_of(issue()), **claims}
+    return jwt.encode(
+        {"alg": "Ed25519", "kid": KEY.kid},
+        {name: value for name, value in content.items() if value is not None},
+        KEY,
+        algorithms=["Ed25519"],
+    )
+
+
+@pytest.mark.parametrize("key", [KEY, OLDER], ids=["today's key", "yesterday's key"])
+def test_a_ticket_comes_back_as_it_was_issued(key: OKPKey, verifier: TicketVerifier) -> None:
+    ticket = verifier.verify(issue(key))
+    assert ticket == TICKET
+    assert ticket.object_key == "tenant-tenantb/finance/documents/0b5e/Budget 2026.pdf"
+
+
+def test_a_ticket_lives_for_minutes() -> None:
+    claims = claims_of(issue())
+    assert claims["iss"] == ISSUER
+    assert claims["exp"] - claims["iat"] == LIFETIME_SECONDS <= 600
+
+
+WRONG = {
+    "expired": {"exp": int(time.time()) - 1},
+    "without an expiry": {"exp": None},
+    "of another issuer": {"iss": "somebody"},
+    "for another service": {"aud": "file-sync"},
+    "without a tenant": {"tenant_id": None},
+    "with a list for a tenant": {"tenant_id": ["tenanta", "tenantb"]},
+    "with no tenant's id": {"tenant_id": "Tenant B"},
+    "climbing out of its persona": {"persona_id": ".."},
+    "climbing out of its document": {"document_id": "../../tenant-tenanta/x"},
+    "with a path for a file name": {"filename": "../budget.pdf"},
+    "without a file name": {"filename": ""},
+}
+
+
+@pytest.mark.parametrize("claims", WRONG.values(), ids=WRONG.keys())
+def test_a_ticket_that_is_not_for_a_document_here_and_now_is_refused(
+    claims: dict[str, Any], verifier: TicketVerifier
+) -> None:
+    with pytest.raises(TicketRefused, match="Ask for a new one"):
+        verifier.verify(sign(**claims))
+
+
+FORGERIES = {
+    "empty": lambda _: "",
+    "with another tenant": lambda ticket: tampered(ticket, tenant_id="tenanta"),
+    "alg none": alg_none,
+    "signed by a stranger": signed_by_stranger,
+    "signed by a stranger who brings the key": lambda ticket: signed_by_stranger(ticket, header={"jwk": ...}),
+    "HMAC with the public key": lambda ticket: signed_with_public_key(ticket, KEY.as_pem(private=False)),
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
+def test_a_forged_ticket_is_refused(forge: Any, verifier: TicketVerifier) -> None:
+    with pytest.raises(TicketRefused):
+        verifier.verify(forge(issue()))
+
+
+@pytest.mark.parametrize(
+    "ticket",
+    [Ticket("Tenant B", "finance", "1", "a.txt"), Ticket("tenantb", "finance", "1", "a/b.txt")],
+)
+def test_nothing_is_signed_for_a_document_that_cannot_be(ticket: Ticket) -> None:
+    with pytest.raises(ValueError, match=r"tenant id|object key"):
+        TicketIssuer(dict(KEY.as_dict(private=True))).issue(ticket)
