@@ -45,6 +45,15 @@ class Driver:
         return await self.context.reconcile(name)
 
 
+    async def settle(self, name: str) -> None:
+        """Reconcile until the Tenant is ready, or gone."""
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(self._tenants.get, name):
+                if (await self.reconcile(name)).name == "ready":
+                    return
+                await asyncio.sleep(0.1)
+
+
 @asynccontextmanager
 async def open_driver(platform: Platform, tenants: Tenants, **overrides: str) -> AsyncIterator[Driver]:
     """Open the operator's own wiring without its triggers; ``overrides`` replace settings."""
@@ -87,10 +96,7 @@ class Stage:
             if self._tenants.get(name):
                 self._tenants.patch(name, {"spec": {"deletionPolicy": "Delete"}})
                 self._tenants.delete(name)
-            async with asyncio.timeout(30):
-                while self._tenants.get(name):
-                    await self._driver.reconcile(name)
-                    await asyncio.sleep(0.2)
+            await self._driver.settle(name)
 
 
 @pytest.fixture

@@ -110,9 +110,7 @@ async def test_a_changed_spec_is_followed(
             }
         },
     )
-    for _ in range(50):
-        if (await driver.reconcile("change")).name == "ready":
-            break
+    await driver.settle("change")
     seen = world.look("change")
     assert "tenant-change/legal/documents/" in seen["storage"]
     assert seen["identity"]["members"] == ["bob@other.example"]
@@ -164,10 +162,7 @@ async def test_delete_leaves_nothing_and_touches_no_neighbour(
         put_documents(world, name)
     neighbour = world.look("gone-not"), world.left("gone-not")
     tenants.delete("gone")
-    for _ in range(100):
-        if not tenants.get("gone"):
-            break
-        await driver.reconcile("gone")
+    await driver.settle("gone")
     assert tenants.get("gone") is None
     assert world.left("gone") == {}
     uploads = world.s3.list_multipart_uploads(Bucket=BUCKET, Prefix="tenant-gone/").get("Uploads", [])

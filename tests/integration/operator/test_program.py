@@ -48,9 +48,10 @@ async def test_a_tenant_is_made_ready_changed_and_removed_by_the_program(
     port = platform.context.ports["operator"]
     async with program(platform, "tenant_operator", OPERATOR_PROBES_PORT=str(port)):
         await until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"), seconds=20)
-        stage.apply("watched", identity={"emails": ["*@watched.example"]})
+        applied = stage.apply("watched", identity={"emails": ["*@watched.example"]})
         await until(lambda: _ready(tenants, "watched"))
-        events = world.kubectl("get", "events", "--field-selector", "regarding.name=watched", "-o", "name")
+        about = f"involvedObject.uid={applied['metadata']['uid']}"
+        events = world.kubectl("get", "events", "--field-selector", about, "-o", "name")
         assert len(events.split()) == 1
         tenants.patch("watched", {"spec": {"quota": {"documents": 3}}})
         await until(lambda: world.redis.hget("tenant-watched:limits", "documents") == "3")
