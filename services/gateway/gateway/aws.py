@@ -6,7 +6,7 @@ from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalE
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from tenancy.remote import Fault
 
-__all__ = ["classify", "client_config", "error_code", "open_session"]
+__all__ = ["classify", "client_config", "error_code", "is_dead_session", "open_session"]
 
 CONNECT_SECONDS = 3.0
 
@@ -14,6 +14,10 @@ _TRANSIENT_CODES = frozenset(
     {"RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 )
 """Codes that S3 and STS send with a status of 400."""
+
+_DEAD_SESSION_CODES = frozenset(
+    {"ExpiredToken", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"}
+)
 
 
 def open_session() -> boto3.Session:
@@ -34,6 +38,11 @@ def client_config(*, read_seconds: float, connections: int) -> Config:
 def error_code(exc: ClientError) -> str:
     """Return AWS' name of an error: ``NoSuchKey``, ``ThrottlingException`` and so on."""
     return exc.response.get("Error", {}).get("Code", "")
+
+
+def is_dead_session(exc: BaseException | None) -> bool:
+    """Tell whether AWS no longer knows who calls: the session was revoked, or has ended before its time."""
+    return isinstance(exc, ClientError) and error_code(exc) in _DEAD_SESSION_CODES
 
 
 def classify(exc: Exception) -> Fault | None:

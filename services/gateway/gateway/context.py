@@ -117,12 +117,11 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             url=settings.qdrant_url, api_key=settings.qdrant_api_key, dimension=settings.embedding_dimension
         )
         stack.push_async_callback(vectors.close)
-        session = open_session()
         bedrock = Bedrock(
-            session, embedding_model=settings.embedding_model, dimension=settings.embedding_dimension
+            open_session(), embedding_model=settings.embedding_model, dimension=settings.embedding_dimension
         )
         stack.callback(bedrock.close)
-        objects = TenantObjects(session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
+        objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
         reader = DocumentReader(
             processes=settings.document_readers,

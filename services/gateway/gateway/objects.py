@@ -9,18 +9,20 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import boto3
 from botocore.exceptions import ClientError
+from tenancy.errors import RemoteRefused
 from tenancy.model import Tenant
 from tenancy.names import tenant_prefix
 from tenancy.remote import Remote
 
-from .aws import classify, client_config, error_code
+from .aws import classify, client_config, error_code, is_dead_session
 from .locks import KeyedLocks
 from .problems import DocumentMissing, DocumentTooLarge
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["StoredObject", "TenantObjects", "session_policy"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 READ_SECONDS = 20.0
 """Longest silence of S3 while it sends; boto3 gives up then."""
@@ -63,21 +68,19 @@ class TenantObjects:
 
     Parameters
     ----------
-    session
-        Where AWS is and who we are there. We ourselves may read no document.
+    open_session
+        Opens a session of our own: where AWS is and who we are there. We ourselves may read no document.
     bucket
         Bucket of the documents.
     role_arn
         Role that is assumed for a tenant.
     """
 
-    def __init__(self, session: boto3.Session, *, bucket: str, role_arn: str) -> None:
-        self._session = session
+    def __init__(self, open_session: Callable[[], boto3.Session], *, bucket: str, role_arn: str) -> None:
+        self._open_session = open_session
+        self._own: boto3.Session | None = None
         self._bucket = bucket
         self._role_arn = role_arn
-        self._sts = session.client(
-            "sts", config=client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY)
-        )
         self._remote = Remote("s3", classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._assuming = KeyedLocks()
@@ -96,8 +99,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        client = await self._client(tenant)
-        return await self._remote.call_in_thread("get", self._get, client, key, max_bytes)
+        return await self._call(tenant, "get", self._get, key, max_bytes)
 
     async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> datetime:
         """Store a document of the tenant, and return when S3 stored it.
@@ -112,13 +114,11 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        client = await self._client(tenant)
-        return await self._remote.call_in_thread("put", self._put, client, key, content, media_type, owner)
+        return await self._call(tenant, "put", self._put, key, content, media_type, owner)
 
     def close(self) -> None:
         """Let threads and connections go."""
         self._remote.close()
-        self._sts.close()
         for session in self._sessions.values():
             session.client.close()
 
@@ -154,6 +154,26 @@ class TenantObjects:
         )
         return client.head_object(Bucket=self._bucket, Key=key)["LastModified"]
 
+    async def _call(
+        self,
+        tenant: Tenant,
+        operation: str,
+        function: "Callable[Concatenate[S3Client, P], T]",
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call as the tenant; once more with new sessions when AWS no longer knows those at hand."""
+        try:
+            client = await self._client(tenant)
+            return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
+        except RemoteRefused as exc:
+            if not is_dead_session(exc.__cause__):
+                raise
+        self._sessions.pop(tenant.id, None)
+        self._own = None
+        client = await self._client(tenant)
+        return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
+
     async def _client(self, tenant: Tenant) -> "S3Client":
         """Return the tenant's own client; those who miss it together wait for one AssumeRole."""
         async with self._assuming[tenant.id]:
@@ -170,19 +190,23 @@ class TenantObjects:
             self._sessions.popitem(last=False)  # not closed: a call of it may be under way
 
     def _assume(self, tenant: Tenant) -> _Session:
-        credentials = self._sts.assume_role(
+        config = client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY)
+        with self._making:
+            own = self._own = self._own or self._open_session()
+            sts = own.client("sts", config=config)
+        credentials = sts.assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"gateway-{tenant.key}",
             Policy=json.dumps(session_policy(self._bucket, tenant)),
             Tags=[{"Key": "tenant", "Value": tenant.key}],
         )["Credentials"]
         with self._making:
-            client = self._session.client(
+            client = own.client(
                 "s3",
                 aws_access_key_id=credentials["AccessKeyId"],
                 aws_secret_access_key=credentials["SecretAccessKey"],
                 aws_session_token=credentials["SessionToken"],
-                config=client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY),
+                config=config,
             )
         return _Session(client, credentials["Expiration"] - RENEW_BEFORE)
 

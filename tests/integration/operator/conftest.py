@@ -44,7 +44,6 @@ class Driver:
         self.context.tenants.see(body)
         return await self.context.reconcile(name)
 
-
     async def settle(self, name: str) -> None:
         """Reconcile until the Tenant is ready, or gone."""
         async with asyncio.timeout(30):

@@ -41,8 +41,15 @@ class FakeAws:
         self.assumed: list[dict[str, Any]] = []
         self.lifetime = timedelta(hours=1)
         self.get_fails: ClientError | None = None
+        self.dead_codes: list[str] = []
+        self.assume_fails: list[ClientError] = []
+        self.opened = 0
         self.assuming = threading.Event()
         self.assuming.set()
+
+    def open(self) -> "boto3.Session":
+        self.opened += 1
+        return cast("boto3.Session", self)
 
     def client(self, service: str, **arguments: Any) -> Any:
         if service == "s3":
@@ -54,6 +61,8 @@ class FakeAws:
 
     def assume_role(self, **arguments: Any) -> dict[str, Any]:
         self.assuming.wait(5)
+        if self.assume_fails:
+            raise self.assume_fails.pop()
         self.assumed.append(arguments)
         return {
             "Credentials": {
@@ -65,6 +74,8 @@ class FakeAws:
         }
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        if self.dead_codes:
+            raise client_error(self.dead_codes.pop(), 403)
         if self.get_fails:
             raise self.get_fails
         content = self.contents[Key]
@@ -89,7 +100,7 @@ def aws() -> FakeAws:
 @pytest.fixture
 def objects(aws: FakeAws) -> Iterator[TenantObjects]:
     with stamina.set_testing(True, attempts=2, cap=True):
-        objects = TenantObjects(cast("boto3.Session", aws), bucket=BUCKET, role_arn=ROLE)
+        objects = TenantObjects(aws.open, bucket=BUCKET, role_arn=ROLE)
         yield objects
         objects.close()
 
@@ -177,6 +188,34 @@ async def test_sessions_kept_are_bounded_and_the_least_used_goes(
     for tenant_id in ("a", "b", "a", "c", "a", "b"):
         await put(objects, tenant_id)
     assert [call["RoleSessionName"][-1] for call in aws.assumed] == ["a", "b", "c", "b"]
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "ExpiredToken", "InvalidToken"])
+async def test_a_session_that_aws_knows_no_longer_is_replaced(
+    objects: TenantObjects, aws: FakeAws, code: str
+) -> None:
+    aws.contents[KEY] = b"Text."
+    await put(objects)
+    aws.dead_codes = [code]
+    assert (await objects.get(TENANT, KEY, max_bytes=5)).content == b"Text."
+    assert len(aws.assumed) == 2
+    assert aws.opened == 2, "our own session is as old, so it is opened anew as well"
+
+
+async def test_our_own_session_that_aws_knows_no_longer_is_replaced(
+    objects: TenantObjects, aws: FakeAws
+) -> None:
+    await put(objects)
+    aws.assume_fails = [client_error("InvalidClientTokenId", 403)]
+    await put(objects, "tenantb")
+    assert aws.opened == 2
+
+
+async def test_a_session_that_stays_unknown_is_an_error(objects: TenantObjects, aws: FakeAws) -> None:
+    aws.get_fails = client_error("InvalidAccessKeyId", 403)
+    with pytest.raises(RemoteRefused):
+        await objects.get(TENANT, KEY, max_bytes=5)
+    assert len(aws.assumed) == 2
 
 
 async def test_a_document_is_read(objects: TenantObjects, aws: FakeAws) -> None:
