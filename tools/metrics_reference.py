@@ -1,0 +1,53 @@
+"""Writes docs/reference/metrics.md from the metrics in the code: ``python -m tools.metrics_reference``."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from gateway import metrics as of_gateway
+from prometheus_client.metrics import MetricWrapperBase
+from tenancy import registry, remote
+from tenant_operator import metrics as of_operator
+
+__all__ = ["PAGE", "render"]
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
+
+SECTIONS: dict[str, tuple[ModuleType, ...]] = {
+    "Every service": (remote,),
+    "Gateway": (of_gateway, registry),
+    "Operator": (of_operator,),
+}
+
+HEAD = """# Metrics
+
+*This page is generated from the code (`make reference`).*
+
+Every service serves Prometheus metrics at `/metrics`; durations are in seconds. No label is ever a
+tenant, so the number of series does not grow with the number of tenants.
+"""
+
+
+def render() -> str:
+    """Return the page."""
+    return "\n".join([HEAD, *(_section(title, modules) for title, modules in SECTIONS.items())])
+
+
+def _section(title: str, modules: tuple[ModuleType, ...]) -> str:
+    rows = [row for module in modules for row in _rows(module)]
+    return "\n".join([f"## {title}\n", "| metric | kind | labels | what |", "|---|---|---|---|", *rows, ""])
+
+
+def _rows(module: ModuleType) -> Iterator[str]:
+    for metric in vars(module).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.describe()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = ", ".join(metric._labelnames)  # noqa: SLF001 (nothing public tells them)
+            yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
+    sys.stdout.write(f"wrote {PAGE.name}\n")
