@@ -99,6 +99,19 @@ class People:
         token: str = (await self._tokens("master", form))["access_token"]
         return token
 
+    @asynccontextmanager
+    async def another_key(self) -> AsyncIterator[None]:
+        """Let the realm sign with a new key, and withdraw that key at the end."""
+        config = {"priority": ["1000"], "algorithm": ["RS256"], "keySize": ["2048"]}
+        component = {"name": "rotated", "providerId": "rsa-generated", "config": config}
+        kind = {"providerType": "org.keycloak.keys.KeyProvider"}
+        await self._admin("POST", "components", json=component | kind)
+        try:
+            yield
+        finally:
+            for known in await self._admin("GET", "components", params={"name": "rotated"}):
+                await self._admin("DELETE", f"components/{known['id']}")
+
     async def keys(self) -> dict[str, Any]:
         """Return the realm's public keys, a JSON Web Key Set."""
         response = await self._http.get(f"/realms/{REALM}/protocol/openid-connect/certs")
