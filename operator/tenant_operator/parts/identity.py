@@ -35,7 +35,7 @@ class Group:
     """A group as it is; ``id`` is empty when there is none."""
 
     id: str = ""
-    name: str = ""
+    path: str = ""
     attributes: dict[str, list[str]] = field(default_factory=dict)
     members: frozenset[Person] = frozenset()
 
@@ -70,7 +70,6 @@ class IdentityPart:
 
     def __init__(self, keycloak: Keycloak) -> None:
         self._keycloak = keycloak
-        self._parent_id: str | None = None
 
     async def observe(self, tenant: Tenant) -> IdentityState:
         """Find both groups with their members, and everyone who should be in them."""
@@ -112,7 +111,7 @@ class IdentityPart:
         members = await self._keycloak.members(found["id"])
         return Group(
             id=found["id"],
-            name=found["name"],
+            path=_path(found),
             attributes=found.get("attributes") or {},
             members=frozenset(map(_person, members)),
         )
@@ -126,13 +125,17 @@ class IdentityPart:
         return frozenset(person for person in people if matches_any(patterns, person.email))
 
     async def _ensure_group(self, tenant: Tenant, observed: Group, changes: list[str]) -> str:
+        path = group_path(tenant.id)
         attributes = {"tenant": [tenant.id], "managed-by": ["tenantry"]}
         wanted = {"name": tenant.key, "attributes": attributes}
         if not observed.id:
-            changes.append(f"create group {group_path(tenant.id)}")
+            changes.append(f"create group {path}")
             return await self._create(await self._parent(), wanted)
-        if observed.name != tenant.key or observed.attributes != attributes:
-            changes.append(f"repair group {group_path(tenant.id)}")
+        if observed.path.rpartition("/")[0] != path.rpartition("/")[0]:
+            changes.append(f"move group {observed.path} to {path}")
+            await self._keycloak.move_group(observed.id, tenant.key, await self._parent())
+        if observed.path != path or observed.attributes != attributes:
+            changes.append(f"repair group {path}")
             await self._keycloak.update_group(observed.id, wanted)
         return observed.id
 
@@ -161,17 +164,13 @@ class IdentityPart:
 
     async def _parent(self) -> str:
         """Return the group under which all tenants' groups lie; make it when the realm has none."""
-        if self._parent_id is None:
-            found = await self._keycloak.group_by_path(f"/{REALM_PARENT_GROUP}")
-            made = found or await self._keycloak.create_group(None, {"name": REALM_PARENT_GROUP})
-            # Lost a race: somebody made it between the two calls.
-            made = made or await self._keycloak.group_by_path(f"/{REALM_PARENT_GROUP}")
-            if not made:
-                raise RemoteUnavailable(
-                    "keycloak", "create-group", f"/{REALM_PARENT_GROUP} cannot be made yet"
-                )
-            self._parent_id = str(made["id"])
-        return self._parent_id
+        found = await self._keycloak.group_by_path(f"/{REALM_PARENT_GROUP}")
+        made = found or await self._keycloak.create_group(None, {"name": REALM_PARENT_GROUP})
+        # Lost a race: somebody made it between the two calls.
+        made = made or await self._keycloak.group_by_path(f"/{REALM_PARENT_GROUP}")
+        if not made:
+            raise RemoteUnavailable("keycloak", "create-group", f"/{REALM_PARENT_GROUP} cannot be made yet")
+        return str(made["id"])
 
 
 def _path(group: dict[str, Any]) -> str:

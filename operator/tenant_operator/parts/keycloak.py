@@ -76,6 +76,11 @@ class Keycloak:
         """Give a group its name and attributes."""
         await self._send("update-group", "PUT", f"/groups/{group_id}", json=representation)
 
+    async def move_group(self, group_id: str, name: str, parent_id: str) -> None:
+        """Put a group under another parent."""
+        body = {"id": group_id, "name": name}
+        await self._send("move-group", "POST", f"/groups/{parent_id}/children", json=body)
+
     async def delete_group(self, group_id: str) -> None:
         """Delete a group with its sub-groups; one that is gone already is fine."""
         await self._send("delete-group", "DELETE", f"/groups/{group_id}", absent=httpx.codes.NOT_FOUND)
@@ -129,9 +134,8 @@ class Keycloak:
             headers = {"Authorization": f"Bearer {await self._access_token()}"}
             response = await self._http.request(method, self._admin_url + path, headers=headers, **arguments)
             if response.status_code == httpx.codes.UNAUTHORIZED:
-                self._expires = (
-                    0.0  # Keycloak was restarted or its keys rotated: the next attempt logs in anew
-                )
+                # Keycloak was restarted or its keys rotated: the next attempt logs in anew.
+                self._expires = 0.0
             if response.status_code == absent:
                 return None
             response.raise_for_status()

@@ -24,6 +24,12 @@ def _rename_group(world: World) -> None:
     world.keycloak("PUT", f"/groups/{_group_id(world)}", json={"name": "renamed"}).raise_for_status()
 
 
+def _move_group(world: World) -> None:
+    body = {"id": _group_id(world), "name": "tenant-drift"}
+    world.keycloak("POST", "/groups", json=body).raise_for_status()
+    assert not world.group("/tenants/tenant-drift")
+
+
 def _change_attributes(world: World) -> None:
     body = {"name": "tenant-drift", "attributes": {"tenant": ["another"]}}
     world.keycloak("PUT", f"/groups/{_group_id(world)}", json=body).raise_for_status()
@@ -53,6 +59,7 @@ DRIFTS: dict[str, Callable[[World], object]] = {
     "index-dropped": lambda world: world.drop_index("digital_twin_knowledge", "documentId"),
     "group-deleted": lambda world: world.keycloak("DELETE", f"/groups/{_group_id(world)}").raise_for_status(),
     "group-renamed": _rename_group,
+    "group-moved": _move_group,
     "attributes-changed": _change_attributes,
     "foreign-member-added": _add_foreign_member,
     "foreign-administrator-added": _add_foreign_admin,
