@@ -57,4 +57,5 @@ def show(console: Console, answer: dict[str, Any]) -> None:
     for citation in answer["citations"]:
         page = f", page {citation['page']}" if citation.get("page") else ""
         source = escape(f"[{citation['marker']}] {citation['filename']}{page}")
-        console.print(f"  [cyan]{source}[/]: [dim]{escape(citation['snippet'])}[/]")
+        snippet = escape(" ".join(citation["snippet"].split()))
+        console.print(f"  [cyan]{source}[/]: [dim]{snippet}[/]")

@@ -20,7 +20,8 @@ from .screen import Progress, parts_table
 __all__ = ["main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tenantry on this machine.")
-console = Console()
+# In a log there is no edge to keep to; 80 columns would fold the URLs.
+console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 @app.command()

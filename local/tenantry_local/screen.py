@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 from typing import Self
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -67,17 +68,19 @@ class Progress:
 
 
 def parts_table(states: list[State]) -> Table:
-    """Return the table of parts: what each is, whether real, its version, URL and health."""
-    table = Table(title="Tenantry on this machine", title_justify="left")
-    for heading in ("part", "what", "", "version", "URL", "health"):
-        table.add_column(heading)
+    """Return the table of parts: which run, what each is, whether real, its version and URL."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("part", no_wrap=True)
+    table.add_column("what")
+    table.add_column("", no_wrap=True)
+    table.add_column("version", no_wrap=True)
+    table.add_column("URL", overflow="fold")
     for state in states:
         table.add_row(
-            state.part.name,
+            f"[green]●[/] {state.part.name}" if state.healthy else f"[red]✗ {state.part.name}: down[/]",
             state.part.what,
             "real" if state.part.real else "[yellow]stand-in[/]",
             state.part.version,
             state.part.url,
-            "[green]healthy[/]" if state.healthy else "[red]down[/]",
         )
     return table

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import RunningGateway, foreign_hits, running_gateway
 from tests.support.issuer import open_issuer
 from tests.support.qdrant import make_collection, open_qdrant
 from tests.support.tenants import applied, tenant_manifest
@@ -142,9 +142,11 @@ async def test_no_question_brings_up_another_tenants_passage(corpus: Corpus) -> 
     others = [(asked.article + 1 + n % (count - 1)) % count for n, asked in enumerate(corpus.questions)]
     pairs = {(asked.article, other) for asked, other in zip(corpus.questions, others, strict=True)}
     assert len(pairs) == count * (count - 1)
+    dropped = foreign_hits()
     found = await bounded(
         corpus.search(other, asked.text) for asked, other in zip(corpus.questions, others, strict=True)
     )
+    assert foreign_hits() == dropped
     leaks = [
         (other, name)
         for other, names in zip(others, found, strict=True)

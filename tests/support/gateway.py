@@ -17,11 +17,12 @@ from fastapi import FastAPI
 from gateway.app import make_app
 from gateway.context import ProcessContext
 from gateway.settings import Settings
+from prometheus_client import REGISTRY
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
-__all__ = ["RunningGateway", "environment", "gateway_settings", "running_gateway", "serving"]
+__all__ = ["RunningGateway", "environment", "foreign_hits", "gateway_settings", "running_gateway", "serving"]
 
 START_SECONDS = 30
 
@@ -96,3 +97,8 @@ async def running_gateway(platform: Platform, **overrides: Any) -> AsyncIterator
     with environment(gateway_env(platform.context)):
         async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as http:
             yield RunningGateway(app, url, http)
+
+
+def foreign_hits() -> float:
+    """Return how many points of other tenants came back from Qdrant so far, and were dropped."""
+    return REGISTRY.get_sample_value("tenantry_gateway_foreign_hits_total") or 0.0

@@ -37,7 +37,7 @@ class Aws(Part):
     """The documents' bucket, and who may touch it."""
 
     name = "aws"
-    what = "ministack: S3, IAM, STS with enforcement on"
+    what = "S3, IAM (ministack)"
     real = False
     ports = ("aws",)
 

@@ -1,6 +1,7 @@
 """Bedrock: a stand-in with its wire format. ``BEDROCK_FORWARD_URL`` lets a real model write the answers."""
 
 import os
+from importlib.metadata import version
 
 from typing_extensions import override
 
@@ -13,14 +14,14 @@ class Bedrock(Part):
     """Embeddings and answers."""
 
     name = "bedrock"
-    what = "Bedrock's API: wordllama embeddings, extractive answers"
+    what = "Bedrock's API"
     real = False
     ports = ("bedrock",)
 
     @property
     @override
     def version(self) -> str:
-        return "stand-in"
+        return version("tenantry-local")
 
     @override
     def prepare(self) -> None:

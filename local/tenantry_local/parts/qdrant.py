@@ -22,14 +22,12 @@ class Qdrant(Part):
         super().__init__(context)
         self.ours = not os.environ.get("QDRANT_URL")
         self.real = not self.ours
-        self.what = (
-            "Qdrant's REST API over qdrant-client's local engine" if self.ours else "your Qdrant server"
-        )
+        self.what = "Qdrant's API" if self.ours else "your Qdrant server"
 
     @property
     @override
     def version(self) -> str:
-        return f"qdrant-client {version('qdrant-client')}" if self.ours else _server_version(self.url)
+        return version("qdrant-client") if self.ours else _server_version(self.url)
 
     @property
     @override

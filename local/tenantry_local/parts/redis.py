@@ -17,7 +17,7 @@ class Redis(Part):
     """Where tenants' limits are kept."""
 
     name = "redis"
-    what = "Redis (limits)"
+    what = "limits"
     ports = ("redis",)
 
     @cached_property

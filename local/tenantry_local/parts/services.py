@@ -50,7 +50,7 @@ class Operator(Part):
     """The kopf operator."""
 
     name = "operator"
-    what = "the operator"
+    what = "keeps Tenants"
     needs = ("kubernetes", "controller-manager", "keycloak", "aws", "qdrant", "redis")
     ports = ("operator",)
 
@@ -76,7 +76,7 @@ class Gateway(Part):
     """The one door."""
 
     name = "gateway"
-    what = "the gateway"
+    what = "documents, answers"
     needs = ("kubernetes", "keycloak", "aws", "qdrant", "bedrock")
     ports = ("gateway",)
 
