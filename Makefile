@@ -66,11 +66,13 @@ unit: $(READY) ## Fast tests without any program
 	@coverage run -m pytest tests/unit
 
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
+	@tenantry prepare
 	@mkdir -p build/coverage
 	@coverage run -m pytest tests/integration tests/isolation
 	@coverage combine -q && coverage report
 
 bench: $(READY) ## Measure; prints a table and writes build/bench.json
+	@tenantry prepare
 	@python -m tests.bench
 
 reference: $(READY) ## Write the generated pages of docs/reference

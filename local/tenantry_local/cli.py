@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +37,13 @@ def up() -> None:
     console.print(f"Up in {time.monotonic() - started:.0f} s. To go on:\n")
     for line, meaning in _next_lines(platform.context):
         console.print(f"  [bold]{line}[/]  [dim]{meaning}[/]", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def prepare() -> None:
+    """Download and build, once, what a platform and the tests need. Nothing is started."""
+    with tempfile.TemporaryDirectory(prefix="tenantry-prepare-") as folder, Progress(console) as progress:
+        Platform.ephemeral(Path(folder), progress.report).prepare()
 
 
 @app.command()

@@ -3,8 +3,9 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,19 @@ class Platform:
     def ephemeral(cls, state: Path, report: Callable[[str, str], None] = lambda _, __: None) -> "Platform":
         """Return a test's platform: free ports, and nothing needs to survive a power cut."""
         return cls(Context.open(state, ephemeral=True, report=report))
+
+    def prepare(self) -> None:
+        """Fetch and build all that starting needs, and start nothing.
+
+        Raises
+        ------
+        LocalError
+            Something cannot be had; the message says what, and why.
+        """
+        with ThreadPoolExecutor(len(self.parts)) as pool:
+            for part, prepared in [(part, pool.submit(self._prepare, part)) for part in self.parts.values()]:
+                prepared.result()
+                self.context.report(part.name, "prepared")
 
     def up(self, names: Collection[str] | None = None) -> None:
         """Bring parts up (all of them by default). What runs already, and as it should, is left alone.
@@ -104,20 +118,20 @@ class Platform:
         return State(part, process, healthy=part.healthy() if process or not part.ours else False)
 
     def _bring_up(self, part: Part, needed: list[Future[None]]) -> None:
-        try:
-            self.context.report(part.name, "preparing")
-            part.prepare()
+        self._prepare(part)
+        with _named(part):
             for future in needed:
                 future.result()
             if part.ours:
                 self._run(part)
             self._wait_healthy(part)
             part.provision()
-        except LocalError:
-            raise
-        except Exception as exc:
-            raise LocalError(f"{part.name} did not come up: {type(exc).__name__}: {exc}") from exc
         self.context.report(part.name, "ready")
+
+    def _prepare(self, part: Part) -> None:
+        self.context.report(part.name, "preparing")
+        with _named(part):
+            part.prepare()
 
     def _run(self, part: Part) -> None:
         command = part.command()
@@ -156,3 +170,14 @@ class Platform:
                     f"{self.processes.tail(part.name)}"
                 )
             time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def _named(part: Part) -> Iterator[None]:
+    """Let every failure say whose it is."""
+    try:
+        yield
+    except LocalError:
+        raise
+    except Exception as exc:
+        raise LocalError(f"{part.name} did not come up: {type(exc).__name__}: {exc}") from exc

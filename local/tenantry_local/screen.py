@@ -61,8 +61,9 @@ class Progress:
         table = Table.grid(padding=(0, 2))
         with self._lock:
             for part, (text, since) in self._lines.items():
-                mark = "[green]●[/]" if text == "ready" else "[yellow]○[/]"
-                waited = "" if text == "ready" else f"{time.monotonic() - since:.0f} s"
+                done = text in ("ready", "prepared")
+                mark = "[green]●[/]" if done else "[yellow]○[/]"
+                waited = "" if done else f"{time.monotonic() - since:.0f} s"
                 table.add_row(mark, f"[bold]{part}[/]", text, f"[dim]{waited}[/]")
         return table
 

@@ -68,6 +68,24 @@ def server(platform: Platform) -> LittleServer:
     return part
 
 
+def test_prepare_starts_nothing(platform: Platform) -> None:
+    platform.prepare()
+    assert not platform.processes.names()
+
+
+def test_what_cannot_be_prepared_is_told_with_its_name(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: LittleServer) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(LittleServer, "prepare", broken)
+    with pytest.raises(LocalError, match=r"gateway did not come up: OSError: the disk is full"):
+        platform.prepare()
+    with pytest.raises(LocalError, match=r"gateway did not come up: OSError: the disk is full"):
+        platform.up()
+
+
 def test_up_leaves_a_program_alone_that_runs_as_it_should(platform: Platform) -> None:
     platform.up()
     first = platform.processes.find("gateway")
