@@ -46,7 +46,7 @@ reset: $(READY) ## Stop everything and forget all data (asks first; --yes skips)
 demo: $(READY) ## Play the story: Diana's budget, Alice's silence, a Tenant's life
 	@tenantry demo
 
-test: lint types imports unit integration ## All checks: style, types, arrows, unit, integration and isolation tests, coverage
+test: lint types imports docs unit integration ## All checks: style, types, arrows, docs, unit, integration and isolation tests, coverage
 
 lint: $(READY) ## ruff, formatting, locks that name no host
 	@ruff check . && ruff format --check .
@@ -79,7 +79,7 @@ reference: $(READY) ## Write the generated pages of docs/reference
 	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.metrics_reference
 
 docs: $(READY) ## Build the documentation into site/
-	@mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict -q
 
 docs-serve: $(READY) ## Serve the documentation on 127.0.0.1
 	@mkdocs serve --dev-addr 127.0.0.1:0
