@@ -59,13 +59,15 @@ class Cluster:
 
     async def write_status(self, tenant: Tenant, status: dict[str, Any]) -> None:
         """Replace the Tenant's status; a Tenant that is gone is fine."""
-        # A merge patch keeps what it does not name, so what is to go is named as null.
-        stale = dict.fromkeys(
-            tenant.status.model_dump(by_alias=True, exclude_none=True).keys() - status.keys()
-        )
-        body = {"metadata": {"uid": tenant.metadata.uid}, "status": status | stale}
+        # The uid is tested in the same step: the status subresource ignores one in the object's metadata.
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": tenant.metadata.uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
         path = f"{_TENANTS}/{tenant.id}/status"
-        await self._call("write-status", "PATCH", path, body=body, content_type=_MERGE, absent=_is_gone)
+        await self._call(
+            "write-status", "PATCH", path, body=patch, content_type=_JSON_PATCH, absent=_is_untested
+        )
 
     async def record_event(self, tenant: Tenant, *, warning: bool, reason: str, note: str) -> None:
         """Tell people who run ``kubectl describe`` what happened."""
@@ -162,7 +164,7 @@ class Cluster:
 _TENANTS = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 _FORCE = [("fieldManager", FIELD_MANAGER), ("force", "true")]
 _APPLY = "application/apply-patch+yaml"
-_MERGE = "application/merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
 
 
 def _is_missing(status: int, _: bytes) -> bool:
@@ -175,6 +177,14 @@ def _is_gone(status: int, body: bytes) -> bool:
     A uid that does not fit is a conflict to some kinds of write, and an immutable field to others.
     """
     return status in (404, 409) or (status == 422 and b"metadata.uid" in body)
+
+
+def _is_untested(status: int, body: bytes) -> bool:
+    """Tell whether a JSON patch did not pass its test, or had nothing to be tested on.
+
+    A failed test is the one 422 that names no cause; a status that breaks the definition names its fields.
+    """
+    return status == 404 or (status == 422 and not json.loads(body)["details"].get("causes"))
 
 
 def _path(kind: str, name: str, namespace: str | None) -> str:

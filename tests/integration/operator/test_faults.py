@@ -106,16 +106,32 @@ async def test_a_backend_that_is_away_holds_a_deleted_tenant_until_it_is_back(
     assert world.left("held") == {}
 
 
-async def test_a_status_meant_for_a_tenant_that_was_made_again_is_not_written(
+async def test_a_tenant_that_was_made_again_gets_no_finalizer_of_the_old_one(
+    driver: Driver, stage: Stage, tenants: Tenants
+) -> None:
+    old = stage.apply("phoenix")
+    tenants.delete("phoenix")
+    stage.apply("phoenix")
+    driver.context.tenants.see(old)
+    await driver.context.reconcile("phoenix")
+    again = tenants.get("phoenix")
+    assert again
+    assert "finalizers" not in again["metadata"]
+    assert "status" not in again
+
+
+async def test_a_tenant_that_was_made_again_gets_no_status_of_the_old_one(
     driver: Driver, stage: Stage, tenants: Tenants
 ) -> None:
     stage.apply("phoenix")
-    body = tenants.get("phoenix")
-    driver.context.tenants.see(body or {})
+    await driver.reconcile("phoenix")
+    old = tenants.get("phoenix")
+    assert old
     tenants.delete("phoenix")
-    stage.apply("phoenix", suspended=True)
+    await driver.settle("phoenix")
+    stage.apply("phoenix")
+    driver.context.tenants.see(old | {"status": {}})
     await driver.context.reconcile("phoenix")
     again = tenants.get("phoenix")
     assert again
     assert "status" not in again
-    assert "finalizers" not in again["metadata"]
