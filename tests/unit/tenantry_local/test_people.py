@@ -12,7 +12,7 @@ from tenantry_local.processes import LocalError
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
-    return Context.open(tmp_path)
+    return Context.open(tmp_path, ephemeral=True)
 
 
 def token_url(context: Context) -> str:
