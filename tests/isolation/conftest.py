@@ -12,7 +12,6 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey, RSAKey
 from qdrant_client import AsyncQdrantClient
-from tenancy.names import collection_name
 from tenancy.tickets import Ticket, TicketIssuer
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import private_key
@@ -84,7 +83,7 @@ def _manifests() -> list[dict[str, Any]]:
 async def world(platform: Platform) -> AsyncIterator[World]:
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
-        await make_collection(qdrant, collection_name(DEDICATED, dedicated=True))
+        await make_collection(qdrant, dedicated_to=DEDICATED)
         with applied(platform, *_manifests()):
             async with running_gateway(platform) as gateway:
                 await until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, ASLEEP)))

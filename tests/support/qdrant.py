@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 
 from qdrant_client import AsyncQdrantClient, models
 from tenancy.names import COLLECTION
+from tenant_operator.parts.vectors import VectorsPart
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
-__all__ = ["count_points", "make_collection", "open_qdrant"]
+from .tenants import make_tenant
 
-DIMENSION = 768
+__all__ = ["count_points", "make_collection", "open_qdrant"]
 
 
 @asynccontextmanager
@@ -29,13 +30,11 @@ async def open_qdrant(platform: Platform) -> AsyncIterator[AsyncQdrantClient]:
         await client.close()
 
 
-async def make_collection(qdrant: AsyncQdrantClient, name: str = COLLECTION) -> None:
-    """Make a collection as the operator would; one that is there stays."""
-    if await qdrant.collection_exists(name):
-        return
-    await qdrant.create_collection(name, models.VectorParams(size=DIMENSION, distance=models.Distance.COSINE))
-    tenant_index = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
-    await qdrant.create_payload_index(name, "tenantId", tenant_index)
+async def make_collection(qdrant: AsyncQdrantClient, *, dedicated_to: str = "") -> None:
+    """Let the operator's own code make the shared collection, or that of one tenant."""
+    tenant = make_tenant(dedicated_to or "any", tier="dedicated" if dedicated_to else "pooled")
+    part = VectorsPart(qdrant)
+    await part.ensure(tenant, await part.observe(tenant))
 
 
 async def count_points(qdrant: AsyncQdrantClient, tenant_key: str, collection: str = COLLECTION) -> int:
