@@ -1,6 +1,7 @@
 """What a measurement looks like, on a screen and in a file."""
 
 import json
+import sys
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -45,7 +46,7 @@ def show(figures: Sequence[Figure]) -> None:
         mark = {"lower": "<=", "higher": ">="}[figure.better]
         goal = "" if figure.goal is None else f"{mark} {figure.goal:g}"
         table.add_row(figure.name, f"[{colour}]{figure.value:.4g}[/]", figure.unit, goal, figure.note)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def write(figures: Sequence[Figure], path: Path) -> None:
