@@ -1,8 +1,8 @@
 """What a measurement looks like, on a screen and in a file."""
 
 import json
-import sys
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
