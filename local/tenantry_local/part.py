@@ -61,8 +61,7 @@ class Part(ABC):
         """Where people and programs reach it."""
         return self.context.url(self.name)
 
-    @abstractmethod
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 (some programs need nothing)
         """Get everything ready that must be there before the program starts. Idempotent."""
 
     @abstractmethod

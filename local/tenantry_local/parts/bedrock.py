@@ -24,10 +24,6 @@ class Bedrock(Part):
         return version("tenantry-local")
 
     @override
-    def prepare(self) -> None:
-        """Nothing has to be there."""
-
-    @override
     def command(self) -> Command:
         forward = {name: os.environ[name] for name in ("BEDROCK_FORWARD_URL",) if name in os.environ}
         argv = [

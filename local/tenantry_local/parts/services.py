@@ -1,5 +1,9 @@
 """Our own services, as they run anywhere: only URLs and credentials are local."""
 
+from abc import abstractmethod
+from importlib.metadata import version
+from typing import ClassVar
+
 from typing_extensions import override
 
 from ..context import Context
@@ -12,8 +16,6 @@ from .qdrant import Qdrant
 from .redis import Redis
 
 __all__ = ["Gateway", "Operator", "gateway_env", "operator_env"]
-
-VERSION = "0.1.0"
 
 
 def operator_env(context: Context) -> dict[str, str]:
@@ -46,56 +48,58 @@ def gateway_env(context: Context) -> dict[str, str]:
     }
 
 
-class Operator(Part):
+class _Service(Part):
+    """A service of our own, started as a module."""
+
+    module: ClassVar[str]
+    distribution: ClassVar[str]
+
+    @property
+    @override
+    def version(self) -> str:
+        return version(self.distribution)
+
+    @override
+    def command(self) -> Command:
+        return Command([program("python"), "-m", self.module], self._env())
+
+    @override
+    def healthy(self) -> bool:
+        return answers(f"{self.url}/readyz")
+
+    @abstractmethod
+    def _env(self) -> dict[str, str]:
+        """Return where it finds this platform."""
+
+
+class Operator(_Service):
     """The kopf operator."""
 
     name = "operator"
     what = "keeps Tenants"
+    module = "tenant_operator"
+    distribution = "tenantry-operator"
     needs = ("kubernetes", "controller-manager", "keycloak", "aws", "qdrant", "redis")
     ports = ("operator",)
 
-    @property
     @override
-    def version(self) -> str:
-        return VERSION
-
-    @override
-    def prepare(self) -> None:
-        """Nothing has to be there."""
-
-    @override
-    def command(self) -> Command:
-        return Command([program("python"), "-m", "tenant_operator"], operator_env(self.context))
-
-    @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/readyz")
+    def _env(self) -> dict[str, str]:
+        return operator_env(self.context)
 
 
-class Gateway(Part):
+class Gateway(_Service):
     """The one door."""
 
     name = "gateway"
     what = "documents, answers"
+    module = "gateway"
+    distribution = "tenantry-gateway"
     needs = ("kubernetes", "keycloak", "aws", "qdrant", "bedrock")
     ports = ("gateway",)
 
-    @property
     @override
-    def version(self) -> str:
-        return VERSION
-
-    @override
-    def prepare(self) -> None:
-        """Nothing has to be there."""
-
-    @override
-    def command(self) -> Command:
-        return Command([program("python"), "-m", "gateway"], gateway_env(self.context))
-
-    @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/readyz")
+    def _env(self) -> dict[str, str]:
+        return gateway_env(self.context)
 
 
 def _common_env(context: Context, service: str) -> dict[str, str]:

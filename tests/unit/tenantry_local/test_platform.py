@@ -32,10 +32,6 @@ class LittleServer(Part):
         return "1"
 
     @override
-    def prepare(self) -> None:
-        pass
-
-    @override
     def command(self) -> Command:
         return Command([*self.argv, str(self.context.ports[self.name])], {"SETTING": self.setting})
 
