@@ -40,7 +40,7 @@ down: $(READY) ## Stop what `make up` started; data is kept
 status: $(READY) ## Show each part: what it is, its version, URL and health
 	@tenantry status
 
-reset: $(READY) ## Stop everything and forget all data (asks first; --yes skips)
+reset: $(READY) ## Stop everything and forget all data (asks first)
 	@tenantry reset
 
 demo: $(READY) ## Play the story: Diana's budget, Alice's silence, a Tenant's life
