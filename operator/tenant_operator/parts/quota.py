@@ -4,6 +4,7 @@ The namespace exists only for a tenant with ``quota.compute``; everybody else co
 is not ours is never adopted and never removed.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -63,13 +64,17 @@ class QuotaPart:
         self._remote = Remote("redis", classify, timeout=CALL_SECONDS)
 
     async def observe(self, tenant: Tenant) -> QuotaState:
-        """Read the limits, and the namespace where there should be, or was, one."""
-        limits = await self._remote.call("read-limits", lambda: self._read(tenant))
-        if not (tenant.spec.quota.compute or self._had_namespace(tenant)):
-            return QuotaState(limits)
-        namespace = await self._cluster.read("Namespace", tenant.key)
+        """Read the limits and the namespace.
+
+        The namespace is looked for even where none is declared, now or in the status: a run that was killed
+        may have made it, and could no longer say so.
+        """
+        limits, namespace = await asyncio.gather(
+            self._remote.call("read-limits", lambda: self._read(tenant)),
+            self._cluster.read("Namespace", tenant.key),
+        )
         found = {}
-        if namespace and tenant.spec.quota.compute:
+        if namespace:
             for wanted in objects(tenant)[1:]:
                 live = await self._cluster.read(wanted["kind"], wanted["metadata"]["name"], tenant.key)
                 found[wanted["kind"]] = live or {}
@@ -101,10 +106,9 @@ class QuotaPart:
     async def remove(self, tenant: Tenant) -> None:
         """Forget the limits, and delete the namespace; returns when it is gone."""
         await self._remote.call("delete-limits", lambda: self._delete(tenant))
-        if tenant.spec.quota.compute or self._had_namespace(tenant):
-            namespace = await self._cluster.read("Namespace", tenant.key)
-            if namespace and _is_ours(tenant, namespace):
-                await self._delete_namespace(tenant)
+        namespace = await self._cluster.read("Namespace", tenant.key)
+        if namespace and _is_ours(tenant, namespace):
+            await self._delete_namespace(tenant)
 
     async def _ensure_namespace(self, tenant: Tenant, observed: QuotaState) -> list[str]:
         if observed.namespace and not _is_ours(tenant, observed.namespace):
@@ -133,9 +137,6 @@ class QuotaPart:
             raise RemoteUnavailable(
                 "kubernetes", "delete-namespace", f"namespace {tenant.key} is being emptied"
             )
-
-    def _had_namespace(self, tenant: Tenant) -> bool:
-        return bool(tenant.status.quota and tenant.status.quota.namespace)
 
     async def _read(self, tenant: Tenant) -> dict[str, str]:
         return cast("dict[str, str]", await self._redis.hgetall(limits_key(tenant.id)))

@@ -28,12 +28,19 @@ class Killed(BaseException):
 
 async def killed_after(last: int, driver: Driver, name: str) -> bool:
     """Reconcile, and die when ``last`` calls were made. False: it ended without needing more of them."""
+    return await killed_when(lambda made, _: made >= last, driver, name)
+
+
+async def killed_when(dies: Callable[[int, str], bool], driver: Driver, name: str) -> bool:
+    """Reconcile, and die as soon as ``dies`` says so of the number of calls made and the next operation."""
     made = 0
+    dead = False
     call_as_before = Remote.call
 
     async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]]) -> Any:
-        nonlocal made
-        if made >= last:
+        nonlocal made, dead
+        dead = dead or dies(made, operation)
+        if dead:
             raise Killed
         made += 1
         return await call_as_before(self, operation, function)
@@ -78,3 +85,14 @@ async def test_killed_after_any_call_of_a_removal_the_next_run_leaves_nothing(
         await stage.clear()
         assert world.left("undead") == {}, f"after {last} calls"
     assert last >= 6, "it died too seldom for what a removal needs"
+
+
+async def test_what_was_made_before_a_kill_goes_when_it_is_no_longer_declared(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World
+) -> None:
+    stage.apply("undead", quota={"compute": {"pods": "1"}})
+    assert await killed_when(lambda _, operation: operation == "write-status", driver, "undead")
+    assert world.look("undead")["namespace"]
+    tenants.patch("undead", {"spec": {"quota": {"compute": None}}})
+    await driver.settle("undead")
+    assert world.look("undead")["namespace"] == {}
