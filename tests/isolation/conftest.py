@@ -47,10 +47,13 @@ class World:
     headers: dict[str, str] = field(default_factory=dict)
     expired_at: float = 0.0
 
-    async def post(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
+    async def request(self, method: str, path: str, caller: str, **arguments: Any) -> httpx.Response:
         authorization = {"Authorization": self.headers[caller]} if self.headers[caller] else {}
         headers = {**authorization, **arguments.pop("headers", {})}
-        return await self.gateway.http.post(path, headers=headers, **arguments)
+        return await self.gateway.http.request(method, path, headers=headers, **arguments)
+
+    async def post(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
+        return await self.request("POST", path, caller, **arguments)
 
     async def plant(self, tenant_id: str) -> str:
         """Upload a tenant's secret as one of its people; return its document id."""

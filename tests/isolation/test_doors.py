@@ -1,10 +1,11 @@
-"""One table: attack by endpoint. Every new endpoint adds itself to ENDPOINTS, every new trick a row.
+"""One table: attack by operation. Every new operation adds itself to OPERATIONS, every new trick a row.
 
 Two tenants hold documents that differ in nothing but a marker. Whatever is tried as A, or as nobody, the
 answer has the status that stands here, and B's marker shows nowhere: not in an answer, not in an error,
 not in what A finds afterwards.
 """
 
+import base64
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +17,21 @@ from tests.support.gateway import foreign_hits
 
 from .conftest import FILENAME, MARKERS, QUESTION, A, B, World, secret_of
 
-ENDPOINTS: dict[str, dict[str, Any]] = {
-    "/v1/search": {"json": {"query": QUESTION, "topK": 50}},
-    "/v1/answers": {"json": {"question": QUESTION}},
-    "/v1/documents": {"files": {"file": ("new.md", b"New.")}, "data": {"personaId": "finance"}},
+THEIRS = document_id_for(B, "finance", FILENAME)
+"""A document that A knows by name and must not reach."""
+
+OPERATIONS: dict[str, tuple[int, dict[str, Any]]] = {
+    "POST /v1/search": (200, {"json": {"query": QUESTION, "topK": 50}}),
+    "POST /v1/answers": (200, {"json": {"question": QUESTION}}),
+    "POST /v1/documents": (
+        201,
+        {"files": {"file": ("new.md", b"New.")}, "data": {"personaId": "finance"}},
+    ),
+    "GET /v1/documents": (200, {}),
+    "GET /v1/documents/{documentId}": (404, {}),
+    "DELETE /v1/documents/{documentId}": (404, {}),
 }
+"""What each operation is called with, and what it answers to A's person."""
 
 CALLERS: dict[str, int] = {
     "no token": 401,
@@ -76,31 +87,27 @@ TICKETS: dict[str, int] = {
 
 @dataclass(frozen=True)
 class Trick:
-    """A request of A's person that names B; ``status`` by endpoint, or one for all."""
+    """A request of A's person that names B; ``status`` is ``None`` where the trick changes nothing."""
 
     id: str
-    status: int | dict[str, int]
+    status: int | None = None
     path: str = "{}"
     headers: dict[str, str] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
 
 
-GOOD = {"/v1/search": 200, "/v1/answers": 200, "/v1/documents": 201}
-
 TRICKS = [
-    Trick("header X-Tenant-ID", GOOD, headers={"X-Tenant-ID": B, "X-Tenant": f"tenant-{B}", "Tenant": B}),
-    Trick("header X-Forwarded-User", GOOD, headers={"X-Forwarded-User": f"berta@{B}.example"}),
-    Trick("header X-Forwarded-Groups", GOOD, headers={"X-Forwarded-Groups": f"/tenants/tenant-{B}"}),
-    Trick("header X-Original-URL", GOOD, headers={"X-Original-URL": f"/v1/search?tenantId={B}"}),
-    Trick("header X-HTTP-Method-Override", GOOD, headers={"X-HTTP-Method-Override": "DELETE"}),
-    Trick("cookie", GOOD, headers={"Cookie": f"tenant={B}; tenantId=tenant-{B}"}),
-    Trick("second token in another header", GOOD, headers={"X-Authorization": "Bearer b", "api-key": "k"}),
-    Trick(
-        "query string", GOOD, path="{}" + f"?tenantId=tenant-{B}&tenant={B}&collection=x&personaId=only-in-b"
-    ),
-    Trick("path", 404, path="{}" + f"/tenant-{B}"),
+    Trick("header X-Tenant-ID", headers={"X-Tenant-ID": B, "X-Tenant": f"tenant-{B}", "Tenant": B}),
+    Trick("header X-Forwarded-User", headers={"X-Forwarded-User": f"berta@{B}.example"}),
+    Trick("header X-Forwarded-Groups", headers={"X-Forwarded-Groups": f"/tenants/tenant-{B}"}),
+    Trick("header X-Original-URL", headers={"X-Original-URL": f"/v1/search?tenantId={B}"}),
+    Trick("header X-HTTP-Method-Override", headers={"X-HTTP-Method-Override": "DELETE"}),
+    Trick("cookie", headers={"Cookie": f"tenant={B}; tenantId=tenant-{B}"}),
+    Trick("second token in another header", headers={"X-Authorization": "Bearer b", "api-key": "k"}),
+    Trick("query string", path="{}" + f"?tenantId=tenant-{B}&tenant={B}&collection=x&filter=%7B%7D"),
+    Trick("path", 404, path="{}" + f"/x/tenant-{B}"),
     Trick("path before", 404, path=f"/tenant-{B}" + "{}"),
-    Trick("encoded climb in the path", 404, path="{}/..%2Ftenant-" + B),
+    Trick("encoded climb in the path", 404, path="{}/x/..%2Ftenant-" + B),
     Trick("body: tenantId", 422, body={"tenantId": f"tenant-{B}"}),
     Trick("body: tenant", 422, body={"tenant": B}),
     Trick("body: filter", 422, body={"filter": '{"must": []}'}),
@@ -117,13 +124,26 @@ def leaks(text: str, own: str = "") -> set[str]:
     return {marker for tenant_id, marker in MARKERS.items() if tenant_id != own and marker in text}
 
 
+async def call(world: World, operation: str, caller: str, trick: Trick | None = None) -> Any:
+    """Call an operation, as it is meant or with a trick."""
+    method, path = operation.split()
+    path = path.format(documentId=THEIRS)
+    arguments = {key: dict(value) for key, value in OPERATIONS[operation][1].items()}
+    if trick:
+        path = trick.path.format(path)
+        arguments["headers"] = trick.headers
+        if trick.body:
+            arguments["data" if "data" in arguments else "json"].update(trick.body)
+    return await world.request(method, path, caller, **arguments)
+
+
 @pytest.mark.usefixtures("expired")
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize(("caller", "status"), CALLERS.items())
 async def test_nobody_comes_in_without_one_tenants_proof(
-    world: World, caller: str, status: int, endpoint: str
+    world: World, caller: str, status: int, operation: str
 ) -> None:
-    response = await world.post(endpoint, caller, **ENDPOINTS[endpoint])
+    response = await call(world, operation, caller)
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert not leaks(response.text)
@@ -137,23 +157,52 @@ async def test_no_ticket_opens_more_than_its_document(world: World, caller: str,
 
 
 @pytest.mark.parametrize("caller", ["ticket", *TICKETS])
-@pytest.mark.parametrize("endpoint", ["/v1/search", "/v1/answers"])
-async def test_no_ticket_searches(world: World, caller: str, endpoint: str) -> None:
-    response = await world.post(endpoint, caller, **ENDPOINTS[endpoint])
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each != "POST /v1/documents"])
+async def test_a_ticket_opens_nothing_but_an_ingest(world: World, caller: str, operation: str) -> None:
+    response = await call(world, operation, caller)
     assert response.status_code == 401
     assert not leaks(response.text)
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
-@pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.id)
-async def test_naming_another_tenant_changes_nothing(world: World, trick: Trick, endpoint: str) -> None:
-    arguments = {key: dict(value) for key, value in ENDPOINTS[endpoint].items()}
-    arguments["data" if "data" in arguments else "json"].update(trick.body)
-    path = trick.path.format(endpoint)
-    response = await world.post(path, f"person of {A}", headers=trick.headers, **arguments)
-    status = trick.status if isinstance(trick.status, int) else trick.status[endpoint]
-    assert response.status_code == status, response.text
+TRIED = [
+    pytest.param(trick, operation, id=f"{trick.id}-{operation}")
+    for trick in TRICKS
+    for operation, (_, arguments) in OPERATIONS.items()
+    if arguments or not trick.body
+]
+
+
+@pytest.mark.parametrize(("trick", "operation"), TRIED)
+async def test_naming_another_tenant_changes_nothing(world: World, trick: Trick, operation: str) -> None:
+    response = await call(world, operation, f"person of {A}", trick)
+    expected = OPERATIONS[operation][0] if trick.status is None else trick.status
+    assert response.status_code == expected, response.text
     assert not leaks(response.text, own=A)
+    assert MARKERS[B] in await world.secrets_seen_by(B)
+
+
+async def test_a_list_names_ones_own_documents_only(world: World) -> None:
+    theirs = {entry["documentId"] for entry in await listed(world, B)}
+    mine = {entry["documentId"] for entry in await listed(world, A)}
+    assert document_id_for(B, "finance", FILENAME) in theirs
+    assert document_id_for(A, "finance", FILENAME) in mine
+    assert not (mine & theirs) - {"shared-id"}
+
+
+async def test_a_cursor_of_another_tenants_list_leads_nowhere_else(world: World) -> None:
+    """Whatever stands in a cursor, the list goes on inside one's own prefix."""
+    for inside in (f"../tenant-{B}/", f"tenant-{B}/finance/documents/", "\x00", ""):
+        cursor = base64.urlsafe_b64encode(inside.encode()).decode()
+        response = await world.request("GET", f"/v1/documents?cursor={cursor}", f"person of {A}")
+        assert response.status_code == 200
+        assert THEIRS not in response.text
+
+
+async def listed(world: World, tenant_id: str) -> list[dict[str, Any]]:
+    response = await world.request("GET", "/v1/documents?limit=200", f"person of {tenant_id}")
+    assert response.status_code == 200, response.text
+    documents: list[dict[str, Any]] = response.json()["documents"]
+    return documents
 
 
 @pytest.mark.parametrize("caller", [f"person of {A}", "in A's group"])
@@ -243,4 +292,5 @@ async def test_what_a_file_says_of_itself_changes_nothing(world: World) -> None:
 def test_the_table_knows_every_door(world: World) -> None:
     """A new endpoint without a row here fails this test."""
     paths = world.gateway.app.openapi()["paths"]
-    assert set(paths) == set(ENDPOINTS)
+    described = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    assert described == set(OPERATIONS)

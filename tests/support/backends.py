@@ -6,18 +6,20 @@ Embeddings are bags of words, so that a search finds what shares words with it.
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from gateway.bedrock import Bedrock, Reply
-from gateway.models import Chunk, Document, Passage
-from gateway.objects import StoredObject, TenantObjects
+from gateway.bm25 import SparseVector
+from gateway.models import Chunk, Document, IndexedDocument, Passage
+from gateway.objects import Stamp, StoredEntry, StoredObject, TenantObjects
 from gateway.problems import DocumentMissing
 from gateway.vectors import Vectors
 from tenancy.model import Guardrail, Tenant
+from tenancy.names import parse_object_key, tenant_prefix
 
-__all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors"]
+__all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors", "stamp_of"]
 
 STORED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DIMENSION = 64
@@ -63,18 +65,44 @@ class FakeVectors:
         self.fails: Exception | None = None
         self.asked: list[dict[str, Any]] = []
 
-    async def replace(
+    async def publish(
         self, tenant: Tenant, document: Document, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]
-    ) -> None:
+    ) -> IndexedDocument:
         if self.fails:
             raise self.fails
         self.documents[tenant.key, document.document_id] = (document, list(chunks), list(vectors))
+        return IndexedDocument(document, "v", len(chunks))
+
+    async def remove(self, tenant: Tenant, document_id: str) -> None:
+        if self.fails:
+            raise self.fails
+        self.documents.pop((tenant.key, document_id), None)
+
+    async def indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
+        return {
+            document_id: IndexedDocument(document, "v", len(chunks))
+            for (key, document_id), (document, chunks, _) in self.documents.items()
+            if key == tenant.key and document_id in document_ids
+        }
 
     async def search(
-        self, tenant: Tenant, vector: Sequence[float], *, persona_id: str | None, limit: int, threshold: float
+        self,
+        tenant: Tenant,
+        vector: Sequence[float],
+        *,
+        words: SparseVector | None,
+        persona_id: str | None,
+        limit: int,
+        threshold: float,
     ) -> list[Passage]:
         self.asked.append(
-            {"tenant": tenant.key, "persona_id": persona_id, "limit": limit, "threshold": threshold}
+            {
+                "tenant": tenant.key,
+                "words": words,
+                "persona_id": persona_id,
+                "limit": limit,
+                "threshold": threshold,
+            }
         )
         found = [
             Passage(
@@ -107,16 +135,44 @@ class FakeObjects:
     async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
         if key not in self.contents:
             raise DocumentMissing("It is not there.")
-        return StoredObject(self.contents[key], STORED_AT)
+        return StoredObject(self.contents[key], stamp_of(self.contents[key]))
 
-    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> datetime:
+    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:
         self.contents[key] = content
         self.owners[key] = owner
-        return STORED_AT
+        return stamp_of(content)
+
+    async def entries(
+        self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = 1000
+    ) -> list[StoredEntry]:
+        prefix = tenant_prefix(tenant.id) + (f"{persona_id}/documents/" if persona_id else "")
+        keys = sorted(key for key in self.contents if key.startswith(prefix) and key > after)
+        return [self._entry(tenant, key) for key in keys][:limit]
+
+    async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
+        entries = await self.entries(tenant)
+        return next((entry for entry in entries if entry.document_id == document_id), None)
+
+    async def owner(self, tenant: Tenant, key: str) -> str:
+        return self.owners.get(key, "")
+
+    async def delete(self, tenant: Tenant, key: str) -> None:
+        self.contents.pop(key, None)
+
+    def _entry(self, tenant: Tenant, key: str) -> StoredEntry:
+        persona_id, document_id, filename = parse_object_key(tenant.id, key) or ("", "", "")
+        return StoredEntry(
+            key, persona_id, document_id, filename, len(self.contents[key]), stamp_of(self.contents[key])
+        )
 
     def as_adapter(self) -> TenantObjects:
         """Return itself in the place of the real one."""
         return cast("TenantObjects", self)
+
+
+def stamp_of(content: bytes) -> Stamp:
+    """Return the stamp that :class:`FakeObjects` gives a content."""
+    return Stamp(STORED_AT, f'"{hashlib.md5(content).hexdigest()}"')
 
 
 def _bag(text: str) -> list[float]:

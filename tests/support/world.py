@@ -64,7 +64,8 @@ class World:
             return {}
         found = answer.json()["result"]
         return {
-            "size": found["config"]["params"]["vectors"]["size"],
+            "size": found["config"]["params"]["vectors"]["dense"]["size"],
+            "words": found["config"]["params"]["sparse_vectors"]["bm25"]["modifier"],
             "m": found["config"]["hnsw_config"]["m"],
             "payload_m": found["config"]["hnsw_config"]["payload_m"],
             "indexes": {

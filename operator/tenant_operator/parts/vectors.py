@@ -14,6 +14,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from tenancy.errors import RemoteRefused
 from tenancy.model import Tenant, Tier
+from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR
 from tenancy.remote import Fault, Remote
 
 from .base import Ensured
@@ -31,9 +32,13 @@ CALL_SECONDS = 10
 
 @dataclass(frozen=True)
 class VectorsState:
-    """A collection as Qdrant describes it; ``dimensions`` is 0 when there is none."""
+    """A collection as Qdrant describes it.
+
+    ``dimensions`` is 0 when there is no collection, and ``lexical`` says whether it takes words, too.
+    """
 
     dimensions: int = 0
+    lexical: bool = False
     indexes: frozenset[str] = frozenset()
 
 
@@ -68,14 +73,15 @@ class VectorsPart:
         Raises
         ------
         RemoteRefused
-            There is a collection, but for vectors of another length: nothing could be stored in it.
+            There is a collection, but for other vectors: nothing could be stored in it.
         """
-        if observed.dimensions not in (0, DIMENSIONS):
+        if observed.dimensions and (observed.dimensions, observed.lexical) != (DIMENSIONS, True):
+            found = f"{max(observed.dimensions, 0)} numbers" + ("" if observed.lexical else " and no words")
             raise RemoteRefused(
                 "qdrant",
-                "check-dimensions",
-                f"collection {tenant.collection} holds vectors of {observed.dimensions} numbers, "
-                f"{DIMENSIONS} are needed; move it out of the way",
+                "check-vectors",
+                f"collection {tenant.collection} holds vectors of {found}; {DENSE_VECTOR} vectors of "
+                f"{DIMENSIONS} numbers and {LEXICAL_VECTOR} vectors are needed; move it out of the way",
             )
         steps = plan(observed)
         for step in steps:
@@ -100,9 +106,11 @@ class VectorsPart:
             if exc.status_code == 404:
                 return VectorsState()
             raise
-        vectors = info.config.params.vectors
-        size = vectors.size if isinstance(vectors, models.VectorParams) else -1
-        return VectorsState(size, frozenset(info.payload_schema))
+        vectors, sparse = info.config.params.vectors, info.config.params.sparse_vectors
+        dense = vectors.get(DENSE_VECTOR) if isinstance(vectors, dict) else vectors
+        return VectorsState(
+            dense.size if dense else -1, LEXICAL_VECTOR in (sparse or {}), frozenset(info.payload_schema)
+        )
 
     async def _make(self, collection: str, step: str) -> None:
         if step == "collection":
@@ -119,7 +127,13 @@ class VectorsPart:
         try:
             await self._qdrant.create_collection(
                 collection,
-                vectors_config=models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE),
+                vectors_config={
+                    DENSE_VECTOR: models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE)
+                },
+                # What a word is worth (its IDF) is Qdrant's to say at each search, from one tenant's points.
+                sparse_vectors_config={
+                    LEXICAL_VECTOR: models.SparseVectorParams(modifier=models.Modifier.IDF)
+                },
                 # No graph over all tenants, one for each: https://qdrant.tech/documentation/guides/multiple-partitions/
                 hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
             )

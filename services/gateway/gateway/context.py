@@ -18,6 +18,7 @@ from tenancy.tickets import TicketVerifier
 from .answers.service import AnswerService
 from .aws import open_session
 from .bedrock import Bedrock
+from .documents.catalog import Catalog
 from .documents.reader import DocumentReader
 from .documents.service import DocumentService
 from .objects import TenantObjects
@@ -38,6 +39,7 @@ class ProcessContext:
     tokens: TokenVerifier
     tickets: TicketVerifier
     documents: DocumentService
+    catalog: Catalog
     retrieval: RetrievalService
     answers: AnswerService
     readiness: "Readiness"
@@ -143,6 +145,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),
             tickets=tickets,
             documents=DocumentService(reader, bedrock, objects, vectors, max_bytes=settings.document_bytes),
+            catalog=Catalog(objects, vectors),
             retrieval=retrieval,
             answers=AnswerService(
                 retrieval, bedrock, default_model=settings.chat_model, max_tokens=settings.answer_tokens

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Chunk", "Document", "Page", "Passage"]
+__all__ = ["Chunk", "Document", "IndexedDocument", "Page", "Passage"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,26 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Document:
-    """One stored document of a tenant. ``created_at`` is when S3 stored this content of it."""
+    """One stored document of a tenant.
+
+    ``created_at`` is when S3 stored this content of it, and ``etag`` S3's name for the content.
+    """
 
     persona_id: str
     document_id: str
     filename: str
     sha256: str
     created_at: datetime
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class IndexedDocument:
+    """A document as the index has it: which version of it counts, and how many chunks that has."""
+
+    document: Document
+    version: str
+    chunks: int
 
 
 @dataclass(frozen=True)
@@ -44,3 +57,4 @@ class Passage:
     chunk: int
     text: str
     score: float
+    version: str = ""

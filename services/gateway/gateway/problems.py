@@ -10,8 +10,10 @@ from tenancy.errors import TenantryError
 
 __all__ = [
     "CollectionMissing",
+    "CursorRefused",
     "DimensionMismatch",
     "DocumentEmpty",
+    "DocumentForeign",
     "DocumentMissing",
     "DocumentRefused",
     "DocumentTooLarge",
@@ -70,6 +72,14 @@ class DocumentMissing(TenantryError):
     status = 404
 
 
+class DocumentForeign(TenantryError):
+    """The document is the tenant's, but not this person's to change."""
+
+    slug = "document-foreign"
+    title = "The document is somebody else's"
+    status = 403
+
+
 class FilenameRefused(TenantryError):
     """The file's name cannot be part of an object key, or cannot be shown."""
 
@@ -80,6 +90,14 @@ class FilenameRefused(TenantryError):
 
 class FormRefused(TenantryError):
     """The request is not the form that is expected."""
+
+    slug = "invalid-request"
+    title = "The request is not valid"
+    status = 422
+
+
+class CursorRefused(TenantryError):
+    """The cursor is none that was given out for this list."""
 
     slug = "invalid-request"
     title = "The request is not valid"

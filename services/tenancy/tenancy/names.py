@@ -10,7 +10,9 @@ import uuid
 
 __all__ = [
     "COLLECTION",
+    "DENSE_VECTOR",
     "GROUP",
+    "LEXICAL_VECTOR",
     "PLURAL",
     "REALM_PARENT_GROUP",
     "VERSION",
@@ -18,8 +20,10 @@ __all__ = [
     "collection_name",
     "document_id_for",
     "group_path",
+    "head_id",
     "limits_key",
     "object_key",
+    "parse_object_key",
     "persona_prefix",
     "point_id",
     "tenant_id_from_group",
@@ -38,6 +42,12 @@ PLURAL = "tenants"
 
 COLLECTION = "digital_twin_knowledge"
 """Qdrant collection that all pooled tenants share."""
+
+DENSE_VECTOR = "dense"
+"""Name of the vectors that carry meaning."""
+
+LEXICAL_VECTOR = "bm25"
+"""Name of the sparse vectors that carry words."""
 
 REALM_PARENT_GROUP = "tenants"
 """Keycloak group under which every tenant's group lies."""
@@ -88,6 +98,20 @@ def object_key(tenant_id: str, persona_id: str, document_id: str, filename: str)
     return f"{persona_prefix(tenant_id, persona_id)}{document_id}/{filename}"
 
 
+def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
+    """Return persona, document id and file name of a document's key; ``None`` when it is no document's.
+
+    Markers of folders are such keys, and so is everything of another tenant.
+    """
+    if not key.startswith(tenant_prefix(tenant_id)):
+        return None
+    match key.split("/"):
+        case [_, persona_id, "documents", document_id, filename] if persona_id and document_id and filename:
+            return persona_id, document_id, filename
+        case _:
+            return None
+
+
 def collection_name(tenant_id: str, *, dedicated: bool) -> str:
     """Return the Qdrant collection that holds a tenant's points."""
     return f"{COLLECTION}--{tenant_key(tenant_id)}" if dedicated else COLLECTION
@@ -126,10 +150,19 @@ def document_id_for(tenant_id: str, persona_id: str, filename: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{persona_id}/{filename}"))
 
 
-def point_id(tenant_id: str, document_id: str, chunk: int) -> str:
-    """Return the Qdrant id of one chunk; the same chunk always has the same id.
+def head_id(tenant_id: str, document_id: str) -> str:
+    """Return the Qdrant id of a document's first chunk, whatever its content.
 
     The tenant is part of it: in a shared collection two tenants may use the same document id, and one
     must not overwrite the other's points.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{document_id}#{chunk}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{document_id}#0"))
+
+
+def point_id(tenant_id: str, document_id: str, version: str, chunk: int) -> str:
+    """Return the Qdrant id of a further chunk of one version of a document, ``chunk`` counting from 1.
+
+    The same chunk always has the same id, so that writing it again doubles nothing; and versions never
+    share one, so that a new version can be written while readers still have the old.
+    """
+    return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{document_id}#{version}/{chunk}"))

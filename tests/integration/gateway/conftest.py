@@ -38,6 +38,14 @@ class World:
             path, headers={"Authorization": f"Bearer {self.token}"}, **arguments
         )
 
+    async def get(self, path: str, **arguments: Any) -> httpx.Response:
+        return await self.gateway.http.get(
+            path, headers={"Authorization": f"Bearer {self.token}"}, **arguments
+        )
+
+    async def delete(self, path: str) -> httpx.Response:
+        return await self.gateway.http.delete(path, headers={"Authorization": f"Bearer {self.token}"})
+
     async def upload(self, name: str, content: bytes, persona: str = "finance") -> httpx.Response:
         return await self.post("/v1/documents", files={"file": (name, content)}, data={"personaId": persona})
 

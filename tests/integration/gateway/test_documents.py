@@ -5,7 +5,8 @@ import hashlib
 from typing import Any
 
 import pytest
-from tenancy.names import COLLECTION, document_id_for, object_key, point_id
+from qdrant_client import models
+from tenancy.names import COLLECTION, document_id_for, object_key
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
@@ -25,9 +26,13 @@ def object_in(world: World, name: str) -> Any:
     return world.platform.parts["aws"].s3.get_object(Bucket=BUCKET, Key=key_of(name))  # type: ignore[attr-defined]
 
 
-async def payloads(world: World, name: str, chunks: int) -> list[dict[str, Any]]:
-    ids = [point_id(TENANT, document_id_for(TENANT, "finance", name), number) for number in range(chunks)]
-    return [point.payload or {} for point in await world.qdrant.retrieve(COLLECTION, ids)]
+async def payloads(world: World, name: str) -> list[dict[str, Any]]:
+    """Return the payloads of a document's points in the order of its chunks."""
+    document = models.FieldCondition(
+        key="documentId", match=models.MatchValue(value=document_id_for(TENANT, "finance", name))
+    )
+    points, _ = await world.qdrant.scroll(COLLECTION, models.Filter(must=[document]), limit=10_000)
+    return sorted((point.payload or {} for point in points), key=lambda payload: payload["chunk"])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +59,7 @@ async def test_every_format_is_stored_indexed_and_found(
     assert stored["Metadata"]["sha256"] == described["sha256"] == digest
     assert stored["ServerSideEncryption"] == "AES256"
     chunk = described["chunks"] - 1
-    payload = (await payloads(world, name, described["chunks"]))[-1]
+    payload = (await payloads(world, name))[-1]
     (found,) = await world.search(payload["text"], topK=1)
     assert (found["filename"], found["page"]) == (name, page)
     assert payload == {
@@ -62,11 +67,14 @@ async def test_every_format_is_stored_indexed_and_found(
         "personaId": "finance",
         "documentId": described["documentId"],
         "chunk": chunk,
+        "chunks": described["chunks"],
         "text": found["text"],
         "filename": name,
         "page": page,
         "sha256": digest,
         "createdAt": stored["LastModified"].isoformat(),
+        "etag": stored["ETag"],
+        "version": payload["version"],
     }
 
 
@@ -85,7 +93,7 @@ async def test_a_shorter_content_leaves_nothing_of_the_longer_one(world: World) 
     await world.upload("harbour.txt", b"The harbour is closed.")
     assert chunks > 3
     assert await count_points(world.qdrant, KEY) == before - chunks + 1
-    assert [p["text"] for p in await payloads(world, "harbour.txt", chunks)] == ["The harbour is closed."]
+    assert [p["text"] for p in await payloads(world, "harbour.txt")] == ["The harbour is closed."]
 
 
 async def test_two_uploads_of_one_name_at_once_leave_object_and_index_the_same(world: World) -> None:
@@ -93,7 +101,7 @@ async def test_two_uploads_of_one_name_at_once_leave_object_and_index_the_same(w
     responses = await asyncio.gather(*(world.upload("ferry.txt", content) for content in contents))
     assert {response.status_code for response in responses} == {201}
     stored = object_in(world, "ferry.txt")["Body"].read()
-    (payload,) = await payloads(world, "ferry.txt", 1)
+    (payload,) = await payloads(world, "ferry.txt")
     assert payload["text"].encode() == stored
 
 

@@ -32,7 +32,7 @@ async def test_everything_that_a_tenant_declares_is_made(
             "tenant-life/people/documents/": TAGS,
         },
         "vectors": {
-            "size": 768, "m": 0, "payload_m": 16,
+            "size": 768, "words": "idf", "m": 0, "payload_m": 16,
             "indexes": {"tenantId": True, "personaId": None, "documentId": None},
         },
         "identity": {

@@ -31,7 +31,8 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "admins_group_path": names.admins_group_path,
     "limits_key": names.limits_key,
     "document_id_for": lambda tenant: names.document_id_for(tenant, "finance", "a.md"),
-    "point_id": lambda tenant: names.point_id(tenant, "d1", 0),
+    "head_id": lambda tenant: names.head_id(tenant, "d1"),
+    "point_id": lambda tenant: names.point_id(tenant, "d1", "v1", 1),
 }
 
 NO_IDS = [
@@ -140,29 +141,71 @@ def test_path_that_is_no_tenants_group_names_nobody(path: str) -> None:
     assert names.tenant_id_from_group(path) is None
 
 
-chunks = st.tuples(ids, st.text(max_size=12), st.integers(min_value=0, max_value=10**6))
+chunks = st.tuples(ids, segments, st.sampled_from(["a1", "b2"]), st.integers(min_value=1, max_value=10**6))
 
 
 @given(first=chunks, second=chunks)
 def test_point_ids_are_the_same_only_for_the_same_chunk(
-    first: tuple[str, str, int], second: tuple[str, str, int]
+    first: tuple[str, str, str, int], second: tuple[str, str, str, int]
 ) -> None:
     assert (names.point_id(*first) == names.point_id(*second)) == (first == second)
+    assert (names.head_id(*first[:2]) == names.head_id(*second[:2])) == (first[:2] == second[:2])
+    assert names.head_id(*first[:2]) != names.point_id(*second)
 
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [(("a", "b/c", 1), ("a", "b", 1)), (("a", "b1", 2), ("a", "b", 12)), (("a", "b", 1), ("ab", "", 1))],
-    ids=["a slash in the document's id", "a digit at the document's end", "a border that could move"],
+    [
+        (("a", "b/c", "v", 1), ("a", "b", "v", 1)),
+        (("a", "b1", "v", 2), ("a", "b", "v", 12)),
+        (("a", "b", "v", 1), ("ab", "", "v", 1)),
+        (("a", "b", "v1", 1), ("a", "b", "v", 11)),
+    ],
+    ids=[
+        "a slash in the document's id",
+        "a digit at its end",
+        "a border that could move",
+        "a version's digit",
+    ],
 )
 def test_separators_within_a_document_id_make_no_collision(
-    first: tuple[str, str, int], second: tuple[str, str, int]
+    first: tuple[str, str, str, int], second: tuple[str, str, str, int]
 ) -> None:
     assert names.point_id(*first) != names.point_id(*second)
 
 
 def test_derived_ids_are_uuids_that_never_change() -> None:
     """Another value would leave every point of the index behind under its old id."""
-    assert uuid.UUID(names.point_id("tenantb", "d1", 0)).version == 5
-    assert names.point_id("tenantb", "d1", 0) == "4e9a3e28-da7d-5bf5-9e92-e1740cc25c85"
+    assert uuid.UUID(names.head_id("tenantb", "d1")).version == 5
+    assert names.head_id("tenantb", "d1") == "4e9a3e28-da7d-5bf5-9e92-e1740cc25c85"
+    assert names.point_id("tenantb", "d1", "v1", 1) == "504c9cac-4143-5648-be6f-4eeb5383b1e1"
     assert names.document_id_for("tenantb", "finance", "a.md") == "f3fd3cae-62e8-5281-b6d1-57fac0dff94f"
+
+
+@given(tenant=ids, persona=segments, document=segments, filename=segments)
+def test_an_object_key_leads_back_to_what_it_was_made_of(
+    tenant: str, persona: str, document: str, filename: str
+) -> None:
+    try:
+        key = names.object_key(tenant, persona, document, filename)
+    except ValueError:
+        return
+    assert names.parse_object_key(tenant, key) == (persona, document, filename)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tenant-tenantb/",
+        "tenant-tenantb/finance/documents/",
+        "tenant-tenantb/finance/documents/d1/",
+        "tenant-tenantb/finance/notes/d1/a.md",
+        "tenant-tenantb/finance/documents/d1/a/b.md",
+        "tenant-tenantbb/finance/documents/d1/a.md",
+        "tenant-tenanta/finance/documents/d1/a.md",
+        "finance/documents/d1/a.md",
+    ],
+    ids=repr,
+)
+def test_a_key_that_is_no_document_of_the_tenant_names_nothing(key: str) -> None:
+    assert names.parse_object_key("tenantb", key) is None

@@ -1,15 +1,17 @@
-"""``POST /v1/documents``: a person's file, or a document that a service's ticket names."""
+"""``/v1/documents``: taken in from a person's form or for a service's ticket, listed, looked at, deleted."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from ..documents.catalog import DocumentState
 from ..problems import FormRefused
-from .auth import Caller, Context, RequestStages, TicketHolder
-from .schemas import DocumentResponse
+from .auth import Caller, Context, Person, RequestStages, TicketHolder
+from .cursor import from_cursor, to_cursor
+from .schemas import DocumentId, DocumentItem, DocumentList, DocumentResponse, PersonaId
 
 __all__ = ["FORM_BYTES", "router"]
 
@@ -55,6 +57,45 @@ async def ingest(
     return DocumentResponse.of(
         await context.documents.upload(caller.tenant, persona_id, filename, content, caller.subject, stages)
     )
+
+
+@router.get("/v1/documents", summary="List the documents of one's own tenant")
+async def list_documents(
+    person: Person,
+    context: Context,
+    persona_id: Annotated[PersonaId | None, Query(alias="personaId")] = None,
+    state: DocumentState | None = None,
+    cursor: Annotated[str | None, Query(max_length=2000)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> DocumentList:
+    """Return documents page by page. Filtered by state, a page may be empty and yet not the last."""
+    page = await context.catalog.page(
+        person.tenant,
+        persona_id=persona_id,
+        state=state,
+        after=from_cursor(person.tenant, cursor),
+        limit=limit,
+    )
+    return DocumentList(
+        documents=[DocumentItem.of(entry) for entry in page.entries],
+        next_cursor=to_cursor(person.tenant, page.after),
+    )
+
+
+@router.get("/v1/documents/{documentId}", summary="Look at one document")
+async def get_document(
+    document_id: Annotated[DocumentId, Path(alias="documentId")], person: Person, context: Context
+) -> DocumentItem:
+    """Return a document's description."""
+    return DocumentItem.of(await context.catalog.get(person.tenant, document_id))
+
+
+@router.delete("/v1/documents/{documentId}", status_code=204, summary="Delete one document")
+async def delete_document(
+    document_id: Annotated[DocumentId, Path(alias="documentId")], person: Person, context: Context
+) -> None:
+    """Delete a document: from the moment of the answer no search finds it."""
+    await context.catalog.remove(person, document_id)
 
 
 async def _form(request: Request) -> tuple[str, str, bytes]:

@@ -1,24 +1,33 @@
 """Bodies of requests and responses. Names are camelCase outside; an unknown field is refused."""
 
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from ..answers.service import Answer
+from ..documents.catalog import CatalogEntry, DocumentState
 from ..documents.service import Ingested
 from ..models import Passage
 
 __all__ = [
     "AnswerRequest",
     "AnswerResponse",
+    "DocumentId",
+    "DocumentItem",
+    "DocumentList",
     "DocumentResponse",
+    "PersonaId",
     "SearchRequest",
     "SearchResponse",
 ]
 
 Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 PersonaId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+
+DocumentId = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f\x7f]{1,200}$")]
 
 
 class _Request(BaseModel):
@@ -137,3 +146,39 @@ class DocumentResponse(_Response):
             chunks=len(reading.chunks),
             pages=reading.pages,
         )
+
+
+class DocumentItem(_Response):
+    """A document of the tenant.
+
+    ``state`` is about the content that was stored last: while that is not ``ready``, an earlier content may
+    still be found. ``chunks`` is how many can be found now.
+    """
+
+    document_id: str
+    persona_id: str
+    filename: str
+    size: int
+    stored_at: datetime
+    state: DocumentState
+    chunks: int
+
+    @classmethod
+    def of(cls, entry: CatalogEntry) -> Self:
+        """Return the description of a document."""
+        return cls(
+            document_id=entry.stored.document_id,
+            persona_id=entry.stored.persona_id,
+            filename=entry.stored.filename,
+            size=entry.stored.size,
+            stored_at=entry.stored.stamp.stored_at,
+            state=entry.state,
+            chunks=entry.indexed.chunks if entry.indexed else 0,
+        )
+
+
+class DocumentList(_Response):
+    """Some documents; ``nextCursor`` leads to the next ones and is null at the end."""
+
+    documents: list[DocumentItem]
+    next_cursor: str | None

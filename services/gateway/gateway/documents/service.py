@@ -7,7 +7,6 @@ object that is not indexed, and the same call again completes it.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 
 from tenancy.model import Tenant
 from tenancy.names import document_id_for, object_key
@@ -16,7 +15,7 @@ from tenancy.tickets import Ticket
 from ..bedrock import Bedrock
 from ..locks import KeyedLocks
 from ..models import Document
-from ..objects import TenantObjects
+from ..objects import Stamp, TenantObjects
 from ..personas import require_persona
 from ..problems import DocumentTooLarge
 from ..stages import Stages
@@ -90,10 +89,10 @@ class DocumentService:
         async with self._ingesting[key]:
             reading, vectors = await self._read(filename, content, stages)
             with stages.measure("store"):
-                stored_at = await self._objects.put(
+                stamp = await self._objects.put(
                     tenant, key, content, media_type=reading.format.media_type, owner=owner
                 )
-            document = _document(persona_id, document_id, filename, content, stored_at)
+            document = _document(persona_id, document_id, filename, content, stamp)
             return await self._index(tenant, document, reading, vectors, stages)
 
     async def index_stored(self, tenant: Tenant, ticket: Ticket, stages: Stages) -> Ingested:
@@ -113,7 +112,7 @@ class DocumentService:
                 stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
             reading, vectors = await self._read(ticket.filename, stored.content, stages)
             document = _document(
-                ticket.persona_id, ticket.document_id, ticket.filename, stored.content, stored.stored_at
+                ticket.persona_id, ticket.document_id, ticket.filename, stored.content, stored.stamp
             )
             return await self._index(tenant, document, reading, vectors, stages)
 
@@ -132,11 +131,10 @@ class DocumentService:
         self, tenant: Tenant, document: Document, reading: Reading, vectors: list[list[float]], stages: Stages
     ) -> Ingested:
         with stages.measure("index"):
-            await self._vectors.replace(tenant, document, reading.chunks, vectors)
+            await self._vectors.publish(tenant, document, reading.chunks, vectors)
         return Ingested(document, reading)
 
 
-def _document(
-    persona_id: str, document_id: str, filename: str, content: bytes, stored_at: datetime
-) -> Document:
-    return Document(persona_id, document_id, filename, hashlib.sha256(content).hexdigest(), stored_at)
+def _document(persona_id: str, document_id: str, filename: str, content: bytes, stamp: Stamp) -> Document:
+    digest = hashlib.sha256(content).hexdigest()
+    return Document(persona_id, document_id, filename, digest, stamp.stored_at, stamp.etag)

@@ -1,7 +1,8 @@
-"""Search: a question becomes a vector, the vector the tenant's nearest passages."""
+"""Search: a question becomes a vector and a list of words, and these the tenant's best passages."""
 
-from tenancy.model import Tenant
+from tenancy.model import RetrievalMode, Tenant
 
+from .. import bm25
 from ..bedrock import Bedrock
 from ..models import Passage
 from ..personas import require_persona
@@ -12,7 +13,7 @@ __all__ = ["RetrievalService"]
 
 
 class RetrievalService:
-    """Finds passages. A Tenant's ``retrieval.mode: hybrid`` is searched densely for now."""
+    """Finds passages: by meaning, and with ``retrieval.mode: hybrid`` by words, too."""
 
     def __init__(self, bedrock: Bedrock, vectors: Vectors) -> None:
         self._bedrock = bedrock
@@ -27,7 +28,7 @@ class RetrievalService:
         persona_id: str | None = None,
         top_k: int | None = None,
     ) -> list[Passage]:
-        """Return the tenant's passages nearest to a query, best first.
+        """Return the tenant's passages that fit a query, best first.
 
         Parameters
         ----------
@@ -47,10 +48,12 @@ class RetrievalService:
             require_persona(tenant, persona_id)
         with stages.measure("embed"):
             (vector,) = await self._bedrock.embed([query])
+        hybrid = tenant.spec.retrieval.mode is RetrievalMode.HYBRID
         with stages.measure("search"):
             return await self._vectors.search(
                 tenant,
                 vector,
+                words=bm25.query_vector(query) if hybrid else None,
                 persona_id=persona_id,
                 limit=top_k or tenant.spec.retrieval.top_k,
                 threshold=tenant.spec.retrieval.score_threshold,

@@ -26,7 +26,7 @@ def bedrock() -> FakeBedrock:
 async def service(bedrock: FakeBedrock) -> AnswerService:
     vectors = FakeVectors()
     document = Document("finance", "d", "budget.md", "0", STORED_AT)
-    await vectors.replace(TENANT, document, [Chunk(BUDGET, 4)], await bedrock.embed([BUDGET]))
+    await vectors.publish(TENANT, document, [Chunk(BUDGET, 4)], await bedrock.embed([BUDGET]))
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter())
     return AnswerService(retrieval, bedrock.as_adapter(), default_model="the-default", max_tokens=100)
 
@@ -71,7 +71,7 @@ async def test_an_unknown_persona_is_refused(service: AnswerService) -> None:
 async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock: FakeBedrock) -> None:
     tenant = make_tenant("tenanta", model={"chat": "its-own", "guardrail": {"id": "g1", "version": "2"}})
     vectors = FakeVectors()
-    await vectors.replace(
+    await vectors.publish(
         tenant,
         Document("finance", "d", "a.md", "0", STORED_AT),
         [Chunk(BUDGET)],

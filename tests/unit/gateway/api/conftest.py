@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from gateway.answers.service import AnswerService
 from gateway.app import make_app
 from gateway.context import ProcessContext, Readiness
+from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService
 from gateway.retrieval.service import RetrievalService
@@ -130,6 +131,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         documents=DocumentService(
             reader, bedrock.as_adapter(), objects.as_adapter(), vectors.as_adapter(), max_bytes=DOCUMENT_BYTES
         ),
+        catalog=Catalog(objects.as_adapter(), vectors.as_adapter()),
         retrieval=retrieval,
         answers=AnswerService(retrieval, bedrock.as_adapter(), default_model="the-model", max_tokens=100),
         readiness=cast("Readiness", readiness),

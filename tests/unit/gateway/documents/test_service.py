@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import astuple, dataclass, field
 
 import pytest
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService, Ingested
 from gateway.models import Document
+from gateway.objects import Stamp
 from gateway.problems import DocumentMissing, DocumentRefused, FilenameRefused, PersonaMissing
 from gateway.stages import Stages
 from tenancy.errors import RemoteUnavailable
@@ -18,7 +18,7 @@ from tenancy.names import document_id_for
 from tenancy.tickets import Ticket
 from typing_extensions import override
 
-from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors
+from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, stamp_of
 from tests.support.files import encrypted_pdf
 from tests.support.tenants import make_tenant
 
@@ -72,7 +72,7 @@ async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(world: Worl
         f"tenant-tenanta/finance/documents/{document_id}/budget.md": b"The budget is $5."
     }
     assert list(world.objects.owners.values()) == ["subject-1"]
-    document = Document("finance", document_id, "budget.md", digest, STORED_AT)
+    document = Document("finance", document_id, "budget.md", digest, *astuple(stamp_of(b"The budget is $5.")))
     assert ingested.document == document
     assert world.vectors.documents["tenant-tenanta", document_id][0] == document
 
@@ -142,11 +142,11 @@ class SlowAtFirst(FakeObjects):
     """The first upload hears of its success only after a second one had time to pass it."""
 
     @override
-    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> datetime:
+    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:
         first = not self.contents
-        stored_at = await super().put(tenant, key, content, media_type=media_type, owner=owner)
+        stamp = await super().put(tenant, key, content, media_type=media_type, owner=owner)
         await asyncio.sleep(0.2 if first else 0)
-        return stored_at
+        return stamp
 
 
 async def test_two_contents_of_one_document_at_once_end_as_one_of_them(reader: DocumentReader) -> None:

@@ -1,4 +1,5 @@
 import pytest
+from gateway.bm25 import query_vector
 from gateway.models import Chunk, Document
 from gateway.problems import PersonaMissing
 from gateway.retrieval.service import RetrievalService
@@ -24,7 +25,7 @@ async def test_the_nearest_passage_comes_first(service: RetrievalService, vector
     texts = ["The lease ends in May.", "The budget is five million."]
     embedded = await FakeBedrock().embed(texts)
     document = Document("finance", "d", "a.md", "0", STORED_AT)
-    await vectors.replace(TENANT, document, [Chunk(text) for text in texts], embedded)
+    await vectors.publish(TENANT, document, [Chunk(text) for text in texts], embedded)
     passages = await service.find(TENANT, "What is the budget?", Stages())
     assert [passage.text for passage in passages] == texts[::-1]
 
@@ -33,16 +34,25 @@ async def test_number_and_threshold_are_the_tenants_own(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
     await service.find(TENANT, "budget", Stages())
-    assert vectors.asked == [{"tenant": "tenant-tenanta", "persona_id": None, "limit": 5, "threshold": 0.25}]
+    words = query_vector("budget")
+    assert vectors.asked == [
+        {"tenant": "tenant-tenanta", "words": words, "persona_id": None, "limit": 5, "threshold": 0.25}
+    ]
+
+
+async def test_words_are_looked_for_only_where_the_tenant_wants_both(
+    service: RetrievalService, vectors: FakeVectors
+) -> None:
+    await service.find(make_tenant("tenanta", retrieval={"mode": "dense"}), "budget", Stages())
+    assert vectors.asked[0]["words"] is None
 
 
 async def test_a_request_may_ask_for_another_number_and_one_persona(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
     await service.find(TENANT, "budget", Stages(), persona_id="finance", top_k=9)
-    assert vectors.asked == [
-        {"tenant": "tenant-tenanta", "persona_id": "finance", "limit": 9, "threshold": 0.25}
-    ]
+    (asked,) = vectors.asked
+    assert (asked["persona_id"], asked["limit"]) == ("finance", 9)
 
 
 async def test_a_persona_of_nobody_is_refused_and_the_real_ones_are_named(

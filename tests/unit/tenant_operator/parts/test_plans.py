@@ -34,8 +34,8 @@ def test_storage_writes_what_differs(markers: dict[str, dict[str, str]], steps: 
     ("observed", "steps"),
     [
         (VectorsState(), ["collection", "tenantId", "personaId", "documentId"]),
-        (VectorsState(768, frozenset({"tenantId", "documentId"})), ["personaId"]),
-        (VectorsState(768, frozenset({"tenantId", "personaId", "documentId", "more"})), []),
+        (VectorsState(768, True, frozenset({"tenantId", "documentId"})), ["personaId"]),
+        (VectorsState(768, True, frozenset({"tenantId", "personaId", "documentId", "more"})), []),
     ],
     ids=["no-collection", "index-gone", "as-declared"],
 )

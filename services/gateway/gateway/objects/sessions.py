@@ -1,11 +1,9 @@
-"""The documents in S3, each tenant's through a role session that reaches that tenant's prefix only.
+"""Role sessions, each for one tenant.
 
-The session is narrowed twice: by the session policy, and on AWS by the role's own policy, which asks for
-the session tag ``tenant``. So a key that was built wrongly opens nothing of another tenant.
+A session is narrowed twice: by the session policy, and on AWS by the role's own policy, which asks for the
+session tag ``tenant``. So a key that was built wrongly opens nothing of another tenant.
 """
 
-import base64
-import hashlib
 import json
 import threading
 from collections import OrderedDict
@@ -13,23 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
-from urllib.parse import quote
 
 import boto3
-from botocore.exceptions import ClientError
 from tenancy.errors import RemoteRefused
 from tenancy.model import Tenant
 from tenancy.names import tenant_prefix
 from tenancy.remote import Remote
 
-from .aws import classify, client_config, error_code, is_dead_session
-from .locks import KeyedLocks
-from .problems import DocumentMissing, DocumentTooLarge
+from ..aws import classify, client_config, is_dead_session
+from ..locks import KeyedLocks
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["StoredObject", "TenantObjects", "session_policy"]
+__all__ = ["TenantSessions", "session_policy"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,21 +45,13 @@ SESSIONS = 256
 
 
 @dataclass(frozen=True)
-class StoredObject:
-    """An object's content, and when it was stored."""
-
-    content: bytes
-    stored_at: datetime
-
-
-@dataclass(frozen=True)
 class _Session:
     client: "S3Client"
     renew_at: datetime
 
 
-class TenantObjects:
-    """Reads and writes documents as one tenant at a time.
+class TenantSessions:
+    """Calls S3 as one tenant at a time.
 
     Parameters
     ----------
@@ -87,74 +74,7 @@ class TenantObjects:
         # boto3 makes clients in one thread at a time only.
         self._making = threading.Lock()
 
-    async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
-        """Return a document of the tenant.
-
-        Raises
-        ------
-        DocumentMissing
-            There is no object of that key.
-        DocumentTooLarge
-            It has more than ``max_bytes``; it was not read.
-        RemoteUnavailable, RemoteRefused
-            S3 did not answer, or denied the call.
-        """
-        return await self._call(tenant, "get", self._get, key, max_bytes)
-
-    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> datetime:
-        """Store a document of the tenant, and return when S3 stored it.
-
-        Parameters
-        ----------
-        owner
-            Subject of the person who uploads; kept beside the object.
-
-        Raises
-        ------
-        RemoteUnavailable, RemoteRefused
-            S3 did not answer, or denied the call.
-        """
-        return await self._call(tenant, "put", self._put, key, content, media_type, owner)
-
-    def close(self) -> None:
-        """Let threads and connections go."""
-        self._remote.close()
-        for session in self._sessions.values():
-            session.client.close()
-
-    def _get(self, client: "S3Client", key: str, max_bytes: int) -> StoredObject:
-        try:
-            response = client.get_object(Bucket=self._bucket, Key=key)
-        except ClientError as exc:
-            if self._is_absent(client, key, exc):
-                raise DocumentMissing("The ticket names a document that is not in the bucket.") from exc
-            raise
-        with response["Body"] as body:
-            if response["ContentLength"] > max_bytes:
-                raise DocumentTooLarge(f"The document has more than {max_bytes} bytes.")
-            return StoredObject(body.read(), response["LastModified"])
-
-    def _is_absent(self, client: "S3Client", key: str, exc: ClientError) -> bool:
-        """Tell "not there" from "not allowed": who may list only under a prefix gets 403 for both."""
-        if error_code(exc) != "AccessDenied":
-            return error_code(exc) == "NoSuchKey"
-        listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
-        return not any(found["Key"] == key for found in listed)
-
-    def _put(self, client: "S3Client", key: str, content: bytes, media_type: str, owner: str) -> datetime:
-        digest = hashlib.sha256(content)
-        client.put_object(
-            Bucket=self._bucket,
-            Key=key,
-            Body=content,
-            ContentType=media_type,
-            ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
-            ServerSideEncryption="AES256",
-            Metadata={"sha256": digest.hexdigest(), "owner": quote(owner)},
-        )
-        return client.head_object(Bucket=self._bucket, Key=key)["LastModified"]
-
-    async def _call(
+    async def call(
         self,
         tenant: Tenant,
         operation: str,
@@ -162,19 +82,25 @@ class TenantObjects:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Call as the tenant; once more with new sessions when AWS no longer knows those at hand."""
+        """Call as the tenant; once more with new sessions when AWS no longer knows those at hand.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
         try:
-            client = await self._client(tenant)
+            client = await self.client(tenant)
             return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
         except RemoteRefused as exc:
             if not is_dead_session(exc.__cause__):
                 raise
         self._sessions.pop(tenant.id, None)
         self._own = None
-        client = await self._client(tenant)
+        client = await self.client(tenant)
         return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
 
-    async def _client(self, tenant: Tenant) -> "S3Client":
+    async def client(self, tenant: Tenant) -> "S3Client":
         """Return the tenant's own client; those who miss it together wait for one AssumeRole."""
         async with self._assuming[tenant.id]:
             session = self._sessions.get(tenant.id)
@@ -183,6 +109,12 @@ class TenantObjects:
                 self._keep(tenant, session)
             self._sessions.move_to_end(tenant.id)
             return session.client
+
+    def close(self) -> None:
+        """Let threads and connections go."""
+        self._remote.close()
+        for session in self._sessions.values():
+            session.client.close()
 
     def _keep(self, tenant: Tenant, session: _Session) -> None:
         self._sessions[tenant.id] = session

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import stamina
 from botocore.exceptions import ClientError
-from gateway.objects import SESSIONS, TenantObjects, session_policy
+from gateway.objects import Stamp, TenantObjects
+from gateway.objects.sessions import SESSIONS, session_policy
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 
@@ -26,6 +27,8 @@ ROLE = "arn:aws:iam::000000000000:role/tenantry-tenant"
 TENANT = make_tenant("tenanta")
 KEY = "tenant-tenanta/finance/documents/doc-1/a.md"
 STORED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ETAG = '"0f"'
+STAMP = Stamp(STORED_AT, ETAG)
 
 
 def client_error(code: str, status: int) -> ClientError:
@@ -79,17 +82,23 @@ class FakeAws:
         if self.get_fails:
             raise self.get_fails
         content = self.contents[Key]
-        return {"Body": io.BytesIO(content), "ContentLength": len(content), "LastModified": STORED_AT}
+        return {
+            "Body": io.BytesIO(content),
+            "ContentLength": len(content),
+            "LastModified": STORED_AT,
+            "ETag": ETAG,
+        }
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803
         found = [{"Key": key} for key in self.contents if key.startswith(Prefix)]
         return {"Contents": found[:MaxKeys]} if found else {}
 
-    def put_object(self, **arguments: Any) -> None:
+    def put_object(self, **arguments: Any) -> dict[str, Any]:
         self.puts.append(arguments)
+        return {"ETag": ETAG}
 
     def head_object(self, **_: Any) -> dict[str, Any]:
-        return {"LastModified": STORED_AT}
+        return {"LastModified": STORED_AT, "ETag": ETAG}
 
 
 @pytest.fixture
@@ -105,7 +114,7 @@ def objects(aws: FakeAws) -> Iterator[TenantObjects]:
         objects.close()
 
 
-async def put(objects: TenantObjects, tenant_id: str = "tenanta") -> datetime:
+async def put(objects: TenantObjects, tenant_id: str = "tenanta") -> Stamp:
     return await objects.put(make_tenant(tenant_id), KEY, b"Text.", media_type="text/plain", owner="süb:1")
 
 
@@ -146,7 +155,7 @@ def test_the_longest_tenants_session_has_a_name_that_aws_takes() -> None:
 async def test_an_object_is_stored_encrypted_with_checksum_digest_and_owner(
     objects: TenantObjects, aws: FakeAws
 ) -> None:
-    assert await put(objects) == STORED_AT
+    assert await put(objects) == STAMP
     (arguments,) = aws.puts
     assert arguments["ServerSideEncryption"] == "AES256"
     assert arguments["Metadata"] == {"sha256": hashlib.sha256(b"Text.").hexdigest(), "owner": "s%C3%BCb%3A1"}
@@ -184,7 +193,7 @@ async def test_sessions_kept_are_bounded_and_the_least_used_goes(
     objects: TenantObjects, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SESSIONS >= 100
-    monkeypatch.setattr("gateway.objects.SESSIONS", 2)
+    monkeypatch.setattr("gateway.objects.sessions.SESSIONS", 2)
     for tenant_id in ("a", "b", "a", "c", "a", "b"):
         await put(objects, tenant_id)
     assert [call["RoleSessionName"][-1] for call in aws.assumed] == ["a", "b", "c", "b"]
@@ -221,7 +230,7 @@ async def test_a_session_that_stays_unknown_is_an_error(objects: TenantObjects, 
 async def test_a_document_is_read(objects: TenantObjects, aws: FakeAws) -> None:
     aws.contents[KEY] = b"Text."
     stored = await objects.get(TENANT, KEY, max_bytes=5)
-    assert (stored.content, stored.stored_at) == (b"Text.", STORED_AT)
+    assert (stored.content, stored.stamp) == (b"Text.", STAMP)
 
 
 async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: FakeAws) -> None:

@@ -1,25 +1,30 @@
-"""Qdrant's wire: filters, tokens, batches, and what is done with points that should not have come."""
+"""Qdrant's wire: requests, tokens, versions, and what is done with points that should not have come."""
 
 import json
 import math
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 import respx
 import stamina
+from gateway.bm25 import query_vector
 from gateway.metrics import FOREIGN_HITS
 from gateway.models import Chunk, Document
 from gateway.problems import CollectionMissing, DimensionMismatch
-from gateway.vectors import BATCH, Vectors, _sign, tenant_filter
+from gateway.vectors import Vectors
+from gateway.vectors.access import sign
+from gateway.vectors.points import version_of
+from gateway.vectors.store import BATCH, STALE_ROUNDS
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import point_id
+from tenancy.names import head_id, point_id
 
 from tests.support.backends import STORED_AT
 from tests.support.tenants import make_tenant
@@ -53,19 +58,28 @@ def result(content: Any) -> httpx.Response:
     return httpx.Response(200, json={"result": content, "status": "ok", "time": 0})
 
 
-def hit(tenant_key: str, text: str) -> dict[str, Any]:
+def hit(
+    tenant_key: str, text: str, *, document_id: str = "d", chunk: int = 0, version: str = "v1"
+) -> dict[str, Any]:
     payload = {
         "tenantId": tenant_key,
         "personaId": "finance",
-        "documentId": "d",
-        "chunk": 0,
+        "documentId": document_id,
+        "chunk": chunk,
+        "chunks": 9,
+        "version": version,
         "text": text,
         "filename": "a.md",
         "page": None,
         "sha256": "0",
         "createdAt": "2026-11-23T12:00:00+00:00",
+        "etag": "",
     }
-    return {"id": 1, "version": 1, "score": 0.5, "payload": payload}
+    return {"id": 1, "version": 1, "score": 0.5, "payload": payload, "vector": {"dense": [0.6, 0.8, 0, 0]}}
+
+
+def head(version: str) -> dict[str, Any]:
+    return {**hit("tenant-tenanta", "head", version=version), "id": head_id("tenanta", "d")}
 
 
 def sent(route: respx.Route) -> Any:
@@ -81,32 +95,8 @@ def access(request: httpx.Request) -> Any:
     return claims["access"]
 
 
-@pytest.mark.parametrize(
-    ("narrowed", "expected"),
-    [
-        pytest.param({}, [OWN], id="all-of-the-tenant"),
-        pytest.param(
-            {"persona_id": "finance"},
-            [OWN, {"key": "personaId", "match": {"value": "finance"}}],
-            id="a-persona",
-        ),
-        pytest.param(
-            {"document_id": "d", "from_chunk": 3},
-            [OWN, {"key": "documentId", "match": {"value": "d"}}, {"key": "chunk", "range": {"gte": 3.0}}],
-            id="the-end-of-a-document",
-        ),
-        pytest.param(
-            {"from_chunk": 0}, [OWN, {"key": "chunk", "range": {"gte": 0.0}}], id="from-the-first-chunk"
-        ),
-    ],
-)
-def test_a_filter_always_begins_with_the_tenant(narrowed: dict[str, Any], expected: list[Any]) -> None:
-    filter_ = tenant_filter(TENANT, **narrowed).model_dump(exclude_none=True)
-    assert filter_ == {"must": expected}, "and joins all conditions with AND"
-
-
 async def search(vectors: Vectors, tenant: Tenant = TENANT) -> list[str]:
-    passages = await vectors.search(tenant, [1, 0, 0, 0], persona_id=None, limit=3, threshold=0.1)
+    passages = await vectors.search(tenant, [1, 0, 0, 0], words=None, persona_id=None, limit=3, threshold=0.1)
     return [passage.text for passage in passages]
 
 
@@ -138,7 +128,7 @@ async def test_a_token_opens_one_collection_for_reading_or_writing(
 ) -> None:
     reading = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
     await search(vectors)
-    await vectors.replace(make_tenant("dedi", tier="dedicated"), DOCUMENT, [Chunk("x")], [[1, 0, 0, 0]])
+    await vectors.publish(make_tenant("dedi", tier="dedicated"), DOCUMENT, [Chunk("x")], [[1, 0, 0, 0]])
     assert access(reading.calls.last.request) == [{"collection": COLLECTION, "access": "r"}]
     for writing in (qdrant["upsert"].calls.last.request, qdrant["delete"].calls.last.request):
         assert writing.url.path.startswith(f"/collections/{COLLECTION}--tenant-dedi/")
@@ -147,7 +137,7 @@ async def test_a_token_opens_one_collection_for_reading_or_writing(
 
 def test_a_call_that_forgot_its_collection_gets_no_token() -> None:
     with pytest.raises(LookupError):
-        _sign(OctKey.import_key(KEY))
+        sign(OctKey.import_key(KEY))
 
 
 async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.MockRouter) -> None:
@@ -176,38 +166,157 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant["upsert"]
-    await vectors.replace(
-        TENANT, DOCUMENT, [Chunk("One.", 1), Chunk("Two.", 2)], [[1, 0, 0, 0], [0, 1, 0, 0]]
-    )
-    points = sent(route)["points"]
-    assert [point["id"] for point in points] == [point_id("tenanta", "doc-1", number) for number in (0, 1)]
-    assert points[1]["payload"] == {
+    chunks = [Chunk("One.", 1), Chunk("Two.", 2)]
+    await vectors.publish(TENANT, DOCUMENT, chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
+    version = version_of(DOCUMENT, chunks)
+    second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
+    assert first["id"] == head_id("tenanta", "doc-1")
+    assert second["id"] == point_id("tenanta", "doc-1", version, 1)
+    assert second["payload"] == {
         "tenantId": "tenant-tenanta",
         "personaId": "finance",
         "documentId": "doc-1",
         "chunk": 1,
+        "chunks": 2,
         "text": "Two.",
         "filename": "a.md",
         "page": 2,
         "sha256": "0" * 64,
         "createdAt": "2026-11-23T12:00:00+00:00",
+        "etag": "",
+        "version": version,
     }
+    assert second["vector"]["dense"] == [0, 1, 0, 0]
+    assert second["vector"]["bm25"]["indices"] == query_vector("two").indices
     assert route.calls.last.request.url.params["wait"] == "true", (
         "a document is searchable when it is reported"
     )
 
 
-async def test_many_chunks_go_in_batches_and_then_the_surplus_goes(
+async def test_the_head_is_written_last_and_then_other_versions_go(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    count = 2 * BATCH + 1
-    await vectors.replace(TENANT, DOCUMENT, [Chunk("x")] * count, [[1, 0, 0, 0]] * count)
-    assert len(qdrant["upsert"].calls) == math.ceil(count / BATCH)
-    assert sent(qdrant["delete"])["filter"]["must"] == [
-        OWN,
-        {"key": "documentId", "match": {"value": "doc-1"}},
-        {"key": "chunk", "range": {"gte": count}},
+    count = 2 * BATCH + 2
+    chunks = [Chunk("x")] * count
+    await vectors.publish(TENANT, DOCUMENT, chunks, [[1, 0, 0, 0]] * count)
+    batches = [json.loads(call.request.content)["points"] for call in qdrant["upsert"].calls]
+    assert [len(batch) for batch in batches] == [BATCH, BATCH, 1, 1]
+    assert [point["payload"]["chunk"] for batch in batches for point in batch] == [*range(1, count), 0]
+    assert sent(qdrant["delete"])["filter"] == {
+        "must": [OWN, {"key": "documentId", "match": {"value": "doc-1"}}],
+        "must_not": [{"key": "version", "match": {"value": version_of(DOCUMENT, chunks)}}],
+    }
+    assert math.ceil((count - 1) / BATCH) == 3
+
+
+async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    qdrant["upsert"].mock(side_effect=[result({"status": "completed"}), httpx.Response(403)])
+    with pytest.raises(RemoteRefused):
+        await vectors.publish(TENANT, DOCUMENT, [Chunk("x"), Chunk("y")], [[1, 0, 0, 0]] * 2)
+    assert not qdrant["delete"].called
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param((DOCUMENT, [Chunk("x", 2)]), id="page"),
+        pytest.param((DOCUMENT, [Chunk("y", 1)]), id="text"),
+        pytest.param((DOCUMENT, [Chunk("x", 1), Chunk("x", 1)]), id="number-of-chunks"),
+        pytest.param((replace(DOCUMENT, persona_id="hr"), [Chunk("x", 1)]), id="persona"),
+        pytest.param((replace(DOCUMENT, filename="b.md"), [Chunk("x", 1)]), id="filename"),
+    ],
+)
+def test_whatever_a_reader_sees_makes_another_version(changed: tuple[Document, list[Chunk]]) -> None:
+    assert version_of(*changed) != version_of(DOCUMENT, [Chunk("x", 1)])
+
+
+async def test_chunks_of_another_version_than_the_heads_are_not_there(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    old = hit("tenant-tenanta", "old", chunk=3, version="v0")
+    gone = hit("tenant-tenanta", "gone", document_id="deleted", chunk=1)
+    good = hit("tenant-tenanta", "good", chunk=2)
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query")
+    route.mock(side_effect=[result({"points": [old, gone]}), result({"points": [good]})])
+    heads = qdrant.post(f"/collections/{COLLECTION}/points")
+    heads.mock(return_value=result([{**hit("tenant-tenanta", "head"), "id": head_id("tenanta", "d")}]))
+    assert await search(vectors) == ["good"]
+    assert json.loads(heads.calls[0].request.content)["ids"] == [
+        head_id("tenanta", "d"),
+        head_id("tenanta", "deleted"),
     ]
+    left_out = sent(route)["filter"]["must_not"]
+    assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
+        ["d", "v0"],
+        ["deleted", "v1"],
+    ], "a second search makes up for what was dropped"
+
+
+async def test_a_version_that_begins_to_count_between_two_looks_is_found(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    old, new = (hit("tenant-tenanta", version, chunk=3, version=version) for version in ("v1", "v2"))
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query")
+    # v2 is being written, is left out, and takes v1's place before the second look.
+    route.mock(side_effect=[result({"points": found}) for found in ([old, new], [], [new])])
+    heads = qdrant.post(f"/collections/{COLLECTION}/points")
+    heads.mock(side_effect=[result([head(version)]) for version in ("v1", "v2", "v2")])
+    assert await search(vectors) == ["v2"]
+
+
+async def test_a_search_that_finds_only_what_does_not_count_ends(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query")
+    route.mock(return_value=result({"points": [hit("tenant-tenanta", "x", chunk=1)]}))
+    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([]))
+    assert await search(vectors) == []
+    assert len(route.calls) == STALE_ROUNDS
+
+
+async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_own(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query")
+    route.mock(return_value=result({"points": [hit("tenant-tenanta", "mine")]}))
+    words = query_vector("budget")
+    (found,) = await vectors.search(
+        TENANT, [1, 0, 0, 0], words=words, persona_id=None, limit=3, threshold=0.0
+    )
+    body = sent(route)
+    assert found.score == pytest.approx(0.6), "the cosine, whatever the fusion says"
+    assert (body["query"], body["limit"]) == ({"fusion": "rrf"}, 3)
+    dense, lexical = body["prefetch"]
+    assert (dense["using"], lexical["using"]) == ("dense", "bm25")
+    assert dense["filter"] == lexical["filter"] == {"must": [OWN]}
+    assert lexical["params"]["idf"] == {"corpus": {"must": [OWN]}}, "no other tenant moves a word's worth"
+
+
+async def test_the_threshold_holds_for_a_hybrid_search_too(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    weak = {**hit("tenant-tenanta", "weak", document_id="e"), "vector": {"dense": [0.1, 0.9, 0, 0]}}
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query")
+    route.mock(return_value=result({"points": [weak, hit("tenant-tenanta", "strong")]}))
+    found = await vectors.search(
+        TENANT, [1, 0, 0, 0], words=query_vector("x"), persona_id=None, limit=1, threshold=0.5
+    )
+    assert [passage.text for passage in found] == ["strong"]
+
+
+async def test_the_head_of_a_removed_document_goes_first(vectors: Vectors, qdrant: respx.MockRouter) -> None:
+    await vectors.remove(TENANT, "doc-1")
+    head, rest = (json.loads(call.request.content)["filter"]["must"] for call in qdrant["delete"].calls)
+    assert head == [OWN, {"has_id": [head_id("tenanta", "doc-1")]}]
+    assert rest == [OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
+
+
+async def test_a_foreign_head_is_no_document_of_ours(vectors: Vectors, qdrant: respx.MockRouter) -> None:
+    heads = [hit("tenant-tenantb", "theirs"), hit("tenant-tenanta", "ours", document_id="e")]
+    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(heads))
+    assert set(await vectors.indexed(TENANT, ["d", "e"])) == {"e"}
 
 
 @pytest.mark.parametrize(
@@ -242,7 +351,7 @@ def collection_of(size: int) -> httpx.Response:
             "optimizer_status": "ok",
             "segments_count": 1,
             "config": {
-                "params": {"vectors": {"size": size, "distance": "Cosine"}},
+                "params": {"vectors": {"dense": {"size": size, "distance": "Cosine"}}},
                 "hnsw_config": {"m": 0, "ef_construct": 100, "full_scan_threshold": 10000},
                 "optimizer_config": {
                     "deleted_threshold": 0.2,

@@ -1,0 +1,136 @@
+"""Which documents there are, and how far each is: S3 says what was received, the index what can be found.
+
+There is no list of its own that could disagree with the two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tenancy.identity import Principal
+from tenancy.model import Tenant
+
+from ..models import IndexedDocument
+from ..objects import StoredEntry, TenantObjects
+from ..personas import require_persona
+from ..problems import DocumentForeign, DocumentMissing
+from ..vectors import Vectors
+
+__all__ = ["Catalog", "CatalogEntry", "CatalogPage", "DocumentState"]
+
+
+class DocumentState(StrEnum):
+    """How far a document is."""
+
+    RECEIVED = "received"
+    READY = "ready"
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A document; ``indexed`` is what can be found of it, an earlier content of it perhaps."""
+
+    stored: StoredEntry
+    indexed: IndexedDocument | None
+
+    @property
+    def state(self) -> DocumentState:
+        """How far this content is."""
+        if self.indexed and self.indexed.document.etag == self.stored.stamp.etag:
+            return DocumentState.READY
+        return DocumentState.RECEIVED
+
+
+@dataclass(frozen=True)
+class CatalogPage:
+    """Some documents, and where to go on; ``after`` is empty at the end."""
+
+    entries: list[CatalogEntry]
+    after: str
+
+
+class Catalog:
+    """Lists and removes documents."""
+
+    def __init__(self, objects: TenantObjects, vectors: Vectors) -> None:
+        self._objects = objects
+        self._vectors = vectors
+
+    async def page(
+        self,
+        tenant: Tenant,
+        *,
+        persona_id: str | None = None,
+        state: DocumentState | None = None,
+        after: str = "",
+        limit: int,
+    ) -> CatalogPage:
+        """Return the tenant's documents by key.
+
+        Parameters
+        ----------
+        state
+            Only documents that are so far. They are picked from ``limit`` documents: a page may hold fewer,
+            and there may be more behind an empty one.
+        after
+            Where the page before ended.
+
+        Raises
+        ------
+        PersonaMissing
+            The tenant has no such persona.
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            See :class:`~gateway.vectors.Vectors` and :class:`~gateway.objects.TenantObjects`.
+        """
+        if persona_id is not None:
+            require_persona(tenant, persona_id)
+        stored = await self._objects.entries(tenant, persona_id=persona_id, after=after, limit=limit)
+        entries = await self._describe(tenant, stored)
+        return CatalogPage(
+            [entry for entry in entries if state in (None, entry.state)],
+            stored[-1].key if len(stored) == limit else "",
+        )
+
+    async def get(self, tenant: Tenant, document_id: str) -> CatalogEntry:
+        """Return one document.
+
+        Raises
+        ------
+        DocumentMissing
+            The tenant has none of that id.
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`page`.
+        """
+        stored = await self._objects.find(tenant, document_id)
+        if stored is None:
+            raise DocumentMissing("The tenant has no document of that id.")
+        (entry,) = await self._describe(tenant, [stored])
+        return entry
+
+    async def remove(self, person: Principal, document_id: str) -> None:
+        """Delete a document: when this returns no search finds it, and the object is gone.
+
+        The index goes first. What stops us in between leaves a document that is received and cannot be
+        found, and the same call again removes it.
+
+        Raises
+        ------
+        DocumentMissing
+            The tenant has none of that id.
+        DocumentForeign
+            It is somebody else's, and the person is no administrator of the tenant.
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`page`.
+        """
+        tenant = person.tenant
+        stored = await self._objects.find(tenant, document_id)
+        if stored is None:
+            raise DocumentMissing("The tenant has no document of that id.")
+        if not person.admin and await self._objects.owner(tenant, stored.key) != person.subject:
+            raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
+        await self._vectors.remove(tenant, document_id)
+        await self._objects.delete(tenant, stored.key)
+
+    async def _describe(self, tenant: Tenant, stored: Sequence[StoredEntry]) -> list[CatalogEntry]:
+        indexed = await self._vectors.indexed(tenant, {entry.document_id for entry in stored})
+        return [CatalogEntry(entry, indexed.get(entry.document_id)) for entry in stored]

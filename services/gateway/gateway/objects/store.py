@@ -1,0 +1,224 @@
+"""Reading, writing and listing documents, as one tenant at a time."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+import boto3
+from botocore.exceptions import ClientError
+from tenancy.model import Tenant
+from tenancy.names import parse_object_key, persona_prefix, tenant_prefix
+
+from ..aws import error_code
+from ..problems import DocumentMissing, DocumentTooLarge
+from .sessions import TenantSessions
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["Stamp", "StoredEntry", "StoredObject", "TenantObjects"]
+
+LISTED = 1000
+"""Most keys that S3 lists at once."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Which content an object has: when S3 stored it, and S3's name for it."""
+
+    stored_at: datetime
+    etag: str
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object's content, and which one that is."""
+
+    content: bytes
+    stamp: Stamp
+
+
+@dataclass(frozen=True)
+class StoredEntry:
+    """A document as a listing shows it; ``size`` in bytes."""
+
+    key: str
+    persona_id: str
+    document_id: str
+    filename: str
+    size: int
+    stamp: Stamp
+
+
+class TenantObjects:
+    """Reads and writes documents.
+
+    Parameters
+    ----------
+    open_session
+        Opens a session of our own: where AWS is and who we are there. We ourselves may read no document.
+    bucket
+        Bucket of the documents.
+    role_arn
+        Role that is assumed for a tenant.
+    """
+
+    def __init__(self, open_session: Callable[[], boto3.Session], *, bucket: str, role_arn: str) -> None:
+        self._bucket = bucket
+        self._sessions = TenantSessions(open_session, bucket=bucket, role_arn=role_arn)
+
+    async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
+        """Return a document of the tenant.
+
+        Raises
+        ------
+        DocumentMissing
+            There is no object of that key.
+        DocumentTooLarge
+            It has more than ``max_bytes``; it was not read.
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return await self._sessions.call(tenant, "get", self._get, key, max_bytes)
+
+    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:
+        """Store a document of the tenant.
+
+        Parameters
+        ----------
+        owner
+            Subject of the person who uploads; kept beside the object.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return await self._sessions.call(tenant, "put", self._put, key, content, media_type, owner)
+
+    async def entries(
+        self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = LISTED
+    ) -> list[StoredEntry]:
+        """Return documents of the tenant by key, at most ``limit`` of them.
+
+        Parameters
+        ----------
+        persona_id
+            Only this persona's; ``None`` for all of the tenant's.
+        after
+            A key (of the tenant's, or none of it is found); only later ones are returned.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        prefix = persona_prefix(tenant.id, persona_id) if persona_id else tenant_prefix(tenant.id)
+        return await self._sessions.call(tenant, "list", self._entries, tenant, prefix, after, limit)
+
+    async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
+        """Return the document of that id, whatever its persona; the newest when a rename left two.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return await self._sessions.call(tenant, "find", self._find, tenant, document_id)
+
+    async def owner(self, tenant: Tenant, key: str) -> str:
+        """Return the subject of the person who stored a document; empty when nobody's is known.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return await self._sessions.call(tenant, "head", self._owner, key)
+
+    async def delete(self, tenant: Tenant, key: str) -> None:
+        """Delete a document of the tenant; one that is not there is deleted.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        await self._sessions.call(tenant, "delete", self._delete, key)
+
+    def close(self) -> None:
+        """Let threads and connections go."""
+        self._sessions.close()
+
+    def _get(self, client: "S3Client", key: str, max_bytes: int) -> StoredObject:
+        try:
+            response = client.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as exc:
+            if self._is_absent(client, key, exc):
+                raise DocumentMissing("The ticket names a document that is not in the bucket.") from exc
+            raise
+        with response["Body"] as body:
+            if response["ContentLength"] > max_bytes:
+                raise DocumentTooLarge(f"The document has more than {max_bytes} bytes.")
+            return StoredObject(body.read(), Stamp(response["LastModified"], response["ETag"]))
+
+    def _is_absent(self, client: "S3Client", key: str, exc: ClientError) -> bool:
+        """Tell "not there" from "not allowed": who may list only under a prefix gets 403 for both."""
+        if error_code(exc) != "AccessDenied":
+            return error_code(exc) == "NoSuchKey"
+        listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+        return not any(found["Key"] == key for found in listed)
+
+    def _put(self, client: "S3Client", key: str, content: bytes, media_type: str, owner: str) -> Stamp:
+        digest = hashlib.sha256(content)
+        stored = client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=content,
+            ContentType=media_type,
+            ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
+            ServerSideEncryption="AES256",
+            Metadata={"sha256": digest.hexdigest(), "owner": quote(owner)},
+        )
+        # The answer to a PUT does not say when.
+        stored_at = client.head_object(Bucket=self._bucket, Key=key)["LastModified"]
+        return Stamp(stored_at, stored["ETag"])
+
+    def _entries(
+        self, client: "S3Client", tenant: Tenant, prefix: str, after: str, limit: int
+    ) -> list[StoredEntry]:
+        entries: list[StoredEntry] = []
+        while len(entries) < limit:
+            page = client.list_objects_v2(
+                Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=min(limit, LISTED)
+            )
+            for found in page.get("Contents", []):
+                after = found["Key"]
+                if names := parse_object_key(tenant.id, after):
+                    stamp = Stamp(found["LastModified"], found["ETag"])
+                    entries.append(StoredEntry(after, *names, found["Size"], stamp))
+            if not page["IsTruncated"]:
+                break
+        return entries[:limit]
+
+    def _find(self, client: "S3Client", tenant: Tenant, document_id: str) -> StoredEntry | None:
+        # The truth about personas is in the bucket: one that the Tenant no longer names may have documents.
+        own = tenant_prefix(tenant.id)
+        listed = client.list_objects_v2(Bucket=self._bucket, Prefix=own, Delimiter="/")
+        folders = [folder["Prefix"] for folder in listed.get("CommonPrefixes", [])]
+        found = [
+            entry
+            for folder in folders
+            for entry in self._entries(client, tenant, f"{folder}documents/{document_id}/", "", LISTED)
+        ]
+        return max(found, key=lambda entry: entry.stamp.stored_at, default=None)
+
+    def _owner(self, client: "S3Client", key: str) -> str:
+        return unquote(client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get("owner", ""))
+
+    def _delete(self, client: "S3Client", key: str) -> None:
+        client.delete_object(Bucket=self._bucket, Key=key)

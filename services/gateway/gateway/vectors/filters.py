@@ -1,0 +1,35 @@
+"""The filters of a tenant's points. Each begins with the tenant."""
+
+from collections.abc import Collection
+
+from qdrant_client import models
+from tenancy.model import Tenant
+
+__all__ = ["tenant_filter", "without"]
+
+
+def tenant_filter(
+    tenant: Tenant,
+    *,
+    persona_id: str | None = None,
+    document_id: str | None = None,
+    not_version: str | None = None,
+) -> models.Filter:
+    """Return the filter of a tenant's points, narrowed by what is given."""
+    values = {"tenantId": tenant.key, "personaId": persona_id, "documentId": document_id}
+    must: list[models.Condition] = [_equals(key, value) for key, value in values.items() if value is not None]
+    others: list[models.Condition] = [] if not_version is None else [_equals("version", not_version)]
+    return models.Filter(must=must, must_not=others or None)
+
+
+def without(filter_: models.Filter, stale: Collection[tuple[str, str]]) -> models.Filter:
+    """Return a filter that also leaves out some versions of documents: pairs of document id and version."""
+    left_out: list[models.Condition] = [
+        models.Filter(must=[_equals("documentId", document_id), _equals("version", version)])
+        for document_id, version in sorted(stale)
+    ]
+    return filter_.model_copy(update={"must_not": left_out or None})
+
+
+def _equals(key: str, value: str) -> models.FieldCondition:
+    return models.FieldCondition(key=key, match=models.MatchValue(value=value))

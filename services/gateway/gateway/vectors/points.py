@@ -1,0 +1,136 @@
+"""Chunks as Qdrant's points, and back."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import blake2b
+from operator import mul
+from typing import Any
+
+from qdrant_client import models
+from tenancy.model import Tenant
+from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, head_id, point_id
+
+from .. import bm25
+from ..models import Chunk, Document, IndexedDocument, Passage
+
+__all__ = [
+    "HEAD_FIELDS",
+    "head_ids",
+    "lexical",
+    "similarity",
+    "to_indexed",
+    "to_passage",
+    "to_points",
+    "version_of",
+]
+
+
+HEAD_FIELDS = [
+    "tenantId",
+    "personaId",
+    "documentId",
+    "filename",
+    "sha256",
+    "createdAt",
+    "etag",
+    "version",
+    "chunks",
+]
+"""What of a head's payload describes its document."""
+
+
+def version_of(document: Document, chunks: Sequence[Chunk]) -> str:
+    """Return a name of this content as it was cut: the same chunks always have the same version."""
+    digest = blake2b(f"{document.persona_id}/{document.filename}".encode(), digest_size=12)
+    for chunk in chunks:
+        digest.update(f"\0{chunk.page}\0{chunk.text}".encode())
+    return digest.hexdigest()
+
+
+def to_points(
+    tenant: Tenant,
+    document: Document,
+    version: str,
+    chunks: Sequence[Chunk],
+    vectors: Sequence[Sequence[float]],
+    numbers: range,
+) -> list[models.PointStruct]:
+    """Return the points of those of a document's chunks that ``numbers`` names."""
+    return [
+        models.PointStruct(
+            id=_id(tenant, document, version, number),
+            vector={
+                DENSE_VECTOR: list(vectors[number]),
+                LEXICAL_VECTOR: lexical(bm25.document_vector(chunks[number].text)),
+            },
+            payload=_payload(tenant, document, version, number, chunks[number]) | {"chunks": len(chunks)},
+        )
+        for number in numbers
+    ]
+
+
+def head_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
+    """Return the ids of documents' heads."""
+    return [head_id(tenant.id, document_id) for document_id in document_ids]
+
+
+def to_passage(point: models.ScoredPoint, score: float) -> Passage:
+    """Return the passage that a point is."""
+    payload = point.payload or {}
+    return Passage(
+        persona_id=payload["personaId"],
+        document_id=payload["documentId"],
+        filename=payload["filename"],
+        page=payload["page"],
+        chunk=payload["chunk"],
+        text=payload["text"],
+        score=score,
+        version=payload["version"],
+    )
+
+
+def to_indexed(payload: dict[str, Any]) -> IndexedDocument:
+    """Return the document whose head has this payload."""
+    document = Document(
+        persona_id=payload["personaId"],
+        document_id=payload["documentId"],
+        filename=payload["filename"],
+        sha256=payload["sha256"],
+        created_at=datetime.fromisoformat(payload["createdAt"]),
+        etag=payload["etag"],
+    )
+    return IndexedDocument(document, payload["version"], payload["chunks"])
+
+
+def lexical(vector: bm25.SparseVector) -> models.SparseVector:
+    """Return a sparse vector in Qdrant's form."""
+    return models.SparseVector(indices=vector.indices, values=vector.values)
+
+
+def similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
+    """Return the cosine of a unit vector and a point's; Qdrant keeps points at length 1 for that measure."""
+    own: Any = point.vector[DENSE_VECTOR] if isinstance(point.vector, dict) else [math.nan] * len(vector)
+    return float(sum(map(mul, vector, own)))
+
+
+def _id(tenant: Tenant, document: Document, version: str, number: int) -> str:
+    if number == 0:
+        return head_id(tenant.id, document.document_id)
+    return point_id(tenant.id, document.document_id, version, number)
+
+
+def _payload(tenant: Tenant, document: Document, version: str, number: int, chunk: Chunk) -> dict[str, Any]:
+    return {
+        "tenantId": tenant.key,
+        "personaId": document.persona_id,
+        "documentId": document.document_id,
+        "chunk": number,
+        "text": chunk.text,
+        "filename": document.filename,
+        "page": chunk.page,
+        "sha256": document.sha256,
+        "createdAt": document.created_at.isoformat(),
+        "etag": document.etag,
+        "version": version,
+    }

@@ -1,0 +1,329 @@
+"""Writing and finding chunks, as one tenant at a time."""
+
+import asyncio
+import functools
+import warnings
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, TypeVar
+
+import httpx
+import structlog
+from joserfc.jwk import OctKey
+from pydantic import SecretStr
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from tenancy.model import Tenant
+from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR
+from tenancy.remote import Fault, Remote
+
+from ..bm25 import SparseVector
+from ..metrics import FOREIGN_HITS
+from ..models import Chunk, Document, IndexedDocument, Passage
+from ..problems import CollectionMissing, DimensionMismatch
+from .access import opening, sign
+from .filters import tenant_filter, without
+from .points import HEAD_FIELDS, head_ids, lexical, similarity, to_indexed, to_passage, to_points, version_of
+
+__all__ = ["Vectors"]
+
+T = TypeVar("T")
+
+CALL_SECONDS = 5.0
+CONCURRENCY = 64
+
+BATCH = 128
+"""Points of one upsert: about a megabyte."""
+
+CANDIDATES = 50
+"""Passages that dense and lexical search each bring to their fusion, and more where more are asked for."""
+
+STALE_ROUNDS = 4
+"""How often a search is made again without the versions that turned out not to count (any more)."""
+
+
+class Vectors:
+    """Stores and finds chunks.
+
+    Parameters
+    ----------
+    url
+        Qdrant's REST address.
+    api_key
+        Qdrant's key; it never leaves this process, it only signs tokens. Empty when Qdrant asks for none.
+    dimension
+        Length of the vectors.
+    """
+
+    def __init__(self, *, url: str, api_key: SecretStr, dimension: int) -> None:
+        self._dimension = dimension
+        self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
+        self._log = structlog.get_logger("gateway.vectors")
+        key = OctKey.import_key(api_key.get_secret_value()) if api_key.get_secret_value() else None
+        with warnings.catch_warnings():
+            # Inside a cluster, plain HTTP behind a network policy is a choice, and not one made here.
+            warnings.simplefilter("ignore", UserWarning)
+            self._client = AsyncQdrantClient(
+                url=url,
+                auth_token_provider=(lambda: sign(key)) if key else None,
+                timeout=int(CALL_SECONDS),
+                check_compatibility=False,
+                # qdrant-client keeps no connection to 127.0.0.1 open unless told.
+                limits=httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY),
+            )
+
+    async def check(self) -> None:
+        """Return when the shared collection fits, or is not there yet.
+
+        Raises
+        ------
+        DimensionMismatch
+            It holds vectors of another length.
+        RemoteUnavailable, RemoteRefused
+            Qdrant did not answer, or does not know our key.
+        """
+        try:
+            info = await self._call(COLLECTION, "r", "info", lambda: self._client.get_collection(COLLECTION))
+        except CollectionMissing:
+            return
+        vectors = info.config.params.vectors
+        dense = vectors.get(DENSE_VECTOR) if isinstance(vectors, dict) else None
+        size = dense.size if dense else None
+        if size != self._dimension:
+            raise DimensionMismatch(
+                f"Collection {COLLECTION} holds {DENSE_VECTOR} vectors of {size} numbers, but "
+                f"GATEWAY_EMBEDDING_DIMENSION is {self._dimension}. Set it to the collection's, or ingest "
+                "into a new collection."
+            )
+
+    async def publish(
+        self, tenant: Tenant, document: Document, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]
+    ) -> IndexedDocument:
+        """Let a document's content be these chunks, for every reader from one moment to the next.
+
+        The head goes last; until then readers have the old content whole. A second run changes nothing, and
+        completes what a first one that was killed has left.
+
+        Raises
+        ------
+        CollectionMissing
+            The operator has not made the tenant's collection yet.
+        RemoteUnavailable, RemoteRefused
+            Qdrant did not answer, or refused.
+        """
+        version = version_of(document, chunks)
+        count = len(chunks)
+        batches = [range(start, min(start + BATCH, count)) for start in range(1, count, BATCH)]
+        for numbers in (*batches, range(1)):
+            # In a thread: the words of a batch take some tens of milliseconds to count.
+            points = await asyncio.to_thread(to_points, tenant, document, version, chunks, vectors, numbers)
+            await self._upsert(tenant, points)
+        await self._delete(
+            tenant, tenant_filter(tenant, document_id=document.document_id, not_version=version)
+        )
+        return IndexedDocument(document, version, count)
+
+    async def remove(self, tenant: Tenant, document_id: str) -> None:
+        """Let a document be gone for every reader at once, and then its chunks.
+
+        Raises
+        ------
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`publish`.
+        """
+        await self._delete(
+            tenant,
+            models.Filter(
+                must=[
+                    *(tenant_filter(tenant).must or []),
+                    models.HasIdCondition(has_id=list(head_ids(tenant, [document_id]))),
+                ]
+            ),
+        )
+        await self._delete(tenant, tenant_filter(tenant, document_id=document_id))
+
+    async def indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
+        """Return those of the documents that can be found, by their ids.
+
+        Raises
+        ------
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`publish`.
+        """
+        if not document_ids:
+            return {}
+        call = functools.partial(
+            self._client.retrieve,
+            _collection(tenant),
+            head_ids(tenant, sorted(document_ids)),
+            with_payload=HEAD_FIELDS,
+        )
+        heads = await self._call(_collection(tenant), "r", "retrieve", call)
+        found = [to_indexed(head.payload or {}) for head in heads if self._is_own(tenant, head)]
+        return {each.document.document_id: each for each in found}
+
+    async def search(
+        self,
+        tenant: Tenant,
+        vector: Sequence[float],
+        *,
+        words: SparseVector | None,
+        persona_id: str | None,
+        limit: int,
+        threshold: float,
+    ) -> list[Passage]:
+        """Return the tenant's chunks that fit best, best first.
+
+        Parameters
+        ----------
+        vector
+            Where to look for meaning, of length 1.
+        words
+            What to look for to the letter; both lists are then fused by rank. ``None`` for meaning alone.
+        persona_id
+            Only this persona's documents; ``None`` for all of the tenant's.
+        limit
+            Most passages.
+        threshold
+            Least cosine similarity.
+
+        Raises
+        ------
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`publish`.
+        """
+        own = tenant_filter(tenant, persona_id=persona_id)
+        stale: set[tuple[str, str]] = set()
+        passages: list[Passage] = []
+        for _ in range(STALE_ROUNDS):
+            request = _dense if words is None else functools.partial(_hybrid, words=words, tenant=tenant)
+            query = functools.partial(
+                self._client.query_points,
+                _collection(tenant),
+                **request(vector, filter_=without(own, stale), limit=limit, threshold=threshold),
+            )
+            found = await self._call(_collection(tenant), "r", "search", query)
+            passages = [
+                to_passage(point, point.score if words is None else similarity(vector, point))
+                for point in found.points
+                if self._is_own(tenant, point)
+            ]
+            versions = {(each.document_id, each.version) for each in passages}
+            counting = await self._counting(tenant, passages, {document for document, _ in stale})
+            dead = {
+                (document, version) for document, version in versions if counting.get(document) != version
+            }
+            passages = [each for each in passages if (each.document_id, each.version) not in dead]
+            # A version that was still being written a moment ago may be the one that counts by now.
+            revived = {
+                (document, version) for document, version in stale if counting.get(document) == version
+            }
+            if not dead and not revived:
+                break
+            stale = (stale | dead) - revived
+        return [each for each in passages if each.score >= threshold][:limit]
+
+    async def close(self) -> None:
+        """Let connections go."""
+        await self._client.close()
+        self._remote.close()
+
+    async def _counting(
+        self, tenant: Tenant, passages: Sequence[Passage], others: Collection[str]
+    ) -> dict[str, str]:
+        """Return which version counts of each document that was found, and of some others."""
+        # A head that was found says so by itself.
+        counting = {each.document_id: each.version for each in passages if each.chunk == 0}
+        asked = {each.document_id for each in passages} | set(others)
+        heads = await self.indexed(tenant, asked - counting.keys())
+        return counting | {document_id: head.version for document_id, head in heads.items()}
+
+    async def _upsert(self, tenant: Tenant, points: list[models.PointStruct]) -> None:
+        call = functools.partial(self._client.upsert, _collection(tenant), points, wait=True)
+        await self._call(_collection(tenant), "rw", "upsert", call)
+
+    async def _delete(self, tenant: Tenant, filter_: models.Filter) -> None:
+        call = functools.partial(
+            self._client.delete, _collection(tenant), models.FilterSelector(filter=filter_), wait=True
+        )
+        await self._call(_collection(tenant), "rw", "delete", call)
+
+    async def _call(
+        self, collection: str, access: str, operation: str, call: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Make a call whose token opens one collection, with ``access`` ``r`` or ``rw``."""
+        with opening(collection, access):
+            try:
+                return await self._remote.call(operation, call)
+            except UnexpectedResponse as exc:
+                raise CollectionMissing(
+                    "The tenant's collection has not been made yet. Try again when its Tenant is Ready."
+                ) from exc
+
+    def _is_own(self, tenant: Tenant, point: models.ScoredPoint | models.Record) -> bool:
+        """Tell whether a point is the tenant's; never false unless filter or index is broken."""
+        own = (point.payload or {}).get("tenantId") == tenant.key
+        if not own:
+            FOREIGN_HITS.inc()
+            self._log.error(
+                "Dropped a point of another tenant: filter or index is broken", point=str(point.id)
+            )
+        return own
+
+
+def _dense(
+    vector: Sequence[float], *, filter_: models.Filter, limit: int, threshold: float
+) -> dict[str, Any]:
+    return {
+        "query": list(vector),
+        "using": DENSE_VECTOR,
+        "query_filter": filter_,
+        "limit": limit,
+        "score_threshold": threshold,
+        "with_payload": True,
+    }
+
+
+def _hybrid(
+    vector: Sequence[float],
+    *,
+    words: SparseVector,
+    tenant: Tenant,
+    filter_: models.Filter,
+    limit: int,
+    threshold: float,
+) -> dict[str, Any]:
+    candidates = max(CANDIDATES, limit)
+    # What a word is worth depends on the tenant's own points only, not on the whole collection's.
+    own_words = models.SearchParams(idf=models.IdfCorpusParams(corpus=tenant_filter(tenant)))
+    prefetch = [
+        models.Prefetch(query=list(vector), using=DENSE_VECTOR, filter=filter_, limit=candidates),
+        models.Prefetch(
+            query=lexical(words), using=LEXICAL_VECTOR, filter=filter_, limit=candidates, params=own_words
+        ),
+    ]
+    return {
+        "prefetch": prefetch,
+        "query": models.FusionQuery(fusion=models.Fusion.RRF),
+        # The threshold is on cosines, which the fusion does not show: it is applied to what comes back.
+        "limit": candidates if threshold > 0 else limit,
+        "with_payload": True,
+        "with_vectors": [DENSE_VECTOR],
+    }
+
+
+def _collection(tenant: Tenant) -> str:
+    """Return where the tenant's points lie: what the operator says, above all while it moves them."""
+    return tenant.status.vectors.collection if tenant.status.vectors else tenant.collection
+
+
+def _classify(exc: Exception) -> Fault | None:
+    match exc:
+        case UnexpectedResponse(status_code=404):
+            return None  # no fault: the collection is not there, see Vectors._call
+        case UnexpectedResponse(status_code=int(status)):
+            return Fault.TRANSIENT if status in (408, 429) or status >= 500 else Fault.PERMANENT
+        case ResourceExhaustedResponse() | ResponseHandlingException(source=httpx.HTTPError()):
+            return Fault.TRANSIENT
+        case _:
+            return None

@@ -1,0 +1,111 @@
+"""What a tenant's list says of its documents, and who may take one away."""
+
+from dataclasses import astuple
+
+import pytest
+from gateway.documents.catalog import Catalog, DocumentState
+from gateway.models import Chunk, Document
+from gateway.problems import DocumentForeign, DocumentMissing, PersonaMissing
+from tenancy.errors import RemoteUnavailable
+from tenancy.identity import Principal
+
+from tests.support.backends import FakeObjects, FakeVectors, stamp_of
+from tests.support.tenants import make_tenant
+
+TENANT = make_tenant("tenanta", personas=[{"id": "finance"}, {"id": "hr"}])
+PERSON = Principal(TENANT, "anna", "", admin=False)
+ADMIN = Principal(TENANT, "boss", "", admin=True)
+
+
+def key_of(document_id: str, persona: str = "finance", tenant: str = "tenanta") -> str:
+    return f"tenant-{tenant}/{persona}/documents/{document_id}/a.md"
+
+
+@pytest.fixture
+def objects() -> FakeObjects:
+    objects = FakeObjects()
+    for document_id in ("d1", "d2", "d3"):
+        objects.contents[key_of(document_id)] = b"Text."
+        objects.owners[key_of(document_id)] = "anna"
+    objects.contents[key_of("d4", "hr")] = b"Text."
+    objects.contents[key_of("d5", tenant="tenantb")] = b"Text."
+    return objects
+
+
+@pytest.fixture
+async def vectors() -> FakeVectors:
+    vectors = FakeVectors()
+    for document_id, content in (("d1", b"Text."), ("d2", b"An earlier text.")):
+        document = Document("finance", document_id, "a.md", "0", *astuple(stamp_of(content)))
+        await vectors.publish(TENANT, document, [Chunk("Text.")], [[1.0]])
+    return vectors
+
+
+@pytest.fixture
+def catalog(objects: FakeObjects, vectors: FakeVectors) -> Catalog:
+    return Catalog(objects.as_adapter(), vectors.as_adapter())
+
+
+async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Catalog) -> None:
+    page = await catalog.page(TENANT, limit=10)
+    assert [(entry.stored.document_id, entry.state.value) for entry in page.entries] == [
+        ("d1", "ready"),
+        ("d2", "received"),
+        ("d3", "received"),
+        ("d4", "received"),
+    ]
+    assert page.after == ""
+
+
+async def test_pages_lead_through_all_documents_once(catalog: Catalog) -> None:
+    seen, after = [], ""
+    while True:
+        page = await catalog.page(TENANT, after=after, limit=2)
+        seen += [entry.stored.document_id for entry in page.entries]
+        after = page.after
+        if not after:
+            break
+    assert seen == ["d1", "d2", "d3", "d4"]
+
+
+async def test_a_list_is_narrowed_by_persona_and_state(catalog: Catalog) -> None:
+    hr = await catalog.page(TENANT, persona_id="hr", limit=10)
+    assert [entry.stored.document_id for entry in hr.entries] == ["d4"]
+    ready = await catalog.page(TENANT, state=DocumentState.READY, limit=10)
+    assert [entry.stored.document_id for entry in ready.entries] == ["d1"]
+    with pytest.raises(PersonaMissing):
+        await catalog.page(TENANT, persona_id="legal", limit=10)
+
+
+async def test_another_tenants_document_is_not_there(catalog: Catalog) -> None:
+    with pytest.raises(DocumentMissing):
+        await catalog.get(TENANT, "d5")
+    with pytest.raises(DocumentMissing):
+        await catalog.remove(ADMIN, "d5")
+
+
+async def test_an_owner_or_an_administrator_deletes_everybody_else_is_refused(
+    catalog: Catalog, objects: FakeObjects, vectors: FakeVectors
+) -> None:
+    await catalog.remove(PERSON, "d1")
+    assert key_of("d1") not in objects.contents
+    assert ("tenant-tenanta", "d1") not in vectors.documents
+    with pytest.raises(DocumentForeign):
+        await catalog.remove(Principal(TENANT, "ben", "", admin=False), "d2")
+    with pytest.raises(DocumentForeign):
+        await catalog.remove(PERSON, "d4")
+    assert key_of("d2") in objects.contents
+    await catalog.remove(ADMIN, "d4")
+    assert key_of("d4", "hr") not in objects.contents
+
+
+async def test_a_delete_that_the_index_stops_leaves_the_object_and_can_be_repeated(
+    catalog: Catalog, objects: FakeObjects, vectors: FakeVectors
+) -> None:
+    vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
+    with pytest.raises(RemoteUnavailable):
+        await catalog.remove(PERSON, "d1")
+    assert key_of("d1") in objects.contents
+    vectors.fails = None
+    await catalog.remove(PERSON, "d1")
+    assert key_of("d1") not in objects.contents
