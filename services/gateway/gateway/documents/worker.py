@@ -3,14 +3,15 @@
 It has no credentials, bounded memory, and is killed when a document takes too long. Requests and replies
 are frames on standard input and output: a JSON header, then the content.
 
-Request ``{"filename"}`` + the file; reply ``{"format", "pages", "chunks": [{"text", "page"}]}`` or
-``{"problem", "detail"}``, without content.
+Request ``{"filename"}`` + the file; reply ``{"format", "pages", "chunks": [{"text", "page", "heading"}]}``
+or ``{"problem", "detail"}``, without content.
 """
 
 import json
 import logging
 import resource
 import sys
+import warnings
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
@@ -28,7 +29,9 @@ MEMORY_BYTES = 2 * 1024**3
 def main(arguments: list[str]) -> None:
     """Serve standard input; ``arguments`` are the tokens of a chunk and of its overlap."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    logging.disable()  # parsers log what they stumble over: people's text
+    # Parsers tell what they stumble over, in logs and in warnings: people's text.
+    logging.disable()
+    warnings.simplefilter("ignore")
     tokens, overlap = map(int, arguments)
     serve(sys.stdin.buffer, sys.stdout.buffer, Chunker(tokens, overlap))
 

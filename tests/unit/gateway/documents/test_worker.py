@@ -31,10 +31,11 @@ def test_every_request_has_its_reply_in_order() -> None:
     assert read == {
         "format": "PDF",
         "pages": 3,
-        "chunks": [{"text": "One.", "page": 1}, {"text": "Three.", "page": 3}],
+        "chunks": [{"text": "One.", "page": 1, "heading": ""}, {"text": "Three.", "page": 3, "heading": ""}],
     }
 
 
 def test_a_format_without_pages_has_none() -> None:
     (reply,) = exchange(("a.txt", b"Text."))
-    assert reply == {"format": "text", "pages": None, "chunks": [{"text": "Text.", "page": None}]}
+    chunk = {"text": "Text.", "page": None, "heading": ""}
+    assert reply == {"format": "text", "pages": None, "chunks": [chunk]}
