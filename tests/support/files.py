@@ -12,6 +12,7 @@ from pptx.util import Inches
 from pypdf import PdfReader, PdfWriter
 
 __all__ = [
+    "assemble_pdf",
     "docx_file",
     "encrypted_pdf",
     "pdf_file",
@@ -40,7 +41,7 @@ def pdf_file(*pages: str) -> bytes:
             ),
             f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream",
         ]
-    return _assemble(objects)
+    return assemble_pdf(objects)
 
 
 def encrypted_pdf(password: str, *, user_password: str | None = None) -> bytes:
@@ -94,7 +95,8 @@ def pptx_file(*slides: tuple[str, str], table: Sequence[Sequence[str]] = (), not
 
 def xlsx_file(**sheets: Sequence[Sequence[object]]) -> bytes:
     """Return an XLSX of sheets, each with its rows."""
-    workbook = Workbook(write_only=True)
+    workbook = Workbook()
+    workbook.remove(workbook.worksheets[0])
     for title, rows in sheets.items():
         sheet = workbook.create_sheet(title)
         for row in rows:
@@ -124,7 +126,8 @@ def zip_bomb_docx(claimed_bytes: int) -> bytes:
     return bytes(content)
 
 
-def _assemble(objects: Sequence[str]) -> bytes:
+def assemble_pdf(objects: Sequence[str]) -> bytes:
+    """Return a PDF of objects, numbered from 1; the first is its catalogue. Each character is a byte."""
     body, offsets = "%PDF-1.7\n", []
     for number, text in enumerate(objects, start=1):
         offsets.append(len(body))

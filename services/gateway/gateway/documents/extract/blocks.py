@@ -18,6 +18,7 @@ PAGES = 10_000
 """Most pages, slides or sheets of one document: a small file may name the same one a million times."""
 
 _PARAGRAPH_GAP, _HEADING_GAP = "\n\n", "\n\n\n"
+_MARKDOWN_SIGNS = re.compile(r"^#{1,6}[ \t]+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufeff]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -74,11 +75,16 @@ def _page(draft: Draft, room: int) -> Page:
         below_heading = block.level is not None
         parts += (gap, text)
         if block.level is not None:
-            headings.append(Heading(" ".join(text.lstrip("#").split()), block.level, length + len(gap)))
+            headings.append(Heading(_title(text), block.level, length + len(gap)))
         length += len(gap) + len(text)
         if length > room:
             raise DocumentTooLarge(f"The document has more than {CHARACTERS} characters. Split it.")
     return Page("".join(parts), draft.number, tuple(headings))
+
+
+def _title(text: str) -> str:
+    """Return a heading in one line and without Markdown's signs, which are not its words."""
+    return " ".join(_MARKDOWN_SIGNS.sub("", text).split())
 
 
 def _gap(block: Block, *, below_heading: bool) -> str:
