@@ -40,14 +40,14 @@ ENTITIES: Mapping[str, tuple[bytes, bytes]] = {
 
 
 def lying_docx(mebibytes: int) -> bytes:
-    """Return a DOCX whose directory says that its styles have 100 bytes; they unpack to so many MiB."""
-    stream = _zeros(mebibytes)
+    """Return a DOCX whose directory says that its styles have 100 kB; they unpack to so many MiB."""
+    stream = _zeros(mebibytes, b"<styles>")  # a sound beginning, so that it is read on
     with_stream = bytearray(_patched(docx_file("Text."), "word/styles.xml", lambda _: stream, packed=False))
     local = with_stream.rindex(b"PK\x03\x04", 0, with_stream.index(b"word/styles.xml"))
     entry = with_stream.rindex(b"PK\x01\x02", 0, with_stream.rindex(b"word/styles.xml"))
     for method, size in ((local + 8, local + 22), (entry + 10, entry + 24)):
         with_stream[method : method + 2] = struct.pack("<H", zipfile.ZIP_DEFLATED)
-        with_stream[size : size + 4] = struct.pack("<I", 100)
+        with_stream[size : size + 4] = struct.pack("<I", 100_000)
     return bytes(with_stream)
 
 
@@ -172,11 +172,12 @@ def nested_mail(depth: int) -> bytes:
     return head + parts + b"Content-Type: text/plain\n\nDeep.\n"
 
 
-def _zeros(mebibytes: int) -> bytes:
+def _zeros(mebibytes: int, head: bytes = b"") -> bytes:
     """Return a raw deflate stream, made in no time: a block that is flushed can be repeated."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    begin = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
     block = packer.compress(bytes(MEBIBYTE)) + packer.flush(zlib.Z_FULL_FLUSH)
-    return block * mebibytes + packer.flush()
+    return begin + block * mebibytes + packer.flush()
 
 
 def _patched(content: bytes, name: str, change: Callable[[bytes], bytes], *, packed: bool = True) -> bytes:

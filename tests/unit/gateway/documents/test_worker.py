@@ -17,7 +17,7 @@ def exchange(*requests: tuple[str, bytes]) -> list[dict[str, Any]]:
         header = json.dumps({"filename": filename}).encode()
         incoming.write(FRAME.pack(len(header), len(content)) + header + content)
     incoming.seek(0)
-    serve(incoming, outgoing, Chunker(360, 54))
+    serve(incoming, outgoing, Chunker(360, 54), max_chunks=3)
     outgoing.seek(0)
     replies = []
     while lengths := outgoing.read(FRAME.size):
@@ -39,3 +39,11 @@ def test_a_format_without_pages_has_none() -> None:
     (reply,) = exchange(("a.txt", b"Text."))
     chunk = {"text": "Text.", "page": None, "heading": ""}
     assert reply == {"format": "text", "pages": None, "chunks": [chunk]}
+
+
+def test_too_many_chunks_are_refused_before_they_are_sent() -> None:
+    (reply,) = exchange(("a.pdf", pdf_file("1", "2", "3", "4")))
+    assert reply == {
+        "problem": "document-too-large",
+        "detail": "The document makes more than 3 chunks. Split it.",
+    }
