@@ -6,12 +6,18 @@ import zipfile
 from collections.abc import Sequence
 
 import docx
+from openpyxl import Workbook
+from pptx import Presentation
+from pptx.util import Inches
 from pypdf import PdfReader, PdfWriter
 
 __all__ = [
+    "assemble_pdf",
     "docx_file",
     "encrypted_pdf",
     "pdf_file",
+    "pptx_file",
+    "xlsx_file",
     "zip_bomb_docx",
     "zip_file",
 ]
@@ -35,7 +41,7 @@ def pdf_file(*pages: str) -> bytes:
             ),
             f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream",
         ]
-    return _assemble(objects)
+    return assemble_pdf(objects)
 
 
 def encrypted_pdf(password: str, *, user_password: str | None = None) -> bytes:
@@ -47,11 +53,14 @@ def encrypted_pdf(password: str, *, user_password: str | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def docx_file(*paragraphs: str, table: Sequence[Sequence[str]] = (), after: str = "") -> bytes:
-    """Return a DOCX: paragraphs, then a table, then another paragraph."""
+def docx_file(
+    *paragraphs: str | tuple[str, str], table: Sequence[Sequence[str]] = (), after: str = ""
+) -> bytes:
+    """Return a DOCX: paragraphs, alone or with a style, then a table, then another paragraph."""
     document = docx.Document()
-    for text in paragraphs:
-        document.add_paragraph(text)
+    for paragraph in paragraphs:
+        text, style = (paragraph, None) if isinstance(paragraph, str) else paragraph
+        document.add_paragraph(text, style)
     if table:
         grid = document.add_table(rows=len(table), cols=len(table[0]))
         for row, texts in zip(grid.rows, table, strict=True):
@@ -61,6 +70,39 @@ def docx_file(*paragraphs: str, table: Sequence[Sequence[str]] = (), after: str 
         document.add_paragraph(after)
     buffer = io.BytesIO()
     document.save(buffer)
+    return buffer.getvalue()
+
+
+def pptx_file(*slides: tuple[str, str], table: Sequence[Sequence[str]] = (), notes: str = "") -> bytes:
+    """Return a PPTX of slides with a title and a text; table and notes belong to the last one."""
+    presentation = Presentation()
+    for title, text in slides:
+        slide = presentation.slides.add_slide(presentation.slide_layouts[1])
+        slide.placeholders[0].text = title
+        slide.placeholders[1].text = text
+    if table:
+        inch = Inches(1)
+        grid = slide.shapes.add_table(len(table), len(table[0]), inch, inch, inch, inch).table
+        for row, texts in zip(grid.rows, table, strict=True):
+            for cell, text in zip(row.cells, texts, strict=True):
+                cell.text = text
+    if notes:
+        slide.notes_slide.notes_text_frame.text = notes
+    buffer = io.BytesIO()
+    presentation.save(buffer)
+    return buffer.getvalue()
+
+
+def xlsx_file(**sheets: Sequence[Sequence[object]]) -> bytes:
+    """Return an XLSX of sheets, each with its rows."""
+    workbook = Workbook()
+    workbook.remove(workbook.worksheets[0])
+    for title, rows in sheets.items():
+        sheet = workbook.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    buffer = io.BytesIO()
+    workbook.save(buffer)
     return buffer.getvalue()
 
 
@@ -84,7 +126,8 @@ def zip_bomb_docx(claimed_bytes: int) -> bytes:
     return bytes(content)
 
 
-def _assemble(objects: Sequence[str]) -> bytes:
+def assemble_pdf(objects: Sequence[str]) -> bytes:
+    """Return a PDF of objects, numbered from 1; the first is its catalogue. Each character is a byte."""
     body, offsets = "%PDF-1.7\n", []
     for number, text in enumerate(objects, start=1):
         offsets.append(len(body))

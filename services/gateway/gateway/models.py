@@ -3,23 +3,46 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Chunk", "Document", "IndexedDocument", "Page", "Passage"]
+__all__ = ["Chunk", "Document", "Heading", "IndexedDocument", "Page", "Passage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading, which is in its page's text from ``start``. The smaller its level, the more it is over."""
+
+    title: str
+    level: int
+    start: int
 
 
 @dataclass(frozen=True)
 class Page:
-    """Text of one page; ``number`` counts from 1 and is ``None`` where the format has no pages."""
+    """Text of one page; ``number`` counts from 1 and is ``None`` where the format has no pages.
+
+    ``headings`` are in the order of the text.
+    """
 
     text: str
     number: int | None = None
+    headings: tuple[Heading, ...] = ()
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a document; ``page`` is the page on which all of it stands, if there are pages."""
+    """A piece of a document, word for word; ``page`` is where all of it stands, if there are pages.
+
+    ``heading`` is the path of headings over its first words ("Travel expenses > Meals"), as far as they are
+    not in ``text`` themselves.
+    """
 
     text: str
     page: int | None = None
+    heading: str = ""
+
+    @property
+    def embedded_text(self) -> str:
+        """What the vector stands for: a paragraph often means little without its headings."""
+        return f"{self.heading}\n\n{self.text}" if self.heading else self.text
 
 
 @dataclass(frozen=True)
@@ -48,7 +71,10 @@ class IndexedDocument:
 
 @dataclass(frozen=True)
 class Passage:
-    """A chunk that was found; ``score`` is its cosine similarity to the query."""
+    """A chunk that was found; ``score`` is its cosine similarity to the query.
+
+    ``heading`` is the path of headings over it, and ``version`` the version of its document.
+    """
 
     persona_id: str
     document_id: str
@@ -58,3 +84,4 @@ class Passage:
     text: str
     score: float
     version: str = ""
+    heading: str = ""

@@ -69,6 +69,7 @@ async def test_every_format_is_stored_indexed_and_found(
         "chunk": chunk,
         "chunks": described["chunks"],
         "text": found["text"],
+        "heading": found["heading"],
         "filename": name,
         "page": page,
         "sha256": digest,

@@ -36,5 +36,6 @@ def user_prompt(question: str, passages: Sequence[Passage]) -> str:
 
 def _fence(number: int, passage: Passage) -> str:
     page = "" if passage.page is None else f' page="{passage.page}"'
-    source = f"document={quoteattr(passage.filename)}{page}"
+    section = f" section={quoteattr(passage.heading)}" if passage.heading else ""
+    source = f"document={quoteattr(passage.filename)}{page}{section}"
     return f'<passage id="{number}" {source}>{escape(passage.text)}</passage>'

@@ -47,13 +47,17 @@ class SearchRequest(_Request):
 
 
 class PassageResponse(_Response):
-    """A passage; ``score`` is its cosine similarity to the query."""
+    """A passage, word for word.
+
+    ``score`` is its cosine similarity to the query; ``heading`` is the path of headings over it, or empty.
+    """
 
     document_id: str
     persona_id: str
     filename: str
     page: int | None
     chunk: int
+    heading: str
     text: str
     score: float
 

@@ -5,22 +5,27 @@ nothing is fetched. Titan's own vocabulary is not public; the two differ by some
 largest chunk we allow is a quarter of Titan's 8,192 tokens.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 from semantic_text_splitter import TextSplitter
 
-from ..models import Chunk, Page
+from ..models import Chunk, Heading, Page
 
-__all__ = ["Chunker"]
+__all__ = ["HEADING_CHARACTERS", "Chunker"]
 
 VOCABULARY = "gpt-4o"
 """Names the o200k vocabulary, which knows most languages evenly."""
+
+HEADING_CHARACTERS = 200
+"""Longest path of headings: some fifty tokens, which come on top of the chunk's own."""
 
 
 class Chunker:
     """Cuts at headings, paragraphs, sentences, and only in need at words.
 
-    A chunk never runs over the end of a page, so that a citation's page is always right.
+    A chunk never runs over the end of a page, so that a citation's page is always right. It may run over
+    the end of a section: many short ones make better chunks together, and their headings are in the text.
 
     Parameters
     ----------
@@ -35,4 +40,30 @@ class Chunker:
 
     def chunk(self, pages: Sequence[Page]) -> list[Chunk]:
         """Return the chunks of all pages in reading order; no word is lost."""
-        return [Chunk(text, page.number) for page in pages for text in self._splitter.chunks(page.text)]
+        return [chunk for page in pages for chunk in self._chunk(page)]
+
+    def _chunk(self, page: Page) -> Iterator[Chunk]:
+        above: list[Heading] = []
+        coming = deque(page.headings)
+        for start, text in self._splitter.chunk_indices(page.text):
+            while coming and coming[0].start < start:
+                heading = coming.popleft()
+                above = [*_over(above, heading), heading]
+            # A chunk that begins with a heading stands under those over that one.
+            begins = coming and coming[0].start == start
+            yield Chunk(text, page.number, _path(_over(above, coming[0]) if begins else above))
+
+
+def _over(above: list[Heading], heading: Heading) -> list[Heading]:
+    return [other for other in above if other.level < heading.level]
+
+
+def _path(headings: list[Heading]) -> str:
+    """Return the path, without the outermost headings if it becomes too long: the nearest tell most."""
+    path = ""
+    for heading in reversed(headings):
+        longer = f"{heading.title} > {path}" if path else heading.title
+        if path and len(longer) > HEADING_CHARACTERS:
+            break
+        path = longer
+    return path[:HEADING_CHARACTERS]

@@ -56,8 +56,8 @@ class DocumentReader:
 
     def __init__(self, *, processes: int, seconds: float, tokens: int, overlap: int, max_chunks: int) -> None:
         self._seconds = seconds
-        self._max_chunks = max_chunks
-        self._command = [sys.executable, "-m", "gateway.documents.worker", str(tokens), str(overlap)]
+        numbers = map(str, (tokens, overlap, max_chunks))
+        self._command = [sys.executable, "-m", "gateway.documents.worker", *numbers]
         self._idle: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()
         for _ in range(processes):
             self._idle.put_nowait(None)
@@ -73,8 +73,6 @@ class DocumentReader:
         reply = await self._ask(json.dumps({"filename": filename}).encode(), content)
         if "problem" in reply:
             raise _PROBLEMS[reply["problem"]](reply["detail"])
-        if len(reply["chunks"]) > self._max_chunks:
-            raise DocumentTooLarge(f"The document makes more than {self._max_chunks} chunks. Split it.")
         return Reading(
             format=Format(reply["format"]),
             pages=reply["pages"],

@@ -119,7 +119,7 @@ class DocumentService:
     async def _read(self, filename: str, content: bytes, stages: Stages) -> tuple[Reading, list[list[float]]]:
         with stages.measure("read"):
             reading = await self._reader.read(filename, content)
-        texts = [chunk.text for chunk in reading.chunks]
+        texts = [chunk.embedded_text for chunk in reading.chunks]
         with stages.measure("embed"):
             batches = [
                 await self._bedrock.embed(texts[start : start + BATCH])

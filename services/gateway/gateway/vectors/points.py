@@ -44,7 +44,7 @@ def version_of(document: Document, chunks: Sequence[Chunk]) -> str:
     """Return a name of this content as it was cut: the same chunks always have the same version."""
     digest = blake2b(f"{document.persona_id}/{document.filename}".encode(), digest_size=12)
     for chunk in chunks:
-        digest.update(f"\0{chunk.page}\0{chunk.text}".encode())
+        digest.update(f"\0{chunk.page}\0{chunk.heading}\0{chunk.text}".encode())
     return digest.hexdigest()
 
 
@@ -62,7 +62,7 @@ def to_points(
             id=_id(tenant, document, version, number),
             vector={
                 DENSE_VECTOR: list(vectors[number]),
-                LEXICAL_VECTOR: lexical(bm25.document_vector(chunks[number].text)),
+                LEXICAL_VECTOR: lexical(bm25.document_vector(chunks[number].embedded_text)),
             },
             payload=_payload(tenant, document, version, number, chunks[number]) | {"chunks": len(chunks)},
         )
@@ -87,6 +87,7 @@ def to_passage(point: models.ScoredPoint, score: float) -> Passage:
         text=payload["text"],
         score=score,
         version=payload["version"],
+        heading=payload["heading"],
     )
 
 
@@ -127,6 +128,7 @@ def _payload(tenant: Tenant, document: Document, version: str, number: int, chun
         "documentId": document.document_id,
         "chunk": number,
         "text": chunk.text,
+        "heading": chunk.heading,
         "filename": document.filename,
         "page": chunk.page,
         "sha256": document.sha256,

@@ -2,8 +2,9 @@
 
 import itertools
 
-from gateway.documents.chunk import VOCABULARY, Chunker
-from gateway.models import Page
+import pytest
+from gateway.documents.chunk import HEADING_CHARACTERS, VOCABULARY, Chunker
+from gateway.models import Heading, Page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from semantic_text_splitter import TextSplitter
@@ -55,3 +56,58 @@ def test_chunks_end_with_sentences_and_repeat_the_last_one() -> None:
 def test_a_word_longer_than_a_chunk_is_cut_not_dropped() -> None:
     word = "x1" * 2000
     assert "".join(chunk.text for chunk in Chunker(TOKENS, 0).chunk([Page(word)])) == word
+
+
+def paragraph(words: int) -> str:
+    return " ".join(["word"] * words) + "."
+
+
+def page_of(*blocks: tuple[str, int] | str) -> Page:
+    """Return a page of headings (with their level) and paragraphs."""
+    text, headings, below_heading = "", [], False
+    for block in blocks:
+        if isinstance(block, tuple):
+            text += "\n" if text and not below_heading else ""
+            headings.append(Heading(block[0], block[1], len(text)))
+        below_heading = isinstance(block, tuple)
+        text += f"{block if isinstance(block, str) else block[0]}\n\n"
+    return Page(text.strip(), None, tuple(headings))
+
+
+def test_a_chunk_carries_the_headings_over_it_but_not_its_own() -> None:
+    page = page_of(
+        ("Travel", 1), paragraph(30), ("Meals", 2), paragraph(30), paragraph(30), ("Hotels", 2), paragraph(30)
+    )
+    chunks = Chunker(TOKENS, 0).chunk([page])
+    assert [(chunk.text.split(None, 1)[0], chunk.heading) for chunk in chunks] == [
+        ("Travel", ""),
+        ("Meals", "Travel"),
+        ("word", "Travel > Meals"),
+        ("Hotels", "Travel"),
+    ]
+    assert chunks[2].embedded_text == f"Travel > Meals\n\n{chunks[2].text}"
+    assert chunks[0].embedded_text == chunks[0].text
+
+
+def test_a_heading_of_one_page_does_not_stand_over_the_next() -> None:
+    chunks = Chunker(TOKENS, 0).chunk([page_of(("Travel", 1), "x"), page_of("y")])
+    assert [chunk.heading for chunk in chunks] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("titles", "path"),
+    [
+        pytest.param(["A" * 150, "B" * 60, "C"], f"{'B' * 60} > C", id="the-nearest-are-kept"),
+        pytest.param(["A", "B" * 300], "B" * HEADING_CHARACTERS, id="one-is-cut"),
+    ],
+)
+def test_the_path_of_headings_is_bounded(titles: list[str], path: str) -> None:
+    blocks = [(title, level) for level, title in enumerate(titles)]
+    (*_, last) = Chunker(TOKENS, 0).chunk([page_of(*blocks, paragraph(30), "End.")])
+    assert last.heading == path
+
+
+def test_embedded_text_is_bounded_too() -> None:
+    heading = "预" * HEADING_CHARACTERS
+    for chunk in Chunker(TOKENS, OVERLAP).chunk([page_of((heading, 1), paragraph(200))]):
+        assert len(chunk.embedded_text) <= len(chunk.text) + HEADING_CHARACTERS + 2

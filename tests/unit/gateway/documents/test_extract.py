@@ -1,7 +1,8 @@
 """What is read out of each format. Whether a file is of that format at all is in test_formats."""
 
 import pytest
-from gateway.documents.extract import UNPACKED_BYTES, extract
+from gateway.documents.archives import UNPACKED_BYTES
+from gateway.documents.extract import extract
 from gateway.documents.formats import Format
 from gateway.models import Page
 from gateway.problems import (

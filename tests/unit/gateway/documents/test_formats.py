@@ -4,9 +4,11 @@ import pytest
 from gateway.documents.formats import Format, sniff
 from gateway.problems import DocumentEmpty, DocumentUnreadable, DocumentUnsupported
 
-from tests.support.files import docx_file, pdf_file, zip_file
+from tests.support.files import docx_file, pdf_file, pptx_file, xlsx_file, zip_file
 
 PDF, DOCX = pdf_file("Text."), docx_file("Text.")
+PPTX, XLSX = pptx_file(("Title", "Text.")), xlsx_file(S=[["Text."]])
+MAIL = b"Return-Path: <a@b.example>\r\nReceived: from x\r\n\tby y\r\nFrom: a@b.example\r\n\r\nText."
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 
@@ -22,6 +24,17 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
         pytest.param("a.PDF", PDF, Format.PDF, id="ending-in-capitals"),
         pytest.param("scan", PDF, Format.PDF, id="pdf-without-ending"),
         pytest.param("a.docx", DOCX, Format.DOCX, id="docx"),
+        pytest.param("a", PPTX, Format.PPTX, id="pptx"),
+        pytest.param("a.xlsx", XLSX, Format.XLSX, id="xlsx"),
+        pytest.param("a.csv", b"a,b\n1,2", Format.CSV, id="csv-by-name"),
+        pytest.param("a.TSV", b"a\tb\n1\t2", Format.CSV, id="tab-separated-by-name"),
+        pytest.param("a.csv", b"<html><table>", Format.HTML, id="web-page-exported-as-csv"),
+        pytest.param("a.eml", MAIL, Format.MAIL, id="e-mail"),
+        pytest.param("message", MAIL, Format.MAIL, id="e-mail-by-its-headers"),
+        pytest.param("a.md", MAIL, Format.MARKDOWN, id="markdown-may-quote-an-e-mail"),
+        pytest.param("a", b"From: x\nNote: the rest is prose.\n", Format.TEXT, id="one-header-is-no-e-mail"),
+        pytest.param("a", b"From: x\nDate: y\nand prose", Format.MAIL, id="headers-cut-off"),
+        pytest.param("a", b"From: x\nDate: y\nand prose\n", Format.TEXT, id="prose-is-no-header"),
         pytest.param("a.html", b"<p>fragment", Format.HTML, id="html-fragment-by-name"),
         pytest.param("a", b"\xef\xbb\xbf<!-- x --><!doctype HTML><p>x", Format.HTML, id="html-by-content"),
         pytest.param("a.txt", b"<html><script>x</script>", Format.HTML, id="web-page-saved-as-text"),
@@ -47,12 +60,22 @@ def test_content_decides_and_the_name_only_refines(filename: str, content: bytes
         pytest.param(
             "a.txt", PDF, DocumentUnsupported, "named as text, but its content is PDF", id="pdf-as-text"
         ),
+        pytest.param(
+            "a.xlsx", DOCX, DocumentUnsupported, "named as XLSX, but its content is DOCX", id="docx-as-xlsx"
+        ),
+        pytest.param(
+            "a.eml",
+            b"Plain.",
+            DocumentUnsupported,
+            "named as e-mail, but its content is text",
+            id="text-as-e-mail",
+        ),
         pytest.param("a.html", DOCX, DocumentUnsupported, "its content is DOCX", id="docx-as-html"),
         pytest.param("a.png", PNG, DocumentUnsupported, "binary", id="picture"),
         pytest.param("a.txt", b"ab\x00cd", DocumentUnsupported, "binary", id="nul-in-text"),
         pytest.param("a.doc", OLE, DocumentUnsupported, "old or a password-protected", id="ole"),
         pytest.param("a.docx", OLE, DocumentUnsupported, "old or a password-protected", id="encrypted-docx"),
-        pytest.param("a.zip", zip_file(a=b"x"), DocumentUnsupported, "no DOCX", id="archive"),
+        pytest.param("a.zip", zip_file(a=b"x"), DocumentUnsupported, "none of DOCX", id="archive"),
         pytest.param("a.docx", DOCX[:200], DocumentUnreadable, "cut off or damaged", id="docx-cut-off"),
     ],
 )
@@ -63,10 +86,10 @@ def test_what_is_not_read_is_refused_with_the_reason(
         sniff(filename, content)
 
 
-def test_another_office_format_is_no_docx() -> None:
-    content = zip_file(**{"[Content_Types].xml": b"<Types>spreadsheetml.sheet.main+xml</Types>"})
-    with pytest.raises(DocumentUnsupported, match="no DOCX"):
-        sniff("a.xlsx", content)
+def test_another_office_format_is_none_of_ours() -> None:
+    content = zip_file(**{"[Content_Types].xml": b"<Types>ms-visio.drawing.main+xml</Types>"})
+    with pytest.raises(DocumentUnsupported, match=r"none of DOCX, PPTX and XLSX\. Send text, Markdown"):
+        sniff("a.vsdx", content)
 
 
 @pytest.mark.timeout(2)

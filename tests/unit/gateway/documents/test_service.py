@@ -77,6 +77,14 @@ async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(world: Worl
     assert world.vectors.documents["tenant-tenanta", document_id][0] == document
 
 
+async def test_a_chunk_is_embedded_with_its_headings_and_stored_without(world: World) -> None:
+    await world.upload(f"# Travel\n{'word ' * 60}".encode())
+    ((_, chunks, vectors),) = world.vectors.documents.values()
+    assert chunks[-1].heading == "Travel"
+    assert not chunks[-1].text.startswith("Travel")
+    assert vectors[-1:] == await world.bedrock.embed([f"Travel\n\n{chunks[-1].text}"])
+
+
 async def test_the_same_name_is_the_same_document(world: World) -> None:
     first = await world.upload(b"Old.")
     second = await world.upload(b"New.")

@@ -17,7 +17,7 @@ def exchange(*requests: tuple[str, bytes]) -> list[dict[str, Any]]:
         header = json.dumps({"filename": filename}).encode()
         incoming.write(FRAME.pack(len(header), len(content)) + header + content)
     incoming.seek(0)
-    serve(incoming, outgoing, Chunker(360, 54))
+    serve(incoming, outgoing, Chunker(360, 54), max_chunks=3)
     outgoing.seek(0)
     replies = []
     while lengths := outgoing.read(FRAME.size):
@@ -31,10 +31,19 @@ def test_every_request_has_its_reply_in_order() -> None:
     assert read == {
         "format": "PDF",
         "pages": 3,
-        "chunks": [{"text": "One.", "page": 1}, {"text": "Three.", "page": 3}],
+        "chunks": [{"text": "One.", "page": 1, "heading": ""}, {"text": "Three.", "page": 3, "heading": ""}],
     }
 
 
 def test_a_format_without_pages_has_none() -> None:
     (reply,) = exchange(("a.txt", b"Text."))
-    assert reply == {"format": "text", "pages": None, "chunks": [{"text": "Text.", "page": None}]}
+    chunk = {"text": "Text.", "page": None, "heading": ""}
+    assert reply == {"format": "text", "pages": None, "chunks": [chunk]}
+
+
+def test_too_many_chunks_are_refused_before_they_are_sent() -> None:
+    (reply,) = exchange(("a.pdf", pdf_file("1", "2", "3", "4")))
+    assert reply == {
+        "problem": "document-too-large",
+        "detail": "The document makes more than 3 chunks. Split it.",
+    }

@@ -69,6 +69,7 @@ def hit(
         "chunks": 9,
         "version": version,
         "text": text,
+        "heading": "",
         "filename": "a.md",
         "page": None,
         "sha256": "0",
@@ -166,7 +167,7 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant["upsert"]
-    chunks = [Chunk("One.", 1), Chunk("Two.", 2)]
+    chunks = [Chunk("One.", 1), Chunk("Two.", 2, "Plan > Part two")]
     await vectors.publish(TENANT, DOCUMENT, chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
     version = version_of(DOCUMENT, chunks)
     second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
@@ -179,6 +180,7 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
         "chunk": 1,
         "chunks": 2,
         "text": "Two.",
+        "heading": "Plan > Part two",
         "filename": "a.md",
         "page": 2,
         "sha256": "0" * 64,
@@ -187,7 +189,7 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
         "version": version,
     }
     assert second["vector"]["dense"] == [0, 1, 0, 0]
-    assert second["vector"]["bm25"]["indices"] == query_vector("two").indices
+    assert second["vector"]["bm25"]["indices"] == query_vector("plan part two").indices
     assert route.calls.last.request.url.params["wait"] == "true", (
         "a document is searchable when it is reported"
     )
@@ -223,6 +225,7 @@ async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
     [
         pytest.param((DOCUMENT, [Chunk("x", 2)]), id="page"),
         pytest.param((DOCUMENT, [Chunk("y", 1)]), id="text"),
+        pytest.param((DOCUMENT, [Chunk("x", 1, "Title")]), id="heading"),
         pytest.param((DOCUMENT, [Chunk("x", 1), Chunk("x", 1)]), id="number-of-chunks"),
         pytest.param((replace(DOCUMENT, persona_id="hr"), [Chunk("x", 1)]), id="persona"),
         pytest.param((replace(DOCUMENT, filename="b.md"), [Chunk("x", 1)]), id="filename"),

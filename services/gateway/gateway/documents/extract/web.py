@@ -1,0 +1,76 @@
+"""HTML: what people see of it, in the lines in which they see it."""
+
+import re
+from collections.abc import Iterator
+
+from selectolax.lexbor import LexborHTMLParser
+
+from ...problems import DocumentUnsupported
+from .blocks import Block, Draft
+
+__all__ = ["html", "html_blocks"]
+
+_INVISIBLE_TAGS = ["head", "script", "style", "noscript", "template", "svg", "iframe", "object", "canvas"]
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_BLOCK_TAGS = (
+    "address, article, aside, blockquote, dd, details, div, dl, dt, fieldset, figcaption, figure, footer, "
+    "form, header, hr, li, main, nav, ol, p, pre, section, summary, table, ul"
+)
+_TITLE_LEVEL = 1
+_HEADING, _BREAK, _LINE, _CELL = "\x02", "\x1d", "\x1e", "\x1f"
+"""Marks that no text file holds; they stand for a heading, a new block, a new line and a new table cell."""
+
+_SPACING = re.compile(r"\s+")
+"""To Python the last three marks are white space: a run of it holds all that stands between two words."""
+
+
+def html(content: bytes) -> Iterator[Draft]:
+    """Yield the one page of a web page.
+
+    Raises
+    ------
+    DocumentUnsupported
+        Its encoding is not the one that it declares.
+    """
+    yield Draft(html_blocks(LexborHTMLParser(content, encoding=True)))
+
+
+def html_blocks(tree: LexborHTMLParser) -> Iterator[Block]:
+    """Yield what is seen of a parsed page. The tree is changed.
+
+    Raises
+    ------
+    DocumentUnsupported
+        A character was not in the encoding that the page declares.
+    """
+    if title := tree.css_first("head > title"):
+        yield Block(title.text(strip=True), level=_TITLE_LEVEL)
+    tree.strip_tags(_INVISIBLE_TAGS)
+    for node in tree.css("br, tr"):
+        node.insert_after(_LINE)
+    for node in tree.css("td, th"):
+        node.insert_after(_CELL)
+    for level, tag in enumerate(_HEADINGS, start=_TITLE_LEVEL + 1):
+        for node in tree.css(tag):
+            node.replace_with(f"{_BREAK}{_HEADING}{level}{' '.join(node.text().split())}{_BREAK}")
+    for node in tree.css(_BLOCK_TAGS):
+        node.insert_before(_BREAK)
+        node.insert_after(_BREAK)
+    text = tree.body.text() if tree.body else ""
+    if "\ufffd" in text:
+        raise DocumentUnsupported("The HTML file is not encoded in what it declares. Save it as UTF-8.")
+    for part in _SPACING.sub(_spacing, text).split("\n\n"):
+        if part.startswith(_HEADING):
+            yield Block(part[2:], level=int(part[1]))
+        else:
+            yield Block(part)
+
+
+def _spacing(run: re.Match[str]) -> str:
+    """Return what a run of white space looks like: white space itself means nothing in HTML."""
+    marks = run[0]
+    if _BREAK in marks:
+        return "\n\n"
+    if _LINE in marks:
+        return "\n"
+    return " | " * marks.count(_CELL) or " "

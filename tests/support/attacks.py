@@ -1,0 +1,216 @@
+"""Files that are made to hurt who reads them. Each is small."""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+
+from .files import assemble_pdf, docx_file, pptx_file, xlsx_file, zip_file
+
+__all__ = [
+    "bzip2_bomb",
+    "docx_with_parts",
+    "docx_with_rows",
+    "entities",
+    "lying_docx",
+    "nested_mail",
+    "nested_zip_docx",
+    "pdf_bomb",
+    "pdf_of_forms",
+    "pdf_with_kids",
+    "xlsx_with_impossible_date",
+    "xlsx_with_rows",
+    "xlsx_with_strings",
+]
+
+MEBIBYTE = 1024 * 1024
+SPREADSHEET = b"application/vnd.openxmlformats-officedocument.spreadsheetml"
+
+BILLION_LAUGHS = (
+    b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]>',
+    b"&c;",
+)
+EXTERNAL_ENTITY = (b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>', b"&a;")
+ENTITIES: Mapping[str, tuple[bytes, bytes]] = {
+    "billion-laughs": BILLION_LAUGHS,
+    "external-entity": EXTERNAL_ENTITY,
+}
+
+
+def lying_docx(mebibytes: int) -> bytes:
+    """Return a DOCX whose directory says that its styles have 100 kB; they unpack to so many MiB."""
+    stream = _zeros(mebibytes, b"<styles>")  # a sound beginning, so that it is read on
+    with_stream = bytearray(_patched(docx_file("Text."), "word/styles.xml", lambda _: stream, packed=False))
+    local = with_stream.rindex(b"PK\x03\x04", 0, with_stream.index(b"word/styles.xml"))
+    entry = with_stream.rindex(b"PK\x01\x02", 0, with_stream.rindex(b"word/styles.xml"))
+    for method, size in ((local + 8, local + 22), (entry + 10, entry + 24)):
+        with_stream[method : method + 2] = struct.pack("<H", zipfile.ZIP_DEFLATED)
+        with_stream[size : size + 4] = struct.pack("<I", 100_000)
+    return bytes(with_stream)
+
+
+def docx_with_parts(count: int) -> bytes:
+    """Return a DOCX with so many empty parts more."""
+    buffer = io.BytesIO(docx_file("Text."))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for number in range(count):
+            archive.writestr(f"word/media/{number}", b"")
+    return buffer.getvalue()
+
+
+def nested_zip_docx(mebibytes: int) -> bytes:
+    """Return a sound DOCX in which an archive is embedded that unpacks to so many MiB."""
+    buffer = io.BytesIO(docx_file("Text."))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("word/embeddings/bomb.zip", zip_file(zeros=bytes(mebibytes * MEBIBYTE)))
+    return buffer.getvalue()
+
+
+def bzip2_bomb(mebibytes: int) -> bytes:
+    """Return an archive whose list of contents is packed with bzip2 and unpacks to so many MiB."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("[Content_Types].xml", bytes(mebibytes * MEBIBYTE))
+    return buffer.getvalue()
+
+
+def entities(filename: str, kind: str, encoding: str = "utf-8") -> bytes:
+    """Return a file whose text is one entity, which its main part defines."""
+    declaration, reference = ENTITIES[kind]
+    content, part = {
+        "a.docx": (docx_file("TEXT"), "word/document.xml"),
+        "a.pptx": (pptx_file(("TEXT", "")), "ppt/slides/slide1.xml"),
+        "a.xlsx": (xlsx_file(S=[["TEXT"]]), "xl/worksheets/sheet1.xml"),
+    }[filename]
+
+    def declare(xml: bytes) -> bytes:
+        root = xml[xml.index(b"?>") + 2 :] if xml.startswith(b"<?xml") else xml
+        head = f'<?xml version="1.0" encoding="{encoding}"?>'.encode()
+        return (head + declaration + root.replace(b"TEXT", reference)).decode().encode(encoding)
+
+    return _patched(content, part, declare)
+
+
+def docx_with_rows(rows: bytes) -> bytes:
+    """Return a DOCX whose table consists of these rows, in WordprocessingML."""
+    content = docx_file(table=[["ROW"]])
+
+    def replace(xml: bytes) -> bytes:
+        return xml[: xml.index(b"<w:tr>")] + rows + xml[xml.index(b"</w:tbl>") :]
+
+    return _patched(content, "word/document.xml", replace)
+
+
+def xlsx_with_rows(rows: bytes, dimension: bytes = b"A1:B1") -> bytes:
+    """Return an XLSX whose sheet has a first row of names and then these rows, in SpreadsheetML."""
+
+    def replace(xml: bytes) -> bytes:
+        declared = b'<dimension ref="%s"/><sheetData>' % dimension
+        return xml.replace(b"<sheetData>", declared).replace(b"</sheetData>", rows + b"</sheetData>")
+
+    return _patched(xlsx_file(S=[["Year", "Sum"]]), "xl/worksheets/sheet1.xml", replace)
+
+
+def xlsx_with_strings(text: bytes, repetitions: int) -> bytes:
+    """Return an XLSX that holds a text once and shows it in so many cells."""
+    rows = b"".join(b'<row r="%d"><c t="s"><v>0</v></c></row>' % n for n in range(2, repetitions + 2))
+    override = (
+        b'<Override PartName="/xl/sharedStrings.xml" ContentType="%s.sharedStrings+xml"/></Types>'
+        % SPREADSHEET
+    )
+    content = _patched(
+        xlsx_with_rows(rows), "[Content_Types].xml", lambda xml: xml.replace(b"</Types>", override)
+    )
+    buffer = io.BytesIO(content)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+        strings = (
+            b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>%s</t></si></sst>'
+        )
+        archive.writestr("xl/sharedStrings.xml", strings % text)
+    return buffer.getvalue()
+
+
+def xlsx_with_impossible_date() -> bytes:
+    """Return an XLSX with a date far beyond the last one that there is."""
+    content = xlsx_file(S=[[date(2026, 1, 1)]])
+    return _patched(
+        content, "xl/worksheets/sheet1.xml", lambda xml: xml.replace(b"<v>46023<", b"<v>4711471147114711<")
+    )
+
+
+def pdf_with_kids(kids: str) -> bytes:
+    """Return a PDF whose page tree (object 2) names these objects; object 4 is a page."""
+    return _pdf_of_a_page("BT /F1 12 Tf (Text.) Tj ET", kids=kids)
+
+
+def pdf_bomb(mebibytes: int) -> bytes:
+    """Return a PDF of a page whose content unpacks to so many MiB."""
+    return _pdf_of_a_page(f"\x78\x9c{_zeros(mebibytes).decode('latin-1')}", "/Filter /FlateDecode")
+
+
+def pdf_of_forms(levels: int, times: int) -> bytes:
+    """Return a PDF of a page that draws a form many times, which draws another one many times, and so on."""
+    drawn = "/X Do " * times
+    forms = [
+        _stream(drawn, f"/Type /XObject /Subtype /Form /Resources << /XObject << /X {number} 0 R >> >>")
+        for number in range(7, 6 + levels)
+    ]
+    last = _stream(
+        "BT /F1 12 Tf (ha) Tj ET", "/Type /XObject /Subtype /Form /Resources << /Font << /F1 3 0 R >> >>"
+    )
+    return _pdf_of_a_page(drawn, others=[*forms, last])
+
+
+def nested_mail(depth: int) -> bytes:
+    """Return an e-mail of a part in a part in a part."""
+    head = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\n"
+    parts = b"".join(
+        b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (n, n) for n in range(depth)
+    )
+    return head + parts + b"Content-Type: text/plain\n\nDeep.\n"
+
+
+def _zeros(mebibytes: int, head: bytes = b"") -> bytes:
+    """Return a raw deflate stream, made in no time: a block that is flushed can be repeated."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    begin = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(MEBIBYTE)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return begin + block * mebibytes + packer.flush()
+
+
+def _patched(content: bytes, name: str, change: Callable[[bytes], bytes], *, packed: bool = True) -> bytes:
+    """Return an archive with one member changed, which is last in it."""
+    buffer = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for member in old.namelist():
+            if member != name:
+                new.writestr(member, old.read(member))
+        new.writestr(name, change(old.read(name)), zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED)
+    return buffer.getvalue()
+
+
+def _pdf_of_a_page(
+    content: str, entries: str = "", *, kids: str = "4 0 R", others: Sequence[str] = ()
+) -> bytes:
+    return assemble_pdf(
+        [
+            "<< /Type /Catalog /Pages 2 0 R >>",
+            f"<< /Type /Pages /Kids [{kids}] /Count 1 >>",
+            "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+            (
+                "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R "
+                "/Resources << /Font << /F1 3 0 R >> /XObject << /X 6 0 R >> >> >>"
+            ),
+            _stream(content, entries),
+            *others,
+        ]
+    )
+
+
+def _stream(content: str, entries: str) -> str:
+    return f"<< {entries} /Length {len(content)} >>\nstream\n{content}\nendstream"

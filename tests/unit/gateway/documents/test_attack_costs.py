@@ -1,0 +1,71 @@
+"""What crafted and large files cost a reader process, and that it reads the next one."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from gateway.documents.reader import DocumentReader
+from gateway.models import Chunk
+from gateway.problems import DocumentRefused
+
+from tests.support.attacks import (
+    bzip2_bomb,
+    lying_docx,
+    nested_zip_docx,
+    pdf_bomb,
+    pdf_of_forms,
+    xlsx_with_impossible_date,
+    xlsx_with_rows,
+)
+from tests.support.files import pdf_file
+
+
+@pytest.fixture
+async def reader() -> AsyncIterator[DocumentReader]:
+    reader = DocumentReader(processes=1, seconds=20, tokens=360, overlap=54, max_chunks=10_000)
+    yield reader
+    await reader.close()
+
+
+async def peak_mebibytes(reader: DocumentReader) -> int:
+    """Return the most memory that the one process has had."""
+    process = await reader._idle.get()
+    assert process, "it lives"
+    reader._idle.put_nowait(process)
+    status = await asyncio.to_thread(Path(f"/proc/{process.pid}/status").read_text)
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
+
+
+@pytest.mark.parametrize(
+    ("filename", "content"),
+    [
+        pytest.param("a.docx", lying_docx(700), id="lying-zip"),
+        pytest.param("a.docx", bzip2_bomb(500), id="bzip2"),
+        pytest.param("a.docx", nested_zip_docx(300), id="nested-zip"),
+        pytest.param("a.pdf", pdf_bomb(1000), id="pdf-stream"),
+        pytest.param("a.xlsx", xlsx_with_rows(b"", b"A1:XFD1048576"), id="declared-size-of-a-sheet"),
+    ],
+)
+async def test_a_bomb_costs_little_memory(reader: DocumentReader, filename: str, content: bytes) -> None:
+    with contextlib.suppress(DocumentRefused):
+        await reader.read(filename, content)
+    assert await peak_mebibytes(reader) < 400
+    assert (await reader.read("a.txt", b"Text.")).chunks == [Chunk("Text.")]
+
+
+async def test_a_thousand_pages_cost_little_memory(reader: DocumentReader) -> None:
+    pages = [" ".join(f"Sentence {n} of page {page}." for n in range(100)) for page in range(1000)]
+    reading = await reader.read("a.pdf", pdf_file(*pages))
+    assert reading.pages == 1000
+    assert await peak_mebibytes(reader) < 512
+
+
+async def test_what_parsers_tell_of_a_file_is_not_logged(
+    reader: DocumentReader, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await reader.read("a.xlsx", xlsx_with_impossible_date())  # openpyxl warns of it, with the value
+    await reader.read("a.pdf", pdf_of_forms(9, 10))
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,150 @@
+"""Files that are made to hurt, and what they are refused for. What they cost is in test_attack_costs."""
+
+import pytest
+from gateway.documents.archives import MEMBERS, UNPACKED_BYTES
+from gateway.documents.extract import extract
+from gateway.documents.extract.blocks import CHARACTERS, PAGES
+from gateway.documents.extract.mail import HEADER_CHARACTERS, PARTS
+from gateway.documents.extract.sheets import FIELD_CHARACTERS
+from gateway.problems import DocumentRefused, DocumentTooLarge, DocumentUnreadable
+
+from tests.support.attacks import (
+    ENTITIES,
+    bzip2_bomb,
+    docx_with_parts,
+    docx_with_rows,
+    entities,
+    lying_docx,
+    nested_mail,
+    nested_zip_docx,
+    pdf_bomb,
+    pdf_of_forms,
+    pdf_with_kids,
+    xlsx_with_rows,
+    xlsx_with_strings,
+)
+from tests.support.files import zip_bomb_docx
+
+TO_MANY = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\nTo: %s\n\nText."
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "problem", "reason"),
+    [
+        pytest.param("a.docx", zip_bomb_docx(UNPACKED_BYTES), DocumentTooLarge, "unpacks to", id="zip-bomb"),
+        pytest.param("a.docx", lying_docx(1), DocumentUnreadable, "damaged", id="lying-zip"),
+        pytest.param("a.docx", docx_with_parts(MEMBERS), DocumentTooLarge, "members", id="many-members"),
+        pytest.param("a.docx", bzip2_bomb(1), DocumentUnreadable, "as no Office program", id="bzip2-bomb"),
+        pytest.param("a.pdf", pdf_with_kids("2 0 R"), DocumentUnreadable, "damaged", id="cyclic-pdf"),
+        pytest.param(
+            "a.pdf", pdf_with_kids("4 0 R " * (PAGES + 1)), DocumentTooLarge, "pages", id="pdf-of-many-pages"
+        ),
+        pytest.param("a.pdf", pdf_bomb(80), DocumentUnreadable, "damaged", id="pdf-stream-bomb"),
+        pytest.param(
+            "a.xlsx",
+            xlsx_with_rows(b'<row r="99999999999"><c><v>1</v></c></row>'),
+            DocumentTooLarge,
+            "cells",
+            id="cell-far-below",
+        ),
+        pytest.param(
+            "a.xlsx",
+            xlsx_with_rows(b"".join(b'<row><c r="XFD%d"><v>1</v></c></row>' % n for n in range(2, 700))),
+            DocumentTooLarge,
+            "cells",
+            id="cells-far-to-the-right",
+        ),
+        pytest.param(
+            "a.xlsx",
+            xlsx_with_strings(b"word " * (CHARACTERS // 100), 21),
+            DocumentTooLarge,
+            "characters",
+            id="one-text-in-many-cells",
+        ),
+        pytest.param(
+            "a.csv", b'a,b\n"' + b"x" * (FIELD_CHARACTERS + 1), DocumentUnreadable, "quote", id="open-quote"
+        ),
+        pytest.param("a.eml", nested_mail(PARTS), DocumentTooLarge, "parts", id="nested-e-mail"),
+        pytest.param(
+            "a.eml",
+            TO_MANY % (b"a@b.example, " * (HEADER_CHARACTERS // 13 + 1)),
+            DocumentUnreadable,
+            "header",
+            id="e-mail-to-many",
+        ),
+    ],
+)
+def test_a_crafted_file_is_refused_with_the_reason(
+    filename: str, content: bytes, problem: type[DocumentRefused], reason: str
+) -> None:
+    with pytest.raises(problem, match=reason):
+        extract(filename, content)
+
+
+@pytest.mark.timeout(10)
+def test_a_pdf_that_draws_a_billion_times_is_read_in_part() -> None:
+    _, (page,) = extract("a.pdf", pdf_of_forms(9, 10))
+    assert 1000 < len(page.text) < 1_000_000
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("kind", ENTITIES)
+@pytest.mark.parametrize("filename", ["a.docx", "a.pptx", "a.xlsx"])
+def test_entities_are_refused_in_whatever_encoding(filename: str, kind: str, encoding: str) -> None:
+    with pytest.raises(DocumentUnreadable, match="document type declaration"):
+        extract(filename, entities(filename, kind, encoding))
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "text"),
+    [
+        pytest.param("a.docx", nested_zip_docx(20), "Text.", id="an-archive-inside-stays-closed"),
+        pytest.param("a.eml", nested_mail(PARTS // 2), "Deep.", id="e-mail-nested-less"),
+        pytest.param(
+            "a.xlsx",
+            xlsx_with_rows(b"<row><c><v>1</v></c></row>", dimension=b"A1:XFD1048576"),
+            "S\nYear | Sum\n1",
+            id="declared-size-of-a-sheet",
+        ),
+    ],
+)
+@pytest.mark.timeout(5)
+def test_what_only_looks_like_an_attack_is_read(filename: str, content: bytes, text: str) -> None:
+    _, (page,) = extract(filename, content)
+    assert page.text.endswith(text)
+
+
+CELL = b"<w:tc><w:tcPr>%s</w:tcPr><w:p><w:r><w:t>%s</w:t></w:r></w:p></w:tc>"
+MERGED = CELL % (b'<w:vMerge w:val="%s"/>', b"%s") + CELL % (b"", b"v")
+
+
+@pytest.mark.timeout(5)
+def test_a_cell_that_spans_thousands_of_rows_stands_in_each_of_them() -> None:
+    rows = b"<w:tr>%s</w:tr>" % (MERGED % (b"restart", b"Q1"))
+    rows += b"<w:tr>%s</w:tr>" % (MERGED % (b"continue", b"")) * 3000
+    _, (page,) = extract("a.docx", docx_with_rows(rows))
+    assert page.text == "\n".join(["Q1 | v"] * 3001)
+
+
+@pytest.mark.timeout(5)
+def test_a_cell_that_spans_billions_of_columns_is_one_cell() -> None:
+    rows = b"<w:tr>%s</w:tr>" % (CELL % (b'<w:gridSpan w:val="2000000000"/>', b"wide") + CELL % (b"", b"v"))
+    _, (page,) = extract("a.docx", docx_with_rows(rows))
+    assert page.text == "wide | v"
+
+
+@pytest.mark.parametrize(
+    ("filename", "content"),
+    [
+        pytest.param("a.txt", b"x" + b" " * 200_000 + b"x", id="blanks-in-a-line"),
+        pytest.param("a.txt", b"x" + b" \n" * 200_000 + b"x", id="blank-lines"),
+        pytest.param("a.html", b"<html>x" + b"<br>" * 200_000 + b"x", id="html-lines"),
+        pytest.param("a.html", b"<html>x<table>" + b"<tr><td>" * 100_000 + b"x", id="html-cells"),
+        pytest.param("a.csv", b"a,b\n" + b"'\"," * 40_000 + b"x", id="csv-quotes"),
+        pytest.param("a.md", b"#" * 200_000 + b" x", id="markdown-signs"),
+        pytest.param("a", b"From: x\nDate: y\n" + b" " * 20_000 + b"\n\nx", id="e-mail-header"),
+    ],
+)
+@pytest.mark.timeout(5)
+def test_no_pattern_takes_the_square_of_a_texts_length(filename: str, content: bytes) -> None:
+    extract(filename, content)
