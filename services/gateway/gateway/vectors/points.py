@@ -86,8 +86,9 @@ def to_passage(point: models.ScoredPoint, score: float) -> Passage:
         chunk=payload["chunk"],
         text=payload["text"],
         score=score,
-        version=payload["version"],
-        heading=payload["heading"],
+        # Points from before these fields were written are as good as others.
+        version=payload.get("version", ""),
+        heading=payload.get("heading", ""),
     )
 
 
@@ -99,9 +100,9 @@ def to_indexed(payload: dict[str, Any]) -> IndexedDocument:
         filename=payload["filename"],
         sha256=payload["sha256"],
         created_at=datetime.fromisoformat(payload["createdAt"]),
-        etag=payload["etag"],
+        etag=payload.get("etag", ""),
     )
-    return IndexedDocument(document, payload["version"], payload["chunks"])
+    return IndexedDocument(document, payload.get("version", ""), payload.get("chunks", 0))
 
 
 def lexical(vector: bm25.SparseVector) -> models.SparseVector:

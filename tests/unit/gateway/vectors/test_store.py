@@ -257,6 +257,18 @@ async def test_chunks_of_another_version_than_the_heads_are_not_there(
     ], "a second search makes up for what was dropped"
 
 
+async def test_points_of_before_there_were_versions_are_found(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    old = hit("tenant-tenanta", "old", chunk=1)
+    for field in ("version", "heading", "chunks"):
+        del old["payload"][field]
+    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": [old]}))
+    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([old]))
+    assert await search(vectors) == ["old"]
+    assert (await vectors.indexed(TENANT, ["d"]))["d"].chunks == 0
+
+
 async def test_a_version_that_begins_to_count_between_two_looks_is_found(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
