@@ -3,6 +3,7 @@
 from tenancy.model import Tenant
 
 from ..bedrock import Bedrock
+from ..limits.usage import Counts, UsageLog
 from ..models import Passage
 from ..personas import require_persona
 from ..stages import Stages
@@ -14,9 +15,10 @@ __all__ = ["RetrievalService"]
 class RetrievalService:
     """Finds passages. A Tenant's ``retrieval.mode: hybrid`` is searched densely for now."""
 
-    def __init__(self, bedrock: Bedrock, vectors: Vectors) -> None:
+    def __init__(self, bedrock: Bedrock, vectors: Vectors, usage: UsageLog) -> None:
         self._bedrock = bedrock
         self._vectors = vectors
+        self._usage = usage
 
     async def find(
         self,
@@ -45,8 +47,11 @@ class RetrievalService:
         """
         if persona_id is not None:
             require_persona(tenant, persona_id)
+        tokens: list[int] = []
         with stages.measure("embed"):
-            (vector,) = await self._bedrock.embed([query])
+            (vector,) = await self._bedrock.embed([query], on_tokens=tokens.append)
+        used = Counts(requests=1, embedding_tokens=sum(tokens))
+        await self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
         with stages.measure("search"):
             return await self._vectors.search(
                 tenant,
