@@ -5,7 +5,9 @@ answer has the status that stands here, and B's marker shows nowhere: not in an 
 not in what A finds afterwards.
 """
 
+import copy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
     "/v1/search": {"json": {"query": QUESTION, "topK": 50}},
     "/v1/answers": {"json": {"question": QUESTION}},
     "/v1/documents": {"files": {"file": ("new.md", b"New.")}, "data": {"personaId": "finance"}},
+    "/v1/usage": {"method": "GET", "params": {"from": "2026-01-01", "to": "2026-01-31"}},
 }
 
 CALLERS: dict[str, int] = {
@@ -85,7 +88,7 @@ class Trick:
     body: dict[str, Any] = field(default_factory=dict)
 
 
-GOOD = {"/v1/search": 200, "/v1/answers": 200, "/v1/documents": 201}
+GOOD = {"/v1/search": 200, "/v1/answers": 200, "/v1/documents": 201, "/v1/usage": 200}
 
 TRICKS = [
     Trick("header X-Tenant-ID", GOOD, headers={"X-Tenant-ID": B, "X-Tenant": f"tenant-{B}", "Tenant": B}),
@@ -147,11 +150,13 @@ async def test_no_ticket_searches(world: World, caller: str, endpoint: str) -> N
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.id)
 async def test_naming_another_tenant_changes_nothing(world: World, trick: Trick, endpoint: str) -> None:
-    arguments = {key: dict(value) for key, value in ENDPOINTS[endpoint].items()}
-    arguments["data" if "data" in arguments else "json"].update(trick.body)
+    arguments = copy.deepcopy(ENDPOINTS[endpoint])
+    next(arguments[name] for name in ("data", "json", "params") if name in arguments).update(trick.body)
     path = trick.path.format(endpoint)
     response = await world.post(path, f"person of {A}", headers=trick.headers, **arguments)
     status = trick.status if isinstance(trick.status, int) else trick.status[endpoint]
+    if trick.body and "params" in arguments:
+        status = 200  # it has no body, and what it does not know of the query it does not read
     assert response.status_code == status, response.text
     assert not leaks(response.text, own=A)
 
@@ -202,13 +207,24 @@ async def test_no_question_reaches_another_tenant(world: World, question: str) -
     ],
 )
 async def test_a_file_name_is_only_a_name(world: World, filename: str, status: int) -> None:
-    arguments = {"files": {"file": (filename, b"Nothing.")}, "data": {"personaId": "finance"}}
+    arguments: dict[str, Any] = {"files": {"file": (filename, b"Nothing.")}, "data": {"personaId": "finance"}}
     response = await world.post("/v1/documents", f"person of {A}", **arguments)
     assert response.status_code == status, response.text
     if status == 201:
         described = response.json()
         key = object_key(A, "finance", described["documentId"], described["filename"])
         assert world.platform.parts["aws"].s3.head_object(Bucket="digital-twin-docs-dev", Key=key)  # type: ignore[attr-defined]
+
+
+async def test_no_report_shows_what_another_tenant_used(world: World) -> None:
+    body = {"query": QUESTION, "personaId": "only-in-b"}
+    assert (await world.post("/v1/search", f"person of {B}", json=body)).status_code == 200
+    now = datetime.now(UTC)
+    span = {"from": f"{now - timedelta(days=1):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
+    report = await world.post("/v1/usage", f"person of {A}", method="GET", params=span)
+    assert report.status_code == 200, report.text
+    assert report.json()["rows"], "it shows A's own"
+    assert "only-in-b" not in report.text
 
 
 async def test_the_same_name_in_two_tenants_is_two_documents(world: World) -> None:
@@ -231,7 +247,10 @@ async def test_the_same_document_id_in_two_tenants_is_two_documents(world: World
 
 async def test_what_a_file_says_of_itself_changes_nothing(world: World) -> None:
     content = f'---\ntenantId: tenant-{B}\n---\n{{"tenantId": "tenant-{B}"}} The lunar archive is sealed.'
-    arguments = {"files": {"file": ("claims.md", content.encode())}, "data": {"personaId": "finance"}}
+    arguments: dict[str, Any] = {
+        "files": {"file": ("claims.md", content.encode())},
+        "data": {"personaId": "finance"},
+    }
     assert (await world.post("/v1/documents", f"person of {A}", **arguments)).status_code == 201
     for tenant_id, found in ((A, True), (B, False)):
         response = await world.post(
