@@ -3,10 +3,12 @@
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from gateway.models import Chunk, Document
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -71,6 +73,15 @@ class World:
     async def answer(self, who: str = f"person of {A}") -> httpx.Response:
         return await self.post("/v1/answers", who, json={"question": "When does the ferry leave?"})
 
+    async def store(self, tenant_id: str, text: str) -> None:
+        """Let a tenant have a document, without the way on which documents come in."""
+        tenant = self.gateway.context.registry.get(tenant_id)
+        assert tenant
+        retrieval = self.gateway.context.retrieval
+        vectors = await retrieval._bedrock.embed([text])
+        document = Document("finance", "ferry", "ferry.txt", "0", datetime.now(UTC))
+        await retrieval._vectors.replace(tenant, document, [Chunk(text)], vectors)
+
     async def limit(self, tenant_id: str = A, **quota: int) -> None:
         """Change a Tenant's quota and wait until the gateway has seen it."""
         changed = self.tenants.patch(tenant_id, {"spec": {"quota": quota}})
@@ -120,13 +131,7 @@ async def limits_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIte
                 await until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))
                 world = World(gateway, tenants, proxy, raw, tokens)
                 for tenant_id in (A, B):
-                    stored = await world.post(
-                        "/v1/documents",
-                        f"person of {tenant_id}",
-                        files={"file": ("ferry.txt", b"The ferry leaves at nine.")},
-                        data={"personaId": "finance"},
-                    )
-                    assert stored.status_code == 201, stored.text
+                    await world.store(tenant_id, "The ferry leaves at nine.")
                 yield world
 
 

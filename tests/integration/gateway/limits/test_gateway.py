@@ -124,7 +124,8 @@ async def test_without_redis_searches_go_on_and_answers_do_not(world: World) -> 
     opened = metric("tenantry_gateway_limits_open_total", limit="rate")
     world.proxy.cut()
     search, answer = await world.search(), await world.answer()
-    assert (search.status_code, len(search.json()["passages"])) == (200, 1)
+    assert search.status_code == 200
+    assert search.json()["passages"]
     assert search.headers["ratelimit-policy"] == '"queries";q=60;w=60'
     assert "ratelimit" not in search.headers
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
