@@ -22,7 +22,8 @@ Every call carries `Authorization: Bearer <Keycloak access token>`; `POST /v1/do
 `Authorization: Ticket <ticket>` from a service. The tenant comes from there and from nowhere else: no path,
 header, query, field or file name chooses it, and a field that the API does not know is refused.
 
-Answers carry `X-Request-ID` (yours, if you sent a harmless one) and `Server-Timing` (milliseconds by stage).
+Answers carry `X-Request-ID` (yours, if you sent a harmless one) and `Server-Timing` (milliseconds by stage);
+those of searches and answers also `RateLimit-Policy` and `RateLimit` ([Limits and cost](../limits.md)).
 """
 
 PROBLEMS = """## Problems
@@ -55,6 +56,7 @@ _SETTINGS = Settings(
     tenant_role_arn="arn:aws:iam::000000000000:role/tenant",
     qdrant_url="http://127.0.0.1:6333",
     qdrant_api_key=SecretStr(""),
+    redis_url=SecretStr("redis://127.0.0.1:6379"),
     oidc_issuer="http://127.0.0.1:8080/realms/tenantry",
     ticket_jwks=Path("jwks.json"),
 )
@@ -63,6 +65,9 @@ _SETTINGS = Settings(
 
 def _route(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     lines = [f"## {method.upper()} {path}\n", f"{operation['summary']}.\n"]
+    parameters = [f"- `{each['name']}`: {_type(each['schema'])}" for each in operation.get("parameters", [])]
+    if parameters:
+        lines += ["Query:\n", *parameters, ""]
     body = operation.get("requestBody", {}).get("content", {})
     for media_type, content in body.items():
         lines += [f"Body (`{media_type}`):\n", *_fields(content["schema"], schemas), ""]
@@ -90,7 +95,8 @@ def _type(field: dict[str, Any]) -> str:
     if "$ref" in field:
         return "object"
     kind = str(field.get("type", "object"))
-    return "file" if field.get("format") == "binary" else kind
+    formats = {"binary": "file", "date": "date", "date-time": "time"}
+    return formats.get(field.get("format", ""), kind)
 
 
 def _errors(kind: type[TenantryError]) -> Iterator[type[TenantryError]]:

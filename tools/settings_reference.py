@@ -33,7 +33,7 @@ def render() -> str:
 def _section(name: str, settings: type[BaseSettings]) -> str:
     prefix = settings.model_config["env_prefix"]
     rows = [
-        f"| `{prefix}{field.upper()}` | {_default(info.default)} | {info.description} |"
+        f"| `{prefix}{field.upper()}` | {_default(info.default)} | {_line(info.description)} |"
         for field, info in settings.model_fields.items()
     ]
     return "\n".join([f"## {name}\n", "| variable | default | what |", "|---|---|---|", *rows, ""])
@@ -44,7 +44,14 @@ def _default(value: object) -> str:
         return "**required**"
     if isinstance(value, SecretStr):
         return "empty (a secret)"
+    if isinstance(value, dict):
+        return "[examples](../limits.md#what-it-costs)"
     return "empty" if value in ("", None) else f"`{value}`"
+
+
+def _line(description: str | None) -> str:
+    """Return a description without its line breaks, which would end the table."""
+    return " ".join((description or "").split())
 
 
 if __name__ == "__main__":

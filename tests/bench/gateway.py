@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import psutil
+from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.people import access_token
 from tenantry_local.platform import Platform
 
@@ -15,6 +16,7 @@ from .report import Figure, percentile
 
 __all__ = ["measure"]
 
+TENANT = "tenantb"
 PERSON = "diana.tenantb@gmail.com"
 QUESTION = "What is the approved marketing budget for 2026?"
 ROUNDS = 5
@@ -28,6 +30,11 @@ _STAGE = re.compile(r"(\w+);dur=([\d.]+)")
 
 async def measure(platform: Platform) -> list[Figure]:
     """Measure on a platform with the sample documents in it."""
+    # What is measured is the way, not the limit at its end.
+    limits = '{"spec":{"quota":{"queriesPerMinute":1000000,"tokensPerMonth":1000000000}}}'
+    await asyncio.to_thread(
+        kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", limits
+    )
     token = await asyncio.to_thread(access_token, platform.context, PERSON)
     async with httpx.AsyncClient(
         base_url=platform.context.url("gateway"), headers={"Authorization": f"Bearer {token}"}, timeout=120

@@ -20,7 +20,7 @@ from tests.support.forgery import alg_none, claims_of, signed_by_stranger, signe
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.people import People, open_people
 from tests.support.qdrant import make_collection, open_qdrant
-from tests.support.tenants import applied, tenant_manifest
+from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 
 A, B, DEDICATED, ASLEEP = "iso-a", "iso-b", "iso-dedicated", "iso-asleep"
@@ -72,7 +72,8 @@ class World:
 
 def _manifests() -> list[dict[str, Any]]:
     def manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
-        return tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, **spec)
+        people = {"emails": [f"*@{tenant_id}.example"], "admins": [f"anna@{tenant_id}.example"]}
+        return tenant_manifest(tenant_id, identity=people, quota=PLENTY, **spec)
 
     return [
         manifest(A),

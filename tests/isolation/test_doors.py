@@ -7,6 +7,7 @@ not in what A finds afterwards.
 
 import base64
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ OPERATIONS: dict[str, tuple[int, dict[str, Any]]] = {
         201,
         {"files": {"file": ("new.md", b"New.")}, "data": {"personaId": "finance"}},
     ),
+    "GET /v1/usage": (200, {"params": {"from": "2026-01-01", "to": "2026-01-31"}}),
     "GET /v1/documents": (200, {}),
     "GET /v1/documents/{documentId}": (404, {}),
     "DELETE /v1/documents/{documentId}": (404, {}),
@@ -168,7 +170,7 @@ TRIED = [
     pytest.param(trick, operation, id=f"{trick.id}-{operation}")
     for trick in TRICKS
     for operation, (_, arguments) in OPERATIONS.items()
-    if arguments or not trick.body
+    if {"json", "data"} & arguments.keys() or not trick.body
 ]
 
 
@@ -251,13 +253,24 @@ async def test_no_question_reaches_another_tenant(world: World, question: str) -
     ],
 )
 async def test_a_file_name_is_only_a_name(world: World, filename: str, status: int) -> None:
-    arguments = {"files": {"file": (filename, b"Nothing.")}, "data": {"personaId": "finance"}}
+    arguments: dict[str, Any] = {"files": {"file": (filename, b"Nothing.")}, "data": {"personaId": "finance"}}
     response = await world.post("/v1/documents", f"person of {A}", **arguments)
     assert response.status_code == status, response.text
     if status == 201:
         described = response.json()
         key = object_key(A, "finance", described["documentId"], described["filename"])
         assert world.platform.parts["aws"].s3.head_object(Bucket="digital-twin-docs-dev", Key=key)  # type: ignore[attr-defined]
+
+
+async def test_no_report_shows_what_another_tenant_used(world: World) -> None:
+    body = {"query": QUESTION, "personaId": "only-in-b"}
+    assert (await world.post("/v1/search", f"person of {B}", json=body)).status_code == 200
+    now = datetime.now(UTC)
+    span = {"from": f"{now - timedelta(days=1):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
+    report = await world.post("/v1/usage", f"person of {A}", method="GET", params=span)
+    assert report.status_code == 200, report.text
+    assert report.json()["rows"], "it shows A's own"
+    assert "only-in-b" not in report.text
 
 
 async def test_the_same_name_in_two_tenants_is_two_documents(world: World) -> None:
@@ -280,7 +293,10 @@ async def test_the_same_document_id_in_two_tenants_is_two_documents(world: World
 
 async def test_what_a_file_says_of_itself_changes_nothing(world: World) -> None:
     content = f'---\ntenantId: tenant-{B}\n---\n{{"tenantId": "tenant-{B}"}} The lunar archive is sealed.'
-    arguments = {"files": {"file": ("claims.md", content.encode())}, "data": {"personaId": "finance"}}
+    arguments: dict[str, Any] = {
+        "files": {"file": ("claims.md", content.encode())},
+        "data": {"personaId": "finance"},
+    }
     assert (await world.post("/v1/documents", f"person of {A}", **arguments)).status_code == 201
     for tenant_id, found in ((A, True), (B, False)):
         response = await world.post(

@@ -20,7 +20,7 @@ from tenantry_local.platform import Platform
 from tests.support.gateway import RunningGateway, foreign_hits, running_gateway
 from tests.support.issuer import open_issuer
 from tests.support.qdrant import make_collection, open_qdrant
-from tests.support.tenants import applied, tenant_manifest
+from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
     ids = [tenant_id(article) for article in range(len(articles))]
     async with open_qdrant(platform) as qdrant, open_issuer() as issuer:
         await make_collection(qdrant)
-        with applied(platform, *(tenant_manifest(each) for each in ids)):
+        with applied(platform, *(tenant_manifest(each, quota=PLENTY) for each in ids)):
             async with running_gateway(platform, oidc_issuer=issuer.url) as gateway:
                 await until(lambda: all(gateway.context.registry.get(each) for each in ids))
                 corpus = Corpus(gateway, articles, [issuer.token(each) for each in ids])

@@ -6,7 +6,7 @@ Embeddings are bags of words, so that a search finds what shares words with it.
 import hashlib
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -28,14 +28,20 @@ DIMENSION = 64
 class FakeBedrock:
     """Embeds words by their hash; says whatever ``says`` holds."""
 
+    embedding_model = "the-embedder"
+
     def __init__(self) -> None:
         self.says = "Nothing."
         self.fails: Exception | None = None
         self.asked: list[dict[str, Any]] = []
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(
+        self, texts: Sequence[str], *, on_tokens: Callable[[int], None] | None = None
+    ) -> list[list[float]]:
         if self.fails:
             raise self.fails
+        if on_tokens:
+            on_tokens(sum(len(text.split()) for text in texts))
         return [_bag(text) for text in texts]
 
     async def converse(

@@ -10,7 +10,10 @@ from tenantry_local.platform import Platform
 
 from .apiserver import Tenants, admin_client
 
-__all__ = ["applied", "make_tenant", "tenant_manifest"]
+__all__ = ["PLENTY", "applied", "make_tenant", "tenant_manifest"]
+
+PLENTY = {"queriesPerMinute": 100_000}
+"""A quota for tests of something else: an attack that is stopped by a limit proves nothing."""
 
 
 def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:

@@ -14,10 +14,10 @@ __all__ = ["Redis"]
 
 
 class Redis(Part):
-    """Where tenants' limits are kept."""
+    """Where tenants' limits are kept, and what they use is counted."""
 
     name = "redis"
-    what = "limits"
+    what = "limits, counters"
     ports = ("redis",)
 
     @cached_property

@@ -43,6 +43,7 @@ def gateway_env(context: Context) -> dict[str, str]:
         "GATEWAY_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
         "GATEWAY_QDRANT_URL": Qdrant(context).url,
         "GATEWAY_QDRANT_API_KEY": Qdrant(context).api_key,
+        "GATEWAY_REDIS_URL": Redis(context).url_with_password,
         "GATEWAY_OIDC_ISSUER": f"{context.url('keycloak')}/realms/{REALM}",
         "GATEWAY_TICKET_JWKS": str(key_set(context.state)),
     }
@@ -94,7 +95,7 @@ class Gateway(_Service):
     what = "documents, answers"
     module = "gateway"
     distribution = "tenantry-gateway"
-    needs = ("kubernetes", "keycloak", "aws", "qdrant", "bedrock")
+    needs = ("kubernetes", "keycloak", "aws", "qdrant", "bedrock", "redis")
     ports = ("gateway",)
 
     @override

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from .api import documents, probes, search
+from .api import documents, probes, search, usage
 from .api.errors import add_error_handlers
 from .api.middleware import RequestMiddleware
 from .context import open_context
@@ -35,6 +35,6 @@ def make_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         RequestMiddleware, body_bytes={"/v1/documents": settings.document_bytes + documents.FORM_BYTES}
     )
-    for router in (documents.router, search.router, probes.router):
+    for router in (documents.router, search.router, usage.router, probes.router):
         app.include_router(router)
     return app

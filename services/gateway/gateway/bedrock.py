@@ -56,13 +56,13 @@ class Bedrock:
     session
         Where Bedrock is and who we are there.
     embedding_model
-        A Titan V2 model id.
+        A Titan V2 model id; also an attribute.
     dimension
         Length of the vectors that are returned, see :func:`cut`.
     """
 
     def __init__(self, session: boto3.Session, *, embedding_model: str, dimension: int) -> None:
-        self._embedding_model = embedding_model
+        self.embedding_model = embedding_model
         self._dimension = dimension
         self._embeddings = Remote(
             "bedrock",
@@ -77,8 +77,15 @@ class Bedrock:
         self._embedder = _client(session, EMBED_SECONDS, EMBED_CONCURRENCY)
         self._talker = _client(session, CONVERSE_SECONDS, CONVERSE_CONCURRENCY)
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(
+        self, texts: Sequence[str], *, on_tokens: Callable[[int], None] | None = None
+    ) -> list[list[float]]:
         """Return one vector of length 1 for each text, in order.
+
+        Parameters
+        ----------
+        on_tokens
+            Is told, for each text, how many tokens it had.
 
         Raises
         ------
@@ -87,7 +94,7 @@ class Bedrock:
         RemoteUnavailable, RemoteRefused
             Bedrock did not answer, throttles us, or refused a text.
         """
-        return await asyncio.gather(*(self._embed(text) for text in texts))
+        return await asyncio.gather(*(self._embed(text, on_tokens) for text in texts))
 
     async def converse(
         self, *, model: str, system: str, prompt: str, max_tokens: int, tenant_key: str, guardrail: Guardrail
@@ -139,16 +146,18 @@ class Bedrock:
         for client in (self._embedder, self._talker):
             client.close()
 
-    async def _embed(self, text: str) -> list[float]:
+    async def _embed(self, text: str, on_tokens: Callable[[int], None] | None) -> list[float]:
         body = json.dumps({"inputText": text, "dimensions": TITAN_DIMENSIONS, "normalize": True})
-        embedding = await self._embeddings.call_in_thread("embed", self._invoke, body)
-        return cut(embedding, self._dimension)
+        answer = await self._embeddings.call_in_thread("embed", self._invoke, body)
+        if on_tokens:
+            on_tokens(answer["inputTextTokenCount"])
+        return cut(answer["embedding"], self._dimension)
 
-    def _invoke(self, body: str) -> list[float]:
-        model = self._embedding_model
+    def _invoke(self, body: str) -> dict[str, Any]:
+        model = self.embedding_model
         response = _known_model(model, lambda: self._embedder.invoke_model(modelId=model, body=body))
-        embedding: list[float] = json.loads(response["body"].read())["embedding"]
-        return embedding
+        answer: dict[str, Any] = json.loads(response["body"].read())
+        return answer
 
 
 def cut(embedding: Sequence[float], dimension: int) -> list[float]:

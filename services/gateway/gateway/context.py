@@ -21,8 +21,15 @@ from .bedrock import Bedrock
 from .documents.catalog import Catalog
 from .documents.reader import DocumentReader
 from .documents.service import DocumentService
+from .limits.budget import Budget
+from .limits.ledger import Ledger
+from .limits.rate import RateLimiter
+from .limits.series import TenantSeries
+from .limits.stock import Stock
+from .limits.usage import UsageLog
 from .objects import TenantObjects
 from .problems import DimensionMismatch
+from .redis import TenantRedis
 from .retrieval.service import RetrievalService
 from .settings import Settings
 from .vectors import Vectors
@@ -42,11 +49,18 @@ class ProcessContext:
     catalog: Catalog
     retrieval: RetrievalService
     answers: AnswerService
+    rate: RateLimiter
+    budget: Budget
+    usage: UsageLog
+    series: TenantSeries
     readiness: "Readiness"
 
 
 class Readiness:
     """Whether requests can be served, and why not.
+
+    Redis is not asked. All gateways share it, so to take one out of service when it is away would take out
+    all of them, and with them search and sign-in, which go on without it.
 
     Parameters
     ----------
@@ -125,6 +139,12 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
+        redis = TenantRedis(settings.redis_url)
+        stack.push_async_callback(redis.close)
+        series = TenantSeries()
+        budget, usage = Budget(redis), UsageLog(redis, series)
+        ledger, stock = Ledger(budget, usage, series), Stock(redis)
+        stack.push_async_callback(ledger.close)
         reader = DocumentReader(
             processes=settings.document_readers,
             seconds=settings.document_seconds,
@@ -138,18 +158,28 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             await readiness.check_collection()
         except RemoteError as exc:
             log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
-        retrieval = RetrievalService(bedrock, vectors)
+        retrieval = RetrievalService(bedrock, vectors, usage)
         yield ProcessContext(
             settings=settings,
             registry=registry,
             tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),
             tickets=tickets,
-            documents=DocumentService(reader, bedrock, objects, vectors, max_bytes=settings.document_bytes),
-            catalog=Catalog(objects, vectors),
+            documents=DocumentService(
+                reader, bedrock, objects, vectors, stock, usage, max_bytes=settings.document_bytes
+            ),
+            catalog=Catalog(objects, vectors, stock),
             retrieval=retrieval,
             answers=AnswerService(
-                retrieval, bedrock, default_model=settings.chat_model, max_tokens=settings.answer_tokens
+                retrieval,
+                bedrock,
+                ledger,
+                default_model=settings.chat_model,
+                max_tokens=settings.answer_tokens,
             ),
+            rate=RateLimiter(redis),
+            budget=budget,
+            usage=usage,
+            series=series,
             readiness=readiness,
         )
 

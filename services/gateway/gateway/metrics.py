@@ -1,8 +1,21 @@
-"""What the gateway counts. Labels are small fixed sets; what a tenant uses has an API of its own."""
+"""What the gateway counts. Labels are small fixed sets.
+
+The one exception are the two counters by tenant: they have a series for each Tenant that there is, and
+:mod:`gateway.limits.series` takes those away whose Tenant is gone. Whole figures have an API of their own.
+"""
 
 from prometheus_client import Counter, Histogram
 
-__all__ = ["FOREIGN_HITS", "REQUEST_SECONDS", "STAGE_SECONDS"]
+__all__ = [
+    "ANSWERS",
+    "FOREIGN_HITS",
+    "LIMITS_OPEN",
+    "REFUSED",
+    "REQUEST_SECONDS",
+    "STAGE_SECONDS",
+    "TOKENS",
+    "USAGE_LOST",
+]
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -15,7 +28,7 @@ REQUEST_SECONDS = Histogram(
 
 STAGE_SECONDS = Histogram(
     "tenantry_gateway_stage_seconds",
-    "Duration of the stages of a request: auth, read, embed, store, index, search, model",
+    "Duration of the stages of a request: auth, limit, read, embed, store, index, search, model",
     ("stage",),
     buckets=_BUCKETS,
 )
@@ -23,4 +36,34 @@ STAGE_SECONDS = Histogram(
 FOREIGN_HITS = Counter(
     "tenantry_gateway_foreign_hits_total",
     "Points of another tenant that came back in spite of the filter, and were dropped: must stay 0",
+)
+
+REFUSED = Counter(
+    "tenantry_gateway_refused_total",
+    "Requests refused by a limit of their tenant: rate, tokens, documents, storage",
+    ("limit",),
+)
+
+LIMITS_OPEN = Counter(
+    "tenantry_gateway_limits_open_total",
+    "Requests that passed a limit unchecked because Redis did not answer",
+    ("limit",),
+)
+
+USAGE_LOST = Counter(
+    "tenantry_gateway_usage_lost_total",
+    "Writes of what was used that Redis did not take: usage, tokens (the month's budget)",
+    ("what",),
+)
+
+TOKENS = Counter(
+    "tenantry_gateway_tokens_total",
+    "Tokens that models read (input, embedding) and wrote (output), by the tenant's key",
+    ("tenant", "kind"),
+)
+
+ANSWERS = Counter(
+    "tenantry_gateway_answers_total",
+    "Answers that a model gave, by the tenant's key",
+    ("tenant",),
 )

@@ -4,11 +4,13 @@ The errors of identity and of external systems are :mod:`tenancy.errors`. The de
 callers, so they name what the caller sent and what to do, never another tenant's things.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tenancy.errors import TenantryError
 
 __all__ = [
+    "AdminOnly",
+    "BudgetExhausted",
     "CollectionMissing",
     "CursorRefused",
     "DimensionMismatch",
@@ -21,8 +23,12 @@ __all__ = [
     "DocumentUnsupported",
     "FilenameRefused",
     "FormRefused",
+    "LimitReached",
+    "LimitsUnavailable",
     "ModelUnavailable",
     "PersonaMissing",
+    "QuotaExceeded",
+    "RateLimited",
 ]
 
 
@@ -99,8 +105,8 @@ class FormRefused(TenantryError):
 class CursorRefused(TenantryError):
     """The cursor is none that was given out for this list."""
 
-    slug = "invalid-request"
-    title = "The request is not valid"
+    slug = "cursor-refused"
+    title = "The cursor was refused"
     status = 422
 
 
@@ -133,3 +139,57 @@ class DimensionMismatch(TenantryError):
 
     slug = "dimension-mismatch"
     title = "The collection's dimension is not the configured one"
+
+
+class AdminOnly(TenantryError):
+    """The person is not one of the tenant's administrators."""
+
+    slug = "admin-only"
+    title = "Only administrators may do this"
+    status = 403
+
+
+class LimitReached(TenantryError):
+    """A limit of the tenant that gives way with time.
+
+    Parameters
+    ----------
+    retry_after
+        Seconds until the same request may pass.
+    """
+
+    status: ClassVar[int] = 429
+
+    def __init__(self, detail: str, *, retry_after: int, **extensions: Any) -> None:
+        super().__init__(detail, **extensions)
+        self.retry_after = retry_after
+
+
+class RateLimited(LimitReached):
+    """The tenant has asked as often in the last minute as it may."""
+
+    slug = "rate-limited"
+    title = "Too many queries"
+
+
+class BudgetExhausted(LimitReached):
+    """What is left of the tenant's tokens for this month does not cover the answer."""
+
+    slug = "budget-exhausted"
+    title = "The month's tokens are used up"
+
+
+class QuotaExceeded(TenantryError):
+    """The tenant has no room for the document: `quota` names `documents` or `storage`."""
+
+    slug = "quota-exceeded"
+    title = "The tenant's quota is used up"
+    status = 403
+
+
+class LimitsUnavailable(TenantryError):
+    """What the tenant has used cannot be counted, so nothing more is used."""
+
+    slug = "limits-unavailable"
+    title = "Limits cannot be checked right now"
+    status = 503

@@ -4,11 +4,14 @@ Where AWS and Kubernetes are, and who we are there, is not ours to say: boto3 an
 read their own variables (``AWS_PROFILE``, ``AWS_CONFIG_FILE``, ``KUBECONFIG``, or the pod's identity).
 """
 
+import re
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .prices import EXAMPLES, Price
 
 __all__ = ["Settings"]
 
@@ -18,7 +21,12 @@ MEBIBYTE = 1024 * 1024
 class Settings(BaseSettings):
     """What differs from one installation to the next. A wrong value stops the start and names the field."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="GATEWAY_",
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # a wrong URL may hold a password, and the error goes to the log
+    )
 
     host: str = "127.0.0.1"
     """Address to bind."""
@@ -37,6 +45,9 @@ class Settings(BaseSettings):
 
     qdrant_api_key: SecretStr = SecretStr("")
     """Qdrant's key. With it set, every request carries a token for one collection, signed with the key."""
+
+    redis_url: SecretStr
+    """Redis that counts what tenants use: ``redis://`` or ``rediss://``, its password included."""
 
     oidc_issuer: str = Field(pattern=r"^https?://.+[^/]$")
     """The Keycloak realm's issuer, to the letter, without a closing slash."""
@@ -77,8 +88,19 @@ class Settings(BaseSettings):
     document_readers: int = Field(2, ge=1)
     """Processes that read documents, so many at once."""
 
+    prices: dict[str, Price] = EXAMPLES
+    """US dollars for a million tokens, ``{"prefix of a model id": {"input": 3, "output": 15}}``; the longest
+    prefix counts. The default holds examples: check them against your own prices."""
+
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severe log line that is written."""
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr) -> SecretStr:
+        if not re.match(r"rediss?://.", url.get_secret_value()):
+            raise ValueError("redis_url must begin with redis:// or rediss://")
+        return url
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:

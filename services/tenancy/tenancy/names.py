@@ -7,6 +7,7 @@ never taken from a request.
 
 import re
 import uuid
+from datetime import date
 
 __all__ = [
     "COLLECTION",
@@ -26,9 +27,14 @@ __all__ = [
     "parse_object_key",
     "persona_prefix",
     "point_id",
+    "rate_key",
+    "reservations_key",
+    "stock_key",
     "tenant_id_from_group",
     "tenant_key",
     "tenant_prefix",
+    "tokens_key",
+    "usage_key",
 ]
 
 GROUP = "tenantry.io"
@@ -138,8 +144,33 @@ def tenant_id_from_group(path: str) -> str | None:
 
 
 def limits_key(tenant_id: str) -> str:
-    """Return the Redis hash through which a tenant's limits reach the gateway and file-sync."""
+    """Return the Redis hash in which the operator keeps a tenant's limits."""
     return f"{tenant_key(tenant_id)}:limits"
+
+
+def rate_key(tenant_id: str) -> str:
+    """Return the Redis hash that counts a tenant's queries, by second."""
+    return f"{tenant_key(tenant_id)}:rate"
+
+
+def tokens_key(tenant_id: str, month: date) -> str:
+    """Return the Redis counter of the model tokens that a tenant has used in a month."""
+    return f"{tenant_key(tenant_id)}:tokens:{month:%Y-%m}"
+
+
+def reservations_key(tenant_id: str, month: date) -> str:
+    """Return the Redis sorted set of the tokens that answers under way may still use."""
+    return f"{tokens_key(tenant_id, month)}:reserved"
+
+
+def stock_key(tenant_id: str) -> str:
+    """Return the Redis hash that knows the size of each document that a tenant has stored."""
+    return f"{tenant_key(tenant_id)}:stock"
+
+
+def usage_key(tenant_id: str, day: date) -> str:
+    """Return the Redis hash of what a tenant has used on a day."""
+    return f"{tenant_key(tenant_id)}:usage:{day:%Y-%m-%d}"
 
 
 def document_id_for(tenant_id: str, persona_id: str, filename: str) -> str:

@@ -86,4 +86,4 @@ async def test_a_cursor_that_was_never_given_out_is_refused(world: World, cursor
     response = await world.get("/v1/documents", params={"cursor": cursor})
     assert response.status_code in (200, 422)
     if response.status_code == 422:
-        assert response.json()["type"].endswith("/invalid-request")
+        assert response.json()["type"].endswith("/cursor-refused")

@@ -104,15 +104,19 @@ def test_what_cannot_be_cut_is_an_error(embedding: list[float]) -> None:
 async def test_titan_is_asked_for_1024_and_768_are_kept(bedrock: Bedrock, embedder: Stubber) -> None:
     body = json.dumps({"inputText": "Text.", "dimensions": 1024, "normalize": True})
     embedder.add_response("invoke_model", embedding_response(), {"modelId": TITAN, "body": body})
-    (vector,) = await bedrock.embed(["Text."])
+    tokens: list[int] = []
+    (vector,) = await bedrock.embed(["Text."], on_tokens=tokens.append)
+    assert tokens == [3]
     assert len(vector) == 768
     assert vector[:2] == [0.6, 0.8]
 
 
 async def test_texts_and_vectors_keep_their_order(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        bedrock, "_invoke", lambda body: [float(json.loads(body)["inputText"]), 1.0, *[0.0] * 1022]
-    )
+    def invoke(body: str) -> dict[str, Any]:
+        number = float(json.loads(body)["inputText"])
+        return {"embedding": [number, 1.0, *[0.0] * 1022], "inputTextTokenCount": 1}
+
+    monkeypatch.setattr(bedrock, "_invoke", invoke)
     vectors = await bedrock.embed([str(number) for number in range(50)])
     assert [round(vector[0] / vector[1]) for vector in vectors] == list(range(50))
 

@@ -1,7 +1,9 @@
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gateway.prices import Price
 from gateway.settings import Settings
 from pydantic import ValidationError
 
@@ -9,6 +11,7 @@ REQUIRED = {
     "BUCKET": "documents",
     "TENANT_ROLE_ARN": "arn:aws:iam::000000000000:role/tenantry-tenant",
     "QDRANT_URL": "http://qdrant:6333",
+    "REDIS_URL": "redis://:the-password@redis:6379/0",
     "OIDC_ISSUER": "https://keycloak/realms/tenantry",
     "TICKET_JWKS": "/etc/tickets.json",
 }
@@ -32,6 +35,7 @@ def test_the_environment_suffices_and_the_rest_has_defaults(environment: pytest.
 def test_the_key_does_not_show(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_QDRANT_API_KEY", "the-key")
     assert "the-key" not in repr(Settings())
+    assert "the-password" not in repr(Settings())
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,9 @@ def test_the_key_does_not_show(environment: pytest.MonkeyPatch) -> None:
         ("TENANT_ROLE_ARN", "tenantry-tenant"),
         ("EMBEDDING_DIMENSION", "1536"),
         ("LOG_LEVEL", "LOUD"),
+        ("REDIS_URL", "redis:6379"),
+        ("PRICES", '{"a-model": {"input": -1}}'),
+        ("PRICES", '{"a-model": {"input": 1, "outputs": 2}}'),
         ("DOCUMENT_BYTES", "0"),
     ],
 )
@@ -57,3 +64,15 @@ def test_an_overlap_as_long_as_a_chunk_is_refused(environment: pytest.MonkeyPatc
     environment.setenv("GATEWAY_CHUNK_TOKENS", "50")
     with pytest.raises(ValidationError, match="chunk_overlap must be smaller"):
         Settings()
+
+
+def test_prices_are_read_to_the_cent(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_PRICES", '{"a-model": {"input": 0.1, "output": 0.7}}')
+    assert Settings().prices == {"a-model": Price(input=Decimal("0.1"), output=Decimal("0.7"))}
+
+
+def test_a_wrong_redis_url_is_refused_without_showing_it(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GATEWAY_REDIS_URL", "http://:the-password@redis:6379")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert "the-password" not in str(refused.value)

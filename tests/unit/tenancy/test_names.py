@@ -2,11 +2,14 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tenancy import names
+
+DAY = date(2026, 3, 7)
 
 ids = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
 segments = st.text(min_size=0, max_size=20)
@@ -30,6 +33,11 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "group_path": names.group_path,
     "admins_group_path": names.admins_group_path,
     "limits_key": names.limits_key,
+    "rate_key": names.rate_key,
+    "tokens_key": lambda tenant: names.tokens_key(tenant, DAY),
+    "reservations_key": lambda tenant: names.reservations_key(tenant, DAY),
+    "stock_key": names.stock_key,
+    "usage_key": lambda tenant: names.usage_key(tenant, DAY),
     "document_id_for": lambda tenant: names.document_id_for(tenant, "finance", "a.md"),
     "head_id": lambda tenant: names.head_id(tenant, "d1"),
     "point_id": lambda tenant: names.point_id(tenant, "d1", "v1", 1),
@@ -209,3 +217,11 @@ def test_an_object_key_leads_back_to_what_it_was_made_of(
 )
 def test_a_key_that_is_no_document_of_the_tenant_names_nothing(key: str) -> None:
     assert names.parse_object_key("tenantb", key) is None
+
+
+def test_every_counter_begins_with_the_tenants_key() -> None:
+    assert names.rate_key("a") == "tenant-a:rate"
+    assert names.tokens_key("a", DAY) == "tenant-a:tokens:2026-03"
+    assert names.reservations_key("a", DAY) == "tenant-a:tokens:2026-03:reserved"
+    assert names.stock_key("a") == "tenant-a:stock"
+    assert names.usage_key("a", DAY) == "tenant-a:usage:2026-03-07"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from tenancy.model import Tenant
 
 from ..bedrock import Bedrock
+from ..limits.budget import estimate_tokens
+from ..limits.ledger import Ledger
 from ..personas import require_persona
 from ..retrieval.service import RetrievalService
 from ..stages import Stages
@@ -44,10 +46,17 @@ class AnswerService:
     """
 
     def __init__(
-        self, retrieval: RetrievalService, bedrock: Bedrock, *, default_model: str, max_tokens: int
+        self,
+        retrieval: RetrievalService,
+        bedrock: Bedrock,
+        ledger: Ledger,
+        *,
+        default_model: str,
+        max_tokens: int,
     ) -> None:
         self._retrieval = retrieval
         self._bedrock = bedrock
+        self._ledger = ledger
         self._default_model = default_model
         self._max_tokens = max_tokens
 
@@ -60,20 +69,26 @@ class AnswerService:
         ------
         PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`RetrievalService.find`, and the same from the model.
+        BudgetExhausted, LimitsUnavailable
+            As :meth:`Ledger.spend`.
         """
         persona = require_persona(tenant, persona_id) if persona_id is not None else None
         model = tenant.spec.model.chat or self._default_model
         passages = await self._retrieval.find(tenant, question, stages, persona_id=persona_id)
         if not passages:
             return Answer(NOTHING_FOUND, model)
-        with stages.measure("model"):
-            reply = await self._bedrock.converse(
-                model=model,
-                system=system_prompt(persona),
-                prompt=user_prompt(question, passages),
-                max_tokens=self._max_tokens,
-                tenant_key=tenant.key,
-                guardrail=tenant.spec.model.guardrail,
-            )
+        system, prompt = system_prompt(persona), user_prompt(question, passages)
+        most = estimate_tokens(system, prompt) + self._max_tokens
+        async with self._ledger.spend(tenant, model=model, persona_id=persona_id, tokens=most) as spending:
+            with stages.measure("model"):
+                reply = await self._bedrock.converse(
+                    model=model,
+                    system=system,
+                    prompt=prompt,
+                    max_tokens=self._max_tokens,
+                    tenant_key=tenant.key,
+                    guardrail=tenant.spec.model.guardrail,
+                )
+            spending.report(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
         text, citations = cite(reply.text, passages)
         return Answer(text, reply.model, citations, reply.input_tokens, reply.output_tokens)

@@ -14,9 +14,10 @@ from tenancy.model import Tenant
 from tenancy.tickets import Ticket
 
 from ..context import ProcessContext
+from ..problems import AdminOnly
 from ..stages import Stages
 
-__all__ = ["Caller", "Context", "Person", "RequestStages", "TicketHolder"]
+__all__ = ["Administrator", "Caller", "Context", "Person", "Querier", "RequestStages", "TicketHolder"]
 
 
 class TicketHolder:
@@ -59,6 +60,27 @@ async def _caller(request: Request, context: Context, stages: RequestStages) -> 
 
 Person = Annotated[Principal, Depends(_person)]
 Caller = Annotated[Principal | TicketHolder, Depends(_caller)]
+
+
+async def _querier(request: Request, person: Person, context: Context, stages: RequestStages) -> Principal:
+    with stages.measure("limit"):
+        rate = await context.rate.count(person.tenant)
+    request.state.headers.update(rate.to_headers())
+    rate.require_allowed()
+    return person
+
+
+async def _administrator(person: Person) -> Principal:
+    if not person.admin:
+        raise AdminOnly("Only the tenant's administrators see this. Its Tenant names them.")
+    return person
+
+
+Querier = Annotated[Principal, Depends(_querier)]
+"""A person whose query is within the tenant's rate. It counts, whatever comes of it."""
+
+Administrator = Annotated[Principal, Depends(_administrator)]
+"""A person who is one of the tenant's administrators."""
 
 
 def _credentials(request: Request) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from tenancy.errors import RemoteUnavailable, TenantryError
 
+from ..problems import LimitReached
+
 __all__ = ["add_error_handlers", "problem_response"]
 
 RETRY_SECONDS = 5
@@ -63,4 +65,6 @@ def _headers(exc: TenantryError) -> dict[str, str]:
     if exc.status == HTTPStatus.SERVICE_UNAVAILABLE:
         wish = exc.retry_after if isinstance(exc, RemoteUnavailable) else None
         return {"Retry-After": str(round(wish or RETRY_SECONDS))}
+    if isinstance(exc, LimitReached):
+        return {"Retry-After": str(exc.retry_after)}
     return {}

@@ -1,4 +1,7 @@
-"""Around every request: an id, a bound on its body, its timing, one log line, and no naked exception."""
+"""Around every request: an id, a bound on its body, its timing, one log line, and no naked exception.
+
+Handlers put into ``request.state.headers`` what shall stand on the response even when it is an error.
+"""
 
 import re
 import uuid
@@ -44,7 +47,8 @@ class RequestMiddleware:
             return
         request_id = _request_id(Headers(scope=scope))
         stages = Stages()
-        scope.setdefault("state", {}).update(request_id=request_id, stages=stages)
+        more: dict[str, str] = {}
+        scope.setdefault("state", {}).update(request_id=request_id, stages=stages, headers=more)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 0
@@ -54,6 +58,7 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                headers.update(more)
                 headers["X-Request-ID"] = request_id
                 headers["Server-Timing"] = stages.to_header()
             await send(message)

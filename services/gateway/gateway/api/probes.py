@@ -26,8 +26,10 @@ async def readyz(context: Context) -> JSONResponse:
 
 
 @router.get("/metrics")
-async def metrics() -> Response:
+async def metrics(context: Context) -> Response:
     """Return all metrics in Prometheus' text format."""
+    if context.registry.synced:
+        context.series.keep(context.registry.all())
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,6 +1,7 @@
 """Bodies of requests and responses. Names are camelCase outside; an unknown field is refused."""
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -9,6 +10,8 @@ from pydantic.alias_generators import to_camel
 from ..answers.service import Answer
 from ..documents.catalog import CatalogEntry, DocumentState
 from ..documents.service import Ingested
+from ..limits.budget import BudgetState
+from ..limits.usage import Counts
 from ..models import Passage
 
 __all__ = [
@@ -21,6 +24,9 @@ __all__ = [
     "PersonaId",
     "SearchRequest",
     "SearchResponse",
+    "UsageResponse",
+    "UsageRowResponse",
+    "UsageTotals",
 ]
 
 Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
@@ -186,3 +192,56 @@ class DocumentList(_Response):
 
     documents: list[DocumentItem]
     next_cursor: str | None
+
+
+class UsageTotals(_Response):
+    """What was used. The cost is an estimate in US dollars; null where a model has no price in the table."""
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    embedding_tokens: int
+    cached_answers: int
+    estimated_cost_usd: Decimal | None
+
+    @classmethod
+    def of(cls, counts: Counts, cost: Decimal | None) -> Self:
+        """Return the response for what was used and what it cost."""
+        return cls(**vars(counts), estimated_cost_usd=_rounded(cost))
+
+
+class UsageRowResponse(UsageTotals):
+    """What was used on one day of one model for one persona; ``personaId`` is null where none was named."""
+
+    day: date
+    persona_id: str | None
+    model: str
+
+
+class BudgetResponse(_Response):
+    """The current month's tokens. ``reserved`` is what answers under way may still use."""
+
+    limit: int
+    used: int
+    reserved: int
+    resets_at: datetime
+
+    @classmethod
+    def of(cls, state: BudgetState) -> Self:
+        """Return the response for a month."""
+        return cls.model_validate(state, from_attributes=True)
+
+
+class UsageResponse(_Response):
+    """What a tenant used, by day, persona and model. Days are those of UTC."""
+
+    first: date = Field(alias="from")
+    last: date = Field(alias="to")
+    rows: list[UsageRowResponse]
+    totals: UsageTotals
+    budget: BudgetResponse
+
+
+def _rounded(dollars: Decimal | None) -> Decimal | None:
+    """Return dollars to the millionth: the price of one token is about as small."""
+    return None if dollars is None else dollars.quantize(Decimal("0.000001"))

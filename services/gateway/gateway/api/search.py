@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from .auth import Context, Person, RequestStages
+from .auth import Context, Querier, RequestStages
 from .schemas import AnswerRequest, AnswerResponse, SearchRequest, SearchResponse
 
 __all__ = ["router"]
@@ -12,7 +12,7 @@ router = APIRouter()
 
 @router.post("/v1/search", summary="Find passages in the documents of one's own tenant")
 async def search(
-    body: SearchRequest, person: Person, context: Context, stages: RequestStages
+    body: SearchRequest, person: Querier, context: Context, stages: RequestStages
 ) -> SearchResponse:
     """Return the passages nearest to a query."""
     passages = await context.retrieval.find(
@@ -23,7 +23,7 @@ async def search(
 
 @router.post("/v1/answers", summary="Answer a question from the documents of one's own tenant")
 async def answer(
-    body: AnswerRequest, person: Person, context: Context, stages: RequestStages
+    body: AnswerRequest, person: Querier, context: Context, stages: RequestStages
 ) -> AnswerResponse:
     """Return an answer with its citations."""
     return AnswerResponse.of(

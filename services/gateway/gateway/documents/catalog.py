@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import structlog
 from tenancy.identity import Principal
 from tenancy.model import Tenant
 
+from ..limits.stock import Stock
 from ..models import IndexedDocument
 from ..objects import StoredEntry, TenantObjects
 from ..personas import require_persona
-from ..problems import DocumentForeign, DocumentMissing
+from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
 
 __all__ = ["Catalog", "CatalogEntry", "CatalogPage", "DocumentState"]
@@ -52,9 +54,11 @@ class CatalogPage:
 class Catalog:
     """Lists and removes documents."""
 
-    def __init__(self, objects: TenantObjects, vectors: Vectors) -> None:
+    def __init__(self, objects: TenantObjects, vectors: Vectors, stock: Stock) -> None:
         self._objects = objects
         self._vectors = vectors
+        self._stock = stock
+        self._log = structlog.get_logger("gateway.documents")
 
     async def page(
         self,
@@ -130,6 +134,11 @@ class Catalog:
             raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
         await self._vectors.remove(tenant, document_id)
         await self._objects.delete(tenant, stored.key)
+        try:
+            await self._stock.forget(tenant, document_id)
+        except LimitsUnavailable as exc:
+            # It is deleted all the same, and the count is made anew from the bucket within minutes.
+            self._log.warning("Cannot give the document's room back yet", error=exc.detail)
 
     async def _describe(self, tenant: Tenant, stored: Sequence[StoredEntry]) -> list[CatalogEntry]:
         indexed = await self._vectors.indexed(tenant, {entry.document_id for entry in stored})

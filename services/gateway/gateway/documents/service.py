@@ -13,6 +13,8 @@ from tenancy.names import document_id_for, object_key
 from tenancy.tickets import Ticket
 
 from ..bedrock import Bedrock
+from ..limits.stock import Stock
+from ..limits.usage import Counts, UsageLog
 from ..locks import KeyedLocks
 from ..models import Document
 from ..objects import Stamp, TenantObjects
@@ -27,6 +29,10 @@ __all__ = ["DocumentService", "Ingested"]
 
 BATCH = 64
 """Chunks that are embedded together: enough to keep Bedrock busy, and what is in memory stays bounded."""
+
+
+MOST_DOCUMENTS = 100_000_000
+"""As many as a Tenant's quota can be."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class DocumentService:
         bedrock: Bedrock,
         objects: TenantObjects,
         vectors: Vectors,
+        stock: Stock,
+        usage: UsageLog,
         *,
         max_bytes: int,
     ) -> None:
@@ -59,6 +67,8 @@ class DocumentService:
         self._bedrock = bedrock
         self._objects = objects
         self._vectors = vectors
+        self._stock = stock
+        self._usage = usage
         self._max_bytes = max_bytes
         # Two contents of one document at once would leave a mixture of both.
         self._ingesting = KeyedLocks()
@@ -75,7 +85,7 @@ class DocumentService:
 
         Raises
         ------
-        PersonaMissing, FilenameRefused, DocumentRefused
+        PersonaMissing, FilenameRefused, DocumentRefused, QuotaExceeded, LimitsUnavailable
             Nothing was stored.
         CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
             A backend failed; the same call again completes what is missing.
@@ -87,7 +97,10 @@ class DocumentService:
         document_id = document_id_for(tenant.id, persona_id, filename)
         key = object_key(tenant.id, persona_id, document_id, filename)
         async with self._ingesting[key]:
-            reading, vectors = await self._read(filename, content, stages)
+            reading = await self._read(filename, content, stages)
+            # Before it costs anything. What fails after this gives its room back within minutes.
+            await self._stock.admit(tenant, document_id, len(content), lambda: self._sizes(tenant))
+            vectors = await self._embed(tenant, persona_id, reading, stages)
             with stages.measure("store"):
                 stamp = await self._objects.put(
                     tenant, key, content, media_type=reading.format.media_type, owner=owner
@@ -110,22 +123,37 @@ class DocumentService:
         async with self._ingesting[key]:
             with stages.measure("store"):
                 stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
-            reading, vectors = await self._read(ticket.filename, stored.content, stages)
+            reading = await self._read(ticket.filename, stored.content, stages)
+            vectors = await self._embed(tenant, ticket.persona_id, reading, stages)
             document = _document(
                 ticket.persona_id, ticket.document_id, ticket.filename, stored.content, stored.stamp
             )
             return await self._index(tenant, document, reading, vectors, stages)
 
-    async def _read(self, filename: str, content: bytes, stages: Stages) -> tuple[Reading, list[list[float]]]:
+    async def _read(self, filename: str, content: bytes, stages: Stages) -> Reading:
         with stages.measure("read"):
-            reading = await self._reader.read(filename, content)
+            return await self._reader.read(filename, content)
+
+    async def _embed(
+        self, tenant: Tenant, persona_id: str, reading: Reading, stages: Stages
+    ) -> list[list[float]]:
         texts = [chunk.embedded_text for chunk in reading.chunks]
-        with stages.measure("embed"):
-            batches = [
-                await self._bedrock.embed(texts[start : start + BATCH])
-                for start in range(0, len(texts), BATCH)
-            ]
-        return reading, [vector for batch in batches for vector in batch]
+        tokens: list[int] = []
+        try:
+            with stages.measure("embed"):
+                batches = [
+                    await self._bedrock.embed(texts[start : start + BATCH], on_tokens=tokens.append)
+                    for start in range(0, len(texts), BATCH)
+                ]
+        finally:
+            used = Counts(requests=len(tokens), embedding_tokens=sum(tokens))
+            await self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
+        return [vector for batch in batches for vector in batch]
+
+    async def _sizes(self, tenant: Tenant) -> dict[str, int]:
+        """Return the bytes of all documents of the tenant, by their ids."""
+        entries = await self._objects.entries(tenant, limit=MOST_DOCUMENTS)
+        return {entry.document_id: entry.size for entry in entries}
 
     async def _index(
         self, tenant: Tenant, document: Document, reading: Reading, vectors: list[list[float]], stages: Stages

@@ -4,6 +4,7 @@ from tenancy.model import RetrievalMode, Tenant
 
 from .. import bm25
 from ..bedrock import Bedrock
+from ..limits.usage import Counts, UsageLog
 from ..models import Passage
 from ..personas import require_persona
 from ..stages import Stages
@@ -15,9 +16,10 @@ __all__ = ["RetrievalService"]
 class RetrievalService:
     """Finds passages: by meaning, and with ``retrieval.mode: hybrid`` by words, too."""
 
-    def __init__(self, bedrock: Bedrock, vectors: Vectors) -> None:
+    def __init__(self, bedrock: Bedrock, vectors: Vectors, usage: UsageLog) -> None:
         self._bedrock = bedrock
         self._vectors = vectors
+        self._usage = usage
 
     async def find(
         self,
@@ -46,8 +48,11 @@ class RetrievalService:
         """
         if persona_id is not None:
             require_persona(tenant, persona_id)
+        tokens: list[int] = []
         with stages.measure("embed"):
-            (vector,) = await self._bedrock.embed([query])
+            (vector,) = await self._bedrock.embed([query], on_tokens=tokens.append)
+        used = Counts(requests=1, embedding_tokens=sum(tokens))
+        await self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
         hybrid = tenant.spec.retrieval.mode is RetrievalMode.HYBRID
         with stages.measure("search"):
             return await self._vectors.search(

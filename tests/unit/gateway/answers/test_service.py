@@ -2,13 +2,15 @@
 
 import pytest
 from gateway.answers.service import NOTHING_FOUND, AnswerService
+from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
-from gateway.problems import PersonaMissing
+from gateway.problems import BudgetExhausted, PersonaMissing
 from gateway.retrieval.service import RetrievalService
 from gateway.stages import Stages
 from tenancy.model import Guardrail
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
+from tests.support.limits import FakeBudget, FakeUsage, make_ledger
 from tests.support.tenants import make_tenant
 
 BUDGET = "The marketing budget for 2026 is $5,000,000."
@@ -23,12 +25,29 @@ def bedrock() -> FakeBedrock:
 
 
 @pytest.fixture
-async def service(bedrock: FakeBedrock) -> AnswerService:
+def budget() -> FakeBudget:
+    return FakeBudget()
+
+
+@pytest.fixture
+def usage() -> FakeUsage:
+    return FakeUsage()
+
+
+@pytest.fixture
+async def service(bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage) -> AnswerService:
     vectors = FakeVectors()
     document = Document("finance", "d", "budget.md", "0", STORED_AT)
     await vectors.publish(TENANT, document, [Chunk(BUDGET, 4)], await bedrock.embed([BUDGET]))
-    retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter())
-    return AnswerService(retrieval, bedrock.as_adapter(), default_model="the-default", max_tokens=100)
+    return _service(bedrock, vectors, budget, usage)
+
+
+def _service(
+    bedrock: FakeBedrock, vectors: FakeVectors, budget: FakeBudget, usage: FakeUsage
+) -> AnswerService:
+    retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
+    ledger = make_ledger(budget, usage)
+    return AnswerService(retrieval, bedrock.as_adapter(), ledger, default_model="the-default", max_tokens=100)
 
 
 async def test_an_answer_stands_on_what_it_cites(service: AnswerService, bedrock: FakeBedrock) -> None:
@@ -77,9 +96,36 @@ async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock:
         [Chunk(BUDGET)],
         await bedrock.embed([BUDGET]),
     )
-    retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter())
-    service = AnswerService(retrieval, bedrock.as_adapter(), default_model="the-default", max_tokens=100)
+    service = _service(bedrock, vectors, FakeBudget(), FakeUsage())
     await service.answer(tenant, "budget?", Stages())
     (asked,) = bedrock.asked
     assert (asked["model"], asked["tenant_key"]) == ("its-own", "tenant-tenanta")
     assert asked["guardrail"] == Guardrail(id="g1", version="2")
+
+
+async def test_an_answer_reserves_the_most_it_may_take_and_pays_what_it_took(
+    service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage
+) -> None:
+    await service.answer(TENANT, "What is the budget?", Stages(), persona_id="finance")
+    (asked,) = bedrock.asked
+    (reserved,) = budget.reserved
+    assert reserved >= (len(asked["system"]) + len(asked["prompt"])) / 3 + 100
+    assert (budget.settled, budget.released) == ([10], 0)
+    paid = Counts(requests=1, input_tokens=7, output_tokens=3)
+    assert usage.recorded[-1] == ("tenanta", "finance", "the-default", paid)
+
+
+async def test_without_a_budget_no_model_is_asked(
+    service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
+) -> None:
+    budget.refuses = BudgetExhausted("No more.", retry_after=1)
+    with pytest.raises(BudgetExhausted):
+        await service.answer(TENANT, "What is the budget?", Stages())
+    assert not bedrock.asked
+
+
+async def test_nothing_is_reserved_where_nothing_was_found(
+    service: AnswerService, budget: FakeBudget
+) -> None:
+    await service.answer(make_tenant("tenantb"), "What is the budget?", Stages())
+    assert not budget.reserved

@@ -14,15 +14,18 @@ from gateway.context import ProcessContext, Readiness
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService
+from gateway.limits.series import TenantSeries
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey
+from pydantic import SecretStr
 from tenancy.errors import TokenRefused
 from tenancy.identity import Claims, TokenVerifier
 from tenancy.model import Tenant
 from tenancy.tickets import TicketIssuer, TicketVerifier
 
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
+from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
 from tests.support.tenants import make_tenant
 
 if TYPE_CHECKING:
@@ -33,13 +36,14 @@ DOCUMENT_BYTES = 100_000
 
 @dataclass
 class FakeTokens:
-    """Takes ``person-x`` for a token of x, who is in the group of tenant x."""
+    """Takes ``person-x`` for a token of someone in tenant x's group, ``admin-x`` for its administrator's."""
 
     async def verify(self, token: str) -> Claims:
-        if not token.startswith("person-"):
+        kind, _, tenant_id = token.partition("-")
+        if kind not in ("person", "admin"):
             raise TokenRefused("The access token does not hold.")
-        tenant_id = token.removeprefix("person-")
-        return Claims(subject=f"subject-{tenant_id}", groups=frozenset({f"/tenants/tenant-{tenant_id}"}))
+        group = f"/tenants/tenant-{tenant_id}" + ("/admins" if kind == "admin" else "")
+        return Claims(subject=f"subject-{tenant_id}", groups=frozenset({group}))
 
 
 @dataclass
@@ -79,6 +83,12 @@ class World:
     bedrock: FakeBedrock
     objects: FakeObjects
     vectors: FakeVectors
+    rate: FakeRate
+    budget: FakeBudget
+    usage: FakeUsage
+
+    async def get(self, path: str, *, as_: str, **arguments: Any) -> httpx.Response:
+        return await self.http.get(path, headers={"Authorization": as_}, **arguments)
 
     async def post(
         self, path: str, *, as_: str = "Bearer person-tenanta", **arguments: Any
@@ -106,6 +116,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         bucket="documents",
         tenant_role_arn="arn:aws:iam::0:role/x",
         qdrant_url="http://qdrant.test",
+        redis_url=SecretStr("redis://redis.test"),
         oidc_issuer="http://keycloak.test/realms/tenantry",
         ticket_jwks=Path("unused"),
         document_bytes=DOCUMENT_BYTES,
@@ -121,7 +132,9 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         ]
     )
     readiness = FakeReadiness()
-    retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter())
+    rate, budget, usage = FakeRate(), FakeBudget(), FakeUsage()
+    retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
+    ledger = make_ledger(budget, usage)
     app = make_app(settings)
     app.state.context = ProcessContext(
         settings=settings,
@@ -129,14 +142,26 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         tokens=cast("TokenVerifier", FakeTokens()),
         tickets=TicketVerifier({"keys": [key.as_dict(private=False)]}),
         documents=DocumentService(
-            reader, bedrock.as_adapter(), objects.as_adapter(), vectors.as_adapter(), max_bytes=DOCUMENT_BYTES
+            reader,
+            bedrock.as_adapter(),
+            objects.as_adapter(),
+            vectors.as_adapter(),
+            FakeStock().as_stock(),
+            usage.as_log(),
+            max_bytes=DOCUMENT_BYTES,
         ),
-        catalog=Catalog(objects.as_adapter(), vectors.as_adapter()),
+        catalog=Catalog(objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock()),
         retrieval=retrieval,
-        answers=AnswerService(retrieval, bedrock.as_adapter(), default_model="the-model", max_tokens=100),
+        answers=AnswerService(
+            retrieval, bedrock.as_adapter(), ledger, default_model="the-model", max_tokens=100
+        ),
+        rate=rate.as_limiter(),
+        budget=budget.as_budget(),
+        usage=usage.as_log(),
+        series=TenantSeries(),
         readiness=cast("Readiness", readiness),
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as http:
         issuer = TicketIssuer(key.as_dict(private=True))
-        yield World(app, http, registry, readiness, issuer, bedrock, objects, vectors)
+        yield World(app, http, registry, readiness, issuer, bedrock, objects, vectors, rate, budget, usage)

@@ -46,7 +46,7 @@ async def test_any_other_request_id_is_replaced(world: World, given: str | None)
 async def test_a_search_says_where_its_time_went(world: World) -> None:
     response = await world.post("/v1/search", json={"query": "x"})
     stages = [part.split(";dur=")[0] for part in response.headers["server-timing"].split(", ")]
-    assert stages == ["auth", "embed", "search", "total"]
+    assert stages == ["auth", "limit", "embed", "search", "total"]
 
 
 async def test_an_answer_names_the_model_as_a_stage(world: World) -> None:

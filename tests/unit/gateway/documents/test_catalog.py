@@ -5,11 +5,12 @@ from dataclasses import astuple
 import pytest
 from gateway.documents.catalog import Catalog, DocumentState
 from gateway.models import Chunk, Document
-from gateway.problems import DocumentForeign, DocumentMissing, PersonaMissing
+from gateway.problems import DocumentForeign, DocumentMissing, LimitsUnavailable, PersonaMissing
 from tenancy.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
 from tests.support.backends import FakeObjects, FakeVectors, stamp_of
+from tests.support.limits import FakeStock
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta", personas=[{"id": "finance"}, {"id": "hr"}])
@@ -42,8 +43,13 @@ async def vectors() -> FakeVectors:
 
 
 @pytest.fixture
-def catalog(objects: FakeObjects, vectors: FakeVectors) -> Catalog:
-    return Catalog(objects.as_adapter(), vectors.as_adapter())
+def stock() -> FakeStock:
+    return FakeStock()
+
+
+@pytest.fixture
+def catalog(objects: FakeObjects, vectors: FakeVectors, stock: FakeStock) -> Catalog:
+    return Catalog(objects.as_adapter(), vectors.as_adapter(), stock.as_stock())
 
 
 async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Catalog) -> None:
@@ -109,3 +115,13 @@ async def test_a_delete_that_the_index_stops_leaves_the_object_and_can_be_repeat
     vectors.fails = None
     await catalog.remove(PERSON, "d1")
     assert key_of("d1") not in objects.contents
+
+
+async def test_a_deleted_document_gives_its_room_back_and_is_deleted_even_if_nobody_counts(
+    catalog: Catalog, objects: FakeObjects, stock: FakeStock
+) -> None:
+    await catalog.remove(PERSON, "d1")
+    stock.refuses = LimitsUnavailable("Redis is away.")
+    await catalog.remove(PERSON, "d2")
+    assert stock.forgotten == ["d1", "d2"]
+    assert not {key_of("d1"), key_of("d2")} & objects.contents.keys()

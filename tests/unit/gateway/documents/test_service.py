@@ -10,7 +10,13 @@ from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService, Ingested
 from gateway.models import Document
 from gateway.objects import Stamp
-from gateway.problems import DocumentMissing, DocumentRefused, FilenameRefused, PersonaMissing
+from gateway.problems import (
+    DocumentMissing,
+    DocumentRefused,
+    FilenameRefused,
+    PersonaMissing,
+    QuotaExceeded,
+)
 from gateway.stages import Stages
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
@@ -20,6 +26,7 @@ from typing_extensions import override
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, stamp_of
 from tests.support.files import encrypted_pdf
+from tests.support.limits import FakeStock, FakeUsage
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta")
@@ -41,6 +48,8 @@ class World:
     bedrock: FakeBedrock = field(default_factory=FakeBedrock)
     objects: FakeObjects = field(default_factory=FakeObjects)
     vectors: FakeVectors = field(default_factory=FakeVectors)
+    stock: FakeStock = field(default_factory=FakeStock)
+    usage: FakeUsage = field(default_factory=FakeUsage)
 
     def __post_init__(self) -> None:
         self.service = DocumentService(
@@ -48,6 +57,8 @@ class World:
             self.bedrock.as_adapter(),
             self.objects.as_adapter(),
             self.vectors.as_adapter(),
+            self.stock.as_stock(),
+            self.usage.as_log(),
             max_bytes=MAX_BYTES,
         )
 
@@ -111,6 +122,21 @@ async def test_a_refused_document_leaves_nothing_behind(
         await world.upload(content, filename, persona)
     assert not world.objects.contents
     assert not world.vectors.documents
+
+
+async def test_a_document_without_room_costs_nothing_and_leaves_nothing_behind(world: World) -> None:
+    world.stock.refuses = QuotaExceeded("No room.", quota="documents")
+    with pytest.raises(QuotaExceeded):
+        await world.upload(b"Text.")
+    assert not world.objects.contents
+    assert not world.usage.recorded, "nothing was embedded"
+
+
+async def test_what_embedding_took_is_written_down(world: World) -> None:
+    await world.upload(b"The budget is $5.")
+    ((tenant, persona, _, counts),) = world.usage.recorded
+    assert (tenant, persona, counts.requests) == ("tenanta", "finance", 1)
+    assert counts.embedding_tokens > 0
 
 
 async def test_a_document_that_cannot_be_embedded_leaves_nothing_behind(world: World) -> None:

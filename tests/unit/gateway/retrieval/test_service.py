@@ -1,11 +1,13 @@
 import pytest
 from gateway.bm25 import query_vector
+from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import PersonaMissing
 from gateway.retrieval.service import RetrievalService
 from gateway.stages import Stages
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
+from tests.support.limits import FakeUsage
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta", retrieval={"topK": 5, "scoreThreshold": 0.25, "mode": "hybrid"})
@@ -17,8 +19,13 @@ def vectors() -> FakeVectors:
 
 
 @pytest.fixture
-def service(vectors: FakeVectors) -> RetrievalService:
-    return RetrievalService(FakeBedrock().as_adapter(), vectors.as_adapter())
+def usage() -> FakeUsage:
+    return FakeUsage()
+
+
+@pytest.fixture
+def service(vectors: FakeVectors, usage: FakeUsage) -> RetrievalService:
+    return RetrievalService(FakeBedrock().as_adapter(), vectors.as_adapter(), usage.as_log())
 
 
 async def test_the_nearest_passage_comes_first(service: RetrievalService, vectors: FakeVectors) -> None:
@@ -68,3 +75,8 @@ async def test_embedding_and_search_are_timed_apart(service: RetrievalService) -
     stages = Stages()
     await service.find(TENANT, "budget", stages)
     assert [stage.split(";")[0] for stage in stages.to_header().split(", ")] == ["embed", "search", "total"]
+
+
+async def test_what_the_embedding_took_is_written_down(service: RetrievalService, usage: FakeUsage) -> None:
+    await service.find(TENANT, "three words here", Stages(), persona_id="finance")
+    assert usage.recorded == [("tenanta", "finance", "the-embedder", Counts(requests=1, embedding_tokens=3))]

@@ -1,0 +1,127 @@
+"""Redis: what tenants use, counted. The only module of the gateway that talks to Redis.
+
+Every call takes the proven :class:`~tenancy.model.Tenant`, and a key that is not that tenant's own never
+leaves this process. A call may name several keys of its tenant, so this is for one Redis (with replicas),
+not for Redis Cluster, where they would lie on different nodes.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from tenancy.model import Tenant
+from tenancy.remote import Fault, Remote
+
+__all__ = ["Script", "TenantRedis"]
+
+CALL_SECONDS = 1.0
+"""Longest a call may take, a new connection included."""
+
+SOCKET_SECONDS = 0.5
+"""Longest silence of Redis. It counts in microseconds; one that is silent for longer is gone."""
+
+CONCURRENCY = 64
+"""Calls, and so connections, at once."""
+
+
+class Script:
+    """A Lua script that Redis knows by its hash; it is sent again when Redis has forgotten it.
+
+    Parameters
+    ----------
+    script
+        As the client registered it.
+    operation
+        Its name in metrics.
+    """
+
+    def __init__(self, remote: Remote, script: Any, operation: str) -> None:
+        self._remote = remote
+        self._script = script
+        self._operation = operation
+
+    async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:
+        """Run it on a tenant's own keys, and return what it returns.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            Redis did not answer, or refused. It may have run all the same.
+        """
+        _require_own(tenant, keys)
+        return await self._remote.call(
+            self._operation, lambda: self._script(keys=keys, args=[str(argument) for argument in arguments])
+        )
+
+
+class TenantRedis:
+    """Counters of one tenant at a time.
+
+    Nothing is tried again: a count that is repeated counts twice.
+
+    Parameters
+    ----------
+    url
+        Where Redis is, its password included.
+    """
+
+    def __init__(self, url: SecretStr) -> None:
+        self._remote = Remote("redis", _classify, timeout=CALL_SECONDS, attempts=1, concurrency=CONCURRENCY)
+        self._client: Any = Redis.from_url(  # its types promise awaitables where it queues
+            url.get_secret_value(),
+            decode_responses=True,
+            max_connections=CONCURRENCY,
+            socket_timeout=SOCKET_SECONDS,
+            socket_connect_timeout=SOCKET_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            # With version 3 the client hands out connections that Redis has closed (redis-py issue 4252).
+            protocol=2,
+        )
+
+    def script(self, operation: str, source: str) -> Script:
+        """Return a Lua script, ready to run."""
+        return Script(self._remote, self._client.register_script(source), operation)
+
+    async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> list[Any]:
+        """Run commands in one transaction and return their results. A command's second word is its key.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            Redis did not answer, or refused. The transaction may have happened all the same.
+        """
+        _require_own(tenant, [str(command[1]) for command in commands])
+
+        async def run() -> list[Any]:
+            async with self._client.pipeline(transaction=True) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                results: list[Any] = await pipeline.execute()
+                return results
+
+        return await self._remote.call(operation, run)
+
+    async def close(self) -> None:
+        """Let connections go."""
+        await self._client.aclose()
+        self._remote.close()
+
+
+def _require_own(tenant: Tenant, keys: Iterable[str]) -> None:
+    for key in keys:
+        if not key.startswith(f"{tenant.key}:"):
+            raise ValueError(f"{key!r} is no key of {tenant.key}")
+
+
+def _classify(exc: Exception) -> Fault | None:
+    match exc:
+        case AuthenticationError() | ResponseError():
+            return Fault.PERMANENT
+        case RedisError() | OSError():
+            return Fault.TRANSIENT
+        case _:
+            return None

@@ -1,0 +1,156 @@
+"""Tokens a month, counted by the real Redis."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from gateway.limits.budget import RESERVATION_SECONDS, Budget, Reservation
+from gateway.problems import BudgetExhausted
+from gateway.redis import TenantRedis
+from tenancy.model import Tenant
+from tenancy.names import reservations_key, tokens_key
+
+from .conftest import new_tenant
+
+
+class Calendar:
+    """A clock that stands where the test puts it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def calendar() -> Calendar:
+    return Calendar()
+
+
+@pytest.fixture
+def budget(redis: TenantRedis, calendar: Calendar) -> Budget:
+    return Budget(redis, calendar)
+
+
+async def try_reserve(budget: Budget, tenant: Tenant, tokens: int) -> Reservation | None:
+    try:
+        return await budget.reserve(tenant, tokens)
+    except BudgetExhausted:
+        return None
+
+
+async def figures(budget: Budget, tenant: Tenant) -> tuple[int, int]:
+    state = await budget.state(tenant)
+    return state.used, state.reserved
+
+
+async def test_fifty_at_once_never_reserve_more_than_there_is(budget: Budget) -> None:
+    tenant = new_tenant(tokensPerMonth=1000)
+    held = await asyncio.gather(*(try_reserve(budget, tenant, 90) for _ in range(50)))
+    assert sum(each is not None for each in held) == 11
+    assert await figures(budget, tenant) == (0, 990)
+
+
+async def test_a_month_of_answers_side_by_side_is_never_overspent(budget: Budget) -> None:
+    """Fifty callers ask until each of them is refused; every answer takes what it may take at most."""
+    tenant = new_tenant(tokensPerMonth=10_000)
+
+    async def ask_until_refused(size: int) -> None:
+        while reservation := await try_reserve(budget, tenant, size):
+            await asyncio.sleep(0.001)
+            await budget.settle(reservation, size)
+
+    await asyncio.gather(*(ask_until_refused(50 + number) for number in range(50)))
+    used, reserved = await figures(budget, tenant)
+    assert reserved == 0
+    assert 10_000 - 100 < used <= 10_000
+
+
+async def test_an_answer_longer_than_reserved_overspends_once_and_then_it_is_over(budget: Budget) -> None:
+    tenant = new_tenant(tokensPerMonth=1000)
+    reservation = await budget.reserve(tenant, 1000)
+    await budget.settle(reservation, 1300)
+    assert await figures(budget, tenant) == (1300, 0)
+    assert await try_reserve(budget, tenant, 1) is None
+
+
+async def test_what_was_not_taken_is_given_back(budget: Budget) -> None:
+    tenant = new_tenant(tokensPerMonth=1000)
+    reservation = await budget.reserve(tenant, 1000)
+    await budget.settle(reservation, 300)
+    other = await budget.reserve(tenant, 700)
+    await budget.release(other)
+    assert await figures(budget, tenant) == (300, 0)
+
+
+async def test_two_reservations_of_one_size_are_two(budget: Budget) -> None:
+    tenant = new_tenant(tokensPerMonth=1000)
+    first = await budget.reserve(tenant, 400)
+    await budget.reserve(tenant, 400)
+    assert await figures(budget, tenant) == (0, 800)
+    await budget.release(first)
+    assert await figures(budget, tenant) == (0, 400)
+
+
+async def test_a_gateway_that_died_holds_nothing_for_ever(
+    budget: Budget, calendar: Calendar, raw: Any
+) -> None:
+    tenant = new_tenant(tokensPerMonth=1000)
+    reservation = await budget.reserve(tenant, 1000)
+    key = reservations_key(tenant.id, calendar.now)
+    deadline = await raw.zscore(key, reservation.member)
+    assert deadline / 1000 - time.time() == pytest.approx(RESERVATION_SECONDS, abs=2)
+    assert await raw.ttl(key) <= RESERVATION_SECONDS
+    assert await try_reserve(budget, tenant, 1000) is None
+    await raw.zadd(key, {reservation.member: deadline - RESERVATION_SECONDS * 1000 - 1})
+    assert await figures(budget, tenant) == (0, 0)
+    assert await try_reserve(budget, tenant, 1000)
+    assert await raw.zcard(key) == 1, "the dead one is swept away"
+
+
+async def test_an_answer_that_outlived_its_reservation_is_still_paid(
+    budget: Budget, calendar: Calendar, raw: Any
+) -> None:
+    tenant = new_tenant(tokensPerMonth=1000)
+    reservation = await budget.reserve(tenant, 1000)
+    await raw.delete(reservations_key(tenant.id, calendar.now))
+    await budget.settle(reservation, 900)
+    assert await figures(budget, tenant) == (900, 0)
+
+
+async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Calendar, raw: Any) -> None:
+    tenant = new_tenant(tokensPerMonth=1000)
+    late = await budget.reserve(tenant, 600)
+    await budget.settle(await budget.reserve(tenant, 400), 400)
+    assert await try_reserve(budget, tenant, 1) is None
+    november = calendar.now
+    calendar.now = datetime(2026, 12, 1, tzinfo=UTC)
+    assert await figures(budget, tenant) == (0, 0)
+    assert await try_reserve(budget, tenant, 1000)
+    await budget.settle(late, 600)
+    assert await raw.get(tokens_key(tenant.id, november)) == "1000", "it began in November"
+    assert (await budget.state(tenant)).used == 0
+    assert 61 < await raw.ttl(tokens_key(tenant.id, november)) / 86400 <= 62
+
+
+async def test_a_changed_limit_counts_at_once_both_ways(budget: Budget) -> None:
+    tenant = new_tenant(tokensPerMonth=1000)
+    await budget.settle(await budget.reserve(tenant, 800), 800)
+    lower = tenant.model_copy(update={"spec": new_tenant(tokensPerMonth=800).spec})
+    assert await try_reserve(budget, lower, 1) is None
+    higher = tenant.model_copy(update={"spec": new_tenant(tokensPerMonth=2000).spec})
+    assert await try_reserve(budget, higher, 1200)
+
+
+async def test_tenants_never_share_a_budget(budget: Budget) -> None:
+    one, other = new_tenant(tokensPerMonth=100), new_tenant(tokensPerMonth=100)
+    await budget.settle(await budget.reserve(one, 100), 100)
+    assert await figures(budget, other) == (0, 0)
+    assert await try_reserve(budget, other, 100)
+
+
+async def test_no_budget_is_no_answer(budget: Budget) -> None:
+    assert await try_reserve(budget, new_tenant(tokensPerMonth=0), 1) is None

@@ -1,0 +1,147 @@
+"""Queries a minute, counted by the real Redis.
+
+Nobody waits a minute here: what was counted is moved into the past by hand.
+"""
+
+import asyncio
+import math
+import time
+from typing import Any
+
+import pytest
+from gateway.limits.rate import RateLimiter
+from gateway.redis import TenantRedis
+from tenancy.model import Tenant
+from tenancy.names import rate_key
+
+from .conftest import new_tenant
+
+
+@pytest.fixture
+def limiter(redis: TenantRedis) -> RateLimiter:
+    return RateLimiter(redis)
+
+
+async def allowed(limiter: RateLimiter, tenant: Tenant, times: int) -> int:
+    """Return how many of some queries at once may pass."""
+    rates = await asyncio.gather(*(limiter.count(tenant) for _ in range(times)))
+    assert all(rate.remaining is not None for rate in rates)
+    return sum(rate.allowed for rate in rates)
+
+
+async def age(raw: Any, tenant: Tenant, seconds: int) -> None:
+    """Let everything counted have happened so many seconds earlier."""
+    key = rate_key(tenant.id)
+    counted = await raw.hgetall(key)
+    await raw.delete(key)
+    await raw.hset(key, mapping={str(int(second) - seconds): n for second, n in counted.items()})
+
+
+async def early_in_a_second(raw: Any) -> int:
+    """Return Redis' second, with most of it still to come."""
+    while True:
+        second, micros = await raw.time()
+        if micros < 300_000:
+            return int(second)
+        await asyncio.sleep((1_000_000 - micros) / 1_000_000)
+
+
+async def test_fifty_at_once_never_get_more_than_the_limit(limiter: RateLimiter) -> None:
+    tenant = new_tenant(queriesPerMinute=30)
+    assert await allowed(limiter, tenant, 50) == 30
+    assert await allowed(limiter, tenant, 50) == 0
+
+
+async def test_no_minute_wherever_it_begins_holds_more_than_the_limit(limiter: RateLimiter, raw: Any) -> None:
+    """Ninety seconds of constant haste, each second made from the last by moving the past away."""
+    tenant, limit = new_tenant(queriesPerMinute=20), 20
+    passed: list[int] = []  # by second
+    for _ in range(90):
+        await early_in_a_second(raw) if not passed else None
+        passed.append(await allowed(limiter, tenant, 7))
+        await age(raw, tenant, 1)
+    # Sixty seconds that begin within one second end within another, so they touch 61 of them.
+    windows = [sum(passed[start : start + 61]) for start in range(len(passed))]
+    assert max(windows) == limit
+    assert sum(passed) > limit, "but it goes on afterwards"
+
+
+async def test_a_query_is_forgotten_after_a_minute_and_not_before(limiter: RateLimiter, raw: Any) -> None:
+    tenant = new_tenant(queriesPerMinute=1)
+    await early_in_a_second(raw)
+    assert await allowed(limiter, tenant, 1) == 1
+    await age(raw, tenant, 60)
+    assert await allowed(limiter, tenant, 1) == 0
+    await age(raw, tenant, 1)
+    assert await allowed(limiter, tenant, 1) == 1
+
+
+async def test_what_is_left_and_when_there_is_more(limiter: RateLimiter, raw: Any) -> None:
+    tenant = new_tenant(queriesPerMinute=3)
+    await early_in_a_second(raw)
+    first = await limiter.count(tenant)
+    assert (first.allowed, first.remaining, first.reset) == (True, 2, 61)
+    await age(raw, tenant, 20)
+    second = await limiter.count(tenant)
+    assert (second.allowed, second.remaining, second.reset) == (True, 1, 41)
+    await age(raw, tenant, 10)
+    await limiter.count(tenant)
+    refused = await limiter.count(tenant)
+    assert (refused.allowed, refused.remaining, refused.reset) == (False, 0, 31)
+    await age(raw, tenant, refused.reset - 1)
+    assert not (await limiter.count(tenant)).allowed
+    await age(raw, tenant, 1)
+    assert (await limiter.count(tenant)).allowed
+
+
+async def test_who_is_refused_does_not_wait_any_longer_for_it(limiter: RateLimiter, raw: Any) -> None:
+    tenant = new_tenant(queriesPerMinute=2)
+    await allowed(limiter, tenant, 2)
+    before = await raw.hgetall(rate_key(tenant.id))
+    assert await allowed(limiter, tenant, 20) == 0
+    assert await raw.hgetall(rate_key(tenant.id)) == before
+
+
+async def test_a_limit_of_nothing_lets_nothing_pass(limiter: RateLimiter, raw: Any) -> None:
+    tenant = new_tenant(queriesPerMinute=0)
+    rate = await limiter.count(tenant)
+    assert (rate.allowed, rate.remaining, rate.reset) == (False, 0, 60)
+    assert not await raw.exists(rate_key(tenant.id))
+
+
+async def test_a_changed_limit_counts_at_once_both_ways(limiter: RateLimiter, raw: Any) -> None:
+    tenant = new_tenant(queriesPerMinute=10)
+    await early_in_a_second(raw)
+    assert await allowed(limiter, tenant, 4) == 4
+    await age(raw, tenant, 30)
+    assert await allowed(limiter, tenant, 4) == 4
+    lower = tenant.model_copy(update={"spec": new_tenant(queriesPerMinute=3).spec})
+    refused = await limiter.count(lower)
+    assert (refused.allowed, refused.remaining) == (False, 0)
+    assert refused.reset == 61, "the four of thirty seconds ago are not enough"
+    higher = tenant.model_copy(update={"spec": new_tenant(queriesPerMinute=9).spec})
+    assert await allowed(limiter, higher, 5) == 1
+
+
+async def test_tenants_never_share_a_counter(limiter: RateLimiter) -> None:
+    one, other = new_tenant(queriesPerMinute=5), new_tenant(queriesPerMinute=5)
+    assert await allowed(limiter, one, 10) == 5
+    assert await allowed(limiter, other, 10) == 5
+
+
+async def test_nothing_grows_and_nothing_stays(limiter: RateLimiter, raw: Any) -> None:
+    tenant = new_tenant(queriesPerMinute=1_000_000)
+    for _ in range(80):
+        await limiter.count(tenant)
+        await age(raw, tenant, 1)
+    await limiter.count(tenant)
+    assert await raw.hlen(rate_key(tenant.id)) <= 62  # one more where a second began in the middle
+    assert 0 < await raw.ttl(rate_key(tenant.id)) <= 61
+
+
+async def test_a_clock_that_was_set_back_blocks_nobody(limiter: RateLimiter, raw: Any) -> None:
+    tenant = new_tenant(queriesPerMinute=5)
+    await raw.hset(rate_key(tenant.id), str(math.floor(time.time()) + 3600), 5)
+    rate = await limiter.count(tenant)
+    assert (rate.allowed, rate.remaining) == (True, 4)
+    assert await raw.hlen(rate_key(tenant.id)) == 1

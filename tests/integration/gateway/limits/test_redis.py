@@ -1,0 +1,89 @@
+"""The adapter on a Redis that forgets, restarts, and goes away."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from gateway.redis import TenantRedis
+from pydantic import SecretStr
+from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenantry_local.platform import Platform
+
+from tests.support.proxy import Proxy
+
+from .conftest import new_tenant
+
+COUNT = "return redis.call('INCR', KEYS[1])"
+
+
+async def test_a_script_that_redis_forgot_is_sent_again(redis: TenantRedis, raw: Any) -> None:
+    tenant, script = new_tenant(), redis.script("count", COUNT)
+    assert await script.run(tenant, [f"{tenant.key}:n"]) == 1
+    await raw.script_flush()
+    assert await script.run(tenant, [f"{tenant.key}:n"]) == 2
+
+
+async def test_commands_happen_together_or_not_at_all(redis: TenantRedis, raw: Any) -> None:
+    tenant = new_tenant()
+    key = f"{tenant.key}:n"
+    assert await redis.execute(tenant, "e", ("SET", key, 1), ("INCRBY", key, 4)) == [True, 5]
+    with pytest.raises(RemoteRefused):
+        await redis.execute(tenant, "e", ("INCRBY", key, 1), ("NO-SUCH-COMMAND", key))
+    assert await raw.get(key) == "5"
+
+
+async def test_a_restart_between_two_calls_is_not_noticed(platform: Platform, redis_url: str) -> None:
+    tenant, redis = new_tenant(), TenantRedis(SecretStr(redis_url))
+    script = redis.script("count", COUNT)
+    try:
+        await asyncio.gather(*(script.run(tenant, [f"{tenant.key}:n"]) for _ in range(20)))
+        await asyncio.to_thread(platform.stop, "redis")
+        await asyncio.to_thread(platform.start, "redis")
+        for _ in range(20):
+            await script.run(tenant, [f"{tenant.key}:n"])
+    finally:
+        await redis.close()
+
+
+async def test_a_redis_that_is_gone_is_noticed_soon(platform: Platform, redis_url: str) -> None:
+    port = platform.context.ports["redis"]
+    async with Proxy(port) as proxy:
+        redis = TenantRedis(SecretStr(redis_url.replace(str(port), str(proxy.port))))
+        script, tenant = redis.script("count", COUNT), new_tenant()
+        await script.run(tenant, [f"{tenant.key}:n"])
+        proxy.cut()
+        started = time.monotonic()
+        with pytest.raises(RemoteUnavailable):
+            await script.run(tenant, [f"{tenant.key}:n"])
+        assert time.monotonic() - started < 1.0
+        proxy.mend()
+        assert await script.run(tenant, [f"{tenant.key}:n"]) == 2
+        await redis.close()
+
+
+async def test_a_redis_that_is_silent_is_given_up(redis_url: str) -> None:
+    connected = asyncio.Event()
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read(-1)
+        writer.close()
+
+    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        redis, tenant = TenantRedis(SecretStr(f"redis://127.0.0.1:{port}/0")), new_tenant()
+        started = time.monotonic()
+        with pytest.raises(RemoteUnavailable):
+            await redis.execute(tenant, "e", ("GET", f"{tenant.key}:n"))
+        assert connected.is_set()
+        assert time.monotonic() - started < 1.2
+        await redis.close()
+
+
+async def test_a_wrong_password_is_a_refusal_that_does_not_show_it(redis_url: str) -> None:
+    redis, tenant = TenantRedis(SecretStr(redis_url.replace("redis://:", "redis://:wrong-"))), new_tenant()
+    with pytest.raises(RemoteRefused) as refused:
+        await redis.execute(tenant, "e", ("GET", f"{tenant.key}:n"))
+    assert "wrong-" not in str(refused.value)
+    await redis.close()

@@ -1,0 +1,33 @@
+"""What was used, written to the real Redis and read again."""
+
+import asyncio
+from datetime import UTC, date, datetime
+from typing import Any
+
+from gateway.limits.series import TenantSeries
+from gateway.limits.usage import Counts, UsageLog, UsageRow
+from gateway.redis import TenantRedis
+from tenancy.names import usage_key
+
+from .conftest import new_tenant
+
+
+async def test_what_is_written_adds_up_by_day_persona_and_model(redis: TenantRedis, raw: Any) -> None:
+    now = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
+    log = UsageLog(redis, TenantSeries(), lambda: now)
+    one, other = new_tenant(), new_tenant()
+    answer = Counts(requests=1, input_tokens=30, output_tokens=12)
+    await asyncio.gather(*(log.record(one, answer, model="a:0", persona_id="finance") for _ in range(50)))
+    await log.record(one, Counts(cached_answers=1), model="a:0", persona_id="finance")
+    await log.record(one, Counts(requests=1, embedding_tokens=4), model="e", persona_id=None)
+    await log.record(other, answer, model="a:0", persona_id="finance")
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    await log.record(one, answer, model="a:0", persona_id="legal")
+    monday, tuesday = date(2026, 11, 23), date(2026, 11, 24)
+    assert await log.read(one, date(2026, 11, 1), tuesday) == [
+        UsageRow(monday, None, "e", Counts(requests=1, embedding_tokens=4)),
+        UsageRow(monday, "finance", "a:0", Counts(50, 1500, 600, 0, 1)),
+        UsageRow(tuesday, "legal", "a:0", answer),
+    ]
+    assert await log.read(other, monday, tuesday) == [UsageRow(monday, "finance", "a:0", answer)]
+    assert 399 < await raw.ttl(usage_key(one.id, monday)) / 86400 <= 400

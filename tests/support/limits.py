@@ -1,0 +1,170 @@
+"""The limits as fakes: they let everything pass unless told otherwise, and keep what was used."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, cast
+
+from gateway.limits.budget import Budget, BudgetState, Reservation
+from gateway.limits.ledger import Ledger
+from gateway.limits.rate import Rate, RateLimiter
+from gateway.limits.series import TenantSeries
+from gateway.limits.stock import Stock
+from gateway.limits.usage import Counts, UsageLog, UsageRow
+from gateway.redis import TenantRedis
+from prometheus_client import REGISTRY
+from tenancy.errors import RemoteUnavailable, TenantryError
+from tenancy.model import Tenant
+
+__all__ = [
+    "FakeBudget",
+    "FakeRate",
+    "FakeRedis",
+    "FakeStock",
+    "FakeUsage",
+    "make_ledger",
+    "metric",
+    "redis_gone",
+]
+
+MONTH = date(2026, 11, 1)
+RESETS_AT = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+@dataclass
+class FakeRate:
+    """Answers every query with ``rate``; without one, as if it were the first."""
+
+    rate: Rate | None = None
+    asked: list[str] = field(default_factory=list)
+
+    async def count(self, tenant: Tenant) -> Rate:
+        self.asked.append(tenant.id)
+        limit = tenant.spec.quota.queries_per_minute
+        return self.rate or Rate(limit, remaining=limit - 1, reset=61)
+
+    def as_limiter(self) -> RateLimiter:
+        """Return itself in the place of the real one."""
+        return cast("RateLimiter", self)
+
+
+@dataclass
+class FakeBudget:
+    """Reserves whatever is asked for, unless ``refuses`` holds an error; keeps what became of it."""
+
+    refuses: TenantryError | None = None
+    reserved: list[int] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
+    released: int = 0
+
+    async def reserve(self, tenant: Tenant, tokens: int) -> Reservation:
+        if self.refuses:
+            raise self.refuses
+        self.reserved.append(tokens)
+        return Reservation(tenant, MONTH, tokens, "an-id")
+
+    async def settle(self, reservation: Reservation, tokens: int) -> None:
+        self.settled.append(tokens)
+
+    async def release(self, reservation: Reservation) -> None:
+        self.released += 1
+
+    async def state(self, tenant: Tenant) -> BudgetState:
+        limit = tenant.spec.quota.tokens_per_month
+        return BudgetState(limit, sum(self.settled), 0, RESETS_AT)
+
+    def as_budget(self) -> Budget:
+        """Return itself in the place of the real one."""
+        return cast("Budget", self)
+
+
+class FakeStock:
+    """Has room for everything, unless ``refuses`` holds an error; keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.refuses: TenantryError | None = None
+        self.admitted: list[tuple[str, str, int]] = []
+        self.forgotten: list[str] = []
+
+    async def admit(
+        self,
+        tenant: Tenant,
+        document_id: str,
+        size: int,
+        list_stored: Callable[[], Awaitable[Mapping[str, int]]],
+    ) -> None:
+        if self.refuses:
+            raise self.refuses
+        await list_stored()
+        self.admitted.append((tenant.id, document_id, size))
+
+    async def forget(self, tenant: Tenant, document_id: str) -> None:
+        self.forgotten.append(document_id)
+        if self.refuses:
+            raise self.refuses
+
+    def as_stock(self) -> Stock:
+        """Return itself in the place of the real one."""
+        return cast("Stock", self)
+
+
+@dataclass
+class FakeUsage:
+    """Keeps what was used by tenant; shows ``rows``."""
+
+    recorded: list[tuple[str, str | None, str, Counts]] = field(default_factory=list)
+    rows: list[UsageRow] = field(default_factory=list)
+
+    async def record(self, tenant: Tenant, counts: Counts, *, model: str, persona_id: str | None) -> None:
+        self.recorded.append((tenant.id, persona_id, model, counts))
+
+    async def read(self, tenant: Tenant, first: date, last: date) -> list[UsageRow]:
+        if last < first:
+            raise ValueError("the wrong way round")
+        return [row for row in self.rows if first <= row.day <= last]
+
+    def as_log(self) -> UsageLog:
+        """Return itself in the place of the real one."""
+        return cast("UsageLog", self)
+
+
+def make_ledger(budget: FakeBudget, usage: FakeUsage) -> Ledger:
+    """Return a real ledger over fakes."""
+    return Ledger(budget.as_budget(), usage.as_log(), TenantSeries())
+
+
+class FakeRedis:
+    """Every script and transaction returns ``answer``, or raises it; what was sent is kept."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.sent: list[tuple[Any, ...]] = []
+
+    def script(self, operation: str, source: str) -> "FakeRedis":
+        return self
+
+    async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:
+        return self._answer(*keys, *arguments)
+
+    async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> Any:
+        return self._answer(*commands)
+
+    def as_adapter(self) -> TenantRedis:
+        """Return itself in the place of the real one."""
+        return cast("TenantRedis", self)
+
+    def _answer(self, *sent: Any) -> Any:
+        self.sent.append(sent)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def redis_gone() -> FakeRedis:
+    """Return a Redis that does not answer."""
+    return FakeRedis(RemoteUnavailable("redis", "any", "host redis-1 is down"))
+
+
+def metric(name: str, **labels: str) -> float:
+    """Return the value of a metric; 0 when there is no such series."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0

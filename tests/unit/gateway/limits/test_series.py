@@ -1,0 +1,31 @@
+from gateway.limits.series import TenantSeries
+from prometheus_client import REGISTRY
+
+from tests.support.limits import metric
+from tests.support.tenants import make_tenant
+
+STAYS, GOES = make_tenant("series-stays"), make_tenant("series-goes")
+
+
+def tenants_seen() -> set[str]:
+    found = {sample.labels.get("tenant", "") for family in REGISTRY.collect() for sample in family.samples}
+    return {key for key in found if key.startswith("tenant-series-")}
+
+
+def test_a_tenant_that_goes_takes_its_series_along() -> None:
+    series = TenantSeries()
+    for tenant in (STAYS, GOES):
+        series.add(tenant, input=5, output=2)
+        series.add_answer(tenant)
+    assert tenants_seen() == {STAYS.key, GOES.key}
+    series.keep([STAYS])
+    assert tenants_seen() == {STAYS.key}
+    assert metric("tenantry_gateway_tokens_total", tenant=STAYS.key, kind="input") == 5
+
+
+def test_a_tenant_of_the_same_name_begins_anew() -> None:
+    series = TenantSeries()
+    series.add_answer(GOES)
+    series.keep([])
+    series.add_answer(GOES)
+    assert metric("tenantry_gateway_answers_total", tenant=GOES.key) == 1

@@ -1,0 +1,79 @@
+"""The log of usage without Redis. What Redis keeps: tests/integration/gateway/limits."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from gateway.limits.series import TenantSeries
+from gateway.limits.usage import Counts, UsageLog, UsageRow
+from gateway.problems import LimitsUnavailable
+
+from tests.support.limits import FakeRedis, metric, redis_gone
+from tests.support.tenants import make_tenant
+
+TENANT = make_tenant("usage")
+DAY = date(2026, 11, 23)
+
+
+def log(redis: FakeRedis) -> UsageLog:
+    return UsageLog(redis.as_adapter(), TenantSeries(), lambda: datetime(2026, 11, 23, 23, 59, tzinfo=UTC))
+
+
+async def test_only_what_there_is_is_written_and_all_of_it_expires() -> None:
+    redis = FakeRedis([])
+    await log(redis).record(TENANT, Counts(requests=1, output_tokens=3), model="a:0", persona_id="finance")
+    key = "tenant-usage:usage:2026-11-23"
+    assert redis.sent == [
+        (
+            ("HINCRBY", key, "finance|a:0|requests", 1),
+            ("HINCRBY", key, "finance|a:0|output_tokens", 3),
+            ("EXPIRE", key, 34_560_000),
+        )
+    ]
+
+
+async def test_a_failure_to_write_is_a_metric_and_prometheus_counts_all_the_same() -> None:
+    lost = metric("tenantry_gateway_usage_lost_total", what="usage")
+    tokens = metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input")
+    await log(redis_gone()).record(TENANT, Counts(input_tokens=5), model="a", persona_id=None)
+    assert metric("tenantry_gateway_usage_lost_total", what="usage") == lost + 1
+    assert metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input") == tokens + 5
+
+
+async def test_reading_without_redis_says_so() -> None:
+    with pytest.raises(LimitsUnavailable):
+        await log(redis_gone()).read(TENANT, DAY, DAY)
+
+
+async def test_rows_are_told_apart_by_persona_and_model_and_unknown_figures_are_left_out() -> None:
+    stored = {
+        "|a:0|requests": "2",
+        "finance|a:0|requests": "1",
+        "finance|a:0|input_tokens": "30",
+        "finance|a:0|of_a_newer_gateway": "9",
+        "finance|b/c.d|embedding_tokens": "4",
+    }
+    assert await log(FakeRedis([stored])).read(TENANT, DAY, DAY) == [
+        UsageRow(DAY, None, "a:0", Counts(requests=2)),
+        UsageRow(DAY, "finance", "a:0", Counts(requests=1, input_tokens=30)),
+        UsageRow(DAY, "finance", "b/c.d", Counts(embedding_tokens=4)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        pytest.param(DAY, date(2026, 11, 22), id="backwards"),
+        pytest.param(date(2026, 8, 23), DAY, id="93-days"),
+    ],
+)
+async def test_a_span_that_is_none_or_too_long_is_refused(first: date, last: date) -> None:
+    with pytest.raises(ValueError, match="1 to 92 days"):
+        await log(FakeRedis([])).read(TENANT, first, last)
+
+
+async def test_92_days_are_not_too_many() -> None:
+    assert await log(FakeRedis([{}] * 92)).read(TENANT, date(2026, 8, 24), DAY) == []
+
+
+def test_counts_add_up() -> None:
+    assert Counts(1, 2, 3, 4, 5) + Counts(10, 20, 30, 40, 50) == Counts(11, 22, 33, 44, 55)
