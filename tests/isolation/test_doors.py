@@ -267,7 +267,7 @@ async def test_no_report_shows_what_another_tenant_used(world: World) -> None:
     assert (await world.post("/v1/search", f"person of {B}", json=body)).status_code == 200
     now = datetime.now(UTC)
     span = {"from": f"{now - timedelta(days=1):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
-    report = await world.post("/v1/usage", f"person of {A}", method="GET", params=span)
+    report = await world.request("GET", "/v1/usage", f"person of {A}", params=span)
     assert report.status_code == 200, report.text
     assert report.json()["rows"], "it shows A's own"
     assert "only-in-b" not in report.text

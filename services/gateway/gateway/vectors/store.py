@@ -194,34 +194,33 @@ class Vectors:
         """
         own = tenant_filter(tenant, persona_id=persona_id)
         stale: set[tuple[str, str]] = set()
-        passages: list[Passage] = []
+        best: list[Passage] = []
         for _ in range(STALE_ROUNDS):
             request = _dense if words is None else functools.partial(_hybrid, words=words, tenant=tenant)
-            query = functools.partial(
-                self._client.query_points,
-                _collection(tenant),
-                **request(vector, filter_=without(own, stale), limit=limit, threshold=threshold),
-            )
+            arguments = request(vector, filter_=without(own, stale), limit=limit, threshold=threshold)
+            query = functools.partial(self._client.query_points, _collection(tenant), **arguments)
             found = await self._call(_collection(tenant), "r", "search", query)
             passages = [
                 to_passage(point, point.score if words is None else similarity(vector, point))
                 for point in found.points
                 if self._is_own(tenant, point)
             ]
-            versions = {(each.document_id, each.version) for each in passages}
             counting = await self._counting(tenant, passages, {document for document, _ in stale})
-            dead = {
-                (document, version) for document, version in versions if counting.get(document) != version
+            live = [each for each in passages if counting.get(each.document_id) == each.version]
+            dead = {(each.document_id, each.version) for each in passages} - {
+                (each.document_id, each.version) for each in live
             }
-            passages = [each for each in passages if (each.document_id, each.version) not in dead]
+            best = live if len(live) >= len(best) else best
+            crowded_out = bool(dead) and len(found.points) == arguments["limit"]
+            unseen = ({document for document, _ in dead} & counting.keys()) - {
+                each.document_id for each in live
+            }
             # A version that was still being written a moment ago may be the one that counts by now.
-            revived = {
-                (document, version) for document, version in stale if counting.get(document) == version
-            }
-            if not dead and not revived:
+            revived = {each for each in stale if counting.get(each[0]) == each[1]}
+            if not (crowded_out or unseen or revived):
                 break
             stale = (stale | dead) - revived
-        return [each for each in passages if each.score >= threshold][:limit]
+        return [each for each in best if each.score >= threshold][:limit]
 
     async def close(self) -> None:
         """Let connections go."""

@@ -272,20 +272,33 @@ async def test_points_of_before_there_were_versions_are_found(
 async def test_a_version_that_begins_to_count_between_two_looks_is_found(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    old, new = (hit("tenant-tenanta", version, chunk=3, version=version) for version in ("v1", "v2"))
+    new = hit("tenant-tenanta", "v2", chunk=3, version="v2")
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     # v2 is being written, is left out, and takes v1's place before the second look.
-    route.mock(side_effect=[result({"points": found}) for found in ([old, new], [], [new])])
+    route.mock(side_effect=[result({"points": found}) for found in ([new], [], [new])])
     heads = qdrant.post(f"/collections/{COLLECTION}/points")
     heads.mock(side_effect=[result([head(version)]) for version in ("v1", "v2", "v2")])
     assert await search(vectors) == ["v2"]
+
+
+async def test_no_second_look_is_taken_where_nothing_was_crowded_out(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    good, half_written = (
+        hit("tenant-tenanta", version, chunk=chunk, version=version)
+        for version, chunk in (("v1", 0), ("v2", 3))
+    )
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query")
+    route.mock(return_value=result({"points": [half_written, good]}))
+    assert await search(vectors) == ["v1"]
+    assert len(route.calls) == 1
 
 
 async def test_a_search_that_finds_only_what_does_not_count_ends(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
-    route.mock(return_value=result({"points": [hit("tenant-tenanta", "x", chunk=1)]}))
+    route.mock(return_value=result({"points": [hit("tenant-tenanta", "x", chunk=n) for n in (1, 2, 3)]}))
     qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([]))
     assert await search(vectors) == []
     assert len(route.calls) == STALE_ROUNDS
