@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -62,23 +64,38 @@ async def test_a_redis_that_is_gone_is_noticed_soon(platform: Platform, redis_ur
         await redis.close()
 
 
-async def test_a_redis_that_is_silent_is_given_up(redis_url: str) -> None:
-    connected = asyncio.Event()
+@asynccontextmanager
+async def not_redis(*, silent: bool) -> AsyncIterator[tuple[TenantRedis, list[object]]]:
+    """Serve something that takes a command and is silent, or hangs up; count who comes."""
+    came: list[object] = []
 
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connected.set()
-        await reader.read(-1)
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(writer)
+        await reader.read(-1 if silent else 1)
         writer.close()
 
-    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        redis, tenant = TenantRedis(SecretStr(f"redis://127.0.0.1:{port}/0")), new_tenant()
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+        redis = TenantRedis(SecretStr(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"))
+        yield redis, came
+        await redis.close()
+
+
+async def test_a_redis_that_is_silent_is_given_up_after_half_a_second() -> None:
+    tenant = new_tenant()
+    async with not_redis(silent=True) as (redis, came):
         started = time.monotonic()
         with pytest.raises(RemoteUnavailable):
             await redis.execute(tenant, "e", ("GET", f"{tenant.key}:n"))
-        assert connected.is_set()
-        assert time.monotonic() - started < 1.2
-        await redis.close()
+        assert len(came) == 1
+        assert 0.4 < time.monotonic() - started < 0.95
+
+
+async def test_nothing_is_tried_again_by_anybody() -> None:
+    tenant = new_tenant()
+    async with not_redis(silent=False) as (redis, came):
+        with pytest.raises(RemoteUnavailable):
+            await redis.execute(tenant, "e", ("INCR", f"{tenant.key}:n"))
+        assert len(came) == 1
 
 
 async def test_a_wrong_password_is_a_refusal_that_does_not_show_it(redis_url: str) -> None:

@@ -101,6 +101,22 @@ async def test_two_gateways_that_fill_at_once_do_not_count_twice(redis: TenantRe
     assert await raw.keys(f"{tenant.key}:*") == [stock_key(tenant.id)], "no copy is left beside"
 
 
+async def test_a_slow_filling_does_not_undo_what_was_admitted_meanwhile(redis: TenantRedis, raw: Any) -> None:
+    tenant, listed = new_tenant(documents=2, storage="1Mi"), asyncio.Event()
+
+    async def list_slowly() -> Mapping[str, int]:
+        await listed.wait()
+        return {}
+
+    slow = asyncio.create_task(Stock(redis).admit(tenant, "slow", 100, list_slowly))
+    await asyncio.sleep(0.05)
+    await Stock(redis).admit(tenant, "quick", 100, Listing())
+    listed.set()
+    await slow
+    assert await bytes_of(raw, tenant) == 200
+    assert not await admitted(Stock(redis), tenant, "third", 100, Listing())
+
+
 async def test_a_forgotten_document_makes_room(stock: Stock, raw: Any) -> None:
     tenant, listing = new_tenant(documents=1, storage="1Ki"), Listing(a=1000)
     assert not await admitted(stock, tenant, "b", 1000, listing)
