@@ -34,7 +34,7 @@ EXAMPLES: dict[str, Price] = {
         ("amazon.titan-embed-text-v2", "0.02", "0"),
     )
 }
-"""Public list prices on demand as they were read in autumn 2026: examples, not a promise."""
+"""Examples from secondary sources, to be replaced by the prices of one's own region and contract."""
 
 
 def cost(prices: Mapping[str, Price], model: str, *, input_tokens: int, output_tokens: int) -> Decimal | None:

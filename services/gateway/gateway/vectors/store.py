@@ -212,9 +212,8 @@ class Vectors:
             }
             best = live if len(live) >= len(best) else best
             crowded_out = bool(dead) and len(found.points) == arguments["limit"]
-            unseen = ({document for document, _ in dead} & counting.keys()) - {
-                each.document_id for each in live
-            }
+            seen = {each.document_id for each in live}
+            unseen = ({document for document, _ in dead} & counting.keys()) - seen
             # A version that was still being written a moment ago may be the one that counts by now.
             revived = {each for each in stale if counting.get(each[0]) == each[1]}
             if not (crowded_out or unseen or revived):

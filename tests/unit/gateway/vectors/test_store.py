@@ -284,10 +284,8 @@ async def test_a_version_that_begins_to_count_between_two_looks_is_found(
 async def test_no_second_look_is_taken_where_nothing_was_crowded_out(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    good, half_written = (
-        hit("tenant-tenanta", version, chunk=chunk, version=version)
-        for version, chunk in (("v1", 0), ("v2", 3))
-    )
+    good = hit("tenant-tenanta", "v1")
+    half_written = hit("tenant-tenanta", "v2", chunk=3, version="v2")
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(return_value=result({"points": [half_written, good]}))
     assert await search(vectors) == ["v1"]
