@@ -2,6 +2,8 @@
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,36 +12,50 @@ from gateway.vectors import Vectors
 from tenancy.errors import RemoteUnavailable
 from tenancy.names import document_id_for
 
+from tests.support.people import open_people
 from tests.support.qdrant import count_points
+from tests.support.tenants import PLENTY, applied, tenant_manifest
+from tests.support.waiting import until
 
-from .conftest import TENANT, World
+from .conftest import World
 
-KEY = f"tenant-{TENANT}"
 CHUNKS = 6
+NAME = "tide-table.txt"
 
 
 class Book:
-    """A document of several chunks, each of which says which edition it is of; no other is like it."""
+    """The only document of a tenant of its own; each of its chunks says which edition it is of."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._word = uuid.uuid4().hex
-        self.name = f"{self._word}.txt"
+    def __init__(self, world: World, tenant_id: str) -> None:
+        self.world = world
+        self.key = f"tenant-{tenant_id}"
+        self.path = f"/v1/documents/{document_id_for(tenant_id, 'finance', NAME)}"
 
     async def publish(self, edition: int) -> httpx.Response:
-        sentence = f"Edition {edition} of the tide table {self._word} says high water at noon. "
+        sentence = f"Edition {edition} of the tide table of the estuary says high water at noon. "
         text = "\n\n".join(sentence * 15 for _ in range(CHUNKS))
-        return await self._world.upload(self.name, text.encode())
+        return await self.world.upload(NAME, text.encode())
 
     async def read(self) -> list[str]:
         """Return the edition of each chunk that a search finds."""
-        found = await self._world.search(f"tide table {self._word}", topK=50)
-        return [" ".join(p["text"].split()[:2]) for p in found if p["filename"] == self.name]
+        found = await self.world.search("tide table of the estuary", topK=50)
+        return [" ".join(passage["text"].split()[:2]) for passage in found]
+
+    async def points(self) -> int:
+        return await count_points(self.world.qdrant, self.key)
 
 
 @pytest.fixture
-def book(world: World) -> Book:
-    return Book(world)
+async def book(world: World) -> AsyncIterator[Book]:
+    tenant_id = f"book-{uuid.uuid4().hex[:8]}"
+    person = f"anna@{tenant_id}.example"
+    people_of = {"emails": [f"*@{tenant_id}.example"]}
+    with applied(world.platform, tenant_manifest(tenant_id, identity=people_of, quota=PLENTY)):
+        async with open_people(world.platform) as people:
+            await people.add(person)
+            token = await people.token(person)
+        await until(lambda: world.gateway.context.registry.get(tenant_id) is not None)
+        yield Book(replace(world, token=token), tenant_id)
 
 
 async def test_readers_see_one_edition_whole_while_another_takes_its_place(book: Book) -> None:
@@ -47,7 +63,7 @@ async def test_readers_see_one_edition_whole_while_another_takes_its_place(book:
     assert chunks >= CHUNKS
     done = asyncio.Event()
 
-    async def replace() -> None:
+    async def publish_more() -> None:
         for number in range(1, 9):
             assert (await book.publish(number)).status_code == 201
         done.set()
@@ -59,7 +75,7 @@ async def test_readers_see_one_edition_whole_while_another_takes_its_place(book:
         return seen
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(replace())
+        tasks.create_task(publish_more())
         readers = [tasks.create_task(read()) for _ in range(3)]
     seen = [each for reader in readers for each in reader.result()]
     assert len(seen) >= 6
@@ -71,11 +87,11 @@ async def test_readers_see_one_edition_whole_while_another_takes_its_place(book:
 @pytest.mark.parametrize("replaced", [False, True], ids=["a new document", "a new edition"])
 @pytest.mark.parametrize("cut", [1, 2, 3], ids=lambda cut: f"after {cut} writes")
 async def test_an_ingest_that_is_cut_off_shows_nothing_new_and_is_completed_by_the_next(
-    world: World, book: Book, monkeypatch: pytest.MonkeyPatch, cut: int, replaced: bool
+    book: Book, monkeypatch: pytest.MonkeyPatch, cut: int, replaced: bool
 ) -> None:
     if replaced:
         await book.publish(100)
-    before = await count_points(world.qdrant, KEY)
+    before = await book.points()
     monkeypatch.setattr("gateway.vectors.store.BATCH", 2)
     upsert, writes = Vectors._upsert, 0
 
@@ -89,18 +105,17 @@ async def test_an_ingest_that_is_cut_off_shows_nothing_new_and_is_completed_by_t
     monkeypatch.setattr(Vectors, "_upsert", dying)
     assert (await book.publish(200)).status_code == 503
     assert set(await book.read()) == ({"Edition 100"} if replaced else set())
-    assert await count_points(world.qdrant, KEY) > before, "something was left behind"
+    assert await book.points() > before, "something was left behind"
     monkeypatch.setattr(Vectors, "_upsert", upsert)
     chunks = (await book.publish(200)).json()["chunks"]
     assert set(await book.read()) == {"Edition 200"}
-    assert await count_points(world.qdrant, KEY) == before + (0 if replaced else chunks), "nothing is left"
+    assert await book.points() == before + (0 if replaced else chunks), "nothing is left"
 
 
 async def test_a_deleted_document_is_not_found_even_while_its_chunks_are_still_there(
-    world: World, book: Book, monkeypatch: pytest.MonkeyPatch
+    book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await book.publish(300)
-    path = f"/v1/documents/{document_id_for(TENANT, 'finance', book.name)}"
     delete, calls = Vectors._delete, 0
 
     async def dying(self: Vectors, *arguments: Any) -> None:
@@ -111,7 +126,7 @@ async def test_a_deleted_document_is_not_found_even_while_its_chunks_are_still_t
         await delete(self, *arguments)
 
     monkeypatch.setattr(Vectors, "_delete", dying)
-    assert (await world.delete(path)).status_code == 503
+    assert (await book.world.delete(book.path)).status_code == 503
     assert await book.read() == []
     monkeypatch.setattr(Vectors, "_delete", delete)
-    assert (await world.delete(path)).status_code == 204, "the same call again completes it"
+    assert (await book.world.delete(book.path)).status_code == 204, "the same call again completes it"

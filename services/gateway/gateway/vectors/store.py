@@ -195,6 +195,7 @@ class Vectors:
         own = tenant_filter(tenant, persona_id=persona_id)
         stale: set[tuple[str, str]] = set()
         best: list[Passage] = []
+        best_rank = (False, 0)
         for _ in range(STALE_ROUNDS):
             request = _dense if words is None else functools.partial(_hybrid, words=words, tenant=tenant)
             arguments = request(vector, filter_=without(own, stale), limit=limit, threshold=threshold)
@@ -210,13 +211,15 @@ class Vectors:
             dead = {(each.document_id, each.version) for each in passages} - {
                 (each.document_id, each.version) for each in live
             }
-            best = live if len(live) >= len(best) else best
-            crowded_out = bool(dead) and len(found.points) == arguments["limit"]
             seen = {each.document_id for each in live}
+            # Documents that changed between two looks: not found in the version that counts by now.
             unseen = ({document for document, _ in dead} & counting.keys()) - seen
-            # A version that was still being written a moment ago may be the one that counts by now.
             revived = {each for each in stale if counting.get(each[0]) == each[1]}
-            if not (crowded_out or unseen or revived):
+            whole = not (unseen or revived)
+            if (whole, len(live)) >= best_rank:
+                best, best_rank = live, (whole, len(live))
+            crowded_out = bool(dead) and len(found.points) == arguments["limit"]
+            if whole and not crowded_out:
                 break
             stale = (stale | dead) - revived
         return [each for each in best if each.score >= threshold][:limit]
