@@ -6,17 +6,18 @@ Embeddings are bags of words, so that a search finds what shares words with it.
 import hashlib
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from gateway.bedrock import Bedrock, Reply
+from gateway.bedrock import Bedrock, Prompt, Reply
 from gateway.bm25 import SparseVector
 from gateway.models import Chunk, Document, IndexedDocument, Passage
 from gateway.objects import Stamp, StoredEntry, StoredObject, TenantObjects
 from gateway.problems import DocumentMissing
 from gateway.vectors import Vectors
-from tenancy.model import Guardrail, Tenant
+from tenancy.errors import RemoteUnavailable
+from tenancy.model import Tenant
 from tenancy.names import parse_object_key, tenant_prefix
 
 __all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors", "stamp_of"]
@@ -33,7 +34,8 @@ class FakeBedrock:
     def __init__(self) -> None:
         self.says = "Nothing."
         self.fails: Exception | None = None
-        self.asked: list[dict[str, Any]] = []
+        self.breaks_before = ""
+        self.asked: list[Prompt] = []
 
     async def embed(
         self, texts: Sequence[str], *, on_tokens: Callable[[int], None] | None = None
@@ -44,19 +46,17 @@ class FakeBedrock:
             on_tokens(sum(len(text.split()) for text in texts))
         return [_bag(text) for text in texts]
 
-    async def converse(
-        self, *, model: str, system: str, prompt: str, max_tokens: int, tenant_key: str, guardrail: Guardrail
-    ) -> Reply:
-        self.asked.append(
-            {
-                "model": model,
-                "system": system,
-                "prompt": prompt,
-                "tenant_key": tenant_key,
-                "guardrail": guardrail,
-            }
-        )
-        return Reply(self.says, model, input_tokens=7, output_tokens=3)
+    async def converse(self, prompt: Prompt) -> Reply:
+        self.asked.append(prompt)
+        return Reply(self.says, prompt.model, input_tokens=7, output_tokens=3)
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Reply]:
+        self.asked.append(prompt)
+        for piece in re.findall(r"\s*\S+", self.says):
+            if self.breaks_before and self.breaks_before in piece:
+                raise RemoteUnavailable("bedrock", "converse-stream", "cut off by the test")
+            yield piece
+        yield Reply(self.says, prompt.model, input_tokens=7, output_tokens=3)
 
     def as_adapter(self) -> Bedrock:
         """Return itself in the place of the real one."""

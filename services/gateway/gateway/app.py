@@ -5,13 +5,17 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from .api import documents, probes, search, usage
+from .api import answers, documents, openai, probes, search, usage
 from .api.errors import add_error_handlers
 from .api.middleware import RequestMiddleware
 from .context import open_context
 from .settings import Settings
 
 __all__ = ["make_app"]
+
+
+CHAT_BYTES = 1024 * 1024
+"""Largest body with what was said before; only the latest of it is read."""
 
 
 def make_app(settings: Settings) -> FastAPI:
@@ -33,8 +37,20 @@ def make_app(settings: Settings) -> FastAPI:
     )
     add_error_handlers(app)
     app.add_middleware(
-        RequestMiddleware, body_bytes={"/v1/documents": settings.document_bytes + documents.FORM_BYTES}
+        RequestMiddleware,
+        body_bytes={
+            "/v1/documents": settings.document_bytes + documents.FORM_BYTES,
+            "/v1/answers": CHAT_BYTES,
+            "/v1/chat/completions": CHAT_BYTES,
+        },
     )
-    for router in (documents.router, search.router, usage.router, probes.router):
+    for router in (
+        documents.router,
+        search.router,
+        answers.router,
+        openai.router,
+        usage.router,
+        probes.router,
+    ):
         app.include_router(router)
     return app

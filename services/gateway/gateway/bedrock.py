@@ -7,23 +7,25 @@ from here, cut in the same way.
 import asyncio
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from tenancy.errors import RemoteUnavailable
 from tenancy.model import Guardrail
 from tenancy.remote import Remote
+from urllib3.exceptions import HTTPError
 
 from .aws import classify, client_config, error_code
 from .problems import ModelUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
-    from mypy_boto3_bedrock_runtime.type_defs import ConverseRequestTypeDef
 
-__all__ = ["Bedrock", "Reply", "cut"]
+__all__ = ["Bedrock", "Prompt", "Reply", "Turn", "cut"]
 
 TITAN_DIMENSIONS = 1024
 """What we ask of Titan V2, which offers 256, 512 and 1024."""
@@ -36,6 +38,49 @@ CONVERSE_SECONDS = 60.0
 CONVERSE_CONCURRENCY = 32
 GRACE_SECONDS = 2.0
 """How much later than boto3 we give up, so that its thread is free again when we do."""
+
+
+STREAMS = 256
+"""Answers that are written at once; each holds a thread while it waits for the next words."""
+
+_END: Any = object()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one side said earlier; ``role`` is ``user`` or ``assistant``."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is asked, and for whom.
+
+    Parameters
+    ----------
+    model
+        A model id or an inference profile.
+    system, text
+        The rules, and what the user says now.
+    history
+        What was said before, the oldest first; it begins with the user and the sides take turns.
+    max_tokens
+        Longest answer.
+    tenant_key
+        For whom: it stands in Bedrock's invocation logs.
+    guardrail
+        The tenant's own; it is applied to prompt and answer when it has an id.
+    """
+
+    model: str
+    system: str
+    text: str
+    max_tokens: int
+    tenant_key: str
+    guardrail: Guardrail
+    history: Sequence[Turn] = ()
 
 
 @dataclass(frozen=True)
@@ -74,8 +119,9 @@ class Bedrock:
         self._answers = Remote(
             "bedrock", classify, timeout=CONVERSE_SECONDS + GRACE_SECONDS, concurrency=CONVERSE_CONCURRENCY
         )
+        self._streams = ThreadPoolExecutor(STREAMS, thread_name_prefix="bedrock-stream")
         self._embedder = _client(session, EMBED_SECONDS, EMBED_CONCURRENCY)
-        self._talker = _client(session, CONVERSE_SECONDS, CONVERSE_CONCURRENCY)
+        self._talker = _client(session, CONVERSE_SECONDS, CONVERSE_CONCURRENCY + STREAMS)
 
     async def embed(
         self, texts: Sequence[str], *, on_tokens: Callable[[int], None] | None = None
@@ -96,17 +142,8 @@ class Bedrock:
         """
         return await asyncio.gather(*(self._embed(text, on_tokens) for text in texts))
 
-    async def converse(
-        self, *, model: str, system: str, prompt: str, max_tokens: int, tenant_key: str, guardrail: Guardrail
-    ) -> Reply:
-        """Return a model's reply to one prompt.
-
-        Parameters
-        ----------
-        tenant_key
-            For whom: it stands in Bedrock's invocation logs.
-        guardrail
-            The tenant's own; it is applied to prompt and answer when it has an id.
+    async def converse(self, prompt: Prompt) -> Reply:
+        """Return a model's reply.
 
         Raises
         ------
@@ -115,34 +152,63 @@ class Bedrock:
         RemoteUnavailable, RemoteRefused
             Bedrock did not answer, throttles us, or refused the prompt.
         """
-        # No temperature: the newest models refuse it.
-        request: ConverseRequestTypeDef = {
-            "modelId": model,
-            "system": [{"text": system}],
-            "messages": [{"role": "user", "content": [{"text": prompt}]}],
-            "inferenceConfig": {"maxTokens": max_tokens},
-            "requestMetadata": {"tenant": tenant_key},
-        }
-        if guardrail.id:
-            request["guardrailConfig"] = {
-                "guardrailIdentifier": guardrail.id,
-                "guardrailVersion": guardrail.version or "DRAFT",
-            }
+        request = _request(prompt)
         response = await self._answers.call_in_thread(
-            "converse", _known_model, model, lambda: self._talker.converse(**request)
+            "converse", _known_model, prompt.model, lambda: self._talker.converse(**request)
         )
         blocks = response["output"]["message"]["content"]
         return Reply(
             text="".join(block.get("text", "") for block in blocks).strip(),
-            model=model,
+            model=prompt.model,
             input_tokens=response["usage"]["inputTokens"],
             output_tokens=response["usage"]["outputTokens"],
         )
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Reply]:
+        """Yield a model's words as they come, and at last the whole reply.
+
+        Who stops listening closes the generator; the call to Bedrock then ends at its next words.
+
+        Raises
+        ------
+        ModelUnavailable, RemoteUnavailable, RemoteRefused
+            As :meth:`converse`. Once words have come nothing is asked again, and a broken stream is an error.
+        """
+        request = _request(prompt)
+        response = await self._answers.call_in_thread(
+            "converse-stream", _known_model, prompt.model, lambda: self._talker.converse_stream(**request)
+        )
+        stream = response["stream"]
+        said: list[str] = []
+        try:
+            events = iter(stream)
+            while (event := await self._next(events)) is not _END:
+                if text := event.get("contentBlockDelta", {}).get("delta", {}).get("text"):
+                    said.append(text)
+                    yield text
+                if usage := event.get("metadata", {}).get("usage"):
+                    whole = "".join(said).strip()
+                    yield Reply(whole, prompt.model, usage["inputTokens"], usage["outputTokens"])
+                    return
+            # The last event tells what it cost, so without it the stream was cut off.
+            raise RemoteUnavailable("bedrock", "converse-stream", "the stream ended before its end")
+        finally:
+            # Not here: it waits for whoever is reading.
+            self._streams.submit(stream.close)
+
+    async def _next(self, events: Iterator[Any]) -> Any:
+        """Return the next event, :data:`_END` after the last."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._streams, next, events, _END)
+        except (BotoCoreError, ClientError, HTTPError) as exc:
+            raise RemoteUnavailable("bedrock", "converse-stream", type(exc).__name__) from exc
 
     def close(self) -> None:
         """Let threads and connections go."""
         for remote in (self._embeddings, self._answers):
             remote.close()
+        self._streams.shutdown(wait=False, cancel_futures=True)
         for client in (self._embedder, self._talker):
             client.close()
 
@@ -177,6 +243,24 @@ def cut(embedding: Sequence[float], dimension: int) -> list[float]:
     if len(front) < dimension or length == 0:
         raise ValueError(f"an embedding of {len(embedding)} numbers cannot be cut to {dimension}")
     return [number / length for number in front]
+
+
+def _request(prompt: Prompt) -> dict[str, Any]:
+    said = [*prompt.history, Turn("user", prompt.text)]
+    # No temperature: the newest models refuse it.
+    request: dict[str, Any] = {
+        "modelId": prompt.model,
+        "system": [{"text": prompt.system}],
+        "messages": [{"role": turn.role, "content": [{"text": turn.text}]} for turn in said],
+        "inferenceConfig": {"maxTokens": prompt.max_tokens},
+        "requestMetadata": {"tenant": prompt.tenant_key},
+    }
+    if prompt.guardrail.id:
+        request["guardrailConfig"] = {
+            "guardrailIdentifier": prompt.guardrail.id,
+            "guardrailVersion": prompt.guardrail.version or "DRAFT",
+        }
+    return request
 
 
 def _client(session: boto3.Session, seconds: float, connections: int) -> "BedrockRuntimeClient":

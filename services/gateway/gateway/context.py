@@ -175,6 +175,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
                 ledger,
                 default_model=settings.chat_model,
                 max_tokens=settings.answer_tokens,
+                history_tokens=settings.history_tokens,
             ),
             rate=RateLimiter(redis),
             budget=budget,

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     answer_tokens: int = Field(1024, ge=16, le=65536)
     """Longest answer, in the model's tokens."""
 
+    history_tokens: int = Field(2000, ge=0, le=100_000)
+    """Most tokens of what was said before that the model is told of, as estimated."""
+
     embedding_model: str = Field("amazon.titan-embed-text-v2:0", min_length=1)
     """Model that turns text into vectors. Another one means that everything must be embedded again."""
 

@@ -11,7 +11,7 @@ import pytest
 import stamina
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
-from gateway.bedrock import Bedrock, Reply, cut
+from gateway.bedrock import Bedrock, Prompt, Reply, cut
 from gateway.problems import ModelUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,12 +72,14 @@ def request(**more: Any) -> dict[str, Any]:
 
 async def converse(bedrock: Bedrock, guardrail: Guardrail | None = None) -> Reply:
     return await bedrock.converse(
-        model="the-model",
-        system="Rules.",
-        prompt="Prompt.",
-        max_tokens=100,
-        tenant_key="tenant-tenanta",
-        guardrail=guardrail or Guardrail(),
+        Prompt(
+            model="the-model",
+            system="Rules.",
+            text="Prompt.",
+            max_tokens=100,
+            tenant_key="tenant-tenanta",
+            guardrail=guardrail or Guardrail(),
+        )
     )
 
 

@@ -1,8 +1,4 @@
-"""The markers in an answer, and what in the passages they stand for.
-
-A model can cite what it was never given. Only markers that name a passage of this very answer survive;
-the others are taken out of the text, so that nobody takes an invention for a source.
-"""
+"""The markers in an answer, and what in the passages they stand for."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +9,7 @@ from ..models import Passage
 __all__ = ["Citation", "cite"]
 
 # At most two digits, as passages are at most 50: a year in brackets is no marker.
-_MARKER = re.compile(r"\s*\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
+_MARKER = re.compile(r"\[(\d{1,2})\]")
 _SENTENCE_END = re.compile(
     r"(?<=[.!?…])[\"'\u201d\u2019)\]]*\s+"  # a full stop and what closes behind it
     r"|\n\s*\n"  # a blank line
@@ -31,23 +27,13 @@ class Citation:
     snippet: str
 
 
-def cite(answer: str, passages: Sequence[Passage]) -> tuple[str, list[Citation]]:
-    """Return the answer with sound markers only, and a citation for each, in order of appearance."""
+def cite(answer: str, passages: Sequence[Passage]) -> list[Citation]:
+    """Return a citation for each marker of an answer that :mod:`.clean` has cleaned, in their order."""
     claims: dict[int, str] = {}
-    pieces: list[str] = []
-    end = 0
     for match in _MARKER.finditer(answer):
-        known = [n for n in map(int, match[1].split(",")) if 1 <= n <= len(passages)]
-        claim = answer[end : match.start()]
-        pieces += [claim, " " if known else "", *(f"[{number}]" for number in known)]
-        for number in known:
-            claims.setdefault(number, _last_sentence("".join(pieces)))
-        end = match.end()
-    pieces.append(answer[end:])
-    citations = [
-        Citation(n, passages[n - 1], snippet(passages[n - 1].text, claim)) for n, claim in claims.items()
-    ]
-    return "".join(pieces).strip(), citations
+        if 1 <= int(match[1]) <= len(passages):
+            claims.setdefault(int(match[1]), _last_sentence(answer[: match.start()]))
+    return [Citation(n, passages[n - 1], snippet(passages[n - 1].text, claim)) for n, claim in claims.items()]
 
 
 def snippet(text: str, claim: str) -> str:

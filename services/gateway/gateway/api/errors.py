@@ -7,9 +7,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 from tenancy.errors import RemoteUnavailable, TenantryError
 
 from ..problems import LimitReached
+from .openai_schemas import openai_error
+
+OPENAI_PATHS = frozenset({"/v1/models", "/v1/chat/completions"})
 
 __all__ = ["add_error_handlers", "problem_response"]
 
@@ -22,7 +26,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(TenantryError)
     async def _(request: Request, exc: TenantryError) -> JSONResponse:
-        return problem_response(exc.to_problem(), request.state.request_id, _headers(exc))
+        return problem_response(exc.to_problem(), request.scope, _headers(exc))
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, exc: HTTPException) -> JSONResponse:
@@ -32,7 +36,7 @@ def add_error_handlers(app: FastAPI) -> None:
             "status": exc.status_code,
             "detail": exc.detail,
         }
-        return problem_response(problem, request.state.request_id, dict(exc.headers or {}))
+        return problem_response(problem, request.scope, dict(exc.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
@@ -44,13 +48,19 @@ def add_error_handlers(app: FastAPI) -> None:
             # Without the value: it may be somebody's text.
             "errors": [{"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()],
         }
-        return problem_response(problem, request.state.request_id)
+        return problem_response(problem, request.scope)
 
 
 def problem_response(
-    problem: dict[str, Any], request_id: str, headers: dict[str, str] | None = None
+    problem: dict[str, Any], scope: Scope, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """Return a problem document as a response; its ``instance`` is the request's id."""
+    """Return a problem document as a response; its ``instance`` is the request's id.
+
+    Where OpenAI's interface is spoken its clients get the error in OpenAI's shape.
+    """
+    request_id: str = scope["state"]["request_id"]
+    if scope["path"] in OPENAI_PATHS:
+        return JSONResponse(openai_error(problem), status_code=problem["status"], headers=headers)
     return JSONResponse(
         problem | {"instance": request_id},
         status_code=problem["status"],

@@ -70,7 +70,7 @@ class RequestMiddleware:
             self._log.exception("Unexpected error")
             if not status:
                 problem = TenantryError("It has been logged under the request's id.").to_problem()
-                await problem_response(problem, request_id)(scope, receive, send_with_headers)
+                await problem_response(problem, scope)(scope, receive, send_with_headers)
         finally:
             self._report(scope, status, stages)
 

@@ -2,12 +2,13 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from ..answers.service import Answer
+from ..answers.service import Answer, Question
+from ..bedrock import Turn
 from ..documents.catalog import CatalogEntry, DocumentState
 from ..documents.service import Ingested
 from ..limits.budget import BudgetState
@@ -17,6 +18,7 @@ from ..models import Passage
 __all__ = [
     "AnswerRequest",
     "AnswerResponse",
+    "CitationResponse",
     "DocumentId",
     "DocumentItem",
     "DocumentList",
@@ -29,7 +31,7 @@ __all__ = [
     "UsageTotals",
 ]
 
-Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 PersonaId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
@@ -47,7 +49,7 @@ class _Response(BaseModel):
 class SearchRequest(_Request):
     """What to look for."""
 
-    query: Question
+    query: QuestionText
     persona_id: PersonaId | None = None
     top_k: int | None = Field(None, ge=1, le=50)
 
@@ -79,11 +81,29 @@ class SearchResponse(_Response):
         return cls(passages=[PassageResponse.model_validate(p, from_attributes=True) for p in passages])
 
 
-class AnswerRequest(_Request):
-    """What to answer."""
+class TurnRequest(_Request):
+    """What one side said earlier."""
 
-    question: Question
+    role: Literal["user", "assistant"]
+    text: str = Field(max_length=20_000)
+
+
+class AnswerRequest(_Request):
+    """What to answer.
+
+    ``history`` is what was said before, the oldest first; of a long one only the latest is read. With
+    ``stream`` the answer comes as server-sent events while it is written.
+    """
+
+    question: QuestionText
     persona_id: PersonaId | None = None
+    history: list[TurnRequest] = Field(default_factory=list, max_length=200)
+    stream: bool = False
+
+    def to_question(self) -> Question:
+        """Return what is asked."""
+        turns = [Turn(turn.role, turn.text) for turn in self.history]
+        return Question(self.question, self.persona_id, turns)
 
 
 class CitationResponse(_Response):
@@ -94,6 +114,20 @@ class CitationResponse(_Response):
     filename: str
     page: int | None
     snippet: str
+
+    @classmethod
+    def all_of(cls, answer: Answer) -> list[Self]:
+        """Return the citations of an answer."""
+        return [
+            cls(
+                marker=citation.marker,
+                document_id=citation.passage.document_id,
+                filename=citation.passage.filename,
+                page=citation.passage.page,
+                snippet=citation.snippet,
+            )
+            for citation in answer.citations
+        ]
 
 
 class Usage(_Response):
@@ -115,19 +149,9 @@ class AnswerResponse(_Response):
     @classmethod
     def of(cls, answer: Answer) -> Self:
         """Return the response for an answer."""
-        citations = [
-            CitationResponse(
-                marker=citation.marker,
-                document_id=citation.passage.document_id,
-                filename=citation.passage.filename,
-                page=citation.passage.page,
-                snippet=citation.snippet,
-            )
-            for citation in answer.citations
-        ]
         return cls(
             answer=answer.text,
-            citations=citations,
+            citations=CitationResponse.all_of(answer),
             grounded=answer.grounded,
             model=answer.model,
             usage=Usage(input_tokens=answer.input_tokens, output_tokens=answer.output_tokens),

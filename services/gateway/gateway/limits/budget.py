@@ -20,7 +20,7 @@ from ..metrics import REFUSED, USAGE_LOST
 from ..problems import BudgetExhausted, LimitsUnavailable
 from ..redis import TenantRedis
 
-__all__ = ["Budget", "BudgetState", "Reservation", "estimate_tokens", "now_utc"]
+__all__ = ["BYTES_PER_TOKEN", "Budget", "BudgetState", "Reservation", "estimate_tokens", "now_utc"]
 
 RESERVATION_SECONDS = 300
 """Longer than any answer may take: three attempts of a minute each, and the pauses between them."""

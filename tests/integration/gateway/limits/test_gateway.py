@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from gateway.bedrock import Prompt
 from gateway.limits.budget import estimate_tokens
 from tenancy.names import rate_key, reservations_key, tokens_key
 from tenantry_local.platform import Platform
@@ -149,8 +150,8 @@ async def test_a_redis_lost_while_the_model_thinks_does_not_lose_the_answer(
     bedrock = world.gateway.context.answers._bedrock
     converse = bedrock.converse
 
-    async def think(**arguments: Any) -> Any:
-        reply = await converse(**arguments)
+    async def think(prompt: Prompt) -> Any:
+        reply = await converse(prompt)
         world.proxy.cut()
         return reply
 

@@ -1,12 +1,14 @@
 """Answers, from question to citations, with a model that says what the test wants."""
 
 import pytest
-from gateway.answers.service import NOTHING_FOUND, AnswerService
+from gateway.answers.service import NOTHING_FOUND, Answer, AnswerService, Question
+from gateway.bedrock import Turn
 from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import BudgetExhausted, PersonaMissing
 from gateway.retrieval.service import RetrievalService
 from gateway.stages import Stages
+from tenancy.errors import RemoteUnavailable
 from tenancy.model import Guardrail
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
@@ -47,12 +49,19 @@ def _service(
 ) -> AnswerService:
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
     ledger = make_ledger(budget, usage)
-    return AnswerService(retrieval, bedrock.as_adapter(), ledger, default_model="the-default", max_tokens=100)
+    return AnswerService(
+        retrieval,
+        bedrock.as_adapter(),
+        ledger,
+        default_model="the-default",
+        max_tokens=100,
+        history_tokens=200,
+    )
 
 
 async def test_an_answer_stands_on_what_it_cites(service: AnswerService, bedrock: FakeBedrock) -> None:
     bedrock.says = "It is $5,000,000 [1]."
-    answer = await service.answer(TENANT, "What is the budget?", Stages())
+    answer = await service.answer(TENANT, Question("What is the budget?"), Stages())
     assert (answer.text, answer.grounded, answer.model) == ("It is $5,000,000 [1].", True, "the-default")
     assert (answer.input_tokens, answer.output_tokens) == (7, 3)
     (citation,) = answer.citations
@@ -63,12 +72,12 @@ async def test_an_answer_without_a_sound_marker_is_not_grounded(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
     bedrock.says = "It is $9 [4]."
-    answer = await service.answer(TENANT, "What is the budget?", Stages())
+    answer = await service.answer(TENANT, Question("What is the budget?"), Stages())
     assert (answer.text, answer.grounded, answer.citations) == ("It is $9.", False, [])
 
 
 async def test_no_passage_means_no_model(service: AnswerService, bedrock: FakeBedrock) -> None:
-    answer = await service.answer(make_tenant("tenantb"), "What is the budget?", Stages())
+    answer = await service.answer(make_tenant("tenantb"), Question("What is the budget?"), Stages())
     assert (answer.text, answer.grounded, answer.output_tokens) == (NOTHING_FOUND, False, 0)
     assert not bedrock.asked
 
@@ -76,15 +85,15 @@ async def test_no_passage_means_no_model(service: AnswerService, bedrock: FakeBe
 async def test_a_persona_answers_from_its_own_documents_in_its_own_voice(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
-    await service.answer(TENANT, "budget?", Stages(), persona_id="finance")
-    assert bedrock.asked[0]["system"].startswith("Answer as the finance lead.")
-    answer = await service.answer(TENANT, "budget?", Stages(), persona_id="legal")
+    await service.answer(TENANT, Question("budget?", "finance"), Stages())
+    assert bedrock.asked[0].system.startswith("Answer as the finance lead.")
+    answer = await service.answer(TENANT, Question("budget?", "legal"), Stages())
     assert answer.text == NOTHING_FOUND
 
 
 async def test_an_unknown_persona_is_refused(service: AnswerService) -> None:
     with pytest.raises(PersonaMissing):
-        await service.answer(TENANT, "budget?", Stages(), persona_id="nobody")
+        await service.answer(TENANT, Question("budget?", "nobody"), Stages())
 
 
 async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock: FakeBedrock) -> None:
@@ -97,19 +106,19 @@ async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock:
         await bedrock.embed([BUDGET]),
     )
     service = _service(bedrock, vectors, FakeBudget(), FakeUsage())
-    await service.answer(tenant, "budget?", Stages())
+    await service.answer(tenant, Question("budget?"), Stages())
     (asked,) = bedrock.asked
-    assert (asked["model"], asked["tenant_key"]) == ("its-own", "tenant-tenanta")
-    assert asked["guardrail"] == Guardrail(id="g1", version="2")
+    assert (asked.model, asked.tenant_key) == ("its-own", "tenant-tenanta")
+    assert asked.guardrail == Guardrail(id="g1", version="2")
 
 
 async def test_an_answer_reserves_the_most_it_may_take_and_pays_what_it_took(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage
 ) -> None:
-    await service.answer(TENANT, "What is the budget?", Stages(), persona_id="finance")
+    await service.answer(TENANT, Question("What is the budget?", "finance"), Stages())
     (asked,) = bedrock.asked
     (reserved,) = budget.reserved
-    assert reserved >= (len(asked["system"]) + len(asked["prompt"])) / 3 + 100
+    assert reserved >= (len(asked.system) + len(asked.text)) / 3 + 100
     assert (budget.settled, budget.released) == ([10], 0)
     paid = Counts(requests=1, input_tokens=7, output_tokens=3)
     assert usage.recorded[-1] == ("tenanta", "finance", "the-default", paid)
@@ -120,12 +129,69 @@ async def test_without_a_budget_no_model_is_asked(
 ) -> None:
     budget.refuses = BudgetExhausted("No more.", retry_after=1)
     with pytest.raises(BudgetExhausted):
-        await service.answer(TENANT, "What is the budget?", Stages())
+        await service.answer(TENANT, Question("What is the budget?"), Stages())
     assert not bedrock.asked
 
 
 async def test_nothing_is_reserved_where_nothing_was_found(
     service: AnswerService, budget: FakeBudget
 ) -> None:
-    await service.answer(make_tenant("tenantb"), "What is the budget?", Stages())
+    await service.answer(make_tenant("tenantb"), Question("What is the budget?"), Stages())
     assert not budget.reserved
+
+
+async def streamed(service: AnswerService, question: Question) -> tuple[list[str], Answer]:
+    *words, answer = [piece async for piece in service.stream(TENANT, question, Stages())]
+    assert isinstance(answer, Answer)
+    return [word for word in words if isinstance(word, str)], answer
+
+
+async def test_a_stream_shows_the_words_of_the_answer_that_ends_it(
+    service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
+) -> None:
+    bedrock.says = "It is $5,000,000 [1]. See [plan](https://evil.example) [7]."
+    words, answer = await streamed(service, Question("What is the budget?"))
+    assert len(words) > 3
+    assert "".join(words) == answer.text == "It is $5,000,000 [1]. See plan."
+    assert answer == await service.answer(TENANT, Question("What is the budget?"), Stages())
+    assert budget.settled[0] == 10
+
+
+async def test_a_stream_without_passages_asks_no_model(bedrock: FakeBedrock, service: AnswerService) -> None:
+    stream = service.stream(make_tenant("tenantb"), Question("What is the budget?"), Stages())
+    assert [piece async for piece in stream] == [NOTHING_FOUND, Answer(NOTHING_FOUND, "the-default")]
+    assert not bedrock.asked
+
+
+async def test_who_stops_listening_pays_for_what_came(
+    service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
+) -> None:
+    bedrock.says = "One two three four five six."
+    stream = service.stream(TENANT, Question("What is the budget?"), Stages())
+    assert await anext(stream) == "One"
+    await stream.aclose()
+    (paid,) = budget.settled
+    (asked,) = bedrock.asked
+    assert paid >= (len(asked.system) + len(asked.text)) / 3
+    assert budget.released == 0
+
+
+async def test_a_stream_that_breaks_is_an_error_and_not_an_end(
+    service: AnswerService, bedrock: FakeBedrock
+) -> None:
+    bedrock.says, bedrock.breaks_before = "One two three.", "three"
+    stream = service.stream(TENANT, Question("What is the budget?"), Stages())
+    with pytest.raises(RemoteUnavailable):
+        _ = [piece async for piece in stream]
+
+
+async def test_the_model_is_told_what_was_said_and_passages_are_looked_for_with_it(
+    service: AnswerService, bedrock: FakeBedrock
+) -> None:
+    history = [Turn("user", "What is the marketing budget?"), Turn("assistant", "It is $5,000,000.")]
+    question = Question("And for travel?", history=history)
+    assert question.to_look_for == "What is the marketing budget?\nAnd for travel?"
+    await service.answer(TENANT, question, Stages())
+    (asked,) = bedrock.asked
+    assert list(asked.history) == history
+    assert "<question>And for travel?</question>" in asked.text

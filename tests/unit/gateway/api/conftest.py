@@ -153,7 +153,12 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         catalog=Catalog(objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock()),
         retrieval=retrieval,
         answers=AnswerService(
-            retrieval, bedrock.as_adapter(), ledger, default_model="the-model", max_tokens=100
+            retrieval,
+            bedrock.as_adapter(),
+            ledger,
+            default_model="the-model",
+            max_tokens=100,
+            history_tokens=200,
         ),
         rate=rate.as_limiter(),
         budget=budget.as_budget(),

@@ -24,6 +24,14 @@ async def test_metrics_are_prometheus_text(world: World) -> None:
 
 async def test_the_interface_is_described_without_pages_from_elsewhere(world: World) -> None:
     paths = (await world.http.get("/openapi.json")).json()["paths"]
-    described = {"/v1/documents", "/v1/documents/{documentId}", "/v1/search", "/v1/answers", "/v1/usage"}
+    described = {
+        "/v1/documents",
+        "/v1/documents/{documentId}",
+        "/v1/search",
+        "/v1/answers",
+        "/v1/chat/completions",
+        "/v1/models",
+        "/v1/usage",
+    }
     assert set(paths) == described
     assert "multipart/form-data" in paths["/v1/documents"]["post"]["requestBody"]["content"]

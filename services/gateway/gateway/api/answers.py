@@ -1,0 +1,55 @@
+"""``POST /v1/answers``: whole, or as a stream of server-sent events."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+from tenancy.errors import TenantryError
+
+from .auth import Context, Querier, RequestStages
+from .schemas import AnswerRequest, AnswerResponse
+from .sse import event, stream_answer
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": (
+            "The answer; with `stream` as events: `words` as they come, at last `answer` with the whole "
+            "answer, or `error` with a problem document."
+        ),
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    "/v1/answers",
+    summary="Answer a question from the documents of one's own tenant",
+    response_model=AnswerResponse,
+    responses=_STREAM,
+)
+async def answer(
+    body: AnswerRequest, person: Querier, context: Context, stages: RequestStages, request: Request
+) -> Any:
+    """Return an answer with its citations, or stream it."""
+    question = body.to_question()
+    if not body.stream:
+        return AnswerResponse.of(await context.answers.answer(person.tenant, question, stages))
+    request_id: str = request.state.request_id
+    return await _stream(context.answers.stream(person.tenant, question, stages), request_id)
+
+
+async def _stream(pieces: Any, request_id: str) -> Response:
+    def broken(problem: TenantryError) -> bytes:
+        return event(problem.to_problem() | {"instance": request_id}, "error")
+
+    response: StreamingResponse = await stream_answer(
+        pieces,
+        words=lambda text: event({"text": text}, "words"),
+        end=lambda answer: event(AnswerResponse.of(answer).model_dump_json(by_alias=True), "answer"),
+        broken=broken,
+    )
+    return response

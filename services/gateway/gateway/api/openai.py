@@ -1,0 +1,61 @@
+"""OpenAI's interface, ``GET /v1/models`` and ``POST /v1/chat/completions``, for the many clients it has.
+
+A model is a persona. What such a client says about sampling is not asked for; what it says as ``system`` is
+not either, because the persona's instructions and our rules stand there. Citations stand beside the text.
+"""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from tenancy.errors import TenantryError
+
+from ..answers.service import Answer
+from ..personas import require_persona
+from .auth import Context, Person, Querier, RequestStages
+from .openai_schemas import ChatCompletion, ChatRequest, ModelList, chunk, openai_error
+from .sse import event, stream_answer
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+@router.get("/v1/models", summary="List the personas that may be asked")
+async def models(person: Person) -> ModelList:
+    """Return the tenant's personas as models."""
+    return ModelList.of(person.tenant)
+
+
+@router.post(
+    "/v1/chat/completions",
+    summary="Answer the last question of a chat",
+    response_model=ChatCompletion,
+    response_model_exclude_none=True,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def chat(
+    body: ChatRequest, person: Querier, context: Context, stages: RequestStages, request: Request
+) -> Any:
+    """Return a completion, or stream it."""
+    require_persona(person.tenant, body.model)
+    question = body.to_question()
+    head = {"id": f"chatcmpl-{request.state.request_id}", "created": int(time.time()), "model": body.model}
+    if not body.stream:
+        return ChatCompletion.of(head, await context.answers.answer(person.tenant, question, stages))
+
+    def end(answer: Answer) -> bytes:
+        events = event(chunk(head, {}, answer=answer))
+        if body.stream_options and body.stream_options.include_usage:
+            events += event(chunk(head, None, answer=answer))
+        return events + event("[DONE]")
+
+    def broken(problem: TenantryError) -> bytes:
+        return event(openai_error(problem.to_problem()))
+
+    return await stream_answer(
+        context.answers.stream(person.tenant, question, stages),
+        words=lambda text: event(chunk(head, {"role": "assistant", "content": text})),
+        end=end,
+        broken=broken,
+    )

@@ -1,0 +1,190 @@
+"""The shapes of OpenAI's interface, as far as they are filled here. Unknown fields are not read."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from tenancy.model import Tenant
+
+from ..answers.service import Answer, Question
+from ..bedrock import Turn
+from ..problems import FormRefused
+from .schemas import CitationResponse, PersonaId
+
+__all__ = ["ChatCompletion", "ChatRequest", "ModelList", "chunk", "openai_error"]
+
+MAX_QUESTION = 4000
+MAX_MESSAGES = 200
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TextPart(_Shape):
+    """A part of a message that is text. There are other kinds; they are not read."""
+
+    type: str
+    text: str = ""
+
+
+class Message(_Shape):
+    """What one side said."""
+
+    role: Annotated[str, StringConstraints(max_length=20)]
+    content: str | list[TextPart] | None = None
+
+    @property
+    def said(self) -> str:
+        """All text of the message."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content if part.type == "text").strip()
+        return (self.content or "").strip()
+
+
+class StreamOptions(_Shape):
+    """What a stream is to hold beside the words."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(_Shape):
+    """A chat whose last message is a question to a persona."""
+
+    model: PersonaId
+    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    def to_question(self) -> Question:
+        """Return the question with what was said before.
+
+        Raises
+        ------
+        FormRefused
+            The last message is no question of the user's, or is too long.
+        """
+        last = self.messages[-1]
+        if last.role != "user" or not 0 < len(last.said) <= MAX_QUESTION:
+            raise FormRefused(
+                f"The last of `messages` must be the user's, with text of at most {MAX_QUESTION} characters."
+            )
+        history = [
+            Turn("user" if message.role == "user" else "assistant", message.said)
+            for message in self.messages[:-1]
+            if message.role in ("user", "assistant")
+        ]
+        return Question(last.said, self.model, history)
+
+
+class Model(_Shape):
+    """A persona."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    name: str
+
+
+class ModelList(_Shape):
+    """All personas of a tenant."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+    @classmethod
+    def of(cls, tenant: Tenant) -> Self:
+        """Return the personas of a tenant."""
+        made = tenant.metadata.creation_timestamp
+        return cls(
+            data=[
+                Model(
+                    id=persona.id,
+                    created=int(made.timestamp()) if made else 0,
+                    owned_by=tenant.key,
+                    name=persona.display_name or persona.id,
+                )
+                for persona in tenant.spec.personas
+            ]
+        )
+
+
+class Usage(_Shape):
+    """Tokens that the model read and wrote."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        """Return what an answer took."""
+        read, wrote = answer.input_tokens, answer.output_tokens
+        return cls(prompt_tokens=read, completion_tokens=wrote, total_tokens=read + wrote)
+
+
+class AssistantMessage(_Shape):
+    """The answer; ``citations`` is not OpenAI's, and its clients hand it on."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+    citations: list[CitationResponse]
+
+
+class Choice(_Shape):
+    """The only one."""
+
+    index: Literal[0] = 0
+    message: AssistantMessage
+    finish_reason: Literal["stop"] = "stop"
+
+
+class ChatCompletion(_Shape):
+    """An answer."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+
+    @classmethod
+    def of(cls, head: dict[str, Any], answer: Answer) -> Self:
+        """Return the completion for an answer; ``head`` holds its id, time and model."""
+        message = AssistantMessage(content=answer.text, citations=CitationResponse.all_of(answer))
+        return cls(**head, choices=[Choice(message=message)], usage=Usage.of(answer))
+
+
+def chunk(
+    head: dict[str, Any], delta: dict[str, Any] | None, *, answer: Answer | None = None
+) -> dict[str, Any]:
+    """Return one piece of a stream.
+
+    Parameters
+    ----------
+    head
+        Id, time and model.
+    delta
+        What is new; ``None`` for the piece after the last, which tells the usage.
+    answer
+        The whole answer, at the end.
+    """
+    base = {**head, "object": "chat.completion.chunk"}
+    if delta is None:
+        return {**base, "choices": [], "usage": Usage.of(answer).model_dump() if answer else None}
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop" if answer else None}
+    if answer is None:
+        return {**base, "choices": [choice]}
+    citations = [each.model_dump(by_alias=True) for each in CitationResponse.all_of(answer)]
+    return {**base, "choices": [choice], "citations": citations}
+
+
+def openai_error(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return a problem document in OpenAI's shape."""
+    slug = str(problem["type"]).rpartition("/")[2]
+    by_status = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    kind = by_status.get(
+        problem["status"], "invalid_request_error" if problem["status"] < 500 else "server_error"
+    )
+    return {"error": {"message": problem["detail"], "type": kind, "param": None, "code": slug}}

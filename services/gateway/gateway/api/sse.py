@@ -1,0 +1,59 @@
+"""Server-sent events: answers that are shown while they are written."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import structlog
+from starlette.responses import StreamingResponse
+from tenancy.errors import TenantryError
+
+from ..answers.service import Answer
+
+__all__ = ["event", "stream_answer"]
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",  # proxies would otherwise collect words and hand them on in gulps
+}
+
+
+def event(data: Any, name: str = "") -> bytes:
+    """Return one event; ``data`` becomes JSON in one line, unless it is text already."""
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return (f"event: {name}\n" if name else "").encode() + f"data: {text}\n\n".encode()
+
+
+async def stream_answer(
+    pieces: AsyncGenerator[str | Answer],
+    *,
+    words: Callable[[str], bytes],
+    end: Callable[[Answer], bytes],
+    broken: Callable[[TenantryError], bytes],
+) -> StreamingResponse:
+    """Return a response that shows an answer while it is written.
+
+    What fails before the first word is raised here, and so becomes an ordinary error with its status. What
+    fails later is an event of its own, since the status has been sent.
+
+    Parameters
+    ----------
+    words, end, broken
+        Make the events of some words, of the whole answer at the end, and of a failure in the middle.
+    """
+    first = await anext(pieces)
+
+    async def events() -> AsyncIterator[bytes]:
+        async with aclosing(pieces):
+            try:
+                yield end(first) if isinstance(first, Answer) else words(first)
+                async for piece in pieces:
+                    yield end(piece) if isinstance(piece, Answer) else words(piece)
+            except TenantryError as exc:
+                yield broken(exc)
+            except Exception:  # noqa: BLE001 (whatever it is, the caller must not take the rest for the end)
+                structlog.get_logger("gateway.request").exception("Unexpected error in a stream")
+                yield broken(TenantryError("It has been logged under the request's id."))
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers=HEADERS)
