@@ -8,7 +8,7 @@ from rich.console import Console
 from tenantry_local import samples
 from tenantry_local.platform import Platform
 
-from . import gateway, operator
+from . import gateway, operator, retrieval
 from .report import Figure, show, write
 
 OUTPUT = Path("build/bench.json")
@@ -17,6 +17,8 @@ OUTPUT = Path("build/bench.json")
 async def _measure(platform: Platform, console: Console) -> list[Figure]:
     console.print("Measuring the gateway")
     figures = await gateway.measure(platform)
+    console.print("Measuring retrieval")
+    figures += await retrieval.measure(platform)
     console.print("Measuring the operator")
     return [*await operator.measure(platform), *figures]
 
