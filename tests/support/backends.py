@@ -35,6 +35,7 @@ class FakeBedrock:
         self.says = "Nothing."
         self.fails: Exception | None = None
         self.breaks_before = ""
+        self.busy: set[str] = set()
         self.asked: list[Prompt] = []
 
     async def embed(
@@ -47,16 +48,21 @@ class FakeBedrock:
         return [_bag(text) for text in texts]
 
     async def converse(self, prompt: Prompt) -> Reply:
-        self.asked.append(prompt)
+        self._note(prompt)
         return Reply(self.says, prompt.model, input_tokens=7, output_tokens=3)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Reply]:
-        self.asked.append(prompt)
+        self._note(prompt)
         for piece in re.findall(r"\s*\S+", self.says):
             if self.breaks_before and self.breaks_before in piece:
                 raise RemoteUnavailable("bedrock", "converse-stream", "cut off by the test")
             yield piece
         yield Reply(self.says, prompt.model, input_tokens=7, output_tokens=3)
+
+    def _note(self, prompt: Prompt) -> None:
+        self.asked.append(prompt)
+        if prompt.model in self.busy:
+            raise RemoteUnavailable("bedrock", "converse", "throttled")
 
     def as_adapter(self) -> Bedrock:
         """Return itself in the place of the real one."""

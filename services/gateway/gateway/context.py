@@ -173,7 +173,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
                 retrieval,
                 bedrock,
                 ledger,
-                default_model=settings.chat_model,
+                models=[settings.chat_model, *settings.chat_fallbacks],
                 max_tokens=settings.answer_tokens,
                 history_tokens=settings.history_tokens,
             ),

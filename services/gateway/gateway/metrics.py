@@ -8,6 +8,7 @@ from prometheus_client import Counter, Histogram
 
 __all__ = [
     "ANSWERS",
+    "FALLBACKS",
     "FOREIGN_HITS",
     "LIMITS_OPEN",
     "REFUSED",
@@ -28,9 +29,14 @@ REQUEST_SECONDS = Histogram(
 
 STAGE_SECONDS = Histogram(
     "tenantry_gateway_stage_seconds",
-    "Duration of the stages of a request: auth, limit, read, embed, store, index, search, model",
+    "Duration of the stages of a request: auth, limit, read, embed, store, index, search, model, first_token",
     ("stage",),
     buckets=_BUCKETS,
+)
+
+FALLBACKS = Counter(
+    "tenantry_gateway_fallbacks_total",
+    "Answers for which the next model was asked, because one was busy or did not answer",
 )
 
 FOREIGN_HITS = Counter(

@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     chat_model: str = Field("us.anthropic.claude-sonnet-4-6", min_length=1)
     """Model or inference profile that answers for tenants which name none."""
 
+    chat_fallbacks: list[str] = Field(default_factory=list)
+    """Models that are asked, in this order, when the wanted one is busy or does not answer; JSON."""
+
     answer_tokens: int = Field(1024, ge=16, le=65536)
     """Longest answer, in the model's tokens."""
 

@@ -3,13 +3,16 @@
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import structlog
+from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
 from ..bedrock import Bedrock, Prompt, Reply, Turn
 from ..limits.budget import BYTES_PER_TOKEN, estimate_tokens
 from ..limits.ledger import Ledger
+from ..metrics import FALLBACKS
 from ..models import Passage
 from ..personas import require_persona
 from ..retrieval.service import RetrievalService
@@ -68,8 +71,9 @@ class AnswerService:
 
     Parameters
     ----------
-    default_model
-        Model of the tenants that name none.
+    models
+        The model of the tenants that name none, and then those that are asked when the wanted one is busy or
+        does not answer.
     max_tokens
         Longest answer.
     history_tokens
@@ -82,14 +86,15 @@ class AnswerService:
         bedrock: Bedrock,
         ledger: Ledger,
         *,
-        default_model: str,
+        models: Sequence[str],
         max_tokens: int,
         history_tokens: int,
     ) -> None:
         self._retrieval = retrieval
         self._bedrock = bedrock
         self._ledger = ledger
-        self._default_model = default_model
+        self._models = models
+        self._log = structlog.get_logger("gateway.answers")
         self._max_tokens = max_tokens
         self._history_tokens = history_tokens
 
@@ -103,16 +108,15 @@ class AnswerService:
         BudgetExhausted, LimitsUnavailable
             As :meth:`Ledger.spend`.
         """
-        prompt, passages = await self._prepare(tenant, question, stages)
+        prompts, passages = await self._prepare(tenant, question, stages)
         if not passages:
-            return Answer(NOTHING_FOUND, prompt.model)
-        async with self._ledger.spend(
-            tenant, model=prompt.model, persona_id=question.persona_id, tokens=_most(prompt)
-        ) as spending:
-            with stages.measure("model"):
-                reply = await self._bedrock.converse(prompt)
-            spending.report(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
-        return _answer(reply, clean(reply.text, len(passages)), passages)
+            return Answer(NOTHING_FOUND, prompts[0].model)
+        for prompt in prompts[:-1]:
+            try:
+                return await self._ask(tenant, question, prompt, passages, stages)
+            except RemoteUnavailable as exc:
+                self._note_fallback(prompt, exc)
+        return await self._ask(tenant, question, prompts[-1], passages, stages)
 
     async def stream(
         self, tenant: Tenant, question: Question, stages: Stages
@@ -129,11 +133,50 @@ class AnswerService:
         BudgetExhausted, LimitsUnavailable
             As :meth:`answer`.
         """
-        prompt, passages = await self._prepare(tenant, question, stages)
+        prompts, passages = await self._prepare(tenant, question, stages)
         if not passages:
             yield NOTHING_FOUND
-            yield Answer(NOTHING_FOUND, prompt.model)
+            yield Answer(NOTHING_FOUND, prompts[0].model)
             return
+        for prompt in prompts:
+            async with aclosing(self._write(tenant, question, prompt, passages, stages)) as pieces:
+                try:
+                    first = await anext(pieces)
+                except RemoteUnavailable as exc:
+                    if prompt is prompts[-1]:
+                        raise
+                    self._note_fallback(prompt, exc)
+                    continue
+                yield first
+                # Once words are out, no other model can go on with them.
+                async for piece in pieces:
+                    yield piece
+                return
+
+    async def _ask(
+        self,
+        tenant: Tenant,
+        question: Question,
+        prompt: Prompt,
+        passages: Sequence[Passage],
+        stages: Stages,
+    ) -> Answer:
+        async with self._ledger.spend(
+            tenant, model=prompt.model, persona_id=question.persona_id, tokens=_most(prompt)
+        ) as spending:
+            with stages.measure("model"):
+                reply = await self._bedrock.converse(prompt)
+            spending.report(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
+        return _answer(reply, clean(reply.text, len(passages)), passages)
+
+    async def _write(
+        self,
+        tenant: Tenant,
+        question: Question,
+        prompt: Prompt,
+        passages: Sequence[Passage],
+        stages: Stages,
+    ) -> AsyncGenerator[str | Answer]:
         cleaner, shown, said = Cleaner(len(passages)), [], 0
         async with (
             self._ledger.spend(
@@ -141,7 +184,7 @@ class AnswerService:
             ) as spending,
             aclosing(self._bedrock.stream(prompt)) as pieces,
         ):
-            with stages.measure("first-token"):
+            with stages.measure("first_token"):
                 piece = await anext(pieces)
             while isinstance(piece, str):
                 said += len(piece.encode())
@@ -157,14 +200,19 @@ class AnswerService:
             yield words
         yield _answer(piece, "".join(shown), passages)
 
+    def _note_fallback(self, prompt: Prompt, exc: RemoteUnavailable) -> None:
+        FALLBACKS.inc()
+        self._log.warning("A model is not available; the next is asked", model=prompt.model, error=str(exc))
+
     async def _prepare(
         self, tenant: Tenant, question: Question, stages: Stages
-    ) -> tuple[Prompt, list[Passage]]:
+    ) -> tuple[list[Prompt], list[Passage]]:
+        """Return the same prompt for each model that may be asked, the wanted one first, and the passages."""
         persona_id = question.persona_id
         persona = require_persona(tenant, persona_id) if persona_id is not None else None
         passages = await self._retrieval.find(tenant, question.to_look_for, stages, persona_id=persona_id)
         prompt = Prompt(
-            model=tenant.spec.model.chat or self._default_model,
+            model=tenant.spec.model.chat or self._models[0],
             system=system_prompt(persona),
             text=user_prompt(question.text, passages),
             history=recent(question.history, self._history_tokens),
@@ -172,7 +220,8 @@ class AnswerService:
             tenant_key=tenant.key,
             guardrail=tenant.spec.model.guardrail,
         )
-        return prompt, passages
+        others = [model for model in self._models if model != prompt.model]
+        return [prompt, *(replace(prompt, model=model) for model in others)], passages
 
 
 def _answer(reply: Reply, text: str, passages: Sequence[Passage]) -> Answer:

@@ -53,7 +53,7 @@ def _service(
         retrieval,
         bedrock.as_adapter(),
         ledger,
-        default_model="the-default",
+        models=["the-default", "the-second"],
         max_tokens=100,
         history_tokens=200,
     )
@@ -195,3 +195,35 @@ async def test_the_model_is_told_what_was_said_and_passages_are_looked_for_with_
     (asked,) = bedrock.asked
     assert list(asked.history) == history
     assert "<question>And for travel?</question>" in asked.text
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_a_busy_model_is_replaced_by_the_next_and_pays_nothing(
+    service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage, stream: bool
+) -> None:
+    bedrock.busy = {"the-default"}
+    bedrock.says = "It is $5,000,000 [1]."
+    question = Question("What is the budget?")
+    answer = (await streamed(service, question))[1] if stream else None
+    answer = answer or await service.answer(TENANT, question, Stages())
+    assert (answer.model, answer.grounded) == ("the-second", True)
+    assert (budget.released, budget.settled) == (1, [10])
+    assert usage.recorded[-1][2] == "the-second"
+
+
+async def test_when_no_model_answers_that_is_an_error(service: AnswerService, bedrock: FakeBedrock) -> None:
+    bedrock.busy = {"the-default", "the-second"}
+    question = Question("What is the budget?")
+    with pytest.raises(RemoteUnavailable):
+        await service.answer(TENANT, question, Stages())
+    with pytest.raises(RemoteUnavailable):
+        await streamed(service, question)
+
+
+async def test_a_stream_that_broke_is_not_gone_on_with_by_another_model(
+    service: AnswerService, bedrock: FakeBedrock
+) -> None:
+    bedrock.says, bedrock.breaks_before = "One two three.", "three"
+    with pytest.raises(RemoteUnavailable):
+        await streamed(service, Question("What is the budget?"))
+    assert [asked.model for asked in bedrock.asked] == ["the-default"]

@@ -156,7 +156,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
             retrieval,
             bedrock.as_adapter(),
             ledger,
-            default_model="the-model",
+            models=["the-model"],
             max_tokens=100,
             history_tokens=200,
         ),
