@@ -23,6 +23,12 @@ __all__ = ["RequestMiddleware"]
 BODY_BYTES = 64 * 1024
 """Largest body of a request that is no document."""
 
+_SAFE = {
+    "X-Content-Type-Options": "nosniff",  # a document's text is shown as what it is sent as, never run
+    "Cache-Control": "no-store",  # what one person was answered stays in nobody's cache on the way
+}
+"""On every response."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -58,7 +64,7 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers.update(more)
+                headers.update(_SAFE | more)
                 headers["X-Request-ID"] = request_id
                 headers["Server-Timing"] = stages.to_header()
             await send(message)

@@ -13,10 +13,8 @@ from ..answers.service import Answer
 
 __all__ = ["event", "stream_answer"]
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # proxies would otherwise collect words and hand them on in gulps
-}
+HEADERS = {"X-Accel-Buffering": "no"}
+"""Proxies would otherwise collect words and hand them on in gulps."""
 
 
 def event(data: Any, name: str = "") -> bytes:

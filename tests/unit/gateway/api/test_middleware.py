@@ -119,3 +119,13 @@ async def test_the_template_is_the_label_of_a_route(world: World) -> None:
     before = requests_counted(route="/v1/search", method="POST", status="4xx")
     await world.post("/v1/search", json={})
     assert requests_counted(route="/v1/search", method="POST", status="4xx") - before == 1
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/documents", 200), ("/v1/usage", 403), ("/nowhere", 404)])
+async def test_no_answer_is_cached_on_the_way_or_taken_for_something_else(
+    world: World, path: str, status: int
+) -> None:
+    response = await world.http.get(path, headers={"Authorization": "Bearer person-tenanta"})
+    assert response.status_code == status
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
