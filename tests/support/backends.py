@@ -7,6 +7,7 @@ import hashlib
 import math
 import re
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -131,6 +132,18 @@ class FakeVectors:
             if key == tenant.key and persona_id in (None, document.persona_id)
         ]
         return sorted(found, key=lambda passage: -passage.score)[:limit]
+
+    async def beside(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
+        found = {}
+        for passage in passages:
+            _, chunks, _ = self.documents[tenant.key, passage.document_id]
+            for number in (passage.chunk - 1, passage.chunk + 1):
+                if 0 <= number < len(chunks):
+                    chunk = chunks[number]
+                    found[passage.document_id, number] = replace(
+                        passage, chunk=number, text=chunk.text, page=chunk.page
+                    )
+        return found
 
     def as_adapter(self) -> Vectors:
         """Return itself in the place of the real one."""

@@ -176,6 +176,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
                 models=[settings.chat_model, *settings.chat_fallbacks],
                 max_tokens=settings.answer_tokens,
                 history_tokens=settings.history_tokens,
+                context_tokens=settings.context_tokens,
             ),
             rate=RateLimiter(redis),
             budget=budget,

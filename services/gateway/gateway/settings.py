@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     answer_tokens: int = Field(1024, ge=16, le=65536)
     """Longest answer, in the model's tokens."""
 
+    context_tokens: int = Field(3000, ge=0, le=1_000_000)
+    """Up to so many tokens, as estimated, passages are widened by the chunks beside them."""
+
     history_tokens: int = Field(2000, ge=0, le=100_000)
     """Most tokens of what was said before that the model is told of, as estimated."""
 

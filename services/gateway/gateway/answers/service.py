@@ -78,6 +78,8 @@ class AnswerService:
         Longest answer.
     history_tokens
         Most of what was said before that the model is told of.
+    context_tokens
+        Up to where passages are widened by what stands beside them.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class AnswerService:
         models: Sequence[str],
         max_tokens: int,
         history_tokens: int,
+        context_tokens: int,
     ) -> None:
         self._retrieval = retrieval
         self._bedrock = bedrock
@@ -97,6 +100,7 @@ class AnswerService:
         self._log = structlog.get_logger("gateway.answers")
         self._max_tokens = max_tokens
         self._history_tokens = history_tokens
+        self._context_tokens = context_tokens
 
     async def answer(self, tenant: Tenant, question: Question, stages: Stages) -> Answer:
         """Return an answer. No model is asked when no passage was found: it could only invent.
@@ -210,7 +214,8 @@ class AnswerService:
         """Return the same prompt for each model that may be asked, the wanted one first, and the passages."""
         persona_id = question.persona_id
         persona = require_persona(tenant, persona_id) if persona_id is not None else None
-        passages = await self._retrieval.find(tenant, question.to_look_for, stages, persona_id=persona_id)
+        found = await self._retrieval.find(tenant, question.to_look_for, stages, persona_id=persona_id)
+        passages = await self._retrieval.widen(tenant, found, self._context_tokens, stages)
         prompt = Prompt(
             model=tenant.spec.model.chat or self._models[0],
             system=system_prompt(persona),

@@ -1,5 +1,7 @@
 """Search: a question becomes a vector and a list of words, and these the tenant's best passages."""
 
+from collections.abc import Sequence
+
 from tenancy.model import RetrievalMode, Tenant
 
 from .. import bm25
@@ -9,6 +11,7 @@ from ..models import Passage
 from ..personas import require_persona
 from ..stages import Stages
 from ..vectors import Vectors
+from .widen import widen
 
 __all__ = ["RetrievalService"]
 
@@ -63,3 +66,17 @@ class RetrievalService:
                 limit=top_k or tenant.spec.retrieval.top_k,
                 threshold=tenant.spec.retrieval.score_threshold,
             )
+
+    async def widen(
+        self, tenant: Tenant, passages: Sequence[Passage], tokens: int, stages: Stages
+    ) -> list[Passage]:
+        """Return passages with what stands beside them, as far as so many tokens go.
+
+        Raises
+        ------
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            See :class:`~gateway.vectors.Vectors`.
+        """
+        with stages.measure("search"):
+            beside = await self._vectors.beside(tenant, passages)
+        return widen(passages, beside, tokens)

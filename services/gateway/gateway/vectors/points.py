@@ -16,6 +16,7 @@ from ..models import Chunk, Document, IndexedDocument, Passage
 
 __all__ = [
     "HEAD_FIELDS",
+    "chunk_id",
     "head_ids",
     "lexical",
     "similarity",
@@ -59,7 +60,7 @@ def to_points(
     """Return the points of those of a document's chunks that ``numbers`` names."""
     return [
         models.PointStruct(
-            id=_id(tenant, document, version, number),
+            id=chunk_id(tenant, document.document_id, version, number),
             vector={
                 DENSE_VECTOR: list(vectors[number]),
                 LEXICAL_VECTOR: lexical(bm25.document_vector(chunks[number].embedded_text)),
@@ -70,12 +71,19 @@ def to_points(
     ]
 
 
+def chunk_id(tenant: Tenant, document_id: str, version: str, number: int) -> str:
+    """Return the id of a chunk; the head's is the same in every version."""
+    if number == 0:
+        return head_id(tenant.id, document_id)
+    return point_id(tenant.id, document_id, version, number)
+
+
 def head_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
     """Return the ids of documents' heads."""
     return [head_id(tenant.id, document_id) for document_id in document_ids]
 
 
-def to_passage(point: models.ScoredPoint, score: float) -> Passage:
+def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passage:
     """Return the passage that a point is."""
     payload = point.payload or {}
     return Passage(
@@ -114,12 +122,6 @@ def similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
     """Return the cosine of a unit vector and a point's; Qdrant keeps points at length 1 for that measure."""
     own: Any = point.vector[DENSE_VECTOR] if isinstance(point.vector, dict) else [math.nan] * len(vector)
     return float(sum(map(mul, vector, own)))
-
-
-def _id(tenant: Tenant, document: Document, version: str, number: int) -> str:
-    if number == 0:
-        return head_id(tenant.id, document.document_id)
-    return point_id(tenant.id, document.document_id, version, number)
 
 
 def _payload(tenant: Tenant, document: Document, version: str, number: int, chunk: Chunk) -> dict[str, Any]:

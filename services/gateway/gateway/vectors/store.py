@@ -23,7 +23,17 @@ from ..models import Chunk, Document, IndexedDocument, Passage
 from ..problems import CollectionMissing, DimensionMismatch
 from .access import opening, sign
 from .filters import tenant_filter, without
-from .points import HEAD_FIELDS, head_ids, lexical, similarity, to_indexed, to_passage, to_points, version_of
+from .points import (
+    HEAD_FIELDS,
+    chunk_id,
+    head_ids,
+    lexical,
+    similarity,
+    to_indexed,
+    to_passage,
+    to_points,
+    version_of,
+)
 
 __all__ = ["Vectors"]
 
@@ -223,6 +233,33 @@ class Vectors:
                 break
             stale = (stale | dead) - revived
         return [each for each in best if each.score >= threshold][:limit]
+
+    async def beside(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
+        """Return the chunks before and after passages, by document and number, of the very same versions.
+
+        Raises
+        ------
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`publish`.
+        """
+        ids = {
+            chunk_id(tenant, passage.document_id, passage.version, number)
+            for passage in passages
+            for number in (passage.chunk - 1, passage.chunk + 1)
+            if number >= 0
+        }
+        if not ids:
+            return {}
+        call = functools.partial(self._client.retrieve, _collection(tenant), sorted(ids), with_payload=True)
+        points = await self._call(_collection(tenant), "r", "retrieve", call)
+        versions = {(passage.document_id, passage.version) for passage in passages}
+        found = [to_passage(point, 0.0) for point in points if self._is_own(tenant, point)]
+        # A head's id is that of every version.
+        return {
+            (each.document_id, each.chunk): each
+            for each in found
+            if (each.document_id, each.version) in versions
+        }
 
     async def close(self) -> None:
         """Let connections go."""

@@ -56,6 +56,7 @@ def _service(
         models=["the-default", "the-second"],
         max_tokens=100,
         history_tokens=200,
+        context_tokens=1000,
     )
 
 

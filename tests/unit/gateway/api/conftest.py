@@ -159,6 +159,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
             models=["the-model"],
             max_tokens=100,
             history_tokens=200,
+            context_tokens=1000,
         ),
         rate=rate.as_limiter(),
         budget=budget.as_budget(),
