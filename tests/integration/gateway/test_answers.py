@@ -2,6 +2,8 @@
 
 import httpx
 import pytest
+from gateway.answers.service import Question
+from gateway.stages import Stages
 from tenancy.names import COLLECTION
 
 from .conftest import TENANT, World
@@ -123,3 +125,21 @@ async def _until_status(world: World, status: int) -> httpx.Response:
         if response.status_code == status:
             return response
     raise AssertionError(f"still {response.status_code}")
+
+
+async def test_the_model_is_shown_what_stands_beside_a_passage(world: World) -> None:
+    """The question is like the first chunk; what answers it stands in the second."""
+    filler = " ".join(f"The quarry keeps stone of grade {n} in yard {n}." for n in range(60))
+    text = f"Who may enter the quarry at night is ruled here.\n\n{filler}\n\nOnly the warden Ilse Brandt may."
+    assert (await world.upload("quarry.txt", text.encode())).json()["chunks"] > 1
+    question = Question("Who may enter the quarry at night?", "finance")
+    tenant = world.gateway.context.registry.get(TENANT)
+    assert tenant
+    prompts, passages = await world.gateway.context.answers._prepare(tenant, question, Stages())
+    (found,) = await world.search(question.text, topK=1)
+    (shown,) = [passage for passage in passages if passage.chunk == found["chunk"] == 0]
+    assert shown.text.startswith(found["text"])
+    assert len(shown.text) > len(found["text"])
+    words = " ".join(shown.text.split())
+    assert words in " ".join(text.split()), "word for word, with what two chunks share only once"
+    assert "yard 20" in prompts[0].text

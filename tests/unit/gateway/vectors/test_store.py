@@ -13,7 +13,7 @@ import respx
 import stamina
 from gateway.bm25 import query_vector
 from gateway.metrics import FOREIGN_HITS
-from gateway.models import Chunk, Document
+from gateway.models import Chunk, Document, Passage
 from gateway.problems import CollectionMissing, DimensionMismatch
 from gateway.vectors import Vectors
 from gateway.vectors.access import sign
@@ -407,3 +407,19 @@ async def test_a_collection_of_another_dimension_says_what_to_change(
     qdrant.get(f"/collections/{COLLECTION}").mock(return_value=collection_of(1024))
     with pytest.raises(DimensionMismatch, match="1024 numbers, but GATEWAY_EMBEDDING_DIMENSION is 4"):
         await vectors.check()
+
+
+async def test_what_stands_beside_a_passage_is_of_the_same_version(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    passage = Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")
+    points = [
+        hit("tenant-tenanta", "newer head", version="v2"),
+        hit("tenant-tenanta", "after", chunk=2),
+        hit("tenant-tenantb", "theirs", chunk=2),
+    ]
+    route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(points))
+    found = await vectors.beside(TENANT, [passage])
+    assert {place: each.text for place, each in found.items()} == {("d", 2): "after"}
+    assert set(sent(route)["ids"]) == {head_id("tenanta", "d"), point_id("tenanta", "d", "v1", 2)}
+    assert await vectors.beside(TENANT, []) == {}
