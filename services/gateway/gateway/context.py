@@ -27,6 +27,7 @@ from .limits.rate import RateLimiter
 from .limits.series import TenantSeries
 from .limits.stock import Stock
 from .limits.usage import UsageLog
+from .locks import KeyedLocks
 from .objects import TenantObjects
 from .problems import DimensionMismatch
 from .redis import TenantRedis
@@ -144,6 +145,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         series = TenantSeries()
         budget, usage = Budget(redis), UsageLog(redis, series)
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
+        writing = KeyedLocks()
         stack.push_async_callback(ledger.close)
         reader = DocumentReader(
             processes=settings.document_readers,
@@ -165,9 +167,9 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),
             tickets=tickets,
             documents=DocumentService(
-                reader, bedrock, objects, vectors, stock, usage, max_bytes=settings.document_bytes
+                reader, bedrock, objects, vectors, stock, usage, writing, max_bytes=settings.document_bytes
             ),
-            catalog=Catalog(objects, vectors, stock),
+            catalog=Catalog(objects, vectors, stock, writing),
             retrieval=retrieval,
             answers=AnswerService(
                 retrieval,

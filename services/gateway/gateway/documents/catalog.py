@@ -12,6 +12,7 @@ from tenancy.identity import Principal
 from tenancy.model import Tenant
 
 from ..limits.stock import Stock
+from ..locks import KeyedLocks
 from ..models import IndexedDocument
 from ..objects import StoredEntry, TenantObjects
 from ..personas import require_persona
@@ -52,9 +53,16 @@ class CatalogPage:
 
 
 class Catalog:
-    """Lists and removes documents."""
+    """Lists and removes documents.
 
-    def __init__(self, objects: TenantObjects, vectors: Vectors, stock: Stock) -> None:
+    Parameters
+    ----------
+    writing
+        The locks of :class:`.service.DocumentService`.
+    """
+
+    def __init__(self, objects: TenantObjects, vectors: Vectors, stock: Stock, writing: KeyedLocks) -> None:
+        self._writing = writing
         self._objects = objects
         self._vectors = vectors
         self._stock = stock
@@ -132,8 +140,9 @@ class Catalog:
             raise DocumentMissing("The tenant has no document of that id.")
         if not person.admin and await self._objects.owner(tenant, stored.key) != person.subject:
             raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
-        await self._vectors.remove(tenant, document_id)
-        await self._objects.delete(tenant, stored.key)
+        async with self._writing[stored.key]:
+            await self._vectors.remove(tenant, document_id)
+            await self._objects.delete(tenant, stored.key)
         try:
             await self._stock.forget(tenant, document_id)
         except LimitsUnavailable as exc:

@@ -48,6 +48,9 @@ class DocumentService:
 
     Parameters
     ----------
+    writing
+        By object key, one at a time: two contents of one document at once would leave a mixture of both, and
+        an ingest beside a delete an index of what is gone.
     max_bytes
         Largest document.
     """
@@ -60,6 +63,7 @@ class DocumentService:
         vectors: Vectors,
         stock: Stock,
         usage: UsageLog,
+        writing: KeyedLocks,
         *,
         max_bytes: int,
     ) -> None:
@@ -70,8 +74,7 @@ class DocumentService:
         self._stock = stock
         self._usage = usage
         self._max_bytes = max_bytes
-        # Two contents of one document at once would leave a mixture of both.
-        self._ingesting = KeyedLocks()
+        self._writing = writing
 
     async def upload(
         self, tenant: Tenant, persona_id: str, filename: str, content: bytes, owner: str, stages: Stages
@@ -96,7 +99,7 @@ class DocumentService:
             raise DocumentTooLarge(f"The file has more than {self._max_bytes} bytes.")
         document_id = document_id_for(tenant.id, persona_id, filename)
         key = object_key(tenant.id, persona_id, document_id, filename)
-        async with self._ingesting[key]:
+        async with self._writing[key]:
             reading = await self._read(filename, content, stages)
             # Before it costs anything. What fails after this gives its room back within minutes.
             await self._stock.admit(tenant, document_id, len(content), lambda: self._sizes(tenant))
@@ -120,7 +123,7 @@ class DocumentService:
         """
         require_persona(tenant, ticket.persona_id)
         key = ticket.object_key
-        async with self._ingesting[key]:
+        async with self._writing[key]:
             with stages.measure("store"):
                 stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
             reading = await self._read(ticket.filename, stored.content, stages)

@@ -15,6 +15,7 @@ from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService
 from gateway.limits.series import TenantSeries
+from gateway.locks import KeyedLocks
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey
@@ -132,7 +133,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         ]
     )
     readiness = FakeReadiness()
-    rate, budget, usage = FakeRate(), FakeBudget(), FakeUsage()
+    rate, budget, usage, writing = FakeRate(), FakeBudget(), FakeUsage(), KeyedLocks()
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
     ledger = make_ledger(budget, usage)
     app = make_app(settings)
@@ -148,9 +149,10 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
             vectors.as_adapter(),
             FakeStock().as_stock(),
             usage.as_log(),
+            writing,
             max_bytes=DOCUMENT_BYTES,
         ),
-        catalog=Catalog(objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock()),
+        catalog=Catalog(objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), writing),
         retrieval=retrieval,
         answers=AnswerService(
             retrieval,

@@ -4,6 +4,7 @@ from dataclasses import astuple
 
 import pytest
 from gateway.documents.catalog import Catalog, DocumentState
+from gateway.locks import KeyedLocks
 from gateway.models import Chunk, Document
 from gateway.problems import DocumentForeign, DocumentMissing, LimitsUnavailable, PersonaMissing
 from tenancy.errors import RemoteUnavailable
@@ -49,7 +50,7 @@ def stock() -> FakeStock:
 
 @pytest.fixture
 def catalog(objects: FakeObjects, vectors: FakeVectors, stock: FakeStock) -> Catalog:
-    return Catalog(objects.as_adapter(), vectors.as_adapter(), stock.as_stock())
+    return Catalog(objects.as_adapter(), vectors.as_adapter(), stock.as_stock(), KeyedLocks())
 
 
 async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Catalog) -> None:

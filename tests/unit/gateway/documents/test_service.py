@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import astuple, dataclass, field
 
 import pytest
+from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService, Ingested
+from gateway.locks import KeyedLocks
 from gateway.models import Document
 from gateway.objects import Stamp
 from gateway.problems import (
@@ -19,6 +21,7 @@ from gateway.problems import (
 )
 from gateway.stages import Stages
 from tenancy.errors import RemoteUnavailable
+from tenancy.identity import Principal
 from tenancy.model import Tenant
 from tenancy.names import document_id_for
 from tenancy.tickets import Ticket
@@ -28,6 +31,7 @@ from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVect
 from tests.support.files import encrypted_pdf
 from tests.support.limits import FakeStock, FakeUsage
 from tests.support.tenants import make_tenant
+from tests.support.waiting import until
 
 TENANT = make_tenant("tenanta")
 MAX_BYTES = 10_000
@@ -50,6 +54,7 @@ class World:
     vectors: FakeVectors = field(default_factory=FakeVectors)
     stock: FakeStock = field(default_factory=FakeStock)
     usage: FakeUsage = field(default_factory=FakeUsage)
+    writing: KeyedLocks = field(default_factory=KeyedLocks)
 
     def __post_init__(self) -> None:
         self.service = DocumentService(
@@ -59,6 +64,7 @@ class World:
             self.vectors.as_adapter(),
             self.stock.as_stock(),
             self.usage.as_log(),
+            self.writing,
             max_bytes=MAX_BYTES,
         )
 
@@ -189,3 +195,17 @@ async def test_two_contents_of_one_document_at_once_end_as_one_of_them(reader: D
     (stored,) = world.vectors.documents.values()
     (content,) = world.objects.contents.values()
     assert hashlib.sha256(content).hexdigest() == stored[0].sha256
+
+
+async def test_a_delete_beside_an_ingest_leaves_no_index_of_what_is_gone(reader: DocumentReader) -> None:
+    world = World(reader, objects=SlowAtFirst())
+    catalog = Catalog(
+        world.objects.as_adapter(), world.vectors.as_adapter(), world.stock.as_stock(), world.writing
+    )
+    uploading = asyncio.create_task(world.upload(b"One."))
+    await until(lambda: bool(world.objects.contents))
+    person = Principal(TENANT, "subject-1", "", admin=False)
+    await catalog.remove(person, document_id_for("tenanta", "finance", "budget.md"))
+    await uploading
+    assert not world.objects.contents
+    assert not world.vectors.documents
