@@ -182,6 +182,7 @@ class AnswerService:
         stages: Stages,
     ) -> AsyncGenerator[str | Answer]:
         cleaner, shown, said = Cleaner(len(passages)), [], 0
+        read = _read(prompt)
         async with (
             self._ledger.spend(
                 tenant, model=prompt.model, persona_id=question.persona_id, tokens=_most(prompt)
@@ -193,7 +194,7 @@ class AnswerService:
             while isinstance(piece, str):
                 said += len(piece.encode())
                 # Bedrock tells what it cost at the very end; until then this is the best guess.
-                spending.report(input_tokens=_read(prompt), output_tokens=math.ceil(said / BYTES_PER_TOKEN))
+                spending.report(input_tokens=read, output_tokens=math.ceil(said / BYTES_PER_TOKEN))
                 if words := cleaner.feed(piece):
                     shown.append(words)
                     yield words

@@ -8,11 +8,10 @@ from tenancy.model import Tenant
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
 from ..problems import FormRefused
-from .schemas import CitationResponse, PersonaId
+from .schemas import MAX_QUESTION, CitationResponse, PersonaId
 
 __all__ = ["ChatCompletion", "ChatRequest", "ModelList", "chunk", "openai_error"]
 
-MAX_QUESTION = 4000
 MAX_MESSAGES = 200
 
 

@@ -16,6 +16,7 @@ from ..limits.usage import Counts
 from ..models import Passage
 
 __all__ = [
+    "MAX_QUESTION",
     "AnswerRequest",
     "AnswerResponse",
     "CitationResponse",
@@ -31,7 +32,10 @@ __all__ = [
     "UsageTotals",
 ]
 
-QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+MAX_QUESTION = 4000
+"""Longest question, in characters."""
+
+QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION)]
 PersonaId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
