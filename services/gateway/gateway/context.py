@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import structlog
@@ -19,7 +20,9 @@ from .answers.service import AnswerService
 from .aws import open_session
 from .bedrock import Bedrock
 from .documents.catalog import Catalog
+from .documents.journal import Journal
 from .documents.reader import DocumentReader
+from .documents.repair import Repair
 from .documents.service import DocumentService
 from .limits.budget import Budget
 from .limits.ledger import Ledger
@@ -27,7 +30,6 @@ from .limits.rate import RateLimiter
 from .limits.series import TenantSeries
 from .limits.stock import Stock
 from .limits.usage import UsageLog
-from .locks import KeyedLocks
 from .objects import TenantObjects
 from .problems import DimensionMismatch
 from .redis import TenantRedis
@@ -145,7 +147,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         series = TenantSeries()
         budget, usage = Budget(redis), UsageLog(redis, series)
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
-        writing = KeyedLocks()
+        journal = Journal(redis)
         stack.push_async_callback(ledger.close)
         reader = DocumentReader(
             processes=settings.document_readers,
@@ -161,15 +163,19 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         except RemoteError as exc:
             log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
         retrieval = RetrievalService(bedrock, vectors, usage)
+        documents = DocumentService(
+            reader, bedrock, objects, vectors, stock, usage, journal, max_bytes=settings.document_bytes
+        )
+        catalog = Catalog(objects, vectors, stock, journal)
+        repair = Repair(registry.all, journal, objects, vectors, documents, catalog)
+        _repairing = await stack.enter_async_context(_background(repair.run(), "repair"))
         yield ProcessContext(
             settings=settings,
             registry=registry,
             tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),
             tickets=tickets,
-            documents=DocumentService(
-                reader, bedrock, objects, vectors, stock, usage, writing, max_bytes=settings.document_bytes
-            ),
-            catalog=Catalog(objects, vectors, stock, writing),
+            documents=documents,
+            catalog=catalog,
             retrieval=retrieval,
             answers=AnswerService(
                 retrieval,
@@ -193,10 +199,17 @@ async def _registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]
     """Keep a registry current while the block runs."""
     async with await kube.connect() as api:
         registry = TenantRegistry(api)
-        watching = asyncio.create_task(registry.run(), name="registry")
-        try:
+        async with _background(registry.run(), "registry") as watching:
             yield registry, watching
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator["asyncio.Task[None]"]:
+    """Let work run beside the block, and end with it."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

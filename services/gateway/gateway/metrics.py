@@ -4,14 +4,16 @@ The one exception are the two counters by tenant: they have a series for each Te
 :mod:`gateway.limits.series` takes those away whose Tenant is gone. Whole figures have an API of their own.
 """
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "ANSWERS",
     "FALLBACKS",
     "FOREIGN_HITS",
+    "INGESTS_OPEN",
     "LIMITS_OPEN",
     "REFUSED",
+    "REPAIRS",
     "REQUEST_SECONDS",
     "STAGE_SECONDS",
     "TOKENS",
@@ -72,4 +74,16 @@ ANSWERS = Counter(
     "tenantry_gateway_answers_total",
     "Answers that a model gave, by the tenant's key",
     ("tenant",),
+)
+
+REPAIRS = Counter(
+    "tenantry_gateway_repairs_total",
+    "Repairs of writes of documents that were cut off, by what came of them: completed, refused (the "
+    "document is no good), postponed (a backend is away), given_up, error (a fault of ours: must stay 0)",
+    ("outcome",),
+)
+
+INGESTS_OPEN = Gauge(
+    "tenantry_gateway_ingests_open",
+    "Writes of documents that are under way or wait to be repaired, of all tenants, as last seen",
 )

@@ -11,9 +11,11 @@ from tenancy.errors import TenantryError
 __all__ = [
     "AdminOnly",
     "BudgetExhausted",
+    "Busy",
     "CollectionMissing",
     "CursorRefused",
     "DimensionMismatch",
+    "DocumentBusy",
     "DocumentEmpty",
     "DocumentForeign",
     "DocumentMissing",
@@ -23,12 +25,17 @@ __all__ = [
     "DocumentUnsupported",
     "FilenameRefused",
     "FormRefused",
+    "IdempotencyKeyBusy",
+    "IdempotencyKeyRefused",
+    "IdempotencyKeyReused",
+    "IndexingFailed",
     "LimitReached",
     "LimitsUnavailable",
     "ModelUnavailable",
     "PersonaMissing",
     "QuotaExceeded",
     "RateLimited",
+    "WritesUnavailable",
 ]
 
 
@@ -193,3 +200,64 @@ class LimitsUnavailable(TenantryError):
     slug = "limits-unavailable"
     title = "Limits cannot be checked right now"
     status = 503
+
+
+class WritesUnavailable(TenantryError):
+    """Who writes what cannot be agreed on, so nothing more is written."""
+
+    slug = "writes-unavailable"
+    title = "Documents cannot be written right now"
+    status = 503
+
+
+class Busy(TenantryError):
+    """Somebody else is at it.
+
+    Parameters
+    ----------
+    retry_after
+        Seconds until it is worth another try.
+    """
+
+    status: ClassVar[int] = 409
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class DocumentBusy(Busy):
+    """The document is being written or deleted by another request."""
+
+    slug = "document-busy"
+    title = "The document is being written"
+
+
+class IndexingFailed(TenantryError):
+    """What became of a stored document that could not be indexed, or deleted, again and again."""
+
+    slug = "indexing-failed"
+    title = "The document could not be completed"
+
+
+class IdempotencyKeyRefused(TenantryError):
+    """The `Idempotency-Key` is none."""
+
+    slug = "idempotency-key-refused"
+    title = "The idempotency key was refused"
+    status = 422
+
+
+class IdempotencyKeyReused(TenantryError):
+    """The `Idempotency-Key` was sent before, with another request."""
+
+    slug = "idempotency-key-reused"
+    title = "The idempotency key was used for another request"
+    status = 422
+
+
+class IdempotencyKeyBusy(Busy):
+    """The first request with this `Idempotency-Key` is still under way."""
+
+    slug = "idempotency-key-busy"
+    title = "The same request is under way"

@@ -1,11 +1,12 @@
 """Redis: what tenants use, counted. The only module of the gateway that talks to Redis.
 
 Every call takes the proven :class:`~tenancy.model.Tenant`, and a key that is not that tenant's own never
-leaves this process. A call may name several keys of its tenant, so this is for one Redis (with replicas),
+leaves this process. Only :meth:`TenantRedis.having` asks about more than one tenant, and it brings back no
+more than yes or no. A call may name several keys of its tenant, so this is for one Redis (with replicas),
 not for Redis Cluster, where they would lie on different nodes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pydantic import SecretStr
@@ -104,6 +105,35 @@ class TenantRedis:
                 return results
 
         return await self._remote.call(operation, run)
+
+    async def having(
+        self, operation: str, tenants: Sequence[Tenant], key_of: Callable[[str], str]
+    ) -> list[Tenant]:
+        """Return those of the tenants that have a key, asked in one go: milliseconds for some hundreds.
+
+        Parameters
+        ----------
+        key_of
+            Makes the key from a tenant's id.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            Redis did not answer, or refused.
+        """
+        keys = [key_of(tenant.id) for tenant in tenants]
+        for tenant, key in zip(tenants, keys, strict=True):
+            _require_own(tenant, [key])
+
+        async def run() -> list[Any]:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.exists(key)
+                found: list[Any] = await pipeline.execute()
+                return found
+
+        found = await self._remote.call(operation, run)
+        return [tenant for tenant, there in zip(tenants, found, strict=True) if there]
 
     async def close(self) -> None:
         """Let connections go."""

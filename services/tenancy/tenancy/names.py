@@ -20,8 +20,11 @@ __all__ = [
     "admins_group_path",
     "collection_name",
     "document_id_for",
+    "failures_key",
     "group_path",
     "head_id",
+    "idempotency_key",
+    "ingests_key",
     "limits_key",
     "object_key",
     "parse_object_key",
@@ -166,6 +169,21 @@ def reservations_key(tenant_id: str, month: date) -> str:
 def stock_key(tenant_id: str) -> str:
     """Return the Redis hash that knows the size of each document that a tenant has stored."""
     return f"{tenant_key(tenant_id)}:stock"
+
+
+def ingests_key(tenant_id: str) -> str:
+    """Return the Redis hash of the documents that are being written, or whose writing was cut off."""
+    return f"{tenant_key(tenant_id)}:ingests"
+
+
+def failures_key(tenant_id: str) -> str:
+    """Return the Redis hash that says of stored documents why they could not be indexed."""
+    return f"{tenant_key(tenant_id)}:failures"
+
+
+def idempotency_key(tenant_id: str, digest: str) -> str:
+    """Return the Redis key of what was answered to a request; ``digest`` names caller, request and key."""
+    return f"{tenant_key(tenant_id)}:idempotency:{digest}"
 
 
 def usage_key(tenant_id: str, day: date) -> str:

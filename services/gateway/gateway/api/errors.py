@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 from tenancy.errors import RemoteUnavailable, TenantryError
 
-from ..problems import LimitReached
+from ..problems import Busy, LimitReached
 from .openai_schemas import openai_error
 
 OPENAI_PATHS = frozenset({"/v1/models", "/v1/chat/completions"})
@@ -75,6 +75,6 @@ def _headers(exc: TenantryError) -> dict[str, str]:
     if exc.status == HTTPStatus.SERVICE_UNAVAILABLE:
         wish = exc.retry_after if isinstance(exc, RemoteUnavailable) else None
         return {"Retry-After": str(round(wish or RETRY_SECONDS))}
-    if isinstance(exc, LimitReached):
+    if isinstance(exc, LimitReached | Busy):
         return {"Retry-After": str(exc.retry_after)}
     return {}

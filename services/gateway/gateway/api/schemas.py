@@ -186,11 +186,19 @@ class DocumentResponse(_Response):
         )
 
 
+class DocumentProblem(_Response):
+    """Why a document cannot be indexed: members of the problem document that an upload would get."""
+
+    type: str
+    title: str
+    detail: str
+
+
 class DocumentItem(_Response):
     """A document of the tenant.
 
     ``state`` is about the content that was stored last: while that is not ``ready``, an earlier content may
-    still be found. ``chunks`` is how many can be found now.
+    still be found. ``chunks`` is how many can be found now. ``problem`` says why a document is ``failed``.
     """
 
     document_id: str
@@ -200,6 +208,7 @@ class DocumentItem(_Response):
     stored_at: datetime
     state: DocumentState
     chunks: int
+    problem: DocumentProblem | None
 
     @classmethod
     def of(cls, entry: CatalogEntry) -> Self:
@@ -212,6 +221,7 @@ class DocumentItem(_Response):
             stored_at=entry.stored.stamp.stored_at,
             state=entry.state,
             chunks=entry.indexed.chunks if entry.indexed else 0,
+            problem=entry.failure and DocumentProblem.model_validate(entry.failure, from_attributes=True),
         )
 
 

@@ -1,10 +1,11 @@
 """Which documents there are, and how far each is: S3 says what was received, the index what can be found.
 
-There is no list of its own that could disagree with the two.
+There is no list of its own that could disagree with the two. The journal only adds what neither can know:
+that somebody is at it, and why a content was refused.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import structlog
@@ -12,12 +13,12 @@ from tenancy.identity import Principal
 from tenancy.model import Tenant
 
 from ..limits.stock import Stock
-from ..locks import KeyedLocks
 from ..models import IndexedDocument
 from ..objects import StoredEntry, TenantObjects
 from ..personas import require_persona
 from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
+from .journal import Failure, Journal, Note, Standing, Task
 
 __all__ = ["Catalog", "CatalogEntry", "CatalogPage", "DocumentState"]
 
@@ -26,7 +27,9 @@ class DocumentState(StrEnum):
     """How far a document is."""
 
     RECEIVED = "received"
+    INDEXING = "indexing"
     READY = "ready"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,26 @@ class CatalogEntry:
 
     stored: StoredEntry
     indexed: IndexedDocument | None
+    standing: Standing = field(default_factory=Standing)
 
     @property
     def state(self) -> DocumentState:
         """How far this content is."""
         if self.indexed and self.indexed.document.etag == self.stored.stamp.etag:
             return DocumentState.READY
-        return DocumentState.RECEIVED
+        if self.standing.indexing:
+            return DocumentState.INDEXING
+        return DocumentState.FAILED if self._refused else DocumentState.RECEIVED
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why this content cannot be indexed, if its state is failed."""
+        return self._refused if self.state is DocumentState.FAILED else None
+
+    @property
+    def _refused(self) -> Failure | None:
+        failure = self.standing.failure
+        return failure if failure and failure.etag == self.stored.stamp.etag else None
 
 
 @dataclass(frozen=True)
@@ -57,12 +73,12 @@ class Catalog:
 
     Parameters
     ----------
-    writing
-        The locks of :class:`.service.DocumentService`.
+    journal
+        That of :class:`.service.DocumentService`.
     """
 
-    def __init__(self, objects: TenantObjects, vectors: Vectors, stock: Stock, writing: KeyedLocks) -> None:
-        self._writing = writing
+    def __init__(self, objects: TenantObjects, vectors: Vectors, stock: Stock, journal: Journal) -> None:
+        self._journal = journal
         self._objects = objects
         self._vectors = vectors
         self._stock = stock
@@ -122,8 +138,8 @@ class Catalog:
     async def remove(self, person: Principal, document_id: str) -> None:
         """Delete a document: when this returns no search finds it, and the object is gone.
 
-        The index goes first. What stops us in between leaves a document that is received and cannot be
-        found, and the same call again removes it.
+        The index goes first. What stops us in between leaves a document that cannot be found; the same call
+        again removes it, and so does the repair.
 
         Raises
         ------
@@ -131,24 +147,43 @@ class Catalog:
             The tenant has none of that id.
         DocumentForeign
             It is somebody else's, and the person is no administrator of the tenant.
+        DocumentBusy, WritesUnavailable
+            Somebody else writes it, or Redis cannot say; it is as it was.
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`page`.
         """
         tenant = person.tenant
-        stored = await self._objects.find(tenant, document_id)
-        if stored is None:
-            raise DocumentMissing("The tenant has no document of that id.")
-        if not person.admin and await self._objects.owner(tenant, stored.key) != person.subject:
-            raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
-        async with self._writing[stored.key]:
-            await self._vectors.remove(tenant, document_id)
-            await self._objects.delete(tenant, stored.key)
+        async with self._journal.hold(tenant, document_id) as lease:
+            stored = await self._objects.find(tenant, document_id)
+            if stored is None:
+                raise DocumentMissing("The tenant has no document of that id.")
+            if not person.admin and await self._objects.owner(tenant, stored.key) != person.subject:
+                raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
+            await lease.intend(Note(Task.DELETE, doomed=stored.stamp))
+            await self.erase(tenant, stored)
+            await lease.settle()
+
+    async def erase(self, tenant: Tenant, stored: StoredEntry) -> None:
+        """Take a document out of index, bucket and count, under a lease on it.
+
+        Raises
+        ------
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`page`.
+        """
+        await self._vectors.remove(tenant, stored.document_id)
+        await self._objects.delete(tenant, stored.key)
         try:
-            await self._stock.forget(tenant, document_id)
+            await self._stock.forget(tenant, stored.document_id)
         except LimitsUnavailable as exc:
             # It is deleted all the same, and the count is made anew from the bucket within minutes.
             self._log.warning("Cannot give the document's room back yet", error=exc.detail)
 
     async def _describe(self, tenant: Tenant, stored: Sequence[StoredEntry]) -> list[CatalogEntry]:
-        indexed = await self._vectors.indexed(tenant, {entry.document_id for entry in stored})
-        return [CatalogEntry(entry, indexed.get(entry.document_id)) for entry in stored]
+        document_ids = sorted({entry.document_id for entry in stored})
+        standings = await self._journal.standings(tenant, document_ids)
+        indexed = await self._vectors.indexed(tenant, document_ids)
+        return [
+            CatalogEntry(entry, indexed.get(entry.document_id), standings.get(entry.document_id, Standing()))
+            for entry in stored
+        ]

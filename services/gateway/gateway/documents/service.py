@@ -2,27 +2,29 @@
 
 Order is what matters. Everything that can refuse the file (reading it, embedding it) comes before
 anything is stored; then S3, the truth; then the index. Whatever stops us in between leaves at worst an
-object that is not indexed, and the same call again completes it.
+object that is not indexed, and a note in the journal by which a repair completes it.
 """
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tenancy.model import Tenant
-from tenancy.names import document_id_for, object_key
+from tenancy.names import document_id_for, object_key, parse_object_key
 from tenancy.tickets import Ticket
 
 from ..bedrock import Bedrock
 from ..limits.stock import Stock
 from ..limits.usage import Counts, UsageLog
-from ..locks import KeyedLocks
 from ..models import Document
 from ..objects import Stamp, TenantObjects
 from ..personas import require_persona
-from ..problems import DocumentTooLarge
+from ..problems import DocumentBusy, DocumentMissing, DocumentRefused, DocumentTooLarge, PersonaMissing
 from ..stages import Stages
 from ..vectors import Vectors
 from .filenames import clean_filename
+from .journal import RETRY_SECONDS, Failure, Journal, Lease, Note, Task
 from .reader import DocumentReader, Reading
 
 __all__ = ["DocumentService", "Ingested"]
@@ -48,9 +50,9 @@ class DocumentService:
 
     Parameters
     ----------
-    writing
-        By object key, one at a time: two contents of one document at once would leave a mixture of both, and
-        an ingest beside a delete an index of what is gone.
+    journal
+        Lets one write a document at a time: two contents of one document at once would leave a mixture of
+        both, and an ingest beside a delete an index of what is gone.
     max_bytes
         Largest document.
     """
@@ -63,7 +65,7 @@ class DocumentService:
         vectors: Vectors,
         stock: Stock,
         usage: UsageLog,
-        writing: KeyedLocks,
+        journal: Journal,
         *,
         max_bytes: int,
     ) -> None:
@@ -74,7 +76,7 @@ class DocumentService:
         self._stock = stock
         self._usage = usage
         self._max_bytes = max_bytes
-        self._writing = writing
+        self._journal = journal
 
     async def upload(
         self, tenant: Tenant, persona_id: str, filename: str, content: bytes, owner: str, stages: Stages
@@ -88,10 +90,12 @@ class DocumentService:
 
         Raises
         ------
-        PersonaMissing, FilenameRefused, DocumentRefused, QuotaExceeded, LimitsUnavailable
+        PersonaMissing, FilenameRefused, DocumentRefused, QuotaExceeded, DocumentBusy
             Nothing was stored.
+        LimitsUnavailable, WritesUnavailable
+            Redis is away: nothing was stored, or what was stored is being completed.
         CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
-            A backend failed; the same call again completes what is missing.
+            A backend failed: nothing was stored, or what was stored is being completed.
         """
         require_persona(tenant, persona_id)
         filename = clean_filename(filename)
@@ -99,39 +103,76 @@ class DocumentService:
             raise DocumentTooLarge(f"The file has more than {self._max_bytes} bytes.")
         document_id = document_id_for(tenant.id, persona_id, filename)
         key = object_key(tenant.id, persona_id, document_id, filename)
-        async with self._writing[key]:
+        async with self._writing(tenant, document_id) as lease:
             reading = await self._read(filename, content, stages)
             # Before it costs anything. What fails after this gives its room back within minutes.
             await self._stock.admit(tenant, document_id, len(content), lambda: self._sizes(tenant))
             vectors = await self._embed(tenant, persona_id, reading, stages)
+            await lease.intend(Note(Task.INGEST))
             with stages.measure("store"):
                 stamp = await self._objects.put(
                     tenant, key, content, media_type=reading.format.media_type, owner=owner
                 )
             document = _document(persona_id, document_id, filename, content, stamp)
-            return await self._index(tenant, document, reading, vectors, stages)
+            return await self._index(tenant, document, reading, vectors, lease, stages)
 
     async def index_stored(self, tenant: Tenant, ticket: Ticket, stages: Stages) -> Ingested:
         """Index the document that a ticket names, as it is in S3.
 
         Raises
         ------
-        PersonaMissing, DocumentMissing, DocumentRefused
-            There is nothing to index.
-        CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
-            A backend failed; the same call again completes what is missing.
+        PersonaMissing, DocumentMissing, DocumentBusy
+            There is nothing to index, or somebody else does.
+        DocumentRefused
+            It cannot be indexed, and the journal says so from now on.
+        WritesUnavailable, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+            A backend failed; what was begun is being completed.
         """
         require_persona(tenant, ticket.persona_id)
-        key = ticket.object_key
-        async with self._writing[key]:
+        async with self._writing(tenant, ticket.document_id) as lease:
+            return await self.index_object(tenant, ticket.object_key, lease, stages)
+
+    async def index_object(self, tenant: Tenant, key: str, lease: Lease, stages: Stages) -> Ingested:
+        """Index an object of the tenant as it is in S3, under a lease on its document.
+
+        Raises
+        ------
+        PersonaMissing, DocumentRefused
+            It cannot be indexed, and the journal says so from now on.
+        DocumentMissing, WritesUnavailable, CollectionMissing, ModelUnavailable, RemoteError
+            As :meth:`index_stored`.
+        ValueError
+            The key is none of a document of this tenant.
+        """
+        names = parse_object_key(tenant.id, key)
+        if names is None:
+            raise ValueError(f"{key!r} is no document of {tenant.key}")
+        persona_id, document_id, filename = names
+        etag = ""
+        try:
+            require_persona(tenant, persona_id)
             with stages.measure("store"):
                 stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
-            reading = await self._read(ticket.filename, stored.content, stages)
-            vectors = await self._embed(tenant, ticket.persona_id, reading, stages)
-            document = _document(
-                ticket.persona_id, ticket.document_id, ticket.filename, stored.content, stored.stamp
-            )
-            return await self._index(tenant, document, reading, vectors, stages)
+            etag = stored.stamp.etag
+            await lease.intend(lease.note or Note(Task.INGEST))
+            reading = await self._read(filename, stored.content, stages)
+        except (DocumentRefused, PersonaMissing) as exc:
+            await lease.settle(Failure.of(exc, etag or await self._etag(tenant, document_id)))
+            raise
+        vectors = await self._embed(tenant, persona_id, reading, stages)
+        document = _document(persona_id, document_id, filename, stored.content, stored.stamp)
+        return await self._index(tenant, document, reading, vectors, lease, stages)
+
+    @asynccontextmanager
+    async def _writing(self, tenant: Tenant, document_id: str) -> AsyncIterator[Lease]:
+        """Hold the lease, unless there is a delete to complete first: it must not turn into an ingest."""
+        async with self._journal.hold(tenant, document_id) as lease:
+            if lease.note and lease.note.task is Task.DELETE:
+                raise DocumentBusy(
+                    "A delete of the document was cut off and is being completed. Try again after that.",
+                    retry_after=RETRY_SECONDS,
+                )
+            yield lease
 
     async def _read(self, filename: str, content: bytes, stages: Stages) -> Reading:
         with stages.measure("read"):
@@ -158,11 +199,25 @@ class DocumentService:
         entries = await self._objects.entries(tenant, limit=MOST_DOCUMENTS)
         return {entry.document_id: entry.size for entry in entries}
 
+    async def _etag(self, tenant: Tenant, document_id: str) -> str:
+        """Return which content a document has that was refused before it was read."""
+        entry = await self._objects.find(tenant, document_id)
+        if entry is None:
+            raise DocumentMissing("The document was deleted meanwhile.")
+        return entry.stamp.etag
+
     async def _index(
-        self, tenant: Tenant, document: Document, reading: Reading, vectors: list[list[float]], stages: Stages
+        self,
+        tenant: Tenant,
+        document: Document,
+        reading: Reading,
+        vectors: list[list[float]],
+        lease: Lease,
+        stages: Stages,
     ) -> Ingested:
         with stages.measure("index"):
             await self._vectors.publish(tenant, document, reading.chunks, vectors)
+        await lease.settle()
         return Ingested(document, reading)
 
 

@@ -15,7 +15,6 @@ from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService
 from gateway.limits.series import TenantSeries
-from gateway.locks import KeyedLocks
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey
@@ -26,6 +25,7 @@ from tenancy.model import Tenant
 from tenancy.tickets import TicketIssuer, TicketVerifier
 
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
+from tests.support.journal import FakeJournal
 from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
 from tests.support.tenants import make_tenant
 
@@ -133,7 +133,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         ]
     )
     readiness = FakeReadiness()
-    rate, budget, usage, writing = FakeRate(), FakeBudget(), FakeUsage(), KeyedLocks()
+    rate, budget, usage, journal = FakeRate(), FakeBudget(), FakeUsage(), FakeJournal()
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
     ledger = make_ledger(budget, usage)
     app = make_app(settings)
@@ -149,10 +149,12 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
             vectors.as_adapter(),
             FakeStock().as_stock(),
             usage.as_log(),
-            writing,
+            journal.as_journal(),
             max_bytes=DOCUMENT_BYTES,
         ),
-        catalog=Catalog(objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), writing),
+        catalog=Catalog(
+            objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), journal.as_journal()
+        ),
         retrieval=retrieval,
         answers=AnswerService(
             retrieval,

@@ -4,13 +4,13 @@ from dataclasses import astuple
 
 import pytest
 from gateway.documents.catalog import Catalog, DocumentState
-from gateway.locks import KeyedLocks
 from gateway.models import Chunk, Document
 from gateway.problems import DocumentForeign, DocumentMissing, LimitsUnavailable, PersonaMissing
 from tenancy.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
 from tests.support.backends import FakeObjects, FakeVectors, stamp_of
+from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock
 from tests.support.tenants import make_tenant
 
@@ -49,8 +49,13 @@ def stock() -> FakeStock:
 
 
 @pytest.fixture
-def catalog(objects: FakeObjects, vectors: FakeVectors, stock: FakeStock) -> Catalog:
-    return Catalog(objects.as_adapter(), vectors.as_adapter(), stock.as_stock(), KeyedLocks())
+def journal() -> FakeJournal:
+    return FakeJournal()
+
+
+@pytest.fixture
+def catalog(objects: FakeObjects, vectors: FakeVectors, stock: FakeStock, journal: FakeJournal) -> Catalog:
+    return Catalog(objects.as_adapter(), vectors.as_adapter(), stock.as_stock(), journal.as_journal())
 
 
 async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Catalog) -> None:

@@ -9,7 +9,6 @@ import pytest
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService, Ingested
-from gateway.locks import KeyedLocks
 from gateway.models import Document
 from gateway.objects import Stamp
 from gateway.problems import (
@@ -29,6 +28,7 @@ from typing_extensions import override
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, stamp_of
 from tests.support.files import encrypted_pdf
+from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock, FakeUsage
 from tests.support.tenants import make_tenant
 from tests.support.waiting import until
@@ -54,7 +54,7 @@ class World:
     vectors: FakeVectors = field(default_factory=FakeVectors)
     stock: FakeStock = field(default_factory=FakeStock)
     usage: FakeUsage = field(default_factory=FakeUsage)
-    writing: KeyedLocks = field(default_factory=KeyedLocks)
+    journal: FakeJournal = field(default_factory=FakeJournal)
 
     def __post_init__(self) -> None:
         self.service = DocumentService(
@@ -64,7 +64,7 @@ class World:
             self.vectors.as_adapter(),
             self.stock.as_stock(),
             self.usage.as_log(),
-            self.writing,
+            self.journal.as_journal(),
             max_bytes=MAX_BYTES,
         )
 
@@ -200,7 +200,10 @@ async def test_two_contents_of_one_document_at_once_end_as_one_of_them(reader: D
 async def test_a_delete_beside_an_ingest_leaves_no_index_of_what_is_gone(reader: DocumentReader) -> None:
     world = World(reader, objects=SlowAtFirst())
     catalog = Catalog(
-        world.objects.as_adapter(), world.vectors.as_adapter(), world.stock.as_stock(), world.writing
+        world.objects.as_adapter(),
+        world.vectors.as_adapter(),
+        world.stock.as_stock(),
+        world.journal.as_journal(),
     )
     uploading = asyncio.create_task(world.upload(b"One."))
     await until(lambda: bool(world.objects.contents))
