@@ -33,6 +33,7 @@ from .limits.usage import UsageLog
 from .objects import TenantObjects
 from .problems import DimensionMismatch
 from .redis import TenantRedis
+from .replies import Replies
 from .retrieval.service import RetrievalService
 from .settings import Settings
 from .vectors import Vectors
@@ -50,6 +51,7 @@ class ProcessContext:
     tickets: TicketVerifier
     documents: DocumentService
     catalog: Catalog
+    replies: Replies
     retrieval: RetrievalService
     answers: AnswerService
     rate: RateLimiter
@@ -176,6 +178,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             tickets=tickets,
             documents=documents,
             catalog=catalog,
+            replies=Replies(redis),
             retrieval=retrieval,
             answers=AnswerService(
                 retrieval,

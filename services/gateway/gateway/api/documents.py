@@ -1,5 +1,6 @@
 """``/v1/documents``: taken in from a person's form or for a service's ticket, listed, looked at, deleted."""
 
+import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -11,6 +12,7 @@ from ..documents.catalog import DocumentState
 from ..problems import FormRefused
 from .auth import Caller, Context, Person, RequestStages, TicketHolder
 from .cursor import from_cursor, to_cursor
+from .idempotency import IdempotencyKey, once
 from .schemas import DocumentId, DocumentItem, DocumentList, DocumentResponse, PersonaId
 
 __all__ = ["FORM_BYTES", "router"]
@@ -43,20 +45,35 @@ router = APIRouter()
     "/v1/documents",
     status_code=201,
     summary="Take in a document: a person's upload, or what a ticket names in S3",
+    response_model=DocumentResponse,
     openapi_extra=_FORM,
 )
 async def ingest(
-    request: Request, caller: Caller, context: Context, stages: RequestStages
-) -> DocumentResponse:
+    request: Request, caller: Caller, context: Context, stages: RequestStages, key: IdempotencyKey
+) -> Any:
     """Store, index and describe a document."""
     if isinstance(caller, TicketHolder):
+        tenant, ticket = caller.tenant, caller.ticket
         if await request.body():
             raise FormRefused("The ticket says everything; send it with an empty body.")
-        return DocumentResponse.of(await context.documents.index_stored(caller.tenant, caller.ticket, stages))
+
+        async def index_stored() -> DocumentResponse:
+            return DocumentResponse.of(await context.documents.index_stored(tenant, ticket, stages))
+
+        parts: tuple[str, ...] = (ticket.object_key,)
+        return await once(request, caller, context, key, index_stored, status=201, parts=parts)
+    person = caller
     persona_id, filename, content = await _form(request)
-    return DocumentResponse.of(
-        await context.documents.upload(caller.tenant, persona_id, filename, content, caller.subject, stages)
-    )
+
+    async def upload() -> DocumentResponse:
+        return DocumentResponse.of(
+            await context.documents.upload(
+                person.tenant, persona_id, filename, content, person.subject, stages
+            )
+        )
+
+    parts = (persona_id, filename, hashlib.sha256(content).hexdigest()) if key else ()
+    return await once(request, caller, context, key, upload, status=201, parts=parts)
 
 
 @router.get("/v1/documents", summary="List the documents of one's own tenant")
@@ -90,12 +107,22 @@ async def get_document(
     return DocumentItem.of(await context.catalog.get(person.tenant, document_id))
 
 
-@router.delete("/v1/documents/{documentId}", status_code=204, summary="Delete one document")
+@router.delete(
+    "/v1/documents/{documentId}", status_code=204, response_model=None, summary="Delete one document"
+)
 async def delete_document(
-    document_id: Annotated[DocumentId, Path(alias="documentId")], person: Person, context: Context
-) -> None:
+    document_id: Annotated[DocumentId, Path(alias="documentId")],
+    request: Request,
+    person: Person,
+    context: Context,
+    key: IdempotencyKey,
+) -> Any:
     """Delete a document: from the moment of the answer no search finds it."""
-    await context.catalog.remove(person, document_id)
+
+    async def remove() -> None:
+        await context.catalog.remove(person, document_id)
+
+    return await once(request, person, context, key, remove, status=204)
 
 
 async def _form(request: Request) -> tuple[str, str, bytes]:

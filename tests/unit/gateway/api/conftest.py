@@ -15,6 +15,7 @@ from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService
 from gateway.limits.series import TenantSeries
+from gateway.replies import Replies
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey
@@ -27,6 +28,7 @@ from tenancy.tickets import TicketIssuer, TicketVerifier
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
+from tests.support.replies import FakeKeys
 from tests.support.tenants import make_tenant
 
 if TYPE_CHECKING:
@@ -37,14 +39,18 @@ DOCUMENT_BYTES = 100_000
 
 @dataclass
 class FakeTokens:
-    """Takes ``person-x`` for a token of someone in tenant x's group, ``admin-x`` for its administrator's."""
+    """Takes ``person-x`` for a token of someone in tenant x's group, ``admin-x`` for its administrator's.
+
+    ``colleague-x`` is somebody else in the group.
+    """
 
     async def verify(self, token: str) -> Claims:
         kind, _, tenant_id = token.partition("-")
-        if kind not in ("person", "admin"):
+        if kind not in ("person", "admin", "colleague"):
             raise TokenRefused("The access token does not hold.")
         group = f"/tenants/tenant-{tenant_id}" + ("/admins" if kind == "admin" else "")
-        return Claims(subject=f"subject-{tenant_id}", groups=frozenset({group}))
+        subject = "colleague" if kind == "colleague" else "subject"
+        return Claims(subject=f"{subject}-{tenant_id}", groups=frozenset({group}))
 
 
 @dataclass
@@ -87,6 +93,8 @@ class World:
     rate: FakeRate
     budget: FakeBudget
     usage: FakeUsage
+    journal: FakeJournal
+    keys: FakeKeys
 
     async def get(self, path: str, *, as_: str, **arguments: Any) -> httpx.Response:
         return await self.http.get(path, headers={"Authorization": as_}, **arguments)
@@ -135,7 +143,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
     readiness = FakeReadiness()
     rate, budget, usage, journal = FakeRate(), FakeBudget(), FakeUsage(), FakeJournal()
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
-    ledger = make_ledger(budget, usage)
+    ledger, keys = make_ledger(budget, usage), FakeKeys()
     app = make_app(settings)
     app.state.context = ProcessContext(
         settings=settings,
@@ -155,6 +163,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         catalog=Catalog(
             objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), journal.as_journal()
         ),
+        replies=Replies(keys.as_adapter()),
         retrieval=retrieval,
         answers=AnswerService(
             retrieval,
@@ -174,4 +183,18 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as http:
         issuer = TicketIssuer(key.as_dict(private=True))
-        yield World(app, http, registry, readiness, issuer, bedrock, objects, vectors, rate, budget, usage)
+        yield World(
+            app,
+            http,
+            registry,
+            readiness,
+            issuer,
+            bedrock,
+            objects,
+            vectors,
+            rate,
+            budget,
+            usage,
+            journal,
+            keys,
+        )
