@@ -15,7 +15,7 @@ from gateway.bedrock import Bedrock, Prompt, Reply
 from gateway.bm25 import SparseVector
 from gateway.models import Chunk, Document, IndexedDocument, Passage
 from gateway.objects import Stamp, StoredEntry, StoredObject, TenantObjects
-from gateway.problems import DocumentMissing
+from gateway.problems import DocumentMissing, DocumentTooLarge
 from gateway.vectors import Vectors
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
@@ -160,6 +160,8 @@ class FakeObjects:
     async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
         if key not in self.contents:
             raise DocumentMissing("It is not there.")
+        if len(self.contents[key]) > max_bytes:
+            raise DocumentTooLarge("It is too large.")
         return StoredObject(self.contents[key], stamp_of(self.contents[key]))
 
     async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:

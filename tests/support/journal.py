@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from gateway.documents.journal import Due, Failure, Journal, Lease, Note, Standing, Task
+from gateway.documents.journal import Due, Journal, Lease
+from gateway.documents.notes import Failure, Note, Standing, Task
 from gateway.locks import KeyedLocks
 from gateway.problems import DocumentBusy, WritesUnavailable
 from tenancy.model import Tenant

@@ -18,7 +18,8 @@ from ..objects import StoredEntry, TenantObjects
 from ..personas import require_persona
 from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
-from .journal import Failure, Journal, Note, Standing, Task
+from .journal import Journal
+from .notes import Failure, Note, Standing, Task
 
 __all__ = ["Catalog", "CatalogEntry", "CatalogPage", "DocumentState"]
 

@@ -16,21 +16,20 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 import structlog
-from tenancy.errors import RemoteError, TenantryError
+from tenancy.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import failures_key, ingests_key
 
 from ..leases import LEASE_SECONDS, LeaseLost, leased
-from ..objects import Stamp
 from ..problems import DocumentBusy, WritesUnavailable
 from ..redis import TenantRedis
+from . import scripts
+from .notes import Failure, Note, Standing, Task
 
-__all__ = ["Due", "Failure", "Journal", "Lease", "Note", "Standing", "Task"]
+__all__ = ["RETRY_SECONDS", "Due", "Journal", "Lease"]
 
 WAIT_SECONDS = 10.0
 """How long a write waits for another one of the same document."""
@@ -46,151 +45,8 @@ PAUSE_SECONDS = 15.0
 
 LONGEST_PAUSE_SECONDS = 64 * 60.0
 
-KEEP_SECONDS = 90 * 24 * 3600
-"""How long a tenant's entries outlive the last change to them."""
-
 DUE = 50
 """Most entries of a tenant that are repaired at a time."""
-
-_ENTRY = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function live(entry) return entry.token ~= '' and entry.expires > now end
-local function read(id)
-  local found = redis.call('HGET', KEYS[1], id)
-  return found and cjson.decode(found) or {token = '', expires = 0, due = 0, note = ''}, found
-end
-local function write(id, entry)
-  redis.call('HSET', KEYS[1], id, cjson.encode(entry))
-  redis.call('EXPIRE', KEYS[1], KEEP)
-end
-""".replace("KEEP", str(KEEP_SECONDS))
-"""An entry: whose it is (``token``, empty for nobody's) and until when (``expires``, ms), when a repair may
-look at it (``due``, ms), and what there is to do (``note``; empty as long as nothing was changed)."""
-
-# ARGV: document id, token, milliseconds of the lease, 1 for a repair
-_TAKE = f"""{_ENTRY}
-local entry, found = read(ARGV[1])
-if live(entry) or ARGV[4] == '1' and (not found or entry.due > now) then return {{0, ''}} end
-entry.token, entry.expires = ARGV[2], now + ARGV[3]
-write(ARGV[1], entry)
-return {{1, entry.note}}
-"""
-
-# ARGV: document id, token, milliseconds of the lease, note (if it is to change)
-_KEEP = f"""{_ENTRY}
-local entry = read(ARGV[1])
-if entry.token ~= ARGV[2] then return 0 end
-entry.expires = now + ARGV[3]
-if ARGV[4] then entry.note = ARGV[4] end
-write(ARGV[1], entry)
-return 1
-"""
-
-# ARGV: document id, token, milliseconds until a repair (if something changed)
-_RELEASE = f"""{_ENTRY}
-local entry = read(ARGV[1])
-if entry.token ~= ARGV[2] then return 0 end
-if entry.note == '' then return redis.call('HDEL', KEYS[1], ARGV[1]) end
-entry.token = ''
-if ARGV[3] then entry.due = now + ARGV[3] end
-write(ARGV[1], entry)
-return 1
-"""
-
-# ARGV: document id, token, failure (or empty)
-_SETTLE = f"""{_ENTRY}
-if read(ARGV[1]).token ~= ARGV[2] then return 0 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-if ARGV[3] == '' then
-  redis.call('HDEL', KEYS[2], ARGV[1])
-else
-  redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
-  redis.call('EXPIRE', KEYS[2], {KEEP_SECONDS})
-end
-return 1
-"""
-
-# ARGV: document ids
-_LOOK = f"""{_ENTRY}
-local notes, failures = {{}}, redis.call('HMGET', KEYS[2], unpack(ARGV))
-for i, id in ipairs(ARGV) do
-  local entry = read(id)
-  notes[i] = live(entry) and entry.note or ''
-  failures[i] = failures[i] or ''
-end
-return {{notes, failures}}
-"""
-
-# ARGV: most documents
-_DUE = f"""{_ENTRY}
-local entries, due = redis.call('HGETALL', KEYS[1]), {{}}
-for i = 1, #entries, 2 do
-  local entry = cjson.decode(entries[i + 1])
-  if #due < tonumber(ARGV[1]) and not live(entry) and entry.due <= now then table.insert(due, entries[i]) end
-end
-return {{#entries / 2, due}}
-"""
-
-
-class Task(StrEnum):
-    """What is being done to a document."""
-
-    INGEST = "ingest"
-    DELETE = "delete"
-
-
-@dataclass(frozen=True)
-class Note:
-    """What whoever finishes a write has to know; what to index stands in S3 alone.
-
-    Parameters
-    ----------
-    doomed
-        Which content is to be deleted, and no other.
-    attempts
-        Repairs that have begun.
-    """
-
-    task: Task
-    doomed: Stamp | None = None
-    attempts: int = 0
-
-    def to_json(self) -> str:
-        """Return it as text."""
-        doomed = self.doomed and [self.doomed.stored_at.isoformat(), self.doomed.etag]
-        return json.dumps({"task": self.task, "doomed": doomed, "attempts": self.attempts})
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote."""
-        read = json.loads(text)
-        doomed = read["doomed"] and Stamp(datetime.fromisoformat(read["doomed"][0]), read["doomed"][1])
-        return cls(Task(read["task"]), doomed, read["attempts"])
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a content (``etag``) is not indexed and never will be: the members of a problem document."""
-
-    etag: str
-    type: str
-    title: str
-    detail: str
-
-    @classmethod
-    def of(cls, problem: TenantryError, etag: str) -> Self:
-        """Return the failure that a problem is."""
-        members = problem.to_problem()
-        return cls(etag, members["type"], members["title"], members["detail"])
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What the journal says of a document; ``failure`` may be about an earlier content of it."""
-
-    indexing: bool = False
-    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -262,12 +118,12 @@ class Journal:
         self, redis: TenantRedis, *, lease_seconds: float = LEASE_SECONDS, wait_seconds: float = WAIT_SECONDS
     ) -> None:
         self._redis = redis
-        self._take = redis.script("take-lease", _TAKE)
-        self._keep = redis.script("keep-lease", _KEEP)
-        self._release = redis.script("release-lease", _RELEASE)
-        self._settle = redis.script("settle-ingest", _SETTLE)
-        self._look = redis.script("read-journal", _LOOK)
-        self._due = redis.script("find-cut-off", _DUE)
+        self._take = redis.script("take-lease", scripts.TAKE)
+        self._keep = redis.script("keep-lease", scripts.KEEP)
+        self._release = redis.script("release-lease", scripts.RELEASE)
+        self._settle = redis.script("settle-ingest", scripts.SETTLE)
+        self._look = redis.script("read-journal", scripts.LOOK)
+        self._due = redis.script("find-cut-off", scripts.DUE)
         self._lease_seconds = lease_seconds
         self._wait_seconds = wait_seconds
         self._log = structlog.get_logger("gateway.documents")

@@ -21,7 +21,8 @@ from ..problems import DocumentBusy, DocumentRefused, IndexingFailed, PersonaMis
 from ..stages import Stages
 from ..vectors import Vectors
 from .catalog import Catalog
-from .journal import Due, Failure, Journal, Lease, Note, Task
+from .journal import Due, Journal, Lease
+from .notes import Failure, Note, Task
 from .service import DocumentService
 
 __all__ = ["Repair"]

@@ -24,7 +24,8 @@ from ..problems import DocumentBusy, DocumentMissing, DocumentRefused, DocumentT
 from ..stages import Stages
 from ..vectors import Vectors
 from .filenames import clean_filename
-from .journal import RETRY_SECONDS, Failure, Journal, Lease, Note, Task
+from .journal import RETRY_SECONDS, Journal, Lease
+from .notes import Failure, Note, Task
 from .reader import DocumentReader, Reading
 
 __all__ = ["DocumentService", "Ingested"]

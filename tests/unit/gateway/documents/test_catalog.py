@@ -4,8 +4,16 @@ from dataclasses import astuple
 
 import pytest
 from gateway.documents.catalog import Catalog, DocumentState
+from gateway.documents.notes import Failure, Note, Task
 from gateway.models import Chunk, Document
-from gateway.problems import DocumentForeign, DocumentMissing, LimitsUnavailable, PersonaMissing
+from gateway.problems import (
+    DocumentEmpty,
+    DocumentForeign,
+    DocumentMissing,
+    LimitsUnavailable,
+    PersonaMissing,
+    WritesUnavailable,
+)
 from tenancy.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
@@ -67,6 +75,61 @@ async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Cat
         ("d4", "received"),
     ]
     assert page.after == ""
+
+
+async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_there_is_another(
+    catalog: Catalog, objects: FakeObjects, journal: FakeJournal
+) -> None:
+    refused = DocumentEmpty("It holds no text.")
+    for document_id in ("d1", "d3"):
+        journal.failures["tenanta", document_id] = Failure.of(refused, stamp_of(b"Text.").etag)
+    journal.failures["tenanta", "d2"] = Failure.of(refused, "another-etag")
+    page = await catalog.page(TENANT, limit=10)
+    assert [entry.state.value for entry in page.entries] == ["ready", "received", "failed", "received"]
+    assert [entry.failure for entry in page.entries] == [
+        None,
+        None,
+        Failure(
+            stamp_of(b"Text.").etag,
+            "https://tenantry.io/problems/document-empty",
+            refused.title,
+            refused.detail,
+        ),
+        None,
+    ]
+    failed = await catalog.page(TENANT, state=DocumentState.FAILED, limit=10)
+    assert [entry.stored.document_id for entry in failed.entries] == ["d3"]
+    objects.contents[key_of("d3")] = b"Better."
+    assert (await catalog.get(TENANT, "d3")).state is DocumentState.RECEIVED
+
+
+async def test_a_document_that_somebody_indexes_says_so(catalog: Catalog, journal: FakeJournal) -> None:
+    async with journal.hold(TENANT, "d3") as lease:
+        await lease.intend(Note(Task.INGEST))
+        assert (await catalog.get(TENANT, "d3")).state is DocumentState.INDEXING
+        await lease.intend(Note(Task.DELETE))
+        assert (await catalog.get(TENANT, "d3")).state is DocumentState.RECEIVED
+
+
+async def test_a_delete_is_noted_with_the_content_that_it_means(
+    catalog: Catalog, vectors: FakeVectors, journal: FakeJournal
+) -> None:
+    vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
+    with pytest.raises(RemoteUnavailable):
+        await catalog.remove(PERSON, "d1")
+    assert journal.notes == {("tenanta", "d1"): Note(Task.DELETE, doomed=stamp_of(b"Text."))}
+    vectors.fails = None
+    await catalog.remove(PERSON, "d1")
+    assert not journal.notes
+
+
+async def test_without_a_journal_nothing_is_deleted(
+    catalog: Catalog, objects: FakeObjects, journal: FakeJournal
+) -> None:
+    journal.away = True
+    with pytest.raises(WritesUnavailable):
+        await catalog.remove(PERSON, "d1")
+    assert key_of("d1") in objects.contents
 
 
 async def test_pages_lead_through_all_documents_once(catalog: Catalog) -> None:

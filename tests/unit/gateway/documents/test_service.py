@@ -7,16 +7,19 @@ from dataclasses import astuple, dataclass, field
 
 import pytest
 from gateway.documents.catalog import Catalog
+from gateway.documents.notes import Note, Task
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService, Ingested
 from gateway.models import Document
 from gateway.objects import Stamp
 from gateway.problems import (
+    DocumentBusy,
     DocumentMissing,
     DocumentRefused,
     FilenameRefused,
     PersonaMissing,
     QuotaExceeded,
+    WritesUnavailable,
 )
 from gateway.stages import Stages
 from tenancy.errors import RemoteUnavailable
@@ -35,6 +38,7 @@ from tests.support.waiting import until
 
 TENANT = make_tenant("tenanta")
 MAX_BYTES = 10_000
+STORED = "tenant-tenanta/finance/documents/doc-1/budget.md"
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +156,72 @@ async def test_a_document_that_cannot_be_embedded_leaves_nothing_behind(world: W
     assert not world.objects.contents
 
 
-async def test_a_lost_index_is_completed_by_the_same_call_again(world: World) -> None:
+async def test_a_lost_index_is_noted_and_completed_by_the_same_call_again(world: World) -> None:
     world.vectors.fails = RemoteUnavailable("qdrant", "upsert", "down")
     with pytest.raises(RemoteUnavailable):
         await world.upload(b"Text.")
     assert world.objects.contents, "S3 is the truth and comes first"
+    assert [note.task for note in world.journal.notes.values()] == [Task.INGEST]
     world.vectors.fails = None
     await world.upload(b"Text.")
     assert len(world.objects.contents) == len(world.vectors.documents) == 1
+    assert not world.journal.notes
+
+
+async def test_what_was_refused_before_anything_was_stored_leaves_no_note(world: World) -> None:
+    world.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
+    for content, error in ((b"", DocumentRefused), (b"Text.", RemoteUnavailable)):
+        with pytest.raises(error):
+            await world.upload(content)
+    assert not world.journal.notes
+    assert not world.journal.failures
+
+
+async def test_without_a_journal_nothing_is_stored(world: World) -> None:
+    world.journal.away = True
+    world.objects.contents[STORED] = b"From S3."
+    with pytest.raises(WritesUnavailable):
+        await world.upload(b"Text.")
+    with pytest.raises(WritesUnavailable):
+        await world.redeem()
+    assert list(world.objects.contents) == [STORED]
+    assert not world.vectors.documents
+
+
+@pytest.mark.parametrize(
+    ("content", "slug"),
+    [
+        pytest.param(b"", "document-empty", id="empty"),
+        pytest.param(b"a" * (MAX_BYTES + 1), "document-too-large", id="too-large"),
+    ],
+)
+async def test_a_stored_document_that_is_no_good_is_remembered_with_the_reason(
+    world: World, content: bytes, slug: str
+) -> None:
+    world.objects.contents[STORED] = content
+    with pytest.raises(DocumentRefused) as refused:
+        await world.redeem()
+    failure = world.journal.failures[TENANT.id, "doc-1"]
+    assert (failure.etag, failure.detail) == (stamp_of(content).etag, refused.value.detail)
+    assert failure.type == f"https://tenantry.io/problems/{slug}"
+    assert not world.journal.notes
+    world.objects.contents[STORED] = b"Better."
+    await world.redeem()
+    assert not world.journal.failures, "a success clears it"
+
+
+async def test_a_document_whose_delete_was_cut_off_is_not_written_before_that_is_completed(
+    world: World,
+) -> None:
+    world.objects.contents[STORED] = b"From S3."
+    for document_id in ("doc-1", document_id_for("tenanta", "finance", "budget.md")):
+        world.journal.notes[TENANT.id, document_id] = Note(Task.DELETE, doomed=stamp_of(b"From S3."))
+    with pytest.raises(DocumentBusy):
+        await world.redeem()
+    with pytest.raises(DocumentBusy):
+        await world.upload(b"Text.")
+    assert not world.vectors.documents
+    assert {note.task for note in world.journal.notes.values()} == {Task.DELETE}
 
 
 async def test_a_ticket_indexes_what_is_in_the_bucket(world: World) -> None:

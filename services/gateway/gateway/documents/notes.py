@@ -1,0 +1,73 @@
+"""What the journal says of a document, as values."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from tenancy.errors import TenantryError
+
+from ..objects import Stamp
+
+__all__ = ["Failure", "Note", "Standing", "Task"]
+
+
+class Task(StrEnum):
+    """What is being done to a document."""
+
+    INGEST = "ingest"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What whoever finishes a write has to know; what to index stands in S3 alone.
+
+    Parameters
+    ----------
+    doomed
+        Which content is to be deleted, and no other.
+    attempts
+        Repairs that have begun.
+    """
+
+    task: Task
+    doomed: Stamp | None = None
+    attempts: int = 0
+
+    def to_json(self) -> str:
+        """Return it as text."""
+        doomed = self.doomed and [self.doomed.stored_at.isoformat(), self.doomed.etag]
+        return json.dumps({"task": self.task, "doomed": doomed, "attempts": self.attempts})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what :meth:`to_json` wrote."""
+        read = json.loads(text)
+        doomed = read["doomed"] and Stamp(datetime.fromisoformat(read["doomed"][0]), read["doomed"][1])
+        return cls(Task(read["task"]), doomed, read["attempts"])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a content (``etag``) is not indexed and never will be: the members of a problem document."""
+
+    etag: str
+    type: str
+    title: str
+    detail: str
+
+    @classmethod
+    def of(cls, problem: TenantryError, etag: str) -> Self:
+        """Return the failure that a problem is."""
+        members = problem.to_problem()
+        return cls(etag, members["type"], members["title"], members["detail"])
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the journal says of a document; ``failure`` may be about an earlier content of it."""
+
+    indexing: bool = False
+    failure: Failure | None = None

@@ -1,0 +1,131 @@
+"""The real Redis, bucket and index, and the services of a gateway on them, as often as a test wants."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from gateway.documents.catalog import Catalog
+from gateway.documents.journal import Journal
+from gateway.documents.repair import Repair
+from gateway.documents.service import DocumentService, Ingested
+from gateway.redis import TenantRedis
+from gateway.stages import Stages
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from tenancy.identity import Principal
+from tenancy.model import Tenant
+from tenancy.names import document_id_for
+from tenantry_local.parts.redis import Redis as RedisPart
+from tenantry_local.platform import Platform
+
+from tests.integration.gateway.conftest import World
+from tests.support.qdrant import count_points
+from tests.support.tenants import make_tenant
+
+NAME = "tide-table.txt"
+
+
+@pytest.fixture(scope="session")
+def redis_url(platform: Platform) -> str:
+    return RedisPart(platform.context).url_with_password
+
+
+@pytest.fixture(scope="session")
+async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
+    adapter = TenantRedis(SecretStr(redis_url))
+    yield adapter
+    await adapter.close()
+
+
+@pytest.fixture(scope="session")
+async def raw(redis_url: str) -> AsyncIterator[Any]:
+    """Redis itself, for looking and for meddling."""
+    async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
+        yield client
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a Tenant that nobody has stored anything for; no gateway that runs beside knows it."""
+    return make_tenant(f"t-{uuid.uuid4().hex[:12]}")
+
+
+@dataclass
+class Replica:
+    """The services of one gateway, on backends that it shares with the others. They can die."""
+
+    world: World
+    tenant: Tenant
+    journal: Journal
+    service: DocumentService = field(init=False)
+    catalog: Catalog = field(init=False)
+    repair: Repair = field(init=False)
+
+    def __post_init__(self) -> None:
+        running = self.world.gateway.context
+        documents, limits = running.documents, running.catalog
+        backends = (documents._reader, documents._bedrock, documents._objects, documents._vectors)
+        self.objects, self.vectors = documents._objects, documents._vectors
+        self.service = DocumentService(
+            *backends, documents._stock, documents._usage, self.journal, max_bytes=10_000_000
+        )
+        self.catalog = Catalog(self.objects, self.vectors, limits._stock, self.journal)
+        self.repair = Repair(
+            lambda: [self.tenant], self.journal, self.objects, self.vectors, self.service, self.catalog
+        )
+
+    @property
+    def document_id(self) -> str:
+        return document_id_for(self.tenant.id, "finance", NAME)
+
+    async def upload(self, text: str) -> Ingested:
+        return await self.service.upload(self.tenant, "finance", NAME, text.encode(), "anna", Stages())
+
+    async def delete(self) -> None:
+        await self.catalog.remove(Principal(self.tenant, "anna", "", admin=False), self.document_id)
+
+    async def state(self) -> str:
+        return (await self.catalog.get(self.tenant, self.document_id)).state.value
+
+    async def stored(self) -> bytes | None:
+        """Return what is in the bucket."""
+        entry = await self.objects.find(self.tenant, self.document_id)
+        if entry is None:
+            return None
+        return (await self.objects.get(self.tenant, entry.key, max_bytes=10_000_000)).content
+
+    async def found(self) -> list[str]:
+        """Return the texts of the chunks that a search finds, in the order of the document."""
+        (vector,) = await self.service._bedrock.embed(["tide table of the estuary"])
+        passages = await self.vectors.search(
+            self.tenant, vector, words=None, persona_id=None, limit=50, threshold=0.0
+        )
+        return [each.text for each in sorted(passages, key=lambda each: each.chunk)]
+
+    async def points(self) -> int:
+        return await count_points(self.world.qdrant, self.tenant.key)
+
+
+@dataclass
+class Replicas:
+    """Makes replicas for one tenant, each with a connection to Redis of its own."""
+
+    world: World
+    tenant: Tenant
+    redis_url: str
+    stack: AsyncExitStack
+
+    def make(self, *, lease_seconds: float = 30.0, wait_seconds: float = 10.0) -> Replica:
+        redis = TenantRedis(SecretStr(self.redis_url))
+        self.stack.push_async_callback(redis.close)
+        journal = Journal(redis, lease_seconds=lease_seconds, wait_seconds=wait_seconds)
+        return Replica(self.world, self.tenant, journal)
+
+
+@pytest.fixture
+async def replicas(world: World, tenant: Tenant, redis_url: str) -> AsyncIterator[Replicas]:
+    async with AsyncExitStack() as stack:
+        yield Replicas(world, tenant, redis_url, stack)

@@ -1,0 +1,246 @@
+"""Writes that are cut off anywhere, on the real bucket, index and Redis: what is left is completed, once.
+
+The process is not killed but stops calling: from the n-th call on, every call dies. test_kill.py does it with
+kill -9.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import count
+from typing import Any
+
+import pytest
+from gateway.documents.notes import Note, Task
+from gateway.problems import DocumentBusy, DocumentMissing, DocumentRefused
+from gateway.stages import Stages
+from tenancy.names import ingests_key, object_key
+from tenancy.remote import Remote
+from tenancy.tickets import Ticket
+
+from .conftest import NAME, Replica, Replicas
+
+LEASE_SECONDS = 0.3
+"""Short, so that a test need not wait for a dead replica's lease."""
+
+
+def edition(number: int) -> str:
+    """Return a text of six chunks, each of which says which edition it is of."""
+    sentence = f"Edition {number} of the tide table of the estuary says high water at noon. "
+    return "\n\n".join(sentence * 15 for _ in range(6))
+
+
+def editions(texts: list[str]) -> set[str]:
+    return {" ".join(text.split()[:2]) for text in texts}
+
+
+class Killed(BaseException):
+    """The process is dead."""
+
+
+async def killed_after(last: int, work: Callable[[], Awaitable[Any]]) -> bool:
+    """Work, and die when ``last`` calls were made. False: it ended without needing more of them."""
+    made, dead = 0, False
+    call_as_before = Remote.call
+
+    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]]) -> Any:
+        nonlocal made, dead
+        if operation == "assume-role" or asyncio.current_task() is not working:
+            return await call_as_before(self, operation, function)
+        dead = dead or made >= last
+        if dead:
+            raise Killed
+        made += 1
+        return await call_as_before(self, operation, function)
+
+    working = asyncio.current_task()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Remote, "call", call)
+        try:
+            await work()
+        except Killed:
+            return True
+    return False
+
+
+async def repaired(replica: Replica, raw: Any) -> None:
+    """Sweep until nothing is left to do: no lease of the dead, no pause."""
+    key = ingests_key(replica.tenant.id)
+    async with asyncio.timeout(10):
+        while await raw.exists(key):
+            await replica.repair.sweep()
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["a new document", "a new edition"])
+async def test_an_upload_that_is_killed_after_any_call_ends_whole_or_not_at_all(
+    replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    monkeypatch.setattr("gateway.vectors.store.BATCH", 2)
+    survivor = replicas.make()
+    await survivor.upload(edition(0))  # from now on what is stored is counted in one call
+    await survivor.delete()
+    completed = 0
+    for last in count():
+        if replaced:
+            await survivor.upload(edition(1))
+        dying = replicas.make(lease_seconds=LEASE_SECONDS)
+        if not await killed_after(last, lambda dying=dying: dying.upload(edition(2))):  # type: ignore[misc]
+            break
+        await repaired(survivor, raw)
+        stored = await survivor.stored()
+        if stored is None:
+            assert not replaced, f"after {last} calls"
+            assert await survivor.points() == 0, f"after {last} calls"
+            continue
+        expected = "Edition 2" if stored == edition(2).encode() else "Edition 1"
+        assert await survivor.state() == "ready", f"after {last} calls"
+        found = await survivor.found()
+        assert editions(found) == {expected}, f"after {last} calls"
+        assert len(found) == await survivor.points(), f"after {last} calls: nothing twice, nothing left"
+        completed += expected == "Edition 2"
+        await survivor.delete()
+    assert last >= 8, "it died too seldom for what an upload needs"
+    assert completed >= 5, "what was stored was completed"
+
+
+async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
+    replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.vectors.store.BATCH", 2)
+    survivor, tenant = replicas.make(), replicas.tenant
+    ticket = Ticket(tenant.id, "finance", survivor.document_id, NAME)
+    noted = 0
+    for last in count():
+        await survivor.objects.put(
+            tenant, ticket.object_key, edition(3).encode(), media_type="text/plain", owner=""
+        )
+        dying = replicas.make(lease_seconds=LEASE_SECONDS)
+        if not await killed_after(
+            last,
+            lambda dying=dying: dying.service.index_stored(tenant, ticket, Stages()),  # type: ignore[misc]
+        ):
+            break
+        begun = "ingest" in str(await raw.hgetall(ingests_key(tenant.id)))
+        await repaired(survivor, raw)
+        assert await survivor.state() == ("ready" if begun else "received"), f"after {last} calls"
+        assert editions(await survivor.found()) == ({"Edition 3"} if begun else set())
+        noted += begun
+        await survivor.vectors.remove(tenant, survivor.document_id)
+    assert noted >= 5
+
+
+async def test_a_delete_that_is_killed_after_any_call_is_completed_or_never_began(
+    replicas: Replicas, raw: Any
+) -> None:
+    survivor = replicas.make()
+    completed = 0
+    for last in count():
+        await survivor.upload(edition(1))
+        dying = replicas.make(lease_seconds=LEASE_SECONDS)
+        if not await killed_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
+            break
+        begun = "delete" in str(await raw.hgetall(ingests_key(replicas.tenant.id)))
+        await repaired(survivor, raw)
+        if begun:
+            completed += 1
+            assert await survivor.stored() is None, f"after {last} calls"
+            assert await survivor.points() == 0, f"after {last} calls"
+        else:
+            assert await survivor.state() == "ready", f"after {last} calls"
+    assert completed >= 3
+
+
+async def test_two_replicas_that_write_one_document_at_once_end_with_one_whole_version(
+    replicas: Replicas,
+) -> None:
+    writers = [replicas.make() for _ in range(4)]
+    await asyncio.gather(*(each.upload(edition(number)) for number, each in enumerate(writers)))
+    found, stored = await writers[0].found(), await writers[0].stored()
+    assert stored
+    (name,) = editions(found)
+    assert stored.decode().startswith(name)
+    assert len(found) == await writers[0].points()
+    assert await writers[0].state() == "ready"
+
+
+async def test_two_replicas_that_write_and_delete_at_once_leave_no_index_of_what_is_gone(
+    replicas: Replicas,
+) -> None:
+    one, other = replicas.make(), replicas.make()
+    for number in range(4):
+        await one.upload(edition(number))
+        await asyncio.gather(one.upload(edition(number + 10)), other.delete())
+        if await one.stored() is None:
+            assert await one.points() == 0
+        else:
+            assert await one.state() == "ready"
+
+
+async def test_who_waits_in_vain_is_told_so_and_nothing_changes(replicas: Replicas) -> None:
+    one, other = replicas.make(), replicas.make(wait_seconds=0.2)
+    await one.upload(edition(1))
+    async with one.journal.hold(replicas.tenant, one.document_id):
+        with pytest.raises(DocumentBusy):
+            await other.upload(edition(2))
+        with pytest.raises(DocumentBusy):
+            await other.delete()
+    assert await one.stored() == edition(1).encode()
+    assert editions(await one.found()) == {"Edition 1"}
+
+
+async def test_a_document_that_is_no_good_shows_its_reason_until_there_is_another_content(
+    replicas: Replicas,
+) -> None:
+    replica, tenant = replicas.make(), replicas.tenant
+    ticket = Ticket(tenant.id, "finance", replica.document_id, NAME)
+
+    async def store(content: bytes) -> None:
+        await replica.objects.put(tenant, ticket.object_key, content, media_type="text/plain", owner="")
+
+    await store(b"")
+    with pytest.raises(DocumentRefused):
+        await replica.service.index_stored(tenant, ticket, Stages())
+    entry = await replica.catalog.get(tenant, replica.document_id)
+    assert entry.state.value == "failed"
+    assert entry.failure
+    assert entry.failure.type.endswith("/document-empty")
+    await store(b"Not looked at yet.")
+    assert await replica.state() == "received", "the reason was about another content"
+    await replica.service.index_stored(tenant, ticket, Stages())
+    assert await replica.state() == "ready"
+    await store(b"")
+    assert await replica.state() == "received", "the reason is forgotten"
+
+
+async def test_a_repair_that_comes_too_late_for_a_deleted_document_does_not_bring_it_back(
+    replicas: Replicas, raw: Any
+) -> None:
+    replica, tenant = replicas.make(), replicas.tenant
+    await replica.upload(edition(1))
+    with suppress(RuntimeError):
+        async with replica.journal.hold(tenant, replica.document_id) as lease:
+            await lease.intend(Note(Task.INGEST))
+            raise RuntimeError("cut off")
+    await replica.delete()
+    await replica.repair.sweep()
+    assert not await raw.exists(ingests_key(tenant.id))
+    with pytest.raises(DocumentMissing):
+        await replica.state()
+    assert await replica.points() == 0
+
+
+async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, raw: Any) -> None:
+    """An entry of one tenant under the id of another's document finds nothing and changes nothing."""
+    replica, world = replicas.make(), replicas.world
+    theirs = (await world.upload("theirs.txt", b"The lighthouse keeper is called Ole.")).json()["documentId"]
+    for note in (Note(Task.INGEST), Note(Task.DELETE)):
+        dying = replicas.make(lease_seconds=0.01)
+        lease = await dying.journal._acquire(replicas.tenant, theirs, repairing=False)
+        await lease.intend(note)
+        await repaired(replica, raw)
+    assert await replica.points() == 0
+    assert (await world.search("lighthouse keeper", topK=1))[0]["documentId"] == theirs
+    key = object_key("gw-main", "finance", theirs, "theirs.txt")
+    with pytest.raises(ValueError, match="no document"):
+        await replica.service.index_object(replicas.tenant, key, lease, Stages())

@@ -1,0 +1,79 @@
+"""Work lasts as long as its lease is renewed, and ends before the lease does; in simulated time."""
+
+import asyncio
+
+import pytest
+from gateway.leases import LeaseLost, leased
+from tenancy.errors import RemoteUnavailable
+
+from tests.support.clock import simulate
+
+SECONDS = 30.0
+
+
+class Keeper:
+    """Renews a lease of 30 s; silent in the spans that it is told, and at last taken by somebody else."""
+
+    def __init__(self, *silent: tuple[float, float], taken_at: float = float("inf")) -> None:
+        self.silent = silent
+        self.taken_at = taken_at
+        self.ends = SECONDS
+
+    async def renew(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if any(start <= now < end for start, end in self.silent):
+            await asyncio.sleep(1.0)
+            raise RemoteUnavailable("redis", "keep-lease", "down")
+        if now >= self.taken_at:
+            return False
+        assert now < self.ends, "it was renewed too late"
+        self.ends = now + SECONDS
+        return True
+
+
+def worked(keeper: Keeper, seconds: float) -> float:
+    """Return when work that takes so long ended; it must never go on when the lease has ended."""
+
+    async def scenario() -> float:
+        now = asyncio.get_running_loop().time
+        try:
+            async with leased(keeper.renew, seconds=SECONDS):
+                await asyncio.sleep(seconds)
+        finally:
+            assert now() < keeper.ends
+        return now()
+
+    return simulate(scenario())
+
+
+def test_work_may_take_much_longer_than_a_lease() -> None:
+    assert worked(Keeper(), 3600.0) == 3600.0
+
+
+def test_a_keeper_that_is_silent_for_a_moment_does_not_disturb() -> None:
+    assert worked(Keeper((8.0, 20.0), (60.0, 70.0)), 600.0) == 600.0
+
+
+@pytest.mark.parametrize("start", [0.0, 7.0, 100.0])
+def test_work_ends_before_a_lease_that_can_no_longer_be_renewed(start: float) -> None:
+    with pytest.raises(LeaseLost):
+        worked(Keeper((start, 10_000.0)), 3600.0)
+
+
+def test_work_ends_at_once_when_the_lease_is_somebody_elses() -> None:
+    async def scenario() -> float:
+        with pytest.raises(LeaseLost):
+            async with leased(Keeper(taken_at=11.0).renew, seconds=SECONDS):
+                await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    assert simulate(scenario()) <= 16.0
+
+
+def test_a_timeout_of_the_work_itself_is_its_own() -> None:
+    async def scenario() -> None:
+        async with leased(Keeper().renew, seconds=SECONDS), asyncio.timeout(1):
+            await asyncio.sleep(2)
+
+    with pytest.raises(TimeoutError):
+        simulate(scenario())
