@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from .bedrock import Bedrock
 from .documents.catalog import Catalog
 from .documents.reader import DocumentReader
 from .documents.service import DocumentService
+from .lanes import Lane
 from .limits.budget import Budget
 from .limits.ledger import Ledger
 from .limits.rate import RateLimiter
@@ -28,6 +29,7 @@ from .limits.series import TenantSeries
 from .limits.stock import Stock
 from .limits.usage import UsageLog
 from .locks import KeyedLocks
+from .model_check import ModelCheck
 from .objects import TenantObjects
 from .problems import DimensionMismatch
 from .redis import TenantRedis
@@ -36,6 +38,9 @@ from .settings import Settings
 from .vectors import Vectors
 
 __all__ = ["ProcessContext", "Readiness", "open_context"]
+
+INGEST_WAITING_SECONDS = 60.0
+"""Longest that a document waits for its turn."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class ProcessContext:
     tokens: TokenVerifier
     tickets: TicketVerifier
     documents: DocumentService
+    ingests: Lane
     catalog: Catalog
     retrieval: RetrievalService
     answers: AnswerService
@@ -135,7 +141,10 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         )
         stack.push_async_callback(vectors.close)
         bedrock = Bedrock(
-            open_session(), embedding_model=settings.embedding_model, dimension=settings.embedding_dimension
+            open_session(),
+            embedding_model=settings.embedding_model,
+            dimension=settings.embedding_dimension,
+            embeddings_per_minute=settings.embeddings_per_minute,
         )
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
@@ -160,6 +169,9 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             await readiness.check_collection()
         except RemoteError as exc:
             log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
+        models = [settings.chat_model, *settings.chat_fallbacks]
+        checking = _running(ModelCheck(bedrock, models).run(), "model-check")
+        _ = await stack.enter_async_context(checking)
         retrieval = RetrievalService(bedrock, vectors, usage)
         yield ProcessContext(
             settings=settings,
@@ -169,13 +181,20 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             documents=DocumentService(
                 reader, bedrock, objects, vectors, stock, usage, writing, max_bytes=settings.document_bytes
             ),
+            ingests=Lane(
+                "ingests",
+                at_once=settings.ingests_at_once,
+                waiting=settings.ingests_waiting,
+                seconds=INGEST_WAITING_SECONDS,
+                share=max(settings.ingests_at_once // 2, 1),
+            ),
             catalog=Catalog(objects, vectors, stock, writing),
             retrieval=retrieval,
             answers=AnswerService(
                 retrieval,
                 bedrock,
                 ledger,
-                models=[settings.chat_model, *settings.chat_fallbacks],
+                models=models,
                 max_tokens=settings.answer_tokens,
                 history_tokens=settings.history_tokens,
                 context_tokens=settings.context_tokens,
@@ -193,10 +212,17 @@ async def _registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]
     """Keep a registry current while the block runs."""
     async with await kube.connect() as api:
         registry = TenantRegistry(api)
-        watching = asyncio.create_task(registry.run(), name="registry")
-        try:
+        async with _running(registry.run(), "registry") as watching:
             yield registry, watching
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[None, None, None], name: str) -> AsyncIterator["asyncio.Task[None]"]:
+    """Let work go on beside the block, and end it with the block."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -4,15 +4,18 @@ The one exception are the two counters by tenant: they have a series for each Te
 :mod:`gateway.limits.series` takes those away whose Tenant is gone. Whole figures have an API of their own.
 """
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "ANSWERS",
     "FALLBACKS",
     "FOREIGN_HITS",
+    "LANE",
     "LIMITS_OPEN",
+    "MODEL_SERVED",
     "REFUSED",
     "REQUEST_SECONDS",
+    "SHED",
     "STAGE_SECONDS",
     "TOKENS",
     "USAGE_LOST",
@@ -42,6 +45,24 @@ FALLBACKS = Counter(
 FOREIGN_HITS = Counter(
     "tenantry_gateway_foreign_hits_total",
     "Points of another tenant that came back in spite of the filter, and were dropped: must stay 0",
+)
+
+MODEL_SERVED = Gauge(
+    "tenantry_gateway_model_served",
+    "Whether Bedrock served a configured model when the gateway started: 1 or 0",
+    ("model",),
+)
+
+LANE = Gauge(
+    "tenantry_gateway_requests_under_way",
+    "Requests that are being served, by lane: requests, ingests",
+    ("lane",),
+)
+
+SHED = Counter(
+    "tenantry_gateway_shed_total",
+    "Requests that were told to come back because there was no room for them, by lane",
+    ("lane",),
 )
 
 REFUSED = Counter(

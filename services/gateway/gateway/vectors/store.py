@@ -67,7 +67,7 @@ class Vectors:
 
     def __init__(self, *, url: str, api_key: SecretStr, dimension: int) -> None:
         self._dimension = dimension
-        self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
+        self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY, breaks=True)
         self._log = structlog.get_logger("gateway.vectors")
         key = OctKey.import_key(api_key.get_secret_value()) if api_key.get_secret_value() else None
         with warnings.catch_warnings():
@@ -359,9 +359,11 @@ def _classify(exc: Exception) -> Fault | None:
     match exc:
         case UnexpectedResponse(status_code=404):
             return None  # no fault: the collection is not there, see Vectors._call
+        case UnexpectedResponse(status_code=429) | ResourceExhaustedResponse():
+            return Fault.BUSY
         case UnexpectedResponse(status_code=int(status)):
-            return Fault.TRANSIENT if status in (408, 429) or status >= 500 else Fault.PERMANENT
-        case ResourceExhaustedResponse() | ResponseHandlingException(source=httpx.HTTPError()):
+            return Fault.TRANSIENT if status == 408 or status >= 500 else Fault.PERMANENT
+        case ResponseHandlingException(source=httpx.HTTPError()):
             return Fault.TRANSIENT
         case _:
             return None

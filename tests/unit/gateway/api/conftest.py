@@ -14,6 +14,7 @@ from gateway.context import ProcessContext, Readiness
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService
+from gateway.lanes import Lane
 from gateway.limits.series import TenantSeries
 from gateway.locks import KeyedLocks
 from gateway.retrieval.service import RetrievalService
@@ -152,6 +153,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
             writing,
             max_bytes=DOCUMENT_BYTES,
         ),
+        ingests=Lane("ingests", at_once=2, waiting=0, seconds=1, share=1),
         catalog=Catalog(objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), writing),
         retrieval=retrieval,
         answers=AnswerService(
