@@ -21,6 +21,7 @@ from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey
 from pydantic import SecretStr
+from tenancy.directory import Directory
 from tenancy.errors import TokenRefused
 from tenancy.identity import Claims, TokenVerifier
 from tenancy.model import Tenant
@@ -54,6 +55,10 @@ class FakeRegistry:
 
     tenants: list[Tenant]
     synced: bool = True
+
+    @property
+    def directory(self) -> Directory:
+        return Directory(self.tenants)
 
     def all(self) -> tuple[Tenant, ...]:
         return tuple(self.tenants)
