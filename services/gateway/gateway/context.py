@@ -153,6 +153,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.push_async_callback(redis.close)
         series = TenantSeries()
         budget, usage = Budget(redis), UsageLog(redis, series)
+        _ = await stack.enter_async_context(_running(usage.run(), "usage"))
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
         writing = KeyedLocks()
         stack.push_async_callback(ledger.close)

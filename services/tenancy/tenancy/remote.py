@@ -150,6 +150,13 @@ class Remote:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _try(self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None) -> T:
+        try:
+            return await self._attempt(operation, call, breaker)
+        except Exception as exc:
+            if not self._is_passing(exc):
+                raise
+            failed = exc
+        # Only a call that failed pays for the machinery of further attempts; it is the first of them.
         async for attempt in stamina.retry_context(
             on=self._is_passing,
             attempts=self._attempts,
@@ -159,11 +166,18 @@ class Remote:
             wait_jitter=0.5,
         ):
             with attempt:
-                async with self._bound:
-                    return await self._attempt(operation, call, breaker)
+                if attempt.num == 1:
+                    raise failed
+                return await self._attempt(operation, call, breaker)
         raise AssertionError("unreachable: the retry loop returns or raises")
 
     async def _attempt(self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None) -> T:
+        async with self._bound:
+            return await self._call_once(operation, call, breaker)
+
+    async def _call_once(
+        self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None
+    ) -> T:
         if breaker and (pause := breaker.admit()):
             raise _Spared(pause)
         started = asyncio.get_running_loop().time()

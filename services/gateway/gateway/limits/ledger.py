@@ -79,7 +79,5 @@ class Ledger:
                 return
             spent = spending.counts
             self._series.add_answer(reservation.tenant)
-            await asyncio.gather(
-                self._budget.settle(reservation, spent.input_tokens + spent.output_tokens),
-                self._usage.record(reservation.tenant, spent, model=model, persona_id=persona_id),
-            )
+            self._usage.record(reservation.tenant, spent, model=model, persona_id=persona_id)
+            await self._budget.settle(reservation, spent.input_tokens + spent.output_tokens)

@@ -55,7 +55,7 @@ class RetrievalService:
         with stages.measure("embed"):
             vector = await self._bedrock.embed_query(query, on_tokens=tokens.append)
         used = Counts(requests=1, embedding_tokens=sum(tokens))
-        await self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
+        self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
         hybrid = tenant.spec.retrieval.mode is RetrievalMode.HYBRID
         with stages.measure("search"):
             return await self._vectors.search(

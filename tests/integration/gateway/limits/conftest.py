@@ -99,6 +99,14 @@ class World:
             async for key in self.raw.scan_iter(match=f"tenant-{tenant_id}:*"):
                 await self.raw.delete(key)
 
+    async def mend(self) -> None:
+        """Let Redis be back, and wait until the gateway has noticed."""
+        self.proxy.mend()
+        await until(self._counts, seconds=30)
+
+    async def _counts(self) -> bool:
+        return "ratelimit" in (await self.search()).headers
+
     def _headers(self, who: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[who]}"}
 
@@ -140,6 +148,7 @@ async def world(limits_world: World) -> AsyncIterator[World]:
     """The gateway as if it had just been started: nothing used, the quotas as they are by default."""
     await limits_world.forget()
     yield limits_world
-    limits_world.proxy.mend()
     for tenant_id in (A, B):
         await limits_world.limit(tenant_id, queriesPerMinute=60, tokensPerMonth=5_000_000)
+    await limits_world.mend()
+    await limits_world.gateway.context.usage.flush()
