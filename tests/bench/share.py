@@ -6,6 +6,7 @@ token, the real API server's Tenants), limits (a real Redis), its clients of bot
 
 import asyncio
 import os
+import re
 import socket
 import statistics
 import sys
@@ -144,8 +145,9 @@ async def _streams(gateway: _Gateway) -> list[Figure]:
 
 def _first(came: list[tuple[int, bytes]]) -> float:
     at, event = next((at, event) for at, event in came if b"event: words" in event)
-    sent = int(event.partition(b'"text":"')[2].partition(b" ")[0])
-    return (at - sent) / 1e6
+    sent = re.search(rb'"text":"(\d+)', event)
+    assert sent
+    return (at - int(sent[1])) / 1e6
 
 
 async def _ingest(gateway: _Gateway) -> Figure:
