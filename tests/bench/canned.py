@@ -1,4 +1,4 @@
-"""``python -m tests.bench.canned``: Qdrant and Bedrock that cost next to nothing, so that the gateway's share shows.
+"""``python -m tests.bench.canned``: Qdrant and Bedrock that cost next to nothing.
 
 They answer what a search, an answer and an ingest ask for, with the same few bytes each time, after a pause
 that the command line names. They hold nothing, and are for measuring only: whether anything works is for the
@@ -140,7 +140,8 @@ def _json(content: Any) -> bytes:
 
 def _response(status: int, body: bytes) -> bytes:
     return (
-        f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n".encode()
+        + f"content-length: {len(body)}\r\n\r\n".encode()
         + body
     )
 

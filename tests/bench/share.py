@@ -37,7 +37,7 @@ RATE = 100.0
 
 SECONDS = 5.0
 ROUNDS = 5
-"""The median over the rounds is what is reported: a round in which the machine did something else drops out."""
+"""The median over the rounds is reported: one in which the machine did something else drops out."""
 
 MANY = 10_000
 """Tenants, that a request must not be slowed down by."""

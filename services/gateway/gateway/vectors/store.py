@@ -34,6 +34,7 @@ from .points import (
     to_points,
     version_of,
 )
+from .rounds import Rounds
 
 __all__ = ["Vectors"]
 
@@ -48,7 +49,7 @@ BATCH = 128
 CANDIDATES = 50
 """Passages that dense and lexical search each bring to their fusion, and more where more are asked for."""
 
-STALE_ROUNDS = 4
+MOST_ROUNDS = 4
 """How often a search is made again without the versions that turned out not to count (any more)."""
 
 
@@ -202,37 +203,21 @@ class Vectors:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
-        own = tenant_filter(tenant, persona_id=persona_id)
-        stale: set[tuple[str, str]] = set()
-        best: list[Passage] = []
-        best_rank = (False, 0)
-        for _ in range(STALE_ROUNDS):
-            request = _dense if words is None else functools.partial(_hybrid, words=words, tenant=tenant)
-            arguments = request(vector, filter_=without(own, stale), limit=limit, threshold=threshold)
+        own, rounds = tenant_filter(tenant, persona_id=persona_id), Rounds()
+        request = _dense if words is None else functools.partial(_hybrid, words=words, tenant=tenant)
+        for _ in range(MOST_ROUNDS):
+            arguments = request(vector, filter_=without(own, rounds.stale), limit=limit, threshold=threshold)
             query = functools.partial(self._client.query_points, _collection(tenant), **arguments)
-            found = await self._call(_collection(tenant), "r", "search", query)
+            found = (await self._call(_collection(tenant), "r", "search", query)).points
             passages = [
                 to_passage(point, point.score if words is None else similarity(vector, point))
-                for point in found.points
+                for point in found
                 if self._is_own(tenant, point)
             ]
-            counting = await self._counting(tenant, passages, {document for document, _ in stale})
-            live = [each for each in passages if counting.get(each.document_id) == each.version]
-            dead = {(each.document_id, each.version) for each in passages} - {
-                (each.document_id, each.version) for each in live
-            }
-            seen = {each.document_id for each in live}
-            # Documents that changed between two looks: not found in the version that counts by now.
-            unseen = ({document for document, _ in dead} & counting.keys()) - seen
-            revived = {each for each in stale if counting.get(each[0]) == each[1]}
-            whole = not (unseen or revived)
-            if (whole, len(live)) >= best_rank:
-                best, best_rank = live, (whole, len(live))
-            crowded_out = bool(dead) and len(found.points) == arguments["limit"]
-            if whole and not crowded_out:
+            counting = await self._counting(tenant, passages, rounds.documents)
+            if rounds.take(passages, counting, full=len(found) == arguments["limit"]):
                 break
-            stale = (stale | dead) - revived
-        return [each for each in best if each.score >= threshold][:limit]
+        return [each for each in rounds.best if each.score >= threshold][:limit]
 
     async def beside(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
         """Return the chunks before and after passages, by document and number, of the very same versions.

@@ -18,7 +18,7 @@ from gateway.problems import CollectionMissing, DimensionMismatch
 from gateway.vectors import Vectors
 from gateway.vectors.access import sign
 from gateway.vectors.points import version_of
-from gateway.vectors.store import BATCH, STALE_ROUNDS
+from gateway.vectors.store import BATCH, MOST_ROUNDS
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
@@ -299,7 +299,7 @@ async def test_a_search_that_finds_only_what_does_not_count_ends(
     route.mock(return_value=result({"points": [hit("tenant-tenanta", "x", chunk=n) for n in (1, 2, 3)]}))
     qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([]))
     assert await search(vectors) == []
-    assert len(route.calls) == STALE_ROUNDS
+    assert len(route.calls) == MOST_ROUNDS
 
 
 async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_own(
