@@ -1,6 +1,7 @@
 """The answer cache as callers see it: what they may ask of it, and how a hit is marked."""
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from .conftest import World
 
 QUESTION = "What is the budget?"
-DOORS = {
+DOORS: dict[str, tuple[str, dict[str, Any]]] = {
     "answers": ("/v1/answers", {"question": QUESTION, "personaId": "finance"}),
     "chat": (
         "/v1/chat/completions",
