@@ -52,7 +52,7 @@ async def test_a_change_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(changes, "CHANGE_SECONDS", 0)
     redis = FakeRedis(None)
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
-        async with IndexChanges(redis.as_adapter()).announce(TENANT):
+        async with IndexChanges(redis.as_adapter()).announce(TENANT), asyncio.timeout(5):
             await asyncio.Event().wait()
     assert not ended(redis)
     assert changes.RUN_OUT_SECONDS > 600

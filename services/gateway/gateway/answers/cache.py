@@ -35,7 +35,8 @@ ANSWER_BYTES = 32 * 1024
 FORMAT = 1
 """To be counted up when answers are made in another way, so that none of the old way is given again."""
 
-# The version is a random word, so one that was lost never comes back with answers of another time.
+# The version is a random word, so one that was lost never comes back with answers of another time. While a change
+# is under way there is none.
 _FIND = f"""{STATE}
 if changing then return {{false, false}} end
 local version = redis.call('HGET', KEYS[1], 'version')
@@ -47,8 +48,8 @@ end
 return {{version, redis.call('HGET', KEYS[1], ARGV[1])}}
 """
 
-_KEEP = f"""{STATE}
-if changing or redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return end
+_KEEP = """
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return end
 if redis.call('HLEN', KEYS[1]) <= tonumber(ARGV[4]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
 """
 
