@@ -35,8 +35,8 @@ ANSWER_BYTES = 32 * 1024
 FORMAT = 1
 """To be counted up when answers are made in another way, so that none of the old way is given again."""
 
-# The version is a random word, so one that was lost never comes back with answers of another time. While a change
-# is under way there is none.
+# The version is a random word, so one that was lost never comes back with answers of another time. While a
+# change is under way there is none.
 _FIND = f"""{STATE}
 if changing then return {{false, false}} end
 local version = redis.call('HGET', KEYS[1], 'version')
