@@ -15,9 +15,12 @@ from tenancy.jwks import RemoteKeys
 from tenancy.registry import TenantRegistry
 from tenancy.tickets import TicketVerifier
 
+from .answers.cache import AnswerCache
+from .answers.cached import CachedAnswers
 from .answers.service import AnswerService
 from .aws import open_session
 from .bedrock import Bedrock
+from .changes import IndexChanges
 from .documents.catalog import Catalog
 from .documents.reader import DocumentReader
 from .documents.service import DocumentService
@@ -55,7 +58,7 @@ class ProcessContext:
     ingests: Lane
     catalog: Catalog
     retrieval: RetrievalService
-    answers: AnswerService
+    answers: CachedAnswers
     rate: RateLimiter
     budget: Budget
     usage: UsageLog
@@ -136,8 +139,13 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
         registry, watching = await stack.enter_async_context(_registry())
+        redis = TenantRedis(settings.redis_url)
+        stack.push_async_callback(redis.close)
         vectors = Vectors(
-            url=settings.qdrant_url, api_key=settings.qdrant_api_key, dimension=settings.embedding_dimension
+            url=settings.qdrant_url,
+            api_key=settings.qdrant_api_key,
+            dimension=settings.embedding_dimension,
+            announce=IndexChanges(redis).announce,
         )
         stack.push_async_callback(vectors.close)
         bedrock = Bedrock(
@@ -149,8 +157,6 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
-        redis = TenantRedis(settings.redis_url)
-        stack.push_async_callback(redis.close)
         series = TenantSeries()
         budget, usage = Budget(redis), UsageLog(redis, series)
         _ = await stack.enter_async_context(_running(usage.run(), "usage"))
@@ -174,6 +180,16 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         checking = _running(ModelCheck(bedrock, models).run(), "model-check")
         _ = await stack.enter_async_context(checking)
         retrieval = RetrievalService(bedrock, vectors, usage)
+        answers = AnswerService(
+            retrieval,
+            bedrock,
+            ledger,
+            models=models,
+            max_tokens=settings.answer_tokens,
+            history_tokens=settings.history_tokens,
+            context_tokens=settings.context_tokens,
+        )
+        cache = AnswerCache(redis, seconds=settings.answer_cache_seconds)
         yield ProcessContext(
             settings=settings,
             registry=registry,
@@ -191,15 +207,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             ),
             catalog=Catalog(objects, vectors, stock, writing),
             retrieval=retrieval,
-            answers=AnswerService(
-                retrieval,
-                bedrock,
-                ledger,
-                models=models,
-                max_tokens=settings.answer_tokens,
-                history_tokens=settings.history_tokens,
-                context_tokens=settings.context_tokens,
-            ),
+            answers=CachedAnswers(answers, cache, usage),
             rate=RateLimiter(redis),
             budget=budget,
             usage=usage,

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "ANSWERS",
+    "ANSWER_CACHE",
     "FALLBACKS",
     "FOREIGN_HITS",
     "LANE",
@@ -35,6 +36,12 @@ STAGE_SECONDS = Histogram(
     "Duration of the stages of a request: auth, limit, read, embed, store, index, search, model, first_token",
     ("stage",),
     buckets=_BUCKETS,
+)
+
+ANSWER_CACHE = Counter(
+    "tenantry_gateway_answer_cache_total",
+    "Questions by what the answer cache did: hit, miss, bypass (not to be used), unavailable (Redis is away)",
+    ("outcome",),
 )
 
 FALLBACKS = Counter(

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     history_tokens: int = Field(2000, ge=0, le=100_000)
     """Most tokens of what was said before that the model is told of, as estimated."""
 
+    answer_cache_seconds: int = Field(3600, ge=0, le=86_400)
+    """How long answers of a tenant may be given again, while no document changes; 0 for never."""
+
     embedding_model: str = Field("amazon.titan-embed-text-v2:0", min_length=1)
     """Model that turns text into vectors. Another one means that everything must be embedded again."""
 

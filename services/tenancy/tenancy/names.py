@@ -18,6 +18,8 @@ __all__ = [
     "REALM_PARENT_GROUP",
     "VERSION",
     "admins_group_path",
+    "answers_key",
+    "changes_key",
     "collection_name",
     "document_id_for",
     "group_path",
@@ -166,6 +168,16 @@ def reservations_key(tenant_id: str, month: date) -> str:
 def stock_key(tenant_id: str) -> str:
     """Return the Redis hash that knows the size of each document that a tenant has stored."""
     return f"{tenant_key(tenant_id)}:stock"
+
+
+def changes_key(tenant_id: str) -> str:
+    """Return the Redis sorted set of the changes of a tenant's index that are under way."""
+    return f"{tenant_key(tenant_id)}:changes"
+
+
+def answers_key(tenant_id: str) -> str:
+    """Return the Redis hash of answers that a tenant's people may be given again."""
+    return f"{tenant_key(tenant_id)}:answers"
 
 
 def usage_key(tenant_id: str, day: date) -> str:

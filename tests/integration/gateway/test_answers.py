@@ -153,9 +153,10 @@ async def test_the_model_is_shown_what_stands_beside_a_passage(world: World) -> 
     question = Question("Who may enter the quarry at night?", "finance")
     tenant = world.gateway.context.registry.get(TENANT)
     assert tenant
-    prompts, passages = await world.gateway.context.answers._prepare(tenant, question, Stages())
+    prompts, passages = await world.gateway.context.answers._answers._prepare(tenant, question, Stages())
     (found,) = await world.search(question.text, topK=1)
-    (shown,) = [passage for passage in passages if passage.chunk == found["chunk"] == 0]
+    assert found["chunk"] == 0
+    (shown,) = [each for each in passages if (each.document_id, each.chunk) == (found["documentId"], 0)]
     assert shown.text.startswith(found["text"])
     assert len(shown.text) > len(found["text"])
     words = " ".join(shown.text.split())

@@ -16,7 +16,7 @@ from tenantry_local.platform import Platform
 from tests.support.gateway import foreign_hits, running_gateway
 from tests.support.load import Colleague, Load
 from tests.support.people import open_people
-from tests.support.tenants import PLENTY, applied, tenant_manifest
+from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 
 from .conftest import World
@@ -60,7 +60,7 @@ OUTAGES = [
 async def colleagues(world: World, platform: Platform) -> AsyncIterator[list[Colleague]]:
     """Two people of two tenants, at a gateway of their own."""
     manifests = [
-        tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY)
+        tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=ANEW)
         for tenant in TENANTS
     ]
     with applied(platform, *manifests):

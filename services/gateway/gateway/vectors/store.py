@@ -4,6 +4,7 @@ import asyncio
 import functools
 import warnings
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import httpx
@@ -64,10 +65,20 @@ class Vectors:
         Qdrant's key; it never leaves this process, it only signs tokens. Empty when Qdrant asks for none.
     dimension
         Length of the vectors.
+    announce
+        Entered around every change of what can be found; it may refuse the change.
     """
 
-    def __init__(self, *, url: str, api_key: SecretStr, dimension: int) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        api_key: SecretStr,
+        dimension: int,
+        announce: Callable[[Tenant], AbstractAsyncContextManager[None]],
+    ) -> None:
         self._dimension = dimension
+        self._announce = announce
         self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY, breaks=True)
         self._log = structlog.get_logger("gateway.vectors")
         key = OctKey.import_key(api_key.get_secret_value()) if api_key.get_secret_value() else None
@@ -120,18 +131,21 @@ class Vectors:
         CollectionMissing
             The operator has not made the tenant's collection yet.
         RemoteUnavailable, RemoteRefused
-            Qdrant did not answer, or refused.
+            Qdrant did not answer, or refused; or the change could not be announced, and nothing is changed.
         """
         version = version_of(document, chunks)
         count = len(chunks)
         batches = [range(start, min(start + BATCH, count)) for start in range(1, count, BATCH)]
-        for numbers in (*batches, range(1)):
-            # In a thread: the words of a batch take some tens of milliseconds to count.
-            points = await asyncio.to_thread(to_points, tenant, document, version, chunks, vectors, numbers)
-            await self._upsert(tenant, points)
-        await self._delete(
-            tenant, tenant_filter(tenant, document_id=document.document_id, not_version=version)
-        )
+        async with self._announce(tenant):
+            for numbers in (*batches, range(1)):
+                # In a thread: the words of a batch take some tens of milliseconds to count.
+                points = await asyncio.to_thread(
+                    to_points, tenant, document, version, chunks, vectors, numbers
+                )
+                await self._upsert(tenant, points)
+            await self._delete(
+                tenant, tenant_filter(tenant, document_id=document.document_id, not_version=version)
+            )
         return IndexedDocument(document, version, count)
 
     async def remove(self, tenant: Tenant, document_id: str) -> None:
@@ -142,16 +156,15 @@ class Vectors:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
-        await self._delete(
-            tenant,
-            models.Filter(
-                must=[
-                    *(tenant_filter(tenant).must or []),
-                    models.HasIdCondition(has_id=list(head_ids(tenant, [document_id]))),
-                ]
-            ),
+        head = models.Filter(
+            must=[
+                *(tenant_filter(tenant).must or []),
+                models.HasIdCondition(has_id=list(head_ids(tenant, [document_id]))),
+            ]
         )
-        await self._delete(tenant, tenant_filter(tenant, document_id=document_id))
+        async with self._announce(tenant):
+            await self._delete(tenant, head)
+            await self._delete(tenant, tenant_filter(tenant, document_id=document_id))
 
     async def indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
         """Return those of the documents that can be found, by their ids.

@@ -21,7 +21,7 @@ from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.people import open_people
 from tests.support.proxy import Proxy
 from tests.support.qdrant import make_collection, open_qdrant
-from tests.support.tenants import applied, make_tenant, tenant_manifest
+from tests.support.tenants import ANEW, applied, make_tenant, tenant_manifest
 from tests.support.waiting import until
 
 A, B = "limits-a", "limits-b"
@@ -117,6 +117,7 @@ async def limits_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIte
         tenant_manifest(
             tenant_id,
             identity={"emails": [f"*@{tenant_id}.example"], "admins": [f"boss@{tenant_id}.example"]},
+            model=ANEW,
         )
         for tenant_id in (A, B)
     ]

@@ -147,7 +147,7 @@ async def test_without_redis_searches_go_on_and_answers_do_not(world: World) -> 
 async def test_a_redis_lost_while_the_model_thinks_does_not_lose_the_answer(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bedrock = world.gateway.context.answers._bedrock
+    bedrock = world.gateway.context.answers._answers._bedrock
     converse = bedrock.converse
 
     async def think(prompt: Prompt) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import pytest
 from fastapi import FastAPI
+from gateway.answers.cached import CachedAnswers
 from gateway.answers.service import AnswerService
 from gateway.app import make_app
 from gateway.context import ProcessContext, Readiness
@@ -27,6 +28,7 @@ from tenancy.identity import Claims, TokenVerifier
 from tenancy.model import Tenant
 from tenancy.tickets import TicketIssuer, TicketVerifier
 
+from tests.support.answers import FakeAnswerCache
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
 from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
 from tests.support.tenants import make_tenant
@@ -142,6 +144,16 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
     rate, budget, usage, writing = FakeRate(), FakeBudget(), FakeUsage(), KeyedLocks()
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
     ledger = make_ledger(budget, usage)
+    cache = FakeAnswerCache()
+    answers = AnswerService(
+        retrieval,
+        bedrock.as_adapter(),
+        ledger,
+        models=["the-model"],
+        max_tokens=100,
+        history_tokens=200,
+        context_tokens=1000,
+    )
     app = make_app(settings)
     app.state.context = ProcessContext(
         settings=settings,
@@ -161,15 +173,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         ingests=Lane("ingests", at_once=2, waiting=0, seconds=1, share=1),
         catalog=Catalog(objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), writing),
         retrieval=retrieval,
-        answers=AnswerService(
-            retrieval,
-            bedrock.as_adapter(),
-            ledger,
-            models=["the-model"],
-            max_tokens=100,
-            history_tokens=200,
-            context_tokens=1000,
-        ),
+        answers=CachedAnswers(answers, cache.as_cache(), usage.as_log()),
         rate=rate.as_limiter(),
         budget=budget.as_budget(),
         usage=usage.as_log(),
