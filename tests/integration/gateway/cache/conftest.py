@@ -122,6 +122,7 @@ async def cache_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIter
 @pytest.fixture
 async def world(cache_world: World) -> AsyncIterator[World]:
     """The tenant with one document, and nothing in Redis."""
+    await cache_world.gateway.context.usage.flush()
     async for key in cache_world.raw.scan_iter(match=f"tenant-{TENANT}:*"):
         await cache_world.raw.delete(key)
     listed = (await cache_world.request("GET", "/v1/documents")).json()["documents"]
