@@ -1,11 +1,11 @@
 """What is left of a tenant anywhere, as the systems themselves tell it: not as we believe it to be."""
 
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import redis
 from qdrant_client import QdrantClient, models
-from tenancy.names import collection_name, group_path, limits_key, tenant_key, tenant_prefix
+from tenancy.names import collection_name, group_path, tenant_key, tenant_prefix
 
 from .context import Context
 from .parts.aws import BUCKET, Aws
@@ -23,7 +23,7 @@ def leftovers(context: Context, tenant_id: str) -> dict[str, Any]:
         "s3": _objects(context, tenant_id),
         "qdrant": _points(context, tenant_id),
         "keycloak": _group(context, tenant_id),
-        "redis": _limits(context, tenant_id),
+        "redis": _keys(context, tenant_id),
         "kubernetes": _namespace(context, tenant_id),
     }
     return {system: what for system, what in found.items() if what}
@@ -63,9 +63,9 @@ def _group(context: Context, tenant_id: str) -> str:
         return str(answer.json()["path"]) if answer.is_success else ""
 
 
-def _limits(context: Context, tenant_id: str) -> dict[str, str]:
+def _keys(context: Context, tenant_id: str) -> list[str]:
     with redis.Redis.from_url(Redis(context).url_with_password, decode_responses=True) as client:
-        return cast("dict[str, str]", client.hgetall(limits_key(tenant_id)))
+        return sorted(client.scan_iter(match=f"{tenant_key(tenant_id)}:*"))
 
 
 def _namespace(context: Context, tenant_id: str) -> str:

@@ -132,16 +132,19 @@ class Reconciler:
     async def _take_down(self, tenant: Tenant) -> Outcome:
         if FINALIZER not in tenant.metadata.finalizers:
             return Outcome()
-        if tenant.spec.deletion_policy is DeletionPolicy.DELETE:
-            failures = await self._remove_all(tenant)
-            if any(failures.values()):
-                return await self._conclude(tenant, failures, {}, None)
+        failures = await self._let_go(tenant)
+        if any(failures.values()):
+            return await self._conclude(tenant, failures, {}, None)
         self._log.info("The Tenant is gone", tenant=tenant.id, policy=tenant.spec.deletion_policy)
         await self._writer.remove_finalizer(tenant)
         return Outcome()
 
-    async def _remove_all(self, tenant: Tenant) -> dict[str, Failure | None]:
-        results = await asyncio.gather(*(part.remove(tenant) for part in self._parts), return_exceptions=True)
+    async def _let_go(self, tenant: Tenant) -> dict[str, Failure | None]:
+        removes = tenant.spec.deletion_policy is DeletionPolicy.DELETE
+        results = await asyncio.gather(
+            *(part.remove(tenant) if removes else part.forget(tenant) for part in self._parts),
+            return_exceptions=True,
+        )
         return {
             part.name: self._failed(tenant, part, result) if isinstance(result, BaseException) else None
             for part, result in zip(self._parts, results, strict=True)

@@ -8,7 +8,7 @@ from rich.console import Console
 from tenantry_local import samples
 from tenantry_local.platform import Platform
 
-from . import gateway, operator, retrieval
+from . import gateway, operator, retrieval, share
 from .report import Figure, show, write
 
 OUTPUT = Path("build/bench.json")
@@ -20,7 +20,9 @@ async def _measure(platform: Platform, console: Console) -> list[Figure]:
     console.print("Measuring retrieval")
     figures += await retrieval.measure(platform)
     console.print("Measuring the operator")
-    return [*await operator.measure(platform), *figures]
+    figures = [*await operator.measure(platform), *figures]
+    console.print("Measuring the gateway's own share, under load and among many Tenants")
+    return [*figures, *await share.measure(platform)]  # the last: it stops the operator
 
 
 def main() -> None:

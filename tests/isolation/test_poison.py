@@ -91,7 +91,7 @@ async def test_a_quoted_poison_is_text_and_nothing_else(world: World, poison: st
 async def prompt_of(world: World, question: str) -> Any:
     tenant = world.gateway.context.registry.get(A)
     assert tenant
-    prompts, _ = await world.gateway.context.answers._prepare(tenant, Question(question), Stages())
+    prompts, _ = await world.gateway.context.answers._answers._prepare(tenant, Question(question), Stages())
     return prompts[0]
 
 

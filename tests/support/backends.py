@@ -6,7 +6,7 @@ Embeddings are bags of words, so that a search finds what shares words with it.
 import hashlib
 import math
 import re
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -36,7 +36,9 @@ class FakeBedrock:
         self.says = "Nothing."
         self.fails: Exception | None = None
         self.breaks_before = ""
+        self.before_embedding: Callable[[str], Awaitable[None]] | None = None
         self.busy: set[str] = set()
+        self.retired: dict[str, Exception] = {}
         self.asked: list[Prompt] = []
 
     async def embed(
@@ -47,6 +49,12 @@ class FakeBedrock:
         if on_tokens:
             on_tokens(sum(len(text.split()) for text in texts))
         return [_bag(text) for text in texts]
+
+    async def embed_query(self, text: str, *, on_tokens: Callable[[int], None]) -> list[float]:
+        if self.before_embedding:
+            await self.before_embedding(text)
+        (vector,) = await self.embed([text], on_tokens=on_tokens)
+        return vector
 
     async def converse(self, prompt: Prompt) -> Reply:
         self._note(prompt)
@@ -62,6 +70,8 @@ class FakeBedrock:
 
     def _note(self, prompt: Prompt) -> None:
         self.asked.append(prompt)
+        if prompt.model in self.retired:
+            raise self.retired[prompt.model]
         if prompt.model in self.busy:
             raise RemoteUnavailable("bedrock", "converse", "throttled")
 

@@ -100,6 +100,7 @@ GOOD = (
     Good("a model by id", _model(chat="mistral.mistral-large-2407-v1:0")),
     Good("a guardrail by id", _guardrail(id="gr7x2m9qk1ab", version="12345678")),
     Good("a guardrail by ARN, unpublished", _guardrail(id=GUARDRAIL_ARN, version="DRAFT")),
+    Good("every question is answered anew", _model(cacheAnswers=False)),
     Good("no guardrail, said in full", _guardrail(id="", version="")),
     Good("the least retrieval", _retrieval(topK=1, scoreThreshold=0, mode="dense")),
     Good("the most retrieval", _retrieval(topK=50, scoreThreshold=1, mode="hybrid")),
@@ -253,6 +254,9 @@ BAD = (
         "spec.model.guardrail.version",
         "Too long",
         _guardrail(id="gr1", version="123456789"),
+    ),
+    Bad(
+        "caching as a word", "spec.model.cacheAnswers", "must be of type boolean", _model(cacheAnswers="off")
     ),
     # retrieval
     Bad("no passages", "spec.retrieval.topK", "greater than or equal to 1", _retrieval(topK=0)),

@@ -115,7 +115,7 @@ class FakeUsage:
     recorded: list[tuple[str, str | None, str, Counts]] = field(default_factory=list)
     rows: list[UsageRow] = field(default_factory=list)
 
-    async def record(self, tenant: Tenant, counts: Counts, *, model: str, persona_id: str | None) -> None:
+    def record(self, tenant: Tenant, counts: Counts, *, model: str, persona_id: str | None) -> None:
         self.recorded.append((tenant.id, persona_id, model, counts))
 
     async def read(self, tenant: Tenant, first: date, last: date) -> list[UsageRow]:

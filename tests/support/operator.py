@@ -34,6 +34,11 @@ class FakePart:
             raise self.fails
         self.made = False
 
+    async def forget(self, tenant: Tenant) -> None:
+        self._log.append(f"forget {self.name}")
+        if self.fails:
+            raise self.fails
+
 
 class FakeWriter:
     """Keeps what is written to a Tenant, in order."""

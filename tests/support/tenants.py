@@ -10,10 +10,13 @@ from tenantry_local.platform import Platform
 
 from .apiserver import Tenants, admin_client
 
-__all__ = ["PLENTY", "applied", "make_tenant", "tenant_manifest"]
+__all__ = ["ANEW", "PLENTY", "applied", "make_tenant", "tenant_manifest"]
 
 PLENTY = {"queriesPerMinute": 100_000}
 """A quota for tests of something else: an attack that is stopped by a limit proves nothing."""
+
+ANEW = {"cacheAnswers": False}
+"""A model for tests of something else: an answer that was kept would say nothing of how it is made."""
 
 
 def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:

@@ -14,10 +14,10 @@ __all__ = ["Redis"]
 
 
 class Redis(Part):
-    """Where tenants' limits are kept, and what they use is counted."""
+    """Where tenants' limits and answers are kept, and what they use is counted."""
 
     name = "redis"
-    what = "limits, counters"
+    what = "limits, counters, answers"
     ports = ("redis",)
 
     @cached_property

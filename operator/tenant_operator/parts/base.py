@@ -1,4 +1,4 @@
-"""The three verbs that every part has."""
+"""The verbs that every part has."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -21,7 +21,8 @@ class Ensured:
 class Part(Protocol[S]):
     """One external system's share of a tenant.
 
-    All verbs raise :class:`tenancy.errors.RemoteUnavailable` when the system may answer later, and
+    When the Tenant goes, its ``deletionPolicy`` decides between ``remove`` and ``forget``. All verbs raise
+    :class:`tenancy.errors.RemoteUnavailable` when the system may answer later, and
     :class:`tenancy.errors.RemoteRefused` when a person has to act first.
     """
 
@@ -38,4 +39,8 @@ class Part(Protocol[S]):
 
     async def remove(self, tenant: Tenant) -> None:
         """Return when nothing of the tenant is left. What is absent already is success."""
+        ...
+
+    async def forget(self, tenant: Tenant) -> None:
+        """Return when no copy is left of what the tenant retains: nobody would keep it up to date."""
         ...

@@ -97,6 +97,9 @@ class IdentityPart:
         if found:
             await self._keycloak.delete_group(found["id"])
 
+    async def forget(self, tenant: Tenant) -> None:
+        """Do nothing: the group is no copy."""
+
     async def _find_group(self, tenant: Tenant) -> dict[str, Any] | None:
         """Find the group by its path, else by the id that it had: it may have been renamed or moved."""
         found = await self._keycloak.group_by_path(group_path(tenant.id))

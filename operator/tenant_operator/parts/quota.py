@@ -5,16 +5,17 @@ is not ours is never adopted and never removed.
 """
 
 import asyncio
+import functools
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import limits_key
+from tenancy.names import answers_key, limits_key
 from tenancy.quantities import parse_quantity
-from tenancy.remote import Fault, Remote
+from tenancy.redis_errors import classify
+from tenancy.remote import Remote
 
 from ..cluster import Cluster
 from .base import Ensured
@@ -23,6 +24,9 @@ from .namespace import MANAGED_BY, objects
 __all__ = ["QuotaPart", "QuotaState", "desired_limits"]
 
 CALL_SECONDS = 5.0
+
+SCANNED = 1000
+"""Keys that Redis looks at in one call: well below a millisecond, in which nobody else is served."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,26 @@ class QuotaPart:
         return Ensured(changes, {"namespace": tenant.key})
 
     async def remove(self, tenant: Tenant) -> None:
-        """Forget the limits, and delete the namespace; returns when it is gone."""
-        await self._remote.call("delete-limits", lambda: self._delete(tenant))
+        """Forget everything in Redis, and delete the namespace; returns when it is gone."""
+        await self._forget_all(tenant)
         namespace = await self._cluster.read("Namespace", tenant.key)
         if namespace and _is_ours(tenant, namespace):
             await self._delete_namespace(tenant)
+
+    async def forget(self, tenant: Tenant) -> None:
+        """Forget the answers that were kept to be given again; limits and counters stay."""
+        await self._remote.call("delete-answers", lambda: self._unlink([answers_key(tenant.id)]))
+
+    async def _forget_all(self, tenant: Tenant) -> None:
+        """Delete every key of the tenant's, whoever wrote it, a page of keys at a time."""
+        cursor = 0
+        while True:
+            page = functools.partial(self._scan, tenant, cursor)
+            cursor, keys = await self._remote.call("scan-keys", page)
+            if keys:
+                await self._remote.call("delete-keys", functools.partial(self._unlink, keys))
+            if not cursor:
+                return
 
     async def _ensure_namespace(self, tenant: Tenant, observed: QuotaState) -> list[str]:
         if observed.namespace and not _is_ours(tenant, observed.namespace):
@@ -147,8 +166,14 @@ class QuotaPart:
         both.hset(limits_key(tenant.id), mapping=limits)
         await both.execute()
 
-    async def _delete(self, tenant: Tenant) -> None:
-        await self._redis.delete(limits_key(tenant.id))
+    async def _scan(self, tenant: Tenant, cursor: int) -> tuple[int, list[str]]:
+        # With the colon, or tenant-a would take tenant-ab along. No id holds what means more in a pattern.
+        return cast(
+            "tuple[int, list[str]]", await self._redis.scan(cursor, match=f"{tenant.key}:*", count=SCANNED)
+        )
+
+    async def _unlink(self, keys: list[str]) -> None:
+        await self._redis.unlink(*keys)
 
 
 def _is_ours(tenant: Tenant, namespace: dict[str, Any]) -> bool:
@@ -175,14 +200,3 @@ def _same_quantity(live: Any, wanted: Any) -> bool:
         return parse_quantity(live) == parse_quantity(wanted)
     except (TypeError, ValueError):
         return False
-
-
-def classify(exc: Exception) -> Fault | None:
-    """Say what an error of the Redis client means for the next attempt."""
-    match exc:
-        case AuthenticationError() | ResponseError():
-            return Fault.PERMANENT
-        case RedisError() | OSError():
-            return Fault.TRANSIENT
-        case _:
-            return None

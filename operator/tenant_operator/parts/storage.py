@@ -101,6 +101,9 @@ class StoragePart:
             pass
         await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
 
+    async def forget(self, tenant: Tenant) -> None:
+        """Do nothing: documents are no copies."""
+
     @property
     def _s3(self) -> "S3Client":
         """The client; made in a thread when it is first needed, because boto3 reads files for it."""

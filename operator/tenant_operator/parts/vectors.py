@@ -99,6 +99,9 @@ class VectorsPart:
             return
         await self._remote.call("delete-points", lambda: self._delete_points(tenant))
 
+    async def forget(self, tenant: Tenant) -> None:
+        """Do nothing: a Tenant of the same name finds its points again."""
+
     async def _observe(self, collection: str) -> VectorsState:
         try:
             info = await self._qdrant.get_collection(collection)

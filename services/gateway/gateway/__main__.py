@@ -9,6 +9,10 @@ from .settings import Settings
 GRACE_SECONDS = 30
 """How long requests under way may take after SIGTERM; the chart's grace period is longer."""
 
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may be idle. Longer than a load balancer's 60, who would else send a request into one
+that is being closed, and answer 502."""
+
 
 def main() -> None:
     """Run the gateway."""
@@ -22,6 +26,8 @@ def main() -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        http="h11",  # it bounds what headers may take; the faster parser does not
     )
 
 

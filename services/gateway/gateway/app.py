@@ -2,20 +2,31 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from tenancy.tracing import exporting
 
 from .api import answers, documents, openai, probes, search, usage
 from .api.errors import add_error_handlers
-from .api.middleware import RequestMiddleware
+from .api.middleware import RequestMiddleware, Terms
 from .context import open_context
+from .lanes import Lane
 from .settings import Settings
 
 __all__ = ["make_app"]
 
 
+BODY_BYTES = 64 * 1024
+"""Largest body of a request that is neither a document nor a chat."""
+
 CHAT_BYTES = 1024 * 1024
 """Largest body with what was said before; only the latest of it is read."""
+
+WAITING_SECONDS = 10.0
+"""Longest that a request waits for its turn. A person who waits longer asks again, and makes it worse."""
 
 
 def make_app(settings: Settings) -> FastAPI:
@@ -23,7 +34,7 @@ def make_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_context(settings) as context:
+        async with exporting("tenantry-gateway"), open_context(settings) as context:
             app.state.context = context
             yield
 
@@ -34,16 +45,11 @@ def make_app(settings: Settings) -> FastAPI:
         docs_url=None,  # their pages would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        # Spans of requests are FastAPI's. Its log records would hold the words of exceptions.
+        telemetry={"operation_spans": False, "metrics": False, "logs": False},
     )
     add_error_handlers(app)
-    app.add_middleware(
-        RequestMiddleware,
-        body_bytes={
-            "/v1/documents": settings.document_bytes + documents.FORM_BYTES,
-            "/v1/answers": CHAT_BYTES,
-            "/v1/chat/completions": CHAT_BYTES,
-        },
-    )
+    app.add_middleware(RequestMiddleware, **_terms(settings))
     for router in (
         documents.router,
         search.router,
@@ -54,3 +60,26 @@ def make_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(router)
     return app
+
+
+def _terms(settings: Settings) -> dict[str, Any]:
+    lane = Lane(
+        "requests",
+        at_once=settings.requests_at_once,
+        waiting=settings.requests_waiting,
+        seconds=WAITING_SECONDS,
+    )
+    usual = Terms(lane, settings.request_seconds, BODY_BYTES)
+    chat = replace(usual, body_bytes=CHAT_BYTES)
+    ingest = replace(
+        usual, seconds=settings.ingest_seconds, body_bytes=settings.document_bytes + documents.FORM_BYTES
+    )
+    # The kubelet must hear from us above all when there is much to do.
+    probe = replace(usual, lane=None)
+    terms = {
+        "POST /v1/documents": ingest,
+        "POST /v1/answers": chat,
+        "POST /v1/chat/completions": chat,
+        **{f"GET {route.path}": probe for route in probes.router.routes if isinstance(route, APIRoute)},
+    }
+    return {"terms": terms, "otherwise": usual}

@@ -1,5 +1,9 @@
 """What S3, STS and Bedrock have in common: where they are, how to call them, what their errors mean."""
 
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, HTTPClientError
@@ -10,10 +14,11 @@ __all__ = ["classify", "client_config", "error_code", "is_dead_session", "open_s
 
 CONNECT_SECONDS = 3.0
 
-_TRANSIENT_CODES = frozenset(
-    {"RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequestsException"}
-)
-"""Codes that S3 and STS send with a status of 400."""
+_BUSY_CODES = frozenset({"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"})
+"""Codes that want us to come back later; S3 sends one with a status of 503, and STS with 400."""
+
+_TRANSIENT_CODES = frozenset({"RequestTimeout"})
+"""Codes that S3 sends with a status of 400."""
 
 _DEAD_SESSION_CODES = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"}
@@ -49,12 +54,18 @@ def classify(exc: Exception) -> Fault | None:
     """Say what an error of boto3 means for the next attempt."""
     match exc:
         case ClientError():
-            status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-            passing = status in {0, 408, 424, 429} or status >= 500 or error_code(exc) in _TRANSIENT_CODES
-            return Fault.TRANSIENT if passing else Fault.PERMANENT
+            return _classify_answer(error_code(exc), exc.response.get("ResponseMetadata", {}))
         case HTTPClientError() | BotoConnectionError() | CredentialRetrievalError():
             return Fault.TRANSIENT
         case BotoCoreError():
             return Fault.PERMANENT
         case _:
             return None
+
+
+def _classify_answer(code: str, metadata: Mapping[str, Any]) -> Fault:
+    status = int(metadata.get("HTTPStatusCode", 0))
+    if status == HTTPStatus.TOO_MANY_REQUESTS or code in _BUSY_CODES:
+        return Fault.BUSY
+    passing = status in {0, 408, 424} or status >= 500 or code in _TRANSIENT_CODES
+    return Fault.TRANSIENT if passing else Fault.PERMANENT

@@ -5,21 +5,24 @@ from here, cut in the same way.
 """
 
 import asyncio
+import functools
 import json
 import math
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from tenancy.deadline import enforced
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Guardrail
 from tenancy.remote import Remote
 from urllib3.exceptions import HTTPError
 
 from .aws import classify, client_config, error_code
+from .bucket import TokenBucket
 from .problems import ModelUnavailable
 
 if TYPE_CHECKING:
@@ -31,17 +34,23 @@ TITAN_DIMENSIONS = 1024
 """What we ask of Titan V2, which offers 256, 512 and 1024."""
 
 EMBED_SECONDS = 10.0
-EMBED_CONCURRENCY = 16
-"""Embeddings under way at once; the pods together stay far below Bedrock's 2,000 requests a minute."""
+INGEST_CONCURRENCY = 16
+"""Embeddings of documents under way at once."""
+
+QUERY_CONCURRENCY = 32
+"""Embeddings of questions under way at once. They have places of their own: nobody waits behind a book."""
 
 CONVERSE_SECONDS = 60.0
-CONVERSE_CONCURRENCY = 32
+CONVERSE_CONCURRENCY = 128
+"""Answers under way at once that are not streamed, and streams that have not begun."""
 GRACE_SECONDS = 2.0
 """How much later than boto3 we give up, so that its thread is free again when we do."""
 
 
 STREAMS = 256
 """Answers that are written at once; each holds a thread while it waits for the next words."""
+
+T = TypeVar("T")
 
 _END: Any = object()
 
@@ -104,29 +113,40 @@ class Bedrock:
         A Titan V2 model id; also an attribute.
     dimension
         Length of the vectors that are returned, see :func:`cut`.
+    embeddings_per_minute
+        How many embeddings we may ask for. Documents wait for their turn; questions count, and do not wait.
     """
 
-    def __init__(self, session: boto3.Session, *, embedding_model: str, dimension: int) -> None:
+    def __init__(
+        self, session: boto3.Session, *, embedding_model: str, dimension: int, embeddings_per_minute: int
+    ) -> None:
         self.embedding_model = embedding_model
         self._dimension = dimension
+        self._pace = TokenBucket(embeddings_per_minute)
+        self._ingesting = asyncio.Semaphore(INGEST_CONCURRENCY)
         self._embeddings = Remote(
             "bedrock",
             classify,
             timeout=EMBED_SECONDS + GRACE_SECONDS,
             attempts=5,
-            concurrency=EMBED_CONCURRENCY,
+            concurrency=INGEST_CONCURRENCY + QUERY_CONCURRENCY,
+            breaks=True,
         )
         self._answers = Remote(
-            "bedrock", classify, timeout=CONVERSE_SECONDS + GRACE_SECONDS, concurrency=CONVERSE_CONCURRENCY
+            "bedrock",
+            classify,
+            timeout=CONVERSE_SECONDS + GRACE_SECONDS,
+            concurrency=CONVERSE_CONCURRENCY,
+            breaks=True,
         )
         self._streams = ThreadPoolExecutor(STREAMS, thread_name_prefix="bedrock-stream")
-        self._embedder = _client(session, EMBED_SECONDS, EMBED_CONCURRENCY)
+        self._embedder = _client(session, EMBED_SECONDS, INGEST_CONCURRENCY + QUERY_CONCURRENCY)
         self._talker = _client(session, CONVERSE_SECONDS, CONVERSE_CONCURRENCY + STREAMS)
 
     async def embed(
         self, texts: Sequence[str], *, on_tokens: Callable[[int], None] | None = None
     ) -> list[list[float]]:
-        """Return one vector of length 1 for each text, in order.
+        """Return one vector of length 1 for each text of a document, in order.
 
         Parameters
         ----------
@@ -140,7 +160,24 @@ class Bedrock:
         RemoteUnavailable, RemoteRefused
             Bedrock did not answer, throttles us, or refused a text.
         """
-        return await asyncio.gather(*(self._embed(text, on_tokens) for text in texts))
+
+        async def embed_in_turn(text: str) -> list[float]:
+            async with enforced("bedrock"), self._ingesting:
+                await self._pace.wait()
+                return await self._embed(text, on_tokens)
+
+        return await asyncio.gather(*map(embed_in_turn, texts))
+
+    async def embed_query(self, text: str, *, on_tokens: Callable[[int], None]) -> list[float]:
+        """Return the vector of a question, at once.
+
+        Raises
+        ------
+        ModelUnavailable, RemoteUnavailable, RemoteRefused
+            As :meth:`embed`.
+        """
+        self._pace.take()
+        return await self._embed(text, on_tokens)
 
     async def converse(self, prompt: Prompt) -> Reply:
         """Return a model's reply.
@@ -152,10 +189,7 @@ class Bedrock:
         RemoteUnavailable, RemoteRefused
             Bedrock did not answer, throttles us, or refused the prompt.
         """
-        request = _request(prompt)
-        response = await self._answers.call_in_thread(
-            "converse", _known_model, prompt.model, lambda: self._talker.converse(**request)
-        )
+        response = await self._ask("converse", prompt, self._talker.converse)
         blocks = response["output"]["message"]["content"]
         return Reply(
             text="".join(block.get("text", "") for block in blocks).strip(),
@@ -174,10 +208,7 @@ class Bedrock:
         ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`converse`. Once words have come nothing is asked again, and a broken stream is an error.
         """
-        request = _request(prompt)
-        response = await self._answers.call_in_thread(
-            "converse-stream", _known_model, prompt.model, lambda: self._talker.converse_stream(**request)
-        )
+        response = await self._ask("converse-stream", prompt, self._talker.converse_stream)
         stream = response["stream"]
         said: list[str] = []
         try:
@@ -200,7 +231,8 @@ class Bedrock:
         """Return the next event, :data:`_END` after the last."""
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._streams, next, events, _END)
+            async with enforced("bedrock"):
+                return await loop.run_in_executor(self._streams, next, events, _END)
         except (BotoCoreError, ClientError, HTTPError) as exc:
             raise RemoteUnavailable("bedrock", "converse-stream", type(exc).__name__) from exc
 
@@ -211,6 +243,11 @@ class Bedrock:
         self._streams.shutdown(wait=False, cancel_futures=True)
         for client in (self._embedder, self._talker):
             client.close()
+
+    async def _ask(self, operation: str, prompt: Prompt, call: Callable[..., T]) -> T:
+        ask = functools.partial(_known_model, prompt.model, functools.partial(call, **_request(prompt)))
+        # One model can be down while the next one works.
+        return await self._answers.call(operation, self._answers.in_thread(ask), circuit=prompt.model)
 
     async def _embed(self, text: str, on_tokens: Callable[[int], None] | None) -> list[float]:
         body = json.dumps({"inputText": text, "dimensions": TITAN_DIMENSIONS, "normalize": True})
@@ -269,7 +306,7 @@ def _client(session: boto3.Session, seconds: float, connections: int) -> "Bedroc
     )
 
 
-def _known_model(model: str, call: Callable[[], Any]) -> Any:
+def _known_model(model: str, call: Callable[[], T]) -> T:
     """Make a call; when Bedrock does not know the model, say which setting to change."""
     try:
         return call()

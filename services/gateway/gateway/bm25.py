@@ -55,6 +55,9 @@ def query_vector(text: str) -> SparseVector:
 
 def _words(text: str) -> Iterator[str]:
     """Yield a text's words in one spelling; where words are not spaced, every two characters."""
+    if text.isascii():  # what follows would change nothing, and most texts are
+        yield from _WORD.findall(text.lower())
+        return
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(char for char in plain if not unicodedata.combining(char))
     for word in _WORD.findall(unicodedata.normalize("NFC", plain)):

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 import structlog
@@ -16,20 +15,25 @@ from tenancy.jwks import RemoteKeys
 from tenancy.registry import TenantRegistry
 from tenancy.tickets import TicketVerifier
 
+from .answers.cache import AnswerCache
+from .answers.cached import CachedAnswers
 from .answers.service import AnswerService
 from .aws import open_session
 from .bedrock import Bedrock
+from .changes import IndexChanges
 from .documents.catalog import Catalog
 from .documents.journal import Journal
 from .documents.reader import DocumentReader
 from .documents.repair import Repair
 from .documents.service import DocumentService
+from .lanes import Lane
 from .limits.budget import Budget
 from .limits.ledger import Ledger
 from .limits.rate import RateLimiter
 from .limits.series import TenantSeries
 from .limits.stock import Stock
 from .limits.usage import UsageLog
+from .model_check import ModelCheck
 from .objects import TenantObjects
 from .problems import DimensionMismatch
 from .redis import TenantRedis
@@ -39,6 +43,9 @@ from .settings import Settings
 from .vectors import Vectors
 
 __all__ = ["ProcessContext", "Readiness", "open_context"]
+
+INGEST_WAITING_SECONDS = 60.0
+"""Longest that a document waits for its turn."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +57,11 @@ class ProcessContext:
     tokens: TokenVerifier
     tickets: TicketVerifier
     documents: DocumentService
+    ingests: Lane
     catalog: Catalog
     replies: Replies
     retrieval: RetrievalService
-    answers: AnswerService
+    answers: CachedAnswers
     rate: RateLimiter
     budget: Budget
     usage: UsageLog
@@ -134,20 +142,27 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
         registry, watching = await stack.enter_async_context(_registry())
+        redis = TenantRedis(settings.redis_url)
+        stack.push_async_callback(redis.close)
         vectors = Vectors(
-            url=settings.qdrant_url, api_key=settings.qdrant_api_key, dimension=settings.embedding_dimension
+            url=settings.qdrant_url,
+            api_key=settings.qdrant_api_key,
+            dimension=settings.embedding_dimension,
+            announce=IndexChanges(redis).announce,
         )
         stack.push_async_callback(vectors.close)
         bedrock = Bedrock(
-            open_session(), embedding_model=settings.embedding_model, dimension=settings.embedding_dimension
+            open_session(),
+            embedding_model=settings.embedding_model,
+            dimension=settings.embedding_dimension,
+            embeddings_per_minute=settings.embeddings_per_minute,
         )
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
-        redis = TenantRedis(settings.redis_url)
-        stack.push_async_callback(redis.close)
         series = TenantSeries()
         budget, usage = Budget(redis), UsageLog(redis, series)
+        _ = await stack.enter_async_context(_running(usage.run(), "usage"))
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
         journal = Journal(redis)
         stack.push_async_callback(ledger.close)
@@ -164,13 +179,26 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             await readiness.check_collection()
         except RemoteError as exc:
             log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
+        models = [settings.chat_model, *settings.chat_fallbacks]
+        checking = _running(ModelCheck(bedrock, models).run(), "model-check")
+        _ = await stack.enter_async_context(checking)
         retrieval = RetrievalService(bedrock, vectors, usage)
         documents = DocumentService(
             reader, bedrock, objects, vectors, stock, usage, journal, max_bytes=settings.document_bytes
         )
         catalog = Catalog(objects, vectors, stock, journal)
         repair = Repair(registry.all, journal, objects, vectors, documents, catalog)
-        _repairing = await stack.enter_async_context(_background(repair.run(), "repair"))
+        _ = await stack.enter_async_context(_running(repair.run(), "repair"))
+        answers = AnswerService(
+            retrieval,
+            bedrock,
+            ledger,
+            models=models,
+            max_tokens=settings.answer_tokens,
+            history_tokens=settings.history_tokens,
+            context_tokens=settings.context_tokens,
+        )
+        cache = AnswerCache(redis, seconds=settings.answer_cache_seconds)
         yield ProcessContext(
             settings=settings,
             registry=registry,
@@ -179,16 +207,15 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             documents=documents,
             catalog=catalog,
             replies=Replies(redis),
-            retrieval=retrieval,
-            answers=AnswerService(
-                retrieval,
-                bedrock,
-                ledger,
-                models=[settings.chat_model, *settings.chat_fallbacks],
-                max_tokens=settings.answer_tokens,
-                history_tokens=settings.history_tokens,
-                context_tokens=settings.context_tokens,
+            ingests=Lane(
+                "ingests",
+                at_once=settings.ingests_at_once,
+                waiting=settings.ingests_waiting,
+                seconds=INGEST_WAITING_SECONDS,
+                share=max(settings.ingests_at_once // 2, 1),
             ),
+            retrieval=retrieval,
+            answers=CachedAnswers(answers, cache, usage),
             rate=RateLimiter(redis),
             budget=budget,
             usage=usage,
@@ -202,13 +229,13 @@ async def _registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]
     """Keep a registry current while the block runs."""
     async with await kube.connect() as api:
         registry = TenantRegistry(api)
-        async with _background(registry.run(), "registry") as watching:
+        async with _running(registry.run(), "registry") as watching:
             yield registry, watching
 
 
 @asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator["asyncio.Task[None]"]:
-    """Let work run beside the block, and end with it."""
+async def _running(work: Coroutine[None, None, None], name: str) -> AsyncIterator["asyncio.Task[None]"]:
+    """Let work go on beside the block, and end it with the block."""
     task = asyncio.create_task(work, name=name)
     try:
         yield task

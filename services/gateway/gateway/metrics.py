@@ -8,13 +8,17 @@ from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "ANSWERS",
+    "ANSWER_CACHE",
     "FALLBACKS",
     "FOREIGN_HITS",
     "INGESTS_OPEN",
+    "LANE",
     "LIMITS_OPEN",
+    "MODEL_SERVED",
     "REFUSED",
     "REPAIRS",
     "REQUEST_SECONDS",
+    "SHED",
     "STAGE_SECONDS",
     "TOKENS",
     "USAGE_LOST",
@@ -36,6 +40,12 @@ STAGE_SECONDS = Histogram(
     buckets=_BUCKETS,
 )
 
+ANSWER_CACHE = Counter(
+    "tenantry_gateway_answer_cache_total",
+    "Questions by what the answer cache did: hit, miss, bypass (not to be used), unavailable (Redis is away)",
+    ("outcome",),
+)
+
 FALLBACKS = Counter(
     "tenantry_gateway_fallbacks_total",
     "Answers for which the next model was asked, because one was busy or did not answer",
@@ -44,6 +54,24 @@ FALLBACKS = Counter(
 FOREIGN_HITS = Counter(
     "tenantry_gateway_foreign_hits_total",
     "Points of another tenant that came back in spite of the filter, and were dropped: must stay 0",
+)
+
+MODEL_SERVED = Gauge(
+    "tenantry_gateway_model_served",
+    "Whether Bedrock served a configured model when the gateway started: 1 or 0",
+    ("model",),
+)
+
+LANE = Gauge(
+    "tenantry_gateway_requests_under_way",
+    "Requests that are being served, by lane: requests, ingests",
+    ("lane",),
+)
+
+SHED = Counter(
+    "tenantry_gateway_shed_total",
+    "Requests that were told to come back because there was no room for them, by lane",
+    ("lane",),
 )
 
 REFUSED = Counter(

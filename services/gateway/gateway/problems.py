@@ -32,6 +32,7 @@ __all__ = [
     "LimitReached",
     "LimitsUnavailable",
     "ModelUnavailable",
+    "Overloaded",
     "PersonaMissing",
     "QuotaExceeded",
     "RateLimited",
@@ -146,6 +147,14 @@ class DimensionMismatch(TenantryError):
 
     slug = "dimension-mismatch"
     title = "The collection's dimension is not the configured one"
+
+
+class Overloaded(TenantryError):
+    """There are more requests than can be served. Nothing of this one was done."""
+
+    slug = "overloaded"
+    title = "Too many requests at once"
+    status = 503
 
 
 class AdminOnly(TenantryError):

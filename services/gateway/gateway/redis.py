@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from tenancy.model import Tenant
-from tenancy.remote import Fault, Remote
+from tenancy.redis_errors import classify
+from tenancy.remote import Remote
 
 __all__ = ["Script", "TenantRedis"]
 
@@ -71,7 +71,9 @@ class TenantRedis:
     """
 
     def __init__(self, url: SecretStr) -> None:
-        self._remote = Remote("redis", _classify, timeout=CALL_SECONDS, attempts=1, concurrency=CONCURRENCY)
+        self._remote = Remote(
+            "redis", classify, timeout=CALL_SECONDS, attempts=1, concurrency=CONCURRENCY, breaks=True
+        )
         self._client: Any = Redis.from_url(  # its types promise awaitables where it queues
             url.get_secret_value(),
             decode_responses=True,
@@ -145,13 +147,3 @@ def _require_own(tenant: Tenant, keys: Iterable[str]) -> None:
     for key in keys:
         if not key.startswith(f"{tenant.key}:"):
             raise ValueError(f"{key!r} is no key of {tenant.key}")
-
-
-def _classify(exc: Exception) -> Fault | None:
-    match exc:
-        case AuthenticationError() | ResponseError():
-            return Fault.PERMANENT
-        case RedisError() | OSError():
-            return Fault.TRANSIENT
-        case _:
-            return None

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
 import structlog
+from tenancy.deadline import lifted
 from tenancy.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import idempotency_key
@@ -146,7 +147,8 @@ class Replies:
         finally:
             done = json.dumps({**mine, "reply": asdict(claim.answered)}) if claim.answered else ""
             try:
-                await self._write.run(tenant, [key], token, done, KEEP_SECONDS * 1000)
+                with lifted():  # what was done stays done, however late
+                    await self._write.run(tenant, [key], token, done, KEEP_SECONDS * 1000)
             except RemoteError as exc:
                 self._log.warning("Cannot remember what was answered", error=str(exc))
 

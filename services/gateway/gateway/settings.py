@@ -73,8 +73,14 @@ class Settings(BaseSettings):
     history_tokens: int = Field(2000, ge=0, le=100_000)
     """Most tokens of what was said before that the model is told of, as estimated."""
 
+    answer_cache_seconds: int = Field(3600, ge=0, le=86_400)
+    """How long answers of a tenant may be given again, while no document changes; 0 for never."""
+
     embedding_model: str = Field("amazon.titan-embed-text-v2:0", min_length=1)
     """Model that turns text into vectors. Another one means that everything must be embedded again."""
+
+    embeddings_per_minute: int = Field(2000, ge=1)
+    """Embeddings that this gateway may ask for: Bedrock's quota, divided by the most gateways there are."""
 
     embedding_dimension: int = Field(768, ge=1, le=1024)
     """Length of the stored vectors: as many of the model's 1024 numbers are kept."""
@@ -96,6 +102,24 @@ class Settings(BaseSettings):
 
     document_readers: int = Field(2, ge=1)
     """Processes that read documents, so many at once."""
+
+    request_seconds: float = Field(90.0, gt=0)
+    """Longest time from a question to the last word of its answer; whatever it waits for is cut off then."""
+
+    ingest_seconds: float = Field(600.0, gt=0)
+    """Longest time that taking in one document may take."""
+
+    requests_at_once: int = Field(400, ge=1)
+    """Requests that are served at once, streams among them; each costs up to a megabyte."""
+
+    requests_waiting: int = Field(400, ge=0)
+    """Requests that wait for their turn; further ones are told to come back."""
+
+    ingests_at_once: int = Field(8, ge=1)
+    """Documents that are taken in at once, at most half of them of one tenant; they are in memory then."""
+
+    ingests_waiting: int = Field(64, ge=0)
+    """Documents that wait for their turn, unread; further ones are told to come back."""
 
     prices: dict[str, Price] = EXAMPLES
     """US dollars for a million tokens, ``{"prefix of a model id": {"input": 3, "output": 15}}``; the longest

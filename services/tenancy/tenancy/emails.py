@@ -7,7 +7,7 @@ A pattern is an address in which ``*`` stands for any run of characters without 
 import string
 from collections.abc import Iterable
 
-__all__ = ["EMAIL_PATTERN", "matches", "matches_any", "overlap", "search_term"]
+__all__ = ["EMAIL_PATTERN", "fold", "matches", "matches_any", "overlap", "search_term"]
 
 _LABEL = r"[A-Za-z0-9*]([A-Za-z0-9*-]*[A-Za-z0-9*])?"
 
@@ -20,10 +20,10 @@ The API server also refuses a ``*`` in the last two labels of the domain.
 
 def matches(pattern: str, email: str) -> bool:
     """Tell whether an address falls under a pattern; letter case does not count."""
-    local, at, domain = _fold(email).rpartition("@")
+    local, at, domain = fold(email).rpartition("@")
     if not (local and at and domain) or "*" in email or "@" in local:
         return False
-    pattern_local, _, pattern_domain = _fold(pattern).rpartition("@")
+    pattern_local, _, pattern_domain = fold(pattern).rpartition("@")
     return _overlap(pattern_domain, domain) and _overlap(pattern_local, local)
 
 
@@ -34,20 +34,20 @@ def matches_any(patterns: Iterable[str], email: str) -> bool:
 
 def overlap(first: str, second: str) -> bool:
     """Tell whether some address could fall under both patterns."""
-    first_local, _, first_domain = _fold(first).rpartition("@")
-    second_local, _, second_domain = _fold(second).rpartition("@")
+    first_local, _, first_domain = fold(first).rpartition("@")
+    second_local, _, second_domain = fold(second).rpartition("@")
     return _overlap(first_domain, second_domain) and _overlap(first_local, second_local)
 
 
 def search_term(pattern: str) -> str:
     """Return the longest literal run of a pattern: every matching address contains it."""
-    return max(_fold(pattern).split("*"), key=len)
+    return max(fold(pattern).split("*"), key=len)
 
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """Lower A to Z and nothing else.
 
     Unicode's own folding would make ``straße.example`` the same as ``strasse.example``, and those are

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 __all__ = [
+    "DeadlineExceeded",
     "IdentityUnavailable",
     "NoTenant",
     "RemoteError",
@@ -100,6 +101,14 @@ class IdentityUnavailable(TenantryError):
     slug = "identity-unavailable"
     title = "Identity cannot be checked right now"
     status = 503
+
+
+class DeadlineExceeded(TenantryError):
+    """The request took longer than it may. What it changed is as if it had been cut off at that moment."""
+
+    slug = "deadline-exceeded"
+    title = "The request took too long"
+    status = 504
 
 
 class RemoteError(TenantryError):

@@ -18,6 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jws import extract_compact
 
+from .directory import Directory
 from .emails import matches_any
 from .errors import NoTenant, TenantConflict, TenantSuspended, TokenRefused
 from .jwks import RemoteKeys
@@ -106,7 +107,7 @@ class TokenVerifier:
         return _to_claims(claims)
 
 
-def resolve(claims: Claims, tenants: Collection[Tenant]) -> Principal:
+def resolve(claims: Claims, tenants: Directory) -> Principal:
     """Return the person together with the one Tenant that the claims prove.
 
     Raises
@@ -140,14 +141,14 @@ def require_active(tenant: Tenant) -> None:
         raise TenantSuspended("This tenant is suspended. Its administrators can say why and until when.")
 
 
-def _by_group(claims: Claims, tenants: Collection[Tenant]) -> Tenant | None:
+def _by_group(claims: Claims, tenants: Directory) -> Tenant | None:
     named = {tenant_id for path in claims.groups if (tenant_id := tenant_id_from_group(path))}
     if len(named) > 1:
         raise TenantConflict(f"This account is in the groups of {_list(named)}. An account has one tenant.")
     if not named:
         return None
     (tenant_id,) = named
-    tenant = next((t for t in tenants if t.id == tenant_id), None)
+    tenant = tenants.get(tenant_id)
     if tenant is None:
         raise NoTenant("This account is in the group of a tenant that does not exist (any more).")
     claimants = _claimants(claims, tenants)
@@ -159,7 +160,7 @@ def _by_group(claims: Claims, tenants: Collection[Tenant]) -> Tenant | None:
     return tenant
 
 
-def _by_email(claims: Claims, tenants: Collection[Tenant]) -> Tenant:
+def _by_email(claims: Claims, tenants: Directory) -> Tenant:
     if not claims.email:
         raise NoTenant("This account is in no tenant's group and has no e-mail address.")
     if not claims.email_verified:
@@ -172,10 +173,10 @@ def _by_email(claims: Claims, tenants: Collection[Tenant]) -> Tenant:
     return claimants[0]
 
 
-def _claimants(claims: Claims, tenants: Collection[Tenant]) -> list[Tenant]:
+def _claimants(claims: Claims, tenants: Directory) -> list[Tenant]:
     if not (claims.email and claims.email_verified):
         return []
-    return [tenant for tenant in tenants if matches_any(tenant.spec.email_patterns, claims.email)]
+    return tenants.claimants(claims.email)
 
 
 def _to_claims(claims: dict[str, Any]) -> Claims:

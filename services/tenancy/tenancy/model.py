@@ -100,10 +100,11 @@ class Guardrail(_Resource):
 
 
 class Model(_Resource):
-    """Which model answers; empty for the platform's default."""
+    """Which model answers, empty for the platform's default; and whether its answers are given again."""
 
     chat: ModelId = ""
     guardrail: Guardrail = Field(default_factory=Guardrail)
+    cache_answers: bool = True
 
 
 class Retrieval(_Resource):

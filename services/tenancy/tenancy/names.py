@@ -18,6 +18,8 @@ __all__ = [
     "REALM_PARENT_GROUP",
     "VERSION",
     "admins_group_path",
+    "answers_key",
+    "changes_key",
     "collection_name",
     "document_id_for",
     "failures_key",
@@ -184,6 +186,16 @@ def failures_key(tenant_id: str) -> str:
 def idempotency_key(tenant_id: str, digest: str) -> str:
     """Return the Redis key of what was answered to a request; ``digest`` names caller, request and key."""
     return f"{tenant_key(tenant_id)}:idempotency:{digest}"
+
+
+def changes_key(tenant_id: str) -> str:
+    """Return the Redis sorted set of the changes of a tenant's index that are under way."""
+    return f"{tenant_key(tenant_id)}:changes"
+
+
+def answers_key(tenant_id: str) -> str:
+    """Return the Redis hash of answers that a tenant's people may be given again."""
+    return f"{tenant_key(tenant_id)}:answers"
 
 
 def usage_key(tenant_id: str, day: date) -> str:

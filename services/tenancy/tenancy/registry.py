@@ -16,6 +16,7 @@ from kubernetes.aio import client, watch
 from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
+from .directory import Directory
 from .model import Tenant
 from .names import GROUP, PLURAL, VERSION
 
@@ -48,10 +49,15 @@ class TenantRegistry:
     ----------
     api
         A client with the right to list and watch Tenants; the caller closes it.
+
+    Attributes
+    ----------
+    directory
+        The Tenants; another object after each list.
     """
 
     def __init__(self, api: client.ApiClient) -> None:
-        self._tenants: dict[str, Tenant] = {}
+        self.directory = Directory()
         self._synced = asyncio.Event()
         self._custom = client.CustomObjectsApi(api)
         self._log = structlog.get_logger("tenancy.registry")
@@ -67,11 +73,11 @@ class TenantRegistry:
 
     def get(self, tenant_id: str) -> Tenant | None:
         """Return the Tenant of that id, or ``None`` when there is none."""
-        return self._tenants.get(tenant_id)
+        return self.directory.get(tenant_id)
 
     def all(self) -> tuple[Tenant, ...]:
         """Return every Tenant, in no particular order."""
-        return tuple(self._tenants.values())
+        return self.directory.all()
 
     async def run(self) -> None:
         """List and watch until cancelled; never raises because of the API server."""
@@ -96,8 +102,8 @@ class TenantRegistry:
         assert isinstance(listed, dict)  # noqa: S101 (the client promises `object`)
         read = (self._read(body) for body in listed["items"])
         # Replaced whole: a Tenant deleted while nobody watched must not stay.
-        self._tenants = {tenant.id: tenant for tenant in read if tenant}
-        TENANTS.set(len(self._tenants))
+        self.directory = Directory(tenant for tenant in read if tenant)
+        TENANTS.set(len(self.directory))
         self._synced.set()
         return str(listed["metadata"]["resourceVersion"])
 
@@ -131,10 +137,10 @@ class TenantRegistry:
         name = body["metadata"]["name"]
         tenant = None if kind == "DELETED" else self._read(body)
         if tenant:
-            self._tenants[name] = tenant
+            self.directory.put(tenant)
         else:
-            self._tenants.pop(name, None)
-        TENANTS.set(len(self._tenants))
+            self.directory.discard(name)
+        TENANTS.set(len(self.directory))
 
     def _read(self, body: Mapping[str, Any]) -> Tenant | None:
         """Read a Tenant; one that cannot be read is treated as absent, so nobody is let in by it."""

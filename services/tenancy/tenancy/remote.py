@@ -1,20 +1,24 @@
-"""How every call leaves this process: bounded, timed, retried with jitter, counted.
+"""How every call leaves this process: bounded, timed, retried with jitter or spared, counted and traced.
 
 Each adapter owns one :class:`Remote` for its external system. The one thing to get right is ``classify``:
-what is called transient is tried again, what is called permanent is not, and everything else is a bug
-that is allowed to surface as itself.
+what is called transient or busy is tried again, what is called permanent is not, and everything else is a
+bug that is allowed to surface as itself.
 """
 
 import asyncio
 import enum
 import functools
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 import stamina
+from opentelemetry import trace
 from prometheus_client import Histogram
 
+from . import deadline
+from .breaker import Breaker
 from .errors import RemoteRefused, RemoteUnavailable
 
 __all__ = ["Fault", "Remote"]
@@ -29,12 +33,28 @@ REMOTE_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 
+_TRACER = trace.get_tracer("tenancy.remote")
+
 
 class Fault(enum.Enum):
-    """What an exception of a vendor's client means for the next attempt."""
+    """What an exception of a vendor's client means for the next attempt, and for the system's health."""
 
     TRANSIENT = "transient"
+    """The system did not answer, or cannot right now."""
+
+    BUSY = "busy"
+    """It works, and wants us to come back later."""
+
     PERMANENT = "permanent"
+    """It understood, and refused."""
+
+
+class _Spared(Exception):
+    """The circuit is open: nothing was called."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("it keeps failing, so it is left alone for a moment")
+        self.retry_after = retry_after
 
 
 class Remote:
@@ -47,11 +67,13 @@ class Remote:
     classify
         Says what a vendor's exception means; ``None`` when it is not the system's fault (a bug of ours).
     timeout
-        Seconds that one attempt may take.
+        Seconds that one attempt may take; less when the request's deadline is nearer.
     attempts
         Tries in all. Only idempotent calls may go through here: all of ours are.
     concurrency
         Calls under way at once; further ones wait.
+    breaks
+        Whether the system is left alone while it keeps failing, see :mod:`.breaker`.
     """
 
     def __init__(
@@ -62,6 +84,7 @@ class Remote:
         timeout: float = 5.0,
         attempts: int = 3,
         concurrency: int = 16,
+        breaks: bool = False,
     ) -> None:
         self.system = system
         self._classify = classify
@@ -69,38 +92,44 @@ class Remote:
         self._attempts = attempts
         self._bound = asyncio.Semaphore(concurrency)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=system)
+        self._breakers = defaultdict[str, Breaker](lambda: Breaker(system)) if breaks else None
 
-    async def call(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, operation: str, call: Callable[[], Awaitable[T]], *, circuit: str = "") -> T:
         """Await ``call()`` until it succeeds, is refused, or the attempts are used up.
+
+        Parameters
+        ----------
+        circuit
+            A part of the system that can fail while others work: one of a few names, never a caller's words.
 
         Raises
         ------
         RemoteUnavailable
-            The last attempt failed in a transient way, a timeout among them.
+            The last attempt failed in a transient way, a timeout among them; or the system keeps failing and
+            was not called.
         RemoteRefused
             An attempt failed in a permanent way.
+        DeadlineExceeded
+            The request has no time left.
         """
         try:
-            async for attempt in stamina.retry_context(
-                on=self._is_transient,
-                attempts=self._attempts,
-                timeout=None,
-                wait_initial=0.1,
-                wait_max=2.0,
-                wait_jitter=0.5,
-            ):
-                with attempt:
-                    async with self._bound:
-                        return await self._attempt(operation, call)
+            async with deadline.enforced(self.system):
+                return await self._try(
+                    operation, call, self._breakers[circuit] if self._breakers is not None else None
+                )
         except Exception as exc:
             match self._fault(exc):
-                case Fault.TRANSIENT:
-                    raise RemoteUnavailable(self.system, operation, _words(exc)) from exc
+                case Fault.TRANSIENT | Fault.BUSY:
+                    raise RemoteUnavailable(
+                        self.system,
+                        operation,
+                        _words(exc),
+                        exc.retry_after if isinstance(exc, _Spared) else None,
+                    ) from exc
                 case Fault.PERMANENT:
                     raise RemoteRefused(self.system, operation, _words(exc)) from exc
                 case None:
                     raise
-        raise AssertionError("unreachable: the retry loop returns or raises")
 
     async def call_in_thread(
         self, operation: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -109,38 +138,87 @@ class Remote:
 
         A thread cannot be stopped: give the SDK a timeout of its own below ours, or the thread stays taken.
         """
-        bound = functools.partial(function, *args, **kwargs)
+        return await self.call(operation, self.in_thread(functools.partial(function, *args, **kwargs)))
+
+    def in_thread(self, function: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+        """Return what :meth:`call` awaits to run a synchronous function in this system's own threads."""
         loop = asyncio.get_running_loop()
-        return await self.call(operation, lambda: loop.run_in_executor(self._threads, bound))
+        return lambda: loop.run_in_executor(self._threads, function)
 
     def close(self) -> None:
         """Let the threads go; calls under way finish on their own."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _attempt(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def _try(self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None) -> T:
+        try:
+            return await self._attempt(operation, call, breaker)
+        except Exception as exc:
+            if not self._is_passing(exc):
+                raise
+            failed = exc
+        # Only a call that failed pays for the machinery of further attempts; it is the first of them.
+        async for attempt in stamina.retry_context(
+            on=self._is_passing,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=0.1,
+            wait_max=2.0,
+            wait_jitter=0.5,
+        ):
+            with attempt:
+                if attempt.num == 1:
+                    raise failed
+                return await self._attempt(operation, call, breaker)
+        raise AssertionError("unreachable: the retry loop returns or raises")
+
+    async def _attempt(self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None) -> T:
+        async with self._bound:
+            return await self._call_once(operation, call, breaker)
+
+    async def _call_once(
+        self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None
+    ) -> T:
+        if breaker and (pause := breaker.admit()):
+            raise _Spared(pause)
         started = asyncio.get_running_loop().time()
         outcome = "cancelled"
-        try:
-            async with asyncio.timeout(self._timeout):
-                result = await call()
-            outcome = "ok"
-        except Exception as exc:
-            fault = self._fault(exc)
-            outcome = fault.value if fault else "error"
-            raise
-        else:
-            return result
-        finally:
-            elapsed = asyncio.get_running_loop().time() - started
-            REMOTE_SECONDS.labels(self.system, operation, outcome).observe(elapsed)
+        with _TRACER.start_as_current_span(
+            f"{self.system} {operation}", kind=trace.SpanKind.CLIENT, record_exception=False
+        ) as span:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    result = await call()
+                outcome = "ok"
+            except Exception as exc:
+                fault = self._fault(exc)
+                outcome = fault.value if fault else "error"
+                raise
+            else:
+                return result
+            finally:
+                elapsed = asyncio.get_running_loop().time() - started
+                REMOTE_SECONDS.labels(self.system, operation, outcome).observe(elapsed)
+                span.set_attribute("outcome", outcome)
+                if breaker:
+                    _tell(breaker, outcome)
 
-    def _is_transient(self, exc: Exception) -> bool:
-        return self._fault(exc) is Fault.TRANSIENT
+    def _is_passing(self, exc: Exception) -> bool:
+        return self._fault(exc) in (Fault.TRANSIENT, Fault.BUSY) and not isinstance(exc, _Spared)
 
     def _fault(self, exc: Exception) -> Fault | None:
-        if isinstance(exc, TimeoutError):
+        if isinstance(exc, TimeoutError | _Spared):
             return Fault.TRANSIENT
         return self._classify(exc)
+
+
+def _tell(breaker: Breaker, outcome: str) -> None:
+    match outcome:
+        case "transient":
+            breaker.failed()
+        case "cancelled":
+            breaker.said_nothing()
+        case _:
+            breaker.succeeded()
 
 
 def _words(exc: Exception) -> str:

@@ -40,6 +40,24 @@ async def test_what_the_documents_do_not_say_is_not_answered(world: World) -> No
     assert answer["citations"] == []
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        "amazon.nova-pro-v1:0",
+        "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
+        "us.meta.llama4-maverick-17b-instruct-v1:0",
+        "mistral.mistral-large-2407-v1:0",
+    ],
+)
+async def test_a_tenant_may_name_a_model_of_another_family(world: World, model: str) -> None:
+    await world.patch({"model": {"chat": model}})
+    question = {"question": "What is the approved marketing budget for 2026?"}
+    answer = (await world.post("/v1/answers", json=question)).json()
+    await world.patch({"model": {"chat": ""}})
+    assert (answer["model"], answer["grounded"]) == (model, True)
+    assert "$5,000,000" in answer["answer"]
+
+
 async def test_three_passages_are_found_unless_told_otherwise(world: World) -> None:
     assert len(await world.search("office")) == 3
     assert len(await world.search("office", topK=1)) == 1
@@ -135,9 +153,10 @@ async def test_the_model_is_shown_what_stands_beside_a_passage(world: World) -> 
     question = Question("Who may enter the quarry at night?", "finance")
     tenant = world.gateway.context.registry.get(TENANT)
     assert tenant
-    prompts, passages = await world.gateway.context.answers._prepare(tenant, question, Stages())
+    prompts, passages = await world.gateway.context.answers._answers._prepare(tenant, question, Stages())
     (found,) = await world.search(question.text, topK=1)
-    (shown,) = [passage for passage in passages if passage.chunk == found["chunk"] == 0]
+    assert found["chunk"] == 0
+    (shown,) = [each for each in passages if (each.document_id, each.chunk) == (found["documentId"], 0)]
     assert shown.text.startswith(found["text"])
     assert len(shown.text) > len(found["text"])
     words = " ".join(shown.text.split())

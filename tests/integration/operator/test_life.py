@@ -1,6 +1,7 @@
 """A manifest goes in; what the outside has, and the status, come out. And all of it goes again."""
 
 import pytest
+from tenant_operator.parts.quota import SCANNED
 from tenantry_local.parts.aws import BUCKET
 
 from tests.support.apiserver import Tenants
@@ -152,6 +153,13 @@ def put_documents(world: World, tenant_id: str) -> None:
     world.s3.create_multipart_upload(Bucket=BUCKET, Key=f"{key}.part")
 
 
+def use(world: World, tenant_id: str) -> None:
+    """Write what a gateway writes to Redis, and more keys than are looked at in one call."""
+    world.redis.hset(f"tenant-{tenant_id}:answers", "some-question", "text of a document")
+    world.redis.incr(f"tenant-{tenant_id}:tokens:2026-11")
+    world.redis.mset({f"tenant-{tenant_id}:usage:{number}": 1 for number in range(2 * SCANNED)})
+
+
 async def test_delete_leaves_nothing_and_touches_no_neighbour(
     driver: Driver, stage: Stage, tenants: Tenants, world: World
 ) -> None:
@@ -160,6 +168,7 @@ async def test_delete_leaves_nothing_and_touches_no_neighbour(
     for name in ("gone", "gone-not"):
         await driver.reconcile(name)
         put_documents(world, name)
+        use(world, name)
     neighbour = world.look("gone-not"), world.left("gone-not")
     tenants.delete("gone")
     await driver.settle("gone")
@@ -185,6 +194,19 @@ async def test_retain_leaves_all_and_a_tenant_of_the_same_name_finds_it(
     stage.apply("stay", **spec)
     assert (await driver.reconcile("stay")).name == "ready"
     assert (world.look("stay"), world.left("stay")) == before
+
+
+async def test_retain_keeps_counters_and_no_answer(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World
+) -> None:
+    stage.apply("calm", deletionPolicy="Retain")
+    await driver.reconcile("calm")
+    use(world, "calm")
+    before = world.left("calm")["redis"]
+    tenants.delete("calm")
+    await driver.reconcile("calm")
+    assert set(before) - set(world.left("calm")["redis"]) == {"tenant-calm:answers"}
+    stage.apply("calm")
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])

@@ -18,9 +18,9 @@ def client_error(code: str, status: int) -> ClientError:
 @pytest.mark.parametrize(
     ("exc", "fault"),
     [
-        pytest.param(client_error("SlowDown", 503), Fault.TRANSIENT, id="slow-down"),
-        pytest.param(client_error("ThrottlingException", 400), Fault.TRANSIENT, id="throttled-as-400"),
-        pytest.param(client_error("ThrottlingException", 429), Fault.TRANSIENT, id="throttled"),
+        pytest.param(client_error("SlowDown", 503), Fault.BUSY, id="slow-down"),
+        pytest.param(client_error("ThrottlingException", 400), Fault.BUSY, id="throttled-as-400"),
+        pytest.param(client_error("ThrottlingException", 429), Fault.BUSY, id="throttled"),
         pytest.param(client_error("ModelErrorException", 424), Fault.TRANSIENT, id="model-error"),
         pytest.param(client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
         pytest.param(client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),

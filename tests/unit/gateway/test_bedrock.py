@@ -26,7 +26,7 @@ EMBEDDING = [3.0, 4.0, *([0.0] * 1022)]
 def bedrock() -> Iterator[Bedrock]:
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
     with stamina.set_testing(True, attempts=2, cap=True):
-        bedrock = Bedrock(session, embedding_model=TITAN, dimension=768)
+        bedrock = Bedrock(session, embedding_model=TITAN, dimension=768, embeddings_per_minute=60_000)
         yield bedrock
         bedrock.close()
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
+from tenancy.directory import Directory
 from tenancy.errors import NoTenant, TenantConflict, TenantSuspended, TokenRefused
 from tenancy.identity import MAX_TOKEN_CHARACTERS, Claims, TokenVerifier, resolve
 from tenancy.jwks import RemoteKeys
@@ -138,7 +139,7 @@ TENANTA = make_tenant("tenanta", identity={"emails": ["*.tenanta@gmail.com"]})
 TENANTB = make_tenant(
     "tenantb", identity={"emails": ["*.tenantb@gmail.com"], "admins": ["boss.tenantb@gmail.com"]}
 )
-TENANTS = (TENANTA, TENANTB)
+TENANTS = Directory([TENANTA, TENANTB])
 GROUP_A, GROUP_B = "/tenants/tenant-tenanta", "/tenants/tenant-tenantb"
 
 
@@ -202,12 +203,15 @@ def test_who_proves_two_tenants_gets_neither(proof: Claims) -> None:
 def test_an_address_that_two_tenants_claim_opens_neither() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
     with pytest.raises(TenantConflict, match="tenantb and twin"):
-        resolve(claims(email="diana.tenantb@gmail.com"), (*TENANTS, twin))
+        resolve(claims(email="diana.tenantb@gmail.com"), Directory([*TENANTS.all(), twin]))
 
 
 def test_a_group_decides_where_two_tenants_claim_the_address_and_it_is_one_of_them() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
-    assert resolve(claims(GROUP_B, email="diana.tenantb@gmail.com"), (*TENANTS, twin)).tenant is TENANTB
+    assert (
+        resolve(claims(GROUP_B, email="diana.tenantb@gmail.com"), Directory([*TENANTS.all(), twin])).tenant
+        is TENANTB
+    )
 
 
 @pytest.mark.parametrize(
@@ -233,4 +237,4 @@ def test_an_administrator_is_one_by_group_or_verified_address(proof: Claims, adm
 )
 def test_a_tenant_out_of_service_lets_nobody_in(tenant: Any, word: str) -> None:
     with pytest.raises(TenantSuspended, match=word):
-        resolve(claims(GROUP_B), (tenant,))
+        resolve(claims(GROUP_B), Directory([tenant]))

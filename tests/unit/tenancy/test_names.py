@@ -36,6 +36,8 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "rate_key": names.rate_key,
     "tokens_key": lambda tenant: names.tokens_key(tenant, DAY),
     "reservations_key": lambda tenant: names.reservations_key(tenant, DAY),
+    "answers_key": names.answers_key,
+    "changes_key": names.changes_key,
     "stock_key": names.stock_key,
     "ingests_key": names.ingests_key,
     "failures_key": names.failures_key,
@@ -222,9 +224,11 @@ def test_a_key_that_is_no_document_of_the_tenant_names_nothing(key: str) -> None
     assert names.parse_object_key("tenantb", key) is None
 
 
-def test_every_counter_begins_with_the_tenants_key() -> None:
+def test_every_key_in_redis_begins_with_the_tenants_key() -> None:
     assert names.rate_key("a") == "tenant-a:rate"
     assert names.tokens_key("a", DAY) == "tenant-a:tokens:2026-03"
     assert names.reservations_key("a", DAY) == "tenant-a:tokens:2026-03:reserved"
     assert names.stock_key("a") == "tenant-a:stock"
+    assert names.answers_key("a") == "tenant-a:answers"
+    assert names.changes_key("a") == "tenant-a:changes"
     assert names.usage_key("a", DAY) == "tenant-a:usage:2026-03-07"

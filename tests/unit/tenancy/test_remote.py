@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 import stamina
 from prometheus_client import REGISTRY
-from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenancy import deadline
+from tenancy.breaker import FAILURES, PAUSE_SECONDS
+from tenancy.errors import DeadlineExceeded, RemoteRefused, RemoteUnavailable
 from tenancy.remote import Fault, Remote
 
 _numbers = itertools.count()
@@ -250,3 +252,89 @@ async def test_systems_words_become_one_short_line(remote: Remote, raised: Denie
     with pytest.raises(RemoteRefused) as refused:
         await remote.call("read", Backend(raised))
     assert refused.value.reason == told
+
+
+class Busy(Exception):
+    """The vendor's way to say: later."""
+
+
+def classify_busy(exc: Exception) -> Fault | None:
+    return Fault.BUSY if isinstance(exc, Busy) else classify(exc)
+
+
+@pytest.fixture
+def breaking(at_once: None) -> Iterator[Remote]:
+    """A system of three attempts that is left alone while it keeps failing."""
+    opened = Remote(f"system{next(_numbers)}", classify_busy, timeout=0.1, attempts=3, breaks=True)
+    yield opened
+    opened.close()
+
+
+async def fail_until_left_alone(remote: Remote, circuit: str = "") -> None:
+    backend = Backend(*(Away() for _ in range(FAILURES)))
+    while backend.calls < FAILURES:
+        with pytest.raises(RemoteUnavailable):
+            await remote.call("read", backend, circuit=circuit)
+
+
+async def test_a_system_that_keeps_failing_is_not_called_for_a_while(breaking: Remote) -> None:
+    await fail_until_left_alone(breaking)
+    backend = Backend("answer")
+    with pytest.raises(RemoteUnavailable, match="keeps failing") as unavailable:
+        await breaking.call("read", backend)
+    assert backend.calls == 0
+    assert 0 < (unavailable.value.retry_after or 0) <= PAUSE_SECONDS
+
+
+async def test_a_part_of_a_system_fails_alone(breaking: Remote) -> None:
+    await fail_until_left_alone(breaking, "model-a")
+    assert await breaking.call("read", Backend("answer"), circuit="model-b") == "answer"
+
+
+async def test_a_busy_system_is_tried_again_and_never_left_alone(breaking: Remote) -> None:
+    backend = Backend(*(Busy() for _ in range(3 * FAILURES)), "answer")
+    for _ in range(FAILURES):
+        with pytest.raises(RemoteUnavailable):
+            await breaking.call("read", backend)
+    assert backend.calls == 3 * FAILURES
+    assert await breaking.call("read", backend) == "answer"
+
+
+async def test_refusals_show_that_a_system_works(breaking: Remote) -> None:
+    backend = Backend(*(Denied() for _ in range(3 * FAILURES)), "answer")
+    for _ in range(3 * FAILURES):
+        with pytest.raises(RemoteRefused):
+            await breaking.call("read", backend)
+    assert await breaking.call("read", backend) == "answer"
+
+
+async def test_callers_who_give_up_are_no_proof_against_a_system(breaking: Remote) -> None:
+    for _ in range(3 * FAILURES):
+        with deadline.within(0.001), pytest.raises(DeadlineExceeded):
+            await breaking.call("read", lambda: asyncio.sleep(60))
+    assert await breaking.call("read", Backend("answer")) == "answer"
+
+
+async def test_a_call_ends_with_its_requests_deadline_and_is_not_tried_again(breaking: Remote) -> None:
+    calls = 0
+
+    async def hang() -> None:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(60)
+
+    with deadline.within(0.01), pytest.raises(DeadlineExceeded, match=breaking.system):
+        await breaking.call("read", hang)
+    assert calls == 1
+
+
+async def test_waiting_for_other_calls_ends_with_the_deadline_too() -> None:
+    remote = Remote("crowded", classify, timeout=60, concurrency=1)
+    first = asyncio.create_task(remote.call("read", lambda: asyncio.sleep(60)))
+    await asyncio.sleep(0)
+    with deadline.within(0.01), pytest.raises(DeadlineExceeded):
+        await remote.call("read", Backend("never asked"))
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    remote.close()

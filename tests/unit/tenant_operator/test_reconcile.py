@@ -117,10 +117,11 @@ def leaving(policy: str, **changes: Any) -> Tenant:
     return make_tenant("acme", deleting=True, deletionPolicy=policy, **changes)
 
 
-async def test_retain_lets_go_and_touches_nothing() -> None:
+async def test_retain_lets_go_of_copies_only() -> None:
     stage = Stage()
     await stage.run(with_finalizer(leaving("Retain")))
-    assert stage.log == ["remove finalizer"]
+    assert sorted(stage.log[:3]) == ["forget identity", "forget quota", "forget storage"]
+    assert stage.log[3:] == ["remove finalizer"]
 
 
 async def test_delete_lets_go_only_when_every_part_is_gone() -> None:
@@ -130,9 +131,10 @@ async def test_delete_lets_go_only_when_every_part_is_gone() -> None:
     assert stage.log[3:] == ["remove finalizer"]
 
 
-async def test_a_part_that_cannot_be_removed_keeps_the_tenant_and_is_named() -> None:
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_a_part_that_cannot_let_go_keeps_the_tenant_and_is_named(policy: str) -> None:
     stage = Stage(storage=AWAY)
-    assert await stage.run(with_finalizer(leaving("Delete"))) == "retrying"
+    assert await stage.run(with_finalizer(leaving(policy))) == "retrying"
     assert "remove finalizer" not in stage.log
     assert stage.conditions["StorageReady"] == "False"
     reason = next(c["reason"] for c in stage.writer.status["conditions"] if c["type"] == "Reconciling")

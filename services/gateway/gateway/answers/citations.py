@@ -20,10 +20,12 @@ _WORD = re.compile(r"\w+(?:[.,]\d+)*")
 
 @dataclass(frozen=True)
 class Citation:
-    """One passage that the answer leans on; ``snippet`` stands in the passage word for word."""
+    """Where a passage stands that the answer leans on; ``snippet`` is in it word for word."""
 
     marker: int
-    passage: Passage
+    document_id: str
+    filename: str
+    page: int | None
     snippet: str
 
 
@@ -33,13 +35,17 @@ def cite(answer: str, passages: Sequence[Passage]) -> list[Citation]:
     for match in _MARKER.finditer(answer):
         if 1 <= int(match[1]) <= len(passages):
             claims.setdefault(int(match[1]), _last_sentence(answer[: match.start()]))
-    return [Citation(n, passages[n - 1], snippet(passages[n - 1].text, claim)) for n, claim in claims.items()]
+    return [_citation(marker, passages[marker - 1], claim) for marker, claim in claims.items()]
 
 
 def snippet(text: str, claim: str) -> str:
     """Return the sentence of a text that shares most with a claim, word for word."""
     wanted = _words(claim)
     return max(_sentences(text), key=lambda sentence: _likeness(wanted, _words(sentence)), default=text)
+
+
+def _citation(marker: int, passage: Passage, claim: str) -> Citation:
+    return Citation(marker, passage.document_id, passage.filename, passage.page, snippet(passage.text, claim))
 
 
 def _likeness(first: frozenset[str], second: frozenset[str]) -> float:

@@ -20,7 +20,8 @@ HELD_CHARACTERS = 2_000
 _LABEL = r"(?:[^\[\]]|\[[^\[\]]*\])*"
 _ADDRESS = r"(?:[^()]|\([^()]*\))*"
 _NUMBERS = r"\d{1,2}(?:\s*,\s*\d{1,2})*"
-_AFTER_SCHEME = r"[^\s<>`]*"
+# No brackets: after a stray backtick, what we show as code would not be, and a link in it would be one.
+_AFTER_SCHEME = r"[^\s<>`\[\]]*"
 
 _TOKEN = re.compile(
     rf"""(?P<gap>\s*)!?\[(?P<label>{_LABEL})\]\({_ADDRESS}\)  # a link or an image
@@ -45,6 +46,15 @@ _UNCLEAR = re.compile(
 _HARMLESS = {"tag": "< ", "joint": "] ("}
 """What stands for what a renderer would act on: a space makes text of it."""
 
+_TAKEN_OFF = ("label", "name", "numbers")
+"""Tokens of which something goes, so that what stands before, in and after them could grow together."""
+
+_OPENING = "(\"'\u201c\u2018\u00ab*_"
+"""What may stand before one without a space."""
+
+_CLOSING = ".,;:!?)]}*_\"'\u201d\u2019\u00bb"
+"""What may follow such a token without a space."""
+
 _URL_END = re.compile(r"[.,;:!?()\[\]'\"*_|]*$")
 
 
@@ -61,6 +71,7 @@ class Cleaner:
         self._passages = passages
         self._held = ""
         self._last = ""
+        self._gapped = False
 
     def feed(self, text: str) -> str:
         """Return what may be shown after a further piece, possibly nothing yet."""
@@ -82,11 +93,31 @@ class Cleaner:
             piece = self._shown(token)
             if not self._last:
                 piece = piece.lstrip()
+            taken_off = token.lastgroup in _TAKEN_OFF
+            self._gapped |= taken_off
+            piece = self._apart(piece)
+            self._gapped |= taken_off
             self._last = (self._last + piece)[-1:]
             shown.append(piece)
             at = token.end()
         self._held = text[at:]
         return "".join(shown)
+
+    def _apart(self, piece: str) -> str:
+        """Return the piece, with a space where it would grow together with what stood before a gap.
+
+        ``<[9]img`` would be a tag without its marker, and ``ht[tps](x)://`` an address without its link.
+        """
+        if not self._gapped or not piece:
+            return piece
+        tail = piece if self._last == "<" else piece.lstrip(_CLOSING)
+        if not tail:
+            return piece
+        self._gapped = False
+        head = piece.removesuffix(tail)
+        before = (self._last + head)[-1:]
+        apart = not before or before in _OPENING or before.isspace() or tail[0].isspace()
+        return piece if apart else f"{head} {tail}"
 
     def _shown(self, token: re.Match[str]) -> str:
         match token.lastgroup:
@@ -95,7 +126,9 @@ class Cleaner:
                 return token["gap"] + clean(token["label"], self._passages) if markers is None else markers
             case "name":
                 markers = self._labelled(token["name"])
-                return f"{token['space']}[{token['name']}] :" if markers is None else f"{markers} :"
+                if markers is None:
+                    return f"{token['space']}[{clean(token['name'], self._passages)}] :"
+                return f"{markers} :"
             case "numbers":
                 return self._markers(token["numbers"])
             case "url":

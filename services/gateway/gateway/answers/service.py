@@ -1,13 +1,15 @@
 """Answers: find passages, let the model answer from them, keep the citations that hold."""
 
 import math
+import unicodedata
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 from tenancy.errors import RemoteUnavailable
-from tenancy.model import Tenant
+from tenancy.model import Persona, Tenant
 
 from ..bedrock import Bedrock, Prompt, Reply, Turn
 from ..limits.budget import BYTES_PER_TOKEN, estimate_tokens
@@ -25,6 +27,9 @@ from .prompt import system_prompt, user_prompt
 __all__ = ["Answer", "AnswerService", "Question"]
 
 NOTHING_FOUND = "I found nothing about this in the documents."
+
+_QUESTION_MARKS = "?\uff1f\u061f"
+"""Of Latin, Chinese and Arabic writing."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,17 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer. Without citations it is not grounded in any document, and says nothing of substance."""
+    """An answer. Without citations it is not grounded in any document, and says nothing of substance.
+
+    One that is ``cached`` was given before; its tokens were paid then.
+    """
 
     text: str
     model: str
     citations: list[Citation] = field(default_factory=list)
     input_tokens: int = 0
     output_tokens: int = 0
+    cached: bool = False
 
     @property
     def grounded(self) -> bool:
@@ -101,6 +110,34 @@ class AnswerService:
         self._max_tokens = max_tokens
         self._history_tokens = history_tokens
         self._context_tokens = context_tokens
+
+    def basis(self, tenant: Tenant, question: Question) -> dict[str, Any]:
+        """Return everything that an answer depends on, beside what the index holds and was said before.
+
+        Raises
+        ------
+        PersonaMissing
+            The tenant has no such persona.
+        """
+        return {
+            "tenant": tenant.metadata.uid,
+            "persona": question.persona_id,
+            "system": system_prompt(_persona(tenant, question)),
+            "model": self._wanted(tenant),
+            "guardrail": tenant.spec.model.guardrail.model_dump(mode="json"),
+            "retrieval": tenant.spec.retrieval.model_dump(mode="json"),
+            "embedding": self._bedrock.embedding_model,
+            "tokens": [self._max_tokens, self._context_tokens],
+            "question": _normalised(question.text),
+        }
+
+    def is_worth_keeping(self, tenant: Tenant, answer: Answer) -> bool:
+        """Tell whether to ask again would bring nothing better.
+
+        The wanted model said it, to its end as far as can be told, and it stands on documents.
+        """
+        whole = answer.output_tokens < self._max_tokens
+        return answer.grounded and whole and answer.model == self._wanted(tenant)
 
     async def answer(self, tenant: Tenant, question: Question, stages: Stages) -> Answer:
         """Return an answer. No model is asked when no passage was found: it could only invent.
@@ -213,12 +250,11 @@ class AnswerService:
         self, tenant: Tenant, question: Question, stages: Stages
     ) -> tuple[list[Prompt], list[Passage]]:
         """Return the same prompt for each model that may be asked, the wanted one first, and the passages."""
-        persona_id = question.persona_id
-        persona = require_persona(tenant, persona_id) if persona_id is not None else None
+        persona, persona_id = _persona(tenant, question), question.persona_id
         found = await self._retrieval.find(tenant, question.to_look_for, stages, persona_id=persona_id)
         passages = await self._retrieval.widen(tenant, found, self._context_tokens, stages)
         prompt = Prompt(
-            model=tenant.spec.model.chat or self._models[0],
+            model=self._wanted(tenant),
             system=system_prompt(persona),
             text=user_prompt(question.text, passages),
             history=recent(question.history, self._history_tokens),
@@ -228,6 +264,21 @@ class AnswerService:
         )
         others = [model for model in self._models if model != prompt.model]
         return [prompt, *(replace(prompt, model=model) for model in others)], passages
+
+    def _wanted(self, tenant: Tenant) -> str:
+        return tenant.spec.model.chat or self._models[0]
+
+
+def _persona(tenant: Tenant, question: Question) -> Persona | None:
+    return require_persona(tenant, question.persona_id) if question.persona_id is not None else None
+
+
+def _normalised(question: str) -> str:
+    """Return the question without what makes no other question of it: case, spacing, its question mark.
+
+    Not more: 5² is not 52 (so NFC and not NFKC), and Maße are not Masse (so no case folding).
+    """
+    return " ".join(unicodedata.normalize("NFC", question).lower().split()).rstrip(f"{_QUESTION_MARKS} ")
 
 
 def _answer(reply: Reply, text: str, passages: Sequence[Passage]) -> Answer:

@@ -7,6 +7,7 @@ from starlette.responses import Response, StreamingResponse
 from tenancy.errors import TenantryError
 
 from .auth import Context, Querier, RequestStages
+from .caching import CACHE_HEADERS, RequestReuse, cache_status
 from .schemas import AnswerRequest, AnswerResponse
 from .sse import event, stream_answer
 
@@ -21,6 +22,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
             "answer, or `error` with a problem document."
         ),
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "headers": CACHE_HEADERS,
     }
 }
 
@@ -32,14 +34,21 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     responses=_STREAM,
 )
 async def answer(
-    body: AnswerRequest, person: Querier, context: Context, stages: RequestStages, request: Request
+    body: AnswerRequest,
+    person: Querier,
+    reuse: RequestReuse,
+    context: Context,
+    stages: RequestStages,
+    request: Request,
 ) -> Any:
     """Return an answer with its citations, or stream it."""
     question = body.to_question()
+    look = await context.answers.look(person.tenant, question, reuse)
+    request.state.headers.update(cache_status(look))
     if not body.stream:
-        return AnswerResponse.of(await context.answers.answer(person.tenant, question, stages))
+        return AnswerResponse.of(await context.answers.answer(person.tenant, question, look, stages))
     request_id: str = request.state.request_id
-    return await _stream(context.answers.stream(person.tenant, question, stages), request_id)
+    return await _stream(context.answers.stream(person.tenant, question, look, stages), request_id)
 
 
 async def _stream(pieces: Any, request_id: str) -> Response:

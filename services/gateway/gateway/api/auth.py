@@ -95,7 +95,7 @@ def _credentials(request: Request) -> tuple[str, str]:
 async def _resolve(token: str, context: ProcessContext) -> Principal:
     claims = await context.tokens.verify(token)
     _require_synced(context)
-    principal = resolve(claims, context.registry.all())
+    principal = resolve(claims, context.registry.directory)
     structlog.contextvars.bind_contextvars(tenant=principal.tenant.key)
     return principal
 

@@ -1,9 +1,10 @@
 """``/v1/documents``: taken in from a person's form or for a service's ticket, listed, looked at, deleted."""
 
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -41,12 +42,19 @@ _FORM: dict[str, Any] = {
 router = APIRouter()
 
 
+async def _place(caller: Caller, context: Context) -> AsyncIterator[None]:
+    """Let the document wait for its turn outside: its body is not read before."""
+    async with context.ingests.place(caller.tenant.key):
+        yield
+
+
 @router.post(
     "/v1/documents",
     status_code=201,
     summary="Take in a document: a person's upload, or what a ticket names in S3",
     response_model=DocumentResponse,
     openapi_extra=_FORM,
+    dependencies=[Depends(_place)],
 )
 async def ingest(
     request: Request, caller: Caller, context: Context, stages: RequestStages, key: IdempotencyKey

@@ -15,7 +15,7 @@ from .openai_schemas import openai_error
 
 OPENAI_PATHS = frozenset({"/v1/models", "/v1/chat/completions"})
 
-__all__ = ["add_error_handlers", "problem_response"]
+__all__ = ["add_error_handlers", "error_response", "problem_response"]
 
 RETRY_SECONDS = 5
 """When to come back after a 503 for which the backend named no time."""
@@ -26,7 +26,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(TenantryError)
     async def _(request: Request, exc: TenantryError) -> JSONResponse:
-        return problem_response(exc.to_problem(), request.scope, _headers(exc))
+        return error_response(exc, request.scope)
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, exc: HTTPException) -> JSONResponse:
@@ -49,6 +49,11 @@ def add_error_handlers(app: FastAPI) -> None:
             "errors": [{"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()],
         }
         return problem_response(problem, request.scope)
+
+
+def error_response(exc: TenantryError, scope: Scope) -> JSONResponse:
+    """Return an error of ours as a response."""
+    return problem_response(exc.to_problem(), scope, _headers(exc))
 
 
 def problem_response(

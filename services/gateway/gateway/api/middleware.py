@@ -1,27 +1,33 @@
-"""Around every request: an id, a bound on its body, its timing, one log line, and no naked exception.
+"""Around every request: id, place, deadline, bound on its body, one log line, and no naked exception.
 
 Handlers put into ``request.state.headers`` what shall stand on the response even when it is an error.
 """
 
+import asyncio
 import re
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from opentelemetry import trace
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tenancy.errors import TenantryError
+from tenancy import deadline, tracing
+from tenancy.errors import DeadlineExceeded, TenantryError
 
+from ..lanes import Lane
 from ..metrics import REQUEST_SECONDS
 from ..stages import Stages
-from .errors import problem_response
+from .errors import error_response
 
-__all__ = ["RequestMiddleware"]
+__all__ = ["RequestMiddleware", "Terms"]
 
-BODY_BYTES = 64 * 1024
-"""Largest body of a request that is no document."""
+GRACE_SECONDS = 1.0
+"""How long after its deadline a request is cut off, whatever it waits for. Calls give up by themselves, and
+can say better what they waited for."""
 
 _SAFE = {
     "X-Content-Type-Options": "nosniff",  # a document's text is shown as what it is sent as, never run
@@ -32,18 +38,40 @@ _SAFE = {
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+@dataclass(frozen=True)
+class Terms:
+    """How requests are served.
+
+    Parameters
+    ----------
+    lane
+        Where they wait for their turn; ``None`` for those that are always let in.
+    seconds
+        Longest time that one may take.
+    body_bytes
+        Largest body.
+    """
+
+    lane: Lane | None
+    seconds: float
+    body_bytes: int
+
+
 class RequestMiddleware:
     """The outermost layer of ours.
 
     Parameters
     ----------
-    body_bytes
-        Largest body by path, where it differs from :data:`BODY_BYTES`.
+    terms
+        By method and path (``POST /v1/search``).
+    otherwise
+        For all other requests.
     """
 
-    def __init__(self, app: ASGIApp, body_bytes: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, terms: Mapping[str, Terms], otherwise: Terms) -> None:
         self._app = app
-        self._body_bytes = body_bytes
+        self._terms = terms
+        self._otherwise = otherwise
         self._log = structlog.get_logger("gateway.request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,45 +79,77 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
-        stages = Stages()
-        more: dict[str, str] = {}
-        scope.setdefault("state", {}).update(request_id=request_id, stages=stages, headers=more)
+        headers, state = Headers(scope=scope), scope.setdefault("state", {})
+        state.update(request_id=_request_id(headers), stages=Stages(), headers={}, status=0)
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        status = 0
+        structlog.contextvars.bind_contextvars(request_id=state["request_id"])
+        if trace_id := tracing.trace_id(headers):
+            structlog.contextvars.bind_contextvars(trace_id=trace_id)
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._report(scope)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; ``status`` in its state is what was sent, 0 as long as nothing was."""
+        state = scope["state"]
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                state["status"] = message["status"]
+                _complete_span()
                 headers = MutableHeaders(scope=message)
-                headers.update(_SAFE | more)
-                headers["X-Request-ID"] = request_id
-                headers["Server-Timing"] = stages.to_header()
+                headers.update(_SAFE | state["headers"])
+                headers["X-Request-ID"] = state["request_id"]
+                headers["Server-Timing"] = state["stages"].to_header()
             await send(message)
 
-        bounded = _bounded(receive, self._body_bytes.get(scope["path"], BODY_BYTES))
         try:
-            await self._app(scope, bounded, send_with_headers)
+            await self._serve_on_terms(scope, receive, send_with_headers)
+        except TenantryError as exc:
+            problem = exc
         except Exception:  # noqa: BLE001 (whatever it is, the caller gets a problem document)
             self._log.exception("Unexpected error")
-            if not status:
-                problem = TenantryError("It has been logged under the request's id.").to_problem()
-                await problem_response(problem, scope)(scope, receive, send_with_headers)
-        finally:
-            self._report(scope, status, stages)
+            problem = TenantryError("It has been logged under the request's id.")
+        else:
+            return
+        if not state["status"]:
+            await error_response(problem, scope)(scope, receive, send_with_headers)
 
-    def _report(self, scope: Scope, status: int, stages: Stages) -> None:
-        route = _route(scope)
-        REQUEST_SECONDS.labels(_method(scope), route, f"{status // 100}xx").observe(stages.total)
+    async def _serve_on_terms(self, scope: Scope, receive: Receive, send: Send) -> None:
+        terms = self._terms.get(f"{scope['method']} {scope['path']}", self._otherwise)
+        bounded = _bounded(receive, terms.body_bytes)
+        if terms.lane is None:
+            await self._app(scope, bounded, send)
+            return
+        backstop = asyncio.timeout(terms.seconds + GRACE_SECONDS)
+        try:
+            async with backstop, terms.lane.place():
+                with deadline.within(terms.seconds):
+                    await self._app(scope, bounded, send)
+        except TimeoutError as exc:
+            if not backstop.expired():
+                raise
+            raise DeadlineExceeded("The request took longer than it may. Try again.") from exc
+
+    def _report(self, scope: Scope) -> None:
+        route, method, state = _route(scope), _method(scope), scope["state"]
+        status, total = state["status"], state["stages"].total
+        REQUEST_SECONDS.labels(method, route, f"{status // 100}xx").observe(total)
         self._log.info(
             "Request served",
             method=scope["method"],
             route=route,
             status=status,
-            seconds=round(stages.total, 4),
+            seconds=round(total, 4),
         )
+
+
+def _complete_span() -> None:
+    """Let the span that FastAPI made for the request name the tenant, and hide what was asked for."""
+    trace.get_current_span().set_attributes(
+        {"tenantry.tenant": structlog.contextvars.get_contextvars().get("tenant", ""), "url.query": ""}
+    )
 
 
 def _request_id(headers: Headers) -> str:

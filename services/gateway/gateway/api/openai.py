@@ -13,6 +13,7 @@ from tenancy.errors import TenantryError
 from ..answers.service import Answer
 from ..personas import require_persona
 from .auth import Context, Person, Querier, RequestStages
+from .caching import CACHE_HEADERS, RequestReuse, cache_status
 from .openai_schemas import ChatCompletion, ChatRequest, ModelList, chunk, openai_error
 from .sse import event, stream_answer
 
@@ -32,17 +33,26 @@ async def models(person: Person) -> ModelList:
     summary="Answer the last question of a chat",
     response_model=ChatCompletion,
     response_model_exclude_none=True,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "headers": CACHE_HEADERS}
+    },
 )
 async def chat(
-    body: ChatRequest, person: Querier, context: Context, stages: RequestStages, request: Request
+    body: ChatRequest,
+    person: Querier,
+    reuse: RequestReuse,
+    context: Context,
+    stages: RequestStages,
+    request: Request,
 ) -> Any:
     """Return a completion, or stream it."""
     require_persona(person.tenant, body.model)
     question = body.to_question()
+    look = await context.answers.look(person.tenant, question, reuse)
+    request.state.headers.update(cache_status(look))
     head = {"id": f"chatcmpl-{request.state.request_id}", "created": int(time.time()), "model": body.model}
     if not body.stream:
-        return ChatCompletion.of(head, await context.answers.answer(person.tenant, question, stages))
+        return ChatCompletion.of(head, await context.answers.answer(person.tenant, question, look, stages))
 
     def end(answer: Answer) -> bytes:
         events = event(chunk(head, {}, answer=answer))
@@ -54,7 +64,7 @@ async def chat(
         return event(openai_error(problem.to_problem()))
 
     return await stream_answer(
-        context.answers.stream(person.tenant, question, stages),
+        context.answers.stream(person.tenant, question, look, stages),
         words=lambda text: event(chunk(head, {"role": "assistant", "content": text})),
         end=end,
         broken=broken,

@@ -122,16 +122,7 @@ class CitationResponse(_Response):
     @classmethod
     def all_of(cls, answer: Answer) -> list[Self]:
         """Return the citations of an answer."""
-        return [
-            cls(
-                marker=citation.marker,
-                document_id=citation.passage.document_id,
-                filename=citation.passage.filename,
-                page=citation.passage.page,
-                snippet=citation.snippet,
-            )
-            for citation in answer.citations
-        ]
+        return [cls.model_validate(citation, from_attributes=True) for citation in answer.citations]
 
 
 class Usage(_Response):
@@ -142,12 +133,16 @@ class Usage(_Response):
 
 
 class AnswerResponse(_Response):
-    """An answer; it stands on documents only when ``grounded``."""
+    """An answer; it stands on documents only when ``grounded``.
+
+    One that is ``cached`` was given before, to the same question from the same documents; it took no tokens.
+    """
 
     answer: str
     citations: list[CitationResponse]
     grounded: bool
     model: str
+    cached: bool
     usage: Usage
 
     @classmethod
@@ -158,6 +153,7 @@ class AnswerResponse(_Response):
             citations=CitationResponse.all_of(answer),
             grounded=answer.grounded,
             model=answer.model,
+            cached=answer.cached,
             usage=Usage(input_tokens=answer.input_tokens, output_tokens=answer.output_tokens),
         )
 

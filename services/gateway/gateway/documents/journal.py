@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from tenancy.deadline import lifted
 from tenancy.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import failures_key, ingests_key
@@ -210,7 +211,8 @@ class Journal:
         keys = [ingests_key(tenant.id), failures_key(tenant.id)]
         words = json.dumps(vars(failure)) if failure else ""
         try:
-            await self._settle.run(tenant, keys, document_id, token, words)
+            with lifted():  # it is done, however late
+                await self._settle.run(tenant, keys, document_id, token, words)
         except RemoteError as exc:
             self._log.warning("Cannot close the journal's entry; a repair will", error=str(exc))
 
@@ -218,7 +220,8 @@ class Journal:
         """End a lease and keep its note; see :meth:`Lease.release`."""
         words = [] if pause is None else [round(pause * 1000)]
         try:
-            await self._run(self._release, tenant, document_id, token, *words)
+            with lifted():  # what has come to its end must not keep others waiting
+                await self._run(self._release, tenant, document_id, token, *words)
         except RemoteError as exc:
             self._log.warning("Cannot give a lease back; it runs out", error=str(exc))
 

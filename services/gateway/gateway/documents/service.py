@@ -192,7 +192,7 @@ class DocumentService:
                 ]
         finally:
             used = Counts(requests=len(tokens), embedding_tokens=sum(tokens))
-            await self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
+            self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
         return [vector for batch in batches for vector in batch]
 
     async def _sizes(self, tenant: Tenant) -> dict[str, int]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tenancy.deadline import lifted
 from tenancy.model import Tenant
 
 from .budget import Budget, Reservation
@@ -72,12 +73,11 @@ class Ledger:
     async def _write(
         self, reservation: Reservation, spending: Spending, *, model: str, persona_id: str | None
     ) -> None:
-        if spending.counts is None:
-            await self._budget.release(reservation)
-            return
-        spent = spending.counts
-        self._series.add_answer(reservation.tenant)
-        await asyncio.gather(
-            self._budget.settle(reservation, spent.input_tokens + spent.output_tokens),
-            self._usage.record(reservation.tenant, spent, model=model, persona_id=persona_id),
-        )
+        with lifted():
+            if spending.counts is None:
+                await self._budget.release(reservation)
+                return
+            spent = spending.counts
+            self._series.add_answer(reservation.tenant)
+            self._usage.record(reservation.tenant, spent, model=model, persona_id=persona_id)
+            await self._budget.settle(reservation, spent.input_tokens + spent.output_tokens)

@@ -53,9 +53,9 @@ class RetrievalService:
             require_persona(tenant, persona_id)
         tokens: list[int] = []
         with stages.measure("embed"):
-            (vector,) = await self._bedrock.embed([query], on_tokens=tokens.append)
+            vector = await self._bedrock.embed_query(query, on_tokens=tokens.append)
         used = Counts(requests=1, embedding_tokens=sum(tokens))
-        await self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
+        self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
         hybrid = tenant.spec.retrieval.mode is RetrievalMode.HYBRID
         with stages.measure("search"):
             return await self._vectors.search(

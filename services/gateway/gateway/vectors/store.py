@@ -4,6 +4,7 @@ import asyncio
 import functools
 import warnings
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import httpx
@@ -34,6 +35,7 @@ from .points import (
     to_points,
     version_of,
 )
+from .rounds import Rounds
 
 __all__ = ["Vectors"]
 
@@ -48,7 +50,7 @@ BATCH = 128
 CANDIDATES = 50
 """Passages that dense and lexical search each bring to their fusion, and more where more are asked for."""
 
-STALE_ROUNDS = 4
+MOST_ROUNDS = 4
 """How often a search is made again without the versions that turned out not to count (any more)."""
 
 
@@ -63,11 +65,21 @@ class Vectors:
         Qdrant's key; it never leaves this process, it only signs tokens. Empty when Qdrant asks for none.
     dimension
         Length of the vectors.
+    announce
+        Entered around every change of what can be found; it may refuse the change.
     """
 
-    def __init__(self, *, url: str, api_key: SecretStr, dimension: int) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        api_key: SecretStr,
+        dimension: int,
+        announce: Callable[[Tenant], AbstractAsyncContextManager[None]],
+    ) -> None:
         self._dimension = dimension
-        self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
+        self._announce = announce
+        self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY, breaks=True)
         self._log = structlog.get_logger("gateway.vectors")
         key = OctKey.import_key(api_key.get_secret_value()) if api_key.get_secret_value() else None
         with warnings.catch_warnings():
@@ -119,18 +131,21 @@ class Vectors:
         CollectionMissing
             The operator has not made the tenant's collection yet.
         RemoteUnavailable, RemoteRefused
-            Qdrant did not answer, or refused.
+            Qdrant did not answer, or refused; or the change could not be announced, and nothing is changed.
         """
         version = version_of(document, chunks)
         count = len(chunks)
         batches = [range(start, min(start + BATCH, count)) for start in range(1, count, BATCH)]
-        for numbers in (*batches, range(1)):
-            # In a thread: the words of a batch take some tens of milliseconds to count.
-            points = await asyncio.to_thread(to_points, tenant, document, version, chunks, vectors, numbers)
-            await self._upsert(tenant, points)
-        await self._delete(
-            tenant, tenant_filter(tenant, document_id=document.document_id, not_version=version)
-        )
+        async with self._announce(tenant):
+            for numbers in (*batches, range(1)):
+                # In a thread: the words of a batch take some tens of milliseconds to count.
+                points = await asyncio.to_thread(
+                    to_points, tenant, document, version, chunks, vectors, numbers
+                )
+                await self._upsert(tenant, points)
+            await self._delete(
+                tenant, tenant_filter(tenant, document_id=document.document_id, not_version=version)
+            )
         return IndexedDocument(document, version, count)
 
     async def remove(self, tenant: Tenant, document_id: str) -> None:
@@ -141,16 +156,15 @@ class Vectors:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
-        await self._delete(
-            tenant,
-            models.Filter(
-                must=[
-                    *(tenant_filter(tenant).must or []),
-                    models.HasIdCondition(has_id=list(head_ids(tenant, [document_id]))),
-                ]
-            ),
+        head = models.Filter(
+            must=[
+                *(tenant_filter(tenant).must or []),
+                models.HasIdCondition(has_id=list(head_ids(tenant, [document_id]))),
+            ]
         )
-        await self._delete(tenant, tenant_filter(tenant, document_id=document_id))
+        async with self._announce(tenant):
+            await self._delete(tenant, head)
+            await self._delete(tenant, tenant_filter(tenant, document_id=document_id))
 
     async def indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
         """Return those of the documents that can be found, by their ids.
@@ -202,37 +216,21 @@ class Vectors:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
-        own = tenant_filter(tenant, persona_id=persona_id)
-        stale: set[tuple[str, str]] = set()
-        best: list[Passage] = []
-        best_rank = (False, 0)
-        for _ in range(STALE_ROUNDS):
-            request = _dense if words is None else functools.partial(_hybrid, words=words, tenant=tenant)
-            arguments = request(vector, filter_=without(own, stale), limit=limit, threshold=threshold)
+        own, rounds = tenant_filter(tenant, persona_id=persona_id), Rounds()
+        request = _dense if words is None else functools.partial(_hybrid, words=words, tenant=tenant)
+        for _ in range(MOST_ROUNDS):
+            arguments = request(vector, filter_=without(own, rounds.stale), limit=limit, threshold=threshold)
             query = functools.partial(self._client.query_points, _collection(tenant), **arguments)
-            found = await self._call(_collection(tenant), "r", "search", query)
+            found = (await self._call(_collection(tenant), "r", "search", query)).points
             passages = [
                 to_passage(point, point.score if words is None else similarity(vector, point))
-                for point in found.points
+                for point in found
                 if self._is_own(tenant, point)
             ]
-            counting = await self._counting(tenant, passages, {document for document, _ in stale})
-            live = [each for each in passages if counting.get(each.document_id) == each.version]
-            dead = {(each.document_id, each.version) for each in passages} - {
-                (each.document_id, each.version) for each in live
-            }
-            seen = {each.document_id for each in live}
-            # Documents that changed between two looks: not found in the version that counts by now.
-            unseen = ({document for document, _ in dead} & counting.keys()) - seen
-            revived = {each for each in stale if counting.get(each[0]) == each[1]}
-            whole = not (unseen or revived)
-            if (whole, len(live)) >= best_rank:
-                best, best_rank = live, (whole, len(live))
-            crowded_out = bool(dead) and len(found.points) == arguments["limit"]
-            if whole and not crowded_out:
+            counting = await self._counting(tenant, passages, rounds.documents)
+            if rounds.take(passages, counting, full=len(found) == arguments["limit"]):
                 break
-            stale = (stale | dead) - revived
-        return [each for each in best if each.score >= threshold][:limit]
+        return [each for each in rounds.best if each.score >= threshold][:limit]
 
     async def beside(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
         """Return the chunks before and after passages, by document and number, of the very same versions.
@@ -359,9 +357,11 @@ def _classify(exc: Exception) -> Fault | None:
     match exc:
         case UnexpectedResponse(status_code=404):
             return None  # no fault: the collection is not there, see Vectors._call
+        case UnexpectedResponse(status_code=429) | ResourceExhaustedResponse():
+            return Fault.BUSY
         case UnexpectedResponse(status_code=int(status)):
-            return Fault.TRANSIENT if status in (408, 429) or status >= 500 else Fault.PERMANENT
-        case ResourceExhaustedResponse() | ResponseHandlingException(source=httpx.HTTPError()):
+            return Fault.TRANSIENT if status == 408 or status >= 500 else Fault.PERMANENT
+        case ResponseHandlingException(source=httpx.HTTPError()):
             return Fault.TRANSIENT
         case _:
             return None

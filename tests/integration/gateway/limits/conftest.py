@@ -21,7 +21,7 @@ from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.people import open_people
 from tests.support.proxy import Proxy
 from tests.support.qdrant import make_collection, open_qdrant
-from tests.support.tenants import applied, make_tenant, tenant_manifest
+from tests.support.tenants import ANEW, applied, make_tenant, tenant_manifest
 from tests.support.waiting import until
 
 A, B = "limits-a", "limits-b"
@@ -99,6 +99,14 @@ class World:
             async for key in self.raw.scan_iter(match=f"tenant-{tenant_id}:*"):
                 await self.raw.delete(key)
 
+    async def mend(self) -> None:
+        """Let Redis be back, and wait until the gateway has noticed."""
+        self.proxy.mend()
+        await until(self._counts, seconds=30)
+
+    async def _counts(self) -> bool:
+        return "ratelimit" in (await self.search()).headers
+
     def _headers(self, who: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[who]}"}
 
@@ -109,6 +117,7 @@ async def limits_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIte
         tenant_manifest(
             tenant_id,
             identity={"emails": [f"*@{tenant_id}.example"], "admins": [f"boss@{tenant_id}.example"]},
+            model=ANEW,
         )
         for tenant_id in (A, B)
     ]
@@ -140,6 +149,7 @@ async def world(limits_world: World) -> AsyncIterator[World]:
     """The gateway as if it had just been started: nothing used, the quotas as they are by default."""
     await limits_world.forget()
     yield limits_world
-    limits_world.proxy.mend()
     for tenant_id in (A, B):
         await limits_world.limit(tenant_id, queriesPerMinute=60, tokensPerMonth=5_000_000)
+    await limits_world.mend()
+    await limits_world.gateway.context.usage.flush()

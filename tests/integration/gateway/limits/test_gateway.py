@@ -140,14 +140,14 @@ async def test_without_redis_searches_go_on_and_answers_do_not(world: World) -> 
     )
     ready = await world.gateway.http.get("/readyz")
     assert ready.status_code == 200
-    world.proxy.mend()
+    await world.mend()
     assert (await world.answer()).status_code == 200
 
 
 async def test_a_redis_lost_while_the_model_thinks_does_not_lose_the_answer(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bedrock = world.gateway.context.answers._bedrock
+    bedrock = world.gateway.context.answers._answers._bedrock
     converse = bedrock.converse
 
     async def think(prompt: Prompt) -> Any:
@@ -207,6 +207,7 @@ async def test_an_administrator_of_one_tenant_sees_nothing_of_another(world: Wor
 
 async def test_every_counter_of_a_tenant_has_its_key_and_an_end(world: World) -> None:
     await asyncio.gather(world.search(), world.answer())
+    await world.gateway.context.usage.flush()
     keys = [key async for key in world.raw.scan_iter(match="*limits-a*")]
     assert len(keys) >= 3
     for key in keys:

@@ -17,12 +17,15 @@ async def test_what_is_written_adds_up_by_day_persona_and_model(redis: TenantRed
     log = UsageLog(redis, TenantSeries(), lambda: now)
     one, other = new_tenant(), new_tenant()
     answer = Counts(requests=1, input_tokens=30, output_tokens=12)
-    await asyncio.gather(*(log.record(one, answer, model="a:0", persona_id="finance") for _ in range(50)))
-    await log.record(one, Counts(cached_answers=1), model="a:0", persona_id="finance")
-    await log.record(one, Counts(requests=1, embedding_tokens=4), model="e", persona_id=None)
-    await log.record(other, answer, model="a:0", persona_id="finance")
+    logs = [log, UsageLog(redis, TenantSeries(), lambda: now)]
+    for number in range(50):
+        logs[number % 2].record(one, answer, model="a:0", persona_id="finance")
+    await asyncio.gather(*(each.flush() for each in logs))
+    log.record(one, Counts(cached_answers=1), model="a:0", persona_id="finance")
+    log.record(one, Counts(requests=1, embedding_tokens=4), model="e", persona_id=None)
+    log.record(other, answer, model="a:0", persona_id="finance")
     now = datetime(2026, 11, 24, tzinfo=UTC)
-    await log.record(one, answer, model="a:0", persona_id="legal")
+    log.record(one, answer, model="a:0", persona_id="legal")
     monday, tuesday = date(2026, 11, 23), date(2026, 11, 24)
     assert await log.read(one, date(2026, 11, 1), tuesday) == [
         UsageRow(monday, None, "e", Counts(requests=1, embedding_tokens=4)),

@@ -37,7 +37,9 @@ def test_only_markers_of_given_passages_survive(said: str, shown: str, markers: 
     citations = cite(text, PASSAGES)
     assert text == shown
     assert [citation.marker for citation in citations] == markers
-    assert all(citation.passage is PASSAGES[citation.marker - 1] for citation in citations)
+    assert [(each.document_id, each.filename, each.page) for each in citations] == [
+        (f"d{marker}", f"{marker}.md", marker) for marker in markers
+    ]
 
 
 def test_the_snippet_is_the_sentence_that_the_claim_rests_on() -> None:

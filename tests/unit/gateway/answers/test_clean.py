@@ -34,6 +34,18 @@ SECRET = "https://evil.example/?q=secret"
         pytest.param("See [9]: x. See [1]: y. [9](z)", "See : x. See [1] : y.", id="markers-as-links"),
         pytest.param("A [1, 2, 9].", "A [1] [2].", id="list-of-markers"),
         pytest.param("  A.\n", "A.", id="white-space-around"),
+        pytest.param("<[9]img src=//evil.example>", "< img src=//evil.example>", id="tag-around-a-marker"),
+        pytest.param("< [9]img src=//evil.example>", "< img src=//evil.example>", id="and-a-space"),
+        pytest.param("<[](x)img>", "< img>", id="tag-around-a-link"),
+        pytest.param("<[i](x)mg>", "< i mg>", id="tag-through-a-label"),
+        pytest.param("<[9]!--", "< !--", id="comment-around-a-marker"),
+        pytest.param("ht[9]tps://evil.example", "ht tps://evil.example", id="address-around-a-marker"),
+        pytest.param("ht[tps://evil.example](x)", "ht tps://evil.example", id="address-through-a-label"),
+        pytest.param("[1](//evil.example/((q)))", "[1] (//evil.example/((q)))", id="deep-link-of-a-marker"),
+        pytest.param("`x http://e/![a](//evil.example)", "`x `http://e/`! a", id="image-in-an-address"),
+        pytest.param("[![a](//evil.example)]: x", "[a] : x", id="image-in-a-name"),
+        pytest.param("a][9](//evil.example)", "a]", id="link-around-a-marker"),
+        pytest.param('**It is (so [1])** "now [2]".', '**It is (so [1])** "now [2]".', id="punctuation"),
     ],
 )
 def test_what_a_renderer_would_act_on_becomes_text(said: str, shown: str) -> None:
@@ -41,10 +53,14 @@ def test_what_a_renderer_would_act_on_becomes_text(said: str, shown: str) -> Non
     assert clean(shown, 2) == shown, "cleaning what is clean changes nothing"
 
 
+def test_a_name_does_not_grow_together_where_a_marker_was() -> None:
+    assert clean("www[9].evil.example", 2) == "www. evil.example"
+
+
 PIECES = st.lists(
     st.sampled_from(
         ["[", "]", "(", ")", "!", "<", ">", "`", "1", "[1]", "[9]", " ", "\n", ":", "http", "s://", "://",
-         "x", "evil.example", "www", ".", "](", "![", "word", "/", "é"]
+         "x", "evil.example", "www", ".", "](", "![", "word", "/", "é", "h", "ttps://", "[](x)", "img", ", "]
     )
     | st.text(max_size=4),
     max_size=25,

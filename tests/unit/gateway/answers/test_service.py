@@ -66,7 +66,7 @@ async def test_an_answer_stands_on_what_it_cites(service: AnswerService, bedrock
     assert (answer.text, answer.grounded, answer.model) == ("It is $5,000,000 [1].", True, "the-default")
     assert (answer.input_tokens, answer.output_tokens) == (7, 3)
     (citation,) = answer.citations
-    assert (citation.passage.filename, citation.passage.page, citation.snippet) == ("budget.md", 4, BUDGET)
+    assert (citation.filename, citation.page, citation.snippet) == ("budget.md", 4, BUDGET)
 
 
 async def test_an_answer_without_a_sound_marker_is_not_grounded(

@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import pytest
 from fastapi import FastAPI
+from gateway.answers.cached import CachedAnswers
 from gateway.answers.service import AnswerService
 from gateway.app import make_app
 from gateway.context import ProcessContext, Readiness
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService
+from gateway.lanes import Lane
 from gateway.limits.series import TenantSeries
 from gateway.replies import Replies
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey
 from pydantic import SecretStr
+from tenancy.directory import Directory
 from tenancy.errors import TokenRefused
 from tenancy.identity import Claims, TokenVerifier
 from tenancy.model import Tenant
 from tenancy.tickets import TicketIssuer, TicketVerifier
 
+from tests.support.answers import FakeAnswerCache
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
@@ -59,6 +63,10 @@ class FakeRegistry:
 
     tenants: list[Tenant]
     synced: bool = True
+
+    @property
+    def directory(self) -> Directory:
+        return Directory(self.tenants)
 
     def all(self) -> tuple[Tenant, ...]:
         return tuple(self.tenants)
@@ -144,6 +152,16 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
     rate, budget, usage, journal = FakeRate(), FakeBudget(), FakeUsage(), FakeJournal()
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
     ledger, keys = make_ledger(budget, usage), FakeKeys()
+    cache = FakeAnswerCache()
+    answers = AnswerService(
+        retrieval,
+        bedrock.as_adapter(),
+        ledger,
+        models=["the-model"],
+        max_tokens=100,
+        history_tokens=200,
+        context_tokens=1000,
+    )
     app = make_app(settings)
     app.state.context = ProcessContext(
         settings=settings,
@@ -164,16 +182,9 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
             objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), journal.as_journal()
         ),
         replies=Replies(keys.as_adapter()),
+        ingests=Lane("ingests", at_once=4, waiting=0, seconds=1, share=2),
         retrieval=retrieval,
-        answers=AnswerService(
-            retrieval,
-            bedrock.as_adapter(),
-            ledger,
-            models=["the-model"],
-            max_tokens=100,
-            history_tokens=200,
-            context_tokens=1000,
-        ),
+        answers=CachedAnswers(answers, cache.as_cache(), usage.as_log()),
         rate=rate.as_limiter(),
         budget=budget.as_budget(),
         usage=usage.as_log(),

@@ -54,6 +54,7 @@ async def test_what_was_uploaded_is_found_and_cited(world: World) -> None:
         ],
         "grounded": True,
         "model": "the-model",
+        "cached": False,
         "usage": {"inputTokens": 7, "outputTokens": 3},
     }
 

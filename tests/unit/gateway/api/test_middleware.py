@@ -1,13 +1,22 @@
 """Around every request: ids, bounds, timing, logs, metrics."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import structlog
+from gateway.api import middleware
+from gateway.api.middleware import RequestMiddleware, Terms
+from gateway.app import make_app
+from gateway.lanes import Lane
 from gateway.metrics import REQUEST_SECONDS
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import LogCapture
+from tenancy import deadline
 
 from .conftest import World
 
@@ -129,3 +138,94 @@ async def test_no_answer_is_cached_on_the_way_or_taken_for_something_else(
     assert response.status_code == status
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+async def test_the_log_names_the_callers_trace(world: World, logs: LogCapture) -> None:
+    await world.http.get("/healthz", headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
+    assert logs.entries[-1]["trace_id"] == TRACE
+
+
+async def test_a_malformed_trace_is_none(world: World, logs: LogCapture) -> None:
+    await world.http.get("/healthz", headers={"traceparent": "00-secret-words-01"})
+    assert "trace_id" not in logs.entries[-1]
+
+
+def on_terms(app: ASGIApp, *, seconds: float = 60, lane: Lane | None = None) -> httpx.AsyncClient:
+    """Return a client of an application behind the middleware alone."""
+    lane = lane or Lane("test", at_once=1, waiting=0, seconds=1)
+    served = RequestMiddleware(app, {}, Terms(lane, seconds, 1000))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://gateway.test")
+
+
+async def test_a_request_that_takes_too_long_is_a_504_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "GRACE_SECONDS", 0)
+
+    async def hang(*_: Any) -> None:
+        await asyncio.sleep(60)
+
+    async with on_terms(hang, seconds=0.01) as http:
+        response = await http.get("/v1/search")
+    assert response.status_code == 504
+    assert response.json()["type"].endswith("/deadline-exceeded")
+
+
+async def test_calls_for_a_request_know_its_deadline() -> None:
+    left: list[float | None] = []
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        left.append(deadline.remaining())
+        await PlainTextResponse("")(scope, receive, send)
+
+    async with on_terms(look, seconds=30) as http:
+        await http.get("/v1/search")
+    assert left[0] is not None
+    assert 29 < left[0] <= 30
+
+
+async def test_one_request_too_many_is_told_to_come_back_and_nothing_of_it_is_done() -> None:
+    served = 0
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal served
+        served += 1
+        begun.set()
+        await release.wait()
+        await PlainTextResponse("")(scope, receive, send)
+
+    async with on_terms(slow) as http:
+        first = asyncio.create_task(http.get("/v1/search"))
+        await begun.wait()
+        second = await http.get("/v1/search")
+        release.set()
+        assert (await first).status_code == 200
+    assert (second.status_code, served) == (503, 1)
+    assert second.json()["type"].endswith("/overloaded")
+    assert int(second.headers["retry-after"]) >= 1
+
+
+async def test_probes_are_answered_however_much_there_is_to_do(world: World) -> None:
+    settings = world.app.state.context.settings.model_copy(
+        update={"requests_at_once": 1, "requests_waiting": 0}
+    )
+    app = make_app(settings)
+    app.state.context = world.app.state.context
+    release, hanging = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: str) -> None:
+        hanging.set()
+        await release.wait()
+
+    world.bedrock.before_embedding = hang
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test") as http:
+        headers = {"Authorization": "Bearer person-tenanta"}
+        search = asyncio.create_task(http.post("/v1/search", json={"query": "x"}, headers=headers))
+        await hanging.wait()
+        assert (await http.get("/v1/models", headers=headers)).status_code == 503
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert (await http.get(path)).status_code == 200, path
+        release.set()
+        assert (await search).status_code == 200

@@ -1,5 +1,6 @@
 """The log of usage without Redis. What Redis keeps: tests/integration/gateway/limits."""
 
+import asyncio
 from datetime import UTC, date, datetime
 
 import pytest
@@ -20,7 +21,10 @@ def log(redis: FakeRedis) -> UsageLog:
 
 async def test_only_what_there_is_is_written_and_all_of_it_expires() -> None:
     redis = FakeRedis([])
-    await log(redis).record(TENANT, Counts(requests=1, output_tokens=3), model="a:0", persona_id="finance")
+    usage = log(redis)
+    usage.record(TENANT, Counts(requests=1, output_tokens=3), model="a:0", persona_id="finance")
+    assert not redis.sent, "nobody waits for it"
+    await usage.flush()
     key = "tenant-usage:usage:2026-11-23"
     assert redis.sent == [
         (
@@ -34,9 +38,34 @@ async def test_only_what_there_is_is_written_and_all_of_it_expires() -> None:
 async def test_a_failure_to_write_is_a_metric_and_prometheus_counts_all_the_same() -> None:
     lost = metric("tenantry_gateway_usage_lost_total", what="usage")
     tokens = metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input")
-    await log(redis_gone()).record(TENANT, Counts(input_tokens=5), model="a", persona_id=None)
+    usage = log(redis_gone())
+    usage.record(TENANT, Counts(input_tokens=5), model="a", persona_id=None)
+    await usage.flush()
     assert metric("tenantry_gateway_usage_lost_total", what="usage") == lost + 1
     assert metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input") == tokens + 5
+
+
+async def test_what_many_requests_used_is_written_as_one() -> None:
+    redis = FakeRedis([])
+    usage = log(redis)
+    for _ in range(100):
+        usage.record(TENANT, Counts(requests=1), model="a", persona_id=None)
+    await usage.flush()
+    await usage.flush()
+    ((first, _),) = redis.sent
+    assert first == ("HINCRBY", "tenant-usage:usage:2026-11-23", "|a|requests", 100)
+
+
+async def test_what_is_left_at_the_end_is_written_too() -> None:
+    redis = FakeRedis([])
+    usage = log(redis)
+    running = asyncio.create_task(usage.run())
+    await asyncio.sleep(0)
+    usage.record(TENANT, Counts(requests=1), model="a", persona_id=None)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert len(redis.sent) == 1
 
 
 async def test_reading_without_redis_says_so() -> None:

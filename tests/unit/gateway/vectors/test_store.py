@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from gateway.problems import CollectionMissing, DimensionMismatch
 from gateway.vectors import Vectors
 from gateway.vectors.access import sign
 from gateway.vectors.points import version_of
-from gateway.vectors.store import BATCH, STALE_ROUNDS
+from gateway.vectors.store import BATCH, MOST_ROUNDS
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
@@ -37,10 +38,16 @@ DOCUMENT = Document("finance", "doc-1", "a.md", "0" * 64, STORED_AT)
 OWN = {"key": "tenantId", "match": {"value": "tenant-tenanta"}}
 
 
+@asynccontextmanager
+async def announced(tenant: Tenant) -> AsyncIterator[None]:
+    """Let every change pass."""
+    yield
+
+
 @pytest.fixture
 async def vectors() -> AsyncIterator[Vectors]:
     with stamina.set_testing(True, attempts=2, cap=True):
-        vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4)
+        vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, announce=announced)
         yield vectors
         await vectors.close()
 
@@ -148,7 +155,7 @@ async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.Mock
 
 
 async def test_without_a_key_no_token_is_sent(qdrant: respx.MockRouter) -> None:
-    open_qdrant = Vectors(url=URL, api_key=SecretStr(""), dimension=4)
+    open_qdrant = Vectors(url=URL, api_key=SecretStr(""), dimension=4, announce=announced)
     route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
     await search(open_qdrant)
     assert "authorization" not in route.calls.last.request.headers
@@ -299,7 +306,7 @@ async def test_a_search_that_finds_only_what_does_not_count_ends(
     route.mock(return_value=result({"points": [hit("tenant-tenanta", "x", chunk=n) for n in (1, 2, 3)]}))
     qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([]))
     assert await search(vectors) == []
-    assert len(route.calls) == STALE_ROUNDS
+    assert len(route.calls) == MOST_ROUNDS
 
 
 async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_own(
@@ -423,3 +430,34 @@ async def test_what_stands_beside_a_passage_is_of_the_same_version(
     assert {place: each.text for place, each in found.items()} == {("d", 2): "after"}
     assert set(sent(route)["ids"]) == {head_id("tenanta", "d"), point_id("tenanta", "d", "v1", 2)}
     assert await vectors.beside(TENANT, []) == {}
+
+
+@pytest.mark.parametrize("change", ["publish", "remove"])
+async def test_a_change_that_must_not_be_is_not_begun_and_every_other_is_announced_until_its_end(
+    qdrant: respx.MockRouter, change: str
+) -> None:
+    seen: list[str] = []
+
+    @asynccontextmanager
+    async def announce(tenant: Tenant) -> AsyncIterator[None]:
+        assert not qdrant.calls
+        if refused:
+            raise refused
+        seen.append(tenant.id)
+        yield
+        seen.append(f"after {len(qdrant.calls)} calls")
+
+    async def make() -> None:
+        if change == "publish":
+            await vectors.publish(TENANT, DOCUMENT, [Chunk("x"), Chunk("y")], [[1, 0, 0, 0]] * 2)
+        else:
+            await vectors.remove(TENANT, "doc-1")
+
+    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, announce=announce)
+    refused: RemoteUnavailable | None = RemoteUnavailable("redis", "begin-change", "gone")
+    with pytest.raises(RemoteUnavailable):
+        await make()
+    refused = None
+    await make()
+    assert seen == ["tenanta", f"after {len(qdrant.calls)} calls"]
+    await vectors.close()

@@ -1,0 +1,85 @@
+"""Circuit breakers: a system that keeps failing is left alone for a while, and callers are told at once.
+
+A call to a system that hangs costs its caller the whole timeout, and us a place among the calls under way.
+After some failures in a row nothing is called any more; when the pause is over, one single call may try, and
+what becomes of it decides for all others.
+
+That a system is busy (throttles us) is no failure: it works, and a pause for everybody would punish those
+who are within their share.
+"""
+
+import time
+from collections.abc import Callable
+
+from prometheus_client import Counter, Gauge
+
+__all__ = ["FAILURES", "PAUSE_SECONDS", "Breaker"]
+
+FAILURES = 5
+"""Failures in a row that open a circuit."""
+
+PAUSE_SECONDS = 5.0
+"""How long an open circuit lets nothing through."""
+
+OPEN = Gauge(
+    "tenantry_remote_circuits_open",
+    "Circuits that let no call through because the system keeps failing",
+    ("system",),
+)
+SPARED = Counter(
+    "tenantry_remote_spared_total", "Calls that were not made because the circuit was open", ("system",)
+)
+
+
+class Breaker:
+    """The circuit to one system, or to one part of it that can fail alone.
+
+    Parameters
+    ----------
+    system
+        Its name in metrics.
+    now
+        A clock that never goes back, in seconds.
+    """
+
+    def __init__(self, system: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._system = system
+        self._now = now
+        self._failures = 0
+        self._opened_at: float | None = None
+        self._trying = False
+
+    def admit(self) -> float:
+        """Return 0 when a call may be made, else the seconds until the next one may try.
+
+        Whoever was let in says what became of it: :meth:`succeeded`, :meth:`failed` or :meth:`said_nothing`.
+        """
+        if self._opened_at is None:
+            return 0.0
+        left = self._opened_at + PAUSE_SECONDS - self._now()
+        if left > 0 or self._trying:
+            SPARED.labels(self._system).inc()
+            return max(left, 1.0)
+        self._trying = True
+        return 0.0
+
+    def succeeded(self) -> None:
+        """Note a call that was answered, be it with a refusal: the system works."""
+        self._failures = 0
+        self._trying = False
+        if self._opened_at is not None:
+            self._opened_at = None
+            OPEN.labels(self._system).dec()
+
+    def failed(self) -> None:
+        """Note a call that was not answered, or answered with "I cannot"."""
+        self._failures += 1
+        self._trying = False
+        if self._failures >= FAILURES:
+            if self._opened_at is None:
+                OPEN.labels(self._system).inc()
+            self._opened_at = self._now()
+
+    def said_nothing(self) -> None:
+        """Note a call that tells nothing: its caller went away, or gave it too little time."""
+        self._trying = False

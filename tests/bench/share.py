@@ -1,0 +1,245 @@
+"""The gateway's own share, under load: a real gateway process, with backends that cost next to nothing.
+
+What is left of a request's time when Qdrant and Bedrock take none is the gateway: identity (a real Keycloak's
+token, the real API server's Tenants), limits (a real Redis), its clients of both, and FastAPI.
+"""
+
+import asyncio
+import os
+import re
+import socket
+import statistics
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import psutil
+from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.services import gateway_env
+from tenantry_local.people import access_token
+from tenantry_local.platform import Platform
+
+from .driver import Driver, Response
+from .kubernetes import ApiServer
+from .report import Figure, percentile
+
+__all__ = ["measure"]
+
+TENANT = "tenantb"
+PERSON = "diana.tenantb@gmail.com"
+SEARCH = ("/v1/search", {"query": "What is the approved marketing budget for 2026?"})
+ANSWER = ("/v1/answers", {"question": "What is the approved marketing budget for 2026?"})
+
+RATE = 100.0
+"""Requests a second."""
+
+SECONDS = 5.0
+ROUNDS = 5
+"""The median over the rounds is reported: one in which the machine did something else drops out."""
+
+MANY = 10_000
+"""Tenants, that a request must not be slowed down by."""
+
+STREAMS = 200
+TITAN_SECONDS = 0.1
+PAGES = 120
+SENTENCES = 2000 // 36
+"""Of a page: 2,000 characters, as a printed one."""
+
+
+@dataclass(frozen=True)
+class _Gateway:
+    """A gateway before canned backends."""
+
+    process: psutil.Process
+    port: int
+    token: str
+
+    @property
+    def rss(self) -> float:
+        """Mebibytes of the gateway and of the processes that it started."""
+        family = [self.process, *self.process.children(recursive=True)]
+        return sum(each.memory_info().rss for each in family) / 2**20
+
+
+async def measure(platform: Platform) -> list[Figure]:
+    """Measure on a platform with the sample Tenants in it; the operator is stopped, and stays so."""
+    quota = '{"spec":{"quota":{"queriesPerMinute":1000000,"tokensPerMonth":1000000000}}}'
+    await asyncio.to_thread(kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", quota)
+    async with _gateway(platform) as gateway:
+        few = await _rounds(gateway, *SEARCH)
+        answers = await _rounds(gateway, *ANSWER)
+    async with _gateway(platform, "--stream-events=20", "--stream-seconds=0.2") as gateway:
+        streams = await _streams(gateway)
+    async with _gateway(platform, f"--embedding-seconds={TITAN_SECONDS}") as gateway:
+        ingest = await _ingest(gateway)
+    await asyncio.to_thread(platform.stop, "operator")  # ten thousand Tenants are not its subject
+    await _make_tenants(platform)
+    async with _gateway(platform) as gateway:
+        many = await _rounds(gateway, *SEARCH)
+    growth = statistics.median(many["p50"]) / statistics.median(few["p50"])
+    return [
+        *_figures("search", few, p50=5, p99=20),
+        *_figures("answer", answers, p50=None, p99=30),
+        Figure(f"search, share among {MANY:,} tenants against 10", growth, "x", 1.1, note="of the p50s"),
+        *streams,
+        ingest,
+    ]
+
+
+def _figures(name: str, rounds: dict[str, list[float]], *, p50: float | None, p99: float) -> list[Figure]:
+    note = f"{RATE:g} requests/s, median of {ROUNDS} rounds"
+    return [
+        Figure(
+            f"{name}, gateway's share at load, p50", statistics.median(rounds["p50"]), "ms", p50, note=note
+        ),
+        Figure(
+            f"{name}, gateway's share at load, p99", statistics.median(rounds["p99"]), "ms", p99, note=note
+        ),
+    ]
+
+
+async def _rounds(gateway: _Gateway, path: str, body: dict[str, str]) -> dict[str, list[float]]:
+    driver = Driver(gateway.port, gateway.token)
+    await driver.at_rate(path, body, rate=RATE, seconds=SECONDS)  # warm
+    found: dict[str, list[float]] = {"p50": [], "p99": []}
+    for _ in range(ROUNDS):
+        responses = await driver.at_rate(path, body, rate=RATE, seconds=SECONDS)
+        _require_ok(responses)
+        milliseconds = [response.seconds * 1000 for response in responses]
+        found["p50"].append(statistics.median(milliseconds))
+        found["p99"].append(percentile(milliseconds, 99))
+    driver.close()
+    return found
+
+
+async def _streams(gateway: _Gateway) -> list[Figure]:
+    """Hold many streams at once; each of their words says when the backend sent it."""
+    driver = Driver(gateway.port, gateway.token)
+    body = {**ANSWER[1], "stream": True}
+    await driver.stream(ANSWER[0], body)
+    most_rss = 0.0
+
+    async def watch() -> None:
+        nonlocal most_rss
+        while True:
+            most_rss = max(most_rss, gateway.rss)
+            await asyncio.sleep(0.25)
+
+    watching = asyncio.create_task(watch())
+    streams = await asyncio.gather(*(driver.stream(ANSWER[0], body) for _ in range(STREAMS)))
+    watching.cancel()
+    lost = sum(b"event: answer" not in came[-1][1] for came in streams)
+    alone = [await driver.stream(ANSWER[0], body) for _ in range(10)]
+    return [
+        Figure("first streamed word forwarded after, p50", statistics.median(map(_first, alone)), "ms", 10),
+        Figure(
+            f"the same with {STREAMS} streams at once, p50", statistics.median(map(_first, streams)), "ms"
+        ),
+        Figure(f"{STREAMS} streams at once, lost", lost, "streams", 0),
+        Figure(f"{STREAMS} streams at once, memory (RSS)", most_rss, "MiB", 400),
+    ]
+
+
+def _first(came: list[tuple[int, bytes]]) -> float:
+    at, event = next((at, event) for at, event in came if b"event: words" in event)
+    sent = re.search(rb'"text":"(\d+)', event)
+    assert sent
+    return (at - int(sent[1])) / 1e6
+
+
+async def _ingest(gateway: _Gateway) -> Figure:
+    page = " ".join(f"Sentence {n} speaks of matter {n * n}." for n in range(SENTENCES))
+    content = "\n\n".join(f"Page {number}. {page}" for number in range(PAGES)).encode()
+    shares = []
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=120) as http:
+        for number in range(ROUNDS + 1):
+            answer = await http.post(
+                "/v1/documents",
+                files={"file": (f"bench-{number}.txt", content)},
+                data={"personaId": "finance"},
+                headers={"Authorization": f"Bearer {gateway.token}"},
+            )
+            answer.raise_for_status()
+            timing = Response(201, f"server-timing: {answer.headers['server-timing']}", b"", 0)
+            shares.append(1 - timing.stage("embed") / timing.stage("total"))
+    share = statistics.median(shares[1:])  # the first one starts the reader
+    return Figure(
+        "ingest, all but embedding",
+        share * 100,
+        "%",
+        10,
+        note=f"{PAGES} pages, {TITAN_SECONDS:g} s an embedding",
+    )
+
+
+async def _make_tenants(platform: Platform) -> None:
+    api, bound = ApiServer(platform), asyncio.Semaphore(32)
+
+    async def make(number: int) -> None:
+        async with bound:
+            await api.create(f"many-{number}")
+
+    try:
+        await asyncio.gather(*(make(number) for number in range(MANY)))
+    finally:
+        await api.close()
+
+
+def _require_ok(responses: list[Response]) -> None:
+    if failed := [response for response in responses if response.status != 200]:
+        raise RuntimeError(f"{len(failed)} of {len(responses)} failed: {failed[0].body.decode()}")
+
+
+@asynccontextmanager
+async def _gateway(platform: Platform, *canned_options: str) -> AsyncIterator[_Gateway]:
+    """Start a gateway that is ready, and its backends; both end with the block."""
+    async with _program("tests.bench.canned", {}, *canned_options) as canned:
+        assert canned.stdout
+        backend = f"http://127.0.0.1:{int(await canned.stdout.readline())}"
+        port = _free_port()
+        env = gateway_env(platform.context) | {
+            "GATEWAY_PORT": str(port),
+            "GATEWAY_QDRANT_URL": backend,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": backend,
+            "GATEWAY_LOG_LEVEL": "WARNING",
+        }
+        token = await asyncio.to_thread(access_token, platform.context, PERSON)
+        async with _program("gateway", env) as process:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+                await _ready(http)
+            yield _Gateway(psutil.Process(process.pid), port, token)
+
+
+@asynccontextmanager
+async def _program(
+    module: str, env: dict[str, str], *options: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, *options, env={**os.environ, **env}, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _ready(http: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(120):
+        while True:
+            try:
+                if (await http.get("/readyz")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass  # it is still starting
+            await asyncio.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,133 @@
+"""A gateway whose tenants have a cache, whose way to Redis can be cut; and Redis and Bedrock as they are."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from gateway.redis import TenantRedis
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from tenancy.model import Tenant
+from tenancy.tickets import Ticket, TicketIssuer
+from tenantry_local.parts.redis import Redis as RedisPart
+from tenantry_local.platform import Platform
+from tenantry_local.tickets import private_key
+
+from tests.support.apiserver import Tenants
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.people import open_people
+from tests.support.proxy import Proxy
+from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.tenants import PLENTY, applied, tenant_manifest
+from tests.support.waiting import until
+
+TENANT = "cached"
+PERSON = f"anna@{TENANT}.example"
+MANIFEST = tenant_manifest(
+    TENANT, identity={"emails": [f"*@{TENANT}.example"], "admins": [PERSON]}, quota=PLENTY
+)
+QUESTION = "Where is the key to the boathouse?"
+
+
+@pytest.fixture(scope="session")
+def redis_url(platform: Platform) -> str:
+    return RedisPart(platform.context).url_with_password
+
+
+@pytest.fixture(scope="session")
+async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
+    adapter = TenantRedis(SecretStr(redis_url))
+    yield adapter
+    await adapter.close()
+
+
+@pytest.fixture(scope="session")
+async def raw(redis_url: str) -> AsyncIterator[Any]:
+    """Redis itself, for looking and for meddling."""
+    async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
+        yield client
+
+
+@dataclass
+class World:
+    """A gateway with one tenant and a person of it; the way to Redis can be cut."""
+
+    platform: Platform
+    gateway: RunningGateway
+    tenants: Tenants
+    proxy: Proxy
+    raw: Any
+    token: str
+
+    @property
+    def tenant(self) -> Tenant:
+        found = self.gateway.context.registry.get(TENANT)
+        assert found
+        return found
+
+    async def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}", **arguments.pop("headers", {})}
+        return await self.gateway.http.request(method, path, headers=headers, **arguments)
+
+    async def upload(self, text: str, name: str = "keys.md") -> httpx.Response:
+        return await self.request(
+            "POST",
+            "/v1/documents",
+            files={"file": (name, text.encode())},
+            data={"personaId": "finance"},
+        )
+
+    async def redeem(self, ticket: Ticket) -> httpx.Response:
+        issuer = TicketIssuer(json.loads(private_key(self.platform.context.state).read_text()))
+        return await self.request(
+            "POST", "/v1/documents", headers={"Authorization": f"Ticket {issuer.issue(ticket)}"}
+        )
+
+    async def ask(self, question: str = QUESTION) -> tuple[str, str]:
+        """Return what the cache did, and the answer."""
+        response = await self.request("POST", "/v1/answers", json={"question": question})
+        assert response.status_code == 200, response.text
+        name, _, outcome = response.headers["cache-status"].partition("; ")
+        assert name == "tenantry-answers"
+        assert response.json()["cached"] is (outcome == "hit")
+        return outcome, response.json()["answer"]
+
+    async def calls(self) -> int:
+        """Return how often Bedrock was called so far."""
+        async with httpx.AsyncClient(base_url=self.platform.parts["bedrock"].url) as bedrock:
+            return len((await bedrock.get("/standin/calls")).json())
+
+    async def patch(self, spec: dict[str, Any]) -> None:
+        """Change the Tenant and wait until the gateway has seen it."""
+        generation = self.tenants.patch(TENANT, {"spec": spec})["metadata"]["generation"]
+        await until(lambda: self.tenant.metadata.generation >= generation)
+
+
+@pytest.fixture(scope="session")
+async def cache_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIterator[World]:
+    port = platform.context.ports["redis"]
+    async with open_people(platform) as people, open_qdrant(platform) as qdrant, Proxy(port) as proxy:
+        await make_collection(qdrant)
+        await people.add(PERSON)
+        with applied(platform, MANIFEST) as tenants:
+            url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
+            async with running_gateway(platform, redis_url=url) as gateway:
+                await until(lambda: gateway.context.registry.get(TENANT) is not None)
+                yield World(platform, gateway, tenants, proxy, raw, await people.token(PERSON))
+
+
+@pytest.fixture
+async def world(cache_world: World) -> AsyncIterator[World]:
+    """The tenant with one document, and nothing in Redis."""
+    await cache_world.gateway.context.usage.flush()
+    async for key in cache_world.raw.scan_iter(match=f"tenant-{TENANT}:*"):
+        await cache_world.raw.delete(key)
+    listed = (await cache_world.request("GET", "/v1/documents")).json()["documents"]
+    for document in listed:
+        await cache_world.request("DELETE", f"/v1/documents/{document['documentId']}")
+    assert (await cache_world.upload("The key to the boathouse hangs behind the piano.")).status_code == 201
+    yield cache_world
+    cache_world.proxy.mend()

@@ -1,0 +1,93 @@
+"""Traces as a collector gets them: OTLP over HTTP, from a gateway that runs as a process of its own."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.support.gateway import serving
+from tests.support.waiting import until
+
+from .conftest import World
+from .test_lifecycle import Process, free_port, start
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+QUESTION = "A question that no collector shall read?"
+
+
+class Collector:
+    """Takes spans in, and keeps them."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def take(self, request: Request) -> Response:
+        self.bodies.append(await request.body())
+        return Response(media_type="application/x-protobuf")
+
+    @property
+    def spans(self) -> list[Span]:
+        exports = [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
+        return [
+            span
+            for export in exports
+            for resource in export.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+
+@pytest.fixture
+async def collector() -> Collector:
+    return Collector()
+
+
+@pytest.fixture
+async def process(world: World, collector: Collector) -> AsyncIterator[Process]:
+    port = free_port()
+    app = Starlette(routes=[Route("/v1/traces", collector.take, methods=["POST"])])
+    async with serving(app) as url:
+        started = await start(world, port, OTEL_EXPORTER_OTLP_ENDPOINT=url)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+            process = Process(started, http)
+            await until(process.is_ready, seconds=60)
+            yield process
+        if started.returncode is None:
+            started.kill()
+            await started.wait()
+
+
+async def test_a_request_is_one_trace_from_its_callers_to_every_backend(
+    world: World, process: Process, collector: Collector
+) -> None:
+    response = await process.http.post(
+        "/v1/answers",
+        json={"question": QUESTION},
+        headers={"Authorization": f"Bearer {world.token}", "traceparent": f"00-{TRACE}-{PARENT}-01"},
+    )
+    assert response.status_code == 200, response.text
+    process.process.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(process.end(), 30)
+    ours = [span for span in collector.spans if span.trace_id.hex() == TRACE]
+    spans = {span.name: span for span in ours}
+    served = spans["POST /v1/answers"]
+    assert served.parent_span_id.hex() == PARENT
+    attributes = {each.key: each.value for each in served.attributes}
+    assert attributes["tenantry.tenant"].string_value == "tenant-gw-main"
+    assert attributes["http.response.status_code"].int_value == 200
+    for stage in ("auth", "limit", "embed", "search"):
+        assert spans[stage].parent_span_id == served.span_id, stage
+    assert spans["bedrock embed"].parent_span_id == spans["embed"].span_id
+    searches = {span.span_id for span in ours if span.name == "search"}  # a second one looks beside passages
+    assert spans["qdrant search"].parent_span_id in searches
+    sent = b"".join(collector.bodies)
+    assert QUESTION.encode() not in sent
+    assert world.token.encode() not in sent

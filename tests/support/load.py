@@ -1,0 +1,168 @@
+"""People who work: a steady load of questions and uploads of several tenants, and what became of each."""
+
+import asyncio
+import itertools
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+__all__ = ["Colleague", "Load", "Outcome"]
+
+PAUSE_SECONDS = 0.05
+"""Between one request of a kind and the next."""
+
+PATIENCE_SECONDS = 60
+"""A request that takes longer than this hangs; none may."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one request: ``ok``, or the slug of its problem."""
+
+    kind: str
+    what: str
+    status: int
+    seconds: float
+
+
+@dataclass
+class Colleague:
+    """A person of a tenant, who writes documents that only this tenant may ever see."""
+
+    tenant: str
+    http: httpx.AsyncClient
+    token: str
+    uploaded: dict[str, str] = field(default_factory=dict)
+    """Names of the documents that were taken in, each with a word that stands in it alone."""
+    refused: list[str] = field(default_factory=list)
+    """Names of those that were not."""
+    seen: list[str] = field(default_factory=list)
+    """Every body that came back."""
+
+    @property
+    def marker(self) -> str:
+        """A word that stands in all documents of the tenant and nowhere else."""
+        return f"marker{self.tenant.replace('-', '')}"
+
+    async def search(self, words: str = "") -> httpx.Response:
+        return await self._post("/v1/search", {"query": words or f"What about {self.marker}?", "topK": 20})
+
+    async def answer(self) -> httpx.Response:
+        return await self._post("/v1/answers", {"question": f"What about {self.marker}?"})
+
+    async def list(self) -> httpx.Response:
+        return await self._send("GET", "/v1/documents")
+
+    async def models(self) -> httpx.Response:
+        return await self._send("GET", "/v1/models")
+
+    async def upload(self, name: str, word: str) -> httpx.Response:
+        content = f"# {name}\n\nThe {self.marker} of {word} is settled.".encode()
+        response = await self._send(
+            "POST", "/v1/documents", files={"file": (name, content)}, data={"personaId": "finance"}
+        )
+        if response.status_code == 201:
+            self.uploaded[name] = word
+        else:
+            self.refused.append(name)
+        return response
+
+    async def _post(self, path: str, body: dict[str, object]) -> httpx.Response:
+        return await self._send("POST", path, json=body)
+
+    async def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        response = await self.http.request(
+            method, path, headers=headers, timeout=PATIENCE_SECONDS, **arguments
+        )
+        self.seen.append(response.text)
+        return response
+
+
+class Load:
+    """Keeps some colleagues busy."""
+
+    def __init__(self, colleagues: Sequence[Colleague]) -> None:
+        self._colleagues = colleagues
+        self._phase = ""
+        self._numbers = itertools.count()
+        self.outcomes: dict[str, list[Outcome]] = defaultdict(list)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work while the block runs; what is under way at its end is finished."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for colleague in self._colleagues:
+                for kind, ask in self._kinds(colleague).items():
+                    group.create_task(self._work(kind, ask, stop))
+            try:
+                yield
+            finally:
+                stop.set()
+
+    @asynccontextmanager
+    async def phase(self, name: str) -> AsyncIterator[None]:
+        """Note what begins and ends inside the block under a name."""
+        self._phase = name
+        try:
+            yield
+        finally:
+            self._phase = ""
+
+    def enough(self, phase: str, requests: int) -> bool:
+        """Tell whether each kind of request was made so often in a phase."""
+        kinds = Counter(outcome.kind for outcome in self.outcomes[phase])
+        return len(kinds) == len(self._kinds(self._colleagues[0])) and min(kinds.values()) >= requests
+
+    def calm(self, phase: str, requests: int) -> bool:
+        """Tell whether the last requests of each kind in a phase all went well."""
+        by_kind = defaultdict(list)
+        for outcome in self.outcomes[phase]:
+            by_kind[outcome.kind].append(outcome.what)
+        last = [whats[-requests:] for whats in by_kind.values()]
+        return self.enough(phase, requests) and all(set(whats) == {"ok"} for whats in last)
+
+    def table(self, phase: str) -> dict[str, set[str]]:
+        """Return what became of each kind of request in a phase."""
+        table: dict[str, set[str]] = defaultdict(set)
+        for outcome in self.outcomes[phase]:
+            table[outcome.kind].add(outcome.what)
+        return dict(table)
+
+    def _kinds(self, colleague: Colleague) -> dict[str, Callable[[], Awaitable[httpx.Response]]]:
+        def upload() -> Awaitable[httpx.Response]:
+            number = next(self._numbers)
+            return colleague.upload(f"note-{number}.md", f"subject{number}")
+
+        return {
+            "search": colleague.search,
+            "answer": colleague.answer,
+            "upload": upload,
+            "list": colleague.list,
+            "models": colleague.models,
+        }
+
+    async def _work(
+        self, kind: str, ask: Callable[[], Awaitable[httpx.Response]], stop: asyncio.Event
+    ) -> None:
+        while not stop.is_set():
+            phase, began = self._phase, time.perf_counter()
+            response = await ask()
+            if phase == self._phase:
+                what = "ok" if response.is_success else _slug(response)
+                seconds = time.perf_counter() - began
+                self.outcomes[phase].append(Outcome(kind, what, response.status_code, seconds))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _slug(response: httpx.Response) -> str:
+    body = response.json()
+    # OpenAI's paths have OpenAI's shape.
+    slug: str = body["type"].rpartition("/")[2] if "type" in body else body["error"]["code"]
+    return slug

@@ -1,0 +1,61 @@
+"""Whether the configured models are served is known at the start."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from gateway.metrics import MODEL_SERVED
+from gateway.model_check import ModelCheck
+from gateway.problems import ModelUnavailable
+from prometheus_client import REGISTRY
+from structlog.testing import LogCapture
+from tenancy.errors import RemoteUnavailable
+
+from tests.support.backends import FakeBedrock
+
+
+@pytest.fixture
+def logs() -> Iterator[LogCapture]:
+    capture = LogCapture()
+    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
+    yield capture
+    structlog.reset_defaults()
+    MODEL_SERVED.clear()
+
+
+@pytest.fixture
+def bedrock() -> FakeBedrock:
+    return FakeBedrock()
+
+
+def served(model: str) -> float | None:
+    return REGISTRY.get_sample_value("tenantry_gateway_model_served", {"model": model})
+
+
+async def test_each_model_is_asked_for_one_token(bedrock: FakeBedrock, logs: LogCapture) -> None:
+    await ModelCheck(bedrock.as_adapter(), ["first", "second"]).run()
+    assert [(prompt.model, prompt.max_tokens) for prompt in bedrock.asked] == [("first", 1), ("second", 1)]
+    assert [served(model) for model in ("first", "second", bedrock.embedding_model)] == [1, 1, 1]
+    assert not logs.entries
+
+
+async def test_a_retired_model_is_named_with_what_to_do(bedrock: FakeBedrock, logs: LogCapture) -> None:
+    bedrock.retired["first"] = ModelUnavailable("Name another one.", model="first")
+    await ModelCheck(bedrock.as_adapter(), ["first", "second"]).run()
+    (line,) = logs.entries
+    assert (line["log_level"], line["model"], line["detail"]) == ("error", "first", "Name another one.")
+    assert (served("first"), served("second")) == (0, 1)
+
+
+async def test_the_embedding_model_is_asked_too(bedrock: FakeBedrock, logs: LogCapture) -> None:
+    bedrock.fails = ModelUnavailable("Name another one.", model=bedrock.embedding_model)
+    await ModelCheck(bedrock.as_adapter(), []).run()
+    assert served(bedrock.embedding_model) == 0
+    assert len(logs.entries) == 1
+
+
+async def test_an_outage_says_nothing_about_a_model(bedrock: FakeBedrock, logs: LogCapture) -> None:
+    bedrock.fails = RemoteUnavailable("bedrock", "embed", "away")
+    await ModelCheck(bedrock.as_adapter(), []).run()
+    assert served(bedrock.embedding_model) is None
+    assert logs.entries[0]["log_level"] == "warning"
