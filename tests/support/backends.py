@@ -87,6 +87,7 @@ class FakeVectors:
         self.documents: dict[tuple[str, str], tuple[Document, list[Chunk], list[Sequence[float]]]] = {}
         self.fails: Exception | None = None
         self.asked: list[dict[str, Any]] = []
+        self.tidied: list[str] = []
 
     async def publish(
         self, tenant: Tenant, document: Document, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]
@@ -95,6 +96,9 @@ class FakeVectors:
             raise self.fails
         self.documents[tenant.key, document.document_id] = (document, list(chunks), list(vectors))
         return IndexedDocument(document, "v", len(chunks))
+
+    async def tidy(self, tenant: Tenant, published: IndexedDocument) -> None:
+        self.tidied.append(published.document.document_id)
 
     async def remove(self, tenant: Tenant, document_id: str) -> None:
         if self.fails:

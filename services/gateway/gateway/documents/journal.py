@@ -175,7 +175,7 @@ class Journal:
         }
 
     async def due(self, tenants: Sequence[Tenant]) -> list[Due]:
-        """Return what was cut off at some hundred tenants; those without any entry cost next to nothing.
+        """Return what was cut off at a hundred tenants or so; those without any entry cost next to nothing.
 
         Raises
         ------

@@ -36,7 +36,7 @@ ATTEMPTS = 5
 AT_ONCE = 2
 """Documents that are repaired side by side: people's own come first."""
 
-TENANTS_AT_ONCE = 500
+TENANTS_AT_ONCE = 100
 """Tenants that Redis is asked about in one call."""
 
 
@@ -150,7 +150,9 @@ class Repair:
                 await self._catalog.erase(tenant, stored)
         else:
             indexed = (await self._vectors.indexed(tenant, [document_id])).get(document_id)
-            if indexed is None or indexed.document.etag != stored.stamp.etag:
+            if indexed and indexed.document.etag == stored.stamp.etag:
+                await self._vectors.tidy(tenant, indexed)
+            else:
                 await self._documents.index_object(tenant, stored.key, lease, Stages())
 
 

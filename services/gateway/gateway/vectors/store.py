@@ -133,20 +133,29 @@ class Vectors:
         RemoteUnavailable, RemoteRefused
             Qdrant did not answer, or refused; or the change could not be announced, and nothing is changed.
         """
-        version = version_of(document, chunks)
         count = len(chunks)
+        published = IndexedDocument(document, version_of(document, chunks), count)
         batches = [range(start, min(start + BATCH, count)) for start in range(1, count, BATCH)]
         async with self._announce(tenant):
             for numbers in (*batches, range(1)):
                 # In a thread: the words of a batch take some tens of milliseconds to count.
                 points = await asyncio.to_thread(
-                    to_points, tenant, document, version, chunks, vectors, numbers
+                    to_points, tenant, document, published.version, chunks, vectors, numbers
                 )
                 await self._upsert(tenant, points)
-            await self._delete(
-                tenant, tenant_filter(tenant, document_id=document.document_id, not_version=version)
-            )
-        return IndexedDocument(document, version, count)
+            await self.tidy(tenant, published)
+        return published
+
+    async def tidy(self, tenant: Tenant, published: IndexedDocument) -> None:
+        """Remove what other versions of a document have left. No search finds that, with or without this.
+
+        Raises
+        ------
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`publish`.
+        """
+        document_id, version = published.document.document_id, published.version
+        await self._delete(tenant, tenant_filter(tenant, document_id=document_id, not_version=version))
 
     async def remove(self, tenant: Tenant, document_id: str) -> None:
         """Let a document be gone for every reader at once, and then its chunks.
