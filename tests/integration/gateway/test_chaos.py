@@ -28,6 +28,7 @@ REQUESTS = 3
 OK = {"ok"}
 AWAY = {"backend-unavailable"}
 CLOSED = {"limits-unavailable"}
+UNAGREED = {"writes-unavailable"}
 ALL_WELL = {"search": OK, "answer": OK, "upload": OK, "list": OK, "models": OK}
 
 
@@ -41,7 +42,7 @@ class Outage:
 
 
 OUTAGES = [
-    pytest.param(Outage("redis", {"answer": CLOSED, "upload": CLOSED}), id="redis"),
+    pytest.param(Outage("redis", {"answer": CLOSED, "upload": UNAGREED}), id="redis"),
     pytest.param(
         Outage("qdrant", {"search": AWAY, "answer": AWAY, "upload": AWAY, "list": AWAY}), id="qdrant"
     ),
