@@ -19,11 +19,12 @@ from tenancy.remote import Remote
 
 __all__ = ["Script", "TenantRedis"]
 
-CALL_SECONDS = 1.0
+CALL_SECONDS = 2.5
 """Longest a call may take, a new connection included."""
 
-SOCKET_SECONDS = 0.5
-"""Longest silence of Redis. It counts in microseconds; one that is silent for longer is gone."""
+SOCKET_SECONDS = 2.0
+"""Longest silence of Redis. It answers in microseconds; but a gateway that is short of processor time sees
+that late, and must not take its own slowness for an outage."""
 
 CONCURRENCY = 64
 """Calls, and so connections, at once."""
