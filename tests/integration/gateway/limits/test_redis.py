@@ -80,14 +80,14 @@ async def not_redis(*, silent: bool) -> AsyncIterator[tuple[TenantRedis, list[ob
         await redis.close()
 
 
-async def test_a_redis_that_is_silent_is_given_up_after_half_a_second() -> None:
+async def test_a_redis_that_is_silent_is_given_up_after_two_seconds() -> None:
     tenant = new_tenant()
     async with not_redis(silent=True) as (redis, came):
         started = time.monotonic()
         with pytest.raises(RemoteUnavailable):
             await redis.execute(tenant, "e", ("GET", f"{tenant.key}:n"))
         assert len(came) == 1
-        assert 0.4 < time.monotonic() - started < 0.95
+        assert 1.8 < time.monotonic() - started < 2.4
 
 
 async def test_nothing_is_tried_again_by_anybody() -> None:
