@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from gateway.bedrock import Bedrock, Prompt, Reply
 from gateway.bm25 import SparseVector
-from gateway.models import Chunk, Document, IndexedDocument, Passage
+from gateway.models import Chunk, Document, Edition, IndexedDocument, Passage
 from gateway.objects import Stamp, StoredEntry, StoredObject, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from gateway.vectors import Vectors
@@ -85,17 +85,25 @@ class FakeVectors:
 
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str], tuple[Document, list[Chunk], list[Sequence[float]]]] = {}
+        self.staged: dict[tuple[str, str], dict[int, Sequence[float]]] = {}
         self.fails: Exception | None = None
         self.asked: list[dict[str, Any]] = []
         self.tidied: list[str] = []
 
-    async def publish(
-        self, tenant: Tenant, document: Document, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]
-    ) -> IndexedDocument:
+    async def stage(
+        self, tenant: Tenant, edition: Edition, start: int, vectors: Sequence[Sequence[float]]
+    ) -> None:
+        staged = self.staged.setdefault((tenant.key, edition.document.document_id), {})
+        staged |= dict(enumerate(vectors, start))
+
+    async def publish(self, tenant: Tenant, edition: Edition, vector: Sequence[float]) -> IndexedDocument:
         if self.fails:
             raise self.fails
-        self.documents[tenant.key, document.document_id] = (document, list(chunks), list(vectors))
-        return IndexedDocument(document, "v", len(chunks))
+        place = (tenant.key, edition.document.document_id)
+        staged = {**self.staged.pop(place), 0: vector}
+        vectors = [staged[number] for number in range(len(edition.chunks))]
+        self.documents[place] = (edition.document, list(edition.chunks), vectors)
+        return IndexedDocument(edition.document, edition.version, len(edition.chunks))
 
     async def tidy(self, tenant: Tenant, published: IndexedDocument) -> None:
         self.tidied.append(published.document.document_id)

@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from .aws import classify, client_config, error_code
 from .bucket import TokenBucket
 from .problems import ModelUnavailable
+from .together import together
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
@@ -166,7 +167,7 @@ class Bedrock:
                 await self._pace.wait()
                 return await self._embed(text, on_tokens)
 
-        return await asyncio.gather(*map(embed_in_turn, texts))
+        return await together(map(embed_in_turn, texts))
 
     async def embed_query(self, text: str, *, on_tokens: Callable[[int], None]) -> list[float]:
         """Return the vector of a question, at once.

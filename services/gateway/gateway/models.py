@@ -1,9 +1,12 @@
 """What flows through the gateway's layers."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import blake2b
+from typing import Self
 
-__all__ = ["Chunk", "Document", "Heading", "IndexedDocument", "Page", "Passage"]
+__all__ = ["Chunk", "Document", "Edition", "Heading", "IndexedDocument", "Page", "Passage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class Chunk:
 class Document:
     """One stored document of a tenant.
 
-    ``created_at`` is when S3 stored this content of it, and ``etag`` S3's name for the content.
+    ``created_at`` is when this content of it was taken in, and ``etag`` S3's name for the content, empty as
+    long as it has none.
     """
 
     persona_id: str
@@ -58,6 +62,30 @@ class Document:
     sha256: str
     created_at: datetime
     etag: str = ""
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A content of a document, cut into chunks.
+
+    ``version`` is a name for it: the same chunks under the same name always have the same version.
+    """
+
+    document: Document
+    chunks: Sequence[Chunk]
+    version: str
+
+    @classmethod
+    def of(cls, document: Document, chunks: Sequence[Chunk]) -> Self:
+        """Return the edition that these chunks are."""
+        digest = blake2b(f"{document.persona_id}/{document.filename}".encode(), digest_size=12)
+        for chunk in chunks:
+            digest.update(f"\0{chunk.page}\0{chunk.heading}\0{chunk.text}".encode())
+        return cls(document, chunks, digest.hexdigest())
+
+    def stored_as(self, etag: str) -> Self:
+        """Return the same edition, with S3's name for its content."""
+        return replace(self, document=replace(self.document, etag=etag))
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ async def test_an_ingest_that_is_cut_off_shows_nothing_new_and_is_completed_by_t
     if replaced:
         await book.publish(100)
     before = await book.points()
-    monkeypatch.setattr("gateway.vectors.store.BATCH", 2)
+    monkeypatch.setattr("gateway.documents.service.BATCH", 2)
     upsert, writes = Vectors._upsert, 0
 
     async def dying(self: Vectors, *arguments: Any) -> None:

@@ -1,14 +1,17 @@
 """Ingest: a file becomes an object in S3 and points in Qdrant.
 
-Order is what matters. Everything that can refuse the file (reading it, embedding it) comes before
-anything is stored; then S3, the truth; then the index. Whatever stops us in between leaves at worst an
-object that is not indexed, and a note in the journal by which a repair completes it.
+Order is what matters. First everything that can refuse the file: reading it, the quota, embedding it. Its
+chunks are written meanwhile, where no search finds them. Then S3, the truth; then they become visible, all
+at once. Whatever stops us in between leaves at worst chunks that nobody finds, or an object that is not
+indexed, and a note in the journal by which a repair completes it or clears it away.
 """
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tenancy.model import Tenant
 from tenancy.names import document_id_for, object_key, parse_object_key
@@ -17,11 +20,12 @@ from tenancy.tickets import Ticket
 from ..bedrock import Bedrock
 from ..limits.stock import Stock
 from ..limits.usage import Counts, UsageLog
-from ..models import Document
-from ..objects import Stamp, TenantObjects
+from ..models import Document, Edition
+from ..objects import TenantObjects
 from ..personas import require_persona
 from ..problems import DocumentBusy, DocumentMissing, DocumentRefused, DocumentTooLarge, PersonaMissing
 from ..stages import Stages
+from ..together import together
 from ..vectors import Vectors
 from .filenames import clean_filename
 from .journal import RETRY_SECONDS, Journal, Lease
@@ -31,8 +35,10 @@ from .reader import DocumentReader, Reading
 __all__ = ["DocumentService", "Ingested"]
 
 BATCH = 64
-"""Chunks that are embedded together: enough to keep Bedrock busy, and what is in memory stays bounded."""
+"""Chunks that are embedded and written together: about half a megabyte for the index."""
 
+BATCHES = 3
+"""Batches under way: Bedrock is busy while one is written, and what is in memory stays bounded."""
 
 MOST_DOCUMENTS = 100_000_000
 """As many as a Tenant's quota can be."""
@@ -108,14 +114,16 @@ class DocumentService:
             reading = await self._read(filename, content, stages)
             # Before it costs anything. What fails after this gives its room back within minutes.
             await self._stock.admit(tenant, document_id, len(content), lambda: self._sizes(tenant))
-            vectors = await self._embed(tenant, persona_id, reading, stages)
             await lease.intend(Note(Task.INGEST))
+            document = _document(persona_id, document_id, filename, content, datetime.now(UTC))
+            edition = Edition.of(document, reading.chunks)
+            head = await self._stage(tenant, edition, stages)
             with stages.measure("store"):
                 stamp = await self._objects.put(
                     tenant, key, content, media_type=reading.format.media_type, owner=owner
                 )
-            document = _document(persona_id, document_id, filename, content, stamp)
-            return await self._index(tenant, document, reading, vectors, lease, stages)
+            document = await self._publish(tenant, edition.stored_as(stamp.etag), head, lease, stages)
+            return Ingested(document, reading)
 
     async def index_stored(self, tenant: Tenant, ticket: Ticket, stages: Stages) -> Ingested:
         """Index the document that a ticket names, as it is in S3.
@@ -160,9 +168,11 @@ class DocumentService:
         except (DocumentRefused, PersonaMissing) as exc:
             await lease.settle(Failure.of(exc, etag or await self._etag(tenant, document_id)))
             raise
-        vectors = await self._embed(tenant, persona_id, reading, stages)
-        document = _document(persona_id, document_id, filename, stored.content, stored.stamp)
-        return await self._index(tenant, document, reading, vectors, lease, stages)
+        document = _document(persona_id, document_id, filename, stored.content, stored.stamp.stored_at)
+        edition = Edition.of(document, reading.chunks).stored_as(etag)
+        head = await self._stage(tenant, edition, stages)
+        document = await self._publish(tenant, edition, head, lease, stages)
+        return Ingested(document, reading)
 
     @asynccontextmanager
     async def _writing(self, tenant: Tenant, document_id: str) -> AsyncIterator[Lease]:
@@ -179,21 +189,33 @@ class DocumentService:
         with stages.measure("read"):
             return await self._reader.read(filename, content)
 
-    async def _embed(
-        self, tenant: Tenant, persona_id: str, reading: Reading, stages: Stages
-    ) -> list[list[float]]:
-        texts = [chunk.embedded_text for chunk in reading.chunks]
-        tokens: list[int] = []
+    async def _stage(self, tenant: Tenant, edition: Edition, stages: Stages) -> Sequence[float]:
+        """Embed all chunks, and write each batch while others are embedded; return the head's vector."""
+        bound, tokens = asyncio.Semaphore(BATCHES), list[int]()
+
+        async def stage(start: int) -> Sequence[float]:
+            async with bound:
+                texts = [chunk.embedded_text for chunk in edition.chunks[start : start + BATCH]]
+                vectors = await self._bedrock.embed(texts, on_tokens=tokens.append)
+                await self._vectors.stage(tenant, edition, start, vectors)
+                return vectors[0]
+
         try:
             with stages.measure("embed"):
-                batches = [
-                    await self._bedrock.embed(texts[start : start + BATCH], on_tokens=tokens.append)
-                    for start in range(0, len(texts), BATCH)
-                ]
+                firsts = await together(map(stage, range(0, len(edition.chunks), BATCH)))
         finally:
             used = Counts(requests=len(tokens), embedding_tokens=sum(tokens))
-            self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
-        return [vector for batch in batches for vector in batch]
+            persona_id, model = edition.document.persona_id, self._bedrock.embedding_model
+            self._usage.record(tenant, used, model=model, persona_id=persona_id)
+        return firsts[0]
+
+    async def _publish(
+        self, tenant: Tenant, edition: Edition, head: Sequence[float], lease: Lease, stages: Stages
+    ) -> Document:
+        with stages.measure("index"):
+            published = await self._vectors.publish(tenant, edition, head)
+        await lease.settle()
+        return published.document
 
     async def _sizes(self, tenant: Tenant) -> dict[str, int]:
         """Return the bytes of all documents of the tenant, by their ids."""
@@ -207,21 +229,8 @@ class DocumentService:
             raise DocumentMissing("The document was deleted meanwhile.")
         return entry.stamp.etag
 
-    async def _index(
-        self,
-        tenant: Tenant,
-        document: Document,
-        reading: Reading,
-        vectors: list[list[float]],
-        lease: Lease,
-        stages: Stages,
-    ) -> Ingested:
-        with stages.measure("index"):
-            await self._vectors.publish(tenant, document, reading.chunks, vectors)
-        await lease.settle()
-        return Ingested(document, reading)
 
-
-def _document(persona_id: str, document_id: str, filename: str, content: bytes, stamp: Stamp) -> Document:
-    digest = hashlib.sha256(content).hexdigest()
-    return Document(persona_id, document_id, filename, digest, stamp.stored_at, stamp.etag)
+def _document(
+    persona_id: str, document_id: str, filename: str, content: bytes, created_at: datetime
+) -> Document:
+    return Document(persona_id, document_id, filename, hashlib.sha256(content).hexdigest(), created_at)

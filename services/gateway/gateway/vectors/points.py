@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import blake2b
 from operator import mul
 from typing import Any
 
@@ -12,7 +11,7 @@ from tenancy.model import Tenant
 from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, head_id, point_id
 
 from .. import bm25
-from ..models import Chunk, Document, IndexedDocument, Passage
+from ..models import Document, Edition, IndexedDocument, Passage
 
 __all__ = [
     "HEAD_FIELDS",
@@ -22,8 +21,7 @@ __all__ = [
     "similarity",
     "to_indexed",
     "to_passage",
-    "to_points",
-    "version_of",
+    "to_point",
 ]
 
 
@@ -41,34 +39,16 @@ HEAD_FIELDS = [
 """What of a head's payload describes its document."""
 
 
-def version_of(document: Document, chunks: Sequence[Chunk]) -> str:
-    """Return a name of this content as it was cut: the same chunks always have the same version."""
-    digest = blake2b(f"{document.persona_id}/{document.filename}".encode(), digest_size=12)
-    for chunk in chunks:
-        digest.update(f"\0{chunk.page}\0{chunk.heading}\0{chunk.text}".encode())
-    return digest.hexdigest()
-
-
-def to_points(
-    tenant: Tenant,
-    document: Document,
-    version: str,
-    chunks: Sequence[Chunk],
-    vectors: Sequence[Sequence[float]],
-    numbers: range,
-) -> list[models.PointStruct]:
-    """Return the points of those of a document's chunks that ``numbers`` names."""
-    return [
-        models.PointStruct(
-            id=chunk_id(tenant, document.document_id, version, number),
-            vector={
-                DENSE_VECTOR: list(vectors[number]),
-                LEXICAL_VECTOR: lexical(bm25.document_vector(chunks[number].embedded_text)),
-            },
-            payload=_payload(tenant, document, version, number, chunks[number]) | {"chunks": len(chunks)},
-        )
-        for number in numbers
-    ]
+def to_point(tenant: Tenant, edition: Edition, number: int, vector: Sequence[float]) -> models.PointStruct:
+    """Return the point of an edition's chunk."""
+    return models.PointStruct(
+        id=chunk_id(tenant, edition.document.document_id, edition.version, number),
+        vector={
+            DENSE_VECTOR: list(vector),
+            LEXICAL_VECTOR: lexical(bm25.document_vector(edition.chunks[number].embedded_text)),
+        },
+        payload=_payload(tenant, edition, number),
+    )
 
 
 def chunk_id(tenant: Tenant, document_id: str, version: str, number: int) -> str:
@@ -124,7 +104,10 @@ def similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
     return float(sum(map(mul, vector, own)))
 
 
-def _payload(tenant: Tenant, document: Document, version: str, number: int, chunk: Chunk) -> dict[str, Any]:
+def _payload(tenant: Tenant, edition: Edition, number: int) -> dict[str, Any]:
+    document, chunk = edition.document, edition.chunks[number]
+    # What is only known at the end stands in the head alone, which is written last.
+    head = {"etag": document.etag} if number == 0 else {}
     return {
         "tenantId": tenant.key,
         "personaId": document.persona_id,
@@ -136,6 +119,7 @@ def _payload(tenant: Tenant, document: Document, version: str, number: int, chun
         "page": chunk.page,
         "sha256": document.sha256,
         "createdAt": document.created_at.isoformat(),
-        "etag": document.etag,
-        "version": version,
+        "version": edition.version,
+        "chunks": len(edition.chunks),
+        **head,
     }

@@ -20,7 +20,7 @@ from tenancy.remote import Fault, Remote
 
 from ..bm25 import SparseVector
 from ..metrics import FOREIGN_HITS
-from ..models import Chunk, Document, IndexedDocument, Passage
+from ..models import Edition, IndexedDocument, Passage
 from ..problems import CollectionMissing, DimensionMismatch
 from .access import opening, sign
 from .filters import tenant_filter, without
@@ -32,8 +32,7 @@ from .points import (
     similarity,
     to_indexed,
     to_passage,
-    to_points,
-    version_of,
+    to_point,
 )
 from .rounds import Rounds
 
@@ -43,9 +42,6 @@ T = TypeVar("T")
 
 CALL_SECONDS = 5.0
 CONCURRENCY = 64
-
-BATCH = 128
-"""Points of one upsert: about a megabyte."""
 
 CANDIDATES = 50
 """Passages that dense and lexical search each bring to their fusion, and more where more are asked for."""
@@ -118,31 +114,49 @@ class Vectors:
                 "into a new collection."
             )
 
-    async def publish(
-        self, tenant: Tenant, document: Document, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]
-    ) -> IndexedDocument:
-        """Let a document's content be these chunks, for every reader from one moment to the next.
+    async def stage(
+        self, tenant: Tenant, edition: Edition, start: int, vectors: Sequence[Sequence[float]]
+    ) -> None:
+        """Write an edition's chunks from number ``start`` on. No search finds them before it is published.
 
-        The head goes last; until then readers have the old content whole. A second run changes nothing, and
-        completes what a first one that was killed has left.
+        The head is left out: it is for :meth:`publish`. A second run changes nothing.
+
+        Parameters
+        ----------
+        vectors
+            Those of the chunks, some hundred at most: they are sent at once.
 
         Raises
         ------
         CollectionMissing
             The operator has not made the tenant's collection yet.
         RemoteUnavailable, RemoteRefused
-            Qdrant did not answer, or refused; or the change could not be announced, and nothing is changed.
+            Qdrant did not answer, or refused.
         """
-        count = len(chunks)
-        published = IndexedDocument(document, version_of(document, chunks), count)
-        batches = [range(start, min(start + BATCH, count)) for start in range(1, count, BATCH)]
+
+        def points() -> list[models.PointStruct]:
+            numbered = enumerate(vectors, start)
+            return [to_point(tenant, edition, number, vector) for number, vector in numbered if number > 0]
+
+        # In a thread: the words of a batch take some tens of milliseconds to count.
+        if staged := await asyncio.to_thread(points):
+            await self._upsert(tenant, staged)
+
+    async def publish(self, tenant: Tenant, edition: Edition, vector: Sequence[float]) -> IndexedDocument:
+        """Let a document's content be this edition, for every reader from one moment to the next.
+
+        All its other chunks are staged; the head, whose ``vector`` this is, goes last, and until then readers
+        have the old edition whole. A second run changes nothing, and completes what one that was killed has
+        left.
+
+        Raises
+        ------
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`stage`; or the change could not be announced, and nothing is changed.
+        """
+        published = IndexedDocument(edition.document, edition.version, len(edition.chunks))
         async with self._announce(tenant):
-            for numbers in (*batches, range(1)):
-                # In a thread: the words of a batch take some tens of milliseconds to count.
-                points = await asyncio.to_thread(
-                    to_points, tenant, document, published.version, chunks, vectors, numbers
-                )
-                await self._upsert(tenant, points)
+            await self._upsert(tenant, [to_point(tenant, edition, 0, vector)])
             await self.tidy(tenant, published)
         return published
 

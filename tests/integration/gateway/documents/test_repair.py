@@ -7,6 +7,7 @@ kill -9.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from itertools import count
 from typing import Any
 
@@ -34,6 +35,10 @@ def editions(texts: list[str]) -> set[str]:
     return {" ".join(text.split()[:2]) for text in texts}
 
 
+DOOMED: ContextVar[bool] = ContextVar("doomed", default=False)
+"""Whether calls are made by what dies: its tasks inherit it."""
+
+
 class Killed(BaseException):
     """The process is dead."""
 
@@ -43,23 +48,25 @@ async def killed_after(last: int, work: Callable[[], Awaitable[Any]]) -> bool:
     made, dead = 0, False
     call_as_before = Remote.call
 
-    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]]) -> Any:
+    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]], **more: Any) -> Any:
         nonlocal made, dead
-        if operation == "assume-role" or asyncio.current_task() is not working:
-            return await call_as_before(self, operation, function)
+        if operation == "assume-role" or not DOOMED.get():
+            return await call_as_before(self, operation, function, **more)
         dead = dead or made >= last
         if dead:
             raise Killed
         made += 1
-        return await call_as_before(self, operation, function)
+        return await call_as_before(self, operation, function, **more)
 
-    working = asyncio.current_task()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Remote, "call", call)
-        try:
+    token = DOOMED.set(True)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Remote, "call", call)
             await work()
-        except Killed:
-            return True
+    except Killed:
+        return True
+    finally:
+        DOOMED.reset(token)
     return False
 
 
@@ -76,7 +83,7 @@ async def repaired(replica: Replica, raw: Any) -> None:
 async def test_an_upload_that_is_killed_after_any_call_ends_whole_or_not_at_all(
     replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
-    monkeypatch.setattr("gateway.vectors.store.BATCH", 2)
+    monkeypatch.setattr("gateway.documents.service.BATCH", 2)
     survivor = replicas.make()
     await survivor.upload(edition(0))  # from now on what is stored is counted in one call
     await survivor.delete()
@@ -107,7 +114,7 @@ async def test_an_upload_that_is_killed_after_any_call_ends_whole_or_not_at_all(
 async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
     replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.vectors.store.BATCH", 2)
+    monkeypatch.setattr("gateway.documents.service.BATCH", 2)
     survivor, tenant = replicas.make(), replicas.tenant
     ticket = Ticket(tenant.id, "finance", survivor.document_id, NAME)
     noted = 0

@@ -17,6 +17,7 @@ from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
+from tests.support.editions import publish
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.people import open_people
 from tests.support.proxy import Proxy
@@ -80,7 +81,7 @@ class World:
         retrieval = self.gateway.context.retrieval
         vectors = await retrieval._bedrock.embed([text])
         document = Document("finance", "ferry", "ferry.txt", "0", datetime.now(UTC))
-        await retrieval._vectors.publish(tenant, document, [Chunk(text)], vectors)
+        await publish(retrieval._vectors, tenant, document, [Chunk(text)], vectors)
 
     async def limit(self, tenant_id: str = A, **quota: int) -> None:
         """Change a Tenant's quota and wait until the gateway has seen it."""

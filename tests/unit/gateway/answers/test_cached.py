@@ -17,6 +17,7 @@ from tenancy.model import Tenant
 
 from tests.support.answers import FakeAnswerCache
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
+from tests.support.editions import publish
 from tests.support.limits import FakeBudget, FakeUsage, make_ledger, metric
 from tests.support.tenants import tenant_manifest
 
@@ -71,7 +72,7 @@ async def world() -> World:
     world = World()
     document = Document("finance", "d", "budget.md", "0", STORED_AT)
     for who in (tenant(), tenant(tenant_id="tenantb")):
-        await world.vectors.publish(who, document, [Chunk(BUDGET, 4)], await world.bedrock.embed([BUDGET]))
+        await publish(world.vectors, who, document, [Chunk(BUDGET, 4)], await world.bedrock.embed([BUDGET]))
     return world
 
 

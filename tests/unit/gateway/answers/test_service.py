@@ -12,6 +12,7 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.model import Guardrail
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
+from tests.support.editions import publish
 from tests.support.limits import FakeBudget, FakeUsage, make_ledger
 from tests.support.tenants import make_tenant
 
@@ -40,7 +41,7 @@ def usage() -> FakeUsage:
 async def service(bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage) -> AnswerService:
     vectors = FakeVectors()
     document = Document("finance", "d", "budget.md", "0", STORED_AT)
-    await vectors.publish(TENANT, document, [Chunk(BUDGET, 4)], await bedrock.embed([BUDGET]))
+    await publish(vectors, TENANT, document, [Chunk(BUDGET, 4)], await bedrock.embed([BUDGET]))
     return _service(bedrock, vectors, budget, usage)
 
 
@@ -100,7 +101,8 @@ async def test_an_unknown_persona_is_refused(service: AnswerService) -> None:
 async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock: FakeBedrock) -> None:
     tenant = make_tenant("tenanta", model={"chat": "its-own", "guardrail": {"id": "g1", "version": "2"}})
     vectors = FakeVectors()
-    await vectors.publish(
+    await publish(
+        vectors,
         tenant,
         Document("finance", "d", "a.md", "0", STORED_AT),
         [Chunk(BUDGET)],

@@ -18,6 +18,7 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
 from tests.support.backends import FakeObjects, FakeVectors, stamp_of
+from tests.support.editions import publish
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock
 from tests.support.tenants import make_tenant
@@ -47,7 +48,7 @@ async def vectors() -> FakeVectors:
     vectors = FakeVectors()
     for document_id, content in (("d1", b"Text."), ("d2", b"An earlier text.")):
         document = Document("finance", document_id, "a.md", "0", *astuple(stamp_of(content)))
-        await vectors.publish(TENANT, document, [Chunk("Text.")], [[1.0]])
+        await publish(vectors, TENANT, document, [Chunk("Text.")], [[1.0]])
     return vectors
 
 

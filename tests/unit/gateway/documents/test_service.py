@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from gateway.documents.catalog import Catalog
@@ -93,9 +94,11 @@ async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(world: Worl
         f"tenant-tenanta/finance/documents/{document_id}/budget.md": b"The budget is $5."
     }
     assert list(world.objects.owners.values()) == ["subject-1"]
-    document = Document("finance", document_id, "budget.md", digest, *astuple(stamp_of(b"The budget is $5.")))
-    assert ingested.document == document
-    assert world.vectors.documents["tenant-tenanta", document_id][0] == document
+    assert ingested.document == world.vectors.documents["tenant-tenanta", document_id][0]
+    etag = stamp_of(b"The budget is $5.").etag
+    created_at = ingested.document.created_at
+    assert ingested.document == Document("finance", document_id, "budget.md", digest, created_at, etag)
+    assert abs(datetime.now(UTC) - created_at) < timedelta(minutes=1)
 
 
 async def test_a_chunk_is_embedded_with_its_headings_and_stored_without(world: World) -> None:
@@ -168,13 +171,28 @@ async def test_a_lost_index_is_noted_and_completed_by_the_same_call_again(world:
     assert not world.journal.notes
 
 
-async def test_what_was_refused_before_anything_was_stored_leaves_no_note(world: World) -> None:
-    world.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
-    for content, error in ((b"", DocumentRefused), (b"Text.", RemoteUnavailable)):
-        with pytest.raises(error):
-            await world.upload(content)
+async def test_what_was_refused_before_anything_was_written_leaves_no_note(world: World) -> None:
+    with pytest.raises(DocumentRefused):
+        await world.upload(b"")
     assert not world.journal.notes
     assert not world.journal.failures
+
+
+async def test_chunks_of_what_could_not_be_embedded_are_noted_to_be_cleared_away(world: World) -> None:
+    world.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
+    with pytest.raises(RemoteUnavailable):
+        await world.upload(b"Text.")
+    assert [note.task for note in world.journal.notes.values()] == [Task.INGEST]
+
+
+async def test_each_chunk_gets_its_own_vector_however_many_batches_there_are(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.documents.service.BATCH", 2)
+    await world.upload("\n\n".join(f"Matter {number}. " + "word " * 30 for number in range(9)).encode())
+    ((_, chunks, vectors),) = world.vectors.documents.values()
+    assert len(chunks) >= 9
+    assert vectors == await world.bedrock.embed([chunk.embedded_text for chunk in chunks])
 
 
 async def test_without_a_journal_nothing_is_stored(world: World) -> None:

@@ -7,6 +7,7 @@ from gateway.retrieval.service import RetrievalService
 from gateway.stages import Stages
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
+from tests.support.editions import publish
 from tests.support.limits import FakeUsage
 from tests.support.tenants import make_tenant
 
@@ -32,7 +33,7 @@ async def test_the_nearest_passage_comes_first(service: RetrievalService, vector
     texts = ["The lease ends in May.", "The budget is five million."]
     embedded = await FakeBedrock().embed(texts)
     document = Document("finance", "d", "a.md", "0", STORED_AT)
-    await vectors.publish(TENANT, document, [Chunk(text) for text in texts], embedded)
+    await publish(vectors, TENANT, document, [Chunk(text) for text in texts], embedded)
     passages = await service.find(TENANT, "What is the budget?", Stages())
     assert [passage.text for passage in passages] == texts[::-1]
 

@@ -1,7 +1,6 @@
 """Qdrant's wire: requests, tokens, versions, and what is done with points that should not have come."""
 
 import json
-import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,12 +13,11 @@ import respx
 import stamina
 from gateway.bm25 import query_vector
 from gateway.metrics import FOREIGN_HITS
-from gateway.models import Chunk, Document, Passage
+from gateway.models import Chunk, Document, Edition, Passage
 from gateway.problems import CollectionMissing, DimensionMismatch
 from gateway.vectors import Vectors
 from gateway.vectors.access import sign
-from gateway.vectors.points import version_of
-from gateway.vectors.store import BATCH, MOST_ROUNDS
+from gateway.vectors.store import MOST_ROUNDS
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
@@ -28,6 +26,7 @@ from tenancy.model import Tenant
 from tenancy.names import head_id, point_id
 
 from tests.support.backends import STORED_AT
+from tests.support.editions import publish
 from tests.support.tenants import make_tenant
 
 URL = "http://qdrant.test:6333"
@@ -81,7 +80,6 @@ def hit(
         "page": None,
         "sha256": "0",
         "createdAt": "2026-11-23T12:00:00+00:00",
-        "etag": "",
     }
     return {"id": 1, "version": 1, "score": 0.5, "payload": payload, "vector": {"dense": [0.6, 0.8, 0, 0]}}
 
@@ -136,7 +134,7 @@ async def test_a_token_opens_one_collection_for_reading_or_writing(
 ) -> None:
     reading = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
     await search(vectors)
-    await vectors.publish(make_tenant("dedi", tier="dedicated"), DOCUMENT, [Chunk("x")], [[1, 0, 0, 0]])
+    await publish(vectors, make_tenant("dedi", tier="dedicated"), DOCUMENT, [Chunk("x")], [[1, 0, 0, 0]])
     assert access(reading.calls.last.request) == [{"collection": COLLECTION, "access": "r"}]
     for writing in (qdrant["upsert"].calls.last.request, qdrant["delete"].calls.last.request):
         assert writing.url.path.startswith(f"/collections/{COLLECTION}--tenant-dedi/")
@@ -175,11 +173,12 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
 ) -> None:
     route = qdrant["upsert"]
     chunks = [Chunk("One.", 1), Chunk("Two.", 2, "Plan > Part two")]
-    await vectors.publish(TENANT, DOCUMENT, chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
-    version = version_of(DOCUMENT, chunks)
+    await publish(vectors, TENANT, replace(DOCUMENT, etag='"e"'), chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
+    version = Edition.of(DOCUMENT, chunks).version
     second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
     assert first["id"] == head_id("tenanta", "doc-1")
     assert second["id"] == point_id("tenanta", "doc-1", version, 1)
+    assert first["payload"]["etag"] == '"e"'
     assert second["payload"] == {
         "tenantId": "tenant-tenanta",
         "personaId": "finance",
@@ -192,7 +191,6 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
         "page": 2,
         "sha256": "0" * 64,
         "createdAt": "2026-11-23T12:00:00+00:00",
-        "etag": "",
         "version": version,
     }
     assert second["vector"]["dense"] == [0, 1, 0, 0]
@@ -205,17 +203,18 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
 async def test_the_head_is_written_last_and_then_other_versions_go(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    count = 2 * BATCH + 2
-    chunks = [Chunk("x")] * count
-    await vectors.publish(TENANT, DOCUMENT, chunks, [[1, 0, 0, 0]] * count)
+    chunks = [Chunk("x")] * 5
+    edition = Edition.of(DOCUMENT, chunks)
+    for start in (0, 2, 4):
+        await vectors.stage(TENANT, edition, start, [[1, 0, 0, 0]] * min(2, 5 - start))
+    assert not qdrant["delete"].called
+    await vectors.publish(TENANT, edition, [1, 0, 0, 0])
     batches = [json.loads(call.request.content)["points"] for call in qdrant["upsert"].calls]
-    assert [len(batch) for batch in batches] == [BATCH, BATCH, 1, 1]
-    assert [point["payload"]["chunk"] for batch in batches for point in batch] == [*range(1, count), 0]
+    assert [[point["payload"]["chunk"] for point in batch] for batch in batches] == [[1], [2, 3], [4], [0]]
     assert sent(qdrant["delete"])["filter"] == {
         "must": [OWN, {"key": "documentId", "match": {"value": "doc-1"}}],
-        "must_not": [{"key": "version", "match": {"value": version_of(DOCUMENT, chunks)}}],
+        "must_not": [{"key": "version", "match": {"value": Edition.of(DOCUMENT, chunks).version}}],
     }
-    assert math.ceil((count - 1) / BATCH) == 3
 
 
 async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
@@ -223,7 +222,7 @@ async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
 ) -> None:
     qdrant["upsert"].mock(side_effect=[result({"status": "completed"}), httpx.Response(403)])
     with pytest.raises(RemoteRefused):
-        await vectors.publish(TENANT, DOCUMENT, [Chunk("x"), Chunk("y")], [[1, 0, 0, 0]] * 2)
+        await publish(vectors, TENANT, DOCUMENT, [Chunk("x"), Chunk("y")], [[1, 0, 0, 0]] * 2)
     assert not qdrant["delete"].called
 
 
@@ -239,7 +238,7 @@ async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
     ],
 )
 def test_whatever_a_reader_sees_makes_another_version(changed: tuple[Document, list[Chunk]]) -> None:
-    assert version_of(*changed) != version_of(DOCUMENT, [Chunk("x", 1)])
+    assert Edition.of(*changed).version != Edition.of(DOCUMENT, [Chunk("x", 1)]).version
 
 
 async def test_chunks_of_another_version_than_the_heads_are_not_there(
@@ -449,7 +448,7 @@ async def test_a_change_that_must_not_be_is_not_begun_and_every_other_is_announc
 
     async def make() -> None:
         if change == "publish":
-            await vectors.publish(TENANT, DOCUMENT, [Chunk("x"), Chunk("y")], [[1, 0, 0, 0]] * 2)
+            await vectors.publish(TENANT, Edition.of(DOCUMENT, [Chunk("x")]), [1, 0, 0, 0])
         else:
             await vectors.remove(TENANT, "doc-1")
 
