@@ -28,12 +28,15 @@ class TicketHolder:
         self.ticket = ticket
 
 
-def _context(request: Request) -> ProcessContext:
+# These two wait for nothing; but what is no coroutine FastAPI hands to a thread, which takes far longer.
+
+
+async def _context(request: Request) -> ProcessContext:
     context: ProcessContext = request.app.state.context
     return context
 
 
-def _stages(request: Request) -> Stages:
+async def _stages(request: Request) -> Stages:
     stages: Stages = request.state.stages
     return stages
 
