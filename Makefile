@@ -76,7 +76,7 @@ bench: $(READY) ## Measure; prints a table and writes build/bench.json
 	@python -m tests.bench
 
 reference: $(READY) ## Write the generated pages of docs/reference
-	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.metrics_reference
+	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference
 
 docs: $(READY) ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict -q

@@ -8,7 +8,6 @@ from typing import Any
 from gateway.app import make_app
 from gateway.settings import Settings
 from pydantic import SecretStr
-from tenancy.errors import TenantryError
 
 __all__ = ["PAGE", "render"]
 
@@ -26,14 +25,6 @@ Answers carry `X-Request-ID` (yours, if you sent a harmless one) and `Server-Tim
 those of searches and answers also `RateLimit-Policy` and `RateLimit` ([Limits and cost](../limits.md)).
 """
 
-PROBLEMS = """## Problems
-
-Errors are problem documents (RFC 9457, `application/problem+json`). `type` is stable, `detail` is for people,
-`instance` is the request's id.
-
-| status | type | means |
-|---|---|---|"""
-
 
 def render() -> str:
     """Return the page."""
@@ -44,11 +35,7 @@ def render() -> str:
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     ]
-    rows = [
-        f"| {each.status} | `{each.slug}` | {_first_line(each.__doc__)} |"
-        for each in sorted(set(_errors(TenantryError)), key=lambda each: (each.status, each.slug))
-    ]
-    return "\n".join([HEAD, *routes, PROBLEMS, *rows, ""])
+    return "\n".join([HEAD, *routes]).rstrip() + "\n"
 
 
 _SETTINGS = Settings(
@@ -65,17 +52,33 @@ _SETTINGS = Settings(
 
 def _route(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     lines = [f"## {method.upper()} {path}\n", f"{operation['summary']}.\n"]
-    parameters = [f"- `{each['name']}`: {_type(each['schema'])}" for each in operation.get("parameters", [])]
-    if parameters:
-        lines += ["Query:\n", *parameters, ""]
+    for place in ("path", "query", "header"):
+        named = [each for each in operation.get("parameters", []) if each["in"] == place]
+        if named:
+            lines += [f"{place.capitalize()}:\n", *map(_parameter, named), ""]
     body = operation.get("requestBody", {}).get("content", {})
     for media_type, content in body.items():
         lines += [f"Body (`{media_type}`):\n", *_fields(content["schema"], schemas), ""]
+    refused: list[str] = []
     for status, answer in operation["responses"].items():
         schema = answer.get("content", {}).get("application/json", {}).get("schema")
-        if status.startswith("2") and schema:
+        if not status.startswith("2"):
+            refused += _problems(status, answer)
+        elif schema:
             lines += [f"Answer ({status}):\n", *_fields(schema, schemas), ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"[Problems](problems.md): {', '.join(refused)}.\n"])
+
+
+def _problems(status: str, answer: dict[str, Any]) -> Iterator[str]:
+    for content in answer["content"].values():
+        for slug in content["examples"]:
+            yield f"{status} [`{slug}`](problems.md#{slug})"
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    optional = "" if parameter.get("required") else ", optional"
+    text = f"- `{parameter['name']}`: {_type(parameter['schema'])}{optional}"
+    return f"{text}. {parameter['description']}" if "description" in parameter else text
 
 
 def _fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -97,17 +100,6 @@ def _type(field: dict[str, Any]) -> str:
     kind = str(field.get("type", "object"))
     formats = {"binary": "file", "date": "date", "date-time": "time"}
     return formats.get(field.get("format", ""), kind)
-
-
-def _errors(kind: type[TenantryError]) -> Iterator[type[TenantryError]]:
-    for each in kind.__subclasses__():
-        if "slug" in vars(each):
-            yield each
-        yield from _errors(each)
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().splitlines()[0]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from tenancy.tracing import exporting
 
 from .api import answers, documents, openai, probes, search, usage
+from .api.description import describe
 from .api.errors import add_error_handlers
 from .api.middleware import RequestMiddleware, Terms
 from .context import open_context
@@ -59,6 +60,7 @@ def make_app(settings: Settings) -> FastAPI:
         probes.router,
     ):
         app.include_router(router)
+    describe(app)
     return app
 
 

@@ -10,6 +10,7 @@ from tenancy.errors import TenantryError
 
 __all__ = [
     "AdminOnly",
+    "BodyTooLarge",
     "BudgetExhausted",
     "Busy",
     "CollectionMissing",
@@ -45,6 +46,7 @@ class DocumentRefused(TenantryError):
 
     slug: ClassVar[str] = "document-refused"
     title: ClassVar[str] = "The document was refused"
+    remedy: ClassVar[str] = "Send another file."
     status: ClassVar[int] = 422
 
 
@@ -53,6 +55,7 @@ class DocumentEmpty(DocumentRefused):
 
     slug = "document-empty"
     title = "The document holds no text"
+    remedy = "Send a file with text in it; pictures of text are not read."
 
 
 class DocumentTooLarge(DocumentRefused):
@@ -60,6 +63,7 @@ class DocumentTooLarge(DocumentRefused):
 
     slug = "document-too-large"
     title = "The document is too large"
+    remedy = "Split the document and send its parts."
     status = 413
 
 
@@ -68,6 +72,7 @@ class DocumentUnreadable(DocumentRefused):
 
     slug = "document-unreadable"
     title = "The document cannot be read"
+    remedy = "Save it anew, without a password, in one of the formats that are read."
 
 
 class DocumentUnsupported(DocumentRefused):
@@ -75,6 +80,7 @@ class DocumentUnsupported(DocumentRefused):
 
     slug = "document-unsupported"
     title = "The document's format is not supported"
+    remedy = "Send one of the [formats that are read](formats.md), with the ending of its own format."
     status = 415
 
 
@@ -83,6 +89,7 @@ class DocumentMissing(TenantryError):
 
     slug = "document-missing"
     title = "There is no such document"
+    remedy = "List the documents; it may have been deleted."
     status = 404
 
 
@@ -91,6 +98,7 @@ class DocumentForeign(TenantryError):
 
     slug = "document-foreign"
     title = "The document is somebody else's"
+    remedy = "Ask its owner or one of the tenant's administrators."
     status = 403
 
 
@@ -99,7 +107,19 @@ class FilenameRefused(TenantryError):
 
     slug = "filename-refused"
     title = "The file's name was refused"
+    remedy = (
+        "Rename the file: a plain name of at most 200 characters, without `/`, `\\` and control characters."
+    )
     status = 422
+
+
+class BodyTooLarge(TenantryError):
+    """The request's body has more bytes than one of its kind may."""
+
+    slug = "body-too-large"
+    title = "The body is too large"
+    remedy = "Send less at once."
+    status = 413
 
 
 class FormRefused(TenantryError):
@@ -107,6 +127,10 @@ class FormRefused(TenantryError):
 
     slug = "invalid-request"
     title = "The request is not valid"
+    remedy = (
+        "Read `detail`, or `errors` where it is there: each names a place in the request and what "
+        "is wrong with it."
+    )
     status = 422
 
 
@@ -115,6 +139,7 @@ class CursorRefused(TenantryError):
 
     slug = "cursor-refused"
     title = "The cursor was refused"
+    remedy = "Begin again without `cursor`, or send a `nextCursor` as it was given."
     status = 422
 
 
@@ -123,6 +148,7 @@ class PersonaMissing(TenantryError):
 
     slug = "persona-missing"
     title = "There is no such persona"
+    remedy = "Name one of the personas that `GET /v1/models` lists."
     status = 404
 
 
@@ -131,6 +157,10 @@ class ModelUnavailable(TenantryError):
 
     slug = "model-unavailable"
     title = "The configured model is not available"
+    remedy = (
+        "Tell the operators: `spec.model.chat` of the Tenant or `GATEWAY_CHAT_MODEL` must name a "
+        "model that Bedrock serves in this region and account."
+    )
     status = 502
 
 
@@ -139,6 +169,7 @@ class CollectionMissing(TenantryError):
 
     slug = "tenant-not-ready"
     title = "The tenant is not ready"
+    remedy = "Try again after `Retry-After`; a new Tenant is ready within seconds."
     status = 503
 
 
@@ -147,6 +178,7 @@ class DimensionMismatch(TenantryError):
 
     slug = "dimension-mismatch"
     title = "The collection's dimension is not the configured one"
+    remedy = "Set `GATEWAY_EMBEDDING_DIMENSION` to the collection's, or ingest into a new collection."
 
 
 class Overloaded(TenantryError):
@@ -154,6 +186,7 @@ class Overloaded(TenantryError):
 
     slug = "overloaded"
     title = "Too many requests at once"
+    remedy = "Try again after `Retry-After`."
     status = 503
 
 
@@ -162,6 +195,7 @@ class AdminOnly(TenantryError):
 
     slug = "admin-only"
     title = "Only administrators may do this"
+    remedy = "Ask one of the tenant's administrators."
     status = 403
 
 
@@ -186,6 +220,7 @@ class RateLimited(LimitReached):
 
     slug = "rate-limited"
     title = "Too many queries"
+    remedy = "Wait as long as `Retry-After` says; the `RateLimit` header tells what is left."
 
 
 class BudgetExhausted(LimitReached):
@@ -193,6 +228,9 @@ class BudgetExhausted(LimitReached):
 
     slug = "budget-exhausted"
     title = "The month's tokens are used up"
+    remedy = (
+        "Wait for the next month, or have `spec.quota.tokensPerMonth` of the Tenant raised. Searches go on."
+    )
 
 
 class QuotaExceeded(TenantryError):
@@ -200,6 +238,7 @@ class QuotaExceeded(TenantryError):
 
     slug = "quota-exceeded"
     title = "The tenant's quota is used up"
+    remedy = "Delete documents, or have `spec.quota` of the Tenant raised."
     status = 403
 
 
@@ -208,6 +247,7 @@ class LimitsUnavailable(TenantryError):
 
     slug = "limits-unavailable"
     title = "Limits cannot be checked right now"
+    remedy = "Try again after `Retry-After`: Redis cannot be reached. Searches go on."
     status = 503
 
 
@@ -216,6 +256,7 @@ class WritesUnavailable(TenantryError):
 
     slug = "writes-unavailable"
     title = "Documents cannot be written right now"
+    remedy = "Try again after `Retry-After`: Redis cannot be reached. What was begun is completed by itself."
     status = 503
 
 
@@ -240,6 +281,7 @@ class DocumentBusy(Busy):
 
     slug = "document-busy"
     title = "The document is being written"
+    remedy = "Try again after `Retry-After`."
 
 
 class IndexingFailed(TenantryError):
@@ -247,6 +289,7 @@ class IndexingFailed(TenantryError):
 
     slug = "indexing-failed"
     title = "The document could not be completed"
+    remedy = "Send the document again; if it fails again, tell the operators."
 
 
 class IdempotencyKeyRefused(TenantryError):
@@ -254,6 +297,7 @@ class IdempotencyKeyRefused(TenantryError):
 
     slug = "idempotency-key-refused"
     title = "The idempotency key was refused"
+    remedy = "Send one `Idempotency-Key` of 1 to 255 printable ASCII characters, or none."
     status = 422
 
 
@@ -262,6 +306,7 @@ class IdempotencyKeyReused(TenantryError):
 
     slug = "idempotency-key-reused"
     title = "The idempotency key was used for another request"
+    remedy = "Make a new key for each new request."
     status = 422
 
 
@@ -270,3 +315,4 @@ class IdempotencyKeyBusy(Busy):
 
     slug = "idempotency-key-busy"
     title = "The same request is under way"
+    remedy = "Ask again after `Retry-After`, with the same key: you get the first request's answer."

@@ -1,7 +1,8 @@
 """The errors that cross a layer, each of them an RFC 9457 problem.
 
-The class says what never varies (``slug``, ``title``, ``status``), the instance what happened this time.
-The gateway renders them as they are; the operator maps :class:`RemoteUnavailable` to a retry and
+The class says what never varies (``slug``, ``title``, ``status``, and as ``remedy`` what the caller can do),
+the instance what happened this time. The first line about the class is for callers, too: the reference shows
+it. The gateway renders them as they are; the operator maps :class:`RemoteUnavailable` to a retry and
 :class:`RemoteRefused` to a Stalled condition.
 """
 
@@ -37,6 +38,7 @@ class TenantryError(Exception):
 
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong"
+    remedy: ClassVar[str] = "Tell the operators the request's id: the log has the rest under it."
     status: ClassVar[int] = 500
 
     def __init__(self, detail: str, **extensions: Any) -> None:
@@ -44,10 +46,15 @@ class TenantryError(Exception):
         self.detail = detail
         self.extensions = extensions
 
+    @classmethod
+    def uri(cls) -> str:
+        """Return the problem's type: stable, for programs."""
+        return f"https://tenantry.io/problems/{cls.slug}"
+
     def to_problem(self) -> dict[str, Any]:
         """Return the members of the problem document (RFC 9457, section 3.1)."""
         return {
-            "type": f"https://tenantry.io/problems/{self.slug}",
+            "type": self.uri(),
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
@@ -60,6 +67,7 @@ class TokenRefused(TenantryError):
 
     slug = "token-refused"
     title = "The access token was refused"
+    remedy = "Log in again and send the new access token as `Authorization: Bearer`."
     status = 401
 
 
@@ -68,6 +76,10 @@ class TicketRefused(TenantryError):
 
     slug = "ticket-refused"
     title = "The ticket was refused"
+    remedy = (
+        "Services make a new ticket for each call, signed with the key that the gateway knows, "
+        "and send it within its minutes."
+    )
     status = 401
 
 
@@ -76,6 +88,10 @@ class NoTenant(TenantryError):
 
     slug = "no-tenant"
     title = "No tenant for this account"
+    remedy = (
+        "Ask your administrator to put your account into the tenant's group, or to let the Tenant "
+        "name your verified e-mail address."
+    )
     status = 403
 
 
@@ -84,6 +100,7 @@ class TenantConflict(TenantryError):
 
     slug = "tenant-conflict"
     title = "More than one tenant claims this account"
+    remedy = "Ask your administrator to leave your account in one tenant's group only."
     status = 403
 
 
@@ -92,6 +109,7 @@ class TenantSuspended(TenantryError):
 
     slug = "tenant-suspended"
     title = "The tenant is suspended"
+    remedy = "Ask whoever runs the platform; documents and settings are kept."
     status = 403
 
 
@@ -100,6 +118,9 @@ class IdentityUnavailable(TenantryError):
 
     slug = "identity-unavailable"
     title = "Identity cannot be checked right now"
+    remedy = (
+        "Try again after `Retry-After`. If it stays, Keycloak or the Kubernetes API server cannot be reached."
+    )
     status = 503
 
 
@@ -108,6 +129,10 @@ class DeadlineExceeded(TenantryError):
 
     slug = "deadline-exceeded"
     title = "The request took too long"
+    remedy = (
+        "Try again; a write may be sent again without harm. If it stays, a smaller document or a "
+        "shorter question helps."
+    )
     status = 504
 
 
@@ -144,6 +169,7 @@ class RemoteUnavailable(RemoteError):
 
     slug = "backend-unavailable"
     title = "A backend is not available right now"
+    remedy = "Try again after `Retry-After`. What was begun is completed, or cleared away, by itself."
     status = 503
 
     def __init__(self, system: str, operation: str, reason: str, retry_after: float | None = None) -> None:
@@ -156,4 +182,5 @@ class RemoteRefused(RemoteError):
 
     slug = "backend-refused"
     title = "A backend refused the request"
+    remedy = "Tell the operators the request's id: a right, a model or a setting is missing there."
     status = 502

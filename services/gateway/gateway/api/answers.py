@@ -8,6 +8,7 @@ from tenancy.errors import TenantryError
 
 from .auth import Context, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status
+from .responses import ANSWER, problems
 from .schemas import AnswerRequest, AnswerResponse
 from .sse import event, stream_answer
 
@@ -31,7 +32,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     "/v1/answers",
     summary="Answer a question from the documents of one's own tenant",
     response_model=AnswerResponse,
-    responses=_STREAM,
+    responses=problems(*ANSWER) | _STREAM,
 )
 async def answer(
     body: AnswerRequest,

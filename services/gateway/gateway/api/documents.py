@@ -10,10 +10,26 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ..documents.catalog import DocumentState
-from ..problems import FormRefused
+from ..problems import (
+    CursorRefused,
+    DocumentEmpty,
+    DocumentForeign,
+    DocumentMissing,
+    DocumentTooLarge,
+    DocumentUnreadable,
+    DocumentUnsupported,
+    FilenameRefused,
+    FormRefused,
+    LimitsUnavailable,
+    ModelUnavailable,
+    PersonaMissing,
+    QuotaExceeded,
+)
+from . import description
 from .auth import Caller, Context, Person, RequestStages, TicketHolder
 from .cursor import from_cursor, to_cursor
 from .idempotency import IdempotencyKey, once
+from .responses import PERSON, STORED, TICKET, WRITE, problems
 from .schemas import DocumentId, DocumentItem, DocumentList, DocumentResponse, PersonaId
 
 __all__ = ["FORM_BYTES", "router"]
@@ -22,6 +38,7 @@ FORM_BYTES = 64 * 1024
 """What a form may be larger than its file."""
 
 _FORM: dict[str, Any] = {
+    "security": [{description.PERSON: []}, {description.TICKET: []}],
     "requestBody": {
         "description": "A person sends this form. With a ticket the body is empty.",
         "content": {
@@ -31,13 +48,28 @@ _FORM: dict[str, Any] = {
                     "required": ["file", "personaId"],
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
-                        "personaId": {"type": "string"},
+                        "personaId": {"type": "string", "minLength": 1, "examples": ["finance"]},
                     },
+                    "additionalProperties": False,
                 }
             }
         },
-    }
+    },
 }
+
+_REFUSALS = (
+    PersonaMissing,
+    DocumentMissing,
+    FilenameRefused,
+    DocumentEmpty,
+    DocumentTooLarge,
+    DocumentUnreadable,
+    DocumentUnsupported,
+    QuotaExceeded,
+    LimitsUnavailable,
+    ModelUnavailable,
+)
+"""Why a document may not be taken in, beside what holds for every write."""
 
 router = APIRouter()
 
@@ -54,6 +86,7 @@ async def _place(caller: Caller, context: Context) -> AsyncIterator[None]:
     summary="Take in a document: a person's upload, or what a ticket names in S3",
     response_model=DocumentResponse,
     openapi_extra=_FORM,
+    responses=problems(*TICKET, *WRITE, *_REFUSALS),
     dependencies=[Depends(_place)],
 )
 async def ingest(
@@ -84,7 +117,11 @@ async def ingest(
     return await once(request, caller, context, key, upload, status=201, parts=parts)
 
 
-@router.get("/v1/documents", summary="List the documents of one's own tenant")
+@router.get(
+    "/v1/documents",
+    summary="List the documents of one's own tenant",
+    responses=problems(*PERSON, *STORED, CursorRefused, PersonaMissing),
+)
 async def list_documents(
     person: Person,
     context: Context,
@@ -107,7 +144,11 @@ async def list_documents(
     )
 
 
-@router.get("/v1/documents/{documentId}", summary="Look at one document")
+@router.get(
+    "/v1/documents/{documentId}",
+    summary="Look at one document",
+    responses=problems(*PERSON, *STORED, DocumentMissing),
+)
 async def get_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")], person: Person, context: Context
 ) -> DocumentItem:
@@ -116,7 +157,11 @@ async def get_document(
 
 
 @router.delete(
-    "/v1/documents/{documentId}", status_code=204, response_model=None, summary="Delete one document"
+    "/v1/documents/{documentId}",
+    status_code=204,
+    response_model=None,
+    summary="Delete one document",
+    responses=problems(*PERSON, *WRITE, DocumentMissing, DocumentForeign),
 )
 async def delete_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")],

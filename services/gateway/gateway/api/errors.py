@@ -8,14 +8,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
-from tenancy.errors import RemoteUnavailable, TenantryError
+from tenancy.errors import TenantryError
 
-from ..problems import Busy, LimitReached
+from ..problems import BodyTooLarge, Busy, FormRefused, LimitReached
 from .openai_schemas import openai_error
 
 OPENAI_PATHS = frozenset({"/v1/models", "/v1/chat/completions"})
 
-__all__ = ["add_error_handlers", "error_response", "problem_response"]
+__all__ = ["add_error_handlers", "error_response", "headers_of", "problem_response"]
 
 RETRY_SECONDS = 5
 """When to come back after a 503 for which the backend named no time."""
@@ -30,6 +30,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, exc: HTTPException) -> JSONResponse:
+        if exc.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return error_response(BodyTooLarge(str(exc.detail)), request.scope)
         problem = {
             "type": "about:blank",
             "title": HTTPStatus(exc.status_code).phrase,
@@ -40,15 +42,10 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
-        problem = {
-            "type": "https://tenantry.io/problems/invalid-request",
-            "title": "The request is not valid",
-            "status": 422,
-            "detail": "See `errors`: each names a place in the request and what is wrong there.",
-            # Without the value: it may be somebody's text.
-            "errors": [{"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()],
-        }
-        return problem_response(problem, request.scope)
+        # Without the value: it may be somebody's text.
+        errors = [{"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()]
+        detail = "See `errors`: each names a place in the request and what is wrong there."
+        return error_response(FormRefused(detail, errors=errors), request.scope)
 
 
 def error_response(exc: TenantryError, scope: Scope) -> JSONResponse:
@@ -74,12 +71,18 @@ def problem_response(
     )
 
 
+def headers_of(kind: type[TenantryError]) -> set[str]:
+    """Return which headers come with a problem."""
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate"}
+    passes = kind.status == HTTPStatus.SERVICE_UNAVAILABLE or issubclass(kind, LimitReached | Busy)
+    return {"Retry-After"} if passes else set()
+
+
 def _headers(exc: TenantryError) -> dict[str, str]:
-    if exc.status == HTTPStatus.UNAUTHORIZED:
-        return {"WWW-Authenticate": 'Bearer realm="tenantry"'}
-    if exc.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        wish = exc.retry_after if isinstance(exc, RemoteUnavailable) else None
-        return {"Retry-After": str(round(wish or RETRY_SECONDS))}
-    if isinstance(exc, LimitReached | Busy):
-        return {"Retry-After": str(exc.retry_after)}
-    return {}
+    wish = getattr(exc, "retry_after", None)
+    values = {
+        "WWW-Authenticate": 'Bearer realm="tenantry"',
+        "Retry-After": str(round(wish or RETRY_SECONDS)),
+    }
+    return {name: values[name] for name in headers_of(type(exc))}

@@ -15,6 +15,7 @@ from ..personas import require_persona
 from .auth import Context, Person, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status
 from .openai_schemas import ChatCompletion, ChatRequest, ModelList, chunk, openai_error
+from .responses import ANSWER, PERSON, problems
 from .sse import event, stream_answer
 
 __all__ = ["router"]
@@ -22,7 +23,9 @@ __all__ = ["router"]
 router = APIRouter()
 
 
-@router.get("/v1/models", summary="List the personas that may be asked")
+@router.get(
+    "/v1/models", summary="List the personas that may be asked", responses=problems(*PERSON, openai=True)
+)
 async def models(person: Person) -> ModelList:
     """Return the tenant's personas as models."""
     return ModelList.of(person.tenant)
@@ -33,9 +36,8 @@ async def models(person: Person) -> ModelList:
     summary="Answer the last question of a chat",
     response_model=ChatCompletion,
     response_model_exclude_none=True,
-    responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "headers": CACHE_HEADERS}
-    },
+    responses=problems(*ANSWER, openai=True)
+    | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "headers": CACHE_HEADERS}},
 )
 async def chat(
     body: ChatRequest,

@@ -49,6 +49,17 @@ class StreamOptions(_Shape):
 class ChatRequest(_Shape):
     """A chat whose last message is a question to a persona."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "finance",
+                    "messages": [{"role": "user", "content": "What is the marketing budget for 2026?"}],
+                }
+            ]
+        }
+    )
+
     model: PersonaId
     messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
     stream: bool = False

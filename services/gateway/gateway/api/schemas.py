@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -42,6 +42,10 @@ PersonaId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 DocumentId = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f\x7f]{1,200}$")]
 
 
+def _examples(*examples: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
@@ -52,6 +56,8 @@ class _Response(BaseModel):
 
 class SearchRequest(_Request):
     """What to look for."""
+
+    model_config = _examples({"query": "What is the marketing budget?", "personaId": "finance", "topK": 3})
 
     query: QuestionText
     persona_id: PersonaId | None = None
@@ -77,6 +83,23 @@ class PassageResponse(_Response):
 class SearchResponse(_Response):
     """Passages, best first."""
 
+    model_config = _examples(
+        {
+            "passages": [
+                {
+                    "documentId": "9d1f0c7e4b",
+                    "personaId": "finance",
+                    "filename": "budget-2026.pdf",
+                    "page": 2,
+                    "chunk": 4,
+                    "heading": "Marketing",
+                    "text": "The approved marketing budget for 2026 is $5,000,000.",
+                    "score": 0.71,
+                }
+            ]
+        }
+    )
+
     passages: list[PassageResponse]
 
     @classmethod
@@ -98,6 +121,17 @@ class AnswerRequest(_Request):
     ``history`` is what was said before, the oldest first; of a long one only the latest is read. With
     ``stream`` the answer comes as server-sent events while it is written.
     """
+
+    model_config = _examples(
+        {
+            "question": "And in the year before?",
+            "personaId": "finance",
+            "history": [
+                {"role": "user", "text": "What is the marketing budget for 2026?"},
+                {"role": "assistant", "text": "It is $5,000,000 [1]."},
+            ],
+        }
+    )
 
     question: QuestionText
     persona_id: PersonaId | None = None
@@ -138,6 +172,25 @@ class AnswerResponse(_Response):
     One that is ``cached`` was given before, to the same question from the same documents; it took no tokens.
     """
 
+    model_config = _examples(
+        {
+            "answer": "The marketing budget for 2026 is $5,000,000 [1].",
+            "citations": [
+                {
+                    "marker": 1,
+                    "documentId": "9d1f0c7e4b",
+                    "filename": "budget-2026.pdf",
+                    "page": 2,
+                    "snippet": "The approved marketing budget for 2026 is $5,000,000.",
+                }
+            ],
+            "grounded": True,
+            "model": "anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "cached": False,
+            "usage": {"inputTokens": 913, "outputTokens": 18},
+        }
+    )
+
     answer: str
     citations: list[CitationResponse]
     grounded: bool
@@ -160,6 +213,17 @@ class AnswerResponse(_Response):
 
 class DocumentResponse(_Response):
     """A document that is stored and can be found. ``pages`` is null where its format has none."""
+
+    model_config = _examples(
+        {
+            "documentId": "9d1f0c7e4b",
+            "personaId": "finance",
+            "filename": "budget-2026.pdf",
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "chunks": 7,
+            "pages": 3,
+        }
+    )
 
     document_id: str
     persona_id: str
@@ -223,6 +287,24 @@ class DocumentItem(_Response):
 
 class DocumentList(_Response):
     """Some documents; ``nextCursor`` leads to the next ones and is null at the end."""
+
+    model_config = _examples(
+        {
+            "documents": [
+                {
+                    "documentId": "9d1f0c7e4b",
+                    "personaId": "finance",
+                    "filename": "budget-2026.pdf",
+                    "size": 48213,
+                    "storedAt": "2026-11-23T12:00:00Z",
+                    "state": "ready",
+                    "chunks": 7,
+                    "problem": None,
+                }
+            ],
+            "nextCursor": None,
+        }
+    )
 
     documents: list[DocumentItem]
     next_cursor: str | None

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from .auth import Context, Querier, RequestStages
+from .responses import SEARCH, problems
 from .schemas import SearchRequest, SearchResponse
 
 __all__ = ["router"]
@@ -10,7 +11,11 @@ __all__ = ["router"]
 router = APIRouter()
 
 
-@router.post("/v1/search", summary="Find passages in the documents of one's own tenant")
+@router.post(
+    "/v1/search",
+    summary="Find passages in the documents of one's own tenant",
+    responses=problems(*SEARCH),
+)
 async def search(
     body: SearchRequest, person: Querier, context: Context, stages: RequestStages
 ) -> SearchResponse:

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query
 
 from ..limits.usage import Counts, UsageRow
 from ..prices import Price, cost
-from ..problems import FormRefused
+from ..problems import AdminOnly, FormRefused, LimitsUnavailable
 from .auth import Administrator, Context
+from .responses import PERSON, problems
 from .schemas import BudgetResponse, UsageResponse, UsageRowResponse, UsageTotals
 
 __all__ = ["router"]
@@ -18,7 +19,11 @@ __all__ = ["router"]
 router = APIRouter()
 
 
-@router.get("/v1/usage", summary="Show a tenant's administrators what it used, and what that cost")
+@router.get(
+    "/v1/usage",
+    summary="Show a tenant's administrators what it used, and what that cost",
+    responses=problems(*PERSON, AdminOnly, LimitsUnavailable),
+)
 async def usage(
     person: Administrator,
     context: Context,
