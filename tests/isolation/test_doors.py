@@ -325,6 +325,33 @@ async def test_what_a_file_says_of_itself_changes_nothing(world: World) -> None:
         assert ("lunar archive" in response.text) is found
 
 
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_what_is_for_administrators_says_so_and_is_closed_to_everybody_else(
+    world: World, operation: str
+) -> None:
+    response = await call(world, operation, "in A's group")
+    if "admin-only" in declared(world, operation, 403):
+        assert response.status_code == 403, response.text
+        assert response.json()["type"].endswith("/admin-only")
+        assert not leaks(response.text)
+    else:
+        assert response.status_code == OPERATIONS[operation][0], response.text
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_every_operation_declares_how_it_refuses(world: World, operation: str) -> None:
+    assert declared(world, operation, 401) >= {"token-refused"}
+    assert declared(world, operation, 403) >= {"no-tenant", "tenant-conflict", "tenant-suspended"}
+    assert declared(world, operation, 503) >= {"identity-unavailable", "overloaded"}
+
+
+def declared(world: World, operation: str, status: int) -> set[str]:
+    """Return the problems that an operation's description names for a status."""
+    method, path = operation.split()
+    responses = world.gateway.app.openapi()["paths"][path][method.lower()]["responses"]
+    return {slug for content in responses[str(status)]["content"].values() for slug in content["examples"]}
+
+
 def test_the_table_knows_every_door(world: World) -> None:
     """A new endpoint without a row here fails this test."""
     paths = world.gateway.app.openapi()["paths"]

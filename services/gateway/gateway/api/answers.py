@@ -10,7 +10,7 @@ from .auth import Context, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status
 from .responses import ANSWER, problems
 from .schemas import AnswerRequest, AnswerResponse
-from .sse import event, stream_answer
+from .sse import EVENT, event, stream_answer
 
 __all__ = ["router"]
 
@@ -22,7 +22,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
             "The answer; with `stream` as events: `words` as they come, at last `answer` with the whole "
             "answer, or `error` with a problem document."
         ),
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"itemSchema": EVENT}},
         "headers": CACHE_HEADERS,
     }
 }

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request
 
 from ..answers.cache import Look, Outcome
 from ..answers.cached import Reuse
@@ -22,15 +22,17 @@ _STATUS = {Outcome.HIT: "hit", Outcome.MISS: "fwd=miss"}
 
 
 async def _reuse(
-    cache_control: Annotated[
-        list[str] | None,
+    request: Request,
+    _described: Annotated[
+        str | None,
         Header(
+            alias="Cache-Control",
             description="`no-cache` answers anew, and others may be given that answer; `no-store` answers "
-            "anew and forgets it. Other directives are not read."
+            "anew and forgets it. Other directives are not read.",
         ),
     ] = None,
 ) -> Reuse:
-    said = ",".join(cache_control or []).lower()
+    said = ",".join(request.headers.getlist("cache-control")).lower()
     directives = {directive.strip() for directive in said.split(",")}
     return next((each for each in (Reuse.FORBIDDEN, Reuse.ANEW) if each.value in directives), Reuse.ALLOWED)
 

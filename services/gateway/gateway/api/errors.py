@@ -32,13 +32,18 @@ def add_error_handlers(app: FastAPI) -> None:
     async def _(request: Request, exc: HTTPException) -> JSONResponse:
         if exc.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return error_response(BodyTooLarge(str(exc.detail)), request.scope)
+        if exc.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's word for a body that cannot be decoded
+            return error_response(FormRefused("The body cannot be read as JSON in UTF-8."), request.scope)
         problem = {
             "type": "about:blank",
             "title": HTTPStatus(exc.status_code).phrase,
             "status": exc.status_code,
             "detail": exc.detail,
         }
-        return problem_response(problem, request.scope, dict(exc.headers or {}))
+        headers = dict(exc.headers or {})
+        if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers |= _allowed(request)
+        return problem_response(problem, request.scope, headers)
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
@@ -69,6 +74,13 @@ def problem_response(
         headers=headers,
         media_type="application/problem+json",
     )
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """Return the header that names all methods of a path; a route knows only its own."""
+    path = getattr(request.scope.get("route"), "path", "")
+    methods = request.app.openapi()["paths"].get(path, {})
+    return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
 
 
 def headers_of(kind: type[TenantryError]) -> set[str]:

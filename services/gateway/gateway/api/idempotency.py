@@ -43,6 +43,12 @@ async def _key(
             alias="Idempotency-Key",
             description="Any 1 to 255 printable ASCII characters, new for each new request: a UUID, for "
             "example. The same request with the same key is done once in 24 hours.",
+            json_schema_extra={
+                "minLength": 1,
+                "maxLength": MAX_KEY,
+                "pattern": r"""^([!#-~]([ -~]*[!-~])?|"[!-~]([ -~]*[!-~])?")$""",
+                "examples": ["0c1f8a52-6b1e-4d55-9d0e-7a1f2f9f3b60"],
+            },
         ),
     ] = None,
 ) -> str | None:
@@ -50,10 +56,8 @@ async def _key(
     if not keys:
         return None
     key = keys[0].strip()
-    if (
-        len(key) > 1 and key[0] == key[-1] == '"'
-    ):  # a string as RFC 9651 writes it; many clients leave that out
-        key = key[1:-1]
+    if key.startswith('"'):  # a string as RFC 9651 writes it; many clients leave the quotes out
+        key = key[1:-1].strip() if key.endswith('"') else ""
     if len(keys) > 1 or not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise IdempotencyKeyRefused(
             f"Send one `Idempotency-Key` of 1 to {MAX_KEY} printable ASCII characters."

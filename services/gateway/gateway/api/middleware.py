@@ -93,6 +93,8 @@ class RequestMiddleware:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; ``status`` in its state is what was sent, 0 as long as nothing was."""
         state = scope["state"]
+        terms = self._terms.get(f"{scope['method']} {scope['path']}", self._otherwise)
+        body = _Body(receive, Headers(scope=scope), terms.body_bytes)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -100,12 +102,14 @@ class RequestMiddleware:
                 _complete_span()
                 headers = MutableHeaders(scope=message)
                 headers.update(_SAFE | state["headers"])
+                if body.may_go_on:
+                    headers["Connection"] = "close"
                 headers["X-Request-ID"] = state["request_id"]
                 headers["Server-Timing"] = state["stages"].to_header()
             await send(message)
 
         try:
-            await self._serve_on_terms(scope, receive, send_with_headers)
+            await self._serve_on_terms(terms, scope, body, send_with_headers)
         except TenantryError as exc:
             problem = exc
         except Exception:  # noqa: BLE001 (whatever it is, the caller gets a problem document)
@@ -116,17 +120,15 @@ class RequestMiddleware:
         if not state["status"]:
             await error_response(problem, scope)(scope, receive, send_with_headers)
 
-    async def _serve_on_terms(self, scope: Scope, receive: Receive, send: Send) -> None:
-        terms = self._terms.get(f"{scope['method']} {scope['path']}", self._otherwise)
-        bounded = _bounded(receive, terms.body_bytes)
+    async def _serve_on_terms(self, terms: Terms, scope: Scope, receive: Receive, send: Send) -> None:
         if terms.lane is None:
-            await self._app(scope, bounded, send)
+            await self._app(scope, receive, send)
             return
         backstop = asyncio.timeout(terms.seconds + GRACE_SECONDS)
         try:
             async with backstop, terms.lane.place():
                 with deadline.within(terms.seconds):
-                    await self._app(scope, bounded, send)
+                    await self._app(scope, receive, send)
         except TimeoutError as exc:
             if not backstop.expired():
                 raise
@@ -158,19 +160,33 @@ def _request_id(headers: Headers) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _bounded(receive: Receive, max_bytes: int) -> Receive:
-    """Return a ``receive`` that stops reading a body as soon as it is larger than it may be."""
-    read = 0
+class _Body:
+    """A request's body: a ``receive`` that stops as soon as it is larger than it may be."""
 
-    async def receive_bounded() -> Message:
-        nonlocal read
-        message = await receive()
-        read += len(message.get("body", b""))
-        if read > max_bytes:
-            raise HTTPException(413, f"The body has more than {max_bytes} bytes.")
+    def __init__(self, receive: Receive, headers: Headers, max_bytes: int) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._read = 0
+        length = headers.get("content-length", "0")
+        long = "transfer-encoding" in headers or not length.isdigit() or int(length) > max_bytes
+        self.may_go_on = long
+        """Whether more may come than anybody wants to read: the server would take it in, for ever perhaps."""
+
+    async def __call__(self) -> Message:
+        """Return the next part.
+
+        Raises
+        ------
+        HTTPException
+            There is too much of it.
+        """
+        message = await self._receive()
+        self._read += len(message.get("body", b""))
+        if self._read > self._max_bytes:
+            raise HTTPException(413, f"The body has more than {self._max_bytes} bytes.")
+        if not message.get("more_body"):
+            self.may_go_on = False
         return message
-
-    return receive_bounded
 
 
 def _route(scope: Scope) -> str:

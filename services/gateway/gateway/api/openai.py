@@ -16,7 +16,7 @@ from .auth import Context, Person, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status
 from .openai_schemas import ChatCompletion, ChatRequest, ModelList, chunk, openai_error
 from .responses import ANSWER, PERSON, problems
-from .sse import event, stream_answer
+from .sse import EVENT, event, stream_answer
 
 __all__ = ["router"]
 
@@ -35,9 +35,8 @@ async def models(person: Person) -> ModelList:
     "/v1/chat/completions",
     summary="Answer the last question of a chat",
     response_model=ChatCompletion,
-    response_model_exclude_none=True,
     responses=problems(*ANSWER, openai=True)
-    | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "headers": CACHE_HEADERS}},
+    | {200: {"content": {"text/event-stream": {"itemSchema": EVENT}}, "headers": CACHE_HEADERS}},
 )
 async def chat(
     body: ChatRequest,

@@ -1,8 +1,8 @@
 """The shapes of OpenAI's interface, as far as they are filled here. Unknown fields are not read."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from tenancy.model import Tenant
 
 from ..answers.service import Answer, Question
@@ -29,7 +29,7 @@ class TextPart(_Shape):
 class Message(_Shape):
     """What one side said."""
 
-    role: Annotated[str, StringConstraints(max_length=20)]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[TextPart] | None = None
 
     @property
@@ -43,7 +43,7 @@ class Message(_Shape):
 class StreamOptions(_Shape):
     """What a stream is to hold beside the words."""
 
-    include_usage: bool = False
+    include_usage: StrictBool = False
 
 
 class ChatRequest(_Shape):
@@ -62,7 +62,7 @@ class ChatRequest(_Shape):
 
     model: PersonaId
     messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
-    stream: bool = False
+    stream: StrictBool = False
     stream_options: StreamOptions | None = None
 
     def to_question(self) -> Question:

@@ -11,7 +11,17 @@ from tenancy.errors import TenantryError
 
 from ..answers.service import Answer
 
-__all__ = ["event", "stream_answer"]
+__all__ = ["EVENT", "event", "stream_answer"]
+
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "event": {"type": "string"},
+        "data": {"type": "string", "description": "JSON in one line, or `[DONE]` where OpenAI's API has it."},
+    },
+}
+"""What the API's description says of each event."""
 
 HEADERS = {"X-Accel-Buffering": "no"}
 """Proxies would otherwise collect words and hand them on in gulps."""

@@ -194,6 +194,7 @@ async def test_the_model_is_told_what_was_said_and_passages_are_looked_for_with_
     history = [Turn("user", "What is the marketing budget?"), Turn("assistant", "It is $5,000,000.")]
     question = Question("And for travel?", history=history)
     assert question.to_look_for == "What is the marketing budget?\nAnd for travel?"
+
     await service.answer(TENANT, question, Stages())
     (asked,) = bedrock.asked
     assert list(asked.history) == history
@@ -230,3 +231,9 @@ async def test_a_stream_that_broke_is_not_gone_on_with_by_another_model(
     with pytest.raises(RemoteUnavailable):
         await streamed(service, Question("What is the budget?"))
     assert [asked.model for asked in bedrock.asked] == ["the-default"]
+
+
+def test_of_an_endless_question_before_only_the_end_is_looked_for() -> None:
+    endless = Question("And for travel?", history=[Turn("user", "a" * 20_000 + " budget?")])
+    assert len(endless.to_look_for) < 2_100
+    assert endless.to_look_for.endswith("a budget?\nAnd for travel?")

@@ -1,10 +1,14 @@
 """Every refusal is a problem document, whoever raised it."""
 
+import gzip
 from typing import Any
 
 import httpx
 import pytest
+from gateway.api.errors import error_response, headers_of
 from tenancy.errors import RemoteRefused, RemoteUnavailable, TenantryError
+
+from tools.problems_reference import problems as every_problem
 
 from .conftest import World
 
@@ -60,10 +64,35 @@ async def test_an_invalid_body_is_told_where_and_why_but_not_repeated(
     assert "x" * 50 not in response.text
 
 
-async def test_a_body_that_is_no_json_is_refused(world: World) -> None:
+async def test_whoever_uses_a_wrong_method_is_told_all_right_ones(world: World) -> None:
+    response = await world.http.request("PUT", "/v1/documents")
+    assert response.headers["allow"] == "GET, POST"
+    response = await world.http.request("POST", "/v1/documents/some-id")
+    assert response.headers["allow"] == "DELETE, GET"
+
+
+@pytest.mark.parametrize("kind", every_problem(), ids=lambda kind: kind.slug)
+def test_a_problem_declares_the_headers_that_it_comes_with(kind: type[TenantryError]) -> None:
+    problem = kind.__new__(kind)
+    TenantryError.__init__(problem, "It happened.")
+    sent = error_response(problem, {"path": "/v1/search", "state": {"request_id": "r"}}).headers
+    assert {"www-authenticate", "retry-after"} & set(sent) == {name.lower() for name in headers_of(kind)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"{query:", id="no-json"),
+        pytest.param(b'{"query": "\xff\xfe"}', id="no-utf-8"),
+        pytest.param(b'{"query": ' + b"[" * 30_000, id="endlessly-nested"),
+        pytest.param(b'{"query": "x", "topK": ' + b"9" * 5_000 + b"}", id="endless-number"),
+        pytest.param(gzip.compress(b'{"query": "x"}'), id="compressed"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused(world: World, body: bytes) -> None:
     response = await world.http.post(
         "/v1/search",
-        content=b"{query:",
+        content=body,
         headers={"Content-Type": "application/json", "Authorization": "Bearer person-tenanta"},
     )
     assert problem(response)["status"] == 422
