@@ -32,10 +32,6 @@ _QUESTION_MARKS = "?\uff1f\u061f"
 """Of Latin, Chinese and Arabic writing."""
 
 
-LOOK_BACK = 2000
-"""Characters of the question before that are looked for, too. Embedding models read 8,192 tokens."""
-
-
 @dataclass(frozen=True)
 class Question:
     """What is asked.
@@ -56,7 +52,7 @@ class Question:
     def to_look_for(self) -> str:
         """What passages are looked for with: "And next year?" means little without the question before."""
         before = next((turn.text for turn in reversed(self.history) if turn.role == "user"), "")
-        return f"{before[-LOOK_BACK:]}\n{self.text}" if before else self.text
+        return f"{before}\n{self.text}" if before else self.text
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ from ..stages import Stages
 from ..vectors import Vectors
 from .widen import widen
 
-__all__ = ["RetrievalService"]
+__all__ = ["QUERY_BYTES", "RetrievalService"]
+
+QUERY_BYTES = 8_000
+"""Most of a query that is looked for. Titan V2 reads 8,192 tokens, and none is less than a byte."""
 
 
 class RetrievalService:
@@ -37,6 +40,8 @@ class RetrievalService:
 
         Parameters
         ----------
+        query
+            Of a long one the end counts: what was asked last stands there.
         persona_id
             Only this persona's documents; ``None`` for all of the tenant's.
         top_k
@@ -51,6 +56,7 @@ class RetrievalService:
         """
         if persona_id is not None:
             require_persona(tenant, persona_id)
+        query = query.encode()[-QUERY_BYTES:].decode(errors="ignore")
         tokens: list[int] = []
         with stages.measure("embed"):
             vector = await self._bedrock.embed_query(query, on_tokens=tokens.append)

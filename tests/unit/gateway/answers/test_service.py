@@ -231,9 +231,3 @@ async def test_a_stream_that_broke_is_not_gone_on_with_by_another_model(
     with pytest.raises(RemoteUnavailable):
         await streamed(service, Question("What is the budget?"))
     assert [asked.model for asked in bedrock.asked] == ["the-default"]
-
-
-def test_of_an_endless_question_before_only_the_end_is_looked_for() -> None:
-    endless = Question("And for travel?", history=[Turn("user", "a" * 20_000 + " budget?")])
-    assert len(endless.to_look_for) < 2_100
-    assert endless.to_look_for.endswith("a budget?\nAnd for travel?")

@@ -3,7 +3,7 @@ from gateway.bm25 import query_vector
 from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import PersonaMissing
-from gateway.retrieval.service import RetrievalService
+from gateway.retrieval.service import QUERY_BYTES, RetrievalService
 from gateway.stages import Stages
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
@@ -36,6 +36,23 @@ async def test_the_nearest_passage_comes_first(service: RetrievalService, vector
     await publish(vectors, TENANT, document, [Chunk(text) for text in texts], embedded)
     passages = await service.find(TENANT, "What is the budget?", Stages())
     assert [passage.text for passage in passages] == texts[::-1]
+
+
+@pytest.mark.parametrize("filler", ["word ", "語", "🙂"])
+async def test_of_an_endless_query_the_end_is_looked_for(
+    vectors: FakeVectors, usage: FakeUsage, filler: str
+) -> None:
+    bedrock, embedded = FakeBedrock(), list[str]()
+
+    async def note(text: str) -> None:
+        embedded.append(text)
+
+    bedrock.before_embedding = note
+    service = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
+    await service.find(TENANT, filler * 10_000 + "\nbudget?", Stages())
+    (text,) = embedded
+    assert len(text.encode()) <= QUERY_BYTES
+    assert text.endswith(f"{filler}\nbudget?")
 
 
 async def test_number_and_threshold_are_the_tenants_own(
