@@ -49,7 +49,15 @@ async def described(platform: Platform) -> AsyncIterator[tuple[RunningGateway, s
         with applied(platform, tenant_manifest(TENANT, identity=people_of, quota=PLENTY)):
             async with running_gateway(platform) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
-                yield gateway, await people.token(PERSON)
+                token = await people.token(PERSON)
+                planted = await gateway.http.post(
+                    "/v1/documents",
+                    files={"file": ("budget.md", "The approved marketing budget for 2026 is $5,000,000.")},
+                    data={"personaId": "finance"},
+                    headers={"Authorization": f"Bearer {token}"},
+                )
+                assert planted.status_code == 201
+                yield gateway, token
 
 
 async def test_the_gateway_does_what_its_description_says(
