@@ -29,6 +29,7 @@ def test_every_problem_says_in_words_of_its_own_what_it_means_and_what_to_do(
     own = vars(kind)
     assert own["__doc__"].splitlines()[0].endswith(".")
     assert own["remedy"].endswith(".")
+    assert own["example"].endswith(".")
     assert kind.title[0].isupper()
 
 

@@ -152,8 +152,9 @@ def example(kind: type[TenantryError]) -> dict[str, Any]:
         "type": kind.uri(),
         "title": kind.title,
         "status": kind.status,
-        "detail": (kind.__doc__ or "").splitlines()[0],
+        "detail": kind.example,
         "instance": "4f0c8a0e6d5b4f3c",
+        **kind.members,
     }
 
 

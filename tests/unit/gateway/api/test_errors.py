@@ -22,7 +22,15 @@ def problem(response: httpx.Response) -> dict[str, Any]:
     assert document["type"]
     assert document["title"]
     assert document["detail"]
+    assert documented(document)
     return document
+
+
+def documented(document: dict[str, Any]) -> bool:
+    """Tell whether a problem's further members are those that its kind's example shows."""
+    further = document.keys() - {"type", "title", "status", "detail", "instance"}
+    members = {name for kind in every_problem() if kind.uri() == document["type"] for name in kind.members}
+    return further <= members
 
 
 @pytest.mark.parametrize(
