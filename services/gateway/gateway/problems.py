@@ -4,7 +4,7 @@ The errors of identity and of external systems are :mod:`tenancy.errors`. The de
 callers, so they name what the caller sent and what to do, never another tenant's things.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from tenancy.errors import TenantryError
@@ -33,12 +33,14 @@ __all__ = [
     "IndexingFailed",
     "LimitReached",
     "LimitsUnavailable",
+    "MediaTypeRefused",
     "ModelUnavailable",
     "Overloaded",
     "PersonaMissing",
     "QuotaExceeded",
     "RateLimited",
     "WritesUnavailable",
+    "kinds",
 ]
 
 
@@ -124,6 +126,16 @@ class BodyTooLarge(TenantryError):
     remedy = "Send less at once."
     example = "The body has more than 65536 bytes."
     status = 413
+
+
+class MediaTypeRefused(TenantryError):
+    """The body is of a media type that the operation does not take."""
+
+    slug = "media-type-refused"
+    title = "The body's media type is not taken"
+    status = 415
+    remedy = "Send the document as a form: `multipart/form-data`."
+    example = "Send a form: multipart/form-data with `file` and `personaId`."
 
 
 class FormRefused(TenantryError):
@@ -361,3 +373,15 @@ class IdempotencyKeyBusy(Busy):
     title = "The same request is under way"
     remedy = "Ask again after `Retry-After`, with the same key: you get the first request's answer."
     example = "The first request with this `Idempotency-Key` is still under way. Ask again for its answer."
+
+
+def kinds() -> list[type[TenantryError]]:
+    """Return all kinds of problems that have a type of their own, by status and type."""
+    return sorted({TenantryError, *_below(TenantryError)}, key=lambda kind: (kind.status, kind.slug))
+
+
+def _below(kind: type[TenantryError]) -> Iterator[type[TenantryError]]:
+    for each in kind.__subclasses__():
+        if "slug" in vars(each):
+            yield each
+        yield from _below(each)

@@ -1,5 +1,6 @@
 """``POST /v1/answers``: whole, or as a stream of server-sent events."""
 
+import json
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -9,8 +10,8 @@ from tenancy.errors import TenantryError
 from .auth import Context, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status
 from .responses import ANSWER, problems
-from .schemas import AnswerRequest, AnswerResponse
-from .sse import EVENT, event, stream_answer
+from .schemas import EXAMPLE_ANSWER, AnswerRequest, AnswerResponse
+from .sse import event, events_described, stream_answer
 
 __all__ = ["router"]
 
@@ -22,7 +23,10 @@ _STREAM: dict[int | str, dict[str, Any]] = {
             "The answer; with `stream` as events: `words` as they come, at last `answer` with the whole "
             "answer, or `error` with a problem document."
         ),
-        "content": {"text/event-stream": {"itemSchema": EVENT}},
+        "content": events_described(
+            words={"event": "words", "data": '{"text":"The marketing budget "}'},
+            answer={"event": "answer", "data": json.dumps(EXAMPLE_ANSWER)},
+        ),
         "headers": CACHE_HEADERS,
     }
 }

@@ -11,20 +11,26 @@ from tenancy.errors import TenantryError
 
 from ..answers.service import Answer
 
-__all__ = ["EVENT", "event", "stream_answer"]
+__all__ = ["event", "events_described", "stream_answer"]
 
-EVENT: dict[str, Any] = {
+_EVENT: dict[str, Any] = {
     "type": "object",
+    "description": "One event of the stream.",
     "required": ["data"],
     "properties": {
         "event": {"type": "string"},
         "data": {"type": "string", "description": "JSON in one line, or `[DONE]` where OpenAI's API has it."},
     },
 }
-"""What the API's description says of each event."""
 
 HEADERS = {"X-Accel-Buffering": "no"}
 """Proxies would otherwise collect words and hand them on in gulps."""
+
+
+def events_described(**examples: dict[str, str]) -> dict[str, Any]:
+    """Return what the API's description says of a stream, with examples of its events."""
+    named = {name: {"value": example} for name, example in examples.items()}
+    return {"text/event-stream": {"schema": _EVENT, "examples": named}}
 
 
 def event(data: Any, name: str = "") -> bytes:
