@@ -5,11 +5,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
-from tenancy.errors import TenantryError
+from tenancy.errors import DeadlineExceeded, TenantryError
 
 from .auth import Context, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status
-from .responses import ANSWER, problems
+from .responses import ANSWER, example, problems
 from .schemas import EXAMPLE_ANSWER, AnswerRequest, AnswerResponse
 from .sse import event, events_described, stream_answer
 
@@ -24,8 +24,10 @@ _STREAM: dict[int | str, dict[str, Any]] = {
             "answer, or `error` with a problem document."
         ),
         "content": events_described(
-            words={"event": "words", "data": '{"text":"The marketing budget "}'},
-            answer={"event": "answer", "data": json.dumps(EXAMPLE_ANSWER)},
+            named=True,
+            words='{"text":"The marketing budget "}',
+            answer=json.dumps(EXAMPLE_ANSWER),
+            error=json.dumps(example(DeadlineExceeded)),
         ),
         "headers": CACHE_HEADERS,
     }

@@ -24,10 +24,9 @@ __all__ = ["router"]
 router = APIRouter()
 
 _CHUNKS = events_described(
-    words={
-        "data": json.dumps(chunk(EXAMPLE_HEAD, {"role": "assistant", "content": "The marketing budget "}))
-    },
-    end={"data": "[DONE]"},
+    named=False,
+    words=json.dumps(chunk(EXAMPLE_HEAD, {"role": "assistant", "content": "The marketing budget "})),
+    end="[DONE]",
 )
 
 
