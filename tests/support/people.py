@@ -12,6 +12,9 @@ __all__ = ["People", "open_people"]
 
 PASSWORD = "A-password-of-tests-1"
 
+LASTING = "tests"
+"""A client whose tokens last longer than the tests take; elsewhere they last five minutes."""
+
 
 class People:
     """Makes accounts, groups and clients, and logs people in.
@@ -84,8 +87,8 @@ class People:
         return await self._tokens(REALM, form)
 
     async def token(self, email: str) -> str:
-        """Return an access token for the gateway."""
-        token: str = (await self.login(email))["access_token"]
+        """Return an access token for the gateway that outlasts all tests."""
+        token: str = (await self.login(email, client_id=LASTING))["access_token"]
         return token
 
     async def admin_token(self) -> str:
@@ -138,4 +141,6 @@ class People:
 async def open_people(platform: Platform) -> AsyncIterator[People]:
     """Talk to the platform's Keycloak as its administrator."""
     async with httpx.AsyncClient(base_url=platform.parts["keycloak"].url, timeout=30) as http:
-        yield People(http, platform.context.secrets["keycloak-admin"])
+        people = People(http, platform.context.secrets["keycloak-admin"])
+        await people.add_client(LASTING, attributes={"access.token.lifespan": "7200"})
+        yield people

@@ -43,7 +43,11 @@ def test_everything_else_may_change(tenants: Tenants, stored: Callable[..., str]
         "displayName": "After",
         "identity": {"emails": ["*@tenantx.example"], "admins": ["diana@tenantx.example"]},
         "personas": [{"id": "legal", "displayName": "Legal", "instructions": "Answer briefly."}],
-        "model": {"chat": "amazon.nova-pro-v1:0", "guardrail": {"id": "gr1", "version": "DRAFT"}},
+        "model": {
+            "chat": "amazon.nova-pro-v1:0",
+            "guardrail": {"id": "gr1", "version": "DRAFT"},
+            "cacheAnswers": False,
+        },
         "retrieval": {"topK": 5, "scoreThreshold": 0.2, "mode": "dense"},
         "quota": {
             "documents": 1,

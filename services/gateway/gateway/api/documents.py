@@ -227,6 +227,8 @@ async def _form(request: Request) -> tuple[str, str, bytes]:
         form = await parser.parse()
     except MultiPartException as exc:
         raise FormRefused(f"The form is not sound: {exc.message}") from exc
+    except UnicodeError as exc:  # the caller may name an encoding for the fields
+        raise FormRefused("The form is not sound: its fields are not in the encoding that it names.") from exc
     try:
         file, persona_id = form.get("file"), form.get("personaId")
         if (

@@ -13,6 +13,12 @@ from .conftest import DOCUMENT_BYTES, World
 
 STORED = "tenant-tenanta/finance/documents/doc-1/a.md"
 
+SENT = "multipart/form-data; boundary=x"
+FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a\xff.md"\r\n\r\nText.\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="personaId"\r\n\r\nfin\xffance\r\n--x--\r\n'
+)
+
 
 def ticket(world: World) -> str:
     return f"Ticket {world.issuer.issue(Ticket('tenanta', 'finance', 'doc-1', 'a.md'))}"
@@ -99,6 +105,10 @@ async def test_a_ticket_with_a_body_is_refused(world: World) -> None:
             id="not-multipart-inside",
         ),
         pytest.param({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, id="no-boundary"),
+        pytest.param(
+            {"content": FORM, "headers": {"Content-Type": f"{SENT}; charset=undefined"}},
+            id="no-encoding",
+        ),
     ],
 )
 async def test_a_form_that_is_not_the_expected_one_is_refused_and_nothing_stored(

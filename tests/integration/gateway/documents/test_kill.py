@@ -1,0 +1,150 @@
+"""A gateway that is killed with ``kill -9`` in the middle of uploads: another one completes what it began."""
+
+import asyncio
+import os
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from tenancy.names import document_id_for
+from tenantry_local.parts.services import gateway_env
+from tenantry_local.platform import Platform
+
+from tests.integration.gateway.conftest import World
+from tests.support.people import open_people
+from tests.support.qdrant import count_points
+from tests.support.tenants import PLENTY, applied, tenant_manifest
+from tests.support.waiting import until
+
+DOCUMENTS = 12
+HALF = DOCUMENTS // 2
+"""The first half of the documents has an earlier edition."""
+
+PATIENCE_SECONDS = 120
+"""A dead gateway's leases run out after 30 seconds, and repairs look every 15."""
+
+
+def text(number: int, edition: str) -> bytes:
+    sentence = f"The {edition} edition of ledger {number} says that the tide is high at noon. "
+    return "\n\n".join(sentence * 15 for _ in range(20)).encode()
+
+
+@dataclass
+class Person:
+    """Somebody with documents, at one gateway or another."""
+
+    tenant_id: str
+    token: str
+
+    async def upload(self, http: httpx.AsyncClient, number: int, edition: str) -> int:
+        """Return the status of the answer; 0 where the gateway died before it gave one."""
+        with suppress(httpx.TransportError):
+            response = await http.post(
+                "/v1/documents",
+                files={"file": (f"ledger-{number}.txt", text(number, edition))},
+                data={"personaId": "finance"},
+                headers={"Authorization": f"Bearer {self.token}"},
+            )
+            return response.status_code
+        return 0
+
+    async def states(self, http: httpx.AsyncClient) -> dict[str, str]:
+        """Return the state of each document by its name."""
+        response = await http.get("/v1/documents", headers={"Authorization": f"Bearer {self.token}"})
+        return {each["filename"]: each["state"] for each in response.json()["documents"]}
+
+    async def found(self, http: httpx.AsyncClient, number: int) -> set[str]:
+        """Return the editions of a document that a search finds."""
+        response = await http.post(
+            "/v1/search",
+            json={"query": f"edition of ledger {number}", "topK": 50},
+            headers={"Authorization": f"Bearer {self.token}"},
+        )
+        own = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
+        texts = [each["text"] for each in response.json()["passages"] if each["documentId"] == own]
+        return {each.split()[1] for each in texts}
+
+
+@pytest.fixture
+async def person(platform: Platform, world: World) -> AsyncIterator[Person]:
+    tenant_id = f"killed-{uuid.uuid4().hex[:8]}"
+    email = f"anna@{tenant_id}.example"
+    with applied(platform, tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
+        async with open_people(platform) as people:
+            await people.add(email)
+            await until(lambda: world.gateway.context.registry.get(tenant_id) is not None)
+            yield Person(tenant_id, await people.token(email))
+
+
+@asynccontextmanager
+async def doomed_gateway(
+    platform: Platform,
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
+    """A gateway in a process of its own, ready to serve."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {**os.environ, **gateway_env(platform.context), "GATEWAY_PORT": str(port)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", env=env, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+
+            async def ready() -> bool:
+                with suppress(httpx.TransportError):
+                    return (await http.get("/readyz")).status_code == 200
+                return False
+
+            await until(ready, seconds=30)
+            yield process, http
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_half_done(
+    platform: Platform, world: World, person: Person
+) -> None:
+    survivor = world.gateway.http
+    for number in range(HALF):
+        assert await person.upload(survivor, number, "old") == 201
+    async with doomed_gateway(platform) as (process, doomed):
+        uploads = [asyncio.create_task(person.upload(doomed, number, "new")) for number in range(DOCUMENTS)]
+        await asyncio.wait(uploads, return_when=asyncio.FIRST_COMPLETED)
+        process.kill()
+        statuses = await asyncio.gather(*uploads)
+    assert 201 in statuses
+    assert 0 in statuses, "some were in the middle"
+
+    async def settled() -> bool:
+        return set((await person.states(survivor)).values()) == {"ready"} and not await open_notes(
+            world, person
+        )
+
+    await until(settled, seconds=PATIENCE_SECONDS)
+    states = await person.states(survivor)
+    for number, status in enumerate(statuses):
+        found = await person.found(survivor, number)
+        assert len(found) <= 1, "never two editions"
+        if status == 201:
+            assert found == {"new"}, number
+        if number < HALF:
+            assert found <= {"old", "new"}
+            assert found, "what was there before is there still"
+        assert bool(found) is (f"ledger-{number}.txt" in states), "in the bucket, or in neither"
+    listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
+    points = sum(each["chunks"] for each in listed["documents"])
+    assert await count_points(world.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+
+
+async def open_notes(world: World, person: Person) -> int:
+    tenant = world.gateway.context.registry.get(person.tenant_id)
+    assert tenant
+    return sum(due.entries for due in await world.gateway.context.documents._journal.due([tenant]))
