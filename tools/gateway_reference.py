@@ -1,5 +1,6 @@
 """Writes docs/reference/gateway.md from the application: ``python -m tools.gateway_reference``."""
 
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from gateway.app import make_app
 from gateway.settings import Settings
 from pydantic import SecretStr
 
-__all__ = ["PAGE", "render"]
+__all__ = ["PAGE", "describe", "render"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "gateway.md"
 
@@ -26,9 +27,15 @@ those of searches and answers also `RateLimit-Policy` and `RateLimit` ([Limits a
 """
 
 
+@functools.cache
+def describe() -> dict[str, Any]:
+    """Return the API's description."""
+    return make_app(_SETTINGS).openapi()
+
+
 def render() -> str:
     """Return the page."""
-    document = make_app(_SETTINGS).openapi()
+    document = describe()
     schemas = document["components"]["schemas"]
     routes = [
         _route(method, path, operation, schemas)
@@ -53,7 +60,7 @@ _SETTINGS = Settings(
 def _route(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     lines = [f"## {method.upper()} {path}\n", f"{operation['summary']}.\n"]
     for place in ("path", "query", "header"):
-        named = [each for each in operation.get("parameters", []) if each["in"] == place]
+        named = [each for each in operation["parameters"] if each.get("in") == place]
         if named:
             lines += [f"{place.capitalize()}:\n", *map(_parameter, named), ""]
     body = operation.get("requestBody", {}).get("content", {})

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from gateway.api.errors import headers_of
 from gateway.api.responses import example
+from gateway.problems import kinds
 from tenancy.errors import TenantryError
 
-__all__ = ["PAGE", "problems", "render"]
+from .gateway_reference import describe
+
+__all__ = ["PAGE", "render"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "problems.md"
 
@@ -24,6 +27,8 @@ OpenAI's interface is spoken (`/v1/models`, `/v1/chat/completions`) the same sta
 `error.code` is the last part of the type, `error.message` the detail. What HTTP itself knows, a path that
 does not exist or a method that it does not have, has the type `about:blank`.
 
+Where queries are counted (searches and answers), `RateLimit-Policy` and `RateLimit` stand on errors as well.
+
 Sent again, a request that ended with 409, 429, 503 or 504 may pass: not before `Retry-After`, where there is
 one. The others end the same way until something is changed.
 """
@@ -34,17 +39,11 @@ _ELSEWHERE = {
 }
 
 
-def problems() -> list[type[TenantryError]]:
-    """Return all classes that have a type of their own, by status and type."""
-    return sorted({TenantryError, *_below(TenantryError)}, key=lambda kind: (kind.status, kind.slug))
-
-
 def render() -> str:
     """Return the page."""
-    kinds = problems()
-    rows = [f"| {kind.status} | [`{kind.slug}`](#{kind.slug}) | {kind.title} |" for kind in kinds]
+    rows = [f"| {kind.status} | [`{kind.slug}`](#{kind.slug}) | {kind.title} |" for kind in kinds()]
     table = ["| status | type | title |", "|---|---|---|", *rows, ""]
-    return "\n".join([HEAD, *table, *map(_section, kinds)])
+    return "\n".join([HEAD, *table, *map(_section, kinds())])
 
 
 def _section(kind: type[TenantryError]) -> str:
@@ -55,6 +54,7 @@ def _section(kind: type[TenantryError]) -> str:
             f"**{kind.status}** · {kind.title}" + (f" · comes with {headers}" if headers else "") + "\n",
             f"{(kind.__doc__ or '').splitlines()[0]} {_ELSEWHERE.get(kind.slug, '')}".rstrip() + "\n",
             f"**What to do.** {kind.remedy}\n",
+            *_where(kind),
             "``` json",
             json.dumps(example(kind), indent=2, ensure_ascii=False),
             "```\n",
@@ -62,11 +62,21 @@ def _section(kind: type[TenantryError]) -> str:
     )
 
 
-def _below(kind: type[TenantryError]) -> Iterator[type[TenantryError]]:
-    for each in kind.__subclasses__():
-        if "slug" in vars(each):
-            yield each
-        yield from _below(each)
+def _where(kind: type[TenantryError]) -> Iterator[str]:
+    """Yield which operations may answer so."""
+    operations = {
+        f"`{method.upper()} {path}`": operation
+        for path, methods in describe()["paths"].items()
+        for method, operation in methods.items()
+    }
+    found = [
+        name
+        for name, operation in operations.items()
+        for content in operation["responses"].get(str(kind.status), {"content": {}})["content"].values()
+        if kind.slug in content["examples"]
+    ]
+    if found:
+        yield f"**Where.** {'Everywhere' if len(found) == len(operations) else ', '.join(found)}.\n"
 
 
 if __name__ == "__main__":

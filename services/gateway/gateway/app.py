@@ -46,6 +46,7 @@ def make_app(settings: Settings) -> FastAPI:
         docs_url=None,  # their pages would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         # Spans of requests are FastAPI's. Its log records would hold the words of exceptions.
         telemetry={"operation_spans": False, "metrics": False, "logs": False},
     )

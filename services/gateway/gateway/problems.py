@@ -4,6 +4,7 @@ The errors of identity and of external systems are :mod:`tenancy.errors`. The de
 callers, so they name what the caller sent and what to do, never another tenant's things.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from tenancy.errors import TenantryError
@@ -32,55 +33,58 @@ __all__ = [
     "IndexingFailed",
     "LimitReached",
     "LimitsUnavailable",
+    "MediaTypeRefused",
     "ModelUnavailable",
     "Overloaded",
     "PersonaMissing",
     "QuotaExceeded",
     "RateLimited",
     "WritesUnavailable",
+    "kinds",
 ]
 
 
 class DocumentRefused(TenantryError):
     """A document that is not taken. Nothing of it was stored."""
 
-    slug: ClassVar[str] = "document-refused"
-    title: ClassVar[str] = "The document was refused"
-    remedy: ClassVar[str] = "Send another file."
     status: ClassVar[int] = 422
 
 
 class DocumentEmpty(DocumentRefused):
-    """It has no bytes, or none that make text."""
+    """The file has no bytes, or none that make text."""
 
     slug = "document-empty"
     title = "The document holds no text"
     remedy = "Send a file with text in it; pictures of text are not read."
+    example = "The PDF file holds no text. A scan must be recognised (OCR) first."
 
 
 class DocumentTooLarge(DocumentRefused):
-    """It has more bytes, chunks or unpacked content than one document may."""
+    """The file has more bytes, chunks or unpacked content than one document may."""
 
     slug = "document-too-large"
     title = "The document is too large"
     remedy = "Split the document and send its parts."
+    example = "The file has more than 52428800 bytes."
     status = 413
 
 
 class DocumentUnreadable(DocumentRefused):
-    """It is encrypted, corrupt, or reading it takes too much."""
+    """The file is encrypted or damaged, or reading it takes too much."""
 
     slug = "document-unreadable"
     title = "The document cannot be read"
     remedy = "Save it anew, without a password, in one of the formats that are read."
+    example = "The PDF is encrypted. Remove its password and send it again."
 
 
 class DocumentUnsupported(DocumentRefused):
-    """It is of a format that is not read, or of another than its name says."""
+    """The file is of a format that is not read, or of another than its name says."""
 
     slug = "document-unsupported"
     title = "The document's format is not supported"
     remedy = "Send one of the [formats that are read](formats.md), with the ending of its own format."
+    example = "The file is not encoded in UTF-8. Save it as UTF-8."
     status = 415
 
 
@@ -90,6 +94,7 @@ class DocumentMissing(TenantryError):
     slug = "document-missing"
     title = "There is no such document"
     remedy = "List the documents; it may have been deleted."
+    example = "The tenant has no document of that id."
     status = 404
 
 
@@ -99,6 +104,7 @@ class DocumentForeign(TenantryError):
     slug = "document-foreign"
     title = "The document is somebody else's"
     remedy = "Ask its owner or one of the tenant's administrators."
+    example = "Only its owner and the tenant's administrators may delete a document."
     status = 403
 
 
@@ -107,9 +113,8 @@ class FilenameRefused(TenantryError):
 
     slug = "filename-refused"
     title = "The file's name was refused"
-    remedy = (
-        "Rename the file: a plain name of at most 200 characters, without `/`, `\\` and control characters."
-    )
+    remedy = "Rename the file: a plain name of at most 255 bytes, without `/`, `\\` and control characters."
+    example = "The file's name must not hold a slash or a backslash."
     status = 422
 
 
@@ -119,11 +124,22 @@ class BodyTooLarge(TenantryError):
     slug = "body-too-large"
     title = "The body is too large"
     remedy = "Send less at once."
+    example = "The body has more than 65536 bytes."
     status = 413
 
 
+class MediaTypeRefused(TenantryError):
+    """The body is of a media type that the operation does not take."""
+
+    slug = "media-type-refused"
+    title = "The body's media type is not taken"
+    status = 415
+    remedy = "Send the document as a form: `multipart/form-data`."
+    example = "Send a form: multipart/form-data with `file` and `personaId`."
+
+
 class FormRefused(TenantryError):
-    """The request is not the form that is expected."""
+    """A parameter, field or form of the request is missing, unknown, or not as it must be."""
 
     slug = "invalid-request"
     title = "The request is not valid"
@@ -131,6 +147,10 @@ class FormRefused(TenantryError):
         "Read `detail`, or `errors` where it is there: each names a place in the request and what "
         "is wrong with it."
     )
+    example = "See `errors`: each names a place in the request and what is wrong there."
+    members: ClassVar[Mapping[str, Any]] = {
+        "errors": [{"place": ["body", "topK"], "reason": "Input should be less than or equal to 50"}]
+    }
     status = 422
 
 
@@ -140,6 +160,7 @@ class CursorRefused(TenantryError):
     slug = "cursor-refused"
     title = "The cursor was refused"
     remedy = "Begin again without `cursor`, or send a `nextCursor` as it was given."
+    example = "`cursor` must be a `nextCursor` of this list, or be left out."
     status = 422
 
 
@@ -149,6 +170,8 @@ class PersonaMissing(TenantryError):
     slug = "persona-missing"
     title = "There is no such persona"
     remedy = "Name one of the personas that `GET /v1/models` lists."
+    example = "The tenant has no such persona. Choose one of `personas`."
+    members: ClassVar[Mapping[str, Any]] = {"personas": ["finance", "legal"]}
     status = 404
 
 
@@ -161,6 +184,11 @@ class ModelUnavailable(TenantryError):
         "Tell the operators: `spec.model.chat` of the Tenant or `GATEWAY_CHAT_MODEL` must name a "
         "model that Bedrock serves in this region and account."
     )
+    example = (
+        "Bedrock does not offer anthropic.claude-v1 to this account (any more). Name a current model in the "
+        "Tenant's spec.model.chat or in the gateway's settings."
+    )
+    members: ClassVar[Mapping[str, Any]] = {"model": "anthropic.claude-v1"}
     status = 502
 
 
@@ -170,6 +198,7 @@ class CollectionMissing(TenantryError):
     slug = "tenant-not-ready"
     title = "The tenant is not ready"
     remedy = "Try again after `Retry-After`; a new Tenant is ready within seconds."
+    example = "The tenant's collection has not been made yet. Try again when its Tenant is Ready."
     status = 503
 
 
@@ -179,6 +208,9 @@ class DimensionMismatch(TenantryError):
     slug = "dimension-mismatch"
     title = "The collection's dimension is not the configured one"
     remedy = "Set `GATEWAY_EMBEDDING_DIMENSION` to the collection's, or ingest into a new collection."
+    example = (
+        "Collection documents holds dense vectors of 1024 numbers, but GATEWAY_EMBEDDING_DIMENSION is 768."
+    )
 
 
 class Overloaded(TenantryError):
@@ -187,6 +219,7 @@ class Overloaded(TenantryError):
     slug = "overloaded"
     title = "Too many requests at once"
     remedy = "Try again after `Retry-After`."
+    example = "Too many requests are waiting already. Nothing was done. Try again in a moment."
     status = 503
 
 
@@ -196,6 +229,7 @@ class AdminOnly(TenantryError):
     slug = "admin-only"
     title = "Only administrators may do this"
     remedy = "Ask one of the tenant's administrators."
+    example = "Only the tenant's administrators see this. Its Tenant names them."
     status = 403
 
 
@@ -221,6 +255,8 @@ class RateLimited(LimitReached):
     slug = "rate-limited"
     title = "Too many queries"
     remedy = "Wait as long as `Retry-After` says; the `RateLimit` header tells what is left."
+    example = "The tenant may ask 60 times a minute. Try again in 31 seconds."
+    members: ClassVar[Mapping[str, Any]] = {"limit": 60}
 
 
 class BudgetExhausted(LimitReached):
@@ -231,6 +267,15 @@ class BudgetExhausted(LimitReached):
     remedy = (
         "Wait for the next month, or have `spec.quota.tokensPerMonth` of the Tenant raised. Searches go on."
     )
+    example = (
+        "The tenant may use 5000000 tokens a month. 4999310 are used, answers under way hold 0, and this one "
+        "may take 1800. The count starts anew at 2026-12-01T00:00:00Z. Ask for a higher limit, or wait."
+    )
+    members: ClassVar[Mapping[str, Any]] = {
+        "limit": 5000000,
+        "used": 4999310,
+        "resetsAt": "2026-12-01T00:00:00Z",
+    }
 
 
 class QuotaExceeded(TenantryError):
@@ -239,6 +284,8 @@ class QuotaExceeded(TenantryError):
     slug = "quota-exceeded"
     title = "The tenant's quota is used up"
     remedy = "Delete documents, or have `spec.quota` of the Tenant raised."
+    example = "The tenant may store 1000 and has stored 1000 documents. Delete documents, or ask for more."
+    members: ClassVar[Mapping[str, Any]] = {"quota": "documents", "limit": 1000, "used": 1000}
     status = 403
 
 
@@ -248,6 +295,7 @@ class LimitsUnavailable(TenantryError):
     slug = "limits-unavailable"
     title = "Limits cannot be checked right now"
     remedy = "Try again after `Retry-After`: Redis cannot be reached. Searches go on."
+    example = "The tokens of this month cannot be counted right now. Try again in a moment."
     status = 503
 
 
@@ -257,6 +305,7 @@ class WritesUnavailable(TenantryError):
     slug = "writes-unavailable"
     title = "Documents cannot be written right now"
     remedy = "Try again after `Retry-After`: Redis cannot be reached. What was begun is completed by itself."
+    example = "Who writes the document cannot be agreed on right now. Try again in a moment."
     status = 503
 
 
@@ -282,22 +331,28 @@ class DocumentBusy(Busy):
     slug = "document-busy"
     title = "The document is being written"
     remedy = "Try again after `Retry-After`."
+    example = "Another request is writing the document. Try again when it is done."
 
 
 class IndexingFailed(TenantryError):
-    """What became of a stored document that could not be indexed, or deleted, again and again."""
+    """A stored document could not be indexed, or deleted, again and again."""
 
     slug = "indexing-failed"
     title = "The document could not be completed"
     remedy = "Send the document again; if it fails again, tell the operators."
+    example = (
+        "It could not be indexed in 5 attempts; the last one said: A backend is not available right now. Try "
+        "again; if it stays, tell the operators. Send it again, or tell the operators."
+    )
 
 
 class IdempotencyKeyRefused(TenantryError):
-    """The `Idempotency-Key` is none."""
+    """The `Idempotency-Key` is empty, too long or not printable ASCII, or there are two."""
 
     slug = "idempotency-key-refused"
     title = "The idempotency key was refused"
     remedy = "Send one `Idempotency-Key` of 1 to 255 printable ASCII characters, or none."
+    example = "Send one `Idempotency-Key` of 1 to 255 printable ASCII characters."
     status = 422
 
 
@@ -307,6 +362,7 @@ class IdempotencyKeyReused(TenantryError):
     slug = "idempotency-key-reused"
     title = "The idempotency key was used for another request"
     remedy = "Make a new key for each new request."
+    example = "This `Idempotency-Key` was sent with another request. Use a new key for a new request."
     status = 422
 
 
@@ -316,3 +372,16 @@ class IdempotencyKeyBusy(Busy):
     slug = "idempotency-key-busy"
     title = "The same request is under way"
     remedy = "Ask again after `Retry-After`, with the same key: you get the first request's answer."
+    example = "The first request with this `Idempotency-Key` is still under way. Ask again for its answer."
+
+
+def kinds() -> list[type[TenantryError]]:
+    """Return all kinds of problems that have a type of their own, by status and type."""
+    return sorted({TenantryError, *_below(TenantryError)}, key=lambda kind: (kind.status, kind.slug))
+
+
+def _below(kind: type[TenantryError]) -> Iterator[type[TenantryError]]:
+    for each in kind.__subclasses__():
+        if "slug" in vars(each):
+            yield each
+        yield from _below(each)

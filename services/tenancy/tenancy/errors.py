@@ -1,11 +1,13 @@
 """The errors that cross a layer, each of them an RFC 9457 problem.
 
-The class says what never varies (``slug``, ``title``, ``status``, and as ``remedy`` what the caller can do),
-the instance what happened this time. The first line about the class is for callers, too: the reference shows
-it. The gateway renders them as they are; the operator maps :class:`RemoteUnavailable` to a retry and
-:class:`RemoteRefused` to a Stalled condition.
+The class says what never varies, the instance what happened this time. What the class says is for callers:
+the reference (docs/reference/problems.md) and the API's description are made of it. The gateway renders them
+as they are; the operator maps :class:`RemoteUnavailable` to a retry and :class:`RemoteRefused` to a Stalled
+condition.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -26,20 +28,33 @@ __all__ = [
 
 
 class TenantryError(Exception):
-    """A problem that a caller is told of.
+    """A problem that a caller is told of; of this very class it is one that nobody foresaw.
 
     Parameters
     ----------
     detail
         One or two sentences: what is wrong, where, and what to do. Safe to show to the caller.
     extensions
-        Further members of the problem document; their names must not be the standard ones.
+        Further members of the problem document, those that ``members`` names.
+
+    Attributes
+    ----------
+    slug, title, status
+        The slug is the last part of the problem's type. The first line about a class says when it happens.
+    remedy
+        What the caller can do.
+    example
+        A ``detail`` as it may read.
+    members
+        Further members that the problem document may have, with values as they may be.
     """
 
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong"
-    remedy: ClassVar[str] = "Tell the operators the request's id: the log has the rest under it."
     status: ClassVar[int] = 500
+    remedy: ClassVar[str] = "Tell the operators the request's id: the log has the rest under it."
+    example: ClassVar[str] = "It has been logged under the request's id."
+    members: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     def __init__(self, detail: str, **extensions: Any) -> None:
         super().__init__(detail)
@@ -68,6 +83,7 @@ class TokenRefused(TenantryError):
     slug = "token-refused"
     title = "The access token was refused"
     remedy = "Log in again and send the new access token as `Authorization: Bearer`."
+    example = "The access token does not hold: The token is expired. Log in again."
     status = 401
 
 
@@ -80,6 +96,7 @@ class TicketRefused(TenantryError):
         "Services make a new ticket for each call, signed with the key that the gateway knows, "
         "and send it within its minutes."
     )
+    example = "The ticket does not hold: The token is expired. Ask for a new one."
     status = 401
 
 
@@ -92,6 +109,7 @@ class NoTenant(TenantryError):
         "Ask your administrator to put your account into the tenant's group, or to let the Tenant "
         "name your verified e-mail address."
     )
+    example = "This account is in no tenant's group, and no tenant claims its e-mail address."
     status = 403
 
 
@@ -101,6 +119,7 @@ class TenantConflict(TenantryError):
     slug = "tenant-conflict"
     title = "More than one tenant claims this account"
     remedy = "Ask your administrator to leave your account in one tenant's group only."
+    example = "This account is in the groups of acme and globex. An account has one tenant."
     status = 403
 
 
@@ -110,6 +129,7 @@ class TenantSuspended(TenantryError):
     slug = "tenant-suspended"
     title = "The tenant is suspended"
     remedy = "Ask whoever runs the platform; documents and settings are kept."
+    example = "This tenant is suspended. Its administrators can say why and until when."
     status = 403
 
 
@@ -121,6 +141,7 @@ class IdentityUnavailable(TenantryError):
     remedy = (
         "Try again after `Retry-After`. If it stays, Keycloak or the Kubernetes API server cannot be reached."
     )
+    example = "The Tenants are not known yet. Try again in a moment."
     status = 503
 
 
@@ -133,6 +154,7 @@ class DeadlineExceeded(TenantryError):
         "Try again; a write may be sent again without harm. If it stays, a smaller document or a "
         "shorter question helps."
     )
+    example = "The request took longer than it may. Try again."
     status = 504
 
 
@@ -170,6 +192,7 @@ class RemoteUnavailable(RemoteError):
     slug = "backend-unavailable"
     title = "A backend is not available right now"
     remedy = "Try again after `Retry-After`. What was begun is completed, or cleared away, by itself."
+    example = "A backend is not available right now. Try again; if it stays, tell the operators."
     status = 503
 
     def __init__(self, system: str, operation: str, reason: str, retry_after: float | None = None) -> None:
@@ -183,4 +206,5 @@ class RemoteRefused(RemoteError):
     slug = "backend-refused"
     title = "A backend refused the request"
     remedy = "Tell the operators the request's id: a right, a model or a setting is missing there."
+    example = "A backend refused the request. Try again; if it stays, tell the operators."
     status = 502

@@ -5,39 +5,56 @@ each schema, random values, sequences of calls, no credentials.
 """
 
 import asyncio
+import json
 import re
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 from tenantry_local.platform import Platform
 
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.people import open_people
+from tests.support.qdrant import make_collection, open_qdrant
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 
 TENANT = "described"
 PERSON = f"anna@{TENANT}.example"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+HOOKS = Path(__file__).parents[2] / "support" / "schemathesis_hooks.py"
 CASES = 2000
 """Fewer would mean that it did not get far."""
 
-# What no schema can say: a cursor is one that was given out, a file is of a format that is read, the last
-# message of a chat is the user's, and the first day comes before the last. use_after_free is off because one
-# idempotency key is sent in several sequences: a second deletion with it is answered as the first one was,
-# and the document, stored anew meanwhile, is rightly there.
+SUCCEEDED, REFUSED = 30, 3
+"""Least answers of each operation; of `GET /v1/models` only a token can be refused."""
+
+# Dictionaries hold what no schema can say: which personas and documents there are. Other values are made up
+# as well. Nor can a schema say that a cursor is one that was given out, that a file is of a format that is
+# read, that the last message of a chat is the user's, and that the first day comes before the last.
 CONFIG = """
 generation.deterministic = true
 generation.database = "none"
-generation.max-examples = 120
+generation.max-examples = 100
 request-timeout = 30
 continue-on-failure = true
+hooks = "{hooks}"
 headers = {{ Authorization = "Bearer {token}" }}
 
-[checks]
-use_after_free.enabled = false
+[dictionaries]
+personas.values = ["finance"]
+documents.values = {documents}
+files.values = ["The marketing budget is $5,000,000.", "# Travel\\n\\nFirst class is for nobody."]
+
+[parameters]
+"query.personaId" = {{ dictionary = "personas", probability = 0.7 }}
+"path.documentId" = {{ dictionary = "documents", probability = 0.5 }}
+"body.personaId" = {{ dictionary = "personas", probability = 0.8 }}
+"body.model" = {{ dictionary = "personas", probability = 0.8 }}
+"body.file" = {{ dictionary = "files", probability = 0.8 }}
 
 [[operations]]
 include-name = ["GET /v1/documents", "POST /v1/documents", "POST /v1/chat/completions", "GET /v1/usage"]
@@ -45,37 +62,72 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 
 """
 
 
+@dataclass
+class Described:
+    """A gateway, the token of a tenant's administrator, and the ids of documents that the tenant has."""
+
+    gateway: RunningGateway
+    token: str
+    documents: list[str]
+
+
 @pytest.fixture
-async def described(platform: Platform) -> AsyncIterator[tuple[RunningGateway, str]]:
-    """A gateway, and the token of an administrator of a tenant with documents to lose."""
-    people_of = {"emails": [PERSON], "admins": [PERSON]}
-    async with open_people(platform) as people:
+async def described(platform: Platform) -> AsyncIterator[Described]:
+    of_person = {"emails": [PERSON], "admins": [PERSON]}
+    async with open_people(platform) as people, open_qdrant(platform) as qdrant:
+        await make_collection(qdrant)
         await people.add(PERSON)
-        with applied(platform, tenant_manifest(TENANT, identity=people_of, quota=PLENTY)):
+        with applied(platform, tenant_manifest(TENANT, identity=of_person, quota=PLENTY)):
             async with running_gateway(platform) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
                 token = await people.token(PERSON)
-                planted = await gateway.http.post(
-                    "/v1/documents",
-                    files={"file": ("budget.md", "The approved marketing budget for 2026 is $5,000,000.")},
-                    data={"personaId": "finance"},
-                    headers={"Authorization": f"Bearer {token}"},
-                )
-                assert planted.status_code == 201
-                yield gateway, token
+                # The first has the name of the description's example: uploads bring it back.
+                documents = [await upload(gateway, token, name) for name in ("budget-2026.md", "travel.md")]
+                yield Described(gateway, token, documents)
 
 
-async def test_the_gateway_does_what_its_description_says(
-    described: tuple[RunningGateway, str], tmp_path: Path
-) -> None:
-    gateway, token = described
+async def upload(gateway: RunningGateway, token: str, name: str) -> str:
+    """Store a document and return its id."""
+    response = await gateway.http.post(
+        "/v1/documents",
+        headers={"Authorization": f"Bearer {token}"},
+        files={"file": (name, b"The marketing budget for 2026 is $5,000,000.")},
+        data={"personaId": "finance"},
+    )
+    assert response.status_code == 201, response.text
+    document: str = response.json()["documentId"]
+    return document
+
+
+def answered(gateway: RunningGateway, status: str) -> dict[str, float]:
+    """Return how often each operation of the description was answered so (``2xx``)."""
+    name = "tenantry_gateway_request_seconds_count"
+    paths = gateway.app.openapi()["paths"]
+    return {
+        f"{method.upper()} {path}": REGISTRY.get_sample_value(
+            name, {"method": method.upper(), "route": path, "status": status}
+        )
+        or 0
+        for path, methods in paths.items()
+        for method in methods
+    }
+
+
+async def test_the_gateway_does_what_its_description_says(described: Described, tmp_path: Path) -> None:
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG.format(token=token))
+    config.write_text(
+        CONFIG.format(
+            token=described.token,
+            documents=json.dumps(described.documents),
+            hooks=HOOKS,
+        )
+    )
+    succeeded, refused = answered(described.gateway, "2xx"), answered(described.gateway, "4xx")
     process = await asyncio.create_subprocess_exec(
         SCHEMATHESIS,
         f"--config-file={config}",
         "run",
-        f"{gateway.url}/openapi.json",
+        f"{described.gateway.url}/openapi.json",
         "--no-color",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -88,3 +140,7 @@ async def test_the_gateway_does_what_its_description_says(
     cases = re.search(r"(\d+) generated", said)
     assert cases
     assert int(cases[1]) >= CASES, said
+    # Else it has knocked at doors only, and seen nothing of what is behind them.
+    for status, before, least in (("2xx", succeeded, SUCCEEDED), ("4xx", refused, REFUSED)):
+        after = answered(described.gateway, status)
+        assert not [name for name in after if after[name] - before[name] < least], (status, before, after)

@@ -1,6 +1,7 @@
 """Pages of the reference that are generated say what the code says today."""
 
 import pytest
+from gateway.problems import kinds
 from tenancy.errors import TenantryError
 
 from tools import (
@@ -22,17 +23,18 @@ def test_generated_page_is_what_the_code_says(page: object) -> None:
     assert written == page.render(), "run `make reference`"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("kind", problems_reference.problems(), ids=lambda kind: kind.slug)
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.slug)
 def test_every_problem_says_in_words_of_its_own_what_it_means_and_what_to_do(
     kind: type[TenantryError],
 ) -> None:
     own = vars(kind)
     assert own["__doc__"].splitlines()[0].endswith(".")
     assert own["remedy"].endswith(".")
+    assert own["example"].endswith(".")
     assert kind.title[0].isupper()
 
 
 def test_a_problems_type_leads_to_its_place_on_the_page() -> None:
     page = problems_reference.PAGE.read_text()
-    for kind in problems_reference.problems():
+    for kind in kinds():
         assert f"## {kind.uri().rpartition('/')[2]}\n" in page

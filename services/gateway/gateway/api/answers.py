@@ -1,16 +1,17 @@
 """``POST /v1/answers``: whole, or as a stream of server-sent events."""
 
+import json
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
-from tenancy.errors import TenantryError
+from tenancy.errors import DeadlineExceeded, TenantryError
 
 from .auth import Context, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status
-from .responses import ANSWER, problems
-from .schemas import AnswerRequest, AnswerResponse
-from .sse import EVENT, event, stream_answer
+from .responses import ANSWER, example, problems
+from .schemas import EXAMPLE_ANSWER, AnswerRequest, AnswerResponse
+from .sse import event, events_described, stream_answer
 
 __all__ = ["router"]
 
@@ -22,7 +23,12 @@ _STREAM: dict[int | str, dict[str, Any]] = {
             "The answer; with `stream` as events: `words` as they come, at last `answer` with the whole "
             "answer, or `error` with a problem document."
         ),
-        "content": {"text/event-stream": {"itemSchema": EVENT}},
+        "content": events_described(
+            named=True,
+            words='{"text":"The marketing budget "}',
+            answer=json.dumps(EXAMPLE_ANSWER),
+            error=json.dumps(example(DeadlineExceeded)),
+        ),
         "headers": CACHE_HEADERS,
     }
 }

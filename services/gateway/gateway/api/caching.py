@@ -9,13 +9,7 @@ from ..answers.cached import Reuse
 
 __all__ = ["CACHE_HEADERS", "RequestReuse", "cache_status"]
 
-CACHE_HEADERS: dict[str, Any] = {
-    "Cache-Status": {
-        "description": "Whether the answer was given before: `tenantry-answers; hit`, else `fwd=miss` or "
-        "`fwd=bypass` (RFC 9211).",
-        "schema": {"type": "string"},
-    }
-}
+CACHE_HEADERS: dict[str, Any] = {"Cache-Status": {"$ref": "#/components/headers/Cache-Status"}}
 """What the API's description says of them."""
 
 _STATUS = {Outcome.HIT: "hit", Outcome.MISS: "fwd=miss"}
@@ -29,6 +23,7 @@ async def _reuse(
             alias="Cache-Control",
             description="`no-cache` answers anew, and others may be given that answer; `no-store` answers "
             "anew and forgets it. Other directives are not read.",
+            examples=["no-cache"],
         ),
     ] = None,
 ) -> Reuse:

@@ -1,41 +1,19 @@
 """The API's description (OpenAPI 3.1): what the routes say of themselves, and what holds for all of them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from .responses import SCHEMAS
+from .components import HEADERS, PARAMETERS, PERSON, SCHEMAS, SECURITY
+from .responses import examples_of_all
 
-__all__ = ["PERSON", "TICKET", "describe"]
+__all__ = ["describe"]
 
-PERSON, TICKET = "person", "ticket"
-
-_SECURITY = {
-    PERSON: {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "An access token of Keycloak. It says who asks, and for which tenant.",
-    },
-    TICKET: {
-        "type": "apiKey",
-        "in": "header",
-        "name": "Authorization",
-        "description": "`Ticket` and a service's signed ticket for one document.",
-    },
-}
-
-_HEADERS = {
-    "X-Request-ID": {
-        "description": "The request's id: yours, if you sent a harmless one.",
-        "schema": {"type": "string"},
-    },
-    "Server-Timing": {
-        "description": "Milliseconds by stage (W3C Server Timing).",
-        "schema": {"type": "string"},
-    },
-}
+_EVERYWHERE = ("X-Request-ID", "Server-Timing", "Cache-Control", "X-Content-Type-Options")
+_COUNTED = ("RateLimit-Policy", "RateLimit")
+"""Where a query is counted; not before that, and the second not while Redis is away."""
 
 
 def describe(app: FastAPI) -> None:
@@ -57,12 +35,38 @@ def describe(app: FastAPI) -> None:
 
 
 def _complete(document: dict[str, Any]) -> None:
-    document["components"]["schemas"] |= SCHEMAS
-    document["components"]["headers"] = _HEADERS
-    document["components"]["securitySchemes"] = _SECURITY
+    components = document["components"]
+    components["schemas"] |= SCHEMAS
+    components |= {"headers": HEADERS, "parameters": PARAMETERS, "securitySchemes": SECURITY}
+    components["examples"] = examples_of_all()
     document["security"] = [{PERSON: []}]
     for operations in document["paths"].values():
         for operation in operations.values():
-            for response in operation["responses"].values():
-                common = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
-                response["headers"] = common | response.get("headers", {})
+            _complete_operation(operation)
+
+
+def _complete_operation(operation: dict[str, Any]) -> None:
+    own = [_never_null(each) for each in operation.get("parameters", [])]
+    common = [{"$ref": f"#/components/parameters/{name}"} for name in PARAMETERS]
+    operation["parameters"] = [*own, *common]
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _headers(operation, own)}
+    for response in operation["responses"].values():
+        response["headers"] = headers | response.get("headers", {})
+
+
+def _headers(operation: dict[str, Any], parameters: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield which header fields may stand on all responses of an operation."""
+    yield from _EVERYWHERE
+    if "429" in operation["responses"]:
+        yield from _COUNTED
+    if any(parameter["name"] == "Idempotency-Key" for parameter in parameters):
+        yield "Idempotent-Replayed"
+
+
+def _never_null(parameter: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter without FastAPI's "or null": one is left out, but cannot be null."""
+    schema = dict(parameter["schema"])
+    for choice in schema.pop("anyOf", []):
+        if choice != {"type": "null"}:
+            schema |= choice
+    return parameter | {"schema": schema}

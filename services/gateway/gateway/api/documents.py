@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ..documents.catalog import DocumentState
@@ -21,15 +20,17 @@ from ..problems import (
     FilenameRefused,
     FormRefused,
     LimitsUnavailable,
+    MediaTypeRefused,
     ModelUnavailable,
     PersonaMissing,
     QuotaExceeded,
 )
-from . import description
 from .auth import Caller, Context, Person, RequestStages, TicketHolder
+from .components import PERSON as PERSON_SCHEME
+from .components import TICKET as TICKET_SCHEME
 from .cursor import from_cursor, to_cursor
 from .idempotency import IdempotencyKey, once
-from .responses import PERSON, STORED, TICKET, WRITE, problems
+from .responses import BODY, PERSON, STORED, TICKET, WRITE, problems
 from .schemas import DocumentId, DocumentItem, DocumentList, DocumentResponse, PersonaId
 
 __all__ = ["FORM_BYTES", "router"]
@@ -38,7 +39,7 @@ FORM_BYTES = 64 * 1024
 """What a form may be larger than its file."""
 
 _FORM: dict[str, Any] = {
-    "security": [{description.PERSON: []}, {description.TICKET: []}],
+    "security": [{PERSON_SCHEME: []}, {TICKET_SCHEME: []}],
     "requestBody": {
         "description": "A person sends this form. With a ticket the body is empty.",
         "content": {
@@ -48,16 +49,45 @@ _FORM: dict[str, Any] = {
                     "required": ["file", "personaId"],
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
-                        "personaId": {"type": "string", "minLength": 1, "examples": ["finance"]},
+                        "personaId": {"type": "string", "minLength": 1},
                     },
                     "additionalProperties": False,
-                }
+                },
+                "encoding": {
+                    "file": {
+                        "headers": {
+                            "Content-Disposition": {
+                                "description": "With the file's name, under which it is listed and cited.",
+                                "schema": {"type": "string"},
+                                "example": 'form-data; name="file"; filename="budget-2026.md"',
+                            }
+                        }
+                    }
+                },
+                "example": {
+                    "file": "# Marketing\n\nThe approved marketing budget for 2026 is $5,000,000.",
+                    "personaId": "finance",
+                },
             }
         },
     },
 }
 
+_LINKS = {
+    operation: {
+        "operationId": operation,
+        "parameters": {"documentId": "$response.body#/documentId"},
+        "description": description,
+    }
+    for operation, description in (
+        ("get_document", "Look at the document."),
+        ("delete_document", "Delete the document."),
+    )
+}
+
 _REFUSALS = (
+    *BODY,
+    MediaTypeRefused,
     PersonaMissing,
     DocumentMissing,
     FilenameRefused,
@@ -86,7 +116,7 @@ async def _place(caller: Caller, context: Context) -> AsyncIterator[None]:
     summary="Take in a document: a person's upload, or what a ticket names in S3",
     response_model=DocumentResponse,
     openapi_extra=_FORM,
-    responses=problems(*TICKET, *WRITE, *_REFUSALS),
+    responses=problems(*TICKET, *WRITE, *_REFUSALS) | {201: {"links": _LINKS}},
     dependencies=[Depends(_place)],
 )
 async def ingest(
@@ -120,15 +150,25 @@ async def ingest(
 @router.get(
     "/v1/documents",
     summary="List the documents of one's own tenant",
-    responses=problems(*PERSON, *STORED, CursorRefused, PersonaMissing),
+    responses=problems(*PERSON, *STORED, FormRefused, CursorRefused, PersonaMissing),
 )
 async def list_documents(
     person: Person,
     context: Context,
-    persona_id: Annotated[PersonaId | None, Query(alias="personaId")] = None,
-    state: DocumentState | None = None,
-    cursor: Annotated[str | None, Query(max_length=2000)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    persona_id: Annotated[
+        PersonaId | None,
+        Query(alias="personaId", description="Only documents of this persona.", examples=["finance"]),
+    ] = None,
+    state: Annotated[
+        DocumentState | None, Query(description="Only documents in this state.", examples=["ready"])
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        Query(
+            max_length=2000, description="The `nextCursor` of the page before.", examples=["ZmluYW5jZS9hLm1k"]
+        ),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Most documents of the page.", examples=[50])] = 50,
 ) -> DocumentList:
     """Return documents page by page. Filtered by state, a page may be empty and yet not the last."""
     page = await context.catalog.page(
@@ -147,7 +187,7 @@ async def list_documents(
 @router.get(
     "/v1/documents/{documentId}",
     summary="Look at one document",
-    responses=problems(*PERSON, *STORED, DocumentMissing),
+    responses=problems(*PERSON, *STORED, FormRefused, DocumentMissing),
 )
 async def get_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")], person: Person, context: Context
@@ -161,7 +201,7 @@ async def get_document(
     status_code=204,
     response_model=None,
     summary="Delete one document",
-    responses=problems(*PERSON, *WRITE, DocumentMissing, DocumentForeign),
+    responses=problems(*PERSON, *WRITE, FormRefused, DocumentMissing, DocumentForeign),
 )
 async def delete_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")],
@@ -181,7 +221,7 @@ async def delete_document(
 async def _form(request: Request) -> tuple[str, str, bytes]:
     """Return persona, file name and content. The file waits on disk while it comes in."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise HTTPException(415, "Send a form: multipart/form-data with `file` and `personaId`.")
+        raise MediaTypeRefused("Send a form: multipart/form-data with `file` and `personaId`.")
     parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=1, max_part_size=1024)
     try:
         form = await parser.parse()

@@ -20,10 +20,13 @@ from ..replies import Deed, Reply
 from .auth import Context, TicketHolder
 from .errors import problem_response
 
-__all__ = ["IdempotencyKey", "once"]
+__all__ = ["KEY_PATTERN", "IdempotencyKey", "once"]
 
 MAX_KEY = 255
 """Longest key, in characters."""
+
+KEY_PATTERN = r"""^([!#-~]([ -~]*[!-~])?|"[!-~]([ -~]*[!-~])?")$"""
+"""What the API's description says of its characters."""
 
 NOT_REMEMBERED = (409, 429)
 """What passes with time is asked anew, and so is every failure of ours (5xx)."""
@@ -46,7 +49,7 @@ async def _key(
             json_schema_extra={
                 "minLength": 1,
                 "maxLength": MAX_KEY,
-                "pattern": r"""^([!#-~]([ -~]*[!-~])?|"[!-~]([ -~]*[!-~])?")$""",
+                "pattern": KEY_PATTERN,
                 "examples": ["0c1f8a52-6b1e-4d55-9d0e-7a1f2f9f3b60"],
             },
         ),

@@ -8,11 +8,20 @@ from tenancy.model import Tenant
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
 from ..problems import FormRefused
-from .schemas import MAX_QUESTION, CitationResponse, PersonaId
+from .schemas import EXAMPLE_ANSWER, EXAMPLE_CITATION, MAX_QUESTION, CitationResponse, PersonaId, examples
 
-__all__ = ["ChatCompletion", "ChatRequest", "ModelList", "chunk", "openai_error"]
+__all__ = ["EXAMPLE_HEAD", "ChatCompletion", "ChatRequest", "ModelList", "chunk", "openai_error"]
 
 MAX_MESSAGES = 200
+
+EXAMPLE_HEAD = {"id": "chatcmpl-4f0c8a0e6d5b4f3c", "created": 1763596800, "model": "finance"}
+_EXAMPLE_MODEL = {
+    "id": "finance",
+    "object": "model",
+    "created": 1763596800,
+    "owned_by": "tenant-acme",
+    "name": "Finance",
+}
 
 
 class _Shape(BaseModel):
@@ -49,14 +58,10 @@ class StreamOptions(_Shape):
 class ChatRequest(_Shape):
     """A chat whose last message is a question to a persona."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "finance",
-                    "messages": [{"role": "user", "content": "What is the marketing budget for 2026?"}],
-                }
-            ]
+    model_config = examples(
+        {
+            "model": "finance",
+            "messages": [{"role": "user", "content": "What is the marketing budget for 2026?"}],
         }
     )
 
@@ -99,6 +104,8 @@ class Model(_Shape):
 class ModelList(_Shape):
     """All personas of a tenant."""
 
+    model_config = examples({"object": "list", "data": [_EXAMPLE_MODEL]})
+
     object: Literal["list"] = "list"
     data: list[Model]
 
@@ -119,7 +126,7 @@ class ModelList(_Shape):
         )
 
 
-class Usage(_Shape):
+class CompletionUsage(_Shape):
     """Tokens that the model read and wrote."""
 
     prompt_tokens: int
@@ -152,18 +159,37 @@ class Choice(_Shape):
 class ChatCompletion(_Shape):
     """An answer."""
 
+    model_config = examples(
+        {
+            **EXAMPLE_HEAD,
+            "object": "chat.completion",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {
+                        "role": "assistant",
+                        "content": EXAMPLE_ANSWER["answer"],
+                        "citations": [EXAMPLE_CITATION],
+                    },
+                    "finish_reason": "stop",
+                }
+            ],
+            "usage": {"prompt_tokens": 913, "completion_tokens": 18, "total_tokens": 931},
+        }
+    )
+
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: int
     model: str
     choices: list[Choice]
-    usage: Usage
+    usage: CompletionUsage
 
     @classmethod
     def of(cls, head: dict[str, Any], answer: Answer) -> Self:
         """Return the completion for an answer; ``head`` holds its id, time and model."""
         message = AssistantMessage(content=answer.text, citations=CitationResponse.all_of(answer))
-        return cls(**head, choices=[Choice(message=message)], usage=Usage.of(answer))
+        return cls(**head, choices=[Choice(message=message)], usage=CompletionUsage.of(answer))
 
 
 def chunk(
@@ -182,7 +208,7 @@ def chunk(
     """
     base = {**head, "object": "chat.completion.chunk"}
     if delta is None:
-        return {**base, "choices": [], "usage": Usage.of(answer).model_dump() if answer else None}
+        return {**base, "choices": [], "usage": CompletionUsage.of(answer).model_dump() if answer else None}
     choice = {"index": 0, "delta": delta, "finish_reason": "stop" if answer else None}
     if answer is None:
         return {**base, "choices": [choice]}

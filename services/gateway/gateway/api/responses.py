@@ -32,20 +32,22 @@ from ..problems import (
     PersonaMissing,
     RateLimited,
     WritesUnavailable,
+    kinds,
 )
 from .errors import headers_of
 from .openai_schemas import openai_error
 
 __all__ = [
     "ANSWER",
+    "BODY",
     "PERSON",
     "QUERY",
-    "SCHEMAS",
     "SEARCH",
     "STORED",
     "TICKET",
     "WRITE",
     "example",
+    "examples_of_all",
     "problems",
 ]
 
@@ -56,12 +58,13 @@ PERSON = (
     TenantConflict,
     TenantSuspended,
     IdentityUnavailable,
-    BodyTooLarge,
-    FormRefused,
     Overloaded,
     DeadlineExceeded,
 )
 """Of every operation that a person calls."""
+
+BODY = (BodyTooLarge, FormRefused)
+"""Where a body is read."""
 
 TICKET = (*PERSON, TicketRefused)
 """Where a service's ticket opens the door as well."""
@@ -69,7 +72,7 @@ TICKET = (*PERSON, TicketRefused)
 STORED = (RemoteUnavailable, RemoteRefused, CollectionMissing)
 """Where bucket or index are asked."""
 
-QUERY = (*PERSON, *STORED, RateLimited, PersonaMissing)
+QUERY = (*PERSON, *BODY, *STORED, RateLimited, PersonaMissing)
 """Where a question is counted."""
 
 SEARCH = (*QUERY, ModelUnavailable)
@@ -88,53 +91,8 @@ WRITE = (
 )
 """Where a document changes."""
 
-SCHEMAS: dict[str, Any] = {
-    "Problem": {
-        "type": "object",
-        "description": "A problem document (RFC 9457).",
-        "required": ["type", "title", "status", "detail", "instance"],
-        "properties": {
-            "type": {"type": "string", "description": "Which problem; stable. `about:blank` for HTTP's own."},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string", "description": "For people: what is wrong and what to do."},
-            "instance": {"type": "string", "description": "The request's id, as in `X-Request-ID`."},
-            "errors": {
-                "type": "array",
-                "description": "Of an invalid request: what is wrong, place by place.",
-                "items": {
-                    "type": "object",
-                    "required": ["place", "reason"],
-                    "properties": {
-                        "place": {"type": "array", "items": {"type": ["string", "integer"]}},
-                        "reason": {"type": "string"},
-                    },
-                },
-            },
-        },
-    },
-    "OpenAIError": {
-        "type": "object",
-        "description": "A problem in OpenAI's shape: `code` is the last part of the problem's type.",
-        "required": ["error"],
-        "properties": {
-            "error": {
-                "type": "object",
-                "required": ["message", "type", "param", "code"],
-                "properties": {
-                    "message": {"type": "string"},
-                    "type": {"type": "string"},
-                    "param": {"type": "null"},
-                    "code": {"type": "string"},
-                },
-            }
-        },
-    },
-}
-"""Shapes of errors, by their names in the API's description."""
 
-
-def problems(*kinds: type[TenantryError], openai: bool = False) -> dict[int | str, dict[str, Any]]:
+def problems(*those: type[TenantryError], openai: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return an operation's responses for problems, one a status with an example for each.
 
     Parameters
@@ -142,7 +100,7 @@ def problems(*kinds: type[TenantryError], openai: bool = False) -> dict[int | st
     openai
         The operation speaks OpenAI's interface.
     """
-    by_status = groupby(sorted(set(kinds), key=attrgetter("status", "slug")), key=attrgetter("status"))
+    by_status = groupby(sorted(set(those), key=attrgetter("status", "slug")), key=attrgetter("status"))
     return {status: _response(list(same), openai=openai) for status, same in by_status}
 
 
@@ -152,22 +110,47 @@ def example(kind: type[TenantryError]) -> dict[str, Any]:
         "type": kind.uri(),
         "title": kind.title,
         "status": kind.status,
-        "detail": (kind.__doc__ or "").splitlines()[0],
+        "detail": kind.example,
         "instance": "4f0c8a0e6d5b4f3c",
+        **kind.members,
     }
 
 
-def _response(kinds: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:
-    examples = {}
-    for kind in kinds:
-        problem = example(kind)
-        examples[kind.slug] = {"summary": kind.title, "value": openai_error(problem) if openai else problem}
-    media_type, schema = (
-        ("application/json", "OpenAIError") if openai else ("application/problem+json", "Problem")
-    )
-    headers = {name for kind in kinds for name in headers_of(kind)}
+def examples_of_all() -> dict[str, Any]:
+    """Return the examples that the responses refer to: each kind of problem in both shapes."""
     return {
-        "description": " ".join(f"`{kind.slug}`: {kind.title}." for kind in kinds),
-        "content": {media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"}, "examples": examples}},
-        "headers": {name: {"schema": {"type": "string"}} for name in sorted(headers)},
+        _name(kind, openai=openai): {
+            "summary": kind.title,
+            "value": openai_error(example(kind)) if openai else example(kind),
+        }
+        for kind in kinds()
+        for openai in (False, True)
     }
+
+
+def _name(kind: type[TenantryError], *, openai: bool) -> str:
+    return f"openai-{kind.slug}" if openai else kind.slug
+
+
+def _response(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:
+    examples = {kind.slug: {"$ref": f"#/components/examples/{_name(kind, openai=openai)}"} for kind in same}
+    media_type = "application/json" if openai else "application/problem+json"
+    headers = {name for kind in same for name in headers_of(kind)}
+    return {
+        "description": " ".join(f"`{kind.slug}`: {kind.title}." for kind in same),
+        "content": {media_type: {"schema": _schema(same, openai=openai), "examples": examples}},
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(headers)},
+    }
+
+
+def _schema(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:
+    """Return the schema of these problems and no others."""
+    if openai:
+        error = {"type": "object", "properties": {"code": {"enum": [kind.slug for kind in same]}}}
+        return {"$ref": "#/components/schemas/OpenAIError", "properties": {"error": error}}
+    only: dict[str, Any] = {
+        "type": {"enum": [kind.uri() for kind in same]},
+        "title": {"enum": [kind.title for kind in same]},
+        "status": {"const": same[0].status},
+    }
+    return {"$ref": "#/components/schemas/Problem", "properties": only}

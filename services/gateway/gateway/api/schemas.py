@@ -14,8 +14,11 @@ from ..documents.service import Ingested
 from ..limits.budget import BudgetState
 from ..limits.usage import Counts
 from ..models import Passage
+from ..problems import DocumentUnreadable
 
 __all__ = [
+    "EXAMPLE_ANSWER",
+    "EXAMPLE_CITATION",
     "MAX_QUESTION",
     "AnswerRequest",
     "AnswerResponse",
@@ -30,6 +33,7 @@ __all__ = [
     "UsageResponse",
     "UsageRowResponse",
     "UsageTotals",
+    "examples",
 ]
 
 MAX_QUESTION = 4000
@@ -39,11 +43,54 @@ QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_lengt
 PersonaId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
-DocumentId = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f\x7f]{1,200}$")]
+DocumentId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^/\x00-\x1f\x7f]{1,200}$"),
+    Field(description="As an upload or the list names it.", examples=["9d1f0c7e4b"]),
+]
 
 
-def _examples(*examples: dict[str, Any]) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": list(examples)})
+_DOCUMENT = {"documentId": "9d1f0c7e4b", "personaId": "finance", "filename": "budget-2026.pdf"}
+EXAMPLE_CITATION = {
+    "marker": 1,
+    "documentId": "9d1f0c7e4b",
+    "filename": "budget-2026.pdf",
+    "page": 2,
+    "snippet": "The approved marketing budget for 2026 is $5,000,000.",
+}
+_LISTED = {
+    **_DOCUMENT,
+    "size": 48213,
+    "storedAt": "2026-11-23T12:00:00Z",
+    "state": "failed",
+    "chunks": 0,
+    "problem": {
+        "type": DocumentUnreadable.uri(),
+        "title": DocumentUnreadable.title,
+        "detail": DocumentUnreadable.example,
+    },
+}
+_COUNTS = {
+    "requests": 12,
+    "inputTokens": 18342,
+    "outputTokens": 2210,
+    "embeddingTokens": 96,
+    "cachedAnswers": 1,
+    "estimatedCostUsd": "0.096993",
+}
+EXAMPLE_ANSWER = {
+    "answer": "The marketing budget for 2026 is $5,000,000 [1].",
+    "citations": [EXAMPLE_CITATION],
+    "grounded": True,
+    "model": "us.anthropic.claude-sonnet-4-6",
+    "cached": False,
+    "usage": {"inputTokens": 913, "outputTokens": 18},
+}
+
+
+def examples(*values: dict[str, Any]) -> ConfigDict:
+    """Return what lets a model show examples of itself in the API's description."""
+    return ConfigDict(json_schema_extra={"examples": list(values)})
 
 
 def _whole(value: Any) -> Any:
@@ -62,7 +109,7 @@ class _Response(BaseModel):
 class SearchRequest(_Request):
     """What to look for."""
 
-    model_config = _examples({"query": "What is the marketing budget?", "personaId": "finance", "topK": 3})
+    model_config = examples({"query": "What is the marketing budget?", "personaId": "finance", "topK": 3})
 
     query: QuestionText
     persona_id: PersonaId | None = None
@@ -88,13 +135,11 @@ class PassageResponse(_Response):
 class SearchResponse(_Response):
     """Passages, best first."""
 
-    model_config = _examples(
+    model_config = examples(
         {
             "passages": [
                 {
-                    "documentId": "9d1f0c7e4b",
-                    "personaId": "finance",
-                    "filename": "budget-2026.pdf",
+                    **_DOCUMENT,
                     "page": 2,
                     "chunk": 4,
                     "heading": "Marketing",
@@ -127,7 +172,7 @@ class AnswerRequest(_Request):
     ``stream`` the answer comes as server-sent events while it is written.
     """
 
-    model_config = _examples(
+    model_config = examples(
         {
             "question": "And in the year before?",
             "personaId": "finance",
@@ -177,24 +222,7 @@ class AnswerResponse(_Response):
     One that is ``cached`` was given before, to the same question from the same documents; it took no tokens.
     """
 
-    model_config = _examples(
-        {
-            "answer": "The marketing budget for 2026 is $5,000,000 [1].",
-            "citations": [
-                {
-                    "marker": 1,
-                    "documentId": "9d1f0c7e4b",
-                    "filename": "budget-2026.pdf",
-                    "page": 2,
-                    "snippet": "The approved marketing budget for 2026 is $5,000,000.",
-                }
-            ],
-            "grounded": True,
-            "model": "anthropic.claude-sonnet-4-5-20250929-v1:0",
-            "cached": False,
-            "usage": {"inputTokens": 913, "outputTokens": 18},
-        }
-    )
+    model_config = examples(EXAMPLE_ANSWER)
 
     answer: str
     citations: list[CitationResponse]
@@ -219,11 +247,9 @@ class AnswerResponse(_Response):
 class DocumentResponse(_Response):
     """A document that is stored and can be found. ``pages`` is null where its format has none."""
 
-    model_config = _examples(
+    model_config = examples(
         {
-            "documentId": "9d1f0c7e4b",
-            "personaId": "finance",
-            "filename": "budget-2026.pdf",
+            **_DOCUMENT,
             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
             "chunks": 7,
             "pages": 3,
@@ -266,6 +292,8 @@ class DocumentItem(_Response):
     still be found. ``chunks`` is how many can be found now. ``problem`` says why a document is ``failed``.
     """
 
+    model_config = examples(_LISTED)
+
     document_id: str
     persona_id: str
     filename: str
@@ -293,23 +321,7 @@ class DocumentItem(_Response):
 class DocumentList(_Response):
     """Some documents; ``nextCursor`` leads to the next ones and is null at the end."""
 
-    model_config = _examples(
-        {
-            "documents": [
-                {
-                    "documentId": "9d1f0c7e4b",
-                    "personaId": "finance",
-                    "filename": "budget-2026.pdf",
-                    "size": 48213,
-                    "storedAt": "2026-11-23T12:00:00Z",
-                    "state": "ready",
-                    "chunks": 7,
-                    "problem": None,
-                }
-            ],
-            "nextCursor": None,
-        }
-    )
+    model_config = examples({"documents": [_LISTED], "nextCursor": "ZmluYW5jZS9idWRnZXQtMjAyNi5wZGY="})
 
     documents: list[DocumentItem]
     next_cursor: str | None
@@ -355,6 +367,23 @@ class BudgetResponse(_Response):
 
 class UsageResponse(_Response):
     """What a tenant used, by day, persona and model. Days are those of UTC."""
+
+    model_config = examples(
+        {
+            "from": "2026-11-01",
+            "to": "2026-11-30",
+            "rows": [
+                {
+                    **_COUNTS,
+                    "day": "2026-11-23",
+                    "personaId": "finance",
+                    "model": "us.anthropic.claude-sonnet-4-6",
+                }
+            ],
+            "totals": _COUNTS,
+            "budget": {"limit": 5000000, "used": 20552, "reserved": 0, "resetsAt": "2026-12-01T00:00:00Z"},
+        }
+    )
 
     first: date = Field(alias="from")
     last: date = Field(alias="to")

@@ -11,20 +11,36 @@ from tenancy.errors import TenantryError
 
 from ..answers.service import Answer
 
-__all__ = ["EVENT", "event", "stream_answer"]
-
-EVENT: dict[str, Any] = {
-    "type": "object",
-    "required": ["data"],
-    "properties": {
-        "event": {"type": "string"},
-        "data": {"type": "string", "description": "JSON in one line, or `[DONE]` where OpenAI's API has it."},
-    },
-}
-"""What the API's description says of each event."""
+__all__ = ["event", "events_described", "stream_answer"]
 
 HEADERS = {"X-Accel-Buffering": "no"}
 """Proxies would otherwise collect words and hand them on in gulps."""
+
+
+def events_described(*, named: bool, **data: str) -> dict[str, Any]:
+    """Return what the API's description says of a stream.
+
+    Parameters
+    ----------
+    named
+        Whether each event has a name, one of those of ``data``.
+    data
+        An example of each kind of event.
+    """
+    schema = {
+        "type": "object",
+        "description": "One event of the stream.",
+        "required": ["event", "data"] if named else ["data"],
+        "properties": {
+            "event": {"enum": list(data)} if named else {"const": "message"},
+            "data": {"type": "string", "description": "In one line; JSON, but for OpenAI's `[DONE]`."},
+        },
+    }
+    examples = {
+        name: {"value": {"event": name, "data": each} if named else {"data": each}}
+        for name, each in data.items()
+    }
+    return {"text/event-stream": {"schema": schema, "examples": examples}}
 
 
 def event(data: Any, name: str = "") -> bytes:

@@ -22,13 +22,15 @@ router = APIRouter()
 @router.get(
     "/v1/usage",
     summary="Show a tenant's administrators what it used, and what that cost",
-    responses=problems(*PERSON, AdminOnly, LimitsUnavailable),
+    responses=problems(*PERSON, FormRefused, AdminOnly, LimitsUnavailable),
 )
 async def usage(
     person: Administrator,
     context: Context,
-    first: Annotated[date, Query(alias="from")],
-    last: Annotated[date, Query(alias="to")],
+    first: Annotated[
+        date, Query(alias="from", description="The first day, of UTC.", examples=["2026-11-01"])
+    ],
+    last: Annotated[date, Query(alias="to", description="The last day.", examples=["2026-11-30"])],
 ) -> UsageResponse:
     """Return what was used from one day to another, both included, at most 92."""
     try:
