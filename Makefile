@@ -12,6 +12,8 @@ export UV_NO_PROGRESS := $(if $(CI),1,0)
 
 MEMBERS := services/tenancy services/gateway operator local
 READY := $(VENV)/.ready
+# Test processes at once. Each that needs a platform brings one up for itself.
+WORKERS ?= 2
 
 .PHONY: help up down status reset demo test unit integration lint format types imports bench reference docs docs-serve lock clean
 
@@ -63,12 +65,12 @@ imports: $(READY) ## import-linter: arrows run one way
 
 unit: $(READY) ## Fast tests without any program
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@coverage run -m pytest tests/unit
+	@coverage run -m pytest -n $(WORKERS) --dist loadfile tests/unit
 
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare
 	@mkdir -p build/coverage
-	@coverage run -m pytest tests/integration tests/isolation
+	@coverage run -m pytest -n $(WORKERS) --dist loadfile tests/integration tests/isolation
 	@coverage combine -q && coverage report
 
 bench: $(READY) ## Measure; prints a table and writes build/bench.json

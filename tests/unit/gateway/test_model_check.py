@@ -12,6 +12,7 @@ from structlog.testing import LogCapture
 from tenancy.errors import RemoteUnavailable
 
 from tests.support.backends import FakeBedrock
+from tests.support.logs import plain_logs
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def logs() -> Iterator[LogCapture]:
     capture = LogCapture()
     structlog.configure(processors=[capture], cache_logger_on_first_use=False)
     yield capture
-    structlog.reset_defaults()
+    plain_logs()
     MODEL_SERVED.clear()
 
 

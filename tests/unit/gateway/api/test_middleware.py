@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import LogCapture
 from tenancy import deadline
 
+from tests.support.logs import plain_logs
+
 from .conftest import World
 
 
@@ -27,7 +29,7 @@ def logs() -> Iterator[LogCapture]:
     processors: list[structlog.types.Processor] = [structlog.contextvars.merge_contextvars, capture]
     structlog.configure(processors=processors, cache_logger_on_first_use=False)
     yield capture
-    structlog.reset_defaults()
+    plain_logs()
 
 
 def requests_counted(**labels: str) -> float:

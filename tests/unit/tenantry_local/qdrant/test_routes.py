@@ -12,6 +12,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from tests.support.standins import QDRANT_KEY, Standin
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -232,9 +233,13 @@ def test_a_call_that_it_does_not_know_is_named(
     assert error in answer.json()["status"]["error"]
 
 
-def test_every_request_is_one_line_of_the_log_and_no_key_is(front: Standin) -> None:
-    httpx.get(f"{front.url}/collections/logged/exists", headers={"api-key": QDRANT_KEY})
-    lines = [record for record in front.records if record.get("path") == "/collections/logged/exists"]
+async def test_every_request_is_one_line_of_the_log_and_no_key_is(front: Standin) -> None:
+    path = "/collections/logged/exists"
+    async with httpx.AsyncClient(headers={"api-key": QDRANT_KEY}) as http:
+        await http.get(f"{front.url}{path}")
+    # The line comes after the answer.
+    await until(lambda: any(record.get("path") == path for record in front.records))
+    lines = [record for record in front.records if record.get("path") == path]
     assert [(line["event"], line["method"], line["status"]) for line in lines] == [
         ("Request answered", "GET", 200)
     ]
