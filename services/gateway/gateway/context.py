@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -77,24 +77,28 @@ class Readiness:
 
     Parameters
     ----------
-    watching
-        The task that keeps the registry current. It never ends by itself; if it did, we would serve an
-        ever older state, so that counts as dead.
+    endless
+        Tasks that never end by themselves. If one did, we would serve an ever older state of the Tenants, or
+        never repair a document again, so that counts as dead.
     """
 
     def __init__(
-        self, registry: TenantRegistry, watching: "asyncio.Task[None]", keys: RemoteKeys, vectors: Vectors
+        self,
+        registry: TenantRegistry,
+        endless: "Sequence[asyncio.Task[None]]",
+        keys: RemoteKeys,
+        vectors: Vectors,
     ) -> None:
         self._registry = registry
-        self._watching = watching
+        self._endless = endless
         self._keys = keys
         self._vectors = vectors
         self._fits = False
 
     @property
-    def alive(self) -> bool:
-        """Whether a restart would change nothing."""
-        return not self._watching.done()
+    def ended(self) -> list[str]:
+        """Names of what has ended and must not have: only a restart helps."""
+        return [task.get_name() for task in self._endless if task.done()]
 
     async def check_collection(self) -> None:
         """Make sure once that our vectors fit the collection.
@@ -162,7 +166,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(objects.close)
         series = TenantSeries()
         budget, usage = Budget(redis), UsageLog(redis, series)
-        _ = await stack.enter_async_context(_running(usage.run(), "usage"))
+        recording = await stack.enter_async_context(_running(usage.run(), "usage"))
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
         journal = Journal(redis)
         stack.push_async_callback(ledger.close)
@@ -174,11 +178,6 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             max_chunks=settings.document_chunks,
         )
         stack.push_async_callback(reader.close)
-        readiness = Readiness(registry, watching, keys, vectors)
-        try:
-            await readiness.check_collection()
-        except RemoteError as exc:
-            log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
         models = [settings.chat_model, *settings.chat_fallbacks]
         checking = _running(ModelCheck(bedrock, models).run(), "model-check")
         _ = await stack.enter_async_context(checking)
@@ -188,7 +187,12 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         )
         catalog = Catalog(objects, vectors, stock, journal)
         repair = Repair(registry.all, journal, objects, vectors, documents, catalog)
-        _ = await stack.enter_async_context(_running(repair.run(), "repair"))
+        repairing = await stack.enter_async_context(_running(repair.run(), "repair"))
+        readiness = Readiness(registry, [watching, recording, repairing], keys, vectors)
+        try:
+            await readiness.check_collection()
+        except RemoteError as exc:
+            log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
         answers = AnswerService(
             retrieval,
             bedrock,

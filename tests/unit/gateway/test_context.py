@@ -35,7 +35,7 @@ class Backend:
 
 def readiness(backend: Backend, watching: "asyncio.Task[None]") -> Readiness:
     return Readiness(
-        cast("TenantRegistry", backend), watching, cast("RemoteKeys", backend), cast("Vectors", backend)
+        cast("TenantRegistry", backend), [watching], cast("RemoteKeys", backend), cast("Vectors", backend)
     )
 
 
@@ -80,9 +80,9 @@ async def test_a_collection_that_does_not_fit_never_becomes_ready(backend: Backe
         assert "4 numbers" in missing
 
 
-async def test_a_watch_that_ended_is_no_life(backend: Backend) -> None:
-    watching = asyncio.create_task(asyncio.sleep(0))
-    alive = readiness(backend, watching)
-    assert alive.alive
+async def test_endless_work_that_ended_is_named(backend: Backend) -> None:
+    watching = asyncio.create_task(asyncio.sleep(0), name="registry")
+    ready = readiness(backend, watching)
+    assert ready.ended == []
     await watching
-    assert not alive.alive
+    assert ready.ended == ["registry"]

@@ -16,7 +16,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/healthz")
 async def healthz(context: Context) -> JSONResponse:
     """Tell whether a restart would help."""
-    return _probe([] if context.readiness.alive else ["the watch of Tenants has ended"])
+    return _probe([f"the task {name} has ended" for name in context.readiness.ended])
 
 
 @router.get("/readyz")

@@ -33,6 +33,9 @@ EVERY_SECONDS = 15.0
 ATTEMPTS = 5
 """So often a document is tried. With the pauses between them that takes about an hour and a half."""
 
+LONGEST_SECONDS = 15 * 60.0
+"""For one attempt. A thousand pages take a few minutes; one that hangs must not keep all others waiting."""
+
 AT_ONCE = 2
 """Documents that are repaired side by side: people's own come first."""
 
@@ -49,6 +52,8 @@ class Repair:
         Returns all Tenants.
     every
         Seconds between two looks.
+    longest
+        Seconds that one attempt at a document may take.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Repair:
         catalog: Catalog,
         *,
         every: float = EVERY_SECONDS,
+        longest: float = LONGEST_SECONDS,
     ) -> None:
         self._tenants = tenants
         self._journal = journal
@@ -69,6 +75,7 @@ class Repair:
         self._documents = documents
         self._catalog = catalog
         self._every = every
+        self._longest = longest
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._log = structlog.get_logger("gateway.documents")
 
@@ -102,6 +109,12 @@ class Repair:
             await work
         except TenantryError as exc:
             self._log.warning("Cannot look for cut-off writes; trying again soon", error=str(exc))
+        except asyncio.CancelledError:
+            if _is_meant():
+                raise
+            # Some call below was cancelled by itself; that is its failure, not our end.
+            REPAIRS.labels("error").inc()
+            self._log.exception("A repair was cancelled by nobody")
         except Exception:  # noqa: BLE001 (one document's surprise must not stop the repair of others)
             REPAIRS.labels("error").inc()
             self._log.exception("Unexpected error in a repair")
@@ -124,10 +137,14 @@ class Repair:
         await lease.intend(note)
         stored: StoredEntry | None = None
         try:
-            stored = await self._objects.find(tenant, document_id)
-            if note.attempts > ATTEMPTS:
-                raise IndexingFailed("Every attempt ended the gateway that made it.")
-            await self._complete(tenant, document_id, stored, lease, note)
+            async with asyncio.timeout(self._longest):
+                stored = await self._objects.find(tenant, document_id)
+                if note.attempts > ATTEMPTS:
+                    raise IndexingFailed("Every attempt ended the gateway that made it.")
+                await self._complete(tenant, document_id, stored, lease, note)
+        except TimeoutError:
+            self._log.error("A repair takes too long; trying again later", tenant=tenant.key)
+            return "postponed"
         except (DocumentRefused, PersonaMissing):
             return "refused"
         except TenantryError as exc:
@@ -154,6 +171,12 @@ class Repair:
                 await self._vectors.tidy(tenant, indexed)
             else:
                 await self._documents.index_object(tenant, stored.key, lease, Stages())
+
+
+def _is_meant() -> bool:
+    """Tell whether it is us whom somebody wants to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _given_up(note: Note, last: TenantryError) -> IndexingFailed:

@@ -8,10 +8,11 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
-from tenancy.names import document_id_for
+from tenancy.names import document_id_for, ingests_key
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
@@ -110,7 +111,7 @@ async def doomed_gateway(
 
 
 async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_half_done(
-    platform: Platform, world: World, person: Person
+    platform: Platform, world: World, person: Person, raw: Any
 ) -> None:
     survivor = world.gateway.http
     for number in range(HALF):
@@ -124,11 +125,13 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_
     assert 0 in statuses, "some were in the middle"
 
     async def settled() -> bool:
-        return set((await person.states(survivor)).values()) == {"ready"} and not await open_notes(
-            world, person
-        )
+        return set((await person.states(survivor)).values()) == {"ready"} and not await entries(raw, person)
 
-    await until(settled, seconds=PATIENCE_SECONDS)
+    try:
+        await until(settled, seconds=PATIENCE_SECONDS)
+    except TimeoutError:
+        states, notes = await person.states(survivor), await entries(raw, person)
+        pytest.fail(f"{states}; {notes}; ended: {world.gateway.context.readiness.ended}")
     states = await person.states(survivor)
     for number, status in enumerate(statuses):
         found = await person.found(survivor, number)
@@ -144,7 +147,5 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_
     assert await count_points(world.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
 
 
-async def open_notes(world: World, person: Person) -> int:
-    tenant = world.gateway.context.registry.get(person.tenant_id)
-    assert tenant
-    return sum(due.entries for due in await world.gateway.context.documents._journal.due([tenant]))
+async def entries(raw: Any, person: Person) -> Any:
+    return await raw.hgetall(ingests_key(person.tenant_id))

@@ -80,7 +80,7 @@ class FakeReadiness:
     """As ready as the test says."""
 
     waits_for: list[str] = field(default_factory=list)
-    alive: bool = True
+    ended: list[str] = field(default_factory=list)
 
     async def missing(self) -> list[str]:
         return self.waits_for

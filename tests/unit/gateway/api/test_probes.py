@@ -8,10 +8,11 @@ async def test_a_gateway_that_waits_for_something_says_what(world: World) -> Non
     assert (response.status_code, response.json()["missing"]) == (503, ["the Tenants"])
 
 
-async def test_a_gateway_whose_watch_has_ended_asks_for_a_restart(world: World) -> None:
+async def test_a_gateway_whose_endless_work_has_ended_asks_for_a_restart(world: World) -> None:
     assert (await world.http.get("/healthz")).status_code == 200
-    world.readiness.alive = False
-    assert (await world.http.get("/healthz")).status_code == 503
+    world.readiness.ended = ["repair"]
+    response = await world.http.get("/healthz")
+    assert (response.status_code, response.json()["missing"]) == (503, ["the task repair has ended"])
 
 
 async def test_metrics_are_prometheus_text(world: World) -> None:

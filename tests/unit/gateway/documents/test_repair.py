@@ -259,14 +259,33 @@ async def test_the_repair_goes_on_after_whatever_happens(
     async def due(tenants: object) -> list[object]:
         nonlocal looks
         looks += 1
-        raise (DOWN, RuntimeError("a fault of ours"))[looks % 2]
+        raise (DOWN, RuntimeError("a fault of ours"), asyncio.CancelledError())[looks % 3]
 
     monkeypatch.setattr(world.journal, "due", due)
     running = asyncio.create_task(world.repair.run())
-    await until(lambda: looks > 4)
+    await until(lambda: looks > 6)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_a_repair_that_hangs_is_put_off_and_keeps_nobody_waiting(world: World) -> None:
+    world.tenants = [TENANT, make_tenant("tenantb")]
+    for tenant_id in ("tenanta", "tenantb"):
+        world.objects.contents[f"tenant-{tenant_id}/finance/documents/doc-1/a.md"] = b"Text."
+        world.journal.notes[tenant_id, "doc-1"] = Note(Task.INGEST)
+    indexed = world.vectors.indexed
+
+    async def hanging(tenant: Tenant, ids: list[str]) -> object:
+        if tenant.id == "tenanta":
+            await asyncio.Event().wait()
+        return await indexed(tenant, ids)
+
+    world.vectors.indexed = hanging  # type: ignore[assignment, method-assign]
+    world.repair._longest = 0.2
+    await world.repair.sweep()
+    assert ("tenant-tenantb", "doc-1") in world.vectors.documents
+    assert world.journal.notes[ENTRY].attempts == 1, "it counts as an attempt"
 
 
 async def test_many_tenants_are_asked_about_in_a_few_calls(world: World) -> None:
