@@ -1,5 +1,6 @@
 """Qdrant's wire: requests, tokens, versions, and what is done with points that should not have come."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,7 @@ from tenancy.names import head_id, point_id
 from tests.support.backends import STORED_AT
 from tests.support.editions import publish
 from tests.support.tenants import make_tenant
+from tests.support.wire import AIOHTTP
 
 URL = "http://qdrant.test:6333"
 KEY = "the-api-key-of-qdrant"
@@ -53,7 +55,7 @@ async def vectors() -> AsyncIterator[Vectors]:
 
 @pytest.fixture
 def qdrant() -> Iterator[respx.MockRouter]:
-    with respx.mock(base_url=URL, assert_all_called=False) as router:
+    with respx.mock(base_url=URL, assert_all_called=False, using=AIOHTTP) as router:
         done = result({"operation_id": 1, "status": "completed"})
         router.put(path__regex=r"/points$", name="upsert").mock(return_value=done)
         router.post(path__regex=r"/points/delete$", name="delete").mock(return_value=done)
@@ -374,6 +376,24 @@ async def test_errors_of_qdrant_become_ours(
     route.mock(side_effect=response) if isinstance(response, Exception) else route.mock(return_value=response)
     with pytest.raises(problem):
         await search(vectors)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"who are you?\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"]
+)
+async def test_a_connection_that_breaks_or_speaks_another_language_is_an_outage(answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with stamina.set_testing(True, attempts=2, cap=True):
+            vectors = Vectors(url=url, api_key=SecretStr(KEY), dimension=4, announce=announced)
+            with pytest.raises(RemoteUnavailable):
+                await search(vectors)
+            await vectors.close()
 
 
 def collection_of(size: int) -> httpx.Response:
