@@ -8,6 +8,8 @@ UV := $(VENV)/uv/bin/uv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # uv must neither fetch another Python nor read somebody else's configuration of ours.
 export UV_PYTHON_DOWNLOADS := never
+# A company's own certificate authority is known to the system, and to pip through it.
+export UV_SYSTEM_CERTS := 1
 export UV_NO_PROGRESS := $(if $(CI),1,0)
 
 MEMBERS := services/tenancy services/gateway operator local
