@@ -78,10 +78,11 @@ Killed(Path({str(tmp_path)!r})).start("sleeper", {SLEEP!r}, {{}})
 def test_children_that_a_dead_program_left_behind_are_stopped(processes: Processes) -> None:
     leader = processes.start("shell", ["sh", "-c", "sleep 600 & setsid sleep 600 & wait"], {})
     eventually(lambda: len(psutil.Process(leader.pid).children()) == 2)
-    same_session = [
-        child for child in psutil.Process(leader.pid).children() if os.getsid(child.pid) == leader.pid
-    ]
-    others = [child for child in psutil.Process(leader.pid).children() if child not in same_session]
+    children = psutil.Process(leader.pid).children()
+    eventually(lambda: any(os.getsid(child.pid) == child.pid for child in children))
+    same_session = [child for child in children if os.getsid(child.pid) == leader.pid]
+    others = [child for child in children if child not in same_session]
+    assert (len(same_session), len(others)) == (1, 1)
     os.kill(leader.pid, signal.SIGKILL)
     eventually(lambda: processes.find("shell") is None)
     processes.stop("shell")
