@@ -51,8 +51,11 @@ async def test_a_tenant_is_made_ready_changed_and_removed_by_the_program(
         applied = stage.apply("watched", identity={"emails": ["*@watched.example"]})
         await until(lambda: _ready(tenants, "watched"))
         about = f"involvedObject.uid={applied['metadata']['uid']}"
-        events = world.kubectl("get", "events", "--field-selector", about, "-o", "name")
-        assert len(events.split()) == 1
+
+        def told() -> list[str]:
+            return world.kubectl("get", "events", "--field-selector", about, "-o", "name").split()
+
+        await until(lambda: len(told()) == 1)  # told after the status is written
         tenants.patch("watched", {"spec": {"quota": {"documents": 3}}})
         await until(lambda: world.redis.hget("tenant-watched:limits", "documents") == "3")
         tenants.delete("watched")

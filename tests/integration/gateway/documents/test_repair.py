@@ -62,8 +62,11 @@ async def killed_after(last: int, work: Callable[[], Awaitable[Any]]) -> bool:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Remote, "call", call)
+            # On a slow machine its short lease may run out first. Then it is refused, and no repair may begin
+            # before the pause is over.
+            patch.setattr("gateway.documents.journal.PAUSE_SECONDS", LEASE_SECONDS)
             await work()
-    except (Killed, WritesUnavailable):  # on a slow machine its short lease may run out first
+    except (Killed, WritesUnavailable):
         return True
     finally:
         DOOMED.reset(token)
