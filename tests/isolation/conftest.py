@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -12,7 +12,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey, RSAKey
 from qdrant_client import AsyncQdrantClient
-from tenancy.tickets import Ticket, TicketIssuer
+from tenancy.names import document_id_for
+from tenancy.tickets import Action, Ticket, TicketIssuer
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import private_key
 
@@ -200,6 +201,12 @@ async def _forge_tickets(world: World) -> None:
     forged = {
         "ticket": good,
         "ticket as a token": good,
+        "ticket to list": world.tickets.issue(Ticket(A, action=Action.LIST)),
+        "ticket to delete": world.tickets.issue(replace(mine, action=Action.DELETE)),
+        "ticket to delete what A has not": world.tickets.issue(
+            Ticket(A, "finance", document_id_for(B, "finance", FILENAME), FILENAME, Action.DELETE)
+        ),
+        "ticket of a suspended tenant to list": world.tickets.issue(Ticket(ASLEEP, action=Action.LIST)),
         "ticket, expired": world.tickets.issue(mine, lifetime=-60),
         "ticket for another service": world.tickets.issue(mine, audience="file-sync"),
         "ticket, tenant changed": tampered(good, tenant_id=B),

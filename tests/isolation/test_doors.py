@@ -33,6 +33,7 @@ OPERATIONS: dict[str, tuple[int, dict[str, Any]]] = {
         {"json": {"model": "finance", "messages": [{"role": "user", "content": QUESTION}]}},
     ),
     "GET /v1/models": (200, {}),
+    "GET /v1/me": (200, {}),
     "GET /v1/usage": (200, {"params": {"from": "2026-01-01", "to": "2026-01-31"}}),
     "GET /v1/documents": (200, {}),
     "GET /v1/documents/{documentId}": (404, {}),
@@ -173,6 +174,31 @@ async def test_a_ticket_opens_nothing_but_an_ingest(world: World, caller: str, o
     response = await call(world, operation, caller)
     assert response.status_code == 401
     assert not leaks(response.text)
+
+
+@pytest.mark.parametrize(
+    ("caller", "own"),
+    [("ticket to list", "GET /v1/documents"), ("ticket to delete", "DELETE /v1/documents/{documentId}")],
+)
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_a_ticket_opens_nothing_but_its_action(
+    world: World, caller: str, own: str, operation: str
+) -> None:
+    response = await call(world, operation, caller)
+    # The ticket to delete is for another document than the one that is called for here.
+    assert response.status_code == (200 if operation == own == "GET /v1/documents" else 401), response.text
+    assert not leaks(response.text, own=A)
+    assert THEIRS not in response.text
+
+
+async def test_no_ticket_deletes_a_document_of_another_tenant(world: World) -> None:
+    response = await call(world, "DELETE /v1/documents/{documentId}", "ticket to delete what A has not")
+    assert response.status_code == 404, response.text
+    assert MARKERS[B] in await world.secrets_seen_by(B)
+
+
+async def test_nothing_of_a_suspended_tenant_is_listed_for_a_ticket(world: World) -> None:
+    assert (await call(world, "GET /v1/documents", "ticket of a suspended tenant to list")).status_code == 403
 
 
 TRIED = [

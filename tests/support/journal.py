@@ -6,8 +6,8 @@ from typing import cast
 
 from gateway.documents.journal import Due, Journal, Lease
 from gateway.documents.notes import Failure, Note, Standing, Task
-from gateway.locks import KeyedLocks
 from gateway.problems import DocumentBusy, WritesUnavailable
+from tenancy.locks import KeyedLocks
 from tenancy.model import Tenant
 
 __all__ = ["FakeJournal"]

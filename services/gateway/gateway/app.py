@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from tenancy.tracing import exporting
 
-from .api import answers, documents, openai, probes, search, usage
+from .api import answers, documents, me, openai, probes, search, usage
 from .api.description import describe
 from .api.errors import add_error_handlers
 from .api.middleware import RequestMiddleware, Terms
@@ -58,6 +58,7 @@ def make_app(settings: Settings) -> FastAPI:
         answers.router,
         openai.router,
         usage.router,
+        me.router,
         probes.router,
     ):
         app.include_router(router)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from tenancy.aws import classify, client_config, error_code
 from tenancy.deadline import enforced
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Guardrail
 from tenancy.remote import Remote
 from urllib3.exceptions import HTTPError
 
-from .aws import classify, client_config, error_code
 from .bucket import TokenBucket
 from .problems import ModelUnavailable
 from .together import together

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httpx
 import structlog
 from tenancy import kube
+from tenancy.aws import open_session
 from tenancy.errors import IdentityUnavailable, RemoteError
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
@@ -18,7 +19,6 @@ from tenancy.tickets import TicketVerifier
 from .answers.cache import AnswerCache
 from .answers.cached import CachedAnswers
 from .answers.service import AnswerService
-from .aws import open_session
 from .bedrock import Bedrock
 from .changes import IndexChanges
 from .documents.catalog import Catalog

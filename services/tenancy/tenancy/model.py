@@ -35,6 +35,8 @@ __all__ = [
     "TenantStatus",
     "Tier",
     "VectorsStatus",
+    "WorkspaceKnowledge",
+    "WorkspaceStatus",
 ]
 
 GUARDRAIL_PATTERN = r"^([a-z0-9]+|arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+)?$"
@@ -198,6 +200,20 @@ class QuotaStatus(_Resource):
     namespace: str
 
 
+class WorkspaceKnowledge(_Resource):
+    """The knowledge base of one persona in Open WebUI."""
+
+    persona: str
+    id: str
+
+
+class WorkspaceStatus(_Resource):
+    """What the tenant has in Open WebUI: its group, and a knowledge base a persona."""
+
+    group_id: str
+    knowledge: list[WorkspaceKnowledge] = Field(default_factory=list)
+
+
 class TenantStatus(_Resource):
     """What the operator last saw and made."""
 
@@ -208,6 +224,7 @@ class TenantStatus(_Resource):
     vectors: VectorsStatus | None = None
     identity: IdentityStatus | None = None
     quota: QuotaStatus | None = None
+    workspace: WorkspaceStatus | None = None
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of that type, or ``None`` when it was never set."""

@@ -12,6 +12,7 @@ from datetime import date
 __all__ = [
     "COLLECTION",
     "DENSE_VECTOR",
+    "FILE_DOCUMENTS",
     "GROUP",
     "LEXICAL_VECTOR",
     "PLURAL",
@@ -22,13 +23,16 @@ __all__ = [
     "changes_key",
     "collection_name",
     "document_id_for",
+    "document_id_for_file",
     "failures_key",
     "group_path",
     "head_id",
     "idempotency_key",
     "ingests_key",
     "limits_key",
+    "model_id",
     "object_key",
+    "parse_model_id",
     "parse_object_key",
     "persona_prefix",
     "point_id",
@@ -63,7 +67,11 @@ LEXICAL_VECTOR = "bm25"
 REALM_PARENT_GROUP = "tenants"
 """Keycloak group under which every tenant's group lies."""
 
+FILE_DOCUMENTS = "owui-"
+"""Beginning of the ids of all documents that are made of Open WebUI's files."""
+
 _TENANT_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+_PERSONA_ID = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAMESPACE = uuid.UUID("6f0a3a2e-8d0e-5c0b-9a51-2f1f6b2f7a10")
 """Root of all derived ids. A change would give every chunk a new point id and double the index."""
 
@@ -209,6 +217,29 @@ def document_id_for(tenant_id: str, persona_id: str, filename: str) -> str:
     The same name in the same persona is the same document, so a second upload replaces the first.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{persona_id}/{filename}"))
+
+
+def document_id_for_file(file_id: str) -> str:
+    """Return the id of the document that is made of a file of Open WebUI.
+
+    The file's own id: two files of one name are two documents, and a renamed file stays the same one. The
+    beginning tells it from a document that somebody uploaded by name.
+    """
+    return f"{FILE_DOCUMENTS}{file_id}"
+
+
+def model_id(tenant_id: str, persona_id: str) -> str:
+    """Return the id of a persona's model in Open WebUI: ``tenant-tenantb.finance``."""
+    return f"{tenant_key(tenant_id)}.{persona_id}"
+
+
+def parse_model_id(model: str) -> tuple[str, str] | None:
+    """Return tenant and persona of a model of Open WebUI; ``None`` when it is no persona's.
+
+    Neither id can hold a dot, so the two cannot be told apart in a second way.
+    """
+    match = re.fullmatch(rf"tenant-(?P<tenant>{_TENANT_ID.pattern})\.(?P<persona>{_PERSONA_ID})", model)
+    return (match["tenant"], match["persona"]) if match else None
 
 
 def head_id(tenant_id: str, document_id: str) -> str:

@@ -1,12 +1,14 @@
 """Tickets: how a service acts for a tenant without a person's token.
 
-A ticket is a short-lived EdDSA JWT that names one document of one tenant. It opens that document's
-ingest and nothing else: whoever holds it can neither search nor read.
+A ticket is a short-lived EdDSA JWT that names one tenant and one action: to have one document ingested, to
+have one deleted, or to list what there is. It opens nothing else: whoever holds it can neither search nor
+read.
 """
 
 import re
 import time
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, cast
 
 from joserfc import jwt
@@ -14,9 +16,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, KeySetSerialization, OKPKey
 
 from .errors import TicketRefused
-from .names import object_key
+from .names import object_key, tenant_key
 
-__all__ = ["Ticket", "TicketIssuer", "TicketVerifier"]
+__all__ = ["Action", "Ticket", "TicketIssuer", "TicketVerifier"]
 
 LIFETIME_SECONDS = 300
 """Long enough for a queue in n8n, short enough that a leaked ticket is soon worthless."""
@@ -27,19 +29,51 @@ ALGORITHM = "Ed25519"
 ISSUER = "tenantry-tickets"
 
 
+class Action(StrEnum):
+    """What a ticket opens."""
+
+    INGEST = "ingest"
+    DELETE = "delete"
+    LIST = "list"
+
+
 @dataclass(frozen=True)
 class Ticket:
-    """The one document that the bearer may have ingested."""
+    """The one thing that the bearer may have done.
+
+    A ticket to list names no document; every other names one.
+    """
 
     tenant_id: str
-    persona_id: str
-    document_id: str
-    filename: str
+    persona_id: str = ""
+    document_id: str = ""
+    filename: str = ""
+    action: Action = Action.INGEST
 
     @property
     def object_key(self) -> str:
-        """The document's key in S3."""
+        """The document's key in S3.
+
+        Raises
+        ------
+        ValueError
+            The ticket names no possible document.
+        """
         return object_key(self.tenant_id, self.persona_id, self.document_id, self.filename)
+
+    def require_sound(self) -> None:
+        """Make sure that the ticket names what its action is about, and nothing that could mean more.
+
+        Raises
+        ------
+        ValueError
+            It does not.
+        """
+        _ = tenant_key(self.tenant_id)
+        if self.action is not Action.LIST:
+            _ = self.object_key
+        elif self.persona_id or self.document_id or self.filename:
+            raise ValueError("a ticket to list names no document")
 
 
 class TicketIssuer:
@@ -62,7 +96,7 @@ class TicketIssuer:
         ValueError
             The ticket names no possible document.
         """
-        _ = ticket.object_key
+        ticket.require_sound()
         now = int(time.time())
         claims = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + lifetime, **asdict(ticket)}
         header = {"alg": ALGORITHM, "kid": self._key.kid}
@@ -87,13 +121,14 @@ class TicketVerifier:
             aud={"essential": True, "value": audience},
             exp={"essential": True},
             tenant_id={"essential": True},
-            persona_id={"essential": True},
-            document_id={"essential": True},
-            filename={"essential": True},
+            persona_id={"essential": True, "allow_blank": True},
+            document_id={"essential": True, "allow_blank": True},
+            filename={"essential": True, "allow_blank": True},
+            action={"essential": True},
         )
 
     def verify(self, token: str) -> Ticket:
-        """Return the document that a ticket names.
+        """Return what a ticket opens.
 
         Raises
         ------
@@ -103,8 +138,11 @@ class TicketVerifier:
         try:
             claims = jwt.decode(token, self._keys, algorithms=[ALGORITHM]).claims
             self._claims.validate(claims)
-            ticket = Ticket(**{name: _text(claims[name]) for name in Ticket.__dataclass_fields__})
-            _ = ticket.object_key
+            tenant_id, persona_id, document_id, filename, action = (
+                _text(claims[name]) for name in Ticket.__dataclass_fields__
+            )
+            ticket = Ticket(tenant_id, persona_id, document_id, filename, Action(action))
+            ticket.require_sound()
         except (JoseError, ValueError) as exc:
             reason = re.sub(r"\.$", "", str(exc)) or type(exc).__name__
             raise TicketRefused(f"The ticket does not hold: {reason}. Ask for a new one.") from exc

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from gateway.objects.sessions import session_policy
+from tenancy.sessions import session_policy
 from tenantry_local.parts.aws import ACCOUNT, BUCKET, REGION, Aws
 from tenantry_local.parts.services import gateway_env, operator_env
 from tenantry_local.platform import Platform

@@ -232,3 +232,21 @@ def test_every_key_in_redis_begins_with_the_tenants_key() -> None:
     assert names.answers_key("a") == "tenant-a:answers"
     assert names.changes_key("a") == "tenant-a:changes"
     assert names.usage_key("a", DAY) == "tenant-a:usage:2026-03-07"
+
+
+def test_a_personas_model_leads_back_to_tenant_and_persona() -> None:
+    assert names.model_id("a--b", "c--d") == "tenant-a--b.c--d"
+    assert names.parse_model_id("tenant-a--b.c--d") == ("a--b", "c--d")
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["tenantb.finance", "tenant-tenantb", "tenant-b.finance.x", "tenant-B.x", "xtenant-b.finance", ""],
+)
+def test_a_model_that_is_no_personas_leads_nowhere(model: str) -> None:
+    assert names.parse_model_id(model) is None
+
+
+def test_a_files_document_is_told_from_an_uploaded_one() -> None:
+    assert names.document_id_for_file("0b5e").startswith(names.FILE_DOCUMENTS)
+    assert not names.document_id_for("tenantb", "finance", "owui-0b5e").startswith(names.FILE_DOCUMENTS)

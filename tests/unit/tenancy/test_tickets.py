@@ -1,13 +1,14 @@
-"""Tickets open one document's ingest, for a few minutes, to one service."""
+"""Tickets open one action of one tenant, for a few minutes, to one service."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 from tenancy.errors import TicketRefused
-from tenancy.tickets import ISSUER, LIFETIME_SECONDS, Ticket, TicketIssuer, TicketVerifier
+from tenancy.tickets import ISSUER, LIFETIME_SECONDS, Action, Ticket, TicketIssuer, TicketVerifier
 
 from tests.support.forgery import alg_none, claims_of, signed_by_stranger, signed_with_public_key, tampered
 
@@ -21,8 +22,8 @@ def verifier() -> TicketVerifier:
     return TicketVerifier(dict(KeySet([KEY, OLDER]).as_dict(private=False)))
 
 
-def issue(key: OKPKey = KEY, **options: Any) -> str:
-    return TicketIssuer(dict(key.as_dict(private=True))).issue(TICKET, **options)
+def issue(key: OKPKey = KEY, ticket: Ticket = TICKET, **options: Any) -> str:
+    return TicketIssuer(dict(key.as_dict(private=True))).issue(ticket, **options)
 
 
 def sign(**claims: Any) -> str:
@@ -43,6 +44,15 @@ def test_a_ticket_comes_back_as_it_was_issued(key: OKPKey, verifier: TicketVerif
     assert ticket.object_key == "tenant-tenantb/finance/documents/0b5e/Budget 2026.pdf"
 
 
+@pytest.mark.parametrize(
+    "ticket",
+    [replace(TICKET, action=Action.DELETE), Ticket("tenantb", action=Action.LIST)],
+    ids=["to delete", "to list"],
+)
+def test_a_ticket_says_what_it_is_for(ticket: Ticket, verifier: TicketVerifier) -> None:
+    assert verifier.verify(issue(ticket=ticket)) == ticket
+
+
 def test_a_ticket_lives_for_minutes() -> None:
     claims = claims_of(issue())
     assert claims["iss"] == ISSUER
@@ -61,6 +71,9 @@ WRONG = {
     "climbing out of its document": {"document_id": "../../tenant-tenanta/x"},
     "with a path for a file name": {"filename": "../budget.pdf"},
     "without a file name": {"filename": ""},
+    "without an action": {"action": None},
+    "for an action that nobody knows": {"action": "read"},
+    "to list, and with a document": {"action": "list"},
 }
 
 
@@ -90,8 +103,14 @@ def test_a_forged_ticket_is_refused(forge: Any, verifier: TicketVerifier) -> Non
 
 @pytest.mark.parametrize(
     "ticket",
-    [Ticket("Tenant B", "finance", "1", "a.txt"), Ticket("tenantb", "finance", "1", "a/b.txt")],
+    [
+        Ticket("Tenant B", "finance", "1", "a.txt"),
+        Ticket("tenantb", "finance", "1", "a/b.txt"),
+        Ticket("tenantb", "finance", "", "", Action.DELETE),
+        Ticket("Tenant B", action=Action.LIST),
+        Ticket("tenantb", "finance", action=Action.LIST),
+    ],
 )
 def test_nothing_is_signed_for_a_document_that_cannot_be(ticket: Ticket) -> None:
-    with pytest.raises(ValueError, match=r"tenant id|object key"):
+    with pytest.raises(ValueError, match=r"tenant id|object key|names no document"):
         TicketIssuer(dict(KEY.as_dict(private=True))).issue(ticket)

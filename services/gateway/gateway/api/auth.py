@@ -1,27 +1,38 @@
 """Who calls, and for which tenant: only the ``Authorization`` header is ever asked.
 
-``Bearer`` carries a person's access token. ``Ticket`` carries a service's ticket, which opens the ingest
-of one document and nothing else, so only that route takes it.
+``Bearer`` carries a person's access token. ``Ticket`` carries a service's ticket, which opens one action of
+one tenant and nothing else, so only the routes of such actions take it.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request
-from tenancy.errors import IdentityUnavailable, NoTenant, TokenRefused
+from tenancy.errors import IdentityUnavailable, NoTenant, TicketRefused, TokenRefused
 from tenancy.identity import Principal, require_active, resolve
 from tenancy.model import Tenant
-from tenancy.tickets import Ticket
+from tenancy.tickets import Action, Ticket
 
 from ..context import ProcessContext
 from ..problems import AdminOnly
 from ..stages import Stages
 
-__all__ = ["Administrator", "Caller", "Context", "Person", "Querier", "RequestStages", "TicketHolder"]
+__all__ = [
+    "Administrator",
+    "Context",
+    "Deleter",
+    "Ingester",
+    "Lister",
+    "Person",
+    "Querier",
+    "RequestStages",
+    "TicketHolder",
+]
 
 
 class TicketHolder:
-    """A service that may have one document ingested."""
+    """A service that may do what its ticket says."""
 
     def __init__(self, tenant: Tenant, ticket: Ticket) -> None:
         self.tenant = tenant
@@ -53,16 +64,25 @@ async def _person(request: Request, context: Context, stages: RequestStages) -> 
         return await _resolve(credentials, context)
 
 
-async def _caller(request: Request, context: Context, stages: RequestStages) -> Principal | TicketHolder:
-    scheme, credentials = _credentials(request)
-    with stages.measure("auth"):
-        if scheme == "ticket":
-            return _redeem(credentials, context)
-        return await _resolve(credentials, context)
+def _person_or_ticket(
+    action: Action,
+) -> Callable[[Request, ProcessContext, Stages], Awaitable[Principal | TicketHolder]]:
+    """Return what lets in a person, or a service with a ticket for an action."""
+
+    async def caller(request: Request, context: Context, stages: RequestStages) -> Principal | TicketHolder:
+        scheme, credentials = _credentials(request)
+        with stages.measure("auth"):
+            if scheme == "ticket":
+                return _redeem(credentials, action, context)
+            return await _resolve(credentials, context)
+
+    return caller
 
 
 Person = Annotated[Principal, Depends(_person)]
-Caller = Annotated[Principal | TicketHolder, Depends(_caller)]
+Ingester = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.INGEST))]
+Lister = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.LIST))]
+Deleter = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.DELETE))]
 
 
 async def _querier(request: Request, person: Person, context: Context, stages: RequestStages) -> Principal:
@@ -103,8 +123,10 @@ async def _resolve(token: str, context: ProcessContext) -> Principal:
     return principal
 
 
-def _redeem(token: str, context: ProcessContext) -> TicketHolder:
+def _redeem(token: str, action: Action, context: ProcessContext) -> TicketHolder:
     ticket = context.tickets.verify(token)
+    if ticket.action is not action:
+        raise TicketRefused(f"The ticket is to {ticket.action} and not to {action}. Ask for another one.")
     _require_synced(context)
     tenant = context.registry.get(ticket.tenant_id)
     if tenant is None:

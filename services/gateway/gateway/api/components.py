@@ -17,7 +17,7 @@ SECURITY = {
         "type": "apiKey",
         "in": "header",
         "name": "Authorization",
-        "description": "`Ticket` and a service's signed ticket for one document.",
+        "description": "`Ticket` and a service's signed ticket for this very action.",
     },
 }
 

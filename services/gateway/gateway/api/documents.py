@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from tenancy.errors import TicketRefused
+from tenancy.identity import Principal
 
 from ..documents.catalog import DocumentState
 from ..problems import (
@@ -25,7 +27,7 @@ from ..problems import (
     PersonaMissing,
     QuotaExceeded,
 )
-from .auth import Caller, Context, Person, RequestStages, TicketHolder
+from .auth import Context, Deleter, Ingester, Lister, Person, RequestStages, TicketHolder
 from .components import PERSON as PERSON_SCHEME
 from .components import TICKET as TICKET_SCHEME
 from .cursor import from_cursor, to_cursor
@@ -38,8 +40,9 @@ __all__ = ["FORM_BYTES", "router"]
 FORM_BYTES = 64 * 1024
 """What a form may be larger than its file."""
 
-_FORM: dict[str, Any] = {
-    "security": [{PERSON_SCHEME: []}, {TICKET_SCHEME: []}],
+_PERSON_OR_TICKET: dict[str, Any] = {"security": [{PERSON_SCHEME: []}, {TICKET_SCHEME: []}]}
+
+_FORM: dict[str, Any] = _PERSON_OR_TICKET | {
     "requestBody": {
         "description": "A person sends this form. With a ticket the body is empty.",
         "content": {
@@ -104,7 +107,7 @@ _REFUSALS = (
 router = APIRouter()
 
 
-async def _place(caller: Caller, context: Context) -> AsyncIterator[None]:
+async def _place(caller: Ingester, context: Context) -> AsyncIterator[None]:
     """Let the document wait for its turn outside: its body is not read before."""
     async with context.ingests.place(caller.tenant.key):
         yield
@@ -120,7 +123,7 @@ async def _place(caller: Caller, context: Context) -> AsyncIterator[None]:
     dependencies=[Depends(_place)],
 )
 async def ingest(
-    request: Request, caller: Caller, context: Context, stages: RequestStages, key: IdempotencyKey
+    request: Request, caller: Ingester, context: Context, stages: RequestStages, key: IdempotencyKey
 ) -> Any:
     """Store, index and describe a document."""
     if isinstance(caller, TicketHolder):
@@ -150,10 +153,11 @@ async def ingest(
 @router.get(
     "/v1/documents",
     summary="List the documents of one's own tenant",
-    responses=problems(*PERSON, *STORED, FormRefused, CursorRefused, PersonaMissing),
+    openapi_extra=_PERSON_OR_TICKET,
+    responses=problems(*TICKET, *STORED, FormRefused, CursorRefused, PersonaMissing),
 )
 async def list_documents(
-    person: Person,
+    caller: Lister,
     context: Context,
     persona_id: Annotated[
         PersonaId | None,
@@ -172,15 +176,15 @@ async def list_documents(
 ) -> DocumentList:
     """Return documents page by page. Filtered by state, a page may be empty and yet not the last."""
     page = await context.catalog.page(
-        person.tenant,
+        caller.tenant,
         persona_id=persona_id,
         state=state,
-        after=from_cursor(person.tenant, cursor),
+        after=from_cursor(caller.tenant, cursor),
         limit=limit,
     )
     return DocumentList(
         documents=[DocumentItem.of(entry) for entry in page.entries],
-        next_cursor=to_cursor(person.tenant, page.after),
+        next_cursor=to_cursor(caller.tenant, page.after),
     )
 
 
@@ -201,21 +205,25 @@ async def get_document(
     status_code=204,
     response_model=None,
     summary="Delete one document",
-    responses=problems(*PERSON, *WRITE, FormRefused, DocumentMissing, DocumentForeign),
+    openapi_extra=_PERSON_OR_TICKET,
+    responses=problems(*TICKET, *WRITE, FormRefused, DocumentMissing, DocumentForeign),
 )
 async def delete_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")],
     request: Request,
-    person: Person,
+    caller: Deleter,
     context: Context,
     key: IdempotencyKey,
 ) -> Any:
     """Delete a document: from the moment of the answer no search finds it."""
+    if isinstance(caller, TicketHolder) and caller.ticket.document_id != document_id:
+        raise TicketRefused("The ticket is for another document. Ask for another one.")
+    person = caller if isinstance(caller, Principal) else None
 
     async def remove() -> None:
-        await context.catalog.remove(person, document_id)
+        await context.catalog.remove(caller.tenant, document_id, person=person)
 
-    return await once(request, person, context, key, remove, status=204)
+    return await once(request, caller, context, key, remove, status=204)
 
 
 async def _form(request: Request) -> tuple[str, str, bytes]:

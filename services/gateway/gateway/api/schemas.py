@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
+from tenancy.identity import Principal
 
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
@@ -27,6 +28,7 @@ __all__ = [
     "DocumentItem",
     "DocumentList",
     "DocumentResponse",
+    "MeResponse",
     "PersonaId",
     "SearchRequest",
     "SearchResponse",
@@ -63,7 +65,8 @@ _LISTED = {
     "size": 48213,
     "storedAt": "2026-11-23T12:00:00Z",
     "state": "failed",
-    "chunks": 0,
+    "chunks": 7,  # of the content before
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "problem": {
         "type": DocumentUnreadable.uri(),
         "title": DocumentUnreadable.title,
@@ -289,7 +292,8 @@ class DocumentItem(_Response):
     """A document of the tenant.
 
     ``state`` is about the content that was stored last: while that is not ``ready``, an earlier content may
-    still be found. ``chunks`` is how many can be found now. ``problem`` says why a document is ``failed``.
+    still be found. ``chunks`` is how many can be found now, and ``sha256`` the digest of what they were cut
+    from, null while there are none. ``problem`` says why a document is ``failed``.
     """
 
     model_config = examples(_LISTED)
@@ -301,6 +305,7 @@ class DocumentItem(_Response):
     stored_at: datetime
     state: DocumentState
     chunks: int
+    sha256: str | None
     problem: DocumentProblem | None
 
     @classmethod
@@ -314,6 +319,7 @@ class DocumentItem(_Response):
             stored_at=entry.stored.stamp.stored_at,
             state=entry.state,
             chunks=entry.indexed.chunks if entry.indexed else 0,
+            sha256=entry.indexed.document.sha256 if entry.indexed else None,
             problem=entry.failure and DocumentProblem.model_validate(entry.failure, from_attributes=True),
         )
 
@@ -325,6 +331,40 @@ class DocumentList(_Response):
 
     documents: list[DocumentItem]
     next_cursor: str | None
+
+
+class PersonaItem(_Response):
+    """A persona that may be asked."""
+
+    id: str
+    display_name: str
+
+
+class MeResponse(_Response):
+    """The tenant that a token proves. ``admin`` is true for one of the tenant's administrators."""
+
+    model_config = examples(
+        {
+            "tenant": "tenant-tenantb",
+            "displayName": "Tenant B",
+            "admin": False,
+            "personas": [{"id": "finance", "displayName": "Finance"}],
+        }
+    )
+
+    tenant: str
+    display_name: str
+    admin: bool
+    personas: list[PersonaItem]
+
+    @classmethod
+    def of(cls, person: Principal) -> Self:
+        """Return the response for a person."""
+        spec = person.tenant.spec
+        personas = [PersonaItem(id=each.id, display_name=each.display_name) for each in spec.personas]
+        return cls(
+            tenant=person.tenant.key, display_name=spec.display_name, admin=person.admin, personas=personas
+        )
 
 
 class UsageTotals(_Response):

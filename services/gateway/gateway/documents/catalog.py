@@ -136,11 +136,16 @@ class Catalog:
         (entry,) = await self._describe(tenant, [stored])
         return entry
 
-    async def remove(self, person: Principal, document_id: str) -> None:
+    async def remove(self, tenant: Tenant, document_id: str, *, person: Principal | None) -> None:
         """Delete a document: when this returns no search finds it, and the object is gone.
 
         The index goes first. What stops us in between leaves a document that cannot be found; the same call
         again removes it, and so does the repair.
+
+        Parameters
+        ----------
+        person
+            Who deletes it; ``None`` for a service that was given a ticket for this very document.
 
         Raises
         ------
@@ -153,12 +158,13 @@ class Catalog:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`page`.
         """
-        tenant = person.tenant
         async with self._journal.hold(tenant, document_id) as lease:
             stored = await self._objects.find(tenant, document_id)
             if stored is None:
                 raise DocumentMissing("The tenant has no document of that id.")
-            if not person.admin and await self._objects.owner(tenant, stored.key) != person.subject:
+            if person and not (
+                person.admin or await self._objects.owner(tenant, stored.key) == person.subject
+            ):
                 raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
             await lease.intend(Note(Task.DELETE, doomed=stored.stamp))
             await self.erase(tenant, stored)

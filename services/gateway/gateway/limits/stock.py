@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tenancy.errors import RemoteError
+from tenancy.locks import KeyedLocks
 from tenancy.model import Tenant
 from tenancy.names import stock_key
 
-from ..locks import KeyedLocks
 from ..metrics import REFUSED
 from ..problems import LimitsUnavailable, QuotaExceeded
 from ..redis import TenantRedis

@@ -10,12 +10,12 @@ from urllib.parse import quote, unquote
 
 import boto3
 from botocore.exceptions import ClientError
+from tenancy.aws import error_code
 from tenancy.model import Tenant
 from tenancy.names import parse_object_key, persona_prefix, tenant_prefix
+from tenancy.sessions import TenantSessions
 
-from ..aws import error_code
 from ..problems import DocumentMissing, DocumentTooLarge
-from .sessions import TenantSessions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -69,7 +69,7 @@ class TenantObjects:
 
     def __init__(self, open_session: Callable[[], boto3.Session], *, bucket: str, role_arn: str) -> None:
         self._bucket = bucket
-        self._sessions = TenantSessions(open_session, bucket=bucket, role_arn=role_arn)
+        self._sessions = TenantSessions(open_session, bucket=bucket, role_arn=role_arn, service="gateway")
 
     async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
         """Return a document of the tenant.

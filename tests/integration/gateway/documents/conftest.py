@@ -85,7 +85,8 @@ class Replica:
         return await self.service.upload(self.tenant, "finance", NAME, text.encode(), "anna", Stages())
 
     async def delete(self) -> None:
-        await self.catalog.remove(Principal(self.tenant, "anna", "", admin=False), self.document_id)
+        person = Principal(self.tenant, "anna", "", admin=False)
+        await self.catalog.remove(self.tenant, self.document_id, person=person)
 
     async def state(self) -> str:
         return (await self.catalog.get(self.tenant, self.document_id)).state.value

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tenancy.names import document_id_for
-from tenancy.tickets import Ticket
+from tenancy.tickets import Action, Ticket
 
 from tests.support.files import pdf_file
 
@@ -20,8 +20,8 @@ FORM = (
 )
 
 
-def ticket(world: World) -> str:
-    return f"Ticket {world.issuer.issue(Ticket('tenanta', 'finance', 'doc-1', 'a.md'))}"
+def ticket(world: World, action: Action = Action.INGEST) -> str:
+    return f"Ticket {world.issuer.issue(Ticket('tenanta', 'finance', 'doc-1', 'a.md', action))}"
 
 
 async def test_an_upload_is_described(world: World) -> None:
@@ -70,6 +70,44 @@ async def test_a_ticket_indexes_the_object_it_names(world: World) -> None:
     response = await world.post("/v1/documents", as_=ticket(world))
     assert response.status_code == 201
     assert (response.json()["documentId"], response.json()["chunks"]) == ("doc-1", 1)
+
+
+async def test_a_service_lists_what_it_sent_and_deletes_it_with_a_ticket_for_each(world: World) -> None:
+    world.objects.contents[STORED] = b"From S3."
+    await world.post("/v1/documents", as_=ticket(world))
+    lister = f"Ticket {world.issuer.issue(Ticket('tenanta', action=Action.LIST))}"
+    (entry,) = (await world.get("/v1/documents", as_=lister)).json()["documents"]
+    assert (entry["documentId"], entry["state"]) == ("doc-1", "ready")
+    assert entry["sha256"] == hashlib.sha256(b"From S3.").hexdigest()
+    headers = {"Authorization": ticket(world, Action.DELETE)}
+    assert (await world.http.delete("/v1/documents/doc-1", headers=headers)).status_code == 204
+    assert (await world.get("/v1/documents", as_=lister)).json()["documents"] == []
+
+
+async def test_a_document_that_is_not_found_yet_has_no_digest(world: World) -> None:
+    world.objects.contents[STORED] = b"From S3."
+    (entry,) = (await world.get("/v1/documents", as_="Bearer person-tenanta")).json()["documents"]
+    assert (entry["state"], entry["chunks"], entry["sha256"]) == ("received", 0, None)
+
+
+@pytest.mark.parametrize("action", [Action.INGEST, Action.LIST])
+async def test_a_ticket_for_something_else_deletes_nothing(world: World, action: Action) -> None:
+    world.objects.contents[STORED] = b"From S3."
+    other = Ticket("tenanta", action=action) if action is Action.LIST else None
+    header = f"Ticket {world.issuer.issue(other)}" if other else ticket(world, action)
+    response = await world.http.delete("/v1/documents/doc-1", headers={"Authorization": header})
+    assert response.status_code == 401
+    assert response.json()["type"].endswith("/ticket-refused")
+    assert STORED in world.objects.contents
+
+
+async def test_a_ticket_to_delete_one_document_deletes_no_other(world: World) -> None:
+    other = "tenant-tenanta/finance/documents/doc-2/b.md"
+    world.objects.contents[other] = b"Stays."
+    headers = {"Authorization": ticket(world, Action.DELETE)}
+    response = await world.http.delete("/v1/documents/doc-2", headers=headers)
+    assert response.status_code == 401
+    assert other in world.objects.contents
 
 
 async def test_a_ticket_with_a_body_is_refused(world: World) -> None:

@@ -33,6 +33,7 @@ async def test_the_interface_is_described_without_pages_from_elsewhere(world: Wo
         "/v1/chat/completions",
         "/v1/models",
         "/v1/usage",
+        "/v1/me",
     }
     assert set(paths) == described
     assert "multipart/form-data" in paths["/v1/documents"]["post"]["requestBody"]["content"]

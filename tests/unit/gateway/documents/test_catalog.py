@@ -117,10 +117,10 @@ async def test_a_delete_is_noted_with_the_content_that_it_means(
 ) -> None:
     vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
     with pytest.raises(RemoteUnavailable):
-        await catalog.remove(PERSON, "d1")
+        await catalog.remove(TENANT, "d1", person=PERSON)
     assert journal.notes == {("tenanta", "d1"): Note(Task.DELETE, doomed=stamp_of(b"Text."))}
     vectors.fails = None
-    await catalog.remove(PERSON, "d1")
+    await catalog.remove(TENANT, "d1", person=PERSON)
     assert not journal.notes
 
 
@@ -129,7 +129,7 @@ async def test_without_a_journal_nothing_is_deleted(
 ) -> None:
     journal.away = True
     with pytest.raises(WritesUnavailable):
-        await catalog.remove(PERSON, "d1")
+        await catalog.remove(TENANT, "d1", person=PERSON)
     assert key_of("d1") in objects.contents
 
 
@@ -157,21 +157,28 @@ async def test_another_tenants_document_is_not_there(catalog: Catalog) -> None:
     with pytest.raises(DocumentMissing):
         await catalog.get(TENANT, "d5")
     with pytest.raises(DocumentMissing):
-        await catalog.remove(ADMIN, "d5")
+        await catalog.remove(TENANT, "d5", person=ADMIN)
 
 
 async def test_an_owner_or_an_administrator_deletes_everybody_else_is_refused(
     catalog: Catalog, objects: FakeObjects, vectors: FakeVectors
 ) -> None:
-    await catalog.remove(PERSON, "d1")
+    await catalog.remove(TENANT, "d1", person=PERSON)
     assert key_of("d1") not in objects.contents
     assert ("tenant-tenanta", "d1") not in vectors.documents
     with pytest.raises(DocumentForeign):
-        await catalog.remove(Principal(TENANT, "ben", "", admin=False), "d2")
+        await catalog.remove(TENANT, "d2", person=Principal(TENANT, "ben", "", admin=False))
     with pytest.raises(DocumentForeign):
-        await catalog.remove(PERSON, "d4")
+        await catalog.remove(TENANT, "d4", person=PERSON)
     assert key_of("d2") in objects.contents
-    await catalog.remove(ADMIN, "d4")
+    await catalog.remove(TENANT, "d4", person=ADMIN)
+    assert key_of("d4", "hr") not in objects.contents
+
+
+async def test_a_service_deletes_what_its_ticket_names_whoever_owns_it(
+    catalog: Catalog, objects: FakeObjects
+) -> None:
+    await catalog.remove(TENANT, "d4", person=None)
     assert key_of("d4", "hr") not in objects.contents
 
 
@@ -180,18 +187,18 @@ async def test_a_delete_that_the_index_stops_leaves_the_object_and_can_be_repeat
 ) -> None:
     vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
     with pytest.raises(RemoteUnavailable):
-        await catalog.remove(PERSON, "d1")
+        await catalog.remove(TENANT, "d1", person=PERSON)
     assert key_of("d1") in objects.contents
     vectors.fails = None
-    await catalog.remove(PERSON, "d1")
+    await catalog.remove(TENANT, "d1", person=PERSON)
     assert key_of("d1") not in objects.contents
 
 
 async def test_a_deleted_document_gives_its_room_back_and_is_deleted_even_if_nobody_counts(
     catalog: Catalog, objects: FakeObjects, stock: FakeStock
 ) -> None:
-    await catalog.remove(PERSON, "d1")
+    await catalog.remove(TENANT, "d1", person=PERSON)
     stock.refuses = LimitsUnavailable("Redis is away.")
-    await catalog.remove(PERSON, "d2")
+    await catalog.remove(TENANT, "d2", person=PERSON)
     assert stock.forgotten == ["d1", "d2"]
     assert not {key_of("d1"), key_of("d2")} & objects.contents.keys()

@@ -288,7 +288,7 @@ async def test_a_delete_beside_an_ingest_leaves_no_index_of_what_is_gone(reader:
     uploading = asyncio.create_task(world.upload(b"One."))
     await until(lambda: bool(world.objects.contents))
     person = Principal(TENANT, "subject-1", "", admin=False)
-    await catalog.remove(person, document_id_for("tenanta", "finance", "budget.md"))
+    await catalog.remove(person.tenant, document_id_for("tenanta", "finance", "budget.md"), person=person)
     await uploading
     assert not world.objects.contents
     assert not world.vectors.documents

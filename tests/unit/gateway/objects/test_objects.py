@@ -13,9 +13,9 @@ import pytest
 import stamina
 from botocore.exceptions import ClientError
 from gateway.objects import Stamp, TenantObjects
-from gateway.objects.sessions import SESSIONS, session_policy
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenancy.sessions import SESSIONS, session_policy
 
 from tests.support.tenants import make_tenant
 
@@ -193,7 +193,7 @@ async def test_sessions_kept_are_bounded_and_the_least_used_goes(
     objects: TenantObjects, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SESSIONS >= 100
-    monkeypatch.setattr("gateway.objects.sessions.SESSIONS", 2)
+    monkeypatch.setattr("tenancy.sessions.SESSIONS", 2)
     for tenant_id in ("a", "b", "a", "c", "a", "b"):
         await put(objects, tenant_id)
     assert [call["RoleSessionName"][-1] for call in aws.assumed] == ["a", "b", "c", "b"]

@@ -7,7 +7,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
-from gateway.aws import classify
+from tenancy.aws import classify
 from tenancy.remote import Fault
 
 

@@ -8,7 +8,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
-from tenancy.remote import Fault
+
+from .remote import Fault
 
 __all__ = ["classify", "client_config", "error_code", "is_dead_session", "open_session"]
 
@@ -31,7 +32,7 @@ def open_session() -> boto3.Session:
 
 
 def client_config(*, read_seconds: float, connections: int) -> Config:
-    """Return a client's configuration. It makes one attempt: :class:`tenancy.remote.Remote` repeats."""
+    """Return a client's configuration. It makes one attempt: :class:`.remote.Remote` repeats."""
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,

@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import boto3
-from tenancy.errors import RemoteRefused
-from tenancy.model import Tenant
-from tenancy.names import tenant_prefix
-from tenancy.remote import Remote
 
-from ..aws import classify, client_config, is_dead_session
-from ..locks import KeyedLocks
+from .aws import classify, client_config, is_dead_session
+from .errors import RemoteRefused
+from .locks import KeyedLocks
+from .model import Tenant
+from .names import tenant_prefix
+from .remote import Remote
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -61,13 +61,18 @@ class TenantSessions:
         Bucket of the documents.
     role_arn
         Role that is assumed for a tenant.
+    service
+        Whose sessions they are: it stands in AWS' records.
     """
 
-    def __init__(self, open_session: Callable[[], boto3.Session], *, bucket: str, role_arn: str) -> None:
+    def __init__(
+        self, open_session: Callable[[], boto3.Session], *, bucket: str, role_arn: str, service: str
+    ) -> None:
         self._open_session = open_session
         self._own: boto3.Session | None = None
         self._bucket = bucket
         self._role_arn = role_arn
+        self._service = service
         self._remote = Remote("s3", classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._assuming = KeyedLocks()
@@ -128,7 +133,7 @@ class TenantSessions:
             sts = own.client("sts", config=config)
         credentials = sts.assume_role(
             RoleArn=self._role_arn,
-            RoleSessionName=f"gateway-{tenant.key}",
+            RoleSessionName=f"{self._service}-{tenant.key}",
             Policy=json.dumps(session_policy(self._bucket, tenant)),
             Tags=[{"Key": "tenant", "Value": tenant.key}],
         )["Credentials"]

@@ -1,7 +1,7 @@
 import asyncio
 import gc
 
-from gateway.locks import KeyedLocks
+from tenancy.locks import KeyedLocks
 
 
 async def test_one_key_is_held_by_one_at_a_time_and_keys_do_not_wait_for_each_other() -> None:
