@@ -40,15 +40,18 @@ def install(report: Callable[[str], None]) -> Path:
         for name in FILES:
             shutil.copy(PINS / name, folder)
         env = {
-            "PATH": f"{runtime.bin}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{Path(runtime.program).parent}:/usr/local/bin:/usr/bin:/bin",
             "npm_config_nodedir": str(runtime.root),
             "npm_config_audit": "false",
             "npm_config_fund": "false",
             "npm_config_update_notifier": "false",
         }
-        npm = str(runtime.bin / "npm")
-        ci = [npm, "ci", "--ignore-scripts", "--omit=dev"]
-        run(ci, folder=folder, env=env, report=report, doing="fetching n8n's 2,400 packages (2.9 GB)")
-        run([npm, "rebuild", *NATIVE], folder=folder, env=env, report=report, doing="compiling for n8n")
+        npm = [runtime.program, runtime.npm]
+        steps = {
+            "fetching n8n's 2,400 packages (2.9 GB)": ["ci", "--ignore-scripts", "--omit=dev"],
+            "compiling two of n8n's packages": ["rebuild", *NATIVE],
+        }
+        for doing, arguments in steps.items():
+            run([*npm, *arguments], folder=folder, env=env, report=report, doing=doing)
 
     return installed(folder, fill) / "node_modules" / "n8n" / "bin" / "n8n"
