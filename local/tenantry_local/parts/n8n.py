@@ -3,6 +3,7 @@
 The main process migrates the database, so the other two wait for it.
 """
 
+import os
 import subprocess
 from typing import ClassVar
 
@@ -76,8 +77,12 @@ class _N8nProcess(Part):
 
     @override
     def command(self) -> Command:
-        program = n8n.install(lambda text: self.context.report(self.name, text))
-        return Command([node().program, str(program), *self.subcommand], self._env() | self._own_env())
+        program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), node()
+        # Its task runner is started as plain "node".
+        path = {"PATH": f"{runtime.root / 'bin'}:{os.environ['PATH']}"}
+        return Command(
+            [runtime.program, str(program), *self.subcommand], path | self._env() | self._own_env()
+        )
 
     @override
     def healthy(self) -> bool:

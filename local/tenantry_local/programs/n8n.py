@@ -14,6 +14,7 @@ __all__ = ["install", "version"]
 PINS = REPOSITORY / "local" / "n8n"
 FILES = ("package.json", "package-lock.json")
 
+
 def version() -> str:
     """Return the version that is pinned."""
     dependencies: dict[str, str] = json.loads((PINS / "package.json").read_text())["dependencies"]
