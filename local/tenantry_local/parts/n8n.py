@@ -3,7 +3,6 @@
 The main process migrates the database, so the other two wait for it.
 """
 
-import os
 import subprocess
 from typing import ClassVar
 
@@ -78,11 +77,10 @@ class _N8nProcess(Part):
     @override
     def command(self) -> Command:
         program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), node()
-        # Its task runner is started as plain "node".
-        path = {"PATH": f"{runtime.root / 'bin'}:{os.environ['PATH']}"}
-        return Command(
-            [runtime.program, str(program), *self.subcommand], path | self._env() | self._own_env()
-        )
+        # It starts its task runner as plain "node", which must not be an older one of the system's.
+        path = {"PATH": f"{runtime.root / 'bin'}:/usr/bin:/bin"}
+        argv = [runtime.program, str(program), *self.subcommand]
+        return Command(argv, path | self._env() | self._own_env())
 
     @override
     def healthy(self) -> bool:

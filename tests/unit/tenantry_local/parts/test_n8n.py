@@ -7,6 +7,7 @@ import pytest
 from tenantry_local.context import Context
 from tenantry_local.parts import n8n as module
 from tenantry_local.parts.n8n import N8n, N8nWebhook, N8nWorker
+from tenantry_local.programs import n8n as program
 from tenantry_local.programs.node import Node
 
 PROCESSES = (N8n, N8nWorker, N8nWebhook)
@@ -19,10 +20,10 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     node.parent.mkdir(parents=True)
     node.write_text('#!/bin/sh\nprintf "%s-%s" "$(rev)" "$(date +%N)"\n')
     node.chmod(stat.S_IRWXU)
-    program = tmp_path / "tree" / "node_modules" / "n8n" / "bin" / "n8n"
-    program.parent.mkdir(parents=True)
+    installed = tmp_path / "tree" / "node_modules" / "n8n" / "bin" / "n8n"
+    installed.parent.mkdir(parents=True)
     monkeypatch.setattr(module, "node", lambda: Node(tmp_path / "node", "v24.0.0"))
-    monkeypatch.setattr(module.n8n, "install", lambda _: program)
+    monkeypatch.setattr(program, "install", lambda _: installed)
     return Context.open(tmp_path / "state", whole=True)
 
 
@@ -47,6 +48,11 @@ def test_none_of_them_keeps_what_passes_through(context: Context, part: type[N8n
     kept = {name: value for name, value in env.items() if name.startswith("EXECUTIONS_DATA_SAVE")}
     assert len(kept) == 4
     assert set(kept.values()) <= {"none", "false"}
+
+
+def test_their_task_runner_finds_the_same_node(context: Context) -> None:
+    command = N8nWorker(context).command()
+    assert command.env["PATH"].split(":")[0] == str(Path(command.argv[0]).parent)
 
 
 def test_only_the_webhook_process_takes_webhooks(context: Context) -> None:

@@ -7,14 +7,14 @@ import pytest
 from gateway.documents.formats import _CLAIMS
 from gateway.settings import Settings as GatewaySettings
 from tenantry_local.context import Context, write_private
-from tenantry_local.parts import open_webui as module
 from tenantry_local.parts.open_webui import FORMATS, LARGEST_FILE_MIB, OpenWebUi
 from tenantry_local.parts.services import operator_env
+from tenantry_local.programs import open_webui as program
 
 
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
-    monkeypatch.setattr(module.open_webui, "install", lambda _: Path("/programs/open-webui"))
+    monkeypatch.setattr(program, "install", lambda _: Path("/programs/open-webui"))
     made = Context.open(tmp_path, whole=True)
     key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
     write_private(made.state / "aws" / "open-webui.json", json.dumps(key))
