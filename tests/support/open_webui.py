@@ -4,6 +4,7 @@
 Postgres, for whoever writes tests.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -18,9 +19,10 @@ from tenantry_local.context import CACHE
 from tenantry_local.parts.postgres import _programs
 from tenantry_local.platform import Platform
 
-__all__ = ["EMAIL", "PASSWORD", "WebUi", "running_open_webui"]
+__all__ = ["EMAIL", "PASSWORD", "USER_PASSWORD", "WebUi", "running_open_webui"]
 
 EMAIL, PASSWORD = "admin@tenantry.example", "admin-password-1"
+USER_PASSWORD = "user-password-1"
 DATABASE = "openwebui_workspace"
 BOOT_SECONDS = 240
 
@@ -64,10 +66,11 @@ class WebUi:
 
     def add_user(self, email: str, subject: str = "") -> str:
         """Make an account, as a login with Keycloak would where ``subject`` is given; return its id."""
-        form = {"name": email.partition("@")[0], "email": email, "password": "user-password-1", "role": "user"}
+        form = {"name": email.partition("@")[0], "email": email, "password": USER_PASSWORD, "role": "user"}
         made = str(self.call("POST", "/auths/add", json=form)["id"])
         if subject:
-            self.sql(f"""update "user" set oauth = '{{"oidc": {{"sub": "{subject}"}}}}' where id = '{made}'""")
+            oauth = json.dumps({"oidc": {"sub": subject}})
+            self.sql(f"""update "user" set oauth = '{oauth}' where id = '{made}'""")
         return made
 
     def drop_user(self, email: str) -> None:
@@ -81,6 +84,10 @@ class WebUi:
         made = self.call("POST", "/files/", files=files, params={"process_in_background": "false"})
         self.call("POST", f"/knowledge/{knowledge_id}/file/add", json={"file_id": made["id"]})
         return str(made["id"])
+
+    def has_file(self, file_id: str) -> bool:
+        """Tell whether there is a file."""
+        return self._http.get(f"/files/{file_id}").is_success
 
     def groups(self, tenant_id: str) -> list[dict[str, Any]]:
         """Return the groups of the tenant's name, with the e-mails of their members."""
@@ -223,7 +230,9 @@ def _wait(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
 
 def _grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:
     """Return grants as words, with the tenant's own group called ``own``."""
-    return sorted(
-        f"{grant['permission']} {grant['principal_type']} {groups.get(grant['principal_id'], grant['principal_id'])}"
-        for grant in thing["access_grants"]
-    )
+
+    def in_words(grant: dict[str, str]) -> str:
+        holder = grant["principal_id"]
+        return f"{grant['permission']} {grant['principal_type']} {groups.get(holder, holder)}"
+
+    return sorted(map(in_words, thing["access_grants"]))

@@ -1,12 +1,14 @@
 """The operator's neighbours as fakes: parts that do as they are told, a writer that remembers."""
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenancy.model import Tenant
 from tenant_operator.cluster import FINALIZER
-from tenant_operator.conditions import Verdict
 from tenant_operator.parts.base import Ensured
+
+if TYPE_CHECKING:
+    from tenant_operator.conditions import Verdict
 
 __all__ = ["FakePart", "FakeWriter", "with_finalizer"]
 

@@ -80,7 +80,10 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
     ],
 )  # fmt: skip
 def test_conditions_follow_from_the_parts(
-    parts: dict[str, Failure | Verdict | None], overall: Failure | None, suspended: bool, expected: dict[str, Any]
+    parts: dict[str, Failure | Verdict | None],
+    overall: Failure | None,
+    suspended: bool,
+    expected: dict[str, Any],
 ) -> None:
     tenant = make_tenant("acme", suspended=suspended)
     assert conditions(to_status(tenant, parts, {}, overall=overall, now=NOW)) == expected

@@ -91,6 +91,10 @@ def model_with(**changes: Any) -> WorkspaceState:
     return replace(state, models={MODEL: state.models[MODEL] | changes})
 
 
+def model_for(*others: dict[str, str]) -> WorkspaceState:
+    return model_with(access_grants=[*grants("g", "read"), *others])
+
+
 def meta_with(**changes: Any) -> WorkspaceState:
     return model_with(meta=settled().models[MODEL]["meta"] | changes)
 
@@ -118,25 +122,33 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
         ),
         pytest.param(meta_with(profile_image_url="/a.png"), [], id="an-icon-is-theirs"),
         pytest.param(
-            meta_with(capabilities={"file_context": False, "vision": True}), [], id="other-abilities-are-theirs"
+            meta_with(capabilities={"file_context": False, "vision": True}),
+            [],
+            id="abilities-are-theirs",
         ),
         pytest.param(
-            model_with(access_grants=[*grants("g", "read"), ANYBODY]), [f"grant model {MODEL}"], id="for-anybody"
+            model_for(ANYBODY),
+            [f"grant model {MODEL}"],
+            id="for-anybody",
         ),
         pytest.param(
-            model_with(access_grants=[*grants("g", "read"), NEIGHBOUR]),
+            model_for(NEIGHBOUR),
             [f"grant model {MODEL}"],
             id="for-another-group",
         ),
         pytest.param(
-            model_with(access_grants=[*grants("g", "read"), OUTSIDER]), [f"grant model {MODEL}"], id="for-a-user"
+            model_for(OUTSIDER),
+            [f"grant model {MODEL}"],
+            id="for-a-user",
         ),
         pytest.param(
             model_with(access_grants=grants("g", "read", "write")), [f"grant model {MODEL}"], id="writable"
         ),
         pytest.param(model_with(access_grants=[]), [f"grant model {MODEL}"], id="for-nobody"),
         pytest.param(
-            model_with(access_grants=grants("old", "read")), [f"grant model {MODEL}"], id="for-a-group-that-was"
+            model_with(access_grants=grants("was", "read")),
+            [f"grant model {MODEL}"],
+            id="for-a-former-group",
         ),
         pytest.param(base_with(name="x"), ["update knowledge base kb-finance"], id="base-renamed"),
         pytest.param(base_with(description="x"), ["update knowledge base kb-finance"], id="marker-gone"),
@@ -154,7 +166,7 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
             base_with(grants=frozenset({READ})), ["grant knowledge base kb-finance"], id="base-not-writable"
         ),
         pytest.param(
-            replace(settled(), models=settled().models | {"tenant-acme.former": {}}),
+            replace(settled(), models={**settled().models, "tenant-acme.former": {}}),
             ["delete model tenant-acme.former"],
             id="a-former-personas-model-goes",
         ),
@@ -215,15 +227,17 @@ def knowing(**ids: str) -> Tenant:
         pytest.param(body(access_grants=[]), "finance", id="marked-and-nobodys-yet"),
         pytest.param(body(access_grants=[*grants("g", "read"), ANYBODY]), "finance", id="marked-and-widened"),
         pytest.param(body(persona="former"), "former", id="a-former-personas"),
-        pytest.param(body(user={"role": "user"}), None, id="somebody-marked-a-base-of-their-own"),
+        pytest.param(body(user={"role": "user"}), None, id="somebody-marked-their-own"),
         pytest.param(body(user=None), None, id="of-an-account-that-is-gone"),
-        pytest.param(body(access_grants=grants("other", "read", "write")), None, id="another-tenants-people-marked"),
+        pytest.param(body(access_grants=grants("other", "read", "write")), None, id="another-tenants"),
         pytest.param(body(access_grants=[OUTSIDER]), None, id="a-persons"),
-        pytest.param(body(description="[tenantry:tenant-acme2/finance]"), None, id="a-tenant-of-a-longer-name"),
+        pytest.param(body(description="[tenantry:tenant-acme2/finance]"), None, id="of-a-longer-name"),
         pytest.param(body(description="[tenantry:tenant-acme/]"), None, id="no-persona"),
     ],
 )  # fmt: skip
-def test_a_marker_alone_makes_no_knowledge_base_the_tenants(found: dict[str, Any], persona: str | None) -> None:
+def test_a_marker_alone_makes_no_knowledge_base_the_tenants(
+    found: dict[str, Any], persona: str | None
+) -> None:
     read = knowledge_base(ACME, found, "g")
     assert (read.persona if read else None) == persona
 
@@ -244,10 +258,12 @@ def bases(*found: tuple[str, str, int | None]) -> list[KnowledgeBase]:
     ("tenant", "found", "chosen", "former"),
     [
         pytest.param(ACME, [("1", "finance", 0)], "1", [], id="the-only-one"),
-        pytest.param(knowing(finance="2"), [("1", "finance", 9), ("2", "finance", 0)], "2", ["1"], id="the-known-one"),
+        pytest.param(
+            knowing(finance="2"), [("1", "finance", 9), ("2", "finance", 0)], "2", ["1"], id="the-known-one"
+        ),
         pytest.param(ACME, [("1", "finance", 0), ("2", "finance", 3)], "2", ["1"], id="the-one-with-files"),
         pytest.param(ACME, [("2", "finance", 0), ("1", "finance", 0)], "1", ["2"], id="always-the-same-one"),
-        pytest.param(ACME, [("1", "finance", 0), ("2", "gone", 3)], "1", ["2"], id="a-former-personas-is-left-over"),
+        pytest.param(ACME, [("1", "finance", 0), ("2", "gone", 3)], "1", ["2"], id="a-former-ones-is-over"),
     ],
 )  # fmt: skip
 def test_one_knowledge_base_a_persona_is_chosen(
@@ -284,7 +300,7 @@ def test_nothing_new_comes_into_a_former_personas_knowledge_base(
 @pytest.mark.parametrize(
     ("kept", "told"),
     [
-        (lambda: [], ""),
+        (list, ""),
         (lambda: bases(("1", "hr", 3), ("2", "dev", None)), "dev (uncounted files), hr (3 files)"),
     ],
     ids=["none", "two"],
