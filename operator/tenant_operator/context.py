@@ -16,6 +16,7 @@ from .parts.absent import AbsentPart
 from .parts.identity import IdentityPart
 from .parts.keycloak import Keycloak
 from .parts.open_webui import OpenWebui
+from .parts.open_webui_session import Session
 from .parts.quota import QuotaPart
 from .parts.storage import StoragePart
 from .parts.vectors import VectorsPart, connect
@@ -117,8 +118,8 @@ def _workspace(settings: Settings, keycloak: Keycloak, http: httpx.AsyncClient) 
     if settings.open_webui_url is None:
         return AbsentPart("workspace", "OPERATOR_OPEN_WEBUI_URL is not set")
     password = settings.open_webui_password.get_secret_value()
-    webui = OpenWebui(str(settings.open_webui_url), settings.open_webui_email, password, http)
-    return WorkspacePart(webui, keycloak)
+    session = Session(str(settings.open_webui_url), settings.open_webui_email, password, http)
+    return WorkspacePart(OpenWebui(session), keycloak)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

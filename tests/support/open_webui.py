@@ -95,6 +95,7 @@ class WebUi:
         for group in found:
             users = self.call("POST", f"/groups/id/{group['id']}/users")
             group["members"] = sorted(user["email"] for user in users)
+            group["inherited"] = self.call("GET", f"/groups/id/{group['id']}/members")["counts"]["inherited"]
         return found
 
     def models(self, tenant_id: str) -> list[dict[str, Any]]:
@@ -119,8 +120,13 @@ class WebUi:
         named = {group["id"]: "own" for group in groups}
         return {
             "groups": [
-                {"description": g["description"], "parent": g["parent_group_id"], "members": g["members"]}
-                for g in groups
+                {
+                    "description": group["description"],
+                    "parent": group["parent_group_id"],
+                    "members": group["members"],
+                    "inherited": group["inherited"],
+                }
+                for group in groups
             ],
             "models": {
                 model["id"]: {

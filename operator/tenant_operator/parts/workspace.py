@@ -6,7 +6,8 @@ run that cannot be sure to know everything (the first, or one after a failure) s
 """
 
 import asyncio
-from typing import Any, assert_never
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from tenancy.emails import search_term
 from tenancy.errors import RemoteUnavailable
@@ -18,6 +19,7 @@ from .base import Ensured
 from .keycloak import Keycloak
 from .open_webui import OpenWebui
 from .workspace_plan import (
+    Action,
     Group,
     KnowledgeBase,
     Step,
@@ -77,7 +79,7 @@ class WorkspacePart:
         steps = plan(tenant, observed, group_id)
         if any(step.action == "create knowledge base" for step in steps):
             await self._confirm_absence(tenant, observed, group_id)
-        taken = await asyncio.gather(*(self._take(step) for step in steps))
+        taken = await asyncio.gather(*(_WRITES[step.action](self._webui, step) for step in steps))
         kept = await asyncio.gather(
             *(self._retire(tenant, base, group_id, changes) for base in observed.former)
         )
@@ -122,12 +124,17 @@ class WorkspacePart:
         known = tenant.status.workspace
         found = await self._webui.group(known.group_id) if known else None
         if found:
-            return _as_group(found)
+            return await self._as_group(found)
         for group_id in await self._webui.group_ids(group_path(tenant.id)):
             found = await self._webui.group(group_id)
             if found and found["name"] == group_path(tenant.id):
-                return _as_group(found)
+                return await self._as_group(found)
         return Group()
+
+    async def _as_group(self, found: dict[str, Any]) -> Group:
+        form = {name: found.get(name) for name in ("name", "description", "parent_group_id")}
+        under = await self._webui.groups_under(found["id"])
+        return Group(found["id"], form, frozenset(found["user_ids"]), frozenset(under))
 
     async def _subjects(self, tenant: Tenant) -> frozenset[str]:
         """Return the ids of the tenant's people in Keycloak; nobody when it has no group there."""
@@ -187,31 +194,6 @@ class WorkspacePart:
         if found - seen:
             raise RemoteUnavailable("open-webui", "create-knowledge", "one has turned up meanwhile", 0.1)
 
-    async def _take(self, step: Step) -> str | None:
-        """Make one write; return the id of a knowledge base that it made."""
-        match step.action:
-            case "add members":
-                await self._webui.add_members(step.subject, step.form)
-            case "remove members":
-                await self._webui.remove_members(step.subject, step.form)
-            case "create model":
-                await self._webui.create_model(step.form)
-            case "update model":
-                await self._webui.update_model(step.form)
-            case "grant model":
-                await self._webui.set_model_access(step.subject, step.form)
-            case "delete model":
-                await self._webui.delete_model(step.subject)
-            case "create knowledge base":
-                return await self._webui.create_knowledge_base(step.form)
-            case "update knowledge base":
-                await self._webui.update_knowledge_base(step.subject, step.form)
-            case "grant knowledge base":
-                await self._webui.set_knowledge_access(step.subject, step.form)
-            case _:
-                assert_never(step.action)
-        return None
-
     async def _retire(
         self, tenant: Tenant, base: KnowledgeBase, group_id: str, changes: list[str]
     ) -> KnowledgeBase | None:
@@ -220,7 +202,7 @@ class WorkspacePart:
         Files are counted once more when nobody can add any.
         """
         for step in plan_former(tenant, base, group_id):
-            await self._take(step)
+            await _WRITES[step.action](self._webui, step)
             changes.append(step.change)
         if base.files != 0 or await self._count(tenant, base):
             return base
@@ -270,6 +252,16 @@ def _subject(user: dict[str, Any]) -> str:
     return str(((user.get("oauth") or {}).get("oidc") or {}).get("sub", ""))
 
 
-def _as_group(found: dict[str, Any]) -> Group:
-    form = {name: found.get(name) for name in ("name", "description", "parent_group_id")}
-    return Group(found["id"], form, frozenset(found["user_ids"]))
+_WRITES: Mapping[Action, Callable[[OpenWebui, Step], Awaitable[str | None]]] = {
+    "add members": lambda webui, step: webui.add_members(step.subject, step.form),
+    "remove members": lambda webui, step: webui.remove_members(step.subject, step.form),
+    "detach group": lambda webui, step: webui.detach_group(step.subject),
+    "create model": lambda webui, step: webui.create_model(step.form),
+    "update model": lambda webui, step: webui.update_model(step.form),
+    "grant model": lambda webui, step: webui.set_model_access(step.subject, step.form),
+    "delete model": lambda webui, step: webui.delete_model(step.subject),
+    "create knowledge base": lambda webui, step: webui.create_knowledge_base(step.form),
+    "update knowledge base": lambda webui, step: webui.update_knowledge_base(step.subject, step.form),
+    "grant knowledge base": lambda webui, step: webui.set_knowledge_access(step.subject, step.form),
+}
+"""The call for each step; it returns the id of a knowledge base that it made."""

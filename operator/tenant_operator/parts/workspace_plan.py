@@ -14,6 +14,7 @@ from tenancy.names import group_path, model_id
 
 __all__ = [
     "BASE_MODEL",
+    "Action",
     "Group",
     "KnowledgeBase",
     "Step",
@@ -38,11 +39,15 @@ Grant = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Group:
-    """A group as it is; ``id`` is empty when there is none."""
+    """A group as it is; ``id`` is empty when there is none.
+
+    Members of groups beneath it (``under``) have its rights, too.
+    """
 
     id: str = ""
     form: dict[str, Any] = field(default_factory=dict)
     members: frozenset[str] = frozenset()
+    under: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class WorkspaceState:
 
 
 Action = Literal[
-    "add members", "remove members",
+    "add members", "remove members", "detach group",
     "create model", "update model", "grant model", "delete model",
     "create knowledge base", "update knowledge base", "grant knowledge base",
 ]  # fmt: skip
@@ -188,7 +193,8 @@ def plan_former(tenant: Tenant, base: KnowledgeBase, group_id: str) -> list[Step
 def _plan_members(observed: WorkspaceState, group_id: str) -> list[Step]:
     leave = sorted(observed.group.members - observed.people)
     join = sorted(observed.people - observed.group.members)
-    steps = [Step("remove members", group_id, leave)] if leave else []
+    steps = [Step("detach group", each) for each in sorted(observed.group.under)]
+    steps += [Step("remove members", group_id, leave)] if leave else []
     return [*steps, Step("add members", group_id, join)] if join else steps
 
 

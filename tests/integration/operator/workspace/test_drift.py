@@ -32,6 +32,14 @@ def put_under_another_group(webui: WebUi) -> None:
     change_group(webui, parent_group_id=above["id"])
 
 
+def put_another_group_under(webui: WebUi) -> None:
+    webui.drop_user("mallory@evil.example")
+    mallory = webui.add_user("mallory@evil.example")
+    form = {"name": "another", "description": "", "parent_group_id": group(webui)}
+    beneath = webui.call("POST", "/groups/create", json=form)
+    webui.call("POST", f"/groups/id/{beneath['id']}/users/add", json={"user_ids": [mallory]})
+
+
 def add_stranger(webui: WebUi) -> None:
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example", "a-subject-of-nobody")
@@ -82,6 +90,7 @@ DRIFTS: dict[str, Callable[[WebUi], object]] = {
     "group-renamed": lambda webui: change_group(webui, name="/tenants/tenant-evil"),
     "group-described-otherwise": change_group,
     "group-under-another": put_under_another_group,
+    "another-group-under-it": put_another_group_under,
     "stranger-added": add_stranger,
     "member-removed": remove_member,
     "model-deleted": lambda webui: webui.call("POST", "/models/model/delete", json={"id": MODEL}),

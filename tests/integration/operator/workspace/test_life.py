@@ -56,6 +56,7 @@ async def test_the_group_and_each_personas_model_and_knowledge_base_are_made(
                 "description": "The people of Work, kept as the Tenant says.",
                 "parent": None,
                 "members": ["ann@work.example"],
+                "inherited": 0,
             }
         ],
         "models": {
@@ -89,7 +90,7 @@ async def test_applied_again_nothing_is_written_and_only_what_is_known_is_asked_
     assert webui.versions("work") == before
     assert len(first) <= 20
     asked_by_id = ["get-group", "get-knowledge", "get-knowledge", "get-model", "get-model"]
-    assert sorted(second) == [*asked_by_id, "search-users"]
+    assert sorted(second) == [*asked_by_id, "list-inherited-members", "search-users"]
 
 
 async def test_members_are_exactly_the_accounts_of_the_tenants_people(

@@ -171,6 +171,11 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
             id="a-former-personas-model-goes",
         ),
         pytest.param(
+            replace(settled(), group=Group("g", under=frozenset("x"))),
+            ["detach group x"],
+            id="a-group-beneath",
+        ),
+        pytest.param(
             replace(settled(), group=Group("g", members=frozenset("ab")), people=frozenset("bc")),
             ["remove members g", "add members g"],
             id="members-are-exactly-the-people",
