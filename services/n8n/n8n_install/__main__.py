@@ -10,7 +10,7 @@ from tenancy.errors import RemoteError
 from tenancy.logs import configure_logs
 
 from .install import NotInstalled, install, wait_for_webhooks
-from .n8n import N8n
+from .n8n import CALL_SECONDS, N8n
 from .settings import Settings
 from .workflows import load
 
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 async def _run(settings: Settings) -> int:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=CALL_SECONDS) as http:
         n8n = N8n(settings.url, settings.email, settings.password.get_secret_value(), http)
         steps = await install(n8n, load(settings.gateway_url), wait_seconds=settings.wait_seconds)
         webhooks = settings.webhook_url or settings.url

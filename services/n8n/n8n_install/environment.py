@@ -24,7 +24,7 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         "EXECUTIONS_DATA_PRUNE": "true",
         "EXECUTIONS_DATA_MAX_AGE": "1",
         "EXECUTIONS_DATA_PRUNE_SOFT_DELETE_INTERVAL": "5",
-        "EXECUTIONS_DATA_PRUNE_HARD_DELETE_INTERVAL": "5",
+        "EXECUTIONS_DATA_PRUNE_HARD_DELETE_INTERVAL": "0.1",
         "EXECUTIONS_DATA_HARD_DELETE_BUFFER": "0",
         # Megabytes of a request: the gateway refuses more than one with a problem document of its own.
         "N8N_PAYLOAD_SIZE_MAX": "2",

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from tenancy.remote import Fault, Remote
 
-__all__ = ["N8n"]
+__all__ = ["CALL_SECONDS", "N8n"]
 
 CALL_SECONDS = 20.0
 """A busy main takes some seconds to save a workflow."""
@@ -44,7 +44,7 @@ class N8n:
     async def ready(self) -> bool:
         """Tell whether n8n has its database and serves."""
         try:
-            response = await self._http.get(f"{self._url}/healthz/readiness", timeout=CALL_SECONDS)
+            response = await self._http.get(f"{self._url}/healthz/readiness")
         except httpx.HTTPError:
             return False
         return response.is_success
