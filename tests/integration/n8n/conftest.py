@@ -21,8 +21,10 @@ from tests.support.proxy import Proxy
 PATIENCE = {
     "EXECUTIONS_DATA_PRUNE_SOFT_DELETE_INTERVAL": "0.1",
     "N8N_EXECUTIONS_QUEUE_RECOVERY_INTERVAL": "0.1",
+    "QUEUE_WORKER_LOCK_DURATION": "10000",
+    "QUEUE_WORKER_STALLED_INTERVAL": "5000",
 }
-"""Minutes: what the product looks for every five minutes, a test looks for every six seconds."""
+"""Minutes and milliseconds: what the product notices after minutes, a test notices after seconds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -101,7 +103,7 @@ async def imported(backends: Platform) -> AsyncIterator[Stage]:
         running_n8n(backends, **PATIENCE) as n8n,
         serving(gateway.app) as url,
         Proxy(int(url.rpartition(":")[2])) as way,
-        httpx.AsyncClient(timeout=60) as http,
+        httpx.AsyncClient(timeout=120) as http,
     ):
         stage = Stage(n8n, gateway, way, http)
         ended, log = await stage.import_workflows()

@@ -61,7 +61,7 @@ async def test_a_ticket_is_passed_on_byte_for_byte(stage: Stage, credential: str
 
 async def test_a_question_reaches_the_gateway_with_the_persons_token(stage: Stage) -> None:
     answer = {
-        "answer": "$5,000,000 [1] – “so” 🎯",
+        "answer": '$5,000,000 [1] "ü" 🎯',
         "citations": [{"marker": 1, "page": None}],
         "cached": False,
     }

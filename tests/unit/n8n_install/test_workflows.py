@@ -56,6 +56,8 @@ def texts(value: Any) -> Iterator[str]:
         case list():
             for each in value:
                 yield from texts(each)
+        case _:
+            pass
 
 
 def test_names_and_ids_never_change() -> None:
