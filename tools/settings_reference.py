@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from gateway.settings import Settings as GatewaySettings
+from n8n_install.settings import Settings as N8nInstallSettings
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
@@ -13,7 +14,11 @@ __all__ = ["PAGE", "render"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 
-SERVICES: dict[str, type[BaseSettings]] = {"Operator": OperatorSettings, "Gateway": GatewaySettings}
+SERVICES: dict[str, type[BaseSettings]] = {
+    "Operator": OperatorSettings,
+    "Gateway": GatewaySettings,
+    "Import of n8n's workflows": N8nInstallSettings,
+}
 
 HEAD = """# Settings
 

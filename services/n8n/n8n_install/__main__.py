@@ -1,0 +1,49 @@
+"""``python -m n8n_install``: import and publish the workflows; a second run changes nothing."""
+
+import asyncio
+import sys
+
+import httpx
+import structlog
+from pydantic import ValidationError
+from tenancy.errors import RemoteError
+from tenancy.logs import configure_logs
+
+from .install import NotInstalled, install, wait_for_webhooks
+from .n8n import CALL_SECONDS, N8n
+from .settings import Settings
+from .workflows import load
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Read the settings and do the job; what stands in its way is said in a sentence."""
+    try:
+        settings = Settings()
+    except ValidationError as exc:
+        for error in exc.errors(include_input=False):
+            name = f"N8N_INSTALL_{'_'.join(map(str, error['loc'])).upper()}"
+            sys.stderr.write(f"{name}: {error['msg']}\n")
+        raise SystemExit(2) from exc
+    configure_logs("n8n-install", settings.log_level)
+    log = structlog.get_logger("n8n_install")
+    try:
+        changed = asyncio.run(_run(settings))
+    except (NotInstalled, RemoteError) as exc:
+        log.error("The workflows are not installed", reason=str(exc))  # noqa: TRY400 (a sentence, not a trace)
+        raise SystemExit(1) from exc
+    log.info("The workflows are installed", changed=changed)
+
+
+async def _run(settings: Settings) -> int:
+    async with httpx.AsyncClient(timeout=CALL_SECONDS) as http:
+        n8n = N8n(settings.url, settings.email, settings.password.get_secret_value(), http)
+        steps = await install(n8n, load(settings.gateway_url), wait_seconds=settings.wait_seconds)
+        webhooks = settings.webhook_url or settings.url
+        await wait_for_webhooks(webhooks, http, wait_seconds=settings.wait_seconds)
+    return len(steps)
+
+
+if __name__ == "__main__":
+    main()
