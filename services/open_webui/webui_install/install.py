@@ -43,7 +43,7 @@ async def install(settings: Settings, transport: httpx.AsyncBaseTransport | None
                 return await _install(webui, settings)
         except TimeoutError as exc:
             raise NotInstalled(
-                f"Open WebUI at {settings.url} was not up within {settings.seconds:g} s"
+                f"Open WebUI at {settings.url} was not as wanted within {settings.seconds:g} s"
             ) from exc
 
 

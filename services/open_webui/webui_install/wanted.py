@@ -1,12 +1,13 @@
 """What there shall be in Open WebUI: two functions, and what makes the pipe a base and no model of its own.
 
-The persona models that people see are the operator's (its part ``workspace``); they stand on the model ``tenantry``.
+The persona models that people see are the operator's (its part ``workspace``); they stand on the model
+``tenantry``.
 
 Open WebUI lets a person use a model only if the person may also read the model it stands on, and lists every
-model that a person may read. The bare pipe is not to be listed. What decides about the list are the records whose
-base is empty; what decides about the right to use are all records. So the pipe's record names a base itself, which
-has a record and no model: it grants the right, is in no list, and to ask it directly fails, because its own base
-is no model.
+model that a person may read. The bare pipe is not to be listed. What counts for the list are the records
+whose base is empty; what counts for the right to use are all records. So the pipe's record names a base
+itself, which has a record and no model: it grants the right, is in no list, and to ask it directly fails,
+because its own base is no model.
 """
 
 import re

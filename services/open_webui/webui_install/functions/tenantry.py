@@ -333,7 +333,6 @@ class Pipe:
                 async for text in pieces:
                     ask.shown = True
                     yield text
-            return
         except Trouble as exc:
             trouble = exc
         except TimeoutError:
@@ -342,6 +341,8 @@ class Pipe:
             # Without its words: they may hold somebody's text.
             log.error("Unexpected %s, request %s", type(exc).__name__, ask.request_id)  # noqa: TRY400
             trouble = Trouble("unexpected", request=ask.request_id)
+        else:
+            return
         log.warning("A question was not answered: %s, request %s", trouble.kind, ask.request_id)
         yield f"\n\n*{trouble.sentence}*" if ask.shown else trouble.sentence
         await ask.status("The answer is not complete" if ask.shown else "Not answered", done=True)

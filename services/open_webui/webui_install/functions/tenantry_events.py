@@ -12,6 +12,7 @@ is asked at each login. It only decides which models and knowledge a person sees
 for each question.
 """
 
+import asyncio
 import logging
 import re
 from typing import Any
@@ -53,7 +54,7 @@ class Event:
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.valves = self.Valves()
-        self._client = httpx.AsyncClient(transport=transport)
+        self._client = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 (each call has its own end)
         self._hinting = False
         self._hint_again = False
 
@@ -80,13 +81,13 @@ class Event:
         """Return the names of the groups that a token's person belongs in; ``None`` when nobody can say now."""
         valves = self.valves
         try:
-            response = await self._client.get(
-                f"{valves.gateway_url.rstrip('/')}/v1/me",
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=valves.login_seconds,
-            )
+            async with asyncio.timeout(valves.login_seconds):
+                response = await self._client.get(
+                    f"{valves.gateway_url.rstrip('/')}/v1/me",
+                    headers={"Authorization": f"Bearer {token}"},
+                )
             said = response.json()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as exc:
             log.warning("The gateway does not say whose person it is: %s", type(exc).__name__)
             return None
         if not isinstance(said, dict):
@@ -114,12 +115,12 @@ class Event:
         try:
             while self._hint_again:
                 self._hint_again = False
-                await self._client.post(
-                    f"{valves.file_sync_url.rstrip('/')}/v1/hints",
-                    headers={"X-Tenantry-Hint": valves.hint_secret},
-                    timeout=valves.hint_seconds,
-                )
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+                async with asyncio.timeout(valves.hint_seconds):
+                    await self._client.post(
+                        f"{valves.file_sync_url.rstrip('/')}/v1/hints",
+                        headers={"X-Tenantry-Hint": valves.hint_secret},
+                    )
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
             log.debug("file-sync could not be told: %s", type(exc).__name__)
         finally:
             self._hinting = False
