@@ -147,7 +147,11 @@ class Wire(BaseModel):
     """What comes from a service; only what is needed is looked at."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
 
