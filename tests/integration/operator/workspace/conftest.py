@@ -12,7 +12,7 @@ from tenancy.remote import Remote
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.open_webui import EMAIL, PASSWORD, WebUi, running_open_webui
+from tests.support.workspace import EMAIL, PASSWORD, WebUi, running_open_webui
 
 from ..conftest import Driver, open_driver
 

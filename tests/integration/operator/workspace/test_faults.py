@@ -3,7 +3,7 @@
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.open_webui import USER_PASSWORD, WebUi
+from tests.support.workspace import USER_PASSWORD, WebUi
 from tests.support.proxy import Proxy
 
 from ..conftest import Driver, Stage, conditions, open_driver

@@ -12,7 +12,7 @@ from tenancy.remote import Remote
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.open_webui import WebUi
+from tests.support.workspace import WebUi
 from tests.support.world import World
 
 from ..conftest import Driver, Stage

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.apiserver import Tenants
-from tests.support.open_webui import WebUi
+from tests.support.workspace import WebUi
 from tests.support.world import World
 
 from ..conftest import Driver, Stage, conditions
