@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_NO_PROGRESS := $(if $(CI),1,0)
 
-MEMBERS := services/tenancy services/gateway operator local
+MEMBERS := services/tenancy services/gateway services/file_sync operator local
 READY := $(VENV)/.ready
 # Test processes at once. Each that needs a platform brings one up for itself.
 WORKERS ?= 2
@@ -60,7 +60,7 @@ format: $(READY) ## Let ruff write what it can
 	@ruff check --fix . ; ruff format .
 
 types: $(READY) ## mypy --strict
-	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway local/tenantry_local tools tests
+	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync local/tenantry_local tools tests
 
 imports: $(READY) ## import-linter: arrows run one way
 	@lint-imports
@@ -95,6 +95,7 @@ lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@$(EXPORT) --all-packages --all-groups -o requirements/dev.txt >/dev/null
 	@$(EXPORT) --package tenantry-operator --no-default-groups -o requirements/operator.txt >/dev/null
 	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
+	@$(EXPORT) --package tenantry-file-sync --no-default-groups -o requirements/file-sync.txt >/dev/null
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
 	@rm -f uv.lock
 
