@@ -21,8 +21,8 @@ _LAGS = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600, 14
 
 FILES = Gauge(
     "tenantry_file_sync_files",
-    "Files that were given to a persona, as last compared, by state: waiting, received, indexing, ready, failed, "
-    "refused, no-tenant (the owner has none; left alone), foreign (the owner has another one; left alone)",
+    "Files that were given to a persona, as last compared, by state: waiting, received, indexing, ready, "
+    "failed, refused, no-tenant (the owner has none: left alone), foreign (the owner has another: likewise)",
     ("state",),
 )
 
@@ -40,8 +40,8 @@ READY_LAG = Histogram(
 
 ACTIONS = Counter(
     "tenantry_file_sync_actions_total",
-    "What was done, by deed (store, check, index, delete) and outcome: ok, refused (the document is no good), "
-    "postponed (somebody is away or busy; it is tried again), error (a fault of ours: must stay 0)",
+    "What was done, by deed (store, check, index, delete) and outcome: ok, refused (the document is no "
+    "good), postponed (somebody is away or busy; it is tried again), error (a fault of ours: must stay 0)",
     ("deed", "outcome"),
 )
 
@@ -53,8 +53,8 @@ COMPARED = Counter(
 
 QUEUE = Gauge(
     "tenantry_file_sync_queue",
-    "Tenants by where they are: changed (wait for their comparison), routine (likewise, but nothing is known to "
-    "have changed), running, resting (wait until somebody is back)",
+    "Tenants by where they are: changed (wait for their comparison), routine (likewise, but nothing is known "
+    "to have changed), running, resting (wait until somebody is back)",
     ("place",),
 )
 

@@ -47,7 +47,7 @@ class OwnFiles:
         self._rules = rules
         self._usages: dict[str, tuple[float, Usage]] = {}
 
-    async def list(self, person: Principal, token: str, ids: Sequence[str] | None) -> list[OwnFile]:
+    async def listed(self, person: Principal, token: str, ids: Sequence[str] | None) -> list[OwnFile]:
         """Return a person's files, the newest first.
 
         Parameters

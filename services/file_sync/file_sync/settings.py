@@ -32,8 +32,8 @@ class Settings(BaseSettings):
     """Port to bind; 0 takes a free one."""
 
     database_url: SecretStr
-    """Open WebUI's Postgres (`postgresql://`), as the role of `grants.sql`; its sessions must be its own, so a
-    pooler in between has to pool sessions, not transactions."""
+    """Open WebUI's Postgres (`postgresql://`), as the role of `grants.sql`; a pooler in between has to pool
+    sessions, not transactions."""
 
     files_bucket: str = Field(min_length=3)
     """Bucket in which Open WebUI keeps the files; it is only read."""
@@ -96,8 +96,8 @@ class Settings(BaseSettings):
     """Longest that one document may take there; a little more than the gateway's own limit."""
 
     mass_deletion_tenants: list[str] = Field(default_factory=list)
-    """Ids of the tenants whose documents may be deleted although they are most of what there is; JSON. See the
-    runbook in docs/file-sync.md, and empty it afterwards."""
+    """Ids of the tenants whose documents may be deleted although they are most of what there is; JSON. See
+    [the runbook](../file-sync.md#runbook-the-brake-holds), and empty it afterwards."""
 
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severe log line that is written."""

@@ -31,7 +31,8 @@ from unnest(%(tables)s::text[], %(columns)s::text[]) as t(name, attribute)
 """
 
 _MAY = """
-select t.name, t.attribute, has_column_privilege(to_regclass(quote_ident(t.name)), t.attribute, 'select') as may
+select t.name, t.attribute,
+       has_column_privilege(to_regclass(quote_ident(t.name)), t.attribute, 'select') as may
 from unnest(%(tables)s::text[], %(columns)s::text[]) as t(name, attribute)
 """
 
@@ -85,14 +86,14 @@ class Source:
         for row in there:
             if not row["there"]:
                 raise SourceUnfit(
-                    f'Open WebUI\'s database has no column "{row["name"]}"."{row["attribute"]}". Either Open WebUI '
-                    "has not made its tables yet, or this edition of it is none that file-sync knows."
+                    f'Open WebUI\'s database has no column "{row["name"]}"."{row["attribute"]}". Either it has '
+                    "not made its tables yet, or this edition of it is none that file-sync knows."
                 )
         for row in await self._rows("check", _MAY, **_columns(READ)):
             if not row["may"]:
                 raise SourceUnfit(
-                    f'The role may not read "{row["name"]}"."{row["attribute"]}". Run grants.sql as the owner of '
-                    "Open WebUI's tables."
+                    f'The role may not read "{row["name"]}"."{row["attribute"]}". Run grants.sql as the '
+                    "owner of Open WebUI's tables."
                 )
         if writable := await self._rows("check", _WRITES, tables=list(READ)):
             raise SourceUnfit(
@@ -107,7 +108,7 @@ class Source:
                     "grants.sql makes."
                 )
 
-    async def fingerprints(self) -> dict[tuple[Kind, str], str]:
+    async def fingerprints(self) -> dict[Link, str]:
         """Return, for each knowledge base and model that has files, what changes when one of them does.
 
         Raises
@@ -118,7 +119,7 @@ class Source:
         started = time.monotonic()
         rows = await self._rows("poll", FINGERPRINTS)
         POLL_SECONDS.observe(time.monotonic() - started)
-        return {(Kind(row["kind"]), row["target"]): row["fingerprint"] for row in rows}
+        return {Link(0, Kind(row["kind"]), row["target"]): row["fingerprint"] for row in rows}
 
     async def files(self, knowledge: Sequence[str], models: Sequence[str]) -> list[File]:
         """Return the files that are linked to one of these, each with all its links.

@@ -1,7 +1,7 @@
 """The loop of the one replica that compares: what changed at once, everything every few minutes.
 
-Events of Open WebUI only make it look earlier. What counts is what the database says when it looks, so an event
-that is lost, doubled or made up costs nothing but a look.
+Events of Open WebUI only make it look earlier. What counts is what the database says when it looks, so an
+event that is lost, doubled or made up costs nothing but a look.
 """
 
 import asyncio
@@ -154,7 +154,7 @@ class Sync:
         except RemoteError as exc:
             outcome = "away"
             self._log.warning("Cannot compare a tenant; it is tried again", error=str(exc))
-        except Exception:
+        except Exception:  # noqa: BLE001 (logged; the tenant is compared again)
             self._log.exception("Unexpected error")
         COMPARED.labels(outcome).inc()
         schedule.done(

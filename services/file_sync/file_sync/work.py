@@ -119,7 +119,7 @@ class Work:
         worked = Worked(compared, left=len(compared.actions))
         if compared.withheld:
             self._log.error(
-                "Most of the tenant's documents would be deleted; none is. See the runbook in docs/file-sync.md",
+                "Most of a tenant's documents would be deleted; none is, see the runbook",
                 documents=compared.withheld,
             )
         for file in files:
@@ -178,7 +178,7 @@ class Work:
                 async with self._puts.place(tenant.id):
                     return await self._put(tenant, action)
 
-            state = await self._attempt(tenant, worked, action, do)
+            state = await self._attempt(worked, action, do)
             if state is State.RECEIVED:
                 ingest.put_nowait(action)
 
@@ -198,10 +198,10 @@ class Work:
                             raise Postponed("n8n is left alone for a moment")
                         return await self._index(tenant, action)
 
-                await self._attempt(tenant, worked, action, do)
+                await self._attempt(worked, action, do)
 
     async def _attempt(
-        self, tenant: Tenant, worked: Worked, action: Action, do: Callable[[], Awaitable[State | None]]
+        self, worked: Worked, action: Action, do: Callable[[], Awaitable[State | None]]
     ) -> State | None:
         """Do one thing; what fails is left for the next comparison, and stops nothing else."""
         outcome, state, reason = "ok", None, None
@@ -219,7 +219,7 @@ class Work:
                 document=action.document_id,
                 error=str(exc) or type(exc).__name__,
             )
-        except Exception:
+        except Exception:  # noqa: BLE001 (one file must not stop the others)
             outcome = "error"
             self._log.exception("Unexpected error", deed=action.deed, document=action.document_id)
         ACTIONS.labels(action.deed, outcome).inc()

@@ -49,7 +49,7 @@ async def list_files(
     """Return the caller's own files, the newest first; what is somebody else's is not there."""
     token = require_bearer(request.headers.getlist("authorization"))
     person = await identify(token, context.tokens, context.registry)
-    return FileList(files=[_to_item(each) for each in await context.files.list(person, token, ids)])
+    return FileList(files=[_to_item(each) for each in await context.files.listed(person, token, ids)])
 
 
 def _to_item(own: OwnFile) -> FileItem:

@@ -24,7 +24,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestMiddleware:
-    """The outermost layer of ours. No request has a body that anybody reads: a connection with one is closed."""
+    """The outermost layer of ours. Nobody reads the body of a request: a connection with one is closed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
