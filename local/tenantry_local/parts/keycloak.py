@@ -112,6 +112,7 @@ class Keycloak(Part):
         return json.loads(
             Template(REALM_FILE.read_text()).substitute(
                 OPERATOR_SECRET=secrets["keycloak-operator"],
+                FILE_SYNC_SECRET=secrets["keycloak-file-sync"],
                 OPEN_WEBUI_SECRET=secrets["keycloak-open-webui"],
                 PASSWORD=secrets["people"],
             )

@@ -1,0 +1,57 @@
+"""n8n, from npm. What is installed is pinned by ``local/n8n/package-lock.json``, with digests."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ..context import REPOSITORY
+from .cached import folder_of, installed, run
+from .node import node
+
+__all__ = ["install", "version"]
+
+PINS = REPOSITORY / "local" / "n8n"
+FILES = ("package.json", "package-lock.json")
+NATIVE = ("sqlite3", "isolated-vm")
+"""The modules that n8n cannot start without and that must be compiled. No other install script is run:
+some fetch programs from places that are no registry."""
+
+
+def version() -> str:
+    """Return the version that is pinned."""
+    dependencies: dict[str, str] = json.loads((PINS / "package.json").read_text())["dependencies"]
+    return dependencies["n8n"]
+
+
+def install(report: Callable[[str], None]) -> Path:
+    """Return the program ``n8n``, installed when it is not. It is to be run by :func:`node`'s Node.js.
+
+    Raises
+    ------
+    LocalError
+        It cannot be installed; the message says why.
+    """
+    runtime = node()
+    pins = [(PINS / name).read_bytes() for name in FILES]
+    folder = folder_of("n8n", *pins, runtime.version.encode())
+
+    def fill(folder: Path) -> None:
+        for name in FILES:
+            shutil.copy(PINS / name, folder)
+        env = {
+            "PATH": f"{Path(runtime.program).parent}:/usr/local/bin:/usr/bin:/bin",
+            "npm_config_nodedir": str(runtime.root),
+            "npm_config_audit": "false",
+            "npm_config_fund": "false",
+            "npm_config_update_notifier": "false",
+        }
+        npm = [runtime.program, runtime.npm]
+        steps = {
+            "fetching n8n's 2,400 packages (2.9 GB)": ["ci", "--ignore-scripts", "--omit=dev"],
+            "compiling two of n8n's packages": ["rebuild", *NATIVE],
+        }
+        for doing, arguments in steps.items():
+            run([*npm, *arguments], folder=folder, env=env, report=report, doing=doing)
+
+    return installed(folder, fill) / "node_modules" / "n8n" / "bin" / "n8n"

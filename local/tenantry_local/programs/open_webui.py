@@ -1,0 +1,70 @@
+"""Open WebUI, in a virtual environment of its own: it pins what we use in other versions."""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..context import REPOSITORY
+from ..processes import LocalError
+from .cached import folder_of, installed, run
+
+__all__ = ["install", "version"]
+
+LOCK = REPOSITORY / "requirements" / "open-webui.txt"
+NEWEST_PYTHON = (3, 12)
+"""The newest Python that Open WebUI runs on."""
+
+
+def version() -> str:
+    """Return the version that is pinned."""
+    found = re.search(r"^open-webui(?:\[.*?\])?==(\S+)", LOCK.read_text(), re.MULTILINE)
+    return found[1] if found else "unknown"
+
+
+def install(report: Callable[[str], None]) -> Path:
+    """Return the program ``open-webui``, installed when it is not.
+
+    Raises
+    ------
+    LocalError
+        It cannot be installed; the message says why.
+    """
+    python = _python()
+    folder = folder_of("open-webui", LOCK.read_bytes(), python.encode())
+
+    def fill(folder: Path) -> None:
+        environment = {"UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "1"}
+        steps = (
+            [_uv(), "venv", "-q", "--no-config", "--python", python, "venv"],
+            [
+                _uv(), "pip", "install", "-q", "--no-config", "--python", "venv/bin/python",
+                "--no-deps", "--require-hashes", "-r", str(LOCK),
+            ],
+        )  # fmt: skip
+        for argv in steps:
+            run(argv, folder=folder, env=environment, report=report, doing="installing Open WebUI (0.7 GB)")
+
+    return installed(folder, fill) / "venv" / "bin" / "open-webui"
+
+
+def _python() -> str:
+    if sys.version_info[:2] <= NEWEST_PYTHON:
+        return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}")
+    for name in ("python3.12", "python3.11"):
+        if found := shutil.which(name):
+            return found
+    raise LocalError(
+        "Open WebUI needs Python 3.11 or 3.12; neither is on the PATH, and this one is "
+        f"{sys.version_info[0]}.{sys.version_info[1]}. Install one of them; `make up` needs none."
+    )
+
+
+def _uv() -> str:
+    """Return the uv that has installed our own packages."""
+    ours = Path(sys.prefix) / "uv" / "bin" / "uv"
+    found = str(ours) if ours.exists() else shutil.which("uv")
+    if not found:
+        raise LocalError("uv is not installed; `make up-all` installs it")
+    return found
