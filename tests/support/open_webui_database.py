@@ -83,7 +83,8 @@ class OpenWebUi:
     ) -> str:
         """Take a file in, as an upload does that is for a knowledge base or for none; return its id."""
         file_id, now = str(uuid.uuid4()), int(time.time())
-        key = f"{file_id}_{filename.rpartition('/')[2][:80]}"
+        base = "".join(filter(str.isprintable, filename.rpartition("/")[2][:80]))
+        key = f"{file_id}_{base}"
         self._s3.put_object(Bucket=FILES_BUCKET, Key=key, Body=content)
         client = {"knowledge_id": knowledge_id} if knowledge_id else {}
         described = {

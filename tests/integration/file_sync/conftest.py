@@ -18,7 +18,7 @@ from tests.support.file_sync import PassThrough, Replica, open_replica, pass_thr
 from tests.support.gateway import RunningGateway, environment, running_gateway
 from tests.support.open_webui_database import OpenWebUi, open_webui
 from tests.support.people import People, open_people
-from tests.support.qdrant import count_points, make_collection, open_qdrant
+from tests.support.qdrant import count_points, drop_points, make_collection, open_qdrant
 from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 
@@ -104,14 +104,16 @@ class Stage:
 
         await until(seen)
 
-    def empty(self) -> None:
-        """Forget all files, accounts and objects, so that a test begins with nothing."""
+    async def empty(self) -> None:
+        """Forget all files, accounts, objects and points, so that a test begins with nothing."""
         self.n8n.answer = None
         self.owui.execute('truncate "file", chat, knowledge_file, chat_file, chat_message, "user"')
         for bucket, prefix in ((BUCKET, f"tenant-{A}/"), (BUCKET, f"tenant-{B}/")):
             listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
             for each in listed:
                 self.s3.delete_object(Bucket=bucket, Key=each["Key"])
+        for tenant_id in (A, B):
+            await drop_points(self.qdrant, f"tenant-{tenant_id}")
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +167,7 @@ async def whole_stage(platform: Platform, owui: OpenWebUi) -> AsyncIterator[Stag
 
 @pytest.fixture
 async def stage(whole_stage: Stage) -> AsyncIterator[Stage]:
-    whole_stage.empty()
+    await whole_stage.empty()
     yield whole_stage
     for tenant_id in (A, B):
         await whole_stage.patch(tenant_id, {"suspended": False})
