@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_NO_PROGRESS := $(if $(CI),1,0)
 
-MEMBERS := services/tenancy services/gateway services/open_webui services/n8n operator local
+MEMBERS := services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
 READY := $(VENV)/.ready
 # Test processes at once. Each that needs a platform brings one up for itself.
 WORKERS ?= 2
@@ -64,7 +64,7 @@ format: $(READY) ## Let ruff write what it can
 	@ruff check --fix . ; ruff format .
 
 types: $(READY) ## mypy --strict
-	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
+	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
 
 imports: $(READY) ## import-linter: arrows run one way
 	@lint-imports
@@ -100,6 +100,7 @@ lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@$(EXPORT) --package tenantry-operator --no-default-groups -o requirements/operator.txt >/dev/null
 	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
 	@$(EXPORT) --package tenantry-n8n-install --no-default-groups -o requirements/n8n-install.txt >/dev/null
+	@$(EXPORT) --package tenantry-file-sync --no-default-groups -o requirements/file-sync.txt >/dev/null
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --excludes requirements/open-webui.excluded requirements/open-webui.in -o requirements/open-webui.txt
 	@rm -f uv.lock
