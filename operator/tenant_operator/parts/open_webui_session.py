@@ -152,17 +152,21 @@ class Session:
         return str(account["token"])
 
 
+_PASSING = frozenset({400, 401, 404, 408, 409, 429})
+
+
 def classify(exc: Exception) -> Fault | None:
     """Say what a failed call means.
 
-    400 is no refusal: Open WebUI says so of whatever went wrong inside. Nor is 401, see ``_distrust``.
+    400 is no refusal: Open WebUI says so of whatever went wrong inside. Nor is 401 (see ``_distrust``), nor
+    404: what was there a moment ago is looked for again.
     """
     match exc:
         case SignInRefused():
             return Fault.PERMANENT
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
-            return Fault.TRANSIENT if code >= 500 or code in (400, 401, 408, 409, 429) else Fault.PERMANENT
+            return Fault.TRANSIENT if code >= 500 or code in _PASSING else Fault.PERMANENT
         case httpx.HTTPError():
             return Fault.TRANSIENT
         case _:

@@ -217,15 +217,22 @@ class WorkspacePart:
         return counted.get(base.id, 1) + len(await self._webui.pending_files(base.id))
 
     async def _empty(self, base: KnowledgeBase) -> None:
-        """Delete every file of a knowledge base, as they are listed."""
+        """Delete every file of a knowledge base, page by page.
+
+        Raises
+        ------
+        RemoteUnavailable
+            Files stay, or fewer are listed than were counted.
+        """
         deleted: set[str] = set()
-        while files := set(await self._webui.files(base.id)) - deleted:
-            await asyncio.gather(*(self._webui.delete_file(file_id) for file_id in files))
+        while files := set(await self._webui.files(base.id)):
+            if files <= deleted:
+                raise RemoteUnavailable("open-webui", "delete-file", f"{len(files)} files are still there")
+            await asyncio.gather(*(self._webui.delete_file(file_id) for file_id in files - deleted))
             deleted |= files
-        if base.files and not deleted:
-            raise RemoteUnavailable(
-                "open-webui", "list-files", f"it counts {base.files} files and lists none"
-            )
+        if (base.files or 0) > len(deleted):
+            told = f"{base.files} files were counted and {len(deleted)} listed"
+            raise RemoteUnavailable("open-webui", "list-files", told)
 
 
 def _is_settled(tenant: Tenant) -> bool:

@@ -170,7 +170,7 @@ def grants(group_id: str, *permissions: str) -> list[dict[str, str]]:
 
 def kept_note(former: Iterable[KnowledgeBase]) -> str:
     """Say which former knowledge bases are kept; nothing when none is."""
-    kept = ", ".join(sorted(f"{base.persona} ({base.files or 'uncounted'} files)" for base in former))
+    kept = ", ".join(sorted(f"{base.persona} (files: {base.files or 'uncounted'})" for base in former))
     return (
         f"knowledge bases of former personas are kept, for reading, until they are empty: {kept}"
         if kept

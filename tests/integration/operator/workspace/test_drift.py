@@ -13,6 +13,8 @@ from tests.support.world import World
 from ..conftest import Driver, Stage, open_driver
 from .conftest import recorded
 
+pytestmark = pytest.mark.programs
+
 SPEC: dict[str, Any] = {"identity": {"emails": ["*@bent.example"]}}
 MODEL = "tenant-bent.finance"
 ANYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}

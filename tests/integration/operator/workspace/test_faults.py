@@ -1,5 +1,6 @@
 """Open WebUI that is away, forgets its sessions or does not let the operator in."""
 
+import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
@@ -7,6 +8,8 @@ from tests.support.workspace import USER_PASSWORD, WebUi
 from tests.support.proxy import Proxy
 
 from ..conftest import Driver, Stage, conditions, open_driver
+
+pytestmark = pytest.mark.programs
 
 OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
 

@@ -19,6 +19,8 @@ from ..conftest import Driver, Stage
 from ..test_kill import Killed
 from ..test_program import die_at
 
+pytestmark = pytest.mark.programs
+
 SPEC: dict[str, Any] = {"identity": {"emails": ["*@ghost.example"]}}
 
 

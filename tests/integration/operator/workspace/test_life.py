@@ -11,6 +11,8 @@ from tests.support.world import World
 from ..conftest import Driver, Stage, conditions
 from .conftest import recorded
 
+pytestmark = pytest.mark.programs
+
 FINANCE = {"id": "finance", "displayName": "Finance"}
 PEOPLE = {"id": "people", "displayName": "People"}
 SPEC: dict[str, Any] = {
@@ -165,7 +167,7 @@ async def test_a_former_personas_files_are_kept_and_told_of_until_they_are_gone(
         assert {"persona": "people", "id": kept} in status["status"]["workspace"]["knowledge"]
         told = next(c for c in status["status"]["conditions"] if c["type"] == "WorkspaceReady")
         assert told["status"] == "True"
-        assert "people (1 files)" in told["message"]
+        assert "people (files: 1)" in told["message"]
     webui.call("DELETE", f"/files/{file_id}")
     await driver.reconcile("work")
     assert webui.look("work")["knowledge"] == [base("Finance")]

@@ -216,6 +216,14 @@ async def test_files_are_deleted_page_by_page_before_their_knowledge_base(
     ]  # fmt: skip
 
 
+async def test_files_that_stay_stop_the_removal(part: WorkspacePart, webui: Webui) -> None:
+    webui.found_bases = [[base(files=1)]]
+    webui.listed = [["1"], ["1"]]
+    with pytest.raises(RemoteUnavailable, match="still there"):
+        await part.remove(ACME)
+    assert "delete_knowledge_base" not in webui.calls
+
+
 async def test_a_knowledge_base_that_stays_keeps_the_group_by_which_it_is_known(
     part: WorkspacePart, webui: Webui
 ) -> None:

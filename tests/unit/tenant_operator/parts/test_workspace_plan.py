@@ -306,7 +306,7 @@ def test_nothing_new_comes_into_a_former_personas_knowledge_base(
     ("kept", "told"),
     [
         (list, ""),
-        (lambda: bases(("1", "hr", 3), ("2", "dev", None)), "dev (uncounted files), hr (3 files)"),
+        (lambda: bases(("1", "hr", 3), ("2", "dev", None)), "dev (files: uncounted), hr (files: 3)"),
     ],
     ids=["none", "two"],
 )
