@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from file_sync.settings import Settings as FileSyncSettings
 from gateway.settings import Settings as GatewaySettings
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
@@ -13,7 +14,11 @@ __all__ = ["PAGE", "render"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 
-SERVICES: dict[str, type[BaseSettings]] = {"Operator": OperatorSettings, "Gateway": GatewaySettings}
+SERVICES: dict[str, type[BaseSettings]] = {
+    "Operator": OperatorSettings,
+    "Gateway": GatewaySettings,
+    "File-sync": FileSyncSettings,
+}
 
 HEAD = """# Settings
 
@@ -33,7 +38,7 @@ def render() -> str:
 def _section(name: str, settings: type[BaseSettings]) -> str:
     prefix = settings.model_config["env_prefix"]
     rows = [
-        f"| `{prefix}{field.upper()}` | {_default(info.default)} | {_line(info.description)} |"
+        f"| `{prefix}{field.upper()}` | {_default(info.get_default(call_default_factory=True))} | {_line(info.description)} |"
         for field, info in settings.model_fields.items()
     ]
     return "\n".join([f"## {name}\n", "| variable | default | what |", "|---|---|---|", *rows, ""])
@@ -46,7 +51,7 @@ def _default(value: object) -> str:
         return "empty (a secret)"
     if isinstance(value, dict):
         return "[examples](../limits.md#what-it-costs)"
-    return "empty" if value in ("", None) else f"`{value}`"
+    return "empty" if value in ("", None, []) else f"`{value}`"
 
 
 def _line(description: str | None) -> str:
