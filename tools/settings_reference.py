@@ -6,6 +6,7 @@ from pathlib import Path
 from file_sync.settings import Settings as FileSyncSettings
 from gateway.settings import Settings as GatewaySettings
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 from tenant_operator.settings import Settings as OperatorSettings
@@ -38,10 +39,15 @@ def render() -> str:
 def _section(name: str, settings: type[BaseSettings]) -> str:
     prefix = settings.model_config["env_prefix"]
     rows = [
-        f"| `{prefix}{field.upper()}` | {_default(info.get_default(call_default_factory=True))} | {_line(info.description)} |"
+        f"| `{prefix}{field.upper()}` | {_default(_value(info))} | {_line(info.description)} |"
         for field, info in settings.model_fields.items()
     ]
     return "\n".join([f"## {name}\n", "| variable | default | what |", "|---|---|---|", *rows, ""])
+
+
+def _value(info: FieldInfo) -> object:
+    value: object = info.get_default(call_default_factory=True, validated_data={})
+    return value
 
 
 def _default(value: object) -> str:

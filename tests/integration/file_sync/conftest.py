@@ -1,4 +1,4 @@
-"""Two tenants with a workspace, their people, Open WebUI's database, a gateway, and a file-sync on all of it."""
+"""Two tenants with a workspace, their people, Open WebUI's database, a gateway, and a file-sync on it."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
