@@ -76,8 +76,11 @@ class _N8nProcess(Part):
 
     @override
     def command(self) -> Command:
-        program = n8n.install(lambda text: self.context.report(self.name, text))
-        return Command([node().program, str(program), *self.subcommand], self._env() | self._own_env())
+        program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), node()
+        # It starts its task runner as plain "node", which must not be an older one of the system's.
+        path = {"PATH": f"{runtime.root / 'bin'}:/usr/bin:/bin"}
+        argv = [runtime.program, str(program), *self.subcommand]
+        return Command(argv, path | self._env() | self._own_env())
 
     @override
     def healthy(self) -> bool:

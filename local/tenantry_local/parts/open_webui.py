@@ -127,7 +127,7 @@ class OpenWebUi(Part):
 
     name = "open-webui"
     what = "where people ask"
-    needs = ("postgres", "redis", "keycloak", "aws")
+    needs = ("postgres", "redis", "aws")  # Keycloak is asked when somebody logs in, and not before
     ports = ("open-webui",)
     patience = 300.0
 

@@ -13,9 +13,6 @@ __all__ = ["install", "version"]
 
 PINS = REPOSITORY / "local" / "n8n"
 FILES = ("package.json", "package-lock.json")
-NATIVE = ("sqlite3", "isolated-vm")
-"""The modules that n8n cannot start without and that must be compiled. No other install script is run:
-some fetch programs from places that are no registry."""
 
 
 def version() -> str:
@@ -41,17 +38,13 @@ def install(report: Callable[[str], None]) -> Path:
             shutil.copy(PINS / name, folder)
         env = {
             "PATH": f"{Path(runtime.program).parent}:/usr/local/bin:/usr/bin:/bin",
-            "npm_config_nodedir": str(runtime.root),
             "npm_config_audit": "false",
             "npm_config_fund": "false",
             "npm_config_update_notifier": "false",
         }
-        npm = [runtime.program, runtime.npm]
-        steps = {
-            "fetching n8n's 2,400 packages (2.9 GB)": ["ci", "--ignore-scripts", "--omit=dev"],
-            "compiling two of n8n's packages": ["rebuild", *NATIVE],
-        }
-        for doing, arguments in steps.items():
-            run([*npm, *arguments], folder=folder, env=env, report=report, doing=doing)
+        # Without the packages' own scripts: some fetch programs from places that are no registry, and what
+        # they would compile (SQLite) is not used here. So no compiler is needed.
+        argv = [runtime.program, runtime.npm, "ci", "--ignore-scripts", "--omit=dev"]
+        run(argv, folder=folder, env=env, report=report, doing="fetching n8n's 2,400 packages (2.9 GB)")
 
     return installed(folder, fill) / "node_modules" / "n8n" / "bin" / "n8n"

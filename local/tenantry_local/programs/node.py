@@ -21,7 +21,7 @@ class Node:
     Parameters
     ----------
     root
-        Where it is installed: the program in ``bin``, its header files in ``include/node``.
+        Where it is installed: the program in ``bin``, npm in ``lib``.
     version
         Its version, as it says itself: ``v24.19.0``.
     """
@@ -41,7 +41,7 @@ class Node:
 
 
 def node() -> Node:
-    """Return the Node.js to use: the PATH's when it is new enough and whole, else our package's.
+    """Return the Node.js to use: the PATH's when it is new enough and has its npm, else our package's.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def node() -> Node:
 
 
 def _look(root: Path) -> Node | None:
-    """Return what is installed there, if it will do: some distributions ship npm and the headers apart."""
+    """Return what is installed there, if it will do: some distributions ship npm apart."""
     program = root / "bin" / "node"
     try:
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
@@ -69,5 +69,5 @@ def _look(root: Path) -> Node | None:
         return None
     found = Node(root, said.strip())
     major = re.match(r"v(\d+)\.", found.version)
-    whole = Path(found.npm).exists() and (root / "include" / "node" / "node.h").exists()
-    return found if whole and major and int(major[1]) >= LOWEST_MAJOR else None
+    new_enough = major is not None and int(major[1]) >= LOWEST_MAJOR
+    return found if new_enough and Path(found.npm).exists() else None
