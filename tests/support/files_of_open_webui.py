@@ -33,7 +33,7 @@ def sent_to(persona_id: str = "finance", *, tenant_id: str = "tenanta", since: i
 
 
 def make_file(file_id: str = "f1", *links: Link, **values: Any) -> File:
-    """Return a file of Anna, who is in ``tenanta``, in the knowledge base of Finance unless told otherwise."""
+    """Return a file of Anna, of ``tenanta``, in the knowledge base of Finance unless told otherwise."""
     settings = {
         "owner": "owui-anna",
         "subject": "anna",

@@ -1,4 +1,4 @@
-"""Open WebUI's database without Open WebUI: the tables that file-sync reads, and rows as Open WebUI writes them.
+"""Open WebUI's database without Open WebUI: the tables that file-sync reads, and rows as it writes them.
 
 The columns are those that its own migrations make (a test marked ``programs`` compares). Their owner may do
 everything; file-sync logs in as the role of ``grants.sql``.
@@ -25,7 +25,7 @@ TABLES = """
 create table "user" (id varchar primary key, email varchar, name varchar, oauth json);
 create table auth (id varchar primary key, email varchar, password text);
 create table "file" (
-  id varchar primary key, user_id varchar, filename text, meta text, created_at bigint, hash text, data json,
+  id varchar primary key, user_id varchar, filename text, meta json, created_at bigint, hash text, data json,
   updated_at bigint, path text
 );
 create table knowledge (id text primary key, user_id text, name text);
@@ -41,7 +41,8 @@ create table chat_file (
   created_at bigint not null, updated_at bigint not null, unique (chat_id, file_id)
 );
 create table chat_message (
-  id text primary key, chat_id text not null references chat on delete cascade, user_id text, role text not null,
+  id text primary key, chat_id text not null references chat on delete cascade, user_id text,
+  role text not null,
   parent_id text, content json, output json, model_id text, created_at bigint, updated_at bigint
 );
 """

@@ -86,8 +86,8 @@ class Source:
         for row in there:
             if not row["there"]:
                 raise SourceUnfit(
-                    f'Open WebUI\'s database has no column "{row["name"]}"."{row["attribute"]}". Either it has '
-                    "not made its tables yet, or this edition of it is none that file-sync knows."
+                    f'Open WebUI\'s database has no column "{row["name"]}"."{row["attribute"]}": '
+                    "its tables are not made yet, or this edition of it is none that file-sync knows."
                 )
         for row in await self._rows("check", _MAY, **_columns(READ)):
             if not row["may"]:

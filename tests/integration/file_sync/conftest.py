@@ -1,4 +1,4 @@
-"""Two tenants with a workspace, their people, Open WebUI's database, a gateway, and a file-sync on all of it."""
+"""Two tenants with a workspace, their people, Open WebUI's database, a gateway, and a file-sync on it."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -48,6 +48,8 @@ class Stage:
 
     async def person(self, email: str, **account: Any) -> str:
         """Make a person in Keycloak with an account in Open WebUI; return the account's id."""
+        for known in await self.people._admin("GET", "users", params={"username": email, "exact": "true"}):
+            await self.people._admin("DELETE", f"users/{known['id']}")  # who moved has another address
         await self.people.add(email, **account)
         (user,) = await self.people._admin("GET", "users", params={"email": email, "exact": "true"})
         self.subjects[email] = user["id"]
@@ -170,7 +172,7 @@ async def stage(whole_stage: Stage) -> AsyncIterator[Stage]:
     await whole_stage.empty()
     yield whole_stage
     for tenant_id in (A, B):
-        await whole_stage.patch(tenant_id, {"suspended": False})
+        await whole_stage.patch(tenant_id, {"suspended": False, "quota": {"documents": 10_000}})
 
 
 @pytest.fixture

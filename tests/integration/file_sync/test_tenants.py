@@ -1,6 +1,10 @@
 """Nothing crosses from one tenant to another, whoever links what to what, and wherever people move."""
 
+import asyncio
+
 from file_sync.plan import State
+from file_sync.settings import Settings
+from file_sync.sync import Sync
 
 from tests.integration.file_sync.conftest import A, B, Stage
 
@@ -113,12 +117,26 @@ async def test_somebody_who_left_changes_nothing_and_may_still_delete(stage: Sta
     assert stage.keys(A) == []
 
 
-async def test_a_new_tenants_view_does_not_show_what_was_given_to_the_old(stage: Stage, anna: str) -> None:
-    stage.give(anna, "old.txt", "Tide.", A)
+async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(stage: Stage, anna: str) -> None:
+    kept = stage.give(anna, "kept.txt", "Tide.", A)
     await stage.settle(A)
-    subject = stage.subjects[ANNA]
-    files = await stage.replica.source.files_of(subject, ids=None, limit=10)
-    assert [each.filename for each in files] == ["old.txt"]
+    await stage.patch(A, {"suspended": True})
+    stage.owui.delete(kept)
+    stage.give(anna, "new.txt", "Tide.", A)
+    sync = Sync(
+        Settings.model_construct(
+            poll_seconds=0.1, full_seconds=60, document_bytes=1000, files_bucket="x", mass_deletion_tenants=[]
+        ),
+        source=stage.replica.source,
+        registry=stage.replica.registry,
+        atlas=stage.replica.atlas,
+        work=stage.replica.work,
+    )
+    leading = asyncio.create_task(sync.lead())
+    await asyncio.sleep(1.5)
+    assert stage.keys(A) == [stage.key(kept, "kept.txt")]
+    leading.cancel()
+    await asyncio.wait([leading])
 
 
 async def move(stage: Stage) -> None:

@@ -47,7 +47,7 @@ def compare(
 
 @dataclass
 class Case:
-    """One file at most, its document at one place, at two or at none; the deeds, and what the owner is told."""
+    """A file or none, its document at one place, at two or at none; the deeds, and what the owner is told."""
 
     name: str
     file: File | None
