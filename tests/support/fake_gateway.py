@@ -1,6 +1,7 @@
 """A gateway that answers what it is told to, and remembers what it was asked."""
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -44,15 +45,20 @@ class FakeGateway:
     def __init__(self) -> None:
         self.answers: deque[Answer] = deque([Answer()])
         self.seen: list[Seen] = []
+        self._released = asyncio.Event()
         self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["POST"])])
 
     def will_answer(self, *answers: Answer) -> None:
-        """Forget what was asked; from now on answer so."""
+        """Forget what was asked, answer now what is still open; from now on answer so."""
+        self._released.set()
+        self._released = asyncio.Event()
         self.answers = deque(answers or [Answer()])
         self.seen.clear()
 
     async def _answer(self, request: Request) -> Response:
         self.seen.append(Seen(request.url.path, list(request.headers.raw), await request.body()))
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
-        await asyncio.sleep(answer.seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(answer.seconds):
+                await self._released.wait()
         return Response(answer.body, answer.status, answer.headers)

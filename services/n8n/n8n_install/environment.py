@@ -26,6 +26,10 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         "EXECUTIONS_DATA_PRUNE_SOFT_DELETE_INTERVAL": "5",
         "EXECUTIONS_DATA_PRUNE_HARD_DELETE_INTERVAL": "0.1",
         "EXECUTIONS_DATA_HARD_DELETE_BUFFER": "0",
+        # A caller whose worker dies is told so after 20 seconds and not 90. Milliseconds.
+        "QUEUE_WORKER_LOCK_DURATION": "20000",
+        "QUEUE_WORKER_LOCK_RENEW_TIME": "5000",
+        "QUEUE_WORKER_STALLED_INTERVAL": "5000",
         # Megabytes of a request: the gateway refuses more than one with a problem document of its own.
         "N8N_PAYLOAD_SIZE_MAX": "2",
         # Code nodes may write to the output: how "Tenantry: Errors" reaches the log.

@@ -21,10 +21,8 @@ from tests.support.proxy import Proxy
 PATIENCE = {
     "EXECUTIONS_DATA_PRUNE_SOFT_DELETE_INTERVAL": "0.1",
     "N8N_EXECUTIONS_QUEUE_RECOVERY_INTERVAL": "0.1",
-    "QUEUE_WORKER_LOCK_DURATION": "10000",
-    "QUEUE_WORKER_STALLED_INTERVAL": "5000",
 }
-"""Minutes and milliseconds: what the product notices after minutes, a test notices after seconds."""
+"""Minutes: what the product looks for every five minutes, a test looks for every six seconds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,6 +107,7 @@ async def imported(backends: Platform) -> AsyncIterator[Stage]:
         ended, log = await stage.import_workflows()
         assert ended == 0, log
         yield stage
+        gateway.will_answer()  # its server ends when no request is open
 
 
 @pytest.fixture

@@ -44,11 +44,7 @@ async def test_a_second_import_changes_nothing(stage: Stage) -> None:
 async def test_a_changed_workflow_is_put_right_and_live_at_once(stage: Stage, owner: N8n) -> None:
     found = await owner.workflow(UPLOAD)
     assert found
-    nodes = [
-        node | ({"parameters": node["parameters"] | {"path": "elsewhere"}} if "webhookId" in node else {})
-        for node in found["nodes"]
-        if node["type"] != "n8n-nodes-base.wait"
-    ]
+    nodes = [node | {"parameters": node["parameters"] | {"path": "elsewhere"}} for node in found["nodes"]]
     await owner.update(
         UPLOAD, {"name": "Mine now", "nodes": nodes, "settings": {"saveDataErrorExecution": "all"}}
     )
