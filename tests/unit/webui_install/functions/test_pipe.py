@@ -1,4 +1,4 @@
-"""A question's way through the pipe: whom it asks with what, how an answer is shown, what a cancelled one leaves.
+"""A question's way through the pipe: whom it asks, how an answer is shown, what a cancelled one leaves.
 
 What is said when something fails is in test_failures.py, files are in test_files.py.
 """
