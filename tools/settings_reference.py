@@ -8,12 +8,17 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 from tenant_operator.settings import Settings as OperatorSettings
+from webui_install.settings import Settings as InstallerSettings
 
 __all__ = ["PAGE", "render"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 
-SERVICES: dict[str, type[BaseSettings]] = {"Operator": OperatorSettings, "Gateway": GatewaySettings}
+SERVICES: dict[str, type[BaseSettings]] = {
+    "Operator": OperatorSettings,
+    "Gateway": GatewaySettings,
+    "Installer of Open WebUI": InstallerSettings,
+}
 
 HEAD = """# Settings
 

@@ -1,5 +1,6 @@
 """The installer on the real Open WebUI: once is enough, what drifted comes back, what is others' stays."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -66,10 +67,10 @@ async def test_what_drifted_comes_back(office: Office) -> None:
 
 
 async def test_what_is_others_stays(office: Office) -> None:
-    admin = office.webui.admin
+    admin, other = office.webui.admin, f"other_{uuid.uuid4().hex[:8]}"
     await admin.post(
         "/api/v1/functions/create",
-        {"id": "other", "name": "Other", "content": OTHER, "meta": {"description": "of somebody else"}},
+        {"id": other, "name": "Other", "content": OTHER, "meta": {"description": "of somebody else"}},
     )
     await office.valves(file_wait_seconds=7.0)
     try:
@@ -81,7 +82,7 @@ async def test_what_is_others_stays(office: Office) -> None:
         valves = await admin.get("/api/v1/functions/id/tenantry/valves")
         assert valves["file_wait_seconds"] == 7.0
     finally:
-        await admin.http.delete("/api/v1/functions/id/other/delete")
+        await admin.http.delete(f"/api/v1/functions/id/{other}/delete")
         await office.valves(file_wait_seconds=20.0)
 
 

@@ -85,6 +85,8 @@ class OpenWebUI(httpx.AsyncBaseTransport):
                 ["models", "create"] | ["models", "model", "update"] | ["models", "model", "access", "update"]
             ):
                 self.models[body["id"]] = self.models.get(body["id"], {}) | body
+            case _:
+                pass
 
 
 @pytest.fixture(autouse=True)
