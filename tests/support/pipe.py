@@ -72,6 +72,8 @@ def streamed(*words: str, end: Any = ANSWER, cut: int = 0) -> httpx.Response:
             pieces.append(event("error", end))
         case dict():
             pieces.append(event("answer", end))
+        case _:
+            pass
     if cut:
         whole = b"".join(piece for piece in pieces if isinstance(piece, bytes))
         pieces = [whole[at : at + cut] for at in range(0, len(whole), cut)]

@@ -1,4 +1,4 @@
-"""The gateway, n8n and file-sync as far as Open WebUI's functions talk to them: one application, told what to say."""
+"""The gateway, n8n and file-sync as far as Open WebUI's functions talk to them: one, told what to say."""
 
 import asyncio
 import json
@@ -55,11 +55,25 @@ class Services:
     pause: float = 0.0
     """Seconds between two words."""
     asked: list[dict[str, Any]] = field(default_factory=list)
-    """Every question: by which way it came, with which credential, its body."""
+    """Every question: by which way it came, in whose name, its body."""
     hints: list[str] = field(default_factory=list)
     """The secret of each hint."""
+    proven: list[str] = field(default_factory=list)
+    """The address of each person whose tenant was asked for."""
+    looks: int = 0
+    """How often somebody's files were asked for."""
     left: int = 0
     """Streams whose reader went away."""
+
+    def belongs(self, email: str, tenant: str) -> None:
+        """Let a person be one of a tenant's."""
+        said = {"tenant": tenant, "displayName": tenant, "admin": False, "personas": []}
+        self.tenants[email] = (200, said)
+
+    def reset(self) -> None:
+        """Forget all that was asked, and say what is said at first; people stay where they belong."""
+        fresh = Services(tenants=self.tenants)
+        vars(self).update(vars(fresh))
 
     def app(self) -> FastAPI:
         """Return the application."""
@@ -83,11 +97,14 @@ class Services:
 
         @app.get("/v1/me")
         async def me(request: Request) -> Response:
-            status, said = self.tenants.get(_address(request), problem(403, "no-tenant"))
+            email = _address(request)
+            self.proven.append(email)
+            status, said = self.tenants.get(email, problem(403, "no-tenant"))
             return JSONResponse(said, status_code=status)
 
         @app.get("/v1/files")
         async def files() -> dict[str, Any]:
+            self.looks += 1
             return {"files": self.files}
 
         @app.post("/v1/hints", status_code=202)
@@ -98,7 +115,7 @@ class Services:
 
     async def _note(self, way: str, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = await request.json()
-        self.asked.append({"way": way, "authorization": request.headers.get("Authorization"), "body": body})
+        self.asked.append({"way": way, "email": _address(request), "body": body})
         return body
 
     async def _words(self) -> AsyncIterator[bytes]:

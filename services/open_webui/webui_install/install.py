@@ -16,6 +16,9 @@ __all__ = ["NotInstalled", "install"]
 PAUSE_SECONDS = 2.0
 """Between two tries: Open WebUI takes up to a minute to start."""
 
+BUSY_SECONDS = 60.0
+"""After too many sign-ins: each further one is counted too, so to hurry would last for ever."""
+
 ROUNDS = 5
 """After so many rounds in which something was changed, somebody else is changing it back."""
 
@@ -56,7 +59,7 @@ async def _install(webui: OpenWebUI, settings: Settings) -> int:
             changes = await _round(webui, settings)
         except RemoteUnavailable as exc:
             log.info("Open WebUI does not answer yet", reason=exc.reason)
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(BUSY_SECONDS if _is_busy(exc) else PAUSE_SECONDS)
             continue
         if not changes:
             log.info("Open WebUI is as wanted", changes=made)
@@ -71,13 +74,22 @@ async def _install(webui: OpenWebUI, settings: Settings) -> int:
 async def _round(webui: OpenWebUI, settings: Settings) -> list[Change]:
     """Look and change what differs; return what was changed."""
     want = wanted(settings)
-    await webui.sign_in(settings.admin_email, settings.admin_password.get_secret_value())
+    if not webui.is_signed_in:
+        await webui.sign_in(settings.admin_email, settings.admin_password.get_secret_value())
     changes = plan(want, await webui.observe(want))
     for change in changes:
         await webui.apply(change)
     if changes:
         await webui.refresh()
     return changes
+
+
+def _is_busy(exc: RemoteUnavailable) -> bool:
+    cause = exc.__cause__
+    return (
+        isinstance(cause, httpx.HTTPStatusError)
+        and cause.response.status_code == httpx.codes.TOO_MANY_REQUESTS
+    )
 
 
 def _told(change: Change) -> str:

@@ -44,18 +44,26 @@ class OpenWebUI:
         # To switch is not idempotent, nor is to create: a second try could undo or refuse the first.
         self._writing = Remote("open-webui", classify, timeout=CALL_SECONDS, attempts=1)
 
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether :meth:`sign_in` has succeeded."""
+        return bool(self._token)
+
     async def sign_in(self, email: str, password: str) -> None:
         """Become the administrator.
 
+        Open WebUI takes 15 tries an account in three minutes, and counts those that it turns away.
+
         Raises
         ------
+        RemoteUnavailable
+            There was no answer, or there were too many tries.
         RemoteRefused
             There is no such account, or the password is another.
         """
-        self._token = ""
         body = {"email": email, "password": password}
-        said = await self._read("sign-in", "POST", "/api/v1/auths/signin", json=body)
-        self._token = said["token"]
+        sign_in = functools.partial(self._send, "POST", "/api/v1/auths/signin", json=body)
+        self._token = (await self._writing.call("sign-in", sign_in))["token"]
 
     async def observe(self, wanted: Wanted) -> Seen:
         """Return what is there of what is wanted."""

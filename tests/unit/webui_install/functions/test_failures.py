@@ -25,18 +25,24 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     ),
     "no-tenant": (
         refused(403, "no-tenant"),
-        "Your account belongs to no tenant yet, so there are no documents that I may read for you. "
-        "Ask your administrator to add it, then sign in again.",
+        (
+            "Your account belongs to no tenant yet, so there are no documents that I may read for you. "
+            "Ask your administrator to add it, then sign in again."
+        ),
     ),
     "tenant-conflict": (
         refused(403, "tenant-conflict"),
-        "Your account belongs to more than one tenant, so I cannot tell whose documents to read. "
-        "Ask your administrator to leave it in one.",
+        (
+            "Your account belongs to more than one tenant, so I cannot tell whose documents to read. "
+            "Ask your administrator to leave it in one."
+        ),
     ),
     "tenant-suspended": (
         refused(403, "tenant-suspended"),
-        "Your tenant is suspended at the moment. Its documents are kept; "
-        "its administrators can say why and until when.",
+        (
+            "Your tenant is suspended at the moment. Its documents are kept; "
+            "its administrators can say why and until when."
+        ),
     ),
     "persona-missing": (
         refused(404, "persona-missing", personas=["hr"]),
@@ -56,13 +62,17 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     ),
     "budget-exhausted": (
         refused(429, "budget-exhausted", resetsAt="2026-12-01T00:00:00Z"),
-        "Your tenant has used up its budget for this month. It starts anew on 1 December 2026 at 00:00 UTC; "
-        "until then, your administrator can ask for a higher limit.",
+        (
+            "Your tenant has used up its budget for this month. It starts anew on 1 December 2026 "
+            "at 00:00 UTC; until then, your administrator can ask for a higher limit."
+        ),
     ),
     "budget-exhausted, no time": (
         refused(429, "budget-exhausted"),
-        "Your tenant has used up its budget for this month. It starts anew next month; "
-        "until then, your administrator can ask for a higher limit.",
+        (
+            "Your tenant has used up its budget for this month. It starts anew next month; "
+            "until then, your administrator can ask for a higher limit."
+        ),
     ),
     "limits-unavailable": (
         refused(503, "limits-unavailable", headers={"Retry-After": "5"}),
@@ -70,8 +80,10 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     ),
     "model-unavailable": (
         refused(502, "model-unavailable", model="anthropic.claude-v1"),
-        "The language model that is set for your tenant is not available. "
-        "It stays so until your administrator names another one.",
+        (
+            "The language model that is set for your tenant is not available. "
+            "It stays so until your administrator names another one."
+        ),
     ),
     "tenant-not-ready": (
         refused(503, "tenant-not-ready", headers={"Retry-After": "5"}),

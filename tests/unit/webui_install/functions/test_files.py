@@ -1,6 +1,5 @@
 """Attached files are waited for and spoken of only when they are the person's own; ``/files`` lists these."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -32,8 +31,8 @@ def own(state: str, file_id: str = "f1", **members: Any) -> dict[str, Any]:
 
 
 def desk_of(*looks: list[dict[str, Any]]) -> Desk:
-    """Return services whose file-sync says this the first time, that the second, and the last from then on."""
-    said: Iterator[list[dict[str, Any]]] = iter(looks)
+    """Return services whose file-sync says this at first, that then, and the last from then on."""
+    said = iter(looks)
     latest: list[dict[str, Any]] = []
 
     def files(_: httpx.Request) -> httpx.Response:

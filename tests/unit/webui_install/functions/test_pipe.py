@@ -1,4 +1,4 @@
-"""A question's way through the pipe: whom it asks with what, how an answer is shown, what a cancelled one leaves.
+"""A question's way through the pipe: whom it asks, how an answer is shown, what a cancelled one leaves.
 
 What is said when something fails is in test_failures.py, files are in test_files.py.
 """
@@ -72,9 +72,9 @@ async def test_words_are_passed_on_as_they_come(desk: Desk) -> None:
     desk.replies[GATEWAY] = httpx.Response(200, stream=Stream(pieces()))
     async with aclosing(pipe_of(desk, orchestrator="direct").pipe(**arguments_of("?"))) as words:
         first = await anext(words)
-        assert first["choices"][0]["delta"]["content"] == "First words, "  # type: ignore[index,call-overload]
+        assert first["choices"][0]["delta"]["content"] == "First words, "  # type: ignore[index]
         go_on.set()
-        assert [piece["choices"][0]["delta"]["content"] async for piece in words] == ["the rest."]  # type: ignore[index,call-overload]
+        assert [piece["choices"][0]["delta"]["content"] async for piece in words] == ["the rest."]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 7, 50])
