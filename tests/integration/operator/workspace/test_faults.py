@@ -4,8 +4,8 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.workspace import USER_PASSWORD, WebUi
 from tests.support.proxy import Proxy
+from tests.support.workspace import USER_PASSWORD, WebUi
 
 from ..conftest import Driver, Stage, conditions, open_driver
 
