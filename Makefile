@@ -17,7 +17,7 @@ READY := $(VENV)/.ready
 # Test processes at once. Each that needs a platform brings one up for itself.
 WORKERS ?= 2
 
-.PHONY: help up up-all down status reset demo test unit integration lint format types imports bench reference docs docs-serve lock lock-n8n clean
+.PHONY: help up up-all down status reset demo test unit integration programs test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -76,8 +76,14 @@ unit: $(READY) ## Fast tests without any program
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare
 	@mkdir -p build/coverage
-	@coverage run -m pytest -n $(WORKERS) --dist loadfile tests/integration tests/isolation
+	@coverage run -m pytest -n $(WORKERS) --dist loadfile -m "not programs" tests/integration tests/isolation
 	@coverage combine -q && coverage report
+
+programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first
+	@tenantry prepare --all
+	@pytest -m programs tests
+
+test-all: test programs ## Everything: `make test`, then the real programs
 
 bench: $(READY) ## Measure; prints a table and writes build/bench.json
 	@tenantry prepare
