@@ -117,7 +117,7 @@ class OpenWebUi:
         self._s3.put_object(
             Bucket=FILES_BUCKET, Key=row[0].removeprefix(f"s3://{FILES_BUCKET}/"), Body=content
         )
-        meta = json.loads(row[1]) | {"size": len(content), "file_hash": hashlib.sha256(content).hexdigest()}
+        meta = row[1] | {"size": len(content), "file_hash": hashlib.sha256(content).hexdigest()}
         self.execute(
             'update "file" set meta = %s, updated_at = updated_at + 1 where id = %s',
             json.dumps(meta),

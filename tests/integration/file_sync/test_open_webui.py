@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC212 (nothing else runs in this loop meanwhile)
-"""The real Open WebUI: its tables are those that we know, and what people do there is seen as it is meant."""
+"""The real Open WebUI: its tables are those that we know, and what people do there is seen as such."""
 
 import json
 import uuid
