@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tenantry_local.platform import Platform
 
-__all__ = ["running_platform"]
+__all__ = ["running_platform", "running_whole_platform"]
 
 
 @contextmanager
@@ -28,6 +28,27 @@ def running_platform() -> Iterator[Platform]:
         platform = Platform.ephemeral(Path(folder))
         try:
             platform.up_backends()
+            yield platform
+        finally:
+            platform.down()
+
+
+@contextmanager
+def running_whole_platform() -> Iterator[Platform]:
+    """Bring up everything: our services, Open WebUI, n8n and file-sync, too.
+
+    ``TENANTRY_TEST_WHOLE_STATE`` names the folder of one that is left running.
+    """
+    given = os.environ.get("TENANTRY_TEST_WHOLE_STATE")
+    if given:
+        platform = Platform.ephemeral(Path(given), whole=True)
+        platform.up()
+        yield platform
+        return
+    with tempfile.TemporaryDirectory(prefix="tenantry-test-") as folder:
+        platform = Platform.ephemeral(Path(folder), whole=True)
+        try:
+            platform.up()
             yield platform
         finally:
             platform.down()

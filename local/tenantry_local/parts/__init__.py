@@ -1,7 +1,5 @@
 """The programs of the platform, one module each, in the order in which a reader meets them."""
 
-from importlib.util import find_spec
-
 from ..context import Context
 from ..part import Part
 from .aws import Aws
@@ -32,7 +30,5 @@ WORKSPACE: tuple[type[Part], ...] = (OpenWebUi, N8n, N8nWorker, N8nWebhook, File
 def make_parts(context: Context) -> list[Part]:
     """Return every part of a platform; a cluster that is given has its own etcd and controllers."""
     elsewhere: set[type[Part]] = {Etcd, ControllerManager} if given() else set()
-    if not find_spec(FileSync.module):
-        elsewhere.add(FileSync)
     kinds = (*BACKENDS, *SERVICES, *(WORKSPACE if context.whole else ()))
     return [kind(context) for kind in kinds if kind not in elsewhere]

@@ -1,0 +1,144 @@
+"""People before a real browser: what they click, type and see in Open WebUI.
+
+The browser is Debian's Chromium (``chromium``), driven by Playwright.
+``TENANTRY_TEST_CHROMIUM`` names another.
+Pictures go to ``build/screenshots``.
+"""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Browser, Locator, Page, async_playwright
+
+__all__ = ["SCREENSHOTS", "Visitor", "chromium", "running_browser"]
+
+SCREENSHOTS = Path("build/screenshots")
+QUIET = (
+    "--no-sandbox",  # CI is root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE = 60_000
+"""Milliseconds that a page may take: the machine runs the whole platform beside the browser."""
+
+
+def chromium() -> str | None:
+    """Return the browser's program; ``None`` when there is none."""
+    return os.environ.get("TENANTRY_TEST_CHROMIUM") or shutil.which("chromium")
+
+
+@asynccontextmanager
+async def running_browser() -> AsyncIterator[Browser]:
+    """Start a browser, and close it at the end."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=QUIET)
+        yield browser
+        await browser.close()
+
+
+class Visitor:
+    """Somebody before a browser of their own: no cookie is shared.
+
+    Parameters
+    ----------
+    page
+        The page that is open.
+    url
+        Open WebUI's address.
+    """
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+
+    @classmethod
+    async def come(cls, browser: Browser, url: str) -> "Visitor":
+        """Open a browser window that nobody has used before."""
+        context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
+        context.set_default_timeout(PATIENCE)
+        return cls(await context.new_page(), url)
+
+    async def leave(self) -> None:
+        """Close the window."""
+        await self.page.context.close()
+
+    async def log_in(self, email: str, password: str) -> None:
+        """Log in through Keycloak's page, and wait until there is something to type into."""
+        await self.page.goto(self.url)
+        await self.page.get_by_role("button", name="Keycloak").click()
+        await self.page.fill("#username", email)
+        await self.page.fill("#password", password)
+        await self.page.click("#kc-login")
+        await self.page.wait_for_selector("#chat-input")
+
+    async def models(self) -> set[str]:
+        """Return the names of the models that one can choose between."""
+        listed = await self.fetch("/api/models")
+        return {model["name"] for model in listed["data"]}
+
+    async def fetch(self, path: str, body: object = None) -> dict[str, object] | list[object] | None:
+        """Call the API by hand as the page does; return what is answered, ``None`` for an error."""
+        script = """async ([path, body]) => {
+          const headers = {Authorization: `Bearer ${localStorage.token}`, "Content-Type": "application/json"}
+          const request = body === null ? {headers} : {headers, method: "POST", body: JSON.stringify(body)}
+          const response = await fetch(path, request)
+          return response.ok ? await response.json() : null
+        }"""
+        return await self.page.evaluate(script, [path, body])  # type: ignore[no-any-return]
+
+    async def open_knowledge(self, name: str) -> None:
+        """Open a knowledge base from the list."""
+        await self.page.goto(f"{self.url}/workspace/knowledge")
+        await self.page.get_by_text(name, exact=True).click()
+        await self.page.get_by_role("button", name="Add Content").wait_for()
+
+    async def upload(self, path: Path) -> None:
+        """Upload a file into the knowledge base that is open, and wait until it is listed."""
+        await self.page.locator("#files-input").set_input_files(path)
+        await self.file(path.name).wait_for()
+
+    async def delete_file(self, name: str) -> None:
+        """Delete a file of the knowledge base that is open."""
+        await self.file(name).hover()
+        await self.file(name).locator("button:not([data-knowledge-entry])").click()
+        await self.page.get_by_role("menuitem", name="Delete").click()
+        await self.page.get_by_role("button", name="Delete").last.click()
+        await self.file(name).wait_for(state="detached")
+
+    def file(self, name: str) -> Locator:
+        """Return where a file of the knowledge base is listed."""
+        return self.page.locator("[data-knowledge-row]").filter(has=self.page.get_by_title(name))
+
+    async def begin_chat(self, model: str) -> None:
+        """Begin a chat with a model."""
+        await self.page.goto(f"{self.url}/?models={model}")
+        await self.page.get_by_role("button", name="Selected model").wait_for()
+
+    async def ask(self, question: str) -> str:
+        """Ask in the open chat; return the whole message that answers."""
+        answers = self.page.locator(".chat-assistant")
+        before = await answers.count()
+        await self.page.locator("#chat-input").click()
+        await self.page.keyboard.type(question)
+        await self.page.keyboard.press("Enter")
+        # The buttons beneath a message come when it is whole.
+        await self.page.locator(".copy-response-button").nth(before).wait_for(state="attached")
+        return await answers.nth(before).inner_text()
+
+    async def open_source(self, name: str) -> str:
+        """Open a source of the last answer; return what it shows."""
+        await self.page.get_by_role("button", name=f"View source: {name}").last.click()
+        shown = self.page.get_by_role("dialog")
+        await shown.wait_for()
+        return await shown.inner_text()
+
+    async def picture(self, name: str) -> None:
+        """Keep a picture of what is seen."""
+        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
