@@ -17,7 +17,7 @@ READY := $(VENV)/.ready
 # Test processes at once. Each that needs a platform brings one up for itself.
 WORKERS ?= 2
 
-.PHONY: help up down status reset demo test unit integration lint format types imports bench reference docs docs-serve lock clean
+.PHONY: help up up-all down status reset demo test unit integration lint format types imports bench reference docs docs-serve lock lock-n8n clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -38,7 +38,10 @@ $(READY): $(UV) requirements/dev.txt pyproject.toml $(addsuffix /pyproject.toml,
 up: $(READY) ## Bring the whole platform up on this machine, with two demo Tenants
 	@tenantry up
 
-down: $(READY) ## Stop what `make up` started; data is kept
+up-all: $(READY) ## ... and Open WebUI, n8n and file-sync, the real programs
+	@tenantry up --all
+
+down: $(READY) ## Stop what was started; data is kept
 	@tenantry down
 
 status: $(READY) ## Show each part: what it is, its version, URL and health
@@ -55,6 +58,7 @@ test: lint types imports docs unit integration ## All checks: style, types, arro
 lint: $(READY) ## ruff, formatting, locks that name no host
 	@ruff check . && ruff format --check .
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
+	@! grep -n '://' local/n8n/package-lock.json
 
 format: $(READY) ## Let ruff write what it can
 	@ruff check --fix . ; ruff format .
@@ -97,7 +101,11 @@ lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
 	@$(EXPORT) --package tenantry-n8n-install --no-default-groups -o requirements/n8n-install.txt >/dev/null
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
+	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --excludes requirements/open-webui.excluded requirements/open-webui.in -o requirements/open-webui.txt
 	@rm -f uv.lock
+
+lock-n8n: $(READY) ## Resolve n8n's packages again; its version is in local/n8n/package.json
+	@python -m tools.n8n_lock
 
 clean: ## Remove the virtual environment and build outputs (not the platform's data)
 	@rm -rf $(VENV) build site .mypy_cache .ruff_cache .pytest_cache

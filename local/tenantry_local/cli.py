@@ -26,11 +26,14 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 @app.command()
-def up() -> None:
+def up(
+    *, everything: Annotated[bool, typer.Option("--all", help="Open WebUI, n8n and file-sync, too.")] = False
+) -> None:
     """Bring every part up, apply the demo Tenants and ingest their sample documents."""
     started = time.monotonic()
+    whole = everything or _platform().runs_whole()
     with Progress(console) as progress:
-        platform = Platform(Context.open(state_folder(), report=progress.report))
+        platform = Platform(Context.open(state_folder(), whole=whole, report=progress.report))
         platform.up()
         samples.apply(platform.context)
     console.print(parts_table(platform.states()))
@@ -40,16 +43,18 @@ def up() -> None:
 
 
 @app.command()
-def prepare() -> None:
+def prepare(
+    *, everything: Annotated[bool, typer.Option("--all", help="Open WebUI and n8n, too.")] = False
+) -> None:
     """Download and build, once, what a platform and the tests need. Nothing is started."""
     with tempfile.TemporaryDirectory(prefix="tenantry-prepare-") as folder, Progress(console) as progress:
-        Platform.ephemeral(Path(folder), progress.report).prepare()
+        Platform.ephemeral(Path(folder), progress.report, whole=everything).prepare()
 
 
 @app.command()
 def status() -> None:
     """Show each part: what it is, its version, URL and health."""
-    states = Platform(Context.open(state_folder())).states()
+    states = _platform().states()
     console.print(parts_table(states))
     if not all(state.healthy for state in states):
         raise typer.Exit(1)
@@ -58,7 +63,7 @@ def status() -> None:
 @app.command()
 def logs(name: str, *, follow: Annotated[bool, typer.Option("--follow", "-f")] = False) -> None:
     """Print what a part has logged."""
-    platform = Platform(Context.open(state_folder()))
+    platform = _platform()
     if name not in platform.parts:
         raise LocalError(f"there is no part {name}; there are {', '.join(platform.parts)}")
     _print_log(platform.processes.log(name), follow=follow)
@@ -68,7 +73,7 @@ def logs(name: str, *, follow: Annotated[bool, typer.Option("--follow", "-f")] =
 def down() -> None:
     """Stop what `up` started. Data is kept."""
     with Progress(console) as progress:
-        stopped = Platform(Context.open(state_folder(), report=progress.report)).down()
+        stopped = Platform(Context.open(state_folder(), whole=True, report=progress.report)).down()
     console.print(f"Stopped {', '.join(stopped)}; the data is kept." if stopped else "Nothing was running.")
 
 
@@ -78,7 +83,7 @@ def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = F
     state = state_folder()
     if not yes:
         typer.confirm(f"Forget all Tenants and documents in {state}?", abort=True)
-    Platform(Context.open(state)).down()
+    _platform().down()
     shutil.rmtree(state)
     console.print("Everything is forgotten.")
 
@@ -102,6 +107,11 @@ def main() -> None:
     except LocalError as exc:
         Console(stderr=True).print(f"[bold red]{exc}[/]", highlight=False, soft_wrap=True)
         raise SystemExit(1) from exc
+
+
+def _platform() -> Platform:
+    """Return this checkout's platform with every part that it may have."""
+    return Platform(Context.open(state_folder(), whole=True))
 
 
 def _print_log(path: Path, *, follow: bool) -> None:

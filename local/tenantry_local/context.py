@@ -34,6 +34,14 @@ PORTS = {
     "qdrant": 18633,
     "redis": 18637,
     "operator": 18700,
+    "open-webui": 18081,
+    "n8n": 18678,
+    "n8n-webhook": 18679,
+    "n8n-worker": 18680,
+    "n8n-broker-main": 18681,
+    "n8n-broker-webhook": 18682,
+    "n8n-broker-worker": 18683,
+    "file-sync": 18710,
 }
 """Fixed ports on 127.0.0.1; ``TENANTRY_PORT_<NAME>`` overrides one (dashes become underscores)."""
 
@@ -61,6 +69,8 @@ class Context:
         Generated passwords and tokens by name; each platform has its own.
     ephemeral
         True for a test's platform: nothing needs to survive a power cut.
+    whole
+        True when Open WebUI, n8n and file-sync belong to it, too.
     report
         Shows one line of progress for a part: ``report(part, text)``.
     """
@@ -69,16 +79,22 @@ class Context:
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
     ephemeral: bool
+    whole: bool
     report: Callable[[str, str], None]
 
     @classmethod
     def open(
-        cls, state: Path, *, ephemeral: bool = False, report: Callable[[str, str], None] = lambda _, __: None
+        cls,
+        state: Path,
+        *,
+        ephemeral: bool = False,
+        whole: bool = False,
+        report: Callable[[str, str], None] = lambda _, __: None,
     ) -> "Context":
         """Open the platform in ``state``, making its folder, ports and secrets when it is new."""
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         ports = _free_ports(state / "ports.json") if ephemeral else _fixed_ports()
-        return cls(state, ports, _secrets(state / "secrets.json"), ephemeral, report)
+        return cls(state, ports, _secrets(state / "secrets.json"), ephemeral, whole, report)
 
     def url(self, name: str) -> str:
         """Return the base URL of a part that speaks HTTP."""
@@ -159,15 +175,26 @@ def _secrets(path: Path) -> Mapping[str, str]:
 
 
 SECRETS = (
+    "file-sync-hints",
     "keycloak-admin",
+    "keycloak-file-sync",
     "keycloak-open-webui",
     "keycloak-operator",
     "kube-admin",
+    "kube-file-sync",
     "kube-gateway",
     "kube-operator",
+    "n8n",
+    "n8n-owner",
+    "open-webui",
+    "open-webui-admin",
     "people",
     "postgres",
+    "postgres-file-sync",
+    "postgres-n8n",
+    "postgres-open-webui",
     "qdrant",
     "redis",
 )
-"""Every secret of a platform. ``people`` is the password of all demo users."""
+"""Every secret of a platform. ``people`` is the password of all demo users, ``n8n-owner`` and
+``open-webui-admin`` are those of service accounts; with ``n8n`` and ``open-webui`` these programs encrypt."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .context import Context
 from .part import Part
-from .parts import BACKENDS, make_parts
+from .parts import BACKENDS, WORKSPACE, make_parts
 from .processes import LocalError, PortTaken, Process, Processes, fingerprint, holder
 
 __all__ = ["Platform", "State"]
@@ -44,9 +44,11 @@ class Platform:
         self._starting = threading.Lock()
 
     @classmethod
-    def ephemeral(cls, state: Path, report: Callable[[str, str], None] = lambda _, __: None) -> "Platform":
+    def ephemeral(
+        cls, state: Path, report: Callable[[str, str], None] = lambda _, __: None, *, whole: bool = False
+    ) -> "Platform":
         """Return a test's platform: free ports, and nothing needs to survive a power cut."""
-        return cls(Context.open(state, ephemeral=True, report=report))
+        return cls(Context.open(state, ephemeral=True, whole=whole, report=report))
 
     def prepare(self) -> None:
         """Fetch and build all that starting needs, and start nothing.
@@ -108,9 +110,15 @@ class Platform:
         self._bring_up(self.parts[name], [])
 
     def states(self) -> list[State]:
-        """Return how every part is."""
-        with ThreadPoolExecutor(len(self.parts)) as pool:
-            return list(pool.map(self._state, self.parts.values()))
+        """Return how every part is; those of `make up-all` only if they were started and not stopped."""
+        started = self.processes.names()
+        shown = [part for part in self.parts.values() if part.name in started or type(part) not in WORKSPACE]
+        with ThreadPoolExecutor(len(shown)) as pool:
+            return list(pool.map(self._state, shown))
+
+    def runs_whole(self) -> bool:
+        """Tell whether any part of `make up-all` runs, so that the others must know of it."""
+        return any(self.processes.find(kind.name) for kind in WORKSPACE)
 
     def _state(self, part: Part) -> State:
         process = self.processes.find(part.name) if part.ours else None

@@ -51,7 +51,7 @@ class Progress:
     def _worth_a_line(self, part: str, text: str) -> bool:
         """Without a terminal a counter is printed every ten seconds only."""
         now = time.monotonic()
-        counting = "packages" in text
+        counting = "once: " in text
         if counting and now - self._printed.get(part, 0) < 10:
             return False
         self._printed[part] = now

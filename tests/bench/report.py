@@ -16,7 +16,10 @@ __all__ = ["Figure", "percentile", "show", "write"]
 
 @dataclass(frozen=True)
 class Figure:
-    """One number, with the goal that it is held against (``None`` where it only informs)."""
+    """One number, with the goal that it is held against (``None`` where it only informs).
+
+    ``strict`` says that to equal the goal is not enough.
+    """
 
     name: str
     value: float
@@ -24,12 +27,15 @@ class Figure:
     goal: float | None = None
     better: Literal["lower", "higher"] = "lower"
     note: str = ""
+    strict: bool = False
 
     @property
     def reached(self) -> bool:
         """Whether the goal is reached; true where there is none."""
         if self.goal is None:
             return True
+        if self.strict and self.value == self.goal:
+            return False
         return self.value <= self.goal if self.better == "lower" else self.value >= self.goal
 
 
@@ -43,7 +49,7 @@ def show(figures: Sequence[Figure]) -> None:
     table = Table("name", "value", "unit", "goal", "note")
     for figure in figures:
         colour = "green" if figure.reached else "red"
-        mark = {"lower": "<=", "higher": ">="}[figure.better]
+        mark = {"lower": "<", "higher": ">"}[figure.better] + ("" if figure.strict else "=")
         goal = "" if figure.goal is None else f"{mark} {figure.goal:g}"
         table.add_row(figure.name, f"[{colour}]{figure.value:.4g}[/]", figure.unit, goal, figure.note)
     Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -29,13 +29,16 @@ from .models import require_chat, require_embedding
 from .settings import Settings
 from .shapes import check_shape
 
-__all__ = ["REMEMBERED_CALLS", "make_app"]
+__all__ = ["REMEMBERED_CALLS", "SLOW_SECONDS", "make_app"]
 
 REMEMBERED_CALLS = 2000
 """How many calls ``/standin/calls`` can tell of."""
 
 EVENTS_BEFORE_BREAK = 2
 """A stream that is to break does so after its start and its first words."""
+
+SLOW_SECONDS = 0.2
+"""Between two events of a slow stream."""
 
 
 class StreamCut(Exception):
@@ -200,6 +203,8 @@ async def _stream(said: Reply, fault: Kind | None) -> AsyncIterator[bytes]:
             return
         if number == EVENTS_BEFORE_BREAK and fault is Kind.STREAM_CUT:
             raise StreamCut
+        if fault is Kind.STREAM_SLOW:
+            await asyncio.sleep(SLOW_SECONDS)
         yield encode_event(name, payload)
 
 

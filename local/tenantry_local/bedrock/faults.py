@@ -43,6 +43,8 @@ class Kind(StrEnum):
     """An exception as an event, after the first words of a stream."""
     STREAM_CUT = "streamcut"
     """The connection ends after the first words of a stream."""
+    STREAM_SLOW = "streamslow"
+    """The words of a stream come slowly, as a real model's do."""
 
 
 _ERRORS: dict[Kind, BedrockError] = {

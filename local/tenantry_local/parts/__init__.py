@@ -1,17 +1,21 @@
 """The programs of the platform, one module each, in the order in which a reader meets them."""
 
+from importlib.util import find_spec
+
 from ..context import Context
 from ..part import Part
 from .aws import Aws
 from .bedrock import Bedrock
 from .keycloak import Keycloak
 from .kubernetes import ApiServer, ControllerManager, Etcd, given
+from .n8n import N8n, N8nWebhook, N8nWorker
+from .open_webui import OpenWebUi
 from .postgres import Postgres
 from .qdrant import Qdrant
 from .redis import Redis
-from .services import Gateway, Operator
+from .services import FileSync, Gateway, Operator
 
-__all__ = ["BACKENDS", "SERVICES", "make_parts"]
+__all__ = ["BACKENDS", "SERVICES", "WORKSPACE", "make_parts"]
 
 BACKENDS: tuple[type[Part], ...] = (
     Etcd, ApiServer, ControllerManager, Postgres, Redis, Keycloak, Aws, Bedrock, Qdrant,
@@ -19,10 +23,16 @@ BACKENDS: tuple[type[Part], ...] = (
 """What our own services stand on."""
 
 SERVICES: tuple[type[Part], ...] = (Operator, Gateway)
-"""Our own services."""
+"""Our own services, those of `make up`."""
+
+WORKSPACE: tuple[type[Part], ...] = (OpenWebUi, N8n, N8nWorker, N8nWebhook, FileSync)
+"""What `make up-all` adds: where people work, and what brings their files and questions to the gateway."""
 
 
 def make_parts(context: Context) -> list[Part]:
     """Return every part of a platform; a cluster that is given has its own etcd and controllers."""
-    elsewhere = (Etcd, ControllerManager) if given() else ()
-    return [kind(context) for kind in (*BACKENDS, *SERVICES) if kind not in elsewhere]
+    elsewhere: set[type[Part]] = {Etcd, ControllerManager} if given() else set()
+    if not find_spec(FileSync.module):
+        elsewhere.add(FileSync)
+    kinds = (*BACKENDS, *SERVICES, *(WORKSPACE if context.whole else ()))
+    return [kind(context) for kind in kinds if kind not in elsewhere]

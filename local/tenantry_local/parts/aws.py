@@ -24,13 +24,16 @@ from ..part import Command, Part, program
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["ACCOUNT", "BUCKET", "REGION", "Aws"]
+__all__ = ["ACCOUNT", "BUCKET", "FILES_BUCKET", "REGION", "Aws"]
 
 ACCOUNT = "000000000000"
 BUCKET = "digital-twin-docs-dev"
+FILES_BUCKET = "open-webui-files-dev"
+"""Where Open WebUI keeps what people have given it; only file-sync reads there, too."""
+
 REGION = "us-east-1"
 POLICIES = REPOSITORY / "infra" / "iam"
-ROLE_SERVICES = ("operator", "gateway")
+ROLE_SERVICES = ("operator", "gateway", "file-sync")
 
 
 class Aws(Part):
@@ -48,7 +51,7 @@ class Aws(Part):
 
     @property
     def config_file(self) -> Path:
-        """AWS configuration with the profiles ``operator`` and ``gateway``."""
+        """AWS configuration with a profile for each of our services that has a role."""
         return self.context.state / "aws" / "config"
 
     @override
@@ -84,11 +87,15 @@ class Aws(Part):
     @override
     def provision(self) -> None:
         self._make_bucket()
+        self._make_files_bucket()
         iam = self._root("iam")
         for service in ROLE_SERVICES:
-            self._make_user(iam, service)
-            self._make_role(iam, service, trusted=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
-        self._make_role(iam, "tenant", trusted=f"arn:aws:iam::{ACCOUNT}:role/tenantry-gateway")
+            self._make_user(iam, service, policy=json.dumps(_assume(f"tenantry-{service}")))
+            trust = _render("trust", principal=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
+            self._make_role(iam, service, trust)
+        self._make_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
+        # Open WebUI takes a key pair and assumes no role.
+        self._make_user(iam, "open-webui", policy=_policy("open-webui"))
 
     @cached_property
     def s3(self) -> "S3Client":
@@ -128,25 +135,32 @@ class Aws(Part):
             },
         )
 
-    def _make_user(self, iam: Any, service: str) -> None:
-        name = f"tenantry-{service}"
-        credentials = self.context.state / "aws" / f"{service}.json"
+    def key_pair(self, service: str) -> tuple[str, str]:
+        """Return the access key of a service's user, which is a secret: its id and the secret itself."""
+        key = json.loads(self._key_file(service).read_text())
+        return key["AccessKeyId"], key["SecretAccessKey"]
+
+    def _make_files_bucket(self) -> None:
+        if FILES_BUCKET in {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}:
+            return
+        self.s3.create_bucket(Bucket=FILES_BUCKET)
+
+    def _make_user(self, iam: Any, service: str, *, policy: str) -> None:
+        name, file = f"tenantry-{service}", self._key_file(service)
         _unless_there(iam.create_user, UserName=name)
-        iam.put_user_policy(
-            UserName=name,
-            PolicyName="assume-own-role",
-            PolicyDocument=json.dumps(_assume(f"tenantry-{service}")),
-        )
+        iam.put_user_policy(UserName=name, PolicyName="tenantry", PolicyDocument=policy)
         # A ministack that was killed may have forgotten a key that we still have in our file.
         known = {key["AccessKeyId"] for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}
-        if not credentials.exists() or json.loads(credentials.read_text())["AccessKeyId"] not in known:
+        if not file.exists() or self.key_pair(service)[0] not in known:
             key = iam.create_access_key(UserName=name)["AccessKey"]
-            write_private(credentials, json.dumps({k: key[k] for k in ("AccessKeyId", "SecretAccessKey")}))
+            write_private(file, json.dumps({k: key[k] for k in ("AccessKeyId", "SecretAccessKey")}))
         self._write_credentials()
 
-    def _make_role(self, iam: Any, service: str, *, trusted: str) -> None:
+    def _key_file(self, service: str) -> Path:
+        return self.context.state / "aws" / f"{service}.json"
+
+    def _make_role(self, iam: Any, service: str, trust: str) -> None:
         name = f"tenantry-{service}"
-        trust = _render("trust", principal=trusted)
         _unless_there(iam.create_role, RoleName=name, AssumeRolePolicyDocument=trust)
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
         iam.put_role_policy(RoleName=name, PolicyName="tenantry", PolicyDocument=_policy(service))
@@ -154,13 +168,9 @@ class Aws(Part):
     def _write_credentials(self) -> None:
         file = configparser.ConfigParser()
         for service in ROLE_SERVICES:
-            credentials = self.context.state / "aws" / f"{service}.json"
-            if credentials.exists():
-                key = json.loads(credentials.read_text())
-                file[f"{service}-user"] = {
-                    "aws_access_key_id": key["AccessKeyId"],
-                    "aws_secret_access_key": key["SecretAccessKey"],
-                }
+            if self._key_file(service).exists():
+                identifier, secret = self.key_pair(service)
+                file[f"{service}-user"] = {"aws_access_key_id": identifier, "aws_secret_access_key": secret}
         write_private(self.config_file.with_name("credentials"), _text(file))
 
     def _config(self) -> str:
@@ -217,5 +227,5 @@ def _policy(service: str) -> str:
     ministack takes ``${aws:PrincipalTag/tenant}`` for a literal and would deny everything. So here the
     tenant role reaches every tenant's prefix, and the session policy alone narrows it to one.
     """
-    document = _render(service, bucket=BUCKET, account=ACCOUNT)
+    document = _render(service, bucket=BUCKET, files=FILES_BUCKET, account=ACCOUNT)
     return document.replace("${aws:PrincipalTag/tenant}", "tenant-*")

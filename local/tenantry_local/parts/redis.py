@@ -10,7 +10,10 @@ from typing_extensions import override
 from ..context import write_private
 from ..part import Command, Part, program
 
-__all__ = ["Redis"]
+__all__ = ["N8N", "OPEN_WEBUI", "OURS", "Redis"]
+
+OURS, OPEN_WEBUI, N8N = 0, 1, 2
+"""The numbered database of each program, so that none can meet another's keys."""
 
 
 class Redis(Part):
@@ -31,12 +34,17 @@ class Redis(Part):
     @property
     @override
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.context.ports['redis']}/0"
+        return f"redis://127.0.0.1:{self.context.ports['redis']}"
 
     @property
     def url_with_password(self) -> str:
-        """The URL for services; it is a secret."""
-        return self.url.replace("redis://", f"redis://:{self.context.secrets['redis']}@")
+        """The URL for our own services; it is a secret."""
+        return self.url_for(OURS)
+
+    def url_for(self, database: int) -> str:
+        """Return the URL of one of the numbered databases, with the password: it is a secret."""
+        password = self.context.secrets["redis"]
+        return f"redis://:{password}@127.0.0.1:{self.context.ports['redis']}/{database}"
 
     @override
     def prepare(self) -> None:

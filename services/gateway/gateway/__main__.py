@@ -1,13 +1,19 @@
 """``python -m gateway``: serve until told to stop; requests under way are finished first."""
 
+import math
+
 import uvicorn
 from tenancy.logs import configure_logs
 
 from .app import make_app
 from .settings import Settings
 
-GRACE_SECONDS = 30
-"""How long requests under way may take after SIGTERM; the chart's grace period is longer."""
+GRACE_SECONDS = 5
+"""How much longer than a question may take requests under way are waited for after SIGTERM.
+
+So a stream that has begun comes to its end. Documents may take longer: one that is cut off is completed by
+another gateway's repair. The chart's grace period is longer than both together.
+"""
 
 KEEP_ALIVE_SECONDS = 75
 """How long a connection may be idle. Longer than a load balancer's 60, who would else send a request into one
@@ -25,7 +31,7 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(settings.request_seconds) + GRACE_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         http="h11",  # it bounds what headers may take; the faster parser does not
     )

@@ -29,6 +29,7 @@ async def test_an_uploaded_document_is_listed_as_ready_and_one_only_stored_as_re
         "storedAt": "",
         "state": "ready",
         "chunks": 1,
+        "sha256": uploaded["sha256"],
         "problem": None,
     }
     received = (await world.get(f"/v1/documents/{waiting.document_id}")).json()

@@ -110,6 +110,25 @@ async def test_a_request_under_way_is_finished_before_the_end(world: World, proc
     assert "Application shutdown complete." in log
 
 
+async def test_a_stream_under_way_comes_to_its_end(world: World, process: Process) -> None:
+    text = b"# Ferries\n\nThe ferry to Bornholm leaves at 06:30 from quay 4, every day but Sunday."
+    assert (await world.upload("ferries.md", text)).status_code == 201
+    async with httpx.AsyncClient(base_url=world.platform.parts["bedrock"].url) as bedrock:
+        fault = {"operation": "ConverseStream", "fault": "streamslow"}
+        (await bedrock.put("/standin/faults", json=fault)).raise_for_status()
+    question = {"question": "When does the ferry to Bornholm leave?", "stream": True}
+    headers = {"Authorization": f"Bearer {world.token}"}
+    async with process.http.stream("POST", "/v1/answers", json=question, headers=headers) as response:
+        lines = response.aiter_lines()
+        assert await anext(lines) == "event: words"
+        process.process.send_signal(signal.SIGTERM)
+        rest = [line async for line in lines]
+    assert "event: answer" in rest
+    assert "06:30" in "".join(rest)
+    _, log = await process.end()
+    assert "Application shutdown complete." in log
+
+
 async def test_a_wrong_setting_stops_the_start_and_is_named(world: World) -> None:
     started = await start(world, 0, GATEWAY_OIDC_ISSUER="not-a-url")
     _, log = await asyncio.wait_for(started.communicate(), 30)

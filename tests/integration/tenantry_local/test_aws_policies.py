@@ -13,8 +13,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tenancy.sessions import session_policy
-from tenantry_local.parts.aws import ACCOUNT, BUCKET, REGION, Aws
-from tenantry_local.parts.services import gateway_env, operator_env
+from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
+from tenantry_local.parts.services import file_sync_env, gateway_env, operator_env
 from tenantry_local.platform import Platform
 
 from tests.support.tenants import make_tenant
@@ -43,7 +43,11 @@ def aws(platform: Platform) -> Iterator[Aws]:
 @pytest.fixture
 def connect(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
     """Make clients as a profile, or with the credentials of an assumed role."""
-    environments = {"operator": operator_env(aws.context), "gateway": gateway_env(aws.context)}
+    environments = {
+        "operator": operator_env(aws.context),
+        "gateway": gateway_env(aws.context),
+        "file-sync": file_sync_env(aws.context),
+    }
     opened = []
 
     def connect(service: str, profile: str | None = None, credentials: Any = None) -> Any:
@@ -80,10 +84,10 @@ def key(tenant: str, rest: str = DOCUMENT) -> Any:
     return {"Bucket": BUCKET, "Key": f"tenant-{tenant}/{rest}"}
 
 
-def assume_for_own(connect: Connect) -> Any:
-    """Assume the tenant role as the gateway does for the tenant that owns the request."""
+def assume_for_own(connect: Connect, service: str = "gateway") -> Any:
+    """Assume the tenant role as a service does for the tenant that it acts for."""
     policy = session_policy(BUCKET, make_tenant(OWN))
-    answer = connect("sts", "gateway").assume_role(
+    answer = connect("sts", service).assume_role(
         RoleArn=TENANT_ROLE,
         RoleSessionName="test",
         Policy=json.dumps(policy),
@@ -126,21 +130,24 @@ def test_the_operator_cannot_act_for_a_tenant(connect: Connect) -> None:
     assert refused(assume, RoleArn=TENANT_ROLE, RoleSessionName="test")
 
 
-def test_the_gateway_itself_reaches_no_object(connect: Connect) -> None:
-    s3 = connect("s3", "gateway")
+@pytest.mark.parametrize("service", ["gateway", "file-sync"])
+def test_a_service_itself_reaches_no_object_of_a_tenant(connect: Connect, service: str) -> None:
+    s3 = connect("s3", service)
     assert refused(s3.get_object, **key(OWN))
     assert refused(s3.put_object, **key(OWN), Body=b"")
     assert refused(s3.list_objects_v2, Bucket=BUCKET)
 
 
-def test_a_session_for_one_tenant_reads_and_writes_its_documents(connect: Connect) -> None:
-    s3 = assume_for_own(connect)
+@pytest.mark.parametrize("service", ["gateway", "file-sync"])
+def test_a_session_for_one_tenant_reads_and_writes_its_documents(connect: Connect, service: str) -> None:
+    s3 = assume_for_own(connect, service)
     s3.put_object(**key(OWN), Body=b"new")
     assert s3.get_object(**key(OWN))["Body"].read() == b"new"
 
 
-def test_a_session_for_one_tenant_reaches_nothing_of_another(connect: Connect) -> None:
-    s3 = assume_for_own(connect)
+@pytest.mark.parametrize("service", ["gateway", "file-sync"])
+def test_a_session_for_one_tenant_reaches_nothing_of_another(connect: Connect, service: str) -> None:
+    s3 = assume_for_own(connect, service)
     for tenant in (OTHER, f"{OWN}-two", ""):
         assert refused(s3.get_object, **key(tenant)), tenant
         assert refused(s3.put_object, **key(tenant), Body=b""), tenant
@@ -148,11 +155,70 @@ def test_a_session_for_one_tenant_reaches_nothing_of_another(connect: Connect) -
     assert refused(s3.list_objects_v2, Bucket=BUCKET, Prefix=f"tenant-{OTHER}/")
 
 
-def test_a_services_user_can_do_nothing_but_become_its_own_role(connect: Connect) -> None:
-    assume = connect("sts", "gateway-user").assume_role
+@pytest.mark.parametrize("service", ["gateway", "file-sync"])
+def test_a_services_user_can_do_nothing_but_become_its_own_role(connect: Connect, service: str) -> None:
+    assume = connect("sts", f"{service}-user").assume_role
     assert refused(assume, RoleArn=TENANT_ROLE, RoleSessionName="test")
     assert refused(assume, RoleArn=f"arn:aws:iam::{ACCOUNT}:role/tenantry-operator", RoleSessionName="test")
-    assert refused(connect("s3", "gateway-user").get_object, **key(OWN))
+    assert refused(connect("s3", f"{service}-user").get_object, **key(OWN))
+
+
+@pytest.fixture
+def given_file(aws: Aws) -> Iterator[dict[str, Any]]:
+    """What somebody has given to Open WebUI."""
+    file: dict[str, Any] = {"Bucket": FILES_BUCKET, "Key": "policy-test_report.txt"}
+    aws.s3.put_object(**file, Body=b"given")
+    yield file
+    aws.s3.delete_object(**file)
+
+
+@pytest.fixture
+def open_webui(connect: Connect, aws: Aws) -> Any:
+    """S3 as Open WebUI sees it: with a key pair of its own."""
+    identifier, secret = aws.key_pair("open-webui")
+    key_pair = {"AccessKeyId": identifier, "SecretAccessKey": secret, "SessionToken": None}
+    return connect("s3", credentials=key_pair)
+
+
+def test_open_webui_keeps_its_files(open_webui: Any, given_file: dict[str, Any]) -> None:
+    open_webui.put_object(**given_file, Body=b"given again")
+    assert open_webui.get_object(**given_file)["Body"].read() == b"given again"
+    assert open_webui.list_objects_v2(Bucket=FILES_BUCKET)["Contents"]
+    open_webui.delete_object(**given_file)
+
+
+def test_open_webui_reaches_no_document(open_webui: Any) -> None:
+    assert refused(open_webui.get_object, **key(OWN))
+    assert refused(open_webui.put_object, **key(OWN), Body=b"")
+    assert refused(open_webui.delete_object, **key(OWN))
+    assert refused(open_webui.list_objects_v2, Bucket=BUCKET)
+
+
+def test_open_webui_can_become_nobody(connect: Connect, aws: Aws) -> None:
+    identifier, secret = aws.key_pair("open-webui")
+    key_pair = {"AccessKeyId": identifier, "SecretAccessKey": secret, "SessionToken": None}
+    assume = connect("sts", credentials=key_pair).assume_role
+    for role in ("tenant", "gateway", "file-sync", "operator"):
+        arn = f"arn:aws:iam::{ACCOUNT}:role/tenantry-{role}"
+        assert refused(assume, RoleArn=arn, RoleSessionName="test"), role
+
+
+def test_file_sync_reads_what_was_given_to_open_webui_and_changes_nothing(
+    connect: Connect, given_file: dict[str, Any]
+) -> None:
+    s3 = connect("s3", "file-sync")
+    assert s3.get_object(**given_file)["Body"].read() == b"given"
+    assert refused(s3.put_object, **given_file, Body=b"overwritten")
+    assert refused(s3.delete_object, **given_file)
+
+
+@pytest.mark.parametrize("service", ["operator", "gateway"])
+def test_nobody_else_reads_it(connect: Connect, given_file: dict[str, Any], service: str) -> None:
+    assert refused(connect("s3", service).get_object, **given_file)
+
+
+def test_a_session_for_a_tenant_does_not_read_it_either(connect: Connect, given_file: dict[str, Any]) -> None:
+    assert refused(assume_for_own(connect, "file-sync").get_object, **given_file)
 
 
 def test_a_key_that_s3_has_forgotten_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tenantry_local import platform as module
 from tenantry_local.context import Context
 from tenantry_local.part import Command, Part, answers
 from tenantry_local.platform import Platform
@@ -154,3 +155,29 @@ def test_a_part_that_somebody_else_runs_is_probed_but_neither_started_nor_stoppe
         assert [state.healthy for state in platform.states()] == [True]
         assert platform.down() == []
         assert answers(f"http://127.0.0.1:{port}")
+
+
+class Extra(LittleServer):
+    name = "open-webui"
+    ports = ("open-webui",)
+
+
+def test_what_make_up_all_adds_is_shown_from_its_start_to_its_stop(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WORKSPACE", (Extra,))
+    platform.parts["open-webui"] = Extra(platform.context)
+    platform.up(["gateway"])
+    assert [state.part.name for state in platform.states()] == ["gateway"]
+    assert not platform.runs_whole()
+    platform.up()
+    assert [state.part.name for state in platform.states()] == ["gateway", "open-webui"]
+    assert platform.runs_whole()
+    platform.down()
+    assert [state.part.name for state in platform.states()] == ["gateway"]
+    assert not platform.runs_whole()
+
+
+def test_a_platform_is_whole_only_when_it_is_asked_for(tmp_path: Path) -> None:
+    core, whole = (Platform.ephemeral(tmp_path, whole=whole) for whole in (False, True))
+    assert set(whole.parts) - set(core.parts) >= {"open-webui", "n8n", "n8n-worker", "n8n-webhook"}

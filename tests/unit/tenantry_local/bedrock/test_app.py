@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
+from tenantry_local.bedrock.app import SLOW_SECONDS
 from tenantry_local.bedrock.embeddings import embed, widen
 
 from tests.support.standins import Standin, bedrock_client
@@ -203,6 +204,13 @@ def test_a_delay_is_only_that(standin: Standin, bedrock: "BedrockRuntimeClient")
     started = time.monotonic()
     assert converse(bedrock)["stopReason"] == "end_turn"
     assert time.monotonic() - started >= 0.3
+
+
+def test_a_stream_can_be_slow(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
+    steer(standin, "faults", operation="ConverseStream", fault="streamslow")
+    started = time.monotonic()
+    events = list(stream(bedrock))
+    assert time.monotonic() - started >= SLOW_SECONDS * len(events)
 
 
 def test_a_stream_can_break_in_the_middle(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:

@@ -10,7 +10,7 @@ from tenantry_local.context import Context
 from tenantry_local.parts import aws
 from tenantry_local.parts.aws import POLICIES, Aws
 
-ROLES = ["operator", "gateway", "tenant"]
+ROLES = ["operator", "gateway", "file-sync", "open-webui", "tenant"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -50,6 +50,8 @@ def test_only_the_tenant_role_may_read_or_write_documents() -> None:
         for role in ROLES
     }
     assert not {action for action in allowed["gateway"] if action.startswith("s3:")}
+    for role in ("file-sync", "open-webui"):
+        assert "${bucket}" not in (POLICIES / f"{role}.json").read_text(), role
     denied = next(
         statement
         for statement in json.loads((POLICIES / "operator.json").read_text())["Statement"]
@@ -68,12 +70,24 @@ def test_the_operator_may_list_without_a_condition_or_s3_would_call_a_missing_ma
     assert [statement.get("Condition") for statement in listing] == [None]
 
 
+def test_file_sync_only_reads_what_people_gave_to_open_webui() -> None:
+    statements = json.loads((POLICIES / "file-sync.json").read_text())["Statement"]
+    actions = {action for statement in statements for action in as_list(statement["Action"])}
+    assert {action for action in actions if action.startswith("s3:")} == {"s3:GetObject", "s3:ListBucket"}
+
+
+def test_two_services_and_nobody_else_may_act_for_a_tenant() -> None:
+    (statement,) = json.loads(aws._render("tenant-trust", account=aws.ACCOUNT))["Statement"]
+    trusted = {arn.rpartition("/")[2] for arn in statement["Principal"]["AWS"]}
+    assert trusted == {"tenantry-gateway", "tenantry-file-sync"}
+
+
 def test_each_service_finds_its_role_through_its_own_user(tmp_path: Path) -> None:
     part = Aws(Context.open(tmp_path))
     part.prepare()
     file = configparser.ConfigParser()
     file.read(part.config_file)
-    for service in ("operator", "gateway"):
+    for service in ("operator", "gateway", "file-sync"):
         profile = file[f"profile {service}"]
         assert profile["role_arn"].endswith(f":role/tenantry-{service}")
         assert profile["source_profile"] == f"{service}-user"

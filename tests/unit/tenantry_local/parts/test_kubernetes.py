@@ -7,7 +7,7 @@ import pytest
 from tenantry_local.context import Context
 from tenantry_local.parts import kubernetes as module
 from tenantry_local.parts import make_parts
-from tenantry_local.parts.kubernetes import ApiServer, kubeconfig
+from tenantry_local.parts.kubernetes import USERS, ApiServer, kubeconfig
 
 
 @pytest.fixture
@@ -22,14 +22,14 @@ def test_each_kubeconfig_carries_its_own_users_token_and_checks_the_servers_cert
 ) -> None:
     ApiServer(context).prepare()
     tokens = set()
-    for user in ("admin", "operator", "gateway"):
+    for user in USERS:
         config = json.loads(kubeconfig(context, user).read_text())
         assert config["clusters"][0]["cluster"] == {
             "server": context.url("kubernetes"),
             "certificate-authority": str(context.state / "kube" / "certs" / "apiserver.crt"),
         }
         tokens.add(config["users"][0]["user"]["token"])
-    assert tokens == {context.secrets[f"kube-{user}"] for user in ("admin", "operator", "gateway")}
+    assert tokens == {context.secrets[f"kube-{user}"] for user in USERS}
 
 
 def test_only_the_administrator_is_in_the_group_that_may_do_everything(context: Context) -> None:
@@ -40,6 +40,7 @@ def test_only_the_administrator_is_in_the_group_that_may_do_everything(context: 
         "admin": "system:masters",
         "tenantry-operator": "tenantry",
         "tenantry-gateway": "tenantry",
+        "tenantry-file-sync": "tenantry",
     }
 
 

@@ -1,0 +1,40 @@
+"""Runs our jobs that bring something into another program, and end: on EKS they are hooks of the chart."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+from .part import program
+from .processes import LocalError
+
+__all__ = ["run_job"]
+
+JOB_SECONDS = 420.0
+"""Longest that a job may take; each gives up before, and says why."""
+
+
+def run_job(module: str, settings: Mapping[str, str]) -> None:
+    """Run ``python -m module`` with settings.
+
+    Raises
+    ------
+    LocalError
+        It failed; the message ends with what it wrote.
+    """
+    if not find_spec(module):
+        return
+    basics = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ}
+    try:
+        done = subprocess.run(
+            [program("python"), "-m", module],
+            env={**basics, **settings},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=JOB_SECONDS,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise LocalError(f"{module} did not end within {JOB_SECONDS:.0f} s") from exc
+    if done.returncode:
+        raise LocalError(f"{module} failed:\n{(done.stdout + done.stderr)[-2000:]}")

@@ -1,0 +1,201 @@
+"""n8n in queue mode, as in production: one main process, one that takes webhooks, one that works.
+
+The main process migrates the database, so the other two wait for it.
+"""
+
+import subprocess
+from typing import ClassVar
+
+from typing_extensions import override
+
+from ..context import Context, write_private
+from ..jobs import run_job
+from ..part import Command, Part, answers
+from ..processes import LocalError
+from ..programs import n8n
+from ..programs.node import node
+from . import redis
+
+__all__ = ["OWNER", "N8n", "N8nWebhook", "N8nWorker"]
+
+OWNER = "owner@tenantry.example"
+"""The account of n8n's owner; its password is the secret ``n8n-owner``."""
+
+CONCURRENCY = 10
+"""Executions that a worker has in hand at once: mostly it waits for the gateway."""
+
+HASH_STDIN = """
+const password = require("fs").readFileSync(0, "utf8")
+process.stdout.write(require("bcryptjs").hashSync(password, 10))
+"""
+
+QUIET = {
+    "N8N_DIAGNOSTICS_ENABLED": "false",
+    "N8N_VERSION_NOTIFICATIONS_ENABLED": "false",
+    "N8N_VERSION_NOTIFICATIONS_WHATS_NEW_ENABLED": "false",
+    "N8N_TEMPLATES_ENABLED": "false",
+    "N8N_PERSONALIZATION_ENABLED": "false",
+    "N8N_HIRING_BANNER_ENABLED": "false",
+    "N8N_DYNAMIC_BANNERS_ENABLED": "false",
+    "N8N_COMMUNITY_PACKAGES_ENABLED": "false",
+    "N8N_UNVERIFIED_PACKAGES_ENABLED": "false",
+    "N8N_VERIFIED_PACKAGES_ENABLED": "false",
+    "N8N_LICENSE_AUTO_RENEW_ENABLED": "false",
+    "N8N_SENTRY_DSN": "",
+    "N8N_DISABLED_MODULES": "mcp-registry,instance-ai,community-packages,chat-hub,insights",
+    # Its virtual environment is not in the npm package; without this each start complains.
+    "N8N_PYTHON_ENABLED": "false",
+}
+"""Nothing is asked of, or told to, anybody outside; ``mcp-registry`` would ask at each start."""
+
+UNRECORDED = {
+    "EXECUTIONS_DATA_SAVE_ON_SUCCESS": "none",
+    "EXECUTIONS_DATA_SAVE_ON_ERROR": "none",
+    "EXECUTIONS_DATA_SAVE_ON_PROGRESS": "false",
+    "EXECUTIONS_DATA_SAVE_MANUAL_EXECUTIONS": "false",
+}
+"""What passes through are people's questions and tokens: nothing of it is kept."""
+
+
+class _N8nProcess(Part):
+    """One of n8n's processes."""
+
+    subcommand: ClassVar[tuple[str, ...]]
+    broker: ClassVar[str]
+    """Name of the port at which its task runner reaches it."""
+    patience = 300.0
+
+    @property
+    @override
+    def version(self) -> str:
+        return n8n.version()
+
+    @override
+    def prepare(self) -> None:
+        n8n.install(lambda text: self.context.report(self.name, text))
+
+    @override
+    def command(self) -> Command:
+        program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), node()
+        # It starts its task runner as plain "node", which must not be an older one of the system's.
+        path = {"PATH": f"{runtime.root / 'bin'}:/usr/bin:/bin"}
+        argv = [runtime.program, str(program), *self.subcommand]
+        return Command(argv, path | self._env() | self._own_env())
+
+    @override
+    def healthy(self) -> bool:
+        return answers(f"{self.url}/healthz/readiness")
+
+    def _own_env(self) -> dict[str, str]:
+        return {"N8N_PORT": str(self.context.ports[self.name])}
+
+    def _env(self) -> dict[str, str]:
+        ports, secrets = self.context.ports, self.context.secrets
+        return {
+            **QUIET,
+            **UNRECORDED,
+            "EXECUTIONS_MODE": "queue",
+            # In a VM of their own the expressions would cost 50 ms an execution. The workflows are ours.
+            "N8N_EXPRESSION_ENGINE": "legacy",
+            "N8N_ENCRYPTION_KEY": secrets["n8n"],
+            "N8N_USER_FOLDER": str(self.context.folder("data", self.name)),
+            "N8N_LISTEN_ADDRESS": "127.0.0.1",
+            "N8N_RUNNERS_BROKER_PORT": str(ports[self.broker]),
+            "N8N_GRACEFUL_SHUTDOWN_TIMEOUT": "10",
+            "N8N_EDITOR_BASE_URL": self.context.url("n8n"),
+            "WEBHOOK_URL": self.context.url("n8n-webhook"),
+            "N8N_SECURE_COOKIE": "false",  # plain HTTP on 127.0.0.1
+            "N8N_INSTANCE_OWNER_MANAGED_BY_ENV": "true",
+            "N8N_INSTANCE_OWNER_EMAIL": OWNER,
+            "N8N_INSTANCE_OWNER_FIRST_NAME": "Tenantry",
+            "N8N_INSTANCE_OWNER_LAST_NAME": "Owner",
+            "N8N_INSTANCE_OWNER_PASSWORD_HASH": _owner_hash(self.context),
+            "N8N_METRICS": "true",
+            "N8N_METRICS_INCLUDE_QUEUE_METRICS": "true",
+            "DB_TYPE": "postgresdb",
+            "DB_POSTGRESDB_HOST": "127.0.0.1",
+            "DB_POSTGRESDB_PORT": str(ports["postgres"]),
+            "DB_POSTGRESDB_DATABASE": "n8n",
+            "DB_POSTGRESDB_USER": "n8n",
+            "DB_POSTGRESDB_PASSWORD": secrets["postgres-n8n"],
+            "QUEUE_BULL_REDIS_HOST": "127.0.0.1",
+            "QUEUE_BULL_REDIS_PORT": str(ports["redis"]),
+            "QUEUE_BULL_REDIS_PASSWORD": secrets["redis"],
+            "QUEUE_BULL_REDIS_DB": str(redis.N8N),
+        }
+
+
+class N8n(_N8nProcess):
+    """The main process: editor, REST interface, schedule, metrics of the queue."""
+
+    name = "n8n"
+    what = "main: editor, API"
+    subcommand = ("start",)
+    broker = "n8n-broker-main"
+    needs = ("postgres", "redis")
+    ports = ("n8n", "n8n-broker-main")
+
+    @override
+    def _own_env(self) -> dict[str, str]:
+        return super()._own_env() | {"N8N_DISABLE_PRODUCTION_MAIN_PROCESS": "true"}
+
+
+class N8nWorker(_N8nProcess):
+    """Runs the workflows."""
+
+    name = "n8n-worker"
+    what = "runs workflows"
+    subcommand = ("worker", f"--concurrency={CONCURRENCY}")
+    broker = "n8n-broker-worker"
+    needs = ("n8n",)
+    ports = ("n8n-worker", "n8n-broker-worker")
+
+    @override
+    def _own_env(self) -> dict[str, str]:
+        return {
+            "QUEUE_HEALTH_CHECK_ACTIVE": "true",
+            "QUEUE_HEALTH_CHECK_PORT": str(self.context.ports[self.name]),
+            "N8N_WORKER_SERVER_ADDRESS": "127.0.0.1",
+        }
+
+
+class N8nWebhook(_N8nProcess):
+    """Takes the webhooks' calls. With it the workflows are imported: the job waits until they answer."""
+
+    name = "n8n-webhook"
+    what = "takes webhooks"
+    subcommand = ("webhook",)
+    broker = "n8n-broker-webhook"
+    needs = ("n8n",)
+    ports = ("n8n-webhook", "n8n-broker-webhook")
+
+    @override
+    def provision(self) -> None:
+        settings = {
+            "N8N_INSTALL_URL": self.context.url("n8n"),
+            "N8N_INSTALL_WEBHOOK_URL": self.url,
+            "N8N_INSTALL_EMAIL": OWNER,
+            "N8N_INSTALL_PASSWORD": self.context.secrets["n8n-owner"],
+            "N8N_INSTALL_GATEWAY_URL": self.context.url("gateway"),
+        }
+        self.context.report(self.name, "importing the workflows")
+        run_job("n8n_install", settings)
+
+
+def _owner_hash(context: Context) -> str:
+    """Return the owner's password as n8n wants it: hashed. Kept, because no two hashes are the same."""
+    file = context.state / "n8n" / "owner.hash"
+    if not file.exists():
+        tree = n8n.install(lambda _: None).parents[3]
+        done = subprocess.run(
+            [node().program, "-e", HASH_STDIN],
+            cwd=tree,
+            input=context.secrets["n8n-owner"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise LocalError(f"The password of n8n's owner could not be hashed:\n{done.stderr[-500:]}")
+        write_private(file, done.stdout)
+    return file.read_text()

@@ -1,0 +1,226 @@
+"""Open WebUI, as in production: Postgres, Redis, S3, and nobody comes in but through Keycloak.
+
+It is not the tenant boundary (the gateway is). Still nothing of it is open that one tenant's people could
+use to show something to another's, or that would send what they write anywhere else.
+"""
+
+from typing_extensions import override
+
+from ..context import REPOSITORY, Context
+from ..jobs import run_job
+from ..part import Command, Part, answers
+from ..programs import open_webui
+from . import redis
+from .aws import FILES_BUCKET, REGION, Aws
+from .keycloak import REALM
+from .postgres import Postgres
+from .redis import Redis
+
+__all__ = ["ADMIN", "FILE_SYNC_ROLE", "OpenWebUi", "open_webui_admin"]
+
+ADMIN = "admin@tenantry.example"
+"""The service account of operator and installer; its password is the secret ``open-webui-admin``."""
+
+FILE_SYNC_ROLE = "tenantry_file_sync"
+"""Who reads a few columns of Open WebUI's database; which ones is in ``grants.sql``."""
+
+GRANTS = REPOSITORY / "services" / "file_sync" / "file_sync" / "grants.sql"
+
+NOWHERE = "http://127.0.0.1:9"
+"""Nobody listens there. Open WebUI would send the names of knowledge bases to be embedded to OpenAI."""
+
+LARGEST_FILE_MIB = 50
+"""The gateway takes no larger ones."""
+
+FORMATS = "txt,md,markdown,html,htm,csv,tsv,eml,pdf,docx,pptx,xlsx"
+"""The endings that promise a format that the gateway reads."""
+
+LOGIN = {
+    "ENABLE_SIGNUP": "false",
+    "ENABLE_LOGIN_FORM": "false",
+    "ENABLE_PASSWORD_AUTH": "true",  # for the service account; nobody else has a password
+    "ENABLE_PASSWORD_CHANGE_FORM": "false",
+    "ENABLE_OAUTH": "true",
+    "ENABLE_OAUTH_SIGNUP": "true",
+    "DEFAULT_USER_ROLE": "user",
+    "OAUTH_PROVIDER_NAME": "Keycloak",
+    "OAUTH_CLIENT_ID": "open-webui",
+    "OAUTH_CODE_CHALLENGE_METHOD": "S256",
+    "OAUTH_SCOPES": "openid email profile",
+    "OAUTH_GROUPS_CLAIM": "groups",
+    "OAUTH_UPDATE_NAME_ON_LOGIN": "true",
+    "OAUTH_UPDATE_EMAIL_ON_LOGIN": "true",
+    # The operator makes the groups; a login only puts the person into those that are there.
+    "ENABLE_OAUTH_GROUP_MANAGEMENT": "true",
+    "ENABLE_OAUTH_GROUP_CREATION": "false",
+    "OAUTH_GROUP_DEFAULT_SHARE": "members",
+    "JWT_EXPIRES_IN": "8h",  # as long as Keycloak's own session, without which there is no answer
+}
+
+CLOSED = {
+    "BYPASS_ADMIN_ACCESS_CONTROL": "false",
+    "ENABLE_ADMIN_CHAT_ACCESS": "false",
+    "ENABLE_ADMIN_EXPORT": "false",
+    "ENABLE_COMMUNITY_SHARING": "false",
+    "ENABLE_PUBLIC_ACTIVE_USERS_COUNT": "false",
+    "ENABLE_API_KEYS": "false",
+    "ENABLE_DIRECT_CONNECTIONS": "false",
+    "ENABLE_OLLAMA_API": "false",
+    "ENABLE_OPENAI_API": "false",
+    "ENABLE_TOOLS": "false",
+    "ENABLE_TOOL_SERVERS": "false",
+    "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
+    "ENABLE_CODE_EXECUTION": "false",
+    "ENABLE_CODE_INTERPRETER": "false",
+    "ENABLE_WEB_SEARCH": "false",
+    "ENABLE_IMAGE_GENERATION": "false",
+    "ENABLE_MEMORIES": "false",
+    "ENABLE_NOTES": "false",
+    "ENABLE_CHANNELS": "false",
+    "ENABLE_CALENDAR": "false",
+    "ENABLE_AUTOMATIONS": "false",
+    "ENABLE_USER_WEBHOOKS": "false",
+    "ENABLE_EVALUATION_ARENA_MODELS": "false",
+    # A model would be asked, and the person's budget used, for what nobody has asked.
+    "ENABLE_TITLE_GENERATION": "false",
+    "ENABLE_TAGS_GENERATION": "false",
+    "ENABLE_FOLLOW_UP_GENERATION": "false",
+    "ENABLE_AUTOCOMPLETE_GENERATION": "false",
+    "ENABLE_SEARCH_QUERY_GENERATION": "false",
+    "ENABLE_RETRIEVAL_QUERY_GENERATION": "false",
+    "OFFLINE_MODE": "true",
+    "ENABLE_VERSION_UPDATE_CHECK": "false",
+}
+
+ALLOWED = ("WORKSPACE_KNOWLEDGE_ACCESS",)
+"""What ordinary people may do that they may not by default: open the persona's knowledge base."""
+
+FORBIDDEN = (
+    # By default forbidden, too; said here because a default may change.
+    "WORKSPACE_MODELS_ACCESS", "WORKSPACE_MODELS_IMPORT", "WORKSPACE_PROMPTS_ACCESS",
+    "WORKSPACE_PROMPTS_IMPORT", "WORKSPACE_TOOLS_ACCESS", "WORKSPACE_TOOLS_IMPORT",
+    "WORKSPACE_SKILLS_ACCESS", "WORKSPACE_SKILLS_IMPORT",
+    "WORKSPACE_KNOWLEDGE_ALLOW_SHARING", "WORKSPACE_KNOWLEDGE_ALLOW_PUBLIC_SHARING",
+    "CHAT_ALLOW_PUBLIC_SHARING", "CHAT_ALLOW_OPEN_SHARING", "FOLDERS_ALLOW_SHARING",
+    "FEATURES_API_KEYS", "FEATURES_DIRECT_TOOL_SERVERS",
+    # A chat or a grant could be given to somebody of another tenant.
+    "CHAT_SHARE", "ACCESS_GRANTS_ALLOW_USERS", "ACCESS_GRANTS_ALLOW_GROUPS",
+    # The server would fetch any address that it can reach itself.
+    "CHAT_WEB_UPLOAD",
+    # The pipe takes none of these: they would only promise what does not happen.
+    "CHAT_CONTROLS", "CHAT_VALVES", "CHAT_SYSTEM_PROMPT", "CHAT_PARAMS",
+    # No speech here; and a file of a chat that is not kept could not be found again.
+    "CHAT_STT", "CHAT_TTS", "CHAT_CALL", "CHAT_TEMPORARY",
+    "FEATURES_WEB_SEARCH", "FEATURES_IMAGE_GENERATION", "FEATURES_CODE_INTERPRETER", "FEATURES_MEMORIES",
+    "FEATURES_NOTES", "FEATURES_CHANNELS", "FEATURES_CALENDAR", "FEATURES_AUTOMATIONS",
+)  # fmt: skip
+"""What ordinary people may not do."""
+
+
+def open_webui_admin(context: Context) -> tuple[str, str]:
+    """Return the e-mail address and the password of Open WebUI's service account."""
+    return ADMIN, context.secrets["open-webui-admin"]
+
+
+class OpenWebUi(Part):
+    """Where people ask, and give their documents."""
+
+    name = "open-webui"
+    what = "where people ask"
+    needs = ("postgres", "redis", "aws")  # Keycloak is asked when somebody logs in, and not before
+    ports = ("open-webui",)
+    patience = 300.0
+
+    @property
+    @override
+    def version(self) -> str:
+        return open_webui.version()
+
+    @override
+    def prepare(self) -> None:
+        open_webui.install(lambda text: self.context.report(self.name, text))
+
+    @override
+    def command(self) -> Command:
+        program = open_webui.install(lambda text: self.context.report(self.name, text))
+        port = str(self.context.ports[self.name])
+        return Command([str(program), "serve", "--host", "127.0.0.1", "--port", port], self._env())
+
+    @override
+    def healthy(self) -> bool:
+        return answers(f"{self.url}/ready")
+
+    @override
+    def provision(self) -> None:
+        self._let_file_sync_read()
+        email, password = open_webui_admin(self.context)
+        settings = {
+            "WEBUI_INSTALL_URL": self.url,
+            "WEBUI_INSTALL_ADMIN_EMAIL": email,
+            "WEBUI_INSTALL_ADMIN_PASSWORD": password,
+            "WEBUI_INSTALL_GATEWAY_URL": self.context.url("gateway"),
+            "WEBUI_INSTALL_N8N_URL": self.context.url("n8n-webhook"),
+            "WEBUI_INSTALL_FILE_SYNC_URL": self.context.url("file-sync"),
+            "WEBUI_INSTALL_HINT_SECRET": self.context.secrets["file-sync-hints"],
+        }
+        self.context.report(self.name, "installing the functions")
+        run_job("webui_install", settings)
+
+    def _let_file_sync_read(self) -> None:
+        """Make the role of file-sync: only now are there the tables that it may read."""
+        if not GRANTS.exists():
+            return
+        postgres = Postgres(self.context)
+        postgres.make_role(FILE_SYNC_ROLE, self.context.secrets["postgres-file-sync"])
+        postgres.run(f'grant connect on database openwebui to "{FILE_SYNC_ROLE}"')
+        postgres.run(GRANTS.read_text(), "openwebui")
+
+    def _env(self) -> dict[str, str]:
+        email, password = open_webui_admin(self.context)
+        access_key, secret_key = Aws(self.context).key_pair("open-webui")
+        redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI)
+        realm = f"{self.context.url('keycloak')}/realms/{REALM}"
+        data = self.context.folder("data", "open-webui")
+        return {
+            **LOGIN,
+            **CLOSED,
+            **_permissions(),
+            "WEBUI_NAME": "Tenantry",
+            "WEBUI_URL": self.url,
+            "CORS_ALLOW_ORIGIN": self.url,
+            "WEBUI_SECRET_KEY": self.context.secrets["open-webui"],
+            "WEBUI_ADMIN_EMAIL": email,
+            "WEBUI_ADMIN_PASSWORD": password,
+            "WEBUI_ADMIN_NAME": "Tenantry",
+            # The environment decides, and not what somebody has once clicked.
+            "ENABLE_PERSISTENT_CONFIG": "false",
+            "DATA_DIR": str(data),
+            "STATIC_DIR": str(data / "static"),  # it is emptied and written anew at each start
+            "DATABASE_URL": Postgres(self.context).dsn("openwebui", "openwebui", "postgres-open-webui"),
+            "REDIS_URL": redis_url,
+            "WEBSOCKET_MANAGER": "redis",
+            "WEBSOCKET_REDIS_URL": redis_url,
+            "OPENID_PROVIDER_URL": f"{realm}/.well-known/openid-configuration",
+            "OPENID_REDIRECT_URI": f"{self.url}/oauth/oidc/callback",
+            "OAUTH_CLIENT_SECRET": self.context.secrets["keycloak-open-webui"],
+            "STORAGE_PROVIDER": "s3",
+            "S3_ENDPOINT_URL": self.context.url("aws"),
+            "S3_ADDRESSING_STYLE": "path",
+            "S3_REGION_NAME": REGION,
+            "S3_BUCKET_NAME": FILES_BUCKET,
+            "S3_ACCESS_KEY_ID": access_key,
+            "S3_SECRET_ACCESS_KEY": secret_key,
+            # The gateway searches; Open WebUI only takes the files in. Its vector table stays empty.
+            "BYPASS_EMBEDDING_AND_RETRIEVAL": "true",
+            "VECTOR_DB": "pgvector",
+            "PGVECTOR_CREATE_EXTENSION": "false",
+            "RAG_EMBEDDING_ENGINE": "openai",
+            "RAG_OPENAI_API_BASE_URL": NOWHERE,
+            "RAG_FILE_MAX_SIZE": str(LARGEST_FILE_MIB),
+            "RAG_ALLOWED_FILE_EXTENSIONS": FORMATS,
+        }
+
+
+def _permissions() -> dict[str, str]:
+    allowed = {f"USER_PERMISSIONS_{name}": "true" for name in ALLOWED}
+    return allowed | {f"USER_PERMISSIONS_{name}": "false" for name in FORBIDDEN}

@@ -1,0 +1,38 @@
+"""The realm as it is imported; that Keycloak heeds it is for integration tests."""
+
+from pathlib import Path
+
+import pytest
+from tenantry_local.context import Context
+from tenantry_local.parts import keycloak
+from tenantry_local.parts.keycloak import Keycloak
+
+
+@pytest.fixture
+def realm(tmp_path: Path) -> dict[str, object]:
+    return Keycloak(Context.open(tmp_path))._realm()
+
+
+def test_file_sync_may_look_at_people_and_groups_and_change_nothing(realm: dict[str, object]) -> None:
+    accounts = {user["serviceAccountClientId"]: user for user in keycloak._clients(realm)["users"]}
+    assert accounts["tenantry-file-sync"]["clientRoles"] == {
+        "realm-management": ["view-users", "query-users", "query-groups"]
+    }
+
+
+def test_a_realm_of_an_earlier_version_gets_missing_clients_and_nobody_back(realm: dict[str, object]) -> None:
+    missing = keycloak._clients(realm)
+    assert missing["ifResourceExists"] == "SKIP"
+    assert {client["clientId"] for client in missing["clients"]} >= {"open-webui", "tenantry-file-sync"}
+    assert all(user["username"].startswith("service-account-") for user in missing["users"])
+
+
+def test_each_client_with_a_secret_has_its_own(realm: dict[str, object]) -> None:
+    secrets = [client["secret"] for client in keycloak._clients(realm)["clients"] if "secret" in client]
+    assert len(set(secrets)) == len(secrets) == 3
+
+
+def test_a_token_of_open_webui_outlives_the_time_at_which_it_is_renewed(realm: dict[str, object]) -> None:
+    """Open WebUI renews what has less than five minutes left: else that would be every request."""
+    clients = {client["clientId"]: client for client in keycloak._clients(realm)["clients"]}
+    assert int(clients["open-webui"]["attributes"]["access.token.lifespan"]) > 5 * 60

@@ -1,0 +1,12 @@
+"""A lock as it is committed: what npm adds to it of addresses is left out."""
+
+import json
+
+from tools.n8n_lock import without_addresses
+
+
+def test_addresses_are_left_out_and_digests_kept() -> None:
+    package = {"version": "1.0.0", "integrity": "sha512-abc"}
+    noise = {"resolved": "https://somewhere.example/p.tgz", "funding": {"url": "https://money.example"}}
+    lock = {"lockfileVersion": 3, "packages": {"": {}, "node_modules/p": package | noise}}
+    assert json.loads(without_addresses(json.dumps(lock)))["packages"]["node_modules/p"] == package
