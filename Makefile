@@ -12,12 +12,12 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_NO_PROGRESS := $(if $(CI),1,0)
 
-MEMBERS := services/tenancy services/gateway services/n8n operator local
+MEMBERS := services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
 READY := $(VENV)/.ready
 # Test processes at once. Each that needs a platform brings one up for itself.
 WORKERS ?= 2
 
-.PHONY: help up up-all down status reset demo test unit integration lint format types imports bench reference docs docs-serve lock lock-n8n clean
+.PHONY: help up up-all down status reset demo test unit integration programs test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -64,7 +64,7 @@ format: $(READY) ## Let ruff write what it can
 	@ruff check --fix . ; ruff format .
 
 types: $(READY) ## mypy --strict
-	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway services/n8n/n8n_install local/tenantry_local tools tests
+	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
 
 imports: $(READY) ## import-linter: arrows run one way
 	@lint-imports
@@ -76,8 +76,14 @@ unit: $(READY) ## Fast tests without any program
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare
 	@mkdir -p build/coverage
-	@coverage run -m pytest -n $(WORKERS) --dist loadfile tests/integration tests/isolation
+	@coverage run -m pytest -n $(WORKERS) --dist loadfile -m "not programs" tests/integration tests/isolation
 	@coverage combine -q && coverage report
+
+programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first
+	@tenantry prepare --all
+	@pytest -m programs tests
+
+test-all: test programs ## Everything: `make test`, then the real programs
 
 bench: $(READY) ## Measure; prints a table and writes build/bench.json
 	@tenantry prepare
@@ -100,6 +106,7 @@ lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@$(EXPORT) --package tenantry-operator --no-default-groups -o requirements/operator.txt >/dev/null
 	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
 	@$(EXPORT) --package tenantry-n8n-install --no-default-groups -o requirements/n8n-install.txt >/dev/null
+	@$(EXPORT) --package tenantry-file-sync --no-default-groups -o requirements/file-sync.txt >/dev/null
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --excludes requirements/open-webui.excluded requirements/open-webui.in -o requirements/open-webui.txt
 	@rm -f uv.lock

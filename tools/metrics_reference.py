@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from file_sync import metrics as of_file_sync
 from gateway import metrics as of_gateway
 from prometheus_client.metrics import MetricWrapperBase
 from tenancy import registry, remote
@@ -18,6 +19,7 @@ SECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "Every service": (remote,),
     "Gateway": (of_gateway, registry),
     "Operator": (of_operator,),
+    "File-sync": (of_file_sync, registry),
 }
 
 HEAD = """# Metrics

@@ -3,12 +3,15 @@
 import sys
 from pathlib import Path
 
+from file_sync.settings import Settings as FileSyncSettings
 from gateway.settings import Settings as GatewaySettings
 from n8n_install.settings import Settings as N8nInstallSettings
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 from tenant_operator.settings import Settings as OperatorSettings
+from webui_install.settings import Settings as InstallerSettings
 
 __all__ = ["PAGE", "render"]
 
@@ -17,7 +20,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 SERVICES: dict[str, type[BaseSettings]] = {
     "Operator": OperatorSettings,
     "Gateway": GatewaySettings,
+    "File-sync": FileSyncSettings,
     "Import of n8n's workflows": N8nInstallSettings,
+    "Installer of Open WebUI": InstallerSettings,
 }
 
 HEAD = """# Settings
@@ -38,10 +43,15 @@ def render() -> str:
 def _section(name: str, settings: type[BaseSettings]) -> str:
     prefix = settings.model_config["env_prefix"]
     rows = [
-        f"| `{prefix}{field.upper()}` | {_default(info.default)} | {_line(info.description)} |"
+        f"| `{prefix}{field.upper()}` | {_default(_value(info))} | {_line(info.description)} |"
         for field, info in settings.model_fields.items()
     ]
     return "\n".join([f"## {name}\n", "| variable | default | what |", "|---|---|---|", *rows, ""])
+
+
+def _value(info: FieldInfo) -> object:
+    value: object = info.get_default(call_default_factory=True, validated_data={})
+    return value
 
 
 def _default(value: object) -> str:
@@ -51,7 +61,7 @@ def _default(value: object) -> str:
         return "empty (a secret)"
     if isinstance(value, dict):
         return "[examples](../limits.md#what-it-costs)"
-    return "empty" if value in ("", None) else f"`{value}`"
+    return "empty" if value in ("", None, []) else f"`{value}`"
 
 
 def _line(description: str | None) -> str:

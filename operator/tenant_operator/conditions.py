@@ -32,7 +32,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One condition before it has a time."""
+    """One condition before it has a time. A part that gives one of its own holds nothing up by it."""
 
     status: bool
     reason: str
@@ -62,7 +62,7 @@ def failure_of(exc: BaseException) -> Failure:
 
 def to_status(
     tenant: Tenant,
-    parts: Mapping[str, Failure | None],
+    parts: Mapping[str, Failure | Verdict | None],
     sections: Mapping[str, dict[str, Any]],
     *,
     overall: Failure | None,
@@ -75,7 +75,8 @@ def to_status(
     tenant
         The Tenant as it was read; conditions that stay as they are keep their time.
     parts
-        How each part that ran fared; ``None`` for well. Conditions of parts that did not run are kept.
+        How each part that ran fared: ``None`` for well, or in its own words. Conditions of parts that did not
+        run are kept.
     sections
         The parts' sections of the status; sections of parts that failed are kept as they were.
     overall
@@ -83,7 +84,7 @@ def to_status(
     now
         The time, RFC 3339 in seconds, for conditions that change.
     """
-    verdicts = {condition_type(name): _part_verdict(failure) for name, failure in parts.items()}
+    verdicts = {condition_type(name): _part_verdict(fared) for name, fared in parts.items()}
     verdicts |= _summary(tenant, parts, overall)
     kept = {condition.type: condition for condition in tenant.status.conditions}
     conditions = [c.model_dump(by_alias=True) for c in kept.values() if c.type not in verdicts]
@@ -114,16 +115,16 @@ def to_status(
     }
 
 
-def _part_verdict(failure: Failure | None) -> Verdict:
-    if failure:
-        return Verdict(status=False, reason=failure.reason, message=failure.message)
-    return Verdict(status=True, reason="AsDeclared", message="")
+def _part_verdict(fared: Failure | Verdict | None) -> Verdict:
+    if isinstance(fared, Failure):
+        return Verdict(status=False, reason=fared.reason, message=fared.message)
+    return fared or Verdict(status=True, reason="AsDeclared", message="")
 
 
 def _summary(
-    tenant: Tenant, parts: Mapping[str, Failure | None], overall: Failure | None
+    tenant: Tenant, parts: Mapping[str, Failure | Verdict | None], overall: Failure | None
 ) -> dict[str, Verdict]:
-    failures = [overall] if overall else [failure for failure in parts.values() if failure]
+    failures = [overall] if overall else [each for each in parts.values() if isinstance(each, Failure)]
     told = "; ".join(failure.message for failure in failures)
     lasting = next((failure for failure in failures if failure.permanent), None)
     passing = next((failure for failure in failures if not failure.permanent), None)
@@ -147,4 +148,5 @@ def _summary(
 
 
 def _system(exc: RemoteError) -> str:
-    return exc.system.capitalize()
+    """Return the system as it stands in reasons: ``OpenWebui`` for ``open-webui``."""
+    return "".join(word.capitalize() for word in exc.system.split("-"))

@@ -12,11 +12,15 @@ from tenancy import kube
 from .cluster import Cluster
 from .controller import Controller, Pauses
 from .metrics import READY_SECONDS
+from .parts.absent import AbsentPart
 from .parts.identity import IdentityPart
 from .parts.keycloak import Keycloak
+from .parts.open_webui import OpenWebui
+from .parts.open_webui_session import Session
 from .parts.quota import QuotaPart
 from .parts.storage import StoragePart
 from .parts.vectors import VectorsPart, connect
+from .parts.workspace import WorkspacePart
 from .probes import Probes
 from .reconcile import Outcome, Reconciler
 from .settings import Settings
@@ -68,6 +72,7 @@ class Context:
             VectorsPart(qdrant),
             IdentityPart(keycloak),
             QuotaPart(redis, cluster),
+            _workspace(settings, keycloak, http),
         ]
         self.reconciler = Reconciler(parts, cluster, self.tenants.claims.conflict, _now)
         pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
@@ -107,6 +112,14 @@ class Context:
         if first_time and not outcome.failure and tenant.metadata.creation_timestamp:
             READY_SECONDS.observe((datetime.now(UTC) - tenant.metadata.creation_timestamp).total_seconds())
         return outcome
+
+
+def _workspace(settings: Settings, keycloak: Keycloak, http: httpx.AsyncClient) -> "Part[Any]":
+    if settings.open_webui_url is None:
+        return AbsentPart("workspace", "OPERATOR_OPEN_WEBUI_URL is not set")
+    password = settings.open_webui_password.get_secret_value()
+    session = Session(str(settings.open_webui_url), settings.open_webui_email, password, http)
+    return WorkspacePart(OpenWebui(session), keycloak)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -4,14 +4,15 @@ The order, and why:
 
 1. Addresses that an older Tenant claims: nothing is made at all.
 2. The finalizer, before anything outside: else a Tenant deleted now would leave orphans.
-3. The parts, side by side: none needs another, and one that fails holds nobody up.
+3. The parts, side by side, but for those that look at what another one makes (``after``). One that fails
+   holds nobody up.
 4. The status, once, and only when it differs; then an event, when readiness turned.
 
 Killed between any two steps, the next run finds what is there and goes on. No I/O of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from tenancy.errors import RemoteError
 from tenancy.model import DeletionPolicy, Tenant, TenantStatus
 
 from .cluster import FINALIZER
-from .conditions import READY, Failure, failure_of, to_status
+from .conditions import READY, Failure, Verdict, failure_of, to_status
 from .metrics import CHANGES
 from .parts.base import Ensured, Part
 
@@ -72,7 +73,7 @@ class Reconciler:
     Parameters
     ----------
     parts
-        Every external system's share.
+        Every external system's share; one that goes ``after`` another stands behind it.
     writer
         Writes to the Tenant itself.
     conflict
@@ -109,20 +110,28 @@ class Reconciler:
         held = FINALIZER in tenant.metadata.finalizers or await self._writer.add_finalizer(tenant)
         if not held:
             return Outcome()  # to make anything now would leave it behind
-        results = await asyncio.gather(
-            *(self._ensure(part, tenant) for part in self._parts), return_exceptions=True
-        )
-        failures: dict[str, Failure | None] = {}
+        results = await self._ensure_all(tenant)
+        fared: dict[str, Failure | Verdict | None] = {}
         sections: dict[str, dict[str, Any]] = {}
         for part, result in zip(self._parts, results, strict=True):
             if isinstance(result, BaseException):
-                failures[part.name] = self._failed(tenant, part, result)
-            else:
-                failures[part.name] = None
+                fared[part.name] = self._failed(tenant, part, result)
+                continue
+            fared[part.name] = result.verdict
+            if result.status:
                 sections[part.name] = result.status
-        return await self._conclude(tenant, failures, sections, None)
+        return await self._conclude(tenant, fared, sections, None)
 
-    async def _ensure(self, part: Part[Any], tenant: Tenant) -> Ensured:
+    async def _ensure_all(self, tenant: Tenant) -> list[Ensured | BaseException]:
+        under_way: dict[str, asyncio.Task[Ensured]] = {}
+        for part in self._parts:
+            ensuring = self._ensure(part, tenant, under_way.get(part.after))
+            under_way[part.name] = asyncio.create_task(ensuring, name=part.name)
+        return await asyncio.gather(*under_way.values(), return_exceptions=True)
+
+    async def _ensure(self, part: Part[Any], tenant: Tenant, before: asyncio.Task[Ensured] | None) -> Ensured:
+        if before:
+            await asyncio.wait([before])
         ensured = await part.ensure(tenant, await part.observe(tenant))
         for change in ensured.changes:
             CHANGES.labels(part.name).inc()
@@ -164,7 +173,7 @@ class Reconciler:
     async def _conclude(
         self,
         tenant: Tenant,
-        parts: dict[str, Failure | None],
+        parts: Mapping[str, Failure | Verdict | None],
         sections: dict[str, dict[str, Any]],
         overall: Failure | None,
     ) -> Outcome:
@@ -172,7 +181,7 @@ class Reconciler:
         if TenantStatus.model_validate(status) != tenant.status:
             await self._writer.write_status(tenant, status)
         await self._tell(tenant, status)
-        failures = [overall] if overall else [failure for failure in parts.values() if failure]
+        failures = [overall] if overall else [each for each in parts.values() if isinstance(each, Failure)]
         # What may pass by itself decides about the retry: the rest of it can then be Ready sooner.
         failures.sort(key=lambda failure: failure.permanent)
         return Outcome(failures[0] if failures else None)

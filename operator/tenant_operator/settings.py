@@ -1,15 +1,19 @@
 """Settings of the operator, from the environment (``OPERATOR_*``)."""
 
-from pydantic import AnyHttpUrl, Field, SecretStr
+from typing import TypeVar
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["Settings"]
+
+V = TypeVar("V", str, SecretStr)
 
 
 class Settings(BaseSettings):
     """What the operator has to be told. AWS and Kubernetes are found the way their SDKs find them."""
 
-    model_config = SettingsConfigDict(env_prefix="OPERATOR_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="OPERATOR_", env_ignore_empty=True, frozen=True)
 
     bucket: str = Field(min_length=3, description="S3 bucket of the documents.")
     keycloak_url: AnyHttpUrl = Field(description="Base URL of Keycloak, without /realms.")
@@ -19,6 +23,13 @@ class Settings(BaseSettings):
     qdrant_url: AnyHttpUrl = Field(description="Base URL of Qdrant.")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="Key that may manage collections.")
     redis_url: SecretStr = Field(description="Redis in which limits are handed over.")
+    open_webui_url: AnyHttpUrl | None = Field(None, description="Base URL of Open WebUI; empty without one.")
+    open_webui_email: str = Field(
+        "", validate_default=True, description="Administrator's account in Open WebUI."
+    )
+    open_webui_password: SecretStr = Field(
+        SecretStr(""), validate_default=True, description="Password of that account."
+    )
     concurrency: int = Field(16, ge=1, le=256, description="Tenants reconciled at once.")
     retry_seconds: float = Field(1.0, gt=0, description="Pause before the first retry; it doubles.")
     retry_longest_seconds: float = Field(60.0, gt=0, description="Longest pause between two retries.")
@@ -26,3 +37,10 @@ class Settings(BaseSettings):
     probes_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics.")
     probes_port: int = Field(8081, ge=0, le=65535, description="Port of them.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @field_validator("open_webui_email", "open_webui_password")
+    @classmethod
+    def _needed_with_a_url(cls, value: V, info: ValidationInfo) -> V:
+        if info.data.get("open_webui_url") and not value:
+            raise ValueError("needed with OPERATOR_OPEN_WEBUI_URL")
+        return value

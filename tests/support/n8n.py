@@ -79,7 +79,7 @@ class RunningN8n:
             "webhook": ["webhook"],
             "worker": ["worker", "--concurrency=20"],
         }[role]
-        self.processes.start(f"n8n-{role}", [str(node().bin / "node"), n8n, *command], self._env(role))
+        self.processes.start(f"n8n-{role}", [node().program, n8n, *command], self._env(role))
 
     def stop(self, role: str, *, kill: bool = False) -> None:
         """Stop one of its processes; ``kill`` gives it no chance to tidy up."""

@@ -1,20 +1,26 @@
 """The operator's neighbours as fakes: parts that do as they are told, a writer that remembers."""
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 from tenancy.model import Tenant
 from tenant_operator.cluster import FINALIZER
 from tenant_operator.parts.base import Ensured
 
+if TYPE_CHECKING:
+    from tenant_operator.conditions import Verdict
+
 __all__ = ["FakePart", "FakeWriter", "with_finalizer"]
 
 
 class FakePart:
-    """A part that is there, missing, or failing."""
+    """A part that is there, missing, or failing; it speaks for itself where it is given a ``verdict``."""
 
-    def __init__(self, name: str, log: list[str], fails: Exception | None = None) -> None:
+    def __init__(self, name: str, log: list[str], fails: Exception | None = None, after: str = "") -> None:
         self.name = name
+        self.after = after
         self.fails = fails
+        self.verdict: Verdict | None = None
         self.made = False
         self._log = log
 
@@ -25,8 +31,10 @@ class FakePart:
         return self.made
 
     async def ensure(self, tenant: Tenant, observed: bool) -> Ensured:
+        await asyncio.sleep(0)
+        self._log.append(f"ensure {self.name}")
         self.made = True
-        return Ensured([] if observed else [f"make {self.name}"], _SECTIONS.get(self.name, {}))
+        return Ensured([] if observed else [f"make {self.name}"], _SECTIONS.get(self.name, {}), self.verdict)
 
     async def remove(self, tenant: Tenant) -> None:
         self._log.append(f"remove {self.name}")

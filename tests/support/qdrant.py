@@ -12,7 +12,7 @@ from tenantry_local.platform import Platform
 
 from .tenants import make_tenant
 
-__all__ = ["count_points", "make_collection", "open_qdrant"]
+__all__ = ["count_points", "drop_points", "make_collection", "open_qdrant"]
 
 
 @asynccontextmanager
@@ -41,3 +41,9 @@ async def count_points(qdrant: AsyncQdrantClient, tenant_key: str, collection: s
     """Return how many points carry a tenant's key."""
     own = models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant_key))
     return (await qdrant.count(collection, models.Filter(must=[own]))).count
+
+
+async def drop_points(qdrant: AsyncQdrantClient, tenant_key: str, collection: str = COLLECTION) -> None:
+    """Take all points away that carry a tenant's key."""
+    own = models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant_key))
+    await qdrant.delete(collection, models.FilterSelector(filter=models.Filter(must=[own])))

@@ -5,6 +5,8 @@ from typing import Any, Protocol, TypeVar
 
 from tenancy.model import Tenant
 
+from ..conditions import Verdict
+
 __all__ = ["Ensured", "Part"]
 
 S = TypeVar("S")
@@ -12,10 +14,15 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Ensured:
-    """What :meth:`Part.ensure` did: one line a write, and the part's section of the Tenant's status."""
+    """What :meth:`Part.ensure` did: one line a write, and the part's section of the Tenant's status.
+
+    An empty section leaves the one that is there. ``verdict`` is the part's condition where it is not just
+    "as declared"; it holds nothing up.
+    """
 
     changes: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
+    verdict: Verdict | None = None
 
 
 class Part(Protocol[S]):
@@ -28,6 +35,9 @@ class Part(Protocol[S]):
 
     name: str
     """``storage``: section of the status; the condition is ``StorageReady``."""
+
+    after: str
+    """Name of the part that goes first, well or not; empty for none."""
 
     async def observe(self, tenant: Tenant) -> S:
         """Return what is there now. What is absent is a value, never an exception."""

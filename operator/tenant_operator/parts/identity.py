@@ -67,6 +67,7 @@ class IdentityPart:
     """
 
     name = "identity"
+    after = ""
 
     def __init__(self, keycloak: Keycloak) -> None:
         self._keycloak = keycloak

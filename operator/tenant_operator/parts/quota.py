@@ -61,6 +61,7 @@ class QuotaPart:
     """
 
     name = "quota"
+    after = ""
 
     def __init__(self, redis: Redis, cluster: Cluster) -> None:
         self._redis = redis

@@ -66,6 +66,7 @@ class StoragePart:
     """
 
     name = "storage"
+    after = ""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket

@@ -58,6 +58,7 @@ class VectorsPart:
     """
 
     name = "vectors"
+    after = ""
 
     def __init__(self, client: AsyncQdrantClient) -> None:
         self._qdrant = client

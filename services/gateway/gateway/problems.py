@@ -376,8 +376,9 @@ class IdempotencyKeyBusy(Busy):
 
 
 def kinds() -> list[type[TenantryError]]:
-    """Return all kinds of problems that have a type of their own, by status and type."""
-    return sorted({TenantryError, *_below(TenantryError)}, key=lambda kind: (kind.status, kind.slug))
+    """Return all kinds of problems of ours that have a type of their own, by status and type."""
+    ours = (kind for kind in _below(TenantryError) if kind.__module__.split(".")[0] in ("gateway", "tenancy"))
+    return sorted({TenantryError, *ours}, key=lambda kind: (kind.status, kind.slug))
 
 
 def _below(kind: type[TenantryError]) -> Iterator[type[TenantryError]]:

@@ -73,6 +73,7 @@ async def test_everything_that_a_tenant_declares_is_made(
         "VectorsReady": ("True", "AsDeclared"),
         "IdentityReady": ("True", "AsDeclared"),
         "QuotaReady": ("True", "AsDeclared"),
+        "WorkspaceReady": ("False", "NotConfigured"),
     }
     assert written["status"]["observedGeneration"] == written["metadata"]["generation"]
     assert written["status"]["storage"] == {"bucket": BUCKET, "prefix": "tenant-life/"}

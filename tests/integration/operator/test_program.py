@@ -89,7 +89,7 @@ async def test_killed_in_the_middle_of_a_creation_the_next_run_makes_the_same(
 ) -> None:
     world.add_person("boss@mortal.example")
     stage.apply("mortal", **SPEC)
-    await _die_at(platform, number, when)
+    await die_at(platform, number, when)
     assert (await driver.reconcile("mortal")).name == "ready"
     first = world.look("mortal")
     await driver.reconcile("mortal")
@@ -104,14 +104,14 @@ async def test_killed_in_the_middle_of_a_removal_the_next_run_leaves_nothing(
     stage.apply("mortal", **SPEC)
     await driver.reconcile("mortal")
     tenants.delete("mortal")
-    await _die_at(platform, 4, "after")
+    await die_at(platform, 4, "after")
     await stage.clear()
     assert world.left("mortal") == {}
 
 
-async def _die_at(platform: Platform, number: int, when: str) -> None:
+async def die_at(platform: Platform, number: int, when: str, **settings: str) -> None:
     """Run the operator until it has killed itself."""
-    async with program(platform, "tests.support.dying_operator", str(number), when) as process:
+    async with program(platform, "tests.support.dying_operator", str(number), when, **settings) as process:
         async with asyncio.timeout(60):
             assert await process.wait() == -9, f"it ended by itself before call {number}"
 

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
-from tenant_operator.conditions import Failure, failure_of, to_status
+from tenant_operator.conditions import Failure, Verdict, failure_of, to_status
 
 from tests.support.tenants import make_tenant
 
 NOW, LATER = "2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"
 PASSING = Failure("S3Unavailable", "s3 is away", permanent=False)
 LASTING = Failure("KeycloakRefused", "denied", permanent=True)
+ABSENT = Verdict(status=False, reason="NotConfigured", message="there is none")
 CONFLICT = Failure("EmailConflict", "somebody else's", permanent=True)
 
 
@@ -62,10 +63,27 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
              "StorageReady": ("True", "AsDeclared")},
             id="suspended-is-ready-and-says-so",
         ),
+        pytest.param(
+            {"storage": None, "workspace": ABSENT}, None, False,
+            {"Ready": ("True", "AsDeclared"), "Reconciling": ("False", "UpToDate"),
+             "Stalled": ("False", "NoObstacle"),
+             "StorageReady": ("True", "AsDeclared"), "WorkspaceReady": ("False", "NotConfigured")},
+            id="what-the-platform-does-without-holds-nothing-up",
+        ),
+        pytest.param(
+            {"storage": PASSING, "workspace": ABSENT}, None, False,
+            {"Ready": ("False", "S3Unavailable"), "Reconciling": ("True", "Retrying"),
+             "Stalled": ("False", "NoObstacle"),
+             "StorageReady": ("False", "S3Unavailable"), "WorkspaceReady": ("False", "NotConfigured")},
+            id="nor-does-it-hide-what-failed",
+        ),
     ],
 )  # fmt: skip
 def test_conditions_follow_from_the_parts(
-    parts: dict[str, Failure | None], overall: Failure | None, suspended: bool, expected: dict[str, Any]
+    parts: dict[str, Failure | Verdict | None],
+    overall: Failure | None,
+    suspended: bool,
+    expected: dict[str, Any],
 ) -> None:
     tenant = make_tenant("acme", suspended=suspended)
     assert conditions(to_status(tenant, parts, {}, overall=overall, now=NOW)) == expected
@@ -108,10 +126,12 @@ def test_every_condition_names_the_generation_it_speaks_of() -> None:
          Failure("S3Unavailable", "s3 failed at put: slow down", permanent=False, retry_after=3.0)),
         (RemoteRefused("redis", "write", "no auth"),
          Failure("RedisRefused", "redis failed at write: no auth", permanent=True)),
+        (RemoteUnavailable("open-webui", "get-group", "away"),
+         Failure("OpenWebuiUnavailable", "open-webui failed at get-group: away", permanent=False)),
         (KeyError("secret"),
          Failure("InternalError", "KeyError: see the operator's log", permanent=False)),
     ],
-    ids=["unavailable-passes", "refused-lasts", "unforeseen-passes-without-its-words"],
+    ids=["unavailable-passes", "refused-lasts", "of-two-words", "unforeseen-passes-without-its-words"],
 )  # fmt: skip
 def test_what_an_exception_means(exc: Exception, expected: Failure) -> None:
     assert failure_of(exc) == expected

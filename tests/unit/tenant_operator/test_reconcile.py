@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
+from tenant_operator.conditions import Verdict
 from tenant_operator.reconcile import Reconciler
 
 from tests.support.operator import FakePart, FakeWriter, with_finalizer
@@ -61,7 +62,8 @@ async def test_a_second_run_writes_nothing_at_all() -> None:
     tenant = make_tenant("acme")
     await stage.run(tenant)
     await stage.run(stage.after(tenant))
-    assert stage.log == ["observe storage", "observe identity", "observe quota"]
+    assert "write status" not in stage.log
+    assert "add finalizer" not in stage.log
     assert stage.writer.events == [(False, "Ready", "Everything is as declared")]
 
 
@@ -75,6 +77,26 @@ async def test_a_part_that_fails_holds_nobody_up_and_is_named() -> None:
         "StorageReady": "False", "IdentityReady": "True", "QuotaReady": "True",
     }  # fmt: skip
     assert stage.writer.events == [(True, "S3Unavailable", str(AWAY))]
+
+
+@pytest.mark.parametrize("fails", [None, AWAY], ids=["that-went-well", "that-failed"])
+async def test_a_part_that_looks_at_anothers_work_goes_after_it(fails: Exception | None) -> None:
+    stage = Stage(**({"identity": fails} if fails else {}))
+    late = FakePart("workspace", stage.log, after="identity")
+    stage.parts.append(late)
+    await stage.run(make_tenant("acme"))
+    looked = stage.log.index("observe workspace")
+    assert looked > stage.log.index("observe identity" if fails else "ensure identity")
+    assert late.made
+
+
+async def test_what_a_part_says_of_itself_stands_in_its_condition_and_holds_nothing_up() -> None:
+    stage = Stage()
+    stage.parts[1].verdict = Verdict(status=False, reason="NotConfigured", message="there is none")
+    assert await stage.run(make_tenant("acme")) == "ready"
+    assert stage.conditions["Ready"] == "True"
+    told = next(c for c in stage.writer.status["conditions"] if c["type"] == "IdentityReady")
+    assert (told["status"], told["reason"], told["message"]) == ("False", "NotConfigured", "there is none")
 
 
 async def test_what_failed_heals_by_the_next_run_and_an_event_tells() -> None:

@@ -1,7 +1,10 @@
 """A wrong setting stops the start and is named; its value is not shown."""
 
+from itertools import combinations
+
 import pytest
 from tenant_operator import __main__ as program
+from tenant_operator.settings import Settings
 
 REQUIRED = {
     "OPERATOR_BUCKET": "documents",
@@ -32,3 +35,35 @@ def test_a_wrong_setting_is_named(
     told = capsys.readouterr().err
     assert name in told
     assert "s3cr3t" not in told
+
+
+WEBUI = {
+    "OPERATOR_OPEN_WEBUI_URL": "http://webui",
+    "OPERATOR_OPEN_WEBUI_EMAIL": "admin@tenantry.example",
+    "OPERATOR_OPEN_WEBUI_PASSWORD": "s3cr3t",
+}
+
+
+@pytest.mark.parametrize("given", ["", None], ids=["empty", "not-set"])
+def test_without_a_url_there_is_no_open_webui(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each, good in REQUIRED.items():
+        monkeypatch.setenv(each, good)
+    for each in WEBUI if given is not None else ():
+        monkeypatch.setenv(each, given or "")
+    assert Settings().open_webui_url is None
+
+
+@pytest.mark.parametrize("named", list(combinations(WEBUI, 2)), ids=lambda names: names[-1])
+def test_an_open_webui_needs_its_account(
+    named: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for each, good in (REQUIRED | {name: WEBUI[name] for name in named}).items():
+        monkeypatch.setenv(each, good)
+    if "OPERATOR_OPEN_WEBUI_URL" not in named:
+        assert Settings().open_webui_url is None
+        return
+    with pytest.raises(SystemExit):
+        program.main()
+    (missing,) = WEBUI.keys() - set(named)
+    told = capsys.readouterr().err
+    assert told == f"{missing}: Value error, needed with OPERATOR_OPEN_WEBUI_URL\n"

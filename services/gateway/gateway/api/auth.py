@@ -9,8 +9,9 @@ from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request
-from tenancy.errors import IdentityUnavailable, NoTenant, TicketRefused, TokenRefused
-from tenancy.identity import Principal, require_active, resolve
+from tenancy.callers import credentials, identify, require_bearer, require_synced
+from tenancy.errors import NoTenant, TicketRefused
+from tenancy.identity import Principal, require_active
 from tenancy.model import Tenant
 from tenancy.tickets import Action, Ticket
 
@@ -57,11 +58,9 @@ RequestStages = Annotated[Stages, Depends(_stages)]
 
 
 async def _person(request: Request, context: Context, stages: RequestStages) -> Principal:
-    scheme, credentials = _credentials(request)
-    if scheme != "bearer":
-        raise TokenRefused("This route takes a person's access token: `Authorization: Bearer ...`.")
+    token = require_bearer(request.headers.getlist("authorization"))
     with stages.measure("auth"):
-        return await _resolve(credentials, context)
+        return await identify(token, context.tokens, context.registry)
 
 
 def _person_or_ticket(
@@ -70,11 +69,11 @@ def _person_or_ticket(
     """Return what lets in a person, or a service with a ticket for an action."""
 
     async def caller(request: Request, context: Context, stages: RequestStages) -> Principal | TicketHolder:
-        scheme, credentials = _credentials(request)
+        scheme, secret = credentials(request.headers.getlist("authorization"))
         with stages.measure("auth"):
             if scheme == "ticket":
-                return _redeem(credentials, action, context)
-            return await _resolve(credentials, context)
+                return _redeem(secret, action, context)
+            return await identify(secret, context.tokens, context.registry)
 
     return caller
 
@@ -106,37 +105,14 @@ Administrator = Annotated[Principal, Depends(_administrator)]
 """A person who is one of the tenant's administrators."""
 
 
-def _credentials(request: Request) -> tuple[str, str]:
-    """Return scheme and credentials; two headers are refused, for who knows which one somebody checked."""
-    headers = request.headers.getlist("authorization")
-    scheme, _, credentials = (headers[0] if len(headers) == 1 else "").partition(" ")
-    if scheme.lower() not in ("bearer", "ticket") or not credentials:
-        raise TokenRefused("Send one `Authorization: Bearer` header with an access token.")
-    return scheme.lower(), credentials
-
-
-async def _resolve(token: str, context: ProcessContext) -> Principal:
-    claims = await context.tokens.verify(token)
-    _require_synced(context)
-    principal = resolve(claims, context.registry.directory)
-    structlog.contextvars.bind_contextvars(tenant=principal.tenant.key)
-    return principal
-
-
 def _redeem(token: str, action: Action, context: ProcessContext) -> TicketHolder:
     ticket = context.tickets.verify(token)
     if ticket.action is not action:
         raise TicketRefused(f"The ticket is to {ticket.action} and not to {action}. Ask for another one.")
-    _require_synced(context)
+    require_synced(context.registry)
     tenant = context.registry.get(ticket.tenant_id)
     if tenant is None:
         raise NoTenant("The ticket is for a tenant that does not exist (any more).")
     require_active(tenant)
     structlog.contextvars.bind_contextvars(tenant=tenant.key)
     return TicketHolder(tenant, ticket)
-
-
-def _require_synced(context: ProcessContext) -> None:
-    """Refuse while no Tenant has ever been listed: nobody's tenant could be told."""
-    if not context.registry.synced:
-        raise IdentityUnavailable("The Tenants are not known yet. Try again in a moment.")

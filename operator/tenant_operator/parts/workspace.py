@@ -1,0 +1,274 @@
+"""The tenant's workspace in Open WebUI: a group of its people, and a model and a knowledge base a persona.
+
+All of it is readable by that group alone, and who is in the group is what Keycloak says: Open WebUI itself
+leaves old memberships when a token names no groups. What is known by its id is asked for by its id; only a
+run that cannot be sure to know everything (the first, or one after a failure) searches.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tenancy.emails import search_term
+from tenancy.errors import RemoteUnavailable
+from tenancy.model import Tenant
+from tenancy.names import group_path, model_id, parse_model_id
+
+from ..conditions import Verdict, condition_type
+from .base import Ensured
+from .keycloak import Keycloak
+from .open_webui import OpenWebui
+from .workspace_plan import (
+    Action,
+    Group,
+    KnowledgeBase,
+    Step,
+    WorkspaceState,
+    choose,
+    kept_note,
+    knowledge_base,
+    known_bases,
+    marker,
+    plan,
+    plan_former,
+    wanted_group,
+)
+
+__all__ = ["WorkspacePart"]
+
+
+class WorkspacePart:
+    """Groups, models and knowledge bases in one Open WebUI.
+
+    Parameters
+    ----------
+    webui
+        Open WebUI's API.
+    keycloak
+        The realm's admin API: who a tenant's people are.
+    """
+
+    name = "workspace"
+    after = "identity"
+
+    def __init__(self, webui: OpenWebui, keycloak: Keycloak) -> None:
+        self._webui = webui
+        self._keycloak = keycloak
+
+    async def observe(self, tenant: Tenant) -> WorkspaceState:
+        """Find the group, who belongs in it, the models and the knowledge bases."""
+        group, subjects = await asyncio.gather(self._group(tenant), self._subjects(tenant))
+        people, models, found = await asyncio.gather(
+            self._people(tenant, subjects, group),
+            self._models(tenant, search=not _is_settled(tenant)),
+            self._bases(tenant, group.id, search=not _is_settled(tenant)),
+        )
+        bases, former = choose(tenant, found, group.id)
+        return WorkspaceState(group, people, models, bases, former)
+
+    async def ensure(self, tenant: Tenant, observed: WorkspaceState) -> Ensured:
+        """Make or repair the group first, since all grants name it, then everything else at once.
+
+        Raises
+        ------
+        RemoteUnavailable
+            A knowledge base was to be made and turned up after all.
+        """
+        changes: list[str] = []
+        group_id = await self._ensure_group(tenant, observed.group, changes)
+        steps = plan(tenant, observed, group_id)
+        if any(step.action == "create knowledge base" for step in steps):
+            await self._confirm_absence(tenant, observed, group_id)
+        taken = await asyncio.gather(*(_WRITES[step.action](self._webui, step) for step in steps))
+        kept = await asyncio.gather(
+            *(self._retire(tenant, base, group_id, changes) for base in observed.former)
+        )
+        changes += [step.change for step in steps]
+        made = {step.subject: new for step, new in zip(steps, taken, strict=True) if new}
+        knowledge = {base.persona: base.id for base in reversed(kept) if base} | {
+            persona.id: made.get(persona.id) or observed.bases[persona.id].id
+            for persona in tenant.spec.personas
+        }
+        status = {
+            "groupId": group_id,
+            "knowledge": [{"persona": persona, "id": knowledge[persona]} for persona in sorted(knowledge)],
+        }
+        note = kept_note(base for base in kept if base)
+        return Ensured(changes, status, Verdict(status=True, reason="AsDeclared", message=note))
+
+    async def remove(self, tenant: Tenant) -> None:
+        """Delete models, knowledge bases with their files, and last the group, whose grants tell them.
+
+        Raises
+        ------
+        RemoteUnavailable
+            A knowledge base is still there.
+        """
+        group = await self._group(tenant)
+        models = await self._models(tenant, search=True)
+        await asyncio.gather(*(self._webui.delete_model(key) for key in models))
+        for base in await self._bases(tenant, group.id, search=True):
+            await self._empty(base)
+            await self._webui.delete_knowledge_base(base.id)
+        if await self._bases(tenant, group.id, search=True):
+            raise RemoteUnavailable("open-webui", "delete-knowledge", "a knowledge base is still there")
+        namesakes = await self._webui.group_ids(group_path(tenant.id))
+        for group_id in {group.id, *namesakes} - {""}:
+            await self._webui.delete_group(group_id)
+
+    async def forget(self, tenant: Tenant) -> None:
+        """Do nothing: people's files are no copies."""
+
+    async def _group(self, tenant: Tenant) -> Group:
+        """Find the group by the id that it had, else by its name."""
+        known = tenant.status.workspace
+        found = await self._webui.group(known.group_id) if known else None
+        if found:
+            return await self._as_group(found)
+        for group_id in await self._webui.group_ids(group_path(tenant.id)):
+            found = await self._webui.group(group_id)
+            if found and found["name"] == group_path(tenant.id):
+                return await self._as_group(found)
+        return Group()
+
+    async def _as_group(self, found: dict[str, Any]) -> Group:
+        form = {name: found.get(name) for name in ("name", "description", "parent_group_id")}
+        under = await self._webui.groups_under(found["id"])
+        return Group(found["id"], form, frozenset(found["user_ids"]), frozenset(under))
+
+    async def _subjects(self, tenant: Tenant) -> frozenset[str]:
+        """Return the ids of the tenant's people in Keycloak; nobody when it has no group there."""
+        group = await self._keycloak.group_by_path(group_path(tenant.id))
+        members = await self._keycloak.members(group["id"]) if group else []
+        return frozenset(member["id"] for member in members)
+
+    async def _people(self, tenant: Tenant, subjects: frozenset[str], group: Group) -> frozenset[str]:
+        """Return the users who belong to the tenant: who logs in as one of its people in Keycloak."""
+        if not subjects:
+            return frozenset()
+        terms = sorted({search_term(pattern) for pattern in tenant.spec.email_patterns})
+        pages = await asyncio.gather(*(self._webui.users(term) for term in terms))
+        found = {user["id"]: user for users in pages for user in users}
+        # A member whose address is another one by now is found by the id alone.
+        others = await asyncio.gather(*(self._webui.user(key) for key in group.members - found.keys()))
+        return frozenset(
+            user["id"] for user in (*found.values(), *filter(None, others)) if _subject(user) in subjects
+        )
+
+    async def _models(self, tenant: Tenant, *, search: bool) -> dict[str, dict[str, Any]]:
+        """Return the tenant's models by their ids: those of its personas, now and before."""
+        found = await self._webui.models(tenant.key) if search else []
+        models = {model["id"]: model for model in found if _is_of(tenant, model["id"])}
+        personas = {persona.id for persona in tenant.spec.personas} | set(known_bases(tenant).values())
+        missing = {model_id(tenant.id, persona) for persona in personas} - models.keys()
+        others = await asyncio.gather(*(self._webui.model(key) for key in sorted(missing)))
+        return models | {model["id"]: model for model in others if model}
+
+    async def _bases(self, tenant: Tenant, group_id: str, *, search: bool) -> list[KnowledgeBase]:
+        """Return the tenant's knowledge bases: those that its status names or that carry its marker."""
+        found = await self._webui.knowledge_bases(marker(tenant)) if search else []
+        missing = known_bases(tenant).keys() - {each["id"] for each in found}
+        others = await asyncio.gather(*(self._webui.knowledge_base(key) for key in sorted(missing)))
+        if not search and not all(others):
+            return await self._bases(tenant, group_id, search=True)
+        bases = (knowledge_base(tenant, each, group_id) for each in (*found, *others) if each)
+        return [base for base in bases if base]
+
+    async def _ensure_group(self, tenant: Tenant, observed: Group, changes: list[str]) -> str:
+        wanted = wanted_group(tenant)
+        if not observed.id:
+            changes.append(f"create group {wanted['name']}")
+            return await self._webui.create_group(wanted)
+        if observed.form != wanted:
+            changes.append(f"repair group {wanted['name']}")
+            await self._webui.update_group(observed.id, wanted)
+        return observed.id
+
+    async def _confirm_absence(self, tenant: Tenant, observed: WorkspaceState, group_id: str) -> None:
+        """Search again before anything is made: a search that fails inside Open WebUI finds nothing.
+
+        A second knowledge base would leave the first one's documents where nobody looks for them.
+        """
+        seen = {base.id for base in (*observed.bases.values(), *observed.former)}
+        found = {base.id for base in await self._bases(tenant, group_id, search=True)}
+        if found - seen:
+            raise RemoteUnavailable("open-webui", "create-knowledge", "one has turned up meanwhile", 0.1)
+
+    async def _retire(
+        self, tenant: Tenant, base: KnowledgeBase, group_id: str, changes: list[str]
+    ) -> KnowledgeBase | None:
+        """Keep a former persona's knowledge base while it has files, and delete it when it has none.
+
+        Files are counted once more when nobody can add any.
+        """
+        for step in plan_former(tenant, base, group_id):
+            await _WRITES[step.action](self._webui, step)
+            changes.append(step.change)
+        if base.files != 0 or await self._count(tenant, base):
+            return base
+        await self._webui.delete_knowledge_base(base.id)
+        changes.append(f"delete knowledge base {base.id}")
+        return None
+
+    async def _count(self, tenant: Tenant, base: KnowledgeBase) -> int:
+        """Return how many files a knowledge base has; more than none when it cannot be told."""
+        found = await self._webui.knowledge_bases(marker(tenant, base.persona))
+        counted = {each["id"]: int(each["file_count"]) for each in found}
+        return counted.get(base.id, 1) + len(await self._webui.pending_files(base.id))
+
+    async def _empty(self, base: KnowledgeBase) -> None:
+        """Delete every file of a knowledge base, page by page.
+
+        Raises
+        ------
+        RemoteUnavailable
+            Files stay, or fewer are listed than were counted.
+        """
+        deleted: set[str] = set()
+        while files := set(await self._webui.files(base.id)):
+            if files <= deleted:
+                raise RemoteUnavailable("open-webui", "delete-file", f"{len(files)} files are still there")
+            await asyncio.gather(*(self._webui.delete_file(file_id) for file_id in files - deleted))
+            deleted |= files
+        if (base.files or 0) > len(deleted):
+            told = f"{base.files} files were counted and {len(deleted)} listed"
+            raise RemoteUnavailable("open-webui", "list-files", told)
+
+
+def _is_settled(tenant: Tenant) -> bool:
+    """Tell whether the status names all that there can be: the last run was of this spec, and went well.
+
+    Former personas' knowledge bases are searched for every time: only a search counts their files.
+    """
+    condition = tenant.status.condition(condition_type("workspace"))
+    return (
+        condition is not None
+        and condition.status == "True"
+        and condition.observed_generation == tenant.metadata.generation
+        and all(tenant.persona(persona) for persona in known_bases(tenant).values())
+    )
+
+
+def _is_of(tenant: Tenant, key: str) -> bool:
+    parsed = parse_model_id(key)
+    return parsed is not None and parsed[0] == tenant.id
+
+
+def _subject(user: dict[str, Any]) -> str:
+    """Return the id under which a user logs in with Keycloak; empty for an account with a password."""
+    return str(((user.get("oauth") or {}).get("oidc") or {}).get("sub", ""))
+
+
+_WRITES: Mapping[Action, Callable[[OpenWebui, Step], Awaitable[str | None]]] = {
+    "add members": lambda webui, step: webui.add_members(step.subject, step.form),
+    "remove members": lambda webui, step: webui.remove_members(step.subject, step.form),
+    "detach group": lambda webui, step: webui.detach_group(step.subject),
+    "create model": lambda webui, step: webui.create_model(step.form),
+    "update model": lambda webui, step: webui.update_model(step.form),
+    "grant model": lambda webui, step: webui.set_model_access(step.subject, step.form),
+    "delete model": lambda webui, step: webui.delete_model(step.subject),
+    "create knowledge base": lambda webui, step: webui.create_knowledge_base(step.form),
+    "update knowledge base": lambda webui, step: webui.update_knowledge_base(step.subject, step.form),
+    "grant knowledge base": lambda webui, step: webui.set_knowledge_access(step.subject, step.form),
+}
+"""The call for each step; it returns the id of a knowledge base that it made."""

@@ -1,0 +1,30 @@
+"""``python -m file_sync``: sync and serve until told to stop."""
+
+import uvicorn
+from tenancy.logs import configure_logs
+
+from .app import make_app
+from .settings import Settings
+
+GRACE_SECONDS = 10
+"""How long requests under way may take after SIGTERM. What is being synced is left: the next run goes on."""
+
+
+def main() -> None:
+    """Run file-sync."""
+    settings = Settings()
+    configure_logs("file-sync", settings.log_level)
+    uvicorn.run(
+        make_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        http="h11",  # it bounds what headers may take; the faster parser does not
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""``/healthz``, ``/readyz``, ``/metrics``: for the kubelet and Prometheus, without a token."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from .context import Context
+
+__all__ = ["router"]
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/healthz")
+async def healthz(context: Context) -> JSONResponse:
+    """Tell whether a restart would help."""
+    return _probe([f"the task {name} has ended" for name in context.readiness.ended])
+
+
+@router.get("/readyz")
+async def readyz(context: Context) -> JSONResponse:
+    """Tell whether requests can be served."""
+    return _probe(await context.readiness.missing())
+
+
+@router.get("/metrics")
+async def metrics() -> Response:
+    """Return all metrics in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _probe(missing: list[str]) -> JSONResponse:
+    content: dict[str, Any] = {"ok": not missing, "missing": missing}
+    return JSONResponse(content, status_code=503 if missing else 200)

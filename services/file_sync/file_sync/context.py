@@ -1,0 +1,223 @@
+"""Everything that lives as long as the process, wired in one place and closed in order."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import httpx
+import structlog
+from tenancy import kube
+from tenancy.aws import open_session
+from tenancy.errors import IdentityUnavailable, RemoteError
+from tenancy.identity import TokenVerifier
+from tenancy.jwks import RemoteKeys
+from tenancy.keycloak import KeycloakAdmin
+from tenancy.registry import TenantRegistry
+from tenancy.tickets import TicketIssuer
+
+from .atlas import Atlas
+from .contents import Contents
+from .fair import FairPlaces
+from .gateway import Gateway
+from .leader import Leadership
+from .mine import OwnFiles
+from .owners import Owners
+from .plan import Rules
+from .problems import SourceUnfit
+from .settings import Settings
+from .source import Source
+from .store import Store
+from .sync import Sync
+from .upload import UploadWorkflow
+from .work import Work
+
+__all__ = ["ProcessContext", "Readiness", "open_context"]
+
+
+@dataclass(frozen=True)
+class ProcessContext:
+    """What request handlers need."""
+
+    settings: Settings
+    registry: TenantRegistry
+    tokens: TokenVerifier
+    files: OwnFiles
+    sync: Sync
+    leadership: Leadership
+    readiness: "Readiness"
+
+
+class Readiness:
+    """Whether requests can be served, and why not.
+
+    Whether this replica leads does not matter: those that do not tell people about their files.
+
+    Parameters
+    ----------
+    endless
+        Tasks that never end by themselves: if one did, only a restart would help.
+    """
+
+    def __init__(
+        self,
+        registry: TenantRegistry,
+        endless: "Sequence[asyncio.Task[None]]",
+        keys: RemoteKeys,
+        source: Source,
+    ) -> None:
+        self._registry = registry
+        self._endless = endless
+        self._keys = keys
+        self._source = source
+        self._fits = False
+
+    @property
+    def ended(self) -> list[str]:
+        """Names of what has ended and must not have: only a restart helps."""
+        return [task.get_name() for task in self._endless if task.done()]
+
+    async def check_source(self) -> None:
+        """Make sure once that Open WebUI's database is one that we know.
+
+        Raises
+        ------
+        SourceUnfit
+            It is not, or its role is not the one of grants.sql.
+        RemoteUnavailable, RemoteRefused
+            It cannot say.
+        """
+        if not self._fits:
+            await self._source.check()
+            self._fits = True
+
+    async def missing(self) -> list[str]:
+        """Return what we still wait for; empty when requests can be served."""
+        missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
+        try:
+            await self._keys.get("")  # no key has that id; what counts is that the key set was fetched
+        except IdentityUnavailable as exc:
+            missing.append(exc.detail)
+        try:
+            await self.check_source()
+        except (SourceUnfit, RemoteError) as exc:
+            missing.append(exc.to_problem()["detail"])
+        return missing
+
+
+@asynccontextmanager
+async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
+    """Open all connections, and close them at the end.
+
+    Raises
+    ------
+    SourceUnfit
+        Open WebUI's database is none that we know, or its role is not the one of grants.sql.
+    OSError, ValueError
+        The ticket key cannot be read.
+    """
+    log = structlog.get_logger("file_sync")
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=None))  # noqa: S113 (Remote bounds)
+        keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
+        stack.push_async_callback(keys.close)
+        tickets = TicketIssuer(json.loads(settings.ticket_key.read_text()))
+        registry, watching = await stack.enter_async_context(_registry())
+        source = Source(settings.database_url.get_secret_value())
+        stack.push_async_callback(source.close)
+        await source.open()
+        gateway_http = httpx.AsyncClient(base_url=settings.gateway_url, timeout=None)  # noqa: S113 (likewise)
+        gateway = Gateway(await stack.enter_async_context(gateway_http), tickets)
+        stack.callback(gateway.close)
+        workflow = UploadWorkflow(
+            settings.upload_url,
+            http,
+            tickets,
+            seconds=settings.ingest_seconds,
+            at_once=settings.ingests_at_once,
+        )
+        stack.callback(workflow.close)
+        contents = Contents(
+            open_session,
+            bucket=settings.files_bucket,
+            at_once=settings.puts_at_once,
+            max_bytes=settings.document_bytes,
+        )
+        stack.callback(contents.close)
+        store = Store(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
+        stack.callback(store.close)
+        keycloak = KeycloakAdmin(
+            settings.keycloak_url,
+            settings.keycloak_realm,
+            settings.keycloak_client_id,
+            settings.keycloak_client_secret.get_secret_value(),
+            http,
+        )
+        atlas = Atlas(registry)
+        work = Work(
+            source=source,
+            contents=contents,
+            store=store,
+            gateway=gateway,
+            workflow=workflow,
+            owners=Owners(keycloak, lambda: registry.directory, seconds=settings.owner_seconds),
+            puts=_places(settings.puts_at_once),
+            ingests=_places(settings.ingests_at_once),
+        )
+        sync = Sync(settings, source=source, registry=registry, atlas=atlas, work=work)
+        leadership = Leadership(source, sync.lead, sync.hint)
+        stack.push_async_callback(leadership.close)
+        endless = [watching]
+        readiness = Readiness(registry, endless, keys, source)
+        try:
+            await readiness.check_source()
+        except RemoteError as exc:
+            log.warning("Cannot check Open WebUI's database yet; not ready until then", error=str(exc))
+        endless.append(await stack.enter_async_context(_running(_lead(readiness, leadership), "sync")))
+        rules = Rules(settings.document_bytes, settings.files_bucket)
+        yield ProcessContext(
+            settings=settings,
+            registry=registry,
+            tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),
+            files=OwnFiles(source, gateway, atlas, rules),
+            sync=sync,
+            leadership=leadership,
+            readiness=readiness,
+        )
+
+
+async def _lead(readiness: Readiness, leadership: Leadership) -> None:
+    """Lead, but not before the database was checked."""
+    while True:
+        try:
+            await readiness.check_source()
+            break
+        except (RemoteError, SourceUnfit):
+            await asyncio.sleep(1)
+    await leadership.run()
+
+
+def _places(total: int) -> FairPlaces:
+    return FairPlaces(total, each=max(total // 2, 1))
+
+
+@asynccontextmanager
+async def _registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]"]]:
+    """Keep a registry current while the block runs."""
+    async with await kube.connect() as api:
+        registry = TenantRegistry(api)
+        async with _running(registry.run(), "registry") as watching:
+            yield registry, watching
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[None, None, None], name: str) -> AsyncIterator["asyncio.Task[None]"]:
+    """Let work go on beside the block, and end it with the block."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

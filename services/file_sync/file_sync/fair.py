@@ -1,0 +1,66 @@
+"""Places that are shared fairly: in turn among the tenants that wait, however much each has to do."""
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+__all__ = ["FairPlaces"]
+
+
+class FairPlaces:
+    """A number of places, of which one tenant never has all.
+
+    Parameters
+    ----------
+    total
+        Places in all.
+    each
+        Most places of one tenant.
+    """
+
+    def __init__(self, total: int, *, each: int) -> None:
+        self.each = each
+        self._free = total
+        self._held = Counter[str]()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @asynccontextmanager
+    async def place(self, tenant_id: str) -> AsyncIterator[None]:
+        """Hold a place for as long as the block lasts."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(tenant_id, deque()).append(turn)
+        self._grant()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release(tenant_id)
+            raise
+        try:
+            yield
+        finally:
+            self._release(tenant_id)
+
+    def _release(self, tenant_id: str) -> None:
+        self._free += 1
+        self._held[tenant_id] -= 1
+        if not self._held[tenant_id]:
+            del self._held[tenant_id]
+        self._grant()
+
+    def _grant(self) -> None:
+        while self._free and (tenant_id := self._next()) is not None:
+            turns = self._waiting[tenant_id]
+            turn = turns.popleft()
+            # Whoever had a turn stands behind the others.
+            self._waiting.move_to_end(tenant_id)
+            if not turns:
+                del self._waiting[tenant_id]
+            if not turn.cancelled():
+                turn.set_result(None)
+                self._free -= 1
+                self._held[tenant_id] += 1
+
+    def _next(self) -> str | None:
+        return next((each for each in self._waiting if self._held[each] < self.each), None)

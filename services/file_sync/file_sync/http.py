@@ -1,0 +1,57 @@
+"""Calls over HTTP: what an answer means for the next attempt."""
+
+from http import HTTPStatus
+
+import httpx
+from tenancy.errors import RemoteError
+from tenancy.remote import Fault
+
+__all__ = ["classify", "is_problem", "retry_after"]
+
+LONGEST_PAUSE = 300.0
+"""No wish for a longer pause is granted: we come back and ask."""
+
+
+def classify(exc: Exception) -> Fault | None:
+    """Say what a failed call means."""
+    match exc:
+        case httpx.HTTPStatusError(response=response):
+            if response.status_code in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+                return Fault.BUSY
+            passing = response.status_code >= 500 or response.status_code in (408, 409, 425)
+            return Fault.TRANSIENT if passing else Fault.PERMANENT
+        case httpx.HTTPError():
+            return Fault.TRANSIENT
+        case _:
+            return None
+
+
+def retry_after(exc: RemoteError) -> float | None:
+    """Return how long the other side wants us to wait, in seconds; ``None`` when it did not say."""
+    match exc.__cause__:
+        case httpx.HTTPStatusError(response=response):
+            wish = response.headers.get("retry-after", "")
+            return min(float(wish), LONGEST_PAUSE) if wish.isdecimal() else None
+        case _:
+            return None
+
+
+def status(exc: RemoteError) -> int:
+    """Return the status of the answer that was the failure; 0 when there was no answer."""
+    match exc.__cause__:
+        case httpx.HTTPStatusError(response=response):
+            return response.status_code
+        case _:
+            return 0
+
+
+def is_problem(exc: RemoteError, slug: str) -> bool:
+    """Tell whether a refusal is the problem of that kind."""
+    match exc.__cause__:
+        case httpx.HTTPStatusError(response=response):
+            kind = response.headers.get("content-type", "")
+            return kind.startswith("application/problem+json") and str(
+                response.json().get("type", "")
+            ).endswith(f"/{slug}")
+        case _:
+            return False

@@ -1,0 +1,108 @@
+"""What is asked of Open WebUI's database.
+
+JSON is read as text, key by key. What users may put into ``meta`` is not always sound JSON to Postgres (half
+an emoji, a zero byte), and one such row must not make every query fail. A value that was faked there is
+harmless: size and hash are measured when the content is read, and a knowledge base opens nothing to somebody
+of another tenant.
+"""
+
+__all__ = ["FINGERPRINTS", "OF_PERSON", "OF_TENANT", "READ", "UNREADABLE"]
+
+READ = {
+    "file": ("id", "user_id", "filename", "path", "meta", "data", "created_at", "updated_at"),
+    "knowledge_file": ("knowledge_id", "file_id", "created_at"),
+    "chat": ("id", "user_id"),
+    "chat_file": ("chat_id", "file_id", "user_id", "message_id", "created_at"),
+    "chat_message": ("chat_id", "parent_id", "role", "model_id"),
+    "user": ("id", "oauth"),
+}
+"""The columns that are read, by table; grants.sql grants these."""
+
+UNREADABLE = {"chat": ("chat", "title"), "chat_message": ("content", "output"), "auth": ("password",)}
+"""Columns that must not be readable: with them the role is not the one of grants.sql."""
+
+_UNLINKED = r"""
+unlinked as materialized (
+  select f.id, f.created_at,
+         substring(f.meta::text from '"knowledge_id"\s*:\s*"([^"\\]{1,100})"') as knowledge_id
+  from file f
+  where f.meta::text like '%%"knowledge_id"%%'
+    and not exists (select from knowledge_file k where k.file_id = f.id)
+),
+coming as (
+  -- Only of these few the status is looked at: beside it lies the whole text of the file.
+  select u.* from unlinked u join file f on f.id = u.id
+  where f.data::text ~ '[{,]\s*"status"\s*:\s*"(pending|processing|failed)"'
+)
+"""
+"""Files on their way into a knowledge base, or that Open WebUI could not read: we may be able to."""
+
+_SENT = """
+select 'model' as kind, m.model_id as target, s.file_id, s.created_at as since
+from chat_file s
+join file f on f.id = s.file_id
+join chat c on c.id = s.chat_id
+join chat_message m on m.chat_id = s.chat_id
+where s.user_id = f.user_id and c.user_id = f.user_id
+  and m.role = 'assistant' and m.model_id like 'tenant-%%'
+  and (s.message_id is null or m.parent_id = s.message_id)
+"""
+"""Files that their owner sent in a chat of their own, and the models that answered that very message.
+
+Whoever may read somebody's file can attach it to a chat. That makes it nobody's knowledge but its owner's.
+"""
+
+_LINKS = f"""
+links as (
+  select 'knowledge' as kind, knowledge_id as target, file_id, created_at as since from knowledge_file
+  union all
+  select 'knowledge', knowledge_id, id, created_at from coming where knowledge_id is not null
+  union all
+  {_SENT}
+)
+"""
+
+FINGERPRINTS = f"""
+with {_UNLINKED}, {_LINKS}
+select l.kind, l.target, count(*)::text || ':' || sum(hashtextextended(
+         concat_ws('|', f.id, f.user_id, f.filename, f.path, f.updated_at, l.since), 0))::text as fingerprint
+from links l join file f on f.id = l.file_id
+group by l.kind, l.target
+"""
+
+_FILES = r"""
+select f.id, f.user_id as owner, coalesce(f.filename, '') as filename, coalesce(f.path, '') as path,
+       substring(f.meta::text from '"size"\s*:\s*([0-9]{1,15})')::bigint as size,
+       coalesce(substring(f.meta::text from '"file_hash"\s*:\s*"([0-9a-fA-F]{64})"'), '') as digest,
+       coalesce(f.created_at, 0) as created_at, coalesce(f.updated_at, f.created_at, 0) as updated_at,
+       case when u.oauth::text !~ '\\u' then coalesce(u.oauth::text::json -> 'oidc' ->> 'sub', '') else '' end
+         as subject,
+       (select coalesce(json_agg(json_build_array(l.since, l.kind, l.target)), '[]') from links l
+        where l.file_id = f.id) as links
+from file f left join "user" u on u.id = f.user_id
+"""
+
+OF_TENANT = f"""
+with {_UNLINKED}, {_LINKS},
+chosen as (
+  select file_id from knowledge_file where knowledge_id = any(%(knowledge)s)
+  union
+  select id from coming where knowledge_id = any(%(knowledge)s)
+  union
+  select sent.file_id from ({_SENT}) sent where sent.target = any(%(models)s)
+)
+{_FILES}
+where f.id in (select file_id from chosen)
+"""
+
+OF_PERSON = f"""
+with {_UNLINKED}, {_LINKS}
+{_FILES}
+where f.user_id in (
+  select id from "user"
+  where oauth::text !~ '\\\\u' and oauth::text::json -> 'oidc' ->> 'sub' = %(subject)s
+)
+  and (%(ids)s::text[] is null or f.id = any(%(ids)s))
+order by f.created_at desc, f.id
+limit %(limit)s
+"""

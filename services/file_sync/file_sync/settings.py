@@ -1,0 +1,110 @@
+"""Settings of file-sync, from the environment: ``FILE_SYNC_`` and the field's name in capitals.
+
+Where AWS and Kubernetes are, and who we are there, is not ours to say: boto3 and the Kubernetes client
+read their own variables (``AWS_PROFILE``, ``AWS_CONFIG_FILE``, ``KUBECONFIG``, or the pod's identity).
+"""
+
+import re
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+MEBIBYTE = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """What differs from one installation to the next. A wrong value stops the start and names the field."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FILE_SYNC_",
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # a wrong URL may hold a password, and the error goes to the log
+    )
+
+    host: str = "127.0.0.1"
+    """Address to bind."""
+
+    port: int = Field(8080, ge=0, le=65535)
+    """Port to bind; 0 takes a free one."""
+
+    database_url: SecretStr
+    """Open WebUI's Postgres (`postgresql://`), as the role of `grants.sql`; a pooler in between has to pool
+    sessions, not transactions."""
+
+    files_bucket: str = Field(min_length=3)
+    """Bucket in which Open WebUI keeps the files; it is only read."""
+
+    bucket: str = Field(min_length=3)
+    """Bucket of the documents."""
+
+    tenant_role_arn: str = Field(pattern=r"^arn:")
+    """IAM role that is assumed for one tenant at a time."""
+
+    gateway_url: str = Field(pattern=r"^https?://")
+    """The gateway's address."""
+
+    upload_url: str = Field(pattern=r"^https?://")
+    """n8n's upload webhook, whole: `.../webhook/tenantry/upload`."""
+
+    ticket_key: Path
+    """File with the private key (an Ed25519 JWK) with which tickets are signed."""
+
+    keycloak_url: str = Field(pattern=r"^https?://")
+    """Keycloak's address, without `/realms`."""
+
+    keycloak_realm: str = Field("tenantry", min_length=1)
+    """The realm of all people."""
+
+    keycloak_client_id: str = Field("tenantry-file-sync", min_length=1)
+    """Client with a service account that may view users and groups."""
+
+    keycloak_client_secret: SecretStr
+    """Its secret."""
+
+    oidc_issuer: str = Field(pattern=r"^https?://.+[^/]$")
+    """The Keycloak realm's issuer, to the letter, without a closing slash."""
+
+    oidc_audience: str = Field("tenantry-gateway", min_length=1)
+    """What an access token's `aud` must name."""
+
+    hint_secret: SecretStr = Field(min_length=16)
+    """What Open WebUI sends with a hint, in `X-Tenantry-Hint`."""
+
+    poll_seconds: float = Field(10.0, gt=0)
+    """How often Open WebUI's database is asked for what changed; the longest that a lost hint costs."""
+
+    full_seconds: float = Field(900.0, gt=0)
+    """How often every tenant is compared, though nothing changed in Open WebUI."""
+
+    owner_seconds: float = Field(60.0, ge=0)
+    """How long what Keycloak said of a person is taken for true."""
+
+    document_bytes: int = Field(50 * MEBIBYTE, ge=1)
+    """Largest file that is taken; the gateway has the same limit."""
+
+    puts_at_once: int = Field(8, ge=1)
+    """Files that are copied to S3 at once, at most half of them of one tenant; each is on disk meanwhile."""
+
+    ingests_at_once: int = Field(8, ge=1)
+    """Documents that n8n is given at once, at most half of them of one tenant."""
+
+    ingest_seconds: float = Field(660.0, gt=0)
+    """Longest that one document may take there; a little more than the gateway's own limit."""
+
+    mass_deletion_tenants: list[str] = Field(default_factory=list)
+    """Ids of the tenants whose documents may be deleted although they are most of what there is; JSON. See
+    [the runbook](../file-sync.md#runbook-the-brake-holds), and empty it afterwards."""
+
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """Least severe log line that is written."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr) -> SecretStr:
+        if not re.match(r"postgres(ql)?://.", url.get_secret_value()):
+            raise ValueError("database_url must begin with postgresql://")
+        return url

@@ -1,0 +1,1 @@
+"""What Tenantry adds to Open WebUI, and the job that puts it there."""

@@ -1,0 +1,121 @@
+"""Keycloak's admin API: logged in as a client with a service account, page by page.
+
+Source: https://www.keycloak.org/docs-api/latest/rest-api/index.html
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+from .remote import Fault, Remote
+
+__all__ = ["KeycloakAdmin", "classify"]
+
+PAGE = 100
+"""Keycloak's cost of a page grows faster than the page."""
+
+TOKEN_MARGIN_SECONDS = 10.0
+"""An admin token lives about a minute; it is renewed this long before its end."""
+
+CALL_SECONDS = 10.0
+
+
+class KeycloakAdmin:
+    """One realm, as seen by a client that may look at it, or change it.
+
+    Parameters
+    ----------
+    url
+        Base URL, without ``/realms``.
+    realm
+        The realm.
+    client_id, client_secret
+        A client with a service account that has the rights for what is called.
+    http
+        Client to use; the caller closes it.
+    """
+
+    def __init__(
+        self, url: str, realm: str, client_id: str, client_secret: str, http: httpx.AsyncClient
+    ) -> None:
+        self.realm = realm
+        self._token_url = f"{url.rstrip('/')}/realms/{realm}/protocol/openid-connect/token"
+        self._admin_url = f"{url.rstrip('/')}/admin/realms/{realm}"
+        self._credentials = {
+            "grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret,
+        }  # fmt: skip
+        self._http = http
+        self._remote = Remote("keycloak", classify, timeout=CALL_SECONDS)
+        self._token = ""
+        self._expires = 0.0
+        self._renewing = asyncio.Lock()
+
+    async def get(self, operation: str, path: str) -> dict[str, Any] | None:
+        """Return what is at a path, or ``None`` when nothing is."""
+        response = await self.send(operation, "GET", path, absent=httpx.codes.NOT_FOUND)
+        if response is None:
+            return None
+        found: dict[str, Any] = response.json()
+        return found
+
+    async def pages(self, operation: str, path: str, params: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Return what a path lists, page by page; nothing when it is absent."""
+        first = 0
+        while True:
+            page = params | {"first": str(first), "max": str(PAGE)}
+            response = await self.send(operation, "GET", path, params=page, absent=httpx.codes.NOT_FOUND)
+            found = response.json() if response else []
+            for each in found:
+                yield each
+            if len(found) < PAGE:
+                return
+            first += PAGE
+
+    async def send(
+        self, operation: str, method: str, path: str, *, absent: int | None = None, **arguments: Any
+    ) -> httpx.Response | None:
+        """Make one call; ``None`` when it was answered with the status ``absent``.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            Keycloak did not answer, or refused.
+        """
+
+        async def call() -> httpx.Response | None:
+            headers = {"Authorization": f"Bearer {await self._access_token()}"}
+            response = await self._http.request(method, self._admin_url + path, headers=headers, **arguments)
+            if response.status_code == httpx.codes.UNAUTHORIZED:
+                # Keycloak was restarted or its keys rotated: the next attempt logs in anew.
+                self._expires = 0.0
+            if response.status_code == absent:
+                return None
+            response.raise_for_status()
+            return response
+
+        return await self._remote.call(operation, call)
+
+    async def _access_token(self) -> str:
+        async with self._renewing:
+            now = asyncio.get_running_loop().time()
+            if now >= self._expires:
+                response = await self._http.post(self._token_url, data=self._credentials)
+                response.raise_for_status()
+                granted = response.json()
+                self._token = granted["access_token"]
+                self._expires = now + float(granted["expires_in"]) - TOKEN_MARGIN_SECONDS
+            return self._token
+
+
+def classify(exc: Exception) -> Fault | None:
+    """Say what a failed call means. 401 is transient: a token may have died with Keycloak's restart."""
+    match exc:
+        case httpx.HTTPStatusError(response=response):
+            code = response.status_code
+            return Fault.TRANSIENT if code >= 500 or code in (401, 408, 409, 429) else Fault.PERMANENT
+        case httpx.HTTPError():
+            return Fault.TRANSIENT
+        case _:
+            return None

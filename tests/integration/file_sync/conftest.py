@@ -1,0 +1,193 @@
+"""Two tenants with a workspace, their people, Open WebUI's database, a gateway, and a file-sync on it."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from file_sync.work import Worked
+from qdrant_client import AsyncQdrantClient
+from tenancy.names import document_id_for_file
+from tenantry_local.parts.aws import BUCKET, Aws
+from tenantry_local.parts.services import file_sync_env
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.file_sync import PassThrough, Replica, open_replica, pass_through
+from tests.support.gateway import RunningGateway, environment, running_gateway
+from tests.support.open_webui_database import OpenWebUi, open_webui
+from tests.support.people import People, open_people
+from tests.support.qdrant import count_points, drop_points, make_collection, open_qdrant
+from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
+from tests.support.waiting import until
+
+A, B = "fs-alpha", "fs-beta"
+PERSONAS = [{"id": "finance"}, {"id": "hr"}]
+
+
+@dataclass
+class Stage:
+    """All that file-sync sees, to look at and to meddle with."""
+
+    platform: Platform
+    gateway: RunningGateway
+    n8n: PassThrough
+    replica: Replica
+    owui: OpenWebUi
+    tenants: Tenants
+    people: People
+    qdrant: AsyncQdrantClient
+    users: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    subjects: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def s3(self) -> Any:
+        return Aws(self.platform.context).s3
+
+    async def person(self, email: str, **account: Any) -> str:
+        """Make a person in Keycloak with an account in Open WebUI; return the account's id."""
+        for known in await self.people._admin("GET", "users", params={"username": email, "exact": "true"}):
+            await self.people._admin("DELETE", f"users/{known['id']}")  # who moved has another address
+        await self.people.add(email, **account)
+        (user,) = await self.people._admin("GET", "users", params={"email": email, "exact": "true"})
+        self.subjects[email] = user["id"]
+        self.users[email] = self.owui.account(user["id"])
+        self.tokens[email] = await self.people.token(email)
+        return self.users[email]
+
+    def knowledge(self, tenant_id: str, persona_id: str = "finance") -> str:
+        return f"kb-{tenant_id}-{persona_id}"
+
+    def give(self, owner: str, filename: str, text: str, tenant_id: str, persona_id: str = "finance") -> str:
+        """Upload a file and put it into a persona's knowledge base; return its id."""
+        file_id = self.owui.upload(owner, filename, text.encode())
+        self.owui.put_in(file_id, self.knowledge(tenant_id, persona_id))
+        return file_id
+
+    async def settle(self, tenant_id: str) -> Worked:
+        return await self.replica.settle(tenant_id)
+
+    def keys(self, tenant_id: str) -> list[str]:
+        """Return the names of the tenant's objects: persona, document and file."""
+        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
+        return [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
+
+    def key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
+        return f"{persona_id}/documents/{document_id_for_file(file_id)}/{filename}"
+
+    async def states(self, tenant_id: str) -> dict[str, str]:
+        """Return the state of each document by its file name."""
+        tenant = self.replica.registry.get(tenant_id)
+        assert tenant
+        listed = await self.replica.gateway.documents(tenant)
+        assert len({each.id for each in listed}) == len(listed), "each document once"
+        return {each.filename: each.state for each in listed}
+
+    async def points(self, tenant_id: str) -> int:
+        return await count_points(self.qdrant, f"tenant-{tenant_id}")
+
+    async def search(self, email: str, query: str, persona_id: str | None = None) -> list[dict[str, Any]]:
+        body = {"query": query, "topK": 20} | ({"personaId": persona_id} if persona_id else {})
+        headers = {"Authorization": f"Bearer {self.tokens[email]}"}
+        response = await self.gateway.http.post("/v1/search", json=body, headers=headers)
+        assert response.status_code == 200, response.text
+        passages: list[dict[str, Any]] = response.json()["passages"]
+        return passages
+
+    async def patch(self, tenant_id: str, spec: dict[str, Any]) -> None:
+        """Change a Tenant and wait until it is seen."""
+        generation = self.tenants.patch(tenant_id, {"spec": spec})["metadata"]["generation"]
+
+        def seen() -> bool:
+            tenant = self.replica.registry.get(tenant_id)
+            return tenant is not None and tenant.metadata.generation >= generation
+
+        await until(seen)
+
+    async def empty(self) -> None:
+        """Forget all files, accounts, objects and points, so that a test begins with nothing."""
+        self.n8n.answer = None
+        self.owui.execute('truncate "file", chat, knowledge_file, chat_file, chat_message, "user"')
+        for bucket, prefix in ((BUCKET, f"tenant-{A}/"), (BUCKET, f"tenant-{B}/")):
+            listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+            for each in listed:
+                self.s3.delete_object(Bucket=bucket, Key=each["Key"])
+        for tenant_id in (A, B):
+            await drop_points(self.qdrant, f"tenant-{tenant_id}")
+
+
+@pytest.fixture(scope="session")
+def owui(platform: Platform) -> Iterator[OpenWebUi]:
+    with open_webui(platform) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+async def whole_stage(platform: Platform, owui: OpenWebUi) -> AsyncIterator[Stage]:
+    manifests = [
+        tenant_manifest(
+            each, identity={"emails": [f"*@{each}.example"]}, personas=PERSONAS, quota=PLENTY, model=ANEW
+        )
+        for each in (A, B)
+    ]
+    env = file_sync_env(platform.context)
+    aws_files = {name: env[name] for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
+    async with open_people(platform) as people, open_qdrant(platform) as qdrant:
+        await make_collection(qdrant)
+        with applied(platform, *manifests) as tenants, environment(aws_files):
+            async with (
+                running_gateway(platform) as gateway,
+                pass_through(gateway.url) as n8n,
+                open_replica(
+                    platform,
+                    database_url=owui.url,
+                    gateway_url=gateway.url,
+                    upload_url=n8n.url,
+                    registry=gateway.context.registry,
+                ) as replica,
+            ):
+                stage = Stage(platform, gateway, n8n, replica, owui, tenants, people, qdrant)
+                for tenant_id in (A, B):
+                    knowledge = [
+                        {"persona": each["id"], "id": stage.knowledge(tenant_id, each["id"])}
+                        for each in PERSONAS
+                    ]
+                    workspace = {"groupId": f"group-{tenant_id}", "knowledge": knowledge}
+                    tenants.patch_status(tenant_id, {"status": {"workspace": workspace}})
+                    for each in knowledge:
+                        owui.knowledge(each["id"])
+
+                def known() -> bool:
+                    found = [replica.registry.get(each) for each in (A, B)]
+                    return all(tenant and tenant.status.workspace for tenant in found)
+
+                await until(known)
+                yield stage
+
+
+@pytest.fixture
+async def stage(whole_stage: Stage) -> AsyncIterator[Stage]:
+    await whole_stage.empty()
+    yield whole_stage
+    for tenant_id in (A, B):
+        await whole_stage.patch(tenant_id, {"suspended": False, "quota": {"documents": 10_000}})
+
+
+@pytest.fixture
+async def anna(stage: Stage) -> str:
+    """Return the account of somebody of tenant A."""
+    return await stage.person(f"anna@{A}.example")
+
+
+@pytest.fixture
+async def bob(stage: Stage) -> str:
+    """Return the account of somebody of tenant B."""
+    return await stage.person(f"bob@{B}.example")
+
+
+@pytest.fixture
+def word() -> str:
+    """Return a word that stands in no other test's documents."""
+    return f"w{uuid.uuid4().hex[:10]}"

@@ -1,0 +1,131 @@
+# ruff: noqa: ASYNC212 (nothing else runs in this loop meanwhile)
+"""The real Open WebUI: its tables are those that we know, and what people do there is seen as such."""
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from file_sync.models import Kind
+from file_sync.queries import READ
+from file_sync.source import Source
+from tenantry_local.parts.open_webui import FILE_SYNC_ROLE, open_webui_admin
+from tenantry_local.parts.postgres import Postgres
+from tenantry_local.platform import Platform
+
+from tests.support.open_webui_database import OpenWebUi
+
+pytestmark = [pytest.mark.programs, pytest.mark.timeout(600)]
+
+MODEL = "tenant-fs-alpha.finance"
+PIPE = """
+class Pipe:
+    async def pipe(self, body):
+        return "hello"
+"""
+TYPES = (
+    "select table_name, column_name, data_type from information_schema.columns "
+    "where table_schema = 'public' and table_name = any(%s)"
+)
+
+
+@pytest.fixture(scope="module")
+def real(platform: Platform) -> Platform:
+    whole = Platform.ephemeral(platform.context.state, whole=True)
+    whole.up(["open-webui"])
+    return whole
+
+
+@pytest.fixture(scope="module")
+def http(real: Platform) -> Iterator[httpx.Client]:
+    email, password = open_webui_admin(real.context)
+    with httpx.Client(base_url=real.context.url("open-webui"), timeout=60) as client:
+        token = client.post("/api/v1/auths/signin", json={"email": email, "password": password}).json()[
+            "token"
+        ]
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client
+
+
+@pytest.fixture
+async def source(real: Platform) -> AsyncIterator[Source]:
+    opened = Source(Postgres(real.context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync"))
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def test_its_tables_and_the_grants_fit(source: Source) -> None:
+    await source.check()
+    await source.fingerprints()
+
+
+def test_the_tables_of_our_tests_are_its_own(real: Platform, owui: OpenWebUi) -> None:
+    def columns(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], str]:
+        rows = connection.execute(TYPES.encode(), (list(READ),)).fetchall()
+        return {(table, column): kind for table, column, kind in rows}
+
+    with psycopg.connect(Postgres(real.context).dsn("openwebui", "postgres", "postgres")) as connection:
+        theirs = columns(connection)
+    ours = columns(owui.owner)
+    assert {name: theirs.get(name) for name in ours} == ours
+
+
+async def test_what_people_do_is_seen_as_what_it_means(http: httpx.Client, source: Source) -> None:
+    knowledge_id = post(http, "/api/v1/knowledge/create", name="A: Finance", description="x")["id"]
+    metadata = {"metadata": json.dumps({"knowledge_id": knowledge_id})}
+    given = http.post("/api/v1/files/", files={"file": ("plan.txt", b"Tide.")}, data=metadata).json()["id"]
+    attached = http.post("/api/v1/files/", files={"file": ("chat.txt", b"Tide.")}).json()["id"]
+
+    async def seen() -> dict[str, tuple[str, int | None, set[Kind]]]:
+        files = await source.files([knowledge_id], [MODEL])
+        mine = [file for file in files if file.id in (given, attached)]
+        return {file.id: (file.filename, file.size, {link.kind for link in file.links}) for file in mine}
+
+    assert await seen() == {given: ("plan.txt", 5, {Kind.KNOWLEDGE})}
+    send(http, attached)
+    assert (await seen())[attached] == ("chat.txt", 5, {Kind.MODEL})
+    post(http, f"/api/v1/files/{given}/rename", filename="new.txt")
+    assert (await seen())[given][0] == "new.txt"
+    http.post(
+        f"/api/v1/knowledge/{knowledge_id}/file/remove",
+        json={"file_id": given},
+        params={"delete_file": "false"},
+    ).raise_for_status()
+    assert set(await seen()) == {attached}
+    http.delete(f"/api/v1/files/{attached}").raise_for_status()
+    assert await seen() == {}
+
+
+def post(http: httpx.Client, path: str, **body: Any) -> Any:
+    response = http.post(path, json=body)
+    assert response.is_success, response.text
+    return response.json()
+
+
+def send(http: httpx.Client, file_id: str) -> None:
+    """Send a file to the persona's model, as the page does."""
+    if http.get("/api/v1/functions/id/echo").status_code != 200:
+        post(
+            http, "/api/v1/functions/create", id="echo", name="echo", content=PIPE, meta={"description": "x"}
+        )
+        post(http, "/api/v1/functions/id/echo/toggle")
+        model = {"name": MODEL, "meta": {}, "params": {}, "is_active": True}
+        post(http, "/api/v1/models/create", id=MODEL, base_model_id="echo", **model)
+    http.get("/api/models", params={"refresh": "true"}).raise_for_status()
+    message_id, files = str(uuid.uuid4()), [{"type": "file", "id": file_id, "name": "chat.txt"}]
+    post(
+        http,
+        "/api/chat/completions",
+        model=MODEL,
+        stream=True,
+        parent_id=None,
+        id=str(uuid.uuid4()),
+        session_id="tests",
+        user_message={"id": message_id, "role": "user", "content": "hi", "files": files},
+        messages=[{"role": "user", "content": "hi"}],
+        files=files,
+    )

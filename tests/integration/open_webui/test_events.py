@@ -1,0 +1,92 @@
+"""The event function in the real Open WebUI: logins at Keycloak's page set groups, changes become hints."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.support.open_webui import Person
+from tests.support.people import PASSWORD
+from tests.support.services import problem
+from tests.support.waiting import until
+
+from .conftest import SECRET, Office
+
+pytestmark = pytest.mark.programs
+
+
+async def log_in(office: Office, email: str, said: tuple[int, dict[str, Any]] | str) -> Person:
+    """Log in while the gateway says this, and return when it was asked and its word was acted upon."""
+    if isinstance(said, str):
+        office.services.belongs(email, said)
+    else:
+        office.services.tenants[email] = said
+    before = office.services.proven.count(email)
+    person = await office.webui.log_in(email, PASSWORD)
+    await until(lambda: office.services.proven.count(email) > before)
+    return person
+
+
+@pytest.fixture
+async def email(office: Office) -> str:
+    """A person of Keycloak's, in no group there: the claim is empty."""
+    address = f"eve-{uuid.uuid4().hex[:8]}@office.example"
+    await office.people.add(address)
+    return address
+
+
+async def test_the_first_login_opens_the_tenants_models_without_anybodys_help(
+    office: Office, email: str
+) -> None:
+    person = await log_in(office, email, office.tenant)
+    await office.becomes_member(person, {office.path})
+    assert await person.models() == {office.model}
+    assert (await person.chat(office.model, "What is the budget?")).names == ["plan.pdf, page 3", "notes.md"]
+
+
+@pytest.mark.parametrize("slug", ["no-tenant", "tenant-conflict"])
+async def test_who_is_in_no_tenant_any_more_loses_the_group_at_the_next_login(
+    office: Office, email: str, slug: str
+) -> None:
+    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+    person = await log_in(office, email, problem(403, slug))
+    await office.becomes_member(person, set())
+    assert await person.models() == set()
+    assert (await person.ask(office.model, "?")).status_code == 400
+
+
+async def test_who_moved_is_in_the_new_tenants_group_alone(office: Office, email: str) -> None:
+    name = f"/tenants/tenant-{uuid.uuid4().hex[:8]}"
+    await office.webui.add_group(name)
+    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+    await office.becomes_member(await log_in(office, email, name.removeprefix("/tenants/")), {name})
+
+
+@pytest.mark.parametrize("said", [problem(403, "tenant-suspended"), problem(503, "identity-unavailable")])
+async def test_when_nobody_can_say_groups_stay_as_they_were(
+    office: Office, email: str, said: tuple[int, dict[str, Any]]
+) -> None:
+    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+    person = await log_in(office, email, said)
+    # A login that does change something comes after it; by then this one has been acted upon.
+    await office.join("later")
+    assert await office.groups(person) == {office.path}
+
+
+async def test_other_groups_are_left_alone(office: Office, email: str) -> None:
+    name = f"choir-{uuid.uuid4().hex[:8]}"
+    group = await office.webui.add_group(name)
+    person = await log_in(office, email, problem(403, "no-tenant"))
+    await office.webui.admin.post(f"/api/v1/groups/id/{group}/users/add", {"user_ids": [person.id]})
+    await office.becomes_member(await log_in(office, email, office.tenant), {name, office.path})
+
+
+async def test_uploads_and_chats_are_hints_for_file_sync(office: Office) -> None:
+    person = await office.join("diana")
+    office.services.hints.clear()
+    await person.upload("plan.txt", b"The budget is $5,000,000.")
+    await until(lambda: bool(office.services.hints))
+    office.services.hints.clear()
+    await person.chat(office.model, "What is the budget?")
+    await until(lambda: bool(office.services.hints))
+    assert set(office.services.hints) == {SECRET}

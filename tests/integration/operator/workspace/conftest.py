@@ -1,0 +1,51 @@
+"""The operator with a real Open WebUI beside the real platform.
+
+One operator serves all tests here: Open WebUI lets an account sign in 15 times in three minutes.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tenancy.remote import Remote
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.workspace import EMAIL, PASSWORD, WebUi, running_open_webui
+
+from ..conftest import Driver, open_driver
+
+
+@pytest.fixture(scope="package")
+def webui(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
+    with running_open_webui(platform, tmp_path_factory.mktemp("open-webui")) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def settings(webui: WebUi) -> dict[str, str]:
+    """Return the settings that name the Open WebUI."""
+    return {"open_webui_url": webui.url, "open_webui_email": EMAIL, "open_webui_password": PASSWORD}
+
+
+@pytest.fixture(scope="package")
+async def driver(platform: Platform, tenants: Tenants, settings: dict[str, str]) -> AsyncIterator[Driver]:
+    async with open_driver(platform, tenants, **settings) as opened:
+        yield opened
+
+
+@contextmanager
+def recorded(system: str = "open-webui") -> Iterator[list[str]]:
+    """Keep the operations of all calls to a system that are made meanwhile."""
+    made: list[str] = []
+    call_as_before = Remote.call
+
+    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]]) -> Any:
+        if self.system == system:
+            made.append(operation)
+        return await call_as_before(self, operation, function)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Remote, "call", call)
+        yield made

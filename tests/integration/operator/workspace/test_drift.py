@@ -1,0 +1,156 @@
+"""What an administrator, or a tenant's own people, break in Open WebUI is mended by the next reconcile."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.workspace import WebUi
+from tests.support.world import World
+
+from ..conftest import Driver, Stage, open_driver
+from .conftest import recorded
+
+pytestmark = pytest.mark.programs
+
+SPEC: dict[str, Any] = {"identity": {"emails": ["*@bent.example"]}}
+MODEL = "tenant-bent.finance"
+ANYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
+
+
+def group(webui: WebUi) -> str:
+    return str(webui.groups("bent")[0]["id"])
+
+
+def change_group(webui: WebUi, **changes: Any) -> None:
+    form = {"name": "/tenants/tenant-bent", "description": "x"} | changes
+    webui.call("POST", f"/groups/id/{group(webui)}/update", json=form)
+
+
+def put_under_another_group(webui: WebUi) -> None:
+    above = webui.call("POST", "/groups/create", json={"name": "all companies", "description": ""})
+    change_group(webui, parent_group_id=above["id"])
+
+
+def put_another_group_under(webui: WebUi) -> None:
+    webui.drop_user("mallory@evil.example")
+    mallory = webui.add_user("mallory@evil.example")
+    form = {"name": "another", "description": "", "parent_group_id": group(webui)}
+    beneath = webui.call("POST", "/groups/create", json=form)
+    webui.call("POST", f"/groups/id/{beneath['id']}/users/add", json={"user_ids": [mallory]})
+
+
+def add_stranger(webui: WebUi) -> None:
+    webui.drop_user("mallory@evil.example")
+    mallory = webui.add_user("mallory@evil.example", "a-subject-of-nobody")
+    webui.call("POST", f"/groups/id/{group(webui)}/users/add", json={"user_ids": [mallory]})
+
+
+def remove_member(webui: WebUi) -> None:
+    (ann,) = webui.call("GET", "/users/", params={"query": "ann@bent.example"})["users"]
+    webui.call("POST", f"/groups/id/{group(webui)}/users/remove", json={"user_ids": [ann["id"]]})
+
+
+def change_model(webui: WebUi, **changes: Any) -> None:
+    (live,) = webui.models("bent")
+    webui.call("POST", "/models/model/update", json=live | changes)
+
+
+def grant_model(webui: WebUi, *grants: dict[str, str]) -> None:
+    (live,) = webui.models("bent")
+    form = {"id": MODEL, "access_grants": [*live["access_grants"], *grants]}
+    webui.call("POST", "/models/model/access/update", json=form)
+
+
+def grant_base(webui: WebUi, *grants: dict[str, str]) -> None:
+    live = webui.base("bent")
+    form = {"access_grants": [*live["access_grants"], *grants]}
+    webui.call("POST", f"/knowledge/{live['id']}/access/update", json=form)
+
+
+def another_group(webui: WebUi) -> dict[str, str]:
+    made = webui.call("POST", "/groups/create", json={"name": "another", "description": ""})
+    return {"principal_type": "group", "principal_id": made["id"], "permission": "read"}
+
+
+def another_user(webui: WebUi) -> dict[str, str]:
+    webui.drop_user("mallory@evil.example")
+    mallory = webui.add_user("mallory@evil.example")
+    return {"principal_type": "user", "principal_id": mallory, "permission": "write"}
+
+
+def change_base(webui: WebUi, **changes: str) -> None:
+    live = webui.base("bent")
+    form = {"name": live["name"], "description": live["description"]} | changes
+    webui.call("POST", f"/knowledge/{live['id']}/update", json=form)
+
+
+DRIFTS: dict[str, Callable[[WebUi], object]] = {
+    "group-deleted": lambda webui: webui.call("DELETE", f"/groups/id/{group(webui)}/delete"),
+    "group-renamed": lambda webui: change_group(webui, name="/tenants/tenant-evil"),
+    "group-described-otherwise": change_group,
+    "group-under-another": put_under_another_group,
+    "another-group-under-it": put_another_group_under,
+    "stranger-added": add_stranger,
+    "member-removed": remove_member,
+    "model-deleted": lambda webui: webui.call("POST", "/models/model/delete", json={"id": MODEL}),
+    "model-turned-off": lambda webui: webui.call("POST", "/models/model/toggle", params={"id": MODEL}),
+    "model-renamed": lambda webui: change_model(webui, name="Evil"),
+    "model-of-another-base": lambda webui: change_model(webui, base_model_id="gpt"),
+    "model-without-meta": lambda webui: change_model(webui, meta={"description": "x"}),
+    "model-for-anybody": lambda webui: grant_model(webui, ANYBODY),
+    "model-for-another-group": lambda webui: grant_model(webui, another_group(webui)),
+    "model-for-a-user": lambda webui: grant_model(webui, another_user(webui)),
+    "base-deleted": lambda webui: webui.call("DELETE", f"/knowledge/{webui.base('bent')['id']}/delete"),
+    "base-renamed": lambda webui: change_base(webui, name="Evil"),
+    "base-marked-otherwise": lambda webui: change_base(webui, description="nothing"),
+    "base-marked-as-anothers": lambda webui: change_base(webui, description="[tenantry:tenant-evil/x]"),
+    "base-for-anybody": lambda webui: grant_base(webui, ANYBODY),
+    "base-for-another-group": lambda webui: grant_base(webui, another_group(webui)),
+    "base-for-a-user": lambda webui: grant_base(webui, another_user(webui)),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS)
+async def test_drift_is_mended(
+    drift: Callable[[WebUi], object], driver: Driver, stage: Stage, world: World, webui: WebUi
+) -> None:
+    ann = world.add_person("ann@bent.example")
+    webui.drop_user("ann@bent.example")
+    webui.add_user("ann@bent.example", ann)
+    stage.apply("bent", **SPEC)
+    await driver.reconcile("bent")
+    as_declared = webui.look("bent")
+    assert as_declared["groups"][0]["members"] == ["ann@bent.example"]
+    drift(webui)
+    assert webui.look("bent") != as_declared
+    assert (await driver.reconcile("bent")).name == "ready"
+    assert webui.look("bent") == as_declared
+
+
+async def test_an_icon_that_somebody_gave_a_model_stays(driver: Driver, stage: Stage, webui: WebUi) -> None:
+    stage.apply("bent", **SPEC)
+    await driver.reconcile("bent")
+    (live,) = webui.models("bent")
+    change_model(webui, name="Evil", meta=live["meta"] | {"profile_image_url": "/static/favicon.png"})
+    await driver.reconcile("bent")
+    (mended,) = webui.models("bent")
+    assert mended["name"] == "bent: Finance"
+    assert mended["meta"]["profile_image_url"] == "/static/favicon.png"
+
+
+async def test_a_group_that_a_login_made_is_taken_over(
+    platform: Platform, settings: dict[str, str], stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    made = webui.call("POST", "/groups/create", json={"name": "/tenants/tenant-bent", "description": ""})
+    stage.apply("bent", **SPEC)
+    async with open_driver(platform, tenants, **settings) as driver:  # that has not listed groups before
+        with recorded() as calls:
+            await driver.reconcile("bent")
+    assert "create-group" not in calls
+    assert group(webui) == made["id"]
+    status = tenants.get("bent")
+    assert status
+    assert status["status"]["workspace"]["groupId"] == made["id"]

@@ -1,0 +1,71 @@
+"""Open WebUI that is away, forgets its sessions or does not let the operator in."""
+
+import pytest
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.proxy import Proxy
+from tests.support.workspace import USER_PASSWORD, WebUi
+
+from ..conftest import Driver, Stage, conditions, open_driver
+
+pytestmark = pytest.mark.programs
+
+OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
+
+
+async def test_open_webui_away_is_named_the_rest_goes_on_and_it_heals(
+    platform: Platform, settings: dict[str, str], stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    stage.apply("patient")
+    async with Proxy(int(webui.url.rpartition(":")[2])) as proxy:
+        through = settings | {"open_webui_url": f"http://127.0.0.1:{proxy.port}"}
+        async with open_driver(platform, tenants, **through) as driver:
+            proxy.cut()
+            assert (await driver.reconcile("patient")).name == "retrying"
+            seen = conditions(tenants.get("patient"))
+            assert seen["Ready"] == seen["WorkspaceReady"] == ("False", "OpenWebuiUnavailable")
+            assert seen["Reconciling"] == ("True", "Retrying")
+            assert {seen[part] for part in OTHERS} == {("True", "AsDeclared")}
+            proxy.mend()
+            assert (await driver.reconcile("patient")).name == "ready"
+    assert conditions(tenants.get("patient"))["WorkspaceReady"] == ("True", "AsDeclared")
+
+
+async def test_open_webui_away_holds_a_deleted_tenant_until_it_is_back(
+    platform: Platform, settings: dict[str, str], stage: Stage, driver: Driver, tenants: Tenants, webui: WebUi
+) -> None:
+    stage.apply("held")
+    await driver.reconcile("held")
+    tenants.delete("held")
+    through = settings | {"open_webui_url": "http://127.0.0.1:9"}
+    async with open_driver(platform, tenants, **through) as cut_off:
+        assert (await cut_off.reconcile("held")).name == "retrying"
+    assert conditions(tenants.get("held"))["WorkspaceReady"] == ("False", "OpenWebuiUnavailable")
+    await driver.settle("held")
+    assert tenants.get("held") is None
+    assert not any(webui.look("held").values())
+
+
+async def test_a_wrong_password_stalls_with_the_account_and_without_the_password(
+    platform: Platform, settings: dict[str, str], stage: Stage, tenants: Tenants
+) -> None:
+    stage.apply("shut-out")
+    async with open_driver(platform, tenants, **settings | {"open_webui_password": "wr0ng-s3cr3t"}) as driver:
+        assert (await driver.reconcile("shut-out")).name == "stalled"
+    written = tenants.get("shut-out")
+    assert conditions(written)["WorkspaceReady"] == ("False", "OpenWebuiRefused")
+    assert settings["open_webui_email"] in str(written)
+    assert "wr0ng-s3cr3t" not in str(written)
+
+
+async def test_an_account_that_is_no_administrators_stalls(
+    platform: Platform, settings: dict[str, str], stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    webui.drop_user("nobody@tenantry.example")
+    webui.add_user("nobody@tenantry.example")
+    stage.apply("shut-out")
+    account = {"open_webui_email": "nobody@tenantry.example", "open_webui_password": USER_PASSWORD}
+    async with open_driver(platform, tenants, **settings | account) as driver:
+        assert (await driver.reconcile("shut-out")).name == "stalled"
+    assert "is no administrator" in str(tenants.get("shut-out"))

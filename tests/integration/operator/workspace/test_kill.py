@@ -1,0 +1,123 @@
+"""Death between any two calls of Open WebUI: the next run reaches the same end, with no orphan and no copy.
+
+Calls of other systems: ../test_kill.py.
+"""
+
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from tenancy.remote import Remote
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.workspace import WebUi
+from tests.support.world import World
+
+from ..conftest import Driver, Stage
+from ..test_kill import Killed
+from ..test_program import die_at
+
+pytestmark = pytest.mark.programs
+
+SPEC: dict[str, Any] = {"identity": {"emails": ["*@ghost.example"]}}
+
+
+async def killed_after(last: int, driver: Driver, name: str) -> bool:
+    """Reconcile, and die when Open WebUI was called ``last`` times. False: it needed no more of them."""
+    made = 0
+    dead = False
+    call_as_before = Remote.call
+
+    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]]) -> Any:
+        nonlocal made, dead
+        dead = dead or (made >= last and self.system == "open-webui")
+        if dead:
+            raise Killed
+        made += self.system == "open-webui"
+        return await call_as_before(self, operation, function)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Remote, "call", call)
+        try:
+            await driver.reconcile(name)
+        except Killed:
+            return True
+    return False
+
+
+@pytest.mark.timeout(900)
+async def test_killed_after_any_call_of_a_creation_the_next_run_makes_the_same(
+    driver: Driver, stage: Stage, world: World, webui: WebUi
+) -> None:
+    ann = world.add_person("ann@ghost.example")
+    webui.drop_user("ann@ghost.example")
+    webui.add_user("ann@ghost.example", ann)
+    stage.apply("ghost", **SPEC)
+    await driver.reconcile("ghost")
+    undisturbed = webui.look("ghost")
+    assert len(undisturbed["groups"]) == len(undisturbed["models"]) == len(undisturbed["knowledge"]) == 1
+    await stage.clear()
+    for last in count():
+        stage.apply("ghost", **SPEC)
+        if not await killed_after(last, driver, "ghost"):
+            break
+        assert (await driver.reconcile("ghost")).name == "ready", f"after {last} calls"
+        assert webui.look("ghost") == undisturbed, f"after {last} calls"
+        await stage.clear()
+        assert not any(webui.look("ghost").values()), f"after {last} calls"
+    assert last >= 8, "it died too seldom for what a creation needs"
+
+
+@pytest.mark.timeout(900)
+async def test_killed_after_any_call_of_a_removal_the_next_run_leaves_nothing(
+    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    for last in count():
+        stage.apply("ghost", **SPEC)
+        await driver.reconcile("ghost")
+        file_id = webui.add_file(webui.base("ghost")["id"])
+        tenants.delete("ghost")
+        if not await killed_after(last, driver, "ghost"):
+            break
+        await stage.clear()
+        assert not any(webui.look("ghost").values()), f"after {last} calls"
+        assert not webui.has_file(file_id), f"after {last} calls"
+    assert last >= 8, "it died too seldom for what a removal needs"
+
+
+async def test_what_was_made_before_a_kill_goes_when_it_is_no_longer_declared(
+    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    stage.apply("ghost", personas=[{"id": "finance"}, {"id": "people"}])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver.context.reconciler, "_conclude", _die)
+        with pytest.raises(Killed):
+            await driver.reconcile("ghost")
+    assert len(webui.models("ghost")) == len(webui.bases("ghost")) == 2
+    tenants.patch("ghost", {"spec": {"personas": [{"id": "finance"}]}})
+    await driver.reconcile("ghost")
+    assert [model["id"] for model in webui.models("ghost")] == ["tenant-ghost.finance"]
+    assert len(webui.bases("ghost")) == 1
+
+
+async def _die(*_: object) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("number", [22, 28])
+async def test_the_program_killed_in_the_middle_of_a_creation_leaves_no_copy(
+    number: int,
+    platform: Platform,
+    settings: dict[str, str],
+    driver: Driver,
+    stage: Stage,
+    webui: WebUi,
+) -> None:
+    stage.apply("ghost", **SPEC)
+    env = {f"OPERATOR_{name.upper()}": value for name, value in settings.items()}
+    await die_at(platform, number, "after", **env)
+    assert (await driver.reconcile("ghost")).name == "ready"
+    seen = webui.look("ghost")
+    assert len(seen["groups"]) == len(seen["models"]) == len(seen["knowledge"]) == 1

@@ -1,0 +1,267 @@
+"""A Tenant's workspace in the real Open WebUI: made, left alone, changed, and gone again."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.apiserver import Tenants
+from tests.support.workspace import WebUi
+from tests.support.world import World
+
+from ..conftest import Driver, Stage, conditions
+from .conftest import recorded
+
+pytestmark = pytest.mark.programs
+
+FINANCE = {"id": "finance", "displayName": "Finance"}
+PEOPLE = {"id": "people", "displayName": "People"}
+SPEC: dict[str, Any] = {
+    "displayName": "Work",
+    "identity": {"emails": ["*@work.example"]},
+    "personas": [FINANCE, PEOPLE],
+}
+
+
+def persona(name: str) -> dict[str, Any]:
+    """Return the model of a persona of the Tenant "Work"."""
+    return {
+        "name": f"Work: {name}",
+        "base": "tenantry",
+        "active": True,
+        "description": f"Answers from the documents of Work for {name}.",
+        "file_context": False,
+        "grants": ["read group own"],
+    }
+
+
+def base(name: str, files: int = 0) -> dict[str, Any]:
+    """Return the knowledge base of a persona of the Tenant "Work"."""
+    return {
+        "name": f"Work: {name}",
+        "description": f"Documents of Work: {name}. [tenantry:tenant-work/{name.lower()}]",
+        "files": files,
+        "grants": ["read group own", "write group own"],
+    }
+
+
+async def test_the_group_and_each_personas_model_and_knowledge_base_are_made(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World, webui: WebUi
+) -> None:
+    ann = world.add_person("ann@work.example")
+    webui.drop_user("ann@work.example")
+    webui.add_user("ann@work.example", ann)
+    stage.apply("work", **SPEC)
+    assert (await driver.reconcile("work")).name == "ready"
+    assert webui.look("work") == {
+        "groups": [
+            {
+                "description": "The people of Work, kept as the Tenant says.",
+                "parent": None,
+                "members": ["ann@work.example"],
+                "inherited": 0,
+            }
+        ],
+        "models": {
+            "tenant-work.finance": persona("Finance"),
+            "tenant-work.people": persona("People"),
+        },
+        "knowledge": [base("Finance"), base("People")],
+    }
+    written = tenants.get("work")
+    assert written
+    assert conditions(written)["WorkspaceReady"] == ("True", "AsDeclared")
+    assert written["status"]["workspace"] == {
+        "groupId": webui.groups("work")[0]["id"],
+        "knowledge": [
+            {"persona": "finance", "id": webui.base("work", "finance")["id"]},
+            {"persona": "people", "id": webui.base("work", "people")["id"]},
+        ],
+    }
+
+
+async def test_applied_again_nothing_is_written_and_only_what_is_known_is_asked_for(
+    driver: Driver, stage: Stage, world: World, webui: WebUi
+) -> None:
+    world.add_person("ann@work.example")
+    stage.apply("work", **SPEC)
+    with recorded() as first:
+        await driver.reconcile("work")
+    before = webui.versions("work")
+    with recorded() as second:
+        assert (await driver.reconcile("work")).name == "ready"
+    assert webui.versions("work") == before
+    assert len(first) <= 20
+    asked_by_id = ["get-group", "get-knowledge", "get-knowledge", "get-model", "get-model"]
+    assert sorted(second) == [*asked_by_id, "list-inherited-members", "search-users"]
+
+
+async def test_members_are_exactly_the_accounts_of_the_tenants_people(
+    driver: Driver, stage: Stage, world: World, webui: WebUi
+) -> None:
+    people = {name: world.add_person(f"{name}@work.example") for name in ("ann", "bob")}
+    eve = world.add_person("eve@work.example", verified=False)
+    for email in ("ann@work.example", "old-bob@other.example", "eve@work.example", "carl@work.example"):
+        webui.drop_user(email)
+    webui.add_user("ann@work.example", people["ann"])
+    webui.add_user("eve@work.example", eve)
+    bob = webui.add_user("old-bob@other.example", people["bob"])  # changed his address since
+    carl = webui.add_user("carl@work.example")  # has a password, and no account in Keycloak
+    stage.apply("work", **SPEC)
+    await driver.reconcile("work")
+    (group,) = webui.groups("work")
+    assert group["members"] == ["ann@work.example"]
+    webui.call("POST", f"/groups/id/{group['id']}/users/add", json={"user_ids": [bob, carl]})
+    await driver.reconcile("work")
+    assert webui.groups("work")[0]["members"] == ["ann@work.example", "old-bob@other.example"]
+
+
+async def test_who_left_the_company_leaves_the_group(
+    driver: Driver, stage: Stage, world: World, webui: WebUi
+) -> None:
+    ann = world.add_person("ann@work.example")
+    webui.drop_user("ann@work.example")
+    webui.add_user("ann@work.example", ann)
+    stage.apply("work", **SPEC)
+    await driver.reconcile("work")
+    assert webui.groups("work")[0]["members"] == ["ann@work.example"]
+    world.keycloak("PUT", f"/users/{ann}", json={"emailVerified": False}).raise_for_status()
+    with recorded() as made:
+        await driver.reconcile("work")
+    assert webui.groups("work")[0]["members"] == []
+    assert "remove-members" in made
+
+
+async def test_a_changed_tenant_is_followed(
+    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    stage.apply("work", **SPEC)
+    await driver.reconcile("work")
+    known = webui.base("work", "finance")["id"]
+    personas = [FINANCE | {"displayName": "Money"}, {"id": "law"}]
+    tenants.patch("work", {"spec": {"displayName": "Werk", "personas": personas}})
+    await driver.reconcile("work")
+    seen = webui.look("work")
+    assert {model["name"] for model in seen["models"].values()} == {"Werk: Money", "Werk: law"}
+    assert {each["name"] for each in seen["knowledge"]} == {"Werk: Money", "Werk: law"}
+    assert webui.base("work", "finance")["id"] == known
+    status = tenants.get("work")
+    assert status
+    assert [each["persona"] for each in status["status"]["workspace"]["knowledge"]] == ["finance", "law"]
+
+
+async def test_a_former_personas_files_are_kept_and_told_of_until_they_are_gone(
+    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    stage.apply("work", **SPEC)
+    await driver.reconcile("work")
+    kept = webui.base("work", "people")["id"]
+    file_id = webui.add_file(kept)
+    tenants.patch("work", {"spec": {"personas": [FINANCE]}})
+    for _ in range(2):
+        assert (await driver.reconcile("work")).name == "ready"
+        seen = webui.look("work")
+        assert list(seen["models"]) == ["tenant-work.finance"]
+        assert seen["knowledge"][1] == base("People", files=1) | {"grants": ["read group own"]}
+        status = tenants.get("work")
+        assert status
+        assert {"persona": "people", "id": kept} in status["status"]["workspace"]["knowledge"]
+        told = next(c for c in status["status"]["conditions"] if c["type"] == "WorkspaceReady")
+        assert told["status"] == "True"
+        assert "people (files: 1)" in told["message"]
+    webui.call("DELETE", f"/files/{file_id}")
+    await driver.reconcile("work")
+    assert webui.look("work")["knowledge"] == [base("Finance")]
+    status = tenants.get("work")
+    assert status
+    assert [each["persona"] for each in status["status"]["workspace"]["knowledge"]] == ["finance"]
+
+
+async def test_a_persona_that_comes_back_finds_its_files_again(
+    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    stage.apply("work", **SPEC)
+    await driver.reconcile("work")
+    kept = webui.base("work", "people")["id"]
+    webui.add_file(kept)
+    tenants.patch("work", {"spec": {"personas": [FINANCE]}})
+    await driver.reconcile("work")
+    tenants.patch("work", {"spec": {"personas": [FINANCE, PEOPLE]}})
+    await driver.reconcile("work")
+    assert webui.look("work")["knowledge"] == [base("Finance"), base("People", files=1)]
+    assert webui.base("work", "people")["id"] == kept
+
+
+def left(webui: WebUi, tenant_id: str, *files: str) -> dict[str, Any]:
+    """Return what is left of a tenant, and of its files."""
+    seen = webui.look(tenant_id) | {"files": [file_id for file_id in files if webui.has_file(file_id)]}
+    return {what: found for what, found in seen.items() if found}
+
+
+async def test_delete_leaves_nothing_and_touches_no_neighbour(
+    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    stage.apply("work", **SPEC)
+    stage.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
+    for name in ("work", "work-not"):
+        await driver.reconcile(name)
+    files = [webui.add_file(webui.base("work", "people")["id"], f"{n}.txt") for n in range(3)]
+    others = webui.add_file(webui.base("work-not", "people")["id"])
+    tenants.patch("work", {"spec": {"personas": [FINANCE]}})  # a former persona's files go, too
+    await driver.reconcile("work")
+    neighbour = left(webui, "work-not", others), webui.versions("work-not")
+    tenants.delete("work")
+    await driver.settle("work")
+    assert tenants.get("work") is None
+    assert left(webui, "work", *files) == {}
+    assert (left(webui, "work-not", others), webui.versions("work-not")) == neighbour
+
+
+async def test_retain_leaves_all_and_a_tenant_of_the_same_name_finds_it(
+    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    stage.apply("work", **SPEC, deletionPolicy="Retain")
+    await driver.reconcile("work")
+    webui.add_file(webui.base("work", "finance")["id"])
+    before = webui.versions("work"), webui.look("work")
+    tenants.delete("work")
+    await driver.settle("work")
+    assert tenants.get("work") is None
+    assert (webui.versions("work"), webui.look("work")) == before
+    stage.apply("work", **SPEC)
+    assert (await driver.reconcile("work")).name == "ready"
+    assert (webui.versions("work"), webui.look("work")) == before
+
+
+async def test_people_cannot_take_over_a_tenants_knowledge_with_a_description(
+    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    """A person of one tenant writes another's marker into a knowledge base that they may write to."""
+    stage.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
+    await driver.reconcile("work-not")
+    theirs = webui.base("work-not", "people")
+    forged = {"name": "x", "description": "[tenantry:tenant-work/finance]"}
+    webui.call("POST", f"/knowledge/{theirs['id']}/update", json=forged)
+    stage.apply("work", **SPEC)
+    await driver.reconcile("work")
+    status = tenants.get("work")
+    assert status
+    assert theirs["id"] not in [each["id"] for each in status["status"]["workspace"]["knowledge"]]
+    await driver.reconcile("work-not")
+    mended = webui.base("work-not", "people")
+    assert {name: mended[name] for name in ("id", "name", "description", "access_grants")} == {
+        name: theirs[name] for name in ("id", "name", "description", "access_grants")
+    }
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_a_tenant_without_anything_goes(
+    policy: str, driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+) -> None:
+    stage.apply("work", personas=[], deletionPolicy=policy)
+    await driver.reconcile("work")
+    tenants.delete("work")
+    await driver.settle("work")
+    assert tenants.get("work") is None
+    assert bool(webui.groups("work")) is (policy == "Retain")
+    for group in webui.groups("work"):
+        webui.call("DELETE", f"/groups/id/{group['id']}/delete")

@@ -1,0 +1,203 @@
+"""Open WebUI's database without Open WebUI: the tables that file-sync reads, and rows as it writes them.
+
+The columns are those that its own migrations make (a test marked ``programs`` compares). Their owner may do
+everything; file-sync logs in as the role of ``grants.sql``.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from tenantry_local.parts.aws import FILES_BUCKET, Aws
+from tenantry_local.parts.open_webui import FILE_SYNC_ROLE
+from tenantry_local.parts.postgres import Postgres
+from tenantry_local.platform import Platform
+
+__all__ = ["TABLES", "OpenWebUi", "open_webui"]
+
+TABLES = """
+create table "user" (id varchar primary key, email varchar, name varchar, oauth json);
+create table auth (id varchar primary key, email varchar, password text);
+create table "file" (
+  id varchar primary key, user_id varchar, filename text, meta json, created_at bigint, hash text, data json,
+  updated_at bigint, path text
+);
+create table knowledge (id text primary key, user_id text, name text);
+create table knowledge_file (
+  id text primary key, knowledge_id text not null references knowledge on delete cascade,
+  file_id text not null references "file" on delete cascade, user_id text not null,
+  created_at bigint not null, updated_at bigint not null, directory_id text, unique (knowledge_id, file_id)
+);
+create table chat (id varchar primary key, user_id varchar, title text, chat json);
+create table chat_file (
+  id text primary key, user_id text not null, chat_id text not null references chat on delete cascade,
+  message_id text, file_id text not null references "file" on delete cascade,
+  created_at bigint not null, updated_at bigint not null, unique (chat_id, file_id)
+);
+create table chat_message (
+  id text primary key, chat_id text not null references chat on delete cascade, user_id text,
+  role text not null,
+  parent_id text, content json, output json, model_id text, created_at bigint, updated_at bigint
+);
+"""
+
+
+class OpenWebUi:
+    """Writes what Open WebUI would write, to its database and its bucket.
+
+    Parameters
+    ----------
+    url
+        Of the database, for file-sync's role.
+    owner
+        A connection as the tables' owner.
+    """
+
+    def __init__(self, platform: Platform, url: str, owner: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self.url = url
+        self.owner = owner
+        self._s3 = Aws(platform.context).s3
+
+    def execute(self, sql: str, *values: Any) -> None:
+        """Run a statement as the tables' owner."""
+        self.owner.execute(sql.encode(), values)
+
+    def account(self, subject: str | None) -> str:
+        """Make an account that logged in through Keycloak, or one that never did; return its id."""
+        user_id = str(uuid.uuid4())
+        oauth = json.dumps({"oidc": {"sub": subject}}) if subject else None
+        self.execute('insert into "user" values (%s, %s, %s, %s)', user_id, f"{user_id}@x", "Somebody", oauth)
+        return user_id
+
+    def knowledge(self, knowledge_id: str) -> None:
+        """Make a knowledge base, unless it is there."""
+        self.execute("insert into knowledge values (%s, 'admin', 'K') on conflict do nothing", knowledge_id)
+
+    def upload(
+        self, user_id: str, filename: str, content: bytes, *, knowledge_id: str | None = None, **meta: Any
+    ) -> str:
+        """Take a file in, as an upload does that is for a knowledge base or for none; return its id."""
+        file_id, now = str(uuid.uuid4()), int(time.time())
+        base = "".join(filter(str.isprintable, filename.rpartition("/")[2][:80]))
+        key = f"{file_id}_{base}"
+        self._s3.put_object(Bucket=FILES_BUCKET, Key=key, Body=content)
+        client = {"knowledge_id": knowledge_id} if knowledge_id else {}
+        described = {
+            "name": filename,
+            "content_type": None,
+            "size": len(content),
+            "file_hash": hashlib.sha256(content).hexdigest(),
+            "data": client,
+            **meta,
+        }
+        self.execute(
+            'insert into "file" values (%s, %s, %s, %s, %s, null, %s, %s, %s)',
+            file_id,
+            user_id,
+            filename,
+            json.dumps(described),
+            now,
+            json.dumps({"status": "pending"}),
+            now,
+            f"s3://{FILES_BUCKET}/{key}",
+        )
+        return file_id
+
+    def change(self, file_id: str, content: bytes) -> None:
+        """Give a file another content, under the same name."""
+        with self.owner.cursor() as cursor:
+            row = cursor.execute('select path, meta from "file" where id = %s', (file_id,)).fetchone()
+        assert row
+        self._s3.put_object(
+            Bucket=FILES_BUCKET, Key=row[0].removeprefix(f"s3://{FILES_BUCKET}/"), Body=content
+        )
+        meta = row[1] | {"size": len(content), "file_hash": hashlib.sha256(content).hexdigest()}
+        self.execute(
+            'update "file" set meta = %s, updated_at = updated_at + 1 where id = %s',
+            json.dumps(meta),
+            file_id,
+        )
+
+    def rename(self, file_id: str, filename: str) -> None:
+        """Give a file another name."""
+        self.execute(
+            'update "file" set filename = %s, updated_at = updated_at + 1 where id = %s', filename, file_id
+        )
+
+    def processed(self, file_id: str, status: str = "completed") -> None:
+        """Note what came of reading a file."""
+        data = json.dumps({"status": status, "content": 'its text, with "status": "pending" in it'})
+        self.execute('update "file" set data = %s, updated_at = updated_at + 1 where id = %s', data, file_id)
+
+    def put_in(self, file_id: str, knowledge_id: str) -> None:
+        """Put a file into a knowledge base."""
+        self.execute(
+            "insert into knowledge_file values (%s, %s, %s, 'x', %s, 0, null)",
+            str(uuid.uuid4()),
+            knowledge_id,
+            file_id,
+            int(time.time()),
+        )
+
+    def take_out(self, file_id: str, knowledge_id: str) -> None:
+        """Take a file out of a knowledge base; the file stays."""
+        self.execute(
+            "delete from knowledge_file where file_id = %s and knowledge_id = %s", file_id, knowledge_id
+        )
+
+    def send(self, user_id: str, file_id: str, model_id: str, *, chat_of: str | None = None) -> str:
+        """Send a file in a new chat to a model; return the chat's id."""
+        chat_id, message_id, now = str(uuid.uuid4()), str(uuid.uuid4()), int(time.time())
+        self.execute("insert into chat values (%s, %s, 'secret title', '{}')", chat_id, chat_of or user_id)
+        for role, parent, model in (("user", None, None), ("assistant", message_id, model_id)):
+            own = message_id if role == "user" else str(uuid.uuid4())
+            self.execute(
+                "insert into chat_message values (%s, %s, %s, %s, %s, '\"secret\"', null, %s, %s, %s)",
+                f"{chat_id}-{own}",
+                chat_id,
+                user_id,
+                role,
+                parent,
+                model,
+                now,
+                now,
+            )
+        self.execute(
+            "insert into chat_file values (%s, %s, %s, %s, %s, %s, %s)",
+            str(uuid.uuid4()),
+            user_id,
+            chat_id,
+            message_id,
+            file_id,
+            now,
+            now,
+        )
+        return chat_id
+
+    def delete(self, file_id: str) -> None:
+        """Delete a file with all its links."""
+        self.execute('delete from "file" where id = %s', file_id)
+
+
+@contextmanager
+def open_webui(platform: Platform) -> Iterator[OpenWebUi]:
+    """Make a database of Open WebUI's tables in the platform's Postgres, new and empty."""
+    postgres, context = Postgres(platform.context), platform.context
+    database = f"owui_{uuid.uuid4().hex[:8]}"
+    postgres.run(f"create database {database}")
+    postgres.run(TABLES, database)
+    postgres.run((files("file_sync") / "grants.sql").read_text(), database)
+    postgres.make_role(FILE_SYNC_ROLE, context.secrets["postgres-file-sync"])
+    url = postgres.dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
+    owner = psycopg.connect(postgres.dsn(database, "postgres", "postgres"), autocommit=True)
+    try:
+        yield OpenWebUi(platform, url, owner)
+    finally:
+        owner.close()
+        postgres.run(f"drop database {database} with (force)")

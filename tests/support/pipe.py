@@ -1,0 +1,193 @@
+"""The pipe under test: what Open WebUI hands to it, and services behind it that say what they are told."""
+
+import inspect
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from typing_extensions import override
+from webui_install.functions.tenantry import Pipe
+
+__all__ = ["ANSWER", "MODEL", "Desk", "Said", "Stream", "ask", "pipe_of", "refused", "streamed"]
+
+MODEL = "tenant-tenantb.finance"
+
+ANSWER: dict[str, Any] = {
+    "answer": "It is $5,000,000 [2]. Approved in May [1] [2].",
+    "citations": [
+        {"marker": 2, "documentId": "owui-f1", "filename": "plan.pdf", "page": 3, "snippet": "$5,000,000"},
+        {"marker": 1, "documentId": "d2", "filename": "notes.md", "page": None, "snippet": "In May."},
+    ],
+    "grounded": True,
+    "model": "a-model",
+    "cached": False,
+    "usage": {"inputTokens": 1, "outputTokens": 1},
+}
+
+Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
+
+
+class Stream(httpx.AsyncByteStream):
+    """A response's body that comes in pieces; an exception among them breaks it."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+        self.closed = False
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces:
+            yield piece
+
+    @override
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def _each(pieces: tuple[bytes | Exception, ...]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        if isinstance(piece, Exception):
+            raise piece
+        yield piece
+
+
+def event(name: str, data: Any) -> bytes:
+    """Return an event as the gateway writes it."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {name}\ndata: {text}\n\n".encode()
+
+
+def streamed(*words: str, end: Any = ANSWER, cut: int = 0) -> httpx.Response:
+    """Return a stream of words with its end: the answer, a problem, an exception, or ``None``.
+
+    With ``cut`` the bytes come in pieces of that length.
+    """
+    pieces: list[bytes | Exception] = [event("words", {"text": text}) for text in words]
+    match end:
+        case Exception():
+            pieces.append(end)
+        case {"type": _}:
+            pieces.append(event("error", end))
+        case dict():
+            pieces.append(event("answer", end))
+        case _:
+            pass
+    if cut:
+        whole = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+        pieces = [whole[at : at + cut] for at in range(0, len(whole), cut)]
+    headers = {"content-type": "text/event-stream; charset=utf-8"}
+    return httpx.Response(200, headers=headers, stream=Stream(_each(tuple(pieces))))
+
+
+def refused(
+    status: int, slug: str, *, headers: Mapping[str, str] | None = None, **members: Any
+) -> httpx.Response:
+    """Return a problem document."""
+    body = {"type": f"https://tenantry.io/problems/{slug}", "title": slug, "status": status, **members}
+    content = {"content-type": "application/problem+json"}
+    return httpx.Response(status, content=json.dumps(body), headers=content | dict(headers or {}))
+
+
+@dataclass
+class Desk(httpx.AsyncBaseTransport):
+    """Every service behind the pipe: a reply for each path, and what was asked for."""
+
+    replies: dict[str, Reply] = field(default_factory=dict)
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        if not request.url.host:
+            raise httpx.UnsupportedProtocol("an address of nobody")
+        self.requests.append(request)
+        reply = self.replies[request.url.path]
+        if isinstance(reply, Exception):
+            raise reply
+        if isinstance(reply, httpx.Response):
+            return reply
+        said = reply(request)
+        return await said if inspect.isawaitable(said) else said
+
+    @property
+    def paths(self) -> list[str]:
+        """What was asked, in order."""
+        return [request.url.path for request in self.requests]
+
+    @property
+    def body(self) -> Any:
+        """The body of the last request."""
+        return json.loads(self.requests[-1].content)
+
+
+@dataclass
+class Said:
+    """What came of a question."""
+
+    pieces: list[Any] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """All words together."""
+        return "".join(
+            piece if isinstance(piece, str) else piece["choices"][0]["delta"]["content"]
+            for piece in self.pieces
+        )
+
+    @property
+    def statuses(self) -> list[str]:
+        """What was shown above the answer."""
+        return [event["data"]["description"] for event in self.events if event["type"] == "status"]
+
+    @property
+    def sources(self) -> list[dict[str, Any]]:
+        """The sources that were shown."""
+        return [event["data"] for event in self.events if event["type"] == "source"]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the last status ends the work, and no other did."""
+        done = [event["data"]["done"] for event in self.events if event["type"] == "status"]
+        return done[-1:] == [True] and not any(done[:-1])
+
+
+def pipe_of(desk: Desk, **valves: Any) -> Pipe:
+    """Return a pipe before the services."""
+    pipe = Pipe(transport=desk)
+    pipe.valves = Pipe.Valves(
+        **{
+            "gateway_url": "http://gateway/",
+            "n8n_url": "http://n8n",
+            "file_sync_url": "http://file-sync",
+            **valves,
+        }
+    )
+    return pipe
+
+
+async def ask(pipe: Pipe, question: str = "What is the budget?", **given: Any) -> Said:
+    """Ask as Open WebUI does, and return everything that came."""
+    said = Said()
+
+    async def emitter(event: dict[str, Any]) -> None:
+        said.events.append(event)
+
+    arguments = arguments_of(question, **{"__event_emitter__": emitter, **given})
+    async for piece in pipe.pipe(**arguments):
+        said.pieces.append(piece)
+    return said
+
+
+def arguments_of(question: str, *, stream: bool = True, model: str = MODEL, **given: Any) -> dict[str, Any]:
+    """Return what Open WebUI calls the pipe with."""
+    messages = given.pop("messages", [{"role": "user", "content": question}])
+    return {
+        "body": {"model": "tenantry", "stream": stream, "messages": messages},
+        "__metadata__": {"model": {"id": model}, "model_id": model, "base_user_prompt": question},
+        "__files__": [],
+        "__oauth_token__": {"access_token": "the-token"},
+        **given,
+    }

@@ -1,0 +1,153 @@
+"""The gateway, n8n and file-sync as far as Open WebUI's functions talk to them: one, told what to say."""
+
+import asyncio
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+__all__ = ["ANSWER", "Services", "problem"]
+
+ANSWER: dict[str, Any] = {
+    "answer": "The budget is $5,000,000 [2]. It was approved in May [1] [2].",
+    "citations": [
+        {
+            "marker": 2,
+            "documentId": "owui-file-1",
+            "filename": "plan.pdf",
+            "page": 3,
+            "snippet": "$5,000,000",
+        },
+        {"marker": 1, "documentId": "by-hand", "filename": "notes.md", "page": None, "snippet": "In May."},
+    ],
+    "grounded": True,
+    "model": "a-model",
+    "cached": False,
+    "usage": {"inputTokens": 1, "outputTokens": 1},
+}
+
+
+def problem(status: int, slug: str, **members: Any) -> tuple[int, dict[str, Any]]:
+    """Return a status and a problem document of the gateway's."""
+    return status, {
+        "type": f"https://tenantry.io/problems/{slug}",
+        "title": slug,
+        "status": status,
+        **members,
+    }
+
+
+@dataclass
+class Services:
+    """What the three say, and what they were asked."""
+
+    refusal: tuple[int, dict[str, Any]] | None = None
+    """What every question is answered with instead."""
+    n8n_status: int | None = None
+    """n8n fails by itself with this status."""
+    tenants: dict[str, Any] = field(default_factory=dict)
+    """By access token's address, what ``/v1/me`` says: a status and a body."""
+    files: list[dict[str, Any]] = field(default_factory=list)
+    pause: float = 0.0
+    """Seconds between two words."""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    """Every question: by which way it came, in whose name, its body."""
+    hints: list[str] = field(default_factory=list)
+    """The secret of each hint."""
+    proven: list[str] = field(default_factory=list)
+    """The address of each person whose tenant was asked for."""
+    looks: int = 0
+    """How often somebody's files were asked for."""
+    left: int = 0
+    """Streams whose reader went away."""
+
+    def belongs(self, email: str, tenant: str) -> None:
+        """Let a person be one of a tenant's."""
+        said = {"tenant": tenant, "displayName": tenant, "admin": False, "personas": []}
+        self.tenants[email] = (200, said)
+
+    def reset(self) -> None:
+        """Forget all that was asked, and say what is said at first; people stay where they belong."""
+        fresh = Services(tenants=self.tenants)
+        vars(self).update(vars(fresh))
+
+    def app(self) -> FastAPI:
+        """Return the application."""
+        app = FastAPI()
+
+        @app.post("/v1/answers")
+        async def answers(request: Request) -> Response:
+            body = await self._note("gateway", request)
+            if self.refusal:
+                return _refused(*self.refusal)
+            if not body.get("stream"):
+                return JSONResponse(ANSWER)
+            return StreamingResponse(self._words(), media_type="text/event-stream")
+
+        @app.post("/webhook/tenantry/chat")
+        async def chat(request: Request) -> Response:
+            await self._note("n8n", request)
+            if self.n8n_status:
+                return JSONResponse({"message": "Error in workflow"}, status_code=self.n8n_status)
+            return _refused(*self.refusal) if self.refusal else JSONResponse(ANSWER)
+
+        @app.get("/v1/me")
+        async def me(request: Request) -> Response:
+            email = _address(request)
+            self.proven.append(email)
+            status, said = self.tenants.get(email, problem(403, "no-tenant"))
+            return JSONResponse(said, status_code=status)
+
+        @app.get("/v1/files")
+        async def files() -> dict[str, Any]:
+            self.looks += 1
+            return {"files": self.files}
+
+        @app.post("/v1/hints", status_code=202)
+        async def hints(request: Request) -> None:
+            self.hints.append(request.headers.get("X-Tenantry-Hint", ""))
+
+        return app
+
+    async def _note(self, way: str, request: Request) -> dict[str, Any]:
+        body: dict[str, Any] = await request.json()
+        self.asked.append({"way": way, "email": _address(request), "body": body})
+        return body
+
+    async def _words(self) -> AsyncIterator[bytes]:
+        whole = False
+        try:
+            for word in _pieces(ANSWER["answer"]):
+                yield _event("words", {"text": word})
+                await asyncio.sleep(self.pause)
+            yield _event("answer", ANSWER)
+            whole = True
+        finally:
+            self.left += not whole
+
+
+def _pieces(text: str) -> list[str]:
+    """Cut a text so that markers come apart."""
+    return [text[at : at + 5] for at in range(0, len(text), 5)]
+
+
+def _event(name: str, data: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def _refused(status: int, body: dict[str, Any]) -> Response:
+    headers = {"Retry-After": "31"} if status == 429 else {}
+    return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")
+
+
+def _address(request: Request) -> str:
+    """Return the address in an access token; that it is Keycloak's is the gateway's to prove, not ours."""
+    payload = request.headers["Authorization"].split(".")[1]
+    claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert "tenantry-gateway" in claims["aud"]
+    address: str = claims["email"]
+    return address

@@ -1,0 +1,233 @@
+"""When the workspace searches, whom it lets in, and what it does when Open WebUI says nothing is there."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from tenancy.errors import RemoteUnavailable
+from tenancy.model import Tenant, TenantStatus
+from tenant_operator.parts.workspace import WorkspacePart
+from tenant_operator.parts.workspace_plan import grants, marker
+
+from tests.support.tenants import make_tenant
+
+if TYPE_CHECKING:
+    from tenant_operator.parts.keycloak import Keycloak
+    from tenant_operator.parts.open_webui import OpenWebui
+
+ACME = make_tenant("acme", identity={"emails": ["*@acme.example"]})
+GROUP: dict[str, Any] = {
+    "id": "g", "name": "/tenants/tenant-acme", "description": "The people of acme, kept as the Tenant says.",
+    "parent_group_id": None, "user_ids": [],
+}  # fmt: skip
+
+
+class Realm:
+    """A Keycloak whose group has one member."""
+
+    async def group_by_path(self, path: str) -> dict[str, Any]:
+        return {"id": "k"}
+
+    async def members(self, group_id: str) -> list[dict[str, Any]]:
+        return [{"id": "ann-in-keycloak"}]
+
+
+class Webui:
+    """An Open WebUI that notes what it is called for, and fails to find what it is told to hide."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.found_users: list[dict[str, Any]] = []
+        self.group_members: list[str] = []
+        self.found_bases: list[list[dict[str, Any]]] = []
+        self.pending: list[str] = []
+        self.listed: list[list[str]] = []
+
+    async def group(self, group_id: str) -> dict[str, Any]:
+        return GROUP | {"user_ids": self.group_members}
+
+    async def group_ids(self, name: str) -> list[str]:
+        return ["g"]
+
+    async def groups_under(self, group_id: str) -> set[str]:
+        return set()
+
+    async def users(self, term: str) -> list[dict[str, Any]]:
+        return self.found_users
+
+    async def user(self, user_id: str) -> dict[str, Any] | None:
+        self.calls.append(f"user {user_id}")
+        return {"id": user_id, "oauth": {"oidc": {"sub": "ann-in-keycloak"}}} if user_id == "ann" else None
+
+    async def models(self, tag: str) -> list[dict[str, Any]]:
+        self.calls.append("search models")
+        return [{"id": "tenant-acme-b.finance"}, {"id": "tenant-acme.former"}, {"id": "gpt"}]
+
+    async def model(self, model_id: str) -> dict[str, Any] | None:
+        return None
+
+    async def knowledge_bases(self, text: str) -> list[dict[str, Any]]:
+        self.calls.append("search knowledge")
+        return self.found_bases.pop(0) if self.found_bases else []
+
+    async def knowledge_base(self, knowledge_id: str) -> dict[str, Any] | None:
+        self.calls.append(f"knowledge {knowledge_id}")
+        return None if knowledge_id == "gone" else base(knowledge_id)
+
+    async def pending_files(self, knowledge_id: str) -> list[str]:
+        return self.pending
+
+    async def files(self, knowledge_id: str) -> list[str]:
+        return self.listed.pop(0) if self.listed else []
+
+    def __getattr__(self, name: str) -> Any:
+        async def write(*arguments: Any) -> str:
+            self.calls.append(name)
+            return "new"
+
+        return write
+
+
+def base(knowledge_id: str = "1", persona: str = "finance", files: int = 0) -> dict[str, Any]:
+    return {
+        "id": knowledge_id, "name": "n", "description": marker(ACME, persona), "user": {"role": "admin"},
+        "access_grants": grants("g", "read"), "file_count": files,
+    }  # fmt: skip
+
+
+def settled(tenant: Tenant = ACME, *, generation: int = 0, **ids: str) -> Tenant:
+    """Return the Tenant as it is after a run that went well."""
+    condition = {
+        "type": "WorkspaceReady", "status": "True", "reason": "AsDeclared", "message": "",
+        "lastTransitionTime": "2026-11-23T10:00:00Z", "observedGeneration": generation,
+    }  # fmt: skip
+    knowledge = [{"persona": persona, "id": each} for persona, each in ids.items()]
+    status = {"conditions": [condition], "workspace": {"groupId": "g", "knowledge": knowledge}}
+    return tenant.model_copy(update={"status": TenantStatus.model_validate(status)})
+
+
+@pytest.fixture
+def webui() -> Webui:
+    return Webui()
+
+
+@pytest.fixture
+def part(webui: Webui) -> WorkspacePart:
+    return WorkspacePart(cast("OpenWebui", webui), cast("Keycloak", Realm()))
+
+
+@pytest.mark.parametrize(
+    ("tenant", "searches"),
+    [
+        (settled(finance="1"), False),
+        (ACME, True),
+        (settled(generation=7, finance="1"), True),
+        (settled(finance="1", former="2"), True),
+        (settled(finance="gone"), True),
+    ],
+    ids=["all-is-known", "never-reconciled", "of-another-spec", "with-a-former-persona", "one-is-gone"],
+)
+async def test_only_who_cannot_know_everything_searches(
+    tenant: Tenant, searches: bool, part: WorkspacePart, webui: Webui
+) -> None:
+    await part.observe(tenant)
+    assert ("search knowledge" in webui.calls) is searches
+
+
+async def test_a_neighbours_model_is_not_ours(part: WorkspacePart) -> None:
+    assert list((await part.observe(ACME)).models) == ["tenant-acme.former"]
+
+
+def user(user_id: str, subject: Any = None, provider: str = "oidc") -> dict[str, Any]:
+    return {"id": user_id, "oauth": {provider: {"sub": subject}} if subject else None}
+
+
+async def test_people_are_told_by_the_id_that_they_have_in_keycloak(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.found_users = [
+        user("1", "ann-in-keycloak"), user("2", "mallory"), user("3"), user("4", "ann-in-keycloak", "google"),
+    ]  # fmt: skip
+    assert (await part.observe(ACME)).people == {"1"}
+
+
+async def test_a_member_whom_the_search_does_not_find_is_looked_at_alone(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.group_members = ["ann", "ghost"]
+    assert (await part.observe(ACME)).people == {"ann"}
+
+
+async def test_no_second_knowledge_base_is_made_because_a_search_failed(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.found_bases = [[], [base()]]
+    observed = await part.observe(ACME)
+    with pytest.raises(RemoteUnavailable, match="turned up"):
+        await part.ensure(ACME, observed)
+    assert "create_knowledge_base" not in webui.calls
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "pending", "goes"),
+    [
+        (0, [base("2", "former", 0)], [], True),
+        (3, [], [], False),
+        (0, [base("2", "former", 1)], [], False),
+        (0, [base("2", "former", 0)], ["f"], False),
+        (0, [], [], False),
+    ],
+    ids=["empty", "with-files", "filled-meanwhile", "being-filled", "not-found-any-more"],
+)
+async def test_a_former_knowledge_base_goes_only_when_it_is_surely_empty(
+    first: int,
+    second: list[dict[str, Any]],
+    pending: list[str],
+    goes: bool,
+    part: WorkspacePart,
+    webui: Webui,
+) -> None:
+    webui.found_bases = [[base(), base("2", "former", first)], second]
+    webui.pending = pending
+    ensured = await part.ensure(ACME, await part.observe(ACME))
+    assert ("delete_knowledge_base" in webui.calls) is goes
+    assert ({"persona": "former", "id": "2"} in ensured.status["knowledge"]) is not goes
+    assert ensured.verdict
+    assert ("former" in ensured.verdict.message) is not goes
+
+
+async def test_a_knowledge_base_that_hides_its_files_is_not_deleted(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.found_bases = [[base(files=2)]]
+    with pytest.raises(RemoteUnavailable, match="2 files"):
+        await part.remove(ACME)
+    assert "delete_knowledge_base" not in webui.calls
+    assert "delete_group" not in webui.calls
+
+
+async def test_files_are_deleted_page_by_page_before_their_knowledge_base(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.found_bases = [[base(files=3)], []]
+    webui.listed = [["1", "2"], ["3"], []]
+    await part.remove(ACME)
+    assert [call for call in webui.calls if call.startswith("delete")] == [
+        "delete_model", *["delete_file"] * 3, "delete_knowledge_base", "delete_group",
+    ]  # fmt: skip
+
+
+async def test_files_that_stay_stop_the_removal(part: WorkspacePart, webui: Webui) -> None:
+    webui.found_bases = [[base(files=1)]]
+    webui.listed = [["1"], ["1"]]
+    with pytest.raises(RemoteUnavailable, match="still there"):
+        await part.remove(ACME)
+    assert "delete_knowledge_base" not in webui.calls
+
+
+async def test_a_knowledge_base_that_stays_keeps_the_group_by_which_it_is_known(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.found_bases = [[base()], [base()]]
+    with pytest.raises(RemoteUnavailable, match="still there"):
+        await part.remove(ACME)
+    assert "delete_group" not in webui.calls

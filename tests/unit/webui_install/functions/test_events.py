@@ -1,0 +1,248 @@
+"""Whose group a login puts a person into, and when file-sync is told to look."""
+
+import asyncio
+import logging
+import sys
+import types
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from webui_install.functions.tenantry_events import Event
+
+from tests.support.pipe import Desk, refused
+
+ME, HINTS = "/v1/me", "/v1/hints"
+LOGIN = {"event": "auth.login", "source": "oauth", "subject": {"type": "user", "id": "u1"}}
+
+
+@dataclass(frozen=True)
+class Group:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Session:
+    token: dict[str, str]
+    created_at: int = 1
+    provider: str = "oidc"
+
+
+@dataclass
+class OpenWebUI:
+    """The two tables of Open WebUI's that the function uses."""
+
+    sessions: list[Session] = field(default_factory=lambda: [Session({"access_token": "the-token"})])
+    groups: list[Group] = field(
+        default_factory=lambda: [
+            Group("a", "/tenants/tenant-a"),
+            Group("aa", "/tenants/tenant-a/admins"),
+            Group("b", "/tenants/tenant-b"),
+            Group("choir", "choir"),
+            Group("like", "tenants/tenant-a"),
+        ]
+    )
+    members: set[tuple[str, str]] = field(default_factory=set)
+    writes: list[tuple[str, str]] = field(default_factory=list)
+
+    async def get_sessions_by_user_id(self, user_id: str) -> list[Session]:
+        return self.sessions if user_id == "u1" else []
+
+    async def get_all_groups(self) -> list[Group]:
+        return self.groups
+
+    async def get_groups_by_member_id(self, user_id: str) -> list[Group]:
+        return [group for group in self.groups if (user_id, group.id) in self.members]
+
+    async def add_users_to_group(self, group_id: str, user_ids: list[str]) -> None:
+        self.writes.append(("join", group_id))
+        self.members |= {(user_id, group_id) for user_id in user_ids}
+
+    async def remove_users_from_group(self, group_id: str, user_ids: list[str]) -> None:
+        self.writes.append(("leave", group_id))
+        self.members -= {(user_id, group_id) for user_id in user_ids}
+
+
+@pytest.fixture
+def webui(monkeypatch: pytest.MonkeyPatch) -> OpenWebUI:
+    """Stand in for the modules that only Open WebUI's process has."""
+    tables = OpenWebUI()
+    for name, table in {"oauth_sessions": "OAuthSessions", "groups": "Groups"}.items():
+        module: Any = types.ModuleType(f"open_webui.models.{name}")
+        setattr(module, table, tables)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    for name in ("open_webui", "open_webui.models"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    return tables
+
+
+def function(desk: Desk, **valves: Any) -> Event:
+    made = Event(transport=desk)
+    urls = {
+        "gateway_url": "http://gateway/",
+        "file_sync_url": "http://file-sync",
+        "hint_secret": "the-secret",
+    }
+    made.valves = Event.Valves(**{**urls, **valves})
+    return made
+
+
+def me(tenant: str, *, admin: bool = False) -> httpx.Response:
+    said = {"tenant": tenant, "displayName": "A", "admin": admin, "personas": []}
+    return httpx.Response(200, json=said)
+
+
+async def log_in(reply: Any, **event: Any) -> Desk:
+    desk = Desk({ME: reply})
+    await function(desk, login_seconds=0.1).event({**LOGIN, **event}, "auth.login")
+    return desk
+
+
+async def hangs(_: httpx.Request) -> httpx.Response:
+    await asyncio.Event().wait()
+    raise AssertionError("nothing ends it")
+
+
+@pytest.mark.parametrize(
+    ("was", "reply", "becomes"),
+    [
+        pytest.param([], me("tenant-a"), ["a"], id="first-login"),
+        pytest.param(["a"], me("tenant-a"), ["a"], id="as-it-was"),
+        pytest.param(["b"], me("tenant-a"), ["a"], id="moved"),
+        pytest.param(["a", "b"], me("tenant-a"), ["a"], id="one-too-many"),
+        pytest.param(["a"], me("tenant-a", admin=True), ["a", "aa"], id="administrator"),
+        pytest.param(["a", "aa"], me("tenant-a"), ["a"], id="administrator-no-more"),
+        pytest.param(["b", "choir"], me("tenant-a"), ["a", "choir"], id="other-groups-stay"),
+        pytest.param(["a", "b", "choir"], refused(403, "no-tenant"), ["choir"], id="no-tenant"),
+        pytest.param(["a", "aa"], refused(403, "tenant-conflict"), [], id="conflict"),
+        pytest.param(["b"], me("tenant-new"), [], id="group-not-made-yet"),
+        pytest.param(["a"], refused(403, "tenant-suspended"), ["a"], id="suspended"),
+        pytest.param(["a"], refused(403, "admin-only"), ["a"], id="another-403"),
+        pytest.param(["a"], refused(401, "token-refused"), ["a"], id="token-refused"),
+        pytest.param(["a"], refused(401, "no-tenant"), ["a"], id="another-status"),
+        pytest.param(["a"], refused(503, "identity-unavailable"), ["a"], id="unavailable"),
+        pytest.param(["a"], httpx.Response(502, text="<html>"), ["a"], id="proxy"),
+        pytest.param(["a"], httpx.Response(200, json=["?"]), ["a"], id="odd-answer"),
+        pytest.param(["a"], me("../b"), ["a"], id="odd-tenant"),
+        pytest.param(["a"], httpx.ConnectError("refused"), ["a"], id="away"),
+        pytest.param(["a"], hangs, ["a"], id="hangs"),
+        pytest.param(["a"], RuntimeError("secret"), ["a"], id="bug"),
+    ],
+)
+async def test_a_login_makes_membership_what_the_gateway_says(
+    webui: OpenWebUI, was: list[str], reply: Any, becomes: list[str]
+) -> None:
+    others = {("u2", "a"), ("u2", "b")}
+    webui.members = {("u1", group) for group in was} | others
+    await log_in(reply)
+    assert webui.members == {("u1", group) for group in becomes} | others
+
+
+async def test_nothing_is_written_when_nothing_changes(webui: OpenWebUI) -> None:
+    webui.members = {("u1", "a")}
+    await log_in(me("tenant-a"))
+    assert webui.writes == []
+
+
+async def test_the_newest_session_of_a_person_is_asked_with(webui: OpenWebUI) -> None:
+    webui.sessions = [
+        Session({"access_token": "old"}, created_at=1),
+        Session({"access_token": "new"}, created_at=3),
+        Session({"access_token": "of a tool"}, created_at=9, provider="mcp:tool"),
+    ]
+    desk = await log_in(me("tenant-a"))
+    assert [request.headers["Authorization"] for request in desk.requests] == ["Bearer new"]
+
+
+@pytest.mark.parametrize(
+    "sessions", [[], [Session({})], [Session({"access_token": "x"}, provider="mcp:tool")]]
+)
+async def test_without_a_session_groups_stay_as_they_are(webui: OpenWebUI, sessions: list[Session]) -> None:
+    webui.sessions, webui.members = sessions, {("u1", "a")}
+    desk = await log_in(refused(403, "no-tenant"))
+    assert webui.members == {("u1", "a")}
+    assert not desk.requests
+
+
+@pytest.mark.parametrize(
+    "event", [{"source": "password"}, {"source": "api"}, {"subject": None}, {"subject": {}}]
+)
+async def test_other_logins_change_nothing(webui: OpenWebUI, event: dict[str, Any]) -> None:
+    webui.members = {("u1", "a")}
+    await log_in(refused(403, "no-tenant"), **event)
+    assert webui.members == {("u1", "a")}
+
+
+@pytest.mark.parametrize(
+    ("name", "hints"),
+    [
+        ("file.uploaded", 1),
+        ("file.deleted_all", 1),
+        ("knowledge.file.added", 1),
+        ("knowledge.deleted", 1),
+        ("chat.created", 1),
+        ("chat.deleted", 1),
+        ("message.created", 1),
+        ("message.updated", 0),
+        ("auth.login", 0),
+        ("user.created", 0),
+        ("profile.updated", 0),
+    ],
+)
+async def test_what_may_have_changed_files_is_a_hint(name: str, hints: int) -> None:
+    desk = Desk({HINTS: httpx.Response(202)})
+    await function(desk).event({"event": name, "source": "api"}, name)
+    assert desk.paths == [HINTS] * hints
+    for request in desk.requests:
+        assert (request.method, request.headers["X-Tenantry-Hint"], request.content) == (
+            "POST",
+            "the-secret",
+            b"",
+        )
+
+
+async def test_hints_that_come_while_one_is_on_its_way_are_one_after_it() -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: httpx.Request) -> httpx.Response:
+        arrived.set()
+        await go_on.wait()
+        return httpx.Response(202)
+
+    desk = Desk({HINTS: slow})
+    telling = function(desk)
+    first = asyncio.create_task(telling.event({}, "file.uploaded"))
+    await arrived.wait()
+    await asyncio.gather(*(telling.event({}, "file.uploaded") for _ in range(100)))
+    go_on.set()
+    await first
+    assert desk.paths == [HINTS] * 2
+
+
+@pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), httpx.Response(401), hangs])
+async def test_a_hint_that_fails_is_lost_and_the_next_one_goes(reply: Any) -> None:
+    desk = Desk({HINTS: reply})
+    telling = function(desk, hint_seconds=0.05)
+    await telling.event({}, "file.uploaded")
+    desk.replies[HINTS] = httpx.Response(202)
+    await telling.event({}, "file.uploaded")
+    assert desk.paths == [HINTS] * 2
+
+
+async def test_without_file_sync_nobody_is_told() -> None:
+    desk = Desk()
+    await function(desk, file_sync_url="").event({}, "file.uploaded")
+    assert not desk.requests
+
+
+@pytest.mark.parametrize("reply", [me("tenant-a"), refused(403, "no-tenant"), RuntimeError("the-token")])
+async def test_nothing_of_tokens_is_logged(
+    webui: OpenWebUI, reply: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    webui.members = {("u1", "b")}
+    await log_in(reply)
+    assert caplog.records
+    assert "the-token" not in caplog.text

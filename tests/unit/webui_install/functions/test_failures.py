@@ -1,0 +1,326 @@
+"""What a person is told when a question is not answered: one sentence for each way to fail.
+
+Every kind of problem that the gateway has, and may answer a question with, has its row.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from gateway.api.responses import ANSWER as GATEWAY_SAYS
+from gateway.problems import kinds
+from webui_install.functions.tenantry import ALIASES, SENTENCES
+
+from tests.support.pipe import ANSWER, Desk, Stream, ask, event, pipe_of, refused, streamed
+
+N8N, GATEWAY = "/webhook/tenantry/chat", "/v1/answers"
+WAYS = pytest.mark.parametrize(("orchestrator", "path"), [("n8n", N8N), ("direct", GATEWAY)])
+
+REFUSALS: dict[str, tuple[httpx.Response, str]] = {
+    "token-refused": (
+        refused(401, "token-refused"),
+        "Your sign-in has run out. Sign out, then sign in again with your company's account.",
+    ),
+    "no-tenant": (
+        refused(403, "no-tenant"),
+        (
+            "Your account belongs to no tenant yet, so there are no documents that I may read for you. "
+            "Ask your administrator to add it, then sign in again."
+        ),
+    ),
+    "tenant-conflict": (
+        refused(403, "tenant-conflict"),
+        (
+            "Your account belongs to more than one tenant, so I cannot tell whose documents to read. "
+            "Ask your administrator to leave it in one."
+        ),
+    ),
+    "tenant-suspended": (
+        refused(403, "tenant-suspended"),
+        (
+            "Your tenant is suspended at the moment. Its documents are kept; "
+            "its administrators can say why and until when."
+        ),
+    ),
+    "persona-missing": (
+        refused(404, "persona-missing", personas=["hr"]),
+        "This persona no longer exists. Choose another model above.",
+    ),
+    "rate-limited": (
+        refused(429, "rate-limited", headers={"Retry-After": "31"}),
+        "Your tenant has asked as often in the last minute as it may. Ask again in 31 seconds.",
+    ),
+    "rate-limited, for long": (
+        refused(429, "rate-limited", headers={"Retry-After": "200"}),
+        "Your tenant has asked as often in the last minute as it may. Ask again in 4 minutes.",
+    ),
+    "rate-limited, no time": (
+        refused(429, "rate-limited"),
+        "Your tenant has asked as often in the last minute as it may. Ask again in a moment.",
+    ),
+    "budget-exhausted": (
+        refused(429, "budget-exhausted", resetsAt="2026-12-01T00:00:00Z"),
+        (
+            "Your tenant has used up its budget for this month. It starts anew on 1 December 2026 "
+            "at 00:00 UTC; until then, your administrator can ask for a higher limit."
+        ),
+    ),
+    "budget-exhausted, no time": (
+        refused(429, "budget-exhausted"),
+        (
+            "Your tenant has used up its budget for this month. It starts anew next month; "
+            "until then, your administrator can ask for a higher limit."
+        ),
+    ),
+    "limits-unavailable": (
+        refused(503, "limits-unavailable", headers={"Retry-After": "5"}),
+        "I cannot check your tenant's limits right now, so I must not answer. Try again in 5 seconds.",
+    ),
+    "model-unavailable": (
+        refused(502, "model-unavailable", model="anthropic.claude-v1"),
+        (
+            "The language model that is set for your tenant is not available. "
+            "It stays so until your administrator names another one."
+        ),
+    ),
+    "tenant-not-ready": (
+        refused(503, "tenant-not-ready", headers={"Retry-After": "5"}),
+        "Your tenant is still being set up. Try again in 5 seconds.",
+    ),
+    "identity-unavailable": (
+        refused(503, "identity-unavailable", headers={"Retry-After": "5"}),
+        "I cannot check who you are right now. Try again in 5 seconds.",
+    ),
+    "overloaded": (
+        refused(503, "overloaded", headers={"Retry-After": "1"}),
+        "Too many questions are being answered right now. Try again in 1 second.",
+    ),
+    "backend-unavailable": (
+        refused(503, "backend-unavailable", headers={"Retry-After": "5"}),
+        "A part of the system does not answer right now. Try again in 5 seconds.",
+    ),
+    "backend-refused": (
+        refused(502, "backend-refused"),
+        "A part of the system refused the request. Tell your administrator the number {request}.",
+    ),
+    "deadline-exceeded": (
+        refused(504, "deadline-exceeded"),
+        "The answer took too long, so I stopped waiting for it. Try again, or ask less at once.",
+    ),
+    "internal": (
+        refused(500, "internal"),
+        "Something went wrong. Try again; if it stays, tell your administrator the number {request}.",
+    ),
+    "invalid-request": (
+        refused(422, "invalid-request"),
+        "Something went wrong. Try again; if it stays, tell your administrator the number {request}.",
+    ),
+}
+AWAY = [
+    pytest.param(httpx.ConnectError("refused"), id="refuses-connections"),
+    pytest.param(httpx.ConnectTimeout("slow"), id="takes-no-connection"),
+    pytest.param(httpx.RemoteProtocolError("reset"), id="hangs-up"),
+]
+
+
+def desk_of(path: str, reply: Any) -> Desk:
+    return Desk({path: reply})
+
+
+@WAYS
+@pytest.mark.parametrize("case", REFUSALS)
+async def test_each_refusal_has_its_sentence(case: str, orchestrator: str, path: str) -> None:
+    response, sentence = REFUSALS[case]
+    desk = desk_of(path, response)
+    said = await ask(pipe_of(desk, orchestrator=orchestrator))
+    assert said.text == sentence.format(request=desk.requests[0].headers["X-Request-ID"])
+    assert said.statuses[-1] == "Not answered"
+    assert said.is_done
+    assert desk.paths == [path]
+
+
+def test_each_problem_that_the_gateway_answers_questions_with_has_a_sentence() -> None:
+    told = {case.partition(",")[0] for case in REFUSALS}
+    # What has no sentence cannot come of a question: a body that we do not send, or a gateway that starts.
+    assert {kind.slug for kind in GATEWAY_SAYS if issubclass(kind, Exception)} - told <= {
+        "body-too-large",
+        "media-type-refused",
+    }
+    assert told <= {kind.slug for kind in kinds()}
+    assert told <= SENTENCES.keys() | ALIASES.keys()
+
+
+@pytest.mark.parametrize("token", [None, {}, {"access_token": ""}, {"id_token": "an-id-token"}])
+async def test_without_keycloaks_token_nobody_is_asked(token: dict[str, str] | None) -> None:
+    desk = Desk()
+    said = await ask(pipe_of(desk), __oauth_token__=token, __files__=[{"type": "file", "id": "f1"}])
+    assert said.text == (
+        "You are not signed in with your company's account, or that sign-in has ended. "
+        "Sign out, then sign in again with your company's account."
+    )
+    assert said.is_done
+    assert not desk.requests
+
+
+@pytest.mark.parametrize(
+    "model", ["tenantry", "tenant-b", "tenant-b.", "other.finance", "x.tenant-b.finance", ""]
+)
+async def test_a_model_that_is_no_personas_asks_nobody(model: str) -> None:
+    desk = Desk()
+    said = await ask(pipe_of(desk), model=model)
+    assert said.text == "This model belongs to no persona. Choose one of your tenant's models above."
+    assert not desk.requests
+
+
+@pytest.mark.parametrize("question", ["", "   \n"])
+async def test_an_empty_question_asks_nobody(question: str) -> None:
+    assert (await ask(pipe_of(Desk()), question)).text == "Please write a question."
+
+
+async def test_a_question_that_is_too_long_asks_nobody() -> None:
+    said = await ask(pipe_of(Desk()), "a" * 4001)
+    assert said.text == (
+        "Your question is too long: it has 4001 characters, and at most 4000 can be answered. "
+        "Shorten it, or upload long texts as a file."
+    )
+
+
+async def test_the_longest_question_is_asked() -> None:
+    desk = desk_of(N8N, httpx.Response(200, json=ANSWER))
+    await ask(pipe_of(desk), "a" * 4000)
+    assert len(desk.body["question"]) == 4000
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *AWAY,
+        pytest.param(httpx.Response(500, json={"message": "Error in workflow"}), id="fails-itself"),
+        pytest.param(
+            httpx.Response(404, json={"code": 404, "message": "not registered"}), id="knows-no-webhook"
+        ),
+        pytest.param(httpx.Response(503, text="<html>"), id="proxy"),
+        pytest.param(refused(502, "workflow-failed"), id="own-problem"),
+        pytest.param(httpx.Response(200, text=""), id="says-nothing"),
+        pytest.param(httpx.Response(200, json={"message": "Workflow was started"}), id="says-something-else"),
+    ],
+)
+class TestN8nAway:
+    async def test_the_gateway_answers_in_its_place(self, reply: Any) -> None:
+        desk = Desk({N8N: reply, GATEWAY: streamed(ANSWER["answer"])})
+        said = await ask(pipe_of(desk))
+        assert said.text.startswith("It is $5,000,000 [1].")
+        assert said.is_done
+        assert desk.paths == [N8N, GATEWAY]
+
+    async def test_without_the_valve_the_person_is_told(self, reply: Any) -> None:
+        desk = desk_of(N8N, reply)
+        said = await ask(pipe_of(desk, fallback_to_direct=False))
+        assert said.text == (
+            "The assistant's workflow cannot be reached right now. Try again in a few minutes."
+        )
+        assert said.is_done
+        assert desk.paths == [N8N]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *AWAY,
+        pytest.param(httpx.Response(502, text="<html>bad gateway"), id="bad-gateway"),
+        pytest.param(httpx.Response(503, text="no endpoints"), id="no-endpoints"),
+    ],
+)
+async def test_a_gateway_that_is_away(reply: Any) -> None:
+    said = await ask(pipe_of(desk_of(GATEWAY, reply), orchestrator="direct"))
+    assert said.text == "The assistant cannot be reached right now. Try again in a few minutes."
+    assert said.is_done
+
+
+async def test_n8n_and_gateway_both_away() -> None:
+    desk = Desk({N8N: httpx.ConnectError("refused"), GATEWAY: httpx.ConnectError("refused")})
+    said = await ask(pipe_of(desk))
+    assert said.text == "The assistant cannot be reached right now. Try again in a few minutes."
+
+
+@pytest.mark.parametrize("valve", ["gateway_url", "n8n_url"])
+async def test_an_address_that_is_none(valve: str) -> None:
+    desk = Desk()
+    pipe = pipe_of(
+        desk, **{valve: ""}, orchestrator="n8n" if valve == "n8n_url" else "direct", fallback_to_direct=False
+    )
+    assert "cannot be reached right now" in (await ask(pipe)).text
+
+
+async def hangs(_: httpx.Request) -> httpx.Response:
+    await asyncio.Event().wait()
+    raise AssertionError("nothing ends it")
+
+
+@WAYS
+@pytest.mark.parametrize("reply", [hangs, httpx.ReadTimeout("slow")], ids=["hangs", "says-nothing"])
+async def test_who_takes_too_long_is_not_waited_for(orchestrator: str, path: str, reply: Any) -> None:
+    pipe = pipe_of(desk_of(path, reply), orchestrator=orchestrator, timeout_seconds=0.05)
+    said = await ask(pipe)
+    assert said.text == (
+        "The answer took too long, so I stopped waiting for it. Try again, or ask less at once."
+    )
+    assert said.is_done
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(None, id="ends"),
+        pytest.param(httpx.ReadError("reset"), id="breaks"),
+        pytest.param({"type": "https://tenantry.io/problems/backend-unavailable"}, id="gateway-says-so"),
+    ],
+)
+async def test_an_answer_that_breaks_off_says_so(end: Any) -> None:
+    said = await ask(pipe_of(desk_of(GATEWAY, streamed("The budget is [1", end=end)), orchestrator="direct"))
+    assert said.text == "The budget is \n\n*The answer broke off here and is not complete. Ask again.*"
+    assert said.statuses[-1] == "The answer is not complete"
+    assert said.is_done
+    assert not said.sources
+
+
+async def test_an_answer_that_stands_still_is_not_waited_for() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield event("words", {"text": "The budget"})
+        await asyncio.Event().wait()
+
+    desk = desk_of(GATEWAY, httpx.Response(200, stream=Stream(pieces())))
+    said = await ask(pipe_of(desk, orchestrator="direct", timeout_seconds=0.1))
+    assert said.text.startswith("The budget\n\n*The answer took too long")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(RuntimeError("secret"), id="bug"),
+        pytest.param(httpx.Response(418, text="?"), id="odd-status"),
+        pytest.param(httpx.Response(200, text="data: no-json\n\n"), id="odd-event"),
+        pytest.param(httpx.Response(200, text='event: words\ndata: {"no": "text"}\n\n'), id="odd-words"),
+        pytest.param(httpx.Response(200, text='event: answer\ndata: {"no": "text"}\n\n'), id="odd-answer"),
+    ],
+)
+async def test_anything_else_names_the_request(reply: Any) -> None:
+    desk = desk_of(GATEWAY, reply)
+    said = await ask(pipe_of(desk, orchestrator="direct"))
+    number = desk.requests[0].headers["X-Request-ID"]
+    assert (
+        said.text
+        == f"Something went wrong. Try again; if it stays, tell your administrator the number {number}."
+    )
+    assert said.is_done
+
+
+def test_no_sentence_is_left_untested() -> None:
+    refusals = {ALIASES.get(case.partition(",")[0], case.partition(",")[0]) for case in REFUSALS}
+    own = {
+        "not-signed-in", "not-a-persona", "question-missing", "question-too-long", "n8n-away", "gateway-away",
+        "files-away", "stream-broken",
+    }  # fmt: skip
+    assert refusals | own == SENTENCES.keys()

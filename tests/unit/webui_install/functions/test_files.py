@@ -1,0 +1,193 @@
+"""Attached files are waited for and spoken of only when they are the person's own; ``/files`` lists these."""
+
+from typing import Any
+
+import httpx
+import pytest
+from webui_install.functions import tenantry
+
+from tests.support.pipe import ANSWER, Desk, Said, ask, pipe_of, refused
+
+N8N, FILES = "/webhook/tenantry/chat", "/v1/files"
+ANSWERED = "It is $5,000,000 [1]. Approved in May [2] [1]."
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenantry, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(tenantry, "NEW_FILE_SECONDS", 0.05)
+
+
+def own(state: str, file_id: str = "f1", **members: Any) -> dict[str, Any]:
+    return {
+        "id": file_id,
+        "filename": f"{file_id}.pdf",
+        "personaId": "finance",
+        "state": state,
+        "reason": None,
+        "updatedAt": "2026-11-24T12:00:00Z",
+        **members,
+    }
+
+
+def desk_of(*looks: list[dict[str, Any]]) -> Desk:
+    """Return services whose file-sync says this at first, that then, and the last from then on."""
+    said = iter(looks)
+    latest: list[dict[str, Any]] = []
+
+    def files(_: httpx.Request) -> httpx.Response:
+        latest[:] = next(said, latest)
+        return httpx.Response(200, json={"files": latest})
+
+    return Desk({FILES: files, N8N: lambda _: httpx.Response(200, json=ANSWER)})
+
+
+async def ask_with(desk: Desk, *file_ids: str, **valves: Any) -> Said:
+    files = [{"type": "file", "id": file_id, "name": "given.pdf"} for file_id in file_ids]
+    return await ask(pipe_of(desk, **{"file_wait_seconds": 0.2, **valves}), __files__=files)
+
+
+async def test_without_files_nobody_asks_for_any() -> None:
+    desk = desk_of([own("ready")])
+    assert (await ask_with(desk)).text == ANSWERED
+    assert FILES not in desk.paths
+
+
+async def test_a_file_that_is_being_indexed_is_waited_for() -> None:
+    desk = desk_of(
+        [own("not-synced")], [own("waiting")], [own("received")], [own("indexing")], [own("ready")]
+    )
+    said = await ask_with(desk, "f1", file_wait_seconds=10)
+    assert said.text == ANSWERED
+    assert desk.paths == [*[FILES] * 5, N8N]
+    assert said.statuses[:2] == ["Waiting until `f1.pdf` can be searched"] * 2
+    assert said.is_done
+    assert desk.requests[0].headers["Authorization"] == "Bearer the-token"
+
+
+async def test_a_file_that_takes_too_long_is_named_and_the_answer_comes_without_it() -> None:
+    said = await ask_with(desk_of([own("indexing")]), "f1")
+    assert said.text == f"{ANSWERED}\n\n> `f1.pdf` is being indexed. Ask again in a moment to have it read."
+
+
+@pytest.mark.parametrize(
+    ("file", "note"),
+    [
+        (
+            own("failed", reason="The PDF is encrypted."),
+            "> `f1.pdf` could not be indexed: The PDF is encrypted. It was not used.",
+        ),
+        (
+            own("refused", reason="The quota is used up."),
+            "> `f1.pdf` was refused: The quota is used up. It was not used.",
+        ),
+        (own("not-synced"), "> `f1.pdf` is in no persona's knowledge. It was not used."),
+        (own("of-tomorrow"), "> `f1.pdf` is in an unknown state. It was not used."),
+    ],
+)
+async def test_a_file_that_cannot_be_read_is_named_with_its_reason(file: dict[str, Any], note: str) -> None:
+    said = await ask_with(desk_of([file]), "f1", file_wait_seconds=10)
+    assert said.text == f"{ANSWERED}\n\n{note}"
+
+
+@pytest.mark.parametrize("state", ["indexing", "failed", "not-synced", "ready"])
+async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> None:
+    """The list holds only the person's own files, so an id of somebody else's is not on it."""
+    desk = desk_of([own(state, "mine")])
+    said = await ask_with(desk, "foreign", file_wait_seconds=10)
+    assert said.text == ANSWERED
+    assert desk.paths == [FILES, N8N]
+    assert "foreign" not in str(said.events) + desk.requests[-1].content.decode()
+
+
+async def test_own_and_foreign_files_together() -> None:
+    desk = desk_of([own("failed", "mine")])
+    said = await ask_with(desk, "foreign", "mine")
+    assert said.text == f"{ANSWERED}\n\n> `mine.pdf` could not be indexed. It was not used."
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [{"type": "collection", "id": "f1"}],
+        [{"type": "file"}],
+        [{"type": "file", "id": {"of": "no kind"}}],
+        ["f1"],
+        None,
+    ],
+)
+async def test_what_is_no_file_is_not_looked_for(given: Any) -> None:
+    desk = desk_of([own("failed")])
+    assert (await ask(pipe_of(desk), __files__=given)).text == ANSWERED
+    assert desk.paths == [N8N]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        httpx.ConnectError("refused"),
+        httpx.Response(500),
+        httpx.Response(200, json={"no": "files"}),
+        refused(503, "busy"),
+    ],
+)
+async def test_without_file_sync_the_answer_comes_and_says_so(reply: Any) -> None:
+    desk = Desk({FILES: reply, N8N: httpx.Response(200, json=ANSWER)})
+    said = await ask_with(desk, "f1")
+    assert said.text == f"{ANSWERED}\n\n> I could not check whether the attached files can be searched yet."
+
+
+async def test_a_person_whom_file_sync_refuses_is_told_why() -> None:
+    said = await ask_with(Desk({FILES: refused(403, "tenant-suspended")}), "f1")
+    assert said.text.startswith("Your tenant is suspended")
+    assert said.is_done
+
+
+@pytest.mark.parametrize("command", ["/files", " /Files\n"])
+async def test_the_command_lists_the_persons_files(command: str) -> None:
+    desk = desk_of(
+        [own("ready"), own("failed", "f2", reason="It is empty."), own("not-synced", "f3", personaId=None)]
+    )
+    said = await ask(pipe_of(desk), command)
+    assert said.text.splitlines() == [
+        "Your files:",
+        "",
+        "- `f1.pdf` is ready: answers can use it (finance)",
+        "- `f2.pdf` could not be indexed: It is empty (finance)",
+        "- `f3.pdf` is in no persona's knowledge",
+    ]
+    assert desk.paths == [FILES]
+    assert said.statuses == ["Looking at your files", "3 files"]
+    assert said.is_done
+
+
+async def test_the_command_names_so_many_files_and_counts_the_rest() -> None:
+    said = await ask(pipe_of(desk_of([own("ready", f"f{at}") for at in range(60)])), "/files")
+    assert said.text.count("`") == 100
+    assert said.text.endswith("- and 10 more")
+
+
+async def test_the_command_without_files() -> None:
+    said = await ask(pipe_of(desk_of([])), "/files")
+    assert said.text.startswith("You have no files here.")
+
+
+async def test_the_command_without_file_sync() -> None:
+    said = await ask(pipe_of(Desk({FILES: httpx.ConnectError("refused")})), "/files")
+    assert said.text == "I cannot look at your files right now. Try again in a few minutes."
+    assert said.is_done
+
+
+@pytest.mark.parametrize(
+    ("filename", "reason", "shown"),
+    [
+        ("a`b`.pdf", None, "- `a'b'.pdf` could not be indexed (finance)"),
+        ("a\n\n# b.pdf", None, "- `a # b.pdf` could not be indexed (finance)"),
+        ("x" * 5000, None, f"- `{'x' * 80}` could not be indexed (finance)"),
+        ("a.pdf", "![x](http://evil)", r"- `a.pdf` could not be indexed: \!\[x\](http://evil) (finance)"),
+        ("a.pdf", "<img src=x>", r"- `a.pdf` could not be indexed: \<img src=x\> (finance)"),
+    ],
+)
+async def test_names_and_reasons_are_never_rendered(filename: str, reason: str | None, shown: str) -> None:
+    desk = desk_of([own("failed", filename=filename, reason=reason)])
+    assert (await ask(pipe_of(desk), "/files")).text.splitlines()[-1] == shown

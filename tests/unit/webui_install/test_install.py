@@ -1,0 +1,265 @@
+"""How the installer goes about it: it waits for Open WebUI, changes each thing once, and ends."""
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import stamina
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+from tenancy.errors import RemoteRefused
+from typing_extensions import override
+from webui_install import __main__ as program
+from webui_install import install as installing
+from webui_install.install import NotInstalled, install
+from webui_install.settings import Settings
+
+SETTINGS = Settings(
+    url="http://open-webui",
+    admin_email="admin@tenantry.example",
+    admin_password=SecretStr("a-password"),
+    gateway_url="http://gateway",
+    n8n_url="http://n8n",
+    file_sync_url="http://file-sync",
+    hint_secret=SecretStr("a-secret-that-is-long"),
+    seconds=30,
+)
+FUNCTIONS, MODELS = "/api/v1/functions", "/api/v1/models"
+
+
+@dataclass
+class OpenWebUI(httpx.AsyncBaseTransport):
+    """Keeps functions and models as Open WebUI does.
+
+    ``faults`` are answers that come instead, in turn, by path; ``forgets`` writes are lost without a word.
+    """
+
+    functions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    valves: dict[str, dict[str, Any]] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    faults: dict[str, list[httpx.Response | Exception]] = field(default_factory=dict)
+    forgets: bool = False
+    asked: Counter[str] = field(default_factory=Counter)
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        self.asked[path] += 1
+        if self.faults.get(path):
+            fault = self.faults[path].pop(0)
+            if isinstance(fault, Exception):
+                raise fault
+            return fault
+        if path.endswith("/signin"):
+            return httpx.Response(200, json={"token": "an-admins"})
+        assert request.headers["Authorization"] == "Bearer an-admins"
+        body = json.loads(request.content) if request.content else {}
+        if request.method == "POST" and not self.forgets:
+            self._write(path, body)
+        return httpx.Response(200, content=json.dumps(self._read(path)))
+
+    def _read(self, path: str) -> Any:
+        if path == f"{FUNCTIONS}/export":
+            return list(self.functions.values())
+        if path == f"{MODELS}/all":
+            return list(self.models.values())
+        if path.endswith("/valves"):
+            return self.valves.get(path.split("/")[-2])
+        return {}
+
+    def _write(self, path: str, body: dict[str, Any]) -> None:
+        match path.removeprefix("/api/v1/").split("/"):
+            case ["functions", "create"]:
+                self.functions[body["id"]] = body | {"is_active": False}
+            case ["functions", "id", name, "update"]:
+                self.functions[name] |= body
+            case ["functions", "id", name, "toggle"]:
+                self.functions[name]["is_active"] = not self.functions[name]["is_active"]
+            case ["functions", "id", name, "valves", "update"]:
+                self.valves[name] = body
+            case (
+                ["models", "create"] | ["models", "model", "update"] | ["models", "model", "access", "update"]
+            ):
+                self.models[body["id"]] = self.models.get(body["id"], {}) | body
+            case _:
+                pass
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(installing, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(installing, "BUSY_SECONDS", 0.0)
+    with stamina.set_testing(True, attempts=99, cap=True):
+        yield
+
+
+async def test_everything_is_installed_and_a_second_run_writes_nothing() -> None:
+    webui = OpenWebUI()
+    assert await install(SETTINGS, webui) == 8
+    assert all(function["is_active"] for function in webui.functions.values())
+    assert webui.asked["/api/models"] == 1
+    before = webui.asked.copy()
+    assert await install(SETTINGS, webui) == 0
+    again = webui.asked - before
+    assert set(again) == {
+        "/api/v1/auths/signin",
+        f"{FUNCTIONS}/export",
+        f"{MODELS}/all",
+        f"{FUNCTIONS}/id/tenantry/valves",
+        f"{FUNCTIONS}/id/tenantry_events/valves",
+    }
+
+
+async def test_it_signs_in_once() -> None:
+    """Open WebUI takes fifteen sign-ins in three minutes, of all who use the account."""
+    webui = OpenWebUI()
+    await install(SETTINGS, webui)
+    assert webui.asked["/api/v1/auths/signin"] == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        httpx.ConnectError("refused"),
+        httpx.Response(502, text="<html>"),
+        httpx.Response(200, text="<html>starting"),
+        httpx.Response(429, json={"detail": "too many"}),
+    ],
+)
+async def test_it_waits_for_an_open_webui_that_is_not_up(fault: Any) -> None:
+    webui = OpenWebUI(faults={"/api/v1/auths/signin": [fault] * 5})
+    assert await install(SETTINGS, webui) == 8
+    assert webui.asked["/api/v1/auths/signin"] == 6
+
+
+async def test_after_too_many_sign_ins_it_pauses_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installing, "BUSY_SECONDS", 10.0)
+    webui = OpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(429)]})
+    with pytest.raises(NotInstalled):
+        await install(SETTINGS.model_copy(update={"seconds": 0.1}), webui)
+    assert webui.asked["/api/v1/auths/signin"] == 1
+
+
+@pytest.mark.parametrize("fault", [httpx.ReadTimeout("slow"), httpx.Response(503)])
+async def test_a_switch_of_which_no_answer_came_is_not_made_again_blindly(fault: Any) -> None:
+    path = f"{FUNCTIONS}/id/tenantry/toggle"
+    webui = OpenWebUI(faults={path: [fault]})
+    await install(SETTINGS, webui)
+    assert webui.functions["tenantry"]["is_active"]
+    assert webui.asked[path] == 2
+
+
+async def test_a_switch_that_was_made_without_an_answer_is_left_as_it_is() -> None:
+    webui = OpenWebUI()
+    await install(SETTINGS, webui)
+    webui.functions["tenantry"]["is_active"] = False
+
+    class Lost(OpenWebUI):
+        @override
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            response = await webui.handle_async_request(request)
+            if request.url.path.endswith("toggle"):
+                raise httpx.ReadTimeout("the answer is lost")
+            return response
+
+    assert await install(SETTINGS, Lost()) == 0
+    assert webui.functions["tenantry"]["is_active"]
+    assert webui.asked[f"{FUNCTIONS}/id/tenantry/toggle"] == 2  # of both runs
+
+
+@pytest.mark.parametrize("at", range(8))
+async def test_killed_anywhere_it_is_completed_by_the_next_run(at: int) -> None:
+    class Killed(Exception):
+        pass
+
+    webui = OpenWebUI()
+
+    class Dying(httpx.AsyncBaseTransport):
+        writes = 0
+
+        @override
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.method == "POST" and not request.url.path.endswith("signin"):
+                self.writes += 1
+                if self.writes > at:
+                    raise Killed
+            return await webui.handle_async_request(request)
+
+    with pytest.raises(Killed):
+        await install(SETTINGS, Dying())
+    assert await install(SETTINGS, webui) == 8 - at
+    assert await install(SETTINGS, webui) == 0
+
+
+async def test_a_wrong_password_ends_it() -> None:
+    webui = OpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(400)]})
+    with pytest.raises(RemoteRefused):
+        await install(SETTINGS, webui)
+    assert webui.asked["/api/v1/auths/signin"] == 1
+
+
+async def test_an_open_webui_that_never_comes_up_ends_it() -> None:
+    class Away(httpx.AsyncBaseTransport):
+        @override
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(0.01)
+            raise httpx.ConnectError("refused")
+
+    with pytest.raises(NotInstalled, match=r"http://open-webui was not as wanted within 0\.1 s"):
+        await install(SETTINGS.model_copy(update={"seconds": 0.1}), Away())
+
+
+async def test_what_does_not_stay_ends_it() -> None:
+    with pytest.raises(NotInstalled, match="does not stay"):
+        await install(SETTINGS, OpenWebUI(forgets=True))
+
+
+async def test_every_change_is_told_without_secrets_and_texts() -> None:
+    with capture_logs() as logs:
+        await install(SETTINGS, OpenWebUI())
+    changes = [line["change"] for line in logs if "change" in line]
+    assert changes[:3] == [
+        "CreateFunction tenantry",
+        "SetValves tenantry: file_sync_url, gateway_url, n8n_url, orchestrator",
+        "Activate tenantry",
+    ]
+    assert not any(secret in str(logs) for secret in ("a-secret", "a-password", "class Pipe"))
+
+
+def test_a_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WEBUI_INSTALL_URL", "elsewhere")
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 2
+    assert "WEBUI_INSTALL_URL: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [(None, None), (NotInstalled("not up"), 1), (RemoteRefused("open-webui", "x", "no"), 1)],
+)
+def test_the_program_ends_as_the_installation_did(
+    outcome: Exception | None, code: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def installs(_: Settings) -> int:
+        if outcome:
+            raise outcome
+        return 0
+
+    for name, value in SETTINGS.model_dump(exclude={"seconds"}).items():
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        monkeypatch.setenv(f"WEBUI_INSTALL_{name.upper()}", text)
+    monkeypatch.setattr(program, "install", installs)
+    monkeypatch.setattr(program, "configure_logs", lambda *_: None)
+    if code is None:
+        program.main()
+        return
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == code
