@@ -6,6 +6,7 @@ The main process migrates the database, so the other two wait for it.
 import subprocess
 from typing import ClassVar
 
+from n8n_install.environment import ENVIRONMENT
 from typing_extensions import override
 
 from ..context import Context, write_private
@@ -48,14 +49,6 @@ QUIET = {
 }
 """Nothing is asked of, or told to, anybody outside; ``mcp-registry`` would ask at each start."""
 
-UNRECORDED = {
-    "EXECUTIONS_DATA_SAVE_ON_SUCCESS": "none",
-    "EXECUTIONS_DATA_SAVE_ON_ERROR": "none",
-    "EXECUTIONS_DATA_SAVE_ON_PROGRESS": "false",
-    "EXECUTIONS_DATA_SAVE_MANUAL_EXECUTIONS": "false",
-}
-"""What passes through are people's questions and tokens: nothing of it is kept."""
-
 
 class _N8nProcess(Part):
     """One of n8n's processes."""
@@ -93,10 +86,7 @@ class _N8nProcess(Part):
         ports, secrets = self.context.ports, self.context.secrets
         return {
             **QUIET,
-            **UNRECORDED,
-            "EXECUTIONS_MODE": "queue",
-            # In a VM of their own the expressions would cost 50 ms an execution. The workflows are ours.
-            "N8N_EXPRESSION_ENGINE": "legacy",
+            **ENVIRONMENT,
             "N8N_ENCRYPTION_KEY": secrets["n8n"],
             "N8N_USER_FOLDER": str(self.context.folder("data", self.name)),
             "N8N_LISTEN_ADDRESS": "127.0.0.1",
