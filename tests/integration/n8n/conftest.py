@@ -15,7 +15,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.fake_gateway import FakeGateway
 from tests.support.gateway import serving
-from tests.support.n8n import OWNER, PASSWORD, RunningN8n, running_n8n
+from tests.support.n8n import RunningN8n, running_n8n
 from tests.support.proxy import Proxy
 
 PATIENCE = {
@@ -65,8 +65,8 @@ class Stage:
         env = {
             "N8N_INSTALL_URL": self.n8n.url,
             "N8N_INSTALL_WEBHOOK_URL": self.n8n.webhook_url,
-            "N8N_INSTALL_EMAIL": OWNER,
-            "N8N_INSTALL_PASSWORD": PASSWORD,
+            "N8N_INSTALL_EMAIL": self.n8n.owner,
+            "N8N_INSTALL_PASSWORD": self.n8n.password,
             "N8N_INSTALL_GATEWAY_URL": f"http://127.0.0.1:{self.way.port}",
             "N8N_INSTALL_WAIT_SECONDS": "60",
         }
@@ -83,11 +83,10 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def backends() -> Iterator[Platform]:
-    """Postgres and Redis: n8n needs nothing else of the platform."""
+    """A platform of which n8n, Postgres and Redis are started, and nothing else."""
     with tempfile.TemporaryDirectory(prefix="tenantry-test-n8n-") as folder:
-        platform = Platform.ephemeral(Path(folder))
+        platform = Platform.ephemeral(Path(folder), whole=True)
         try:
-            platform.up(["postgres", "redis"])
             yield platform
         finally:
             platform.down()
@@ -98,7 +97,7 @@ async def imported(backends: Platform) -> AsyncIterator[Stage]:
     """n8n with the workflows, once for all tests."""
     gateway = FakeGateway()
     async with (
-        running_n8n(backends, **PATIENCE) as n8n,
+        running_n8n(backends, PATIENCE) as n8n,
         serving(gateway.app) as url,
         Proxy(int(url.rpartition(":")[2])) as way,
         httpx.AsyncClient(timeout=120) as http,

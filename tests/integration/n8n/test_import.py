@@ -8,8 +8,6 @@ import pytest
 from n8n_install.n8n import N8n
 from n8n_install.workflows import WEBHOOKS
 
-from tests.support.n8n import OWNER, PASSWORD
-
 from .conftest import Stage
 
 UPLOAD = "TenantryUpload01"
@@ -21,7 +19,7 @@ TRACES = ("workflow_entity", "workflow_history", "workflow_publish_history", "we
 async def owner(stage: Stage) -> AsyncIterator[N8n]:
     """A person in the editor."""
     async with httpx.AsyncClient(timeout=20) as http:
-        yield N8n(stage.n8n.url, OWNER, PASSWORD, http)
+        yield N8n(stage.n8n.url, stage.n8n.owner, stage.n8n.password, http)
 
 
 def everything(stage: Stage) -> dict[str, list[Any]]:

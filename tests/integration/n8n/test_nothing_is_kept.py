@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from tenantry_local.parts.redis import Redis
+from tenantry_local.parts.redis import N8N, Redis
 from tenantry_local.platform import Platform
 
 from tests.support.fake_gateway import Answer
@@ -36,7 +36,7 @@ SWEPT_SECONDS = 30.0
 
 @pytest.fixture
 def store(backends: Platform) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(Redis(backends.context).url_with_password) as client:
+    with redis.Redis.from_url(Redis(backends.context).url_for(N8N)) as client:
         yield client
 
 
@@ -89,7 +89,7 @@ async def test_no_log_and_no_file_of_n8n_ever_holds_them(stage: Stage) -> None:
     await swept(stage)
     for role in ("main", "webhook", "worker"):
         assert not told(stage.n8n.output(role))
-    for file in stage.n8n.folder.rglob("*"):
+    for file in (file for folder in stage.n8n.folders for file in folder.rglob("*")):
         if file.is_file():
             assert not told(file.read_text(errors="replace")), file
 
@@ -97,6 +97,7 @@ async def test_no_log_and_no_file_of_n8n_ever_holds_them(stage: Stage) -> None:
 async def test_redis_forgets_them(stage: Stage, store: redis.Redis) -> None:
     await every_kind_of_execution(stage)
     await until(lambda: not list(store.scan_iter("bull:jobs:[0-9]*")), seconds=SWEPT_SECONDS)
+    assert store.exists("bull:jobs:id")  # this is where n8n's queue is
     for key in store.scan_iter("*"):
         if store.type(key) == b"string":
             assert not told(str(store.get(key)))
@@ -121,7 +122,7 @@ async def test_what_a_dead_worker_leaves_is_found_and_pruned(stage: Stage, store
     asked = asyncio.create_task(stage.chat(QUESTION, "Bearer s3cret-token"))
     try:
         await until(lambda: len(stage.gateway.seen) == 1)
-        stage.n8n.stop("worker", kill=True)
+        stage.n8n.kill("worker")
         for key in store.scan_iter("bull:jobs:*"):
             store.delete(key)
         await until(lambda: _statuses(stage) == ["crashed"], seconds=SWEPT_SECONDS)
@@ -142,7 +143,7 @@ async def test_a_caller_whose_worker_dies_is_told_and_the_gateway_asked_no_secon
     stage.gateway.will_answer(Answer(200, ANSWER.body, ANSWER.headers, seconds=600.0))
     asked = asyncio.create_task(stage.chat(QUESTION, "Bearer s3cret-token"))
     await until(lambda: len(stage.gateway.seen) == 1)
-    stage.n8n.stop("worker", kill=True)
+    stage.n8n.kill("worker")
     stage.n8n.start("worker")
     response = await asked
     assert response.status_code == 500
