@@ -21,54 +21,71 @@ READ = {
 UNREADABLE = {"chat": ("chat", "title"), "chat_message": ("content", "output"), "auth": ("password",)}
 """Columns that must not be readable: with them the role is not the one of grants.sql."""
 
-_UNLINKED = r"""
-unlinked as materialized (
-  select f.id, f.created_at,
-         substring(f.meta::text from '"knowledge_id"\s*:\s*"([^"\\]{1,100})"') as knowledge_id
-  from file f
-  where f.meta::text like '%%"knowledge_id"%%'
-    and not exists (select from knowledge_file k where k.file_id = f.id)
-),
-coming as (
-  -- Only of these few the status is looked at: beside it lies the whole text of the file.
-  select u.* from unlinked u join file f on f.id = u.id
-  where f.data::text ~ '[{,]\s*"status"\s*:\s*"(pending|processing|failed)"'
-)
-"""
-"""Files on their way into a knowledge base, or that Open WebUI could not read: we may be able to."""
 
-_SENT = """
-select 'model' as kind, m.model_id as target, s.file_id, s.created_at as since
-from chat_file s
-join file f on f.id = s.file_id
-join chat c on c.id = s.chat_id
-join chat_message m on m.chat_id = s.chat_id
-where s.user_id = f.user_id and c.user_id = f.user_id
-  and m.role = 'assistant' and m.model_id like 'tenant-%%'
-  and (s.message_id is null or m.parent_id = s.message_id)
-"""
-"""Files that their owner sent in a chat of their own, and the models that answered that very message.
+def _coming(which: str) -> str:
+    """Return files on their way into a knowledge base, or that Open WebUI could not read: we may be able to.
 
-Whoever may read somebody's file can attach it to a chat. That makes it nobody's knowledge but its owner's.
-"""
+    Beside the status lies the whole text of the file, so it is looked at last, and one file at a time.
+    """
+    return rf"""
+    select 'knowledge' as kind, u.knowledge_id as target, u.id as file_id, u.created_at as since from (
+      select f.id, f.created_at,
+             substring(f.meta::text from '"knowledge_id"\s*:\s*"([^"\\]{{1,100}})"') as knowledge_id
+      from file f
+      -- Not "like": Postgres would take such rows for few, and look through all links for each of them.
+      where position('"knowledge_id"' in f.meta::text) > 0
+        and not exists (select from knowledge_file k where k.file_id = f.id)
+      offset 0
+    ) u
+    where u.knowledge_id is not null and {which} and (
+      select f.data::text ~ '[{{,]\s*"status"\s*:\s*"(pending|processing|failed)"'
+      from file f where f.id = u.id
+    )
+    """
 
-_LINKS = f"""
-links as (
-  select 'knowledge' as kind, knowledge_id as target, file_id, created_at as since from knowledge_file
-  union all
-  select 'knowledge', knowledge_id, id, created_at from coming where knowledge_id is not null
-  union all
-  {_SENT}
-)
-"""
+
+def _sent(which: str) -> str:
+    """Return files that their owner sent in a chat of their own, and the models that answered that message.
+
+    Whoever may read somebody's file can attach it to a chat. That makes it nobody's knowledge.
+    """
+    return f"""
+    select 'model' as kind, m.model_id as target, s.file_id, s.created_at as since
+    from chat_file s
+    join file f on f.id = s.file_id
+    join chat c on c.id = s.chat_id
+    join chat_message m on m.chat_id = s.chat_id
+    where s.user_id = f.user_id and c.user_id = f.user_id
+      and m.role = 'assistant' and m.model_id like 'tenant-%%'
+      and (s.message_id is null or m.parent_id = s.message_id)
+      and {which}
+    """
+
 
 FINGERPRINTS = f"""
-with {_UNLINKED}, {_LINKS}
+with links as (
+  select 'knowledge' as kind, knowledge_id as target, file_id, created_at as since from knowledge_file
+  union all {_coming("true")}
+  union all {_sent("true")}
+)
 select l.kind, l.target, count(*)::text || ':' || sum(hashtextextended(
          concat_ws('|', f.id, f.user_id, f.filename, f.path, f.updated_at, l.since), 0))::text as fingerprint
 from links l join file f on f.id = l.file_id
 group by l.kind, l.target
 """
+
+_LINKS = f"""
+links as (
+  select 'knowledge' as kind, knowledge_id as target, file_id, created_at as since
+  from knowledge_file where file_id in (select id from chosen)
+  union all {_coming("u.id in (select id from chosen)")}
+  union all {_sent("s.file_id in (select id from chosen)")}
+),
+linked as (
+  select file_id, json_agg(json_build_array(since, kind, target)) as links from links group by file_id
+)
+"""
+"""All links of the files that were chosen, wherever they lead."""
 
 _FILES = r"""
 select f.id, f.user_id as owner, coalesce(f.filename, '') as filename, coalesce(f.path, '') as path,
@@ -77,32 +94,36 @@ select f.id, f.user_id as owner, coalesce(f.filename, '') as filename, coalesce(
        coalesce(f.created_at, 0) as created_at, coalesce(f.updated_at, f.created_at, 0) as updated_at,
        case when u.oauth::text !~ '\\u' then coalesce(u.oauth::text::json -> 'oidc' ->> 'sub', '') else '' end
          as subject,
-       (select coalesce(json_agg(json_build_array(l.since, l.kind, l.target)), '[]') from links l
-        where l.file_id = f.id) as links
-from file f left join "user" u on u.id = f.user_id
+       coalesce(l.links, '[]') as links
+from chosen join file f on f.id = chosen.id
+left join linked l on l.file_id = f.id
+left join "user" u on u.id = f.user_id
 """
 
 OF_TENANT = f"""
-with {_UNLINKED}, {_LINKS},
-chosen as (
-  select file_id from knowledge_file where knowledge_id = any(%(knowledge)s)
+with chosen as materialized (
+  select file_id as id from knowledge_file where knowledge_id = any(%(knowledge)s)
   union
-  select id from coming where knowledge_id = any(%(knowledge)s)
+  select file_id from ({_coming("u.knowledge_id = any(%(knowledge)s)")}) coming
   union
-  select sent.file_id from ({_SENT}) sent where sent.target = any(%(models)s)
-)
+  select file_id from ({_sent("m.model_id = any(%(models)s)")}) sent
+),
+{_LINKS}
 {_FILES}
-where f.id in (select file_id from chosen)
 """
 
 OF_PERSON = f"""
-with {_UNLINKED}, {_LINKS}
+with chosen as materialized (
+  select f.id from file f
+  where f.user_id in (
+    select id from "user"
+    where oauth::text !~ '\\\\u' and oauth::text::json -> 'oidc' ->> 'sub' = %(subject)s
+  )
+    and (%(ids)s::text[] is null or f.id = any(%(ids)s))
+  order by f.created_at desc, f.id
+  limit %(limit)s
+),
+{_LINKS}
 {_FILES}
-where f.user_id in (
-  select id from "user"
-  where oauth::text !~ '\\\\u' and oauth::text::json -> 'oidc' ->> 'sub' = %(subject)s
-)
-  and (%(ids)s::text[] is null or f.id = any(%(ids)s))
 order by f.created_at desc, f.id
-limit %(limit)s
 """
