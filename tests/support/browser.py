@@ -5,6 +5,7 @@ The browser is Debian's Chromium (``chromium``), driven by Playwright.
 Pictures go to ``build/screenshots``.
 """
 
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -81,17 +82,19 @@ class Visitor:
     async def models(self) -> set[str]:
         """Return the names of the models that one can choose between."""
         listed = await self.fetch("/api/models")
-        return {model["name"] for model in listed["data"]}
+        assert listed
+        return {model["name"] for model in json.loads(listed)["data"]}
 
-    async def fetch(self, path: str, body: object = None) -> dict[str, object] | list[object] | None:
+    async def fetch(self, path: str, body: object = None) -> str | None:
         """Call the API by hand as the page does; return what is answered, ``None`` for an error."""
         script = """async ([path, body]) => {
           const headers = {Authorization: `Bearer ${localStorage.token}`, "Content-Type": "application/json"}
           const request = body === null ? {headers} : {headers, method: "POST", body: JSON.stringify(body)}
           const response = await fetch(path, request)
-          return response.ok ? await response.json() : null
+          return response.ok ? await response.text() : null
         }"""
-        return await self.page.evaluate(script, [path, body])  # type: ignore[no-any-return]
+        answered: str | None = await self.page.evaluate(script, [path, body])
+        return answered
 
     async def open_knowledge(self, name: str) -> None:
         """Open a knowledge base from the list."""
@@ -105,16 +108,19 @@ class Visitor:
         await self.file(path.name).wait_for()
 
     async def delete_file(self, name: str) -> None:
-        """Delete a file of the knowledge base that is open."""
-        await self.file(name).hover()
-        await self.file(name).locator("button:not([data-knowledge-entry])").click()
-        await self.page.get_by_role("menuitem", name="Delete").click()
-        await self.page.get_by_role("button", name="Delete").last.click()
+        """Delete a file of the knowledge base that is open: what is taken out by its owner is deleted."""
+        await self.file(name).get_by_role("button", name="More").click()
+        await self.page.get_by_text("Remove from knowledge").click()
+        gone = self.page.get_by_text("Select a file to preview").first
+        asked = self.page.get_by_role("button", name="Confirm")
+        await gone.or_(asked).first.wait_for()
+        if await asked.count():
+            await asked.click()
         await self.file(name).wait_for(state="detached")
 
     def file(self, name: str) -> Locator:
         """Return where a file of the knowledge base is listed."""
-        return self.page.locator("[data-knowledge-row]").filter(has=self.page.get_by_title(name))
+        return self.page.locator("[data-knowledge-row]").filter(has_text=name)
 
     async def begin_chat(self, model: str) -> None:
         """Begin a chat with a model."""
