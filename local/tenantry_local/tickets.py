@@ -1,6 +1,7 @@
 """The key pair with which this platform's services sign tickets."""
 
 import json
+import threading
 from pathlib import Path
 
 from joserfc.jwk import OKPKey
@@ -9,14 +10,18 @@ from .context import write_private
 
 __all__ = ["key_set", "private_key"]
 
+_MAKING = threading.Lock()
+"""Gateway and file-sync start side by side, and must not each make a key of their own."""
+
 
 def private_key(state: Path) -> Path:
     """Return the file of the private key, an Ed25519 JWK; it is made when it is missing."""
     path = state / "tickets" / "private.jwk"
-    if not path.exists():
-        key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
-        write_private(path.with_name("jwks.json"), json.dumps({"keys": [key.as_dict(private=False)]}))
-        write_private(path, json.dumps(key.as_dict(private=True)))
+    with _MAKING:
+        if not path.exists():
+            key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
+            write_private(path.with_name("jwks.json"), json.dumps({"keys": [key.as_dict(private=False)]}))
+            write_private(path, json.dumps(key.as_dict(private=True)))
     return path
 
 

@@ -35,7 +35,8 @@ TYPES = (
 @pytest.fixture(scope="module")
 def real(platform: Platform) -> Platform:
     whole = Platform.ephemeral(platform.context.state, whole=True)
-    whole.up(["open-webui"])
+    # What it stands on runs already, but without its database and its bucket.
+    whole.up(["postgres", "redis", "keycloak", "aws", "open-webui"])
     return whole
 
 

@@ -1,0 +1,16 @@
+"""The platform's services sign with one key pair, whoever asks for it first."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tenantry_local.tickets import key_set, private_key
+
+
+def test_parts_that_start_side_by_side_are_given_one_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        files = list(pool.map(lambda number: (private_key, key_set)[number % 2](tmp_path), range(16)))
+    private, public = files[0], files[1]
+    assert set(files) == {private, public}
+    (known,) = json.loads(public.read_text())["keys"]
+    assert json.loads(private.read_text())["kid"] == known["kid"]
