@@ -2,19 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
 import structlog
-from tenancy import kube
 from tenancy.aws import open_session
 from tenancy.errors import IdentityUnavailable, RemoteError
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
 from tenancy.keycloak import KeycloakAdmin
 from tenancy.registry import TenantRegistry
+from tenancy.running import running, watched_registry
 from tenancy.tickets import TicketIssuer
 
 from .atlas import Atlas
@@ -123,7 +123,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
         stack.push_async_callback(keys.close)
         tickets = TicketIssuer(json.loads(settings.ticket_key.read_text()))
-        registry, watching = await stack.enter_async_context(_registry())
+        registry, watching = await stack.enter_async_context(watched_registry())
         source = Source(settings.database_url.get_secret_value())
         stack.push_async_callback(source.close)
         await source.open()
@@ -174,7 +174,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             await readiness.check_source()
         except RemoteError as exc:
             log.warning("Cannot check Open WebUI's database yet; not ready until then", error=str(exc))
-        endless.append(await stack.enter_async_context(_running(_lead(readiness, leadership), "sync")))
+        endless.append(await stack.enter_async_context(running(_lead(readiness, leadership), "sync")))
         rules = Rules(settings.document_bytes, settings.files_bucket)
         yield ProcessContext(
             settings=settings,
@@ -200,24 +200,3 @@ async def _lead(readiness: Readiness, leadership: Leadership) -> None:
 
 def _places(total: int) -> FairPlaces:
     return FairPlaces(total, each=max(total // 2, 1))
-
-
-@asynccontextmanager
-async def _registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]"]]:
-    """Keep a registry current while the block runs."""
-    async with await kube.connect() as api:
-        registry = TenantRegistry(api)
-        async with _running(registry.run(), "registry") as watching:
-            yield registry, watching
-
-
-@asynccontextmanager
-async def _running(work: Coroutine[None, None, None], name: str) -> AsyncIterator["asyncio.Task[None]"]:
-    """Let work go on beside the block, and end it with the block."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -1,19 +1,19 @@
 """Everything that lives as long as the process, wired in one place and closed in order."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 import structlog
-from tenancy import kube
 from tenancy.aws import open_session
 from tenancy.errors import IdentityUnavailable, RemoteError
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
 from tenancy.registry import TenantRegistry
+from tenancy.running import running, watched_registry
 from tenancy.tickets import TicketVerifier
 
 from .answers.cache import AnswerCache
@@ -41,6 +41,9 @@ from .replies import Replies
 from .retrieval.service import RetrievalService
 from .settings import Settings
 from .vectors import Vectors
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["ProcessContext", "Readiness", "open_context"]
 
@@ -145,7 +148,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
         stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
-        registry, watching = await stack.enter_async_context(_registry())
+        registry, watching = await stack.enter_async_context(watched_registry())
         redis = TenantRedis(settings.redis_url)
         stack.push_async_callback(redis.close)
         vectors = Vectors(
@@ -166,7 +169,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(objects.close)
         series = TenantSeries()
         budget, usage = Budget(redis), UsageLog(redis, series)
-        recording = await stack.enter_async_context(_running(usage.run(), "usage"))
+        recording = await stack.enter_async_context(running(usage.run(), "usage"))
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
         journal = Journal(redis)
         stack.push_async_callback(ledger.close)
@@ -179,7 +182,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         )
         stack.push_async_callback(reader.close)
         models = [settings.chat_model, *settings.chat_fallbacks]
-        checking = _running(ModelCheck(bedrock, models).run(), "model-check")
+        checking = running(ModelCheck(bedrock, models).run(), "model-check")
         _ = await stack.enter_async_context(checking)
         retrieval = RetrievalService(bedrock, vectors, usage)
         documents = DocumentService(
@@ -187,7 +190,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         )
         catalog = Catalog(objects, vectors, stock, journal)
         repair = Repair(registry.all, journal, objects, vectors, documents, catalog)
-        repairing = await stack.enter_async_context(_running(repair.run(), "repair"))
+        repairing = await stack.enter_async_context(running(repair.run(), "repair"))
         readiness = Readiness(registry, [watching, recording, repairing], keys, vectors)
         try:
             await readiness.check_collection()
@@ -226,24 +229,3 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             series=series,
             readiness=readiness,
         )
-
-
-@asynccontextmanager
-async def _registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]"]]:
-    """Keep a registry current while the block runs."""
-    async with await kube.connect() as api:
-        registry = TenantRegistry(api)
-        async with _running(registry.run(), "registry") as watching:
-            yield registry, watching
-
-
-@asynccontextmanager
-async def _running(work: Coroutine[None, None, None], name: str) -> AsyncIterator["asyncio.Task[None]"]:
-    """Let work go on beside the block, and end it with the block."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
