@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
 from tests.support.logs import plain_logs
-from tests.support.platform import running_platform
+from tests.support.platform import add_open_webui, running_platform
 
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("tenantry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,3 +20,9 @@ def platform() -> Iterator[Platform]:
     """The real backends: API server, Keycloak, S3 and IAM, Postgres, Redis, and the two stand-ins."""
     with running_platform() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def with_open_webui(platform: Platform) -> Platform:
+    """The backends and the real Open WebUI, as it is deployed, with our functions in it."""
+    return add_open_webui(platform)

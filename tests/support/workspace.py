@@ -1,30 +1,16 @@
-"""The real Open WebUI for tests, and a look into it that does not go through our own code.
-
-``TENANTRY_TEST_OPEN_WEBUI`` names the URL of one that is left running between runs, on the platform's own
-Postgres, for whoever writes tests.
-"""
+"""A look into the real Open WebUI that does not go through our own code."""
 
 import json
-import os
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import httpx
-from tenantry_local.context import CACHE
-from tenantry_local.parts.postgres import _programs
+from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-__all__ = ["EMAIL", "PASSWORD", "USER_PASSWORD", "WebUi", "running_open_webui"]
+__all__ = ["USER_PASSWORD", "WebUi"]
 
-EMAIL, PASSWORD = "admin@tenantry.example", "admin-password-1"
 USER_PASSWORD = "user-password-1"
-DATABASE = "openwebui_workspace"
-BOOT_SECONDS = 240
 
 
 class WebUi:
@@ -32,17 +18,16 @@ class WebUi:
 
     Parameters
     ----------
-    url
-        Where it is.
     platform
-        The platform in whose Postgres its database is.
+        The platform that it is part of.
     """
 
-    def __init__(self, url: str, platform: Platform) -> None:
-        self.url = url
-        self._platform = platform
-        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=60)
-        self._http.headers["Authorization"] = f"Bearer {self.token(EMAIL, PASSWORD)}"
+    def __init__(self, platform: Platform) -> None:
+        self.url = platform.context.url("open-webui")
+        self._postgres = Postgres(platform.context)
+        self._http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60)
+        token = self.token(*open_webui_admin(platform.context))
+        self._http.headers["Authorization"] = f"Bearer {token}"
 
     def close(self) -> None:
         """Close connections."""
@@ -62,7 +47,7 @@ class WebUi:
 
     def sql(self, statement: str) -> None:
         """Run a statement in its database."""
-        _psql(self._platform, DATABASE, statement)
+        self._postgres.run(statement, "openwebui")
 
     def add_user(self, email: str, subject: str = "") -> str:
         """Make an account, as a login with Keycloak would where ``subject`` is given; return its id."""
@@ -154,84 +139,6 @@ class WebUi:
         """Return what any write would change: ids and times of everything."""
         things = [*self.groups(tenant_id), *self.models(tenant_id), *self.bases(tenant_id)]
         return [(thing["id"], thing["updated_at"], thing.get("access_grants")) for thing in things]
-
-
-@contextmanager
-def running_open_webui(platform: Platform, folder: Path) -> Iterator[WebUi]:
-    """Start it on a database of its own, and stop it at the end, unless one was given."""
-    given = os.environ.get("TENANTRY_TEST_OPEN_WEBUI")
-    if given:
-        opened = WebUi(given, platform)
-        yield opened
-        opened.close()
-        return
-    _psql(platform, "postgres", f"drop database if exists {DATABASE} with (force)")
-    _psql(platform, "postgres", f"create database {DATABASE}")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    with (folder / "open-webui.log").open("wb") as log:
-        process = subprocess.Popen(_argv(url), env=_env(platform, folder), cwd=folder, stdout=log, stderr=log)
-        try:
-            _wait(url, process, folder)
-            opened = WebUi(url, platform)
-            yield opened
-            opened.close()
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _psql(platform: Platform, database: str, statement: str) -> None:
-    password, port = platform.context.secrets["postgres"], platform.context.ports["postgres"]
-    url = f"postgresql://postgres@127.0.0.1:{port}/{database}"
-    done = subprocess.run(
-        [str(_programs() / "psql"), url, "--no-psqlrc", "--command", statement],
-        env={**os.environ, "PGPASSWORD": password},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert not done.returncode, done.stderr
-
-
-def _argv(url: str) -> list[str]:
-    (program, *_) = sorted(CACHE.glob("open-webui/*/venv/bin/open-webui"))
-    return [str(program), "serve", "--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
-
-
-def _env(platform: Platform, folder: Path) -> dict[str, str]:
-    password, port = platform.context.secrets["postgres"], platform.context.ports["postgres"]
-    return os.environ | {
-        "OFFLINE_MODE": "true",
-        "ENABLE_VERSION_UPDATE_CHECK": "false",
-        "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
-        "DATA_DIR": str(folder / "data"),
-        "STATIC_DIR": str(folder / "static"),
-        "WEBUI_SECRET_KEY": "a-key-of-the-tests-that-is-long-enough",
-        "DATABASE_URL": f"postgresql://postgres:{password}@127.0.0.1:{port}/{DATABASE}",
-        "VECTOR_DB": "pgvector",
-        "ENABLE_PERSISTENT_CONFIG": "false",
-        "BYPASS_EMBEDDING_AND_RETRIEVAL": "true",
-        "RAG_EMBEDDING_ENGINE": "openai",
-        "RAG_OPENAI_API_BASE_URL": "http://127.0.0.1:9",
-        "ENABLE_OLLAMA_API": "false",
-        "ENABLE_OPENAI_API": "false",
-        "WEBUI_ADMIN_EMAIL": EMAIL,
-        "WEBUI_ADMIN_PASSWORD": PASSWORD,
-        "WEBUI_ADMIN_NAME": "Tenantry",
-    }
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
-    end = time.monotonic() + BOOT_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    raise AssertionError(f"Open WebUI did not start:\n{(folder / 'open-webui.log').read_text()[-2000:]}")
 
 
 def _grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:

@@ -33,17 +33,9 @@ TYPES = (
 
 
 @pytest.fixture(scope="module")
-def real(platform: Platform) -> Platform:
-    whole = Platform.ephemeral(platform.context.state, whole=True)
-    # What it stands on runs already, but without its database and its bucket.
-    whole.up(["postgres", "redis", "keycloak", "aws", "open-webui"])
-    return whole
-
-
-@pytest.fixture(scope="module")
-def http(real: Platform) -> Iterator[httpx.Client]:
-    email, password = open_webui_admin(real.context)
-    with httpx.Client(base_url=real.context.url("open-webui"), timeout=60) as client:
+def http(with_open_webui: Platform) -> Iterator[httpx.Client]:
+    email, password = open_webui_admin(with_open_webui.context)
+    with httpx.Client(base_url=with_open_webui.context.url("open-webui"), timeout=60) as client:
         token = client.post("/api/v1/auths/signin", json={"email": email, "password": password}).json()[
             "token"
         ]
@@ -52,8 +44,8 @@ def http(real: Platform) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-async def source(real: Platform) -> AsyncIterator[Source]:
-    opened = Source(Postgres(real.context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync"))
+async def source(with_open_webui: Platform) -> AsyncIterator[Source]:
+    opened = Source(Postgres(with_open_webui.context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync"))
     await opened.open()
     yield opened
     await opened.close()
@@ -64,12 +56,14 @@ async def test_its_tables_and_the_grants_fit(source: Source) -> None:
     await source.fingerprints()
 
 
-def test_the_tables_of_our_tests_are_its_own(real: Platform, owui: OpenWebUi) -> None:
+def test_the_tables_of_our_tests_are_its_own(with_open_webui: Platform, owui: OpenWebUi) -> None:
     def columns(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], str]:
         rows = connection.execute(TYPES.encode(), (list(READ),)).fetchall()
         return {(table, column): kind for table, column, kind in rows}
 
-    with psycopg.connect(Postgres(real.context).dsn("openwebui", "postgres", "postgres")) as connection:
+    with psycopg.connect(
+        Postgres(with_open_webui.context).dsn("openwebui", "postgres", "postgres")
+    ) as connection:
         theirs = columns(connection)
     ours = columns(owui.owner)
     assert {name: theirs.get(name) for name in ours} == ours

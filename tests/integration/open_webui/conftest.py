@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 from webui_install.install import install
 from webui_install.settings import Settings
 
 from tests.support.gateway import serving
-from tests.support.open_webui import ADMIN_EMAIL, ADMIN_PASSWORD, Person, WebUI, running_webui
+from tests.support.open_webui import Person, WebUI, open_webui_administrator
 from tests.support.people import PASSWORD, People, open_people
 from tests.support.services import Services
 from tests.support.waiting import until
@@ -77,21 +78,18 @@ class Office:
 
 
 @pytest.fixture(scope="session")
-async def session_office(
-    platform: Platform, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Office]:
-    services = Services()
-    folder = tmp_path_factory.mktemp("open-webui")
-    database = f"openwebui_{uuid.uuid4().hex[:8]}"
+async def session_office(with_open_webui: Platform) -> AsyncIterator[Office]:
+    context, services = with_open_webui.context, Services()
+    admin = open_webui_admin(context)
     async with (
         serving(services.app()) as url,
-        open_people(platform) as people,
-        running_webui(platform, folder, database) as webui,
+        open_people(with_open_webui) as people,
+        open_webui_administrator(context.url("open-webui"), *admin) as webui,
     ):
         settings = Settings(
             url=webui.url,
-            admin_email=ADMIN_EMAIL,
-            admin_password=SecretStr(ADMIN_PASSWORD),
+            admin_email=admin[0],
+            admin_password=SecretStr(admin[1]),
             gateway_url=url,
             n8n_url=url,
             file_sync_url=url,

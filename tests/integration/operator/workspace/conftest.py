@@ -9,24 +9,28 @@ from typing import Any
 
 import pytest
 from tenancy.remote import Remote
+from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.workspace import EMAIL, PASSWORD, WebUi, running_open_webui
+from tests.support.workspace import WebUi
 
 from ..conftest import Driver, open_driver
 
 
 @pytest.fixture(scope="package")
-def webui(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
-    with running_open_webui(platform, tmp_path_factory.mktemp("open-webui")) as running:
-        yield running
+def webui(with_open_webui: Platform) -> Iterator[WebUi]:
+    opened = WebUi(with_open_webui)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="package")
-def settings(webui: WebUi) -> dict[str, str]:
+def settings(with_open_webui: Platform) -> dict[str, str]:
     """Return the settings that name the Open WebUI."""
-    return {"open_webui_url": webui.url, "open_webui_email": EMAIL, "open_webui_password": PASSWORD}
+    email, password = open_webui_admin(with_open_webui.context)
+    url = with_open_webui.context.url("open-webui")
+    return {"open_webui_url": url, "open_webui_email": email, "open_webui_password": password}
 
 
 @pytest.fixture(scope="package")
