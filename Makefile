@@ -81,7 +81,7 @@ integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres an
 
 programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first
 	@tenantry prepare --all
-	@pytest -m programs tests
+	@pytest -rs -m programs tests
 
 test-all: test programs ## Everything: `make test`, then the real programs
 
