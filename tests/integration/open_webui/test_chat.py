@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -157,6 +158,17 @@ async def test_who_stops_an_answer_ends_the_call(office: Office) -> None:
     await until(lambda: office.services.left == 1)
 
 
+@pytest.fixture
+async def naming(office: Office) -> AsyncIterator[None]:
+    """Chats are given names, which is switched off where nobody wishes for it."""
+    path = "/api/v1/tasks/config"
+    as_before = await office.webui.admin.get(path)
+    await office.webui.admin.post(f"{path}/update", as_before | {"ENABLE_TITLE_GENERATION": True})
+    yield
+    await office.webui.admin.post(f"{path}/update", as_before)
+
+
+@pytest.mark.usefixtures("naming")
 async def test_a_chat_is_named_without_asking_anybody(office: Office) -> None:
     person = await office.join("diana")
     body = {"model": office.model, "messages": [{"role": "user", "content": "What is the budget?"}]}
