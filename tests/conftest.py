@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
 from tests.support.logs import plain_logs
-from tests.support.platform import add_open_webui, running_platform
+from tests.support.platform import add_open_webui, running_platform, running_whole_platform
 
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("tenantry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,3 +26,10 @@ def platform() -> Iterator[Platform]:
 def with_open_webui(platform: Platform) -> Platform:
     """The backends and the real Open WebUI, as it is deployed, with our functions in it."""
     return add_open_webui(platform)
+
+
+@pytest.fixture(scope="session")
+def whole_platform() -> Iterator[Platform]:
+    """Everything, our own services, n8n and Open WebUI among it: programs that work for each other."""
+    with running_whole_platform() as running:
+        yield running

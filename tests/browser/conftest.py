@@ -1,88 +1,23 @@
-"""The whole platform, two companies in it, and a browser."""
+"""The whole platform, companies in it, and a browser."""
 
-import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser
-from tenancy.model import Tenant
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
 from tests.support.browser import Visitor, chromium, running_browser
-from tests.support.people import PASSWORD, People, open_people
-from tests.support.platform import running_whole_platform
-from tests.support.tenants import ANEW, applied, tenant_manifest
-from tests.support.waiting import until
-
-READY_SECONDS = 60
+from tests.support.companies import Companies
+from tests.support.people import PASSWORD, open_people
 
 
 @dataclass
-class Company:
-    """A company of the story.
+class Street(Companies):
+    """Where people of several companies come along, each before a browser of their own."""
 
-    Parameters
-    ----------
-    id
-        Its tenant id, new in every test.
-    """
-
-    id: str
-    tenants: Tenants
-    people: People
-
-    @property
-    def tenant(self) -> Tenant:
-        """The Tenant as it is now."""
-        return Tenant.from_object(self.tenants.get(self.id))
-
-    def address(self, name: str) -> str:
-        """Return an address that the company claims."""
-        return f"{name}@{self.id}.example"
-
-    def change(self, **spec: Any) -> None:
-        """Change the Tenant."""
-        self.tenants.patch(self.id, {"spec": spec})
-
-
-@dataclass
-class Street:
-    """Where people of several companies come along."""
-
-    platform: Platform
     browser: Browser
-    people: People
-
-    @property
-    def url(self) -> str:
-        """Open WebUI's address."""
-        return self.platform.context.url("open-webui")
-
-    @asynccontextmanager
-    async def company(self, name: str) -> AsyncIterator[Company]:
-        """Apply a Tenant, and take it away at the end with everything that it has."""
-        tenant_id = f"{name}-{uuid.uuid4().hex[:6]}"
-        manifest = tenant_manifest(
-            tenant_id,
-            displayName=name.capitalize(),
-            identity={"emails": [f"*@{tenant_id}.example"]},
-            deletionPolicy="Delete",
-            model=ANEW,
-        )
-        with applied(self.platform, manifest) as tenants:
-            company = Company(tenant_id, tenants, self.people)
-
-            def is_ready() -> bool:
-                ready = company.tenant.status.condition("Ready")
-                return bool(ready and ready.status == "True" and company.tenant.status.workspace)
-
-            await until(is_ready, seconds=READY_SECONDS)
-            yield company
 
     async def visitor(self, email: str, *, verified: bool = True) -> Visitor:
         """Let somebody come who has never been here: an account in Keycloak, and a fresh browser."""
@@ -93,17 +28,17 @@ class Street:
 
 
 @pytest.fixture(scope="session")
-def whole_platform() -> Iterator[Platform]:
+async def browser() -> AsyncIterator[Browser]:
     if not chromium():
         pytest.skip("there is no Chromium: apt-get install chromium, or set TENANTRY_TEST_CHROMIUM")
-    with running_whole_platform() as running:
+    async with running_browser() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-async def street(whole_platform: Platform) -> AsyncIterator[Street]:
-    async with open_people(whole_platform) as people, running_browser() as browser:
-        yield Street(whole_platform, browser, people)
+async def street(browser: Browser, whole_platform: Platform) -> AsyncIterator[Street]:
+    async with open_people(whole_platform) as people:
+        yield Street(whole_platform, people, browser)
 
 
 @pytest.fixture(scope="session")

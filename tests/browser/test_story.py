@@ -8,9 +8,10 @@ import pytest
 from tenancy.names import model_id
 
 from tests.support.browser import Visitor
+from tests.support.companies import Company
 from tests.support.waiting import until
 
-from .conftest import Company, Street
+from .conftest import Street
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(900)]
 

@@ -8,11 +8,16 @@ __all__ = ["until"]
 POLL_SECONDS = 0.02
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 10.0) -> None:
-    """Return when a condition holds; fail when it does not within ``seconds``."""
+async def until(
+    condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 10.0, every: float = POLL_SECONDS
+) -> None:
+    """Return when a condition holds; fail when it does not within ``seconds``.
+
+    Look ``every`` so many seconds: less often where looking is work for those who are waited for.
+    """
     async with asyncio.timeout(seconds):
         while True:
             held = condition()
             if held if isinstance(held, bool) else await held:
                 return
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(every)

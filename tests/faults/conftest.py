@@ -1,0 +1,54 @@
+"""The whole platform, companies whose people upload, and what can be done to the platform meanwhile."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.platform import Platform
+
+from tests.support.companies import Companies, Company
+from tests.support.open_webui import Person, WebUI, open_webui_administrator
+from tests.support.people import PASSWORD, open_people
+from tests.support.truth import Truth
+
+
+@dataclass
+class Town(Companies):
+    """Where companies come and go, and Open WebUI, which all of them use."""
+
+    webui: WebUI
+    truth: Truth
+
+    @asynccontextmanager
+    async def companies(self, *names: str) -> AsyncIterator[list[Company]]:
+        """Apply several Tenants."""
+        async with AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(self.company(name)) for name in names]
+
+    async def employee(self, company: Company, name: str = "diana") -> tuple[Person, str]:
+        """Let somebody log in for the first time; return them and an access token of theirs."""
+        email = company.address(name)
+        await self.people.add(email)
+        return await self.webui.log_in(email, PASSWORD), await self.people.token(email)
+
+    async def files(self, token: str) -> list[dict[str, Any]]:
+        """Return what file-sync tells somebody of their files."""
+        async with httpx.AsyncClient(base_url=self.platform.context.url("file-sync"), timeout=30) as http:
+            answer = await http.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
+        assert answer.is_success, answer.text
+        files: list[dict[str, Any]] = answer.json()["files"]
+        return files
+
+
+@pytest.fixture(scope="session")
+async def town(whole_platform: Platform) -> AsyncIterator[Town]:
+    url = whole_platform.context.url("open-webui")
+    async with (
+        open_people(whole_platform) as people,
+        open_webui_administrator(url, *open_webui_admin(whole_platform.context)) as webui,
+    ):
+        yield Town(whole_platform, people, webui, Truth(whole_platform))

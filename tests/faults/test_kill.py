@@ -1,0 +1,95 @@
+"""Killed in the middle of 200 uploads by four tenants: every file is stored and found once, in its tenant."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.support.companies import Company
+from tests.support.kubelet import running_kubelet
+from tests.support.truth import wrongs
+from tests.support.uploads import Desk, papers
+from tests.support.waiting import until
+
+from .conftest import Town
+
+pytestmark = [pytest.mark.programs, pytest.mark.timeout(900)]
+
+NAMES = ("riverside", "hillside", "lakeside", "seaside")
+FILES = 50
+"""Of each tenant."""
+
+KILL_AFTER = len(NAMES) * FILES // 3
+"""So many uploads are through when something dies."""
+
+MEANWHILE = 20
+"""So many more go on while it is dead, if any can."""
+
+DEAD_SECONDS = 5
+"""So long it stays dead at most."""
+
+SETTLED_SECONDS = 180
+
+PARTS = ("file-sync", "n8n-worker", "n8n", "n8n-webhook", "gateway", "open-webui", "redis")
+
+
+@pytest.mark.parametrize("part", PARTS)
+async def test_every_upload_is_stored_and_found_exactly_once_in_its_tenant_though_this_is_killed(
+    town: Town, part: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        companies = await stack.enter_async_context(town.companies(*NAMES))
+        desks = [await desk(town, company) for company in companies]
+        kubelet = await stack.enter_async_context(running_kubelet(town.platform))
+        began = time.monotonic()
+        uploading = asyncio.gather(*(each.send_all() for each in desks))
+        await until(lambda: through(desks) >= KILL_AFTER, seconds=120)
+        killed_at, ended = through(desks), time.monotonic() + DEAD_SECONDS
+        with kubelet.kept_down(part):
+            await until(
+                lambda: through(desks) >= killed_at + MEANWHILE or time.monotonic() > ended,
+                seconds=DEAD_SECONDS + 10,
+            )
+        await uploading
+        uploaded = time.monotonic()
+        await until(lambda: not what_is_wrong(town, desks), seconds=SETTLED_SECONDS, every=1.0)
+    settled = time.monotonic()
+    print(
+        f"{part} killed after {killed_at} of {through(desks)} uploads: {uploaded - began:.0f} s for all, "
+        f"{sum(each.repeated for each in desks)} repeated; all found {settled - uploaded:.0f} s later; "
+        f"restarted: {dict(kubelet.restarts)}"
+    )
+
+
+async def desk(town: Town, company: Company) -> Desk:
+    """Let somebody of a company sit down with their files."""
+    person, token = await town.employee(company)
+    return Desk(company.id, person, token, company.knowledge, papers(company.id, FILES))
+
+
+def through(desks: Sequence[Desk]) -> int:
+    """Return how many uploads were acknowledged."""
+    return sum(len(each.done) for each in desks)
+
+
+def what_is_wrong(town: Town, desks: Sequence[Desk]) -> list[str]:
+    """Compare what people have uploaded with what is there."""
+    content = {paper.name: paper.content for each in desks for paper in each.papers}
+    rows = town.truth.rows([each.knowledge for each in desks])
+    # A file may be stored though its upload was never acknowledged; then it was uploaded once more, too.
+    expected = {
+        each.tenant_id: {
+            row.id: (row.filename, content[row.filename]) for row in rows if row.knowledge == each.knowledge
+        }
+        for each in desks
+    }
+    lost = [
+        f"{paper.name} was acknowledged and is not in Open WebUI"
+        for each in desks
+        for file_id, paper in each.done.items()
+        if file_id not in expected[each.tenant_id]
+    ]
+    seen = town.truth.seen([each.tenant_id for each in desks], [f"owui-{row.id}" for row in rows])
+    return lost + wrongs(expected, seen)

@@ -1,0 +1,94 @@
+"""Companies on the whole platform: Tenants that are there for a test, and their people."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tenancy.model import Tenant
+from tenantry_local.platform import Platform
+
+from .apiserver import Tenants
+from .people import People
+from .tenants import ANEW, applied, tenant_manifest
+from .waiting import until
+
+__all__ = ["Companies", "Company"]
+
+READY_SECONDS = 60
+
+
+@dataclass
+class Company:
+    """A company.
+
+    Parameters
+    ----------
+    id
+        Its tenant id, new in every test.
+    """
+
+    id: str
+    tenants: Tenants
+    people: People
+
+    @property
+    def tenant(self) -> Tenant:
+        """The Tenant as it is now."""
+        return Tenant.from_object(self.tenants.get(self.id))
+
+    @property
+    def knowledge(self) -> str:
+        """Id of the knowledge base of its persona, ``finance``."""
+        workspace = self.tenant.status.workspace
+        assert workspace
+        return workspace.knowledge[0].id
+
+    def address(self, name: str) -> str:
+        """Return an address that the company claims."""
+        return f"{name}@{self.id}.example"
+
+    def change(self, **spec: Any) -> None:
+        """Change the Tenant."""
+        self.tenants.patch(self.id, {"spec": spec})
+
+
+@dataclass
+class Companies:
+    """Where companies come and go.
+
+    Parameters
+    ----------
+    platform
+        The whole one.
+    """
+
+    platform: Platform
+    people: People
+
+    @property
+    def url(self) -> str:
+        """Open WebUI's address."""
+        return self.platform.context.url("open-webui")
+
+    @asynccontextmanager
+    async def company(self, name: str) -> AsyncIterator[Company]:
+        """Apply a Tenant, and take it away at the end with everything that it has."""
+        tenant_id = f"{name}-{uuid.uuid4().hex[:6]}"
+        manifest = tenant_manifest(
+            tenant_id,
+            displayName=name.capitalize(),
+            identity={"emails": [f"*@{tenant_id}.example"]},
+            deletionPolicy="Delete",
+            model=ANEW,
+        )
+        with applied(self.platform, manifest) as tenants:
+            company = Company(tenant_id, tenants, self.people)
+
+            def is_ready() -> bool:
+                ready = company.tenant.status.condition("Ready")
+                return bool(ready and ready.status == "True" and company.tenant.status.workspace)
+
+            await until(is_ready, seconds=READY_SECONDS)
+            yield company

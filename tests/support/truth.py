@@ -1,0 +1,150 @@
+"""What is really there, told by Open WebUI's database, S3 and Qdrant themselves, and what is wrong with it.
+
+Nothing here goes through our own code: keys and ids are spelt as the documentation says.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import httpx
+from tenantry_local.parts.aws import BUCKET, Aws
+from tenantry_local.parts.postgres import Postgres
+from tenantry_local.parts.qdrant import Qdrant
+from tenantry_local.platform import Platform
+
+__all__ = ["Row", "Seen", "Truth", "wrongs"]
+
+ROWS = """
+select coalesce(json_agg(json_build_array(id, filename, meta -> 'data' ->> 'knowledge_id')), '[]') from file
+where meta -> 'data' ->> 'knowledge_id' in ({})
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A file that Open WebUI's database has in a knowledge base, or on its way there."""
+
+    id: str
+    filename: str
+    knowledge: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What S3 and Qdrant have.
+
+    Parameters
+    ----------
+    objects
+        Sha256 of what lies under the tenants' prefixes, by key; without the markers of folders.
+    points
+        Payloads of all points that carry a tenant's key or one of the documents' ids.
+    """
+
+    objects: Mapping[str, str]
+    points: Sequence[Mapping[str, Any]]
+
+
+@dataclass
+class Truth:
+    """Looks at the platform."""
+
+    platform: Platform
+    _hashes: dict[str, str] = field(default_factory=dict)
+
+    def rows(self, knowledge: Sequence[str]) -> list[Row]:
+        """Return the files of knowledge bases."""
+        ids = ", ".join(f"'{each}'" for each in knowledge)
+        printed = Postgres(self.platform.context).run(ROWS.format(ids), "openwebui")
+        return [Row(*each) for each in json.loads(printed)]
+
+    def seen(self, tenant_ids: Sequence[str], documents: Sequence[str]) -> Seen:
+        """Return what is there of tenants, and of documents wherever they are."""
+        keys = [f"tenant-{each}" for each in tenant_ids]
+        either = [
+            {"key": "tenantId", "match": {"any": keys}},
+            {"key": "documentId", "match": {"any": list(documents)}},
+        ]
+        return Seen(dict(self._objects(tenant_ids)), list(self._points({"should": either})))
+
+    def _objects(self, tenant_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+        s3 = Aws(self.platform.context).s3
+        for tenant_id in tenant_ids:
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
+            for entry in (entry for page in pages for entry in page.get("Contents", [])):
+                key = entry["Key"]
+                if not key.endswith("/"):
+                    version = f"{key} {entry['ETag']}"
+                    if version not in self._hashes:
+                        content = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+                        self._hashes[version] = sha256(content).hexdigest()
+                    yield key, self._hashes[version]
+
+    def _points(self, filter_: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        part, offset = Qdrant(self.platform.context), None
+        while True:
+            body = {"filter": filter_, "limit": 1000, "with_payload": True, "offset": offset}
+            answer = httpx.post(
+                f"{part.url}/collections/digital_twin_knowledge/points/scroll",
+                json=body,
+                headers={"api-key": part.api_key},
+                timeout=30,
+            )
+            result = answer.raise_for_status().json()["result"]
+            yield from (point["payload"] for point in result["points"])
+            offset = result["next_page_offset"]
+            if offset is None:
+                return
+
+
+def wrongs(expected: Mapping[str, Mapping[str, tuple[str, bytes]]], seen: Seen) -> list[str]:
+    """Say what is wrong; empty when every file is there exactly once, in its tenant, and nothing else is.
+
+    Parameters
+    ----------
+    expected
+        Name and content of each file, by tenant and by the id that Open WebUI gave it.
+    """
+    objects, found = dict(seen.objects), []
+    by_document: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for point in seen.points:
+        by_document[str(point["documentId"])].append(point)
+    for tenant_id, files in expected.items():
+        for file_id, (filename, content) in files.items():
+            key = f"tenant-{tenant_id}/finance/documents/owui-{file_id}/{filename}"
+            digest = sha256(content).hexdigest()
+            if (stored := objects.pop(key, None)) != digest:
+                found.append(f"{key} {'has another content' if stored else 'is not in S3'}")
+            points = by_document.pop(f"owui-{file_id}", [])
+            found += [
+                f"{key} in the index: {each}" for each in _wrong_points(points, tenant_id, digest, content)
+            ]
+    found += [f"{key} is in S3 and should not be" for key in objects]
+    found += [
+        f"{document} of {points[0]['tenantId']} is in the index and should not be"
+        for document, points in by_document.items()
+    ]
+    return found
+
+
+def _wrong_points(
+    points: Sequence[Mapping[str, Any]], tenant_id: str, digest: str, content: bytes
+) -> Iterator[str]:
+    if not points:
+        yield "it is not there"
+        return
+    if {(point["tenantId"], point["personaId"]) for point in points} != {(f"tenant-{tenant_id}", "finance")}:
+        yield "it is of another tenant or persona"
+    if {point["sha256"] for point in points} != {digest}:
+        yield "it is of another content"
+    if len({point["version"] for point in points}) != 1:
+        yield "it is there in several versions"
+    if sorted(point["chunk"] for point in points) != list(range(points[0]["chunks"])):
+        yield "chunks are missing or doubled"
+    text = "\n".join(str(point["text"]) for point in points)
+    if missing := [line for line in content.decode().split("\n\n") if line not in text]:
+        yield f"lines are missing: {missing[:3]}"
