@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tenancy.names import model_id
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
@@ -14,6 +15,7 @@ from tests.support.companies import Companies, Company
 from tests.support.open_webui import Person, WebUI, open_webui_administrator
 from tests.support.people import PASSWORD, open_people
 from tests.support.truth import Truth
+from tests.support.waiting import until
 
 
 @dataclass
@@ -31,9 +33,16 @@ class Town(Companies):
 
     async def employee(self, company: Company, name: str = "diana") -> tuple[Person, str]:
         """Let somebody log in for the first time; return them and an access token of theirs."""
-        email = company.address(name)
+        email, model = company.address(name), model_id(company.id, "finance")
         await self.people.add(email)
-        return await self.webui.log_in(email, PASSWORD), await self.people.token(email)
+        person = await self.webui.log_in(email, PASSWORD)
+
+        async def is_offered() -> bool:
+            return await person.models() == {model}
+
+        # The page asks for them first of all, and without that Open WebUI does not know a new one.
+        await until(is_offered, every=0.2)
+        return person, await self.people.token(email)
 
     async def files(self, token: str) -> list[dict[str, Any]]:
         """Return what file-sync tells somebody of their files."""

@@ -47,7 +47,8 @@ class Door:
                 self._tenants[tenant_id] = now + (retry_after(exc) or PAUSE_SECONDS)
             case 503, _ if is_problem(exc, "tenant-not-ready"):
                 self._tenants[tenant_id] = now + (retry_after(exc) or LONGEST_SECONDS)
-            case (503, _) | (0, httpx.ConnectError() | httpx.ConnectTimeout()):
+            case (503, _) | (0, httpx.ConnectError() | httpx.ConnectTimeout()) if self._until <= now:
+                # Calls that fail side by side are one failure: the first of them closes the door.
                 self._until = now + (retry_after(exc) or self._pause)
                 self._pause = min(self._pause * 2, LONGEST_SECONDS)
             case _:

@@ -12,7 +12,7 @@ from .metrics import QUEUE
 __all__ = ["Schedule"]
 
 REST_SECONDS = (2.0, 300.0)
-"""Shortest and longest pause of a tenant that could not be settled; twice as long each time."""
+"""Shortest and longest rest of a tenant that could not be settled; in between, as long as it has been so."""
 
 
 class Schedule:
@@ -23,7 +23,7 @@ class Schedule:
         self._routine: dict[str, None] = {}
         self._running: dict[str, bool] = {}
         self._resting: dict[str, asyncio.TimerHandle] = {}
-        self._tries: dict[str, int] = {}
+        self._unsettled_since: dict[str, float] = {}
         self._news = asyncio.Event()
 
     @property
@@ -61,38 +61,39 @@ class Schedule:
         self._tell()
         return tenant_id
 
-    def done(self, tenant_id: str, *, settled: bool, at_least: float = 0.0, progress: bool = False) -> None:
+    def done(self, tenant_id: str, *, settled: bool, closed_for: float = 0.0, progress: bool = False) -> None:
         """Note the end of a comparison.
 
         Parameters
         ----------
         settled
             Whether nothing is left to be done. Otherwise the tenant is compared again after a rest.
-        at_least
-            Shortest rest, in seconds.
+        closed_for
+            Seconds until the door opens. The tenant rests so long and no longer: how patient one must be is
+            known there.
         progress
-            Whether something was done: then the rest is a short one.
+            Whether something was done: then it goes on at once.
         """
-        changed = self._running.pop(tenant_id)
-        tries = 0 if settled or progress or changed else self._tries.pop(tenant_id, 0) + 1
-        if tries:
-            self._tries[tenant_id] = tries
+        changed, now = self._running.pop(tenant_id), asyncio.get_running_loop().time()
+        if settled or progress or closed_for > 0:
+            self._unsettled_since.pop(tenant_id, None)
+            pause = closed_for
         else:
-            self._tries.pop(tenant_id, None)
+            shortest, longest = REST_SECONDS
+            # By the clock and not by the number of comparisons: a change makes one more of those.
+            pause = min(max(now - self._unsettled_since.setdefault(tenant_id, now), shortest), longest)
+            pause *= random.uniform(0.75, 1.25)  # noqa: S311 (jitter, not a secret)
         if changed:
             self.change([tenant_id])
         elif not settled:
-            shortest, longest = REST_SECONDS
-            pause = min(shortest * 2 ** max(tries - 1, 0), longest) if tries else 0.0
-            pause *= random.uniform(0.75, 1.25)  # noqa: S311 (jitter, not a secret)
-            self._rest(tenant_id, max(pause, at_least))
+            self._rest(tenant_id, pause)
         self._tell()
 
     def close(self) -> None:
         """Forget all; nobody rests any more."""
         for timer in self._resting.values():
             timer.cancel()
-        for place in (self._changed, self._routine, self._running, self._resting, self._tries):
+        for place in (self._changed, self._routine, self._running, self._resting, self._unsettled_since):
             place.clear()
         self._tell()
 

@@ -160,7 +160,7 @@ class Sync:
         schedule.done(
             tenant_id,
             settled=settled,
-            at_least=self._work.door.closed_for(tenant_id),
+            closed_for=self._work.door.closed_for(tenant_id),
             progress=progress,
         )
 

@@ -66,6 +66,19 @@ def test_for_whom_the_door_closes(error: RemoteUnavailable, own: float, others: 
     assert simulate(scenario()) == (own, others)
 
 
+def test_calls_that_fail_side_by_side_are_one_failure() -> None:
+    async def scenario() -> list[float]:
+        door, pauses = Door(), []
+        for _ in range(2):
+            for _ in range(8):
+                door.failed("a", failure(httpx.ConnectError("refused")))
+            pauses.append(door.closed_for("b"))
+            await asyncio.sleep(pauses[-1])
+        return pauses
+
+    assert simulate(scenario()) == [2, 4]
+
+
 def test_pauses_grow_while_somebody_stays_away_and_begin_anew_when_they_are_back() -> None:
     async def scenario() -> list[float]:
         door, pauses = Door(), []

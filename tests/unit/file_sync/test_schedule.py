@@ -43,7 +43,7 @@ def test_who_cannot_be_settled_rests_ever_longer_and_a_change_wakes_them() -> No
             await schedule.next()
             rests.append(loop.time() - began)
             schedule._running["a"] = False
-            schedule.done("a", settled=False, at_least=0)
+            schedule.done("a", settled=False, closed_for=0)
         await asyncio.sleep(1)
         began = loop.time()
         schedule.change(["a"])
@@ -58,6 +58,37 @@ def test_who_cannot_be_settled_rests_ever_longer_and_a_change_wakes_them() -> No
     assert max(rests) <= 375
 
 
+def test_changes_do_not_make_somebody_rest_longer_than_they_have_failed() -> None:
+    async def scenario() -> float:
+        loop, schedule = asyncio.get_running_loop(), Schedule()
+        for _ in range(20):
+            schedule.change(["a"])
+            await schedule.next()
+            schedule.done("a", settled=False)
+            await asyncio.sleep(0.5)
+        ended = loop.time()
+        await schedule.next()
+        schedule.close()
+        return loop.time() - ended
+
+    assert simulate(scenario()) <= 12.5
+
+
+def test_who_waits_for_the_door_rests_until_it_opens_and_no_longer_however_often() -> None:
+    async def scenario() -> list[float]:
+        loop, schedule = asyncio.get_running_loop(), Schedule()
+        schedule.change(["a"])
+        opened = []
+        for _ in range(10):
+            await schedule.next()
+            opened.append(loop.time())
+            schedule.done("a", settled=False, closed_for=30)
+        schedule.close()
+        return opened
+
+    assert simulate(scenario()) == [30.0 * number for number in range(10)]
+
+
 def test_who_makes_progress_goes_on_at_once_but_not_before_the_door_opens() -> None:
     async def scenario() -> tuple[float, float]:
         loop, schedule = asyncio.get_running_loop(), Schedule()
@@ -66,7 +97,7 @@ def test_who_makes_progress_goes_on_at_once_but_not_before_the_door_opens() -> N
         schedule.done("a", settled=False, progress=True)
         await schedule.next()
         at_once = loop.time()
-        schedule.done("a", settled=False, progress=True, at_least=30)
+        schedule.done("a", settled=False, progress=True, closed_for=30)
         await schedule.next()
         schedule.close()
         return at_once, loop.time()
@@ -79,7 +110,7 @@ def test_a_visit_does_not_wake_who_rests() -> None:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         schedule.change(["a"])
         await schedule.next()
-        schedule.done("a", settled=False, at_least=60)
+        schedule.done("a", settled=False, closed_for=60)
         schedule.visit(["a"])
         await schedule.next()
         return loop.time()
