@@ -41,7 +41,7 @@ async def test_every_upload_is_stored_and_found_exactly_once_in_its_tenant_thoug
 ) -> None:
     async with AsyncExitStack() as stack:
         companies = await stack.enter_async_context(town.companies(*NAMES))
-        desks = [await desk(town, company) for company in companies]
+        desks = await asyncio.gather(*(desk(town, company) for company in companies))
         kubelet = await stack.enter_async_context(running_kubelet(town.platform))
         began = time.monotonic()
         uploading = asyncio.gather(*(each.send_all() for each in desks))

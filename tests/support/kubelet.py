@@ -4,9 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
+
+from .waiting import until
 
 __all__ = ["Kubelet", "running_kubelet"]
 
@@ -38,9 +41,10 @@ class Kubelet:
         finally:
             self._down.difference_update(names)
 
-    async def whole(self) -> None:
-        """Return when every part runs and is ready."""
-        await asyncio.to_thread(self._platform.up)
+    async def ready(self) -> None:
+        """Return when every part can do its work."""
+        for part in self._platform.parts.values():
+            await until(partial(asyncio.to_thread, part.healthy), seconds=part.patience, every=0.2)
 
     async def run(self) -> None:
         """Look again and again; parts that died are started side by side."""
@@ -60,12 +64,12 @@ class Kubelet:
 
 @asynccontextmanager
 async def running_kubelet(platform: Platform) -> AsyncIterator[Kubelet]:
-    """Watch a platform for as long as the block lasts; then let all of it be up again."""
+    """Watch a platform for as long as the block lasts, and until all of it can do its work again."""
     kubelet = Kubelet(platform)
     watching = asyncio.create_task(kubelet.run())
     try:
         yield kubelet
     finally:
+        await kubelet.ready()
         watching.cancel()
         await asyncio.wait([watching])
-        await kubelet.whole()
