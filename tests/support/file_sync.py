@@ -1,5 +1,6 @@
 """file-sync's own parts on the real backends, as often as a test wants, and n8n as a small pass-through."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -41,12 +42,15 @@ DOCUMENT_BYTES = 1_000_000
 class PassThrough:
     """n8n, as far as file-sync sees it: it hands a ticket on, and what the gateway says back.
 
-    ``answer`` takes the place of the gateway's while it is set.
+    ``answer`` takes the place of the gateway's while it is set. As many calls as ``loses`` says are lost:
+    never passed on, and never answered.
     """
 
     url: str = ""
     answer: Response | None = None
     calls: int = 0
+    loses: int = 0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager
@@ -57,6 +61,9 @@ async def pass_through(gateway_url: str) -> AsyncIterator[PassThrough]:
     @app.post("/webhook/tenantry/upload")
     async def _(request: Request) -> Response:
         n8n.calls += 1
+        if n8n.loses:
+            n8n.loses -= 1
+            await n8n.ended.wait()
         if n8n.answer:
             return n8n.answer
         headers = {"Authorization": request.headers["authorization"]}
@@ -67,6 +74,7 @@ async def pass_through(gateway_url: str) -> AsyncIterator[PassThrough]:
     async with serving(app) as url:
         n8n.url = f"{url}/webhook/tenantry/upload"
         yield n8n
+        n8n.ended.set()
 
 
 @dataclass

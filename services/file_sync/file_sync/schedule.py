@@ -31,6 +31,10 @@ class Schedule:
         """Whether somebody waits of whom it is known that there is something to do."""
         return bool(self._changed)
 
+    def has_changed(self, tenant_id: str) -> bool:
+        """Tell whether a tenant changed while it is compared: it is compared once more afterwards."""
+        return self._running.get(tenant_id, False)
+
     def change(self, tenant_ids: Iterable[str]) -> None:
         """Let tenants be compared as soon as there is room."""
         for tenant_id in tenant_ids:

@@ -31,6 +31,9 @@ TENANTS_AT_ONCE = 64
 TURN_SECONDS = 10.0
 """How long a tenant is worked for while others wait."""
 
+NEWS_SECONDS = 2.0
+"""How long new files of a tenant wait for its old ones to be indexed: once stored, they are safe."""
+
 AFTER_HINT_SECONDS = (1.0, 2.0)
 """Looks after the one at a hint: Open WebUI tells of some changes just before it makes them."""
 
@@ -76,6 +79,7 @@ class Sync:
                 group.create_task(self._visit_on(schedule))
                 group.create_task(self._work_on(schedule))
         finally:
+            self._work.let_go()
             schedule.close()
 
     async def _poll_on(self, schedule: Schedule) -> None:
@@ -138,7 +142,13 @@ class Sync:
             # Nothing is done and nothing is deleted; what changes then is the Tenant, and that is seen.
             schedule.done(tenant_id, settled=True)
             return
-        ends = asyncio.get_running_loop().time() + TURN_SECONDS
+        clock = asyncio.get_running_loop().time
+        began = clock()
+
+        def may_go_on() -> bool:
+            has_news = clock() > began + NEWS_SECONDS and schedule.has_changed(tenant_id)
+            return not has_news and not (schedule.others_wait and clock() > began + TURN_SECONDS)
+
         outcome, settled, progress = "error", False, False
         try:
             worked = await self._work.run(
@@ -146,7 +156,7 @@ class Sync:
                 self._atlas.places,
                 self._rules_for(tenant),
                 comparing=comparing,
-                may_go_on=lambda: not (schedule.others_wait and asyncio.get_running_loop().time() > ends),
+                may_go_on=may_go_on,
             )
             self._tally.note(tenant_id, worked)
             settled, progress = worked.settled, worked.progress

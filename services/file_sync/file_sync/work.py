@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 import structlog
 from tenancy.errors import RemoteError, RemoteUnavailable
 from tenancy.model import Tenant
+from tenancy.names import document_id_for_file
 
+from .calls import Calls
 from .contents import Contents
 from .door import Door
 from .fair import FairPlaces
@@ -87,6 +89,7 @@ class Work:
         self._puts = puts
         self._ingests = ingests
         self.door = Door()
+        self._calls = Calls()
         self._fresh: dict[tuple[str, str], int] = {}
         self._log = structlog.get_logger("file_sync.work")
 
@@ -126,9 +129,14 @@ class Work:
             verdict = compared.verdicts.get(file.id)
             if verdict and verdict.state is State.NO_TENANT:
                 worked.strangers.add(file.owner)
+        self._give_up(tenant, compared)
         if compared.actions:
             await self._do_all(tenant, worked, may_go_on)
         return worked
+
+    def let_go(self) -> None:
+        """End what goes on by itself; whoever compares next sees what came of it."""
+        self._calls.close()
 
     async def compare(self, tenant: Tenant, places: Places, rules: Rules) -> tuple[Plan, list[File]]:
         """Compare a tenant.
@@ -153,6 +161,16 @@ class Work:
             files,
         )
 
+    def _give_up(self, tenant: Tenant, compared: Plan) -> None:
+        """End calls to n8n of which the comparison shows that they are done, or lost."""
+        waiting = {action.document_id for action in compared.actions if action.deed is Deed.INDEX}
+        indexing = {
+            document_id_for_file(file_id)
+            for file_id, verdict in compared.verdicts.items()
+            if verdict.state is State.INDEXING
+        }
+        self._calls.give_up(tenant.id, waiting=waiting, indexing=indexing - waiting)
+
     async def _do_all(self, tenant: Tenant, worked: Worked, may_go_on: Callable[[], bool]) -> None:
         actions = worked.plan.actions[:MOST_ACTIONS]
         ingest: asyncio.Queue[Action | None] = asyncio.Queue()
@@ -160,13 +178,14 @@ class Work:
             if action.deed is Deed.INDEX:
                 ingest.put_nowait(action)
         others = iter([action for action in actions if action.deed is not Deed.INDEX])
+        indexers = range(self._ingests.each - len(self._calls.documents(tenant.id)))
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._ingests.each):
+            for _ in indexers:
                 group.create_task(self._index_each(tenant, worked, ingest, may_go_on))
             async with asyncio.TaskGroup() as putters:
                 for _ in range(self._puts.each):
                     putters.create_task(self._put_each(tenant, worked, others, ingest))
-            for _ in range(self._ingests.each):
+            for _ in indexers:
                 ingest.put_nowait(None)
 
     async def _put_each(
@@ -190,15 +209,19 @@ class Work:
         may_go_on: Callable[[], bool],
     ) -> None:
         while (action := await actions.get()) is not None:
-            if may_go_on() and not self.door.closed_for(tenant.id):
+            under_way = action.document_id in self._calls.documents(tenant.id)
+            if may_go_on() and not self.door.closed_for(tenant.id) and not under_way:
+                begun = asyncio.Event()
 
-                async def do(action: Action = action) -> State | None:
+                async def do(action: Action = action, begun: asyncio.Event = begun) -> State | None:
                     async with self._ingests.place(tenant.id):
+                        begun.set()
                         if self.door.closed_for(tenant.id):
                             raise Postponed("n8n is left alone for a moment")
                         return await self._index(tenant, action)
 
-                await self._attempt(worked, action, do)
+                call = self._attempt(worked, action, do)
+                await self._calls.wait(tenant.id, action.document_id, call, begun)
 
     async def _attempt(
         self, worked: Worked, action: Action, do: Callable[[], Awaitable[State | None]]

@@ -108,7 +108,8 @@ class Stage:
 
     async def empty(self) -> None:
         """Forget all files, accounts, objects and points, so that a test begins with nothing."""
-        self.n8n.answer = None
+        self.n8n.answer, self.n8n.loses = None, 0
+        self.replica.work.let_go()
         self.owui.execute('truncate "file", chat, knowledge_file, chat_file, chat_message, "user"')
         for bucket, prefix in ((BUCKET, f"tenant-{A}/"), (BUCKET, f"tenant-{B}/")):
             listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])

@@ -1,6 +1,8 @@
 """The loop that leads: what it looks at, when, and what it survives. In simulated time, with fakes."""
 
 import asyncio
+from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -33,6 +35,7 @@ class World:
         self.rules: dict[str, Rules] = {}
         self.away = False
         self.fails: set[str] = set()
+        self.indexing: set[str] = set()
         self.door = Door()
 
     # what the registry says
@@ -53,12 +56,19 @@ class World:
         return dict(self.prints)
 
     # what is done
-    async def run(self, tenant: Tenant, places: Any, rules: Rules, **_: Any) -> Worked:
+    async def run(
+        self, tenant: Tenant, places: Any, rules: Rules, may_go_on: Callable[[], bool], **_: Any
+    ) -> Worked:
         self.compared.append((asyncio.get_running_loop().time(), tenant.id))
         self.rules[tenant.id] = rules
+        while tenant.id in self.indexing and may_go_on():  # noqa: ASYNC110 (as long as there is work)
+            await asyncio.sleep(0.1)
         if tenant.id in self.fails:
             raise ValueError("a fault of ours")
         return Worked(Plan())
+
+    def let_go(self) -> None:
+        pass
 
     def sync(self, **settings: Any) -> Sync:
         registry = cast("TenantRegistry", self)
@@ -106,6 +116,24 @@ def test_at_first_all_are_compared_then_who_changed_at_the_next_poll(world: Worl
     world.watch((15, lambda _: world.prints.update({within(tenant_id="b"): "1"})), until=100)
     assert world.times("a") == [0]
     assert world.times("b") == [0, 20]
+
+
+def test_new_files_of_a_tenant_do_not_wait_until_all_its_old_ones_are_indexed(world: World) -> None:
+    world.indexing = {"a"}
+    world.watch((15, lambda _: world.prints.update({within(tenant_id="a"): "1"})), until=100)
+    assert world.times("a") == [0, 20]
+
+
+def test_while_files_come_all_the_time_some_are_indexed_in_each_turn(world: World) -> None:
+    world.indexing = {"a"}
+
+    def come(sync: Sync) -> None:
+        world.prints[within(tenant_id="a")] = str(len(world.polls))
+        sync.hint()
+
+    world.watch(*((10 + number / 4, come) for number in range(40)), until=18)
+    times = [at for at, tenant_id in world.compared if tenant_id == "a" and at > 11]
+    assert min(after - before for before, after in pairwise(times)) >= 2
 
 
 def test_a_file_that_is_gone_is_a_change_too(world: World) -> None:
