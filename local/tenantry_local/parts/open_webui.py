@@ -185,7 +185,6 @@ class OpenWebUi(Part):
             **LOGIN,
             **CLOSED,
             **_permissions(),
-            "WEBUI_NAME": "Tenantry",
             "WEBUI_URL": self.url,
             "CORS_ALLOW_ORIGIN": self.url,
             "WEBUI_SECRET_KEY": self.context.secrets["open-webui"],
