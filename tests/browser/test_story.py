@@ -69,6 +69,7 @@ async def test_a_file_becomes_an_answer_with_its_source_and_is_forgotten_when_it
             return FIGURE not in await diana.ask(QUESTION)
 
         await until(is_forgotten, seconds=READY_SECONDS)
+        await diana.picture("forgotten")
         await diana.leave()
 
 
