@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Browser
+from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.browser import Visitor, chromium, running_browser
 from tests.support.companies import Companies
+from tests.support.open_webui import open_webui_administrator
 from tests.support.people import PASSWORD, open_people
 
 
@@ -46,3 +49,20 @@ def plan() -> Path:
     """Return a PDF that names a budget of $5,000,000 on its second page."""
     demo = Path(__file__).parents[2] / "local" / "tenantry_local" / "demo" / "documents"
     return demo / "tenantb" / "finance" / "financial-plan-2026.pdf"
+
+
+@pytest.fixture
+async def slow_direct_answers(street: Street) -> AsyncIterator[None]:
+    """The pipe asks the gateway, and the model takes its time between two words."""
+    context = street.platform.context
+    faults = f"{context.url('bedrock')}/standin/faults"
+    slow = {"operation": "ConverseStream", "fault": "streamslow", "times": 10}
+    async with (
+        open_webui_administrator(street.url, *open_webui_admin(context)) as webui,
+        httpx.AsyncClient() as http,
+    ):
+        await webui.set_valves(orchestrator="direct")
+        (await http.put(faults, json=slow)).raise_for_status()
+        yield
+        (await http.delete(faults)).raise_for_status()
+        await webui.set_valves(orchestrator="n8n")

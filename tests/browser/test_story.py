@@ -70,7 +70,20 @@ async def test_a_file_becomes_an_answer_with_its_source_and_is_forgotten_when_it
             return FIGURE not in await diana.ask(QUESTION)
 
         await until(is_forgotten, seconds=READY_SECONDS)
+        await diana.picture("forgotten")
         await diana.leave()
+
+
+@pytest.mark.usefixtures("slow_direct_answers")
+async def test_a_direct_answer_is_read_while_it_is_written(street: Street, plan: Path) -> None:
+    async with street.company("riverside") as company:
+        diana = await street.visitor(company.address("diana"))
+        await share_plan(diana, company, plan)
+        seen = await diana.watch(QUESTION)
+        await diana.leave()
+    assert FIGURE in seen[-1]
+    beginnings = [text for text in seen if "The approved" in text and FIGURE not in text]
+    assert beginnings, seen
 
 
 async def test_nobody_of_another_company_sees_anything_of_it(street: Street, plan: Path) -> None:

@@ -99,10 +99,8 @@ async def asked(person: Person, model: str) -> tuple[str, float]:
 @asynccontextmanager
 async def fallback(town: Town, *, allowed: bool) -> AsyncIterator[None]:
     """Let the pipe's valve say whether the gateway may be asked directly."""
-    path = "/api/v1/functions/id/tenantry/valves"
-    known = await town.webui.admin.get(path)
-    await town.webui.admin.post(f"{path}/update", known | {"fallback_to_direct": allowed})
+    await town.webui.set_valves(fallback_to_direct=allowed)
     try:
         yield
     finally:
-        await town.webui.admin.post(f"{path}/update", known)
+        await town.webui.set_valves(fallback_to_direct=True)

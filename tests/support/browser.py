@@ -5,6 +5,7 @@ The browser is Debian's Chromium (``chromium``), driven by Playwright.
 Pictures go to ``build/screenshots``.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -28,6 +29,9 @@ QUIET = (
 )
 PATIENCE = 60_000
 """Milliseconds that a page may take: the machine runs the whole platform beside the browser."""
+
+LOOK_SECONDS = 0.1
+"""Between two looks at an answer that is being written."""
 
 
 def chromium() -> str | None:
@@ -129,14 +133,26 @@ class Visitor:
 
     async def ask(self, question: str) -> str:
         """Ask in the open chat; return the whole message that answers."""
+        return (await self.watch(question))[-1]
+
+    async def watch(self, question: str) -> list[str]:
+        """Ask in the open chat; return the message that answers each time it was seen to change."""
         answers = self.page.locator(".chat-assistant")
         before = await answers.count()
         await self.page.locator("#chat-input").click()
         await self.page.keyboard.type(question)
         await self.page.keyboard.press("Enter")
+        answer = answers.nth(before)
+        await answer.wait_for(state="attached")
         # The buttons beneath a message come when it is whole.
-        await self.page.locator(".copy-response-button").nth(before).wait_for(state="attached")
-        return await answers.nth(before).inner_text()
+        whole = self.page.locator(".copy-response-button").nth(before)
+        seen: list[str] = []
+        async with asyncio.timeout(PATIENCE / 1000):
+            while not await whole.count():
+                if (shown := await answer.inner_text()) not in seen[-1:]:
+                    seen.append(shown)
+                await asyncio.sleep(LOOK_SECONDS)
+        return [*seen, await answer.inner_text()]
 
     async def open_source(self, name: str) -> str:
         """Open a source of the last answer; return what it shows."""

@@ -184,6 +184,12 @@ class WebUI:
         client.headers["Authorization"] = f"Bearer {client.cookies['token']}"
         return Person(client, (await client.get("/api/v1/auths/")).json()["id"])
 
+    async def set_valves(self, **valves: Any) -> None:
+        """Change some of the pipe's valves."""
+        path = "/api/v1/functions/id/tenantry/valves"
+        known = await self.admin.get(path)
+        await self.admin.post(f"{path}/update", known | valves)
+
     async def add_group(self, name: str) -> str:
         """Make a group and return its id."""
         group_id: str = (await self.admin.post("/api/v1/groups/create", {"name": name, "description": ""}))[

@@ -4,6 +4,8 @@ It is not the tenant boundary (the gateway is). Still nothing of it is open that
 use to show something to another's, or that would send what they write anywhere else.
 """
 
+import json
+
 from typing_extensions import override
 
 from ..context import REPOSITORY, Context
@@ -91,6 +93,11 @@ CLOSED = {
     "OFFLINE_MODE": "true",
     "ENABLE_VERSION_UPDATE_CHECK": "false",
 }
+
+SUGGESTED = [
+    {"title": ["Which of my files can be searched?", "and what became of the others"], "content": "/files"},
+]
+"""What an empty chat offers to ask. Open WebUI's own ideas are about college exams."""
 
 ALLOWED = ("WORKSPACE_KNOWLEDGE_ACCESS",)
 """What ordinary people may do that they may not by default: open the persona's knowledge base."""
@@ -185,7 +192,7 @@ class OpenWebUi(Part):
             **LOGIN,
             **CLOSED,
             **_permissions(),
-            "WEBUI_NAME": "Tenantry",
+            "DEFAULT_PROMPT_SUGGESTIONS": json.dumps(SUGGESTED),
             "WEBUI_URL": self.url,
             "CORS_ALLOW_ORIGIN": self.url,
             "WEBUI_SECRET_KEY": self.context.secrets["open-webui"],

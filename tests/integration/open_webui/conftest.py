@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -47,12 +46,6 @@ class Office:
     async def install(self) -> int:
         """Run the installer; return how many changes it made."""
         return await install(self.settings)
-
-    async def valves(self, **valves: Any) -> None:
-        """Change some of the pipe's valves."""
-        path = "/api/v1/functions/id/tenantry/valves"
-        known = await self.webui.admin.get(path)
-        await self.webui.admin.post(f"{path}/update", known | valves)
 
     async def join(self, name: str) -> Person:
         """Make a person of the tenant, who logs in through Keycloak for the first time."""
@@ -109,4 +102,4 @@ async def office(session_office: Office) -> AsyncIterator[Office]:
     session_office.services.reset()
     yield session_office
     session_office.services.reset()
-    await session_office.valves(orchestrator="n8n", fallback_to_direct=True)
+    await session_office.webui.set_valves(orchestrator="n8n", fallback_to_direct=True)

@@ -46,7 +46,7 @@ async def test_an_answer_in_a_chat_has_its_sources_and_statuses(
     office: Office, orchestrator: str, way: str
 ) -> None:
     person = await office.join("diana")
-    await office.valves(orchestrator=orchestrator)
+    await office.webui.set_valves(orchestrator=orchestrator)
     chat = await person.chat(office.model, "What is the budget?")
     assert chat.content == SHOWN
     assert chat.names == ["plan.pdf, page 3", "notes.md"]
@@ -65,7 +65,7 @@ async def test_an_answer_in_a_chat_has_its_sources_and_statuses(
 
 async def test_an_answer_streams(office: Office) -> None:
     person = await office.join("diana")
-    await office.valves(orchestrator="direct")
+    await office.webui.set_valves(orchestrator="direct")
     office.services.pause = 0.05
     began = time.monotonic()
     pieces = await person.stream(office.model, "What is the budget?")
@@ -150,7 +150,7 @@ async def test_the_command_lists_files(office: Office) -> None:
 
 async def test_who_stops_an_answer_ends_the_call(office: Office) -> None:
     person = await office.join("diana")
-    await office.valves(orchestrator="direct")
+    await office.webui.set_valves(orchestrator="direct")
     office.services.pause = 0.5
     chat_id = await person.begin(office.model, "What is the budget?")
     await until(lambda: bool(office.services.asked))

@@ -72,7 +72,7 @@ async def test_what_is_others_stays(office: Office) -> None:
         "/api/v1/functions/create",
         {"id": other, "name": "Other", "content": OTHER, "meta": {"description": "of somebody else"}},
     )
-    await office.valves(file_wait_seconds=7.0)
+    await office.webui.set_valves(file_wait_seconds=7.0)
     try:
         before = await everything(office)
         assert await office.install() == 0
@@ -83,7 +83,7 @@ async def test_what_is_others_stays(office: Office) -> None:
         assert valves["file_wait_seconds"] == 7.0
     finally:
         await admin.http.delete(f"/api/v1/functions/id/{other}/delete")
-        await office.valves(file_wait_seconds=20.0)
+        await office.webui.set_valves(file_wait_seconds=20.0)
 
 
 def without_times(found: dict[str, Any]) -> dict[str, Any]:
