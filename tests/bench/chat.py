@@ -1,7 +1,7 @@
 """Questions through the whole chain: Open WebUI, the pipe, n8n and the gateway, with a model that takes 2 s.
 
 Each of five people asks as soon as the answer is there, as a program does and as the browser does. They begin
-at different moments: nobody's answers all come at once. What n8n took is noted on the way, of the same requests.
+at different moments. What n8n took is noted on the way, of the same requests.
 """
 
 import asyncio
@@ -60,7 +60,9 @@ async def measure(platform: Platform) -> list[Figure]:
             Figure(f"chat, {name}, p50", wholes.median(50), "s", 2.5, note=note),
             Figure(f"chat, {name}, p95", wholes.median(95), "s", 3, note=note),
             Figure(f"chat, {name}, n8n's share, p50", shares.median(50), "ms", note="of the same requests"),
-            Figure(f"chat, {name}, n8n's share, p95", shares.median(95), "ms", 100, note="of the same requests"),
+            Figure(
+                f"chat, {name}, n8n's share, p95", shares.median(95), "ms", 100, note="of the same requests"
+            ),
         )
     ]
 

@@ -114,7 +114,9 @@ async def open_office(platform: Platform, tenant_id: str, *, staff: int = 1) -> 
                 )
                 for service in ("gateway", "file-sync")
             ]
-            yield Office(platform, tenant_id, webui, pages, gateway, file_sync, await _knowledge(platform, name))
+            yield Office(
+                platform, tenant_id, webui, pages, gateway, file_sync, await _knowledge(platform, name)
+            )
     finally:
         await asyncio.to_thread(kubectl, context, "delete", *name, "--timeout=120s")
 

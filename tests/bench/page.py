@@ -45,7 +45,9 @@ class Said:
     @property
     def names(self) -> list[str]:
         """Filenames of the passages that are shown as sources, in their order."""
-        return [each["name"].partition(", page ")[0] for source in self.sources for each in source["metadata"]]
+        return [
+            each["name"].partition(", page ")[0] for source in self.sources for each in source["metadata"]
+        ]
 
 
 class Page:
@@ -80,7 +82,12 @@ class Page:
     async def ask(self, model: str, question: str, **body: Any) -> Said:
         """Ask in a new chat, and return the answer once the page shows the whole of it."""
         said = Said(time.perf_counter())
-        message = {"id": str(uuid.uuid4()), "role": "user", "content": question, "files": body.get("files", [])}
+        message = {
+            "id": str(uuid.uuid4()),
+            "role": "user",
+            "content": question,
+            "files": body.get("files", []),
+        }
         begun = await self.person.post(
             "/api/chat/completions",
             {

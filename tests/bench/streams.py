@@ -1,4 +1,4 @@
-"""How soon after the model's first word somebody in Open WebUI has it, when the pipe asks the gateway directly.
+"""How soon after the model's first word somebody in Open WebUI has it, when the pipe asks the gateway itself.
 
 The gateway stands before a model whose words say when they were sent.
 """
@@ -41,9 +41,7 @@ async def measure(platform: Platform) -> list[Figure]:
         ]
 
 
-async def _figures(
-    office: Office, name: str, late: Callable[[Page, str], Awaitable[float]]
-) -> list[Figure]:
+async def _figures(office: Office, name: str, late: Callable[[Page, str], Awaitable[float]]) -> list[Figure]:
     async def one(page: Page, place: int) -> list[float]:
         await asyncio.sleep(place * MODEL_SECONDS / PEOPLE)
         return [await late(page, office.model) for _ in range(EACH)]
@@ -94,4 +92,4 @@ def _words(line: str) -> str:
 
 def _late(at: int, words: str) -> float:
     """Return how many milliseconds the first word was under way; it is the time of its sending."""
-    return (at - int(words.split()[0])) / 1e6
+    return (at - int(words.split(maxsplit=1)[0])) / 1e6

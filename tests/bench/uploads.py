@@ -17,6 +17,7 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
 from tests.support.files import pdf_file
+from tests.support.waiting import until
 
 from .office import Office, open_office
 from .report import Figure, percentile
@@ -74,11 +75,8 @@ async def _upload(office: Office) -> _Upload:
 async def _until_found(office: Office) -> float:
     """Return the seconds from the beginning of an upload until searches find it."""
     upload = await _upload(office)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await _ready(office, upload):
-            await asyncio.sleep(POLL_SECONDS)
-        while not await _found(office, upload):
-            await asyncio.sleep(POLL_SECONDS)
+    await until(lambda: _ready(office, upload), seconds=PATIENCE_SECONDS, every=POLL_SECONDS)
+    await until(lambda: _found(office, upload), seconds=PATIENCE_SECONDS, every=POLL_SECONDS)
     return time.perf_counter() - upload.began
 
 
@@ -109,9 +107,7 @@ async def _until_safe(office: Office) -> list[float]:
         moments = [draw.uniform(0, WITHIN_SECONDS) for _ in range(AT_RANDOM)]
         uploads = await asyncio.gather(*map(one, moments))
         wanted = {document_id_for_file(upload.file_id): upload.at for upload in uploads}
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not wanted.keys() <= seen.keys():
-                await asyncio.sleep(POLL_SECONDS)
+        await until(lambda: wanted.keys() <= seen.keys(), seconds=PATIENCE_SECONDS)
     finally:
         watching.cancel()
     return [seen[document] - at for document, at in wanted.items()]
@@ -135,7 +131,7 @@ def _pdf(word: str) -> bytes:
 
     def page(number: int) -> str:
         return "\n".join(
-            f"Line {line} of page {number} tells of lot {draw.randrange(10**6)} and of its {draw.randrange(10**4)} parts."
+            f"Line {line} of page {number} tells of lot {draw.randrange(10**6)}, which has many parts."
             for line in range(LINES)
         )
 

@@ -8,11 +8,13 @@ __all__ = ["until"]
 POLL_SECONDS = 0.02
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 10.0) -> None:
+async def until(
+    condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 10.0, every: float = POLL_SECONDS
+) -> None:
     """Return when a condition holds; fail when it does not within ``seconds``."""
     async with asyncio.timeout(seconds):
         while True:
             held = condition()
             if held if isinstance(held, bool) else await held:
                 return
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(every)
