@@ -26,9 +26,12 @@ __all__ = ["MODEL_SECONDS", "PEOPLE", "Rounds", "crowd", "measure", "measure_eng
 PEOPLE = 5
 MODEL_SECONDS = 2.0
 WARM = 60
-"""Questions of each person before: n8n's first hundreds are slower."""
+"""Questions of each person before the first round: n8n's first hundreds are slower."""
 
-EACH = 8
+WARM_AGAIN = 6
+"""... and before the rounds of the next way to ask."""
+
+EACH = 6
 """Questions of each person a round."""
 
 ROUNDS = 5
@@ -112,7 +115,8 @@ async def _measured(
     ):
         for name, way in (ways or WAYS).items():
             asks = way(office.model)
-            await crowd(office.pages, asks, questions, each=WARM, apart=0)
+            before = WARM_AGAIN if measured else WARM
+            await crowd(office.pages, asks, questions, each=before, apart=0)
             async with model_takes(office.platform, MODEL_SECONDS):
                 measured[name] = await _rounds(office, asks, questions, stopwatch)
     return measured

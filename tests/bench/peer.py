@@ -118,7 +118,15 @@ async def open_peer(platform: Platform) -> AsyncIterator[Peer]:
         database = f"peer_{uuid.uuid4().hex[:8]}"
         environment = _environment(f"{adapter}/v1")
         webui = await stack.enter_async_context(running_webui(platform, folder, database, **environment))
+        await _offer_model(webui)
         yield Peer(webui, stack)
+
+
+async def _offer_model(webui: WebUI) -> None:
+    """Let everybody use the model on which those of the companies stand."""
+    grant = {"principal_type": "user", "principal_id": "*", "permission": "read"}
+    model = {"id": MODEL, "name": MODEL, "meta": {}, "params": {}, "access_grants": [grant]}
+    await webui.admin.post("/api/v1/models/create", {**model, "base_model_id": None, "is_active": True})
 
 
 def _environment(openai: str) -> dict[str, str]:
