@@ -108,7 +108,7 @@ async def _measured(
     questions = [question.text for question in own.questions]
     await office.upload(own.documents)
     port = office.platform.context.ports[N8nWebhook.name]
-    measured = {}
+    measured: dict[str, tuple[Rounds, Rounds]] = {}
     async with (
         open_stopwatch(port) as (stopwatch, url),
         office.valves(n8n_url=url, fallback_to_direct=False),
