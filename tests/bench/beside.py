@@ -24,6 +24,12 @@ __all__ = ["Asked", "measure"]
 QUESTION = "What is the code word of project Heron?"
 READY_SECONDS = 60
 
+WARM = 6
+"""Questions of each person before, on either side."""
+
+TURN = 5 * PEOPLE
+"""Questions until it is the other side's turn."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -66,9 +72,16 @@ async def measure(platform: Platform) -> list[Figure]:
         other = await peer.company("bench-stranger", staff=1)
         await office.upload(own.documents)
         await peer.upload(company, own.documents)
+        ours: list[Asked] = []
+        theirs: list[Asked] = []
+        for pages, model in ((office.pages, office.model), (company.pages, company.model)):
+            await _ask_all(pages, model, own.questions[: WARM * PEOPLE])
         async with model_takes(platform, MODEL_SECONDS):
-            ours = await _ask_all(office.pages, office.model, own.questions)
-            theirs = await _ask_all(company.pages, company.model, own.questions)
+            # In turn: whatever else the machine does meanwhile, it does to both.
+            for first in range(0, len(own.questions), TURN):
+                some = own.questions[first : first + TURN]
+                ours += await _ask_all(office.pages, office.model, some)
+                theirs += await _ask_all(company.pages, company.model, some)
         ours = [replace(asked, found=await _found(office, asked.question)) for asked in ours]
         return [*_figures(ours, theirs), await _isolation(office, stranger, peer, company, other)]
 
@@ -82,7 +95,6 @@ async def _ask_all(pages: Sequence[Page], model: str, questions: Sequence[Questi
         said = [await page.ask(model, question.text) for question in mine]
         return [Asked(question, each, each.names) for question, each in zip(mine, said, strict=True)]
 
-    await pages[0].ask(model, QUESTION)  # warm
     return [each for many in await asyncio.gather(*map(one, range(len(pages)), pages)) for each in many]
 
 
