@@ -85,8 +85,8 @@ programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are
 
 test-all: test programs ## Everything: `make test`, then the real programs
 
-bench: $(READY) ## Measure; prints a table and writes build/bench.json
-	@tenantry prepare
+bench: $(READY) ## Measure; prints tables and writes build/bench.json
+	@tenantry prepare --all
 	@python -m tests.bench
 
 reference: $(READY) ## Write the generated pages of docs/reference

@@ -18,6 +18,9 @@ __all__ = ["Platform", "State"]
 
 POLL_SECONDS = 0.1
 
+CLOSING_SECONDS = 5.0
+"""So long a port may still look taken after its program has ended: the kernel closes sockets last."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -150,15 +153,17 @@ class Platform:
             self.context.report(part.name, "restarting: its settings have changed")
         else:
             self.context.report(part.name, "starting")
-        self.stop(part.name)
+        stopped = self.stop(part.name)
         with self._starting:
-            self._require_free_ports(part)
+            self._require_free_ports(part, patience=CLOSING_SECONDS if stopped else 0)
             self.processes.start(part.name, command.argv, command.env)
 
-    def _require_free_ports(self, part: Part) -> None:
+    def _require_free_ports(self, part: Part, *, patience: float) -> None:
+        deadline = time.monotonic() + patience
         for name in part.ports:
             port = self.context.ports[name]
-            taken_by = holder(port)
+            while (taken_by := holder(port)) and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
             if taken_by:
                 variable = f"TENANTRY_PORT_{name.upper().replace('-', '_')}"
                 raise PortTaken(

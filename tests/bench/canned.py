@@ -31,12 +31,17 @@ class Canned:
     ----------
     embedding_seconds
         Pause before an embedding.
+    model_seconds
+        Pause before a streamed answer begins.
     stream_events, stream_seconds
         How many words a streamed answer has, and the pause before each.
     """
 
-    def __init__(self, embedding_seconds: float, stream_events: int, stream_seconds: float) -> None:
+    def __init__(
+        self, embedding_seconds: float, model_seconds: float, stream_events: int, stream_seconds: float
+    ) -> None:
         self._embedding_seconds = embedding_seconds
+        self._model_seconds = model_seconds
         self._stream_events = stream_events
         self._stream_seconds = stream_seconds
         draw = random.Random(1)
@@ -94,6 +99,7 @@ class Canned:
             b"transfer-encoding: chunked\r\n\r\n"
         )
         _chunk(writer, encode_event("messageStart", {"role": "assistant"}))
+        await asyncio.sleep(self._model_seconds)
         for _ in range(self._stream_events):
             await asyncio.sleep(self._stream_seconds)
             # When it was sent: whoever gets it knows how long it was under way.
@@ -154,10 +160,11 @@ async def main() -> None:
     """Serve on a free port of 127.0.0.1, and print it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--embedding-seconds", type=float, default=0.0)
+    parser.add_argument("--model-seconds", type=float, default=0.0)
     parser.add_argument("--stream-events", type=int, default=20)
     parser.add_argument("--stream-seconds", type=float, default=0.2)
     options = parser.parse_args()
-    canned = Canned(options.embedding_seconds, options.stream_events, options.stream_seconds)
+    canned = Canned(**vars(options))
     server = await asyncio.start_server(canned.serve, "127.0.0.1", 0, limit=2**24)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:

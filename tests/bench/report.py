@@ -18,7 +18,8 @@ __all__ = ["Figure", "percentile", "show", "write"]
 class Figure:
     """One number, with the goal that it is held against (``None`` where it only informs).
 
-    ``strict`` says that to equal the goal is not enough.
+    ``strict`` says that to equal the goal is not enough. ``peer`` is the same of Open WebUI's own RAG, where
+    both were measured side by side.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Figure:
     better: Literal["lower", "higher"] = "lower"
     note: str = ""
     strict: bool = False
+    peer: float | None = None
 
     @property
     def reached(self) -> bool:
@@ -45,13 +47,24 @@ def percentile(values: Sequence[float], share: int) -> float:
 
 
 def show(figures: Sequence[Figure]) -> None:
-    """Print the table."""
-    table = Table("name", "value", "unit", "goal", "note")
+    """Print the table, and a second one of what was measured side by side."""
+    alone = [figure for figure in figures if figure.peer is None]
+    beside = [figure for figure in figures if figure.peer is not None]
+    if alone:
+        _print("", alone)
+    if beside:
+        _print("Side by side", beside, "Open WebUI's own RAG")
+
+
+def _print(title: str, figures: Sequence[Figure], peer: str = "") -> None:
+    table = Table("name", "value", *([peer] if peer else []), "unit", "goal", "note", title=title or None)
     for figure in figures:
         colour = "green" if figure.reached else "red"
         mark = {"lower": "<", "higher": ">"}[figure.better] + ("" if figure.strict else "=")
         goal = "" if figure.goal is None else f"{mark} {figure.goal:g}"
-        table.add_row(figure.name, f"[{colour}]{figure.value:.4g}[/]", figure.unit, goal, figure.note)
+        value = f"[{colour}]{figure.value:.4g}[/]"
+        values = (value, f"{figure.peer:.4g}") if peer else (value,)
+        table.add_row(figure.name, *values, figure.unit, goal, figure.note)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -9,23 +9,17 @@ long requests wait for each other on a machine that also runs their driver and t
 import asyncio
 import json
 import math
-import os
 import re
-import socket
 import statistics
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
 import psutil
 from gateway.bedrock import INGEST_CONCURRENCY
 from tenantry_local.parts.kubernetes import kubectl
-from tenantry_local.parts.services import gateway_env
-from tenantry_local.people import access_token
 from tenantry_local.platform import Platform
 
+from .canned_gateway import CannedGateway, running_canned_gateway
 from .driver import Driver, Response
 from .kubernetes import ApiServer
 from .report import Figure, percentile
@@ -33,7 +27,6 @@ from .report import Figure, percentile
 __all__ = ["measure"]
 
 TENANT = "tenantb"
-PERSON = "diana.tenantb@gmail.com"
 SEARCH = ("/v1/search", {"query": "What is the approved marketing budget for 2026?"})
 SEARCH_CALLS = ("embed", "search")
 ANSWER = ("/v1/answers", {"question": "What is the approved marketing budget for 2026?"})
@@ -58,36 +51,21 @@ TITAN_SECONDS = 0.1
 PAGES = 120
 
 
-@dataclass(frozen=True)
-class _Gateway:
-    """A gateway before canned backends."""
-
-    process: psutil.Process
-    port: int
-    token: str
-
-    @property
-    def rss(self) -> float:
-        """Mebibytes of the gateway and of the processes that it started."""
-        family = [self.process, *self.process.children(recursive=True)]
-        return sum(each.memory_info().rss for each in family) / 2**20
-
-
 async def measure(platform: Platform) -> list[Figure]:
     """Measure on a platform with the sample Tenants in it; the operator is stopped, and stays so."""
     quota = {"queriesPerMinute": 1_000_000, "tokensPerMonth": 1_000_000_000}
     spec = json.dumps({"spec": {"quota": quota, "model": {"cacheAnswers": False}}})
     await asyncio.to_thread(kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", spec)
-    async with _gateway(platform) as gateway:
+    async with running_canned_gateway(platform) as gateway:
         few = await _rounds(gateway, *SEARCH, SEARCH_CALLS, rate=SEARCH_RATE)
         answers = await _rounds(gateway, *ANSWER, ANSWER_CALLS, rate=ANSWER_RATE)
-    async with _gateway(platform, "--stream-events=20", "--stream-seconds=0.2") as gateway:
+    async with running_canned_gateway(platform, "--stream-events=20", "--stream-seconds=0.2") as gateway:
         streams = await _streams(gateway)
-    async with _gateway(platform, f"--embedding-seconds={TITAN_SECONDS}") as gateway:
+    async with running_canned_gateway(platform, f"--embedding-seconds={TITAN_SECONDS}") as gateway:
         ingest = await _ingest(gateway)
     await asyncio.to_thread(platform.stop, "operator")  # ten thousand Tenants are not its subject
     await _make_tenants(platform)
-    async with _gateway(platform) as gateway:
+    async with running_canned_gateway(platform) as gateway:
         await _quiet()
         many = await _rounds(gateway, *SEARCH, SEARCH_CALLS, rate=SEARCH_RATE)
     return [
@@ -132,7 +110,7 @@ def _figures(name: str, rounds: _Rounds, rate: float, *, p50: float | None, p99:
 
 
 async def _rounds(
-    gateway: _Gateway, path: str, body: dict[str, str], calls: tuple[str, ...], *, rate: float
+    gateway: CannedGateway, path: str, body: dict[str, str], calls: tuple[str, ...], *, rate: float
 ) -> _Rounds:
     driver = Driver(gateway.port, gateway.token)
     await driver.at_rate(path, body, rate=rate, seconds=SECONDS)  # warm
@@ -146,7 +124,7 @@ async def _rounds(
     return rounds
 
 
-async def _streams(gateway: _Gateway) -> list[Figure]:
+async def _streams(gateway: CannedGateway) -> list[Figure]:
     """Hold many streams at once; each of their words says when the backend sent it."""
     driver = Driver(gateway.port, gateway.token)
     body = {**ANSWER[1], "stream": True}
@@ -181,7 +159,7 @@ def _first(came: list[tuple[int, bytes]]) -> float:
     return (at - int(sent[1])) / 1e6
 
 
-async def _ingest(gateway: _Gateway) -> Figure:
+async def _ingest(gateway: CannedGateway) -> Figure:
     """Take documents in; the gateway's own metrics tell how long its calls of the embedding model took.
 
     So many of them may be under way at once, and they take about the same time: they come in waves, and what
@@ -247,55 +225,3 @@ async def _quiet() -> None:
 def _require_ok(responses: list[Response]) -> None:
     if failed := [response for response in responses if response.status != 200]:
         raise RuntimeError(f"{len(failed)} of {len(responses)} failed: {failed[0].body.decode()}")
-
-
-@asynccontextmanager
-async def _gateway(platform: Platform, *canned_options: str) -> AsyncIterator[_Gateway]:
-    """Start a gateway that is ready, and its backends; both end with the block."""
-    async with _program("tests.bench.canned", {}, *canned_options) as canned:
-        assert canned.stdout
-        backend = f"http://127.0.0.1:{int(await canned.stdout.readline())}"
-        port = _free_port()
-        env = gateway_env(platform.context) | {
-            "GATEWAY_PORT": str(port),
-            "GATEWAY_QDRANT_URL": backend,
-            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": backend,
-            "GATEWAY_LOG_LEVEL": "WARNING",
-        }
-        token = await asyncio.to_thread(access_token, platform.context, PERSON)
-        async with _program("gateway", env) as process:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-                await _ready(http)
-            yield _Gateway(psutil.Process(process.pid), port, token)
-
-
-@asynccontextmanager
-async def _program(
-    module: str, env: dict[str, str], *options: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *options, env={**os.environ, **env}, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def _ready(http: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(120):
-        while True:
-            try:
-                if (await http.get("/readyz")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass  # it is still starting
-            await asyncio.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

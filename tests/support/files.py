@@ -24,7 +24,7 @@ __all__ = [
 
 
 def pdf_file(*pages: str) -> bytes:
-    """Return a PDF with one line of text on each page; an empty text makes a page without any."""
+    """Return a PDF with a page for each text, line for line; an empty text makes a page without any."""
     kids = [4 + 2 * number for number in range(len(pages))]
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -33,7 +33,8 @@ def pdf_file(*pages: str) -> bytes:
     ]
     for kid, text in zip(kids, pages, strict=True):
         escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
-        stream = f"BT /F1 12 Tf 72 720 Td ({escaped}) Tj ET" if text else ""
+        shown = " T* ".join(f"({line}) Tj" for line in escaped.split("\n"))
+        stream = f"BT /F1 12 Tf 14 TL 72 720 Td {shown} ET" if text else ""
         objects += [
             (
                 f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {kid + 1} 0 R "

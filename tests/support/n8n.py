@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.waiting import until
 
-__all__ = ["NEEDED", "RunningN8n", "running_n8n"]
+__all__ = ["NEEDED", "RunningN8n", "running_n8n", "told"]
 
 NEEDED = ("postgres", "redis", N8n.name, N8nWorker.name)
 """The webhook process is started by itself: with it the platform imports the workflows."""
@@ -116,7 +116,7 @@ class RunningN8n:
 @asynccontextmanager
 async def running_n8n(platform: Platform, overrides: Mapping[str, str]) -> AsyncIterator[RunningN8n]:
     """Start n8n as the platform does, but import no workflows; ``overrides`` are further variables."""
-    with _told(overrides):
+    with told(overrides):
         platform.up(NEEDED)
         n8n = RunningN8n(platform)
         n8n.start("webhook")
@@ -125,7 +125,7 @@ async def running_n8n(platform: Platform, overrides: Mapping[str, str]) -> Async
 
 
 @contextmanager
-def _told(overrides: Mapping[str, str]) -> Iterator[None]:
+def told(overrides: Mapping[str, str]) -> Iterator[None]:
     """Let n8n's processes be started with further variables."""
     started = _N8nProcess.command
 

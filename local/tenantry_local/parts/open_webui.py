@@ -204,6 +204,8 @@ class OpenWebUi(Part):
             "DATA_DIR": str(data),
             "STATIC_DIR": str(data / "static"),  # it is emptied and written anew at each start
             "DATABASE_URL": Postgres(self.context).dsn("openwebui", "openwebui", "postgres-open-webui"),
+            # By default five connections are kept, and each further one is opened and closed for one query.
+            "DATABASE_POOL_SIZE": "20",
             "REDIS_URL": redis_url,
             "WEBSOCKET_MANAGER": "redis",
             "WEBSOCKET_REDIS_URL": redis_url,

@@ -103,6 +103,17 @@ def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -
     assert second.pid != first.pid
 
 
+def test_a_port_that_its_own_program_is_about_to_leave_is_waited_for(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.up()
+    server(platform).setting = "another"
+    looks = iter(["a program of another user", "a program of another user"])
+    monkeypatch.setattr(module, "holder", lambda _: next(looks, None))
+    platform.up()
+    assert next(looks, None) is None
+
+
 def test_a_port_that_is_taken_is_told_with_its_number_its_holder_and_the_way_out(platform: Platform) -> None:
     port = platform.context.ports["gateway"]
     with web_server(port) as (pid, _):

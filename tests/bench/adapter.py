@@ -1,0 +1,105 @@
+"""OpenAI's interface before the Bedrock stand-in, for programs that speak no Bedrock.
+
+Embeddings and answers are the very ones that our gateway gets. Open WebUI's prompt is put into the words that
+the stand-in takes its answers from: the passages as passages, and what the person has asked as the question.
+"""
+
+import asyncio
+import html
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+__all__ = ["EMBEDDINGS", "MODEL", "make_adapter", "to_converse"]
+
+MODEL = "claude"
+"""What the answering model is called here."""
+
+EMBEDDINGS = "titan"
+"""What the embedding model is called here."""
+
+_TITAN = "amazon.titan-embed-text-v2:0"
+_CLAUDE = "us.anthropic.claude-sonnet-4-6"
+_SIGNED = {"Authorization": "Bearer any"}
+_SOURCE = re.compile(r'<source id="(\d+)"[^>]*>(.*?)</source>', re.DOTALL)
+
+
+def make_adapter(bedrock: httpx.AsyncClient) -> FastAPI:
+    """Return the application; ``bedrock`` is a client of the stand-in."""
+    app = FastAPI(openapi_url=None)
+
+    async def call(path: str, body: Mapping[str, Any]) -> Any:
+        response = await bedrock.post(path, json=body, headers=_SIGNED)
+        response.raise_for_status()
+        return response.json()
+
+    async def embed(text: str) -> list[float]:
+        answer = await call(f"/model/{_TITAN}/invoke", {"inputText": text})
+        numbers: list[float] = answer["embedding"]
+        return numbers
+
+    @app.get("/v1/models")
+    async def _() -> dict[str, Any]:
+        return {"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "bench"}]}
+
+    @app.post("/v1/embeddings")
+    async def _(request: Request) -> dict[str, Any]:
+        given = (await request.json())["input"]
+        texts = [given] if isinstance(given, str) else given
+        rows = await asyncio.gather(*map(embed, texts))
+        data = [{"object": "embedding", "index": place, "embedding": row} for place, row in enumerate(rows)]
+        return {"object": "list", "data": data, "model": EMBEDDINGS}
+
+    @app.post("/v1/chat/completions")
+    async def _(request: Request) -> Response:
+        body = await request.json()
+        answer = await call(f"/model/{_CLAUDE}/converse", to_converse(body["messages"]))
+        text = answer["output"]["message"]["content"][0]["text"]
+        if body.get("stream"):
+            return StreamingResponse(_events(text), media_type="text/event-stream")
+        message = {"role": "assistant", "content": text}
+        return JSONResponse(_completion("chat.completion", message=message, finish_reason="stop"))
+
+    return app
+
+
+def to_converse(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a request of Converse for the messages of a chat: the last one, with what was found for it.
+
+    Open WebUI writes what was found before the question, or among the system's words.
+    """
+    texts = [_text(message["content"]) for message in messages]
+    # Its instructions name the tag, too: only what stands in the context are passages.
+    contexts = [text.partition("<context>")[2].rpartition("</context>")[0] for text in texts]
+    found = [source for context in contexts for source in _SOURCE.findall(context)]
+    passages = "\n".join(f'<passage id="{number}">{text}</passage>' for number, text in found)
+    question = html.escape(texts[-1].rpartition("</context>")[2].strip(), quote=False)
+    prompt = f"{passages}\n<question>{question}</question>"
+    return {"messages": [{"role": "user", "content": [{"text": prompt}]}]}
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "") for part in content)
+
+
+async def _events(text: str) -> AsyncIterator[str]:
+    for choice in (
+        {"delta": {"role": "assistant", "content": text}, "finish_reason": None},
+        {"delta": {}, "finish_reason": "stop"},
+    ):
+        yield f"data: {json.dumps(_completion('chat.completion.chunk', **choice))}\n\n"
+    yield "data: [DONE]\n\n"
+
+
+def _completion(kind: str, **choice: Any) -> dict[str, Any]:
+    now = time.time()
+    head = {"id": f"bench-{now}", "object": kind, "created": int(now), "model": MODEL}
+    return {**head, "choices": [{"index": 0, **choice}]}

@@ -1,0 +1,48 @@
+"""The peer's prompt becomes one that the stand-in answers as it answers ours."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tenantry_local.bedrock.answers import answer
+
+from tests.bench.adapter import to_converse
+
+TEMPLATE = """### Task:
+Only when the <source> tag has an id (e.g., <source id="1">) cite it.
+
+<context>
+{sources}
+</context>
+"""
+SOURCES = """<source id="1" name="a.md">The budget of 2025 is $4.</source>
+<source id="2" name="b.md">The budget of 2026 is $5.</source>"""
+QUESTION = "What is the budget of 2026 & not <that> of 2025?"
+
+
+def prompt(*messages: Mapping[str, Any]) -> str:
+    (message,) = to_converse(messages)["messages"]
+    text: str = message["content"][0]["text"]
+    return text
+
+
+@pytest.mark.parametrize("system", [False, True], ids=["before the question", "among the system's words"])
+def test_what_was_found_becomes_passages_and_the_rest_the_question(system: bool) -> None:
+    template = TEMPLATE.format(sources=SOURCES)
+    messages = (
+        [{"role": "system", "content": template}, {"role": "user", "content": QUESTION}]
+        if system
+        else [{"role": "user", "content": f"{template}\n{QUESTION}"}]
+    )
+    assert prompt(*messages) == (
+        '<passage id="1">The budget of 2025 is $4.</passage>\n'
+        '<passage id="2">The budget of 2026 is $5.</passage>\n'
+        "<question>What is the budget of 2026 &amp; not &lt;that&gt; of 2025?</question>"
+    )
+
+
+def test_the_stand_in_answers_from_it() -> None:
+    text = TEMPLATE.format(sources=SOURCES) + "What is the budget of 2026?"
+    assert answer(prompt({"role": "user", "content": [{"type": "text", "text": text}]})) == (
+        "The budget of 2026 is $5. [2]"
+    )
