@@ -1,5 +1,8 @@
 """Pages of the reference that are generated say what the code says today."""
 
+import re
+from pathlib import Path
+
 import pytest
 from gateway.problems import kinds
 from tenancy.errors import TenantryError
@@ -38,3 +41,9 @@ def test_a_problems_type_leads_to_its_place_on_the_page() -> None:
     page = problems_reference.PAGE.read_text()
     for kind in kinds():
         assert f"## {kind.uri().rpartition('/')[2]}\n" in page
+
+
+def test_decisions_are_numbered_in_a_row_so_that_one_can_be_named() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "decisions.md").read_text()
+    numbers = re.findall(r"^## (\S+) ", page, re.MULTILINE)
+    assert numbers == [f"{number}." for number in range(1, len(numbers) + 1)]
