@@ -76,7 +76,7 @@ unit: $(READY) ## Fast tests without any program
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare
 	@mkdir -p build/coverage
-	@coverage run -m pytest -n $(WORKERS) --dist loadfile -m "not programs" tests/integration tests/isolation
+	@coverage run -m pytest -n $(WORKERS) --dist loadfile -m "not programs" tests/charts tests/integration tests/isolation
 	@coverage combine -q && coverage report
 
 programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first
@@ -89,8 +89,8 @@ bench: $(READY) ## Measure; prints a table and writes build/bench.json
 	@tenantry prepare
 	@python -m tests.bench
 
-reference: $(READY) ## Write the generated pages of docs/reference
-	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference
+reference: $(READY) ## Write what is generated: reference pages, the schema of the chart's values
+	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference
 
 docs: $(READY) ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict -q
