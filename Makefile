@@ -103,6 +103,7 @@ EXPORT = $(UV) export -q --no-emit-workspace --no-emit-project --no-header --no-
 lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@rm -f uv.lock && $(UV) lock -q --python "$$(command -v $(PYTHON))"
 	@$(EXPORT) --all-packages --all-groups -o requirements/dev.txt >/dev/null
+	@$(EXPORT) --only-group build -o requirements/build.txt >/dev/null
 	@$(EXPORT) --package tenantry-operator --no-default-groups -o requirements/operator.txt >/dev/null
 	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
 	@$(EXPORT) --package tenantry-n8n-install --no-default-groups -o requirements/n8n-install.txt >/dev/null
