@@ -44,6 +44,8 @@ REQUIRED: dict[str, Schema] = {
     "global.aws.documentsBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.filesBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.tenantRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
+    "n8n.postgres.host": TEXT,
+    "n8n.redis.host": TEXT,
     "global.keycloak.url": {"type": "string", "pattern": "^https?://.+[^/]$"},
 }
 """Empty in values.yaml: a deployment without them is refused."""
@@ -84,7 +86,10 @@ BY_PATH: list[tuple[str, Schema]] = [
     (r".*\.port", {"type": "integer", "minimum": 1, "maximum": 65535}),
     (r".*\.(cpu|memory)", {"type": "integer", "minimum": 1, "maximum": 100}),
     (r".*(Seconds|\.drainSeconds)", {"type": "integer", "minimum": 0, "maximum": 3600}),
-    (r".*\.(min|max|replicas|start|embeddingsPerMinute)", {"type": "integer", "minimum": 1}),
+    (r"n8n\.redis\.database", {"type": "integer", "minimum": 0}),
+    (r".*\.autoscaling\.source", {"enum": ["prometheus-adapter", "keda"]}),
+    (r".*\.autoscaling\.(min|max|start|queueDepth)", {"type": "integer", "minimum": 1}),
+    (r".*\.(replicas|concurrency|embeddingsPerMinute)", {"type": "integer", "minimum": 1}),
 ]  # fmt: skip
 """The first pattern that a path matches as a whole counts."""
 

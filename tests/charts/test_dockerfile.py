@@ -2,9 +2,8 @@
 
 import re
 
-from tools.chart_schema import CHART
-
 from tests.support.charts import render
+from tools.chart_schema import CHART
 
 REPOSITORY = CHART.parents[1]
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()

@@ -19,6 +19,19 @@ STRANGER = {"app.kubernetes.io/name": "shell"}
 
 ALLOWED = {
     ("file-sync", "gateway", 8080),
+    ("n8n-worker", "gateway", 8080),
+    ("file-sync", "n8n-webhook", 5678),
+    ("n8n-install", "n8n-webhook", 5678),
+    ("n8n-install", "n8n", 5678),
+    ("n8n", POSTGRES, 5432),
+    ("n8n", POSTGRES, 6379),
+    ("n8n-webhook", POSTGRES, 5432),
+    ("n8n-webhook", POSTGRES, 6379),
+    ("n8n-worker", POSTGRES, 5432),
+    ("n8n-worker", POSTGRES, 6379),
+    ("n8n-start", KUBERNETES, 443),
+    ("n8n-start", LOAD_BALANCER, 443),
+    ("n8n-start", POSTGRES, 443),
     ("gateway", WORLD, 443),
     ("operator", WORLD, 443),
     ("file-sync", WORLD, 443),
@@ -35,7 +48,8 @@ ALLOWED = {
     ("operator", LOAD_BALANCER, 443),
     ("file-sync", LOAD_BALANCER, 443),
 }
-"""443 goes anywhere, as in the document: Bedrock, S3 and STS have no addresses of their own."""
+"""443 goes anywhere, as in the document: Bedrock, S3 and STS have no addresses of their own. The Kubernetes
+API may be anywhere in the VPC, which is why what asks it alone reaches 443 in all of its subnets."""
 
 PORTS = (80, 443, 5432, 5678, 6333, 6335, 6379, 8080, 8081)
 OUTSIDE = (WORLD, LOAD_BALANCER, POSTGRES, KUBERNETES)
@@ -104,9 +118,15 @@ def test_every_pod_is_under_the_rule_that_refuses(release: Release) -> None:
 
 def test_monitoring_reads_metrics_when_it_is_named() -> None:
     release = render("values-eks-prod.yaml")
-    for name in ("operator", "gateway", "file-sync"):
+    for name in ("operator", "gateway", "file-sync", "n8n", "n8n-webhook", "n8n-worker"):
         rules = release.get("NetworkPolicy", name)["spec"]["ingress"]
         peers = [peer for rule in rules for peer in rule["from"] if "namespaceSelector" in peer]
         assert peers == [
             {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
         ]
+
+
+def test_monitoring_reads_nothing_of_jobs() -> None:
+    release = render("values-eks-prod.yaml")
+    for name in ("n8n-install", "n8n-start"):
+        assert not release.get("NetworkPolicy", name)["spec"]["ingress"]

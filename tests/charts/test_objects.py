@@ -12,7 +12,7 @@ from tenantry_local.parts.kubernetes import RBAC
 from tests.support.charts import PROFILES, Release, render
 from tools.chart_schema import CHART
 
-NEEDS_THE_API = {"operator", "gateway", "file-sync"}
+NEEDS_THE_API = {"operator", "gateway", "file-sync", "n8n-start"}
 """Whose pods have a token of the Kubernetes API."""
 
 

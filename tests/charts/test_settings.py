@@ -1,10 +1,15 @@
 """Each service is given what it needs, and nothing that it does not know."""
 
+from typing import Any
+
 import pytest
+from n8n_install.settings import Settings as N8nInstallSettings
 from pydantic import SecretStr, ValidationError
 
 from tests.support.charts import PROFILES, Release, render
-from tools.chart_schema import SERVICES
+from tools import chart_schema
+
+SERVICES = chart_schema.SERVICES | {"n8n-install": N8nInstallSettings}
 
 SECRETS = {"REDIS_URL": "redis://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}
 """What a Secret would hold, where a service looks at it; for the others anything will do."""
@@ -18,12 +23,18 @@ def release(request: pytest.FixtureRequest) -> Release:
 
 def environment(release: Release, service: str) -> dict[str, str]:
     """Return a service's variables, with something in place of each secret."""
-    (container,) = release.get("Deployment", service)["spec"]["template"]["spec"]["containers"]
     prefix = SERVICES[service].model_config["env_prefix"]
     return {
         entry["name"]: entry.get("value", SECRETS.get(entry["name"].removeprefix(prefix), "a-secret-of-many"))
-        for entry in container["env"]
+        for entry in entries(release, service)
     }
+
+
+def entries(release: Release, workload: str) -> list[dict[str, Any]]:
+    """Return a workload's variables as they stand in its pod."""
+    (container,) = dict(release.pods())[workload]["spec"]["containers"]
+    given: list[dict[str, Any]] = container["env"]
+    return given
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -51,8 +62,7 @@ def test_whatever_is_secret_comes_out_of_a_secret(release: Release, service: str
         for field, info in SERVICES[service].model_fields.items()
         if info.annotation is SecretStr
     }
-    (container,) = release.get("Deployment", service)["spec"]["template"]["spec"]["containers"]
-    plain = {entry["name"] for entry in container["env"] if "value" in entry}
+    plain = {entry["name"] for entry in entries(release, service) if "value" in entry}
     assert not secret & plain
 
 
@@ -61,9 +71,9 @@ def test_a_missing_variable_would_be_seen_here(
     release: Release, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment(release, service).items():
-        if not name.endswith("_BUCKET"):
+        if not name.endswith(("_BUCKET", "_EMAIL")):
             monkeypatch.setenv(name, value)
-    with pytest.raises(ValidationError, match="bucket"):
+    with pytest.raises(ValidationError, match=r"bucket|email"):
         SERVICES[service]()
 
 

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import yaml
@@ -36,10 +37,10 @@ class Release:
 
     text: str
 
-    @property
+    @cached_property
     def objects(self) -> list[Object]:
         """All objects, hooks among them."""
-        return [document for document in yaml.safe_load_all(self.text) if document]
+        return [document for document in yaml.load_all(self.text, yaml.CSafeLoader) if document]
 
     def of(self, *kinds: str) -> list[Object]:
         """Return the objects of some kinds."""
@@ -56,6 +57,7 @@ class Release:
             yield item["metadata"]["name"].removeprefix(f"{RELEASE}-"), item["spec"]["template"]
 
 
+@cache
 def render(profile: str, *options: str, namespace: str = "chart-test") -> Release:
     """Render the chart with a profile and further options of helm.
 

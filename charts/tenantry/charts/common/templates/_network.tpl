@@ -3,6 +3,7 @@ The edges of the network. Takes also:
   from   {port of this workload: [callers of this release]}; "load-balancer" is the world's door
   to     [[workload of this release, its port], ...]
   out    names in global.network: postgres, redis, keycloak, aws, kubernetes
+  metricsPort  where monitoring reads, if it may and there is something to read
 */}}
 {{- define "tenantry.network-policy" -}}
 apiVersion: networking.k8s.io/v1
@@ -23,11 +24,11 @@ spec:
         {{- include "tenantry.caller" (list $.top .) | nindent 8 }}
     {{- end }}
     {{- end }}
-    {{- with .top.Values.global.network.monitoringNamespace }}
+    {{- if and .metricsPort .top.Values.global.network.monitoringNamespace }}
     # monitoring --> {{ $.name }}
     - ports: [{port: {{ $.metricsPort }}}]
       from:
-        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
+        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .top.Values.global.network.monitoringNamespace }}}}
     {{- end }}
   egress:
     {{- range .to }}

@@ -3,9 +3,11 @@ apiVersion: v1
 kind: ServiceAccount
 metadata:
   {{- include "tenantry.metadata" . | nindent 2 }}
-  {{- with .values.serviceAccount.annotations }}
+  {{- with .values.serviceAccount }}
+  {{- with .annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- end }}
 automountServiceAccountToken: false # each pod says for itself whether it needs one
 {{- end }}
@@ -37,9 +39,8 @@ spec:
 {{- end }}
 
 {{/*
-Takes also: metric, the one by which it scales, and optionally kind and scaleDown.
+Takes also: metric, the one by which it scales.
 The workload itself states no number of replicas: with one, every upgrade would undo what this has found.
-Up at once, doubled or by four pods in a minute. Down slowly: a peak is often followed by the next.
 */}}
 {{- define "tenantry.autoscaler" -}}
 apiVersion: autoscaling/v2
@@ -47,32 +48,33 @@ kind: HorizontalPodAutoscaler
 metadata:
   {{- include "tenantry.metadata" . | nindent 2 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: {{ .kind | default "Deployment" }}, name: {{ include "tenantry.name" . }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "tenantry.name" . }}}
   minReplicas: {{ .values.autoscaling.min }}
   maxReplicas: {{ .values.autoscaling.max }}
   metrics:
-    - {{- .metric | nindent 6 }}
+    {{- .metric | nindent 4 }}
   behavior:
-    scaleUp:
-      stabilizationWindowSeconds: 0
-      selectPolicy: Max
-      policies:
-        - {type: Percent, value: 100, periodSeconds: 60}
-        - {type: Pods, value: 4, periodSeconds: 60}
-    scaleDown:
-      {{- if .neverDown }}
-      selectPolicy: Disabled
-      {{- else }}
-      stabilizationWindowSeconds: 300
-      policies:
-        - {type: Percent, value: 25, periodSeconds: 60}
-      {{- end }}
+    {{- include "tenantry.scaling-behavior" . | nindent 4 }}
+{{- end }}
+
+{{/* Up at once, doubled or by four pods in a minute. Down slowly: a peak is often followed by the next. */}}
+{{- define "tenantry.scaling-behavior" -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+  selectPolicy: Max
+  policies:
+    - {type: Percent, value: 100, periodSeconds: 60}
+    - {type: Pods, value: 4, periodSeconds: 60}
+scaleDown:
+  stabilizationWindowSeconds: 300
+  policies:
+    - {type: Percent, value: 25, periodSeconds: 60}
 {{- end }}
 
 {{/* Takes a list: cpu or memory, per cent of what the pods ask for. */}}
 {{- define "tenantry.resource-metric" -}}
-type: Resource
-resource: {name: {{ index . 0 }}, target: {type: Utilization, averageUtilization: {{ index . 1 }}}}
+- type: Resource
+  resource: {name: {{ index . 0 }}, target: {type: Utilization, averageUtilization: {{ index . 1 }}}}
 {{- end }}
 
 {{/* Takes also rules: the ClusterRole's. */}}
