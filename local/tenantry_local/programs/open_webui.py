@@ -9,6 +9,7 @@ from pathlib import Path
 from ..context import REPOSITORY
 from ..processes import LocalError
 from .cached import folder_of, installed, run
+from .uv import ENVIRONMENT, uv
 
 __all__ = ["install", "version"]
 
@@ -35,16 +36,15 @@ def install(report: Callable[[str], None]) -> Path:
     folder = folder_of("open-webui", LOCK.read_bytes(), python.encode())
 
     def fill(folder: Path) -> None:
-        environment = {"UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "1"}
         steps = (
-            [_uv(), "venv", "-q", "--no-config", "--python", python, "venv"],
+            [uv(), "venv", "-q", "--no-config", "--python", python, "venv"],
             [
-                _uv(), "pip", "install", "-q", "--no-config", "--python", "venv/bin/python",
+                uv(), "pip", "install", "-q", "--no-config", "--python", "venv/bin/python",
                 "--no-deps", "--require-hashes", "-r", str(LOCK),
             ],
         )  # fmt: skip
         for argv in steps:
-            run(argv, folder=folder, env=environment, report=report, doing="installing Open WebUI (0.7 GB)")
+            run(argv, folder=folder, env=ENVIRONMENT, report=report, doing="installing Open WebUI (0.7 GB)")
 
     return installed(folder, fill) / "venv" / "bin" / "open-webui"
 
@@ -59,12 +59,3 @@ def _python() -> str:
         "Open WebUI needs Python 3.11 or 3.12; neither is on the PATH, and this one is "
         f"{sys.version_info[0]}.{sys.version_info[1]}. Install one of them; `make up` needs none."
     )
-
-
-def _uv() -> str:
-    """Return the uv that has installed our own packages."""
-    ours = Path(sys.prefix) / "uv" / "bin" / "uv"
-    found = str(ours) if ours.exists() else shutil.which("uv")
-    if not found:
-        raise LocalError("uv is not installed; `make up-all` installs it")
-    return found

@@ -8,18 +8,28 @@ from gateway.problems import kinds
 from tenancy.errors import TenantryError
 
 from tools import (
+    chart_schema,
     gateway_reference,
     metrics_reference,
     problems_reference,
     settings_reference,
     tenant_reference,
+    values_reference,
 )
 
 
 @pytest.mark.parametrize(
     "page",
-    [tenant_reference, settings_reference, gateway_reference, problems_reference, metrics_reference],
-    ids=["tenant", "settings", "gateway", "problems", "metrics"],
+    [
+        tenant_reference,
+        settings_reference,
+        gateway_reference,
+        problems_reference,
+        metrics_reference,
+        chart_schema,
+        values_reference,
+    ],
+    ids=lambda page: page.PAGE.name,
 )
 def test_generated_page_is_what_the_code_says(page: object) -> None:
     written = page.PAGE.read_text()  # type: ignore[attr-defined]

@@ -1,0 +1,68 @@
+# One image a target: operator, gateway, file-sync, jobs.
+#   docker build --target gateway -t tenantry/gateway:0.1.0 .
+# Everything in them is installed by hash. BASE can be given with a digest: python:3.11-slim-bookworm@sha256:...
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS tools
+ENV UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
+WORKDIR /src
+COPY requirements/uv.txt requirements/build.txt requirements/
+RUN python3 -m venv /tools \
+ && /tools/bin/python -m pip install -q --no-cache-dir --require-hashes -r requirements/uv.txt \
+ && /tools/bin/uv pip install -q --python /tools/bin/python --require-hashes -r requirements/build.txt \
+ && /tools/bin/uv venv -q --python python3 /app
+ENV VIRTUAL_ENV=/app PATH=/tools/bin:$PATH
+
+FROM tools AS wheels
+COPY operator operator
+COPY services services
+RUN for folder in operator services/*; do \
+      uv build -q --wheel --no-build-isolation --python /tools/bin/python -o /wheels "$folder" || exit 1; \
+    done
+
+FROM tools AS operator-packages
+COPY requirements/operator.txt requirements/
+RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/operator.txt
+COPY --from=wheels /wheels/tenantry_tenancy-*.whl /wheels/tenantry_operator-*.whl /wheels/
+RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
+
+FROM tools AS gateway-packages
+COPY requirements/gateway.txt requirements/
+RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/gateway.txt
+COPY --from=wheels /wheels/tenantry_tenancy-*.whl /wheels/tenantry_gateway-*.whl /wheels/
+RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
+
+FROM tools AS file-sync-packages
+COPY requirements/file-sync.txt requirements/
+RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/file-sync.txt
+COPY --from=wheels /wheels/tenantry_tenancy-*.whl /wheels/tenantry_file_sync-*.whl /wheels/
+RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
+
+# Both jobs need the same packages.
+FROM tools AS jobs-packages
+COPY requirements/n8n-install.txt requirements/
+RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/n8n-install.txt
+COPY --from=wheels /wheels/tenantry_tenancy-*.whl /wheels/tenantry_n8n_install-*.whl /wheels/tenantry_open_webui-*.whl /wheels/
+RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
+
+FROM ${BASE} AS runtime
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+USER 10001:10001
+
+FROM runtime AS operator
+COPY --from=operator-packages /app /app
+ENTRYPOINT ["python", "-m", "tenant_operator"]
+
+FROM runtime AS gateway
+COPY --from=gateway-packages /app /app
+ENTRYPOINT ["python", "-m", "gateway"]
+
+FROM runtime AS file-sync
+COPY --from=file-sync-packages /app /app
+ENTRYPOINT ["python", "-m", "file_sync"]
+
+# Which one is said by whoever starts it: n8n_install or webui_install.
+FROM runtime AS jobs
+COPY --from=jobs-packages /app /app
+ENTRYPOINT ["python", "-m"]

@@ -1,0 +1,64 @@
+{{/*
+A workload is described by a dict that all helpers take:
+  top     the scope of its chart
+  name    what it is called behind the release's name: gateway, n8n-worker
+  role    what it is for, as a label: api, controller, worker
+  values  its part of the values: image, resources, autoscaling ...
+*/}}
+{{- define "tenantry.name" -}}
+{{ .top.Release.Name }}-{{ .name }}
+{{- end }}
+
+{{/* What tells this workload's pods from all others. It never changes: selectors are immutable. */}}
+{{- define "tenantry.selector" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/instance: {{ .top.Release.Name }}
+{{- end }}
+
+{{/* Nothing here changes with the chart's version, which would restart every pod for nothing. */}}
+{{- define "tenantry.pod-labels" -}}
+{{ include "tenantry.selector" . }}
+app.kubernetes.io/component: {{ .role }}
+app.kubernetes.io/part-of: tenantry
+{{- end }}
+
+{{- define "tenantry.labels" -}}
+{{ include "tenantry.pod-labels" . }}
+{{ include "tenantry.release-labels" .top }}
+{{- end }}
+
+{{- define "tenantry.release-labels" -}}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "tenantry.metadata" -}}
+name: {{ include "tenantry.name" . }}
+namespace: {{ .top.Release.Namespace }}
+labels:
+  {{- include "tenantry.labels" . | nindent 2 }}
+{{- end }}
+
+{{/* Where the others are: takes the scope of any chart. */}}
+{{- define "tenantry.url.gateway" -}}
+http://{{ .Release.Name }}-gateway:8080
+{{- end }}
+{{- define "tenantry.url.file-sync" -}}
+http://{{ .Release.Name }}-file-sync:8080
+{{- end }}
+{{- define "tenantry.url.qdrant" -}}
+{{ .Values.global.qdrant.url | default (printf "http://%s-qdrant:6333" .Release.Name) }}
+{{- end }}
+{{- define "tenantry.url.open-webui" -}}
+http://{{ .Release.Name }}-open-webui:8080
+{{- end }}
+{{- define "tenantry.url.n8n" -}}
+http://{{ .Release.Name }}-n8n:5678
+{{- end }}
+{{- define "tenantry.url.n8n-webhook" -}}
+http://{{ .Release.Name }}-n8n-webhook:5678
+{{- end }}
+{{- define "tenantry.url.issuer" -}}
+{{ .Values.global.keycloak.url }}/realms/{{ .Values.global.keycloak.realm }}
+{{- end }}

@@ -1,0 +1,100 @@
+{{- define "tenantry.service-account" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  {{- include "tenantry.metadata" . | nindent 2 }}
+  {{- with .values.serviceAccount }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+automountServiceAccountToken: false # each pod says for itself whether it needs one
+{{- end }}
+
+{{- define "tenantry.service" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "tenantry.metadata" . | nindent 2 }}
+spec:
+  selector:
+    {{- include "tenantry.selector" . | nindent 4 }}
+  ports:
+    - {name: http, port: {{ .port }}, targetPort: http}
+{{- end }}
+
+{{/* One pod at a time, so that a node can always be drained. */}}
+{{- define "tenantry.disruption-budget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "tenantry.metadata" . | nindent 2 }}
+spec:
+  maxUnavailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "tenantry.selector" . | nindent 6 }}
+{{- end }}
+
+{{/*
+Takes also: metric, the one by which it scales.
+The workload itself states no number of replicas: with one, every upgrade would undo what this has found.
+*/}}
+{{- define "tenantry.autoscaler" -}}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  {{- include "tenantry.metadata" . | nindent 2 }}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "tenantry.name" . }}}
+  minReplicas: {{ .values.autoscaling.min }}
+  maxReplicas: {{ .values.autoscaling.max }}
+  metrics:
+    {{- .metric | nindent 4 }}
+  behavior:
+    {{- include "tenantry.scaling-behavior" . | nindent 4 }}
+{{- end }}
+
+{{/* Up at once, doubled or by four pods in a minute. Down slowly: a peak is often followed by the next. */}}
+{{- define "tenantry.scaling-behavior" -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+  selectPolicy: Max
+  policies:
+    - {type: Percent, value: 100, periodSeconds: 60}
+    - {type: Pods, value: 4, periodSeconds: 60}
+scaleDown:
+  stabilizationWindowSeconds: 300
+  policies:
+    - {type: Percent, value: 25, periodSeconds: 60}
+{{- end }}
+
+{{/* Takes a list: cpu or memory, per cent of what the pods ask for. */}}
+{{- define "tenantry.resource-metric" -}}
+- type: Resource
+  resource: {name: {{ index . 0 }}, target: {type: Utilization, averageUtilization: {{ index . 1 }}}}
+{{- end }}
+
+{{/* Takes also rules: the ClusterRole's. */}}
+{{- define "tenantry.cluster-role" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ .top.Release.Namespace }}-{{ include "tenantry.name" . }}
+  labels:
+    {{- include "tenantry.labels" . | nindent 4 }}
+rules:
+  {{- .rules | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ .top.Release.Namespace }}-{{ include "tenantry.name" . }}
+  labels:
+    {{- include "tenantry.labels" . | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ .top.Release.Namespace }}-{{ include "tenantry.name" . }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ include "tenantry.name" . }}, namespace: {{ .top.Release.Namespace }}}
+{{- end }}

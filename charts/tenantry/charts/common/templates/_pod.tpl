@@ -1,0 +1,92 @@
+{{- define "tenantry.image" -}}
+{{- $image := .values.image -}}
+{{ $image.repository }}:{{ $image.tag | default .top.Chart.AppVersion }}{{ with $image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* What a pod of any workload has: Pod Security "restricted", and a place apart from its siblings. */}}
+{{- define "tenantry.pod" -}}
+serviceAccountName: {{ include "tenantry.name" . }}
+automountServiceAccountToken: {{ .token | default false }}
+enableServiceLinks: false
+{{- with .top.Values.global.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ .user | default 10001 }}
+  runAsGroup: {{ .user | default 10001 }}
+  fsGroup: {{ .user | default 10001 }}
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile: {type: RuntimeDefault}
+{{- with .values.terminationGracePeriodSeconds }}
+terminationGracePeriodSeconds: {{ . }}
+{{- end }}
+{{- with .top.Values.global.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- if not .job }}
+topologySpreadConstraints:
+  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - topologyKey: {{ . }}
+    maxSkew: 1
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "tenantry.selector" $ | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tenantry.container" -}}
+image: {{ include "tenantry.image" . }}
+imagePullPolicy: {{ .values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+resources:
+  {{- toYaml .values.resources | nindent 2 }}
+{{- end }}
+
+{{/* The kubelet's questions to a service of ours. Ready late beats restarted early: three minutes to come up. */}}
+{{- define "tenantry.probes" -}}
+startupProbe:
+  httpGet: {path: {{ .live | default "/healthz" }}, port: http}
+  periodSeconds: 3
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: {{ .live | default "/healthz" }}, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: {{ .ready | default "/readyz" }}, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: 2
+{{- end }}
+
+{{/* Load balancers and kube-proxy send requests for some seconds more: they are still served. */}}
+{{- define "tenantry.drain" -}}
+lifecycle:
+  preStop:
+    sleep: {seconds: {{ .Values.global.drainSeconds }}}
+{{- end }}
+
+{{/* One variable out of a Secret. Takes a list: variable, Secret, key. */}}
+{{- define "tenantry.secret-env" -}}
+- name: {{ index . 0 }}
+  valueFrom: {secretKeyRef: {name: {{ index . 1 }}, key: {{ index . 2 }}}}
+{{- end }}
+
+{{/* The settings of a service that the chart does not derive, and whatever else its pod is to be told. */}}
+{{- define "tenantry.settings-env" -}}
+{{- range $name, $value := .values.settings }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- with .values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

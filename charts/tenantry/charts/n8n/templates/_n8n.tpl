@@ -1,0 +1,71 @@
+{{/* One of n8n's processes: takes the scope, its key in the values, its name and its role. */}}
+{{- define "n8n.workload" -}}
+{{- $top := index . 0 -}}
+{{- $own := merge (deepCopy (index $top.Values (index . 1))) (pick $top.Values "image" "extraEnv") -}}
+{{ dict "name" (index . 2) "role" (index . 3) "values" $own "port" 5678 "metricsPort" 5678 "user" 1000 "live" "/healthz" "ready" "/healthz/readiness" | toJson }}
+{{- end }}
+
+{{/* A Deployment's spec from "selector" on; takes also args, and env that is its own. */}}
+{{- define "n8n.pods" -}}
+selector:
+  matchLabels:
+    {{- include "tenantry.selector" . | nindent 4 }}
+template:
+  metadata:
+    labels:
+      {{- include "tenantry.pod-labels" . | nindent 6 }}
+  spec:
+    {{- include "tenantry.pod" . | nindent 4 }}
+    containers:
+      - name: n8n
+        {{- include "tenantry.container" . | nindent 8 }}
+        args: {{ toJson .args }}
+        ports:
+          - {name: http, containerPort: 5678}
+        {{- include "tenantry.probes" . | nindent 8 }}
+        {{- include "tenantry.drain" .top | nindent 8 }}
+        env:
+          {{- range $name, $value := .top.Files.Get "environment.yaml" | fromYaml }}
+          - {name: {{ $name }}, value: {{ $value | quote }}}
+          {{- end }}
+          {{- range $name, $value := .env }}
+          - {name: {{ $name }}, value: {{ $value | quote }}}
+          {{- end }}
+          - {name: N8N_PORT, value: "5678"}
+          - {name: HOME, value: /data}
+          - {name: N8N_USER_FOLDER, value: /data}
+          - {name: N8N_GRACEFUL_SHUTDOWN_TIMEOUT, value: {{ sub .values.terminationGracePeriodSeconds (add .top.Values.global.drainSeconds 10) | quote }}}
+          - {name: N8N_EDITOR_BASE_URL, value: {{ include "tenantry.url.n8n" .top | quote }}}
+          - {name: WEBHOOK_URL, value: {{ include "tenantry.url.n8n-webhook" .top | quote }}}
+          - {name: N8N_SECURE_COOKIE, value: "false"} # inside the cluster it is plain HTTP
+          {{- with .top.Values }}
+          - {name: N8N_INSTANCE_OWNER_MANAGED_BY_ENV, value: "true"}
+          - {name: N8N_INSTANCE_OWNER_EMAIL, value: {{ .ownerEmail | quote }}}
+          - {name: N8N_INSTANCE_OWNER_FIRST_NAME, value: Tenantry}
+          - {name: N8N_INSTANCE_OWNER_LAST_NAME, value: Owner}
+          {{- include "tenantry.secret-env" (list "N8N_INSTANCE_OWNER_PASSWORD_HASH" .existingSecret "owner-password-hash") | nindent 10 }}
+          {{- include "tenantry.secret-env" (list "N8N_ENCRYPTION_KEY" .existingSecret "encryption-key") | nindent 10 }}
+          - {name: N8N_METRICS, value: "true"}
+          - {name: N8N_METRICS_INCLUDE_QUEUE_METRICS, value: "true"}
+          - {name: DB_TYPE, value: postgresdb}
+          - {name: DB_POSTGRESDB_HOST, value: {{ .postgres.host }}}
+          - {name: DB_POSTGRESDB_PORT, value: {{ .global.network.postgres.port | quote }}}
+          - {name: DB_POSTGRESDB_DATABASE, value: {{ .postgres.database }}}
+          - {name: DB_POSTGRESDB_USER, value: {{ .postgres.user }}}
+          {{- include "tenantry.secret-env" (list "DB_POSTGRESDB_PASSWORD" .existingSecret "postgres-password") | nindent 10 }}
+          - {name: QUEUE_BULL_REDIS_HOST, value: {{ .redis.host }}}
+          - {name: QUEUE_BULL_REDIS_PORT, value: {{ .global.network.redis.port | quote }}}
+          - {name: QUEUE_BULL_REDIS_DB, value: {{ .redis.database | quote }}}
+          {{- include "tenantry.secret-env" (list "QUEUE_BULL_REDIS_PASSWORD" .existingSecret "redis-password") | nindent 10 }}
+          {{- end }}
+          {{- with .values.extraEnv }}
+          {{- toYaml . | nindent 10 }}
+          {{- end }}
+        volumeMounts:
+          - {name: data, mountPath: /data}
+          - {name: tmp, mountPath: /tmp}
+    volumes:
+      # Workflows are in Postgres: what lies here is made again at each start.
+      - {name: data, emptyDir: {sizeLimit: 1Gi}}
+      - {name: tmp, emptyDir: {sizeLimit: 1Gi}}
+{{- end }}

@@ -1,0 +1,99 @@
+"""Each service is given what it needs, and nothing that it does not know."""
+
+from typing import Any
+
+import pytest
+from n8n_install.settings import Settings as N8nInstallSettings
+from pydantic import SecretStr, ValidationError
+
+from tests.support.charts import PROFILES, Release, render
+from tools import chart_schema
+
+SERVICES = chart_schema.SERVICES | {"n8n-install": N8nInstallSettings}
+
+SECRETS = {"REDIS_URL": "redis://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}
+"""What a Secret would hold, where a service looks at it; for the others anything will do."""
+
+
+@pytest.fixture(params=PROFILES, scope="module")
+def release(request: pytest.FixtureRequest) -> Release:
+    """The chart, rendered with each profile."""
+    return render(request.param)
+
+
+def environment(release: Release, service: str) -> dict[str, str]:
+    """Return a service's variables, with something in place of each secret."""
+    prefix = SERVICES[service].model_config["env_prefix"]
+    return {
+        entry["name"]: entry.get("value", SECRETS.get(entry["name"].removeprefix(prefix), "a-secret-of-many"))
+        for entry in entries(release, service)
+    }
+
+
+def entries(release: Release, workload: str) -> list[dict[str, Any]]:
+    """Return a workload's variables as they stand in its pod."""
+    (container,) = dict(release.pods())[workload]["spec"]["containers"]
+    given: list[dict[str, Any]] = container["env"]
+    return given
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_service_starts_with_what_the_chart_gives_it(
+    release: Release, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(release, service).items():
+        monkeypatch.setenv(name, value)
+    SERVICES[service]()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_variable_of_the_services_prefix_is_one_of_its_settings(release: Release, service: str) -> None:
+    prefix = SERVICES[service].model_config["env_prefix"]
+    known = {f"{prefix}{field.upper()}" for field in SERVICES[service].model_fields}
+    given = {name for name in environment(release, service) if name.startswith(prefix)}
+    assert given <= known
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_whatever_is_secret_comes_out_of_a_secret(release: Release, service: str) -> None:
+    prefix = SERVICES[service].model_config["env_prefix"]
+    secret = {
+        f"{prefix}{field.upper()}"
+        for field, info in SERVICES[service].model_fields.items()
+        if info.annotation is SecretStr
+    }
+    plain = {entry["name"] for entry in entries(release, service) if "value" in entry}
+    assert not secret & plain
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_missing_variable_would_be_seen_here(
+    release: Release, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(release, service).items():
+        if not name.endswith(("_BUCKET", "_EMAIL")):
+            monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=r"bucket|email"):
+        SERVICES[service]()
+
+
+def test_a_setting_from_the_values_reaches_the_service() -> None:
+    release = render("values-eks-prod.yaml", "--set", "gateway.settings.GATEWAY_CHAT_MODEL=some.model")
+    assert environment(release, "gateway")["GATEWAY_CHAT_MODEL"] == "some.model"
+
+
+def test_gateways_share_the_accounts_quota_of_embeddings() -> None:
+    release = render(
+        "values-eks-prod.yaml", "--set", "gateway.embeddingsPerMinute=3000,gateway.autoscaling.max=7"
+    )
+    assert environment(release, "gateway")["GATEWAY_EMBEDDINGS_PER_MINUTE"] == str(3000 // 7)
+
+
+def test_the_operator_knows_open_webui_once_it_has_an_account_there() -> None:
+    release = render("values-eks-prod.yaml", "--set", "operator.openWebui.email=admin@example.com")
+    given = environment(release, "operator")
+    assert {name for name in given if "OPEN_WEBUI" in name} == {
+        "OPERATOR_OPEN_WEBUI_URL",
+        "OPERATOR_OPEN_WEBUI_EMAIL",
+        "OPERATOR_OPEN_WEBUI_PASSWORD",
+    }

@@ -1,0 +1,50 @@
+"""Values that helm takes, and those that it refuses, with their path."""
+
+import pytest
+
+from tests.support.charts import PROFILES, Refused, lint, render
+
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_helm_finds_nothing_to_say_of_a_profile(profile: str) -> None:
+    assert "0 chart(s) failed" in lint(profile)
+
+
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [
+        ("gatewy.image.tag=1", "gatewy"),
+        ("gateway.autoscaling.maximum=3", "/gateway/autoscaling"),
+        ("gateway.autoscaling.max=0", "/gateway/autoscaling/max"),
+        ("gateway.resources.requests.memory=2GB", "/gateway/resources/requests/memory"),
+        ("gateway.settings.GATEWAY_CHAT_MODELL=x", "/gateway/settings"),
+        ("gateway.settings.GATEWAY_HOST=x", "/gateway/settings"),
+        ("file-sync.replicas=two", "/file-sync/replicas"),
+        ("operator.image.pullPolicy=always", "/operator/image/pullPolicy"),
+        ("global.aws.tenantRoleArn=tenantry-tenant", "/global/aws/tenantRoleArn"),
+        ("global.keycloak.url=https://login.example.com/", "/global/keycloak/url"),
+        ("global.network.postgres.cidrs={10.0.20.0}", "/global/network/postgres/cidrs/0"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_path(option: str, path: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        render("values-eks-prod.yaml", "--set", option)
+    assert path in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["aws.documentsBucket", "aws.filesBucket", "aws.tenantRoleArn", "keycloak.url"]
+)
+def test_what_only_a_deployment_can_know_is_asked_for(path: str) -> None:
+    with pytest.raises(Refused, match=f"/global/{path.replace('.', '/')}"):
+        render("values-eks-prod.yaml", "--set", f"global.{path}=")
+
+
+def test_an_image_is_pulled_by_its_digest_when_there_is_one() -> None:
+    release = render(
+        "values-eks-prod.yaml", "--set", f"gateway.image.tag=1.2.3,gateway.image.digest={DIGEST}"
+    )
+    (container,) = release.get("Deployment", "gateway")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"tenantry/gateway:1.2.3@{DIGEST}"
