@@ -17,7 +17,7 @@ READY := $(VENV)/.ready
 # Test processes at once. Each that needs a platform brings one up for itself.
 WORKERS ?= 2
 
-.PHONY: help up up-all down status reset demo test unit integration programs test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
+.PHONY: help up up-all down status reset demo test unit integration programs story test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -82,6 +82,10 @@ integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres an
 programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first
 	@tenantry prepare --all
 	@pytest -rs -m programs tests
+
+story: $(READY) ## Of these the story in a browser, and uploads that go wrong
+	@tenantry prepare --all
+	@pytest -rs -m programs tests/browser tests/faults --ignore tests/faults/test_kill.py
 
 test-all: test programs ## Everything: `make test`, then the real programs
 
