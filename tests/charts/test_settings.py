@@ -1,5 +1,6 @@
 """Each service is given what it needs, and nothing that it does not know."""
 
+import os
 from typing import Any
 
 import pytest
@@ -19,6 +20,14 @@ SECRETS = {"REDIS_URL": "redis://redis.example:6379/0", "DATABASE_URL": "postgre
 def release(request: pytest.FixtureRequest) -> Release:
     """The chart, rendered with each profile."""
     return render(request.param)
+
+
+@pytest.fixture(autouse=True)
+def nothing_set_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what a test sets counts: tests beside it run services of their own in this very process."""
+    prefixes = tuple(settings.model_config["env_prefix"] for settings in SERVICES.values())
+    for name in [name for name in os.environ if name.startswith(prefixes)]:
+        monkeypatch.delenv(name)
 
 
 def environment(release: Release, service: str) -> dict[str, str]:
