@@ -77,12 +77,16 @@ class Truth:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
             for entry in (entry for page in pages for entry in page.get("Contents", [])):
                 key = entry["Key"]
-                if not key.endswith("/"):
-                    version = f"{key} {entry['ETag']}"
+                if key.endswith("/"):
+                    continue
+                version = f"{key} {entry['ETag']}"
+                try:
                     if version not in self._hashes:
                         content = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
                         self._hashes[version] = sha256(content).hexdigest()
-                    yield key, self._hashes[version]
+                except s3.exceptions.NoSuchKey:
+                    continue  # it went while we were looking
+                yield key, self._hashes[version]
 
     def _points(self, filter_: dict[str, Any]) -> Iterator[dict[str, Any]]:
         part, offset = Qdrant(self.platform.context), None
