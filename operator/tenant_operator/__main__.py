@@ -1,8 +1,6 @@
 """``python -m tenant_operator``."""
 
-import sys
-
-from pydantic import ValidationError
+from tenancy.settings import read_settings
 
 from .handlers import run
 from .settings import Settings
@@ -10,13 +8,7 @@ from .settings import Settings
 
 def main() -> None:
     """Read the settings and run; a wrong setting is named in a sentence."""
-    try:
-        settings = Settings()
-    except ValidationError as exc:
-        for error in exc.errors(include_input=False):
-            name = f"OPERATOR_{'_'.join(map(str, error['loc'])).upper()}"
-            sys.stderr.write(f"{name}: {error['msg']}\n")
-        raise SystemExit(2) from exc
+    settings = read_settings(Settings)
     run(settings)
 
 

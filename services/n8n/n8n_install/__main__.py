@@ -1,13 +1,12 @@
 """``python -m n8n_install``: import and publish the workflows; a second run changes nothing."""
 
 import asyncio
-import sys
 
 import httpx
 import structlog
-from pydantic import ValidationError
 from tenancy.errors import RemoteError
 from tenancy.logs import configure_logs
+from tenancy.settings import read_settings
 
 from .install import NotInstalled, install, wait_for_webhooks
 from .n8n import CALL_SECONDS, N8n
@@ -19,13 +18,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Read the settings and do the job; what stands in its way is said in a sentence."""
-    try:
-        settings = Settings()
-    except ValidationError as exc:
-        for error in exc.errors(include_input=False):
-            name = f"N8N_INSTALL_{'_'.join(map(str, error['loc'])).upper()}"
-            sys.stderr.write(f"{name}: {error['msg']}\n")
-        raise SystemExit(2) from exc
+    settings = read_settings(Settings)
     configure_logs("n8n-install", settings.log_level)
     log = structlog.get_logger("n8n_install")
     try:

@@ -1,12 +1,11 @@
 """``python -m webui_install``: install what Tenantry adds to Open WebUI, and end."""
 
 import asyncio
-import sys
 
 import structlog
-from pydantic import ValidationError
 from tenancy.errors import RemoteRefused
 from tenancy.logs import configure_logs
+from tenancy.settings import read_settings
 
 from .install import NotInstalled, install
 from .settings import Settings
@@ -14,13 +13,7 @@ from .settings import Settings
 
 def main() -> None:
     """Read the settings and install; a wrong setting is named in a sentence."""
-    try:
-        settings = Settings()
-    except ValidationError as exc:
-        for error in exc.errors(include_input=False):
-            name = f"WEBUI_INSTALL_{'_'.join(map(str, error['loc'])).upper()}"
-            sys.stderr.write(f"{name}: {error['msg']}\n")
-        raise SystemExit(2) from exc
+    settings = read_settings(Settings)
     configure_logs("webui-install", settings.log_level)
     try:
         asyncio.run(install(settings))
