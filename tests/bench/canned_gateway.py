@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,8 @@ import psutil
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.people import access_token
 from tenantry_local.platform import Platform
+
+from tests.support.ports import free_port
 
 __all__ = ["PERSON", "CannedGateway", "running_canned_gateway"]
 
@@ -40,7 +41,7 @@ async def running_canned_gateway(platform: Platform, *canned_options: str) -> As
     async with _program("tests.bench.canned", {}, *canned_options) as canned:
         assert canned.stdout
         backend = f"http://127.0.0.1:{int(await canned.stdout.readline())}"
-        port = _free_port()
+        port = free_port()
         env = gateway_env(platform.context) | {
             "GATEWAY_PORT": str(port),
             "GATEWAY_QDRANT_URL": backend,
@@ -77,10 +78,3 @@ async def _ready(http: httpx.AsyncClient) -> None:
             except httpx.TransportError:
                 pass  # it is still starting
             await asyncio.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

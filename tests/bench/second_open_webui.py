@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +14,7 @@ from tenantry_local.platform import Platform
 from tenantry_local.programs import open_webui
 
 from tests.support.open_webui import WebUI, open_webui_administrator
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 __all__ = ["running_open_webui"]
@@ -30,7 +30,7 @@ async def running_open_webui(platform: Platform, settings: Mapping[str, str]) ->
     program = await asyncio.to_thread(open_webui.install, lambda _: None)
     database = f"peer_{uuid.uuid4().hex[:8]}"
     await asyncio.to_thread(Postgres(platform.context).run, f"create database {database}")
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="tenantry-peer-") as folder:
         env = _environment(platform, Path(folder), database) | dict(settings)
         with (Path(folder) / "log").open("wb") as log:
@@ -46,13 +46,6 @@ async def running_open_webui(platform: Platform, settings: Mapping[str, str]) ->
         finally:
             process.terminate()
             await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _environment(platform: Platform, folder: Path, database: str) -> dict[str, str]:

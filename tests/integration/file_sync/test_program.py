@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +12,7 @@ import pytest
 from tenantry_local.parts.services import file_sync_env
 
 from tests.integration.file_sync.conftest import A, B, Stage
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
@@ -37,9 +37,7 @@ async def running(
     stage: Stage, **more: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """A file-sync in a process of its own, ready to serve."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,16 +17,10 @@ from tenancy.names import COLLECTION
 from tenantry_local.parts.services import gateway_env
 
 from tests.support.gateway import environment, foreign_hits, gateway_settings, running_gateway
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 from .conftest import World
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Process:

@@ -14,10 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.support.gateway import serving
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 from .conftest import World
-from .test_lifecycle import Process, free_port, start
+from .test_lifecycle import Process, start
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 QUESTION = "A question that no collector shall read?"

@@ -26,23 +26,29 @@ class Killed(BaseException):
     """The process is dead."""
 
 
-async def killed_after(last: int, driver: Driver, name: str) -> bool:
+async def killed_after(last: int, driver: Driver, name: str, *, system: str = "") -> bool:
     """Reconcile, and die when ``last`` calls were made. False: it ended without needing more of them."""
-    return await killed_when(lambda made, _: made >= last, driver, name)
+    return await killed_when(lambda made, _: made >= last, driver, name, system=system)
 
 
-async def killed_when(dies: Callable[[int, str], bool], driver: Driver, name: str) -> bool:
-    """Reconcile, and die as soon as ``dies`` says so of the number of calls made and the next operation."""
+async def killed_when(
+    dies: Callable[[int, str], bool], driver: Driver, name: str, *, system: str = ""
+) -> bool:
+    """Reconcile, and die as soon as ``dies`` says so of the number of calls made and the next operation.
+
+    With ``system`` only calls of that system are counted, and only before one of them it dies.
+    """
     made = 0
     dead = False
     call_as_before = Remote.call
 
     async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]]) -> Any:
         nonlocal made, dead
-        dead = dead or dies(made, operation)
+        counts = system in ("", self.system)
+        dead = dead or (counts and dies(made, operation))
         if dead:
             raise Killed
-        made += 1
+        made += counts
         return await call_as_before(self, operation, function)
 
     with pytest.MonkeyPatch.context() as patch:

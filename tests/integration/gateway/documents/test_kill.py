@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import World
 from tests.support.people import open_people
+from tests.support.ports import free_port
 from tests.support.qdrant import count_points
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
@@ -87,9 +87,7 @@ async def doomed_gateway(
     platform: Platform,
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """A gateway in a process of its own, ready to serve."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     env = {**os.environ, **gateway_env(platform.context), "GATEWAY_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", env=env, stderr=asyncio.subprocess.DEVNULL

@@ -14,6 +14,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
 from tests.support.workspace import WebUi
+from tests.support.world import World
 
 from ..conftest import Driver, open_driver
 
@@ -37,6 +38,14 @@ def settings(with_open_webui: Platform) -> dict[str, str]:
 async def driver(platform: Platform, tenants: Tenants, settings: dict[str, str]) -> AsyncIterator[Driver]:
     async with open_driver(platform, tenants, **settings) as opened:
         yield opened
+
+
+def person(world: World, webui: WebUi, email: str) -> str:
+    """Make somebody new who has logged in to Open WebUI; return their id in Keycloak."""
+    subject = world.add_person(email)
+    webui.drop_user(email)
+    webui.add_user(email, subject)
+    return subject
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from tests.support.workspace import WebUi
 from tests.support.world import World
 
 from ..conftest import Driver, Stage, open_driver
-from .conftest import recorded
+from .conftest import person, recorded
 
 pytestmark = pytest.mark.programs
 
@@ -117,9 +117,7 @@ DRIFTS: dict[str, Callable[[WebUi], object]] = {
 async def test_drift_is_mended(
     drift: Callable[[WebUi], object], driver: Driver, stage: Stage, world: World, webui: WebUi
 ) -> None:
-    ann = world.add_person("ann@bent.example")
-    webui.drop_user("ann@bent.example")
-    webui.add_user("ann@bent.example", ann)
+    person(world, webui, "ann@bent.example")
     stage.apply("bent", **SPEC)
     await driver.reconcile("bent")
     as_declared = webui.look("bent")

@@ -3,12 +3,10 @@
 Calls of other systems: ../test_kill.py.
 """
 
-from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
 import pytest
-from tenancy.remote import Remote
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
@@ -16,44 +14,20 @@ from tests.support.workspace import WebUi
 from tests.support.world import World
 
 from ..conftest import Driver, Stage
-from ..test_kill import Killed
+from ..test_kill import Killed, killed_after
 from ..test_program import die_at
+from .conftest import person
 
 pytestmark = pytest.mark.programs
 
 SPEC: dict[str, Any] = {"identity": {"emails": ["*@ghost.example"]}}
 
 
-async def killed_after(last: int, driver: Driver, name: str) -> bool:
-    """Reconcile, and die when Open WebUI was called ``last`` times. False: it needed no more of them."""
-    made = 0
-    dead = False
-    call_as_before = Remote.call
-
-    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]]) -> Any:
-        nonlocal made, dead
-        dead = dead or (made >= last and self.system == "open-webui")
-        if dead:
-            raise Killed
-        made += self.system == "open-webui"
-        return await call_as_before(self, operation, function)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Remote, "call", call)
-        try:
-            await driver.reconcile(name)
-        except Killed:
-            return True
-    return False
-
-
 @pytest.mark.timeout(900)
 async def test_killed_after_any_call_of_a_creation_the_next_run_makes_the_same(
     driver: Driver, stage: Stage, world: World, webui: WebUi
 ) -> None:
-    ann = world.add_person("ann@ghost.example")
-    webui.drop_user("ann@ghost.example")
-    webui.add_user("ann@ghost.example", ann)
+    person(world, webui, "ann@ghost.example")
     stage.apply("ghost", **SPEC)
     await driver.reconcile("ghost")
     undisturbed = webui.look("ghost")
@@ -61,7 +35,7 @@ async def test_killed_after_any_call_of_a_creation_the_next_run_makes_the_same(
     await stage.clear()
     for last in count():
         stage.apply("ghost", **SPEC)
-        if not await killed_after(last, driver, "ghost"):
+        if not await killed_after(last, driver, "ghost", system="open-webui"):
             break
         assert (await driver.reconcile("ghost")).name == "ready", f"after {last} calls"
         assert webui.look("ghost") == undisturbed, f"after {last} calls"
@@ -79,7 +53,7 @@ async def test_killed_after_any_call_of_a_removal_the_next_run_leaves_nothing(
         await driver.reconcile("ghost")
         file_id = webui.add_file(webui.base("ghost")["id"])
         tenants.delete("ghost")
-        if not await killed_after(last, driver, "ghost"):
+        if not await killed_after(last, driver, "ghost", system="open-webui"):
             break
         await stage.clear()
         assert not any(webui.look("ghost").values()), f"after {last} calls"

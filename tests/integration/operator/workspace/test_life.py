@@ -9,7 +9,7 @@ from tests.support.workspace import WebUi
 from tests.support.world import World
 
 from ..conftest import Driver, Stage, conditions
-from .conftest import recorded
+from .conftest import person, recorded
 
 pytestmark = pytest.mark.programs
 
@@ -47,9 +47,7 @@ def base(name: str, files: int = 0) -> dict[str, Any]:
 async def test_the_group_and_each_personas_model_and_knowledge_base_are_made(
     driver: Driver, stage: Stage, tenants: Tenants, world: World, webui: WebUi
 ) -> None:
-    ann = world.add_person("ann@work.example")
-    webui.drop_user("ann@work.example")
-    webui.add_user("ann@work.example", ann)
+    person(world, webui, "ann@work.example")
     stage.apply("work", **SPEC)
     assert (await driver.reconcile("work")).name == "ready"
     assert webui.look("work") == {
@@ -118,9 +116,7 @@ async def test_members_are_exactly_the_accounts_of_the_tenants_people(
 async def test_who_left_the_company_leaves_the_group(
     driver: Driver, stage: Stage, world: World, webui: WebUi
 ) -> None:
-    ann = world.add_person("ann@work.example")
-    webui.drop_user("ann@work.example")
-    webui.add_user("ann@work.example", ann)
+    ann = person(world, webui, "ann@work.example")
     stage.apply("work", **SPEC)
     await driver.reconcile("work")
     assert webui.groups("work")[0]["members"] == ["ann@work.example"]
