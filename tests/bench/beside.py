@@ -1,7 +1,6 @@
 """The same documents and questions, in the same run, through us and through Open WebUI's own RAG."""
 
 import asyncio
-import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from dataclasses import dataclass, replace
 from tenancy.names import document_id_for_file
 from tenantry_local.platform import Platform
 
+from tests.support.uploads import Paper, upload
 from tests.support.waiting import until
 
 from .chat import MODEL_SECONDS, PEOPLE
@@ -169,9 +169,7 @@ async def _isolation(
 
 async def _give(office: Office, name: str, text: str) -> str:
     """Put a file into the knowledge base as its people do; return its id once it is found."""
-    person = office.pages[0].person
-    data = {"metadata": json.dumps({"knowledge_id": office.knowledge_id})}
-    response = await person.http.post("/api/v1/files/", files={"file": (name, text.encode())}, data=data)
+    response = await upload(office.pages[0].person, office.knowledge_id, Paper(name, text.encode()))
     response.raise_for_status()
     file_id: str = response.json()["id"]
 

@@ -111,7 +111,7 @@ async def _measured(
     measured: dict[str, tuple[Rounds, Rounds]] = {}
     async with (
         open_stopwatch(port) as (stopwatch, url),
-        office.valves(n8n_url=url, fallback_to_direct=False),
+        office.webui.valves(n8n_url=url, fallback_to_direct=False),
     ):
         for name, way in (ways or WAYS).items():
             asks = way(office.model)

@@ -17,6 +17,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.open_webui import WebUI, open_webui_administrator
 from tests.support.people import PASSWORD, open_people
+from tests.support.standins import spoilt
 from tests.support.tenants import ANEW, tenant_manifest
 from tests.support.waiting import until
 
@@ -69,17 +70,6 @@ class Office:
 
         await asyncio.gather(*(one(name, text) for name, text in documents.items()))
 
-    @asynccontextmanager
-    async def valves(self, function: str = "tenantry", **valves: Any) -> AsyncIterator[None]:
-        """Let a function of ours in Open WebUI be set differently inside the block."""
-        path = f"/api/v1/functions/id/{function}/valves"
-        before = await self.webui.admin.get(path)
-        await self.webui.admin.post(f"{path}/update", before | valves)
-        try:
-            yield
-        finally:
-            await self.webui.admin.post(f"{path}/update", before)
-
 
 @asynccontextmanager
 async def open_office(platform: Platform, tenant_id: str, *, staff: int = 1) -> AsyncIterator[Office]:
@@ -124,14 +114,12 @@ async def open_office(platform: Platform, tenant_id: str, *, staff: int = 1) -> 
 @asynccontextmanager
 async def model_takes(platform: Platform, seconds: float) -> AsyncIterator[None]:
     """Let the stand-in's model take so long for every answer inside the block."""
-    async with httpx.AsyncClient(base_url=platform.context.url("bedrock")) as http:
-        for operation in ("Converse", "ConverseStream"):
-            fault = {"operation": operation, "fault": "delay", "delay": seconds, "times": ALWAYS}
-            (await http.put("/standin/faults", json=fault)).raise_for_status()
-        try:
-            yield
-        finally:
-            (await http.delete("/standin/faults")).raise_for_status()
+    faults = (
+        {"operation": operation, "fault": "delay", "delay": seconds, "times": ALWAYS}
+        for operation in ("Converse", "ConverseStream")
+    )
+    async with spoilt(platform.context.url("bedrock"), *faults):
+        yield
 
 
 async def _offered(person: Any, tenant_id: str) -> bool:

@@ -7,7 +7,6 @@ writes none, and a real one would take its time twice.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.gateway import serving
 from tests.support.open_webui import WebUI
+from tests.support.uploads import Paper, upload
 from tests.support.waiting import until
 
 from .adapter import EMBEDDINGS, MODEL, make_adapter
@@ -85,10 +85,8 @@ class Peer:
 
         async def one(name: str, text: str) -> str:
             async with bound:
-                data = {"metadata": json.dumps({"knowledge_id": company.knowledge_id})}
-                response = await self._webui.admin.http.post(
-                    "/api/v1/files/", files={"file": (name, text.encode())}, data=data
-                )
+                paper = Paper(name, text.encode())
+                response = await upload(self._webui.admin, company.knowledge_id, paper)
                 response.raise_for_status()
                 file_id: str = response.json()["id"]
                 await until(lambda: self._read(file_id), seconds=READ_SECONDS)

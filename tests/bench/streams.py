@@ -33,7 +33,7 @@ async def measure(platform: Platform) -> list[Figure]:
     async with (
         open_office(platform, "bench-streams", staff=PEOPLE) as office,
         running_canned_gateway(platform, *options) as gateway,
-        office.valves(orchestrator="direct", gateway_url=f"http://127.0.0.1:{gateway.port}"),
+        office.webui.valves(orchestrator="direct", gateway_url=f"http://127.0.0.1:{gateway.port}"),
     ):
         return [
             *await _figures(office, "as a program", _as_program),

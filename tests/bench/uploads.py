@@ -6,7 +6,6 @@ WebUI (RPO). For that file-sync is told nothing and only polls.
 """
 
 import asyncio
-import json
 import random
 import time
 import uuid
@@ -17,6 +16,7 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
 from tests.support.files import pdf_file
+from tests.support.uploads import Paper, upload
 from tests.support.waiting import until
 
 from .office import Office, open_office
@@ -39,7 +39,7 @@ async def measure(platform: Platform) -> list[Figure]:
     """Measure on a whole platform."""
     async with open_office(platform, "bench-uploads") as office:
         ready = [await _until_found(office) for _ in range(ONE_BY_ONE + 1)][1:]
-        async with office.valves("tenantry_events", file_sync_url=""):
+        async with office.webui.valves("tenantry_events", file_sync_url=""):
             safe = await _until_safe(office)
     note = f"PDF of {PAGES} pages, {ONE_BY_ONE} one by one"
     polling = f"polling alone, {AT_RANDOM} such PDFs within {WITHIN_SECONDS:g} s"
@@ -64,33 +64,32 @@ class _Upload:
 async def _upload(office: Office) -> _Upload:
     """Upload a PDF that nobody has seen before into the knowledge base, as the page does."""
     word = uuid.uuid4().hex
-    files = {"file": (f"report-{word[:8]}.pdf", _pdf(word), "application/pdf")}
-    data = {"metadata": json.dumps({"knowledge_id": office.knowledge_id})}
+    paper = Paper(f"report-{word[:8]}.pdf", _pdf(word))
     began = time.perf_counter()
-    response = await office.pages[0].person.http.post("/api/v1/files/", files=files, data=data)
+    response = await upload(office.pages[0].person, office.knowledge_id, paper)
     response.raise_for_status()
     return _Upload(response.json()["id"], word, began, time.perf_counter())
 
 
 async def _until_found(office: Office) -> float:
     """Return the seconds from the beginning of an upload until searches find it."""
-    upload = await _upload(office)
-    await until(lambda: _ready(office, upload), seconds=PATIENCE_SECONDS, every=POLL_SECONDS)
-    await until(lambda: _found(office, upload), seconds=PATIENCE_SECONDS, every=POLL_SECONDS)
-    return time.perf_counter() - upload.began
+    sent = await _upload(office)
+    await until(lambda: _ready(office, sent), seconds=PATIENCE_SECONDS, every=POLL_SECONDS)
+    await until(lambda: _found(office, sent), seconds=PATIENCE_SECONDS, every=POLL_SECONDS)
+    return time.perf_counter() - sent.began
 
 
-async def _ready(office: Office, upload: _Upload) -> bool:
-    response = await office.file_sync.get("/v1/files", params={"id": upload.file_id})
+async def _ready(office: Office, sent: _Upload) -> bool:
+    response = await office.file_sync.get("/v1/files", params={"id": sent.file_id})
     response.raise_for_status()
     return [each["state"] for each in response.json()["files"]] == ["ready"]
 
 
-async def _found(office: Office, upload: _Upload) -> bool:
-    response = await office.gateway.post("/v1/search", json={"query": f"report {upload.word}"})
+async def _found(office: Office, sent: _Upload) -> bool:
+    response = await office.gateway.post("/v1/search", json={"query": f"report {sent.word}"})
     response.raise_for_status()
     found = {passage["documentId"] for passage in response.json()["passages"]}
-    return document_id_for_file(upload.file_id) in found
+    return document_id_for_file(sent.file_id) in found
 
 
 async def _until_safe(office: Office) -> list[float]:
@@ -106,7 +105,7 @@ async def _until_safe(office: Office) -> list[float]:
         draw = random.Random(5)
         moments = [draw.uniform(0, WITHIN_SECONDS) for _ in range(AT_RANDOM)]
         uploads = await asyncio.gather(*map(one, moments))
-        wanted = {document_id_for_file(upload.file_id): upload.at for upload in uploads}
+        wanted = {document_id_for_file(sent.file_id): sent.at for sent in uploads}
         await until(lambda: wanted.keys() <= seen.keys(), seconds=PATIENCE_SECONDS)
     finally:
         watching.cancel()

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.async_api import Browser
 from tenantry_local.parts.open_webui import open_webui_admin
@@ -14,6 +13,7 @@ from tests.support.browser import Visitor, chromium, running_browser
 from tests.support.companies import Companies
 from tests.support.open_webui import open_webui_administrator
 from tests.support.people import PASSWORD, open_people
+from tests.support.standins import spoilt
 
 
 @dataclass
@@ -55,14 +55,10 @@ def plan() -> Path:
 async def slow_direct_answers(street: Street) -> AsyncIterator[None]:
     """The pipe asks the gateway, and the model takes its time between two words."""
     context = street.platform.context
-    faults = f"{context.url('bedrock')}/standin/faults"
     slow = {"operation": "ConverseStream", "fault": "streamslow", "times": 10}
     async with (
         open_webui_administrator(street.url, *open_webui_admin(context)) as webui,
-        httpx.AsyncClient() as http,
+        webui.valves(orchestrator="direct"),
+        spoilt(context.url("bedrock"), slow),
     ):
-        await webui.set_valves(orchestrator="direct")
-        (await http.put(faults, json=slow)).raise_for_status()
         yield
-        (await http.delete(faults)).raise_for_status()
-        await webui.set_valves(orchestrator="n8n")

@@ -3,8 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 import pytest
 from tenancy.names import model_id
@@ -53,11 +52,11 @@ async def test_uploads_are_safe_while_n8n_is_away_and_catch_up_by_themselves_and
             safe = {paper.name: "received" for paper in more}
             await until(lambda: has_all(town, token, safe), seconds=READY_SECONDS, every=0.5)
             assert len(town.truth.seen([company.id], []).objects) == 1 + len(more)
-            async with fallback(town, allowed=True):
+            async with town.webui.valves(fallback_to_direct=True):
                 answer, seconds = await asked(diana, model)
                 assert FIGURE in answer
                 print(f"the gateway answered directly after {seconds:.1f} s")
-            async with fallback(town, allowed=False):
+            async with town.webui.valves(fallback_to_direct=False):
                 answer, seconds = await asked(diana, model)
                 assert answer == (
                     "The assistant's workflow cannot be reached right now. Try again in a few minutes."
@@ -70,7 +69,7 @@ async def test_uploads_are_safe_while_n8n_is_away_and_catch_up_by_themselves_and
         found = {paper.name: "ready" for paper in (PLAN, *more)}
         await until(lambda: has_all(town, token, found), seconds=CAUGHT_UP_SECONDS, every=0.5)
         print(f"all caught up {time.monotonic() - returned:.1f} s after n8n was back")
-        async with fallback(town, allowed=False):
+        async with town.webui.valves(fallback_to_direct=False):
             assert FIGURE in (await asked(diana, model))[0]
 
 
@@ -94,13 +93,3 @@ async def asked(person: Person, model: str) -> tuple[str, float]:
     seconds = time.monotonic() - began
     assert seconds < AT_ONCE_SECONDS
     return chat.content, seconds
-
-
-@asynccontextmanager
-async def fallback(town: Town, *, allowed: bool) -> AsyncIterator[None]:
-    """Let the pipe's valve say whether the gateway may be asked directly."""
-    await town.webui.set_valves(fallback_to_direct=allowed)
-    try:
-        yield
-    finally:
-        await town.webui.set_valves(fallback_to_direct=True)

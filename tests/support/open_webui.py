@@ -184,11 +184,21 @@ class WebUI:
         client.headers["Authorization"] = f"Bearer {client.cookies['token']}"
         return Person(client, (await client.get("/api/v1/auths/")).json()["id"])
 
-    async def set_valves(self, **valves: Any) -> None:
-        """Change some of the pipe's valves."""
-        path = "/api/v1/functions/id/tenantry/valves"
-        known = await self.admin.get(path)
-        await self.admin.post(f"{path}/update", known | valves)
+    async def set_valves(self, function: str = "tenantry", **valves: Any) -> dict[str, Any]:
+        """Change some valves of a function of ours; return all as they were."""
+        path = f"/api/v1/functions/id/{function}/valves"
+        before: dict[str, Any] = await self.admin.get(path)
+        await self.admin.post(f"{path}/update", before | valves)
+        return before
+
+    @asynccontextmanager
+    async def valves(self, function: str = "tenantry", **valves: Any) -> AsyncIterator[None]:
+        """Let a function of ours be set differently inside the block."""
+        before = await self.set_valves(function, **valves)
+        try:
+            yield
+        finally:
+            await self.set_valves(function, **before)
 
     async def add_group(self, name: str) -> str:
         """Make a group and return its id."""

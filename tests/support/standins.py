@@ -8,8 +8,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ __all__ = [
     "qdrant_token",
     "running_bedrock",
     "running_qdrant",
+    "spoilt",
 ]
 
 QDRANT_KEY = "a key that may do everything"
@@ -100,6 +101,18 @@ def bedrock_client(standin: Standin, **headers: str) -> "BedrockRuntimeClient":
 
     client.meta.events.register("before-sign.bedrock-runtime", add)
     return client
+
+
+@asynccontextmanager
+async def spoilt(url: str, *faults: Mapping[str, Any]) -> AsyncIterator[None]:
+    """Let the Bedrock stand-in at ``url`` have these faults to come inside the block, and none afterwards."""
+    async with httpx.AsyncClient(base_url=url) as http:
+        try:
+            for fault in faults:
+                (await http.put("/standin/faults", json=fault)).raise_for_status()
+            yield
+        finally:
+            (await http.delete("/standin/faults")).raise_for_status()
 
 
 def qdrant_client(standin: Standin, credential: str = QDRANT_KEY) -> AsyncQdrantClient:
