@@ -178,7 +178,7 @@ async def test_one_files_odd_metadata_does_not_stop_the_others(stage: Stage, ann
 
 
 async def test_while_n8n_is_away_files_are_safe_and_are_indexed_later(stage: Stage, anna: str) -> None:
-    stage.n8n.answer = Response(status_code=503, headers={"Retry-After": "1"})
+    stage.n8n.answer = Response(status_code=503, headers={"Retry-After": "30"})
     for number in range(4):
         stage.give(anna, f"{number}.txt", "Tide.", A)
     worked = await stage.replica.run(A)
