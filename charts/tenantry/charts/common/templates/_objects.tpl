@@ -24,6 +24,19 @@ spec:
     - {name: http, port: {{ .port }}, targetPort: http}
 {{- end }}
 
+{{/* What a StatefulSet keeps, end of its spec: it outlives the set, and pods that are scaled away. */}}
+{{- define "tenantry.volume" -}}
+persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}
+volumeClaimTemplates:
+  - metadata: {name: data}
+    spec:
+      accessModes: [ReadWriteOnce]
+      {{- with .values.storage.class }}
+      storageClassName: {{ . }}
+      {{- end }}
+      resources: {requests: {storage: {{ .values.storage.size }}}}
+{{- end }}
+
 {{/* One pod at a time, so that a node can always be drained. */}}
 {{- define "tenantry.disruption-budget" -}}
 apiVersion: policy/v1
