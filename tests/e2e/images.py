@@ -21,7 +21,7 @@ from tenantry_local.parts import keycloak
 from tenantry_local.programs import n8n, open_webui
 from tenantry_local.programs.node import node
 
-__all__ = ["OFFICIAL", "OURS", "STANDINS", "VALUES", "Image"]
+__all__ = ["OFFICIAL", "OURS", "STANDINS", "VALUES", "Image", "chosen"]
 
 VALUES = {
     "operator": ["operator.image"],
@@ -45,6 +45,19 @@ LOCK = REPOSITORY / "requirements" / "dev.txt"
 
 SPARE = shutil.ignore_patterns("__pycache__", "*.map", "*.d.ts", "*.d.cts", "*.d.mts")
 """What no program reads when it runs; of n8n's files a third."""
+
+
+def chosen(names: Mapping[str, str]) -> list[str]:
+    """Return helm's options that choose images: where each can be pulled, by its name in :data:`VALUES`."""
+    options = []
+    for name, places in VALUES.items():
+        if name in names:
+            repository, _, tag = names[name].rpartition(":")
+            options += [
+                f"--set-string={place}.repository={repository},{place}.tag={tag},{place}.digest="
+                for place in places
+            ]
+    return options
 
 
 @dataclass(frozen=True)
@@ -122,6 +135,7 @@ def _standin(name: str) -> Image:
         "src/tenancy": REPOSITORY / "services" / "tenancy" / "tenancy",
         "src/bedrock.py": folder / "bedrock.py",
         "src/qdrant.py": folder / "qdrant.py",
+        "entrypoint.sh": folder / "entrypoint.sh",
     }
     return Image(name, files, target=name)
 

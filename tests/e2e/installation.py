@@ -21,7 +21,7 @@ from tests.support.cluster import Cluster, until_it_holds
 from tools import dev_secrets
 from tools.chart_schema import CHART
 
-from .images import VALUES
+from .images import chosen
 from .inside import CALL
 
 __all__ = ["Installation", "asker"]
@@ -75,8 +75,8 @@ class Installation:
         """Install the chart, or upgrade it; options are helm's own. Return when all pods are ready."""
         files = ["-f", str(CHART / "values-kind.yaml"), "-f", str(FOLDER / "values.yaml"), "-f", "-"]
         self.cluster.helm(
-            "upgrade", "--install", self.release, str(CHART), *files, *self._images(), *self._addresses(),
-            *options, "--wait", "--timeout=10m", stdin=json.dumps(self._aws()),
+            "upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=10m",
+            *files, *chosen(self.images), *self._addresses(), *options, stdin=json.dumps(self._aws()),
         )  # fmt: skip
 
     @property
@@ -112,13 +112,6 @@ class Installation:
         """Return a request to the gateway, as :meth:`call` takes them."""
         url = f"http://{self.name('gateway')}:8080{path}"
         return {"method": method, "url": url, "headers": {"Authorization": f"Bearer {token}"}, **arguments}
-
-    def _images(self) -> Iterator[str]:
-        for name, places in VALUES.items():
-            if name in self.images:
-                repository, _, tag = self.images[name].rpartition(":")
-                for place in places:
-                    yield f"--set-string={place}.repository={repository},{place}.tag={tag},{place}.digest="
 
     def _addresses(self) -> Iterator[str]:
         """Say where this cluster's API server is: no two have it in the same place."""

@@ -1,5 +1,6 @@
 """A machine that cannot have a cluster is told why, and nothing is tried on it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,6 @@ def test_a_node_of_ones_own_wants_root(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(rig, "FOLDER", tmp_path)
-    monkeypatch.setattr(rig.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert main("rig") == 1
     assert "only root can start a node" in capsys.readouterr().out
