@@ -82,7 +82,7 @@ class Installation:
     @property
     def installed(self) -> bool:
         """Whether there is a release."""
-        return self.release in json.loads(self.cluster.helm("list", "--output=json", "--short"))
+        return self.release in json.loads(self.cluster.helm("list", "--deployed", "--output=json", "--short"))
 
     def name(self, workload: str) -> str:
         """Return a workload's name in the cluster."""

@@ -74,7 +74,7 @@ class Rig:
 
 
 def _build() -> None:
-    """Build the node's programs, once. Two are the local platform's own, and of the others Go has most already."""
+    """Build the node's programs, once. Two are the local platform's own; of the rest Go has most already."""
     programs = Path(_said('printf %s "$B"'))
     programs.mkdir(parents=True, exist_ok=True)
     built = control_plane(lambda _: None)

@@ -10,9 +10,6 @@ import pytest
 from .inside import REACH
 from .installation import Installation, asker
 
-STORES = {"qdrant", "redis", "postgres", "keycloak"}
-SERVICES = {"gateway", "file-sync", "n8n", "n8n-webhook"}
-
 PORTS = {
     "qdrant": 6333, "redis": 6379, "postgres": 5432, "keycloak": 8080,
     "gateway": 8080, "file-sync": 8080, "operator": 8081, "n8n": 5678, "n8n-webhook": 5678,
@@ -50,8 +47,7 @@ def _places(installation: Installation) -> list[tuple[str, str, int]]:
     places = []
     for name, port in PORTS.items():
         release = "standins" if name in ("aws", "bedrock") else installation.release
-        ready = [pod for pod in cluster.pods(release, name) if pod["metadata"]["name"] != asker(name)]
-        places.append((name, ready[0]["status"]["podIP"], port))
+        places.append((name, cluster.pods(release, name)[0]["status"]["podIP"], port))
     (api,) = cluster.list(
         "endpointslices", "--namespace=default", "-l", "kubernetes.io/service-name=kubernetes"
     )

@@ -81,9 +81,7 @@ class Cluster:
     def pods(self, release: str, workload: str) -> Sequence[Object]:
         """Return a workload's pods that are not on their way out."""
         selector = f"app.kubernetes.io/instance={release},app.kubernetes.io/name={workload}"
-        return [
-            pod for pod in self.list("pods", "-l", selector) if "deletionTimestamp" not in pod["metadata"]
-        ]
+        return [pod for pod in self.list("pods", "-l", selector) if _stays(pod["metadata"])]
 
     def run(self, pod: str, program: str, *arguments: str, stdin: str | None = None) -> str:
         """Run a Python program inside a pod, or any of ``deployment/NAME``; return what it prints."""
@@ -99,6 +97,11 @@ class Cluster:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def is_whole(self, workload: str) -> bool:
+        """Tell whether as many pods of a workload (``deployment/NAME``) are ready as there should be."""
+        status = (item := self.get(*workload.split("/")))["status"]
+        return bool(status.get("readyReplicas") == item["spec"]["replicas"] == status.get("replicas"))
 
     def settled(self, *workloads: str, seconds: int = 300) -> None:
         """Return when all pods of workloads (``deployment/NAME``) are new and ready."""
@@ -120,6 +123,11 @@ class Cluster:
         finally:
             forward.terminate()
             forward.communicate()
+
+
+def _stays(metadata: Object) -> bool:
+    """Tell whether somebody sees to it that there is such a pod, and it is not the one that is going."""
+    return "ownerReferences" in metadata and "deletionTimestamp" not in metadata
 
 
 def _run(argv: list[str], stdin: str | None = None) -> str:
