@@ -58,6 +58,7 @@ OWN: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
         {"global.keycloak.url": NOT_GIVEN, "global.network.keycloak.cidrs": NO_ADDRESSES},
         {"global.keycloak.url": GIVEN, "global.network.keycloak.cidrs": SOME_ADDRESSES},
     ),
+    ("qdrant.enabled", {"global.qdrant.url": NOT_GIVEN}, {"global.qdrant.url": GIVEN}),
     (
         "postgres.enabled",
         {"global.network.postgres.cidrs": NO_ADDRESSES},
@@ -104,6 +105,7 @@ BY_PATH: list[tuple[str, Schema]] = [
         },
     }),
     (r".*\.storage\.size", QUANTITY),
+    (r"qdrant\.tls\.existingSecret", {"type": "string"}),
     (r".*\.existingSecret|.*\.repository", TEXT),
     (r".*\.port", {"type": "integer", "minimum": 1, "maximum": 65535}),
     (r".*\.(cpu|memory)", {"type": "integer", "minimum": 1, "maximum": 100}),

@@ -32,6 +32,7 @@ def contents(release: str) -> Contents:
     return {
         "tenantry-postgres": {f"{name}-password": password for name, password in database.items()},
         "tenantry-redis": {"redis-password": redis},
+        "tenantry-qdrant": {"api-key": qdrant, "read-only-api-key": _password()},
         "tenantry-keycloak": {
             "admin-password": _password(),
             "people-password": _password(),

@@ -20,6 +20,8 @@ STRANGER = {"app.kubernetes.io/name": "shell"}
 """A pod of somebody else's, in the same namespace."""
 
 ALLOWED = {
+    ("gateway", "qdrant", 6333),
+    ("operator", "qdrant", 6333),
     ("file-sync", "gateway", 8080),
     ("n8n-worker", "gateway", 8080),
     ("file-sync", "n8n-webhook", 5678),
@@ -130,6 +132,14 @@ def test_the_edges_are_these_and_no_others(release: Release) -> None:
     assert edges(release, OUTSIDE) == ALLOWED
 
 
+def test_only_a_qdrant_reaches_another() -> None:
+    release = render("values-kind.yaml")
+    pods = {name: pod["metadata"]["labels"] for name, pod in release.pods()} | {"stranger": STRANGER}
+    assert {name for name, labels in pods.items() if allowed(release, labels, pods["qdrant"], 6335)} == {
+        "qdrant"
+    }
+
+
 def test_what_the_release_has_of_its_own_is_reached_by_those_who_reach_others() -> None:
     inside = edges(render("values-kind.yaml"))
     between_pods = {edge for edge in ALLOWED if not set(edge) & set(OUTSIDE)}
@@ -152,7 +162,7 @@ def test_every_pod_is_under_the_rule_that_refuses(release: Release) -> None:
 
 def test_monitoring_reads_metrics_when_it_is_named() -> None:
     release = render("values-eks-prod.yaml")
-    for name in ("operator", "gateway", "file-sync", "n8n", "n8n-webhook", "n8n-worker"):
+    for name in ("operator", "gateway", "file-sync", "n8n", "n8n-webhook", "n8n-worker", "qdrant"):
         rules = release.get("NetworkPolicy", name)["spec"]["ingress"]
         peers = [peer for rule in rules for peer in rule["from"] if "namespaceSelector" in peer]
         assert peers == [

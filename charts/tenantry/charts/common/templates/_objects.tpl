@@ -52,7 +52,7 @@ spec:
 {{- end }}
 
 {{/*
-Takes also: metric, the one by which it scales.
+Takes also: metric, the one by which it scales, and behavior, if it is not the usual one.
 The workload itself states no number of replicas: with one, every upgrade would undo what this has found.
 */}}
 {{- define "tenantry.autoscaler" -}}
@@ -61,13 +61,13 @@ kind: HorizontalPodAutoscaler
 metadata:
   {{- include "tenantry.metadata" . | nindent 2 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "tenantry.name" . }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: {{ ternary "StatefulSet" "Deployment" (default false .stateful) }}, name: {{ include "tenantry.name" . }}}
   minReplicas: {{ .values.autoscaling.min }}
   maxReplicas: {{ .values.autoscaling.max }}
   metrics:
     {{- .metric | nindent 4 }}
   behavior:
-    {{- include "tenantry.scaling-behavior" . | nindent 4 }}
+    {{- .behavior | default (include "tenantry.scaling-behavior" .) | nindent 4 }}
 {{- end }}
 
 {{/* Up at once, doubled or by four pods in a minute. Down slowly: a peak is often followed by the next. */}}
