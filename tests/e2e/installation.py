@@ -95,11 +95,15 @@ class Installation:
         )
         return [f"{item['kind'].lower()}/{item['metadata']['name']}" for item in found]
 
+    @property
+    def password(self) -> str:
+        """The password of all of the demo's people."""
+        return self._secret("tenantry-keycloak")["people-password"]
+
     def token(self, email: str) -> str:
         """Return an access token of one of the demo's people, out of the release's Keycloak."""
         with self.cluster.forwarded(self.name("keycloak"), 8080) as port:
-            password = self._secret("tenantry-keycloak")["people-password"]
-            return access_token(_context({"keycloak": port}, {"people": password}), email)
+            return access_token(_context({"keycloak": port}, {"people": self.password}), email)
 
     def call(
         self, requests: Iterable[Mapping[str, Any]], *, as_: str = "n8n-worker"
