@@ -27,13 +27,14 @@ VALUES = {
     "operator": ["operator.image"],
     "gateway": ["gateway.image"],
     "file-sync": ["file-sync.image"],
-    "jobs": ["n8n.install.image"],
+    "jobs": ["n8n.install.image", "open-webui.install.image"],
     "kubectl": ["n8n.start.image"],
     "postgres": ["postgres.image"],
     "redis": ["redis.image"],
     "qdrant": ["qdrant.image"],
     "keycloak": ["keycloak.image"],
     "n8n": ["n8n.image"],
+    "open-webui": ["open-webui.image"],
 }
 """Where the chart's values name each image; the stand-ins of AWS and Bedrock are not the chart's."""
 

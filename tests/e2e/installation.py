@@ -33,6 +33,14 @@ STANDINS = ("aws", "bedrock")
 SESSION_SECONDS = 12 * 3600
 """As long as a role's session can last."""
 
+SESSION_VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "AccessKeyId",
+    "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",
+    "AWS_SESSION_TOKEN": "SessionToken",
+}
+FILES_VARIABLES = {"S3_ACCESS_KEY_ID": "AccessKeyId", "S3_SECRET_ACCESS_KEY": "SecretAccessKey"}
+"""Which variable has which part of a Secret with credentials."""
+
 ASKERS = ("n8n-worker", "n8n-install", "stranger")
 """Pods out of which is asked. To the network they are what they are called: the first may ask the gateway,
 the second n8n's webhooks, the third nobody. No Service leads to any of them."""
@@ -136,8 +144,12 @@ class Installation:
             name: f"http://{self.cluster.get('service', name)['spec']['clusterIP']}:4566" for name in STANDINS
         }
         urls = {"AWS_ENDPOINT_URL": place["aws"], "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": place["bedrock"]}
-        variables = [{"name": name, "value": url} for name, url in urls.items()]
-        return {service: {"extraEnv": [*variables, *_credentials(service)]} for service in ROLE_SERVICES}
+        services = {
+            service: _variables(f"aws-{service}", urls, SESSION_VARIABLES) for service in ROLE_SERVICES
+        }
+        files = {"S3_ENDPOINT_URL": place["aws"], "S3_ADDRESSING_STYLE": "path"}
+        services["open-webui"] = _variables("aws-open-webui", files, FILES_VARIABLES)
+        return {service: {"extraEnv": variables} for service, variables in services.items()}
 
     def _provision_aws(self) -> None:
         with self.cluster.forwarded("aws", 4566) as port, _state() as state:
@@ -210,15 +222,13 @@ def _state() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _credentials(service: str) -> list[dict[str, Any]]:
-    keys = {
-        "AWS_ACCESS_KEY_ID": "AccessKeyId",
-        "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",
-        "AWS_SESSION_TOKEN": "SessionToken",
-    }
+def _variables(secret: str, plain: Mapping[str, str], keys: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": f"aws-{service}", "key": key}}}
-        for name, key in keys.items()
+        *({"name": name, "value": value} for name, value in plain.items()),
+        *(
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+            for name, key in keys.items()
+        ),
     ]
 
 
