@@ -19,6 +19,9 @@ __all__ = ["Rig"]
 
 FOLDER = REPOSITORY.parent / "shared" / "cluster"
 
+BASE = "localhost/base/python:3.11"
+"""What ``image.sh`` calls the image that it makes for want of the public one."""
+
 ARCHIVES = CACHE / "e2e-images"
 """Images as they were loaded, because a cluster that goes takes its own along."""
 
@@ -65,8 +68,10 @@ class Rig:
         return name
 
     def _build(self, image: Image, name: str, archive: Path) -> None:
+        target = f"--target {image.target}" if image.target else ""
         with image.context() as context:
-            _run(f"./image.sh {name} {context} {f'--target {image.target}' if image.target else ''}")
+            # Stages that several images have in common are kept: without it each would be built for each.
+            _run(f"BUILDAH_LAYERS=true ./image.sh {name} {context} --build-arg BASE={BASE} {target}")
         for old in ARCHIVES.glob(f"{image.name}-*.tar"):
             old.unlink()
         _run(f"$CTR images export {archive}.new {name}")
