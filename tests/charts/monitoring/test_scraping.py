@@ -1,0 +1,103 @@
+"""Prometheus reads every pod that has metrics, finds them where it looks, and is let in."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.charts import RELEASE, Release, render
+from tests.support.promtool import play
+from tests.support.watched import NAMESPACE, series, steady
+from tools.chart_schema import CHART
+
+EXAMPLE = CHART.parents[1] / "docs" / "examples" / "prometheus-adapter.yaml"
+
+
+@pytest.fixture(scope="module")
+def release() -> Release:
+    """A release that is watched from the namespace "monitoring"."""
+    return render("values-eks-prod.yaml", "--set", "monitoring.enabled=true,monitoring.labels.release=prom")
+
+
+@pytest.fixture(scope="module")
+def external() -> dict[str, Any]:
+    """The one rule that prometheus-adapter needs for us."""
+    (rule,) = yaml.safe_load(EXAMPLE.read_text())["rules"]["external"]
+    return dict(rule)
+
+
+def read(release: Release, pod: dict[str, Any]) -> list[int]:
+    """Return the ports of a pod that some PodMonitor reads."""
+    ports = {
+        port["name"]: port["containerPort"]
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports", [])
+    }
+    return [
+        ports[endpoint["port"]]
+        for monitor in release.of("PodMonitor")
+        if _meets(monitor["spec"]["selector"], pod["metadata"]["labels"])
+        for endpoint in monitor["spec"]["podMetricsEndpoints"]
+    ]
+
+
+def _meets(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    return selector["matchLabels"].items() <= labels.items() and all(
+        labels[wanted["key"]] in wanted["values"] for wanted in selector["matchExpressions"]
+    )
+
+
+def let_in(release: Release, name: str) -> list[int]:
+    """Return the ports of a workload at which its network policy lets monitoring in."""
+    return [
+        port["port"]
+        for rule in release.get("NetworkPolicy", name)["spec"]["ingress"] or []
+        if any("namespaceSelector" in peer for peer in rule["from"])
+        for port in rule["ports"]
+    ]
+
+
+def test_what_is_read_is_what_monitoring_is_let_in_to(release: Release) -> None:
+    found = {name: read(release, pod) for name, pod in release.pods()}
+    assert found == {name: let_in(release, name) for name in found}
+    assert found["gateway"] == [8080]
+
+
+def test_a_metrics_job_is_the_workload_whose_it_is(release: Release) -> None:
+    for monitor in release.of("PodMonitor"):
+        assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
+
+
+def test_a_prometheus_that_chooses_by_label_chooses_ours(release: Release) -> None:
+    for item in release.of("PodMonitor", "PrometheusRule"):
+        assert item["metadata"]["labels"]["release"] == "prom"
+
+
+def test_unless_it_is_asked_for_nothing_needs_prometheus_operator() -> None:
+    assert not render("values-eks-prod.yaml", "--set", "monitoring.enabled=false").of(
+        "PodMonitor", "PrometheusRule"
+    )
+
+
+def test_prometheus_adapter_serves_what_the_workers_scale_by(
+    release: Release, external: dict[str, Any]
+) -> None:
+    (metric,) = release.get("HorizontalPodAutoscaler", "n8n-worker")["spec"]["metrics"]
+    name = metric["external"]["metric"]["name"]
+    assert external["name"]["as"] == name
+    # As the adapter asks: once what there is, then for the namespace of the autoscaler.
+    assert external["seriesQuery"].startswith(f"{name}{{")
+    assert external["resources"]["overrides"] == {"namespace": {"resource": "namespace"}}
+
+
+def test_the_queues_depth_is_mains_word_and_this_namespaces(external: dict[str, Any]) -> None:
+    name = "n8n_scaling_mode_queue_jobs_waiting"
+    query = external["metricsQuery"].replace("<<.Series>>", name)
+    query = query.replace("<<.LabelMatchers>>", f'namespace="{NAMESPACE}"')
+    # Two mains for a moment, as when one has just been replaced, count one and the same queue.
+    world = (
+        series(name, steady(200), job="n8n", pod=f"{RELEASE}-n8n-1")
+        | series(name, steady(190), job="n8n", pod=f"{RELEASE}-n8n-2")
+        | series(name, steady(999), job="n8n", pod="other-n8n-1", namespace="another")
+    )
+    play(world, {f"group(({query}) == 200)": {"{}"}, f"group({external['seriesQuery']})": {"{}"}})
