@@ -45,15 +45,37 @@ REQUIRED: dict[str, Schema] = {
     "global.aws.documentsBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.filesBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.tenantRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
-    "n8n.postgres.host": TEXT,
-    "n8n.redis.host": TEXT,
-    "global.keycloak.url": {"type": "string", "pattern": "^https?://.+[^/]$"},
 }
 """Empty in values.yaml: a deployment without them is refused."""
 
+NO_ADDRESSES: Schema = {"maxItems": 0}
+SOME_ADDRESSES: Schema = {"minItems": 1}
+GIVEN: Schema = {"minLength": 1}
+NOT_GIVEN: Schema = {"maxLength": 0}
+
+OWN: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
+    (
+        "keycloak.enabled",
+        {"global.keycloak.url": NOT_GIVEN, "global.network.keycloak.cidrs": NO_ADDRESSES},
+        {"global.keycloak.url": GIVEN, "global.network.keycloak.cidrs": SOME_ADDRESSES},
+    ),
+    ("qdrant.enabled", {"global.qdrant.url": NOT_GIVEN}, {"global.qdrant.url": GIVEN}),
+    (
+        "postgres.enabled",
+        {"global.network.postgres.cidrs": NO_ADDRESSES},
+        {"n8n.postgres.host": GIVEN, "global.network.postgres.cidrs": SOME_ADDRESSES},
+    ),
+    (
+        "redis.enabled",
+        {"global.network.redis.cidrs": NO_ADDRESSES},
+        {"n8n.redis.host": GIVEN, "global.network.redis.cidrs": SOME_ADDRESSES},
+    ),
+]
+"""What must hold with a part of the release's own, and what without: where the other is has to be told."""
+
 BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.aws\.region", {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]$"}),
-    (r"global\.qdrant\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
+    (r"global\.(keycloak|openWebui|qdrant)\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r".*\.cidrs", {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"}}),
     (r".*\.imagePullSecrets", {
         "type": "array",
@@ -84,6 +106,8 @@ BY_PATH: list[tuple[str, Schema]] = [
             "required": ["name"],
         },
     }),
+    (r".*\.storage\.size", QUANTITY),
+    (r"qdrant\.tls\.existingSecret", {"type": "string"}),
     (r".*\.existingSecret|.*\.repository", TEXT),
     (r"monitoring\.interval", {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"}),
     (r"monitoring\.docsUrl", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
@@ -102,7 +126,8 @@ def render() -> str:
     """Return the schema."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart tenantry"}
-    return json.dumps(schema | _object(values, ""), indent=2) + "\n"
+    rules = {"allOf": [_either(switch, own, other) for switch, own, other in OWN]}
+    return json.dumps(schema | _object(values, "") | rules, indent=2) + "\n"
 
 
 def derived(service: str) -> set[str]:
@@ -110,6 +135,21 @@ def derived(service: str) -> set[str]:
     prefix = SERVICES[service].model_config["env_prefix"]
     texts = (file.read_text() for file in (CHART / "charts" / service / "templates").iterdir())
     return {name for text in texts for name in re.findall(rf"\b{prefix}[A-Z_]+\b", text)}
+
+
+def _either(switch: str, own: dict[str, Schema], other: dict[str, Schema]) -> Schema:
+    """Return the rule that a switch decides, of what holds when it is on and what when it is off."""
+    return {
+        "if": _at(switch, {"const": True}),
+        "then": {"allOf": [_at(path, schema) for path, schema in own.items()]},
+        "else": {"allOf": [_at(path, schema) for path, schema in other.items()]},
+    }
+
+
+def _at(path: str, schema: Schema) -> Schema:
+    for key in reversed(path.split(".")):
+        schema = {"properties": {key: schema}}
+    return schema
 
 
 def _object(values: dict[str, Any], path: str) -> Schema:

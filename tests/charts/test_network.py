@@ -14,10 +14,14 @@ WORLD = "203.0.113.7"
 LOAD_BALANCER = "10.0.1.9"
 POSTGRES = "10.0.20.9"
 KUBERNETES = "10.0.10.3"
+INGRESS = "10.244.0.7"
+"""An ingress controller's pod in kind, as a policy sees it."""
 STRANGER = {"app.kubernetes.io/name": "shell"}
 """A pod of somebody else's, in the same namespace."""
 
 ALLOWED = {
+    ("gateway", "qdrant", 6333),
+    ("operator", "qdrant", 6333),
     ("file-sync", "gateway", 8080),
     ("n8n-worker", "gateway", 8080),
     ("file-sync", "n8n-webhook", 5678),
@@ -51,7 +55,24 @@ ALLOWED = {
 """443 goes anywhere, as in the document: Bedrock, S3 and STS have no addresses of their own. The Kubernetes
 API may be anywhere in the VPC, which is why what asks it alone reaches 443 in all of its subnets."""
 
-PORTS = (80, 443, 5432, 5678, 6333, 6335, 6379, 8080, 8081)
+OWN = {
+    ("keycloak", "postgres", 5432),
+    ("n8n", "postgres", 5432),
+    ("n8n-webhook", "postgres", 5432),
+    ("n8n-worker", "postgres", 5432),
+    ("file-sync", "postgres", 5432),
+    ("gateway", "redis", 6379),
+    ("operator", "redis", 6379),
+    ("n8n", "redis", 6379),
+    ("n8n-webhook", "redis", 6379),
+    ("n8n-worker", "redis", 6379),
+    ("gateway", "keycloak", 8080),
+    ("operator", "keycloak", 8080),
+    ("file-sync", "keycloak", 8080),
+}
+"""What the release has of its own in kind, and who reaches it."""
+
+PORTS = (80, 443, 5432, 5678, 6333, 6335, 6379, 8080, 8081, 9000)
 OUTSIDE = (WORLD, LOAD_BALANCER, POSTGRES, KUBERNETES)
 
 
@@ -92,19 +113,42 @@ def _meets(peer: dict[str, Any], other: Any) -> bool:
     return bool(peer["podSelector"]["matchLabels"].items() <= other.items())
 
 
-def test_the_edges_are_these_and_no_others(release: Release) -> None:
+def edges(release: Release, outside: tuple[str, ...] = ()) -> set[tuple[str, str, int]]:
+    """Return who reaches whom at which port: pods by their names, and addresses outside."""
     ends: dict[str, Any] = {name: pod["metadata"]["labels"] for name, pod in release.pods()}
-    ends |= {address: address for address in OUTSIDE} | {"stranger": STRANGER}
-    found = {
+    ends |= {address: address for address in outside} | {"stranger": STRANGER}
+    return {
         (source, target, port)
         for source, from_ in ends.items()
         for target, to in ends.items()
         for port in PORTS
         if source != target
-        and not {source, target} <= {*OUTSIDE, "stranger"}
+        and not {source, target} <= {*outside, "stranger"}
         and allowed(release, from_, to, port)
     }
-    assert found == ALLOWED
+
+
+def test_the_edges_are_these_and_no_others(release: Release) -> None:
+    assert edges(release, OUTSIDE) == ALLOWED
+
+
+def test_only_a_qdrant_reaches_another() -> None:
+    release = render("values-kind.yaml")
+    pods = {name: pod["metadata"]["labels"] for name, pod in release.pods()} | {"stranger": STRANGER}
+    assert {name for name, labels in pods.items() if allowed(release, labels, pods["qdrant"], 6335)} == {
+        "qdrant"
+    }
+
+
+def test_what_the_release_has_of_its_own_is_reached_by_those_who_reach_others() -> None:
+    inside = edges(render("values-kind.yaml"))
+    between_pods = {edge for edge in ALLOWED if not set(edge) & set(OUTSIDE)}
+    assert inside == between_pods | OWN
+
+
+def test_the_world_reaches_what_people_are_to_reach() -> None:
+    from_ingress = {edge for edge in edges(render("values-kind.yaml"), (INGRESS,)) if edge[0] == INGRESS}
+    assert from_ingress == {(INGRESS, "keycloak", 8080)}
 
 
 def test_every_pod_is_under_the_rule_that_refuses(release: Release) -> None:
@@ -118,7 +162,7 @@ def test_every_pod_is_under_the_rule_that_refuses(release: Release) -> None:
 
 def test_monitoring_reads_metrics_when_it_is_named() -> None:
     release = render("values-eks-prod.yaml")
-    for name in ("operator", "gateway", "file-sync", "n8n", "n8n-webhook", "n8n-worker"):
+    for name in ("operator", "gateway", "file-sync", "n8n", "n8n-webhook", "n8n-worker", "qdrant"):
         rules = release.get("NetworkPolicy", name)["spec"]["ingress"]
         peers = [peer for rule in rules for peer in rule["from"] if "namespaceSelector" in peer]
         assert peers == [

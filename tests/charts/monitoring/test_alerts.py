@@ -248,7 +248,7 @@ def test_prometheus_takes_the_rules(rules: dict[str, Any]) -> None:
 
 def test_prometheus_takes_the_file_before_it_is_rendered() -> None:
     """So that whoever writes an alert can ask promtool without helm."""
-    check(yaml.safe_load((CHART / "charts/monitoring/alerts.yaml").read_text()))
+    check(yaml.safe_load((CHART / "files/monitoring/alerts.yaml").read_text()))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.matter)

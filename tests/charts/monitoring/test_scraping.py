@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.charts import RELEASE, Release, render
+from tests.support.charts import PROFILES, RELEASE, Release, render
 from tests.support.promtool import play
 from tests.support.watched import NAMESPACE, series, steady
 from tools.chart_schema import CHART
@@ -13,10 +13,11 @@ from tools.chart_schema import CHART
 EXAMPLE = CHART.parents[1] / "docs" / "examples" / "prometheus-adapter.yaml"
 
 
-@pytest.fixture(scope="module")
-def release() -> Release:
+@pytest.fixture(params=PROFILES, scope="module")
+def release(request: pytest.FixtureRequest) -> Release:
     """A release that is watched from the namespace "monitoring"."""
-    return render("values-eks-prod.yaml", "--set", "monitoring.enabled=true,monitoring.labels.release=prom")
+    watched = "monitoring.enabled=true,monitoring.labels.release=prom"
+    return render(request.param, "--set", f"{watched},global.network.monitoringNamespace=monitoring")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,14 @@ def let_in(release: Release, name: str) -> list[int]:
 def test_what_is_read_is_what_monitoring_is_let_in_to(release: Release) -> None:
     found = {name: read(release, pod) for name, pod in release.pods()}
     assert found == {name: let_in(release, name) for name in found}
-    assert found["gateway"] == [8080]
+    assert (found["gateway"], found["qdrant"]) == ([8080], [6333])
+
+
+def test_qdrants_metrics_are_read_with_the_key_that_writes_nothing(release: Release) -> None:
+    (endpoint,) = release.get("PodMonitor", "metrics-qdrant")["spec"]["podMetricsEndpoints"]
+    (qdrant,) = release.get("StatefulSet", "qdrant")["spec"]["template"]["spec"]["containers"]
+    (key,) = [entry for entry in qdrant["env"] if entry["name"] == "QDRANT__SERVICE__READ_ONLY_API_KEY"]
+    assert endpoint["authorization"]["credentials"] == key["valueFrom"]["secretKeyRef"]
 
 
 def test_a_metrics_job_is_the_workload_whose_it_is(release: Release) -> None:
@@ -79,9 +87,8 @@ def test_unless_it_is_asked_for_nothing_needs_prometheus_operator() -> None:
     )
 
 
-def test_prometheus_adapter_serves_what_the_workers_scale_by(
-    release: Release, external: dict[str, Any]
-) -> None:
+def test_prometheus_adapter_serves_what_the_workers_scale_by(external: dict[str, Any]) -> None:
+    release = render("values-eks-prod.yaml")
     (metric,) = release.get("HorizontalPodAutoscaler", "n8n-worker")["spec"]["metrics"]
     name = metric["external"]["metric"]["name"]
     assert external["name"]["as"] == name

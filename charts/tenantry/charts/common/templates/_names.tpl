@@ -59,6 +59,17 @@ http://{{ .Release.Name }}-n8n:5678
 {{- define "tenantry.url.n8n-webhook" -}}
 http://{{ .Release.Name }}-n8n-webhook:5678
 {{- end }}
+{{- define "tenantry.url.public" -}}
+{{ .Values.global.openWebui.url | default (include "tenantry.url.open-webui" .) }}
+{{- end }}
+{{- define "tenantry.url.keycloak" -}}
+{{ .Values.global.keycloak.url | default (printf "http://%s-keycloak:8080" .Release.Name) }}
+{{- end }}
 {{- define "tenantry.url.issuer" -}}
-{{ .Values.global.keycloak.url }}/realms/{{ .Values.global.keycloak.realm }}
+{{ include "tenantry.url.keycloak" . }}/realms/{{ .Values.global.keycloak.realm }}
+{{- end }}
+
+{{/* Takes a list: the scope, postgres or redis, and the host of one outside, if there is. */}}
+{{- define "tenantry.host" -}}
+{{ index . 2 | default (printf "%s-%s" (index . 0).Release.Name (index . 1)) }}
 {{- end }}

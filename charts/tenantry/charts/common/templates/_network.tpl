@@ -2,7 +2,7 @@
 The edges of the network. Takes also:
   from   {port of this workload: [callers of this release]}; "load-balancer" is the world's door
   to     [[workload of this release, its port], ...]
-  out    names in global.network: postgres, redis, keycloak, aws, kubernetes
+  out    names in global.network: postgres, redis, keycloak, aws, kubernetes; without addresses it is the release's own
   metricsPort  where monitoring reads, if it may and there is something to read
 */}}
 {{- define "tenantry.network-policy" -}}
@@ -44,6 +44,8 @@ spec:
       to:
         {{- range $place.cidrs }}
         - ipBlock: {cidr: {{ . }}}
+        {{- else }}
+        {{- include "tenantry.caller" (list $.top .) | nindent 8 }}
         {{- end }}
     {{- end }}
 {{- end }}

@@ -24,6 +24,19 @@ spec:
     - {name: http, port: {{ .port }}, targetPort: http}
 {{- end }}
 
+{{/* What a StatefulSet keeps, end of its spec: it outlives the set, and pods that are scaled away. */}}
+{{- define "tenantry.volume" -}}
+persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}
+volumeClaimTemplates:
+  - metadata: {name: data}
+    spec:
+      accessModes: [ReadWriteOnce]
+      {{- with .values.storage.class }}
+      storageClassName: {{ . }}
+      {{- end }}
+      resources: {requests: {storage: {{ .values.storage.size }}}}
+{{- end }}
+
 {{/* One pod at a time, so that a node can always be drained. */}}
 {{- define "tenantry.disruption-budget" -}}
 apiVersion: policy/v1
@@ -39,7 +52,7 @@ spec:
 {{- end }}
 
 {{/*
-Takes also: metric, the one by which it scales.
+Takes also: metric, the one by which it scales, and behavior, if it is not the usual one.
 The workload itself states no number of replicas: with one, every upgrade would undo what this has found.
 */}}
 {{- define "tenantry.autoscaler" -}}
@@ -48,13 +61,13 @@ kind: HorizontalPodAutoscaler
 metadata:
   {{- include "tenantry.metadata" . | nindent 2 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "tenantry.name" . }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: {{ ternary "StatefulSet" "Deployment" (default false .stateful) }}, name: {{ include "tenantry.name" . }}}
   minReplicas: {{ .values.autoscaling.min }}
   maxReplicas: {{ .values.autoscaling.max }}
   metrics:
     {{- .metric | nindent 4 }}
   behavior:
-    {{- include "tenantry.scaling-behavior" . | nindent 4 }}
+    {{- .behavior | default (include "tenantry.scaling-behavior" .) | nindent 4 }}
 {{- end }}
 
 {{/* Up at once, doubled or by four pods in a minute. Down slowly: a peak is often followed by the next. */}}

@@ -34,7 +34,9 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels:
         {{- include "tenantry.selector" $ | nindent 8 }}
+    {{- if not $.stateful }}
     matchLabelKeys: [pod-template-hash]
+    {{- end }}
   {{- end }}
 {{- end }}
 {{- end }}
@@ -50,19 +52,31 @@ resources:
   {{- toYaml .values.resources | nindent 2 }}
 {{- end }}
 
-{{/* The kubelet's questions to a service of ours. Ready late beats restarted early: three minutes to come up. */}}
+{{/* The kubelet's questions to a service of ours. */}}
 {{- define "tenantry.probes" -}}
+{{- $port := .probePort | default "http" }}
+{{- $live := dict "path" (.live | default "/healthz") "port" $port }}
+{{- $ready := dict "path" (.ready | default "/readyz") "port" $port }}
+{{- include "tenantry.probes-by" (dict "httpGet" $live "ready" (dict "httpGet" $ready)) }}
+{{- end }}
+
+{{/*
+Takes how to ask whether it lives, as Kubernetes writes it, and as "ready" how to ask whether it may be given work, where
+that is another question. Ready late beats restarted early: three minutes to come up.
+*/}}
+{{- define "tenantry.probes-by" -}}
 startupProbe:
-  httpGet: {path: {{ .live | default "/healthz" }}, port: http}
+  {{- omit . "ready" | toYaml | nindent 2 }}
   periodSeconds: 3
+  timeoutSeconds: 5
   failureThreshold: 60
 livenessProbe:
-  httpGet: {path: {{ .live | default "/healthz" }}, port: http}
+  {{- omit . "ready" | toYaml | nindent 2 }}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  httpGet: {path: {{ .ready | default "/readyz" }}, port: http}
+  {{- .ready | default . | toYaml | nindent 2 }}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2

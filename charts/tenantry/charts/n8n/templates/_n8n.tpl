@@ -48,12 +48,12 @@ template:
           - {name: N8N_METRICS, value: "true"}
           - {name: N8N_METRICS_INCLUDE_QUEUE_METRICS, value: "true"}
           - {name: DB_TYPE, value: postgresdb}
-          - {name: DB_POSTGRESDB_HOST, value: {{ .postgres.host }}}
+          - {name: DB_POSTGRESDB_HOST, value: {{ include "tenantry.host" (list $.top "postgres" .postgres.host) }}}
           - {name: DB_POSTGRESDB_PORT, value: {{ .global.network.postgres.port | quote }}}
           - {name: DB_POSTGRESDB_DATABASE, value: {{ .postgres.database }}}
           - {name: DB_POSTGRESDB_USER, value: {{ .postgres.user }}}
           {{- include "tenantry.secret-env" (list "DB_POSTGRESDB_PASSWORD" .existingSecret "postgres-password") | nindent 10 }}
-          - {name: QUEUE_BULL_REDIS_HOST, value: {{ .redis.host }}}
+          - {name: QUEUE_BULL_REDIS_HOST, value: {{ include "tenantry.host" (list $.top "redis" .redis.host) }}}
           - {name: QUEUE_BULL_REDIS_PORT, value: {{ .global.network.redis.port | quote }}}
           - {name: QUEUE_BULL_REDIS_DB, value: {{ .redis.database | quote }}}
           {{- include "tenantry.secret-env" (list "QUEUE_BULL_REDIS_PASSWORD" .existingSecret "redis-password") | nindent 10 }}

@@ -1,0 +1,120 @@
+"""Postgres, Redis and Keycloak of the release's own, where a cluster has none: kind and development."""
+
+import json
+from typing import Any
+
+import pytest
+from tenantry_local.parts.keycloak import REALM_FILE, VERSION
+
+from tests.support.charts import Refused, Release, render
+from tests.support.secrets_of_charts import asked
+from tools.dev_secrets import contents
+
+PROFILE = "values-kind.yaml"
+PRODUCTION = "values-eks-prod.yaml"
+OWN = ("keycloak", "postgres", "redis")
+
+
+@pytest.fixture(scope="module")
+def release() -> Release:
+    """The chart as it is in kind."""
+    return render(PROFILE)
+
+
+def env(release: Release, kind: str, name: str) -> dict[str, Any]:
+    """Return the variables of a workload's only container."""
+    (container,) = release.get(kind, name)["spec"]["template"]["spec"]["containers"]
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
+
+
+def realm(release: Release) -> dict[str, Any]:
+    """Return the realm that Keycloak imports."""
+    found: dict[str, Any] = json.loads(release.get("ConfigMap", "keycloak")["data"]["realm.json"])
+    return found
+
+
+def test_the_secrets_made_for_kind_are_those_that_it_asks_for(release: Release) -> None:
+    made = {(name, key) for name, data in contents("demo").items() for key in data}
+    assert made == asked(release)
+
+
+def test_what_two_parts_share_is_the_same_in_both() -> None:
+    made = contents("demo")
+    assert made["tenantry-n8n"]["postgres-password"] == made["tenantry-postgres"]["n8n-password"]
+    assert made["tenantry-keycloak"]["operator-secret"] == made["tenantry-operator"]["keycloak-client-secret"]
+    assert made["tenantry-postgres"]["file-sync-password"] in made["tenantry-file-sync"]["database-url"]
+    assert made["tenantry-redis"]["redis-password"] in made["tenantry-gateway"]["redis-url"]
+    public, private = (
+        json.loads(made["tenantry-ticket-keys"]["jwks.json"])["keys"][0],
+        json.loads(made["tenantry-ticket-key"]["key.json"]),
+    )
+    assert (public["x"], "d" in public) == (private["x"], False)
+
+
+def test_elsewhere_there_is_none_of_them() -> None:
+    names = {item["metadata"]["name"] for item in render(PRODUCTION).objects}
+    assert not {f"demo-{name}" for name in OWN} & names
+
+
+def test_they_are_found_under_the_releases_name(release: Release) -> None:
+    services = {item["metadata"]["name"] for item in release.of("Service")}
+    n8n = env(release, "Deployment", "n8n")
+    assert {n8n["DB_POSTGRESDB_HOST"], n8n["QUEUE_BULL_REDIS_HOST"]} <= services
+    keycloak = env(release, "Deployment", "operator")["OPERATOR_KEYCLOAK_URL"]
+    assert keycloak == "http://demo-keycloak:8080" == env(release, "Deployment", "keycloak")["KC_HOSTNAME"]
+    assert env(release, "Deployment", "gateway")["GATEWAY_OIDC_ISSUER"] == f"{keycloak}/realms/tenantry"
+
+
+def test_their_data_outlives_the_release(release: Release) -> None:
+    for name in ("postgres", "redis"):
+        spec = release.get("StatefulSet", name)["spec"]
+        assert spec["persistentVolumeClaimRetentionPolicy"] == {
+            "whenDeleted": "Retain",
+            "whenScaled": "Retain",
+        }
+
+
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [
+        ("keycloak.enabled=false", "/global/keycloak/url"),
+        ("postgres.enabled=false", "/n8n/postgres/host"),
+        ("redis.enabled=false", "/n8n/redis/host"),
+        ("global.keycloak.url=https://login.example.com", "/global/keycloak/url"),
+        ("global.network.postgres.cidrs={10.0.20.0/24}", "/global/network/postgres/cidrs"),
+    ],
+)
+def test_either_they_are_here_or_it_is_said_where_they_are(option: str, path: str) -> None:
+    with pytest.raises(Refused, match=path):
+        render(PROFILE, "--set", option)
+
+
+def test_keycloak_is_the_version_that_is_tested(release: Release) -> None:
+    (container,) = release.get("Deployment", "keycloak")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"quay.io/keycloak/keycloak:{VERSION}"
+
+
+def test_a_demonstration_has_the_local_platforms_realm(release: Release) -> None:
+    ours, local = realm(release), json.loads(REALM_FILE.read_text())
+    (client,) = (client for client in ours["clients"] if client["clientId"] == "open-webui")
+    assert client["redirectUris"] == ["http://demo-open-webui:8080/oauth/oidc/callback"]
+    client["redirectUris"] = ["http://127.0.0.1:*"]
+    assert ours == local
+
+
+def test_anywhere_else_nobody_is_invented_and_no_client_takes_passwords() -> None:
+    ours = realm(render(PROFILE, "--set", "keycloak.demo=false"))
+    assert not any(client.get("directAccessGrantsEnabled") for client in ours["clients"])
+    assert not any(client.get("publicClient") for client in ours["clients"])
+    assert all("serviceAccountClientId" in user for user in ours["users"])
+    assert len(ours["users"]) == len(("operator", "file-sync"))
+
+
+def test_what_the_realm_leaves_open_is_told_to_keycloak(release: Release) -> None:
+    for demo in ("true", "false"):
+        rendered = render(PROFILE, "--set", f"keycloak.demo={demo}")
+        text = rendered.get("ConfigMap", "keycloak")["data"]["realm.json"]
+        told = env(rendered, "Deployment", "keycloak")
+        open_ = {part.partition("}")[0] for part in text.split("${")[1:]}
+        assert open_ <= set(told)
+        assert ("PASSWORD" in open_) == ("PASSWORD" in told) == (demo == "true")

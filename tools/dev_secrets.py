@@ -1,0 +1,81 @@
+"""Prints the Secrets that the kind profile needs.
+
+    python -m tools.dev_secrets | kubectl create -n tenantry -f -
+
+All are random, and what two parts share is the same in both. Use ``create`` and not ``apply``: a second call
+makes other passwords than those that Postgres was set up with. Production has its Secrets from elsewhere.
+"""
+
+import argparse
+import json
+import secrets
+import sys
+from typing import Any
+
+import bcrypt
+from joserfc.jwk import OKPKey
+
+__all__ = ["contents", "manifest"]
+
+
+Contents = dict[str, dict[str, str]]
+
+
+def contents(release: str) -> Contents:
+    """Return the Secrets of a release: what each holds, by its name."""
+    database = {name: _password() for name in ("postgres", "keycloak", "n8n", "openwebui", "file-sync")}
+    client = {name: _password() for name in ("operator", "file-sync", "open-webui")}
+    redis, qdrant, owner = _password(), _password(), _password()
+    key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
+    redis_url = f"redis://:{redis}@{release}-redis:6379/0"
+    read_only = f"postgresql://tenantry_file_sync:{database['file-sync']}@{release}-postgres:5432/openwebui"
+    return {
+        "tenantry-postgres": {f"{name}-password": password for name, password in database.items()},
+        "tenantry-redis": {"redis-password": redis},
+        "tenantry-qdrant": {"api-key": qdrant, "read-only-api-key": _password()},
+        "tenantry-keycloak": {
+            "admin-password": _password(),
+            "people-password": _password(),
+            "postgres-password": database["keycloak"],
+            **{f"{name}-secret": secret for name, secret in client.items()},
+        },
+        "tenantry-operator": {
+            "keycloak-client-secret": client["operator"],
+            "qdrant-api-key": qdrant,
+            "redis-url": redis_url,
+        },
+        "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": redis_url},
+        "tenantry-ticket-key": {"key.json": json.dumps(key.as_dict(private=True))},
+        "tenantry-ticket-keys": {"jwks.json": json.dumps({"keys": [key.as_dict(private=False)]})},
+        "tenantry-file-sync": {
+            "database-url": read_only,
+            "hint-secret": _password(),
+            "keycloak-client-secret": client["file-sync"],
+        },
+        "tenantry-n8n": {
+            "encryption-key": _password(),
+            "owner-password": owner,
+            "owner-password-hash": bcrypt.hashpw(owner.encode(), bcrypt.gensalt()).decode(),
+            "postgres-password": database["n8n"],
+            "redis-password": redis,
+        },
+    }
+
+
+def manifest(release: str) -> dict[str, Any]:
+    """Return the Secrets of a release as one list for kubectl."""
+    items = [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+        for name, data in contents(release).items()
+    ]
+    return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+def _password() -> str:
+    return secrets.token_hex(24)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Print the Secrets that the kind profile needs.")
+    parser.add_argument("--release", default="tenantry", help="name of the release (default: %(default)s)")
+    json.dump(manifest(parser.parse_args().release), sys.stdout, indent=2)
