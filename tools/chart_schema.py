@@ -59,6 +59,12 @@ OWN: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
         {"global.keycloak.url": NOT_GIVEN, "global.network.keycloak.cidrs": NO_ADDRESSES},
         {"global.keycloak.url": GIVEN, "global.network.keycloak.cidrs": SOME_ADDRESSES},
     ),
+    (
+        "open-webui.enabled",
+        {"global.openWebui.adminEmail": GIVEN},
+        {"global.openWebui.adminEmail": NOT_GIVEN},
+    ),
+    ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
     ("qdrant.enabled", {"global.qdrant.url": NOT_GIVEN}, {"global.qdrant.url": GIVEN}),
     (
         "postgres.enabled",
@@ -115,6 +121,7 @@ BY_PATH: list[tuple[str, Schema]] = [
     (r".*\.(cpu|memory)", {"type": "integer", "minimum": 1, "maximum": 100}),
     (r".*(Seconds|\.drainSeconds)", {"type": "integer", "minimum": 0, "maximum": 3600}),
     (r"n8n\.redis\.database", {"type": "integer", "minimum": 0}),
+    (r"open-webui\.orchestrator", {"enum": ["n8n", "direct"]}),
     (r".*\.autoscaling\.source", {"enum": ["prometheus-adapter", "keda"]}),
     (r".*\.autoscaling\.(min|max|start|queueDepth)", {"type": "integer", "minimum": 1}),
     (r".*\.(replicas|concurrency|embeddingsPerMinute)", {"type": "integer", "minimum": 1}),
@@ -139,11 +146,12 @@ def derived(service: str) -> set[str]:
 
 def _either(switch: str, own: dict[str, Schema], other: dict[str, Schema]) -> Schema:
     """Return the rule that a switch decides, of what holds when it is on and what when it is off."""
-    return {
-        "if": _at(switch, {"const": True}),
-        "then": {"allOf": [_at(path, schema) for path, schema in own.items()]},
-        "else": {"allOf": [_at(path, schema) for path, schema in other.items()]},
+    sides = {
+        side: {"allOf": [_at(path, schema) for path, schema in rules.items()]}
+        for side, rules in (("then", own), ("else", other))
+        if rules
     }
+    return {"if": _at(switch, {"const": True}), **sides}
 
 
 def _at(path: str, schema: Schema) -> Schema:

@@ -17,6 +17,9 @@ from joserfc.jwk import OKPKey
 
 __all__ = ["contents", "manifest"]
 
+OURS, OPEN_WEBUI = 0, 1
+"""The numbered databases of Redis; n8n's is in the chart's values."""
+
 
 Contents = dict[str, dict[str, str]]
 
@@ -25,10 +28,10 @@ def contents(release: str) -> Contents:
     """Return the Secrets of a release: what each holds, by its name."""
     database = {name: _password() for name in ("postgres", "keycloak", "n8n", "openwebui", "file-sync")}
     client = {name: _password() for name in ("operator", "file-sync", "open-webui")}
-    redis, qdrant, owner = _password(), _password(), _password()
+    redis, qdrant, owner, admin, hints = (_password() for _ in range(5))
     key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
-    redis_url = f"redis://:{redis}@{release}-redis:6379/0"
-    read_only = f"postgresql://tenantry_file_sync:{database['file-sync']}@{release}-postgres:5432/openwebui"
+    redis_url = f"redis://:{redis}@{release}-redis:6379"
+    openwebui = f"{release}-postgres:5432/openwebui"
     return {
         "tenantry-postgres": {f"{name}-password": password for name, password in database.items()},
         "tenantry-redis": {"redis-password": redis},
@@ -42,15 +45,24 @@ def contents(release: str) -> Contents:
         "tenantry-operator": {
             "keycloak-client-secret": client["operator"],
             "qdrant-api-key": qdrant,
-            "redis-url": redis_url,
+            "open-webui-password": admin,
+            "redis-url": f"{redis_url}/{OURS}",
         },
-        "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": redis_url},
+        "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": f"{redis_url}/{OURS}"},
         "tenantry-ticket-key": {"key.json": json.dumps(key.as_dict(private=True))},
         "tenantry-ticket-keys": {"jwks.json": json.dumps({"keys": [key.as_dict(private=False)]})},
         "tenantry-file-sync": {
-            "database-url": read_only,
-            "hint-secret": _password(),
+            "database-url": f"postgresql://tenantry_file_sync:{database['file-sync']}@{openwebui}",
+            "hint-secret": hints,
             "keycloak-client-secret": client["file-sync"],
+        },
+        "tenantry-open-webui": {
+            "admin-password": admin,
+            "database-url": f"postgresql://openwebui:{database['openwebui']}@{openwebui}",
+            "hint-secret": hints,
+            "oauth-client-secret": client["open-webui"],
+            "redis-url": f"{redis_url}/{OPEN_WEBUI}",
+            "secret-key": _password(),
         },
         "tenantry-n8n": {
             "encryption-key": _password(),

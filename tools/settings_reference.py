@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from file_sync.grants import Settings as GrantsSettings
 from file_sync.settings import Settings as FileSyncSettings
 from gateway.settings import Settings as GatewaySettings
 from n8n_install.settings import Settings as N8nInstallSettings
@@ -21,6 +22,7 @@ SERVICES: dict[str, type[BaseSettings]] = {
     "Operator": OperatorSettings,
     "Gateway": GatewaySettings,
     "File-sync": FileSyncSettings,
+    "Grants for file-sync": GrantsSettings,
     "Import of n8n's workflows": N8nInstallSettings,
     "Installer of Open WebUI": InstallerSettings,
 }

@@ -16,10 +16,7 @@ def test_the_page_of_secrets_names_each_that_any_profile_asks_for() -> None:
     for name, key in re.findall(r"^\| (?:`([a-z0-9-]+)` )?\| `([a-z0-9.-]+)` \|", page, re.MULTILINE):
         secret = name or secret
         named.add((secret, key))
-    with_open_webui = "operator.openWebui.email=operator@tenantry.example"
-    assert named == {
-        each for profile in PROFILES for each in asked(render(profile, "--set", with_open_webui))
-    }
+    assert named == {each for profile in PROFILES for each in asked(render(profile))}
 
 
 def test_the_page_of_scaling_has_the_autoscalers_numbers() -> None:
@@ -32,6 +29,7 @@ def test_the_page_of_scaling_has_the_autoscalers_numbers() -> None:
         "gateway.autoscaling": "gateway",
         "n8n.worker.autoscaling": "n8n-worker",
         "n8n.webhook.autoscaling": "n8n-webhook",
+        "open-webui.autoscaling": "open-webui",
         "qdrant.autoscaling": "qdrant",
     }
     release = render("values-eks-prod.yaml")

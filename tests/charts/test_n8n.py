@@ -111,5 +111,5 @@ def test_without_another_number_to_begin_with_nobody_sets_one() -> None:
 
 
 def test_without_n8n_there_is_nothing_of_it() -> None:
-    release = render(PROFILE, "--set", "n8n.enabled=false")
+    release = render(PROFILE, "--set", "n8n.enabled=false,open-webui.orchestrator=direct")
     assert not [item for item in release.objects if "demo-n8n" in item["metadata"]["name"]]

@@ -20,6 +20,20 @@ STRANGER = {"app.kubernetes.io/name": "shell"}
 """A pod of somebody else's, in the same namespace."""
 
 ALLOWED = {
+    (LOAD_BALANCER, "open-webui", 8080),
+    ("operator", "open-webui", 8080),
+    ("open-webui-install", "open-webui", 8080),
+    ("open-webui", "gateway", 8080),
+    ("open-webui", "file-sync", 8080),
+    ("open-webui", "n8n-webhook", 5678),
+    ("open-webui", POSTGRES, 5432),
+    ("open-webui", POSTGRES, 6379),
+    ("open-webui", WORLD, 443),
+    ("open-webui", POSTGRES, 443),
+    ("open-webui", KUBERNETES, 443),
+    ("open-webui", LOAD_BALANCER, 443),
+    ("open-webui-migrate", POSTGRES, 5432),
+    ("file-sync-grants", POSTGRES, 5432),
     ("gateway", "qdrant", 6333),
     ("operator", "qdrant", 6333),
     ("file-sync", "gateway", 8080),
@@ -61,6 +75,11 @@ OWN = {
     ("n8n-webhook", "postgres", 5432),
     ("n8n-worker", "postgres", 5432),
     ("file-sync", "postgres", 5432),
+    ("file-sync-grants", "postgres", 5432),
+    ("open-webui", "postgres", 5432),
+    ("open-webui-migrate", "postgres", 5432),
+    ("open-webui", "redis", 6379),
+    ("open-webui", "keycloak", 8080),
     ("gateway", "redis", 6379),
     ("operator", "redis", 6379),
     ("n8n", "redis", 6379),
@@ -148,7 +167,7 @@ def test_what_the_release_has_of_its_own_is_reached_by_those_who_reach_others() 
 
 def test_the_world_reaches_what_people_are_to_reach() -> None:
     from_ingress = {edge for edge in edges(render("values-kind.yaml"), (INGRESS,)) if edge[0] == INGRESS}
-    assert from_ingress == {(INGRESS, "keycloak", 8080)}
+    assert from_ingress == {(INGRESS, "keycloak", 8080), (INGRESS, "open-webui", 8080)}
 
 
 def test_every_pod_is_under_the_rule_that_refuses(release: Release) -> None:
@@ -172,5 +191,5 @@ def test_monitoring_reads_metrics_when_it_is_named() -> None:
 
 def test_monitoring_reads_nothing_of_jobs() -> None:
     release = render("values-eks-prod.yaml")
-    for name in ("n8n-install", "n8n-start"):
+    for name in ("n8n-install", "n8n-start", "open-webui-install", "open-webui-migrate", "file-sync-grants"):
         assert not release.get("NetworkPolicy", name)["spec"]["ingress"]

@@ -4,13 +4,19 @@ import os
 from typing import Any
 
 import pytest
+from file_sync.grants import Settings as GrantsSettings
 from n8n_install.settings import Settings as N8nInstallSettings
 from pydantic import SecretStr, ValidationError
+from webui_install.settings import Settings as WebuiInstallSettings
 
 from tests.support.charts import PROFILES, Release, render
 from tools import chart_schema
 
-SERVICES = chart_schema.SERVICES | {"n8n-install": N8nInstallSettings}
+SERVICES = chart_schema.SERVICES | {
+    "file-sync-grants": GrantsSettings,
+    "n8n-install": N8nInstallSettings,
+    "open-webui-install": WebuiInstallSettings,
+}
 
 SECRETS = {"REDIS_URL": "redis://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}
 """What a Secret would hold, where a service looks at it; for the others anything will do."""
@@ -80,9 +86,9 @@ def test_a_missing_variable_would_be_seen_here(
     release: Release, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment(release, service).items():
-        if not name.endswith(("_BUCKET", "_EMAIL")):
+        if not name.endswith(("_BUCKET", "_EMAIL", "_DATABASE_URL")):
             monkeypatch.setenv(name, value)
-    with pytest.raises(ValidationError, match=r"bucket|email"):
+    with pytest.raises(ValidationError, match=r"bucket|email|database_url"):
         SERVICES[service]()
 
 
@@ -98,11 +104,12 @@ def test_gateways_share_the_accounts_quota_of_embeddings() -> None:
     assert environment(release, "gateway")["GATEWAY_EMBEDDINGS_PER_MINUTE"] == str(3000 // 7)
 
 
-def test_the_operator_knows_open_webui_once_it_has_an_account_there() -> None:
-    release = render("values-eks-prod.yaml", "--set", "operator.openWebui.email=admin@example.com")
+def test_the_operator_knows_open_webui_where_there_is_one(release: Release) -> None:
     given = environment(release, "operator")
     assert {name for name in given if "OPEN_WEBUI" in name} == {
         "OPERATOR_OPEN_WEBUI_URL",
         "OPERATOR_OPEN_WEBUI_EMAIL",
         "OPERATOR_OPEN_WEBUI_PASSWORD",
     }
+    without = render("values-eks-prod.yaml", "--set", "open-webui.enabled=false,global.openWebui.adminEmail=")
+    assert not [name for name in environment(without, "operator") if "OPEN_WEBUI" in name]

@@ -22,6 +22,8 @@ def test_helm_finds_nothing_to_say_of_a_profile(profile: str) -> None:
         ("gateway.settings.GATEWAY_CHAT_MODELL=x", "/gateway/settings"),
         ("gateway.settings.GATEWAY_HOST=x", "/gateway/settings"),
         ("file-sync.replicas=two", "/file-sync/replicas"),
+        ("n8n.enabled=false", "/open-webui/orchestrator"),
+        ("open-webui.enabled=false", "/global/openWebui/adminEmail"),
         ("operator.image.pullPolicy=always", "/operator/image/pullPolicy"),
         ("global.aws.tenantRoleArn=tenantry-tenant", "/global/aws/tenantRoleArn"),
         ("global.keycloak.url=https://login.example.com/", "/global/keycloak/url"),

@@ -52,9 +52,9 @@ class Release:
         return found
 
     def pods(self) -> Iterator[tuple[str, Object]]:
-        """Yield each workload's name and the pod that it makes."""
+        """Yield each workload's name, without what tells runs of a job apart, and the pod that it makes."""
         for item in self.of("Deployment", "StatefulSet", "Job"):
-            yield item["metadata"]["name"].removeprefix(f"{RELEASE}-"), item["spec"]["template"]
+            yield item["metadata"]["labels"]["app.kubernetes.io/name"], item["spec"]["template"]
 
 
 @cache

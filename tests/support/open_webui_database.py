@@ -192,7 +192,8 @@ def open_webui(platform: Platform) -> Iterator[OpenWebUi]:
     database = f"owui_{uuid.uuid4().hex[:8]}"
     postgres.run(f"create database {database}")
     postgres.run(TABLES, database)
-    postgres.run((files("file_sync") / "grants.sql").read_text(), database)
+    for name in ("role.sql", "grants.sql"):
+        postgres.run((files("file_sync") / name).read_text(), database)
     postgres.make_role(FILE_SYNC_ROLE, context.secrets["postgres-file-sync"])
     url = postgres.dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
     owner = psycopg.connect(postgres.dsn(database, "postgres", "postgres"), autocommit=True)

@@ -26,7 +26,8 @@ ADMIN = "admin@tenantry.example"
 FILE_SYNC_ROLE = "tenantry_file_sync"
 """Who reads a few columns of Open WebUI's database; which ones is in ``grants.sql``."""
 
-GRANTS = REPOSITORY / "services" / "file_sync" / "file_sync" / "grants.sql"
+FILE_SYNC_SQL = REPOSITORY / "services" / "file_sync" / "file_sync"
+"""Where ``role.sql`` and ``grants.sql`` are."""
 
 NOWHERE = "http://127.0.0.1:9"
 """Nobody listens there. Open WebUI would send the names of knowledge bases to be embedded to OpenAI."""
@@ -175,12 +176,12 @@ class OpenWebUi(Part):
 
     def _let_file_sync_read(self) -> None:
         """Make the role of file-sync: only now are there the tables that it may read."""
-        if not GRANTS.exists():
-            return
         postgres = Postgres(self.context)
+        postgres.run((FILE_SYNC_SQL / "role.sql").read_text())
         postgres.make_role(FILE_SYNC_ROLE, self.context.secrets["postgres-file-sync"])
         postgres.run(f'grant connect on database openwebui to "{FILE_SYNC_ROLE}"')
-        postgres.run(GRANTS.read_text(), "openwebui")
+        database_url = postgres.dsn("openwebui", "openwebui", "postgres-open-webui")
+        run_job("file_sync.grants", {"FILE_SYNC_GRANTS_DATABASE_URL": database_url})
 
     def _env(self) -> dict[str, str]:
         email, password = open_webui_admin(self.context)

@@ -1,21 +1,9 @@
--- What file-sync may read of Open WebUI's database. Run it as the owner of Open WebUI's tables, once Open WebUI
--- has made them; it may be run again at any time. Then give the role a password:
---   alter role tenantry_file_sync password '...';
+-- What file-sync may read of Open WebUI's database. `python -m file_sync.grants` runs it, as the owner of Open WebUI's
+-- tables and once Open WebUI has made them; it may be run again at any time. The role itself is made by role.sql.
 --
 -- Whole JSON columns are granted where one key of them is needed, because Postgres knows no smaller grant.
 -- Of "file".meta size, hash and knowledge base are read, of "file".data the status, of "user".oauth the subject;
 -- the expressions are in source.py. No text of a chat and no password can be read.
-
-do $$
-begin
-  if not exists (select from pg_roles where rolname = 'tenantry_file_sync') then
-    create role tenantry_file_sync login;
-  end if;
-end
-$$;
-
-alter role tenantry_file_sync set default_transaction_read_only = on;
-alter role tenantry_file_sync set statement_timeout = '30s';
 
 revoke all on all tables in schema public from tenantry_file_sync;
 grant usage on schema public to tenantry_file_sync;

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     """Port to bind; 0 takes a free one."""
 
     database_url: SecretStr
-    """Open WebUI's Postgres (`postgresql://`), as the role of `grants.sql`; a pooler in between has to pool
+    """Open WebUI's Postgres (`postgresql://`), as the role of `role.sql`; a pooler in between has to pool
     sessions, not transactions."""
 
     files_bucket: str = Field(min_length=3)

@@ -97,7 +97,7 @@ class Source:
                 )
         if writable := await self._rows("check", _WRITES, tables=list(READ)):
             raise SourceUnfit(
-                f'The role may write to "{writable[0]["name"]}". Use the one that grants.sql makes.'
+                f'The role may write to "{writable[0]["name"]}". Use the one that role.sql makes.'
             )
         secret = [row for row in await self._rows("check", _CHECK, **_columns(UNREADABLE)) if row["there"]]
         names = {"tables": [r["name"] for r in secret], "columns": [r["attribute"] for r in secret]}
@@ -105,7 +105,7 @@ class Source:
             if row["may"]:
                 raise SourceUnfit(
                     f'The role may read "{row["name"]}"."{row["attribute"]}", and must not. Use the one that '
-                    "grants.sql makes."
+                    "role.sql makes."
                 )
 
     async def fingerprints(self) -> dict[Link, str]:

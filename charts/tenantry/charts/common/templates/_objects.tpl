@@ -37,6 +37,25 @@ volumeClaimTemplates:
       resources: {requests: {storage: {{ .values.storage.size }}}}
 {{- end }}
 
+{{/* Runs once for each content that it has: a Job cannot be changed, so another has another name. Takes also pod, its spec. */}}
+{{- define "tenantry.job" -}}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ include "tenantry.name" . }}-{{ .pod | sha256sum | trunc 8 }}
+  namespace: {{ .top.Release.Namespace }}
+  labels:
+    {{- include "tenantry.labels" . | nindent 4 }}
+spec:
+  backoffLimit: 6
+  template:
+    metadata:
+      labels:
+        {{- include "tenantry.pod-labels" . | nindent 8 }}
+    spec:
+      {{- .pod | nindent 6 }}
+{{- end }}
+
 {{/* One pod at a time, so that a node can always be drained. */}}
 {{- define "tenantry.disruption-budget" -}}
 apiVersion: policy/v1

@@ -1,5 +1,5 @@
--- Run once, as the superuser, when the data folder is made. Each role has the database of its own name and reaches no
--- other's; their passwords come from the environment, and so out of the Secret.
+-- Run once, as the superuser, when the data folder is made, after file-sync's role.sql. Each role has the database of its
+-- own name and reaches no other's; their passwords come from the environment, and so out of the Secret.
 \getenv keycloak KEYCLOAK_PASSWORD
 \getenv n8n N8N_PASSWORD
 \getenv openwebui OPENWEBUI_PASSWORD
@@ -14,10 +14,7 @@ create database n8n owner n8n;
 create database openwebui owner openwebui;
 revoke all on database keycloak, n8n, openwebui from public;
 
--- What it may read is granted by Open WebUI's role, once there are tables.
-create role tenantry_file_sync login password :'file_sync';
-alter role tenantry_file_sync set default_transaction_read_only = on;
-alter role tenantry_file_sync set statement_timeout = '30s';
+alter role tenantry_file_sync password :'file_sync';
 grant connect on database openwebui to tenantry_file_sync;
 
 -- Only a superuser may.

@@ -1,0 +1,40 @@
+{{/* The variables of Open WebUI: of its pods, and of the job that migrates its database. */}}
+{{- define "open-webui.env" -}}
+{{- $public := include "tenantry.url.public" . -}}
+{{- range $name, $value := .Files.Get "environment.yaml" | fromYaml -}}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{ end -}}
+- {name: WEBUI_URL, value: {{ $public | quote }}}
+- {name: CORS_ALLOW_ORIGIN, value: {{ $public | quote }}}
+{{ include "tenantry.secret-env" (list "WEBUI_SECRET_KEY" .Values.existingSecret "secret-key") }}
+- {name: WEBUI_ADMIN_NAME, value: Tenantry}
+- {name: WEBUI_ADMIN_EMAIL, value: {{ .Values.global.openWebui.adminEmail | quote }}}
+{{ include "tenantry.secret-env" (list "WEBUI_ADMIN_PASSWORD" .Values.existingSecret "admin-password") }}
+{{ include "tenantry.secret-env" (list "DATABASE_URL" .Values.existingSecret "database-url") }}
+{{ include "tenantry.secret-env" (list "REDIS_URL" .Values.existingSecret "redis-url") }}
+{{ include "tenantry.secret-env" (list "WEBSOCKET_REDIS_URL" .Values.existingSecret "redis-url") }}
+- {name: OPENID_PROVIDER_URL, value: "{{ include "tenantry.url.issuer" . }}/.well-known/openid-configuration"}
+- {name: OPENID_REDIRECT_URI, value: "{{ $public }}/oauth/oidc/callback"}
+{{ include "tenantry.secret-env" (list "OAUTH_CLIENT_SECRET" .Values.existingSecret "oauth-client-secret") }}
+- {name: S3_REGION_NAME, value: {{ .Values.global.aws.region }}}
+- {name: S3_BUCKET_NAME, value: {{ .Values.global.aws.filesBucket }}}
+- {name: AWS_REGION, value: {{ .Values.global.aws.region }}}
+- {name: HOME, value: /data}
+- {name: USER, value: open-webui} # libraries ask for it, and the user has no entry in /etc/passwd
+- {name: DATA_DIR, value: /data}
+- {name: STATIC_DIR, value: /data/static} # it is emptied and written anew at each start
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "open-webui.mounts" -}}
+- {name: data, mountPath: /data}
+- {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{/* Files are in S3, and everything else in Postgres: what lies here is made again, or fetched again. */}}
+{{- define "open-webui.volumes" -}}
+- {name: data, emptyDir: {sizeLimit: 10Gi}}
+- {name: tmp, emptyDir: {sizeLimit: 2Gi}}
+{{- end }}

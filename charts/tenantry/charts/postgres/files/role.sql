@@ -1,0 +1,1 @@
+../../../../../services/file_sync/file_sync/role.sql

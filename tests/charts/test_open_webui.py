@@ -1,0 +1,132 @@
+"""Open WebUI is told what it is told on one machine, scales, and its tables are made once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tenantry_local.context import Context, write_private
+from tenantry_local.parts.open_webui import OpenWebUi
+from tenantry_local.programs import open_webui as program
+
+from tests.support.charts import Release, render
+from tools.chart_schema import CHART
+
+PROFILE = "values-eks-prod.yaml"
+
+OF_ONE_MACHINE = {"S3_ENDPOINT_URL", "S3_ADDRESSING_STYLE", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"}
+"""What is said of AWS' stand-in; on EKS the pod has a role."""
+
+OF_A_POD = {"ENABLE_DB_MIGRATIONS", "AWS_REGION", "HOME", "USER"}
+"""What only a pod has to be told."""
+
+
+@pytest.fixture(scope="module")
+def release() -> Release:
+    """The chart as it is for production."""
+    return render(PROFILE)
+
+
+@pytest.fixture
+def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the variables of an Open WebUI on one machine."""
+    monkeypatch.setattr(program, "install", lambda _: Path("/programs/open-webui"))
+    context = Context.open(tmp_path, whole=True)
+    key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
+    write_private(context.state / "aws" / "open-webui.json", json.dumps(key))
+    return dict(OpenWebUi(context).command().env)
+
+
+def pod(release: Release, name: str = "open-webui") -> dict[str, Any]:
+    """Return a workload's pod."""
+    spec: dict[str, Any] = dict(release.pods())[name]["spec"]
+    return spec
+
+
+def env(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the variables of a pod's only container."""
+    (container,) = spec["containers"]
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
+
+
+def test_it_is_told_everything_that_it_is_told_on_one_machine(
+    release: Release, local: dict[str, str]
+) -> None:
+    assert set(env(pod(release))) - OF_A_POD == set(local) - OF_ONE_MACHINE
+    names = [entry["name"] for entry in pod(release)["containers"][0]["env"]]
+    assert len(set(names)) == len(names)
+
+
+def test_what_no_deployment_changes_is_the_same_there(release: Release, local: dict[str, str]) -> None:
+    constant = yaml.safe_load((CHART / "charts" / "open-webui" / "environment.yaml").read_text())
+    assert constant == {name: local[name] for name in constant}
+    assert constant.items() <= env(pod(release)).items()
+
+
+def test_it_is_the_version_that_is_tested(release: Release) -> None:
+    images = {
+        container["image"]
+        for name in ("open-webui", "open-webui-migrate")
+        for container in pod(release, name)["containers"] + pod(release, name).get("initContainers", [])
+    }
+    assert images == {f"ghcr.io/open-webui/open-webui:{program.version()}"}
+
+
+def test_people_meet_it_under_one_address(release: Release) -> None:
+    given = env(pod(release))
+    assert given["WEBUI_URL"] == given["CORS_ALLOW_ORIGIN"] == "https://chat.example.com"
+    assert given["OPENID_REDIRECT_URI"] == "https://chat.example.com/oauth/oidc/callback"
+
+
+def test_it_scales_as_on_ecs(release: Release) -> None:
+    (container,) = pod(release)["containers"]
+    assert container["resources"]["requests"] == {"cpu": "1", "memory": "2Gi"}
+    spec = release.get("HorizontalPodAutoscaler", "open-webui")["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 10)
+    target = {"type": "Utilization", "averageUtilization": 70}
+    assert spec["metrics"] == [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+
+
+def test_a_job_makes_the_tables_and_pods_wait_for_it(release: Release) -> None:
+    assert env(pod(release))["ENABLE_DB_MIGRATIONS"] == "false"
+    job = pod(release, "open-webui-migrate")
+    assert "ENABLE_DB_MIGRATIONS" not in env(job)
+    (wait,) = pod(release)["initContainers"]
+    (migrate,) = job["containers"]
+    assert [*wait["args"], "migrate"] == migrate["args"]
+
+
+@pytest.mark.parametrize("name", ["open-webui-migrate", "file-sync-grants"])
+def test_such_a_job_runs_again_when_there_is_something_else_to_do_and_only_then(name: str) -> None:
+    def job(*options: str) -> str:
+        (found,) = (
+            item["metadata"]["name"]
+            for item in render(PROFILE, *options).of("Job")
+            if item["metadata"]["labels"]["app.kubernetes.io/name"] == name
+        )
+        return str(found)
+
+    workload = name.rpartition("-")[0]
+    assert job() == job("--set", "gateway.autoscaling.max=11")
+    assert job() != job("--set", f"{workload}.image.tag=9.9.9")
+    assert "helm.sh/hook" not in render(PROFILE).get("Job", job().removeprefix("demo-"))["metadata"].get(
+        "annotations", {}
+    )
+
+
+def test_file_sync_may_read_because_the_owner_says_so(release: Release) -> None:
+    (grants,) = pod(release, "file-sync-grants")["containers"]
+    assert grants["command"] == ["python", "-m", "file_sync.grants"]
+    owner = env(pod(release))["DATABASE_URL"]
+    assert env(pod(release, "file-sync-grants")) == {"FILE_SYNC_GRANTS_DATABASE_URL": owner}
+
+
+def test_without_n8n_the_gateway_answers() -> None:
+    release = render(PROFILE, "--set", "n8n.enabled=false,open-webui.orchestrator=direct")
+    assert env(pod(release, "open-webui-install"))["WEBUI_INSTALL_ORCHESTRATOR"] == "direct"
+
+
+def test_without_open_webui_there_is_nothing_of_it() -> None:
+    release = render(PROFILE, "--set", "open-webui.enabled=false,global.openWebui.adminEmail=")
+    assert not [item for item in release.objects if "open-webui" in item["metadata"]["name"]]
