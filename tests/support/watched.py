@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from file_sync import metrics as file_sync
 from gateway import metrics as gateway
 from prometheus_client.metrics import MetricWrapperBase
-from tenancy import breaker, registry, remote
+from tenancy import registry, remote
 from tenant_operator import metrics as operator
 
 from tests.support.charts import RELEASE
@@ -159,7 +159,6 @@ HEALTHY: Series = (
     | counted(gateway.REPAIRS, steady(0), "gateway", outcome="error")
     | counted(gateway.REPAIRS, rising(1), "gateway", outcome="completed")
     | gauged(gateway.MODEL_SERVED, steady(1), "gateway", model="some.model")
-    | gauged(breaker.OPEN, steady(0), "gateway", system="bedrock")
     | called("gateway bedrock converse", "ok", 1.9)
     | called("gateway bedrock converse", "busy", a_minute=0)
     | called("gateway qdrant search", "ok", 0.02)

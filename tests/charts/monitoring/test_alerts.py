@@ -10,7 +10,7 @@ import pytest
 import yaml
 from file_sync import metrics as file_sync
 from gateway import metrics as gateway
-from tenancy import breaker, registry
+from tenancy import registry
 from tenant_operator import metrics as operator
 
 from tests.support.charts import RELEASE, render
@@ -100,12 +100,10 @@ CASES = [
         counted(gateway.USAGE_LOST, rising(2), "gateway", what="usage"),
         ("TenantryUnmetered",),
     ),
+    Case("Keycloak is away", called("file-sync keycloak user", "transient"), ("TenantryBackendAway",)),
     Case(
-        "Bedrock is away",
-        gauged(breaker.OPEN, since(5), "gateway", system="bedrock"),
-        ("TenantryBackendAway",),
+        "every third call of Bedrock fails", called("gateway bedrock converse", "transient", a_minute=30), ()
     ),
-    Case("Bedrock was away for a minute", gauged(breaker.OPEN, since(1), "gateway", system="bedrock"), ()),
     Case(
         "Bedrock throttles",
         called("gateway bedrock converse", "busy", a_minute=5),
@@ -121,6 +119,16 @@ CASES = [
         "the Kubernetes API is away",
         counted(registry.FAILURES, rising(1), "gateway"),
         ("TenantryTenantsUnseen",),
+    ),
+    Case(
+        "two Tenants claim one address",
+        counted(operator.RECONCILES, rising(0.2), "operator", outcome="stalled"),
+        ("TenantryTenantStalled",),
+    ),
+    Case(
+        "a Tenant was wrong, and was mended an hour ago",
+        counted(operator.RECONCILES, steady(4), "operator", outcome="stalled"),
+        (),
     ),
     Case(
         "files are stored after twenty minutes",
