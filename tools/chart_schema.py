@@ -53,7 +53,7 @@ SOME_ADDRESSES: Schema = {"minItems": 1}
 GIVEN: Schema = {"minLength": 1}
 NOT_GIVEN: Schema = {"maxLength": 0}
 
-OWN: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
+RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
     (
         "keycloak.enabled",
         {"global.keycloak.url": NOT_GIVEN, "global.network.keycloak.cidrs": NO_ADDRESSES},
@@ -64,6 +64,7 @@ OWN: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
         {"global.openWebui.adminEmail": GIVEN},
         {"global.openWebui.adminEmail": NOT_GIVEN},
     ),
+    ("ingress.enabled", {"global.openWebui.url": GIVEN, "open-webui.enabled": {"const": True}}, {}),
     ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
     ("qdrant.enabled", {"global.qdrant.url": NOT_GIVEN}, {"global.qdrant.url": GIVEN}),
     (
@@ -77,12 +78,20 @@ OWN: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
         {"n8n.redis.host": GIVEN, "global.network.redis.cidrs": SOME_ADDRESSES},
     ),
 ]
-"""What must hold with a part of the release's own, and what without: where the other is has to be told."""
+"""What must hold where a switch is on, and what where it is off: then another has to be named, say."""
 
 BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.aws\.region", {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]$"}),
     (r"global\.(keycloak|openWebui|qdrant)\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
-    (r".*\.cidrs", {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"}}),
+    (r"ingress\.alb\.scheme", {"enum": ["internet-facing", "internal"]}),
+    (r"ingress\.alb\.certificateArns", {"type": "array", "items": {"type": "string", "pattern": "^arn:"}}),
+    (r"ingress\.alb\.prefixLists", {"type": "array", "items": {"type": "string", "pattern": "^pl-"}}),
+    (r"ingress\.alb\.webAclArn", {"type": "string", "pattern": "^(arn:.+)?$"}),
+    (r"ingress\.className", TEXT),
+    (r".*\.(cidrs|inboundCidrs)", {
+        "type": "array",
+        "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"},
+    }),
     (r".*\.imagePullSecrets", {
         "type": "array",
         "items": {
@@ -133,7 +142,7 @@ def render() -> str:
     """Return the schema."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart tenantry"}
-    rules = {"allOf": [_either(switch, own, other) for switch, own, other in OWN]}
+    rules = {"allOf": [_either(switch, own, other) for switch, own, other in RULES]}
     return json.dumps(schema | _object(values, "") | rules, indent=2) + "\n"
 
 

@@ -79,6 +79,12 @@ def test_people_meet_it_under_one_address(release: Release) -> None:
     assert given["OPENID_REDIRECT_URI"] == "https://chat.example.com/oauth/oidc/callback"
 
 
+def test_nobody_comes_in_but_through_the_door(release: Release) -> None:
+    (container,) = pod(release)["containers"]
+    assert container["command"] == ["python", "-c"]
+    assert container["args"] == [(CHART / "charts" / "open-webui" / "files" / "door.py").read_text()]
+
+
 def test_it_scales_as_on_ecs(release: Release) -> None:
     (container,) = pod(release)["containers"]
     assert container["resources"]["requests"] == {"cpu": "1", "memory": "2Gi"}
@@ -128,5 +134,7 @@ def test_without_n8n_the_gateway_answers() -> None:
 
 
 def test_without_open_webui_there_is_nothing_of_it() -> None:
-    release = render(PROFILE, "--set", "open-webui.enabled=false,global.openWebui.adminEmail=")
+    release = render(
+        PROFILE, "--set", "open-webui.enabled=false,ingress.enabled=false,global.openWebui.adminEmail="
+    )
     assert not [item for item in release.objects if "open-webui" in item["metadata"]["name"]]

@@ -55,4 +55,5 @@ def main() -> None:
         time.sleep(PAUSE_SECONDS)
 
 
-main()
+if __name__ == "__main__":
+    main()
