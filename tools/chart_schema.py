@@ -33,6 +33,7 @@ PARTS = {file.parent.name for file in CHART.glob("charts/*/Chart.yaml")}
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string", "minLength": 1}
+TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 QUANTITY: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|[kMGT]i?)?$"}
 QUANTITIES: Schema = {
     "type": "object",
@@ -112,7 +113,8 @@ BY_PATH: list[tuple[str, Schema]] = [
         "properties": {"requests": QUANTITIES, "limits": QUANTITIES},
         "required": ["requests"],  # an autoscaler measures against them
     }),
-    (r".*\.annotations", {"type": "object", "additionalProperties": {"type": "string"}}),
+    (r".*\.annotations", TEXTS),
+    (r"monitoring\.(labels|dashboardLabels)", TEXTS),
     (r".*\.extraEnv", {
         "type": "array",
         "items": {
@@ -125,6 +127,8 @@ BY_PATH: list[tuple[str, Schema]] = [
     (r".*\.storage\.size", QUANTITY),
     (r"qdrant\.tls\.existingSecret", {"type": "string"}),
     (r".*\.existingSecret|.*\.repository", TEXT),
+    (r"monitoring\.interval", {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"}),
+    (r"monitoring\.docsUrl", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r".*\.port", {"type": "integer", "minimum": 1, "maximum": 65535}),
     (r".*\.(cpu|memory)", {"type": "integer", "minimum": 1, "maximum": 100}),
     (r".*(Seconds|\.drainSeconds)", {"type": "integer", "minimum": 0, "maximum": 3600}),
