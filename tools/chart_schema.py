@@ -33,6 +33,7 @@ PARTS = {file.parent.name for file in CHART.glob("charts/*/Chart.yaml")}
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string", "minLength": 1}
+TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 QUANTITY: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|[kMGT]i?)?$"}
 QUANTITIES: Schema = {
     "type": "object",
@@ -63,6 +64,7 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
         {"global.openWebui.adminEmail": GIVEN},
         {"global.openWebui.adminEmail": NOT_GIVEN},
     ),
+    ("externalSecrets.enabled", {"externalSecrets.store.name": GIVEN}, {}),
     ("ingress.enabled", {"global.openWebui.url": GIVEN, "open-webui.enabled": {"const": True}}, {}),
     ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
     ("qdrant.enabled", {"global.qdrant.url": NOT_GIVEN}, {"global.qdrant.url": GIVEN}),
@@ -82,6 +84,8 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
 BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.aws\.region", {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]$"}),
     (r"global\.(keycloak|openWebui|qdrant)\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
+    (r"externalSecrets\.store\.kind", {"enum": ["ClusterSecretStore", "SecretStore"]}),
+    (r"externalSecrets\.refreshInterval", {"type": "string", "pattern": "^([0-9]+[hms])+$"}),
     (r"ingress\.alb\.scheme", {"enum": ["internet-facing", "internal"]}),
     (r"ingress\.alb\.certificateArns", {"type": "array", "items": {"type": "string", "pattern": "^arn:"}}),
     (r"ingress\.alb\.prefixLists", {"type": "array", "items": {"type": "string", "pattern": "^pl-"}}),
@@ -109,7 +113,8 @@ BY_PATH: list[tuple[str, Schema]] = [
         "properties": {"requests": QUANTITIES, "limits": QUANTITIES},
         "required": ["requests"],  # an autoscaler measures against them
     }),
-    (r".*\.annotations", {"type": "object", "additionalProperties": {"type": "string"}}),
+    (r".*\.annotations", TEXTS),
+    (r"monitoring\.(labels|dashboardLabels)", TEXTS),
     (r".*\.extraEnv", {
         "type": "array",
         "items": {
@@ -122,6 +127,8 @@ BY_PATH: list[tuple[str, Schema]] = [
     (r".*\.storage\.size", QUANTITY),
     (r"qdrant\.tls\.existingSecret", {"type": "string"}),
     (r".*\.existingSecret|.*\.repository", TEXT),
+    (r"monitoring\.interval", {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"}),
+    (r"monitoring\.docsUrl", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r".*\.port", {"type": "integer", "minimum": 1, "maximum": 65535}),
     (r".*\.(cpu|memory)", {"type": "integer", "minimum": 1, "maximum": 100}),
     (r".*(Seconds|\.drainSeconds)", {"type": "integer", "minimum": 0, "maximum": 3600}),

@@ -16,7 +16,7 @@ from .context import Context, state_folder
 from .parts.kubernetes import kubeconfig
 from .platform import Platform
 from .processes import LocalError
-from .programs import helm
+from .programs import helm, promtool
 from .screen import Progress, parts_table
 
 __all__ = ["main"]
@@ -50,6 +50,7 @@ def prepare(
     """Download and build, once, what a platform and the tests need. Nothing is started."""
     with tempfile.TemporaryDirectory(prefix="tenantry-prepare-") as folder, Progress(console) as progress:
         helm.install(lambda text: progress.report("helm", text))
+        promtool.install(lambda text: progress.report("promtool", text))
         Platform.ephemeral(Path(folder), progress.report, whole=everything).prepare()
 
 

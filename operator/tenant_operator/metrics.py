@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 __all__ = ["CHANGES", "QUEUED", "READY_SECONDS", "RECONCILES", "RECONCILE_SECONDS"]
 
 RECONCILES = Counter("tenantry_reconciles_total", "Reconciles of a Tenant, by how they ended", ("outcome",))
+RECONCILES.labels("error")  # there from the start, so that the first one is a rise
 RECONCILE_SECONDS = Histogram("tenantry_reconcile_seconds", "Duration of one reconcile")
 CHANGES = Counter(
     "tenantry_changes_total", "Writes to external systems: creation or repaired drift", ("part",)

@@ -134,5 +134,7 @@ def test_without_n8n_the_gateway_answers() -> None:
 
 
 def test_without_open_webui_there_is_nothing_of_it() -> None:
-    release = render(PROFILE, "--set", "open-webui.enabled=false,global.openWebui.adminEmail=")
+    release = render(
+        PROFILE, "--set", "open-webui.enabled=false,ingress.enabled=false,global.openWebui.adminEmail="
+    )
     assert not [item for item in release.objects if "open-webui" in item["metadata"]["name"]]

@@ -111,5 +111,9 @@ def test_the_operator_knows_open_webui_where_there_is_one(release: Release) -> N
         "OPERATOR_OPEN_WEBUI_EMAIL",
         "OPERATOR_OPEN_WEBUI_PASSWORD",
     }
-    without = render("values-eks-prod.yaml", "--set", "open-webui.enabled=false,global.openWebui.adminEmail=")
+    without = render(
+        "values-eks-prod.yaml",
+        "--set",
+        "open-webui.enabled=false,ingress.enabled=false,global.openWebui.adminEmail=",
+    )
     assert not [name for name in environment(without, "operator") if "OPEN_WEBUI" in name]

@@ -24,9 +24,12 @@ def test_helm_finds_nothing_to_say_of_a_profile(profile: str) -> None:
         ("file-sync.replicas=two", "/file-sync/replicas"),
         ("n8n.enabled=false", "/open-webui/orchestrator"),
         ("open-webui.enabled=false", "/global/openWebui/adminEmail"),
+        ("open-webui.enabled=false", "/open-webui/enabled"),  # there is an ingress to it
         ("operator.image.pullPolicy=always", "/operator/image/pullPolicy"),
         ("global.aws.tenantRoleArn=tenantry-tenant", "/global/aws/tenantRoleArn"),
         ("global.keycloak.url=https://login.example.com/", "/global/keycloak/url"),
+        ("monitoring.interval=often", "/monitoring/interval"),
+        ("monitoring.docsUrl=https://docs.example.com/", "/monitoring/docsUrl"),
         ("global.network.postgres.cidrs={10.0.20.0}", "/global/network/postgres/cidrs/0"),
     ],
 )

@@ -111,9 +111,12 @@ class IndexedCollection(LocalCollection):
     @override
     def _delete_ids(self, ids: Sequence[Any]) -> None:
         super()._delete_ids(list(ids))
-        for index in self._indexes.values():
-            for point_id in ids:
-                index.drop(self.ids.get(point_id, -1))
+        for place in {self.ids[point_id] for point_id in ids if point_id in self.ids}:
+            for index in self._indexes.values():
+                index.drop(place)
+            for vectors in self.sparse_vectors.values():
+                # The engine scores every place there ever was, in Python, before it looks at who is deleted.
+                vectors[place] = models.SparseVector(indices=[], values=[])
 
     def _reindex(self, place: int) -> None:
         for index in self._indexes.values():

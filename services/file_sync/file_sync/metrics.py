@@ -44,12 +44,15 @@ ACTIONS = Counter(
     "good), postponed (somebody is away or busy; it is tried again), error (a fault of ours: must stay 0)",
     ("deed", "outcome"),
 )
+for _deed in ("store", "check", "index", "delete"):
+    ACTIONS.labels(_deed, "error")  # there from the start, so that the first one is a rise
 
 COMPARED = Counter(
     "tenantry_file_sync_comparisons_total",
     "Comparisons of a tenant, by outcome: settled, unsettled (it is compared again soon), away, error",
     ("outcome",),
 )
+COMPARED.labels("error")
 
 QUEUE = Gauge(
     "tenantry_file_sync_queue",

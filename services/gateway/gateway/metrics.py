@@ -110,6 +110,8 @@ REPAIRS = Counter(
     "document is no good), postponed (a backend is away), given_up, error (a fault of ours: must stay 0)",
     ("outcome",),
 )
+for _outcome in ("error", "given_up"):
+    REPAIRS.labels(_outcome)  # there from the start, so that the first one is a rise
 
 INGESTS_OPEN = Gauge(
     "tenantry_gateway_ingests_open",

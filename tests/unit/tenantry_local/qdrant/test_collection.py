@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,7 +50,10 @@ FILTERS = [
 
 
 def collections() -> tuple[LocalCollection, IndexedCollection]:
-    config = models.CreateCollection(vectors=models.VectorParams(size=2, distance=models.Distance.DOT))
+    config = models.CreateCollection(
+        vectors=models.VectorParams(size=2, distance=models.Distance.DOT),
+        sparse_vectors={"words": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+    )
     indexed = IndexedCollection(config)
     for name in ("tenantId", "documentId"):
         indexed.create_payload_index(name, models.PayloadSchemaType.KEYWORD)
@@ -59,7 +63,9 @@ def collections() -> tuple[LocalCollection, IndexedCollection]:
 def write(collection: LocalCollection, verb: str, number: int, payload: Any) -> None:
     match verb:
         case "upsert":
-            collection.upsert([models.PointStruct(id=number, vector=[1, number], payload=payload)])
+            words = models.SparseVector(indices=[0, number + 1], values=[1, 1 + len(payload)])
+            vector = {"": [1, number], "words": words}
+            collection.upsert([models.PointStruct(id=number, vector=vector, payload=payload)])
         case "delete":
             collection.delete([number])
         case "set_payload" if collection.count(
@@ -78,11 +84,12 @@ def test_an_indexed_collection_finds_what_the_engine_finds(writes: list[tuple[st
     for wanted in FILTERS:
         ids = [[record.id for record in each.scroll(wanted, limit=50)[0]] for each in (plain, indexed)]
         assert ids[0] == ids[1]
-        scores = [
-            {point.id: point.score for point in each.search([1.0, 1.0], query_filter=wanted)}
-            for each in (plain, indexed)
-        ]
-        assert scores[0] == scores[1]
+        for query in ([1.0, 1.0], ("words", models.SparseVector(indices=[0, 3], values=[1, 1]))):
+            scores = [
+                {point.id: point.score for point in each.search(query, query_filter=wanted)}
+                for each in (plain, indexed)
+            ]
+            assert scores[0] == scores[1]
 
 
 def test_an_index_looks_only_at_the_points_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +110,22 @@ def test_an_index_looks_only_at_the_points_it_names(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("tenantry_local.qdrant.collection.check_filter", look)
     assert indexed.count(FILTERS[1]).count == 1
     assert looked_at == [{"tenantId": "a"}]
+
+
+def test_no_search_reads_the_words_of_what_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, indexed = collections()
+    for number in range(3):
+        write(indexed, "upsert", number, {})
+    indexed.delete([0, 1])
+    read: list[models.SparseVector] = []
+
+    def score(_: object, vectors: list[models.SparseVector], **__: object) -> Any:
+        read.extend(vectors)
+        return np.zeros(len(vectors))
+
+    monkeypatch.setattr("qdrant_client.local.local_collection.calculate_distance_sparse", score)
+    indexed.search(("words", models.SparseVector(indices=[0], values=[1])))
+    assert [vector.indices for vector in read] == [[], [], [0, 3]]
 
 
 def test_an_index_knows_how_many_points_have_its_field() -> None:

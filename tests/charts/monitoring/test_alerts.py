@@ -1,0 +1,308 @@
+"""Each alert fires when it should, on Prometheus' own engine, and is silent while another is the matter."""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from file_sync import metrics as file_sync
+from gateway import metrics as gateway
+from tenancy import registry
+from tenant_operator import metrics as operator
+
+from tests.support.charts import RELEASE, render
+from tests.support.promtool import check, play
+from tests.support.watched import (
+    HEALTHY,
+    called,
+    compared,
+    counted,
+    gauged,
+    observed,
+    questioned,
+    rising,
+    series,
+    since,
+    steady,
+)
+from tools.chart_schema import CHART
+
+DOCS = "https://docs.example.com"
+
+BY_THE_AWS_DOCUMENT = {
+    "TenantryAnswersVerySlow": "critical",
+    "TenantryErrors": "critical",
+    "TenantryMemoryNearLimit": "critical",
+    "TenantryAnswersSlow": "warning",
+    "TenantryBedrockThrottled": "warning",
+    "TenantryS3Refused": "warning",
+}
+"""Its alarms but one: how busy RDS is, CloudWatch knows and Prometheus does not."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is the matter, told by the series that are other than on a good day; and what then fires."""
+
+    matter: str
+    changes: dict[str, str]
+    fires: tuple[str, ...]
+
+
+WAITING = "n8n_scaling_mode_queue_jobs_waiting"
+ACTIVE = "n8n_scaling_mode_queue_jobs_active"
+FIRING = 'group by (alertname) (ALERTS{alertstate="firing"})'
+MAIN = {"job": "n8n", "pod": f"{RELEASE}-n8n-7d9c5b8f6d-x2x9z"}
+WORKERS = {"horizontalpodautoscaler": f"{RELEASE}-n8n-worker"}
+GATEWAY_POD = {"pod": f"{RELEASE}-gateway-7d9c5b8f6d-x2x9z"}
+
+CASES = [
+    Case("all is well", {}, ()),
+    Case("answers take five seconds", questioned(4.9, "2xx"), ()),
+    Case("answers take eight seconds", questioned(8, "2xx"), ("TenantryAnswersSlow",)),
+    Case(
+        "answers take twenty seconds",
+        questioned(20, "2xx"),
+        ("TenantryAnswersSlow", "TenantryAnswersVerySlow"),
+    ),
+    Case(
+        "uploads take minutes, as they may",
+        observed(gateway.REQUEST_SECONDS, 50, "gateway", method="POST", route="/v1/documents", status="2xx"),
+        (),
+    ),
+    Case("one request in ten fails", questioned(0.2, "5xx", a_minute=8), ("TenantryErrors",)),
+    Case("people make mistakes", questioned(0.01, "4xx", a_minute=50), ()),
+    Case(
+        "the gateway is not ready, which only the kubelet asks",
+        observed(gateway.REQUEST_SECONDS, 0.01, "gateway", method="GET", route="/readyz", status="5xx"),
+        (),
+    ),
+    Case(
+        "there is no room",
+        counted(gateway.SHED, rising(3), "gateway", lane="requests"),
+        ("TenantryOverloaded",),
+    ),
+    Case(
+        "a point of another tenant",
+        counted(gateway.FOREIGN_HITS, since(40), "gateway"),
+        ("TenantryForeignHits",),
+    ),
+    Case(
+        "limits are not checked",
+        counted(gateway.LIMITS_OPEN, rising(2), "gateway", limit="rate"),
+        ("TenantryUnmetered",),
+    ),
+    Case(
+        "use is not written down",
+        counted(gateway.USAGE_LOST, rising(2), "gateway", what="usage"),
+        ("TenantryUnmetered",),
+    ),
+    Case("Keycloak is away", called("file-sync keycloak user", "transient"), ("TenantryBackendAway",)),
+    Case(
+        "every third call of Bedrock fails", called("gateway bedrock converse", "transient", a_minute=30), ()
+    ),
+    Case(
+        "Bedrock throttles",
+        called("gateway bedrock converse", "busy", a_minute=5),
+        ("TenantryBedrockThrottled",),
+    ),
+    Case(
+        "a model is retired",
+        gauged(gateway.MODEL_SERVED, steady(0), "gateway", model="some.model"),
+        ("TenantryModelNotServed",),
+    ),
+    Case("S3 refuses", called("file-sync s3 put", "permanent", a_minute=1), ("TenantryS3Refused",)),
+    Case(
+        "the Kubernetes API is away",
+        counted(registry.FAILURES, rising(1), "gateway"),
+        ("TenantryTenantsUnseen",),
+    ),
+    Case(
+        "two Tenants claim one address",
+        counted(operator.RECONCILES, rising(0.2), "operator", outcome="stalled"),
+        ("TenantryTenantStalled",),
+    ),
+    Case(
+        "a Tenant was wrong, and was mended an hour ago",
+        counted(operator.RECONCILES, steady(4), "operator", outcome="stalled"),
+        (),
+    ),
+    Case(
+        "files are stored after twenty minutes",
+        observed(file_sync.STORE_LAG, 1200, "file-sync", a_minute=2),
+        ("TenantryDocumentsLate",),
+    ),
+    Case(
+        "file-sync's backends are away",
+        compared("settled", steady(40)) | compared("away", rising(5)),
+        ("TenantryDocumentsStuck",),
+    ),
+    Case(
+        "there are no Tenants yet",
+        compared("settled", steady(0)) | gauged(registry.TENANTS, steady(0), "file-sync"),
+        (),
+    ),
+    Case("nobody leads", gauged(file_sync.LEADER, steady(0), "file-sync"), ("TenantryNobodyLeads",)),
+    Case("deletions are held", gauged(file_sync.BRAKED, steady(30), "file-sync"), ("TenantryDeletionsHeld",)),
+    Case("no worker takes a job", series(ACTIVE, steady(0), **MAIN), ("TenantryQueueStands",)),
+    Case(
+        "there is nothing to do", series(ACTIVE, steady(0), **MAIN) | series(WAITING, steady(0), **MAIN), ()
+    ),
+    Case(
+        "a repair fails, the first time",
+        counted(gateway.REPAIRS, since(20), "gateway", outcome="error"),
+        ("TenantryFault",),
+    ),
+    Case(
+        "an action fails, the first time",
+        counted(file_sync.ACTIONS, since(20), "file-sync", deed="store", outcome="error"),
+        ("TenantryFault",),
+    ),
+    Case("a comparison fails, the first time", compared("error", since(20)), ("TenantryFault",)),
+    Case(
+        "a reconcile fails, the first time",
+        counted(operator.RECONCILES, since(20), "operator", outcome="error"),
+        ("TenantryFault",),
+    ),
+    Case(
+        "a Tenant of another version",
+        counted(registry.UNREADABLE, since(20), "gateway"),
+        ("TenantryTenantUnreadable",),
+    ),
+    Case(
+        "no gateway is ready",
+        series("kube_deployment_status_replicas_available", steady(0), deployment=f"{RELEASE}-gateway"),
+        ("TenantryDown",),
+    ),
+    Case(
+        "no Qdrant is ready",
+        series("kube_statefulset_status_replicas_ready", steady(0), statefulset=f"{RELEASE}-qdrant"),
+        ("TenantryDown",),
+    ),
+    Case(
+        "somebody else's Deployment is down",
+        series("kube_deployment_status_replicas_available", steady(0), deployment="another"),
+        (),
+    ),
+    Case(
+        "metrics are not read", series("up", steady(0), job="gateway", **GATEWAY_POD), ("TenantryUnwatched",)
+    ),
+    Case(
+        "memory runs out",
+        series("container_memory_working_set_bytes", steady(980e6), container="gateway", **GATEWAY_POD),
+        ("TenantryMemoryNearLimit",),
+    ),
+    Case(
+        "the workers are as many as they may be",
+        series("kube_horizontalpodautoscaler_status_current_replicas", steady(10), **WORKERS),
+        ("TenantryAtMost",),
+    ),
+    Case(
+        "so they are, and KEDA has found it",
+        series(
+            "kube_horizontalpodautoscaler_status_current_replicas",
+            steady(20),
+            horizontalpodautoscaler=f"keda-hpa-{RELEASE}-n8n-worker",
+        )
+        | series(
+            "kube_horizontalpodautoscaler_spec_max_replicas",
+            steady(20),
+            horizontalpodautoscaler=f"keda-hpa-{RELEASE}-n8n-worker",
+        ),
+        ("TenantryAtMost",),
+    ),
+    Case(
+        "the queue's depth is not served",
+        series(
+            "kube_horizontalpodautoscaler_status_condition",
+            steady(1),
+            **WORKERS,
+            condition="ScalingActive",
+            status="false",
+        ),
+        ("TenantryScalingBlind",),
+    ),
+    Case(
+        "Qdrant's disk is nearly full",
+        series(
+            "kubelet_volume_stats_available_bytes",
+            steady(9e9),
+            persistentvolumeclaim=f"data-{RELEASE}-qdrant-0",
+        ),
+        ("TenantryDiskFilling",),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def rules() -> dict[str, Any]:
+    """The rules as the chart gives them to prometheus-operator."""
+    release = render("values-eks-prod.yaml", "--set", f"monitoring.enabled=true,monitoring.docsUrl={DOCS}")
+    (found,) = release.of("PrometheusRule")
+    return dict(found["spec"])
+
+
+def alerts(rules: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every alert."""
+    return [rule for group in rules["groups"] for rule in group["rules"]]
+
+
+def test_prometheus_takes_the_rules(rules: dict[str, Any]) -> None:
+    check(rules)
+
+
+def test_prometheus_takes_the_file_before_it_is_rendered() -> None:
+    """So that whoever writes an alert can ask promtool without helm."""
+    check(yaml.safe_load((CHART / "files/monitoring/alerts.yaml").read_text()))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.matter)
+def test_what_fires_is_this_and_nothing_else(rules: dict[str, Any], case: Case) -> None:
+    fires = {f'{{alertname="{name}"}}' for name in case.fires}
+    play(HEALTHY | case.changes, {FIRING: fires}, rules)
+
+
+def test_every_alert_was_seen_to_fire(rules: dict[str, Any]) -> None:
+    assert {rule["alert"] for rule in alerts(rules)} == {name for case in CASES for name in case.fires}
+
+
+def test_the_first_fault_is_a_rise_because_its_series_is_there_before(rules: dict[str, Any]) -> None:
+    (fault,) = [rule["expr"] for rule in alerts(rules) if rule["alert"] == "TenantryFault"]
+    program = (
+        "import file_sync.metrics, gateway.metrics, tenant_operator.metrics, prometheus_client\n"
+        "print(prometheus_client.generate_latest().decode())"
+    )
+    # A process of its own: in this one other tests may have counted already.
+    at_start = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    names = re.findall(r"tenantry_\w+_total", fault)
+    assert len(names) == 4
+    for name in names:
+        assert re.search(rf'^{name}{{.*outcome="error".*}} 0\.0$', at_start, re.MULTILINE), name
+
+
+def test_another_release_of_the_same_cluster_alarms_for_itself(rules: dict[str, Any]) -> None:
+    elsewhere = {
+        name.replace('namespace="chart-test"', 'namespace="another"'): values
+        for case in CASES
+        for name, values in case.changes.items()
+    }
+    play(HEALTHY | elsewhere, {FIRING: set()}, rules)
+
+
+def test_alarms_are_as_grave_as_the_aws_document_has_them(rules: dict[str, Any]) -> None:
+    graveness = {rule["alert"]: rule["labels"]["severity"] for rule in alerts(rules)}
+    assert BY_THE_AWS_DOCUMENT.items() <= graveness.items()
+    assert set(graveness.values()) == {"critical", "warning"}
+
+
+def test_every_alert_leads_to_its_runbook_and_no_runbook_is_for_nothing(rules: dict[str, Any]) -> None:
+    page = (CHART.parents[1] / "docs" / "runbooks" / "alerts.md").read_text()
+    runbooks = set(re.findall(r"^## (Tenantry\w+)$", page, re.MULTILINE))
+    assert {rule["alert"] for rule in alerts(rules)} == runbooks
+    for rule in alerts(rules):
+        assert rule["annotations"]["runbook_url"] == f"{DOCS}/runbooks/alerts.html#{rule['alert'].lower()}"

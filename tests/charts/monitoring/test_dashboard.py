@@ -1,0 +1,98 @@
+"""RAG-System-Health has the AWS document's panels, and on a good day each of their lines shows something."""
+
+import json
+from itertools import combinations, pairwise
+from typing import Any
+
+import pytest
+
+from tests.support.charts import Release, render
+from tests.support.promtool import play
+from tests.support.watched import HEALTHY, NAMESPACE
+
+BY_THE_AWS_DOCUMENT = [
+    "Response times",
+    "Error rates",
+    "Tenant query distribution",
+    "Bedrock latency",
+    "Qdrant search performance",
+    "Resource use",
+]
+
+Panel = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def release() -> Release:
+    """A release that is watched."""
+    return render("values-eks-prod.yaml", "--set", "monitoring.enabled=true")
+
+
+@pytest.fixture(scope="module")
+def dashboard(release: Release) -> dict[str, Any]:
+    """The dashboard as Grafana reads it."""
+    text = release.get("ConfigMap", "rag-system-health")["data"]["rag-system-health.json"]
+    return dict(json.loads(text))
+
+
+@pytest.fixture(scope="module")
+def panels(dashboard: dict[str, Any]) -> list[Panel]:
+    """Its panels, in order."""
+    return list(dashboard["panels"])
+
+
+def test_the_six_panels_come_first_and_in_the_documents_order(panels: list[Panel]) -> None:
+    assert [panel["title"] for panel in panels][:6] == BY_THE_AWS_DOCUMENT
+
+
+def test_response_times_are_three_quantiles(panels: list[Panel]) -> None:
+    assert [target["legendFormat"] for target in panels[0]["targets"]] == ["p50", "p95", "p99"]
+
+
+def test_errors_are_told_apart(panels: list[Panel]) -> None:
+    assert [target["legendFormat"] for target in panels[1]["targets"]] == ["4xx", "5xx"]
+
+
+def test_every_line_of_every_panel_shows_something_on_a_good_day(panels: list[Panel]) -> None:
+    queries = [
+        target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]
+    ]
+    assert not [query for query in queries if "$" in query]
+    play(HEALTHY, {f"group({query})": {"{}"} for query in queries})
+
+
+def test_every_line_is_of_this_release_alone(panels: list[Panel]) -> None:
+    elsewhere = {name.replace(NAMESPACE, "another"): values for name, values in HEALTHY.items()}
+    queries = [
+        target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]
+    ]
+    play(elsewhere, {f"group({query})": set() for query in queries})
+
+
+def test_panels_do_not_lie_on_each_other(panels: list[Panel]) -> None:
+    def cells(panel: Panel) -> set[tuple[int, int]]:
+        at = panel["gridPos"]
+        assert at["x"] + at["w"] <= 24
+        return {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+
+    assert not [pair for pair in combinations(panels, 2) if cells(pair[0]) & cells(pair[1])]
+    assert all(before["gridPos"]["y"] <= after["gridPos"]["y"] for before, after in pairwise(panels))
+
+
+def test_panels_and_lines_can_be_told_apart(panels: list[Panel]) -> None:
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+
+
+def test_two_releases_of_one_grafana_have_two_dashboards(dashboard: dict[str, Any]) -> None:
+    other = render("values-eks-prod.yaml", "--set", "monitoring.enabled=true", namespace="another")
+    (found,) = other.of("ConfigMap")
+    elsewhere = json.loads(found["data"]["rag-system-health.json"])
+    assert elsewhere["uid"] != dashboard["uid"]
+    assert elsewhere["title"] != dashboard["title"]
+    assert dashboard["title"] == f"RAG-System-Health ({NAMESPACE})"
+
+
+def test_grafanas_sidecar_finds_it(release: Release) -> None:
+    assert release.get("ConfigMap", "rag-system-health")["metadata"]["labels"]["grafana_dashboard"] == "1"

@@ -1,0 +1,146 @@
+"""What the pages about the chart say is what the chart does, and what they tell one to type works."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.charts import PROFILES, render
+from tests.support.secrets_of_charts import asked
+from tools.chart_schema import CHART
+
+REPOSITORY = CHART.parents[1]
+PAGES = [
+    "install.md",
+    "how-to/scale.md",
+    "how-to/secrets.md",
+    "how-to/upgrade.md",
+    "how-to/watch.md",
+    "runbooks/alerts.md",
+]
+
+RECORDER = f"""#!{sys.executable}
+import json, os, sys
+with open(os.environ["CALLS"], "a") as calls:
+    calls.write(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]) + "\\n")
+print("arn:aws:iam::123456789012:policy/made")
+"""
+
+
+def page(name: str) -> str:
+    """Return a page's text."""
+    return (REPOSITORY / "docs" / name).read_text()
+
+
+def commands(text: str, heading: str) -> str:
+    """Return what is to be typed under a heading."""
+    part = text.partition(f"\n### {heading}\n")[2].partition("\n### ")[0]
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```", part, re.MULTILINE | re.DOTALL))
+
+
+def test_the_page_of_secrets_names_each_that_any_profile_asks_for() -> None:
+    named: set[tuple[str, str]] = set()
+    secret = ""
+    rows = re.findall(
+        r"^\| (?:`([a-z0-9-]+)` )?\| `([a-z0-9.-]+)` \|", page("how-to/secrets.md"), re.MULTILINE
+    )
+    for name, key in rows:
+        secret = name or secret
+        named.add((secret, key))
+    assert named == {each for profile in PROFILES for each in asked(render(profile))}
+
+
+def test_the_page_of_scaling_has_the_autoscalers_numbers() -> None:
+    said = {
+        value: tuple(int(number) for number in numbers.split("/"))
+        for numbers, value in re.findall(
+            r"\| (\d+ / \d+ / \d+) \| .* \| `([\w.-]+)` \|", page("how-to/scale.md")
+        )
+    }
+    names = {
+        "gateway.autoscaling": "gateway",
+        "n8n.worker.autoscaling": "n8n-worker",
+        "n8n.webhook.autoscaling": "n8n-webhook",
+        "open-webui.autoscaling": "open-webui",
+        "qdrant.autoscaling": "qdrant",
+    }
+    release = render("values-eks-prod.yaml")
+    scalers = {value: release.get("HorizontalPodAutoscaler", name)["spec"] for value, name in names.items()}
+    assert len(scalers) == len(release.of("HorizontalPodAutoscaler"))
+    assert {value: (least, most) for value, (least, _, most) in said.items()} == {
+        value: (spec["minReplicas"], spec["maxReplicas"]) for value, spec in scalers.items()
+    }
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_value_that_a_page_names_is_one(name: str) -> None:
+    values: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+    parts = "|".join(values)
+    for path in re.findall(rf"`((?:{parts})(?:\.[\w-]+)+)", page(name)):
+        found: Any = values
+        for key in path.split("."):
+            assert key in found, path
+            found = found[key]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_file_that_a_page_names_is_there(name: str) -> None:
+    for path in re.findall(r"(?<![\w/.:-])((?:charts|infra|docs|tests|services)/[\w./-]+)", page(name)):
+        assert (REPOSITORY / path).exists() or (CHART / path).exists(), path  # helm's -s begins at the chart
+
+
+def test_the_roles_are_made_with_policies_that_have_no_gap(tmp_path: Path) -> None:
+    for program in ("aws", "eksctl"):
+        (tmp_path / program).write_text(RECORDER)
+        (tmp_path / program).chmod(0o755)
+    given = {
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "CALLS": str(tmp_path / "calls"),
+        "CLUSTER": "c",
+        "REGION": "us-east-1",
+        "ACCOUNT": "123456789012",
+        "BUCKET": "the-documents",
+        "FILES": "the-files",
+    }
+    script = commands(page("install.md"), "2. Buckets and roles")
+    subprocess.run(["bash", "-euc", script], cwd=REPOSITORY, env=given, check=True, stdout=subprocess.DEVNULL)
+    calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    documents = [
+        call[call.index(option) + 1] for call in calls for option in call if option.endswith("-document")
+    ]
+    assert (
+        len(documents) == len(list((REPOSITORY / "infra" / "iam").glob("*.json"))) - 1
+    )  # trust.json is for others
+    for document in documents:
+        json.loads(document)
+        assert set(re.findall(r"\$\{(.*?)\}", document)) <= {"aws:PrincipalTag/tenant"}
+    roles = {call[call.index("--role-name") + 1] for call in calls if "--role-name" in call}
+    accounts = yaml.safe_load((CHART / "values-eks-prod.yaml").read_text())
+    annotated = {
+        part["serviceAccount"]["annotations"]["eks.amazonaws.com/role-arn"].rpartition("/")[2]
+        for part in accounts.values()
+        if "serviceAccount" in part
+    }
+    assert roles == annotated | {accounts["global"]["aws"]["tenantRoleArn"].rpartition("/")[2]}
+
+
+def test_the_realm_is_taken_from_the_chart_with_the_command_that_is_told() -> None:
+    script = commands(page("install.md"), "4. Keycloak")
+    asked_for = re.search(r"helm template tenantry \S+ -f \S+/(\S+) -s (\S+)", script)
+    assert asked_for is not None
+    options = re.findall(r"--set (\S+)", script)
+    release = render(
+        asked_for[1], "-s", asked_for[2], "--set", options[0].replace("$CHAT", "https://c.example")
+    )
+    realm = json.loads(release.of("ConfigMap")[0]["data"]["realm.json"])
+    left_open = set(re.findall(r"\$\{(\w+)\}", json.dumps(realm)))
+    assert left_open == set(re.findall(r"\$(\w+_SECRET)", script))
+    assert not [user for user in realm["users"] if "serviceAccountClientId" not in user]
+    (client,) = [client for client in realm["clients"] if client["clientId"] == "open-webui"]
+    assert client["redirectUris"] == ["https://c.example/oauth/oidc/callback"]
