@@ -132,7 +132,7 @@ async def test_a_suspended_company_is_told_so_in_a_sentence(street: Street, plan
             assert FIGURE not in answer or "suspended" not in answer
             return "suspended" in answer
 
-        await until(is_told, seconds=10)
+        await until(is_told, seconds=60)
         await diana.picture("suspended")
         company.change(suspended=False)
         await diana.leave()
