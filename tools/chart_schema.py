@@ -64,6 +64,7 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
         {"global.openWebui.adminEmail": GIVEN},
         {"global.openWebui.adminEmail": NOT_GIVEN},
     ),
+    ("externalSecrets.enabled", {"externalSecrets.store.name": GIVEN}, {}),
     ("ingress.enabled", {"global.openWebui.url": GIVEN, "open-webui.enabled": {"const": True}}, {}),
     ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
     ("qdrant.enabled", {"global.qdrant.url": NOT_GIVEN}, {"global.qdrant.url": GIVEN}),
@@ -83,6 +84,8 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
 BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.aws\.region", {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]$"}),
     (r"global\.(keycloak|openWebui|qdrant)\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
+    (r"externalSecrets\.store\.kind", {"enum": ["ClusterSecretStore", "SecretStore"]}),
+    (r"externalSecrets\.refreshInterval", {"type": "string", "pattern": "^([0-9]+[hms])+$"}),
     (r"ingress\.alb\.scheme", {"enum": ["internet-facing", "internal"]}),
     (r"ingress\.alb\.certificateArns", {"type": "array", "items": {"type": "string", "pattern": "^arn:"}}),
     (r"ingress\.alb\.prefixLists", {"type": "array", "items": {"type": "string", "pattern": "^pl-"}}),

@@ -40,6 +40,11 @@ labels:
   {{- include "tenantry.labels" . | nindent 2 }}
 {{- end }}
 
+{{/* Of the whole cluster, so with the namespace. Takes top, and name: serving or background. */}}
+{{- define "tenantry.priority-class" -}}
+{{ .top.Release.Namespace }}-{{ .top.Release.Name }}-{{ .name }}
+{{- end }}
+
 {{/* Where the others are: takes the scope of any chart. */}}
 {{- define "tenantry.url.gateway" -}}
 http://{{ .Release.Name }}-gateway:8080

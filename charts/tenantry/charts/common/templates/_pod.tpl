@@ -22,8 +22,13 @@ securityContext:
 {{- with .values.terminationGracePeriodSeconds }}
 terminationGracePeriodSeconds: {{ . }}
 {{- end }}
-{{- with .top.Values.global.priorityClassName }}
+{{- $priority := ternary "background" "serving" (or .job .background | default false) }}
+{{- with index .top.Values.global.priorityClasses $priority }}
 priorityClassName: {{ . }}
+{{- else }}
+{{- if .top.Values.global.priorityClasses.install }}
+priorityClassName: {{ include "tenantry.priority-class" (dict "top" .top "name" $priority) }}
+{{- end }}
 {{- end }}
 {{- if not .job }}
 topologySpreadConstraints:
