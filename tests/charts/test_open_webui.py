@@ -18,7 +18,7 @@ PROFILE = "values-eks-prod.yaml"
 OF_ONE_MACHINE = {"S3_ENDPOINT_URL", "S3_ADDRESSING_STYLE", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"}
 """What is said of AWS' stand-in; on EKS the pod has a role."""
 
-OF_A_POD = {"ENABLE_DB_MIGRATIONS", "AWS_REGION", "HOME", "USER"}
+OF_A_POD = {"ENABLE_DB_MIGRATIONS", "AWS_DEFAULT_REGION", "HOME", "USER"}
 """What only a pod has to be told."""
 
 

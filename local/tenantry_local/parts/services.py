@@ -159,5 +159,5 @@ def _common_env(context: Context, service: str) -> dict[str, str]:
         "AWS_CONFIG_FILE": str(aws),
         "AWS_SHARED_CREDENTIALS_FILE": str(aws.with_name("credentials")),
         "AWS_PROFILE": service,
-        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
     }

@@ -18,7 +18,7 @@
 {{ include "tenantry.secret-env" (list "OAUTH_CLIENT_SECRET" .Values.existingSecret "oauth-client-secret") }}
 - {name: S3_REGION_NAME, value: {{ .Values.global.aws.region }}}
 - {name: S3_BUCKET_NAME, value: {{ .Values.global.aws.filesBucket }}}
-- {name: AWS_REGION, value: {{ .Values.global.aws.region }}}
+- {name: AWS_DEFAULT_REGION, value: {{ .Values.global.aws.region }}}
 - {name: HOME, value: /data}
 - {name: USER, value: open-webui} # libraries ask for it, and the user has no entry in /etc/passwd
 - {name: DATA_DIR, value: /data}

@@ -1,0 +1,55 @@
+"""The demo's Tenants, documents and people, and what is asked of them."""
+
+import base64
+import json
+from typing import Any
+
+import yaml
+from tenancy.model import Tenant
+from tenantry_local.samples import TENANTS, samples_of
+
+from .installation import Installation
+
+__all__ = ["ALICE", "DIANA", "FIGURE", "QUESTION", "answers", "fill"]
+
+DIANA, ALICE = "diana.tenantb@gmail.com", "alice.tenanta@gmail.com"
+QUESTION = "What is the approved marketing budget for 2026?"
+FIGURE = "$5,000,000"
+
+UNBOUND = {"queriesPerMinute": 1_000_000, "tokensPerMonth": 1_000_000_000}
+"""A load asks more than people do."""
+
+
+def fill(installation: Installation) -> None:
+    """Apply the Tenants, wait until they are Ready, and upload their documents."""
+    manifests = [yaml.safe_load(file.read_text()) for file in sorted(TENANTS.iterdir())]
+    for manifest in manifests:
+        manifest["spec"]["quota"].update(UNBOUND)
+    installation.cluster.apply(*manifests)
+    installation.cluster.kubectl("wait", "--for=condition=Ready", "tenant", "--all", "--timeout=120s")
+    for manifest in manifests:
+        tenant = Tenant.from_object(manifest)
+        token = installation.token(tenant.spec.identity.admins[0])
+        uploads = [
+            installation.gateway(
+                "POST", "/v1/documents", token,
+                document=[sample.path.name, base64.b64encode(sample.path.read_bytes()).decode()],
+                data={"personaId": sample.persona_id},
+            )
+            for sample in samples_of(tenant)
+        ]  # fmt: skip
+        for status, body in installation.call(uploads):
+            assert status in (200, 201), body
+
+
+def answers(installation: Installation, *people: str) -> list[dict[str, Any]]:
+    """Ask the one question as some people; return the gateway's answers."""
+    asked = [
+        installation.gateway("POST", "/v1/answers", installation.token(person), json={"question": QUESTION})
+        for person in people
+    ]
+    given = []
+    for status, body in installation.call(asked):
+        assert status == 200, body
+        given.append(json.loads(body))
+    return given

@@ -1,0 +1,15 @@
+"""The stand-in for Qdrant. What its command line says of a cluster is not heard: it is always one."""
+
+import os
+from pathlib import Path
+
+from tenantry_local.qdrant.app import make_app
+from tenantry_local.qdrant.engine import Engine
+from tenantry_local.serving import serve
+
+engine = Engine(Path("/qdrant/storage"))
+try:
+    app = make_app(engine, os.environ.get("QDRANT__SERVICE__API_KEY", ""))
+    serve(app, service="qdrant", host="0.0.0.0", port=6333)
+finally:
+    engine.close()

@@ -1,0 +1,11 @@
+"""Programs that run inside a pod, sent there as text: they know the standard library and httpx."""
+
+from pathlib import Path
+
+__all__ = ["CALL", "LOAD", "REACH"]
+
+FOLDER = Path(__file__).parent
+
+CALL = (FOLDER / "call.py").read_text()
+LOAD = (FOLDER / "load.py").read_text()
+REACH = (FOLDER / "reach.py").read_text()

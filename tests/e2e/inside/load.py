@@ -1,0 +1,59 @@
+"""Asks until standard input says something, or ends. Then it prints what became of the questions.
+
+Arguments: the URL, an access token, what every answer has to hold, how many ask at once, and the seconds
+between an answer and the next question. Half of them open a connection for each question, half keep theirs.
+"""
+
+import asyncio
+import itertools
+import json
+import sys
+import time
+from collections import Counter
+
+import httpx
+
+URL, TOKEN, EXPECTED, ASKERS, PAUSE = sys.argv[1:]
+NUMBERS = itertools.count()
+QUESTION = "What is the approved marketing budget for 2026? This is question number {}."
+
+outcomes: Counter[str] = Counter()
+seconds: list[float] = []
+
+
+async def ask(http: httpx.AsyncClient, headers: dict[str, str]) -> str:
+    # No two are the same, or the second would be answered from memory.
+    body = {"question": QUESTION.format(next(NUMBERS))}
+    try:
+        answer = await http.post(URL, json=body, headers=headers)
+    except httpx.HTTPError as exc:
+        return f"{time.time():.1f} {type(exc).__name__}: {exc}"
+    if answer.status_code == httpx.codes.OK and EXPECTED in answer.text:
+        return "ok"
+    return f"{time.time():.1f} {answer.status_code}: {answer.text[:300]}"
+
+
+async def work(number: int, stop: asyncio.Event) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    if number % 2:
+        headers["Connection"] = "close"
+    async with httpx.AsyncClient(timeout=60) as http:
+        while not stop.is_set():
+            began = time.perf_counter()
+            outcomes[await ask(http, headers)] += 1
+            seconds.append(time.perf_counter() - began)
+            await asyncio.sleep(float(PAUSE))
+
+
+async def main() -> None:
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(ASKERS)):
+            group.create_task(work(number, stop))
+        await asyncio.to_thread(sys.stdin.readline)
+        stop.set()
+
+
+asyncio.run(main())
+ok = outcomes.pop("ok", 0)
+print(json.dumps({"ok": ok, "failed": dict(outcomes.most_common(20)), "slowest": round(max(seconds), 2)}))

@@ -1,0 +1,99 @@
+"""A real one-node Kubernetes without Docker: ``../shared/cluster``, where that is beside the checkout.
+
+One that is up already is used, and left up.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tenantry_local.build import control_plane, locked
+from tenantry_local.context import CACHE, REPOSITORY
+
+from .images import Image
+
+__all__ = ["Rig"]
+
+FOLDER = REPOSITORY.parent / "shared" / "cluster"
+
+BASE = "localhost/base/python:3.11"
+"""What ``image.sh`` calls the image that it makes for want of the public one."""
+
+ARCHIVES = CACHE / "e2e-images"
+"""Images as they were loaded, because a cluster that goes takes its own along."""
+
+
+class Rig:
+    """The cluster."""
+
+    @property
+    def missing(self) -> str:
+        """Why it cannot be used here; nothing when it can."""
+        if not FOLDER.exists():
+            return "../shared/cluster is not beside this checkout"
+        return "" if os.geteuid() == 0 else "only root can start a node"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Where to find it."""
+        return Path(_said('printf %s "$KUBECONFIG"'))
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        """Bring it up, and down again if it was not up before."""
+        if self.kubeconfig.exists() and not _run("kubectl get --raw=/readyz", check=False):
+            yield
+            return
+        _build()
+        try:
+            _run("./up.sh")
+            yield
+        finally:
+            _run("./down.sh")
+
+    def load(self, image: Image) -> str:
+        """Put an image into the cluster, built when it is not yet; return its name there."""
+        name = f"registry.local/tenantry/{image.name}:{image.digest}"
+        if name in _said("$CTR images ls -q").split():
+            return name
+        archive = ARCHIVES / f"{image.name}-{image.digest}.tar"
+        with locked(archive):
+            if archive.exists():
+                _run(f"$CTR images import {archive}")
+            else:
+                self._build(image, name, archive)
+        return name
+
+    def _build(self, image: Image, name: str, archive: Path) -> None:
+        target = f"--target {image.target}" if image.target else ""
+        with image.context() as context:
+            # Stages that several images have in common are kept: without it each would be built for each.
+            _run(f"BUILDAH_LAYERS=true ./image.sh {name} {context} --build-arg BASE={BASE} {target}")
+        for old in ARCHIVES.glob(f"{image.name}-*.tar"):
+            old.unlink()
+        _run(f"$CTR images export {archive}.new {name}")
+        Path(f"{archive}.new").rename(archive)
+
+
+def _build() -> None:
+    """Build the node's programs, once. Two are the local platform's own; of the rest Go has most already."""
+    programs = Path(_said('printf %s "$B"'))
+    programs.mkdir(parents=True, exist_ok=True)
+    built = control_plane(lambda _: None)
+    for name in ("kube-apiserver", "kube-controller-manager"):
+        if not (programs / name).exists():
+            shutil.copy(built / name, programs)
+    _run("GOFLAGS='-trimpath -buildvcs=false' src/build.sh")
+
+
+def _run(command: str, *, check: bool = True) -> int:
+    """Run a command in the folder, with its variables; what it prints is only for the eye."""
+    return subprocess.run(["bash", "-c", f". ./env.sh; {command}"], cwd=FOLDER, check=check).returncode
+
+
+def _said(command: str) -> str:
+    argv = ["bash", "-c", f". ./env.sh; {command}"]
+    return subprocess.run(argv, cwd=FOLDER, check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,139 @@
+"""A cluster with real pods, as kubectl and helm see it: ``KUBECONFIG`` says which, one namespace is ours."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tenantry_local.programs import helm
+
+__all__ = ["Cluster", "Failed", "until_it_holds"]
+
+Object = dict[str, Any]
+
+KUBECTL = str(Path(sys.prefix) / "bin" / "kubectl")
+
+
+class Failed(Exception):
+    """kubectl or helm did not do it; the message is its own."""
+
+
+def until_it_holds(condition: Callable[[], bool], what: str, *, seconds: float) -> None:
+    """Return when a condition holds; fail, and say what it was, when it does not within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.5)
+
+
+class Cluster:
+    """One namespace of a cluster.
+
+    Parameters
+    ----------
+    namespace
+        Where all is that is looked for or made.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl and return what it prints.
+
+        Raises
+        ------
+        Failed
+            It did not do it.
+        """
+        return _run([KUBECTL, f"--namespace={self.namespace}", *arguments], stdin)
+
+    def helm(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run helm and return what it prints.
+
+        Raises
+        ------
+        Failed
+            It did not do it.
+        """
+        return _run([str(helm.install(lambda _: None)), f"--namespace={self.namespace}", *arguments], stdin)
+
+    def apply(self, *objects: Object) -> None:
+        """Make objects, or make them be so."""
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+
+    def get(self, kind: str, name: str) -> Object:
+        """Return one object."""
+        found: Object = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return found
+
+    def list(self, kinds: str, *options: str) -> list[Object]:
+        """Return all objects of some kinds; options are kubectl's own: ``-l``, ``-A``."""
+        found: list[Object] = json.loads(self.kubectl("get", kinds, "-o", "json", *options))["items"]
+        return found
+
+    def pods(self, release: str, workload: str) -> Sequence[Object]:
+        """Return a workload's pods that are not on their way out."""
+        selector = f"app.kubernetes.io/instance={release},app.kubernetes.io/name={workload}"
+        return [pod for pod in self.list("pods", "-l", selector) if _stays(pod["metadata"])]
+
+    def run(self, pod: str, program: str, *arguments: str, stdin: str | None = None) -> str:
+        """Run a Python program inside a pod, or any of ``deployment/NAME``; return what it prints."""
+        return self.kubectl("exec", "-i", pod, "--", "python", "-c", program, *arguments, stdin=stdin)
+
+    def started(self, pod: str, program: str, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a Python program inside a pod; it ends when its standard input does."""
+        argv = [KUBECTL, f"--namespace={self.namespace}", "exec", "-i", pod, "--", "python", "-c", program]
+        return subprocess.Popen(
+            [*argv, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def is_whole(self, workload: str) -> bool:
+        """Tell whether as many pods of a workload (``deployment/NAME``) are ready as there should be."""
+        status = (item := self.get(*workload.split("/")))["status"]
+        return bool(status.get("readyReplicas") == item["spec"]["replicas"] == status.get("replicas"))
+
+    def settled(self, *workloads: str, seconds: int = 300) -> None:
+        """Return when all pods of workloads (``deployment/NAME``) are new and ready."""
+        for workload in workloads:
+            self.kubectl("rollout", "status", workload, f"--timeout={seconds}s")
+
+    @contextmanager
+    def forwarded(self, service: str, port: int) -> Iterator[int]:
+        """Yield a port on 127.0.0.1 that leads to a pod of a service."""
+        argv = [KUBECTL, f"--namespace={self.namespace}", "port-forward", f"service/{service}", f":{port}"]
+        forward = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert forward.stdout is not None
+        assert forward.stderr is not None
+        try:
+            said = re.match(r"Forwarding from 127\.0\.0\.1:(\d+)", forward.stdout.readline())
+            if said is None:
+                raise Failed(forward.stderr.read())
+            yield int(said[1])
+        finally:
+            forward.terminate()
+            forward.communicate()
+
+
+def _stays(metadata: Object) -> bool:
+    """Tell whether somebody sees to it that there is such a pod, and it is not the one that is going."""
+    return "ownerReferences" in metadata and "deletionTimestamp" not in metadata
+
+
+def _run(argv: list[str], stdin: str | None = None) -> str:
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode:
+        raise Failed(
+            f"{Path(argv[0]).name} {' '.join(argv[2:6])}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )
+    return done.stdout

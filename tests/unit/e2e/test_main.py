@@ -1,0 +1,50 @@
+"""A machine that cannot have a cluster is told why, and nothing is tried on it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import rig
+from tests.e2e.__main__ import main
+
+
+def _program(folder: Path, name: str, code: int) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\nexit {code}\n")
+    file.chmod(0o755)
+
+
+def test_kind_wants_docker(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main("kind") == 1
+    assert "docker is not on the PATH" in capsys.readouterr().out
+
+
+def test_kind_wants_a_docker_that_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _program(tmp_path, "docker", 1)
+    _program(tmp_path, "kind", 0)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert main("kind") == 1
+    assert "Docker is not running" in capsys.readouterr().out
+
+
+def test_a_node_of_ones_own_wants_its_folder_beside_the_checkout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rig, "FOLDER", tmp_path / "cluster")
+    assert main("rig") == 1
+    assert "shared/cluster is not beside this checkout" in capsys.readouterr().out
+
+
+def test_a_node_of_ones_own_wants_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rig, "FOLDER", tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert main("rig") == 1
+    assert "only root can start a node" in capsys.readouterr().out
