@@ -26,6 +26,7 @@ __all__ = [
     "observed",
     "questioned",
     "rising",
+    "scaled",
     "series",
     "since",
     "steady",
@@ -99,6 +100,18 @@ def compared(outcome: str, values: str) -> Series:
     return counted(file_sync.COMPARED, values, "file-sync", outcome=outcome)
 
 
+def scaled(autoscaler: str, replicas: int, *, least: int, most: int, sees: bool = True) -> Series:
+    """Return what kube-state-metrics says of an autoscaler, and whether that sees what it scales by."""
+    own = {"horizontalpodautoscaler": autoscaler}
+    blind = own | {"condition": "ScalingActive", "status": "false"}
+    return (
+        series("kube_horizontalpodautoscaler_status_current_replicas", steady(replicas), **own)
+        | series("kube_horizontalpodautoscaler_spec_min_replicas", steady(least), **own)
+        | series("kube_horizontalpodautoscaler_spec_max_replicas", steady(most), **own)
+        | series("kube_horizontalpodautoscaler_status_condition", steady(int(not sees)), **blind)
+    )
+
+
 def _name(metric: MetricWrapperBase, labels: Mapping[str, str]) -> str:
     (family,) = metric.describe()
     if set(metric._labelnames) != set(labels):
@@ -113,7 +126,6 @@ def _target(job: str) -> dict[str, str]:
 def _workload(name: str) -> Series:
     """Return what kube-state-metrics and the kubelet say of a Deployment, its one pod and its autoscaler."""
     pod = {"pod": _target(name)["pod"], "container": name}
-    scaler = {"horizontalpodautoscaler": f"{RELEASE}-{name}"}
     return (
         series("up", steady(1), **_target(name))
         | series("kube_deployment_status_replicas_available", steady(2), deployment=f"{RELEASE}-{name}")
@@ -121,15 +133,7 @@ def _workload(name: str) -> Series:
         | series("container_cpu_usage_seconds_total", rising(20), **pod)
         | series("kube_pod_container_resource_limits", steady(1e9), **pod, resource="memory")
         | series("kube_pod_container_resource_requests", steady(1), **pod, resource="cpu")
-        | series("kube_horizontalpodautoscaler_status_current_replicas", steady(2), **scaler)
-        | series("kube_horizontalpodautoscaler_spec_max_replicas", steady(10), **scaler)
-        | series(
-            "kube_horizontalpodautoscaler_status_condition",
-            steady(0),
-            **scaler,
-            condition="ScalingActive",
-            status="false",
-        )
+        | scaled(f"{RELEASE}-{name}", 2, least=2, most=10)
     )
 
 

@@ -24,6 +24,7 @@ from tests.support.watched import (
     observed,
     questioned,
     rising,
+    scaled,
     series,
     since,
     steady,
@@ -56,7 +57,6 @@ WAITING = "n8n_scaling_mode_queue_jobs_waiting"
 ACTIVE = "n8n_scaling_mode_queue_jobs_active"
 FIRING = 'group by (alertname) (ALERTS{alertstate="firing"})'
 MAIN = {"job": "n8n", "pod": f"{RELEASE}-n8n-7d9c5b8f6d-x2x9z"}
-WORKERS = {"horizontalpodautoscaler": f"{RELEASE}-n8n-worker"}
 GATEWAY_POD = {"pod": f"{RELEASE}-gateway-7d9c5b8f6d-x2x9z"}
 
 CASES = [
@@ -197,32 +197,18 @@ CASES = [
     ),
     Case(
         "the workers are as many as they may be",
-        series("kube_horizontalpodautoscaler_status_current_replicas", steady(10), **WORKERS),
+        scaled(f"{RELEASE}-n8n-worker", 10, least=2, most=10),
         ("TenantryAtMost",),
     ),
     Case(
         "so they are, and KEDA has found it",
-        series(
-            "kube_horizontalpodautoscaler_status_current_replicas",
-            steady(20),
-            horizontalpodautoscaler=f"keda-hpa-{RELEASE}-n8n-worker",
-        )
-        | series(
-            "kube_horizontalpodautoscaler_spec_max_replicas",
-            steady(20),
-            horizontalpodautoscaler=f"keda-hpa-{RELEASE}-n8n-worker",
-        ),
+        scaled(f"keda-hpa-{RELEASE}-n8n-worker", 20, least=2, most=20),
         ("TenantryAtMost",),
     ),
+    Case("an autoscaler has no choice", scaled(f"{RELEASE}-qdrant", 1, least=1, most=1), ()),
     Case(
         "the queue's depth is not served",
-        series(
-            "kube_horizontalpodautoscaler_status_condition",
-            steady(1),
-            **WORKERS,
-            condition="ScalingActive",
-            status="false",
-        ),
+        scaled(f"{RELEASE}-n8n-worker", 2, least=2, most=10, sees=False),
         ("TenantryScalingBlind",),
     ),
     Case(

@@ -67,14 +67,14 @@ resources:
 
 {{/*
 Takes how to ask whether it lives, as Kubernetes writes it, and as "ready" how to ask whether it may be given work, where
-that is another question. Ready late beats restarted early: three minutes to come up.
+that is another question. Ready late beats restarted early: ten minutes to come up, since Keycloak builds itself first.
 */}}
 {{- define "tenantry.probes-by" -}}
 startupProbe:
   {{- omit . "ready" | toYaml | nindent 2 }}
   periodSeconds: 3
   timeoutSeconds: 5
-  failureThreshold: 60
+  failureThreshold: 200
 livenessProbe:
   {{- omit . "ready" | toYaml | nindent 2 }}
   periodSeconds: 10
