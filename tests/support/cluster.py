@@ -66,7 +66,7 @@ class Cluster:
     def apply(self, *objects: Object) -> None:
         """Make objects, or make them be so."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+        self.kubectl("apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-", stdin=text)
 
     def get(self, kind: str, name: str) -> Object:
         """Return one object."""
