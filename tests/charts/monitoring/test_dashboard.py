@@ -61,6 +61,12 @@ def test_every_line_of_every_panel_shows_something_on_a_good_day(panels: list[Pa
     play(HEALTHY, {f"group({query})": {"{}"} for query in queries})
 
 
+def test_no_error_at_all_is_a_line_at_nought(panels: list[Panel]) -> None:
+    flawless = {name: values for name, values in HEALTHY.items() if 'status="5xx"' not in name}
+    query = panels[1]["targets"][1]["expr"].replace("$__rate_interval", "5m")
+    play(flawless, {f"group(({query}) == 0)": {"{}"}})
+
+
 def test_every_line_is_of_this_release_alone(panels: list[Panel]) -> None:
     elsewhere = {name.replace(NAMESPACE, "another"): values for name, values in HEALTHY.items()}
     queries = [

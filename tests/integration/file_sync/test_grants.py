@@ -1,0 +1,61 @@
+"""Who owns Open WebUI's tables lets file-sync read them, without being anybody more than that."""
+
+import uuid
+from collections.abc import Iterator
+from importlib.resources import files
+
+import psycopg
+import pytest
+from file_sync import grants
+from file_sync.source import Source
+from tenantry_local.parts.open_webui import FILE_SYNC_ROLE
+from tenantry_local.parts.postgres import Postgres
+from tenantry_local.platform import Platform
+
+from tests.support.open_webui_database import TABLES
+
+PASSWORD = "of-the-owner"
+
+
+@pytest.fixture
+def database(platform: Platform) -> Iterator[str]:
+    """An empty database with an owner of the same name, who may make nothing else."""
+    postgres, name = Postgres(platform.context), f"owned_{uuid.uuid4().hex[:8]}"
+    postgres.run((files("file_sync") / "role.sql").read_text())
+    postgres.make_role(FILE_SYNC_ROLE, platform.context.secrets["postgres-file-sync"])
+    postgres.make_role(name, PASSWORD)
+    postgres.run(f"create database {name} owner {name}")
+    yield name
+    postgres.run(f"drop database {name} with (force)")
+    postgres.run(f"drop role {name}")
+
+
+def settings(platform: Platform, database: str, seconds: float = 60.0) -> grants.Settings:
+    """Return how the job reaches a database as its owner."""
+    port = platform.context.ports["postgres"]
+    url = f"postgresql://{database}:{PASSWORD}@127.0.0.1:{port}/{database}"
+    return grants.Settings(database_url=url, seconds=seconds)
+
+
+async def test_it_waits_for_the_tables_and_then_the_role_is_fit(
+    platform: Platform, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = settings(platform, database)
+
+    def make_tables(_seconds: float) -> None:
+        with psycopg.connect(job.database_url.get_secret_value()) as owner:
+            owner.execute(TABLES.encode())
+
+    monkeypatch.setattr("file_sync.grants.time.sleep", make_tables)
+    grants.grant(job)
+    grants.grant(job)  # as after an upgrade
+
+    source = Source(Postgres(platform.context).dsn(database, FILE_SYNC_ROLE, "postgres-file-sync"))
+    await source.open()
+    await source.check()
+    await source.close()
+
+
+def test_without_tables_it_says_so_in_time(platform: Platform, database: str) -> None:
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        grants.grant(settings(platform, database, seconds=0.1))
