@@ -1,78 +1,62 @@
-"""The real API server takes every object, and has nothing to warn of."""
+"""Whatever is switched on or off: helm has nothing to say, and the API server takes every object."""
 
-import json
 from collections.abc import Iterator
-from copy import deepcopy
-from typing import Any
 
 import pytest
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
-from tenantry_local.processes import LocalError
 
-from tests.support.charts import PROFILES, render
+from tests.support.apiserver import new_namespace
+from tests.support.charts import PROFILES, Release, lint, render
+from tests.support.third_party import third_party_resources
 
-NAMESPACE = "chart-test"
+PROFILE = "values-eks-prod.yaml"
+
+TOGGLES = (
+    "crds.install=false",
+    "file-sync.enabled=false",
+    "open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false",
+    "n8n.enabled=false,open-webui.orchestrator=direct",
+    "n8n.worker.autoscaling.source=keda",
+    "n8n.worker.autoscaling.start=2",
+    "qdrant.enabled=false,global.qdrant.url=https://qdrant.example",
+    "qdrant.tls.existingSecret=qdrant-tls",
+    "ingress.enabled=false",
+    "monitoring.enabled=true,global.network.monitoringNamespace=monitoring",
+    "global.imagePullSecrets[0].name=registry",
+    "gateway.extraEnv[0].name=HTTPS_PROXY,gateway.extraEnv[0].value=http://proxy.example:3128",
+)
+"""Each against what is usual in production."""
 
 
 @pytest.fixture(scope="module")
 def namespace(platform: Platform) -> Iterator[str]:
     """A namespace in which a pod that is not confined is warned of."""
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/warn": "restricted"}},
-    }
-    kubectl(platform.context, "apply", "-f", "-", stdin=json.dumps(manifest))
-    yield NAMESPACE
-    kubectl(platform.context, "delete", "namespace", NAMESPACE, "--wait=false")
+    with new_namespace(platform, "chart-test", warn="restricted") as name, third_party_resources(platform):
+        yield name
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_api_server_takes_all_of_a_profile_without_a_warning(
     platform: Platform, namespace: str, profile: str
 ) -> None:
-    release = render(profile, namespace=namespace)
+    take(platform, render(profile, namespace=namespace))
+
+
+@pytest.mark.parametrize("toggle", [*TOGGLES, ",".join(TOGGLES)])
+def test_it_takes_all_of_it_with_another_choice_too(platform: Platform, namespace: str, toggle: str) -> None:
+    take(platform, render(PROFILE, "--set", toggle, namespace=namespace))
+
+
+@pytest.mark.parametrize("toggle", TOGGLES)
+def test_helm_has_nothing_to_say_of_a_choice(toggle: str) -> None:
+    assert "0 chart(s) failed" in lint(PROFILE, "--set", toggle)
+
+
+def take(platform: Platform, release: Release) -> None:
+    """Let the API server look at everything, as if it were applied."""
     applied = kubectl(
         platform.context, "apply", "--server-side", "--force-conflicts", "--dry-run=server",
         "--validate=strict", "--warnings-as-errors", "-f", "-", stdin=release.text,
     )  # fmt: skip
     assert applied.count("serverside-applied") == len(release.objects)
-
-
-def test_the_number_of_workers_is_set_once_and_no_upgrade_undoes_it(
-    platform: Platform, namespace: str
-) -> None:
-    release = render("values-eks-prod.yaml", namespace=namespace)
-    worker = deepcopy(release.get("Deployment", "n8n-worker"))
-    rights = [release.get(kind, "n8n-start") for kind in ("ServiceAccount", "Role", "RoleBinding")]
-    _upgrade(platform, worker, *rights)
-    account = f"system:serviceaccount:{namespace}:{rights[0]['metadata']['name']}"
-    (container,) = release.get("Job", "n8n-start")["spec"]["template"]["spec"]["containers"]
-    kubectl(platform.context, f"--as={account}", *container["args"])
-    assert _replicas(platform, worker) == 3
-
-    # As the autoscaler does in a peak, and then helm, which writes all of the manifest again.
-    name = worker["metadata"]["name"]
-    kubectl(platform.context, "scale", "deployment", name, "-n", namespace, "--replicas=17")
-    worker["spec"]["template"]["metadata"]["labels"]["changed"] = "by-an-upgrade"
-    _upgrade(platform, worker)
-    assert _replicas(platform, worker) == 17
-    with pytest.raises(LocalError, match="forbidden"):
-        kubectl(platform.context, f"--as={account}", "delete", "deployment", name, "-n", namespace)
-
-
-def _upgrade(platform: Platform, *objects: dict[str, Any]) -> None:
-    manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    kubectl(
-        platform.context, "apply", "--server-side", "--force-conflicts", "--field-manager=helm", "-f", "-",
-        stdin=manifests,
-    )  # fmt: skip
-
-
-def _replicas(platform: Platform, deployment: dict[str, Any]) -> int:
-    metadata = deployment["metadata"]
-    answer = kubectl(
-        platform.context, "get", "deployment", metadata["name"], "-n", metadata["namespace"], "-o", "json"
-    )
-    return int(json.loads(answer)["spec"]["replicas"])

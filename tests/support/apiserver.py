@@ -1,15 +1,18 @@
 """The real API server as its administrator: Tenants sent to it, and what it says to those it refuses."""
 
 import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from kubernetes import client, config
 from tenancy.names import GROUP, PLURAL, VERSION
-from tenantry_local.parts.kubernetes import kubeconfig
+from tenantry_local.parts.kubernetes import kubeconfig, kubectl
 from tenantry_local.platform import Platform
 
-__all__ = ["Refused", "Tenants", "admin_client"]
+__all__ = ["Refused", "Tenants", "admin_client", "new_namespace"]
 
 
 def admin_client(platform: Platform) -> client.ApiClient:
@@ -18,6 +21,19 @@ def admin_client(platform: Platform) -> client.ApiClient:
         config_file=str(kubeconfig(platform.context, "admin"))
     )
     return opened
+
+
+@contextmanager
+def new_namespace(platform: Platform, name: str, **labels: str) -> Iterator[str]:
+    """Make a namespace that was never there before, with Pod Security's labels; it is removed at the end."""
+    name = f"{name}-{uuid.uuid4().hex[:8]}"
+    labels = {f"pod-security.kubernetes.io/{mode}": level for mode, level in labels.items()}
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    kubectl(platform.context, "create", "-f", "-", stdin=json.dumps(manifest))
+    try:
+        yield name
+    finally:
+        kubectl(platform.context, "delete", "namespace", name, "--wait=false")
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from functools import cache, cached_property
 from typing import Any
 
 import yaml
-from tenantry_local.programs import helm
+from tenantry_local.programs import helm as installed_helm
 
 from tools.chart_schema import CHART
 
-__all__ = ["PROFILES", "RELEASE", "Refused", "Release", "lint", "render"]
+__all__ = ["PROFILES", "RELEASE", "Object", "Refused", "Release", "helm", "lint", "render"]
 
 PROFILES = sorted(file.name for file in CHART.glob("values-*.yaml"))
 
@@ -67,17 +67,18 @@ def render(profile: str, *options: str, namespace: str = "chart-test") -> Releas
         Helm refused the values.
     """
     return Release(
-        _helm("template", RELEASE, str(CHART), "-n", namespace, "-f", str(CHART / profile), *options)
+        helm("template", RELEASE, str(CHART), "-n", namespace, "-f", str(CHART / profile), *options)
     )
 
 
-def lint(profile: str) -> str:
+def lint(profile: str, *options: str) -> str:
     """Return what ``helm lint --strict`` says; it raises :class:`Refused` when there is something wrong."""
-    return _helm("lint", "--strict", str(CHART), "-f", str(CHART / profile))
+    return helm("lint", "--strict", str(CHART), "-f", str(CHART / profile), *options)
 
 
-def _helm(*arguments: str) -> str:
-    program = helm.install(lambda _: None)
+def helm(*arguments: str) -> str:
+    """Run helm and return what it prints; it raises :class:`Refused` when it fails."""
+    program = installed_helm.install(lambda _: None)
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refused(done.stdout + done.stderr)

@@ -220,22 +220,22 @@ class ControllerManager(_ControlPlane):
     what = "controllers"
     needs = ("kubernetes",)
     ports = ("controller-manager",)
+    controllers: ClassVar[tuple[str, ...]] = (
+        "namespace-controller",
+        "serviceaccount-controller",
+        "serviceaccount-token-controller",
+        "garbage-collector-controller",
+        "resourcequota-controller",
+        "validatingadmissionpolicy-status-controller",
+    )
 
     @override
     def command(self) -> Command:
-        wanted = (
-            "namespace-controller",
-            "serviceaccount-controller",
-            "serviceaccount-token-controller",
-            "garbage-collector-controller",
-            "resourcequota-controller",
-            "validatingadmissionpolicy-status-controller",
-        )
         return Command(
             [
                 self._program(),
                 f"--kubeconfig={kubeconfig(self.context, 'admin')}",
-                f"--controllers={','.join(wanted)}",
+                f"--controllers={','.join(self.controllers)}",
                 f"--service-account-private-key-file={self.context.state / 'kube' / 'service-account.key'}",
                 f"--cert-dir={self.context.folder('kube', 'controller-certs')}",
                 f"--secure-port={self.context.ports['controller-manager']}",

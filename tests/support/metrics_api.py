@@ -1,0 +1,190 @@
+"""The metrics that autoscalers ask for, as metrics-server and prometheus-adapter serve them.
+
+They are asked by way of the API server, which finds this server as it would find theirs: through APIServices.
+"""
+
+import json
+import re
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from kubernetes import client
+from kubernetes.utils.quantity import parse_quantity
+from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.platform import Platform
+from typing_extensions import override
+
+from .apiserver import admin_client
+
+__all__ = ["Load", "serving_metrics"]
+
+RESOURCE = "metrics.k8s.io/v1beta1"
+EXTERNAL = "external.metrics.k8s.io/v1beta1"
+
+WINDOW = "30s"
+
+
+@dataclass
+class Load:
+    """What there is to do.
+
+    Attributes
+    ----------
+    cpu, memory
+        By workload, the part of what a pod asks for that it uses; a half where nothing is said.
+    external
+        External metrics by their names; one that is missing cannot be had.
+    """
+
+    cpu: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    external: dict[str, int] = field(default_factory=dict)
+
+
+@contextmanager
+def serving_metrics(platform: Platform) -> Iterator[Load]:
+    """Serve metrics of all pods for as long as the block lasts."""
+    load = Load()
+    with admin_client(platform) as api, _server(platform, load, client.CoreV1Api(api)) as port:
+        registered = json.dumps(_registrations(port))
+        kubectl(platform.context, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=registered)
+        try:
+            names = [f"apiservice/{_service_of(group)}" for group in (RESOURCE, EXTERNAL)]
+            kubectl(platform.context, "wait", "--for=condition=Available", "--timeout=60s", *names)
+            yield load
+        finally:
+            # While one of them is registered and away, no namespace can be removed.
+            kubectl(platform.context, "delete", "--ignore-not-found", "-f", "-", stdin=registered)
+
+
+@contextmanager
+def _server(platform: Platform, load: Load, api: client.CoreV1Api) -> Iterator[int]:
+    """Listen on 127.0.0.1; nobody checks the certificate, so it is the API server's own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = _answer(self.path, load, api)
+            body = json.dumps(answer or {"kind": "Status", "apiVersion": "v1", "code": 404}).encode()
+            with suppress(OSError):  # whoever asked may be gone
+                self.send_response(200 if answer else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        @override
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    certificate = platform.context.state / "kube" / "certs" / "apiserver.crt"
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _answer(target: str, load: Load, api: client.CoreV1Api) -> dict[str, Any] | None:
+    parts = urlsplit(target)
+    for group in (RESOURCE, EXTERNAL):
+        if parts.path == f"/apis/{group}":
+            resource = {"name": "pods", "kind": "PodMetrics", "namespaced": True, "verbs": ["get", "list"]}
+            resources = [resource | {"singularName": ""}] if group == RESOURCE else []
+            return {
+                "kind": "APIResourceList",
+                "apiVersion": "v1",
+                "groupVersion": group,
+                "resources": resources,
+            }
+    if found := re.fullmatch(rf"/apis/{RESOURCE}/namespaces/([^/]+)/pods", parts.path):
+        selector = parse_qs(parts.query).get("labelSelector", [""])[0]
+        pods: Any = api.list_namespaced_pod(found[1], label_selector=selector, _preload_content=False)
+        items = [_usage(pod, load) for pod in json.loads(pods.data)["items"]]
+        return {"kind": "PodMetricsList", "apiVersion": RESOURCE, "metadata": {}, "items": items}
+    if found := re.fullmatch(rf"/apis/{EXTERNAL}/namespaces/[^/]+/([^/]+)", parts.path):
+        if found[1] not in load.external:
+            return None
+        value = {"metricName": found[1], "timestamp": _now(), "value": str(load.external[found[1]])}
+        return {
+            "kind": "ExternalMetricValueList",
+            "apiVersion": EXTERNAL,
+            "metadata": {},
+            "items": [value | {"metricLabels": {}}],
+        }
+    return None
+
+
+def _usage(pod: dict[str, Any], load: Load) -> dict[str, Any]:
+    metadata = pod["metadata"]
+    workload = metadata["labels"]["app.kubernetes.io/name"]
+    parts = {"cpu": load.cpu.get(workload, 0.5), "memory": load.memory.get(workload, 0.5)}
+    return {
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+        "timestamp": _now(),
+        "window": WINDOW,
+        "containers": [
+            {
+                "name": container["name"],
+                "usage": {
+                    resource: f"{float(parse_quantity(asked)) * parts[resource] * 1000:.0f}m"
+                    for resource, asked in container["resources"]["requests"].items()
+                    if resource in parts
+                },
+            }
+            for container in pod["spec"]["containers"]
+        ],
+    }
+
+
+def _registrations(port: int) -> dict[str, Any]:
+    service = {"name": "metrics", "namespace": "default"}
+    items: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": service,
+            "spec": {"type": "ExternalName", "externalName": "localhost"},
+        }
+    ]
+    for registered in (RESOURCE, EXTERNAL):
+        group, _, version = registered.partition("/")
+        spec = {
+            "group": group,
+            "version": version,
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "insecureSkipTLSVerify": True,
+            "service": service | {"port": port},
+        }
+        metadata = {"name": _service_of(registered)}
+        items.append(
+            {
+                "apiVersion": "apiregistration.k8s.io/v1",
+                "kind": "APIService",
+                "metadata": metadata,
+                "spec": spec,
+            }
+        )
+    return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+def _service_of(registered: str) -> str:
+    group, _, version = registered.partition("/")
+    return f"{version}.{group}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

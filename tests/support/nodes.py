@@ -1,0 +1,127 @@
+"""Workloads with pods where there are no nodes: their controllers, and what a kubelet would report."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from kubernetes import client
+from tenantry_local.part import Command
+from tenantry_local.parts.kubernetes import ControllerManager, kubectl
+from tenantry_local.platform import Platform
+from tenantry_local.processes import LocalError
+from typing_extensions import override
+
+from .apiserver import admin_client
+
+__all__ = ["SYNC_SECONDS", "running_pods", "running_workloads"]
+
+SYNC_SECONDS = 0.25
+"""How often autoscalers look: 15 seconds, were a second here not a minute elsewhere."""
+
+LOOK_SECONDS = 0.1
+
+
+class _Controllers(ControllerManager):
+    """What makes pods of workloads, and scales them; the platform's own controllers go on beside it."""
+
+    name = "workload-controllers"
+    controllers: ClassVar[tuple[str, ...]] = (
+        "deployment-controller",
+        "replicaset-controller",
+        "statefulset-controller",
+        "job-controller",
+        "horizontal-pod-autoscaler-controller",
+    )
+
+    @override
+    def command(self) -> Command:
+        return Command(
+            [
+                *super().command().argv,
+                "--secure-port=0",  # nobody asks it anything
+                f"--horizontal-pod-autoscaler-sync-period={SYNC_SECONDS * 1000:.0f}ms",
+                "--horizontal-pod-autoscaler-downscale-stabilization=5s",  # where an autoscaler does not say
+                "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
+                "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
+                "--kube-api-qps=500",
+                "--kube-api-burst=1000",
+            ]
+        )
+
+
+@contextmanager
+def running_workloads(platform: Platform) -> Iterator[None]:
+    """Let Deployments, StatefulSets, Jobs and autoscalers do something for as long as the block lasts."""
+    controllers = _Controllers(platform.context)
+    command = controllers.command()
+    platform.processes.start(controllers.name, command.argv, command.env)
+    try:
+        yield
+    finally:
+        platform.processes.stop(controllers.name)
+
+
+@contextmanager
+def running_pods(platform: Platform, namespace: str) -> Iterator[None]:
+    """Run each pod of a namespace, as far as anybody can tell from its status."""
+    ended = threading.Event()
+    with admin_client(platform) as api:
+        nodes = _Nodes(platform, namespace, client.CoreV1Api(api))
+        thread = threading.Thread(target=nodes.run, args=[ended])
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+class _Nodes:
+    """Nodes with room for all: a service is ready at once, and a job's pod ends well.
+
+    A job that calls kubectl really does, with the rights of its account.
+    """
+
+    def __init__(self, platform: Platform, namespace: str, api: client.CoreV1Api) -> None:
+        self._platform = platform
+        self._namespace = namespace
+        self._api = api
+
+    def run(self, ended: threading.Event) -> None:
+        while not ended.wait(LOOK_SECONDS):
+            answer: Any = self._api.list_namespaced_pod(
+                self._namespace, field_selector="status.phase=Pending", _preload_content=False
+            )
+            for pod in json.loads(answer.data)["items"]:
+                self._report(pod["metadata"]["name"], self._status(pod))
+
+    def _status(self, pod: dict[str, Any]) -> dict[str, Any]:
+        owners = {owner["kind"] for owner in pod["metadata"].get("ownerReferences", [])}
+        if "Job" in owners:
+            return {"phase": "Succeeded" if self._ends_well(pod["spec"]) else "Failed"}
+        ready = {"type": "Ready", "status": "True"}
+        return {
+            "phase": "Running",
+            "startTime": pod["metadata"]["creationTimestamp"],
+            "conditions": [ready, ready | {"type": "ContainersReady"}],
+        }
+
+    def _ends_well(self, spec: dict[str, Any]) -> bool:
+        (container,) = spec["containers"]
+        if "/kubectl:" not in container["image"]:
+            return True
+        account = f"system:serviceaccount:{self._namespace}:{spec['serviceAccountName']}"
+        try:
+            kubectl(self._platform.context, f"--as={account}", *container["args"])
+        except LocalError:
+            return False
+        return True
+
+    def _report(self, name: str, status: dict[str, Any]) -> None:
+        try:
+            self._api.patch_namespaced_pod_status(name, self._namespace, {"status": status})
+        except client.ApiException as exc:
+            if exc.status != 404:  # scaled away meanwhile
+                raise
