@@ -8,7 +8,7 @@ import httpx
 from tenantry_local.parts.keycloak import REALM
 from tenantry_local.platform import Platform
 
-__all__ = ["People", "open_people"]
+__all__ = ["LASTING", "People", "open_people"]
 
 PASSWORD = "A-password-of-tests-1"
 
