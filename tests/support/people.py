@@ -49,6 +49,11 @@ class People:
         }
         await self._admin("POST", "users", json=user)
 
+    async def subject(self, email: str) -> str:
+        """Return what an account is called in every token."""
+        (user,) = await self._admin("GET", "users", params={"email": email, "exact": "true"})
+        return str(user["id"])
+
     async def verify(self, email: str, *, verified: bool) -> None:
         """Change whether an account's address counts as verified."""
         (user,) = await self._admin("GET", "users", params={"email": email, "exact": "true"})
