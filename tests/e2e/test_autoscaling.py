@@ -16,6 +16,8 @@ def test_gateways_are_added_under_load(filled: Installation) -> None:
     def more_are_ready() -> bool:
         return int(filled.cluster.get("deployment", name)["status"].get("readyReplicas", 0)) > int(fewest)
 
+    if more_are_ready():
+        pytest.skip("there are more gateways already, of a load before: it would prove nothing")
     with asking(filled, people=8, pause=0):
         until_it_holds(more_are_ready, f"more than {fewest} gateways are ready", seconds=180)
 
