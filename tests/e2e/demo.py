@@ -27,6 +27,7 @@ def fill(installation: Installation) -> None:
         manifest["spec"]["quota"].update(UNBOUND)
     installation.cluster.apply(*manifests)
     installation.cluster.kubectl("wait", "--for=condition=Ready", "tenant", "--all", "--timeout=120s")
+    installation.let_tokens_last()
     for manifest in manifests:
         tenant = Tenant.from_object(manifest)
         token = installation.token(tenant.spec.identity.admins[0])

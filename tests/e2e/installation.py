@@ -3,6 +3,7 @@
 Pods act as the same roles as on EKS: each is given a session of its own role.
 """
 
+import asyncio
 import base64
 import json
 import tempfile
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 from tenantry_local.context import Context
 from tenantry_local.parts.aws import ACCOUNT, REGION, ROLE_SERVICES, Aws
 from tenantry_local.people import access_token
 
 from tests.support.cluster import Cluster, until_it_holds
+from tests.support.people import LASTING, People
 from tools import dev_secrets
 from tools.chart_schema import CHART
 
@@ -111,7 +114,13 @@ class Installation:
     def token(self, email: str) -> str:
         """Return an access token of one of the demo's people, out of the release's Keycloak."""
         with self.cluster.forwarded(self.name("keycloak"), 8080) as port:
-            return access_token(_context({"keycloak": port}, {"people": self.password}), email)
+            return access_token(_context({"keycloak": port}, {"people": self.password}), email, LASTING)
+
+    def let_tokens_last(self) -> None:
+        """Make the client whose tokens outlast the tests."""
+        with self.cluster.forwarded(self.name("keycloak"), 8080) as port:
+            admin_password = self._secret("tenantry-keycloak")["admin-password"]
+            asyncio.run(_make_lasting_client(f"http://127.0.0.1:{port}", admin_password))
 
     def call(
         self, requests: Iterable[Mapping[str, Any]], *, as_: str = "n8n-worker"
@@ -204,6 +213,11 @@ class Installation:
                 ],
             },
         }
+
+
+async def _make_lasting_client(url: str, admin_password: str) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+        await People(http, admin_password).add_client(LASTING, attributes={"access.token.lifespan": "7200"})
 
 
 def asker(name: str) -> str:

@@ -12,18 +12,20 @@ from .installation import Installation, asker
 
 PORTS = {
     "qdrant": 6333, "redis": 6379, "postgres": 5432, "keycloak": 8080,
-    "gateway": 8080, "file-sync": 8080, "operator": 8081, "n8n": 5678, "n8n-webhook": 5678,
+    "gateway": 8080, "file-sync": 8080, "open-webui": 8080, "operator": 8081,
+    "n8n": 5678, "n8n-webhook": 5678,
     "aws": 4566, "bedrock": 4566,
 }  # fmt: skip
 
 REACHED = {
     "gateway": {"qdrant", "redis", "keycloak", "aws", "bedrock", "kubernetes"},
-    "operator": {"qdrant", "redis", "keycloak", "aws", "bedrock", "kubernetes"},
+    "operator": {"qdrant", "redis", "keycloak", "open-webui", "aws", "bedrock", "kubernetes"},
     "file-sync": {"gateway", "n8n-webhook", "postgres", "keycloak", "aws", "bedrock", "kubernetes"},
     "n8n-worker": {"gateway", "postgres", "redis"},
     "n8n-install": {"n8n", "n8n-webhook"},
-    # Nothing of ours rules what a stranger may do elsewhere.
-    "stranger": {"aws", "bedrock", "kubernetes"},
+    "open-webui": {"gateway", "n8n-webhook", "file-sync", "postgres", "redis", "keycloak", "aws", "bedrock"},
+    # In kind anybody may be the load balancer. Nothing of ours rules what a stranger may do elsewhere.
+    "stranger": {"keycloak", "open-webui", "aws", "bedrock", "kubernetes"},
 }
 
 
@@ -36,7 +38,7 @@ def test_a_pod_reaches_what_it_needs_and_nothing_else(installation: Installation
 
 
 def _pod(installation: Installation, source: str) -> str:
-    if source in ("gateway", "operator", "file-sync"):
+    if source in ("gateway", "operator", "file-sync", "open-webui"):
         return f"deployment/{installation.name(source)}"
     return asker(source)
 

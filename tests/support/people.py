@@ -8,7 +8,7 @@ import httpx
 from tenantry_local.parts.keycloak import REALM
 from tenantry_local.platform import Platform
 
-__all__ = ["People", "open_people"]
+__all__ = ["LASTING", "People", "open_people"]
 
 PASSWORD = "A-password-of-tests-1"
 
@@ -48,6 +48,11 @@ class People:
             "credentials": [{"type": "password", "value": password, "temporary": False}],
         }
         await self._admin("POST", "users", json=user)
+
+    async def subject(self, email: str) -> str:
+        """Return what an account is called in every token."""
+        (user,) = await self._admin("GET", "users", params={"email": email, "exact": "true"})
+        return str(user["id"])
 
     async def verify(self, email: str, *, verified: bool) -> None:
         """Change whether an account's address counts as verified."""

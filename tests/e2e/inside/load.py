@@ -5,7 +5,6 @@ between an answer and the next question. Half of them open a connection for each
 """
 
 import asyncio
-import itertools
 import json
 import sys
 import time
@@ -14,18 +13,15 @@ from collections import Counter
 import httpx
 
 URL, TOKEN, EXPECTED, ASKERS, PAUSE = sys.argv[1:]
-NUMBERS = itertools.count()
-QUESTION = "What is the approved marketing budget for 2026? This is question number {}."
+QUESTION = "What is the approved marketing budget for 2026?"
 
 outcomes: Counter[str] = Counter()
 seconds: list[float] = []
 
 
 async def ask(http: httpx.AsyncClient, headers: dict[str, str]) -> str:
-    # No two are the same, or the second would be answered from memory.
-    body = {"question": QUESTION.format(next(NUMBERS))}
     try:
-        answer = await http.post(URL, json=body, headers=headers)
+        answer = await http.post(URL, json={"question": QUESTION}, headers=headers)
     except httpx.HTTPError as exc:
         return f"{time.time():.1f} {type(exc).__name__}: {exc}"
     if answer.status_code == httpx.codes.OK and EXPECTED in answer.text:
@@ -34,7 +30,8 @@ async def ask(http: httpx.AsyncClient, headers: dict[str, str]) -> str:
 
 
 async def work(number: int, stop: asyncio.Event) -> None:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
+    # Or all but the first would be answered from memory.
+    headers = {"Authorization": f"Bearer {TOKEN}", "Cache-Control": "no-store"}
     if number % 2:
         headers["Connection"] = "close"
     async with httpx.AsyncClient(timeout=60) as http:

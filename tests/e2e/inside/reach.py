@@ -5,7 +5,7 @@ import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-SECONDS = 3
+SECONDS = 2
 
 
 def reaches(place: tuple[str, str, int]) -> bool:

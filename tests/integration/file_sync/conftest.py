@@ -51,9 +51,8 @@ class Stage:
         for known in await self.people._admin("GET", "users", params={"username": email, "exact": "true"}):
             await self.people._admin("DELETE", f"users/{known['id']}")  # who moved has another address
         await self.people.add(email, **account)
-        (user,) = await self.people._admin("GET", "users", params={"email": email, "exact": "true"})
-        self.subjects[email] = user["id"]
-        self.users[email] = self.owui.account(user["id"])
+        self.subjects[email] = await self.people.subject(email)
+        self.users[email] = self.owui.account(self.subjects[email])
         self.tokens[email] = await self.people.token(email)
         return self.users[email]
 

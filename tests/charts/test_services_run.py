@@ -1,0 +1,82 @@
+"""Our services do their work with what the chart gives them: variables, files, and their accounts' rights.
+
+So a variable that is missing, or a right, is red here, and not in somebody's cluster.
+"""
+
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from tenancy.names import tenant_key
+from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import new_namespace
+from tests.support.chart_pods import ChartPods
+from tests.support.file_sync import pass_through
+from tests.support.open_webui_database import open_webui
+from tests.support.people import open_people
+from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.tenants import applied, tenant_manifest
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def namespace(platform: Platform) -> Iterator[str]:
+    with new_namespace(platform, "services") as name:
+        yield name
+
+
+async def test_the_operator_makes_a_tenant_and_takes_it_away(platform: Platform, namespace: str) -> None:
+    tenant_id = f"chart-{uuid.uuid4().hex[:8]}"
+    manifest = tenant_manifest(
+        tenant_id,
+        identity={"emails": [f"*@{tenant_id}.example"]},
+        quota={"compute": {"pods": "2"}},
+        deletionPolicy="Delete",
+    )
+    async with ChartPods(platform, namespace).running("operator"):
+        with applied(platform, manifest) as tenants:
+            wait = ("wait", "--timeout=60s", f"tenant/{tenant_id}")
+            kubectl(platform.context, *wait, "--for=condition=Ready")
+            kubectl(
+                platform.context, "get", "resourcequota,limitrange,networkpolicy", "-n", tenant_key(tenant_id)
+            )
+            tenants.patch(tenant_id, {"spec": {"quota": {"compute": {"pods": "3"}}}})
+            kubectl(platform.context, *wait, "--for=jsonpath={.status.observedGeneration}=2")
+            tenants.delete(tenant_id)
+            kubectl(platform.context, *wait, "--for=delete")
+
+
+async def test_what_a_person_gives_to_open_webui_is_answered_from(platform: Platform, namespace: str) -> None:
+    tenant_id = f"chart-{uuid.uuid4().hex[:8]}"
+    person, base = f"anna@{tenant_id}.example", f"kb-{tenant_id}"
+    manifest = tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]})
+    with open_webui(platform) as owui, applied(platform, manifest) as tenants:
+        workspace = {"groupId": "g", "knowledge": [{"persona": "finance", "id": base}]}
+        tenants.patch_status(tenant_id, {"status": {"workspace": workspace}})
+        owui.knowledge(base)
+        async with open_people(platform) as people, open_qdrant(platform) as qdrant:
+            await make_collection(qdrant)
+            await people.add(person)
+            bearer = {"Authorization": f"Bearer {await people.token(person)}"}
+            account = owui.account(await people.subject(person))
+        owui.put_in(owui.upload(account, "plan.txt", b"The ferry leaves at noon."), base)
+        pods = ChartPods(platform, namespace, owui.url)
+        async with pods.running("gateway") as gateway, pass_through(address(gateway)) as n8n:
+            pods.names = {"gateway": address(gateway), "n8n-webhook": n8n.url.partition("/webhook")[0]}
+            async with pods.running("file-sync") as file_sync:
+
+                async def ready() -> bool:
+                    files = (await file_sync.get("/v1/files", headers=bearer)).json()["files"]
+                    return [each["state"] for each in files] == ["ready"]
+
+                await until(ready, seconds=60, every=0.2)
+            asked = {"question": "When does the ferry leave?"}
+            answer = (await gateway.post("/v1/answers", json=asked, headers=bearer)).json()
+            assert [each["filename"] for each in answer["citations"]] == ["plan.txt"]
+
+
+def address(http: httpx.AsyncClient) -> str:
+    return str(http.base_url).rstrip("/")

@@ -1,0 +1,184 @@
+"""Services of ours as the chart's pods run them: its variables, its files, its accounts; only no containers.
+
+What differs is what a cluster would give: addresses for its names, a port of one's own, an identity at AWS.
+"""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tenantry_local.context import write_private
+from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET
+from tenantry_local.parts.keycloak import REALM
+from tenantry_local.parts.kubernetes import kubeconfig, kubectl
+from tenantry_local.parts.qdrant import Qdrant
+from tenantry_local.parts.redis import Redis
+from tenantry_local.parts.services import file_sync_env, gateway_env, operator_env
+from tenantry_local.platform import Platform
+from tenantry_local.tickets import key_set, private_key
+
+from .charts import RELEASE, Release, render
+from .ports import free_port
+from .waiting import until
+
+__all__ = ["ChartPods"]
+
+SERVICES = {
+    "operator": ("tenant_operator", "OPERATOR_PROBES", operator_env),
+    "gateway": ("gateway", "GATEWAY", gateway_env),
+    "file-sync": ("file_sync", "FILE_SYNC", file_sync_env),
+}
+"""The module that each image runs, what its host and port begin with, and who it is on this platform."""
+
+INHERITED = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "COVERAGE_PROCESS_CONFIG")
+"""What every container has in one way or another, and what the tests' own coverage needs."""
+
+
+@dataclass
+class ChartPods:
+    """The pods of a release in a namespace of the platform.
+
+    Parameters
+    ----------
+    platform
+        Where all that they need is.
+    namespace
+        Where the release's accounts are.
+    database_url
+        Open WebUI's database, for file-sync.
+    """
+
+    platform: Platform
+    namespace: str
+    database_url: str = ""
+    names: dict[str, str] = field(default_factory=dict)
+    """The address behind each name of the release: ``demo-gateway``."""
+
+    def __post_init__(self) -> None:
+        self.release = self._release()
+        rights = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
+        manifest = {"apiVersion": "v1", "kind": "List", "items": self.release.of(*rights)}
+        self._kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(manifest))
+
+    @asynccontextmanager
+    async def running(self, service: str) -> AsyncIterator[httpx.AsyncClient]:
+        """Run a service until the block ends; give a client of it as soon as it says that it is ready."""
+        module, prefix, _ = SERVICES[service]
+        port = free_port()
+        env = self.environment(service) | {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", module),
+            env=env,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+
+                async def ready() -> bool:
+                    assert process.returncode is None, f"{service} ended by itself"
+                    try:
+                        return (await http.get("/readyz")).is_success
+                    except httpx.TransportError:
+                        return False
+
+                await until(ready, seconds=60, every=0.1)
+                yield http
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+    def environment(self, service: str) -> dict[str, str]:
+        """Return the variables of a service's process."""
+        spec = self.release.get("Deployment", service)["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        given = {entry["name"]: self._value(entry) for entry in container["env"]}
+        files = dict(self._files(spec, container))
+        own = {name: files.get(value, self._resolved(value)) for name, value in given.items()}
+        _, _, identity = SERVICES[service]
+        at_aws = {
+            name: value
+            for name, value in identity(self.platform.context).items()
+            if name.startswith("AWS_") and name not in own
+        }
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        account = {"KUBECONFIG": str(self._account(spec["serviceAccountName"]))}
+        return inherited | at_aws | account | own
+
+    def _release(self) -> Release:
+        values = {
+            "aws.documentsBucket": BUCKET,
+            "aws.filesBucket": FILES_BUCKET,
+            "aws.tenantRoleArn": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
+            "keycloak.url": self.platform.context.url("keycloak"),
+            "keycloak.realm": REALM,
+            "qdrant.url": Qdrant(self.platform.context).url,
+        }
+        options = ",".join(f"global.{path}={value}" for path, value in values.items())
+        options += ",qdrant.enabled=false"  # it is outside, and Open WebUI is nowhere but in its database
+        options += ",open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false"
+        return render("values-eks-prod.yaml", "--set", options, namespace=self.namespace)
+
+    def _secrets(self) -> Mapping[str, Mapping[str, str]]:
+        context = self.platform.context
+        redis, qdrant = Redis(context).url_with_password, Qdrant(context).api_key
+        return {
+            "tenantry-operator": {
+                "keycloak-client-secret": context.secrets["keycloak-operator"],
+                "qdrant-api-key": qdrant,
+                "redis-url": redis,
+            },
+            "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": redis},
+            "tenantry-file-sync": {
+                "database-url": self.database_url,
+                "keycloak-client-secret": context.secrets["keycloak-file-sync"],
+                "hint-secret": context.secrets["file-sync-hints"],
+            },
+        }
+
+    def _value(self, entry: dict[str, Any]) -> str:
+        if "value" in entry:
+            return str(entry["value"])
+        reference = entry["valueFrom"]["secretKeyRef"]
+        return self._secrets()[reference["name"]][reference["key"]]
+
+    def _files(self, spec: dict[str, Any], container: dict[str, Any]) -> list[tuple[str, str]]:
+        """Return where each file of a Secret is for the container, and where it is here."""
+        state = self.platform.context.state
+        here = {
+            ("tenantry-ticket-keys", "jwks.json"): str(key_set(state)),
+            ("tenantry-ticket-key", "key.json"): str(private_key(state)),
+        }
+        secrets = {volume["name"]: volume["secret"] for volume in spec["volumes"] if "secret" in volume}
+        return [
+            (f"{mount['mountPath']}/{item['path']}", here[secrets[mount["name"]]["secretName"], item["key"]])
+            for mount in container["volumeMounts"]
+            if mount["name"] in secrets
+            for item in secrets[mount["name"]]["items"]
+        ]
+
+    def _resolved(self, value: str) -> str:
+        for name, address in self.names.items():
+            value = re.sub(rf"http://{RELEASE}-{name}:[0-9]+", address, value)
+        return value
+
+    def _account(self, name: str) -> Path:
+        """Return a kubeconfig with a token of the account's, as its pods have one."""
+        token = self._kubectl("create", "token", name, "-n", self.namespace).strip()
+        known = json.loads(kubeconfig(self.platform.context, "admin").read_text())
+        for user in known["users"]:
+            user["user"] = {"token": token}
+        path = self.platform.context.state / "kube" / f"{self.namespace}-{name}.kubeconfig"
+        return write_private(path, json.dumps(known))
+
+    def _kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        return kubectl(self.platform.context, *arguments, stdin=stdin)
