@@ -16,7 +16,7 @@ from .context import Context, state_folder
 from .parts.kubernetes import kubeconfig
 from .platform import Platform
 from .processes import LocalError
-from .programs import helm, promtool
+from .programs import actionlint, helm, promtool
 from .screen import Progress, parts_table
 
 __all__ = ["main"]
@@ -51,6 +51,7 @@ def prepare(
     with tempfile.TemporaryDirectory(prefix="tenantry-prepare-") as folder, Progress(console) as progress:
         helm.install(lambda text: progress.report("helm", text))
         promtool.install(lambda text: progress.report("promtool", text))
+        actionlint.install(lambda text: progress.report("actionlint", text))
         Platform.ephemeral(Path(folder), progress.report, whole=everything).prepare()
 
 
