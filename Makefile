@@ -87,7 +87,7 @@ story: $(READY) ## Of these the story in a browser, and uploads that go wrong
 	@tenantry prepare --all
 	@pytest -rs -m programs tests/browser tests/faults --ignore tests/faults/test_kill.py
 
-e2e: $(READY) ## Tests of the chart with real pods, on a node beside the checkout (../shared/cluster)
+e2e: $(READY) ## Tests of the chart with real pods, where a node can be brought up beside the checkout
 	@tenantry prepare --all
 	@python -m tests.e2e rig
 
