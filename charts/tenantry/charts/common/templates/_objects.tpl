@@ -56,6 +56,40 @@ spec:
       {{- .pod | nindent 6 }}
 {{- end }}
 
+{{/*
+A job of ours that sets something up once the release's pods are there, and again after each change. Takes also:
+  args  its program
+  env   what it is told
+*/}}
+{{- define "tenantry.install-job" -}}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  {{- include "tenantry.metadata" . | nindent 2 }}
+  annotations:
+    helm.sh/hook: post-install,post-upgrade,post-rollback
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  backoffLimit: 6
+  template:
+    metadata:
+      labels:
+        {{- include "tenantry.pod-labels" . | nindent 8 }}
+    spec:
+      {{- include "tenantry.pod" . | nindent 6 }}
+      restartPolicy: Never
+      containers:
+        - name: {{ .name }}
+          {{- include "tenantry.container" . | nindent 10 }}
+          args: {{ toJson .args }}
+          env:
+            {{- .env | nindent 12 }}
+          volumeMounts:
+            - {name: tmp, mountPath: /tmp}
+      volumes:
+        - {name: tmp, emptyDir: {sizeLimit: 16Mi}}
+{{- end }}
+
 {{/* One pod at a time, so that a node can always be drained. */}}
 {{- define "tenantry.disruption-budget" -}}
 apiVersion: policy/v1
