@@ -22,6 +22,7 @@ TOGGLES = (
     "qdrant.enabled=false,global.qdrant.url=https://qdrant.example",
     "qdrant.tls.existingSecret=qdrant-tls",
     "ingress.enabled=false",
+    "externalSecrets.enabled=true,externalSecrets.store.name=aws",
     "monitoring.enabled=true,global.network.monitoringNamespace=monitoring",
     "global.imagePullSecrets[0].name=registry",
     "gateway.extraEnv[0].name=HTTPS_PROXY,gateway.extraEnv[0].value=http://proxy.example:3128",

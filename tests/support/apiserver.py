@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from tenancy.names import GROUP, PLURAL, VERSION
 from tenantry_local.parts.kubernetes import kubeconfig, kubectl
 from tenantry_local.platform import Platform
 
-__all__ = ["Refused", "Tenants", "admin_client", "new_namespace"]
+__all__ = ["Refused", "Tenants", "admin_client", "apply", "listed", "new_namespace"]
 
 
 def admin_client(platform: Platform) -> client.ApiClient:
@@ -21,6 +21,17 @@ def admin_client(platform: Platform) -> client.ApiClient:
         config_file=str(kubeconfig(platform.context, "admin"))
     )
     return opened
+
+
+def listed(objects: Iterable[dict[str, Any]]) -> str:
+    """Return objects as one manifest for kubectl."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+
+
+def apply(platform: Platform, objects: Iterable[dict[str, Any]], *options: str) -> None:
+    """Make objects, or make them be so, whoever made them before; options are kubectl's own."""
+    apply = ("apply", "--server-side", "--force-conflicts", *options, "-f", "-")
+    kubectl(platform.context, *apply, stdin=listed(objects))
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from tenantry_local.parts.services import file_sync_env, gateway_env, operator_e
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import key_set, private_key
 
+from .apiserver import apply
 from .charts import RELEASE, Release, render
 from .ports import free_port
 from .waiting import until
@@ -65,8 +66,7 @@ class ChartPods:
     def __post_init__(self) -> None:
         self.release = self._release()
         rights = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
-        manifest = {"apiVersion": "v1", "kind": "List", "items": self.release.of(*rights)}
-        self._kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(manifest))
+        apply(self.platform, self.release.of(*rights))
 
     @asynccontextmanager
     async def running(self, service: str) -> AsyncIterator[httpx.AsyncClient]:
@@ -173,12 +173,9 @@ class ChartPods:
 
     def _account(self, name: str) -> Path:
         """Return a kubeconfig with a token of the account's, as its pods have one."""
-        token = self._kubectl("create", "token", name, "-n", self.namespace).strip()
+        token = kubectl(self.platform.context, "create", "token", name, "-n", self.namespace).strip()
         known = json.loads(kubeconfig(self.platform.context, "admin").read_text())
         for user in known["users"]:
             user["user"] = {"token": token}
         path = self.platform.context.state / "kube" / f"{self.namespace}-{name}.kubeconfig"
         return write_private(path, json.dumps(known))
-
-    def _kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        return kubectl(self.platform.context, *arguments, stdin=stdin)

@@ -21,7 +21,7 @@ from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
-from .apiserver import admin_client
+from .apiserver import admin_client, apply, listed
 
 __all__ = ["Load", "serving_metrics"]
 
@@ -53,15 +53,15 @@ def serving_metrics(platform: Platform) -> Iterator[Load]:
     """Serve metrics of all pods for as long as the block lasts."""
     load = Load()
     with admin_client(platform) as api, _server(platform, load, client.CoreV1Api(api)) as port:
-        registered = json.dumps(_registrations(port))
-        kubectl(platform.context, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=registered)
+        registered = _registrations(port)
+        apply(platform, registered)
         try:
             names = [f"apiservice/{_service_of(group)}" for group in (RESOURCE, EXTERNAL)]
             kubectl(platform.context, "wait", "--for=condition=Available", "--timeout=60s", *names)
             yield load
         finally:
             # While one of them is registered and away, no namespace can be removed.
-            kubectl(platform.context, "delete", "--ignore-not-found", "-f", "-", stdin=registered)
+            kubectl(platform.context, "delete", "--ignore-not-found", "-f", "-", stdin=listed(registered))
 
 
 @contextmanager
@@ -149,7 +149,7 @@ def _usage(pod: dict[str, Any], load: Load) -> dict[str, Any]:
     }
 
 
-def _registrations(port: int) -> dict[str, Any]:
+def _registrations(port: int) -> list[dict[str, Any]]:
     service = {"name": "metrics", "namespace": "default"}
     items: list[dict[str, Any]] = [
         {
@@ -178,7 +178,7 @@ def _registrations(port: int) -> dict[str, Any]:
                 "spec": spec,
             }
         )
-    return {"apiVersion": "v1", "kind": "List", "items": items}
+    return items
 
 
 def _service_of(registered: str) -> str:

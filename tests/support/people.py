@@ -51,12 +51,11 @@ class People:
 
     async def subject(self, email: str) -> str:
         """Return what an account is called in every token."""
-        (user,) = await self._admin("GET", "users", params={"email": email, "exact": "true"})
-        return str(user["id"])
+        return str((await self._account(email))["id"])
 
     async def verify(self, email: str, *, verified: bool) -> None:
         """Change whether an account's address counts as verified."""
-        (user,) = await self._admin("GET", "users", params={"email": email, "exact": "true"})
+        user = await self._account(email)
         await self._admin("PUT", f"users/{user['id']}", json={**user, "emailVerified": verified})
 
     async def add_group(self, path: str) -> None:
@@ -131,6 +130,10 @@ class People:
         assert response.is_success, response.text
         tokens: dict[str, Any] = response.json()
         return tokens
+
+    async def _account(self, email: str) -> dict[str, Any]:
+        (user,) = await self._admin("GET", "users", params={"email": email, "exact": "true"})
+        return dict(user)
 
     async def _admin(self, method: str, path: str, *, ok: Sequence[int] = (), **arguments: Any) -> Any:
         # A token for each call: an administrator's lives a minute only.

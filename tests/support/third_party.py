@@ -5,13 +5,14 @@ chart may need, written down from its reference; so a field that is misspelt or 
 API server, and a new one has to be looked up before it is added here.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
+
+from .apiserver import apply, listed
 
 __all__ = ["third_party_resources"]
 
@@ -119,14 +120,6 @@ MONITOR: dict[str, Schema] = {
     "sampleLimit": NUMBER,
 }
 
-SERVICE_MONITOR = _object(
-    "selector",
-    "endpoints",
-    endpoints=_list(_object(targetPort=NUMBER_OR_TEXT, **ENDPOINT)),
-    targetLabels=_list(TEXT),
-    **MONITOR,
-)
-
 POD_MONITOR = _object(
     "selector", podMetricsEndpoints=_list(_object(portNumber=NUMBER, **ENDPOINT)), **MONITOR
 )
@@ -185,28 +178,12 @@ EXTERNAL_SECRET = _object(
     dataFrom=_list(_object(extract=REMOTE)),
 )
 
-SECRET_PROVIDER_CLASS = _object(
-    provider=TEXT,
-    parameters=TEXTS,
-    secretObjects=_list(
-        _object(
-            secretName=TEXT,
-            type=TEXT,
-            labels=TEXTS,
-            annotations=TEXTS,
-            data=_list(_object(key=TEXT, objectName=TEXT)),
-        )
-    ),
-)
-
 KINDS: list[tuple[str, str, str, Schema]] = [
     ("keda.sh", "v1alpha1", "ScaledObject", SCALED_OBJECT),
     ("keda.sh", "v1alpha1", "TriggerAuthentication", TRIGGER_AUTHENTICATION),
-    ("monitoring.coreos.com", "v1", "ServiceMonitor", SERVICE_MONITOR),
     ("monitoring.coreos.com", "v1", "PodMonitor", POD_MONITOR),
     ("monitoring.coreos.com", "v1", "PrometheusRule", PROMETHEUS_RULE),
     ("external-secrets.io", "v1", "ExternalSecret", EXTERNAL_SECRET),
-    ("secrets-store.csi.x-k8s.io", "v1", "SecretProviderClass", SECRET_PROVIDER_CLASS),
 ]
 
 
@@ -214,9 +191,8 @@ KINDS: list[tuple[str, str, str, Schema]] = [
 def third_party_resources(platform: Platform) -> Iterator[None]:
     """Let the API server know all these kinds for as long as the block lasts."""
     definitions = [_definition(*each) for each in KINDS]
-    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": definitions})
-    context = platform.context
-    kubectl(context, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
+    manifest, context = listed(definitions), platform.context
+    apply(platform, definitions)
     try:
         established = ("wait", "--for=condition=Established", "--timeout=30s")
         kubectl(context, *established, "-f", "-", stdin=manifest)
@@ -226,7 +202,7 @@ def third_party_resources(platform: Platform) -> Iterator[None]:
 
 
 def _definition(group: str, version: str, kind: str, spec: Schema) -> dict[str, Any]:
-    plural = f"{kind.lower()}{'es' if kind.endswith('s') else 's'}"
+    plural = f"{kind.lower()}s"
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -24,6 +24,7 @@ __all__ = [
     "counted",
     "gauged",
     "observed",
+    "pod_of",
     "questioned",
     "rising",
     "scaled",
@@ -112,6 +113,11 @@ def scaled(autoscaler: str, replicas: int, *, least: int, most: int, sees: bool 
     )
 
 
+def pod_of(workload: str) -> str:
+    """Return what the one pod of a workload is called."""
+    return f"{RELEASE}-{workload}-7d9c5b8f6d-x2x9z"
+
+
 def _name(metric: MetricWrapperBase, labels: Mapping[str, str]) -> str:
     (family,) = metric.describe()
     if set(metric._labelnames) != set(labels):
@@ -120,12 +126,12 @@ def _name(metric: MetricWrapperBase, labels: Mapping[str, str]) -> str:
 
 
 def _target(job: str) -> dict[str, str]:
-    return {"job": job, "pod": f"{RELEASE}-{job}-7d9c5b8f6d-x2x9z"}
+    return {"job": job, "pod": pod_of(job)}
 
 
 def _workload(name: str) -> Series:
     """Return what kube-state-metrics and the kubelet say of a Deployment, its one pod and its autoscaler."""
-    pod = {"pod": _target(name)["pod"], "container": name}
+    pod = {"pod": pod_of(name), "container": name}
     return (
         series("up", steady(1), **_target(name))
         | series("kube_deployment_status_replicas_available", steady(2), deployment=f"{RELEASE}-{name}")

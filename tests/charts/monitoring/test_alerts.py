@@ -17,11 +17,13 @@ from tests.support.charts import RELEASE, render
 from tests.support.promtool import check, play
 from tests.support.watched import (
     HEALTHY,
+    NAMESPACE,
     called,
     compared,
     counted,
     gauged,
     observed,
+    pod_of,
     questioned,
     rising,
     scaled,
@@ -56,8 +58,8 @@ class Case:
 WAITING = "n8n_scaling_mode_queue_jobs_waiting"
 ACTIVE = "n8n_scaling_mode_queue_jobs_active"
 FIRING = 'group by (alertname) (ALERTS{alertstate="firing"})'
-MAIN = {"job": "n8n", "pod": f"{RELEASE}-n8n-7d9c5b8f6d-x2x9z"}
-GATEWAY_POD = {"pod": f"{RELEASE}-gateway-7d9c5b8f6d-x2x9z"}
+MAIN = {"job": "n8n", "pod": pod_of("n8n")}
+GATEWAY_POD = {"pod": pod_of("gateway")}
 
 CASES = [
     Case("all is well", {}, ()),
@@ -273,7 +275,7 @@ def test_the_first_fault_is_a_rise_because_its_series_is_there_before(rules: dic
 
 def test_another_release_of_the_same_cluster_alarms_for_itself(rules: dict[str, Any]) -> None:
     elsewhere = {
-        name.replace('namespace="chart-test"', 'namespace="another"'): values
+        name.replace(f'namespace="{NAMESPACE}"', 'namespace="another"'): values
         for case in CASES
         for name, values in case.changes.items()
     }

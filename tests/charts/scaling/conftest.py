@@ -10,7 +10,7 @@ import pytest
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import new_namespace
+from tests.support.apiserver import apply, new_namespace
 from tests.support.charts import RELEASE, Object, Release, render
 from tests.support.metrics_api import Load, serving_metrics
 from tests.support.nodes import running_pods, running_workloads
@@ -53,9 +53,7 @@ class Cluster:
 
     def apply(self, objects: Iterable[Object]) -> None:
         """Apply objects as helm does."""
-        manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-        apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=helm")
-        kubectl(self.platform.context, *apply, "-f", "-", stdin=manifests)
+        apply(self.platform, objects, "--field-manager=helm")
 
     def autoscalers(self) -> list[Object]:
         """Return the release's autoscalers."""

@@ -8,6 +8,7 @@ from copy import deepcopy
 import pytest
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
+from tenantry_local.processes import LocalError
 
 from tests.support.charts import RELEASE
 from tests.support.metrics_api import Load
@@ -143,6 +144,11 @@ async def test_three_workers_begin_and_stay_for_the_time_that_any_have(
         job = cluster.release.get("Job", "n8n-start")["metadata"]["name"]
         complete = ("wait", "--for=condition=Complete", "--timeout=30s", f"job/{job}")
         kubectl(platform.context, *complete, "-n", cluster.namespace)
+        # Whoever may set the number may do nothing else.
+        delete = ("delete", "deployment", f"{RELEASE}-n8n-worker", "-n", cluster.namespace)
+        account = f"system:serviceaccount:{cluster.namespace}:{job}"
+        with pytest.raises(LocalError, match="forbidden"):
+            kubectl(platform.context, f"--as={account}", *delete)
         # Autoscalers look 15 seconds after they were made, so a job of a moment comes first.
         cluster.apply(cluster.autoscalers())
         await until(
