@@ -16,7 +16,7 @@ from .context import Context, state_folder
 from .parts.kubernetes import kubeconfig
 from .platform import Platform
 from .processes import LocalError
-from .programs import actionlint, helm, promtool
+from .programs import actionlint, helm, kube_score, promtool
 from .screen import Progress, parts_table
 
 __all__ = ["main"]
@@ -52,6 +52,7 @@ def prepare(
         helm.install(lambda text: progress.report("helm", text))
         promtool.install(lambda text: progress.report("promtool", text))
         actionlint.install(lambda text: progress.report("actionlint", text))
+        kube_score.install(lambda text: progress.report("kube-score", text))
         Platform.ephemeral(Path(folder), progress.report, whole=everything).prepare()
 
 

@@ -61,6 +61,12 @@ def test_each_container_asks_for_cpu_and_is_bound_in_memory(release: Release) ->
             assert "memory" in container["resources"]["limits"], name
 
 
+def test_what_a_pod_writes_is_bound(release: Release) -> None:
+    for name, pod in release.pods():
+        for volume in pod["spec"].get("volumes", []):
+            assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": "no emptyDir"}), name
+
+
 def test_nothing_secret_is_in_the_release(release: Release) -> None:
     assert not release.of("Secret")
     for item in release.of("ConfigMap"):

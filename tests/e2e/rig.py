@@ -60,7 +60,7 @@ class Rig:
         if name in _said("$CTR images ls -q").split():
             return name
         archive = ARCHIVES / f"{image.name}-{image.digest}.tar"
-        with locked(archive):
+        with locked(ARCHIVES / image.name):
             if archive.exists():
                 _run(f"$CTR images import {archive}")
             else:

@@ -4,6 +4,7 @@ Open WebUI's tables are made at the same time as this runs, at an install and at
 they are there.
 """
 
+import random
 import time
 from importlib.resources import files
 
@@ -17,8 +18,11 @@ from tenancy.settings import read_settings
 
 __all__ = ["Settings", "grant"]
 
-PAUSE_SECONDS = 2.0
-"""Between two tries."""
+PAUSE_SECONDS = (1.5, 2.5)
+"""Shortest and longest pause between two tries."""
+
+CONNECT_SECONDS = 10
+"""Longest wait for a connection."""
 
 NOT_YET = (psycopg.OperationalError, errors.UndefinedTable, errors.UndefinedColumn)
 """Postgres, or Open WebUI's tables, may still come. Whatever else is wrong stays wrong."""
@@ -54,13 +58,14 @@ def grant(settings: Settings) -> None:
     until = time.monotonic() + settings.seconds
     while True:
         try:
-            with psycopg.connect(settings.database_url.get_secret_value()) as connection:
+            url = settings.database_url.get_secret_value()
+            with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
                 connection.execute(statements.encode())
         except NOT_YET as exc:
             if time.monotonic() > until:
                 raise
             log.info("Open WebUI's tables are not there yet", reason=str(exc).strip())
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311 (jitter, not a secret)
         else:
             log.info("file-sync may read Open WebUI's database")
             return
