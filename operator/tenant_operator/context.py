@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 from redis.asyncio import Redis
 from tenancy import kube
+from tenancy.running import end
 
 from .cluster import Cluster
 from .controller import Controller, Pauses
@@ -86,7 +87,7 @@ class Context:
         for body in await self._cluster.list_tenants():
             self.see(body)
         worker = asyncio.create_task(self.controller.run(), name="controller")
-        self._stack.push_async_callback(_cancel, worker)
+        self._stack.push_async_callback(end, worker)
         settings = self.settings
         probes = Probes(settings.probes_host, settings.probes_port, lambda: not worker.done())
         await probes.start()
@@ -120,11 +121,6 @@ def _workspace(settings: Settings, keycloak: Keycloak, http: httpx.AsyncClient) 
     password = settings.open_webui_password.get_secret_value()
     session = Session(str(settings.open_webui_url), settings.open_webui_email, password, http)
     return WorkspacePart(OpenWebui(session), keycloak)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 def _now() -> str:

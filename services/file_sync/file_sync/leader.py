@@ -13,6 +13,7 @@ import psycopg
 import structlog
 from psycopg.rows import DictRow
 from psycopg_pool import PoolTimeout
+from tenancy.running import end
 
 from .metrics import LEADER
 from .source import Source
@@ -98,8 +99,6 @@ class Leadership:
         finally:
             self._leads = False
             LEADER.set(0)
-            leading.cancel()
-            with suppress(asyncio.CancelledError):
-                await leading
+            await end(leading)
             # Not put back into the pool: the lock must go, whatever state the connection is in.
             await connection.close()

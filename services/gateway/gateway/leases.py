@@ -6,9 +6,10 @@ cancelled when no renewal has come through for two thirds of the lease, whatever
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from tenancy.errors import RemoteError
+from tenancy.running import end
 
 __all__ = ["LEASE_SECONDS", "LeaseLost", "leased"]
 
@@ -49,9 +50,7 @@ async def leased(renew: Callable[[], Awaitable[bool]], *, seconds: float) -> Asy
             try:
                 yield
             finally:
-                beating.cancel()
-                with suppress(asyncio.CancelledError):
-                    await beating
+                await end(beating)
     except TimeoutError as exc:
         if deadline.expired():
             raise LeaseLost from exc

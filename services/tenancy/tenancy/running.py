@@ -2,12 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from . import kube
 from .registry import TenantRegistry
 
-__all__ = ["running", "watched_registry"]
+__all__ = ["end", "running", "watched_registry"]
+
+AGAIN_SECONDS = 1.0
+"""Until a task that goes on is cancelled again."""
+
+
+async def end(task: "asyncio.Future[None]") -> None:
+    """Cancel a task and return when it has ended; its own error is raised.
+
+    Before Python 3.12 :func:`asyncio.wait_for`, with which redis-py sends, loses a cancellation that meets
+    the end of what it waits for (python/cpython issue 86296). So a task that goes on is cancelled again.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=AGAIN_SECONDS)
+    if not task.cancelled():
+        task.result()
 
 
 @asynccontextmanager
@@ -17,9 +33,7 @@ async def running(work: Coroutine[None, None, None], name: str) -> AsyncIterator
     try:
         yield task
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 @asynccontextmanager

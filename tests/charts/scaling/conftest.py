@@ -103,7 +103,7 @@ def hurried(autoscaler: Object) -> Object:
     return changed
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def load(platform: Platform) -> Iterator[Load]:
     """What there is to do, for all releases alike."""
     if not platform.parts["kubernetes"].ours:
@@ -119,7 +119,7 @@ def new_cluster(platform: Platform) -> Iterator[Cluster]:
         yield Cluster(platform, name, render("values-eks-prod.yaml", namespace=name))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def cluster(platform: Platform, load: Load) -> Iterator[Cluster]:
     """The release as it is for production, in a hurry."""
     with new_cluster(platform) as cluster:

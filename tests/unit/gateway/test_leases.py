@@ -1,6 +1,7 @@
 """Work lasts as long as its lease is renewed, and ends before the lease does; in simulated time."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from gateway.leases import LeaseLost, leased
@@ -77,3 +78,17 @@ def test_a_timeout_of_the_work_itself_is_its_own() -> None:
 
     with pytest.raises(TimeoutError):
         simulate(scenario())
+
+
+def test_work_ends_although_a_renewal_loses_its_cancellation() -> None:
+    async def renew() -> bool:
+        with suppress(asyncio.CancelledError):  # as asyncio.wait_for before Python 3.12 may
+            await asyncio.sleep(1.0)
+        return True
+
+    async def scenario() -> float:
+        async with leased(renew, seconds=SECONDS):
+            await asyncio.sleep(5.5)  # a renewal is under way
+        return asyncio.get_running_loop().time()
+
+    assert simulate(scenario()) < 10
