@@ -76,7 +76,7 @@ unit: $(READY) ## Fast tests without any program
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare
 	@mkdir -p build/coverage
-	@coverage run -m pytest -n $(WORKERS) --dist loadfile -m "not programs" tests/charts tests/integration tests/isolation
+	@coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
 	@coverage combine -q && coverage report
 
 programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first

@@ -1,16 +1,17 @@
 """A release whose pods run, on the real controllers, under a load that a test chooses."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
-from tenantry_local.parts.kubernetes import kubectl
+from kubernetes import client
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import apply, new_namespace
+from tests.support.apiserver import admin_client, apply, new_namespace
 from tests.support.charts import RELEASE, Object, Release, render
 from tests.support.metrics_api import Load, serving_metrics
 from tests.support.nodes import running_pods, running_workloads
@@ -45,11 +46,14 @@ class Cluster:
         Its name.
     release
         What is in it.
+    api
+        A client with every right: it is asked too often for kubectl.
     """
 
     platform: Platform
     namespace: str
     release: Release
+    api: client.ApiClient
 
     def apply(self, objects: Iterable[Object]) -> None:
         """Apply objects as helm does."""
@@ -66,25 +70,31 @@ class Cluster:
 
     def now(self) -> dict[str, Scaled]:
         """Return each workload that is scaled, by its name behind the release's."""
-        kinds = "horizontalpodautoscalers,deployments,statefulsets"
-        answer = kubectl(self.platform.context, "get", kinds, "-n", self.namespace, "-o", "json")
-        items = json.loads(answer)["items"]
+        apps = client.AppsV1Api(self.api)
+        workloads = {
+            "Deployment": self._list(apps.list_namespaced_deployment),
+            "StatefulSet": self._list(apps.list_namespaced_stateful_set),
+        }
         replicas = {
-            (item["kind"], item["metadata"]["name"]): item["spec"]["replicas"]
+            (kind, item["metadata"]["name"]): item["spec"]["replicas"]
+            for kind, items in workloads.items()
             for item in items
-            if item["kind"] != "HorizontalPodAutoscaler"
         }
         found = {}
-        for item in items:
-            if item["kind"] == "HorizontalPodAutoscaler":
-                target = item["spec"]["scaleTargetRef"]
-                name = target["name"].removeprefix(f"{RELEASE}-")
-                found[name] = Scaled(replicas[target["kind"], target["name"]], item)
+        scaling = client.AutoscalingV2Api(self.api)
+        for item in self._list(scaling.list_namespaced_horizontal_pod_autoscaler):
+            target = item["spec"]["scaleTargetRef"]
+            name = target["name"].removeprefix(f"{RELEASE}-")
+            found[name] = Scaled(replicas[target["kind"], target["name"]], item)
         return found
 
     def replicas(self) -> dict[str, int]:
         """Return how many pods each workload that is scaled should have now."""
         return {name: scaled.replicas for name, scaled in self.now().items()}
+
+    def _list(self, call: Callable[..., Any]) -> list[Object]:
+        items: list[Object] = json.loads(call(self.namespace, _preload_content=False).data)["items"]
+        return items
 
 
 def is_hook(item: Object) -> bool:
@@ -115,8 +125,12 @@ def load(platform: Platform) -> Iterator[Load]:
 @contextmanager
 def new_cluster(platform: Platform) -> Iterator[Cluster]:
     """Yield an empty namespace for a release; what comes into it runs, if Pod Security takes it."""
-    with new_namespace(platform, "scaling", enforce="restricted") as name, running_pods(platform, name):
-        yield Cluster(platform, name, render("values-eks-prod.yaml", namespace=name))
+    with (
+        new_namespace(platform, "scaling", enforce="restricted") as name,
+        running_pods(platform, name),
+        admin_client(platform) as api,
+    ):
+        yield Cluster(platform, name, render("values-eks-prod.yaml", namespace=name), api)
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,14 @@ from tests.support.tenants import tenant_manifest
 from tests.support.world import World
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def world(platform: Platform) -> Iterator[World]:
     opened = World(platform)
     yield opened
     opened.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def tenants(platform: Platform) -> Iterator[Tenants]:
     with admin_client(platform) as api:
         yield Tenants(api)

@@ -19,14 +19,14 @@ from tests.support.world import World
 from ..conftest import Driver, open_driver
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def webui(with_open_webui: Platform) -> Iterator[WebUi]:
     opened = WebUi(with_open_webui)
     yield opened
     opened.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def settings(with_open_webui: Platform) -> dict[str, str]:
     """Return the settings that name the Open WebUI."""
     email, password = open_webui_admin(with_open_webui.context)
@@ -34,7 +34,7 @@ def settings(with_open_webui: Platform) -> dict[str, str]:
     return {"open_webui_url": url, "open_webui_email": email, "open_webui_password": password}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def driver(platform: Platform, tenants: Tenants, settings: dict[str, str]) -> AsyncIterator[Driver]:
     async with open_driver(platform, tenants, **settings) as opened:
         yield opened
