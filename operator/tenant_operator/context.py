@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 from redis.asyncio import Redis
 from tenancy import kube
+from tenancy.authority import trust
 from tenancy.running import end
 
 from .cluster import Cluster
@@ -54,7 +55,11 @@ class Context:
         self._stack.push_async_callback(api.close)
         cluster = Cluster(api)
         http = await self._stack.enter_async_context(httpx.AsyncClient(timeout=_HTTP))
-        qdrant = connect(str(settings.qdrant_url), settings.qdrant_api_key.get_secret_value())
+        qdrant = connect(
+            str(settings.qdrant_url),
+            settings.qdrant_api_key.get_secret_value(),
+            verify=trust(settings.qdrant_ca_file),
+        )
         self._stack.push_async_callback(qdrant.close)
         redis: Any = Redis.from_url(
             settings.redis_url.get_secret_value(),

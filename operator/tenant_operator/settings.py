@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from tenancy.authority import AuthorityFile
 
 __all__ = ["Settings"]
 
@@ -22,6 +23,9 @@ class Settings(BaseSettings):
     keycloak_client_secret: SecretStr = Field(description="Secret of that client.")
     qdrant_url: AnyHttpUrl = Field(description="Base URL of Qdrant.")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="Key that may manage collections.")
+    qdrant_ca_file: AuthorityFile | None = Field(
+        None, description="PEM file of the authority behind Qdrant's certificate; empty for a public one."
+    )
     redis_url: SecretStr = Field(description="Redis in which limits are handed over.")
     open_webui_url: AnyHttpUrl | None = Field(None, description="Base URL of Open WebUI; empty without one.")
     open_webui_email: str = Field(

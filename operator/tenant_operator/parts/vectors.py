@@ -5,6 +5,7 @@ tenant has a collection of its own; the key that opens only that one is minted b
 request and never stored.
 """
 
+import ssl
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -157,15 +158,30 @@ class VectorsPart:
                 raise
 
 
-def connect(url: str, api_key: str) -> AsyncQdrantClient:
-    """Open a client. ``url`` may leave out the port when it is its scheme's own."""
+def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> AsyncQdrantClient:
+    """Open a client.
+
+    Parameters
+    ----------
+    url
+        Qdrant's REST address. It may leave out the port when it is its scheme's own.
+    api_key
+        May be empty.
+    verify
+        What Qdrant's certificate is checked with, as httpx takes it.
+    """
     parsed = httpx.URL(url)
     port = parsed.port or (443 if parsed.scheme == "https" else 80)
     with warnings.catch_warnings():
         # Inside a cluster the link is protected by network policy or a mesh, and the key is wanted as well.
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return AsyncQdrantClient(
-            url=url, port=port, api_key=api_key or None, timeout=CALL_SECONDS, check_compatibility=False
+            url=url,
+            port=port,
+            api_key=api_key or None,
+            timeout=CALL_SECONDS,
+            check_compatibility=False,
+            verify=verify,
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import structlog
+from tenancy.authority import trust
 from tenancy.aws import open_session
 from tenancy.errors import IdentityUnavailable, RemoteError
 from tenancy.identity import TokenVerifier
@@ -154,6 +155,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         vectors = Vectors(
             url=settings.qdrant_url,
             api_key=settings.qdrant_api_key,
+            verify=trust(settings.qdrant_ca_file),
             dimension=settings.embedding_dimension,
             announce=IndexChanges(redis).announce,
         )

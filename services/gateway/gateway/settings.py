@@ -10,6 +10,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from tenancy.authority import AuthorityFile
 
 from .prices import EXAMPLES, Price
 
@@ -45,6 +46,9 @@ class Settings(BaseSettings):
 
     qdrant_api_key: SecretStr = SecretStr("")
     """Qdrant's key. With it set, every request carries a token for one collection, signed with the key."""
+
+    qdrant_ca_file: AuthorityFile | None = None
+    """PEM file of the authority behind Qdrant's certificate; not set for a public one."""
 
     redis_url: SecretStr
     """Redis that counts what tenants use: ``redis://`` or ``rediss://``, its password included."""

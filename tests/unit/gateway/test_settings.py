@@ -42,6 +42,7 @@ def test_the_key_does_not_show(environment: pytest.MonkeyPatch) -> None:
     ("name", "value"),
     [
         ("QDRANT_URL", "qdrant:6333"),
+        ("QDRANT_CA_FILE", "/nowhere/ca.crt"),
         ("OIDC_ISSUER", "https://keycloak/realms/tenantry/"),
         ("TENANT_ROLE_ARN", "tenantry-tenant"),
         ("EMBEDDING_DIMENSION", "1536"),

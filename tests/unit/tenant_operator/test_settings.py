@@ -17,8 +17,13 @@ REQUIRED = {
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("OPERATOR_KEYCLOAK_URL", "s3cr3t"), ("OPERATOR_CONCURRENCY", "0"), ("OPERATOR_BUCKET", None)],
-    ids=["no-url", "out-of-bounds", "missing"],
+    [
+        ("OPERATOR_KEYCLOAK_URL", "s3cr3t"),
+        ("OPERATOR_CONCURRENCY", "0"),
+        ("OPERATOR_BUCKET", None),
+        ("OPERATOR_QDRANT_CA_FILE", "/nowhere/ca.crt"),
+    ],
+    ids=["no-url", "out-of-bounds", "missing", "no-file"],
 )
 def test_a_wrong_setting_is_named(
     name: str, value: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

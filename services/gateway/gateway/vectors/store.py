@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import ssl
 import warnings
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -61,6 +62,8 @@ class Vectors:
         Qdrant's REST address.
     api_key
         Qdrant's key; it never leaves this process, it only signs tokens. Empty when Qdrant asks for none.
+    verify
+        What Qdrant's certificate is checked with, as httpx takes it.
     dimension
         Length of the vectors.
     announce
@@ -72,6 +75,7 @@ class Vectors:
         *,
         url: str,
         api_key: SecretStr,
+        verify: ssl.SSLContext | bool = True,
         dimension: int,
         announce: Callable[[Tenant], AbstractAsyncContextManager[None]],
     ) -> None:
@@ -90,7 +94,7 @@ class Vectors:
                 check_compatibility=False,
                 # httpx' own pool looks at every connection for every request: under load, that is half of
                 # what a search costs (decision 39).
-                transport=AiohttpTransport(limits=httpx.Limits(max_connections=CONCURRENCY)),
+                transport=AiohttpTransport(verify=verify, limits=httpx.Limits(max_connections=CONCURRENCY)),
             )
 
     async def check(self) -> None:

@@ -1,0 +1,104 @@
+"""Gateway and operator talk to a Qdrant whose certificate a private authority has signed, and to no other."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+import stamina
+import uvicorn
+from gateway.vectors import Vectors
+from pydantic import SecretStr
+from tenancy.authority import trust
+from tenancy.errors import RemoteUnavailable
+from tenancy.model import Tenant
+from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
+from tenantry_local.qdrant.app import make_app
+from tenantry_local.qdrant.engine import Engine
+from typing_extensions import override
+
+from tests.support.certificates import Certificates, certificates
+from tests.support.ports import free_port
+from tests.support.tenants import make_tenant
+from tests.support.waiting import until
+
+ADDRESS = "127.0.0.1"
+KEY = "a key that may do everything"
+TENANT = make_tenant("tenanta")
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals to pytest."""
+
+    @contextmanager
+    @override
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(folder: Path, shown: Certificates) -> AsyncIterator[str]:
+    """Serve Qdrant's API with a certificate until the block ends; yield its address."""
+    engine, port = Engine(folder / "data"), free_port()
+    app = make_app(engine, KEY)
+    server = Server(
+        uvicorn.Config(app, port=port, log_config=None, ssl_certfile=shown.certificate, ssl_keyfile=shown.key)
+    )
+    task = asyncio.create_task(server.serve())
+    try:
+        await until(lambda: server.started)
+        yield f"https://{ADDRESS}:{port}"
+    finally:
+        server.should_exit = True
+        await task
+        engine.close()
+
+
+@asynccontextmanager
+async def announced(_: Tenant) -> AsyncIterator[None]:
+    """Let every change pass."""
+    yield
+
+
+async def operator(url: str, authority: Path | None) -> None:
+    """Make the tenant's collection."""
+    client = connect(url, KEY, verify=trust(authority))
+    try:
+        part = VectorsPart(client)
+        await part.ensure(TENANT, await part.observe(TENANT))
+    finally:
+        await client.close()
+
+
+async def gateway(url: str, authority: Path | None) -> None:
+    """Look for a document in it; were there no collection, this would say so."""
+    vectors = Vectors(
+        url=url, api_key=SecretStr(KEY), verify=trust(authority), dimension=DIMENSIONS, announce=announced
+    )
+    try:
+        assert await vectors.indexed(TENANT, ["a-document"]) == {}
+    finally:
+        await vectors.close()
+
+
+async def test_both_are_served_where_they_know_the_authority(tmp_path: Path) -> None:
+    own = certificates(tmp_path / "own", ADDRESS)
+    async with serving(tmp_path, own) as url:
+        await operator(url, own.authority)
+        await gateway(url, own.authority)
+
+
+@pytest.mark.parametrize("call", [operator, gateway])
+async def test_neither_talks_to_whom_it_has_no_reason_to_trust(
+    tmp_path: Path, call: Callable[[str, Path | None], Awaitable[None]]
+) -> None:
+    own, another = (certificates(tmp_path / name, ADDRESS) for name in ("own", "another"))
+    elsewhere = certificates(tmp_path / "elsewhere", "192.0.2.1")  # known, but not for this address
+    cases = [(own, None), (own, another.authority), (elsewhere, elsewhere.authority)]
+    with stamina.set_testing(True, attempts=1):
+        for number, (shown, known) in enumerate(cases):
+            (folder := tmp_path / str(number)).mkdir()
+            async with serving(folder, shown) as url:
+                with pytest.raises(RemoteUnavailable, match=r"(?i)certificate"):
+                    await call(url, known)

@@ -1,0 +1,71 @@
+"""A private certificate authority, and a server's certificate that it has signed."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+__all__ = ["Certificates", "certificates"]
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files, as cert-manager puts them into a Secret.
+
+    Parameters
+    ----------
+    authority
+        ``ca.crt``.
+    certificate
+        ``tls.crt``: the server's own.
+    key
+        ``tls.key``: its private key.
+    """
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+def certificates(folder: Path, address: str) -> Certificates:
+    """Make an authority, and a certificate for an IP address, in a new folder. They hold for an hour."""
+    folder.mkdir()
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root_name = x509.Name.from_rfc4514_string("CN=An authority of ours")
+    identifier = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key())
+    root = (
+        _begun("CN=An authority of ours", root_key.public_key(), root_name)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(identifier, critical=False)
+        .sign(root_key, SHA256())
+    )
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+    server = (
+        _begun("CN=A server", key.public_key(), root_name)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(issuer, critical=False)
+        .sign(root_key, SHA256())
+    )
+    made = Certificates(folder / "ca.crt", folder / "tls.crt", folder / "tls.key")
+    made.authority.write_bytes(root.public_bytes(Encoding.PEM))
+    made.certificate.write_bytes(server.public_bytes(Encoding.PEM))
+    made.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return made
+
+
+def _begun(name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name.from_rfc4514_string(name))
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(hours=1))
+    )
