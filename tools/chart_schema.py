@@ -125,7 +125,6 @@ BY_PATH: list[tuple[str, Schema]] = [
         },
     }),
     (r".*\.storage\.size", QUANTITY),
-    (r"qdrant\.tls\.existingSecret", {"type": "string"}),
     (r".*\.existingSecret|.*\.repository", TEXT),
     (r"monitoring\.interval", {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"}),
     (r"monitoring\.docsUrl", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),

@@ -20,7 +20,7 @@ TOGGLES = (
     "n8n.worker.autoscaling.source=keda",
     "n8n.worker.autoscaling.start=2",
     "qdrant.enabled=false,global.qdrant.url=https://qdrant.example",
-    "qdrant.tls.existingSecret=qdrant-tls",
+    "global.qdrant.tlsSecret=qdrant-tls",
     "ingress.enabled=false",
     "externalSecrets.enabled=true,externalSecrets.store.name=aws",
     "monitoring.enabled=true,global.network.monitoringNamespace=monitoring",

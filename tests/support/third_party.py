@@ -107,6 +107,9 @@ ENDPOINT: dict[str, Schema] = {
     "interval": DURATION,
     "scrapeTimeout": DURATION,
     "honorLabels": FLAG,
+    "tlsConfig": _object(
+        serverName=TEXT, insecureSkipVerify=FLAG, ca=_object(secret=_object("key", name=TEXT, key=TEXT))
+    ),
     "authorization": _object(type=TEXT, credentials=_object("key", name=TEXT, key=TEXT, optional=FLAG)),
     "relabelings": RELABELINGS,
     "metricRelabelings": RELABELINGS,

@@ -71,6 +71,19 @@ def test_qdrants_metrics_are_read_with_the_key_that_writes_nothing(release: Rele
     assert endpoint["authorization"]["credentials"] == key["valueFrom"]["secretKeyRef"]
 
 
+def test_qdrants_metrics_are_read_in_secret_where_it_has_a_certificate(release: Release) -> None:
+    (plain,) = release.get("PodMonitor", "metrics-qdrant")["spec"]["podMetricsEndpoints"]
+    assert "tlsConfig" not in plain
+    encrypted = render("values-eks-prod.yaml", "--set", "monitoring.enabled=true,global.qdrant.tlsSecret=tls")
+    (endpoint,) = encrypted.get("PodMonitor", "metrics-qdrant")["spec"]["podMetricsEndpoints"]
+    assert endpoint["scheme"] == "https"
+    assert endpoint["tlsConfig"]["ca"] == {"secret": {"name": "tls", "key": "ca.crt"}}
+    # Prometheus goes to a pod's address, which no certificate holds.
+    assert endpoint["tlsConfig"]["serverName"] == encrypted.get("Service", "qdrant")["metadata"]["name"]
+    (others,) = encrypted.get("PodMonitor", "metrics")["spec"]["podMetricsEndpoints"]
+    assert "scheme" not in others
+
+
 def test_a_metrics_job_is_the_workload_whose_it_is(release: Release) -> None:
     for monitor in release.of("PodMonitor"):
         assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"

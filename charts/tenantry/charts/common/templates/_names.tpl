@@ -53,7 +53,10 @@ http://{{ .Release.Name }}-gateway:8080
 http://{{ .Release.Name }}-file-sync:8080
 {{- end }}
 {{- define "tenantry.url.qdrant" -}}
-{{ .Values.global.qdrant.url | default (printf "http://%s-qdrant:6333" .Release.Name) }}
+{{ .Values.global.qdrant.url | default (printf "%s://%s-qdrant:6333" (include "tenantry.scheme.qdrant" .) .Release.Name) }}
+{{- end }}
+{{- define "tenantry.scheme.qdrant" -}}
+{{ ternary "https" "http" (ne .Values.global.qdrant.tlsSecret "") }}
 {{- end }}
 {{- define "tenantry.url.open-webui" -}}
 http://{{ .Release.Name }}-open-webui:8080

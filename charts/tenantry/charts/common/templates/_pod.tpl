@@ -60,8 +60,9 @@ resources:
 {{/* The kubelet's questions to a service of ours. */}}
 {{- define "tenantry.probes" -}}
 {{- $port := .probePort | default "http" }}
-{{- $live := dict "path" (.live | default "/healthz") "port" $port }}
-{{- $ready := dict "path" (.ready | default "/readyz") "port" $port }}
+{{- $scheme := upper (.scheme | default "http") }}
+{{- $live := dict "path" (.live | default "/healthz") "port" $port "scheme" $scheme }}
+{{- $ready := dict "path" (.ready | default "/readyz") "port" $port "scheme" $scheme }}
 {{- include "tenantry.probes-by" (dict "httpGet" $live "ready" (dict "httpGet" $ready)) }}
 {{- end }}
 
