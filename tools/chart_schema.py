@@ -64,7 +64,12 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
         {"global.openWebui.adminEmail": GIVEN},
         {"global.openWebui.adminEmail": NOT_GIVEN},
     ),
-    ("externalSecrets.enabled", {"externalSecrets.store.name": GIVEN}, {}),
+    (
+        "externalSecrets.enabled",
+        # Two that make the same Secrets would overwrite each other's.
+        {"externalSecrets.store.name": GIVEN, "global.secretsStore.enabled": {"const": False}},
+        {},
+    ),
     ("ingress.enabled", {"global.openWebui.url": GIVEN, "open-webui.enabled": {"const": True}}, {}),
     ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
     ("qdrant.enabled", {"global.qdrant.url": NOT_GIVEN}, {"global.qdrant.url": GIVEN}),

@@ -29,6 +29,9 @@ TOGGLES = (
 )
 """Each against what is usual in production."""
 
+SECRETS_STORE = "global.secretsStore.enabled=true"
+"""Not beside External Secrets, so not among those that are tried all at once."""
+
 
 @pytest.fixture(scope="module")
 def namespace(platform: Platform) -> Iterator[str]:
@@ -42,6 +45,7 @@ def test_the_api_server_takes_all_of_a_profile_without_a_warning(
     platform: Platform, namespace: str, profile: str
 ) -> None:
     take(platform, render(profile, namespace=namespace))
+    take(platform, render(profile, "--set", SECRETS_STORE, namespace=namespace))
 
 
 @pytest.mark.parametrize("toggle", [*TOGGLES, ",".join(TOGGLES)])
@@ -49,7 +53,7 @@ def test_it_takes_all_of_it_with_another_choice_too(platform: Platform, namespac
     take(platform, render(PROFILE, "--set", toggle, namespace=namespace))
 
 
-@pytest.mark.parametrize("toggle", TOGGLES)
+@pytest.mark.parametrize("toggle", [*TOGGLES, SECRETS_STORE])
 def test_helm_has_nothing_to_say_of_a_choice(toggle: str) -> None:
     assert "0 chart(s) failed" in lint(PROFILE, "--set", toggle)
 

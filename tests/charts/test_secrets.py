@@ -1,11 +1,27 @@
-"""Secrets are named and never made here, but by the External Secrets Operator where it is asked to."""
+"""Secrets are named and never made here, but by External Secrets or the CSI driver where one is asked to."""
 
+import re
+from typing import Any
+
+import jmespath  # type: ignore[import-untyped]
 import pytest
+import yaml
 
-from tests.support.charts import PROFILES, Refused, render
-from tests.support.secrets_of_charts import asked
+from tests.support.charts import PROFILES, RELEASE, Refused, Release, render
+from tests.support.secrets_of_charts import asked, asked_by
+from tools.chart_schema import CHART
 
 WITH = ("--set", "externalSecrets.enabled=true,externalSecrets.store.name=aws")
+PAGE = CHART.parents[1] / "docs" / "how-to" / "secrets.md"
+CSI = ("--set", "global.secretsStore.enabled=true")
+CHOICES = (
+    "crds.install=true",  # the default: no choice at all
+    "n8n.enabled=false,open-webui.orchestrator=direct",
+    "open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false",
+    "file-sync.enabled=false",
+    "gateway.existingSecret=another",
+    "keycloak.demo=false",
+)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +55,100 @@ def test_a_secret_under_another_name_is_made_under_it() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_nobody_is_asked_for_secrets_by_default(profile: str) -> None:
-    assert not render(profile).of("ExternalSecret", "Secret")
+    release = render(profile)
+    assert not release.of("ExternalSecret", "SecretProviderClass", "Secret")
+    assert not [
+        volume for _, pod in release.pods() for volume in pod["spec"].get("volumes", []) if "csi" in volume
+    ]
 
 
 def test_the_store_has_to_be_named() -> None:
     with pytest.raises(Refused, match="/externalSecrets/store/name"):
         render(PROFILES[0], "--set", "externalSecrets.enabled=true")
+
+
+def made(release: Release) -> dict[str, set[tuple[str, str]]]:
+    """Return, by its SecretProviderClass, each Secret and each of its keys that the CSI driver makes.
+
+    The AWS provider writes a file for each path into the entry's JSON; the driver makes a key of a file.
+    """
+    return {
+        item["metadata"]["name"]: {
+            (secret["secretName"], data["key"])
+            for secret in item["spec"]["secretObjects"]
+            for data in secret["data"]
+            if _files(item["spec"]["parameters"], data["key"]).get(data["objectName"]) == "its value"
+        }
+        for item in release.of("SecretProviderClass")
+    }
+
+
+def _files(parameters: dict[str, str], key: str) -> dict[str, Any]:
+    """Return what is in each file where one key alone has a value."""
+    (entry,) = yaml.safe_load(parameters["objects"])
+    assert entry["objectType"] == "secretsmanager"
+    return {
+        path["objectAlias"]: jmespath.search(path["path"], {key: "its value"}) for path in entry["jmesPath"]
+    }
+
+
+def mounted(spec: dict[str, Any]) -> set[str]:
+    """Return the SecretProviderClasses of a pod whose volumes some container mounts: others are left out."""
+    containers = spec["containers"] + spec.get("initContainers", [])
+    mounts = {
+        mount["name"]
+        for each in containers
+        for mount in each.get("volumeMounts", [])
+        if mount.get("readOnly")
+    }
+    return {
+        volume["csi"]["volumeAttributes"]["secretProviderClass"]
+        for volume in spec.get("volumes", [])
+        if volume.get("csi", {}).get("driver") == "secrets-store.csi.k8s.io" and volume["name"] in mounts
+    }
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_key_that_a_pod_reads_is_made_by_a_volume_that_it_mounts(profile: str, choice: str) -> None:
+    release = render(profile, *CSI, "--set", choice)
+    keys = made(release)
+    for name, pod in release.pods():
+        volumes = mounted(pod["spec"])
+        asked_for = asked_by(pod["spec"])
+        missing = asked_for - {each for volume in volumes for each in keys[volume]}
+        assert not missing, name
+        assert volumes == {secret for secret, _ in asked_for}, name  # and it sees no other's
+    # A key that nobody reads need not be in the entry, and without it the provider mounts nothing.
+    assert {each for secret in keys.values() for each in secret} == asked(release)
+
+
+def test_the_page_of_secrets_says_which_account_reads_what() -> None:
+    table = PAGE.read_text().partition("| ServiceAccounts, ")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| ([a-z0-9, -]+) \| (`.*`) \|$", table, re.MULTILINE)
+    said = {
+        account: set(re.findall(r"`([\w-]+)`", entries))
+        for accounts, entries in rows
+        for account in accounts.split(", ")
+    }
+    pods = [pod["spec"] for _, pod in render("values-eks-prod.yaml", *CSI).pods()]
+    read = {spec["serviceAccountName"].removeprefix(f"{RELEASE}-"): mounted(spec) for spec in pods}
+    assert said == {account: entries for account, entries in read.items() if entries}
+
+
+def test_the_csi_driver_is_told_where_in_aws_an_entry_is() -> None:
+    (found,) = (
+        item["spec"]
+        for item in render(PROFILES[0], *CSI, "--set", "global.secretsStore.prefix=dev/").of(
+            "SecretProviderClass"
+        )
+        if item["metadata"]["name"] == "tenantry-gateway"
+    )
+    (entry,) = yaml.safe_load(found["parameters"]["objects"])
+    assert entry["objectName"] == "dev/tenantry-gateway"
+    assert (found["provider"], found["parameters"]["region"]) == ("aws", "us-east-1")
+
+
+def test_two_do_not_make_the_same_secrets() -> None:
+    with pytest.raises(Refused, match="/global/secretsStore/enabled"):
+        render(PROFILES[0], *WITH, *CSI)

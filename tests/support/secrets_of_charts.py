@@ -5,12 +5,17 @@ from typing import Any
 
 from .charts import Release
 
-__all__ = ["asked"]
+__all__ = ["asked", "asked_by"]
 
 
 def asked(release: Release) -> set[tuple[str, str]]:
     """Return each Secret's name with each key that some pod reads of it."""
-    return {found for _, pod in release.pods() for found in _of_pod(pod["spec"])}
+    return {found for _, pod in release.pods() for found in asked_by(pod["spec"])}
+
+
+def asked_by(spec: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return the same of one pod."""
+    return set(_of_pod(spec))
 
 
 def _of_pod(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:

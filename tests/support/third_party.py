@@ -181,12 +181,31 @@ EXTERNAL_SECRET = _object(
     dataFrom=_list(_object(extract=REMOTE)),
 )
 
+SECRET_PROVIDER_CLASS = _object(
+    "provider",
+    provider=_one_of("aws"),
+    parameters=TEXTS,
+    secretObjects=_list(
+        _object(
+            "secretName",
+            "type",
+            "data",
+            secretName=TEXT,
+            type=TEXT,
+            labels=TEXTS,
+            annotations=TEXTS,
+            data=_list(_object("objectName", "key", objectName=TEXT, key=TEXT)),
+        )
+    ),
+)
+
 KINDS: list[tuple[str, str, str, Schema]] = [
     ("keda.sh", "v1alpha1", "ScaledObject", SCALED_OBJECT),
     ("keda.sh", "v1alpha1", "TriggerAuthentication", TRIGGER_AUTHENTICATION),
     ("monitoring.coreos.com", "v1", "PodMonitor", POD_MONITOR),
     ("monitoring.coreos.com", "v1", "PrometheusRule", PROMETHEUS_RULE),
     ("external-secrets.io", "v1", "ExternalSecret", EXTERNAL_SECRET),
+    ("secrets-store.csi.x-k8s.io", "v1", "SecretProviderClass", SECRET_PROVIDER_CLASS),
 ]
 
 

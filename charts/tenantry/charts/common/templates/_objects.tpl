@@ -60,6 +60,7 @@ spec:
 A job of ours that sets something up once the release's pods are there, and again after each change. Takes also:
   args  its program
   env   what it is told
+  secrets  the Secrets that it reads
 */}}
 {{- define "tenantry.install-job" -}}
 apiVersion: batch/v1
@@ -86,8 +87,10 @@ spec:
             {{- .env | nindent 12 }}
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
+            {{- include "tenantry.store-mounts" . | nindent 12 }}
       volumes:
         - {name: tmp, emptyDir: {sizeLimit: 16Mi}}
+        {{- include "tenantry.store-volumes" . | nindent 8 }}
 {{- end }}
 
 {{/* One pod at a time, so that a node can always be drained. */}}

@@ -101,6 +101,27 @@ lifecycle:
   valueFrom: {secretKeyRef: {name: {{ index . 1 }}, key: {{ index . 2 }}}}
 {{- end }}
 
+{{/*
+The Secrets Store CSI driver makes a Secret when a pod has its volume, and takes it away with the last such pod. So each pod that reads a Secret mounts its
+volume, too. Takes also secrets: their names.
+*/}}
+{{- define "tenantry.store-mounts" -}}
+{{- if .top.Values.global.secretsStore.enabled }}
+{{- range $number, $name := uniq .secrets }}
+- {name: store-{{ $number }}, mountPath: /mnt/secrets-store/{{ $name }}, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tenantry.store-volumes" -}}
+{{- if .top.Values.global.secretsStore.enabled }}
+{{- range $number, $name := uniq .secrets }}
+- name: store-{{ $number }}
+  csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: {{ $name }}}}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The settings of a service that the chart does not derive, and whatever else its pod is to be told. */}}
 {{- define "tenantry.settings-env" -}}
 {{- range $name, $value := .values.settings }}

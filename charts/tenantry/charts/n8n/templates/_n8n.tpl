@@ -2,7 +2,7 @@
 {{- define "n8n.workload" -}}
 {{- $top := index . 0 -}}
 {{- $own := merge (deepCopy (index $top.Values (index . 1))) (pick $top.Values "image" "extraEnv") -}}
-{{ dict "name" (index . 2) "role" (index . 3) "values" $own "port" 5678 "metricsPort" 5678 "user" 1000 "live" "/healthz" "ready" "/healthz/readiness" | toJson }}
+{{ dict "name" (index . 2) "role" (index . 3) "values" $own "port" 5678 "metricsPort" 5678 "user" 1000 "live" "/healthz" "ready" "/healthz/readiness" "secrets" (list $top.Values.existingSecret) | toJson }}
 {{- end }}
 
 {{/* A Deployment's spec from "selector" on; takes also args, and env that is its own. */}}
@@ -64,8 +64,10 @@ template:
         volumeMounts:
           - {name: data, mountPath: /data}
           - {name: tmp, mountPath: /tmp}
+          {{- include "tenantry.store-mounts" . | nindent 10 }}
     volumes:
       # Workflows are in Postgres: what lies here is made again at each start.
       - {name: data, emptyDir: {sizeLimit: 1Gi}}
       - {name: tmp, emptyDir: {sizeLimit: 1Gi}}
+      {{- include "tenantry.store-volumes" . | nindent 6 }}
 {{- end }}

@@ -31,10 +31,12 @@
 {{- define "open-webui.mounts" -}}
 - {name: data, mountPath: /data}
 - {name: tmp, mountPath: /tmp}
+{{- include "tenantry.store-mounts" . }}
 {{- end }}
 
 {{/* Files are in S3, and everything else in Postgres: what lies here is made again, or fetched again. */}}
 {{- define "open-webui.volumes" -}}
 - {name: data, emptyDir: {sizeLimit: 10Gi}}
 - {name: tmp, emptyDir: {sizeLimit: 2Gi}}
+{{- include "tenantry.store-volumes" . }}
 {{- end }}
