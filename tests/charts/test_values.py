@@ -1,8 +1,10 @@
 """Values that helm takes, and those that it refuses, with their path."""
 
 import pytest
+import yaml
 
 from tests.support.charts import PROFILES, Refused, lint, render
+from tools.chart_schema import CHART
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -53,3 +55,14 @@ def test_an_image_is_pulled_by_its_digest_when_there_is_one() -> None:
     )
     (container,) = release.get("Deployment", "gateway")["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"tenantry/gateway:1.2.3@{DIGEST}"
+
+
+def test_an_image_of_the_tested_version_is_pulled_by_the_digest_beside_it_and_another_by_its_tag() -> None:
+    tested, other = (
+        render("values-eks-prod.yaml", *options).get("StatefulSet", "qdrant")["spec"]["template"]["spec"]
+        for options in ((), ("--set", "qdrant.image.tag=v9"))
+    )
+    chart = yaml.safe_load((CHART / "charts" / "qdrant" / "Chart.yaml").read_text())
+    digest = chart["annotations"]["tenantry.io/image-digest"]
+    assert tested["containers"][0]["image"] == f"qdrant/qdrant:{chart['appVersion']}@{digest}"
+    assert other["containers"][0]["image"] == "qdrant/qdrant:v9"

@@ -1,6 +1,8 @@
+{{/* The digest in Chart.yaml is that of the version beside it, so another tag leaves it out. */}}
 {{- define "tenantry.image" -}}
 {{- $image := .values.image -}}
-{{ $image.repository }}:{{ $image.tag | default .top.Chart.AppVersion }}{{ with $image.digest }}@{{ . }}{{ end }}
+{{- $tested := ternary (index .top.Chart.Annotations "tenantry.io/image-digest") "" (empty $image.tag) -}}
+{{ $image.repository }}:{{ $image.tag | default .top.Chart.AppVersion }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
 {{- end }}
 
 {{/* What a pod of any workload has: Pod Security "restricted", and a place apart from its siblings. */}}
