@@ -162,4 +162,4 @@ def test_where_there_is_another_there_is_none_here() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_image_is_one_that_needs_no_root(profile: str) -> None:
-    assert container(render(profile))["image"].endswith("-unprivileged")
+    assert container(render(profile))["image"].partition("@")[0].endswith("-unprivileged")
