@@ -85,6 +85,7 @@ class Image:
     @contextmanager
     def context(self) -> Iterator[Path]:
         """Yield a folder with the Dockerfile and everything that it takes."""
+        CACHE.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix="image-", dir=CACHE) as name:
             for place, source in {**self.files, **self.installed()}.items():
                 _lay(source, Path(name, place))

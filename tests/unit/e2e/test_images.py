@@ -53,7 +53,10 @@ def test_what_python_compiles_is_no_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("image", [*OURS, *STANDINS], ids=lambda image: image.name)
-def test_a_dockerfile_finds_what_it_copies(image: Image) -> None:
+def test_a_dockerfile_finds_what_it_copies(
+    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.e2e.images.CACHE", tmp_path / "not" / "there yet")
     with image.context() as folder:
         copied = re.findall(
             r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", (folder / "Dockerfile").read_text(), re.MULTILINE
