@@ -103,6 +103,26 @@ lifecycle:
   valueFrom: {secretKeyRef: {name: {{ index . 1 }}, key: {{ index . 2 }}}}
 {{- end }}
 
+{{/* The authority of Qdrant's certificate, for a pod that talks to it: what its setting is called, and nothing of the private key. */}}
+{{- define "tenantry.qdrant-ca-env" -}}
+{{- if (index . 0).Values.global.qdrant.tlsSecret }}
+- {name: {{ index . 1 }}, value: /etc/tenantry/qdrant/ca.crt}
+{{- end }}
+{{- end }}
+
+{{- define "tenantry.qdrant-ca-mount" -}}
+{{- if .Values.global.qdrant.tlsSecret }}
+- {name: qdrant-ca, mountPath: /etc/tenantry/qdrant, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "tenantry.qdrant-ca-volume" -}}
+{{- with .Values.global.qdrant.tlsSecret }}
+- name: qdrant-ca
+  secret: {secretName: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
+{{- end }}
+
 {{/*
 The Secrets Store CSI driver makes a Secret when a pod has its volume, and takes it away with the last such pod. So each pod that reads a Secret mounts its
 volume, too. Takes also secrets: their names.
