@@ -22,6 +22,8 @@ from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
+from .certificates import Certificates
+
 __all__ = ["RunningGateway", "environment", "foreign_hits", "gateway_settings", "running_gateway", "serving"]
 
 START_SECONDS = 30
@@ -73,9 +75,12 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
-    """Serve an ASGI application on 127.0.0.1 and yield its URL."""
-    server = _Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="on"))
+async def serving(app: Any, shown: Certificates | None = None) -> AsyncIterator[str]:
+    """Serve an ASGI application on 127.0.0.1, with TLS where there is a certificate, and yield its URL."""
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="on")
+    if shown:
+        config.ssl_certfile, config.ssl_keyfile = shown.certificate, shown.key
+    server = _Server(config)
     task = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(START_SECONDS):
@@ -83,7 +88,8 @@ async def serving(app: Any) -> AsyncIterator[str]:
                 if task.done():
                     raise RuntimeError("the application did not start; see its log")
                 await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        scheme = "https" if shown else "http"
+        yield f"{scheme}://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         with contextlib.suppress(SystemExit):

@@ -1,13 +1,11 @@
 """Gateway and operator talk to a Qdrant whose certificate a private authority has signed, and to no other."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import stamina
-import uvicorn
 from gateway.vectors import Vectors
 from pydantic import SecretStr
 from tenancy.authority import trust
@@ -16,42 +14,24 @@ from tenancy.model import Tenant
 from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
 from tenantry_local.qdrant.app import make_app
 from tenantry_local.qdrant.engine import Engine
-from typing_extensions import override
 
 from tests.support.certificates import Certificates, certificates
-from tests.support.ports import free_port
+from tests.support.gateway import serving
 from tests.support.tenants import make_tenant
-from tests.support.waiting import until
 
 ADDRESS = "127.0.0.1"
 KEY = "a key that may do everything"
 TENANT = make_tenant("tenanta")
 
 
-class Server(uvicorn.Server):
-    """Leaves the signals to pytest."""
-
-    @contextmanager
-    @override
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @asynccontextmanager
-async def serving(folder: Path, shown: Certificates) -> AsyncIterator[str]:
+async def qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
     """Serve Qdrant's API with a certificate until the block ends; yield its address."""
-    engine, port = Engine(folder / "data"), free_port()
-    app = make_app(engine, KEY)
-    server = Server(
-        uvicorn.Config(app, port=port, log_config=None, ssl_certfile=shown.certificate, ssl_keyfile=shown.key)
-    )
-    task = asyncio.create_task(server.serve())
+    engine = Engine(folder / "data")
     try:
-        await until(lambda: server.started)
-        yield f"https://{ADDRESS}:{port}"
+        async with serving(make_app(engine, KEY), shown) as url:
+            yield url
     finally:
-        server.should_exit = True
-        await task
         engine.close()
 
 
@@ -84,7 +64,7 @@ async def gateway(url: str, authority: Path | None) -> None:
 
 async def test_both_are_served_where_they_know_the_authority(tmp_path: Path) -> None:
     own = certificates(tmp_path / "own", ADDRESS)
-    async with serving(tmp_path, own) as url:
+    async with qdrant(tmp_path, own) as url:
         await operator(url, own.authority)
         await gateway(url, own.authority)
 
@@ -99,6 +79,6 @@ async def test_neither_talks_to_whom_it_has_no_reason_to_trust(
     with stamina.set_testing(True, attempts=1):
         for number, (shown, known) in enumerate(cases):
             (folder := tmp_path / str(number)).mkdir()
-            async with serving(folder, shown) as url:
+            async with qdrant(folder, shown) as url:
                 with pytest.raises(RemoteUnavailable, match=r"(?i)certificate"):
                     await call(url, known)
