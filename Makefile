@@ -73,6 +73,7 @@ unit: $(READY) ## Fast tests without any program
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@coverage run -m pytest -n $(WORKERS) --dist loadfile tests/unit
 
+# Files in their own order: else those with few tests, which are the longest, come last, and one process waits for the other.
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare
 	@mkdir -p build/coverage
