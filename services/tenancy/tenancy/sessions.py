@@ -23,6 +23,7 @@ from .remote import Remote
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
 
 __all__ = ["TenantSessions", "session_policy"]
 
@@ -69,7 +70,7 @@ class TenantSessions:
         self, open_session: Callable[[], boto3.Session], *, bucket: str, role_arn: str, service: str
     ) -> None:
         self._open_session = open_session
-        self._own: boto3.Session | None = None
+        self._own: tuple[boto3.Session, STSClient] | None = None
         self._bucket = bucket
         self._role_arn = role_arn
         self._service = service
@@ -129,8 +130,10 @@ class TenantSessions:
     def _assume(self, tenant: Tenant) -> _Session:
         config = client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY)
         with self._making:
-            own = self._own = self._own or self._open_session()
-            sts = own.client("sts", config=config)
+            if self._own is None:
+                opened = self._open_session()
+                self._own = opened, opened.client("sts", config=config)
+            own, sts = self._own
         credentials = sts.assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"{self._service}-{tenant.key}",
