@@ -3,10 +3,12 @@
 import shutil
 import signal
 import socket
+import ssl
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -90,12 +92,21 @@ def program(name: str) -> str:
     return found
 
 
-def answers(url: str, *, verify: bool = True, headers: Mapping[str, str] | None = None) -> bool:
-    """Tell whether a GET of ``url`` is answered with 2xx."""
+def answers(
+    url: str, *, seconds: float = 2, verify: bool = True, headers: Mapping[str, str] | None = None
+) -> bool:
+    """Tell whether a GET of ``url`` is answered with 2xx within some seconds."""
+    trust = _authorities() if verify else False
     try:
-        return httpx.get(url, timeout=2, verify=verify, headers=headers).is_success
+        return httpx.get(url, timeout=seconds, verify=trust, headers=headers).is_success
     except httpx.HTTPError:
         return False
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Read whom the system trusts, which takes longer than most answers: parts are asked again and again."""
+    return httpx.create_ssl_context()
 
 
 def listens(port: int) -> bool:

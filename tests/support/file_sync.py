@@ -67,11 +67,10 @@ async def pass_through(gateway_url: str) -> AsyncIterator[PassThrough]:
         if n8n.answer:
             return n8n.answer
         headers = {"Authorization": request.headers["authorization"]}
-        async with httpx.AsyncClient(timeout=120) as http:
-            answer = await http.post(f"{gateway_url}/v1/documents", headers=headers)
+        answer = await http.post(f"{gateway_url}/v1/documents", headers=headers)
         return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
 
-    async with serving(app) as url:
+    async with httpx.AsyncClient(timeout=120) as http, serving(app) as url:
         n8n.url = f"{url}/webhook/tenantry/upload"
         yield n8n
         n8n.ended.set()

@@ -62,7 +62,7 @@ class OpenWebUi:
     def __init__(self, platform: Platform, url: str, owner: psycopg.Connection[tuple[Any, ...]]) -> None:
         self.url = url
         self.owner = owner
-        self._s3 = Aws(platform.context).s3
+        self._aws = Aws(platform.context)
 
     def execute(self, sql: str, *values: Any) -> None:
         """Run a statement as the tables' owner."""
@@ -86,7 +86,7 @@ class OpenWebUi:
         file_id, now = str(uuid.uuid4()), int(time.time())
         base = "".join(filter(str.isprintable, filename.rpartition("/")[2][:80]))
         key = f"{file_id}_{base}"
-        self._s3.put_object(Bucket=FILES_BUCKET, Key=key, Body=content)
+        self._aws.s3.put_object(Bucket=FILES_BUCKET, Key=key, Body=content)
         client = {"knowledge_id": knowledge_id} if knowledge_id else {}
         described = {
             "name": filename,
@@ -114,7 +114,7 @@ class OpenWebUi:
         with self.owner.cursor() as cursor:
             row = cursor.execute('select path, meta from "file" where id = %s', (file_id,)).fetchone()
         assert row
-        self._s3.put_object(
+        self._aws.s3.put_object(
             Bucket=FILES_BUCKET, Key=row[0].removeprefix(f"s3://{FILES_BUCKET}/"), Body=content
         )
         meta = row[1] | {"size": len(content), "file_hash": hashlib.sha256(content).hexdigest()}

@@ -35,11 +35,13 @@ class World:
     def __init__(self, platform: Platform) -> None:
         self._context = platform.context
         self._keycloak = Keycloak(platform.context)
+        self._http = httpx.Client(base_url=self._keycloak.url, timeout=30)
         self.s3 = Aws(platform.context).s3
         self.redis = redis.Redis.from_url(Redis(platform.context).url_with_password, decode_responses=True)
 
     def close(self) -> None:
         """Close connections."""
+        self._http.close()
         self.s3.close()
         self.redis.close()
 
@@ -88,9 +90,8 @@ class World:
 
     def keycloak(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Make a call to the realm's admin API."""
-        with httpx.Client(base_url=self._keycloak.url, timeout=30) as http:
-            headers = {"Authorization": f"Bearer {self._keycloak.admin_token(http)}"}
-            return http.request(method, f"/admin/realms/{REALM}{path}", headers=headers, **arguments)
+        headers = {"Authorization": f"Bearer {self._keycloak.admin_token(self._http)}"}
+        return self._http.request(method, f"/admin/realms/{REALM}{path}", headers=headers, **arguments)
 
     def group(self, path: str) -> dict[str, Any]:
         """Return a group by its path; empty when there is none."""

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ class Stage:
     tokens: dict[str, str] = field(default_factory=dict)
     subjects: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def s3(self) -> Any:
         return Aws(self.platform.context).s3
 
