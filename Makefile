@@ -16,8 +16,9 @@ MEMBERS := services/tenancy services/gateway services/file_sync services/open_we
 READY := $(VENV)/.ready
 # Test processes at once. Each that needs a platform brings one up for itself.
 WORKERS ?= 2
+PYTEST ?= python -m pytest
 
-.PHONY: help up up-all down status reset demo test unit integration programs story e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
+.PHONY: help up up-all down status reset demo test unit integration coverage programs story e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -53,7 +54,7 @@ reset: $(READY) ## Stop everything and forget all data (asks first)
 demo: $(READY) ## Play the story: Diana's budget, Alice's silence, a Tenant's life
 	@tenantry demo
 
-test: lint types imports docs unit integration ## All checks: style, types, arrows, docs, unit, integration and isolation tests, coverage
+test: lint types imports docs unit integration ## All checks: style, types, arrows, docs, unit, integration and isolation tests
 
 lint: $(READY) ## ruff, formatting, locks that name no host
 	@ruff check . && ruff format --check .
@@ -70,14 +71,17 @@ imports: $(READY) ## import-linter: arrows run one way
 	@lint-imports
 
 unit: $(READY) ## Fast tests without any program
-	@rm -rf build/coverage && mkdir -p build/coverage
-	@coverage run -m pytest -n $(WORKERS) --dist loadfile tests/unit
+	@$(PYTEST) -n $(WORKERS) --dist loadfile tests/unit
 
 # Files in their own order: else those with few tests, which are the longest, come last, and one process waits for the other.
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare
-	@mkdir -p build/coverage
-	@coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
+
+# Measuring makes the tests take a third longer, so those who only want to know whether they pass do not.
+coverage: $(READY) ## The same tests, and which lines of ours none of them runs
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(MAKE) --no-print-directory unit integration PYTEST="coverage run -m pytest"
 	@coverage combine -q && coverage report
 
 programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first
