@@ -6,6 +6,7 @@ One that is up already is used, and left up.
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,7 @@ class Rig:
             yield
             return
         _build()
+        _clear()
         try:
             _run("./up.sh")
             yield
@@ -60,11 +62,11 @@ class Rig:
         if name in _said("$CTR images ls -q").split():
             return name
         archive = ARCHIVES / f"{image.name}-{image.digest}.tar"
-        with locked(ARCHIVES / image.name):
-            if archive.exists():
-                _run(f"$CTR images import {archive}")
-            else:
+        with locked(ARCHIVES / "images"):  # One is built at a time, so that what several share is built once.
+            if not archive.exists():
                 self._build(image, name, archive)
+                return name
+        _run(f"$CTR images import {archive}")
         return name
 
     def _build(self, image: Image, name: str, archive: Path) -> None:
@@ -87,6 +89,32 @@ def _build() -> None:
         if not (programs / name).exists():
             shutil.copy(built / name, programs)
     _run("GOFLAGS='-trimpath -buildvcs=false' src/build.sh")
+
+
+def _clear() -> None:
+    """Take away what is left of a node that was killed, or went with its machine.
+
+    Exits with a sentence where a process of it lives: it may be somebody's who is bringing it up.
+    """
+    node = Path(_said('printf %s "$D"'))
+    if not node.exists():
+        return
+    pids = list(node.glob("pid/*.pid"))
+    if any(_is_of(node, pid.read_text().strip()) for pid in pids):
+        sys.exit(f"{node} is a node that lives and does not answer. If nobody needs it: {FOLDER}/down.sh")
+    print(f"{node} was left behind by a node that is dead: it is taken away", flush=True)
+    for pid in pids:
+        pid.unlink()  # The numbers may be other processes' by now, which ``down.sh`` would stop.
+    _run("./down.sh")
+
+
+def _is_of(node: Path, pid: str) -> bool:
+    """Whether a process lives and is one of the node's: all are told of its folder."""
+    try:
+        told = [Path("/proc", pid, name).read_bytes() for name in ("cmdline", "environ")]
+    except OSError:
+        return False
+    return any(f"{node}/".encode() in each for each in told)
 
 
 def _run(command: str, *, check: bool = True) -> int:
