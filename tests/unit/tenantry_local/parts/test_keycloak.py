@@ -36,3 +36,8 @@ def test_a_token_of_open_webui_outlives_the_time_at_which_it_is_renewed(realm: d
     """Open WebUI renews what has less than five minutes left: else that would be every request."""
     clients = {client["clientId"]: client for client in keycloak._clients(realm)["clients"]}
     assert int(clients["open-webui"]["attributes"]["access.token.lifespan"]) > 5 * 60
+
+
+def test_only_a_platform_of_tests_keeps_passwords_in_a_way_that_costs_nothing(tmp_path: Path) -> None:
+    assert "passwordPolicy" not in Keycloak(Context.open(tmp_path))._realm()
+    assert "hashIterations(1)" in Keycloak(Context.open(tmp_path, ephemeral=True))._realm()["passwordPolicy"]
