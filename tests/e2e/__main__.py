@@ -7,18 +7,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from .images import OFFICIAL, OURS, STANDINS, Image
 from .kind import Kind
 from .rig import Rig
-
-LOADING = 2
-"""Images that are put into the cluster at once."""
 
 
 class Provider(Protocol):
@@ -39,9 +34,7 @@ def main(name: str, *arguments: str) -> int:
         print(f"The tests on a cluster are not run here: {provider.missing}.")
         return 1
     with provider.up(), tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        with ThreadPoolExecutor(LOADING) as pool:
-            names = list(pool.map(partial(_loaded, provider), images))
-        json.dump({image.name: name for image, name in zip(images, names, strict=True)}, file)
+        json.dump({image.name: _loaded(provider, image) for image in images}, file)
         file.flush()
         given = {"KUBECONFIG": str(provider.kubeconfig), "TENANTRY_E2E_IMAGES": file.name}
         argv = [

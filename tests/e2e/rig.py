@@ -62,11 +62,11 @@ class Rig:
         if name in _said("$CTR images ls -q").split():
             return name
         archive = ARCHIVES / f"{image.name}-{image.digest}.tar"
-        with locked(ARCHIVES / "images"):  # One is built at a time, so that what several share is built once.
-            if not archive.exists():
+        with locked(ARCHIVES / image.name):
+            if archive.exists():
+                _run(f"$CTR images import {archive}")
+            else:
                 self._build(image, name, archive)
-                return name
-        _run(f"$CTR images import {archive}")
         return name
 
     def _build(self, image: Image, name: str, archive: Path) -> None:
