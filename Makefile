@@ -14,7 +14,7 @@ export UV_NO_PROGRESS := $(if $(CI),1,0)
 
 MEMBERS := services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
 READY := $(VENV)/.ready
-# Test processes at once. Each that needs a platform brings one up for itself.
+# Processes of tests, and of mypy, at once. Each of tests that needs a platform brings one up for itself.
 WORKERS ?= 2
 PYTEST ?= python -m pytest
 
@@ -65,7 +65,7 @@ format: $(READY) ## Let ruff write what it can
 	@ruff check --fix . ; ruff format .
 
 types: $(READY) ## mypy --strict
-	@mypy operator/tenant_operator services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
+	@mypy --num-workers $(WORKERS) operator/tenant_operator services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
 
 imports: $(READY) ## import-linter: arrows run one way
 	@lint-imports
