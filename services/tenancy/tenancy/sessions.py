@@ -74,6 +74,7 @@ class TenantSessions:
         self._bucket = bucket
         self._role_arn = role_arn
         self._service = service
+        self._config = client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY)
         self._remote = Remote("s3", classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._assuming = KeyedLocks()
@@ -119,6 +120,8 @@ class TenantSessions:
     def close(self) -> None:
         """Let threads and connections go."""
         self._remote.close()
+        if self._own is not None:
+            self._own[1].close()
         for session in self._sessions.values():
             session.client.close()
 
@@ -128,12 +131,9 @@ class TenantSessions:
             self._sessions.popitem(last=False)  # not closed: a call of it may be under way
 
     def _assume(self, tenant: Tenant) -> _Session:
-        config = client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY)
         with self._making:
-            if self._own is None:
-                opened = self._open_session()
-                self._own = opened, opened.client("sts", config=config)
-            own, sts = self._own
+            # Read once: whoever finds these sessions dead forgets them meanwhile, in another thread.
+            own, sts = self._own = self._own or self._open_own()
         credentials = sts.assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"{self._service}-{tenant.key}",
@@ -146,9 +146,13 @@ class TenantSessions:
                 aws_access_key_id=credentials["AccessKeyId"],
                 aws_secret_access_key=credentials["SecretAccessKey"],
                 aws_session_token=credentials["SessionToken"],
-                config=config,
+                config=self._config,
             )
         return _Session(client, credentials["Expiration"] - RENEW_BEFORE)
+
+    def _open_own(self) -> "tuple[boto3.Session, STSClient]":
+        session = self._open_session()
+        return session, session.client("sts", config=self._config)
 
 
 def session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:

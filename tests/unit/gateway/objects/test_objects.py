@@ -47,6 +47,7 @@ class FakeAws:
         self.dead_codes: list[str] = []
         self.assume_fails: list[ClientError] = []
         self.opened = 0
+        self.closed = 0
         self.assuming = threading.Event()
         self.assuming.set()
 
@@ -61,6 +62,7 @@ class FakeAws:
 
     def close(self) -> None:
         """Like a boto3 client."""
+        self.closed += 1
 
     def assume_role(self, **arguments: Any) -> dict[str, Any]:
         self.assuming.wait(5)
@@ -180,6 +182,15 @@ async def test_each_tenant_has_a_session_of_its_own(objects: TenantObjects, aws:
         "gateway-tenant-tenanta",
         "gateway-tenant-tenantb",
     ]
+
+
+async def test_the_end_closes_the_clients_of_all_tenants_and_the_one_of_sts(
+    objects: TenantObjects, aws: FakeAws
+) -> None:
+    for tenant_id in ("tenanta", "tenantb"):
+        await put(objects, tenant_id)
+    objects.close()
+    assert aws.closed == 3
 
 
 async def test_a_session_is_renewed_before_it_ends(objects: TenantObjects, aws: FakeAws) -> None:
