@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import rig
 from tests.e2e.rig import Rig
+from tests.support.programs import stranger
 
 SCRIPTS = {
     "env.sh": "D=$PWD/node B=$PWD/bin K=$PWD/bin; export KUBECONFIG=$D/admin.kubeconfig PATH=$PWD/bin:$PATH",
@@ -36,12 +36,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@contextmanager
-def process(*told: str) -> Iterator[int]:
-    """Let a process wait that was told something."""
-    with subprocess.Popen([sys.executable, "-c", "input()", *told], stdin=subprocess.PIPE) as waiting:
-        yield waiting.pid
-        waiting.communicate(b"\n", timeout=30)
+def process(*told: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Run a process that was told something, and does nothing."""
+    return stranger(sys.executable, "-c", "import time; time.sleep(60)", *told)
 
 
 def leave(folder: Path, pid: int) -> None:
@@ -61,24 +58,24 @@ def test_a_node_is_brought_up_and_taken_away(folder: Path) -> None:
 
 
 def test_a_dead_node_is_taken_away_first(folder: Path) -> None:
-    with process() as pid:
+    with process() as dead:
         pass
-    leave(folder, pid)
+    leave(folder, dead.pid)
     with Rig().up():
         assert said(folder) == ["down ", "up"]
 
 
 def test_a_process_that_has_a_dead_ones_number_is_not_stopped(folder: Path) -> None:
     with process() as somebody:
-        leave(folder, somebody)
+        leave(folder, somebody.pid)
         with Rig().up():
             assert said(folder) == ["down ", "up"], "down.sh must not find the number"
-        assert Path("/proc", str(somebody)).exists()
+        assert somebody.poll() is None
 
 
 def test_a_node_that_lives_and_does_not_answer_is_left_alone(folder: Path) -> None:
     with process(f"--config={folder}/node/kubelet.yaml") as kubelet:
-        leave(folder, kubelet)
+        leave(folder, kubelet.pid)
         with pytest.raises(SystemExit, match="lives and does not answer"), Rig().up():
             pass
         assert (folder / "node").exists()
