@@ -78,7 +78,7 @@ integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres an
 	@tenantry prepare
 	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
 
-# Measuring makes the tests take a third longer, so those who only want to know whether they pass do not.
+# Of the time of tests that are measured a third is measuring, so whoever only wants to know whether they pass does without.
 coverage: $(READY) ## The same tests, and which lines of ours none of them runs
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@$(MAKE) --no-print-directory unit integration PYTEST="coverage run -m pytest"
