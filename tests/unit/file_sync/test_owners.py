@@ -93,7 +93,8 @@ async def test_who_belongs_where(
     keycloak: Keycloak, http: httpx.AsyncClient, groups: tuple[str, ...], account: Any, tenant_id: str | None
 ) -> None:
     keycloak.add("anna", *groups, **account)
-    assert await owners(http).of(["anna"]) == {"anna": Owner(tenant_id)}
+    admin = any(group.endswith("/admins") for group in groups)
+    assert await owners(http).of(["anna"]) == {"anna": Owner(tenant_id, admin=admin)}
 
 
 async def test_nobody_of_that_id_has_no_tenant(http: httpx.AsyncClient) -> None:
