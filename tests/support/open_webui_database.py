@@ -177,7 +177,7 @@ class OpenWebUi:
     def _annotate(self, file_id: str, **notes: str) -> None:
         """Add notes to a file's metadata. As text, for what users put there need not be sound JSON."""
         for name, note in notes.items():
-            for pattern, text in ((f'"{name}": "[^"]*", ', ""), ("^{", f'{{"{name}": "{note}", ')):
+            for pattern, text in ((f', "{name}": "[^"]*"', ""), ("}$", f', "{name}": "{note}"}}')):
                 self.execute(
                     'update "file" set meta = regexp_replace(meta::text, %s, %s)::json, '
                     "updated_at = updated_at + 1 where id = %s",

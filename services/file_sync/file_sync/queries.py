@@ -34,6 +34,14 @@ def _meta(key: str) -> str:
     return rf"""substring(f.meta::text from '"{key}"\s*:\s*"([^"\\]{{1,100}})"')"""
 
 
+def _note(key: str) -> str:
+    """Return the expression for a note of the guard in a file's metadata; null where there is none.
+
+    The last one counts: the guard appends its notes, and what stands before them may come from the uploader.
+    """
+    return rf"""substring(f.meta::text from '.*"{key}"\s*:\s*"([^"\\]{{0,100}})"')"""
+
+
 def _subject(account: str) -> str:
     """Return the expression for an account's subject at Keycloak; empty where it has none."""
     return rf"""
@@ -115,13 +123,13 @@ select f.id, f.user_id as owner, coalesce(f.filename, '') as filename, coalesce(
        coalesce(f.created_at, 0) as created_at, coalesce(f.updated_at, f.created_at, 0) as updated_at,
        {_subject("u")} as subject,
        coalesce(l.links, '[]') as links,
-       coalesce({_meta("tenantry_added_to")}, {_meta("knowledge_id")}, '') as knowledge,
+       coalesce({_note("tenantry_added_to")}, {_meta("knowledge_id")}, '') as knowledge,
        coalesce({_meta("directory_id")}, '') as directory,
        {_subject("r")} as remover
 from chosen join file f on f.id = chosen.id
 left join linked l on l.file_id = f.id
 left join "user" u on u.id = f.user_id
-left join "user" r on r.id = {_meta("tenantry_removed_by")}
+left join "user" r on r.id = {_note("tenantry_removed_by")}
 """
 
 OF_TENANT = f"""
