@@ -130,7 +130,7 @@ class Reconciler:
         """
         if successor:
             note = (
-                f"An earlier Tenant of this name (uid {tenant.metadata.uid}) was deleted without the operator's "
+                f"An earlier Tenant of this name (uid {tenant.metadata.uid}) was deleted without our "
                 "finalizer. What it has left was not removed."
             )
             self._log.error("An earlier Tenant has left things behind", tenant=tenant.id, note=note)
