@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -23,10 +24,12 @@ from .answers.service import AnswerService
 from .bedrock import Bedrock
 from .changes import IndexChanges
 from .documents.catalog import Catalog
+from .documents.expiry import TrashExpiry
 from .documents.journal import Journal
 from .documents.reader import DocumentReader
 from .documents.repair import Repair
 from .documents.service import DocumentService
+from .documents.trash import Trash
 from .lanes import Lane
 from .limits.budget import Budget
 from .limits.ledger import Ledger
@@ -35,7 +38,7 @@ from .limits.series import TenantSeries
 from .limits.stock import Stock
 from .limits.usage import UsageLog
 from .model_check import ModelCheck
-from .objects import TenantObjects
+from .objects import TenantObjects, TrashObjects
 from .problems import DimensionMismatch
 from .redis import TenantRedis
 from .replies import Replies
@@ -63,6 +66,7 @@ class ProcessContext:
     documents: DocumentService
     ingests: Lane
     catalog: Catalog
+    trash: Trash
     replies: Replies
     retrieval: RetrievalService
     answers: CachedAnswers
@@ -190,10 +194,20 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         documents = DocumentService(
             reader, bedrock, objects, vectors, stock, usage, journal, max_bytes=settings.document_bytes
         )
-        catalog = Catalog(objects, vectors, stock, journal)
-        repair = Repair(registry.all, journal, objects, vectors, documents, catalog)
+        trash = Trash(
+            TrashObjects(objects.sessions, settings.bucket),
+            objects,
+            vectors,
+            documents,
+            embedding=(settings.embedding_model, settings.embedding_dimension),
+            retention=timedelta(days=settings.trash_days),
+        )
+        catalog = Catalog(objects, vectors, stock, journal, trash)
+        repair = Repair(registry.all, journal, objects, vectors, documents, catalog, trash)
         repairing = await stack.enter_async_context(running(repair.run(), "repair"))
-        readiness = Readiness(registry, [watching, recording, repairing], keys, vectors)
+        expiry = TrashExpiry(registry.all, redis, trash)
+        expiring = await stack.enter_async_context(running(expiry.run(), "trash-expiry"))
+        readiness = Readiness(registry, [watching, recording, repairing, expiring], keys, vectors)
         try:
             await readiness.check_collection()
         except RemoteError as exc:
@@ -215,6 +229,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             tickets=tickets,
             documents=documents,
             catalog=catalog,
+            trash=trash,
             replies=Replies(redis),
             ingests=Lane(
                 "ingests",

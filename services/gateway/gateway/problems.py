@@ -19,6 +19,7 @@ __all__ = [
     "DimensionMismatch",
     "DocumentBusy",
     "DocumentEmpty",
+    "DocumentExists",
     "DocumentForeign",
     "DocumentMissing",
     "DocumentRefused",
@@ -39,6 +40,7 @@ __all__ = [
     "PersonaMissing",
     "QuotaExceeded",
     "RateLimited",
+    "TrashMissing",
     "WritesUnavailable",
     "kinds",
 ]
@@ -96,6 +98,29 @@ class DocumentMissing(TenantryError):
     remedy = "List the documents; it may have been deleted."
     example = "The tenant has no document of that id."
     status = 404
+
+
+class TrashMissing(TenantryError):
+    """The tenant's trash has no such document, or it cannot be restored any more."""
+
+    slug = "trash-missing"
+    title = "There is no such document in the trash"
+    remedy = "List the trash: a document leaves it when it is restored, and when its time is over."
+    example = "The trash holds no document of that id."
+    status = 404
+
+
+class DocumentExists(TenantryError):
+    """A document of the same name in the same persona is there already."""
+
+    slug = "document-exists"
+    title = "A document of that name exists"
+    remedy = "Delete the present document, too; then restore the other one by its `removalId`."
+    example = (
+        "The persona has a document named budget-2026.pdf already. Delete that one first: it goes to the "
+        "trash, too, and each can be restored by its `removalId`."
+    )
+    status = 409
 
 
 class DocumentForeign(TenantryError):

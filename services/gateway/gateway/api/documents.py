@@ -215,7 +215,7 @@ async def delete_document(
     context: Context,
     key: IdempotencyKey,
 ) -> Any:
-    """Delete a document: from the moment of the answer no search finds it."""
+    """Move a document to the trash: from the moment of the answer no search finds it."""
     if isinstance(caller, TicketHolder) and caller.ticket.document_id != document_id:
         raise TicketRefused("The ticket is for another document. Ask for another one.")
     person = caller if isinstance(caller, Principal) else None

@@ -15,6 +15,7 @@ from ..documents.service import Ingested
 from ..limits.budget import BudgetState
 from ..limits.usage import Counts
 from ..models import Passage
+from ..objects import Removal
 from ..problems import DocumentUnreadable
 
 __all__ = [
@@ -30,8 +31,11 @@ __all__ = [
     "DocumentResponse",
     "MeResponse",
     "PersonaId",
+    "RemovalId",
     "SearchRequest",
     "SearchResponse",
+    "TrashItem",
+    "TrashList",
     "UsageResponse",
     "UsageRowResponse",
     "UsageTotals",
@@ -51,6 +55,8 @@ DocumentId = Annotated[
     Field(description="As an upload or the list names it.", examples=["9d1f0c7e4b"]),
 ]
 
+
+RemovalId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$"), Field(examples=["5f1c0a9b3d7e2468"])]
 
 _DOCUMENT = {"documentId": "9d1f0c7e4b", "personaId": "finance", "filename": "budget-2026.pdf"}
 EXAMPLE_CITATION = {
@@ -72,6 +78,15 @@ _LISTED = {
         "title": DocumentUnreadable.title,
         "detail": DocumentUnreadable.example,
     },
+}
+_TRASHED = {
+    **_DOCUMENT,
+    "removalId": "5f1c0a9b3d7e2468",
+    "size": 48213,
+    "storedAt": "2026-11-23T12:00:00Z",
+    "removedAt": "2026-11-29T09:14:02Z",
+    "removedBy": "diana.tenantb@gmail.com",
+    "restorableUntil": "2026-12-29T09:14:02Z",
 }
 _COUNTS = {
     "requests": 12,
@@ -330,6 +345,49 @@ class DocumentList(_Response):
     model_config = examples({"documents": [_LISTED], "nextCursor": "ZmluYW5jZS9idWRnZXQtMjAyNi5wZGY="})
 
     documents: list[DocumentItem]
+    next_cursor: str | None
+
+
+class TrashItem(_Response):
+    """A removed document. Each removal has its own ``removalId``: a document may be removed more than once.
+
+    ``removedBy`` is a person's address, or ``open-webui`` when the file was deleted there.
+    """
+
+    model_config = examples(_TRASHED)
+
+    document_id: str
+    removal_id: str
+    persona_id: str
+    filename: str
+    size: int
+    stored_at: datetime
+    removed_at: datetime
+    removed_by: str
+    restorable_until: datetime
+
+    @classmethod
+    def of(cls, removal: Removal, restorable_until: datetime) -> Self:
+        """Return the description of a removed document."""
+        return cls(
+            document_id=removal.document_id,
+            removal_id=removal.id,
+            persona_id=removal.persona_id,
+            filename=removal.filename,
+            size=removal.size,
+            stored_at=removal.stored_at,
+            removed_at=removal.removed_at,
+            removed_by=removal.removed_by,
+            restorable_until=restorable_until,
+        )
+
+
+class TrashList(_Response):
+    """Some removed documents; ``nextCursor`` leads to the next ones and is null at the end."""
+
+    model_config = examples({"documents": [_TRASHED], "nextCursor": "LnRyYXNoL3JlbW92YWxzLzlkMWYwYw=="})
+
+    documents: list[TrashItem]
     next_cursor: str | None
 
 

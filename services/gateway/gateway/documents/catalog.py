@@ -20,8 +20,12 @@ from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
 from .journal import Journal
 from .notes import Failure, Note, Standing, Task
+from .trash import Trash
 
 __all__ = ["Catalog", "CatalogEntry", "CatalogPage", "DocumentState"]
+
+SERVICE = "open-webui"
+"""Name in the trash for a removal by ticket: file-sync deletes the documents whose files are gone there."""
 
 
 class DocumentState(StrEnum):
@@ -78,8 +82,11 @@ class Catalog:
         That of :class:`.service.DocumentService`.
     """
 
-    def __init__(self, objects: TenantObjects, vectors: Vectors, stock: Stock, journal: Journal) -> None:
+    def __init__(
+        self, objects: TenantObjects, vectors: Vectors, stock: Stock, journal: Journal, trash: Trash
+    ) -> None:
         self._journal = journal
+        self._trash = trash
         self._objects = objects
         self._vectors = vectors
         self._stock = stock
@@ -137,7 +144,7 @@ class Catalog:
         return entry
 
     async def remove(self, tenant: Tenant, document_id: str, *, person: Principal | None) -> None:
-        """Delete a document: when this returns no search finds it, and the object is gone.
+        """Move a document to the trash: when this returns no search finds it, and the object is gone.
 
         The index goes first. What stops us in between leaves a document that cannot be found; the same call
         again removes it, and so does the repair.
@@ -166,18 +173,20 @@ class Catalog:
                 person.admin or await self._objects.owner(tenant, stored.key) == person.subject
             ):
                 raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
-            await lease.intend(Note(Task.DELETE, doomed=stored.stamp))
-            await self.erase(tenant, stored)
+            removed_by = (person.email or person.subject) if person else SERVICE
+            await lease.intend(Note(Task.DELETE, doomed=stored.stamp, removed_by=removed_by))
+            await self.erase(tenant, stored, removed_by)
             await lease.settle()
 
-    async def erase(self, tenant: Tenant, stored: StoredEntry) -> None:
-        """Take a document out of index, bucket and count, under a lease on it.
+    async def erase(self, tenant: Tenant, stored: StoredEntry, removed_by: str) -> None:
+        """Move a document from index, bucket and count to the trash, under a lease on it.
 
         Raises
         ------
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`page`.
         """
+        await self._trash.keep(tenant, stored, removed_by)
         await self._vectors.remove(tenant, stored.document_id)
         await self._objects.delete(tenant, stored.key)
         try:

@@ -34,6 +34,7 @@ from tests.support.journal import FakeJournal
 from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
 from tests.support.replies import FakeKeys
 from tests.support.tenants import make_tenant
+from tests.support.trash import make_trash
 
 if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry
@@ -162,25 +163,28 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         history_tokens=200,
         context_tokens=1000,
     )
+    documents = DocumentService(
+        reader,
+        bedrock.as_adapter(),
+        objects.as_adapter(),
+        vectors.as_adapter(),
+        FakeStock().as_stock(),
+        usage.as_log(),
+        journal.as_journal(),
+        max_bytes=DOCUMENT_BYTES,
+    )
+    trash = make_trash(objects, vectors, documents)
     app = make_app(settings)
     app.state.context = ProcessContext(
         settings=settings,
         registry=cast("TenantRegistry", registry),
         tokens=cast("TokenVerifier", FakeTokens()),
         tickets=TicketVerifier({"keys": [key.as_dict(private=False)]}),
-        documents=DocumentService(
-            reader,
-            bedrock.as_adapter(),
-            objects.as_adapter(),
-            vectors.as_adapter(),
-            FakeStock().as_stock(),
-            usage.as_log(),
-            journal.as_journal(),
-            max_bytes=DOCUMENT_BYTES,
-        ),
+        documents=documents,
         catalog=Catalog(
-            objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), journal.as_journal()
+            objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), journal.as_journal(), trash
         ),
+        trash=trash,
         replies=Replies(keys.as_adapter()),
         ingests=Lane("ingests", at_once=4, waiting=0, seconds=1, share=2),
         retrieval=retrieval,
