@@ -41,6 +41,9 @@ OPERATIONS: dict[str, tuple[int, dict[str, Any]]] = {
     "DELETE /v1/documents/{documentId}": (404, {}),
     "GET /v1/trash": (200, {}),
     "POST /v1/documents/{documentId}/restore": (404, {}),
+    "GET /v1/deletions": (200, {}),
+    "POST /v1/deletions/release": (200, {}),
+    "POST /v1/deletions/reject": (200, {}),
 }
 """What each operation is called with, and what it answers to A's person."""
 

@@ -207,6 +207,9 @@ class FakeObjects:
         keys = sorted(key for key in self.contents if key.startswith(prefix) and key > after)
         return [self._entry(tenant, key) for key in keys][:limit]
 
+    async def sizes(self, tenant: Tenant) -> dict[str, int]:
+        return {each.document_id: each.size for each in await self.entries(tenant)}
+
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
         entries = await self.entries(tenant)
         return next((entry for entry in entries if entry.document_id == document_id), None)

@@ -24,9 +24,11 @@ from .answers.service import AnswerService
 from .bedrock import Bedrock
 from .changes import IndexChanges
 from .documents.catalog import Catalog
+from .documents.deletions import DeletionLimit
 from .documents.expiry import TrashExpiry
 from .documents.journal import Journal
 from .documents.reader import DocumentReader
+from .documents.rejection import DeletionRejection
 from .documents.repair import Repair
 from .documents.service import DocumentService
 from .documents.trash import Trash
@@ -67,6 +69,8 @@ class ProcessContext:
     ingests: Lane
     catalog: Catalog
     trash: Trash
+    deletions: DeletionLimit
+    rejection: DeletionRejection
     replies: Replies
     retrieval: RetrievalService
     answers: CachedAnswers
@@ -202,7 +206,8 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             embedding=(settings.embedding_model, settings.embedding_dimension),
             retention=timedelta(days=settings.trash_days),
         )
-        catalog = Catalog(objects, vectors, stock, journal, trash)
+        deletions = DeletionLimit(redis)
+        catalog = Catalog(objects, vectors, stock, journal, trash, deletions)
         repair = Repair(registry.all, journal, objects, vectors, documents, catalog, trash)
         repairing = await stack.enter_async_context(running(repair.run(), "repair"))
         expiry = TrashExpiry(registry.all, redis, trash)
@@ -230,6 +235,8 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             documents=documents,
             catalog=catalog,
             trash=trash,
+            deletions=deletions,
+            rejection=DeletionRejection(catalog, trash, deletions),
             replies=Replies(redis),
             ingests=Lane(
                 "ingests",

@@ -77,7 +77,7 @@ SHED = Counter(
 
 REFUSED = Counter(
     "tenantry_gateway_refused_total",
-    "Requests refused by a limit of their tenant: rate, tokens, documents, storage",
+    "Requests refused by a limit of their tenant: rate, tokens, documents, storage, deletions",
     ("limit",),
 )
 

@@ -16,6 +16,7 @@ __all__ = [
     "Busy",
     "CollectionMissing",
     "CursorRefused",
+    "DeletionsHeld",
     "DimensionMismatch",
     "DocumentBusy",
     "DocumentEmpty",
@@ -357,6 +358,22 @@ class DocumentBusy(Busy):
     title = "The document is being written"
     remedy = "Try again after `Retry-After`."
     example = "Another request is writing the document. Try again when it is done."
+
+
+class DeletionsHeld(Busy):
+    """So many documents would be deleted within minutes that an administrator has to agree."""
+
+    slug = "deletions-held"
+    title = "Too many deletions in a short time"
+    remedy = (
+        "An administrator of the tenant releases them (`POST /v1/deletions/release`), or rejects them "
+        "(`POST /v1/deletions/reject`). Or wait: it is a limit for each ten minutes."
+    )
+    example = (
+        "More than 20 documents of the tenant would be deleted within 10 minutes, so this one is kept. An "
+        "administrator of the tenant sees the held deletions with `GET /v1/deletions`, and releases them "
+        "with `POST /v1/deletions/release` or rejects them with `POST /v1/deletions/reject`."
+    )
 
 
 class IndexingFailed(TenantryError):

@@ -22,6 +22,7 @@ __all__ = [
     "answers_key",
     "changes_key",
     "collection_name",
+    "deletions_key",
     "document_id_for",
     "document_id_for_file",
     "embeddings_key",
@@ -29,6 +30,7 @@ __all__ = [
     "failures_key",
     "group_path",
     "head_id",
+    "held_deletions_key",
     "idempotency_key",
     "ingests_key",
     "limits_key",
@@ -39,6 +41,7 @@ __all__ = [
     "persona_prefix",
     "point_id",
     "rate_key",
+    "released_deletions_key",
     "removal_key",
     "removals_prefix",
     "reservations_key",
@@ -234,6 +237,21 @@ def ingests_key(tenant_id: str) -> str:
 def failures_key(tenant_id: str) -> str:
     """Return the Redis hash that says of stored documents why they could not be indexed."""
     return f"{tenant_key(tenant_id)}:failures"
+
+
+def deletions_key(tenant_id: str) -> str:
+    """Return the Redis sorted set of a tenant's documents that were deleted in the last minutes."""
+    return f"{tenant_key(tenant_id)}:deletions"
+
+
+def held_deletions_key(tenant_id: str) -> str:
+    """Return the Redis hash of the deletions that wait for one of the tenant's administrators."""
+    return f"{deletions_key(tenant_id)}:held"
+
+
+def released_deletions_key(tenant_id: str) -> str:
+    """Return the Redis key that is there while no deletion of the tenant is held."""
+    return f"{deletions_key(tenant_id)}:released"
 
 
 def trash_sweep_key(tenant_id: str) -> str:

@@ -13,6 +13,7 @@ from tenancy.identity import Principal
 from ..documents.catalog import DocumentState
 from ..problems import (
     CursorRefused,
+    DeletionsHeld,
     DocumentEmpty,
     DocumentForeign,
     DocumentMissing,
@@ -206,7 +207,9 @@ async def get_document(
     response_model=None,
     summary="Delete one document",
     openapi_extra=_PERSON_OR_TICKET,
-    responses=problems(*TICKET, *WRITE, FormRefused, DocumentMissing, DocumentForeign),
+    responses=problems(
+        *TICKET, *WRITE, FormRefused, DocumentMissing, DocumentForeign, DeletionsHeld, LimitsUnavailable
+    ),
 )
 async def delete_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")],
@@ -214,6 +217,12 @@ async def delete_document(
     caller: Deleter,
     context: Context,
     key: IdempotencyKey,
+    batch: Annotated[
+        int,
+        Query(
+            ge=1, le=100_000_000, description="Documents that are about to be deleted together.", examples=[3]
+        ),
+    ] = 1,
 ) -> Any:
     """Move a document to the trash: from the moment of the answer no search finds it."""
     if isinstance(caller, TicketHolder) and caller.ticket.document_id != document_id:
@@ -221,7 +230,7 @@ async def delete_document(
     person = caller if isinstance(caller, Principal) else None
 
     async def remove() -> None:
-        await context.catalog.remove(caller.tenant, document_id, person=person)
+        await context.catalog.remove(caller.tenant, document_id, person=person, batch=batch)
 
     return await once(request, caller, context, key, remove, status=204)
 

@@ -1,5 +1,6 @@
 """Bodies of requests and responses. Names are camelCase outside; an unknown field is refused."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +12,8 @@ from tenancy.identity import Principal
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
 from ..documents.catalog import CatalogEntry, DocumentState
+from ..documents.deletions import HeldDeletion
+from ..documents.rejection import RejectedDeletions
 from ..documents.service import Ingested
 from ..limits.budget import BudgetState
 from ..limits.usage import Counts
@@ -29,8 +32,12 @@ __all__ = [
     "DocumentItem",
     "DocumentList",
     "DocumentResponse",
+    "HeldDeletionItem",
+    "HeldDeletionList",
     "MeResponse",
     "PersonaId",
+    "RejectedDeletionsResponse",
+    "ReleaseResponse",
     "RemovalId",
     "SearchRequest",
     "SearchResponse",
@@ -87,6 +94,11 @@ _TRASHED = {
     "removedAt": "2026-11-29T09:14:02Z",
     "removedBy": "diana.tenantb@gmail.com",
     "restorableUntil": "2026-12-29T09:14:02Z",
+}
+_HELD = {
+    **_DOCUMENT,
+    "requestedBy": "open-webui",
+    "requestedAt": "2026-11-29T09:14:02Z",
 }
 _COUNTS = {
     "requests": 12,
@@ -389,6 +401,65 @@ class TrashList(_Response):
 
     documents: list[TrashItem]
     next_cursor: str | None
+
+
+class HeldDeletionItem(_Response):
+    """A deletion that was refused. ``requestedBy`` is a person's address, or ``open-webui``."""
+
+    model_config = examples(_HELD)
+
+    document_id: str
+    persona_id: str
+    filename: str
+    requested_by: str
+    requested_at: datetime
+
+
+class HeldDeletionList(_Response):
+    """The held deletions, the oldest first; their documents are unchanged."""
+
+    model_config = examples({"deletions": [_HELD]})
+
+    deletions: list[HeldDeletionItem]
+
+    @classmethod
+    def of(cls, held: Sequence[HeldDeletion]) -> Self:
+        """Return the list of held deletions."""
+        return cls(deletions=_held_items(held))
+
+
+class ReleaseResponse(_Response):
+    """Time until which no deletion of the tenant is held."""
+
+    model_config = examples({"releasedUntil": "2026-11-29T10:14:02Z"})
+
+    released_until: datetime
+
+
+class RejectedDeletionsResponse(_Response):
+    """Rejected deletions: the documents of ``kept`` stay, those of ``inTrash`` are in the trash.
+
+    The latter have the name of another document. ``remaining`` deletions are still held.
+    """
+
+    model_config = examples({"kept": [_HELD], "inTrash": [], "remaining": 0})
+
+    kept: list[HeldDeletionItem]
+    in_trash: list[HeldDeletionItem]
+    remaining: int
+
+    @classmethod
+    def of(cls, rejected: RejectedDeletions) -> Self:
+        """Return the response for a rejection."""
+        return cls(
+            kept=_held_items(rejected.kept),
+            in_trash=_held_items(rejected.in_trash),
+            remaining=rejected.remaining,
+        )
+
+
+def _held_items(held: Sequence[HeldDeletion]) -> list[HeldDeletionItem]:
+    return [HeldDeletionItem.model_validate(each, from_attributes=True) for each in held]
 
 
 class PersonaItem(_Response):

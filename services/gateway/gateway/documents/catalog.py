@@ -18,6 +18,7 @@ from ..objects import StoredEntry, TenantObjects
 from ..personas import require_persona
 from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
+from .deletions import DeletionLimit
 from .journal import Journal
 from .notes import Failure, Note, Standing, Task
 from .trash import Trash
@@ -83,10 +84,17 @@ class Catalog:
     """
 
     def __init__(
-        self, objects: TenantObjects, vectors: Vectors, stock: Stock, journal: Journal, trash: Trash
+        self,
+        objects: TenantObjects,
+        vectors: Vectors,
+        stock: Stock,
+        journal: Journal,
+        trash: Trash,
+        deletions: DeletionLimit,
     ) -> None:
         self._journal = journal
         self._trash = trash
+        self._deletions = deletions
         self._objects = objects
         self._vectors = vectors
         self._stock = stock
@@ -143,7 +151,15 @@ class Catalog:
         (entry,) = await self._describe(tenant, [stored])
         return entry
 
-    async def remove(self, tenant: Tenant, document_id: str, *, person: Principal | None) -> None:
+    async def remove(
+        self,
+        tenant: Tenant,
+        document_id: str,
+        *,
+        person: Principal | None,
+        batch: int = 1,
+        is_limited: bool = True,
+    ) -> None:
         """Move a document to the trash: when this returns no search finds it, and the object is gone.
 
         The index goes first. What stops us in between leaves a document that cannot be found; the same call
@@ -153,6 +169,10 @@ class Catalog:
         ----------
         person
             Who deletes it; ``None`` for a service that was given a ticket for this very document.
+        batch
+            Number of documents that the caller is about to delete.
+        is_limited
+            False for a removal that is no deletion: the document is restored after it.
 
         Raises
         ------
@@ -160,7 +180,9 @@ class Catalog:
             The tenant has none of that id.
         DocumentForeign
             It is somebody else's, and the person is no administrator of the tenant.
-        DocumentBusy, WritesUnavailable
+        DeletionsHeld
+            So many documents would be deleted within minutes that an administrator has to agree.
+        DocumentBusy, LimitsUnavailable, WritesUnavailable
             Somebody else writes it, or Redis cannot say; it is as it was.
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`page`.
@@ -174,6 +196,14 @@ class Catalog:
             ):
                 raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
             removed_by = (person.email or person.subject) if person else SERVICE
+            if is_limited:
+                await self._deletions.admit(
+                    tenant,
+                    stored,
+                    removed_by,
+                    batch=batch,
+                    count_stored=lambda: self._stock.count(tenant, lambda: self._objects.sizes(tenant)),
+                )
             await lease.intend(Note(Task.DELETE, doomed=stored.stamp, removed_by=removed_by))
             await self.erase(tenant, stored, removed_by)
             await lease.settle()

@@ -41,9 +41,6 @@ BATCH = 64
 BATCHES = 3
 """Batches under way: Bedrock is busy while one is written, and what is in memory stays bounded."""
 
-MOST_DOCUMENTS = 100_000_000
-"""As many as a Tenant's quota can be."""
-
 
 @dataclass(frozen=True)
 class Ingested:
@@ -196,7 +193,7 @@ class DocumentService:
         QuotaExceeded, LimitsUnavailable
             See :meth:`~gateway.limits.stock.Stock.admit`.
         """
-        await self._stock.admit(tenant, document_id, size, lambda: self._sizes(tenant))
+        await self._stock.admit(tenant, document_id, size, lambda: self._objects.sizes(tenant))
 
     @asynccontextmanager
     async def writing(self, tenant: Tenant, document_id: str) -> AsyncIterator[Lease]:
@@ -261,11 +258,6 @@ class DocumentService:
             published = await self._vectors.publish(tenant, edition, head)
         await lease.settle()
         return published.document
-
-    async def _sizes(self, tenant: Tenant) -> dict[str, int]:
-        """Return the bytes of all documents of the tenant, by their ids."""
-        entries = await self._objects.entries(tenant, limit=MOST_DOCUMENTS)
-        return {entry.document_id: entry.size for entry in entries}
 
     async def _etag(self, tenant: Tenant, document_id: str) -> str:
         """Return which content a document has that was refused before it was read."""

@@ -25,6 +25,9 @@ __all__ = ["Stamp", "StoredEntry", "StoredObject", "TenantObjects"]
 LISTED = 1000
 """Most keys that S3 lists at once."""
 
+MOST_DOCUMENTS = 100_000_000
+"""As many as a Tenant's quota can be."""
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -119,6 +122,16 @@ class TenantObjects:
         """
         prefix = persona_prefix(tenant.id, persona_id) if persona_id else tenant_prefix(tenant.id)
         return await self.sessions.call(tenant, "list", self._entries, tenant, prefix, after, limit)
+
+    async def sizes(self, tenant: Tenant) -> dict[str, int]:
+        """Return the bytes of all documents of the tenant, by their ids.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return {each.document_id: each.size for each in await self.entries(tenant, limit=MOST_DOCUMENTS)}
 
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
         """Return the document of that id, whatever its persona; the newest when a rename left two.

@@ -82,7 +82,9 @@ class Replica:
             embedding=running.trash._embedding,
             retention=running.trash.retention,
         )
-        self.catalog = Catalog(self.objects, self.vectors, limits._stock, self.journal, self.trash)
+        self.catalog = Catalog(
+            self.objects, self.vectors, limits._stock, self.journal, self.trash, running.deletions
+        )
         self.repair = Repair(
             lambda: [self.tenant],
             self.journal,

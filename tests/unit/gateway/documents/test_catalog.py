@@ -19,6 +19,7 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
 from tests.support.backends import FakeObjects, FakeVectors, stamp_of
+from tests.support.deletions import FakeDeletionLimit
 from tests.support.editions import publish
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock
@@ -71,7 +72,14 @@ def journal() -> FakeJournal:
 def catalog(objects: FakeObjects, vectors: FakeVectors, stock: FakeStock, journal: FakeJournal) -> Catalog:
     # To remove a document indexes none.
     trash = make_trash(objects, vectors, cast("DocumentService", None))
-    return Catalog(objects.as_adapter(), vectors.as_adapter(), stock.as_stock(), journal.as_journal(), trash)
+    return Catalog(
+        objects.as_adapter(),
+        vectors.as_adapter(),
+        stock.as_stock(),
+        journal.as_journal(),
+        trash,
+        FakeDeletionLimit().as_limit(),
+    )
 
 
 async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Catalog) -> None:

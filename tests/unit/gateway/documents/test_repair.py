@@ -15,6 +15,7 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from tests.support.deletions import FakeDeletionLimit
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock, FakeUsage, metric
 from tests.support.tenants import make_tenant
@@ -68,7 +69,7 @@ class World:
             objects,
             vectors,
             self.service,
-            Catalog(objects, vectors, stock, journal, self.trash),
+            Catalog(objects, vectors, stock, journal, self.trash, FakeDeletionLimit().as_limit()),
             self.trash,
             every=0.01,
         )

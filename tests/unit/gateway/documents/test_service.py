@@ -31,6 +31,7 @@ from tenancy.tickets import Ticket
 from typing_extensions import override
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from tests.support.deletions import FakeDeletionLimit
 from tests.support.files import encrypted_pdf
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock, FakeUsage
@@ -286,6 +287,7 @@ async def test_a_delete_beside_an_ingest_leaves_no_index_of_what_is_gone(reader:
         world.stock.as_stock(),
         world.journal.as_journal(),
         make_trash(world.objects, world.vectors, world.service),
+        FakeDeletionLimit().as_limit(),
     )
     uploading = asyncio.create_task(world.upload(b"One."))
     await until(lambda: bool(world.objects.contents))

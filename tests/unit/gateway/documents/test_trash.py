@@ -8,10 +8,12 @@ import pytest
 from gateway.documents.catalog import Catalog
 from gateway.documents.notes import Note, Task
 from gateway.documents.reader import DocumentReader
+from gateway.documents.rejection import MAX_REJECTED, DeletionRejection
 from gateway.documents.repair import Repair
 from gateway.documents.service import DocumentService
 from gateway.objects import Removal
 from gateway.problems import (
+    DeletionsHeld,
     DocumentExists,
     DocumentForeign,
     DocumentMissing,
@@ -25,6 +27,7 @@ from tenancy.identity import Principal
 from tenancy.names import document_id_for
 
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from tests.support.deletions import FakeDeletionLimit
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock, FakeUsage
 from tests.support.tenants import make_tenant
@@ -61,6 +64,7 @@ class World:
     vectors: FakeVectors = field(default_factory=FakeVectors)
     journal: FakeJournal = field(default_factory=FakeJournal)
     stock: FakeStock = field(default_factory=FakeStock)
+    limit: FakeDeletionLimit = field(default_factory=FakeDeletionLimit)
 
     def __post_init__(self) -> None:
         adapters = (self.objects.as_adapter(), self.vectors.as_adapter())
@@ -78,7 +82,8 @@ class World:
         self.trash = make_trash(
             self.objects, self.vectors, self.service, kept=self.kept, retention=self.retention
         )
-        self.catalog = Catalog(*adapters, stock, journal, self.trash)
+        self.catalog = Catalog(*adapters, stock, journal, self.trash, self.limit.as_limit())
+        self.rejection = DeletionRejection(self.catalog, self.trash, self.limit.as_limit())
         self.repair = Repair(
             lambda: [TENANT], journal, *adapters, self.service, self.catalog, self.trash, every=0.01
         )
@@ -345,3 +350,85 @@ async def test_pages_lead_through_all_removals_once(world: World) -> None:
         if not (after := page.after):
             break
     assert len(seen) == 3
+
+
+async def test_a_held_deletion_changes_nothing(world: World) -> None:
+    await world.upload()
+    world.limit.allowed = 0
+    with pytest.raises(DeletionsHeld):
+        await world.remove()
+    assert world.found() == [TEXT.decode()]
+    assert not world.kept.records
+    assert not world.journal.notes
+    (held,) = world.limit.entries.values()
+    assert (held.document_id, held.requested_by) == (ID, "anna@a.example")
+
+
+async def test_a_colleague_neither_deletes_nor_asks_for_a_deletion(world: World) -> None:
+    await world.upload()
+    world.limit.allowed = 0
+    with pytest.raises(DocumentForeign):
+        await world.remove(COLLEAGUE)
+    assert not world.limit.entries
+
+
+async def test_a_rejected_deletion_of_file_sync_leaves_the_document_under_its_name(world: World) -> None:
+    await world.upload_file()
+    world.limit.allowed = 0
+    with pytest.raises(DeletionsHeld):
+        await world.remove(None, FILE_ID)
+    world.bedrock.fails = AssertionError("nothing is to be embedded")
+    rejected = await world.rejection.reject(ADMIN)
+    assert [each.document_id for each in rejected.kept] == [FILE_ID]
+    assert not rejected.in_trash
+    assert world.found(ID) == [TEXT.decode()]
+    assert not world.found(FILE_ID)
+    assert not world.limit.entries
+    assert not await world.listed(ADMIN)
+
+
+async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(world: World) -> None:
+    await world.upload()
+    world.limit.allowed = 0
+    with pytest.raises(DeletionsHeld):
+        await world.remove()
+    rejected = await world.rejection.reject(ADMIN)
+    assert [each.document_id for each in rejected.kept] == [ID]
+    assert world.found() == [TEXT.decode()]
+    assert not world.limit.entries
+
+
+async def test_a_rejected_deletion_whose_name_is_taken_ends_in_the_trash_and_says_so(world: World) -> None:
+    await world.upload_file()
+    await world.upload(b"The marketing budget is $6.")
+    world.limit.allowed = 0
+    with pytest.raises(DeletionsHeld):
+        await world.remove(None, FILE_ID)
+    rejected = await world.rejection.reject(ADMIN)
+    assert [each.document_id for each in rejected.in_trash] == [FILE_ID]
+    assert [each.document_id for each in await world.listed(ADMIN)] == [FILE_ID]
+    assert world.found() == ["The marketing budget is $6."]
+
+
+async def test_a_rejection_that_was_cut_off_goes_on_where_it_was(world: World) -> None:
+    await world.upload_file()
+    world.limit.allowed = 0
+    with pytest.raises(DeletionsHeld):
+        await world.remove(None, FILE_ID)
+    world.limit.allowed = 1
+    await world.remove(None, FILE_ID)  # as its first half does
+    rejected = await world.rejection.reject(ADMIN)
+    assert [each.document_id for each in rejected.kept] == [FILE_ID]
+    assert world.found(ID) == [TEXT.decode()]
+    assert not world.limit.entries
+
+
+async def test_one_request_rejects_so_many_and_says_how_many_are_left(world: World) -> None:
+    world.limit.allowed = 0
+    for number in range(MAX_REJECTED + 2):
+        await world.service.upload(TENANT, "finance", f"{number}.md", b"Text.", OWNER.subject, Stages())
+        with pytest.raises(DeletionsHeld):
+            await world.remove(document_id=document_id_for("tenanta", "finance", f"{number}.md"))
+    rejected = await world.rejection.reject(ADMIN)
+    assert (len(rejected.kept), rejected.remaining) == (MAX_REJECTED, 2)
+    assert len(world.limit.entries) == 2
