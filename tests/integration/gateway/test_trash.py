@@ -203,3 +203,41 @@ async def test_two_restores_at_the_same_time_make_one_document(company: Company,
     answers = await asyncio.gather(*(company.call("POST", path, who) for who in ("anna", "boss")))
     assert sorted(each.status_code for each in answers) == [201, 404], [each.text for each in answers]
     assert await count_points(world.qdrant, f"tenant-{company.tenant_id}") == points
+
+
+async def test_mass_deletions_are_held_until_an_administrator_decides(company: Company) -> None:
+    ids = [await company.upload(f"ledger-{number}.txt", f"Tide {number} at noon.") for number in range(23)]
+    statuses = [(await company.call("DELETE", f"/v1/documents/{each}")).status_code for each in ids]
+    assert statuses == [204] * 20 + [409] * 3
+    assert await company.found() == set(ids[20:]), "what is held is unchanged"
+    assert (await company.call("GET", "/v1/deletions")).status_code == 403
+    held = (await company.call("GET", "/v1/deletions", "boss")).json()["deletions"]
+    assert {each["documentId"] for each in held} == set(ids[20:])
+    assert (await company.call("DELETE", f"/v1/documents/{ids[20]}", "boss")).status_code == 409, (
+        "a second step"
+    )
+    rejected = (await company.call("POST", "/v1/deletions/reject", "boss")).json()
+    assert len(rejected["kept"]) == 3
+    assert await company.found() == set(ids[20:])
+    assert (await company.call("POST", "/v1/deletions/release", "boss")).status_code == 200
+    for each in ids[20:]:
+        assert (await company.call("DELETE", f"/v1/documents/{each}")).status_code == 204
+    assert len(await company.trash("boss")) == 23
+
+
+async def test_a_batch_of_file_sync_is_held_whole_and_rejecting_it_unties_the_documents(
+    company: Company, platform: Platform, world: World
+) -> None:
+    s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
+    ticket = Ticket(company.tenant_id, "finance", "owui-5cfc3ab1", "plan.txt")
+    s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode())
+    assert (await world.redeem(ticket)).status_code == 201
+    delete = Ticket(company.tenant_id, "finance", "owui-5cfc3ab1", "plan.txt", Action.DELETE)
+    headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
+    path = "/v1/documents/owui-5cfc3ab1?batch=21"
+    assert (await company.gateway.http.delete(path, headers=headers)).status_code == 409
+    assert await company.found() == {"owui-5cfc3ab1"}
+    rejected = (await company.call("POST", "/v1/deletions/reject", "boss")).json()
+    assert [each["requestedBy"] for each in rejected["kept"]] == ["open-webui"]
+    assert await company.found() == {document_id_for(company.tenant_id, "finance", "plan.txt")}
+    assert (await company.gateway.http.delete(path, headers=headers)).status_code == 404
