@@ -262,13 +262,17 @@ async def test_a_removal_that_was_cut_off_is_not_in_the_trash_until_it_is_comple
     await world.restore()
 
 
-async def test_a_repair_keeps_the_embeddings_of_the_attempt_that_was_cut_off(world: World) -> None:
+async def test_a_repair_keeps_the_record_and_embeddings_of_the_attempt_that_was_cut_off(
+    world: World,
+) -> None:
     await world.upload()
     await world.remove()
+    first = await world.listed()
     (stored,) = world.objects.versions
     world.objects.contents[stored] = world.objects.versions[stored].pop()
     world.journal.notes["tenanta", ID] = Note(Task.DELETE, doomed=stamp_of(TEXT), removed_by="anna@a.example")
     await world.repair.sweep()
+    assert await world.listed() == first, "with the time at which it was removed"
     world.bedrock.fails = AssertionError("nothing is to be embedded")
     await world.restore()
     assert world.found() == [TEXT.decode()]
