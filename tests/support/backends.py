@@ -43,7 +43,7 @@ class FakeBedrock:
         self.embedded: list[str] = []
 
     async def embed(
-        self, texts: Sequence[str], *, on_tokens: Callable[[int], None] | None = None
+        self, texts: Sequence[str], *, tenant_key: str = "", on_tokens: Callable[[int], None] | None = None
     ) -> list[list[float]]:
         if self.fails:
             raise self.fails
