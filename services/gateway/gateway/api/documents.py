@@ -94,6 +94,7 @@ _REFUSALS = (
     *BODY,
     MediaTypeRefused,
     PersonaMissing,
+    DocumentForeign,
     DocumentMissing,
     FilenameRefused,
     DocumentEmpty,
