@@ -151,7 +151,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self._sessions.call(tenant, "head", self._owner_of_stored, key)
+        return await self.sessions.call(tenant, "head", self._owner_of_stored, key)
 
     async def owner(self, tenant: Tenant, key: str) -> str:
         """Return the subject of the person who stored a document; empty when nobody's is known.
