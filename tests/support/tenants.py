@@ -10,7 +10,7 @@ from tenantry_local.platform import Platform
 
 from .apiserver import Tenants, admin_client
 
-__all__ = ["ANEW", "PLENTY", "applied", "make_tenant", "tenant_manifest", "uid_of", "with_uid"]
+__all__ = ["ANEW", "PLENTY", "applied", "make_tenant", "tenant_manifest", "uid_of"]
 
 PLENTY = {"queriesPerMinute": 100_000}
 """A quota for tests of something else: an attack that is stopped by a limit proves nothing."""
@@ -72,8 +72,3 @@ def _take_away(tenants: Tenants, name: str) -> None:
         tenants.patch(name, {"metadata": {"finalizers": None}})
     if tenants.get(name):
         tenants.delete(name)
-
-
-def with_uid(tenant: Tenant, uid: str) -> Tenant:
-    """Return a Tenant with a uid, as the API server gives it one."""
-    return tenant.model_copy(update={"metadata": tenant.metadata.model_copy(update={"uid": uid})})
