@@ -13,8 +13,10 @@ from tenancy.remote import Fault, Remote
 
 __all__ = ["Found", "Session"]
 
-CALL_SECONDS = 20.0
-"""Making a knowledge base waits for an embedding of its name."""
+CALL_SECONDS = 10.0
+
+CREATE_SECONDS = 20.0
+"""Longest that what makes something new may take: a knowledge base waits for an embedding of its name."""
 
 SIGN_IN_PAUSE_SECONDS = 20.0
 """After a sign-in that failed, the next one waits this long; a token younger than this is not replaced."""
@@ -48,11 +50,21 @@ class Session:
         self._credentials = {"email": email, "password": password}
         self._http = http
         self._remote = Remote("open-webui", classify, timeout=CALL_SECONDS)
-        self._once = Remote("open-webui", classify, timeout=CALL_SECONDS, attempts=1)
+        self._once = Remote("open-webui", classify, timeout=CREATE_SECONDS, attempts=1)
         self._token = ""
         self._signed_in = 0.0
         self._refusal: tuple[float, Exception] | None = None
         self._signing_in = asyncio.Lock()
+
+    def require_admitted(self, operation: str) -> None:
+        """Return when Open WebUI would be called now.
+
+        Raises
+        ------
+        RemoteUnavailable
+            It keeps failing, and is not called for a moment.
+        """
+        self._remote.require_admitted(operation)
 
     async def get(self, operation: str, path: str, params: dict[str, str] | None = None) -> Any:
         """Return what a path answers; something is always there."""
@@ -104,7 +116,7 @@ class Session:
             token = await self._access_token()
             headers = {"Authorization": f"Bearer {token}"}
             response = await self._http.request(
-                method, self._url + path, headers=headers, timeout=CALL_SECONDS, **arguments
+                method, self._url + path, headers=headers, timeout=CREATE_SECONDS, **arguments
             )
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 self._distrust(token)
@@ -166,7 +178,9 @@ def classify(exc: Exception) -> Fault | None:
             return Fault.PERMANENT
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
-            return Fault.TRANSIENT if code >= 500 or code in _PASSING else Fault.PERMANENT
+            if code in _PASSING:
+                return Fault.BUSY
+            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
         case httpx.HTTPError():
             return Fault.TRANSIENT
         case _:

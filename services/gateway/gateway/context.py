@@ -122,7 +122,7 @@ class Readiness:
         """Return what we still wait for; empty when requests can be served."""
         missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
         try:
-            await self._keys.get("")  # no key has that id; what counts is that the key set was fetched
+            await self._keys.wait_fetched()
         except IdentityUnavailable as exc:
             missing.append(exc.detail)
         try:
