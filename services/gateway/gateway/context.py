@@ -69,7 +69,6 @@ class ProcessContext:
     rate: RateLimiter
     budget: Budget
     usage: UsageLog
-    series: TenantSeries
     readiness: "Readiness"
 
 
@@ -169,7 +168,8 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
-        series = TenantSeries()
+        series = TenantSeries(by_tenant=settings.metrics_by_tenant)
+        _ = await stack.enter_async_context(running(series.run(registry.all), "series"))
         budget, usage = Budget(redis), UsageLog(redis, series)
         recording = await stack.enter_async_context(running(usage.run(), "usage"))
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
@@ -228,6 +228,5 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             rate=RateLimiter(redis),
             budget=budget,
             usage=usage,
-            series=series,
             readiness=readiness,
         )

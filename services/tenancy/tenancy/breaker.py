@@ -19,7 +19,7 @@ FAILURES = 5
 """Failures in a row that open a circuit."""
 
 HUNG_SECONDS = 2.0
-"""A failure that took so long counts twice: a system that hangs costs each caller more than one that is gone."""
+"""A failure that took so long counts twice: a system that hangs costs callers more than one that is gone."""
 
 PAUSE_SECONDS = 5.0
 """How long an open circuit lets nothing through."""
