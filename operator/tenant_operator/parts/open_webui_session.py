@@ -16,7 +16,8 @@ __all__ = ["Found", "Session"]
 CALL_SECONDS = 10.0
 
 CREATE_SECONDS = 20.0
-"""Longest that what makes something new may take: a knowledge base waits for an embedding of its name."""
+"""Longest that what makes something new may take (a knowledge base waits for an embedding of its name), and an
+action, which deletes many things at a time."""
 
 SIGN_IN_PAUSE_SECONDS = 20.0
 """After a sign-in that failed, the next one waits this long; a token younger than this is not replaced."""
@@ -52,6 +53,7 @@ class Session:
         self._http = http
         self._remote = Remote("open-webui", classify, timeout=CALL_SECONDS)
         self._once = Remote("open-webui", classify, timeout=CREATE_SECONDS, attempts=1)
+        self._actions = Remote("open-webui", classify, timeout=CREATE_SECONDS)
         self._token = ""
         self._signed_in = 0.0
         self._refusal: tuple[float, Exception] | None = None
@@ -137,7 +139,8 @@ class Session:
             _check(response)
             return response
 
-        return await (self._once if once else self._remote).call(operation, call)
+        remote = self._once if once else self._actions if root else self._remote
+        return await remote.call(operation, call)
 
     def _distrust(self, token: str) -> None:
         """Drop a token that was refused, so that the next attempt signs in: it expired, or the keys changed.
