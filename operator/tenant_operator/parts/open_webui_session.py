@@ -16,8 +16,8 @@ __all__ = ["Found", "Session"]
 CALL_SECONDS = 10.0
 
 CREATE_SECONDS = 20.0
-"""Longest that what makes something new may take (a knowledge base waits for an embedding of its name), and an
-action, which deletes many things at a time."""
+"""Longest that making something new may take (a knowledge base waits for an embedding of its name), or an
+action, which deletes many things in one call."""
 
 SIGN_IN_PAUSE_SECONDS = 20.0
 """After a sign-in that failed, the next one waits this long; a token younger than this is not replaced."""
