@@ -77,7 +77,6 @@ class ProcessContext:
     rate: RateLimiter
     budget: Budget
     usage: UsageLog
-    series: TenantSeries
     readiness: "Readiness"
 
 
@@ -130,7 +129,7 @@ class Readiness:
         """Return what we still wait for; empty when requests can be served."""
         missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
         try:
-            await self._keys.get("")  # no key has that id; what counts is that the key set was fetched
+            await self._keys.wait_fetched()
         except IdentityUnavailable as exc:
             missing.append(exc.detail)
         try:
@@ -177,7 +176,8 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
-        series = TenantSeries()
+        series = TenantSeries(by_tenant=settings.metrics_by_tenant)
+        _ = await stack.enter_async_context(running(series.run(registry.all), "series"))
         budget, usage = Budget(redis), UsageLog(redis, series)
         recording = await stack.enter_async_context(running(usage.run(), "usage"))
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
@@ -251,6 +251,5 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             rate=RateLimiter(redis),
             budget=budget,
             usage=usage,
-            series=series,
             readiness=readiness,
         )

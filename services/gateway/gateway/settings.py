@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     """Port to bind; 0 takes a free one."""
 
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """Port of `/metrics`, for monitoring alone; 0 serves none. Nothing of it is on the other port."""
+
+    metrics_by_tenant: bool = False
+    """Whether two counters name tenants: who reads `/metrics` then knows them, and how much each asks."""
+
     bucket: str = Field(min_length=3)
     """Bucket of the documents."""
 

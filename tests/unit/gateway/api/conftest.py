@@ -17,7 +17,6 @@ from gateway.documents.reader import DocumentReader
 from gateway.documents.rejection import DeletionRejection
 from gateway.documents.service import DocumentService
 from gateway.lanes import Lane
-from gateway.limits.series import TenantSeries
 from gateway.replies import Replies
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
@@ -209,7 +208,6 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         rate=rate.as_limiter(),
         budget=budget.as_budget(),
         usage=usage.as_log(),
-        series=TenantSeries(),
         readiness=cast("Readiness", readiness),
     )
     transport = httpx.ASGITransport(app)

@@ -118,6 +118,7 @@ def test_every_response_names_its_header_fields(operation: str) -> None:
             "409": {"Retry-After"},
             "429": {"Retry-After"},
             "503": {"Retry-After"},
+            "504": {"Retry-After"},
         }
         if operation == RESTORE and status == "409":
             own = {}  # a document of the same name does not go away by itself
