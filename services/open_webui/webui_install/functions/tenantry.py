@@ -752,7 +752,9 @@ def _day(moment: datetime) -> str:
 
 def _harmless(text: str) -> str:
     """Return a text in one line in which a renderer finds nothing to act on."""
-    return re.sub(r"([\\`*_{}\[\]<>|!#~:@]|\.(?=\w))", r"\\\1", " ".join(text.split())[:300])
+    return re.sub(
+        r"([\\`*_{}\[\]<>|!#~:@]|(?<=www)\.)", r"\\\1", " ".join(text.split())[:300], flags=re.IGNORECASE
+    )
 
 
 def _as_text(text: str) -> str:
