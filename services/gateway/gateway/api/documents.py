@@ -92,6 +92,7 @@ _REFUSALS = (
     *BODY,
     MediaTypeRefused,
     PersonaMissing,
+    DocumentForeign,
     DocumentMissing,
     FilenameRefused,
     DocumentEmpty,
