@@ -449,7 +449,8 @@ class AnswerSanitizer:
         else:
             rest = self._text[self._at : end.start() if end else self._at + MAX_LOOKAHEAD]
             is_live = is_unfinished_tag(rest)
-        if is_live and self._begins_block() and self._text.startswith("<details", self._at):
+        opens_block = self._strict and self._begins_block()
+        if is_live and opens_block and self._text.startswith("<details", self._at):
             self._shown.append(INVISIBLE)
         return self._escape() if is_live else self._show_less_than()
 
