@@ -172,7 +172,7 @@ async def opened(page: Page, url: str, chat_id: str, answers: int) -> None:
 
 LIVE = (
     ":is(.chat-assistant, [role=dialog]) .markdown-prose"
-    " :is(a[href], img, iframe, video, audio, object, embed, form, script)"
+    " :is(a[href], img[src], iframe, video, audio, object, embed, form, script)"
 )
 RUN = ".run-code-button, #artifacts-container, .chat-assistant svg.mermaid"
 
@@ -190,15 +190,18 @@ async def test_nothing_in_fifty_hostile_answers_and_snippets_acts(office: Office
             assert await page.locator(RUN).count() == 0
             for number in range(len(some)):
                 await look_at_source(page, number)
-                assert await page.locator("[role=dialog] .markdown-prose-sm :is(a, img, iframe)").count() == 0
+                assert (
+                    await page.locator("[role=dialog] .markdown-prose-sm :is(a, img[src], iframe)").count()
+                    == 0
+                )
                 await close_source(page)
         assert (listener.heard, asked) == ([], [])
 
 
 async def look_at_source(page: Page, number: int) -> None:
-    """Open the source of an answer, as a click on its marker does."""
-    answer = page.locator(".chat-assistant").nth(number)
-    await answer.get_by_role("button", name="View source").last.click()
+    """Open the source of an answer, from the list beneath it."""
+    await page.locator("button[aria-label='Toggle 1 source']").nth(number).click()
+    await page.locator("button[id^='source-']").last.click()
     await page.get_by_role("dialog").wait_for()
     await page.wait_for_timeout(300)
 
@@ -207,6 +210,7 @@ async def close_source(page: Page) -> None:
     """Close the source that is open."""
     await page.get_by_role("button", name="Close citation modal").click()
     await page.get_by_role("dialog").wait_for(state="detached")
+    await page.locator("button[aria-label='Toggle 1 source'][aria-expanded='true']").click()
 
 
 async def test_words_are_read_as_they_were_written(office: Office, browser: Browser) -> None:
