@@ -174,6 +174,7 @@ LIVE = (
     ":is(.chat-assistant, [role=dialog]) .markdown-prose"
     " :is(a[href], img[src], iframe, video, audio, object, embed, form, script)"
 )
+LIVE_IN_SOURCE = "[role=dialog] .markdown-prose-sm :is(a, img[src], iframe)"
 RUN = ".run-code-button, #artifacts-container, .chat-assistant svg.mermaid"
 
 
