@@ -10,7 +10,7 @@ from tenantry_local.platform import Platform
 
 from .apiserver import Tenants, admin_client
 
-__all__ = ["ANEW", "PLENTY", "applied", "make_tenant", "tenant_manifest"]
+__all__ = ["ANEW", "PLENTY", "applied", "make_tenant", "tenant_manifest", "uid_of"]
 
 PLENTY = {"queriesPerMinute": 100_000}
 """A quota for tests of something else: an attack that is stopped by a limit proves nothing."""
@@ -29,11 +29,22 @@ def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
     }
 
 
+def uid_of(tenant_id: str) -> str:
+    """Return the uid that :func:`make_tenant` gives."""
+    return f"uid-of-{tenant_id}"
+
+
 def make_tenant(
-    tenant_id: str = "tenanta", *, collection: str | None = None, deleting: bool = False, **spec: Any
+    tenant_id: str = "tenanta",
+    *,
+    uid: str = "",
+    collection: str | None = None,
+    deleting: bool = False,
+    **spec: Any,
 ) -> Tenant:
     """Return a Tenant as services see it; ``collection`` is what its status names."""
     manifest = tenant_manifest(tenant_id, **spec)
+    manifest["metadata"]["uid"] = uid or uid_of(tenant_id)
     if deleting:
         manifest["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
     if collection:

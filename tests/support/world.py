@@ -1,6 +1,7 @@
 """A tenant as the systems outside show it: read from each of them directly, never through our own code."""
 
 import json
+import uuid
 from typing import Any, cast
 
 import httpx
@@ -55,7 +56,7 @@ class World:
             "storage": self._markers(tenant_id),
             "vectors": self.collection("digital_twin_knowledge"),
             "identity": self._groups(tenant_id),
-            "limits": self.redis.hgetall(f"tenant-{tenant_id}:limits"),
+            "limits": self._limits(tenant_id),
             "namespace": self._namespace(tenant_id),
         }
 
@@ -84,6 +85,13 @@ class World:
         body = {"vectors": {"size": size, "distance": "Cosine"}}
         self._qdrant("PUT", f"/collections/{name}", json=body).raise_for_status()
 
+    def put_point(self, collection: str, payload: dict[str, str]) -> None:
+        """Write a point as a gateway would."""
+        vector = {"dense": [1.0] + [0.0] * 767}
+        body = {"points": [{"id": str(uuid.uuid4()), "vector": vector, "payload": payload}]}
+        path = f"/collections/{collection}/points?wait=true"
+        self._qdrant("PUT", path, json=body).raise_for_status()
+
     def drop_collection(self, name: str) -> None:
         """Remove a collection."""
         self._qdrant("DELETE", f"/collections/{name}").raise_for_status()
@@ -110,6 +118,16 @@ class World:
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as administrator."""
         return kubectl(self._context, *arguments, stdin=stdin)
+
+    def limits_keys(self, tenant_id: str) -> list[str]:
+        """Return the keys of the limits of every Tenant that there was of a name."""
+        return list(self.redis.scan_iter(match=f"tenant-{tenant_id}:*:limits"))
+
+    def _limits(self, tenant_id: str) -> dict[str, str]:
+        """Return the limits of the one Tenant that has some."""
+        found = [self.redis.hgetall(key) for key in self.limits_keys(tenant_id)]
+        assert len(found) <= 1, "an earlier Tenant has left its limits"
+        return found[0] if found else {}
 
     def _markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from tenancy.model import Tenant
+from tenancy.names import redis_prefix
 from tenancy.redis_errors import classify
 from tenancy.remote import Remote
 
@@ -110,21 +111,21 @@ class TenantRedis:
         return await self._remote.call(operation, run)
 
     async def having(
-        self, operation: str, tenants: Sequence[Tenant], key_of: Callable[[str], str]
+        self, operation: str, tenants: Sequence[Tenant], key_of: Callable[[str, str], str]
     ) -> list[Tenant]:
         """Return those of the tenants that have a key, asked in one go: 3 ms for a hundred.
 
         Parameters
         ----------
         key_of
-            Makes the key from a tenant's id.
+            Makes the key from a tenant's id and uid.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             Redis did not answer, or refused.
         """
-        keys = [key_of(tenant.id) for tenant in tenants]
+        keys = [key_of(tenant.id, tenant.uid) for tenant in tenants]
         for tenant, key in zip(tenants, keys, strict=True):
             _require_own(tenant, [key])
 
@@ -146,5 +147,5 @@ class TenantRedis:
 
 def _require_own(tenant: Tenant, keys: Iterable[str]) -> None:
     for key in keys:
-        if not key.startswith(f"{tenant.key}:"):
+        if not key.startswith(redis_prefix(tenant.id, tenant.uid)):
             raise ValueError(f"{key!r} is no key of {tenant.key}")

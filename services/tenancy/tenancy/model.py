@@ -177,6 +177,7 @@ class StorageStatus(_Resource):
 
     bucket: str
     prefix: str
+    tenant_uid: str | None = None
 
 
 class VectorsStatus(_Resource):
@@ -271,6 +272,11 @@ class Tenant(_Resource):
     def key(self) -> str:
         """The tenant key: ``tenant-tenantb``."""
         return names.tenant_key(self.id)
+
+    @property
+    def uid(self) -> str:
+        """The Tenant's identity: another one for each Tenant that is created under a name."""
+        return self.metadata.uid
 
     @property
     def collection(self) -> str:

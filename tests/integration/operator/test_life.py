@@ -34,7 +34,12 @@ async def test_everything_that_a_tenant_declares_is_made(
         },
         "vectors": {
             "size": 768, "words": "idf", "m": 0, "payload_m": 16,
-            "indexes": {"tenantId": True, "personaId": None, "documentId": None},
+            "indexes": {
+        "tenantId": True,
+        "tenantUid": None,
+        "personaId": None,
+        "documentId": None,
+    },
         },
         "identity": {
             "attributes": {"tenant": ["life"], "managed-by": ["tenantry"]},
@@ -137,7 +142,12 @@ async def test_a_dedicated_tenant_has_a_collection_of_its_own_and_takes_it_along
     stage.apply("own", tier="dedicated")
     await driver.reconcile("own")
     name = "digital_twin_knowledge--tenant-own"
-    assert world.collection(name)["indexes"] == {"tenantId": True, "personaId": None, "documentId": None}
+    assert world.collection(name)["indexes"] == {
+        "tenantId": True,
+        "tenantUid": None,
+        "personaId": None,
+        "documentId": None,
+    }
     tenants.delete("own")
     await driver.reconcile("own")
     assert world.collection(name) == {}
@@ -156,9 +166,12 @@ def put_documents(world: World, tenant_id: str) -> None:
 
 def use(world: World, tenant_id: str) -> None:
     """Write what a gateway writes to Redis, and more keys than are looked at in one call."""
-    world.redis.hset(f"tenant-{tenant_id}:answers", "some-question", "text of a document")
-    world.redis.incr(f"tenant-{tenant_id}:tokens:2026-11")
-    world.redis.mset({f"tenant-{tenant_id}:usage:{number}": 1 for number in range(2 * SCANNED)})
+    (limits,) = world.limits_keys(tenant_id)
+    prefix = limits.removesuffix("limits")
+    world.redis.hset(f"{prefix}answers", "some-question", "text of a document")
+    world.redis.set(f"{prefix}idempotency:0", "what was answered")
+    world.redis.incr(f"{prefix}tokens:2026-11")
+    world.redis.mset({f"{prefix}usage:{number}": 1 for number in range(2 * SCANNED)})
 
 
 async def test_delete_leaves_nothing_and_touches_no_neighbour(
@@ -206,8 +219,38 @@ async def test_retain_keeps_counters_and_no_answer(
     before = world.left("calm")["redis"]
     tenants.delete("calm")
     await driver.reconcile("calm")
-    assert set(before) - set(world.left("calm")["redis"]) == {"tenant-calm:answers"}
+    gone = {key.split(":")[2] for key in set(before) - set(world.left("calm")["redis"])}
+    assert gone == {"limits", "answers", "idempotency"}
+    assert {key.split(":")[2] for key in world.left("calm")["redis"]} == {"usage", "tokens"}
     stage.apply("calm")
+
+
+def plant_points(world: World, tenant_id: str, collection: str) -> None:
+    """Leave points of an earlier Tenant of a name: its uid is another, or it is of before there were any."""
+    payloads: list[dict[str, str]] = [{"tenantUid": "an-earlier-one"}, {}]
+    for payload in payloads:
+        world.put_point(collection, {"tenantId": f"tenant-{tenant_id}", **payload})
+
+
+@pytest.mark.parametrize("tier", ["pooled", "dedicated"])
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_no_point_outlives_its_tenant_wherever_it_lies(
+    policy: str, tier: str, driver: Driver, stage: Stage, tenants: Tenants, world: World
+) -> None:
+    """The tier of a Tenant says nothing of where earlier ones of its name have left points."""
+    own = "digital_twin_knowledge--tenant-both"
+    stage.apply("both", tier="dedicated")
+    await driver.reconcile("both")
+    plant_points(world, "both", own)
+    tenants.patch("both", {"metadata": {"finalizers": None}})
+    tenants.delete("both")  # nothing was cleared: its collection is an orphan
+    stage.apply("both", tier=tier, deletionPolicy=policy)
+    await driver.reconcile("both")
+    plant_points(world, "both", "digital_twin_knowledge")
+    tenants.delete("both")
+    await driver.settle("both")
+    assert "qdrant" not in world.left("both")
+    assert world.collection(own) == {}
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])

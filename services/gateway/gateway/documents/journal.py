@@ -160,7 +160,7 @@ class Journal:
         """Return what is known of some documents; of none when Redis is away."""
         if not document_ids:
             return {}
-        keys = [ingests_key(tenant.id), failures_key(tenant.id)]
+        keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
         try:
             notes, failures = await self._look.run(tenant, keys, *document_ids)
         except RemoteError as exc:
@@ -184,7 +184,7 @@ class Journal:
         """
         found = []
         for tenant in await self._redis.having("find-journals", tenants, ingests_key):
-            entries, document_ids = await self._due.run(tenant, [ingests_key(tenant.id)], DUE)
+            entries, document_ids = await self._due.run(tenant, [ingests_key(tenant.id, tenant.uid)], DUE)
             found.append(Due(tenant, entries, document_ids))
         return found
 
@@ -208,7 +208,7 @@ class Journal:
 
     async def settle(self, tenant: Tenant, document_id: str, token: str, failure: Failure | None) -> None:
         """End a lease and its note; see :meth:`Lease.settle`."""
-        keys = [ingests_key(tenant.id), failures_key(tenant.id)]
+        keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
         words = json.dumps(vars(failure)) if failure else ""
         try:
             with lifted():  # it is done, however late
@@ -251,7 +251,7 @@ class Journal:
             await asyncio.sleep(random.uniform(*POLL_SECONDS))  # noqa: S311 (jitter, not a secret)
 
     async def _run(self, script: Any, tenant: Tenant, *arguments: int | str) -> Any:
-        return await script.run(tenant, [ingests_key(tenant.id)], *arguments)
+        return await script.run(tenant, [ingests_key(tenant.id, tenant.uid)], *arguments)
 
 
 def _pause(attempts: int) -> float:

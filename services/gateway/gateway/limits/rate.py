@@ -120,7 +120,7 @@ class RateLimiter:
         limit = tenant.spec.quota.queries_per_minute
         try:
             allowed, remaining, reset = await self._count.run(
-                tenant, [rate_key(tenant.id)], limit, WINDOW_SECONDS
+                tenant, [rate_key(tenant.id, tenant.uid)], limit, WINDOW_SECONDS
             )
         except RemoteError as exc:
             LIMITS_OPEN.labels("rate").inc()

@@ -33,9 +33,9 @@ def test_storage_writes_what_differs(markers: dict[str, dict[str, str]], steps: 
 @pytest.mark.parametrize(
     ("observed", "steps"),
     [
-        (VectorsState(), ["collection", "tenantId", "personaId", "documentId"]),
-        (VectorsState(768, True, frozenset({"tenantId", "documentId"})), ["personaId"]),
-        (VectorsState(768, True, frozenset({"tenantId", "personaId", "documentId", "more"})), []),
+        (VectorsState(), ["collection", "tenantId", "tenantUid", "personaId", "documentId"]),
+        (VectorsState(768, True, frozenset({"tenantId", "documentId"})), ["tenantUid", "personaId"]),
+        (VectorsState(768, True, frozenset({*vectors.INDEXES, "more"})), []),
     ],
     ids=["no-collection", "index-gone", "as-declared"],
 )
