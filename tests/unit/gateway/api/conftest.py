@@ -128,7 +128,7 @@ class World:
 
 @pytest.fixture(scope="session")
 async def reader() -> AsyncIterator[DocumentReader]:
-    reader = DocumentReader(processes=1, seconds=20, tokens=360, overlap=54, max_chunks=100)
+    reader = DocumentReader(processes=1, seconds=20, cpu_seconds=20, tokens=360, overlap=54, max_chunks=100)
     yield reader
     await reader.close()
 
