@@ -202,6 +202,9 @@ class FakeObjects:
         entries = await self.entries(tenant)
         return next((entry for entry in entries if entry.document_id == document_id), None)
 
+    async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
+        return self.owners.get(key, "") if key in self.contents else None
+
     async def owner(self, tenant: Tenant, key: str) -> str:
         return self.owners.get(key, "")
 

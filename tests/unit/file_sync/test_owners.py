@@ -15,7 +15,12 @@ from tenancy.model import Tenant
 
 from tests.support.tenants import make_tenant
 
-TENANTS = Directory([make_tenant("tenanta", identity={"emails": ["*@a.example"]}), make_tenant("tenantb")])
+TENANTS = Directory(
+    [
+        make_tenant("tenanta", identity={"emails": ["*@a.example"], "admins": ["dora@a.example"]}),
+        make_tenant("tenantb"),
+    ]
+)
 GROUP_A, GROUP_B = "/tenants/tenant-tenanta", "/tenants/tenant-tenantb"
 
 
@@ -105,6 +110,17 @@ async def test_who_belongs_where(
 ) -> None:
     keycloak.add("anna", *groups, **account)
     assert await owners(http).of(["anna"]) == {"anna": Owner(tenant_id)}
+
+
+async def test_c11_administrators_are_those_that_the_tenant_names(
+    keycloak: Keycloak, http: httpx.AsyncClient
+) -> None:
+    for subject in ("anna", "dora"):
+        keycloak.add(subject)
+    assert await owners(http).of(["anna", "dora"]) == {
+        "anna": Owner("tenanta"),
+        "dora": Owner("tenanta", admin=True),
+    }
 
 
 async def test_what_is_remembered_of_an_earlier_tenant_is_asked_again(

@@ -93,6 +93,7 @@ _REFUSALS = (
     *BODY,
     MediaTypeRefused,
     PersonaMissing,
+    DocumentForeign,
     DocumentMissing,
     FilenameRefused,
     DocumentEmpty,

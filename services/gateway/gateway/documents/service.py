@@ -23,7 +23,14 @@ from ..limits.usage import Counts, UsageLog
 from ..models import Document, Edition
 from ..objects import TenantObjects
 from ..personas import require_persona
-from ..problems import DocumentBusy, DocumentMissing, DocumentRefused, DocumentTooLarge, PersonaMissing
+from ..problems import (
+    DocumentBusy,
+    DocumentForeign,
+    DocumentMissing,
+    DocumentRefused,
+    DocumentTooLarge,
+    PersonaMissing,
+)
 from ..stages import Stages
 from ..together import together
 from ..vectors import Vectors
@@ -97,6 +104,8 @@ class DocumentService:
 
         Raises
         ------
+        DocumentForeign
+            A colleague's document has that name in that persona.
         PersonaMissing, FilenameRefused, DocumentRefused, QuotaExceeded, DocumentBusy
             Nothing was stored.
         LimitsUnavailable, WritesUnavailable
@@ -111,6 +120,11 @@ class DocumentService:
         document_id = document_id_for(tenant.id, persona_id, filename)
         key = object_key(tenant.id, persona_id, document_id, filename)
         async with self._writing(tenant, document_id) as lease:
+            if await self._objects.owner_of_stored(tenant, key) not in (None, owner):
+                raise DocumentForeign(
+                    "A colleague's document has this name in this persona. Send yours under another name, or "
+                    "ask its owner or one of the tenant's administrators to delete it first."
+                )
             reading = await self._read(tenant, filename, content, stages)
             # Before it costs anything. What fails after this gives its room back within minutes.
             await self._stock.admit(tenant, document_id, len(content), lambda: self._sizes(tenant))
