@@ -21,6 +21,12 @@ __all__ = ["Source", "classify"]
 CALL_SECONDS = 40.0
 """Longest that one query may take; the role's own limit is a little less."""
 
+CONNECT_SECONDS = 5
+"""Longest that a new connection may take; libpq's own bound is two minutes."""
+
+RECONNECT_SECONDS = 10.0
+"""How long the pool goes on trying to connect by itself."""
+
 CONNECTIONS = 6
 
 _CHECK = """
@@ -59,7 +65,14 @@ class Source:
             max_size=CONNECTIONS,
             open=False,
             timeout=10.0,
-            kwargs={"row_factory": dict_row, "autocommit": True, "application_name": "tenantry-file-sync"},
+            # Soon tried again by whoever needs it next, not after a pause that doubles for minutes.
+            reconnect_timeout=RECONNECT_SECONDS,
+            kwargs={
+                "row_factory": dict_row,
+                "autocommit": True,
+                "application_name": "tenantry-file-sync",
+                "connect_timeout": CONNECT_SECONDS,
+            },
         )
         self._remote = Remote("open-webui-db", classify, timeout=CALL_SECONDS, concurrency=CONNECTIONS)
 

@@ -9,7 +9,7 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.parts.open_webui import TenantContent
 from tenant_operator.parts.workspace import WorkspacePart
-from tenant_operator.parts.workspace_plan import grants, marker
+from tenant_operator.parts.workspace_plan import grants, mark
 
 from tests.support.tenants import make_tenant
 
@@ -21,6 +21,7 @@ ACME = make_tenant("acme", identity={"emails": ["*@acme.example"]})
 GROUP: dict[str, Any] = {
     "id": "g", "name": "/tenants/tenant-acme", "description": "The people of acme, kept as the Tenant says.",
     "parent_group_id": None, "user_ids": [],
+    "data": {"tenantry": {"tenant": "acme", "uid": ACME.metadata.uid}, "config": {"share": "members"}},
 }  # fmt: skip
 
 
@@ -41,13 +42,14 @@ class Webui:
         self.calls: list[str] = []
         self.found_users: list[dict[str, Any]] = []
         self.group_members: list[str] = []
+        self.group_data: dict[str, Any] | None = GROUP["data"]
         self.found_bases: list[list[dict[str, Any]]] = []
         self.pending: list[str] = []
         self.content: list[dict[str, int]] = []
         self.asked: dict[str, Any] = {}
 
     async def group(self, group_id: str) -> dict[str, Any]:
-        return GROUP | {"user_ids": self.group_members}
+        return GROUP | {"user_ids": self.group_members, "data": self.group_data}
 
     async def group_ids(self, name: str) -> list[str]:
         return ["g"]
@@ -98,8 +100,8 @@ class Webui:
 
 def base(knowledge_id: str = "1", persona: str = "finance", files: int = 0) -> dict[str, Any]:
     return {
-        "id": knowledge_id, "name": "n", "description": marker(ACME, persona), "user": {"role": "admin"},
-        "access_grants": grants("g", "read"), "file_count": files,
+        "id": knowledge_id, "name": "n", "description": "d", "user": {"role": "admin"},
+        "access_grants": [*grants("g", "read"), mark(ACME, persona)], "file_count": files,
     }  # fmt: skip
 
 
@@ -148,6 +150,28 @@ async def test_a_neighbours_model_is_not_ours(part: WorkspacePart) -> None:
 
 def user(user_id: str, subject: Any = None, provider: str = "oidc") -> dict[str, Any]:
     return {"id": user_id, "oauth": {provider: {"sub": subject}} if subject else None}
+
+
+async def test_an_earlier_tenants_group_is_emptied_and_set_aside_before_a_new_one_is_made(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.group_data = {"tenantry": {"tenant": "acme", "uid": "of-an-earlier-one"}}
+    webui.group_members = ["ann"]
+    observed = await part.observe(ACME)
+    assert observed.group.id == ""
+    assert observed.group.members == frozenset()
+    await part.ensure(ACME, observed)
+    writes = [call for call in webui.calls if call in ("remove_members", "update_group", "create_group")]
+    assert writes == ["remove_members", "update_group", "create_group"]
+
+
+async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.group_data = None
+    await part.remove(ACME)
+    assert webui.asked["groups"] == []
+    assert "delete_group" not in webui.calls
 
 
 async def test_people_are_told_by_the_id_that_they_have_in_keycloak(
