@@ -86,6 +86,9 @@ class FakeStock:
         self.admitted: list[tuple[str, str, int]] = []
         self.forgotten: list[str] = []
 
+    async def count(self, tenant: Tenant, list_stored: Callable[[], Awaitable[Mapping[str, int]]]) -> int:
+        return len(await list_stored())
+
     async def admit(
         self,
         tenant: Tenant,
@@ -140,7 +143,7 @@ class FakeRedis:
         self.answer = answer
         self.sent: list[tuple[Any, ...]] = []
 
-    def script(self, operation: str, source: str) -> "FakeRedis":
+    def script(self, operation: str, source: str, *, ends_work: bool = False) -> "FakeRedis":
         return self
 
     async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:

@@ -107,6 +107,32 @@ class Stock:
         if answer == "storage":
             raise _exceeded("storage", quota.storage_bytes, used, f"bytes; this document has {size}")
 
+    async def count(self, tenant: Tenant, list_stored: Callable[[], Awaitable[Mapping[str, int]]]) -> int:
+        """Return the number of documents that a tenant has stored.
+
+        Parameters
+        ----------
+        list_stored
+            As for :meth:`admit`.
+
+        Raises
+        ------
+        LimitsUnavailable
+            Redis is unavailable.
+        """
+        key = stock_key(tenant.id, tenant.uid)
+        try:
+            (fields,) = await self._redis.execute(tenant, "count-documents", ("HLEN", key))
+            if not fields:
+                async with self._filling[tenant.id]:
+                    await self._fill(tenant, await list_stored())
+                (fields,) = await self._redis.execute(tenant, "count-documents", ("HLEN", key))
+        except RemoteError as exc:
+            if exc.system != "redis":
+                raise
+            raise _unavailable() from exc
+        return max(int(fields) - 1, 0)  # one field is the sum
+
     async def forget(self, tenant: Tenant, document_id: str) -> None:
         """Give back the room of a document that is not stored (any more).
 
@@ -116,17 +142,17 @@ class Stock:
             Redis is away. Its copy is out of date then, for 15 minutes at most.
         """
         try:
-            await self._forget.run(tenant, [stock_key(tenant.id)], _field(document_id))
+            await self._forget.run(tenant, [stock_key(tenant.id, tenant.uid)], _field(document_id))
         except RemoteError as exc:
             raise _unavailable() from exc
 
     async def _try(self, tenant: Tenant, *arguments: int | str) -> tuple[str, int]:
-        answer, used = await self._admit.run(tenant, [stock_key(tenant.id)], *arguments)
+        answer, used = await self._admit.run(tenant, [stock_key(tenant.id, tenant.uid)], *arguments)
         return answer, used
 
     async def _fill(self, tenant: Tenant, stored: Mapping[str, int]) -> None:
         """Write a copy beside, batch by batch, and put it in place in one step unless one is there."""
-        key = f"{stock_key(tenant.id)}:{uuid.uuid4().hex}"
+        key = f"{stock_key(tenant.id, tenant.uid)}:{uuid.uuid4().hex}"
         first: list[tuple[Any, ...]] = [
             ("HSET", key, "bytes", sum(stored.values())),
             ("EXPIRE", key, KEEP_SECONDS),
@@ -140,7 +166,9 @@ class Stock:
                 for word in (_field(document_id), size)
             ]
             await self._redis.execute(tenant, "fill-stock", ("HSET", key, *fields))
-        (placed,) = await self._redis.execute(tenant, "fill-stock", ("RENAMENX", key, stock_key(tenant.id)))
+        (placed,) = await self._redis.execute(
+            tenant, "fill-stock", ("RENAMENX", key, stock_key(tenant.id, tenant.uid))
+        )
         if not placed:
             await self._redis.execute(tenant, "fill-stock", ("UNLINK", key))
 

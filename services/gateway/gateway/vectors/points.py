@@ -11,14 +11,16 @@ from tenancy.model import Tenant
 from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, head_id, point_id
 
 from .. import bm25
-from ..models import Document, Edition, IndexedDocument, Passage
+from ..models import Chunk, Document, Edition, IndexedDocument, Passage
 
 __all__ = [
+    "EMBEDDED_FIELDS",
     "HEAD_FIELDS",
     "chunk_id",
     "head_ids",
     "lexical",
     "similarity",
+    "to_embedding",
     "to_indexed",
     "to_passage",
     "to_point",
@@ -27,6 +29,7 @@ __all__ = [
 
 HEAD_FIELDS = [
     "tenantId",
+    "tenantUid",
     "personaId",
     "documentId",
     "filename",
@@ -37,6 +40,10 @@ HEAD_FIELDS = [
     "chunks",
 ]
 """What of a head's payload describes its document."""
+
+
+EMBEDDED_FIELDS = ["tenantId", "text", "heading"]
+"""Fields of a payload that make the embedded text, and the tenant, by which each point is checked."""
 
 
 def to_point(tenant: Tenant, edition: Edition, number: int, vector: Sequence[float]) -> models.PointStruct:
@@ -54,13 +61,13 @@ def to_point(tenant: Tenant, edition: Edition, number: int, vector: Sequence[flo
 def chunk_id(tenant: Tenant, document_id: str, version: str, number: int) -> str:
     """Return the id of a chunk; the head's is the same in every version."""
     if number == 0:
-        return head_id(tenant.id, document_id)
-    return point_id(tenant.id, document_id, version, number)
+        return head_id(tenant.id, tenant.uid, document_id)
+    return point_id(tenant.id, tenant.uid, document_id, version, number)
 
 
 def head_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
     """Return the ids of documents' heads."""
-    return [head_id(tenant.id, document_id) for document_id in document_ids]
+    return [head_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
 
 
 def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passage:
@@ -78,6 +85,13 @@ def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passa
         version=payload.get("version", ""),
         heading=payload.get("heading", ""),
     )
+
+
+def to_embedding(point: models.Record) -> tuple[str, Sequence[float]]:
+    """Return the embedded text of a point and its vector."""
+    payload = point.payload or {}
+    vector: Any = point.vector[DENSE_VECTOR] if isinstance(point.vector, dict) else []
+    return Chunk(payload["text"], heading=payload.get("heading", "")).embedded_text, vector
 
 
 def to_indexed(payload: dict[str, Any]) -> IndexedDocument:
@@ -110,6 +124,7 @@ def _payload(tenant: Tenant, edition: Edition, number: int) -> dict[str, Any]:
     head = {"etag": document.etag} if number == 0 else {}
     return {
         "tenantId": tenant.key,
+        "tenantUid": tenant.uid,
         "personaId": document.persona_id,
         "documentId": document.document_id,
         "chunk": number,
