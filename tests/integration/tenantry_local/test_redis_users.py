@@ -1,6 +1,7 @@
 """Redis' users on the real Redis: each does what its program does on its own keys, and nothing else."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -17,7 +18,7 @@ OWN = {
 OTHERS = {user: sorted({*OWN.values(), "another:acl"} - {own}) for user, own in OWN.items()}
 PUBLISHERS = {N8N: "n8n:n8n.commands", OPEN_WEBUI: "socketio"}
 
-Connect = Callable[[str], "redis.Redis"]
+Connect = Callable[[str], Any]
 
 DANGEROUS = [
     ("CONFIG", "GET", "*"),
@@ -40,7 +41,7 @@ def connect(platform: Platform) -> Iterator[Connect]:
     """Connect as a user; what tests have written is deleted afterwards."""
     part, opened = Redis(platform.context), []
 
-    def as_user(user: str) -> "redis.Redis":
+    def as_user(user: str) -> Any:
         client = redis.Redis.from_url(part.url_for(OURS, user), decode_responses=True)
         opened.append(client)
         return client
@@ -130,5 +131,5 @@ def test_without_a_user_nothing_is_answered(platform: Platform) -> None:
         redis.Redis(port=platform.context.ports["redis"]).ping()
 
 
-def _probe(platform: Platform) -> "redis.Redis":
+def _probe(platform: Platform) -> Any:
     return redis.Redis(port=platform.context.ports["redis"], username=PROBE, password="none")
