@@ -43,7 +43,7 @@ class Gateway:
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
         """
-        ticket = Ticket(tenant.id, action=Action.LIST)
+        ticket = Ticket(tenant.id, tenant.uid, action=Action.LIST)
         found: list[Document] = []
         cursor: str | None = None
         while True:
@@ -81,7 +81,7 @@ class Gateway:
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
         """
-        ticket = Ticket(tenant.id, persona_id, document_id, filename, Action.DELETE)
+        ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename, Action.DELETE)
         params = {"batch": str(batch)} | ({"replacedBy": replaced_by} if replaced_by else {})
         try:
             await self._call("delete", "DELETE", f"/v1/documents/{document_id}", ticket, params=params)

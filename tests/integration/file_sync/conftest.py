@@ -141,7 +141,9 @@ class Stage:
             if tenant := self.gateway.context.registry.get(tenant_id):
                 redis = self.gateway.context.deletions._redis
                 counted = (deletions_key, held_deletions_key, released_deletions_key)
-                await redis.execute(tenant, "test", *(("UNLINK", key(tenant_id)) for key in counted))
+                await redis.execute(
+                    tenant, "test", *(("UNLINK", key(tenant.id, tenant.uid)) for key in counted)
+                )
 
 
 @pytest.fixture(scope="session")

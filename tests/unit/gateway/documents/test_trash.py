@@ -25,7 +25,7 @@ from gateway.problems import (
 from gateway.stages import Stages
 from tenancy.errors import RemoteUnavailable
 from tenancy.identity import Principal
-from tenancy.names import document_id_for
+from tenancy.names import document_id_for, removal_key, removals_prefix
 
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
 from tests.support.deletions import FakeDeletionLimit
@@ -466,3 +466,15 @@ async def test_nothing_else_replaces_a_document(world: World, other: str) -> Non
     world.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
         await world.catalog.remove(TENANT, FILE_ID, person=None, replaced_by=other)
+
+
+async def test_c1_a_tenant_made_again_under_the_name_finds_no_trash_of_the_earlier_one() -> None:
+    earlier = make_tenant("tenanta")
+    later = earlier.model_copy(
+        update={"metadata": earlier.metadata.model_copy(update={"uid": "another-uid"})}
+    )
+    keys = {removal_key(each.id, each.uid, ID, "r") for each in (earlier, later)}
+    assert len(keys) == 2
+    for each in (earlier, later):
+        own = removals_prefix(each.id, each.uid)
+        assert [key.startswith(own) for key in keys].count(True) == 1

@@ -30,7 +30,7 @@ async def test_the_command_lists_what_is_held_and_says_what_to_do() -> None:
     desk = Desk({HELD: httpx.Response(200, json={"deletions": held})})
     said = await ask(pipe_of(desk), "/deletions")
     assert "- `plan.pdf` (finance), deleted in Open WebUI" in said.text
-    assert "- `notes.md` (finance), deleted by anna@tenantb.example" in said.text
+    assert r"- `notes.md` (finance), deleted by anna\@tenantb.example" in said.text
     assert "- and 12 more" in said.text
     assert "`/deletions release`" in said.text
     assert "`/deletions reject`" in said.text
