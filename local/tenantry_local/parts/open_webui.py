@@ -9,6 +9,7 @@ import os
 
 from typing_extensions import override
 
+from .. import redis_users
 from ..context import REPOSITORY, Context
 from ..jobs import run_job
 from ..part import Command, Part, answers
@@ -87,6 +88,17 @@ CLOSED = {
     "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
     "ENABLE_CODE_EXECUTION": "false",
     "ENABLE_CODE_INTERPRETER": "false",
+    # An answer is read and does nothing: no artifact opens by itself, and a page in a frame fetches nothing.
+    "IFRAME_CSP": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
+    "base-uri 'none'",
+    "DEFAULT_INTERFACE_SETTINGS": json.dumps(
+        {
+            "detectArtifacts": False,
+            "iframeSandboxAllowScripts": False,
+            "iframeSandboxAllowForms": False,
+            "iframeSandboxAllowDownloads": False,
+        }
+    ),
     "ENABLE_WEB_SEARCH": "false",
     "ENABLE_IMAGE_GENERATION": "false",
     "ENABLE_MEMORIES": "false",
@@ -197,7 +209,7 @@ class OpenWebUi(Part):
     def _env(self) -> dict[str, str]:
         email, password = open_webui_admin(self.context)
         access_key, secret_key = Aws(self.context).key_pair("open-webui")
-        redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI)
+        redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI, redis_users.OPEN_WEBUI)
         realm = f"{self.context.url('keycloak')}/realms/{REALM}"
         data = self.context.folder("data", "open-webui")
         return {
