@@ -9,10 +9,12 @@ import httpx
 from redis.asyncio import Redis
 from tenancy import kube
 from tenancy.authority import trust
+from tenancy.loop_lag import watch_loop
 from tenancy.running import end
 
 from .cluster import Cluster
 from .controller import Controller, Pauses
+from .drain import Drain
 from .metrics import READY_SECONDS
 from .parts.absent import AbsentPart
 from .parts.identity import IdentityPart
@@ -80,7 +82,9 @@ class Context:
             QuotaPart(redis, cluster),
             _workspace(settings, keycloak, http),
         ]
-        self.reconciler = Reconciler(parts, cluster, self.tenants.claims.conflict, _now)
+        self.reconciler = Reconciler(
+            parts, cluster, Drain(redis).finish_writes, self.tenants.claims.conflict, _now
+        )
         pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
         self.controller = Controller(self.reconcile, pauses, settings.concurrency)
         self._cluster = cluster
@@ -93,6 +97,8 @@ class Context:
             self.see(body)
         worker = asyncio.create_task(self.controller.run(), name="controller")
         self._stack.push_async_callback(end, worker)
+        lag = asyncio.create_task(watch_loop(), name="loop-lag")
+        self._stack.push_async_callback(end, lag)
         settings = self.settings
         probes = Probes(settings.probes_host, settings.probes_port, lambda: not worker.done())
         await probes.start()

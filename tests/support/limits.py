@@ -143,14 +143,16 @@ class FakeRedis:
         self.answer = answer
         self.sent: list[tuple[Any, ...]] = []
 
-    def script(self, operation: str, source: str) -> "FakeRedis":
+    def script(self, operation: str, source: str, *, ends_work: bool = False) -> "FakeRedis":
         return self
 
     async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:
         return self._answer(*keys, *arguments)
 
     async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> Any:
-        return self._answer(*commands)
+        answer = self._answer(*commands)
+        # One answer is that of each command.
+        return answer * len(commands) if isinstance(answer, list) and len(answer) == 1 else answer
 
     def as_adapter(self) -> TenantRedis:
         """Return itself in the place of the real one."""

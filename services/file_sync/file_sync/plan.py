@@ -21,9 +21,6 @@ from .places import Places
 
 __all__ = ["Action", "Deed", "Plan", "Rules", "State", "Verdict", "plan"]
 
-BRAKE_DOCUMENTS = 20
-"""So many deletions at once need no second thought."""
-
 NOT_SYNCED = "It is in no persona's knowledge base and was not sent to a persona."
 KEPT = (
     "It was taken out of the knowledge base, but not by its owner or an administrator; answers still use it. "
@@ -72,6 +69,10 @@ class Action:
         Whether nothing is to be done once a check has found that the content is the same.
     reason
         Why a document is deleted, for the log.
+    batch
+        Number of documents that are deleted for such a reason.
+    replaced_by
+        Id of the document that has taken the place of a deleted one; empty for none.
     """
 
     deed: Deed
@@ -82,6 +83,8 @@ class Action:
     former: tuple[tuple[str, str], ...] = ()
     settled: bool = False
     reason: str = ""
+    batch: int = 1
+    replaced_by: str = ""
 
 
 class State(StrEnum):
@@ -115,7 +118,6 @@ class Rules:
 
     document_bytes: int
     bucket: str
-    may_delete_most: bool = False
 
 
 @dataclass
@@ -124,7 +126,7 @@ class Plan:
 
     ``ask`` are subjects of whom Keycloak has to be asked first, and ``detached`` documents to which no link
     leads and whose files have to be fetched first. ``waits`` tells that something will change by itself,
-    though nothing does in Open WebUI. ``withheld`` are the deletions that the brake holds back.
+    though nothing does in Open WebUI. ``withheld`` counts the deletions that the gateway holds.
     """
 
     actions: list[Action] = field(default_factory=list)
@@ -148,6 +150,8 @@ class _Given:
     persona_id: str
     directory: str
     copies: list[Document]
+    predecessor: Document | None = None
+    """The document that it replaces: the newest of older files of its name and person."""
 
     @property
     def filename(self) -> str:
@@ -228,7 +232,6 @@ class _Comparison:
         self._plan = Plan()
 
     def run(self, files: Iterable[File]) -> Plan:
-        synced = len(self._copies)
         # Oldest first: who came first gets the room that is left, and the name.
         given = [
             _Given(file, *at, self._copies.pop(file.document_id, []))
@@ -241,32 +244,28 @@ class _Comparison:
         versions: defaultdict[_Version, list[_Given]] = defaultdict(list)
         for each in given:
             versions[each.name, each.file.person].append(each)
-        for version, kept in self._sort_out_detached(synced).items():
+        for version, kept in self._sort_out_detached().items():
             self._supersede(kept, versions[version])
         for version in list(versions):
             versions[version] = self._supersede(versions[version], versions[version])
+        for same in versions.values():
+            _find_predecessors(same)
+        replaced = {
+            file_id for file_id, verdict in self._plan.verdicts.items() if verdict.state is State.REPLACED
+        }
         for each in given:
-            same = versions[each.name, each.file.person]
-            if each in same:
-                self._judge_version(each, same)
+            if each.file.id not in replaced:
+                self._judge_version(each)
         return self._plan
 
-    def _judge_version(self, given: _Given, same: list[_Given]) -> None:
-        """Judge a file that no newer one of its name and person has replaced.
-
-        Parameters
-        ----------
-        same
-            All such files of this name and person, the oldest first.
-        """
-        older = [
-            copy for each in same if each.file.created_at < given.file.created_at for copy in each.copies
-        ]
-        verdict = self._judge(given, given.copies or older[-1:])
+    def _judge_version(self, given: _Given) -> None:
+        """Judge a file that no newer one of its name and person has replaced."""
+        older = given.predecessor
+        verdict = self._judge(given, given.copies or ([older] if older else []))
         if verdict:
             self._plan.verdicts[given.file.id] = verdict
             under_way = verdict.state in (State.WAITING, State.RECEIVED, State.INDEXING)
-            self._plan.waits |= under_way and bool(older)
+            self._plan.waits |= under_way and older is not None
 
     def _persona(self, file: File) -> tuple[str, str] | None:
         """Return persona and directory of this tenant that have the file; ``None`` when none has."""
@@ -290,12 +289,18 @@ class _Comparison:
         Until then, and while the newer one cannot be read, the older one stays. Two files of one second are
         no versions of each other.
         """
-        newest = max((each.file.created_at for each in newer if each.is_ready), default=0)
+        ready = [each.file for each in newer if each.is_ready]
+        if not ready:
+            return files
+        newest = max(ready, key=lambda file: file.created_at)
         for each in files:
-            if each.file.created_at < newest:
+            if each.file.created_at < newest.created_at:
                 self._plan.verdicts[each.file.id] = Verdict(State.REPLACED, REPLACED, each.persona_id)
-                self._plan.actions += [_deletion(copy, SUPERSEDED) for copy in each.copies[:1]]
-        return [each for each in files if each.file.created_at >= newest]
+                self._plan.actions += [
+                    replace(_deletion(copy, SUPERSEDED), replaced_by=newest.document_id)
+                    for copy in each.copies[:1]
+                ]
+        return [each for each in files if each.file.created_at >= newest.created_at]
 
     def _judge(self, given: _Given, before: list[Document]) -> Verdict | None:
         """Judge a file.
@@ -390,8 +395,8 @@ class _Comparison:
         self._usage = more
         return None
 
-    def _sort_out_detached(self, synced: int) -> dict[_Version, list[_Given]]:
-        """Delete documents to which no link leads, unless they are most; return those that are kept.
+    def _sort_out_detached(self) -> dict[_Version, list[_Given]]:
+        """Delete documents to which no link leads; return those that are kept.
 
         A file that does not exist any more was deleted by its owner or an administrator: Open WebUI lets no
         one else do that. Of one that exists only its link was removed.
@@ -413,10 +418,8 @@ class _Comparison:
             kept[name, file.person].append(each)
             self._named[name].add(file.person)
             self._plan.verdicts[file.id] = Verdict(State.KEPT, KEPT, copies[0].persona_id)
-        if len(doomed) > BRAKE_DOCUMENTS and len(doomed) * 2 > synced and not self._rules.may_delete_most:
-            self._plan.withheld = len(doomed)
-        else:
-            self._plan.actions[:0] = doomed
+        # The gateway holds a batch that is too large a part of the tenant's documents.
+        self._plan.actions[:0] = [replace(each, batch=len(doomed)) for each in doomed]
         return kept
 
     def _may_be_removed(self, file: File) -> bool:
@@ -436,6 +439,19 @@ class _Comparison:
         if not remover.known:
             self._plan.waits = True
         return remover.known and remover.admin and remover.tenant_id == self._tenant.id
+
+
+def _find_predecessors(same: list[_Given]) -> None:
+    """Set the predecessor of each file of one name and person; they come with the oldest first."""
+    older: Document | None = None
+    of_this_second: Document | None = None
+    second = 0
+    for each in same:
+        if each.file.created_at > second:
+            older, of_this_second, second = of_this_second or older, None, each.file.created_at
+        each.predecessor = older
+        if each.copies:
+            of_this_second = each.copies[0]
 
 
 def _deletion(copy: Document, reason: str) -> Action:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from gateway.limits.series import TenantSeries
-from gateway.limits.usage import Counts, UsageLog, UsageRow
+from gateway.limits.usage import READ_DAYS, Counts, UsageLog, UsageRow
 from gateway.problems import LimitsUnavailable
 
 from tests.support.limits import FakeRedis, metric, redis_gone
@@ -26,7 +26,7 @@ async def test_only_what_there_is_is_written_and_all_of_it_expires() -> None:
     usage.record(TENANT, Counts(requests=1, output_tokens=3), model="a:0", persona_id="finance")
     assert not redis.sent, "nobody waits for it"
     await usage.flush()
-    key = "tenant-usage:usage:2026-11-23"
+    key = "tenant-usage:uid-usage:usage:2026-11-23"
     assert redis.sent == [
         (
             ("HINCRBY", key, "finance|a:0|requests", 1),
@@ -54,7 +54,7 @@ async def test_what_many_requests_used_is_written_as_one() -> None:
     await usage.flush()
     await usage.flush()
     ((first, _),) = redis.sent
-    assert first == ("HINCRBY", "tenant-usage:usage:2026-11-23", "|a|requests", 100)
+    assert first == ("HINCRBY", "tenant-usage:uid-usage:usage:2026-11-23", "|a|requests", 100)
 
 
 async def test_what_is_left_at_the_end_is_written_too() -> None:
@@ -102,7 +102,19 @@ async def test_a_span_that_is_none_or_too_long_is_refused(first: date, last: dat
 
 
 async def test_92_days_are_not_too_many() -> None:
-    assert await log(FakeRedis([{}] * 92)).read(TENANT, date(2026, 8, 24), DAY) == []
+    redis = FakeRedis([{}])
+    assert await log(redis).read(TENANT, date(2026, 8, 24), DAY) == []
+    asked = [command for sent in redis.sent for command in sent]
+    assert len(asked) == len(set(asked)) == 92
+    assert max(map(len, redis.sent)) == READ_DAYS, "no step of the event loop parses more"
+
+
+async def test_all_days_that_there_are_are_refused_before_one_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.limits.usage.timedelta", None)
+    with pytest.raises(ValueError, match="is not 1 to 92 days"):
+        await log(FakeRedis([])).read(TENANT, date.min, date.max)
 
 
 def test_counts_add_up() -> None:
