@@ -22,6 +22,7 @@ from tenancy.model import DeletionPolicy, Tenant, TenantStatus
 
 from .cluster import FINALIZER
 from .conditions import READY, Failure, Verdict, failure_of, to_status
+from .erasure import Erasure
 from .metrics import CHANGES
 from .parts.base import Ensured, Part
 
@@ -76,6 +77,8 @@ class Reconciler:
         Every external system's share; one that goes ``after`` another stands behind it.
     writer
         Writes to the Tenant itself.
+    erasure
+        Counts what is left of a tenant, and writes the receipt.
     conflict
         Says which older Tenant claims the same addresses, if one does.
     now
@@ -86,11 +89,13 @@ class Reconciler:
         self,
         parts: Sequence[Part[Any]],
         writer: TenantWriter,
+        erasure: Erasure,
         conflict: Callable[[Tenant], str | None],
         now: Callable[[], str],
     ) -> None:
         self._parts = parts
         self._writer = writer
+        self._erasure = erasure
         self._conflict = conflict
         self._now = now
         self._log = structlog.get_logger("tenant_operator.reconcile")
@@ -141,15 +146,38 @@ class Reconciler:
     async def _take_down(self, tenant: Tenant) -> Outcome:
         if FINALIZER not in tenant.metadata.finalizers:
             return Outcome()
-        failures = await self._let_go(tenant)
+        removes = tenant.spec.deletion_policy is DeletionPolicy.DELETE
+        try:
+            failures = await (self._erase(tenant) if removes else self._let_go(tenant, removes=False))
+        except RemoteError as exc:
+            return await self._conclude(tenant, {}, {}, failure_of(exc))
         if any(failures.values()):
             return await self._conclude(tenant, failures, {}, None)
         self._log.info("The Tenant is gone", tenant=tenant.id, policy=tenant.spec.deletion_policy)
         await self._writer.remove_finalizer(tenant)
         return Outcome()
 
-    async def _let_go(self, tenant: Tenant) -> dict[str, Failure | None]:
-        removes = tenant.spec.deletion_policy is DeletionPolicy.DELETE
+    async def _erase(self, tenant: Tenant) -> dict[str, Failure | None]:
+        """Delete everything, and prove it by counting before and after.
+
+        Raises
+        ------
+        RemoteError
+            The receipt cannot be written.
+        """
+        draft = await self._erasure.begin(tenant)
+        if isinstance(draft, dict):
+            return dict(draft)
+        failures = await self._let_go(tenant, removes=True)
+        if any(failures.values()):
+            return failures
+        receipt = await self._erasure.finish(tenant, draft)
+        if isinstance(receipt, dict):
+            return failures | receipt
+        await self._record(tenant, warning=False, reason="Erased", note=self._erasure.summary(receipt))
+        return failures
+
+    async def _let_go(self, tenant: Tenant, *, removes: bool) -> dict[str, Failure | None]:
         results = await asyncio.gather(
             *(part.remove(tenant) if removes else part.forget(tenant) for part in self._parts),
             return_exceptions=True,
@@ -195,8 +223,11 @@ class Reconciler:
         is_ready = ready["status"] == "True"
         reason = "Ready" if is_ready and ready["reason"] == "AsDeclared" else ready["reason"]
         note = ready["message"] or "Everything is as declared"
+        await self._record(tenant, warning=not is_ready, reason=reason, note=note)
+
+    async def _record(self, tenant: Tenant, *, warning: bool, reason: str, note: str) -> None:
         try:
-            await self._writer.record_event(tenant, warning=not is_ready, reason=reason, note=note)
+            await self._writer.record_event(tenant, warning=warning, reason=reason, note=note)
         except RemoteError as exc:
             # The status says the same; an event that is lost is no reason to do everything again.
             self._log.warning("Cannot record an event", tenant=tenant.id, error=str(exc))

@@ -17,12 +17,12 @@ from tenancy.model import Tenant
 from tenancy.names import persona_prefix, tenant_prefix
 from tenancy.remote import Fault, Remote
 
-from .base import Ensured
+from .base import Ensured, Leftovers
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["StoragePart", "StorageState", "desired", "plan"]
+__all__ = ["CALL_SECONDS", "CONFIG", "StoragePart", "StorageState", "classify", "desired", "plan"]
 
 CALL_SECONDS = 10
 """Bound of one call; the SDK's own timeouts are shorter, so that no thread stays taken."""
@@ -102,6 +102,23 @@ class StoragePart:
             pass
         await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
 
+    async def count(self, tenant: Tenant) -> Leftovers:
+        """Count versions, delete markers and unfinished uploads under the prefix, page by page."""
+        prefix, versions = tenant_prefix(tenant.id), 0
+        page: dict[str, Any] | None = {}
+        while page is not None:
+            found, page = await self._remote.call_in_thread("list-versions", self._count_page, prefix, page)
+            versions += found
+        uploads = await self._remote.call_in_thread(
+            "list-uploads", lambda: sum(1 for _ in self._uploads(prefix))
+        )
+        return Leftovers(
+            {
+                f"object versions and delete markers under {prefix}": versions,
+                f"unfinished uploads under {prefix}": uploads,
+            }
+        )
+
     async def forget(self, tenant: Tenant) -> None:
         """Do nothing: documents are no copies."""
 
@@ -110,7 +127,7 @@ class StoragePart:
         """The client; made in a thread when it is first needed, because boto3 reads files for it."""
         with self._connecting:
             if self._client is None:
-                self._client = boto3.Session().client("s3", config=_CONFIG)
+                self._client = boto3.Session().client("s3", config=CONFIG)
             return self._client
 
     def _classify(self, exc: Exception) -> Fault | None:
@@ -150,6 +167,16 @@ class StoragePart:
                 raise ClientError({"Error": {"Code": error.get("Code", "Unknown")}}, "DeleteObjects")
         return bool(found)
 
+    def _count_page(self, prefix: str, start: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
+        """Return how many versions a page has, and where the next one begins."""
+        page = self._s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH, **start)
+        found = len(page.get("Versions", [])) + len(page.get("DeleteMarkers", []))
+        if not page.get("IsTruncated"):
+            return found, None
+        return found, {
+            "KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"],
+        }  # fmt: skip
+
     def _abort_uploads(self, prefix: str) -> None:
         for upload in self._uploads(prefix):
             self._s3.abort_multipart_upload(
@@ -163,9 +190,7 @@ class StoragePart:
             yield from page.get("Uploads", [])
 
 
-_CONFIG = Config(
-    connect_timeout=2, read_timeout=7, retries={"total_max_attempts": 1}, max_pool_connections=32
-)
+CONFIG = Config(connect_timeout=2, read_timeout=7, retries={"total_max_attempts": 1}, max_pool_connections=32)
 """No retries of the SDK's own: :class:`~tenancy.remote.Remote` retries, and counts each attempt."""
 
 _TRANSIENT = frozenset(

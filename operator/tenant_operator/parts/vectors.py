@@ -5,6 +5,7 @@ tenant has a collection of its own; the key that opens only that one is minted b
 request and never stored.
 """
 
+import functools
 import ssl
 import warnings
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from tenancy.errors import RemoteRefused
 from tenancy.model import Tenant, Tier
-from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR
+from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, collection_name
 from tenancy.remote import Fault, Remote
 
-from .base import Ensured
+from .base import Ensured, Leftovers
 
 __all__ = ["DIMENSIONS", "INDEXES", "VectorsPart", "VectorsState", "connect", "plan"]
 
@@ -101,6 +102,22 @@ class VectorsPart:
             return
         await self._remote.call("delete-points", lambda: self._delete_points(tenant))
 
+    async def count(self, tenant: Tenant) -> Leftovers:
+        """Count the tenant's points in every collection, and its own collection."""
+        own = collection_name(tenant.id, dedicated=True)
+        listed = await self._remote.call("list-collections", self._qdrant.get_collections)
+        names = [collection.name for collection in listed.collections]
+        points = 0
+        for name in names:
+            count = functools.partial(self._count_points, name, tenant)
+            points += await self._remote.call("count-points", count)
+        return Leftovers(
+            {
+                f"points with tenantId {tenant.key} in every collection": points,
+                f"collections named {own}": names.count(own),
+            }
+        )
+
     async def forget(self, tenant: Tenant) -> None:
         """Do nothing: a Tenant of the same name finds its points again."""
 
@@ -147,15 +164,27 @@ class VectorsPart:
             if exc.status_code != 409:
                 raise
 
+    async def _count_points(self, collection: str, tenant: Tenant) -> int:
+        try:
+            return (await self._qdrant.count(collection, count_filter=_points_of(tenant), exact=True)).count
+        except UnexpectedResponse as exc:
+            if exc.status_code == 404:  # deleted since it was listed
+                return 0
+            raise
+
     async def _delete_points(self, tenant: Tenant) -> None:
-        own = models.Filter(
-            must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant.key))]
-        )
+        own = _points_of(tenant)
         try:
             await self._qdrant.delete(tenant.collection, models.FilterSelector(filter=own), wait=True)
         except UnexpectedResponse as exc:
             if exc.status_code != 404:
                 raise
+
+
+def _points_of(tenant: Tenant) -> models.Filter:
+    return models.Filter(
+        must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant.key))]
+    )
 
 
 def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> AsyncQdrantClient:

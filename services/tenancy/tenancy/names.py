@@ -24,6 +24,7 @@ __all__ = [
     "collection_name",
     "document_id_for",
     "document_id_for_file",
+    "erasure_receipt_key",
     "failures_key",
     "group_path",
     "head_id",
@@ -129,6 +130,11 @@ def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
             return persona_id, document_id, filename
         case _:
             return None
+
+
+def erasure_receipt_key(tenant_id: str, uid: str) -> str:
+    """Return the S3 key of the receipt of a Tenant's erasure, outside every tenant's prefix."""
+    return f"receipts/erasure/{tenant_key(tenant_id)}/{uid}.json"
 
 
 def collection_name(tenant_id: str, *, dedicated: bool) -> str:

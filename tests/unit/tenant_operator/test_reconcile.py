@@ -6,9 +6,10 @@ import pytest
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.conditions import Verdict
+from tenant_operator.erasure import Erasure
 from tenant_operator.reconcile import Reconciler
 
-from tests.support.operator import FakePart, FakeWriter, with_finalizer
+from tests.support.operator import FakePart, FakeReceipts, FakeWriter, with_finalizer
 from tests.support.tenants import make_tenant
 
 NOW = "2026-11-23T10:00:00Z"
@@ -24,7 +25,8 @@ class Stage:
         self.parts = [FakePart(name, self.log, fails.get(name)) for name in ("storage", "identity", "quota")]
         self.writer = FakeWriter(self.log)
         self.conflict: str | None = None
-        self.reconciler = Reconciler(self.parts, self.writer, lambda _: self.conflict, lambda: NOW)
+        erasure = Erasure(self.parts, FakeReceipts(self.log), None, lambda: NOW)
+        self.reconciler = Reconciler(self.parts, self.writer, erasure, lambda _: self.conflict, lambda: NOW)
 
     async def run(self, tenant: Tenant) -> str:
         self.log.clear()
@@ -149,8 +151,12 @@ async def test_retain_lets_go_of_copies_only() -> None:
 async def test_delete_lets_go_only_when_every_part_is_gone() -> None:
     stage = Stage()
     await stage.run(with_finalizer(leaving("Delete")))
-    assert sorted(stage.log[:3]) == ["remove identity", "remove quota", "remove storage"]
-    assert stage.log[3:] == ["remove finalizer"]
+    removed = ["remove identity", "remove quota", "remove storage"]
+    assert sorted(entry for entry in stage.log if entry.startswith("remove ")) == [
+        "remove finalizer",
+        *removed,
+    ]
+    assert stage.log[-1] == "remove finalizer"
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])

@@ -318,7 +318,7 @@ def test_one_knowledge_base_a_persona_is_chosen(
 def test_nothing_new_comes_into_a_former_personas_knowledge_base(
     changed: dict[str, Any], expected: list[str]
 ) -> None:
-    granted = frozenset({READ, tuple(mark(ACME, "gone").values())})
+    granted = frozenset({READ, ("user", mark(ACME, "gone")["principal_id"], "read")})
     kept = KnowledgeBase("1", "gone", description="Documents of a former persona of Acme.", grants=granted)
     base = replace(kept, **changed)
     assert [step.change for step in plan_former(ACME, base, "g")] == expected
