@@ -233,7 +233,7 @@ class WorkspacePart:
         for step in plan_former(tenant, base, group_id):
             await _WRITES[step.action](self._webui, step)
             changes.append(step.change)
-        if base.files != 0 or await self._count(base):
+        if base.files or await self._count(base):
             return base
         await self._webui.delete_knowledge_base(base.id)
         changes.append(f"delete knowledge base {base.id}")
