@@ -127,6 +127,29 @@ class Reconciler:
                 sections[part.name] = result.status
         return await self._conclude(tenant, fared, sections, None)
 
+    async def clean_up(self, tenant: Tenant, successor: Tenant | None) -> Outcome:
+        """Do for a Tenant that vanished without its finalizer what its deletion policy says.
+
+        Nothing is touched once there is another Tenant of the name, for what is stored under a name may be
+        that one's by now. It is named instead: in the log, and in an event of the successor.
+        """
+        if successor:
+            note = (
+                f"An earlier Tenant of this name (uid {tenant.metadata.uid}) was deleted without our "
+                "finalizer. What it has left was not removed."
+            )
+            self._log.error("An earlier Tenant has left things behind", tenant=tenant.id, note=note)
+            await self._record(successor, warning=True, reason="EarlierTenantLeft", note=note)
+            return Outcome()
+        failures = [failure for failure in (await self._dispose(tenant)).values() if failure]
+        if failures:
+            return Outcome(failures[0])
+        self._log.warning(
+            "Cleaned up after a Tenant that was deleted without the finalizer",
+            tenant=tenant.id, policy=tenant.spec.deletion_policy,
+        )  # fmt: skip
+        return Outcome()
+
     async def _ensure_all(self, tenant: Tenant) -> list[Ensured | BaseException]:
         under_way: dict[str, asyncio.Task[Ensured]] = {}
         for part in self._parts:
@@ -144,18 +167,23 @@ class Reconciler:
         return ensured
 
     async def _take_down(self, tenant: Tenant) -> Outcome:
-        if FINALIZER not in tenant.metadata.finalizers:
-            return Outcome()
-        removes = tenant.spec.deletion_policy is DeletionPolicy.DELETE
-        try:
-            failures = await (self._erase(tenant) if removes else self._let_go(tenant, removes=False))
-        except RemoteError as exc:
-            return await self._conclude(tenant, {}, {}, failure_of(exc))
+        if FINALIZER not in tenant.metadata.finalizers and not tenant.status.names_anything:
+            return Outcome()  # nothing was ever made for it
+        failures = await self._dispose(tenant)
         if any(failures.values()):
             return await self._conclude(tenant, failures, {}, None)
         self._log.info("The Tenant is gone", tenant=tenant.id, policy=tenant.spec.deletion_policy)
         await self._writer.remove_finalizer(tenant)
         return Outcome()
+
+    async def _dispose(self, tenant: Tenant) -> dict[str, Failure | None]:
+        """Do what the deletion policy says; return the failures by part."""
+        if tenant.spec.deletion_policy is DeletionPolicy.RETAIN:
+            return await self._let_go(tenant, removes=False)
+        try:
+            return await self._erase(tenant)
+        except RemoteError as exc:  # of the receipt, which lies in the bucket of the documents
+            return {"storage": failure_of(exc)}
 
     async def _erase(self, tenant: Tenant) -> dict[str, Failure | None]:
         """Delete everything, and prove it by counting before and after.

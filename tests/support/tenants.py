@@ -10,7 +10,7 @@ from tenantry_local.platform import Platform
 
 from .apiserver import Tenants, admin_client
 
-__all__ = ["ANEW", "PLENTY", "applied", "make_tenant", "tenant_manifest", "with_uid"]
+__all__ = ["ANEW", "PLENTY", "applied", "make_tenant", "tenant_manifest", "uid_of"]
 
 PLENTY = {"queriesPerMinute": 100_000}
 """A quota for tests of something else: an attack that is stopped by a limit proves nothing."""
@@ -32,13 +32,23 @@ def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
 def make_tenant(
     tenant_id: str = "tenanta", *, collection: str | None = None, deleting: bool = False, **spec: Any
 ) -> Tenant:
-    """Return a Tenant as services see it; ``collection`` is what its status names."""
-    manifest = tenant_manifest(tenant_id, **spec)
+    """Return a Tenant as services see it; ``collection`` is what its status names.
+
+    Its uid is ``uid-{id}``, and it names the addresses ``*@{id}.example``, unless ``spec`` names others.
+    """
+    identity = {"emails": [f"*@{tenant_id}.example"], "admins": [f"admin@{tenant_id}.example"]}
+    manifest = tenant_manifest(tenant_id, **({"identity": identity} | spec))
+    manifest["metadata"]["uid"] = uid_of(tenant_id)
     if deleting:
         manifest["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
     if collection:
         manifest["status"] = {"vectors": {"collection": collection, "filter": {}}}
     return Tenant.from_object(manifest)
+
+
+def uid_of(tenant_id: str) -> str:
+    """Return the uid of a Tenant that :func:`make_tenant` made."""
+    return f"uid-{tenant_id}"
 
 
 @contextmanager
@@ -62,8 +72,3 @@ def _take_away(tenants: Tenants, name: str) -> None:
         tenants.patch(name, {"metadata": {"finalizers": None}})
     if tenants.get(name):
         tenants.delete(name)
-
-
-def with_uid(tenant: Tenant, uid: str) -> Tenant:
-    """Return a Tenant with a uid, as the API server gives it one."""
-    return tenant.model_copy(update={"metadata": tenant.metadata.model_copy(update={"uid": uid})})

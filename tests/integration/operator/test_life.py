@@ -24,7 +24,7 @@ async def test_everything_that_a_tenant_declares_is_made(
     world.add_person("boss@life.example")
     world.add_person("eve@life.example", verified=False)
     world.add_person("mal@life.example.evil.example")
-    stage.apply("life", **FULL)
+    uid = stage.apply("life", **FULL)["metadata"]["uid"]
     assert (await driver.reconcile("life")).name == "ready"
     assert world.look("life") == {
         "storage": {
@@ -37,7 +37,7 @@ async def test_everything_that_a_tenant_declares_is_made(
             "indexes": {"tenantId": True, "personaId": None, "documentId": None},
         },
         "identity": {
-            "attributes": {"tenant": ["life"], "managed-by": ["tenantry"]},
+            "attributes": {"tenant": ["life"], "tenant-uid": [uid], "managed-by": ["tenantry"]},
             "members": ["ann@life.example", "boss@life.example"],
             "children": {"admins": ["boss@life.example"]},
             "copies": 1,
@@ -192,8 +192,9 @@ async def test_retain_leaves_all_and_a_tenant_of_the_same_name_finds_it(
     await driver.reconcile("stay")
     assert tenants.get("stay") is None
     assert (world.look("stay"), world.left("stay")) == before
-    stage.apply("stay", **spec)
+    again = stage.apply("stay", **spec)
     assert (await driver.reconcile("stay")).name == "ready"
+    before[0]["identity"]["attributes"]["tenant-uid"] = [again["metadata"]["uid"]]
     assert (world.look("stay"), world.left("stay")) == before
 
 

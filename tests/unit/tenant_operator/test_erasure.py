@@ -17,10 +17,10 @@ from tenant_operator.reconcile import Reconciler
 from typing_extensions import override
 
 from tests.support.operator import FakePart, FakeReceipts, FakeWriter, with_finalizer
-from tests.support.tenants import make_tenant, with_uid
+from tests.support.tenants import make_tenant
 
 KEY = Ed25519PrivateKey.generate()
-RECEIPT = "receipts/erasure/tenant-acme/u-1.json"
+RECEIPT = "receipts/erasure/tenant-acme/uid-acme.json"
 AWAY = RemoteUnavailable("s3", "put-receipt", "away")
 
 
@@ -70,8 +70,7 @@ class Stage:
 
 
 def leaving(policy: str) -> Tenant:
-    tenant = make_tenant("acme", deleting=True, deletionPolicy=policy)
-    return with_uid(with_finalizer(tenant), "u-1")
+    return with_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
 
 
 async def test_everything_is_counted_before_deleted_counted_again_and_signed() -> None:
@@ -83,7 +82,7 @@ async def test_everything_is_counted_before_deleted_counted_again_and_signed() -
     ]  # fmt: skip
     assert stage.counts() == {"storage": (7, 0), "vectors": (40, 0)}
     tenant = stage.receipt.tenant
-    assert (tenant.id, tenant.key, tenant.uid) == ("acme", "tenant-acme", "u-1")
+    assert (tenant.id, tenant.key, tenant.uid) == ("acme", "tenant-acme", "uid-acme")
     assert stage.receipt.deletion_requested == "2026-11-23T00:00:00Z"
     (event,) = [event for event in stage.writer.events if event[1] == "Erased"]
     assert event == (
@@ -203,7 +202,7 @@ async def test_a_receipt_is_verified_on_the_command_line(
     public.write_bytes(KEY.public_key().public_bytes(encoding, format_))
     main(["verify-erasure", str(file), "--public-key", str(public)])
     assert capsys.readouterr().out.startswith(
-        "Valid: of Tenant acme (uid u-1) 7 things were found in 2 stores"
+        "Valid: of Tenant acme (uid uid-acme) 7 things were found in 2 stores"
     )
     file.write_text(file.read_text().replace("acme", "other"))
     with pytest.raises(SystemExit, match="1"):

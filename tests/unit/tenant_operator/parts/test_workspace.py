@@ -11,13 +11,13 @@ from tenant_operator.parts.open_webui import TenantContent
 from tenant_operator.parts.workspace import WorkspacePart
 from tenant_operator.parts.workspace_plan import grants, mark
 
-from tests.support.tenants import make_tenant, with_uid
+from tests.support.tenants import make_tenant
 
 if TYPE_CHECKING:
     from tenant_operator.parts.keycloak import Keycloak
     from tenant_operator.parts.open_webui import OpenWebui
 
-ACME = with_uid(make_tenant("acme", identity={"emails": ["*@acme.example"]}), "u-1")
+ACME = make_tenant("acme", identity={"emails": ["*@acme.example"]})
 GROUP: dict[str, Any] = {
     "id": "g", "name": "/tenants/tenant-acme", "description": "The people of acme, kept as the Tenant says.",
     "parent_group_id": None, "user_ids": [],

@@ -20,11 +20,9 @@ from tenant_operator.parts.workspace_plan import (
     wanted_group,
 )
 
-from tests.support.tenants import make_tenant, with_uid
+from tests.support.tenants import make_tenant
 
-ACME = with_uid(
-    make_tenant("acme", displayName="Acme", personas=[{"id": "finance", "displayName": "Finance"}]), "u-1"
-)
+ACME = make_tenant("acme", displayName="Acme", personas=[{"id": "finance", "displayName": "Finance"}])
 MODEL = "tenant-acme.finance"
 ANYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 OUTSIDER = {"principal_type": "user", "principal_id": "mallory", "permission": "write"}
@@ -79,7 +77,7 @@ def test_a_new_tenant_gets_a_model_and_a_knowledge_base_for_its_group_alone() ->
             {"principal_type": "group", "principal_id": "g", "permission": "write"},
             {
                 "principal_type": "user",
-                "principal_id": "tenantry:tenant-acme/u-1/finance",
+                "principal_id": "tenantry:tenant-acme/uid-acme/finance",
                 "permission": "read",
             },
         ],
