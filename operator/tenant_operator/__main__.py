@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from prometheus_client import start_http_server
 from tenancy.receipts import ReceiptInvalid, verify_file
 from tenancy.settings import read_settings
 
@@ -27,13 +28,19 @@ def main(arguments: Sequence[str] = ()) -> None:
     check.add_argument("--public-key", type=Path, required=True, help="PEM file of the public key")
     given = parser.parse_args(arguments)
     if given.command is None:
-        run(read_settings(Settings))
+        _run(read_settings(Settings))
         return
     try:
         sys.stdout.write(f"{verify_file(given.file, given.public_key)}\n")
     except ReceiptInvalid as exc:
         sys.stderr.write(f"{exc}\n")
         raise SystemExit(1) from exc
+
+
+def _run(settings: Settings) -> None:
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.probes_host)
+    run(settings)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from tenantry_local.context import Context, write_private
+from tenantry_local.part import Command
 from tenantry_local.parts.open_webui import OpenWebUi
 from tenantry_local.programs import open_webui as program
 
@@ -15,8 +16,11 @@ from tools.chart_schema import CHART
 
 PROFILE = "values-eks-prod.yaml"
 
-OF_ONE_MACHINE = {"S3_ENDPOINT_URL", "S3_ADDRESSING_STYLE", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"}
-"""What is said of AWS' stand-in; on EKS the pod has a role."""
+OF_ONE_MACHINE = {
+    "S3_ENDPOINT_URL", "S3_ADDRESSING_STYLE", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY",
+    "HOST", "PORT", "FROM_INIT_PY",
+}  # fmt: skip
+"""Variables for AWS' stand-in (on EKS the pod has a role), and for Open WebUI as a package."""
 
 OF_A_POD = {"ENABLE_DB_MIGRATIONS", "AWS_DEFAULT_REGION", "HOME", "USER"}
 """What only a pod has to be told."""
@@ -29,13 +33,19 @@ def release() -> Release:
 
 
 @pytest.fixture
-def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return the variables of an Open WebUI on one machine."""
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return what starts an Open WebUI on one machine."""
     monkeypatch.setattr(program, "install", lambda _: Path("/programs/open-webui"))
     context = Context.open(tmp_path, whole=True)
     key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
     write_private(context.state / "aws" / "open-webui.json", json.dumps(key))
-    return dict(OpenWebUi(context).command().env)
+    return OpenWebUi(context).command()
+
+
+@pytest.fixture
+def local(command: Command) -> dict[str, str]:
+    """Return the variables of an Open WebUI on one machine."""
+    return dict(command.env)
 
 
 def pod(release: Release, name: str = "open-webui") -> dict[str, Any]:
@@ -79,10 +89,13 @@ def test_people_meet_it_under_one_address(release: Release) -> None:
     assert given["OPENID_REDIRECT_URI"] == "https://chat.example.com/oauth/oidc/callback"
 
 
-def test_nobody_comes_in_but_through_the_door(release: Release) -> None:
+def test_the_guard_is_in_front_of_it_in_a_pod_and_on_one_machine(release: Release, command: Command) -> None:
     (container,) = pod(release)["containers"]
     assert container["command"] == ["python", "-c"]
-    assert container["args"] == [(CHART / "charts" / "open-webui" / "files" / "door.py").read_text()]
+    assert container["args"] == [(CHART / "charts" / "open-webui" / "files" / "guard.py").read_text()]
+    program, served = command.argv
+    assert program == "/programs/python"
+    assert Path(served).read_text() == container["args"][0]
 
 
 def test_it_scales_as_on_ecs(release: Release) -> None:

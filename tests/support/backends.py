@@ -42,7 +42,7 @@ class FakeBedrock:
         self.asked: list[Prompt] = []
 
     async def embed(
-        self, texts: Sequence[str], *, on_tokens: Callable[[int], None] | None = None
+        self, texts: Sequence[str], *, tenant_key: str = "", on_tokens: Callable[[int], None] | None = None
     ) -> list[list[float]]:
         if self.fails:
             raise self.fails
@@ -201,6 +201,9 @@ class FakeObjects:
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
         entries = await self.entries(tenant)
         return next((entry for entry in entries if entry.document_id == document_id), None)
+
+    async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
+        return self.owners.get(key, "") if key in self.contents else None
 
     async def owner(self, tenant: Tenant, key: str) -> str:
         return self.owners.get(key, "")

@@ -130,7 +130,7 @@ class FakeUsage:
 
 def make_ledger(budget: FakeBudget, usage: FakeUsage) -> Ledger:
     """Return a real ledger over fakes."""
-    return Ledger(budget.as_budget(), usage.as_log(), TenantSeries())
+    return Ledger(budget.as_budget(), usage.as_log(), TenantSeries(by_tenant=True))
 
 
 class FakeRedis:

@@ -26,6 +26,9 @@ ADMIN = "admin@tenantry.example"
 FILE_SYNC_ROLE = "tenantry_file_sync"
 """Who reads a few columns of Open WebUI's database; which ones is in ``grants.sql``."""
 
+GUARD = REPOSITORY / "charts" / "tenantry" / "charts" / "open-webui" / "files" / "guard.py"
+"""Program that serves Open WebUI behind the guard, as in a pod. Helm reads only files of the chart."""
+
 FILE_SYNC_SQL = REPOSITORY / "services" / "file_sync" / "file_sync"
 """Where ``role.sql`` and ``grants.sql`` are."""
 
@@ -151,8 +154,7 @@ class OpenWebUi(Part):
     @override
     def command(self) -> Command:
         program = open_webui.install(lambda text: self.context.report(self.name, text))
-        port = str(self.context.ports[self.name])
-        return Command([str(program), "serve", "--host", "127.0.0.1", "--port", port], self._env())
+        return Command([str(program.with_name("python")), str(GUARD)], self._env())
 
     @override
     def healthy(self) -> bool:
@@ -194,6 +196,9 @@ class OpenWebUi(Part):
             **CLOSED,
             **_permissions(),
             "DEFAULT_PROMPT_SUGGESTIONS": json.dumps(SUGGESTED),
+            "HOST": "127.0.0.1",
+            "PORT": str(self.context.ports[self.name]),
+            "FROM_INIT_PY": "true",  # its pages are in the package, as for `open-webui serve`
             "WEBUI_URL": self.url,
             "CORS_ALLOW_ORIGIN": self.url,
             "WEBUI_SECRET_KEY": self.context.secrets["open-webui"],

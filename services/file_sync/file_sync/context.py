@@ -10,6 +10,7 @@ import httpx
 import structlog
 from tenancy.aws import open_session
 from tenancy.errors import IdentityUnavailable, RemoteError
+from tenancy.fair_semaphore import FairSemaphore
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
 from tenancy.keycloak import KeycloakAdmin
@@ -19,7 +20,6 @@ from tenancy.tickets import TicketIssuer
 
 from .atlas import Atlas
 from .contents import Contents
-from .fair import FairPlaces
 from .gateway import Gateway
 from .leader import Leadership
 from .mine import OwnFiles
@@ -34,6 +34,9 @@ from .upload import UploadWorkflow
 from .work import Work
 
 __all__ = ["ProcessContext", "Readiness", "open_context"]
+
+CONNECT_SECONDS = 5.0
+"""Longest that a connection to n8n may take; then it is away, which it tells us in no other way."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Readiness:
         """Return what we still wait for; empty when requests can be served."""
         missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
         try:
-            await self._keys.get("")  # no key has that id; what counts is that the key set was fetched
+            await self._keys.wait_fetched()
         except IdentityUnavailable as exc:
             missing.append(exc.detail)
         try:
@@ -130,9 +133,11 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         gateway_http = httpx.AsyncClient(base_url=settings.gateway_url, timeout=None)  # noqa: S113 (likewise)
         gateway = Gateway(await stack.enter_async_context(gateway_http), tickets)
         stack.callback(gateway.close)
+        # Connections of its own: n8n may hold as many of them as it is given documents, for minutes.
+        n8n_http = httpx.AsyncClient(timeout=httpx.Timeout(None, connect=CONNECT_SECONDS))
         workflow = UploadWorkflow(
             settings.upload_url,
-            http,
+            await stack.enter_async_context(n8n_http),
             tickets,
             seconds=settings.ingest_seconds,
             at_once=settings.ingests_at_once,
@@ -198,5 +203,5 @@ async def _lead(readiness: Readiness, leadership: Leadership) -> None:
     await leadership.run()
 
 
-def _places(total: int) -> FairPlaces:
-    return FairPlaces(total, each=max(total // 2, 1))
+def _places(total: int) -> FairSemaphore:
+    return FairSemaphore(total, each=max(total // 2, 1))

@@ -69,7 +69,6 @@ class ProcessContext:
     rate: RateLimiter
     budget: Budget
     usage: UsageLog
-    series: TenantSeries
     readiness: "Readiness"
 
 
@@ -122,7 +121,7 @@ class Readiness:
         """Return what we still wait for; empty when requests can be served."""
         missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
         try:
-            await self._keys.get("")  # no key has that id; what counts is that the key set was fetched
+            await self._keys.wait_fetched()
         except IdentityUnavailable as exc:
             missing.append(exc.detail)
         try:
@@ -169,7 +168,8 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
-        series = TenantSeries()
+        series = TenantSeries(by_tenant=settings.metrics_by_tenant)
+        _ = await stack.enter_async_context(running(series.run(registry.all), "series"))
         budget, usage = Budget(redis), UsageLog(redis, series)
         recording = await stack.enter_async_context(running(usage.run(), "usage"))
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
@@ -178,6 +178,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         reader = DocumentReader(
             processes=settings.document_readers,
             seconds=settings.document_seconds,
+            cpu_seconds=settings.document_cpu_seconds,
             tokens=settings.chunk_tokens,
             overlap=settings.chunk_overlap,
             max_chunks=settings.document_chunks,
@@ -228,6 +229,5 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             rate=RateLimiter(redis),
             budget=budget,
             usage=usage,
-            series=series,
             readiness=readiness,
         )

@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     """Port to bind; 0 takes a free one."""
 
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """Port of `/metrics`, for monitoring alone; 0 serves none. Nothing of it is on the other port."""
+
+    metrics_by_tenant: bool = False
+    """Whether two counters name tenants: who reads `/metrics` then knows them, and how much each asks."""
+
     bucket: str = Field(min_length=3)
     """Bucket of the documents."""
 
@@ -101,11 +107,15 @@ class Settings(BaseSettings):
     document_seconds: float = Field(60.0, gt=0)
     """Longest time that reading one document may take."""
 
+    document_cpu_seconds: int = Field(45, ge=1)
+    """Most computing time that reading one document may take."""
+
     document_chunks: int = Field(10_000, ge=1)
     """Most chunks of one document: each costs an embedding, while the caller waits."""
 
     document_readers: int = Field(2, ge=1)
-    """Processes that read documents, so many at once."""
+    """Processes that read documents, so many at once. No tenant has all of them, and one is kept for small
+    documents, if there is more than one."""
 
     request_seconds: float = Field(90.0, gt=0)
     """Longest time from a question to the last word of its answer; whatever it waits for is cut off then."""

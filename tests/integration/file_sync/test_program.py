@@ -24,6 +24,7 @@ def environment_of(stage: Stage, port: int, **more: str) -> dict[str, str]:
         **os.environ,
         **file_sync_env(stage.platform.context),
         "FILE_SYNC_PORT": str(port),
+        "FILE_SYNC_METRICS_PORT": str(port + 1),
         "FILE_SYNC_DATABASE_URL": stage.owui.url,
         "FILE_SYNC_GATEWAY_URL": stage.gateway.url,
         "FILE_SYNC_UPLOAD_URL": stage.n8n.url,
@@ -68,7 +69,8 @@ async def own(http: httpx.AsyncClient, token: str, **params: Any) -> dict[str, d
 
 
 async def metric(http: httpx.AsyncClient, name: str) -> float:
-    lines = (await http.get("/metrics")).text.splitlines()
+    metrics_url = http.base_url.copy_with(port=(http.base_url.port or 0) + 1).join("/metrics")
+    lines = (await http.get(metrics_url)).text.splitlines()
     return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
 
 

@@ -130,6 +130,16 @@ class TenantObjects:
         """
         return await self._sessions.call(tenant, "find", self._find, tenant, document_id)
 
+    async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
+        """Return :meth:`owner` of a document that may not be there; ``None`` when it is not.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return await self._sessions.call(tenant, "head", self._owner_of_stored, key)
+
     async def owner(self, tenant: Tenant, key: str) -> str:
         """Return the subject of the person who stored a document; empty when nobody's is known.
 
@@ -219,6 +229,11 @@ class TenantObjects:
 
     def _owner(self, client: "S3Client", key: str) -> str:
         return unquote(client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get("owner", ""))
+
+    def _owner_of_stored(self, client: "S3Client", key: str) -> str | None:
+        # Without the right to list the whole bucket, HEAD answers 403 for a missing object, too.
+        listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+        return self._owner(client, key) if any(found["Key"] == key for found in listed) else None
 
     def _delete(self, client: "S3Client", key: str) -> None:
         client.delete_object(Bucket=self._bucket, Key=key)

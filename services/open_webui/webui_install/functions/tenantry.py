@@ -110,6 +110,8 @@ STATES = {
     "ready": "is ready: answers can use it",
     "failed": "could not be indexed",
     "refused": "was refused",
+    "kept": "was taken out of the knowledge base, and answers still use it",
+    "replaced": "was replaced by a newer file of the same name",
     "not-synced": "is in no persona's knowledge",
 }
 UNDER_WAY = frozenset({"waiting", "received", "indexing"})

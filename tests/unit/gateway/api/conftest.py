@@ -16,7 +16,6 @@ from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService
 from gateway.lanes import Lane
-from gateway.limits.series import TenantSeries
 from gateway.replies import Replies
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
@@ -128,7 +127,7 @@ class World:
 
 @pytest.fixture(scope="session")
 async def reader() -> AsyncIterator[DocumentReader]:
-    reader = DocumentReader(processes=1, seconds=20, tokens=360, overlap=54, max_chunks=100)
+    reader = DocumentReader(processes=1, seconds=20, cpu_seconds=20, tokens=360, overlap=54, max_chunks=100)
     yield reader
     await reader.close()
 
@@ -194,7 +193,6 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         rate=rate.as_limiter(),
         budget=budget.as_budget(),
         usage=usage.as_log(),
-        series=TenantSeries(),
         readiness=cast("Readiness", readiness),
     )
     transport = httpx.ASGITransport(app)

@@ -116,6 +116,7 @@ def test_every_response_names_its_header_fields(operation: str) -> None:
             "409": {"Retry-After"},
             "429": {"Retry-After"},
             "503": {"Retry-After"},
+            "504": {"Retry-After"},
         }
         cached = {"Cache-Status"} if status == "200" and operation in QUERIES - {"POST /v1/search"} else set()
         assert required == everywhere | own.get(status, set()) | cached

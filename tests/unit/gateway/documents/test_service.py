@@ -15,6 +15,7 @@ from gateway.models import Document
 from gateway.objects import Stamp
 from gateway.problems import (
     DocumentBusy,
+    DocumentForeign,
     DocumentMissing,
     DocumentRefused,
     FilenameRefused,
@@ -44,7 +45,7 @@ STORED = "tenant-tenanta/finance/documents/doc-1/budget.md"
 
 @pytest.fixture(scope="module")
 async def reader() -> AsyncIterator[DocumentReader]:
-    reader = DocumentReader(processes=1, seconds=20, tokens=40, overlap=0, max_chunks=100)
+    reader = DocumentReader(processes=1, seconds=20, cpu_seconds=20, tokens=40, overlap=0, max_chunks=100)
     yield reader
     await reader.close()
 
@@ -73,8 +74,10 @@ class World:
             max_bytes=MAX_BYTES,
         )
 
-    async def upload(self, content: bytes, filename: str = "budget.md", persona: str = "finance") -> Ingested:
-        return await self.service.upload(TENANT, persona, filename, content, "subject-1", Stages())
+    async def upload(
+        self, content: bytes, filename: str = "budget.md", persona: str = "finance", owner: str = "subject-1"
+    ) -> Ingested:
+        return await self.service.upload(TENANT, persona, filename, content, owner, Stages())
 
     async def redeem(self, persona: str = "finance") -> Ingested:
         ticket = Ticket(TENANT.id, persona, "doc-1", "budget.md")
@@ -115,6 +118,22 @@ async def test_the_same_name_is_the_same_document(world: World) -> None:
     assert first.document.document_id == second.document.document_id
     (stored,) = world.vectors.documents.values()
     assert [chunk.text for chunk in stored[1]] == ["New."]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["another-owner", "owner-unknown"])
+async def test_c11_a_colleagues_document_is_not_replaced_and_keeps_its_owner(
+    world: World, *, known: bool
+) -> None:
+    await world.upload(b"Ten crowns.", owner="anna")
+    if not known:
+        world.objects.owners.clear()
+    before = dict(world.objects.owners)
+    with pytest.raises(DocumentForeign, match="another name"):
+        await world.upload(b"Mine now.", owner="bob")
+    assert list(world.objects.contents.values()) == [b"Ten crowns."]
+    assert world.objects.owners == before
+    ((_, chunks, _),) = world.vectors.documents.values()
+    assert [chunk.text for chunk in chunks] == ["Ten crowns."]
 
 
 @pytest.mark.parametrize(
