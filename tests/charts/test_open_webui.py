@@ -74,6 +74,16 @@ def test_what_no_deployment_changes_is_the_same_there(release: Release, local: d
     assert constant.items() <= env(pod(release)).items()
 
 
+def test_what_people_read_is_a_setting_with_the_same_words_there(
+    release: Release, local: dict[str, str]
+) -> None:
+    names = {"signInName": "OAUTH_PROVIDER_NAME", "noTenantNotice": "TENANTRY_NO_TENANT_NOTICE"}
+    assert {name: local[name] for name in names.values()}.items() <= env(pod(release)).items()
+    options = [option for value in names for option in ("--set", f"open-webui.{value}=Acme: {value}")]
+    given = env(pod(render(PROFILE, *options)))
+    assert {given[name] for name in names.values()} == {f"Acme: {value}" for value in names}
+
+
 def test_it_is_the_version_that_is_tested(release: Release) -> None:
     images = {
         container["image"]

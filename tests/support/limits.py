@@ -86,6 +86,9 @@ class FakeStock:
         self.admitted: list[tuple[str, str, int]] = []
         self.forgotten: list[str] = []
 
+    async def count(self, tenant: Tenant, list_stored: Callable[[], Awaitable[Mapping[str, int]]]) -> int:
+        return len(await list_stored())
+
     async def admit(
         self,
         tenant: Tenant,

@@ -5,6 +5,7 @@ use to show something to another's, or that would send what they write anywhere 
 """
 
 import json
+import os
 
 from typing_extensions import override
 
@@ -41,6 +42,15 @@ LARGEST_FILE_MIB = 50
 FORMATS = "txt,md,markdown,html,htm,csv,tsv,eml,pdf,docx,pptx,xlsx"
 """The endings that promise a format that the gateway reads."""
 
+WORDS = {
+    "OAUTH_PROVIDER_NAME": "your company account",
+    "TENANTRY_NO_TENANT_NOTICE": (
+        "Your account belongs to no tenant, so there is no assistant for you here. Ask your company's "
+        "administrator to add your e-mail address, then sign in again."
+    ),
+}
+"""What people read at the sign-in button, and above an empty chat; variables of these names replace them."""
+
 LOGIN = {
     "ENABLE_SIGNUP": "false",
     "ENABLE_LOGIN_FORM": "false",
@@ -49,7 +59,6 @@ LOGIN = {
     "ENABLE_OAUTH": "true",
     "ENABLE_OAUTH_SIGNUP": "true",
     "DEFAULT_USER_ROLE": "user",
-    "OAUTH_PROVIDER_NAME": "Keycloak",
     "OAUTH_CLIENT_ID": "open-webui",
     "OAUTH_CODE_CHALLENGE_METHOD": "S256",
     "OAUTH_SCOPES": "openid email profile",
@@ -192,6 +201,7 @@ class OpenWebUi(Part):
         realm = f"{self.context.url('keycloak')}/realms/{REALM}"
         data = self.context.folder("data", "open-webui")
         return {
+            **{name: os.environ.get(name, words) for name, words in WORDS.items()},
             **LOGIN,
             **CLOSED,
             **_permissions(),

@@ -21,6 +21,7 @@ __all__ = [
     "SHED",
     "STAGE_SECONDS",
     "TOKENS",
+    "TRASH_EXPIRED",
     "USAGE_LOST",
 ]
 
@@ -76,7 +77,7 @@ SHED = Counter(
 
 REFUSED = Counter(
     "tenantry_gateway_refused_total",
-    "Requests refused by a limit of their tenant: rate, tokens, documents, storage",
+    "Requests refused by a limit of their tenant: rate, tokens, documents, storage, deletions",
     ("limit",),
 )
 
@@ -116,4 +117,9 @@ for _outcome in ("error", "given_up"):
 INGESTS_OPEN = Gauge(
     "tenantry_gateway_ingests_open",
     "Writes of documents that are under way or wait to be repaired, of all tenants, as last seen",
+)
+
+TRASH_EXPIRED = Counter(
+    "tenantry_gateway_trash_expired_total",
+    "Removed documents that left the trash because their time was over",
 )

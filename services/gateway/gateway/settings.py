@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     """Processes that read documents, so many at once. No tenant has all of them, and one is kept for small
     documents, if there is more than one."""
 
+    trash_days: float = Field(30.0, gt=0, le=3650)
+    """Days for which a removed document can be restored. The bucket must keep noncurrent versions as long."""
+
     request_seconds: float = Field(90.0, gt=0)
     """Longest time from a question to the last word of its answer; whatever it waits for is cut off then."""
 

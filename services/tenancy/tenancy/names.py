@@ -24,12 +24,16 @@ __all__ = [
     "answers_key",
     "changes_key",
     "collection_name",
+    "deletions_key",
     "document_id_for",
     "document_id_for_file",
+    "embeddings_key",
+    "embeddings_prefix",
     "erasure_receipt_key",
     "failures_key",
     "group_path",
     "head_id",
+    "held_deletions_key",
     "idempotency_key",
     "ingests_key",
     "limits_key",
@@ -40,12 +44,17 @@ __all__ = [
     "persona_prefix",
     "point_id",
     "rate_key",
+    "released_deletions_key",
+    "removal_key",
+    "removals_prefix",
     "reservations_key",
     "stock_key",
     "tenant_id_from_group",
     "tenant_key",
     "tenant_prefix",
     "tokens_key",
+    "trash_end",
+    "trash_sweep_key",
     "usage_key",
 ]
 
@@ -121,8 +130,7 @@ def object_key(tenant_id: str, persona_id: str, document_id: str, filename: str)
         name something else than the one document.
     """
     for segment in (persona_id, document_id, filename):
-        if segment in ("", ".", "..") or "/" in segment or any(ord(c) < 32 or ord(c) == 127 for c in segment):
-            raise ValueError(f"{segment!r} cannot be part of an object key")
+        _ = _segment(segment)
     return f"{persona_prefix(tenant_id, persona_id)}{document_id}/{filename}"
 
 
@@ -143,6 +151,46 @@ def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
 def erasure_receipt_key(tenant_id: str, uid: str) -> str:
     """Return the S3 key of the receipt of a Tenant's erasure, outside every tenant's prefix."""
     return f"receipts/erasure/{tenant_key(tenant_id)}/{uid}.json"
+
+
+def removals_prefix(tenant_id: str) -> str:
+    """Return the S3 prefix of the records of a tenant's removed documents.
+
+    No persona's id begins with a dot, so nothing of the trash can be taken for a persona's document.
+    """
+    return f"{tenant_prefix(tenant_id)}.trash/removals/"
+
+
+def removal_key(tenant_id: str, document_id: str, removal_id: str) -> str:
+    """Return the S3 key of the record of a removal of a document.
+
+    Raises
+    ------
+    ValueError
+        An id cannot be part of an object key.
+    """
+    return f"{removals_prefix(tenant_id)}{_segment(document_id)}/{_segment(removal_id)}"
+
+
+def embeddings_prefix(tenant_id: str) -> str:
+    """Return the S3 prefix of the embeddings of a tenant's removed documents."""
+    return f"{tenant_prefix(tenant_id)}.trash/embeddings/"
+
+
+def embeddings_key(tenant_id: str, document_id: str, removal_id: str) -> str:
+    """Return the S3 key of the embeddings of a removal of a document.
+
+    Raises
+    ------
+    ValueError
+        An id cannot be part of an object key.
+    """
+    return f"{embeddings_prefix(tenant_id)}{_segment(document_id)}/{_segment(removal_id)}"
+
+
+def trash_end(tenant_id: str) -> str:
+    """Return a key between a tenant's trash and its documents, in the order of S3's lists."""
+    return f"{tenant_prefix(tenant_id)}.trash0"
 
 
 def collection_name(tenant_id: str, *, dedicated: bool) -> str:
@@ -203,6 +251,26 @@ def ingests_key(tenant_id: str) -> str:
 def failures_key(tenant_id: str) -> str:
     """Return the Redis hash that says of stored documents why they could not be indexed."""
     return f"{tenant_key(tenant_id)}:failures"
+
+
+def deletions_key(tenant_id: str) -> str:
+    """Return the Redis sorted set of a tenant's documents that were deleted in the last minutes."""
+    return f"{tenant_key(tenant_id)}:deletions"
+
+
+def held_deletions_key(tenant_id: str) -> str:
+    """Return the Redis hash of the deletions that wait for one of the tenant's administrators."""
+    return f"{deletions_key(tenant_id)}:held"
+
+
+def released_deletions_key(tenant_id: str) -> str:
+    """Return the Redis key that is there while no deletion of the tenant is held."""
+    return f"{deletions_key(tenant_id)}:released"
+
+
+def trash_sweep_key(tenant_id: str) -> str:
+    """Return the Redis key that is there while the next removal of a tenant's expired trash is not due."""
+    return f"{tenant_key(tenant_id)}:trash-sweep"
 
 
 def idempotency_key(tenant_id: str, digest: str) -> str:
@@ -272,3 +340,9 @@ def point_id(tenant_id: str, document_id: str, version: str, chunk: int) -> str:
     share one, so that a new version can be written while readers still have the old.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{document_id}#{version}/{chunk}"))
+
+
+def _segment(segment: str) -> str:
+    if segment in ("", ".", "..") or "/" in segment or any(ord(c) < 32 or ord(c) == 127 for c in segment):
+        raise ValueError(f"{segment!r} cannot be part of an object key")
+    return segment

@@ -132,6 +132,29 @@ async def test_people_see_how_far_their_own_files_are(stage: Stage, anna: str, b
         await until(suspended)
 
 
+async def test_who_is_taken_out_of_the_tenant_is_out_within_five_seconds(stage: Stage, anna: str) -> None:
+    """The token is good for hours; the Tenant decides, and what she gave stays with it."""
+    async with running(stage, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
+        given = stage.give(anna, "plan.txt", "Tide.", A)
+
+        async def ready() -> bool:
+            return (await own(http, stage.tokens[ANNA])).get("plan.txt", {}).get("state") == "ready"
+
+        await until(ready, seconds=30)
+        await stage.patch(A, {"identity": {"emails": [f"others@{A}.example"]}})
+        try:
+            headers = {"Authorization": f"Bearer {stage.tokens[ANNA]}"}
+
+            async def refused() -> bool:
+                response = await http.get("/v1/files", headers=headers)
+                return response.status_code == 403 and response.json()["type"].endswith("/no-tenant")
+
+            await until(refused, seconds=5)
+            assert stage.keys(A) == [stage.key(given, "plan.txt")]
+        finally:
+            await stage.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
+
+
 async def test_who_moved_is_not_shown_what_they_gave_to_the_old_tenant(stage: Stage, anna: str) -> None:
     async with running(stage, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
         old = stage.give(anna, "old.txt", "Tide.", A)

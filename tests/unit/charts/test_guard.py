@@ -85,6 +85,9 @@ class FakeLibrary:
     async def gateway_url(self) -> str:
         return "http://gateway/"
 
+    async def groups(self, user_id: str) -> set[str]:
+        return {"ann": {"/tenants/tenant-a", "staff"}, "nemo": {"staff", "tenants"}}.get(user_id, set())
+
 
 def me(request: httpx.Request) -> httpx.Response:
     """Answer as the gateway does."""
@@ -380,3 +383,45 @@ async def test_what_is_no_request_passes() -> None:
     for kind in ("lifespan", "websocket"):
         await guard.Guard(app)({"type": kind}, None, None)
     assert seen == ["lifespan", "websocket"]
+
+
+NOTICE = "Ask your administrator."
+
+
+def banners_behind(library: FakeLibrary) -> FastAPI:
+    """Return an application with Open WebUI's banners, of which there is one for everybody."""
+    router = APIRouter()
+
+    @router.post("/banners")
+    async def set_banners() -> None:
+        raise AssertionError
+
+    @router.get("/banners")
+    async def get_banners(
+        request: Request, user: Annotated[FakeUser, Depends(signed_in)]
+    ) -> list[dict[str, Any]]:
+        assert request.url.path.endswith("/banners")
+        assert user.id
+        return [{"content": "Maintenance on Sunday."}]
+
+    guard.explain(router, library, signed_in, NOTICE)
+    app = FastAPI()
+    app.include_router(router, prefix="/api/v1/configs")
+    return app
+
+
+@pytest.mark.parametrize(
+    ("user", "is_explained"), [("ann", False), ("nemo", True), ("first-time", True), ("platform", False)]
+)
+async def test_only_who_has_no_tenant_reads_why_there_is_nothing(
+    library: FakeLibrary, user: str, is_explained: bool
+) -> None:
+    async with client(banners_behind(library)) as http:
+        assert (await http.get("/api/v1/configs/banners")).status_code == 401
+        shown = (await http.get("/api/v1/configs/banners", headers={"x-user": user})).json()
+    assert [each["content"] for each in shown] == ["Maintenance on Sunday."] + [NOTICE] * is_explained
+
+
+def test_a_version_without_banners_is_not_served(library: FakeLibrary) -> None:
+    with pytest.raises(LookupError, match="GET /banners"):
+        guard.explain(APIRouter(), library, signed_in, NOTICE)

@@ -1,5 +1,6 @@
 """Bodies of requests and responses. Names are camelCase outside; an unknown field is refused."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -11,10 +12,13 @@ from tenancy.identity import Principal
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
 from ..documents.catalog import CatalogEntry, DocumentState
+from ..documents.deletions import HeldDeletion
+from ..documents.rejection import RejectedDeletions
 from ..documents.service import Ingested
 from ..limits.budget import BudgetState
 from ..limits.usage import Counts
 from ..models import Passage
+from ..objects import Removal
 from ..problems import DocumentUnreadable
 
 __all__ = [
@@ -28,10 +32,17 @@ __all__ = [
     "DocumentItem",
     "DocumentList",
     "DocumentResponse",
+    "HeldDeletionItem",
+    "HeldDeletionList",
     "MeResponse",
     "PersonaId",
+    "RejectedDeletionsResponse",
+    "ReleaseResponse",
+    "RemovalId",
     "SearchRequest",
     "SearchResponse",
+    "TrashItem",
+    "TrashList",
     "UsageResponse",
     "UsageRowResponse",
     "UsageTotals",
@@ -51,6 +62,8 @@ DocumentId = Annotated[
     Field(description="As an upload or the list names it.", examples=["9d1f0c7e4b"]),
 ]
 
+
+RemovalId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$"), Field(examples=["5f1c0a9b3d7e2468"])]
 
 _DOCUMENT = {"documentId": "9d1f0c7e4b", "personaId": "finance", "filename": "budget-2026.pdf"}
 EXAMPLE_CITATION = {
@@ -72,6 +85,20 @@ _LISTED = {
         "title": DocumentUnreadable.title,
         "detail": DocumentUnreadable.example,
     },
+}
+_TRASHED = {
+    **_DOCUMENT,
+    "removalId": "5f1c0a9b3d7e2468",
+    "size": 48213,
+    "storedAt": "2026-11-23T12:00:00Z",
+    "removedAt": "2026-11-29T09:14:02Z",
+    "removedBy": "diana.tenantb@gmail.com",
+    "restorableUntil": "2026-12-29T09:14:02Z",
+}
+_HELD = {
+    **_DOCUMENT,
+    "requestedBy": "open-webui",
+    "requestedAt": "2026-11-29T09:14:02Z",
 }
 _COUNTS = {
     "requests": 12,
@@ -331,6 +358,108 @@ class DocumentList(_Response):
 
     documents: list[DocumentItem]
     next_cursor: str | None
+
+
+class TrashItem(_Response):
+    """A removed document. Each removal has its own ``removalId``: a document may be removed more than once.
+
+    ``removedBy`` is a person's address, or ``open-webui`` when the file was deleted there.
+    """
+
+    model_config = examples(_TRASHED)
+
+    document_id: str
+    removal_id: str
+    persona_id: str
+    filename: str
+    size: int
+    stored_at: datetime
+    removed_at: datetime
+    removed_by: str
+    restorable_until: datetime
+
+    @classmethod
+    def of(cls, removal: Removal, restorable_until: datetime) -> Self:
+        """Return the description of a removed document."""
+        return cls(
+            document_id=removal.document_id,
+            removal_id=removal.id,
+            persona_id=removal.persona_id,
+            filename=removal.filename,
+            size=removal.size,
+            stored_at=removal.stored_at,
+            removed_at=removal.removed_at,
+            removed_by=removal.removed_by,
+            restorable_until=restorable_until,
+        )
+
+
+class TrashList(_Response):
+    """Some removed documents; ``nextCursor`` leads to the next ones and is null at the end."""
+
+    model_config = examples({"documents": [_TRASHED], "nextCursor": "LnRyYXNoL3JlbW92YWxzLzlkMWYwYw=="})
+
+    documents: list[TrashItem]
+    next_cursor: str | None
+
+
+class HeldDeletionItem(_Response):
+    """A deletion that was refused. ``requestedBy`` is a person's address, or ``open-webui``."""
+
+    model_config = examples(_HELD)
+
+    document_id: str
+    persona_id: str
+    filename: str
+    requested_by: str
+    requested_at: datetime
+
+
+class HeldDeletionList(_Response):
+    """The held deletions, the oldest first; their documents are unchanged."""
+
+    model_config = examples({"deletions": [_HELD]})
+
+    deletions: list[HeldDeletionItem]
+
+    @classmethod
+    def of(cls, held: Sequence[HeldDeletion]) -> Self:
+        """Return the list of held deletions."""
+        return cls(deletions=_held_items(held))
+
+
+class ReleaseResponse(_Response):
+    """Time until which no deletion of the tenant is held."""
+
+    model_config = examples({"releasedUntil": "2026-11-29T10:14:02Z"})
+
+    released_until: datetime
+
+
+class RejectedDeletionsResponse(_Response):
+    """Rejected deletions: the documents of ``kept`` stay, those of ``inTrash`` are in the trash.
+
+    The latter have the name of another document. ``remaining`` deletions are still held.
+    """
+
+    model_config = examples({"kept": [_HELD], "inTrash": [], "remaining": 0})
+
+    kept: list[HeldDeletionItem]
+    in_trash: list[HeldDeletionItem]
+    remaining: int
+
+    @classmethod
+    def of(cls, rejected: RejectedDeletions) -> Self:
+        """Return the response for a rejection."""
+        return cls(
+            kept=_held_items(rejected.kept),
+            in_trash=_held_items(rejected.in_trash),
+            remaining=rejected.remaining,
+        )
+
+
+def _held_items(held: Sequence[HeldDeletion]) -> list[HeldDeletionItem]:
+    return [HeldDeletionItem.model_validate(each, from_attributes=True) for each in held]
 
 
 class PersonaItem(_Response):

@@ -12,7 +12,7 @@ import boto3
 from botocore.exceptions import ClientError
 from tenancy.aws import error_code
 from tenancy.model import Tenant
-from tenancy.names import parse_object_key, persona_prefix, tenant_prefix
+from tenancy.names import parse_object_key, persona_prefix, tenant_prefix, trash_end
 from tenancy.sessions import TenantSessions
 
 from ..problems import DocumentMissing, DocumentTooLarge
@@ -24,6 +24,9 @@ __all__ = ["Stamp", "StoredEntry", "StoredObject", "TenantObjects"]
 
 LISTED = 1000
 """Most keys that S3 lists at once."""
+
+MOST_DOCUMENTS = 100_000_000
+"""As many as a Tenant's quota can be."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class TenantObjects:
 
     def __init__(self, open_session: Callable[[], boto3.Session], *, bucket: str, role_arn: str) -> None:
         self._bucket = bucket
-        self._sessions = TenantSessions(open_session, bucket=bucket, role_arn=role_arn, service="gateway")
+        self.sessions = TenantSessions(open_session, bucket=bucket, role_arn=role_arn, service="gateway")
 
     async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
         """Return a document of the tenant.
@@ -83,7 +86,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self._sessions.call(tenant, "get", self._get, key, max_bytes)
+        return await self.sessions.call(tenant, "get", self._get, key, max_bytes)
 
     async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:
         """Store a document of the tenant.
@@ -98,7 +101,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self._sessions.call(tenant, "put", self._put, key, content, media_type, owner)
+        return await self.sessions.call(tenant, "put", self._put, key, content, media_type, owner)
 
     async def entries(
         self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = LISTED
@@ -118,7 +121,17 @@ class TenantObjects:
             S3 did not answer, or denied the call.
         """
         prefix = persona_prefix(tenant.id, persona_id) if persona_id else tenant_prefix(tenant.id)
-        return await self._sessions.call(tenant, "list", self._entries, tenant, prefix, after, limit)
+        return await self.sessions.call(tenant, "list", self._entries, tenant, prefix, after, limit)
+
+    async def sizes(self, tenant: Tenant) -> dict[str, int]:
+        """Return the bytes of all documents of the tenant, by their ids.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return {each.document_id: each.size for each in await self.entries(tenant, limit=MOST_DOCUMENTS)}
 
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
         """Return the document of that id, whatever its persona; the newest when a rename left two.
@@ -128,7 +141,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self._sessions.call(tenant, "find", self._find, tenant, document_id)
+        return await self.sessions.call(tenant, "find", self._find, tenant, document_id)
 
     async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
         """Return :meth:`owner` of a document that may not be there; ``None`` when it is not.
@@ -138,7 +151,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self._sessions.call(tenant, "head", self._owner_of_stored, key)
+        return await self.sessions.call(tenant, "head", self._owner_of_stored, key)
 
     async def owner(self, tenant: Tenant, key: str) -> str:
         """Return the subject of the person who stored a document; empty when nobody's is known.
@@ -148,7 +161,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self._sessions.call(tenant, "head", self._owner, key)
+        return await self.sessions.call(tenant, "head", self._owner, key)
 
     async def delete(self, tenant: Tenant, key: str) -> None:
         """Delete a document of the tenant; one that is not there is deleted.
@@ -158,11 +171,11 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        await self._sessions.call(tenant, "delete", self._delete, key)
+        await self.sessions.call(tenant, "delete", self._delete, key)
 
     def close(self) -> None:
         """Let threads and connections go."""
-        self._sessions.close()
+        self.sessions.close()
 
     def _get(self, client: "S3Client", key: str, max_bytes: int) -> StoredObject:
         try:
@@ -202,6 +215,8 @@ class TenantObjects:
         self, client: "S3Client", tenant: Tenant, prefix: str, after: str, limit: int
     ) -> list[StoredEntry]:
         entries: list[StoredEntry] = []
+        # The trash comes first in a tenant's prefix, and is no document.
+        after = max(after, trash_end(tenant.id))
         while len(entries) < limit:
             page = client.list_objects_v2(
                 Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=min(limit, LISTED)

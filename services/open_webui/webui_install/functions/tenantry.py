@@ -24,6 +24,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -50,7 +51,10 @@ NEW_FILE_SECONDS = 8.0
 """So long a file may count as not synced although it was sent a moment ago: it has not been noticed yet."""
 
 LISTED_FILES = 50
-"""Most files that ``/files`` names."""
+"""Most files that ``/files`` names, and most removed documents that ``/restore`` names."""
+
+TRASH_PAGES = 5
+"""Most pages of the trash that are read for one command; each has at most 100 documents."""
 
 MARKER = re.compile(r"\[(\d{1,2})\]")
 COULD_BE_MARKER = re.compile(r"\[\d{0,2}\Z")
@@ -95,6 +99,13 @@ SENTENCES = {
     "n8n-away": "The assistant's workflow cannot be reached right now. Try again in a few minutes.",
     "gateway-away": "The assistant cannot be reached right now. Try again in a few minutes.",
     "files-away": "I cannot look at your files right now. Try again in a few minutes.",
+    "trash-missing": "The trash holds no such document. Write `/restore` to see what can be restored.",
+    "document-exists": "A document of that name exists in the same persona. Delete it first: it goes to the trash, "
+    "too, and each can be restored.",
+    "document-foreign": "Only its owner and your tenant's administrators may restore that document.",
+    "document-busy": "That document is being written. Try again {when}.",
+    "quota-exceeded": "Your tenant has no room for that document. Delete others first.",
+    "writes-unavailable": "Documents cannot be changed right now. Try again {when}.",
     "stream-broken": "The answer broke off here and is not complete. Ask again.",
     "unexpected": "Something went wrong. Try again; if it stays, tell your administrator the number {request}.",
 }
@@ -186,7 +197,7 @@ class PersonFile(Wire):
     @property
     def name(self) -> str:
         """Its name as code, so that nothing in it is rendered."""
-        return f"`{' '.join(self.filename.replace('`', chr(39)).split())[:80]}`"
+        return _as_code(self.filename)
 
     @property
     def told(self) -> str:
@@ -199,6 +210,34 @@ class FileList(Wire):
     """All of the person's own files."""
 
     files: list[PersonFile]
+
+
+class TrashedDocument(Wire):
+    """A removed document that the person may restore."""
+
+    document_id: str
+    removal_id: str
+    persona_id: str
+    filename: str
+    removed_at: datetime
+    removed_by: str
+    restorable_until: datetime
+
+    @property
+    def told(self) -> str:
+        """A line of the list."""
+        by = "in Open WebUI" if self.removed_by == "open-webui" else f"by {_harmless(self.removed_by)}"
+        return (
+            f"- {_as_code(self.filename)} ({self.persona_id}), removed {by} on {_day(self.removed_at)}, "
+            f"until {_day(self.restorable_until)}: `/restore {self.removal_id}`"
+        )
+
+
+class TrashPage(Wire):
+    """Some removed documents, and where the list goes on."""
+
+    documents: list[TrashedDocument]
+    next_cursor: str | None = None
 
 
 class Renumberer:
@@ -358,6 +397,10 @@ class Pipe:
         if ask.question.lower() == "/files":
             yield await self._listed(ask, valves)
             return
+        command, _, wanted = ask.question.partition(" ")
+        if command.lower() == "/restore":
+            yield await self._restored(ask, valves, wanted.strip())
+            return
         notes = await self._wait_for_files(ask, valves)
         await ask.status("Searching the documents")
         answer = await self._through_n8n(ask, valves) if valves.orchestrator == "n8n" else None
@@ -468,6 +511,65 @@ class Pipe:
         return "\n".join(
             ["Your files:", "", *lines[:LISTED_FILES], *([f"- and {more} more"] if more > 0 else [])]
         )
+
+    async def _restored(self, ask: Ask, valves: Valves, wanted: str) -> str:
+        """Return the answer to ``/restore``: what can be restored, or which document has been."""
+        await ask.status("Looking into the trash")
+        trash = await self._trash(ask, valves)
+        if not wanted:
+            await ask.status(f"{len(trash)} document{'s' * (len(trash) != 1)}", done=True)
+            if not trash:
+                return "The trash holds no document that you may restore."
+            more = len(trash) - LISTED_FILES
+            return "\n".join(
+                [
+                    "You can restore these documents. Write `/restore` and the file's name, or the code behind it.",
+                    "",
+                    *(each.told for each in trash[:LISTED_FILES]),
+                    *([f"- and {more} more"] if more > 0 else []),
+                ]
+            )
+        name = wanted.strip("`")
+        found = [each for each in trash if name in (each.removal_id, each.filename)]
+        # The latest of that name, and of the persona that is asked where there is one.
+        found.sort(key=lambda each: (each.persona_id == ask.persona, each.removed_at))
+        if not found:
+            raise Trouble("trash-missing")
+        chosen = found[-1]
+        await ask.status(f"Restoring {_as_code(chosen.filename)}")
+        path = f"/v1/documents/{quote(chosen.document_id, safe='')}/restore"
+        await self._call_gateway(ask, valves, "POST", path, {"removalId": chosen.removal_id})
+        await ask.status("Restored", done=True)
+        return f"{_as_code(chosen.filename)} ({chosen.persona_id}) is restored: answers can use it again."
+
+    async def _trash(self, ask: Ask, valves: Valves) -> list[TrashedDocument]:
+        """Return the removed documents that the person may restore, the latest first."""
+        found: list[TrashedDocument] = []
+        params = {"limit": "100"}
+        for _ in range(TRASH_PAGES):
+            response = await self._call_gateway(ask, valves, "GET", "/v1/trash", params)
+            page = TrashPage.model_validate_json(response.content)
+            found += page.documents
+            if not page.next_cursor:
+                break
+            params["cursor"] = page.next_cursor
+        return sorted(found, key=lambda each: each.removed_at, reverse=True)
+
+    async def _call_gateway(
+        self, ask: Ask, valves: Valves, method: str, path: str, params: Mapping[str, str]
+    ) -> httpx.Response:
+        """Return the gateway's answer to a request of the person, if it is no refusal."""
+        url = f"{valves.gateway_url.rstrip('/')}{path}"
+        try:
+            async with asyncio.timeout_at(ask.deadline):
+                response = await self._http(valves).request(method, url, params=params, headers=ask.headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise Trouble("gateway-away") from exc
+        if response.is_success:
+            return response
+        away = response.status_code in PROXY_STATUS
+        other = Trouble("gateway-away" if away else "unexpected", request=ask.request_id)
+        raise _refusal(ask, response, response.content) or other
 
     async def _wait_for_files(self, ask: Ask, valves: Valves) -> list[str]:
         """Wait until the person's own attached files are indexed; return what is to be said of the others.
@@ -670,6 +772,15 @@ def _note(file: PersonFile) -> str:
     """Return what is said below the answer of a file that it could not use."""
     later = file.state in UNDER_WAY
     return f"{file.told}. {'Ask again in a moment to have it read.' if later else 'It was not used.'}"
+
+
+def _as_code(name: str) -> str:
+    """Return a file's name as code, so that nothing in it is rendered."""
+    return f"`{' '.join(name.replace('`', chr(39)).split())[:80]}`"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def _harmless(text: str) -> str:

@@ -25,6 +25,11 @@ async def test_the_interface_is_described_without_pages_from_elsewhere(world: Wo
     described = {
         "/v1/documents",
         "/v1/documents/{documentId}",
+        "/v1/documents/{documentId}/restore",
+        "/v1/trash",
+        "/v1/deletions",
+        "/v1/deletions/release",
+        "/v1/deletions/reject",
         "/v1/search",
         "/v1/answers",
         "/v1/chat/completions",

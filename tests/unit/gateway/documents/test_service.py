@@ -32,10 +32,12 @@ from tenancy.tickets import Ticket
 from typing_extensions import override
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from tests.support.deletions import FakeDeletionLimit
 from tests.support.files import encrypted_pdf
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock, FakeUsage
 from tests.support.tenants import make_tenant
+from tests.support.trash import make_trash
 from tests.support.waiting import until
 
 TENANT = make_tenant("tenanta")
@@ -303,6 +305,8 @@ async def test_a_delete_beside_an_ingest_leaves_no_index_of_what_is_gone(reader:
         world.vectors.as_adapter(),
         world.stock.as_stock(),
         world.journal.as_journal(),
+        make_trash(world.objects, world.vectors, world.service),
+        FakeDeletionLimit().as_limit(),
     )
     uploading = asyncio.create_task(world.upload(b"One."))
     await until(lambda: bool(world.objects.contents))

@@ -38,6 +38,9 @@ ADDED_TO = "tenantry_added_to"
 TENANT_GROUP = "/tenants/"
 """Beginning of the names of tenants' groups."""
 
+NOTICE_VARIABLE = "TENANTRY_NO_TENANT_NOTICE"
+"""Environment variable with what people without a tenant read above an empty chat; empty for no notice."""
+
 NO_PEOPLE = "Nobody can look up other people here."
 NO_RESET = "Nobody can empty a knowledge base as a whole. Remove your own files one by one."
 NO_RULE = "This is switched off here."
@@ -123,6 +126,9 @@ class Library(Protocol):
 
     async def gateway_url(self) -> str:
         """Return the address of the gateway; empty when none is set yet."""
+
+    async def groups(self, user_id: str) -> set[str]:
+        """Return the names of a user's groups."""
 
 
 class Rights:
@@ -379,6 +385,47 @@ def protect(
         )
 
 
+def explain(router: APIRouter, library: Library, user: Callable[..., Any], notice: str) -> None:
+    """Add a notice to the banners of people without a tenant, before the router is included.
+
+    Open WebUI has one list of banners for everybody.
+
+    Raises
+    ------
+    LookupError
+        The router has no route for banners: this is a version of Open WebUI that the guard does not know.
+    """
+    at = next((at for at, route in enumerate(router.routes) if _is_list_of_banners(route)), None)
+    if at is None:
+        raise LookupError("Open WebUI has no route 'GET /banners': the guard does not know this version.")
+    listed: Any = router.routes[at]
+
+    async def banners(request: Request, caller: Any = Depends(user)) -> Any:  # noqa: B008 (FastAPI's way)
+        shown = list(await listed.endpoint(request, caller) or ())
+        has_tenant = any(name.startswith(TENANT_GROUP) for name in await library.groups(caller.id))
+        return shown if has_tenant or caller.role == "admin" else [*shown, _banner(notice)]
+
+    router.add_api_route(
+        "/banners", banners, methods=["GET"], response_model=listed.response_model, name=listed.name
+    )
+    router.routes[at] = router.routes.pop()
+
+
+def _is_list_of_banners(route: Any) -> bool:
+    return isinstance(route, APIRoute) and route.path.endswith("/banners") and "GET" in route.methods
+
+
+def _banner(notice: str) -> dict[str, Any]:
+    return {
+        "id": "tenantry-no-tenant",
+        "type": "warning",
+        "title": "",
+        "content": notice,
+        "dismissible": False,
+        "timestamp": 0,
+    }
+
+
 def _dependency(
     rule: Rule, rights: Rights, user: Callable[..., Any], *, for_everybody: bool
 ) -> Callable[..., Awaitable[None]]:
@@ -536,6 +583,12 @@ class Database:
         valves = await Functions.get_function_valves_by_id(EVENT_FUNCTION)
         return str((valves or {}).get("gateway_url") or "")
 
+    async def groups(self, user_id: str) -> set[str]:
+        """Return the names of a user's groups."""
+        from open_webui.models.groups import Groups
+
+        return {group.name for group in await Groups.get_groups_by_member_id(user_id)}
+
 
 async def _rows(statement: Any) -> Any:
     from open_webui.internal.db import get_async_db_context
@@ -554,7 +607,7 @@ def guarded() -> Guard:
     RuntimeError
         Open WebUI was built before its routes had their rules.
     """
-    from open_webui.routers import files, groups, knowledge, users
+    from open_webui.routers import configs, files, groups, knowledge, users
     from open_webui.utils.auth import get_verified_user
 
     if "open_webui.main" in sys.modules:
@@ -564,6 +617,8 @@ def guarded() -> Guard:
     protect(files.router, FILES, rights, get_verified_user, complete=True)
     protect(users.router, USERS, rights, get_verified_user, complete=False)
     protect(groups.router, GROUPS, rights, get_verified_user, complete=False)
+    if notice := os.environ.get(NOTICE_VARIABLE, ""):
+        explain(configs.router, rights.library, get_verified_user, notice)
     from open_webui.main import app
 
     return Guard(app)
