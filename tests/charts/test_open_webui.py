@@ -161,3 +161,13 @@ def test_without_open_webui_there_is_nothing_of_it() -> None:
         PROFILE, "--set", "open-webui.enabled=false,ingress.enabled=false,global.openWebui.adminEmail="
     )
     assert not [item for item in release.objects if "open-webui" in item["metadata"]["name"]]
+
+
+def test_a_page_in_a_frame_fetches_nothing_and_runs_nothing(release: Release) -> None:
+    said = env(pod(release))
+    policy = dict(each.strip().split(" ", 1) for each in said["IFRAME_CSP"].split(";"))
+    assert policy["default-src"] == policy["form-action"] == policy["base-uri"] == "'none'"
+    assert policy.keys() <= {"default-src", "style-src", "img-src", "form-action", "base-uri"}
+    assert not any("*" in each or "http" in each for each in policy.values())
+    assert not any(json.loads(said["DEFAULT_INTERFACE_SETTINGS"]).values())
+    assert said["ENABLE_CODE_EXECUTION"] == said["ENABLE_CODE_INTERPRETER"] == "false"

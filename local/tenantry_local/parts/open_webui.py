@@ -87,6 +87,17 @@ CLOSED = {
     "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
     "ENABLE_CODE_EXECUTION": "false",
     "ENABLE_CODE_INTERPRETER": "false",
+    # An answer is read and does nothing: no artifact opens by itself, and a page in a frame fetches nothing.
+    "IFRAME_CSP": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
+    "base-uri 'none'",
+    "DEFAULT_INTERFACE_SETTINGS": json.dumps(
+        {
+            "detectArtifacts": False,
+            "iframeSandboxAllowScripts": False,
+            "iframeSandboxAllowForms": False,
+            "iframeSandboxAllowDownloads": False,
+        }
+    ),
     "ENABLE_WEB_SEARCH": "false",
     "ENABLE_IMAGE_GENERATION": "false",
     "ENABLE_MEMORIES": "false",

@@ -148,6 +148,8 @@ class _Given:
     persona_id: str
     directory: str
     copies: list[Document]
+    predecessor: Document | None = None
+    """The document that it replaces: the newest of older files of its name and person."""
 
     @property
     def filename(self) -> str:
@@ -245,28 +247,24 @@ class _Comparison:
             self._supersede(kept, versions[version])
         for version in list(versions):
             versions[version] = self._supersede(versions[version], versions[version])
+        for same in versions.values():
+            _find_predecessors(same)
+        replaced = {
+            file_id for file_id, verdict in self._plan.verdicts.items() if verdict.state is State.REPLACED
+        }
         for each in given:
-            same = versions[each.name, each.file.person]
-            if each in same:
-                self._judge_version(each, same)
+            if each.file.id not in replaced:
+                self._judge_version(each)
         return self._plan
 
-    def _judge_version(self, given: _Given, same: list[_Given]) -> None:
-        """Judge a file that no newer one of its name and person has replaced.
-
-        Parameters
-        ----------
-        same
-            All such files of this name and person, the oldest first.
-        """
-        older = [
-            copy for each in same if each.file.created_at < given.file.created_at for copy in each.copies
-        ]
-        verdict = self._judge(given, given.copies or older[-1:])
+    def _judge_version(self, given: _Given) -> None:
+        """Judge a file that no newer one of its name and person has replaced."""
+        older = given.predecessor
+        verdict = self._judge(given, given.copies or ([older] if older else []))
         if verdict:
             self._plan.verdicts[given.file.id] = verdict
             under_way = verdict.state in (State.WAITING, State.RECEIVED, State.INDEXING)
-            self._plan.waits |= under_way and bool(older)
+            self._plan.waits |= under_way and older is not None
 
     def _persona(self, file: File) -> tuple[str, str] | None:
         """Return persona and directory of this tenant that have the file; ``None`` when none has."""
@@ -436,6 +434,19 @@ class _Comparison:
         if not remover.known:
             self._plan.waits = True
         return remover.known and remover.admin and remover.tenant_id == self._tenant.id
+
+
+def _find_predecessors(same: list[_Given]) -> None:
+    """Set the predecessor of each file of one name and person; they come with the oldest first."""
+    older: Document | None = None
+    of_this_second: Document | None = None
+    second = 0
+    for each in same:
+        if each.file.created_at > second:
+            older, of_this_second, second = of_this_second or older, None, each.file.created_at
+        each.predecessor = older
+        if each.copies:
+            of_this_second = each.copies[0]
 
 
 def _deletion(copy: Document, reason: str) -> Action:

@@ -175,6 +175,13 @@ def test_c13_a_new_version_needs_no_more_room_than_the_old_one_has() -> None:
     ]
 
 
+def test_c13_a_file_of_the_same_second_needs_room_of_its_own() -> None:
+    files = [OLD, make_file("tied"), make_file("new", created_at=2)]
+    compared = compare(files, [OLD_DOCUMENT], quota={"documents": 1})
+    assert deeds(compared) == [(STORE, "owui-new")]
+    assert compared.verdicts["tied"].state is State.REFUSED
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic.alias_generators import to_camel
 from tenancy.identity import Principal
 
+from ..answers.sanitizer import AnswerFormat
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
 from ..documents.catalog import CatalogEntry, DocumentState
@@ -110,6 +111,7 @@ _COUNTS = {
 }
 EXAMPLE_ANSWER = {
     "answer": "The marketing budget for 2026 is $5,000,000 [1].",
+    "format": "text",
     "citations": [EXAMPLE_CITATION],
     "grounded": True,
     "model": "us.anthropic.claude-sonnet-4-6",
@@ -199,7 +201,9 @@ class AnswerRequest(_Request):
     """What to answer.
 
     ``history`` is what was said before, the oldest first; of a long one only the latest is read. With
-    ``stream`` the answer comes as server-sent events while it is written.
+    ``stream`` the answer comes as server-sent events while it is written. ``format`` is ``markdown`` for a
+    chat that renders Markdown: everything in the answer that is neither formatting nor a citation is escaped,
+    so that it is read as the model wrote it.
     """
 
     model_config = examples(
@@ -217,11 +221,12 @@ class AnswerRequest(_Request):
     persona_id: PersonaId | None = None
     history: list[TurnRequest] = Field(default_factory=list, max_length=200)
     stream: bool = False
+    format: AnswerFormat = AnswerFormat.TEXT
 
     def to_question(self) -> Question:
         """Return what is asked."""
         turns = [Turn(turn.role, turn.text) for turn in self.history]
-        return Question(self.question, self.persona_id, turns)
+        return Question(self.question, self.persona_id, turns, self.format)
 
 
 class CitationResponse(_Response):
@@ -255,6 +260,7 @@ class AnswerResponse(_Response):
     model_config = examples(EXAMPLE_ANSWER)
 
     answer: str
+    format: AnswerFormat
     citations: list[CitationResponse]
     grounded: bool
     model: str
@@ -266,6 +272,7 @@ class AnswerResponse(_Response):
         """Return the response for an answer."""
         return cls(
             answer=answer.text,
+            format=answer.answer_format,
             citations=CitationResponse.all_of(answer),
             grounded=answer.grounded,
             model=answer.model,

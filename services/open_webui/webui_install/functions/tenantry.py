@@ -56,8 +56,9 @@ LISTED_FILES = 50
 TRASH_PAGES = 5
 """Most pages of the trash that are read for one command; each has at most 100 documents."""
 
-MARKER = re.compile(r"\[(\d{1,2})\]")
-COULD_BE_MARKER = re.compile(r"\[\d{0,2}\Z")
+MARKDOWN = "markdown"
+"""The format of answers in which nothing acts when Open WebUI renders them; the gateway makes it."""
+
 PROXY_STATUS = (502, 503, 504)
 """What stands before a service that is away answers so, without a problem document."""
 
@@ -179,10 +180,16 @@ class Citation(Wire):
 
 
 class Answer(Wire):
-    """A whole answer."""
+    """A whole answer, and the format for which the gateway has sanitized it."""
 
     answer: str
+    format: str = ""
     citations: list[Citation] = []
+
+    @property
+    def shown(self) -> str:
+        """Its Markdown; as mere text when it was not made for a chat that renders Markdown."""
+        return self.answer if self.format == MARKDOWN else _as_text(self.answer)
 
 
 class PersonFile(Wire):
@@ -240,42 +247,6 @@ class TrashPage(Wire):
     next_cursor: str | None = None
 
 
-class Renumberer:
-    """Numbers an answer's markers 1, 2, 3 in the order in which they appear, as Open WebUI counts sources.
-
-    The answer comes in pieces; held back is only what could still become a marker.
-    """
-
-    def __init__(self, known: Iterable[int] | None = None) -> None:
-        self._known = None if known is None else frozenset(known)
-        self._numbers: dict[int, int] = {}
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """Return what may be shown after a further piece."""
-        text = self._held + text
-        unclear = COULD_BE_MARKER.search(text)
-        cut = unclear.start() if unclear else len(text)
-        self._held = text[cut:]
-        return MARKER.sub(self._renumbered, text[:cut])
-
-    def finish(self) -> str:
-        """Return what was held back, when there is no further piece."""
-        held, self._held = self._held, ""
-        return held
-
-    def in_order(self, citations: Iterable[Citation]) -> list[tuple[int, Citation]]:
-        """Return the citations that the answer names, each with its new number."""
-        by_marker = {citation.marker: citation for citation in citations}
-        return [(number, by_marker[old]) for old, number in self._numbers.items() if old in by_marker]
-
-    def _renumbered(self, match: re.Match[str]) -> str:
-        marker = int(match[1])
-        if self._known is not None and marker not in self._known:
-            return match[0]
-        return f"[{self._numbers.setdefault(marker, len(self._numbers) + 1)}]"
-
-
 @dataclass
 class Ask:
     """One question on its way: what was asked, by whom, until when, and whom to tell how it goes."""
@@ -299,7 +270,12 @@ class Ask:
     @property
     def body(self) -> dict[str, Any]:
         """The request for an answer."""
-        return {"question": self.question, "personaId": self.persona, "history": self.history}
+        return {
+            "question": self.question,
+            "personaId": self.persona,
+            "history": self.history,
+            "format": MARKDOWN,
+        }
 
     async def status(self, description: str, *, done: bool = False) -> None:
         """Show what is going on above the answer."""
@@ -314,10 +290,10 @@ class Ask:
         except Exception as exc:  # noqa: BLE001 (it is Open WebUI's code, and only decoration)
             log.debug("An event could not be shown: %s", type(exc).__name__)
 
-    async def cite(self, citations: list[tuple[int, Citation]]) -> None:
-        """Show the sources, in the order of their numbers, and end the status."""
-        for number, citation in citations:
-            await self.emit("source", _source(number, citation))
+    async def cite(self, citations: list[Citation]) -> None:
+        """Show the sources in the order of their numbers, as Open WebUI counts them, and end the status."""
+        for citation in sorted(citations, key=lambda each: each.marker):
+            await self.emit("source", _source(citation))
         count = len(citations)
         told = f"Answered from {count} passage{'s' * (count != 1)}" if count else "Answered without a source"
         await self.status(told, done=True)
@@ -405,7 +381,8 @@ class Pipe:
         await ask.status("Searching the documents")
         answer = await self._through_n8n(ask, valves) if valves.orchestrator == "n8n" else None
         if answer is not None:
-            yield await _whole(ask, answer)
+            await ask.cite(answer.citations)
+            yield answer.shown
         else:
             async with aclosing(self._streamed(ask, valves)) as pieces:
                 async for text in pieces:
@@ -443,24 +420,22 @@ class Pipe:
 
     async def _streamed(self, ask: Ask, valves: Valves) -> AsyncGenerator[str]:
         """Yield the gateway's words while they come, and show the sources at the end."""
-        renumberer, begun = Renumberer(), False
+        begun = False
         async with aclosing(self._events(ask, valves)) as events:
             async for name, data in events:
                 if name == "words":
                     if not begun:
                         await ask.status("Answering")
                     begun = True
-                    if text := renumberer.feed(data["text"]):
-                        yield text
+                    yield data["text"]
                 elif name == "error":
                     log.warning("A stream broke: %s, request %s", _slug(data), ask.request_id)
                     raise Trouble("stream-broken")
                 elif name == "answer":
                     answer = Answer.model_validate(data)
-                    rest = "" if begun else renumberer.feed(answer.answer)
-                    if rest := rest + renumberer.finish():
-                        yield rest
-                    await ask.cite(renumberer.in_order(answer.citations))
+                    if not begun and answer.answer:
+                        yield answer.shown
+                    await ask.cite(answer.citations)
                     return
         raise Trouble("stream-broken")
 
@@ -684,14 +659,6 @@ def _check(ask: Ask) -> None:
         raise Trouble("question-too-long", length=len(ask.question))
 
 
-async def _whole(ask: Ask, answer: Answer) -> str:
-    """Return the text of an answer that came whole, after showing its sources."""
-    renumberer = Renumberer(known=[citation.marker for citation in answer.citations])
-    text = renumberer.feed(answer.answer) + renumberer.finish()
-    await ask.cite(renumberer.in_order(answer.citations))
-    return text
-
-
 async def _lines(response: httpx.Response, deadline: float) -> AsyncGenerator[str]:
     """Yield the lines of a stream of events.
 
@@ -785,23 +752,34 @@ def _day(moment: datetime) -> str:
 
 def _harmless(text: str) -> str:
     """Return a text in one line in which a renderer finds nothing to act on."""
-    return re.sub(r"([\\`*_{}\[\]<>|!#~])", r"\\\1", " ".join(text.split())[:300])
+    return re.sub(
+        r"([\\`*_{}\[\]<>|!#~:@]|(?<=www)\.)", r"\\\1", " ".join(text.split())[:300], flags=re.IGNORECASE
+    )
 
 
-def _source(number: int, citation: Citation) -> dict[str, Any]:
+def _as_text(text: str) -> str:
+    """Return Markdown that shows a text as it is: a block of code that nothing in the text can end."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _source(citation: Citation) -> dict[str, Any]:
     """Return a citation as Open WebUI shows sources.
 
     ``source`` must differ from one to the next: Open WebUI counts sources by it, and the markers point there.
-    Its pages count from 0.
+    Its pages count from 0. The text of a source is rendered as Markdown, and for a name that begins with
+    "http" an icon is fetched from elsewhere.
     """
     page = {} if citation.page is None else {"page": citation.page - 1}
-    name = citation.filename + ("" if citation.page is None else f", page {citation.page}")
+    filename = f"File {citation.filename}" if citation.filename.startswith("http") else citation.filename
+    name = filename + ("" if citation.page is None else f", page {citation.page}")
     is_file = citation.document_id.startswith(FILE_DOCUMENTS)
     link = {"file_id": citation.document_id.removeprefix(FILE_DOCUMENTS)} if is_file else {}
     return {
-        "source": {"id": citation.document_id, "name": citation.filename},
-        "document": [citation.snippet],
-        "metadata": [{"source": f"{citation.document_id}#{number}", "name": name, **page, **link}],
+        "source": {"id": citation.document_id, "name": filename},
+        "document": [_as_text(citation.snippet)],
+        "metadata": [{"source": f"{citation.document_id}#{citation.marker}", "name": name, **page, **link}],
     }
 
 

@@ -280,7 +280,7 @@ async def test_who_takes_too_long_is_not_waited_for(orchestrator: str, path: str
 )
 async def test_an_answer_that_breaks_off_says_so(end: Any) -> None:
     said = await ask(pipe_of(desk_of(GATEWAY, streamed("The budget is [1", end=end)), orchestrator="direct"))
-    assert said.text == "The budget is \n\n*The answer broke off here and is not complete. Ask again.*"
+    assert said.text == "The budget is [1\n\n*The answer broke off here and is not complete. Ask again.*"
     assert said.statuses[-1] == "The answer is not complete"
     assert said.is_done
     assert not said.sources

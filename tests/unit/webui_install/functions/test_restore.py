@@ -40,7 +40,7 @@ async def test_the_command_lists_what_can_be_restored_with_who_removed_it_and_un
     desk = Desk({TRASH: page(item(), item("notes.md", removedBy="open-webui", removalId=SECOND))})
     said = await ask(pipe_of(desk), command)
     assert (
-        "- `plan.pdf` (finance), removed by diana@tenantb.example on 29 November 2026, "
+        "- `plan.pdf` (finance), removed by diana\\@tenantb.example on 29 November 2026, "
         f"until 29 December 2026: `/restore {FIRST}`"
     ) in said.text
     assert "- `notes.md` (finance), removed in Open WebUI on 29 November 2026" in said.text
