@@ -19,7 +19,7 @@ from tests.support.workspace import WebUi
 from tests.support.world import World
 
 from ..conftest import Driver, Stage, conditions
-from .test_erasure import GONE, STAYS, Office, begin, delete, office
+from .test_erasure import GONE, Office, begin, delete, office
 
 __all__ = ["office"]
 
@@ -142,7 +142,7 @@ async def test_a_neighbour_is_not_counted(
     driver: Driver, stage: Stage, tenants: Tenants, world: World
 ) -> None:
     stage.apply("gone", **GONE)
-    stage.apply("gone-not", **STAYS)
+    stage.apply("gone-not", **GONE | {"identity": {"emails": ["*@gone-not.example"]}})
     for name in ("gone", "gone-not"):
         await driver.reconcile(name)
     before = world.look("gone-not")
