@@ -14,6 +14,7 @@ from tenancy.running import end
 
 from .cluster import Cluster
 from .controller import Controller, Pauses
+from .drain import Drain
 from .erasure import Erasure
 from .metrics import READY_SECONDS
 from .parts.absent import AbsentPart
@@ -85,7 +86,9 @@ class Context:
         ]
         key = read_private_key(settings.receipt_key_file) if settings.receipt_key_file else None
         erasure = Erasure(parts, ReceiptObjects(settings.bucket), key, _now)
-        self.reconciler = Reconciler(parts, cluster, erasure, self.tenants.claims.conflict, _now)
+        self.reconciler = Reconciler(
+            parts, cluster, Drain(redis).finish_writes, erasure, self.tenants.claims.conflict, _now
+        )
         pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
         self.controller = Controller(self.reconcile, pauses, settings.concurrency)
         self._cluster = cluster

@@ -42,7 +42,7 @@ class Gateway:
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
         """
-        ticket = Ticket(tenant.id, action=Action.LIST)
+        ticket = Ticket(tenant.id, tenant.uid, action=Action.LIST)
         found: list[Document] = []
         cursor: str | None = None
         while True:
@@ -62,7 +62,7 @@ class Gateway:
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
         """
-        ticket = Ticket(tenant.id, persona_id, document_id, filename, Action.DELETE)
+        ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename, Action.DELETE)
         try:
             await self._call("delete", "DELETE", f"/v1/documents/{document_id}", ticket)
         except RemoteRefused as exc:

@@ -41,7 +41,7 @@ class Stage:
         self.seconds = 0
         parts: list[Any] = [*self.parts, AbsentPart("workspace", "OPERATOR_OPEN_WEBUI_URL is not set")]
         erasure = Erasure(parts, self.receipts, key, self.now)
-        self.reconciler = Reconciler(parts, self.writer, erasure, lambda _: None, self.now)
+        self.reconciler = Reconciler(parts, self.writer, finish_writes, erasure, lambda _: None, self.now)
 
     def now(self) -> str:
         self.seconds += 1
@@ -67,6 +67,10 @@ class Stage:
             store.store: (sum(store.before.values()), sum((store.after or {}).values()))
             for store in self.receipt.stores
         }
+
+
+async def finish_writes(_: Tenant) -> None:
+    """Nobody writes."""
 
 
 def leaving(policy: str) -> Tenant:
