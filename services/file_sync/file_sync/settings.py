@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
     """Largest file that is taken; the gateway has the same limit."""
 
+    calls_per_minute: int = Field(1200, ge=1)
+    """Calls of one tenant's people a minute that each file-sync serves."""
+
     puts_at_once: int = Field(8, ge=1)
     """Files that are copied to S3 at once, at most half of them of one tenant; each is on disk meanwhile."""
 
@@ -97,10 +100,6 @@ class Settings(BaseSettings):
 
     ingest_seconds: float = Field(660.0, gt=0)
     """Longest that one document may take there; a little more than the gateway's own limit."""
-
-    mass_deletion_tenants: list[str] = Field(default_factory=list)
-    """Ids of the tenants whose documents may be deleted although they are most of what there is; JSON. See
-    [the runbook](../file-sync.md#runbook-the-brake-holds), and empty it afterwards."""
 
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severe log line that is written."""
