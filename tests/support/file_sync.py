@@ -123,7 +123,12 @@ async def open_replica(
         gateway = Gateway(gateway_http, tickets)
         workflow = UploadWorkflow(upload_url, http, tickets, seconds=60, at_once=4)
         contents = Contents(session, bucket=FILES_BUCKET, at_once=4, max_bytes=DOCUMENT_BYTES)
-        store = Store(session, bucket=BUCKET, role_arn=env["FILE_SYNC_TENANT_ROLE_ARN"])
+        store = Store(
+            session,
+            bucket=BUCKET,
+            role_arn=env["FILE_SYNC_TENANT_ROLE_ARN"],
+            is_current=registry.is_current,
+        )
         for part in (gateway, workflow, contents, store):
             stack.callback(part.close)
         keycloak = KeycloakAdmin(

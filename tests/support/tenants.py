@@ -47,21 +47,32 @@ def make_tenant(
     manifest["metadata"]["uid"] = uid or uid_of(tenant_id)
     if deleting:
         manifest["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
+    status: dict[str, Any] = {"storage": storage_status(tenant_id, manifest["metadata"]["uid"])}
     if collection:
-        manifest["status"] = {"vectors": {"collection": collection, "filter": {}}}
+        status["vectors"] = {"collection": collection, "filter": {}}
+    manifest["status"] = status
     return Tenant.from_object(manifest)
+
+
+def storage_status(tenant_id: str, uid: str) -> dict[str, str]:
+    """Return the section of a status that says that the S3 prefix is prepared for a Tenant."""
+    return {"bucket": "documents", "prefix": f"tenant-{tenant_id}/", "tenantUid": uid}
 
 
 @contextmanager
 def applied(platform: Platform, *manifests: dict[str, Any]) -> Iterator[Tenants]:
-    """Apply Tenants to the real API server, and take them away at the end, operator or not."""
+    """Apply Tenants to the real API server, and take them away at the end, operator or not.
+
+    Their storage is said to be prepared, as the operator would say.
+    """
     with admin_client(platform) as api:
         tenants = Tenants(api)
         names = [manifest["metadata"]["name"] for manifest in manifests]
         try:
             for name, manifest in zip(names, manifests, strict=True):
                 _take_away(tenants, name)  # of a run that was interrupted
-                tenants.create(manifest)
+                uid = tenants.create(manifest)["metadata"]["uid"]
+                tenants.patch_status(name, {"status": {"storage": storage_status(name, uid)}})
             yield tenants
         finally:
             for name in names:

@@ -125,7 +125,7 @@ class World:
 
     def _limits(self, tenant_id: str) -> dict[str, str]:
         """Return the limits of the one Tenant that has some."""
-        found = [self.redis.hgetall(key) for key in self.limits_keys(tenant_id)]
+        found = [cast("dict[str, str]", self.redis.hgetall(key)) for key in self.limits_keys(tenant_id)]
         assert len(found) <= 1, "an earlier Tenant has left its limits"
         return found[0] if found else {}
 

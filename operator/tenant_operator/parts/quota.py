@@ -12,7 +12,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import limits_key, redis_prefix
+from tenancy.names import is_tombstone, limits_key, redis_prefix
 from tenancy.quantities import parse_quantity
 from tenancy.redis_errors import classify
 from tenancy.remote import Remote
@@ -122,12 +122,12 @@ class QuotaPart:
         await self._delete_keys(redis_prefix(tenant.id, tenant.uid), kept)
 
     async def _delete_keys(self, prefix: str, kept: tuple[str, ...] = ()) -> None:
-        """Delete, page by page, every key that begins with ``prefix`` and with none of ``kept``."""
+        """Delete keys that begin with ``prefix`` and with none of ``kept``, page by page; tombstones stay."""
         cursor = 0
         while True:
             page = functools.partial(self._scan, prefix, cursor)
             cursor, found = await self._remote.call("scan-keys", page)
-            if keys := [key for key in found if not key.startswith(kept)]:
+            if keys := [key for key in found if not (is_tombstone(key) or key.startswith(kept))]:
                 await self._remote.call("delete-keys", functools.partial(self._unlink, keys))
             if not cursor:
                 return

@@ -284,6 +284,12 @@ class Tenant(_Resource):
         return names.collection_name(self.id, dedicated=self.spec.tier is Tier.DEDICATED)
 
     @property
+    def owns_storage(self) -> bool:
+        """Whether the operator has prepared the S3 prefix for this very Tenant."""
+        storage = self.status.storage
+        return storage is not None and bool(self.uid) and storage.tenant_uid == self.uid
+
+    @property
     def deleting(self) -> bool:
         """Whether the Tenant is on its way out."""
         return self.metadata.deletion_timestamp is not None

@@ -32,6 +32,7 @@ __all__ = [
     "head_id",
     "idempotency_key",
     "ingests_key",
+    "is_tombstone",
     "limits_key",
     "model_id",
     "object_key",
@@ -42,11 +43,13 @@ __all__ = [
     "rate_key",
     "redis_prefix",
     "reservations_key",
+    "retained_prefix",
     "stock_key",
     "tenant_id_from_group",
     "tenant_key",
     "tenant_prefix",
     "tokens_key",
+    "tombstone_key",
     "usage_key",
 ]
 
@@ -76,6 +79,7 @@ FILE_DOCUMENTS = "owui-"
 
 _TENANT_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _UID = re.compile(r"[A-Za-z0-9][-A-Za-z0-9]{0,63}")
+_TOMBSTONE = "tombstone"
 _PERSONA_ID = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAMESPACE = uuid.UUID("6f0a3a2e-8d0e-5c0b-9a51-2f1f6b2f7a10")
 """Root of all derived ids. A change would give every chunk a new point id and double the index."""
@@ -100,6 +104,15 @@ def tenant_prefix(tenant_id: str) -> str:
     The slash matters: without it ``tenant-a`` would be a prefix of ``tenant-ab``.
     """
     return f"{tenant_key(tenant_id)}/"
+
+
+def retained_prefix(tenant_id: str, uid: str = "") -> str:
+    """Return the S3 prefix of what was set aside of earlier Tenants of a name; with ``uid``, of one of them.
+
+    It lies outside of every tenant's prefix, so no tenant's session reads it.
+    """
+    of_all = f"retained/{tenant_prefix(tenant_id)}"
+    return f"{of_all}{uid}/" if uid else of_all
 
 
 def persona_prefix(tenant_id: str, persona_id: str) -> str:
@@ -227,6 +240,19 @@ def answers_key(tenant_id: str, uid: str) -> str:
 def usage_key(tenant_id: str, uid: str, day: date) -> str:
     """Return the Redis hash of what a tenant has used on a day."""
     return f"{redis_prefix(tenant_id, uid)}usage:{day:%Y-%m-%d}"
+
+
+def tombstone_key(tenant_id: str, uid: str) -> str:
+    """Return the Redis key that is there once a Tenant is being deleted, and for a month after.
+
+    It alone stays when everything of a tenant is removed; it holds nothing but the uid in its name.
+    """
+    return f"{redis_prefix(tenant_id, uid)}{_TOMBSTONE}"
+
+
+def is_tombstone(key: str) -> bool:
+    """Tell whether a Redis key is a tombstone."""
+    return key.endswith(f":{_TOMBSTONE}")
 
 
 def document_id_for(tenant_id: str, persona_id: str, filename: str) -> str:

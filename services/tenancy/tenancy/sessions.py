@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import boto3
 
 from .aws import classify, client_config, is_dead_session
-from .errors import RemoteRefused
+from .errors import RemoteRefused, RemoteUnavailable
 from .locks import KeyedLocks
 from .model import Tenant
 from .names import tenant_prefix
@@ -93,9 +93,13 @@ class TenantSessions:
 
         Raises
         ------
+        RemoteUnavailable
+            The prefix has not been prepared for this Tenant: it may hold documents of an earlier one.
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
+        if not tenant.owns_storage:
+            raise RemoteUnavailable("s3", operation, "the tenant's storage has not been prepared yet")
         try:
             client = await self.client(tenant)
             return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
@@ -163,7 +167,7 @@ def session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
                 "Resource": f"arn:aws:s3:::{bucket}/{prefix}*",
             },
             {

@@ -141,8 +141,10 @@ class TicketVerifier:
         try:
             claims = jwt.decode(token, self._keys, algorithms=[ALGORITHM]).claims
             self._claims.validate(claims)
-            *names, action = (_text(claims[name]) for name in Ticket.__dataclass_fields__)
-            ticket = Ticket(*names, Action(action))
+            tenant_id, tenant_uid, persona_id, document_id, filename, action = (
+                _text(claims[name]) for name in Ticket.__dataclass_fields__
+            )
+            ticket = Ticket(tenant_id, tenant_uid, persona_id, document_id, filename, Action(action))
             ticket.require_sound()
         except (JoseError, ValueError) as exc:
             reason = re.sub(r"\.$", "", str(exc)) or type(exc).__name__

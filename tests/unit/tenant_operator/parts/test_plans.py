@@ -11,7 +11,7 @@ from tenant_operator.parts.vectors import VectorsState
 from tests.support.tenants import make_tenant
 
 ACME = make_tenant("acme", personas=[{"id": "finance"}, {"id": "people"}])
-TAGS = {"tenant": "tenant-acme", "managed-by": "tenantry"}
+TAGS = {"tenant": "tenant-acme", "tenant-uid": "uid-of-acme", "managed-by": "tenantry"}
 ROOT, FINANCE, PEOPLE = "tenant-acme/", "tenant-acme/finance/documents/", "tenant-acme/people/documents/"
 
 
