@@ -2,8 +2,8 @@
 
 ``Retain`` keeps documents. A Tenant that is created again under the name must not find them, and none must
 be lost. So they are moved from ``tenant-x/...`` to ``retained/tenant-x/{uid}/...``, with the earlier Tenant's
-uid, before the new Tenant's storage is ready. The operator itself may read no document: for this it assumes a role, with
-a session that reads one tenant's prefix and writes what is set aside of that tenant, and nothing else.
+uid, before the new Tenant's storage is ready. The operator itself may read no document: for this it assumes a
+role, with a session that reads one tenant's prefix and writes what is set aside of that tenant, and no more.
 """
 
 import asyncio

@@ -1,0 +1,249 @@
+"""Lives of Tenants under one name: nothing of an earlier one is found by any route, whatever was left of it.
+
+Each run is a random sequence of Tenants, one after the other, by tier, policy and identity, from a seed that
+a failure names. ``TENANTRY_LIVES=200 make integration`` runs two hundred of them; ten are the default.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from qdrant_client import AsyncQdrantClient
+from redis import Redis
+from tenancy.tickets import Action, Ticket, TicketIssuer
+from tenantry_local.parts.aws import BUCKET, Aws
+from tenantry_local.parts.redis import Redis as RedisPart
+from tenantry_local.platform import Platform
+
+from tests.integration.gateway.conftest import ticket_issuer
+from tests.integration.operator.conftest import Driver, open_driver
+from tests.support.apiserver import Tenants, admin_client
+from tests.support.gateway import RunningGateway, foreign_hits, running_gateway
+from tests.support.people import People, open_people
+from tests.support.qdrant import count_points, open_qdrant
+from tests.support.tenants import PLENTY, tenant_manifest
+from tests.support.waiting import until
+
+RUNS = int(os.environ.get("TENANTRY_LIVES", "10"))
+SLOTS = 5
+"""Runs side by side, each with a name and people that no other one has."""
+
+LIVES = 4
+FILENAME = "secret.md"
+QUESTION = "What is the secret code word of the company?"
+KEY = {"Idempotency-Key": '"the-same-in-every-life"'}
+
+
+@dataclass
+class Life:
+    """One Tenant of a name."""
+
+    tier: str
+    end: str
+    emails: list[str]
+    marker: str
+    uid: str = ""
+    tickets: list[str] = field(default_factory=list)
+
+    @classmethod
+    def random(cls, chance: random.Random, slot: int, number: int) -> "Life":
+        emails = chance.choice([["ann"], ["ben"], ["ann", "ben"]])
+        return cls(
+            tier=chance.choice(["pooled", "dedicated"]),
+            # Abandoned: its finalizers were taken away, so nothing was cleared at all.
+            end=chance.choice(["Retain", "Delete", "abandoned"]),
+            emails=[f"{each}@lives-{slot}.example" for each in emails],
+            marker=f"LIFE-{number}-{chance.getrandbits(48):012X}",
+        )
+
+
+@dataclass
+class Rig:
+    """The gateway, the operator a step at a time, and everything behind them."""
+
+    platform: Platform
+    gateway: RunningGateway
+    driver: Driver
+    tenants: Tenants
+    people: People
+    qdrant: AsyncQdrantClient
+    tickets: TicketIssuer
+
+    async def begin(self, name: str, life: Life) -> None:
+        """Create the Tenant, and return when the gateway serves it."""
+        policy = "Retain" if life.end == "abandoned" else life.end
+        manifest = tenant_manifest(
+            name,
+            tier=life.tier,
+            deletionPolicy=policy,
+            identity={"emails": life.emails, "admins": life.emails[:1]},
+            quota=PLENTY,
+        )
+        life.uid = (await asyncio.to_thread(self.tenants.create, manifest))["metadata"]["uid"]
+        outcome = await self.driver.reconcile(name)
+        assert outcome.name == "ready", outcome.failure
+
+        def is_served() -> bool:
+            tenant = self.gateway.context.registry.get(name)
+            return tenant is not None and tenant.uid == life.uid and tenant.owns_storage
+
+        await until(is_served)
+
+    async def finish(self, name: str, life: Life) -> None:
+        """Delete the Tenant, and return when the gateway knows that it is gone."""
+        await self.gateway.context.usage.flush()
+        if life.end == "abandoned":
+            await asyncio.to_thread(self.tenants.patch, name, {"metadata": {"finalizers": None}})
+        await asyncio.to_thread(self.tenants.delete, name)
+        if life.end != "abandoned":
+            await self.driver.settle(name)
+        await until(lambda: self.gateway.context.registry.get(name) is None)
+
+    async def seen(self, life: Life, earlier: list[Life]) -> str:
+        """Return all that anybody of a life gets to see, by every route, before anything is stored in it."""
+        shown = []
+        for email in life.emails:
+            token = await self.people.token(email)
+            ask = Asker(self.gateway.http, {"Authorization": f"Bearer {token}"})
+            if email == life.emails[0]:
+                usage = await ask.get("/v1/usage")
+                assert usage.json()["rows"] == [], "nothing was used yet"
+            replies = [
+                await ask.get("/v1/documents"),
+                await ask.post("/v1/search", {"query": QUESTION, "topK": 50}),
+                await ask.post("/v1/answers", {"question": QUESTION}),
+            ]
+            for old in earlier:
+                document_id = old.tickets[0].partition(" ")[2]
+                replies.append(await ask.get(f"/v1/documents/{document_id}"))
+                assert replies[-1].status_code == 404
+            neutral = await ask.upload("neutral.md", b"# Neutral\n\nThe quay is closed on Sundays.", KEY)
+            assert neutral.status_code == 201, neutral.text
+            if email == life.emails[0]:
+                assert "idempotent-replayed" not in neutral.headers, "a reply of an earlier life was given"
+            shown += [*replies, neutral]
+        for old in earlier:
+            for secret in old.tickets[1:]:
+                listed = await self.gateway.http.get("/v1/documents", headers={"Authorization": secret})
+                put = await self.gateway.http.post("/v1/documents", headers={"Authorization": secret})
+                assert (listed.status_code, put.status_code) == (401, 401), "an earlier life's ticket holds"
+        return "\n".join(response.text for response in shown)
+
+    async def live(self, name: str, life: Life) -> None:
+        """Store a document, and find it by every route."""
+        token = await self.people.token(life.emails[0])
+        ask = Asker(self.gateway.http, {"Authorization": f"Bearer {token}"})
+        text = f"# Secret\n\nThe secret code word of the company is {life.marker}."
+        stored = await ask.upload(FILENAME, text.encode())
+        assert stored.status_code == 201, stored.text
+        found = await ask.post("/v1/search", {"query": QUESTION, "topK": 50})
+        assert life.marker in found.text
+        answers = [await ask.post("/v1/answers", {"question": QUESTION}) for _ in range(2)]
+        assert all(life.marker in answer.text for answer in answers)
+        assert answers[1].json()["cached"]
+        document_id = stored.json()["documentId"]
+        named = [
+            Ticket(name, life.uid, action=Action.LIST),
+            Ticket(name, life.uid, "finance", document_id, FILENAME),
+        ]
+        life.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
+
+    def kept(self, name: str) -> str:
+        """Return the contents of everything that the bucket holds under a name, set aside or not."""
+        s3 = Aws(self.platform.context).s3
+        prefixes = (f"tenant-{name}/", f"retained/tenant-{name}/")
+        pages = [s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix) for prefix in prefixes]
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        contents = [s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys]
+        return b"\n".join(contents).decode()
+
+    def redis_keys(self, name: str) -> list[str]:
+        """Return every key of a name but tombstones, which stay for a month."""
+        with Redis.from_url(RedisPart(self.platform.context).url_with_password) as client:
+            found = [key.decode() for key in client.scan_iter(match=f"tenant-{name}:*")]
+        return sorted(key for key in found if not key.endswith(":tombstone"))
+
+
+@dataclass(frozen=True)
+class Asker:
+    """One person at the gateway."""
+
+    http: httpx.AsyncClient
+    headers: dict[str, str]
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.http.get(path, headers=self.headers)
+
+    async def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        response = await self.http.post(path, json=body, headers=self.headers)
+        assert response.status_code == 200, response.text
+        return response
+
+    async def upload(self, name: str, content: bytes, extra: dict[str, str] | None = None) -> httpx.Response:
+        return await self.http.post(
+            "/v1/documents",
+            files={"file": (name, content)},
+            data={"personaId": "finance"},
+            headers={**self.headers, **(extra or {})},
+        )
+
+
+@pytest.fixture(scope="module")
+async def rig(platform: Platform) -> AsyncIterator[Rig]:
+    with admin_client(platform) as api:
+        tenants = Tenants(api)
+        async with (
+            open_people(platform) as people,
+            open_qdrant(platform) as qdrant,
+            open_driver(platform, tenants) as driver,
+            running_gateway(platform) as gateway,
+        ):
+            for slot in range(SLOTS):
+                for who in ("ann", "ben"):
+                    await people.add(f"{who}@lives-{slot}.example")
+            yield Rig(platform, gateway, driver, tenants, people, qdrant, ticket_issuer(platform))
+
+
+async def run_lives(rig: Rig, seed: int, slot: int) -> None:
+    """Live some lives under one name; the message of a failure names the seed."""
+    chance, name = random.Random(seed), f"lives-{seed}"
+    lives: list[Life] = []
+    for number in range(LIVES):
+        life = Life.random(chance, slot, number)
+        story = (
+            f"seed {seed}, life {number}: {[(each.tier, each.end, each.emails) for each in [*lives, life]]}"
+        )
+        await rig.begin(name, life)
+        shown = await rig.seen(life, lives)
+        found = [each.marker for each in lives if each.marker in shown]
+        assert found == [], f"{story} was shown {found}"
+        await rig.live(name, life)
+        await rig.finish(name, life)
+        lives.append(life)
+        if life.end != "abandoned":
+            for collection in ("digital_twin_knowledge", f"digital_twin_knowledge--tenant-{name}"):
+                if await rig.qdrant.collection_exists(collection):
+                    assert await count_points(rig.qdrant, f"tenant-{name}", collection) == 0, story
+    kept = await asyncio.to_thread(rig.kept, name)
+    lost = [each.marker for each in lives if each.end != "Delete" and each.marker not in kept]
+    assert lost == [], f"seed {seed}: a document that was to be retained is lost"
+    left = [each.marker for each in lives if each.end == "Delete" and each.marker in kept]
+    assert left == [], f"seed {seed}: a document that was to be deleted is left"
+
+
+async def test_nothing_of_an_earlier_life_is_ever_found(rig: Rig) -> None:
+    seeds, before = iter(range(RUNS)), foreign_hits()
+
+    async def work(slot: int) -> None:
+        for seed in seeds:
+            await run_lives(rig, seed, slot)
+
+    async with asyncio.TaskGroup() as group:
+        for slot in range(SLOTS):
+            group.create_task(work(slot))
+    assert foreign_hits() == before, "the filter let nothing through that the second guard had to stop"
