@@ -106,7 +106,7 @@ class WebUi:
         return {
             "groups": [
                 {
-                    "description": group["description"],
+                    "description": group["description"].partition(" [tenantry-uid:")[0],
                     "parent": group["parent_group_id"],
                     "members": group["members"],
                     "inherited": group["inherited"],

@@ -69,6 +69,7 @@ class OpenWebui:
 
     async def update_group(self, group_id: str, form: dict[str, Any]) -> None:
         """Give a group its name, description and parent."""
+        self._groups = None
         await self._session.post("update-group", f"/groups/id/{group_id}/update", form)
 
     async def detach_group(self, group_id: str) -> None:

@@ -31,6 +31,8 @@ from .workspace_plan import (
     marker,
     plan,
     plan_former,
+    retired_group,
+    uid_marker,
     wanted_group,
 )
 
@@ -117,19 +119,29 @@ class WorkspacePart:
             await self._webui.delete_group(group_id)
 
     async def forget(self, tenant: Tenant) -> None:
-        """Do nothing: people's files are no copies."""
+        """Take everybody out of the group and free its name; what people made stays, for administrators."""
+        group = await self._group(tenant)
+        if group.id:
+            await self._retire_group(group.id)
 
     async def _group(self, tenant: Tenant) -> Group:
-        """Find the group by the id that it had, else by its name."""
+        """Find the group by the id that it had, else by its name and the Tenant that it names."""
         known = tenant.status.workspace
         found = await self._webui.group(known.group_id) if known else None
         if found:
             return await self._as_group(found)
         for group_id in await self._webui.group_ids(group_path(tenant.id)):
             found = await self._webui.group(group_id)
-            if found and found["name"] == group_path(tenant.id):
+            if found and _is_named(tenant, found) and uid_marker(tenant) in (found["description"] or ""):
                 return await self._as_group(found)
         return Group()
+
+    async def _retire_group(self, group_id: str) -> None:
+        found = await self._webui.group(group_id)
+        if found:
+            await self._webui.update_group(group_id, retired_group(found))
+            if found["user_ids"]:
+                await self._webui.remove_members(group_id, found["user_ids"])
 
     async def _as_group(self, found: dict[str, Any]) -> Group:
         form = {name: found.get(name) for name in ("name", "description", "parent_group_id")}
@@ -177,6 +189,9 @@ class WorkspacePart:
     async def _ensure_group(self, tenant: Tenant, observed: Group, changes: list[str]) -> str:
         wanted = wanted_group(tenant)
         if not observed.id:
+            for group_id in await self._webui.group_ids(wanted["name"]):
+                changes.append(f"retire group {group_id}")
+                await self._retire_group(group_id)
             changes.append(f"create group {wanted['name']}")
             return await self._webui.create_group(wanted)
         if observed.form != wanted:
@@ -247,6 +262,10 @@ def _is_settled(tenant: Tenant) -> bool:
         and condition.observed_generation == tenant.metadata.generation
         and all(tenant.persona(persona) for persona in known_bases(tenant).values())
     )
+
+
+def _is_named(tenant: Tenant, found: Mapping[str, Any]) -> bool:
+    return bool(found["name"] == group_path(tenant.id))
 
 
 def _is_of(tenant: Tenant, key: str) -> bool:

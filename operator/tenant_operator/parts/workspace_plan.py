@@ -27,6 +27,8 @@ __all__ = [
     "marker",
     "plan",
     "plan_former",
+    "retired_group",
+    "uid_marker",
     "wanted_group",
 ]
 
@@ -102,10 +104,25 @@ def marker(tenant: Tenant, persona_id: str = "") -> str:
     return f"[tenantry:{tenant.key}/{persona_id}]" if persona_id else f"[tenantry:{tenant.key}/"
 
 
+def uid_marker(tenant: Tenant) -> str:
+    """Return what stands in the description of a tenant's group: the Tenant that it belongs to.
+
+    Knowledge bases are known by their group, so what an earlier Tenant of the name has left is not taken over.
+    """
+    return f"[tenantry-uid:{tenant.uid}]"
+
+
 def wanted_group(tenant: Tenant) -> dict[str, Any]:
     """Return the form of the tenant's group. A group above it would share its rights with all members."""
-    about = f"The people of {_title(tenant)}, kept as the Tenant says."
+    about = f"The people of {_title(tenant)}, kept as the Tenant says. {uid_marker(tenant)}"
     return {"name": group_path(tenant.id), "description": about, "parent_group_id": None}
+
+
+def retired_group(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the form of a group whose Tenant is gone: its name is free for a later one."""
+    name, about = str(found["name"]), str(found["description"])
+    end = f" (removed {str(found['id'])[:8]})"
+    return {"name": name.removesuffix(end) + end, "description": about, "parent_group_id": None}
 
 
 def known_bases(tenant: Tenant) -> dict[str, str]:
@@ -118,12 +135,12 @@ def knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) -> Knowl
     """Read a knowledge base that was found; ``None`` when it is not this tenant's, whatever it says.
 
     The status of the Tenant is beyond doubt. A marker is not, for people write descriptions: it counts in a
-    knowledge base of an administrator's that is this group's alone to read, or nobody's yet.
+    knowledge base of an administrator's that this group may read: a group is one Tenant's only.
     """
     named = re.search(re.escape(marker(tenant)) + r"([a-z0-9-]+)\]", body["description"])
     granted = _granted(body["access_grants"])
     groups = {holder for kind, holder, _ in granted if kind == "group"}
-    owned = (body.get("user") or {}).get("role") == "admin" and (group_id in groups or not granted)
+    owned = (body.get("user") or {}).get("role") == "admin" and group_id in groups
     persona = known_bases(tenant).get(body["id"]) or (named[1] if named and owned else None)
     if not persona:
         return None

@@ -212,20 +212,26 @@ async def test_delete_leaves_nothing_and_touches_no_neighbour(
     assert (left(webui, "work-not", others), webui.versions("work-not")) == neighbour
 
 
-async def test_retain_leaves_all_and_a_tenant_of_the_same_name_finds_it(
+async def test_retain_leaves_people_their_files_and_a_tenant_made_again_finds_none(
     driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
 ) -> None:
     stage.apply("work", **SPEC, deletionPolicy="Retain")
     await driver.reconcile("work")
-    webui.add_file(webui.base("work", "finance")["id"])
-    before = webui.versions("work"), webui.look("work")
+    old = webui.base("work", "finance")["id"]
+    file_id = webui.add_file(old)
     tenants.delete("work")
     await driver.settle("work")
     assert tenants.get("work") is None
-    assert (webui.versions("work"), webui.look("work")) == before
+    assert webui.groups("work") == [], "its name is free"
     stage.apply("work", **SPEC)
     assert (await driver.reconcile("work")).name == "ready"
-    assert (webui.versions("work"), webui.look("work")) == before
+    status = tenants.get("work")
+    assert status
+    assert old not in [each["id"] for each in status["status"]["workspace"]["knowledge"]]
+    assert len(webui.groups("work")) == 1
+    assert webui.has_file(file_id), "what people had stays"
+    webui.call("DELETE", f"/knowledge/{old}/delete")
+    webui.call("DELETE", f"/files/{file_id}")
 
 
 async def test_people_cannot_take_over_a_tenants_knowledge_with_a_description(
@@ -258,6 +264,4 @@ async def test_a_tenant_without_anything_goes(
     tenants.delete("work")
     await driver.settle("work")
     assert tenants.get("work") is None
-    assert bool(webui.groups("work")) is (policy == "Retain")
-    for group in webui.groups("work"):
-        webui.call("DELETE", f"/groups/id/{group['id']}/delete")
+    assert webui.groups("work") == []

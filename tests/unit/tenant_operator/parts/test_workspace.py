@@ -6,7 +6,7 @@ import pytest
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.parts.workspace import WorkspacePart
-from tenant_operator.parts.workspace_plan import grants, marker
+from tenant_operator.parts.workspace_plan import grants, marker, wanted_group
 
 from tests.support.tenants import make_tenant
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 ACME = make_tenant("acme", identity={"emails": ["*@acme.example"]})
 GROUP: dict[str, Any] = {
-    "id": "g", "name": "/tenants/tenant-acme", "description": "The people of acme, kept as the Tenant says.",
-    "parent_group_id": None, "user_ids": [],
+    **wanted_group(ACME), "id": "g", "user_ids": [],
 }  # fmt: skip
 
 
@@ -38,12 +37,14 @@ class Webui:
         self.calls: list[str] = []
         self.found_users: list[dict[str, Any]] = []
         self.group_members: list[str] = []
+        self.group_of: Tenant = ACME
+        self.forms: list[Any] = []
         self.found_bases: list[list[dict[str, Any]]] = []
         self.pending: list[str] = []
         self.listed: list[list[str]] = []
 
     async def group(self, group_id: str) -> dict[str, Any]:
-        return GROUP | {"user_ids": self.group_members}
+        return GROUP | wanted_group(self.group_of) | {"user_ids": self.group_members}
 
     async def group_ids(self, name: str) -> list[str]:
         return ["g"]
@@ -82,6 +83,7 @@ class Webui:
     def __getattr__(self, name: str) -> Any:
         async def write(*arguments: Any) -> str:
             self.calls.append(name)
+            self.forms.append(arguments)
             return "new"
 
         return write
@@ -231,3 +233,27 @@ async def test_a_knowledge_base_that_stays_keeps_the_group_by_which_it_is_known(
     with pytest.raises(RemoteUnavailable, match="still there"):
         await part.remove(ACME)
     assert "delete_group" not in webui.calls
+
+
+async def test_a_tenant_made_again_takes_over_no_group_and_no_knowledge_base(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    """A knowledge base full of files, marked and granted to the group of an earlier Tenant of the name."""
+    webui.group_of, webui.group_members = make_tenant("acme", uid="an-earlier-one"), ["bob"]
+    webui.found_bases = [[base("old", files=9)], [base("old", files=9)]]
+    observed = await part.observe(ACME)
+    assert (observed.group.id, observed.bases, observed.former) == ("", {}, ())
+    ensured = await part.ensure(ACME, observed)
+    assert ensured.status["groupId"] == "new"
+    assert "old" not in [each["id"] for each in ensured.status["knowledge"]]
+    assert webui.calls.index("update_group") < webui.calls.index("create_group")
+    assert ("g", ["bob"]) in webui.forms, "nobody is left in the earlier group"
+
+
+async def test_retain_frees_the_groups_name_and_lets_nobody_in(part: WorkspacePart, webui: Webui) -> None:
+    webui.group_members = ["ann"]
+    await part.forget(settled(finance="1"))
+    assert webui.calls == ["update_group", "remove_members"]
+    (_, form), (_, members) = webui.forms
+    assert form["name"] == "/tenants/tenant-acme (removed g)"
+    assert members == ["ann"]

@@ -229,7 +229,7 @@ def knowing(**ids: str) -> Tenant:
     ("found", "persona"),
     [
         pytest.param(body(), "finance", id="marked-and-the-groups"),
-        pytest.param(body(access_grants=[]), "finance", id="marked-and-nobodys-yet"),
+        pytest.param(body(access_grants=[]), None, id="marked-and-nobodys"),
         pytest.param(body(access_grants=[*grants("g", "read"), ANYBODY]), "finance", id="marked-and-widened"),
         pytest.param(body(persona="former"), "former", id="a-former-personas"),
         pytest.param(body(user={"role": "user"}), None, id="somebody-marked-their-own"),
