@@ -16,7 +16,7 @@ from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS
 
 from .filenames import clean_filename
-from .models import Document, File, Kind, Owner, Place, Usage
+from .models import Document, File, Kind, Link, Owner, Place, Usage
 from .places import Places
 
 __all__ = ["Action", "Deed", "Plan", "Rules", "State", "Verdict", "plan"]
@@ -184,7 +184,9 @@ class _Comparison:
         here = [
             (link.kind is not Kind.KNOWLEDGE, link.since, place.persona_id)
             for link in file.links
-            if (place := self._places.of(link)) and place.tenant_id == self._tenant.id
+            if (place := self._places.of(link))
+            and place.tenant_id == self._tenant.id
+            and not self._is_of_an_earlier_tenant(link)
         ]
         if not here:
             return None
@@ -193,6 +195,14 @@ class _Comparison:
         candidates = [persona_id for is_weaker, _, persona_id in sorted(here) if is_weaker == weaker]
         present = {copy.persona_id for copy in self._copies.get(file.document_id, [])}
         return next((each for each in candidates if each in present), candidates[0])
+
+    def _is_of_an_earlier_tenant(self, link: Link) -> bool:
+        """Tell whether a file was sent to a persona's model before there was this Tenant.
+
+        A model's id is the same in every Tenant of a name; a knowledge base is one Tenant's only.
+        """
+        created = self._tenant.metadata.creation_timestamp
+        return link.kind is Kind.MODEL and created is not None and link.since < int(created.timestamp())
 
     def _judge(self, file: File, persona_id: str, copies: list[Document]) -> Verdict | None:
         filename = clean_filename(file.filename)
