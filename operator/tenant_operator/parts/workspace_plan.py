@@ -107,7 +107,7 @@ def marker(tenant: Tenant, persona_id: str = "") -> str:
 def uid_marker(tenant: Tenant) -> str:
     """Return what stands in the description of a tenant's group: the Tenant that it belongs to.
 
-    Knowledge bases are known by their group, so what an earlier Tenant of the name has left is not taken over.
+    Knowledge bases are known by their group, so none of an earlier Tenant of the name is taken over.
     """
     return f"[tenantry-uid:{tenant.uid}]"
 
