@@ -22,6 +22,7 @@ from file_sync.source import Source
 from file_sync.store import Store
 from file_sync.upload import UploadWorkflow
 from file_sync.work import Work, Worked
+from tenancy import kube
 from tenancy.keycloak import KeycloakAdmin
 from tenancy.registry import TenantRegistry
 from tenancy.remote import Remote
@@ -31,7 +32,7 @@ from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import private_key
 
-from .gateway import serving
+from .gateway import environment, serving
 
 __all__ = ["Killed", "PassThrough", "Replica", "killed_after", "open_replica", "pass_through"]
 
@@ -114,6 +115,8 @@ async def open_replica(
         return boto3.Session(profile_name="file-sync")
 
     async with AsyncExitStack() as stack:
+        with environment({"KUBECONFIG": env["KUBECONFIG"]}):
+            api = await stack.enter_async_context(await kube.connect())
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=None))
         gateway_http = await stack.enter_async_context(httpx.AsyncClient(base_url=gateway_url, timeout=None))
         tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
@@ -127,7 +130,7 @@ async def open_replica(
             session,
             bucket=BUCKET,
             role_arn=env["FILE_SYNC_TENANT_ROLE_ARN"],
-            is_current=registry.is_current,
+            is_current=TenantRegistry(api).is_current,
         )
         for part in (gateway, workflow, contents, store):
             stack.callback(part.close)
