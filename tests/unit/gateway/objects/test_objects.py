@@ -127,7 +127,7 @@ def test_a_session_reaches_one_tenants_prefix_and_nothing_else() -> None:
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
                 "Resource": "arn:aws:s3:::documents/tenant-tenanta/*",
             },
             {
