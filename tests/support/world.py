@@ -53,7 +53,10 @@ class World:
     def look(self, tenant_id: str) -> dict[str, Any]:
         """Return all that the operator makes for a tenant, without ids that differ from run to run."""
         return {
-            "storage": self._markers(tenant_id),
+            "storage": {
+                key: {name: value for name, value in tags.items() if name != "tenant-uid"}
+                for key, tags in self.markers(tenant_id).items()
+            },
             "vectors": self.collection("digital_twin_knowledge"),
             "identity": self._groups(tenant_id),
             "limits": self._limits(tenant_id),
@@ -129,7 +132,8 @@ class World:
         assert len(found) <= 1, "an earlier Tenant has left its limits"
         return found[0] if found else {}
 
-    def _markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
+    def markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
+        """Return the tags of each marker in the bucket, by its key."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
         keys = [entry["Key"] for entry in listed.get("Contents", []) if entry["Key"].endswith("/")]
         tags = {key: self.s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in keys}
