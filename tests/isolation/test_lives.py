@@ -7,23 +7,25 @@ a failure names. ``TENANTRY_LIVES=200 make integration`` runs two hundred of the
 import asyncio
 import os
 import random
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
-from qdrant_client import AsyncQdrantClient
+from qdrant_client import AsyncQdrantClient, models
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from tenancy.tickets import Action, Ticket, TicketIssuer
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import ticket_issuer
-from tests.integration.operator.conftest import Driver, open_driver
 from tests.support.apiserver import Tenants, admin_client
 from tests.support.gateway import RunningGateway, foreign_hits, running_gateway
+from tests.support.operator_program import program
 from tests.support.people import People, open_people
 from tests.support.qdrant import count_points, open_qdrant
 from tests.support.tenants import PLENTY, tenant_manifest
@@ -34,6 +36,9 @@ SLOTS = 5
 """Runs side by side, each with a name and people that no other one has."""
 
 LIVES = 4
+PATIENCE_SECONDS = 90
+"""A deletion waits up to 30 seconds for the lease of a write that was cut off."""
+
 FILENAME = "secret.md"
 QUESTION = "What is the secret code word of the company?"
 KEY = {"Idempotency-Key": '"the-same-in-every-life"'}
@@ -55,7 +60,7 @@ class Life:
         emails = chance.choice([["ann"], ["ben"], ["ann", "ben"]])
         return cls(
             tier=chance.choice(["pooled", "dedicated"]),
-            # Abandoned: its finalizers were taken away, so nothing was cleared at all.
+            # Abandoned: its finalizers are taken away while it is deleted.
             end=chance.choice(["Retain", "Delete", "abandoned"]),
             emails=[f"{each}@lives-{slot}.example" for each in emails],
             marker=f"LIFE-{number}-{chance.getrandbits(48):012X}",
@@ -64,11 +69,10 @@ class Life:
 
 @dataclass
 class Rig:
-    """The gateway, the operator a step at a time, and everything behind them."""
+    """The gateway, and everything behind it; the operator is a program of its own."""
 
     platform: Platform
     gateway: RunningGateway
-    driver: Driver
     tenants: Tenants
     people: People
     qdrant: AsyncQdrantClient
@@ -85,14 +89,13 @@ class Rig:
             quota=PLENTY,
         )
         life.uid = (await asyncio.to_thread(self.tenants.create, manifest))["metadata"]["uid"]
-        outcome = await self.driver.reconcile(name)
-        assert outcome.name == "ready", outcome.failure
 
         def is_served() -> bool:
             tenant = self.gateway.context.registry.get(name)
-            return tenant is not None and tenant.uid == life.uid and tenant.owns_storage
+            ready = tenant and tenant.uid == life.uid and tenant.status.condition("Ready")
+            return bool(ready and ready.status == "True")
 
-        await until(is_served)
+        await until(is_served, seconds=PATIENCE_SECONDS)
 
     async def finish(self, name: str, life: Life) -> None:
         """Delete the Tenant, and return when the gateway knows that it is gone."""
@@ -100,9 +103,7 @@ class Rig:
         if life.end == "abandoned":
             await asyncio.to_thread(self.tenants.patch, name, {"metadata": {"finalizers": None}})
         await asyncio.to_thread(self.tenants.delete, name)
-        if life.end != "abandoned":
-            await self.driver.settle(name)
-        await until(lambda: self.gateway.context.registry.get(name) is None)
+        await until(lambda: self.gateway.context.registry.get(name) is None, seconds=PATIENCE_SECONDS)
 
     async def seen(self, life: Life, earlier: list[Life]) -> str:
         """Return all that anybody of a life gets to see, by every route, before anything is stored in it."""
@@ -153,6 +154,21 @@ class Rig:
         ]
         life.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
 
+    async def leave_behind(self, name: str, life: Life) -> None:
+        """Plant what a deletion that failed could leave: points and answers of a Tenant that is gone."""
+        text = f"The secret code word of the company is {life.marker}."
+        vector = {"dense": [1.0] + [0.0] * 767}
+        for bound in ({"tenantUid": life.uid}, {}):
+            payload: dict[str, Any] = {
+                "tenantId": f"tenant-{name}", "personaId": "finance", "documentId": "left", "text": text,
+                "filename": FILENAME, "version": "v", "chunk": 0, "chunks": 1, **bound,
+            }  # fmt: skip
+            point = models.PointStruct(id=str(uuid.uuid4()), vector=vector, payload=payload)
+            await self.qdrant.upsert("digital_twin_knowledge", [point], wait=True)
+        async with AsyncRedis.from_url(RedisPart(self.platform.context).url_with_password) as client:
+            for prefix in (f"tenant-{name}:{life.uid}", f"tenant-{name}"):
+                await client.hset(f"{prefix}:answers", mapping={"version": "v", "q": text})
+
     def kept(self, name: str) -> str:
         """Return the contents of everything that the bucket holds under a name, set aside or not."""
         s3 = Aws(self.platform.context).s3
@@ -200,13 +216,13 @@ async def rig(platform: Platform) -> AsyncIterator[Rig]:
         async with (
             open_people(platform) as people,
             open_qdrant(platform) as qdrant,
-            open_driver(platform, tenants) as driver,
+            program(platform, "tenant_operator"),
             running_gateway(platform) as gateway,
         ):
             for slot in range(SLOTS):
                 for who in ("ann", "ben"):
                     await people.add(f"{who}@lives-{slot}.example")
-            yield Rig(platform, gateway, driver, tenants, people, qdrant, ticket_issuer(platform))
+            yield Rig(platform, gateway, tenants, people, qdrant, ticket_issuer(platform))
 
 
 async def run_lives(rig: Rig, seed: int, slot: int) -> None:
@@ -229,6 +245,8 @@ async def run_lives(rig: Rig, seed: int, slot: int) -> None:
             for collection in ("digital_twin_knowledge", f"digital_twin_knowledge--tenant-{name}"):
                 if await rig.qdrant.collection_exists(collection):
                     assert await count_points(rig.qdrant, f"tenant-{name}", collection) == 0, story
+        if chance.random() < 0.5:
+            await rig.leave_behind(name, life)
     kept = await asyncio.to_thread(rig.kept, name)
     lost = [each.marker for each in lives if each.end != "Delete" and each.marker not in kept]
     assert lost == [], f"seed {seed}: a document that was to be retained is lost"
