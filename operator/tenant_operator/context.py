@@ -112,8 +112,13 @@ class Context:
             self.controller.enqueue(name, urgent=seen.urgent and number == 0)
 
     async def reconcile(self, name: str) -> Outcome:
-        """Reconcile the newest state of a Tenant."""
-        tenant = self.tenants.get(name)
+        """Reconcile the newest state of a Tenant, after what an earlier one of its name has left behind."""
+        tenant, orphan = self.tenants.get(name), self.tenants.orphan(name)
+        if orphan:
+            cleaned = await self.reconciler.clean_up(orphan, successor=tenant)
+            if cleaned.failure:
+                return cleaned
+            self.tenants.forget_orphan(name)
         if tenant is None:
             return Outcome()
         outcome = await self.reconciler.reconcile(tenant)

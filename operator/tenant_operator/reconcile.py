@@ -127,6 +127,33 @@ class Reconciler:
                 sections[part.name] = result.status
         return await self._conclude(tenant, fared, sections, None)
 
+    async def clean_up(self, tenant: Tenant, successor: Tenant | None) -> Outcome:
+        """Do for a Tenant that vanished without its finalizer what its deletion policy says.
+
+        Nothing is touched once there is another Tenant of the name, for what is stored under a name may be
+        that one's by now. It is named instead: in the log, and in an event of the successor.
+        """
+        if successor:
+            note = (
+                f"An earlier Tenant of this name (uid {tenant.metadata.uid}) was deleted without our "
+                "finalizer. What it has left was not removed."
+            )
+            self._log.error("An earlier Tenant has left things behind", tenant=tenant.id, note=note)
+            await self._record(successor, warning=True, reason="EarlierTenantLeft", note=note)
+            return Outcome()
+        try:
+            await self._finish_writes(tenant)
+        except RemoteError as exc:
+            return Outcome(failure_of(exc))
+        failures = [failure for failure in (await self._let_go(tenant)).values() if failure]
+        if failures:
+            return Outcome(failures[0])
+        self._log.warning(
+            "Cleaned up after a Tenant that was deleted without the finalizer",
+            tenant=tenant.id, policy=tenant.spec.deletion_policy,
+        )  # fmt: skip
+        return Outcome()
+
     async def _ensure_all(self, tenant: Tenant) -> list[Ensured | BaseException]:
         under_way: dict[str, asyncio.Task[Ensured]] = {}
         for part in self._parts:
@@ -144,8 +171,8 @@ class Reconciler:
         return ensured
 
     async def _take_down(self, tenant: Tenant) -> Outcome:
-        if FINALIZER not in tenant.metadata.finalizers:
-            return Outcome()
+        if FINALIZER not in tenant.metadata.finalizers and not tenant.status.names_anything:
+            return Outcome()  # nothing was ever made for it
         try:
             await self._finish_writes(tenant)
         except RemoteError as exc:
@@ -204,8 +231,11 @@ class Reconciler:
         is_ready = ready["status"] == "True"
         reason = "Ready" if is_ready and ready["reason"] == "AsDeclared" else ready["reason"]
         note = ready["message"] or "Everything is as declared"
+        await self._record(tenant, warning=not is_ready, reason=reason, note=note)
+
+    async def _record(self, tenant: Tenant, *, warning: bool, reason: str, note: str) -> None:
         try:
-            await self._writer.record_event(tenant, warning=not is_ready, reason=reason, note=note)
+            await self._writer.record_event(tenant, warning=warning, reason=reason, note=note)
         except RemoteError as exc:
             # The status says the same; an event that is lost is no reason to do everything again.
             self._log.warning("Cannot record an event", tenant=tenant.id, error=str(exc))

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tenancy.model import Tenant
 
 from .claims import Claims
+from .cluster import FINALIZER
 
 __all__ = ["Seen", "Tenants"]
 
@@ -27,17 +28,29 @@ class Tenants:
     def __init__(self) -> None:
         self.claims = Claims()
         self._newest: dict[str, Tenant] = {}
+        self._held: set[str] = set()  # uids of those that have, or had, our finalizer
+        self._released: set[str] = set()  # uids of those that we have let go
+        self._orphans: dict[str, Tenant] = {}
         self._log = structlog.get_logger("tenant_operator.tenants")
 
     def get(self, name: str) -> Tenant | None:
         """Return the newest state of a Tenant, or ``None`` when there is none."""
         return self._newest.get(name)
 
+    def orphan(self, name: str) -> Tenant | None:
+        """Return the last state of a Tenant that vanished before what was made for it was removed."""
+        return self._orphans.get(name)
+
+    def forget_orphan(self, name: str) -> None:
+        """Forget such a Tenant: nothing is left of it, or somebody was informed."""
+        self._orphans.pop(name, None)
+
     def see(self, body: Mapping[str, Any], *, deleted: bool = False) -> Seen:
         """Take note of an event and say what has to be reconciled.
 
         Our own writes (finalizer, status) come back as events, too; they change no generation, and are
-        no reason to look at four external systems again.
+        no reason to look at four external systems again. A living Tenant without our finalizer is always
+        one, and an urgent one: whoever replaces an object by a manifest without finalizers takes it away.
         """
         name = body["metadata"]["name"]
         before = self._newest.get(name)
@@ -47,17 +60,46 @@ class Tenants:
             self._log.exception("Cannot read a Tenant", tenant=name, errors=exc.errors(include_input=False))
             return Seen()
         rivals = self.claims.rivals(before) if before else []
+        if before and before.metadata.uid != tenant.metadata.uid:
+            # It was made again, and the event between came with this one.
+            self._note_finalizer(before, before, deleted=True)
+        orphaned = self._note_finalizer(tenant, before, deleted=deleted)
         if deleted:
             self._newest.pop(name, None)
             self.claims.drop(name)
-            return Seen(tuple(rival.id for rival in rivals))
+            names = [rival.id for rival in rivals]
+            return Seen((name, *names) if orphaned else tuple(names))
         self._newest[name] = tenant
-        if before and _trigger(before) == _trigger(tenant):
+        unprotected = not (_is_held(tenant) or tenant.deleting)
+        if before and _trigger(before) == _trigger(tenant) and not unprotected:
             return Seen()
         self.claims.put(tenant)
         # Whoever shared addresses with it, before or now, may be free of a conflict, or have got one.
         affected = {rival.id for rival in (*rivals, *self.claims.rivals(tenant))}
-        return Seen((name, *sorted(affected)), urgent=tenant.status.observed_generation is None)
+        return Seen((name, *sorted(affected)), urgent=unprotected)
+
+    def _note_finalizer(self, tenant: Tenant, before: Tenant | None, *, deleted: bool) -> bool:
+        """Keep track of our finalizer; return whether a Tenant is gone and has left something behind.
+
+        A removal in order takes the finalizer away last, from a Tenant that is being deleted.
+        """
+        uid = tenant.metadata.uid
+        if before and before.deleting and _is_held(before) and (deleted or not _is_held(tenant)):
+            self._released.add(uid)
+        if _is_held(tenant):
+            self._held.add(uid)
+        if not deleted:
+            return False
+        orphaned = uid not in self._released and (uid in self._held or tenant.status.names_anything)
+        self._held.discard(uid)
+        self._released.discard(uid)
+        if orphaned:
+            self._orphans[tenant.id] = tenant
+        return orphaned
+
+
+def _is_held(tenant: Tenant) -> bool:
+    return FINALIZER in tenant.metadata.finalizers
 
 
 def _trigger(tenant: Tenant) -> tuple[object, ...]:

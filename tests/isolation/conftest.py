@@ -111,20 +111,20 @@ async def world(platform: Platform) -> AsyncIterator[World]:
 async def _add_people(world: World) -> None:
     """Make people of every kind, and log them in."""
     people = world.people
-    for path in (
-        f"tenants/tenant-{A}",
-        f"tenants/tenant-{B}",
-        f"tenants/tenant-{B}/contractors",
-        "tenants/tenant-iso-gone",
-        f"tenant-{B}",
-    ):
+    registry = world.gateway.context.registry
+    for tenant_id in (A, B):
+        tenant = registry.get(tenant_id)
+        assert tenant
+        await people.add_group(f"tenants/tenant-{tenant_id}", uid=tenant.metadata.uid)
+    for path in (f"tenants/tenant-{B}/contractors", "tenants/tenant-iso-gone", f"tenant-{B}"):
         await people.add_group(path)
     emails = {
         f"person of {A}": (f"anna@{A}.example", []),
         f"person of {B}": (f"berta@{B}.example", []),
         f"person of {DEDICATED}": (f"dora@{DEDICATED}.example", []),
         "person of a suspended tenant": (f"emil@{ASLEEP}.example", []),
-        "in A's group": ("gina@iso-elsewhere.example", [f"/tenants/tenant-{A}"]),
+        "in A's group": (f"gina@{A}.example", [f"/tenants/tenant-{A}"]),
+        "in A's group without an address of A's": ("paul@iso-elsewhere.example", [f"/tenants/tenant-{A}"]),
         "in no group, address of nobody": ("nemo@iso-elsewhere.example", []),
         "address that only ends like B's": (f"eve@x{B}.example", []),
         "address that only begins like B's": (f"eve@{B}.example.evil.example", []),
@@ -140,8 +140,16 @@ async def _add_people(world: World) -> None:
         "in a group of B's name elsewhere": ("look@iso-elsewhere.example", [f"/tenant-{B}"]),
         "in a sub-group of B's": ("temp@iso-elsewhere.example", [f"/tenants/tenant-{B}/contractors"]),
     }
-    for caller, (email, groups) in emails.items():
+    lookalikes = {
+        "in a top-level group called as the path of B's": "lois@iso-elsewhere.example",
+        "with B's address, in a top-level group called as the path of B's": f"lena@{B}.example",
+    }
+    for caller, (email, groups) in (
+        emails | {name: (email, []) for name, email in lookalikes.items()}
+    ).items():
         await people.add(email, groups=groups)
+        if caller in lookalikes:
+            await people.add_lookalike(email, f"tenants/tenant-{B}")
         world.headers[caller] = f"Bearer {await people.token(email)}"
 
 

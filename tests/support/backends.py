@@ -42,7 +42,7 @@ class FakeBedrock:
         self.asked: list[Prompt] = []
 
     async def embed(
-        self, texts: Sequence[str], *, on_tokens: Callable[[int], None] | None = None
+        self, texts: Sequence[str], *, tenant_key: str = "", on_tokens: Callable[[int], None] | None = None
     ) -> list[list[float]]:
         if self.fails:
             raise self.fails

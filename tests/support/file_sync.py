@@ -14,7 +14,6 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from file_sync.atlas import Atlas
 from file_sync.contents import Contents
-from file_sync.fair import FairPlaces
 from file_sync.gateway import Gateway
 from file_sync.owners import Owners
 from file_sync.plan import Rules
@@ -23,6 +22,7 @@ from file_sync.store import Store
 from file_sync.upload import UploadWorkflow
 from file_sync.work import Work, Worked
 from tenancy import kube
+from tenancy.fair_semaphore import FairSemaphore
 from tenancy.keycloak import KeycloakAdmin
 from tenancy.registry import TenantRegistry
 from tenancy.remote import Remote
@@ -148,8 +148,8 @@ async def open_replica(
             gateway=gateway,
             workflow=workflow,
             owners=Owners(keycloak, lambda: registry.directory, seconds=0),
-            puts=FairPlaces(4, each=2),
-            ingests=FairPlaces(4, each=2),
+            puts=FairSemaphore(4, each=2),
+            ingests=FairSemaphore(4, each=2),
         )
         parts: tuple[Any, ...] = (source, contents, store._sessions, gateway, workflow, keycloak)
         yield Replica(work, source, Atlas(registry), registry, gateway, [part._remote for part in parts])

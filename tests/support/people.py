@@ -5,12 +5,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from tenancy.names import TENANT_UID_ATTRIBUTE
 from tenantry_local.parts.keycloak import REALM
 from tenantry_local.platform import Platform
 
 __all__ = ["LASTING", "People", "open_people"]
 
 PASSWORD = "A-password-of-tests-1"
+
+ACCOUNT = "tests-account"
+"""A client whose tokens let people change their own accounts."""
 
 LASTING = "tests"
 """A client whose tokens last longer than the tests take; elsewhere they last five minutes."""
@@ -58,14 +62,43 @@ class People:
         user = await self._account(email)
         await self._admin("PUT", f"users/{user['id']}", json={**user, "emailVerified": verified})
 
-    async def add_group(self, path: str) -> None:
-        """Make a group below one that is there, or at the top; one that is there stays."""
+    async def add_group(self, path: str, *, uid: str = "") -> None:
+        """Make a group below one that is there, or at the top; of a Tenant's it carries the uid.
+
+        One that is there stays, but for the uid.
+        """
         parent_path, _, name = path.strip("/").rpartition("/")
-        if parent_path:
-            parent = await self._admin("GET", f"group-by-path/{parent_path}")
-            await self._admin("POST", f"groups/{parent['id']}/children", json={"name": name}, ok=(409,))
-        else:
-            await self._admin("POST", "groups", json={"name": name}, ok=(409,))
+        group = {"name": name, "attributes": {TENANT_UID_ATTRIBUTE: [uid]} if uid else {}}
+        if not parent_path:
+            await self._admin("POST", "groups", json=group, ok=(409,))
+            return
+        parent = await self._admin("GET", f"group-by-path/{parent_path}")
+        await self._admin("POST", f"groups/{parent['id']}/children", json=group, ok=(409,))
+        if uid:
+            made = await self._admin("GET", f"group-by-path/{path.strip('/')}")
+            await self._admin("PUT", f"groups/{made['id']}", json=group)
+
+    async def add_lookalike(self, email: str, name: str) -> None:
+        """Put somebody into a top-level group whose name has slashes: it looks like another group's path."""
+        await self._admin("POST", "groups", json={"name": name}, ok=(409,))
+        found = await self._admin("GET", "groups", params={"search": name, "exact": "true"})
+        (group,) = [each for each in found if each["name"] == name]
+        await self._admin("PUT", f"users/{await self.subject(email)}/groups/{group['id']}")
+
+    async def enable(self, email: str, *, enabled: bool) -> None:
+        """Change whether an account may sign in."""
+        user = await self._account(email)
+        await self._admin("PUT", f"users/{user['id']}", json={**user, "enabled": enabled})
+
+    async def set_own_attribute(self, email: str, name: str, value: str) -> httpx.Response:
+        """Let somebody change an attribute of their own account, as Keycloak's account pages do."""
+        await self.add_client(ACCOUNT, fullScopeAllowed=True)
+        token = (await self.login(email, client_id=ACCOUNT))["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        path = f"/realms/{REALM}/account/"
+        profile = (await self._http.get(path, headers=headers)).raise_for_status().json()
+        profile["attributes"] = {**profile.get("attributes", {}), name: [value]}
+        return await self._http.post(path, headers=headers, json=profile)
 
     async def add_client(self, client_id: str, **settings: Any) -> None:
         """Make a client like ``tenantry-cli``, with some settings of its own."""

@@ -30,8 +30,8 @@ def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
 
 
 def uid_of(tenant_id: str) -> str:
-    """Return the uid that :func:`make_tenant` gives."""
-    return f"uid-of-{tenant_id}"
+    """Return the uid of a Tenant that :func:`make_tenant` made."""
+    return f"uid-{tenant_id}"
 
 
 def make_tenant(
@@ -40,14 +40,22 @@ def make_tenant(
     uid: str = "",
     collection: str | None = None,
     deleting: bool = False,
+    prepared: bool = True,
     **spec: Any,
 ) -> Tenant:
-    """Return a Tenant as services see it; ``collection`` is what its status names."""
-    manifest = tenant_manifest(tenant_id, **spec)
+    """Return a Tenant as services see it; ``collection`` is what its status names.
+
+    Its uid is ``uid-{id}``, and it names the addresses ``*@{id}.example``, unless ``spec`` names others.
+    ``prepared`` says whether its S3 prefix is known to be its own.
+    """
+    identity = {"emails": [f"*@{tenant_id}.example"], "admins": [f"admin@{tenant_id}.example"]}
+    manifest = tenant_manifest(tenant_id, **({"identity": identity} | spec))
     manifest["metadata"]["uid"] = uid or uid_of(tenant_id)
     if deleting:
         manifest["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
-    status: dict[str, Any] = {"storage": storage_status(tenant_id, manifest["metadata"]["uid"])}
+    status: dict[str, Any] = {}
+    if prepared:
+        status["storage"] = storage_status(tenant_id, manifest["metadata"]["uid"])
     if collection:
         status["vectors"] = {"collection": collection, "filter": {}}
     manifest["status"] = status

@@ -4,11 +4,12 @@ import json
 from typing import Any, cast
 
 import httpx
+from tenantry_local.parts.aws import FILES_BUCKET, Aws
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-__all__ = ["USER_PASSWORD", "WebUi"]
+__all__ = ["USER_PASSWORD", "WebUi", "rows_with"]
 
 USER_PASSWORD = "user-password-1"
 
@@ -25,6 +26,8 @@ class WebUi:
     def __init__(self, platform: Platform) -> None:
         self.url = platform.context.url("open-webui")
         self._postgres = Postgres(platform.context)
+        self._s3 = Aws(platform.context).s3
+        self._uploads = platform.context.folder("data", "open-webui") / "uploads"
         self._http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60)
         token = self.token(*open_webui_admin(platform.context))
         self._http.headers["Authorization"] = f"Bearer {token}"
@@ -57,6 +60,36 @@ class WebUi:
             oauth = json.dumps({"oidc": {"sub": subject}})
             self.sql(f"""update "user" set oauth = '{oauth}' where id = '{made}'""")
         return made
+
+    def person_token(self, email: str) -> str:
+        """Sign in an account that :meth:`add_user` made; return its access token."""
+        return self.token(email, USER_PASSWORD)
+
+    def as_person(self, token: str, method: str, path: str, **arguments: Any) -> Any:
+        """Make a call as the person with that token; return what is answered."""
+        headers = {"Authorization": f"Bearer {token}"}
+        return self.call(method, path, headers=headers, **arguments)
+
+    def action(self, action: str, token: str, body: dict[str, Any]) -> httpx.Response:
+        """Call an action function as the person with that token."""
+        headers = {"Authorization": f"Bearer {token}"}
+        return self._http.post(f"{self.url}/api/chat/actions/{action}", json=body, headers=headers)
+
+    def scan(self, text: str) -> dict[str, int]:
+        """Return how often a text stands in each place of Open WebUI's: table, bucket or folder."""
+        found = rows_with(self._postgres, "openwebui", text)
+        objects = {
+            f"s3 {each['Key']}": 1
+            for each in self._s3.list_objects_v2(Bucket=FILES_BUCKET).get("Contents", [])
+            if text in each["Key"]
+            or text.encode() in self._s3.get_object(Bucket=FILES_BUCKET, Key=each["Key"])["Body"].read()
+        }
+        local = {
+            f"folder {path.name}": 1
+            for path in self._uploads.glob("*")
+            if text in path.name or text.encode() in path.read_bytes()
+        }
+        return found | objects | local
 
     def drop_user(self, email: str) -> None:
         """Take an account away, where there is one."""
@@ -139,6 +172,17 @@ class WebUi:
         """Return what any write would change: ids and times of everything."""
         things = [*self.groups(tenant_id), *self.models(tenant_id), *self.bases(tenant_id)]
         return [(thing["id"], thing["updated_at"], thing.get("access_grants")) for thing in things]
+
+
+def rows_with(postgres: Postgres, database: str, text: str) -> dict[str, int]:
+    """Return how many rows of each table of a database hold a text, in whatever column."""
+    listed = "select tablename from pg_tables where schemaname = 'public'"
+    tables = postgres.run(listed, database).split()
+    counts = "\nunion all\n".join(
+        f"select '{table}', count(*) from \"{table}\" t where t::text like '%{text}%'" for table in tables
+    )
+    lines = [line.split("|") for line in postgres.run(counts, database).splitlines()]
+    return {table.strip(): int(count) for table, count in lines if int(count)}
 
 
 def _grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:

@@ -94,8 +94,9 @@ class Keycloak(Part):
             http.headers["Authorization"] = f"Bearer {self.admin_token(http)}"
             realm = self._realm()
             if http.get(f"/admin/realms/{REALM}").status_code == httpx.codes.OK:
-                # Of a realm that an earlier version has made, only clients can be missing.
+                # Of a realm that an earlier version has made, only clients and their mappers can be missing.
                 answer = http.post(f"/admin/realms/{REALM}/partialImport", json=_clients(realm))
+                _add_missing_mappers(http, realm)
             else:
                 self.context.report(self.name, "importing the realm")
                 answer = http.post("/admin/realms", json=realm)
@@ -135,6 +136,18 @@ def _clients(realm: dict[str, Any]) -> dict[str, Any]:
     """Return what imports a realm's clients that are missing, and what their service accounts may do."""
     accounts = [user for user in realm["users"] if "serviceAccountClientId" in user]
     return {"ifResourceExists": "SKIP", "clients": realm["clients"], "users": accounts}
+
+
+def _add_missing_mappers(http: httpx.Client, realm: dict[str, Any]) -> None:
+    """Give clients that an earlier version has made the mappers that it did not know."""
+    for client in realm["clients"]:
+        found = http.get(f"/admin/realms/{REALM}/clients", params={"clientId": client["clientId"]})
+        known = found.raise_for_status().json()[0]
+        names = {mapper["name"] for mapper in known.get("protocolMappers", ())}
+        path = f"/admin/realms/{REALM}/clients/{known['id']}/protocol-mappers/models"
+        for mapper in client.get("protocolMappers", ()):
+            if mapper["name"] not in names:
+                http.post(path, json=mapper).raise_for_status()
 
 
 def _folder() -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 from tenancy.emails import matches_any, search_term
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import REALM_PARENT_GROUP, group_path
+from tenancy.names import REALM_PARENT_GROUP, TENANT_UID_ATTRIBUTE, group_path
 
 from .base import Ensured
 from .keycloak import Keycloak
@@ -85,7 +85,7 @@ class IdentityPart:
         """Make or repair both groups, then let people join and leave."""
         changes: list[str] = []
         group_id = await self._ensure_group(tenant, observed.group, changes)
-        admins_id = await self._ensure_admins(group_id, observed, changes)
+        admins_id = await self._ensure_admins(tenant, group_id, observed.admins, changes)
         admins = [p for p in observed.people if matches_any(tenant.spec.identity.admins, p.email)]
         await self._ensure_members(group_id, observed.people, observed.group.members, changes)
         await self._ensure_members(admins_id, admins, observed.admins.members, changes)
@@ -130,24 +130,27 @@ class IdentityPart:
 
     async def _ensure_group(self, tenant: Tenant, observed: Group, changes: list[str]) -> str:
         path = group_path(tenant.id)
-        attributes = {"tenant": [tenant.id], "managed-by": ["tenantry"]}
-        wanted = {"name": tenant.key, "attributes": attributes}
+        wanted = {"name": tenant.key, "attributes": _attributes(tenant)}
         if not observed.id:
             changes.append(f"create group {path}")
             return await self._create(await self._parent(), wanted)
         if observed.path.rpartition("/")[0] != path.rpartition("/")[0]:
             changes.append(f"move group {observed.path} to {path}")
             await self._keycloak.move_group(observed.id, tenant.key, await self._parent())
-        if observed.path != path or observed.attributes != attributes:
+        if observed.path != path or observed.attributes != wanted["attributes"]:
             changes.append(f"repair group {path}")
             await self._keycloak.update_group(observed.id, wanted)
         return observed.id
 
-    async def _ensure_admins(self, group_id: str, observed: IdentityState, changes: list[str]) -> str:
-        if observed.admins.id:
-            return observed.admins.id
-        changes.append("create sub-group admins")
-        return await self._create(group_id, {"name": ADMINS})
+    async def _ensure_admins(self, tenant: Tenant, group_id: str, observed: Group, changes: list[str]) -> str:
+        wanted = {"name": ADMINS, "attributes": _attributes(tenant)}
+        if not observed.id:
+            changes.append("create sub-group admins")
+            return await self._create(group_id, wanted)
+        if observed.attributes != wanted["attributes"]:
+            changes.append("repair sub-group admins")
+            await self._keycloak.update_group(observed.id, wanted)
+        return observed.id
 
     async def _ensure_members(
         self, group_id: str, wanted: Iterable[Person], present: Iterable[Person], changes: list[str]
@@ -175,6 +178,15 @@ class IdentityPart:
         if not made:
             raise RemoteUnavailable("keycloak", "create-group", f"/{REALM_PARENT_GROUP} cannot be made yet")
         return str(made["id"])
+
+
+def _attributes(tenant: Tenant) -> dict[str, list[str]]:
+    """Return what both groups carry; an access token names the uid, so only this Tenant's groups prove it."""
+    return {
+        "tenant": [tenant.id],
+        TENANT_UID_ATTRIBUTE: [tenant.metadata.uid],
+        "managed-by": ["tenantry"],
+    }
 
 
 def _path(group: dict[str, Any]) -> str:

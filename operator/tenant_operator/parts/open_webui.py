@@ -6,17 +6,28 @@ list. Nothing found is therefore no proof that there is nothing.
 
 import asyncio
 from collections import defaultdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from .open_webui_session import Found, Session
 
-__all__ = ["OpenWebui"]
+__all__ = ["OpenWebui", "TenantContent"]
 
 GROUPS_SECONDS = 30.0
 """How long a list of all groups is used: the API cannot be asked for one by its name."""
 
-FILES = 100
-"""Files of a knowledge base that are asked for at once."""
+ERASURE = "tenantry_erasure"
+"""Id of the action function of ours that counts and deletes what no administrator's API lists."""
+
+
+@dataclass(frozen=True)
+class TenantContent:
+    """Identification of a tenant's content: key, ids of groups and knowledge bases, time of creation."""
+
+    tenant: str
+    groups: list[str]
+    knowledge: list[str]
+    since: int
 
 
 class OpenWebui:
@@ -160,19 +171,20 @@ class OpenWebui:
         """Delete a knowledge base that is there; files that it still has stay with their owners."""
         await self._session.send("delete-knowledge", "DELETE", f"/knowledge/{knowledge_id}/delete")
 
-    async def files(self, knowledge_id: str) -> list[str]:
-        """Return ids of files of a knowledge base: a page of those it has, and all that are on the way."""
-        path = f"/knowledge/{knowledge_id}/files"
-        linked, pending = await asyncio.gather(
-            self._session.get("list-files", path, {"limit": str(FILES)}), self.pending_files(knowledge_id)
-        )
-        return [each["id"] for each in linked["items"]] + pending
-
     async def pending_files(self, knowledge_id: str) -> list[str]:
         """Return ids of the files that were sent to a knowledge base and are being read."""
         pending = await self._session.get("list-pending-files", f"/knowledge/{knowledge_id}/files/pending")
         return [each["id"] for each in pending]
 
-    async def delete_file(self, file_id: str) -> None:
-        """Delete a file; one that is gone already is fine."""
-        await self._session.send("delete-file", "DELETE", f"/files/{file_id}", absent=404)
+    async def count_content(self, content: TenantContent) -> dict[str, int]:
+        """Return how many ``accounts``, ``chats``, ``files`` and ``feedback`` of a tenant there are."""
+        return await self._erase(content, delete=False)
+
+    async def delete_content(self, content: TenantContent) -> dict[str, int]:
+        """Delete what people of a tenant made, for some seconds; return how much is left, as counted."""
+        return await self._erase(content, delete=True)
+
+    async def _erase(self, content: TenantContent, *, delete: bool) -> dict[str, int]:
+        form = {"erasure": asdict(content) | {"delete": delete}}
+        counted: dict[str, int] = await self._session.run_action(ERASURE, form)
+        return counted

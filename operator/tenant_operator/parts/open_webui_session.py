@@ -44,7 +44,8 @@ class Session:
     """
 
     def __init__(self, url: str, email: str, password: str, http: httpx.AsyncClient) -> None:
-        self._url = f"{url.rstrip('/')}/api/v1"
+        self._api = f"{url.rstrip('/')}/api"
+        self._url = f"{self._api}/v1"
         self._credentials = {"email": email, "password": password}
         self._http = http
         self._remote = Remote("open-webui", classify, timeout=CALL_SECONDS)
@@ -75,6 +76,16 @@ class Session:
         response = await self.send(operation, "POST", path, json=form, once=once)
         return response.json() if response else None
 
+    async def run_action(self, action: str, form: dict[str, Any]) -> Any:
+        """Run an action function that no model offers; return its result. Nothing is written to a chat."""
+        # Open WebUI wants a model and a chat for every action; a model of the caller's own is not looked up.
+        model = {"id": action, "direct": True}
+        about = {"model": action, "model_item": model, "chat_id": "", "id": "", "session_id": ""}
+        response = await self.send(
+            action, "POST", f"/chat/actions/{action}", json=about | form, root=self._api
+        )
+        return response.json() if response else None
+
     async def pages(
         self, operation: str, path: str, entries: str, params: dict[str, str]
     ) -> AsyncIterator[dict[str, Any]]:
@@ -96,6 +107,7 @@ class Session:
         *,
         absent: int | None = None,
         once: bool = False,
+        root: str = "",
         **arguments: Any,
     ) -> httpx.Response | None:
         """Make one call; ``None`` when it was answered with the status ``absent``."""
@@ -104,7 +116,7 @@ class Session:
             token = await self._access_token()
             headers = {"Authorization": f"Bearer {token}"}
             response = await self._http.request(
-                method, self._url + path, headers=headers, timeout=CALL_SECONDS, **arguments
+                method, (root or self._url) + path, headers=headers, timeout=CALL_SECONDS, **arguments
             )
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 self._distrust(token)

@@ -6,7 +6,7 @@ run that cannot be sure to know everything (the first, or one after a failure) s
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from tenancy.emails import search_term
@@ -17,7 +17,7 @@ from tenancy.names import group_path, model_id, parse_model_id
 from ..conditions import Verdict, condition_type
 from .base import Ensured
 from .keycloak import Keycloak
-from .open_webui import OpenWebui
+from .open_webui import OpenWebui, TenantContent
 from .workspace_plan import (
     Action,
     Group,
@@ -99,23 +99,25 @@ class WorkspacePart:
         return Ensured(changes, status, Verdict(status=True, reason="AsDeclared", message=note))
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete models, knowledge bases with their files, and last the group, whose grants tell them.
+        """Delete models, what people made, knowledge bases, and last the group, by which people are known.
 
         Raises
         ------
         RemoteUnavailable
-            A knowledge base is still there.
+            Something is still there.
         """
         group = await self._group(tenant)
         models = await self._models(tenant, search=True)
         await asyncio.gather(*(self._webui.delete_model(key) for key in models))
-        for base in await self._bases(tenant, group.id, search=True):
-            await self._empty(base)
+        bases = await self._bases(tenant, group.id, search=True)
+        namesakes = await self._webui.group_ids(group_path(tenant.id))
+        groups = sorted({group.id, *namesakes} - {""})
+        await self._delete_content(_content(tenant, groups, bases))
+        for base in bases:
             await self._webui.delete_knowledge_base(base.id)
         if await self._bases(tenant, group.id, search=True):
             raise RemoteUnavailable("open-webui", "delete-knowledge", "a knowledge base is still there")
-        namesakes = await self._webui.group_ids(group_path(tenant.id))
-        for group_id in {group.id, *namesakes} - {""}:
+        for group_id in groups:
             await self._webui.delete_group(group_id)
 
     async def forget(self, tenant: Tenant) -> None:
@@ -231,23 +233,26 @@ class WorkspacePart:
         counted = {each["id"]: int(each["file_count"]) for each in found}
         return counted.get(base.id, 1) + len(await self._webui.pending_files(base.id))
 
-    async def _empty(self, base: KnowledgeBase) -> None:
-        """Delete every file of a knowledge base, page by page.
+    async def _delete_content(self, content: TenantContent) -> None:
+        """Delete accounts, chats, files and feedback, some seconds a call, until none is left.
 
         Raises
         ------
         RemoteUnavailable
-            Files stay, or fewer are listed than were counted.
+            A call left as much as the one before.
         """
-        deleted: set[str] = set()
-        while files := set(await self._webui.files(base.id)):
-            if files <= deleted:
-                raise RemoteUnavailable("open-webui", "delete-file", f"{len(files)} files are still there")
-            await asyncio.gather(*(self._webui.delete_file(file_id) for file_id in files - deleted))
-            deleted |= files
-        if (base.files or 0) > len(deleted):
-            told = f"{base.files} files were counted and {len(deleted)} listed"
-            raise RemoteUnavailable("open-webui", "list-files", told)
+        left = await self._webui.count_content(content)
+        while any(left.values()):
+            before, left = left, await self._webui.delete_content(content)
+            if sum(left.values()) >= sum(before.values()):
+                counted = ", ".join(f"{count} {kind}" for kind, count in left.items() if count)
+                raise RemoteUnavailable("open-webui", "delete-content", f"still there: {counted}")
+
+
+def _content(tenant: Tenant, groups: list[str], bases: Iterable[KnowledgeBase]) -> TenantContent:
+    created = tenant.metadata.creation_timestamp
+    since = int(created.timestamp()) if created else 0
+    return TenantContent(tenant.key, groups, sorted(base.id for base in bases), since)
 
 
 def _is_settled(tenant: Tenant) -> bool:

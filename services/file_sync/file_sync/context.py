@@ -10,6 +10,7 @@ import httpx
 import structlog
 from tenancy.aws import open_session
 from tenancy.errors import IdentityUnavailable, RemoteError
+from tenancy.fair_semaphore import FairSemaphore
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
 from tenancy.keycloak import KeycloakAdmin
@@ -19,7 +20,6 @@ from tenancy.tickets import TicketIssuer
 
 from .atlas import Atlas
 from .contents import Contents
-from .fair import FairPlaces
 from .gateway import Gateway
 from .leader import Leadership
 from .mine import OwnFiles
@@ -203,5 +203,5 @@ async def _lead(readiness: Readiness, leadership: Leadership) -> None:
     await leadership.run()
 
 
-def _places(total: int) -> FairPlaces:
-    return FairPlaces(total, each=max(total // 2, 1))
+def _places(total: int) -> FairSemaphore:
+    return FairSemaphore(total, each=max(total // 2, 1))

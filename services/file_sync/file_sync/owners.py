@@ -4,15 +4,17 @@ Open WebUI's own word on groups and addresses is never asked.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 from tenancy.directory import Directory
-from tenancy.errors import NoTenant, RemoteError, TenantConflict, TenantSuspended
+from tenancy.errors import NoTenant, RemoteError, TenantConflict, TenantSuspended, TokenRefused
 from tenancy.identity import Claims, resolve
 from tenancy.keycloak import KeycloakAdmin
 from tenancy.locks import KeyedLocks
+from tenancy.names import TENANT_UID_ATTRIBUTE
 
 from .models import Owner
 
@@ -53,10 +55,21 @@ class Owners:
 
     async def _of(self, subject: str) -> Owner:
         try:
-            async with self._asking[subject], self._bound:
-                claims = await self._claims(subject)
+            return await self._resolve(subject, self._seconds)
+        except TokenRefused:
+            pass  # what is remembered is older than the Tenant
         except RemoteError:
             return Owner(known=False)
+        try:
+            return await self._resolve(subject, seconds=0)
+        except (TokenRefused, RemoteError):
+            # The operator has not yet written the new Tenant's uid to its group.
+            return Owner(known=False)
+
+    async def _resolve(self, subject: str, seconds: float) -> Owner:
+        """Return whose a subject is, by what Keycloak said at most ``seconds`` ago."""
+        async with self._asking[subject], self._bound:
+            claims = await self._claims(subject, seconds)
         if claims is None:
             return Owner()
         try:
@@ -64,10 +77,10 @@ class Owners:
         except (NoTenant, TenantConflict, TenantSuspended):
             return Owner()
 
-    async def _claims(self, subject: str) -> Claims | None:
+    async def _claims(self, subject: str, seconds: float) -> Claims | None:
         now = asyncio.get_running_loop().time()
         asked, claims = self._known.get(subject, (float("-inf"), None))
-        if now - asked >= self._seconds:
+        if now - asked >= seconds:
             claims = await self._ask(subject)
             self._known[subject] = now, claims
             if len(self._known) > MOST:
@@ -81,13 +94,18 @@ class Owners:
         user = await self._keycloak.get("get-user", path)
         if user is None or user.get("id") != subject or user.get("enabled") is not True:
             return None
-        brief = {"briefRepresentation": "true"}
-        groups = [
-            group["path"] async for group in self._keycloak.pages("list-groups", f"{path}/groups", brief)
-        ]
+        issued_at = int(time.time())
+        whole = {"briefRepresentation": "false"}
+        groups = [group async for group in self._keycloak.pages("list-groups", f"{path}/groups", whole)]
         return Claims(
             subject=subject,
             email=str(user.get("email") or ""),
             email_verified=user.get("emailVerified") is True,
-            groups=frozenset(groups),
+            groups=frozenset(group["path"] for group in groups),
+            tenant_uids=frozenset(
+                uid
+                for group in groups
+                for uid in (group.get("attributes") or {}).get(TENANT_UID_ATTRIBUTE, ())
+            ),
+            issued_at=issued_at,
         )

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 import structlog
 from tenancy.errors import RemoteError, RemoteUnavailable
+from tenancy.fair_semaphore import FairSemaphore
 from tenancy.model import Tenant
 from tenancy.names import document_id_for_file
 
 from .calls import Calls
 from .contents import Contents
 from .door import Door
-from .fair import FairPlaces
 from .gateway import Gateway
 from .metrics import ACTIONS, READY_LAG, STORE_LAG
 from .models import File, Usage
@@ -77,8 +77,8 @@ class Work:
         gateway: Gateway,
         workflow: UploadWorkflow,
         owners: Owners,
-        puts: FairPlaces,
-        ingests: FairPlaces,
+        puts: FairSemaphore,
+        ingests: FairSemaphore,
     ) -> None:
         self._source = source
         self._contents = contents
@@ -194,7 +194,7 @@ class Work:
         for action in actions:
 
             async def do(action: Action = action) -> State | None:
-                async with self._puts.place(tenant.id):
+                async with self._puts.acquire(tenant.id):
                     return await self._put(tenant, action)
 
             state = await self._attempt(worked, action, do)
@@ -214,7 +214,7 @@ class Work:
                 begun = asyncio.Event()
 
                 async def do(action: Action = action, begun: asyncio.Event = begun) -> State | None:
-                    async with self._ingests.place(tenant.id):
+                    async with self._ingests.acquire(tenant.id):
                         begun.set()
                         if self.door.closed_for(tenant.id):
                             raise Postponed("n8n is left alone for a moment")

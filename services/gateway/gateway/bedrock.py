@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tenancy.aws import classify, client_config, error_code
 from tenancy.deadline import enforced
 from tenancy.errors import RemoteUnavailable
+from tenancy.fair_semaphore import FairSemaphore
 from tenancy.model import Guardrail
 from tenancy.remote import Remote
 from urllib3.exceptions import HTTPError
@@ -124,7 +125,7 @@ class Bedrock:
         self.embedding_model = embedding_model
         self._dimension = dimension
         self._pace = TokenBucket(embeddings_per_minute)
-        self._ingesting = asyncio.Semaphore(INGEST_CONCURRENCY)
+        self._ingesting = FairSemaphore(INGEST_CONCURRENCY, each=INGEST_CONCURRENCY)
         self._embeddings = Remote(
             "bedrock",
             classify,
@@ -145,12 +146,18 @@ class Bedrock:
         self._talker = _client(session, CONVERSE_SECONDS, CONVERSE_CONCURRENCY + STREAMS)
 
     async def embed(
-        self, texts: Sequence[str], *, on_tokens: Callable[[int], None] | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        tenant_key: str = "",
+        on_tokens: Callable[[int], None] | None = None,
     ) -> list[list[float]]:
         """Return one vector of length 1 for each text of a document, in order.
 
         Parameters
         ----------
+        tenant_key
+            Whose document it is. Texts of the tenants that wait are embedded in turn.
         on_tokens
             Is told, for each text, how many tokens it had.
 
@@ -163,7 +170,7 @@ class Bedrock:
         """
 
         async def embed_in_turn(text: str) -> list[float]:
-            async with enforced("bedrock"), self._ingesting:
+            async with enforced("bedrock"), self._ingesting.acquire(tenant_key):
                 await self._pace.wait()
                 return await self._embed(text, on_tokens)
 

@@ -178,6 +178,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         reader = DocumentReader(
             processes=settings.document_readers,
             seconds=settings.document_seconds,
+            cpu_seconds=settings.document_cpu_seconds,
             tokens=settings.chunk_tokens,
             overlap=settings.chunk_overlap,
             max_chunks=settings.document_chunks,

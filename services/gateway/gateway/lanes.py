@@ -5,9 +5,11 @@ are bounded, the waiting in time as well.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from weakref import WeakValueDictionary
+
+from tenancy.fair_semaphore import FairSemaphore
 
 from .metrics import LANE, SHED
 from .problems import Overloaded
@@ -29,19 +31,19 @@ class Lane:
     seconds
         Longest that one waits.
     share
-        Most requests of one tenant at once, so that no tenant takes all places; ``None`` for no bound.
+        Most requests of one tenant at once, so that no tenant takes all places; ``None`` for no bound. With
+        it at most half of those that wait are one tenant's, and tenants have their turn one after the other.
     """
 
     def __init__(
         self, name: str, *, at_once: int, waiting: int, seconds: float, share: int | None = None
     ) -> None:
         self._name = name
-        self._places = asyncio.Semaphore(at_once)
+        self._places = FairSemaphore(at_once, each=share or at_once)
         self._most_waiting = waiting
-        self._waiting = 0
+        self._most_waiting_each = (waiting + 1) // 2 if share else waiting
+        self._waiting = Counter[str]()
         self._seconds = seconds
-        self._share = share
-        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def place(self, tenant_key: str = "") -> AsyncIterator[None]:
@@ -52,31 +54,29 @@ class Lane:
         Overloaded
             There are too many already, or no place became free in time.
         """
-        bounds = [self._places] if self._share is None else [self._share_of(tenant_key), self._places]
         async with AsyncExitStack() as stack:
-            await self._enter(stack, bounds)
+            await self._enter(stack, tenant_key)
             with LANE.labels(self._name).track_inprogress():
                 yield
 
-    async def _enter(self, stack: AsyncExitStack, bounds: list[asyncio.Semaphore]) -> None:
-        if any(bound.locked() for bound in bounds) and self._waiting >= self._most_waiting:
+    async def _enter(self, stack: AsyncExitStack, tenant_key: str) -> None:
+        if self._places.locked(tenant_key) and not self._may_wait(tenant_key):
             raise self._overloaded("Too many requests are waiting already.")
-        self._waiting += 1
+        self._waiting[tenant_key] += 1
         try:
             async with asyncio.timeout(self._seconds):
-                for bound in bounds:
-                    await stack.enter_async_context(bound)
+                await stack.enter_async_context(self._places.acquire(tenant_key))
         except TimeoutError as exc:
             raise self._overloaded(f"There was no room for the request for {self._seconds:g} s.") from exc
         finally:
-            self._waiting -= 1
+            self._waiting[tenant_key] -= 1
+            if not self._waiting[tenant_key]:
+                del self._waiting[tenant_key]
 
-    def _share_of(self, tenant_key: str) -> asyncio.Semaphore:
-        share = self._shares.get(tenant_key)
-        if share is None:
-            assert self._share is not None  # noqa: S101 (the only caller asks before)
-            self._shares[tenant_key] = share = asyncio.Semaphore(self._share)
-        return share
+    def _may_wait(self, tenant_key: str) -> bool:
+        return (
+            self._waiting.total() < self._most_waiting and self._waiting[tenant_key] < self._most_waiting_each
+        )
 
     def _overloaded(self, why: str) -> Overloaded:
         SHED.labels(self._name).inc()

@@ -101,11 +101,15 @@ class Settings(BaseSettings):
     document_seconds: float = Field(60.0, gt=0)
     """Longest time that reading one document may take."""
 
+    document_cpu_seconds: int = Field(45, ge=1)
+    """Most computing time that reading one document may take."""
+
     document_chunks: int = Field(10_000, ge=1)
     """Most chunks of one document: each costs an embedding, while the caller waits."""
 
     document_readers: int = Field(2, ge=1)
-    """Processes that read documents, so many at once."""
+    """Processes that read documents, so many at once. No tenant has all of them, and one is kept for small
+    documents, if there is more than one."""
 
     request_seconds: float = Field(90.0, gt=0)
     """Longest time from a question to the last word of its answer; whatever it waits for is cut off then."""

@@ -1,4 +1,4 @@
-"""What there shall be in Open WebUI: two functions, and what makes the pipe a base and no model of its own.
+"""What there shall be in Open WebUI: three functions, and what makes the pipe a base and no model of its own.
 
 The persona models that people see are the operator's (its part ``workspace``); they stand on the model
 ``tenantry``.
@@ -18,13 +18,16 @@ from typing import Any
 
 from .settings import Settings
 
-__all__ = ["BASE", "EVENTS", "PIPE", "Wanted", "WantedFunction", "WantedModel", "wanted"]
+__all__ = ["BASE", "ERASURE", "EVENTS", "PIPE", "Wanted", "WantedFunction", "WantedModel", "wanted"]
 
 PIPE = "tenantry"
 """Id of the pipe, and of the model that personas' models stand on."""
 
 EVENTS = "tenantry_events"
 """Id of the event function."""
+
+ERASURE = "tenantry_erasure"
+"""Id of the action that the operator calls when a Tenant is deleted with all its data."""
 
 BASE = "tenantry_base"
 """Id of the record that the pipe's record stands on. There is no such model."""
@@ -91,7 +94,7 @@ def wanted(settings: Settings) -> Wanted:
         "capabilities": CAPABILITIES,
     }
     return Wanted(
-        functions=[_function(PIPE, pipe), _function(EVENTS, events)],
+        functions=[_function(PIPE, pipe), _function(EVENTS, events), _function(ERASURE, {})],
         models=[
             WantedModel(BASE, None, "Tenantry (nothing but a right)", meta),
             WantedModel(PIPE, BASE, "Tenantry (base of the personas)", meta),

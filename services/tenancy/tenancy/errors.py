@@ -78,7 +78,7 @@ class TenantryError(Exception):
 
 
 class TokenRefused(TenantryError):
-    """The access token is missing, malformed, expired, or not meant for us."""
+    """The access token is missing, malformed, expired, not meant for us, or older than its Tenant."""
 
     slug = "token-refused"
     title = "The access token was refused"
@@ -105,11 +105,8 @@ class NoTenant(TenantryError):
 
     slug = "no-tenant"
     title = "No tenant for this account"
-    remedy = (
-        "Ask your administrator to put your account into the tenant's group, or to let the Tenant "
-        "name your verified e-mail address."
-    )
-    example = "This account is in no tenant's group, and no tenant claims its e-mail address."
+    remedy = "Ask your administrator to let the Tenant name your e-mail address, which has to be verified."
+    example = "No tenant claims this account's e-mail address."
     status = 403
 
 

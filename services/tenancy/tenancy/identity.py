@@ -1,13 +1,14 @@
-"""Who is asking, and for which tenant: proven by a Keycloak access token, never parsed from a request.
+"""Identity of a caller: a Keycloak access token, and the one Tenant to which it admits its person.
 
 Two steps that never mix. :class:`TokenVerifier` decides whether the token is Keycloak's, meant for us and
-still good. :func:`resolve` decides which Tenant its claims prove, by two rules in this order:
+still good. :func:`resolve` decides which Tenant admits its person. The Tenant as the registry has it now says
+who belongs: the *verified* e-mail has to fall under its patterns. What the token adds can only refuse:
 
-1. The ``groups`` claim names exactly one tenant's group.
-2. No tenant's group is named, and the *verified* e-mail falls under exactly one Tenant's patterns.
-
-Anything else is refused, with the reason. A group always beats an e-mail, but the two must not
-contradict each other: an address that another Tenant alone claims is a conflict, not a choice.
+1. A tenant's group in the ``groups`` claim counts only together with that Tenant's uid, which the realm's
+   mapper takes from the group itself. A name alone proves nothing: another Tenant may have it by now.
+2. A group and the e-mail must not contradict each other. Where several Tenants claim the address, the group
+   decides.
+3. A token that was issued before the Tenant was made does not open it.
 """
 
 from collections.abc import Collection
@@ -23,7 +24,7 @@ from .emails import matches_any
 from .errors import NoTenant, TenantConflict, TenantSuspended, TokenRefused
 from .jwks import RemoteKeys
 from .model import Tenant
-from .names import admins_group_path, tenant_id_from_group
+from .names import TENANT_UIDS_CLAIM, tenant_id_from_group
 
 __all__ = ["BEING_REMOVED", "Claims", "Principal", "TokenVerifier", "require_active", "resolve"]
 
@@ -41,12 +42,18 @@ MAX_TOKEN_CHARACTERS = 16_384
 
 @dataclass(frozen=True)
 class Claims:
-    """The proven content of an access token."""
+    """The proven content of an access token, or what Keycloak says of an account at one moment.
+
+    ``tenant_uids`` are those of the Tenants whose groups are among ``groups``, ``issued_at`` is in seconds
+    since 1970.
+    """
 
     subject: str
     email: str = ""
     email_verified: bool = False
     groups: frozenset[str] = frozenset()
+    tenant_uids: frozenset[str] = frozenset()
+    issued_at: int = 0
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -80,6 +87,7 @@ class TokenVerifier:
             iss={"essential": True, "value": issuer},
             aud={"essential": True, "value": audience},
             exp={"essential": True},
+            iat={"essential": True},
             sub={"essential": True},
             # An ID or refresh token of the same realm carries the same signature; only this tells them apart.
             typ={"essential": True, "value": "Bearer"},
@@ -110,22 +118,24 @@ class TokenVerifier:
 
 
 def resolve(claims: Claims, tenants: Directory) -> Principal:
-    """Return the person together with the one Tenant that the claims prove.
+    """Return the person together with the one Tenant that admits them.
 
     Raises
     ------
+    TokenRefused
+        The claims are older than the Tenant that they name, or than their form. New ones may be better.
     NoTenant
-        No Tenant's group is named, and no Tenant claims the verified e-mail.
+        No Tenant claims the verified e-mail, or the one whose group is named does not.
     TenantConflict
         More than one Tenant is meant.
     TenantSuspended
         The Tenant is suspended, or being deleted.
     """
-    tenant = _by_group(claims, tenants) or _by_email(claims, tenants)
+    member_of = _by_group(claims, tenants)
+    tenant = _by_email(claims, tenants, member_of)
+    _require_newer_than(tenant, claims)
     require_active(tenant)
-    admin = admins_group_path(tenant.id) in claims.groups or (
-        claims.email_verified and matches_any(tenant.spec.identity.admins, claims.email)
-    )
+    admin = matches_any(tenant.spec.identity.admins, claims.email)
     return Principal(tenant=tenant, subject=claims.subject, email=claims.email, admin=admin)
 
 
@@ -144,6 +154,7 @@ def require_active(tenant: Tenant) -> None:
 
 
 def _by_group(claims: Claims, tenants: Directory) -> Tenant | None:
+    """Return the Tenant in whose group the account is; ``None`` when it is in no tenant's group."""
     named = {tenant_id for path in claims.groups if (tenant_id := tenant_id_from_group(path))}
     if len(named) > 1:
         raise TenantConflict(f"This account is in the groups of {_list(named)}. An account has one tenant.")
@@ -153,43 +164,59 @@ def _by_group(claims: Claims, tenants: Directory) -> Tenant | None:
     tenant = tenants.get(tenant_id)
     if tenant is None:
         raise NoTenant("This account is in the group of a tenant that does not exist (any more).")
-    claimants = _claimants(claims, tenants)
-    if claimants and tenant_id not in {t.id for t in claimants}:
-        raise TenantConflict(
-            f"This account is in the group of {tenant_id}, but its e-mail belongs to "
-            f"{_list({t.id for t in claimants})}. Log in again; if it stays, tell the administrators."
+    if not tenant.metadata.uid or tenant.metadata.uid not in claims.tenant_uids:
+        raise TokenRefused(
+            f"The access token names the group of {tenant_id} without the uid of this Tenant: it was issued "
+            "for an earlier Tenant of that name, or before the realm had the mapper for it. Log in again; "
+            "if it stays, tell the administrators."
         )
     return tenant
 
 
-def _by_email(claims: Claims, tenants: Directory) -> Tenant:
+def _by_email(claims: Claims, tenants: Directory, member_of: Tenant | None) -> Tenant:
+    """Return the Tenant that claims the verified e-mail: ``member_of`` where it does, else the only one."""
     if not claims.email:
-        raise NoTenant("This account is in no tenant's group and has no e-mail address.")
+        raise NoTenant("This account has no e-mail address, so no tenant can claim it.")
     if not claims.email_verified:
-        raise NoTenant("This account is in no tenant's group, and its e-mail address is not verified.")
-    claimants = _claimants(claims, tenants)
+        raise NoTenant("This account's e-mail address is not verified.")
+    claimants = tenants.claimants(claims.email)
+    if member_of in claimants:
+        return member_of
+    ids = {tenant.id for tenant in claimants}
+    if member_of and claimants:
+        raise TenantConflict(
+            f"This account is in the group of {member_of.id}, but its e-mail belongs to {_list(ids)}. "
+            "Log in again; if it stays, tell the administrators."
+        )
+    if member_of:
+        raise NoTenant(f"The tenant {member_of.id} does not name this account's e-mail address (any more).")
     if not claimants:
-        raise NoTenant("This account is in no tenant's group, and no tenant claims its e-mail address.")
+        raise NoTenant("No tenant claims this account's e-mail address.")
     if len(claimants) > 1:
-        raise TenantConflict(f"The e-mail address is claimed by {_list({t.id for t in claimants})}.")
+        raise TenantConflict(f"The e-mail address is claimed by {_list(ids)}.")
     return claimants[0]
 
 
-def _claimants(claims: Claims, tenants: Directory) -> list[Tenant]:
-    if not (claims.email and claims.email_verified):
-        return []
-    return tenants.claimants(claims.email)
+def _require_newer_than(tenant: Tenant, claims: Claims) -> None:
+    created = tenant.metadata.creation_timestamp
+    if created and claims.issued_at < int(created.timestamp()):
+        raise TokenRefused("The access token is older than the tenant. Log in again.")
 
 
 def _to_claims(claims: dict[str, Any]) -> Claims:
-    groups = claims.get("groups", [])
     return Claims(
         subject=str(claims["sub"]),
         email=str(claims.get("email") or ""),
         email_verified=claims.get("email_verified") is True,
-        groups=frozenset(map(str, groups)) if isinstance(groups, list) else frozenset(),
+        groups=_texts(claims.get("groups")),
+        tenant_uids=_texts(claims.get(TENANT_UIDS_CLAIM)),
+        issued_at=int(claims["iat"]),
         raw=claims,
     )
+
+
+def _texts(claim: Any) -> frozenset[str]:
+    return frozenset(map(str, claim)) if isinstance(claim, list) else frozenset()
 
 
 def _reason(exc: Exception) -> str:

@@ -227,6 +227,11 @@ class TenantStatus(_Resource):
     quota: QuotaStatus | None = None
     workspace: WorkspaceStatus | None = None
 
+    @property
+    def names_anything(self) -> bool:
+        """Whether a part of the operator has made something for the Tenant."""
+        return any((self.storage, self.vectors, self.identity, self.quota, self.workspace))
+
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of that type, or ``None`` when it was never set."""
         return next((c for c in self.conditions if c.type == type_), None)

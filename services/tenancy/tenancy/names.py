@@ -20,6 +20,8 @@ __all__ = [
     "LEXICAL_VECTOR",
     "PLURAL",
     "REALM_PARENT_GROUP",
+    "TENANT_UIDS_CLAIM",
+    "TENANT_UID_ATTRIBUTE",
     "VERSION",
     "admins_group_path",
     "answers_key",
@@ -73,6 +75,12 @@ LEXICAL_VECTOR = "bm25"
 
 REALM_PARENT_GROUP = "tenants"
 """Keycloak group under which every tenant's group lies."""
+
+TENANT_UID_ATTRIBUTE = "tenant-uid"
+"""Attribute of a tenant's groups in Keycloak: the uid of the Tenant for which they were made."""
+
+TENANT_UIDS_CLAIM = "tenant_uids"
+"""Claim of an access token into which the realm's mapper puts that attribute of all the person's groups."""
 
 FILE_DOCUMENTS = "owui-"
 """Beginning of the ids of all documents that are made of Open WebUI's files."""

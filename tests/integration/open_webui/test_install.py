@@ -40,11 +40,9 @@ async def test_a_second_run_writes_nothing(office: Office) -> None:
 
 async def test_what_is_installed_is_active_and_says_its_version(office: Office) -> None:
     functions = {each["id"]: each for each in await office.webui.admin.get("/api/v1/functions/export")}
-    assert {name: functions[name]["type"] for name in ("tenantry", "tenantry_events")} == {
-        "tenantry": "pipe",
-        "tenantry_events": "event",
-    }
-    for name in ("tenantry", "tenantry_events"):
+    types = {"tenantry": "pipe", "tenantry_events": "event", "tenantry_erasure": "action"}
+    assert {name: functions[name]["type"] for name in types} == types
+    for name in types:
         assert functions[name]["is_active"]
         assert functions[name]["meta"]["manifest"]["version"] == "1.0.0"
 

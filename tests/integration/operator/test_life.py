@@ -37,7 +37,7 @@ async def test_everything_that_a_tenant_declares_is_made(
             "indexes": {"tenantId": True, "tenantUid": None, "personaId": None, "documentId": None},
         },
         "identity": {
-            "attributes": {"tenant": ["life"], "managed-by": ["tenantry"]},
+            "attributes": {"tenant": ["life"], "tenant-uid": [uid], "managed-by": ["tenantry"]},
             "members": ["ann@life.example", "boss@life.example"],
             "children": {"admins": ["boss@life.example"]},
             "copies": 1,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -10,10 +11,12 @@ from file_sync.models import Owner
 from file_sync.owners import Owners
 from tenancy.directory import Directory
 from tenancy.keycloak import KeycloakAdmin
+from tenancy.model import Tenant
 
 from tests.support.tenants import make_tenant
 
 TENANTS = Directory([make_tenant("tenanta", identity={"emails": ["*@a.example"]}), make_tenant("tenantb")])
+GROUP_A, GROUP_B = "/tenants/tenant-tenanta", "/tenants/tenant-tenantb"
 
 
 class Keycloak:
@@ -22,6 +25,7 @@ class Keycloak:
     def __init__(self) -> None:
         self.people: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, list[str]] = {}
+        self.uids = {GROUP_A: "uid-tenanta", GROUP_B: "uid-tenantb", f"{GROUP_B}/admins": "uid-tenantb"}
         self.down = False
         self.asked: list[str] = []
 
@@ -29,6 +33,9 @@ class Keycloak:
         usual = {"id": subject, "enabled": True, "email": f"{subject}@a.example", "emailVerified": True}
         self.people[subject] = usual | account
         self.groups[subject] = list(groups)
+
+    def group(self, path: str) -> dict[str, Any]:
+        return {"path": path, "attributes": {"tenant-uid": [self.uids[path]]} if path in self.uids else {}}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.down:
@@ -41,7 +48,7 @@ class Keycloak:
         if subject not in self.people:
             return httpx.Response(404)
         if rest == "groups":
-            return httpx.Response(200, json=[{"path": each} for each in self.groups[subject]])
+            return httpx.Response(200, json=[self.group(path) for path in self.groups[subject]])
         return httpx.Response(200, json=self.people[subject])
 
 
@@ -64,8 +71,10 @@ def owners(http: httpx.AsyncClient, seconds: float = 60) -> Owners:
     ("groups", "account", "tenant_id"),
     [
         ((), {}, "tenanta"),
-        (("/tenants/tenant-tenantb",), {"email": "x@elsewhere.example"}, "tenantb"),
-        (("/tenants/tenant-tenantb/admins", "/staff"), {"email": ""}, "tenantb"),
+        ((GROUP_B,), {"email": "x@tenantb.example"}, "tenantb"),
+        ((f"{GROUP_B}/admins", "/staff"), {"email": "x@tenantb.example"}, "tenantb"),
+        ((GROUP_B,), {"email": "x@elsewhere.example"}, None),
+        ((GROUP_B,), {"email": ""}, None),
         ((), {"emailVerified": False}, None),
         ((), {"email": "x@elsewhere.example"}, None),
         (("/tenants/tenant-tenantb",), {}, None),
@@ -79,6 +88,8 @@ def owners(http: httpx.AsyncClient, seconds: float = 60) -> Owners:
         "a verified address",
         "a group",
         "administrators",
+        "a group without an address of the tenant's",
+        "a group without an address",
         "an address that is not verified",
         "an address that nobody claims",
         "a group against an address",
@@ -94,6 +105,36 @@ async def test_who_belongs_where(
 ) -> None:
     keycloak.add("anna", *groups, **account)
     assert await owners(http).of(["anna"]) == {"anna": Owner(tenant_id)}
+
+
+async def test_what_is_remembered_of_an_earlier_tenant_is_asked_again(
+    keycloak: Keycloak, http: httpx.AsyncClient
+) -> None:
+    """The operator has given the group the uid of the Tenant that was made again under the name."""
+    keycloak.uids[GROUP_A] = "uid of an earlier life"
+    keycloak.add("anna", GROUP_A)
+    remembering = owners(http)
+    assert await remembering.of(["anna"]) == {"anna": Owner(known=False)}, "nobody knows until it has"
+    keycloak.uids[GROUP_A] = "uid-tenanta"
+    assert await remembering.of(["anna"]) == {"anna": Owner("tenanta")}
+
+
+async def test_a_tenant_that_is_made_later_finds_its_people_without_delay(
+    keycloak: Keycloak, http: httpx.AsyncClient
+) -> None:
+    keycloak.add("anna")
+    tenants = Directory()
+    remembering = Owners(KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: tenants, seconds=60)
+    assert await remembering.of(["anna"]) == {"anna": Owner()}
+    tenants.put(aged(TENANTS.all()[0], datetime.now(UTC) + timedelta(minutes=1)))
+    assert await remembering.of(["anna"]) == {"anna": Owner(known=False)}, "our clock is behind"
+    tenants.put(aged(TENANTS.all()[0], datetime.now(UTC)))
+    assert await remembering.of(["anna"]) == {"anna": Owner("tenanta")}
+
+
+def aged(tenant: Tenant, created: datetime) -> Tenant:
+    metadata = tenant.metadata.model_copy(update={"creation_timestamp": created})
+    return tenant.model_copy(update={"metadata": metadata})
 
 
 async def test_nobody_of_that_id_has_no_tenant(http: httpx.AsyncClient) -> None:

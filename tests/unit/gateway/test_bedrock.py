@@ -1,5 +1,6 @@
 """Bedrock's wire: what is asked (checked against AWS' own model of the API) and what errors mean."""
 
+import asyncio
 import io
 import json
 import math
@@ -11,7 +12,7 @@ import pytest
 import stamina
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
-from gateway.bedrock import Bedrock, Prompt, Reply, cut
+from gateway.bedrock import INGEST_CONCURRENCY, Bedrock, Prompt, Reply, cut
 from gateway.problems import ModelUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,6 +122,24 @@ async def test_texts_and_vectors_keep_their_order(bedrock: Bedrock, monkeypatch:
     monkeypatch.setattr(bedrock, "_invoke", invoke)
     vectors = await bedrock.embed([str(number) for number in range(50)])
     assert [round(vector[0] / vector[1]) for vector in vectors] == list(range(50))
+
+
+async def test_a_small_document_does_not_wait_for_all_of_another_tenants(
+    bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def invoke(body: str) -> dict[str, Any]:
+        order.append(json.loads(body)["inputText"])
+        return {"embedding": EMBEDDING, "inputTextTokenCount": 1}
+
+    monkeypatch.setattr(bedrock, "_invoke", invoke)
+    large = asyncio.create_task(bedrock.embed(["large"] * 300, tenant_key="tenant-a"))
+    await asyncio.sleep(0)
+    await bedrock.embed(["small"], tenant_key="tenant-b")
+    assert not large.done()
+    await large
+    assert order.index("small") <= 2 * INGEST_CONCURRENCY
 
 
 async def test_a_model_is_asked_with_the_tenants_name(bedrock: Bedrock, talker: Stubber) -> None:

@@ -22,8 +22,8 @@ async def test_a_change_is_announced_before_it_begins_and_when_it_is_over() -> N
     async with IndexChanges(redis.as_adapter()).announce(TENANT):
         ((answers, changing, change, seconds),) = redis.sent
     assert (answers, changing, seconds) == (
-        "tenant-tenanta:uid-of-tenanta:answers",
-        "tenant-tenanta:uid-of-tenanta:changes",
+        "tenant-tenanta:uid-tenanta:answers",
+        "tenant-tenanta:uid-tenanta:changes",
         900,
     )
     assert redis.sent[1] == (("UNLINK", answers), ("ZREM", changing, change))

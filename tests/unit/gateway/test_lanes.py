@@ -76,6 +76,40 @@ async def test_one_tenant_leaves_places_to_the_others(name: str) -> None:
         await _pass(lane, "tenant-b")
 
 
+async def test_one_tenant_leaves_room_to_wait_to_the_others(name: str) -> None:
+    lane = Lane(name, at_once=2, waiting=2, seconds=60, share=1)
+    async with AsyncExitStack() as stack:
+        for tenant in ("tenant-a", "tenant-b"):
+            await stack.enter_async_context(lane.place(tenant))
+        waiting = [asyncio.create_task(_pass(lane, "tenant-a"))]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="waiting already"):
+            await _pass(lane, "tenant-a")
+        waiting.append(asyncio.create_task(_pass(lane, "tenant-b")))
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+    await asyncio.gather(*waiting)
+
+
+async def test_a_tenant_with_many_requests_does_not_delay_the_one_of_another(name: str) -> None:
+    lane, order = Lane(name, at_once=2, waiting=20, seconds=60, share=2), list[str]()
+
+    async def one(tenant: str) -> None:
+        async with lane.place(tenant):
+            order.append(tenant)
+            await asyncio.sleep(0)
+
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(lane.place("tenant-a"))
+        waiting = [asyncio.create_task(one("tenant-a")) for _ in range(8)]
+        await asyncio.sleep(0)
+        waiting.append(asyncio.create_task(one("tenant-b")))
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert "tenant-b" in order[:2]
+
+
 async def _pass(lane: Lane, tenant_key: str = "") -> None:
     async with lane.place(tenant_key):
         pass

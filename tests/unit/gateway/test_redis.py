@@ -15,19 +15,19 @@ TENANT = make_tenant("a")
 @pytest.mark.parametrize(
     "key",
     [
-        "tenant-ab:uid-of-a:rate",
-        "tenant-b:uid-of-a:rate",
+        "tenant-ab:uid-a:rate",
+        "tenant-b:uid-a:rate",
         "tenant-a:rate",
-        "tenant-a:uid-of-an-earlier-one:rate",
+        "tenant-a:uid-an-earlier-one:rate",
         "tenant-a",
         "rate",
-        "xtenant-a:uid-of-a:rate",
+        "xtenant-a:uid-a:rate",
     ],
 )
 async def test_a_key_that_is_not_the_tenants_own_is_refused(key: str) -> None:
     redis = TenantRedis(SecretStr("redis://127.0.0.1:9"))
     with pytest.raises(ValueError, match="no key of tenant-a"):
-        await redis.script("s", "return 1").run(TENANT, ["tenant-a:uid-of-a:rate", key])
+        await redis.script("s", "return 1").run(TENANT, ["tenant-a:uid-a:rate", key])
     with pytest.raises(ValueError, match="no key of tenant-a"):
-        await redis.execute(TENANT, "e", ("GET", "tenant-a:uid-of-a:rate"), ("GET", key))
+        await redis.execute(TENANT, "e", ("GET", "tenant-a:uid-a:rate"), ("GET", key))
     await redis.close()

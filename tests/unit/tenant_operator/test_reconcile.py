@@ -144,7 +144,7 @@ async def test_an_event_that_cannot_be_recorded_spoils_nothing() -> None:
 
 
 def leaving(policy: str, **changes: Any) -> Tenant:
-    return make_tenant("acme", deleting=True, deletionPolicy=policy, **changes)
+    return make_tenant("acme", deleting=True, prepared=False, deletionPolicy=policy, **changes)
 
 
 async def test_retain_lets_go_of_copies_only() -> None:
@@ -171,6 +171,46 @@ async def test_a_part_that_cannot_let_go_keeps_the_tenant_and_is_named(policy: s
     assert reason == "Deleting"
 
 
+MADE = TenantStatus.model_validate({"quota": {"namespace": ""}})
+
+
+@pytest.mark.parametrize(("policy", "verb"), [("Retain", "forget"), ("Delete", "remove")])
+async def test_a_tenant_that_goes_without_its_finalizer_is_removed_all_the_same(
+    policy: str, verb: str
+) -> None:
+    """Another's finalizer, or a deletion in the foreground, still holds it."""
+    stage = Stage()
+    await stage.run(leaving(policy).model_copy(update={"status": MADE}))
+    assert stage.log[0] == "finish writes"
+    assert sorted(stage.log[1:4]) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
+
+
+@pytest.mark.parametrize(("policy", "verb"), [("Retain", "forget"), ("Delete", "remove")])
+async def test_after_a_tenant_that_vanished_is_done_what_its_policy_says(policy: str, verb: str) -> None:
+    stage = Stage()
+    outcome = await stage.reconciler.clean_up(make_tenant("acme", deletionPolicy=policy), successor=None)
+    assert outcome.name == "ready"
+    assert stage.log[0] == "finish writes"
+    assert sorted(stage.log[1:]) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
+
+
+async def test_what_cannot_be_removed_after_a_tenant_that_vanished_is_tried_again() -> None:
+    stage = Stage(storage=AWAY)
+    outcome = await stage.reconciler.clean_up(make_tenant("acme", deletionPolicy="Delete"), successor=None)
+    assert outcome.name == "retrying"
+
+
+async def test_nothing_is_removed_after_a_tenant_that_has_a_successor_and_an_event_names_it() -> None:
+    """What is stored under the name may be the successor's by now."""
+    stage = Stage()
+    gone = make_tenant("acme", deletionPolicy="Delete")
+    assert (await stage.reconciler.clean_up(gone, successor=make_tenant("acme"))).name == "ready"
+    assert stage.log == []
+    ((warning, reason, note),) = stage.writer.events
+    assert (warning, reason) == (True, "EarlierTenantLeft")
+    assert "uid-acme" in note
+
+
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_tenant_that_we_never_held_is_let_go_untouched(policy: str) -> None:
     stage = Stage()
@@ -190,3 +230,11 @@ async def test_nothing_is_removed_while_somebody_still_writes(policy: str) -> No
     assert await stage.run(tenant) == "ready"
     assert stage.log[0] == "finish writes"
     assert stage.log[-1] == "remove finalizer"
+
+
+async def test_after_a_tenant_that_vanished_nothing_is_removed_while_somebody_still_writes() -> None:
+    stage = Stage()
+    stage.writing = RemoteUnavailable("redis", "drain-writes", "uploads are under way")
+    outcome = await stage.reconciler.clean_up(make_tenant("acme", deletionPolicy="Delete"), successor=None)
+    assert outcome.name == "retrying"
+    assert stage.log == ["finish writes"]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from tenant_operator.tenants import Seen, Tenants
 
 from tests.support.tenants import tenant_manifest
@@ -22,17 +23,28 @@ def test_a_tenant_that_was_never_reconciled_is_urgent() -> None:
 
 
 def test_a_tenant_known_from_before_a_restart_is_looked_at_without_haste() -> None:
-    known = body("a") | {"status": {"observedGeneration": 1}}
-    assert Tenants().see(known) == Seen(("a",), urgent=False)
+    assert Tenants().see(held("a")) == Seen(("a",), urgent=False)
+
+
+def held(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
+    """Return a Tenant that has been reconciled once."""
+    manifest = body(name, generation, **spec)
+    manifest["metadata"]["finalizers"] = ["tenantry.io/operator"]
+    return manifest | {"status": {"observedGeneration": generation, "quota": {"namespace": ""}}}
+
+
+def without_finalizer(manifest: dict[str, Any]) -> dict[str, Any]:
+    return manifest | {"metadata": {**manifest["metadata"], "finalizers": []}}
+
+
+def deleting(manifest: dict[str, Any]) -> dict[str, Any]:
+    return manifest | {"metadata": {**manifest["metadata"], "deletionTimestamp": "2026-11-23T10:00:00Z"}}
 
 
 def test_our_own_writes_are_no_reason_to_look_again() -> None:
     tenants = Tenants()
     tenants.see(body("a"))
-    written = body("a")
-    written["metadata"]["finalizers"] = ["tenantry.io/operator"]
-    written["status"] = {"observedGeneration": 1}
-    assert tenants.see(written) == Seen()
+    assert tenants.see(held("a")) == Seen()
     newest = tenants.get("a")
     assert newest
     assert newest.metadata.finalizers == ["tenantry.io/operator"]
@@ -40,11 +52,85 @@ def test_our_own_writes_are_no_reason_to_look_again() -> None:
 
 def test_a_new_spec_and_a_deletion_are() -> None:
     tenants = Tenants()
-    tenants.see(body("a"))
-    assert tenants.see(body("a", generation=2)).names == ("a",)
-    going = body("a", generation=2)
-    going["metadata"]["deletionTimestamp"] = "2026-11-23T10:00:00Z"
-    assert tenants.see(going).names == ("a",)
+    tenants.see(held("a"))
+    assert tenants.see(held("a", generation=2)).names == ("a",)
+    assert tenants.see(deleting(held("a", generation=2))).names == ("a",)
+
+
+def test_a_living_tenant_without_our_finalizer_is_urgent_whatever_else_is_unchanged() -> None:
+    tenants = Tenants()
+    tenants.see(held("a"))
+    for _ in range(2):  # seen once more, it is still without
+        assert tenants.see(without_finalizer(held("a"))) == Seen(("a",), urgent=True)
+    assert tenants.see(held("a")) == Seen()
+
+
+def test_a_tenant_that_goes_needs_no_finalizer() -> None:
+    tenants = Tenants()
+    tenants.see(deleting(held("a")))
+    assert tenants.see(deleting(without_finalizer(held("a")))) == Seen()
+
+
+GONE = {
+    "replaced, then deleted": [held("a"), without_finalizer(held("a"))],
+    "and nobody saw the replacing": [held("a")],
+    "while it was first made": [body("a"), held("a") | {"status": {}}, without_finalizer(held("a"))],
+    "in the foreground": [held("a"), without_finalizer(held("a")), deleting(without_finalizer(held("a")))],
+    "and we have just started": [without_finalizer(held("a"))],
+}
+
+
+@pytest.mark.parametrize("events", GONE.values(), ids=GONE.keys())
+def test_a_tenant_that_vanishes_with_what_was_made_for_it_is_an_orphan(events: list[dict[str, Any]]) -> None:
+    tenants = Tenants()
+    for event in events:
+        tenants.see(event)
+    assert tenants.see(events[-1], deleted=True).names == ("a",)
+    orphan = tenants.orphan("a")
+    assert orphan
+    assert orphan.metadata.uid == "uid-a"
+    tenants.forget_orphan("a")
+    assert tenants.orphan("a") is None
+
+
+@pytest.mark.parametrize(
+    ("events", "is_orphan"),
+    [
+        ([held("a")], True),
+        ([held("a"), without_finalizer(held("a"))], True),
+        ([held("a"), deleting(held("a"))], False),
+    ],
+    ids=["at any time", "replaced", "removed in order"],
+)
+def test_a_tenant_whose_end_nobody_saw_is_known_by_the_uid_of_the_next(
+    events: list[dict[str, Any]], is_orphan: bool
+) -> None:
+    tenants = Tenants()
+    for event in events:
+        tenants.see(event)
+    again = body("a")
+    again["metadata"]["uid"] = "another"
+    assert tenants.see(again) == Seen(("a",), urgent=True)
+    orphan = tenants.orphan("a")
+    assert (orphan.metadata.uid if orphan else None) == ("uid-a" if is_orphan else None)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [held("a"), deleting(held("a"))],
+        [held("a"), deleting(held("a")), deleting(without_finalizer(held("a")))],
+        [body("a")],
+        [body("a") | {"status": {"observedGeneration": 1}}],
+    ],
+    ids=["removed in order", "in order, in the foreground", "never reconciled", "never more than a conflict"],
+)
+def test_a_tenant_that_leaves_nothing_is_no_orphan(events: list[dict[str, Any]]) -> None:
+    tenants = Tenants()
+    for event in events:
+        tenants.see(event)
+    assert tenants.see(without_finalizer(events[-1]), deleted=True) == Seen()
+    assert tenants.orphan("a") is None
 
 
 def test_a_tenant_made_again_under_its_name_is_another_one() -> None:

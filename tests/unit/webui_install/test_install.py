@@ -99,7 +99,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 async def test_everything_is_installed_and_a_second_run_writes_nothing() -> None:
     webui = OpenWebUI()
-    assert await install(SETTINGS, webui) == 8
+    assert await install(SETTINGS, webui) == 10
     assert all(function["is_active"] for function in webui.functions.values())
     assert webui.asked["/api/models"] == 1
     before = webui.asked.copy()
@@ -111,6 +111,7 @@ async def test_everything_is_installed_and_a_second_run_writes_nothing() -> None
         f"{MODELS}/all",
         f"{FUNCTIONS}/id/tenantry/valves",
         f"{FUNCTIONS}/id/tenantry_events/valves",
+        f"{FUNCTIONS}/id/tenantry_erasure/valves",
     }
 
 
@@ -132,7 +133,7 @@ async def test_it_signs_in_once() -> None:
 )
 async def test_it_waits_for_an_open_webui_that_is_not_up(fault: Any) -> None:
     webui = OpenWebUI(faults={"/api/v1/auths/signin": [fault] * 5})
-    assert await install(SETTINGS, webui) == 8
+    assert await install(SETTINGS, webui) == 10
     assert webui.asked["/api/v1/auths/signin"] == 6
 
 
@@ -171,7 +172,7 @@ async def test_a_switch_that_was_made_without_an_answer_is_left_as_it_is() -> No
     assert webui.asked[f"{FUNCTIONS}/id/tenantry/toggle"] == 2  # of both runs
 
 
-@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("at", range(10))
 async def test_killed_anywhere_it_is_completed_by_the_next_run(at: int) -> None:
     class Killed(Exception):
         pass
@@ -191,7 +192,7 @@ async def test_killed_anywhere_it_is_completed_by_the_next_run(at: int) -> None:
 
     with pytest.raises(Killed):
         await install(SETTINGS, Dying())
-    assert await install(SETTINGS, webui) == 8 - at
+    assert await install(SETTINGS, webui) == 10 - at
     assert await install(SETTINGS, webui) == 0
 
 

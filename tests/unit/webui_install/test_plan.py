@@ -19,7 +19,7 @@ from webui_install.plan import (
     plan,
 )
 from webui_install.settings import Settings
-from webui_install.wanted import BASE, EVENTS, PIPE, Wanted, wanted
+from webui_install.wanted import BASE, ERASURE, EVENTS, PIPE, Wanted, wanted
 
 SETTINGS: dict[str, Any] = {
     "url": "http://open-webui",
@@ -71,7 +71,7 @@ def test_nothing_is_to_be_done_when_all_is_as_wanted() -> None:
 
 
 def test_into_an_empty_open_webui_everything_goes_valves_before_activation() -> None:
-    pipe, events = WANTED.functions
+    pipe, events, erasure = WANTED.functions
     base, model = WANTED.models
     assert plan(WANTED, Seen()) == [
         CreateFunction(pipe),
@@ -80,6 +80,8 @@ def test_into_an_empty_open_webui_everything_goes_valves_before_activation() -> 
         CreateFunction(events),
         SetValves(EVENTS, dict(events.valves)),
         Activate(EVENTS),
+        CreateFunction(erasure),
+        Activate(ERASURE),
         CreateModel(base),
         CreateModel(model),
     ]

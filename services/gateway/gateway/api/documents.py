@@ -1,5 +1,6 @@
 """``/v1/documents``: taken in from a person's form or for a service's ticket, listed, looked at, deleted."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -134,8 +135,7 @@ async def ingest(
         async def index_stored() -> DocumentResponse:
             return DocumentResponse.of(await context.documents.index_stored(tenant, ticket, stages))
 
-        parts: tuple[str, ...] = (ticket.object_key,)
-        return await once(request, caller, context, key, index_stored, status=201, parts=parts)
+        return await once(request, caller, context, key, index_stored, status=201, parts=(ticket.object_key,))
     person = caller
     persona_id, filename, content = await _form(request)
 
@@ -146,7 +146,9 @@ async def ingest(
             )
         )
 
-    parts = (persona_id, filename, hashlib.sha256(content).hexdigest()) if key else ()
+    parts: tuple[str, ...] = ()
+    if key:
+        parts = (persona_id, filename, (await asyncio.to_thread(hashlib.sha256, content)).hexdigest())
     return await once(request, caller, context, key, upload, status=201, parts=parts)
 
 

@@ -21,6 +21,14 @@ HEADING_CHARACTERS = 200
 """Longest path of headings: some fifty tokens, which come on top of the chunk's own."""
 
 
+WINDOW_CHARACTERS = 16 * 1024
+"""Longest piece of a text that the splitter gets, and the first one of each page."""
+
+WINDOW_CHUNKS = 8
+"""How many chunks of the longest size a window holds. The splitter counts the tokens of all that is left of
+a section for each chunk that it cuts from it: the square of the length, where a section is the whole file."""
+
+
 class Chunker:
     """Cuts at headings, paragraphs, sentences, and only in need at words.
 
@@ -45,13 +53,30 @@ class Chunker:
     def _chunk(self, page: Page) -> Iterator[Chunk]:
         above: list[Heading] = []
         coming = deque(page.headings)
-        for start, text in self._splitter.chunk_indices(page.text):
+        for start, text in self._cut(page.text):
             while coming and coming[0].start < start:
                 heading = coming.popleft()
                 above = [*_over(above, heading), heading]
             # A chunk that begins with a heading stands under those over that one.
             begins = coming and coming[0].start == start
             yield Chunk(text, page.number, _path(_over(above, coming[0]) if begins else above))
+
+    def _cut(self, text: str) -> Iterator[tuple[int, str]]:
+        """Yield each chunk with its start: those that the splitter would make of the whole text.
+
+        A chunk depends on what follows it only up to a chunk's length. So of each window the first half of
+        the chunks are final, and the next window begins where the first of the others does.
+        """
+        begin, size = 0, WINDOW_CHARACTERS
+        while begin < len(text):
+            window = self._splitter.chunk_indices(text[begin : begin + size])
+            is_last = begin + size >= len(text)
+            final = len(window) if is_last else len(window) // 2 or 1
+            for start, chunk in window[:final]:
+                yield begin + start, chunk
+            begin += window[final][0] if final < len(window) else size
+            if window:
+                size = min(WINDOW_CHUNKS * max(len(chunk) for _, chunk in window), WINDOW_CHARACTERS)
 
 
 def _over(above: list[Heading], heading: Heading) -> list[Heading]:

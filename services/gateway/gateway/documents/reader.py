@@ -6,10 +6,15 @@ did not answer in time, or died, is replaced.
 
 import asyncio
 import json
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from tenancy.fair_semaphore import FairSemaphore
 
 from ..models import Chunk
 from ..problems import (
@@ -22,7 +27,13 @@ from ..problems import (
 from .formats import Format
 from .frames import FRAME
 
-__all__ = ["DocumentReader", "Reading"]
+__all__ = ["SMALL_BYTES", "DocumentReader", "Reading"]
+
+SMALL_BYTES = 256 * 1024
+"""Larger documents leave one process to the others, if there is more than one."""
+
+WRITE_BYTES = 1024 * 1024
+"""How much of a document is handed to a process in one step of the event loop."""
 
 _PROBLEMS: dict[str, type[DocumentRefused]] = {
     problem.slug: problem
@@ -42,81 +53,132 @@ class Reading:
 class DocumentReader:
     """Extracts and chunks documents in other processes.
 
+    Tenants have their turn one after the other, none has all processes, and one process is kept for small
+    documents; a single process serves all in turn.
+
     Parameters
     ----------
     processes
-        How many, and so how many documents at once; further ones wait.
+        Number of processes, and so of documents that are read concurrently; further ones wait.
     seconds
         Longest time for one document.
+    cpu_seconds
+        Most computing time for one document.
     tokens, overlap
         How to chunk, see :class:`.chunk.Chunker`.
     max_chunks
         Most chunks of one document.
     """
 
-    def __init__(self, *, processes: int, seconds: float, tokens: int, overlap: int, max_chunks: int) -> None:
+    def __init__(
+        self,
+        *,
+        processes: int,
+        seconds: float,
+        cpu_seconds: int,
+        tokens: int,
+        overlap: int,
+        max_chunks: int,
+    ) -> None:
         self._seconds = seconds
-        numbers = map(str, (tokens, overlap, max_chunks))
+        self._cpu_seconds = cpu_seconds
+        numbers = map(str, (tokens, overlap, max_chunks, cpu_seconds))
         self._command = [sys.executable, "-m", "gateway.documents.worker", *numbers]
-        self._idle: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()
-        for _ in range(processes):
-            self._idle.put_nowait(None)
+        share = max(processes - 1, 1)
+        self._places = FairSemaphore(processes, each=share)
+        self._large_places = FairSemaphore(share, each=share)
+        self._idle: list[Process | None] = [None] * processes
 
-    async def read(self, filename: str, content: bytes) -> Reading:
-        """Return the document's chunks.
+    async def read(self, tenant_key: str, filename: str, content: bytes) -> Reading:
+        """Return the chunks of a tenant's document.
 
         Raises
         ------
         DocumentRefused
             One of its subclasses, with the reason.
         """
-        reply = await self._ask(json.dumps({"filename": filename}).encode(), content)
-        if "problem" in reply:
-            raise _PROBLEMS[reply["problem"]](reply["detail"])
-        return Reading(
-            format=Format(reply["format"]),
-            pages=reply["pages"],
-            chunks=[Chunk(**chunk) for chunk in reply["chunks"]],
-        )
+        async with self._place(tenant_key, len(content)):
+            return await self._read(json.dumps({"filename": filename}).encode(), content)
 
     async def close(self) -> None:
         """End the idle processes. Nothing may be reading any more."""
-        while not self._idle.empty():
-            await _end(self._idle.get_nowait())
+        while self._idle:
+            await _end(self._idle.pop())
 
-    async def _ask(self, header: bytes, content: bytes) -> Any:
-        process = await self._idle.get()
+    @asynccontextmanager
+    async def _place(self, tenant_key: str, size: int) -> AsyncIterator[None]:
+        """Hold one of the processes for a document of a size."""
+        if size <= SMALL_BYTES:
+            async with self._places.acquire(tenant_key):
+                yield
+        else:
+            async with self._large_places.acquire(tenant_key), self._places.acquire(tenant_key):
+                yield
+
+    async def _read(self, header: bytes, content: bytes) -> Reading:
+        process = self._idle.pop()
         healthy: Process | None = None
         try:
             process = process or await self._start()
             async with asyncio.timeout(self._seconds):
-                reply = await _exchange(process, header, content)
+                reading = await _exchange(process, header, content)
             healthy = process
         except TimeoutError as exc:
             raise DocumentUnreadable(
                 f"Reading the file takes longer than {self._seconds:g} s. Split it."
             ) from exc
         except (asyncio.IncompleteReadError, ConnectionError) as exc:
-            raise DocumentUnreadable("The file made its reader fail.") from exc
+            raise DocumentUnreadable(await self._reason(process)) from exc
+        except DocumentRefused:
+            healthy = process
+            raise
         finally:
             if healthy is None:
                 await _end(process)
-            self._idle.put_nowait(healthy)
-        return json.loads(reply)
+            self._idle.append(healthy)
+        return reading
+
+    async def _reason(self, process: Process | None) -> str:
+        """Return the sentence that says why a process died."""
+        await _end(process)
+        if process and process.returncode == -signal.SIGXCPU:
+            return f"Reading the file takes more than {self._cpu_seconds} s of computing time. Split it."
+        return "The file made its reader fail."
 
     async def _start(self) -> Process:
         # An empty environment: what parses strangers' files shall know no key of ours.
         return await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, env={})
 
 
-async def _exchange(process: Process, header: bytes, content: bytes) -> bytes:
+async def _exchange(process: Process, header: bytes, content: bytes) -> Reading:
+    """Send a document and return what the process reads in it, piece by piece.
+
+    No step takes long, however large the document is: other requests wait for each.
+
+    Raises
+    ------
+    DocumentRefused
+        The process refused it, with the reason.
+    """
     assert process.stdin  # noqa: S101 (a pipe, see _start)
-    assert process.stdout  # noqa: S101 (likewise)
     process.stdin.write(FRAME.pack(len(header), len(content)) + header)
-    process.stdin.write(content)
-    await process.stdin.drain()
+    for start in range(0, len(content), WRITE_BYTES):
+        process.stdin.write(content[start : start + WRITE_BYTES])
+        await process.stdin.drain()
+    reply = await _receive(process)
+    if "problem" in reply:
+        raise _PROBLEMS[reply["problem"]](reply["detail"])
+    chunks: list[Chunk] = []
+    while len(chunks) < reply["chunks"]:
+        chunks += [Chunk(**chunk) for chunk in await _receive(process)]
+        await asyncio.sleep(0)
+    return Reading(Format(reply["format"]), reply["pages"], chunks)
+
+
+async def _receive(process: Process) -> Any:
+    assert process.stdout  # noqa: S101 (a pipe, see _start)
     length, _ = FRAME.unpack(await process.stdout.readexactly(FRAME.size))
-    return await process.stdout.readexactly(length)
+    return json.loads(await process.stdout.readexactly(length))
 
 
 async def _end(process: Process | None) -> None:

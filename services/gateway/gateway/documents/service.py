@@ -111,12 +111,12 @@ class DocumentService:
         document_id = document_id_for(tenant.id, persona_id, filename)
         key = object_key(tenant.id, persona_id, document_id, filename)
         async with self._writing(tenant, document_id) as lease:
-            reading = await self._read(filename, content, stages)
+            reading = await self._read(tenant, filename, content, stages)
             # Before it costs anything. What fails after this gives its room back within minutes.
             await self._stock.admit(tenant, document_id, len(content), lambda: self._sizes(tenant))
             await lease.intend(Note(Task.INGEST))
-            document = _document(persona_id, document_id, filename, content, datetime.now(UTC))
-            edition = Edition.of(document, reading.chunks)
+            document = await _document(persona_id, document_id, filename, content, datetime.now(UTC))
+            edition = await asyncio.to_thread(Edition.of, document, reading.chunks)
             head = await self._stage(tenant, edition, stages)
             with stages.measure("store"):
                 stamp = await self._objects.put(
@@ -164,12 +164,12 @@ class DocumentService:
                 stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
             etag = stored.stamp.etag
             await lease.intend(lease.note or Note(Task.INGEST))
-            reading = await self._read(filename, stored.content, stages)
+            reading = await self._read(tenant, filename, stored.content, stages)
         except (DocumentRefused, PersonaMissing) as exc:
             await lease.settle(Failure.of(exc, etag or await self._etag(tenant, document_id)))
             raise
-        document = _document(persona_id, document_id, filename, stored.content, stored.stamp.stored_at)
-        edition = Edition.of(document, reading.chunks).stored_as(etag)
+        document = await _document(persona_id, document_id, filename, stored.content, stored.stamp.stored_at)
+        edition = (await asyncio.to_thread(Edition.of, document, reading.chunks)).stored_as(etag)
         head = await self._stage(tenant, edition, stages)
         document = await self._publish(tenant, edition, head, lease, stages)
         return Ingested(document, reading)
@@ -185,9 +185,9 @@ class DocumentService:
                 )
             yield lease
 
-    async def _read(self, filename: str, content: bytes, stages: Stages) -> Reading:
+    async def _read(self, tenant: Tenant, filename: str, content: bytes, stages: Stages) -> Reading:
         with stages.measure("read"):
-            return await self._reader.read(filename, content)
+            return await self._reader.read(tenant.key, filename, content)
 
     async def _stage(self, tenant: Tenant, edition: Edition, stages: Stages) -> Sequence[float]:
         """Embed all chunks, and write each batch while others are embedded; return the head's vector."""
@@ -196,7 +196,7 @@ class DocumentService:
         async def stage(start: int) -> Sequence[float]:
             async with bound:
                 texts = [chunk.embedded_text for chunk in edition.chunks[start : start + BATCH]]
-                vectors = await self._bedrock.embed(texts, on_tokens=tokens.append)
+                vectors = await self._bedrock.embed(texts, tenant_key=tenant.key, on_tokens=tokens.append)
                 await self._vectors.stage(tenant, edition, start, vectors)
                 return vectors[0]
 
@@ -230,7 +230,9 @@ class DocumentService:
         return entry.stamp.etag
 
 
-def _document(
+async def _document(
     persona_id: str, document_id: str, filename: str, content: bytes, created_at: datetime
 ) -> Document:
-    return Document(persona_id, document_id, filename, hashlib.sha256(content).hexdigest(), created_at)
+    # In a thread: the digest of the largest document takes longer than other requests may wait.
+    digest = await asyncio.to_thread(hashlib.sha256, content)
+    return Document(persona_id, document_id, filename, digest.hexdigest(), created_at)

@@ -136,12 +136,12 @@ async def limits_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIte
         Proxy(port) as proxy,
     ):
         await make_collection(qdrant)
-        for tenant_id in (A, B):
-            for kind, name in (("person", "anna"), ("admin", "boss")):
-                email = f"{name}@{tenant_id}.example"
-                await people.add(email)
-                tokens[f"{kind} of {tenant_id}"] = await people.token(email)
         with applied(platform, *manifests) as tenants:
+            for tenant_id in (A, B):
+                for kind, name in (("person", "anna"), ("admin", "boss")):
+                    email = f"{name}@{tenant_id}.example"
+                    await people.add(email)
+                    tokens[f"{kind} of {tenant_id}"] = await people.token(email)
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with running_gateway(platform, redis_url=url) as gateway:
                 await until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))

@@ -33,7 +33,7 @@ from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
 from tests.support.replies import FakeKeys
-from tests.support.tenants import make_tenant
+from tests.support.tenants import make_tenant, uid_of
 
 if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry
@@ -54,7 +54,13 @@ class FakeTokens:
             raise TokenRefused("The access token does not hold.")
         group = f"/tenants/tenant-{tenant_id}" + ("/admins" if kind == "admin" else "")
         subject = "colleague" if kind == "colleague" else "subject"
-        return Claims(subject=f"{subject}-{tenant_id}", groups=frozenset({group}))
+        return Claims(
+            subject=f"{subject}-{tenant_id}",
+            email=f"{kind}@{tenant_id}.example",
+            email_verified=True,
+            groups=frozenset({group}),
+            tenant_uids=frozenset({uid_of(tenant_id)}),
+        )
 
 
 @dataclass
@@ -122,7 +128,7 @@ class World:
 
 @pytest.fixture(scope="session")
 async def reader() -> AsyncIterator[DocumentReader]:
-    reader = DocumentReader(processes=1, seconds=20, tokens=360, overlap=54, max_chunks=100)
+    reader = DocumentReader(processes=1, seconds=20, cpu_seconds=20, tokens=360, overlap=54, max_chunks=100)
     yield reader
     await reader.close()
 

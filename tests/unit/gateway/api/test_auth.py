@@ -75,7 +75,7 @@ async def test_a_ticket_that_does_not_hold_is_refused(world: World) -> None:
 
 
 async def test_a_ticket_of_an_earlier_tenant_of_the_name_opens_nothing(world: World) -> None:
-    response = await world.post("/v1/documents", as_=ticket(world, uid="uid-of-an-earlier-one"))
+    response = await world.post("/v1/documents", as_=ticket(world, uid="uid-an-earlier-one"))
     assert response.status_code == 401
     assert response.json()["type"].endswith("/ticket-refused")
     assert "earlier tenant of this name" in response.json()["detail"]

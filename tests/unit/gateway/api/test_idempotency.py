@@ -80,7 +80,7 @@ async def test_a_ticket_that_is_redeemed_again_is_answered_again(world: World) -
     world.objects.contents[STORED] = b"From S3."
     answers = []
     for _ in range(2):
-        ticket = world.issuer.issue(Ticket("tenanta", "uid-of-tenanta", "finance", "doc-1", "a.md"))
+        ticket = world.issuer.issue(Ticket("tenanta", "uid-tenanta", "finance", "doc-1", "a.md"))
         headers = {"Authorization": f"Ticket {ticket}", **KEY}
         answers.append(await world.http.post("/v1/documents", headers=headers))
     assert [each.status_code for each in answers] == [201, 201]

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from gateway.documents.chunk import HEADING_CHARACTERS, VOCABULARY, Chunker
+from gateway.documents.chunk import HEADING_CHARACTERS, VOCABULARY, WINDOW_CHARACTERS, Chunker
 from gateway.models import Heading, Page
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -111,3 +111,48 @@ def test_embedded_text_is_bounded_too() -> None:
     heading = "预" * HEADING_CHARACTERS
     for chunk in Chunker(TOKENS, OVERLAP).chunk([page_of((heading, 1), paragraph(200))]):
         assert len(chunk.embedded_text) <= len(chunk.text) + HEADING_CHARACTERS + 2
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.tuples(texts, st.sampled_from([" ", "\n", "\n\n", "\n\n\n"])), min_size=1, max_size=20),
+    st.integers(1, 20),
+)
+def test_chunks_are_those_of_the_whole_text(parts: list[tuple[str, str]], times: int) -> None:
+    text = ("".join(part + gap for part, gap in parts) * times).strip()
+    whole = TextSplitter.from_tiktoken_model(VOCABULARY, TOKENS, OVERLAP).chunks(text)
+    assert [chunk.text for chunk in Chunker(TOKENS, OVERLAP).chunk([Page(text)])] == whole
+
+
+class CountingSplitter:
+    """A splitter that notes how long the texts are that it gets."""
+
+    def __init__(self) -> None:
+        self._splitter = TextSplitter.from_tiktoken_model(VOCABULARY, TOKENS, OVERLAP)
+        self.lengths: list[int] = []
+
+    def chunk_indices(self, text: str) -> list[tuple[int, str]]:
+        self.lengths.append(len(text))
+        return self._splitter.chunk_indices(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("x" * 30_000, id="one-word"),
+        pytest.param("漢" * 10_000, id="one-character-of-three-bytes"),
+        pytest.param("." * 60_000, id="one-sign"),
+        pytest.param("word " * 6_000, id="no-sentence"),
+        pytest.param(f"One.{' ' * 40_000}Two.", id="a-gap-longer-than-a-window"),
+        pytest.param("A line of a log.\n" * 1_000 + "\n" + "Another.\n" * 1_000, id="two-sections"),
+    ],
+)
+def test_the_work_for_a_text_grows_with_its_length_and_not_with_its_square(text: str) -> None:
+    chunker = Chunker(TOKENS, OVERLAP)
+    chunker._splitter = counting = CountingSplitter()  # type: ignore[assignment]
+    chunks = chunker.chunk([Page(text)])
+    # It may count the tokens of what it gets once for each chunk that it cuts from it.
+    assert max(counting.lengths) <= WINDOW_CHARACTERS
+    assert sum(counting.lengths) <= 3 * len(text) + WINDOW_CHARACTERS
+    assert chunks[0].text[:1] == text[:1]
+    assert chunks[-1].text[-1:] == text.strip()[-1:]

@@ -29,7 +29,7 @@ DOWN = RemoteUnavailable("qdrant", "upsert", "down")
 
 @pytest.fixture(scope="module")
 async def reader() -> AsyncIterator[DocumentReader]:
-    reader = DocumentReader(processes=1, seconds=20, tokens=40, overlap=0, max_chunks=100)
+    reader = DocumentReader(processes=1, seconds=20, cpu_seconds=20, tokens=40, overlap=0, max_chunks=100)
     yield reader
     await reader.close()
 

@@ -10,7 +10,7 @@ from tests.support.tenants import make_tenant
 TENANT = make_tenant("tenanta")
 OWN = [
     {"key": "tenantId", "match": {"value": "tenant-tenanta"}},
-    {"key": "tenantUid", "match": {"value": "uid-of-tenanta"}},
+    {"key": "tenantUid", "match": {"value": "uid-tenanta"}},
 ]
 
 

@@ -38,7 +38,7 @@ TENANT = make_tenant("tenanta")
 DOCUMENT = Document("finance", "doc-1", "a.md", "0" * 64, STORED_AT)
 OWN = [
     {"key": "tenantId", "match": {"value": "tenant-tenanta"}},
-    {"key": "tenantUid", "match": {"value": "uid-of-tenanta"}},
+    {"key": "tenantUid", "match": {"value": "uid-tenanta"}},
 ]
 
 
@@ -191,7 +191,7 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
     assert first["payload"]["etag"] == '"e"'
     assert second["payload"] == {
         "tenantId": "tenant-tenanta",
-        "tenantUid": "uid-of-tenanta",
+        "tenantUid": "uid-tenanta",
         "personaId": "finance",
         "documentId": "doc-1",
         "chunk": 1,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from tenant_operator.parts.identity import IdentityPart
+from tenant_operator.parts.identity import Group, IdentityPart, IdentityState
 
 from tests.support.tenants import make_tenant
 
@@ -33,6 +33,41 @@ def user(email: str, **more: Any) -> dict[str, Any]:
 async def people_of(*users: dict[str, Any]) -> set[str]:
     part = IdentityPart(cast("Keycloak", Realm(*users)))
     return {person.email for person in (await part.observe(TENANT)).people}
+
+
+class EmptyRealm(Realm):
+    """A realm in which every group is made as it was asked for."""
+
+    realm = "tenantry"
+
+    def __init__(self, groups: dict[str, dict[str, Any]]) -> None:
+        super().__init__()
+        self.groups = groups
+
+    async def create_group(self, parent: str | None, wanted: dict[str, Any]) -> dict[str, Any]:
+        self.groups[wanted["name"]] = wanted
+        return {"id": f"id of {wanted['name']}"}
+
+    async def update_group(self, group_id: str, wanted: dict[str, Any]) -> None:
+        self.groups[wanted["name"]] = wanted
+
+
+async def test_both_groups_carry_the_uid_of_the_tenant() -> None:
+    groups: dict[str, dict[str, Any]] = {}
+    part = IdentityPart(cast("Keycloak", EmptyRealm(groups)))
+    await part.ensure(TENANT, await part.observe(TENANT))
+    for name in ("tenant-tenantb", "admins"):
+        assert groups[name]["attributes"]["tenant-uid"] == ["uid-tenantb"], name
+
+
+async def test_groups_of_an_earlier_tenant_of_the_name_are_given_the_new_uid() -> None:
+    groups: dict[str, dict[str, Any]] = {}
+    part = IdentityPart(cast("Keycloak", EmptyRealm(groups)))
+    path, old = "/tenants/tenant-tenantb", {"tenant-uid": ["uid of an earlier life"]}
+    observed = IdentityState(Group("1", path, old), Group("2", f"{path}/admins", old))
+    await part.ensure(TENANT, observed)
+    for name in ("tenant-tenantb", "admins"):
+        assert groups[name]["attributes"]["tenant-uid"] == ["uid-tenantb"], name
 
 
 async def test_who_matches_and_is_verified_belongs() -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenant_operator.parts import open_webui, open_webui_session
-from tenant_operator.parts.open_webui import OpenWebui
+from tenant_operator.parts.open_webui import OpenWebui, TenantContent
 from tenant_operator.parts.open_webui_session import Session
 
 ACCOUNT = "admin@tenantry.example"
@@ -142,13 +142,31 @@ async def test_a_knowledge_base_that_only_looks_alike_is_left_out(webui: OpenWeb
 
 
 async def test_what_is_absent_is_a_value(webui: OpenWebui, server: Server) -> None:
-    server.answers = [httpx.Response(status) for status in (404, 404, 404, 400, 404, 404)]
+    server.answers = [httpx.Response(status) for status in (404, 404, 404, 400, 404)]
     assert await webui.group("gone") is None
     assert await webui.model("gone") is None
     assert await webui.knowledge_base("gone") is None
     assert await webui.user("gone") is None
     await webui.delete_group("gone")
-    await webui.delete_file("gone")
+
+
+async def test_content_is_counted_and_deleted_by_an_action_that_belongs_to_no_chat(
+    webui: OpenWebui, server: Server
+) -> None:
+    counted = {"accounts": 0, "chats": 1, "files": 2, "feedback": 3}
+    server.answers = [httpx.Response(200, json=counted), httpx.Response(200, json=counted)]
+    content = TenantContent("tenant-a", ["g"], ["k"], 7)
+    assert await webui.count_content(content) == counted
+    assert await webui.delete_content(content) == counted
+    assert {str(request.url) for request in server.requests} == {
+        "http://webui/api/chat/actions/tenantry_erasure"
+    }
+    sent = [json.loads(request.content) for request in server.requests]
+    assert [each["erasure"]["delete"] for each in sent] == [False, True]
+    assert sent[0]["erasure"] == {
+        "tenant": "tenant-a", "groups": ["g"], "knowledge": ["k"], "since": 7, "delete": False,
+    }  # fmt: skip
+    assert sent[0]["chat_id"] == ""
 
 
 @pytest.mark.parametrize("status", [400, 409, 429, 500, 503])

@@ -1,10 +1,13 @@
 """When the workspace searches, whom it lets in, and what it does when Open WebUI says nothing is there."""
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
+from tenant_operator.parts.open_webui import TenantContent
 from tenant_operator.parts.workspace import WorkspacePart
 from tenant_operator.parts.workspace_plan import grants, marker, wanted_group
 
@@ -41,7 +44,8 @@ class Webui:
         self.forms: list[Any] = []
         self.found_bases: list[list[dict[str, Any]]] = []
         self.pending: list[str] = []
-        self.listed: list[list[str]] = []
+        self.content: list[dict[str, int]] = []
+        self.asked: dict[str, Any] = {}
 
     async def group(self, group_id: str) -> dict[str, Any]:
         return GROUP | wanted_group(self.group_of) | {"user_ids": self.group_members}
@@ -77,8 +81,13 @@ class Webui:
     async def pending_files(self, knowledge_id: str) -> list[str]:
         return self.pending
 
-    async def files(self, knowledge_id: str) -> list[str]:
-        return self.listed.pop(0) if self.listed else []
+    async def count_content(self, content: TenantContent) -> dict[str, int]:
+        self.asked = asdict(content)
+        return self.content.pop(0) if self.content else {}
+
+    async def delete_content(self, content: TenantContent) -> dict[str, int]:
+        self.calls.append("delete_content")
+        return self.content.pop(0)
 
     def __getattr__(self, name: str) -> Any:
         async def write(*arguments: Any) -> str:
@@ -197,33 +206,34 @@ async def test_a_former_knowledge_base_goes_only_when_it_is_surely_empty(
     assert ("former" in ensured.verdict.message) is not goes
 
 
-async def test_a_knowledge_base_that_hides_its_files_is_not_deleted(
+async def test_content_goes_in_as_many_calls_as_it_takes_before_knowledge_bases_and_group(
     part: WorkspacePart, webui: Webui
 ) -> None:
-    webui.found_bases = [[base(files=2)]]
-    with pytest.raises(RemoteUnavailable, match="2 files"):
+    webui.found_bases = [[base(files=3)], []]
+    webui.content = [{"files": 3, "chats": 2}, {"files": 1, "chats": 2}, {"files": 0, "chats": 0}]
+    await part.remove(ACME)
+    assert [call for call in webui.calls if call.startswith("delete")] == [
+        "delete_model", "delete_content", "delete_content", "delete_knowledge_base", "delete_group",
+    ]  # fmt: skip
+    assert webui.asked == {"tenant": "tenant-acme", "groups": ["g"], "knowledge": ["1"], "since": 0}
+
+
+async def test_content_that_stays_stops_the_removal_and_is_named(part: WorkspacePart, webui: Webui) -> None:
+    webui.found_bases = [[base(files=1)]]
+    webui.content = [{"files": 1, "chats": 0}, {"files": 1, "chats": 0}]
+    with pytest.raises(RemoteUnavailable, match="still there: 1 files"):
         await part.remove(ACME)
     assert "delete_knowledge_base" not in webui.calls
     assert "delete_group" not in webui.calls
 
 
-async def test_files_are_deleted_page_by_page_before_their_knowledge_base(
+async def test_what_a_former_tenant_of_the_name_left_is_not_asked_for(
     part: WorkspacePart, webui: Webui
 ) -> None:
-    webui.found_bases = [[base(files=3)], []]
-    webui.listed = [["1", "2"], ["3"], []]
-    await part.remove(ACME)
-    assert [call for call in webui.calls if call.startswith("delete")] == [
-        "delete_model", *["delete_file"] * 3, "delete_knowledge_base", "delete_group",
-    ]  # fmt: skip
-
-
-async def test_files_that_stay_stop_the_removal(part: WorkspacePart, webui: Webui) -> None:
-    webui.found_bases = [[base(files=1)]]
-    webui.listed = [["1"], ["1"]]
-    with pytest.raises(RemoteUnavailable, match="still there"):
-        await part.remove(ACME)
-    assert "delete_knowledge_base" not in webui.calls
+    created = {"creation_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
+    later = ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=created)})
+    await part.remove(later)
+    assert webui.asked["since"] == 1795910400
 
 
 async def test_a_knowledge_base_that_stays_keeps_the_group_by_which_it_is_known(

@@ -1,15 +1,19 @@
 """The realm as it is imported; that Keycloak heeds it is for integration tests."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from tenancy.names import TENANT_UID_ATTRIBUTE, TENANT_UIDS_CLAIM
 from tenantry_local.context import Context
 from tenantry_local.parts import keycloak
 from tenantry_local.parts.keycloak import Keycloak
 
 
 @pytest.fixture
-def realm(tmp_path: Path) -> dict[str, object]:
+def realm(tmp_path: Path) -> dict[str, Any]:
     return Keycloak(Context.open(tmp_path))._realm()
 
 
@@ -25,6 +29,34 @@ def test_a_realm_of_an_earlier_version_gets_missing_clients_and_nobody_back(real
     assert missing["ifResourceExists"] == "SKIP"
     assert {client["clientId"] for client in missing["clients"]} >= {"open-webui", "tenantry-file-sync"}
     assert all(user["username"].startswith("service-account-") for user in missing["users"])
+
+
+def test_clients_of_an_earlier_version_get_the_mappers_that_are_missing(realm: dict[str, Any]) -> None:
+    made: list[tuple[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            made.append((request.url.path.split("/")[-3], json.loads(request.content)["name"]))
+            return httpx.Response(201)
+        name = request.url.params["clientId"]
+        return httpx.Response(200, json=[{"id": name, "protocolMappers": [{"name": "audience"}]}])
+
+    with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://k") as http:
+        keycloak._add_missing_mappers(http, realm)
+    assert made == [
+        ("tenantry-cli", "tenant-uids"), ("tenantry-cli", "groups"),
+        ("open-webui", "tenant-uids"), ("open-webui", "groups"),
+        ("other-app", "groups"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("client_id", ["tenantry-cli", "open-webui"])
+def test_tokens_for_the_gateway_carry_the_uids_of_tenants(realm: dict[str, Any], client_id: str) -> None:
+    (client,) = [each for each in realm["clients"] if each["clientId"] == client_id]
+    (mapper,) = [each for each in client["protocolMappers"] if each["name"] == "tenant-uids"]
+    config = mapper["config"]
+    assert (config["user.attribute"], config["claim.name"]) == (TENANT_UID_ATTRIBUTE, TENANT_UIDS_CLAIM)
+    assert config["aggregate.attrs"] == config["multivalued"] == config["access.token.claim"] == "true"
 
 
 def test_each_client_with_a_secret_has_its_own(realm: dict[str, object]) -> None:

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pydantic
 import pytest
 
-NAMES = {"tenantry": "Pipe", "tenantry_events": "Event"}
+NAMES = {"tenantry": "Pipe", "tenantry_events": "Event", "tenantry_erasure": "Action"}
 REPLACED = ("from utils", "from apps", "from main", "from config")
 """Wherever these stand, in a sentence too, Open WebUI writes its own package before the last word."""
 

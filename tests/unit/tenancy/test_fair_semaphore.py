@@ -3,22 +3,22 @@
 import asyncio
 import contextlib
 
-from file_sync.fair import FairPlaces
+from tenancy.fair_semaphore import FairSemaphore
 
 from tests.support.clock import simulate
 
 A_SECOND = 1.0
 
 
-async def work(places: FairPlaces, tenant_id: str, ends: dict[str, float]) -> None:
-    async with places.place(tenant_id):
+async def work(places: FairSemaphore, tenant_id: str, ends: dict[str, float]) -> None:
+    async with places.acquire(tenant_id):
         await asyncio.sleep(A_SECOND)
     ends[tenant_id] = asyncio.get_running_loop().time()
 
 
 def test_ten_thousand_files_of_one_tenant_do_not_delay_one_of_another() -> None:
     async def scenario() -> dict[str, float]:
-        places, ends = FairPlaces(4, each=2), dict[str, float]()
+        places, ends = FairSemaphore(4, each=2), dict[str, float]()
         many = [asyncio.create_task(work(places, "big", ends)) for _ in range(10_000)]
         await asyncio.sleep(100.5)
         one = asyncio.create_task(work(places, "small", ends))
@@ -32,10 +32,10 @@ def test_ten_thousand_files_of_one_tenant_do_not_delay_one_of_another() -> None:
 
 def test_tenants_that_wait_have_their_turn_one_after_the_other() -> None:
     async def scenario() -> list[str]:
-        places, order = FairPlaces(1, each=1), list[str]()
+        places, order = FairSemaphore(1, each=1), list[str]()
 
         async def one(tenant_id: str) -> None:
-            async with places.place(tenant_id):
+            async with places.acquire(tenant_id):
                 order.append(tenant_id)
                 await asyncio.sleep(A_SECOND)
 
@@ -47,7 +47,7 @@ def test_tenants_that_wait_have_their_turn_one_after_the_other() -> None:
 
 def test_who_gives_up_waiting_takes_no_place_along() -> None:
     async def scenario() -> float:
-        places, ends = FairPlaces(1, each=1), dict[str, float]()
+        places, ends = FairSemaphore(1, each=1), dict[str, float]()
         first = asyncio.create_task(work(places, "a", ends))
         await asyncio.sleep(0.1)
         waiting = asyncio.create_task(work(places, "b", ends))
@@ -67,11 +67,11 @@ def test_who_gives_up_waiting_takes_no_place_along() -> None:
 
 def test_a_failure_gives_the_place_back() -> None:
     async def scenario() -> None:
-        places = FairPlaces(1, each=1)
+        places = FairSemaphore(1, each=1)
         with contextlib.suppress(ValueError):
-            async with places.place("a"):
+            async with places.acquire("a"):
                 raise ValueError
-        async with asyncio.timeout(1), places.place("a"):
+        async with asyncio.timeout(1), places.acquire("a"):
             pass
 
     simulate(scenario())

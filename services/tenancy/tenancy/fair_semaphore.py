@@ -1,15 +1,15 @@
-"""Places that are shared fairly: in turn among the tenants that wait, however much each has to do."""
+"""Semaphore that is shared fairly by tenants: those that wait have their turn one after the other."""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-__all__ = ["FairPlaces"]
+__all__ = ["FairSemaphore"]
 
 
-class FairPlaces:
-    """A number of places, of which one tenant never has all.
+class FairSemaphore:
+    """A number of places, handed out round robin among the tenants that wait.
 
     Parameters
     ----------
@@ -25,8 +25,12 @@ class FairPlaces:
         self._held = Counter[str]()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
+    def locked(self, tenant_id: str) -> bool:
+        """Return True if a tenant would wait for a place."""
+        return not self._free or self._held[tenant_id] >= self.each
+
     @asynccontextmanager
-    async def place(self, tenant_id: str) -> AsyncIterator[None]:
+    async def acquire(self, tenant_id: str) -> AsyncIterator[None]:
         """Hold a place for as long as the block lasts."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant_id, deque()).append(turn)
@@ -53,7 +57,7 @@ class FairPlaces:
         while self._free and (tenant_id := self._next()) is not None:
             turns = self._waiting[tenant_id]
             turn = turns.popleft()
-            # Whoever had a turn stands behind the others.
+            # A tenant that had its turn is behind the others.
             self._waiting.move_to_end(tenant_id)
             if not turns:
                 del self._waiting[tenant_id]

@@ -1,0 +1,403 @@
+"""
+title: Tenantry erasure
+author: Tenantry
+version: 1.0.0
+license: Apache-2.0
+required_open_webui_version: 0.12.4
+description: Counts and deletes, for an administrator, what the people of one tenant have in Open WebUI.
+
+Open WebUI lets no administrator list or delete another person's chats and files (ENABLE_ADMIN_CHAT_ACCESS and
+BYPASS_ADMIN_ACCESS_CONTROL stay off), and an account that is deleted leaves its files and feedback. So the operator
+calls this action when a Tenant is deleted with all its data: POST /api/chat/actions/tenantry_erasure. No model offers
+it, and only an administrator may call an action that no model offers.
+
+What belongs to a tenant:
+
+- a chat in which one of the tenant's models answered since the Tenant was created;
+- a file in one of the tenant's knowledge bases, or that its owner sent in such a chat;
+- feedback about one of the tenant's models;
+- an account of a person who has to do with this tenant alone: a member of its group, or an owner of such a chat or
+  file, who is in no other tenant's group and owns nothing that another tenant's models or knowledge bases hold. With
+  the account goes everything that it owns.
+
+A file that another tenant's knowledge base or chat holds, too, is that tenant's and stays.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+log = logging.getLogger("tenantry.erasure")
+
+BATCH = 100
+"""Files, chats or accounts of one batch."""
+
+FOUND = 5000
+"""Of them that one query finds."""
+
+DELETIONS = 8
+"""Stored files that are deleted concurrently."""
+
+
+class Erasure(BaseModel):
+    """The tenant, and how it is known in Open WebUI."""
+
+    tenant: str = Field(pattern=r"^tenant-[a-z0-9][-a-z0-9]{0,39}$")
+    """Its key. Its models are named ``{key}.{persona}``."""
+
+    groups: list[str] = Field(max_length=100)
+    """Ids of its groups."""
+
+    knowledge: list[str] = Field(max_length=1000)
+    """Ids of its knowledge bases."""
+
+    since: int = Field(ge=0)
+    """Time of its creation: chats that ended before belong to an earlier tenant of the same name."""
+
+    delete: bool = False
+    """Delete, and count what is left; else only count."""
+
+
+class Action:
+    """The action that the operator calls."""
+
+    class Valves(BaseModel):
+        """Settings."""
+
+        seconds: float = Field(
+            8.0, gt=0, le=60, description="Longest time of one call; the next one goes on."
+        )
+
+    def __init__(self) -> None:
+        self.valves = self.Valves()
+
+    async def action(self, body: dict[str, Any], __user__: dict[str, Any]) -> dict[str, int]:
+        """Return how many accounts, chats, files and feedback of a tenant there are.
+
+        Raises
+        ------
+        PermissionError
+            The caller is no administrator.
+        """
+        if __user__.get("role") != "admin":
+            raise PermissionError("only an administrator may erase a tenant")
+        erasure = Erasure.model_validate(body.get("erasure"))
+        if erasure.delete:
+            await _delete(erasure, time.monotonic() + self.valves.seconds)
+        return await _count(erasure)
+
+
+async def _delete(erasure: Erasure, end: float) -> None:
+    """Delete files, chats, feedback, and last the accounts by which the rest is found, until ``end``."""
+    for find, delete in _KINDS:
+        while found := await find(erasure):
+            for first in range(0, len(found), BATCH):
+                if time.monotonic() > end:
+                    return
+                await delete(found[first : first + BATCH])
+            log.info("%s: deleted %s: %s", erasure.tenant, find.__name__.removeprefix("_find_"), len(found))
+
+
+async def _count(erasure: Erasure) -> dict[str, int]:
+    from sqlalchemy import func, select  # noqa: PLC0415 (only Open WebUI's process has it)
+
+    async with _session() as session:
+        scope = await _Scope.of(erasure, session)
+
+        async def count(ids: Any) -> int:
+            return int(
+                (await session.execute(select(func.count()).select_from(ids.subquery()))).scalar() or 0
+            )
+
+        return {
+            "accounts": await count(scope.accounts()),
+            "chats": await count(scope.chats()),
+            "files": await count(scope.files()),
+            "feedback": len(await _find_feedback(erasure)),
+        }
+
+
+async def _find_files(erasure: Erasure) -> list[Any]:
+    """Return ids and paths of files."""
+    from open_webui.models.files import File  # noqa: PLC0415
+    from sqlalchemy import select  # noqa: PLC0415
+
+    async with _session() as session:
+        scope = await _Scope.of(erasure, session)
+        files = select(File.id, File.path).where(File.id.in_(scope.files())).limit(FOUND)
+        return list((await session.execute(files)).all())
+
+
+async def _delete_files(files: Sequence[Any]) -> None:
+    """Delete what is stored, then the rows: a crash between leaves the rows, by which a file is found."""
+    from open_webui.models.files import File  # noqa: PLC0415
+    from open_webui.storage.provider import Storage  # noqa: PLC0415
+    from sqlalchemy import delete  # noqa: PLC0415
+
+    bound = asyncio.Semaphore(DELETIONS)
+
+    async def delete_stored(path: str) -> None:
+        async with bound:
+            await asyncio.to_thread(Storage.delete_file, path)
+
+    await asyncio.gather(*(delete_stored(path) for _, path in files if path))
+    async with _session() as session:
+        await session.execute(delete(File).where(File.id.in_([file_id for file_id, _ in files])))
+        await session.commit()
+
+
+async def _find_chats(erasure: Erasure) -> list[Any]:
+    """Return id, owner and tags of chats whose owners keep their accounts; the others go with theirs."""
+    from open_webui.models.chats import Chat  # noqa: PLC0415
+    from sqlalchemy import select  # noqa: PLC0415
+
+    async with _session() as session:
+        scope = await _Scope.of(erasure, session)
+        chats = select(Chat.id, Chat.user_id, Chat.meta).where(
+            Chat.id.in_(scope.chats()), Chat.user_id.not_in(scope.accounts())
+        )
+        return list((await session.execute(chats.limit(FOUND))).all())
+
+
+async def _delete_chats(chats: Sequence[Any]) -> None:
+    """Delete chats the way that Open WebUI's route for their owners does."""
+    from open_webui.models.chats import Chats  # noqa: PLC0415
+
+    for chat_id, user_id, meta in chats:
+        await Chats.delete_orphan_tags_for_user((meta or {}).get("tags", []), user_id, threshold=1)
+        for child in await Chats.get_internal_chat_ids_by_parent_id(chat_id, user_id):
+            await Chats.delete_chat_by_id(child)
+        if not await Chats.delete_chat_by_id(chat_id):
+            raise RuntimeError(f"Open WebUI did not delete chat {chat_id}")
+
+
+async def _find_feedback(erasure: Erasure) -> list[Any]:
+    """Return the ids of feedback about the tenant's models, and of its accounts.
+
+    The database only narrows the search down: one row that is no sound JSON to it would fail the whole query.
+    """
+    from open_webui.models.feedbacks import Feedback  # noqa: PLC0415
+    from sqlalchemy import Text, cast, or_, select  # noqa: PLC0415
+
+    prefix = f"{erasure.tenant}."
+    about = cast(Feedback.data, Text).contains(f'"{prefix}', autoescape=True)
+    async with _session() as session:
+        scope = await _Scope.of(erasure, session)
+        of_account = Feedback.user_id.in_(scope.accounts())
+        found = await session.execute(
+            select(Feedback.id, Feedback.data, of_account).where(
+                or_(of_account, about & (Feedback.updated_at >= erasure.since))
+            )
+        )
+        return [
+            feedback_id
+            for feedback_id, data, is_of_account in found
+            if is_of_account or str((data or {}).get("model_id", "")).startswith(prefix)
+        ]
+
+
+async def _delete_feedback(feedback: Sequence[Any]) -> None:
+    from open_webui.models.feedbacks import Feedback  # noqa: PLC0415
+    from sqlalchemy import delete  # noqa: PLC0415
+
+    async with _session() as session:
+        await session.execute(delete(Feedback).where(Feedback.id.in_(feedback)))
+        await session.commit()
+
+
+async def _find_accounts(erasure: Erasure) -> list[Any]:
+    """Return the ids of accounts without files; one that has sent a file meanwhile waits for the next call."""
+    from open_webui.models.files import File  # noqa: PLC0415
+    from sqlalchemy import select  # noqa: PLC0415
+
+    async with _session() as session:
+        accounts = (await _Scope.of(erasure, session)).accounts().subquery()
+        without_files = select(accounts.c.id).where(
+            ~select(File.id).where(File.user_id == accounts.c.id).exists()
+        )
+        return list((await session.execute(without_files.limit(FOUND))).scalars())
+
+
+async def _delete_accounts(accounts: Sequence[Any]) -> None:
+    """Delete accounts, each with every row that names it as its owner, in one transaction."""
+    from open_webui.internal.db import Base  # noqa: PLC0415
+    from open_webui.models.access_grants import AccessGrant  # noqa: PLC0415
+    from open_webui.models.auths import Auth  # noqa: PLC0415
+    from open_webui.models.users import User  # noqa: PLC0415
+    from sqlalchemy import delete  # noqa: PLC0415
+
+    owned = [table for table in reversed(Base.metadata.sorted_tables) if "user_id" in table.c]
+    async with _session() as session:
+        for user_id in accounts:
+            for table in owned:
+                await session.execute(delete(table).where(table.c.user_id == user_id))
+            granted = (AccessGrant.principal_type == "user", AccessGrant.principal_id == user_id)
+            await session.execute(delete(AccessGrant).where(*granted))
+            await session.execute(delete(Auth).where(Auth.id == user_id))
+            await session.execute(delete(User).where(User.id == user_id))
+            await session.commit()
+
+
+_KINDS: tuple[
+    tuple[Callable[[Erasure], Awaitable[list[Any]]], Callable[[Sequence[Any]], Awaitable[None]]], ...
+]
+_KINDS = (
+    (_find_files, _delete_files),
+    (_find_chats, _delete_chats),
+    (_find_feedback, _delete_feedback),
+    (_find_accounts, _delete_accounts),
+)
+"""How each kind of thing is found and deleted, in the order in which they go."""
+
+
+def _session() -> Any:
+    """Return a session with Open WebUI's database, to be entered."""
+    from open_webui.internal.db import get_async_db_context  # noqa: PLC0415
+
+    return get_async_db_context()
+
+
+class _Scope:
+    """Queries for the ids of what belongs to a tenant.
+
+    Parameters
+    ----------
+    erasure
+        The tenant.
+    unrecorded
+        Ids of its chats that have no rows of messages: Open WebUI's page saves some as a whole.
+    """
+
+    def __init__(self, erasure: Erasure, unrecorded: list[str]) -> None:
+        self._erasure = erasure
+        self._unrecorded = unrecorded
+
+    @classmethod
+    async def of(cls, erasure: Erasure, session: Any) -> "_Scope":
+        """Return the queries for a tenant."""
+        from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
+        from open_webui.models.chats import Chat  # noqa: PLC0415
+        from sqlalchemy import Text, cast, exists, select  # noqa: PLC0415
+
+        prefix = f"{erasure.tenant}."
+        recorded = exists().where(ChatMessage.chat_id == Chat.id, ChatMessage.role == "assistant")
+        found = await session.execute(
+            select(Chat.id, Chat.chat).where(
+                Chat.updated_at >= erasure.since,
+                ~recorded,
+                cast(Chat.chat, Text).contains(f'"{prefix}', autoescape=True),
+            )
+        )
+        return cls(erasure, [chat_id for chat_id, chat in found if _asked(chat, prefix)])
+
+    def accounts(self) -> Any:
+        """Return the query for accounts of people who have to do with this tenant alone."""
+        from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
+        from open_webui.models.chats import Chat  # noqa: PLC0415
+        from open_webui.models.files import File  # noqa: PLC0415
+        from open_webui.models.groups import Group, GroupMember  # noqa: PLC0415
+        from open_webui.models.knowledge import KnowledgeFile  # noqa: PLC0415
+        from open_webui.models.users import User  # noqa: PLC0415
+        from sqlalchemy import or_, select  # noqa: PLC0415
+
+        erasure = self._erasure
+        own_names = (f"/tenants/{erasure.tenant}", f"/tenants/{erasure.tenant}/admins")
+        own_groups = select(Group.id).where(or_(Group.id.in_(erasure.groups), Group.name.in_(own_names)))
+        other_groups = select(Group.id).where(Group.name.startswith("/tenants/"), Group.id.not_in(own_groups))
+        in_own = select(GroupMember.user_id).where(GroupMember.group_id.in_(own_groups))
+        in_other = select(GroupMember.user_id).where(GroupMember.group_id.in_(other_groups))
+        answered_by_others = (
+            select(Chat.user_id)
+            .join(ChatMessage, ChatMessage.chat_id == Chat.id)
+            .where(ChatMessage.model_id.startswith("tenant-"), Chat.id.not_in(self._answered()))
+            .where(Chat.user_id.is_not(None))
+        )
+        own_files = (
+            select(File.user_id)
+            .join(KnowledgeFile, KnowledgeFile.file_id == File.id)
+            .where(File.user_id.is_not(None))
+        )
+        return select(User.id).where(
+            User.role != "admin",
+            or_(
+                User.id.in_(in_own),
+                User.id.in_(select(Chat.user_id).where(Chat.id.in_(self._answered()))),
+                User.id.in_(own_files.where(KnowledgeFile.knowledge_id.in_(erasure.knowledge))),
+            ),
+            User.id.not_in(in_other),
+            User.id.not_in(answered_by_others),
+            User.id.not_in(own_files.where(KnowledgeFile.knowledge_id.in_(self._other_knowledge()))),
+        )
+
+    def chats(self) -> Any:
+        """Return the query for chats: those that the tenant's models answered, and those of its accounts."""
+        from open_webui.models.chats import Chat  # noqa: PLC0415
+        from sqlalchemy import or_, select  # noqa: PLC0415
+
+        return select(Chat.id).where(or_(Chat.id.in_(self._answered()), Chat.user_id.in_(self.accounts())))
+
+    def files(self) -> Any:
+        """Return the query for files that are the tenant's, and no other tenant's as well."""
+        from open_webui.models.chats import Chat, ChatFile  # noqa: PLC0415
+        from open_webui.models.files import File  # noqa: PLC0415
+        from open_webui.models.knowledge import KnowledgeFile  # noqa: PLC0415
+        from sqlalchemy import Text, cast, or_, select  # noqa: PLC0415
+        from sqlalchemy.orm import aliased  # noqa: PLC0415
+
+        knowledge, owned = self._erasure.knowledge, aliased(File)
+        sent = (
+            select(ChatFile.file_id)
+            .join(Chat, Chat.id == ChatFile.chat_id)
+            .join(owned, (owned.id == ChatFile.file_id) & (owned.user_id == Chat.user_id))
+        )
+        linked = select(KnowledgeFile.file_id)
+        # A file on its way into a knowledge base is linked when it has been read.
+        coming = [cast(File.meta, Text).contains(f'"{each}"', autoescape=True) for each in knowledge]
+        return select(File.id).where(
+            or_(
+                File.id.in_(linked.where(KnowledgeFile.knowledge_id.in_(knowledge))),
+                File.id.in_(sent.where(Chat.id.in_(self.chats()))),
+                File.user_id.in_(self.accounts()),
+                *coming,
+            ),
+            File.id.not_in(linked.where(KnowledgeFile.knowledge_id.in_(self._other_knowledge()))),
+            File.id.not_in(sent.where(Chat.id.not_in(self.chats()))),
+        )
+
+    def _answered(self) -> Any:
+        """Return the query for chats in which one of the tenant's models answered."""
+        from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
+        from open_webui.models.chats import Chat  # noqa: PLC0415
+        from sqlalchemy import or_, select  # noqa: PLC0415
+
+        by_ours = select(ChatMessage.chat_id).where(
+            ChatMessage.model_id.startswith(f"{self._erasure.tenant}.", autoescape=True)
+        )
+        return select(Chat.id).where(
+            Chat.updated_at >= self._erasure.since,
+            or_(Chat.id.in_(by_ours), Chat.id.in_(self._unrecorded)),
+        )
+
+    def _other_knowledge(self) -> Any:
+        """Return the query for knowledge bases of other tenants: an administrator's account owns each."""
+        from open_webui.models.knowledge import Knowledge  # noqa: PLC0415
+        from open_webui.models.users import User  # noqa: PLC0415
+        from sqlalchemy import select  # noqa: PLC0415
+
+        return (
+            select(Knowledge.id)
+            .join(User, User.id == Knowledge.user_id)
+            .where(User.role == "admin", Knowledge.id.not_in(self._erasure.knowledge))
+        )
+
+
+def _asked(chat: Any, prefix: str) -> bool:
+    """Return True if a chat that was saved as a whole names one of the tenant's models."""
+    said = chat if isinstance(chat, dict) else {}
+    messages = ((said.get("history") or {}).get("messages") or {}).values()
+    models = [*(said.get("models") or []), *(message.get("model") for message in messages)]
+    return any(str(model).startswith(prefix) for model in models)

@@ -1,0 +1,39 @@
+"""The operator as a program beside a real Open WebUI: how soon a change of people is followed."""
+
+from typing import Any
+
+import pytest
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.waiting import until
+from tests.support.workspace import WebUi
+from tests.support.world import World
+
+from ..conftest import Stage
+from ..test_program import program
+from .conftest import person
+
+pytestmark = pytest.mark.programs
+
+OUT_SECONDS = 5
+
+
+async def test_who_is_taken_out_of_the_tenant_is_out_of_both_groups_within_five_seconds(
+    platform: Platform, stage: Stage, settings: dict[str, str], tenants: Tenants, world: World, webui: WebUi
+) -> None:
+    for name in ("stays", "goes"):
+        person(world, webui, f"{name}@leaving.example")
+    environment = {f"OPERATOR_{key.upper()}": value for key, value in settings.items()}
+    async with program(platform, "tenant_operator", **environment):
+        stage.apply("leaving", identity={"emails": ["*@leaving.example"]})
+
+        def members() -> tuple[Any, Any]:
+            groups = webui.look("leaving")["groups"]
+            in_keycloak = world.look("leaving")["identity"].get("members")
+            return in_keycloak, groups[0]["members"] if groups else None
+
+        both = ["goes@leaving.example", "stays@leaving.example"]
+        await until(lambda: members() == (both, both), seconds=60, every=0.2)
+        tenants.patch("leaving", {"spec": {"identity": {"emails": ["stays@leaving.example"]}}})
+        await until(lambda: members() == (both[1:], both[1:]), seconds=OUT_SECONDS, every=0.2)
