@@ -41,6 +41,7 @@ PATIENCE_SECONDS = 90
 
 FILENAME = "secret.md"
 QUESTION = "What is the secret code word of the company?"
+LABEL = ("tenantry-tests", "lives")
 KEY = {"Idempotency-Key": '"the-same-in-every-life"'}
 
 
@@ -78,6 +79,16 @@ class Rig:
     qdrant: AsyncQdrantClient
     tickets: TicketIssuer
 
+    async def clear(self) -> None:
+        """Delete every Tenant of these tests, and return when the gateway knows that they are gone."""
+        await asyncio.to_thread(self.tenants.delete_all, "=".join(LABEL))
+        await self.gateway.context.registry.wait_synced()
+        names = ("lives-", "race-", "late")
+        known = self.gateway.context.registry.all
+        await until(
+            lambda: not [each for each in known() if each.id.startswith(names)], seconds=PATIENCE_SECONDS
+        )
+
     async def begin(self, name: str, life: Life) -> None:
         """Create the Tenant, and return when the gateway serves it."""
         policy = "Retain" if life.end == "abandoned" else life.end
@@ -88,6 +99,7 @@ class Rig:
             identity={"emails": life.emails, "admins": life.emails[:1]},
             quota=PLENTY,
         )
+        manifest["metadata"]["labels"] = dict([LABEL])
         life.uid = (await asyncio.to_thread(self.tenants.create, manifest))["metadata"]["uid"]
 
         def is_served() -> bool:
@@ -222,7 +234,10 @@ async def rig(platform: Platform) -> AsyncIterator[Rig]:
             for slot in range(SLOTS):
                 for who in ("ann", "ben"):
                     await people.add(f"{who}@lives-{slot}.example")
-            yield Rig(platform, gateway, tenants, people, qdrant, ticket_issuer(platform))
+            rig = Rig(platform, gateway, tenants, people, qdrant, ticket_issuer(platform))
+            await rig.clear()  # of a run that was interrupted
+            yield rig
+            await rig.clear()
 
 
 async def run_lives(rig: Rig, seed: int, slot: int) -> None:
