@@ -26,9 +26,9 @@ HEAD = """# Metrics
 
 *This page is generated from the code (`make reference`).*
 
-Every service serves Prometheus metrics at `/metrics`; durations are in seconds. Two counters of the gateway
-have a label `tenant`: a few series for each Tenant that there is, gone when the Tenant is. No other number of
-series grows with the number of tenants.
+Every service serves Prometheus metrics at `/metrics`, on a port for monitoring alone; durations are in
+seconds. No series names a tenant. With `GATEWAY_METRICS_BY_TENANT` two counters of the gateway have a label
+`tenant`: a few series for each Tenant that there is, gone when the Tenant is.
 """
 
 

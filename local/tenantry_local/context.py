@@ -23,6 +23,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tena
 
 PORTS = {
     "gateway": 18000,
+    "gateway-metrics": 18001,
     "etcd": 18079,
     "etcd-peer": 18078,
     "keycloak": 18080,
@@ -34,6 +35,7 @@ PORTS = {
     "qdrant": 18633,
     "redis": 18637,
     "operator": 18700,
+    "operator-metrics": 18701,
     "open-webui": 18081,
     "n8n": 18678,
     "n8n-webhook": 18679,
@@ -42,6 +44,7 @@ PORTS = {
     "n8n-broker-webhook": 18682,
     "n8n-broker-worker": 18683,
     "file-sync": 18710,
+    "file-sync-metrics": 18711,
 }
 """Fixed ports on 127.0.0.1; ``TENANTRY_PORT_<NAME>`` overrides one (dashes become underscores)."""
 
@@ -132,14 +135,16 @@ def _free_ports(record: Path) -> dict[str, int]:
     They lie below the range from which the kernel takes a port for every outgoing connection, so that none
     is gone while its part is down.
     """
-    if record.exists():
-        known: dict[str, int] = json.loads(record.read_text())
+    known: dict[str, int] = json.loads(record.read_text()) if record.exists() else {}
+    missing = [name for name in PORTS if name not in known]
+    if not missing:
         return known
     first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     candidates = list(range(LOWEST_PORT, first_of_kernel) or range(LOWEST_PORT, 65536))
     random.shuffle(candidates)  # several platforms may look at the same time
-    free = (port for port in candidates if port not in PORTS.values() and _is_free(port))
-    ports = dict(zip(PORTS, free, strict=False))
+    taken = {*PORTS.values(), *known.values()}
+    free = (port for port in candidates if port not in taken and _is_free(port))
+    ports = known | dict(zip(missing, free, strict=False))
     write_private(record, json.dumps(ports))
     return ports
 

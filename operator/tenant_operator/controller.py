@@ -41,11 +41,12 @@ class Pauses:
             return None
         if failure.permanent:
             return self._stalled
-        if failure.retry_after is not None:
-            return failure.retry_after
         highest = min(self._longest, self._first * 2.0 ** min(failures - 1, 30))
         # Half fixed, half random: many Tenants that failed together do not come back together.
-        return random.uniform(highest / 2, highest)  # noqa: S311 (jitter, not a secret)
+        pause = random.uniform(highest / 2, highest)  # noqa: S311 (jitter, not a secret)
+        # Never sooner than the system wishes, and never only that: a circuit that is open for seconds would
+        # have every Tenant reconciled again, on the systems that work, every few seconds for as long.
+        return max(pause, failure.retry_after or 0.0)
 
 
 class Controller:

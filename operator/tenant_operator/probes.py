@@ -1,9 +1,8 @@
-"""/healthz, /readyz and /metrics."""
+"""/healthz and /readyz, for the kubelet."""
 
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 __all__ = ["Probes"]
 
@@ -32,7 +31,6 @@ class Probes:
             [
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
-                web.get("/metrics", self._metrics),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
@@ -50,6 +48,3 @@ class Probes:
     async def _readyz(self, _: web.Request) -> web.Response:
         ready = self._ready()
         return web.json_response({"status": "ok" if ready else "starting"}, status=200 if ready else 503)
-
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -39,7 +39,10 @@ class Settings(BaseSettings):
     retry_longest_seconds: float = Field(60.0, gt=0, description="Longest pause between two retries.")
     stalled_seconds: float = Field(300.0, gt=0, description="Pause before a Stalled Tenant is tried again.")
     probes_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics.")
-    probes_port: int = Field(8081, ge=0, le=65535, description="Port of them.")
+    probes_port: int = Field(8081, ge=0, le=65535, description="Port of /healthz and /readyz.")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of /metrics, for monitoring alone; 0 serves none."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @field_validator("open_webui_email", "open_webui_password")

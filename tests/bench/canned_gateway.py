@@ -26,6 +26,7 @@ class CannedGateway:
 
     process: psutil.Process
     port: int
+    metrics_port: int
     token: str
 
     @property
@@ -41,9 +42,10 @@ async def running_canned_gateway(platform: Platform, *canned_options: str) -> As
     async with _program("tests.bench.canned", {}, *canned_options) as canned:
         assert canned.stdout
         backend = f"http://127.0.0.1:{int(await canned.stdout.readline())}"
-        port = free_port()
+        port, metrics_port = free_port(), free_port()
         env = gateway_env(platform.context) | {
             "GATEWAY_PORT": str(port),
+            "GATEWAY_METRICS_PORT": str(metrics_port),
             "GATEWAY_QDRANT_URL": backend,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": backend,
             "GATEWAY_LOG_LEVEL": "WARNING",
@@ -52,7 +54,7 @@ async def running_canned_gateway(platform: Platform, *canned_options: str) -> As
         async with _program("gateway", env) as process:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
                 await _ready(http)
-            yield CannedGateway(psutil.Process(process.pid), port, token)
+            yield CannedGateway(psutil.Process(process.pid), port, metrics_port, token)
 
 
 @asynccontextmanager

@@ -169,7 +169,7 @@ async def _ingest(gateway: CannedGateway) -> Figure:
     shares = []
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=120) as http:
         for number in range(ROUNDS + 1):
-            calls, seconds = await _embedding(http)
+            calls, seconds = await _embedding(gateway, http)
             answer = await http.post(
                 "/v1/documents",
                 files={"file": (f"bench-{number}.txt", text)},
@@ -179,7 +179,7 @@ async def _ingest(gateway: CannedGateway) -> Figure:
             answer.raise_for_status()
             total = re.search(r"total;dur=([\d.]+)", answer.headers["server-timing"])
             assert total
-            calls_after, seconds_after = await _embedding(http)
+            calls_after, seconds_after = await _embedding(gateway, http)
             made = calls_after - calls
             waves = math.ceil(made / INGEST_CONCURRENCY)
             shares.append(1 - 1000 * waves * (seconds_after - seconds) / made / float(total[1]))
@@ -194,9 +194,9 @@ def _page() -> str:
     return "\n\n".join(" ".join(sentences[start : start + 8]) for start in range(0, 56, 8))
 
 
-async def _embedding(http: httpx.AsyncClient) -> tuple[float, float]:
+async def _embedding(gateway: CannedGateway, http: httpx.AsyncClient) -> tuple[float, float]:
     """Return how many calls of the embedding model there were so far, and how long they took in all."""
-    metrics = (await http.get("/metrics")).text
+    metrics = (await http.get(f"http://127.0.0.1:{gateway.metrics_port}/metrics")).text
     name = r'tenantry_remote_seconds_{}\{{operation="embed",.*system="bedrock"\}} (\S+)'
     calls, seconds = (sum(map(float, re.findall(name.format(what), metrics))) for what in ("count", "sum"))
     return calls, seconds

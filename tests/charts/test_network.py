@@ -91,7 +91,7 @@ OWN = {
 }
 """What the release has of its own in kind, and who reaches it."""
 
-PORTS = (80, 443, 5432, 5678, 6333, 6335, 6379, 8080, 8081, 9000)
+PORTS = (80, 443, 5432, 5678, 6333, 6335, 6379, 8080, 8081, 9000, 9090)
 OUTSIDE = (WORLD, LOAD_BALANCER, POSTGRES, KUBERNETES)
 
 

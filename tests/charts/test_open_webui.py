@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from tenantry_local.context import Context, write_private
+from tenantry_local.part import Command
 from tenantry_local.parts.open_webui import OpenWebUi
 from tenantry_local.programs import open_webui as program
 
@@ -15,8 +16,11 @@ from tools.chart_schema import CHART
 
 PROFILE = "values-eks-prod.yaml"
 
-OF_ONE_MACHINE = {"S3_ENDPOINT_URL", "S3_ADDRESSING_STYLE", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"}
-"""What is said of AWS' stand-in; on EKS the pod has a role."""
+OF_ONE_MACHINE = {
+    "S3_ENDPOINT_URL", "S3_ADDRESSING_STYLE", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY",
+    "HOST", "PORT", "FROM_INIT_PY",
+}  # fmt: skip
+"""Variables for AWS' stand-in (on EKS the pod has a role), and for Open WebUI as a package."""
 
 OF_A_POD = {"ENABLE_DB_MIGRATIONS", "AWS_DEFAULT_REGION", "HOME", "USER"}
 """What only a pod has to be told."""
@@ -29,13 +33,19 @@ def release() -> Release:
 
 
 @pytest.fixture
-def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return the variables of an Open WebUI on one machine."""
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return what starts an Open WebUI on one machine."""
     monkeypatch.setattr(program, "install", lambda _: Path("/programs/open-webui"))
     context = Context.open(tmp_path, whole=True)
     key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
     write_private(context.state / "aws" / "open-webui.json", json.dumps(key))
-    return dict(OpenWebUi(context).command().env)
+    return OpenWebUi(context).command()
+
+
+@pytest.fixture
+def local(command: Command) -> dict[str, str]:
+    """Return the variables of an Open WebUI on one machine."""
+    return dict(command.env)
 
 
 def pod(release: Release, name: str = "open-webui") -> dict[str, Any]:
@@ -64,6 +74,16 @@ def test_what_no_deployment_changes_is_the_same_there(release: Release, local: d
     assert constant.items() <= env(pod(release)).items()
 
 
+def test_what_people_read_is_a_setting_with_the_same_words_there(
+    release: Release, local: dict[str, str]
+) -> None:
+    names = {"signInName": "OAUTH_PROVIDER_NAME", "noTenantNotice": "TENANTRY_NO_TENANT_NOTICE"}
+    assert {name: local[name] for name in names.values()}.items() <= env(pod(release)).items()
+    options = [option for value in names for option in ("--set", f"open-webui.{value}=Acme: {value}")]
+    given = env(pod(render(PROFILE, *options)))
+    assert {given[name] for name in names.values()} == {f"Acme: {value}" for value in names}
+
+
 def test_it_is_the_version_that_is_tested(release: Release) -> None:
     images = {
         container["image"]
@@ -79,10 +99,13 @@ def test_people_meet_it_under_one_address(release: Release) -> None:
     assert given["OPENID_REDIRECT_URI"] == "https://chat.example.com/oauth/oidc/callback"
 
 
-def test_nobody_comes_in_but_through_the_door(release: Release) -> None:
+def test_the_guard_is_in_front_of_it_in_a_pod_and_on_one_machine(release: Release, command: Command) -> None:
     (container,) = pod(release)["containers"]
     assert container["command"] == ["python", "-c"]
-    assert container["args"] == [(CHART / "charts" / "open-webui" / "files" / "door.py").read_text()]
+    assert container["args"] == [(CHART / "charts" / "open-webui" / "files" / "guard.py").read_text()]
+    program, served = command.argv
+    assert program == "/programs/python"
+    assert Path(served).read_text() == container["args"][0]
 
 
 def test_it_scales_as_on_ecs(release: Release) -> None:
@@ -138,3 +161,13 @@ def test_without_open_webui_there_is_nothing_of_it() -> None:
         PROFILE, "--set", "open-webui.enabled=false,ingress.enabled=false,global.openWebui.adminEmail="
     )
     assert not [item for item in release.objects if "open-webui" in item["metadata"]["name"]]
+
+
+def test_a_page_in_a_frame_fetches_nothing_and_runs_nothing(release: Release) -> None:
+    said = env(pod(release))
+    policy = dict(each.strip().split(" ", 1) for each in said["IFRAME_CSP"].split(";"))
+    assert policy["default-src"] == policy["form-action"] == policy["base-uri"] == "'none'"
+    assert policy.keys() <= {"default-src", "style-src", "img-src", "form-action", "base-uri"}
+    assert not any("*" in each or "http" in each for each in policy.values())
+    assert not any(json.loads(said["DEFAULT_INTERFACE_SETTINGS"]).values())
+    assert said["ENABLE_CODE_EXECUTION"] == said["ENABLE_CODE_INTERPRETER"] == "false"

@@ -178,17 +178,24 @@ async def test_a_file_that_was_renamed_to_5000_characters_stays_ready_under_a_sh
     assert await office.told(file_id) == ("ready", None)
 
 
-async def test_two_files_of_one_name_are_two_documents(office: Office) -> None:
-    first, second = [
-        await office.give(Paper("twice.txt", f"It is the {which} one.".encode()))
-        for which in ("first", "second")
-    ]
-    assert [await office.told(each) for each in (first, second)] == [("ready", None)] * 2
+async def test_c13_a_new_version_under_the_same_name_replaces_the_old_one(office: Office) -> None:
+    model = model_id(office.company.id, "finance")
+    first = await office.give(Paper("canteen.txt", b"Lunch in the canteen costs 10 crowns."))
+    assert await office.told(first) == ("ready", None)
+    second = await office.give(Paper("canteen.txt", b"Lunch in the canteen costs 20 crowns."))
+    assert await office.told(second) == ("ready", None)
+
+    async def is_replaced() -> bool:
+        return (await office.told(first))[0] == "replaced"
+
+    await until(is_replaced, seconds=ENDED_SECONDS)
     seen = office.town.truth.seen([office.company.id], [])
-    assert {key.split("/")[3] for key in seen.objects if key.endswith("/twice.txt")} == {
-        f"owui-{first}",
-        f"owui-{second}",
-    }
+    keys = {key.split("/")[3] for key in seen.objects if key.endswith("/canteen.txt")}
+    assert keys == {f"owui-{second}"}
+    for _ in range(3):
+        answer = (await office.diana.chat(model, "What does lunch in the canteen cost?")).content
+        assert "20 crowns" in answer
+        assert "10 crowns" not in answer
 
 
 async def test_a_good_file_among_bad_ones_is_found_and_the_chat_says_what_is_wrong_with_the_others(

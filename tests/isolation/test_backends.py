@@ -42,7 +42,7 @@ def objects(world: World) -> TenantObjects:
 async def s3_of_a(world: World, objects: TenantObjects) -> Any:
     """Return the S3 client that the gateway uses in A's requests, and that reads what is A's own."""
     await objects.get(tenant(world, A), key_of(A), max_bytes=1000)
-    return await objects._sessions.client(tenant(world, A))
+    return await objects.sessions.client(tenant(world, A))
 
 
 async def test_a_tenants_session_reads_and_writes_its_own(world: World, objects: TenantObjects) -> None:
@@ -89,7 +89,7 @@ async def test_a_tenants_session_is_refused_everything_else(s3_of_a: Any, call: 
 
 
 async def test_the_gateway_itself_may_read_no_document(world: World, objects: TenantObjects) -> None:
-    own = objects._sessions._open_session().client("s3")
+    own = objects.sessions._open_session().client("s3")
     with pytest.raises(ClientError) as caught:
         own.get_object(Bucket=BUCKET, Key=key_of(A))
     assert caught.value.response["Error"]["Code"] == "AccessDenied"

@@ -6,6 +6,7 @@ not in what A finds afterwards.
 """
 
 import base64
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,6 +39,11 @@ OPERATIONS: dict[str, tuple[int, dict[str, Any]]] = {
     "GET /v1/documents": (200, {}),
     "GET /v1/documents/{documentId}": (404, {}),
     "DELETE /v1/documents/{documentId}": (404, {}),
+    "GET /v1/trash": (200, {}),
+    "POST /v1/documents/{documentId}/restore": (404, {}),
+    "GET /v1/deletions": (200, {}),
+    "POST /v1/deletions/release": (200, {}),
+    "POST /v1/deletions/reject": (200, {}),
 }
 """What each operation is called with, and what it answers to A's person."""
 
@@ -248,6 +254,43 @@ async def test_a_cursor_of_another_tenants_list_leads_nowhere_else(world: World)
         response = await world.request("GET", f"/v1/documents?cursor={cursor}", f"person of {A}")
         assert response.status_code == 200
         assert THEIRS not in response.text
+
+
+async def test_nobody_lists_or_restores_what_another_tenant_has_removed(world: World) -> None:
+    name = f"removed-{uuid.uuid4().hex}.md"
+    arguments: dict[str, Any] = {"files": {"file": (name, b"Removed.")}, "data": {"personaId": "finance"}}
+    theirs = (await world.post("/v1/documents", f"person of {B}", **arguments)).json()["documentId"]
+    removed = await world.request("DELETE", f"/v1/documents/{theirs}", f"person of {B}")
+    assert removed.status_code == 204, removed.text
+    (item,) = [
+        each
+        for each in (await world.request("GET", "/v1/trash", f"person of {B}")).json()["documents"]
+        if each["documentId"] == theirs
+    ]
+    for cursor in ("", f"../tenant-{B}/.trash/", f"tenant-{B}/.trash/removals/", ".trash/removals/"):
+        encoded = base64.urlsafe_b64encode(cursor.encode()).decode()
+        response = await world.request("GET", f"/v1/trash?cursor={encoded}", f"person of {A}")
+        assert response.status_code == 200, response.text
+        assert theirs not in response.text
+    for path in (theirs, f"..%2Ftenant-{B}%2F{theirs}", theirs + f"?removalId={item['removalId']}"):
+        where, _, query = path.partition("?")
+        response = await world.post(f"/v1/documents/{where}/restore?{query}", f"person of {A}")
+        assert response.status_code in (404, 422), response.text
+    assert (await world.post(f"/v1/documents/{theirs}/restore", f"person of {B}")).status_code == 201
+    await world.request("DELETE", f"/v1/documents/{theirs}", f"person of {B}")
+
+
+async def test_the_trash_of_a_tenant_is_nobodys_document(world: World) -> None:
+    """Records and embeddings lie under the tenant's prefix; no cursor or id shows them as documents."""
+    name = f"removed-{uuid.uuid4().hex}.md"
+    arguments: dict[str, Any] = {"files": {"file": (name, b"Removed.")}, "data": {"personaId": "finance"}}
+    mine = (await world.post("/v1/documents", f"person of {A}", **arguments)).json()["documentId"]
+    await world.request("DELETE", f"/v1/documents/{mine}", f"person of {A}")
+    for inside in ("", ".trash/", ".trash/removals/"):
+        cursor = base64.urlsafe_b64encode(inside.encode()).decode()
+        response = await world.request("GET", f"/v1/documents?cursor={cursor}&limit=200", f"person of {A}")
+        assert mine not in response.text
+        assert ".trash" not in response.text
 
 
 async def listed(world: World, tenant_id: str) -> list[dict[str, Any]]:

@@ -1,17 +1,20 @@
 """Documents and questions that try to make an answer say or do something else.
 
-Each row plants a marker that must not come out: not in the answer, not in its citations' live form, and not
+Each row plants something that must not come out live: not in the answer, not as the source of a citation, not
 as anything that a chat would fetch. The stand-in for Bedrock quotes passages word for word, which is the
 worst a model can do with a poisoned one: whatever must not come out has to be stopped by the gateway itself.
 What a model is told, it can repeat; so the other half of the rows look at what it was told.
 """
 
+import json
 import re
 from typing import Any
 
 import pytest
 from gateway.answers.service import Question
 from gateway.stages import Stages
+
+from tests.support.markdown import live
 
 from .conftest import MARKERS, A, B, World
 
@@ -58,12 +61,6 @@ POISONED: dict[str, tuple[str, str]] = {
 }
 
 
-def acted_on(text: str) -> list[str]:
-    """Return what of a text a renderer of Markdown would make a link, an image or a tag of."""
-    outside_code = re.sub(r"`[^`]*`", "", text)
-    return re.findall(r"\]\(|<[A-Za-z/!]|https?://|www\.|^ {0,3}\[[^\]]*\]:", outside_code, re.MULTILINE)
-
-
 @pytest.fixture(scope="module", autouse=True)
 async def planted(world: World) -> None:
     for name, (text, _) in POISONED.items():
@@ -74,18 +71,24 @@ async def planted(world: World) -> None:
         assert response.status_code == 201, response.text
 
 
+@pytest.mark.parametrize("answer_format", ["text", "markdown"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("poison", POISONED)
-async def test_a_quoted_poison_is_text_and_nothing_else(world: World, poison: str, stream: bool) -> None:
-    body = {"question": POISONED[poison][1], "stream": stream}
+async def test_a_quoted_poison_is_text_and_nothing_else(
+    world: World, poison: str, stream: bool, answer_format: str
+) -> None:
+    body = {"question": POISONED[poison][1], "stream": stream, "format": answer_format}
     response = await world.post("/v1/answers", f"person of {A}", json=body)
     assert response.status_code == 200, response.text
-    shown = response.text if stream else response.json()["answer"]
-    words = re.findall(r'"text":"(.*?)"}', shown) if stream else [shown]
-    assert "$9," in "".join(words), "it is answered, so the poison was quoted"
-    assert not acted_on("".join(words))
-    assert "[7]" not in "".join(words)
-    assert "[42]" not in "".join(words)
+    answer = (
+        json.loads(re.findall("^data: (.*)$", response.text, re.MULTILINE)[-1]) if stream else response.json()
+    )
+    assert "$9," in answer["answer"], "it is answered, so the poison was quoted"
+    assert not live(answer["answer"])
+    assert not re.search(r"https?://|www\.", answer["answer"])
+    assert [citation["marker"] for citation in answer["citations"]] == [1], (
+        "what looks like a citation is none"
+    )
 
 
 async def prompt_of(world: World, question: str) -> Any:

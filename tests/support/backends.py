@@ -40,12 +40,14 @@ class FakeBedrock:
         self.busy: set[str] = set()
         self.retired: dict[str, Exception] = {}
         self.asked: list[Prompt] = []
+        self.embedded: list[str] = []
 
     async def embed(
         self, texts: Sequence[str], *, tenant_key: str = "", on_tokens: Callable[[int], None] | None = None
     ) -> list[list[float]]:
         if self.fails:
             raise self.fails
+        self.embedded += texts
         if on_tokens:
             on_tokens(sum(len(text.split()) for text in texts))
         return [_bag(text) for text in texts]
@@ -120,6 +122,12 @@ class FakeVectors:
             if key == tenant.key and document_id in document_ids
         }
 
+    async def embeddings(
+        self, tenant: Tenant, document_id: str
+    ) -> AsyncGenerator[list[tuple[str, Sequence[float]]]]:
+        _, chunks, vectors = self.documents.get((tenant.key, document_id), (None, [], []))
+        yield [(chunk.embedded_text, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
+
     async def search(
         self,
         tenant: Tenant,
@@ -178,6 +186,7 @@ class FakeObjects:
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
         self.owners: dict[str, str] = {}
+        self.versions: dict[str, list[bytes]] = {}
 
     async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
         if key not in self.contents:
@@ -198,15 +207,22 @@ class FakeObjects:
         keys = sorted(key for key in self.contents if key.startswith(prefix) and key > after)
         return [self._entry(tenant, key) for key in keys][:limit]
 
+    async def sizes(self, tenant: Tenant) -> dict[str, int]:
+        return {each.document_id: each.size for each in await self.entries(tenant)}
+
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
         entries = await self.entries(tenant)
         return next((entry for entry in entries if entry.document_id == document_id), None)
+
+    async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
+        return self.owners.get(key, "") if key in self.contents else None
 
     async def owner(self, tenant: Tenant, key: str) -> str:
         return self.owners.get(key, "")
 
     async def delete(self, tenant: Tenant, key: str) -> None:
-        self.contents.pop(key, None)
+        if (content := self.contents.pop(key, None)) is not None:
+            self.versions.setdefault(key, []).append(content)
 
     def _entry(self, tenant: Tenant, key: str) -> StoredEntry:
         persona_id, document_id, filename = parse_object_key(tenant.id, key) or ("", "", "")

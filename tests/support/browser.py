@@ -77,7 +77,7 @@ class Visitor:
     async def log_in(self, email: str, password: str) -> None:
         """Log in through Keycloak's page, and wait until there is something to type into."""
         await self.page.goto(self.url)
-        await self.page.get_by_role("button", name="Keycloak").click()
+        await self.page.get_by_role("button", name="Continue with").click()
         await self.page.fill("#username", email)
         await self.page.fill("#password", password)
         await self.page.click("#kc-login")

@@ -22,9 +22,11 @@ def tenant_with(
     return Tenant.from_object(manifest)
 
 
-def within(persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1) -> Link:
+def within(
+    persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1, directory: str = ""
+) -> Link:
     """Return a link to a persona's knowledge base."""
-    return Link(since, Kind.KNOWLEDGE, f"kb-{tenant_id}-{persona_id}")
+    return Link(since, Kind.KNOWLEDGE, f"kb-{tenant_id}-{persona_id}", directory)
 
 
 def sent_to(persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1) -> Link:

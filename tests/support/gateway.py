@@ -77,7 +77,10 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 @asynccontextmanager
 async def serving(app: Any, shown: Certificates | None = None) -> AsyncIterator[str]:
     """Serve an ASGI application on 127.0.0.1, with TLS where there is a certificate, and yield its URL."""
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="on")
+    # A connection lives longer than a client keeps it idle: else a request may meet its end.
+    config = uvicorn.Config(
+        app, port=0, log_config=None, access_log=False, lifespan="on", timeout_keep_alive=60
+    )
     if shown:
         config.ssl_certfile, config.ssl_keyfile = shown.certificate, shown.key
     server = _Server(config)

@@ -87,4 +87,4 @@ class FakeJournal:
 
     def _is_indexing(self, key: tuple[str, str]) -> bool:
         note = self.notes.get(key)
-        return key in self._held and note is not None and note.task is Task.INGEST
+        return key in self._held and note is not None and note.task is not Task.DELETE

@@ -86,6 +86,9 @@ class FakeStock:
         self.admitted: list[tuple[str, str, int]] = []
         self.forgotten: list[str] = []
 
+    async def count(self, tenant: Tenant, list_stored: Callable[[], Awaitable[Mapping[str, int]]]) -> int:
+        return len(await list_stored())
+
     async def admit(
         self,
         tenant: Tenant,
@@ -130,7 +133,7 @@ class FakeUsage:
 
 def make_ledger(budget: FakeBudget, usage: FakeUsage) -> Ledger:
     """Return a real ledger over fakes."""
-    return Ledger(budget.as_budget(), usage.as_log(), TenantSeries())
+    return Ledger(budget.as_budget(), usage.as_log(), TenantSeries(by_tenant=True))
 
 
 class FakeRedis:

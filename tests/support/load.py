@@ -28,6 +28,8 @@ class Outcome:
     what: str
     status: int
     seconds: float
+    retry_after: str = ""
+    """When to come back, where the answer says so."""
 
 
 @dataclass
@@ -157,7 +159,8 @@ class Load:
             if phase == self._phase:
                 what = "ok" if response.is_success else _slug(response)
                 seconds = time.perf_counter() - began
-                self.outcomes[phase].append(Outcome(kind, what, response.status_code, seconds))
+                retry_after = response.headers.get("retry-after", "")
+                self.outcomes[phase].append(Outcome(kind, what, response.status_code, seconds, retry_after))
             await asyncio.sleep(PAUSE_SECONDS)
 
 

@@ -136,7 +136,8 @@ class OpenWebUi:
         self.execute('update "file" set data = %s, updated_at = updated_at + 1 where id = %s', data, file_id)
 
     def put_in(self, file_id: str, knowledge_id: str) -> None:
-        """Put a file into a knowledge base."""
+        """Put a file into a knowledge base, as its owner; the guard notes it."""
+        self._annotate(file_id, tenantry_removed_by="", tenantry_added_to=knowledge_id)
         self.execute(
             "insert into knowledge_file values (%s, %s, %s, 'x', %s, 0, null)",
             str(uuid.uuid4()),
@@ -145,11 +146,45 @@ class OpenWebUi:
             int(time.time()),
         )
 
-    def take_out(self, file_id: str, knowledge_id: str) -> None:
-        """Take a file out of a knowledge base; the file stays."""
+    def take_out(self, file_id: str, knowledge_id: str, *, by: str = "") -> None:
+        """Take a file out of a knowledge base; the file stays.
+
+        Parameters
+        ----------
+        by
+            The account whose removal the guard notes; empty when there is no guard.
+        """
+        if by:
+            self._annotate(file_id, tenantry_removed_by=by)
         self.execute(
             "delete from knowledge_file where file_id = %s and knowledge_id = %s", file_id, knowledge_id
         )
+
+    def reset(self, knowledge_id: str, *, by: str) -> None:
+        """Reset a knowledge base without a guard: all files leave it, and those of who resets are deleted."""
+        self.execute(
+            'delete from "file" where user_id = %s and id in '
+            "(select file_id from knowledge_file where knowledge_id = %s)",
+            by,
+            knowledge_id,
+        )
+        self.execute("delete from knowledge_file where knowledge_id = %s", knowledge_id)
+
+    def age(self, file_id: str, seconds: int) -> None:
+        """Let a file be uploaded earlier."""
+        self.execute('update "file" set created_at = created_at - %s where id = %s', seconds, file_id)
+
+    def _annotate(self, file_id: str, **notes: str) -> None:
+        """Add notes to a file's metadata. As text, for what users put there need not be sound JSON."""
+        for name, note in notes.items():
+            for pattern, text in ((f', "{name}": "[^"]*"', ""), ("}$", f', "{name}": "{note}"}}')):
+                self.execute(
+                    'update "file" set meta = regexp_replace(meta::text, %s, %s)::json, '
+                    "updated_at = updated_at + 1 where id = %s",
+                    pattern,
+                    text,
+                    file_id,
+                )
 
     def send(self, user_id: str, file_id: str, model_id: str, *, chat_of: str | None = None) -> str:
         """Send a file in a new chat to a model; return the chat's id."""

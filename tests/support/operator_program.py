@@ -20,7 +20,7 @@ async def program(
     """Run the operator, and end it in order (its coverage is written then)."""
     env = (
         operator_env(platform.context)
-        | {"OPERATOR_PROBES_PORT": "0", "PYTHONPATH": str(REPOSITORY)}
+        | {"OPERATOR_PROBES_PORT": "0", "OPERATOR_METRICS_PORT": "0", "PYTHONPATH": str(REPOSITORY)}
         | settings
     )
     process = await asyncio.create_subprocess_exec(

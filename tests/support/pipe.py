@@ -15,10 +15,11 @@ __all__ = ["ANSWER", "MODEL", "Desk", "Said", "Stream", "ask", "pipe_of", "refus
 MODEL = "tenant-tenantb.finance"
 
 ANSWER: dict[str, Any] = {
-    "answer": "It is $5,000,000 [2]. Approved in May [1] [2].",
+    "answer": "It is $5,000,000 [1]. Approved in May [2] [1].",
+    "format": "markdown",
     "citations": [
-        {"marker": 2, "documentId": "owui-f1", "filename": "plan.pdf", "page": 3, "snippet": "$5,000,000"},
-        {"marker": 1, "documentId": "d2", "filename": "notes.md", "page": None, "snippet": "In May."},
+        {"marker": 1, "documentId": "owui-f1", "filename": "plan.pdf", "page": 3, "snippet": "$5,000,000"},
+        {"marker": 2, "documentId": "d2", "filename": "notes.md", "page": None, "snippet": "In May."},
     ],
     "grounded": True,
     "model": "a-model",

@@ -1,4 +1,4 @@
-"""A TCP proxy that can be cut: a backend that is away, without stopping the backend that others use."""
+"""A TCP proxy that can be cut, or hang: a backend that is away, without stopping the one that others use."""
 
 import asyncio
 from contextlib import suppress
@@ -19,6 +19,8 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self._target = target
         self._open = True
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
@@ -27,6 +29,7 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._flows.set()
         self.cut()
         self._server.close()
         await self._server.wait_closed()
@@ -40,6 +43,11 @@ class Proxy:
     def mend(self) -> None:
         """Forward again."""
         self._open = True
+        self._flows.set()
+
+    def hang(self) -> None:
+        """Take connections and what comes over them, and pass nothing on, as a stopped process does."""
+        self._flows.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._open:
@@ -53,6 +61,7 @@ class Proxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
+                await self._flows.wait()
                 writer.write(data)
                 await writer.drain()
         with suppress(ConnectionError):

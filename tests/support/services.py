@@ -13,16 +13,17 @@ from fastapi.responses import JSONResponse, StreamingResponse
 __all__ = ["ANSWER", "Services", "problem"]
 
 ANSWER: dict[str, Any] = {
-    "answer": "The budget is $5,000,000 [2]. It was approved in May [1] [2].",
+    "answer": "The budget is $5,000,000 [1]. It was approved in May [2] [1].",
+    "format": "markdown",
     "citations": [
         {
-            "marker": 2,
+            "marker": 1,
             "documentId": "owui-file-1",
             "filename": "plan.pdf",
             "page": 3,
             "snippet": "$5,000,000",
         },
-        {"marker": 1, "documentId": "by-hand", "filename": "notes.md", "page": None, "snippet": "In May."},
+        {"marker": 2, "documentId": "by-hand", "filename": "notes.md", "page": None, "snippet": "In May."},
     ],
     "grounded": True,
     "model": "a-model",

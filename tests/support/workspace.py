@@ -1,7 +1,7 @@
 """A look into the real Open WebUI that does not go through our own code."""
 
 import json
-from typing import Any, cast
+from typing import Any
 
 import httpx
 from tenantry_local.parts.aws import FILES_BUCKET, Aws
@@ -122,14 +122,17 @@ class WebUi:
         return sorted(found, key=lambda model: str(model["id"]))
 
     def bases(self, tenant_id: str) -> list[dict[str, Any]]:
-        """Return the knowledge bases that carry the tenant's marker."""
-        query = {"query": f"[tenantry:tenant-{tenant_id}/"}
-        found = cast("list[dict[str, Any]]", self.call("GET", "/knowledge/search", params=query)["items"])
-        return sorted(found, key=lambda base: str(base["description"]))
+        """Return the knowledge bases that carry the tenant's mark, by name."""
+        found: list[dict[str, Any]] = []
+        page = 1
+        while answer := self.call("GET", "/knowledge/search", params={"page": page})["items"]:
+            found += [each for each in answer if persona_of(each, tenant_id)]
+            page += 1
+        return sorted(found, key=lambda base: str(base["name"]))
 
     def base(self, tenant_id: str, persona: str = "finance") -> dict[str, Any]:
         """Return a persona's one knowledge base."""
-        (found,) = [b for b in self.bases(tenant_id) if f"/{persona}]" in b["description"]]
+        (found,) = [each for each in self.bases(tenant_id) if persona_of(each, tenant_id) == persona]
         return found
 
     def look(self, tenant_id: str) -> dict[str, Any]:
@@ -139,7 +142,7 @@ class WebUi:
         return {
             "groups": [
                 {
-                    "description": group["description"].partition(" [tenantry-uid:")[0],
+                    "description": group["description"],
                     "parent": group["parent_group_id"],
                     "members": group["members"],
                     "inherited": group["inherited"],
@@ -185,11 +188,19 @@ def rows_with(postgres: Postgres, database: str, text: str) -> dict[str, int]:
     return {table.strip(): int(count) for table, count in lines if int(count)}
 
 
+def persona_of(base: dict[str, Any], tenant_id: str) -> str:
+    """Return the persona that a tenant's mark on a knowledge base names; empty for none."""
+    holders = (grant["principal_id"].split("/") for grant in base["access_grants"])
+    return next((found[2] for found in holders if found[0] == f"tenantry:tenant-{tenant_id}"), "")
+
+
 def _grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:
-    """Return grants as words, with the tenant's own group called ``own``."""
+    """Return grants as words, with the tenant's own group called ``own``, and a mark by its persona."""
 
     def in_words(grant: dict[str, str]) -> str:
         holder = grant["principal_id"]
+        if holder.startswith("tenantry:"):
+            return f"mark {holder.rpartition('/')[2]}"
         return f"{grant['permission']} {grant['principal_type']} {groups.get(holder, holder)}"
 
     return sorted(map(in_words, thing["access_grants"]))

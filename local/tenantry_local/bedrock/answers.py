@@ -85,7 +85,7 @@ def answer(prompt: str) -> str:
     best = scores.index(max(scores))
     if coverage[best] < COVERED_NEEDED:
         return NOT_THERE
-    return f"{sentences[best].text} [{sentences[best].passage}]"
+    return f"{sentences[best].text} [cite:{sentences[best].passage}]"
 
 
 def _spoken_of(wanted: dict[str, str], known: dict[str, str]) -> frozenset[str] | None:

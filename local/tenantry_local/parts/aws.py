@@ -129,8 +129,8 @@ class Aws(Part):
                         "ID": "archive",
                         "Status": "Enabled",
                         "Filter": {"Prefix": ""},
-                        "Transitions": [{"Days": 90, "StorageClass": "GLACIER"}],
-                        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+                        "Transitions": [{"Days": 90, "StorageClass": "GLACIER_IR"}],
+                        "NoncurrentVersionExpiration": {"NoncurrentDays": 31},
                         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
                     }
                 ]

@@ -5,6 +5,7 @@ use to show something to another's, or that would send what they write anywhere 
 """
 
 import json
+import os
 
 from typing_extensions import override
 
@@ -26,6 +27,9 @@ ADMIN = "admin@tenantry.example"
 FILE_SYNC_ROLE = "tenantry_file_sync"
 """Who reads a few columns of Open WebUI's database; which ones is in ``grants.sql``."""
 
+GUARD = REPOSITORY / "charts" / "tenantry" / "charts" / "open-webui" / "files" / "guard.py"
+"""Program that serves Open WebUI behind the guard, as in a pod. Helm reads only files of the chart."""
+
 FILE_SYNC_SQL = REPOSITORY / "services" / "file_sync" / "file_sync"
 """Where ``role.sql`` and ``grants.sql`` are."""
 
@@ -38,6 +42,15 @@ LARGEST_FILE_MIB = 50
 FORMATS = "txt,md,markdown,html,htm,csv,tsv,eml,pdf,docx,pptx,xlsx"
 """The endings that promise a format that the gateway reads."""
 
+WORDS = {
+    "OAUTH_PROVIDER_NAME": "your company account",
+    "TENANTRY_NO_TENANT_NOTICE": (
+        "Your account belongs to no tenant, so there is no assistant for you here. Ask your company's "
+        "administrator to add your e-mail address, then sign in again."
+    ),
+}
+"""What people read at the sign-in button, and above an empty chat; variables of these names replace them."""
+
 LOGIN = {
     "ENABLE_SIGNUP": "false",
     "ENABLE_LOGIN_FORM": "false",
@@ -46,7 +59,6 @@ LOGIN = {
     "ENABLE_OAUTH": "true",
     "ENABLE_OAUTH_SIGNUP": "true",
     "DEFAULT_USER_ROLE": "user",
-    "OAUTH_PROVIDER_NAME": "Keycloak",
     "OAUTH_CLIENT_ID": "open-webui",
     "OAUTH_CODE_CHALLENGE_METHOD": "S256",
     "OAUTH_SCOPES": "openid email profile",
@@ -75,6 +87,17 @@ CLOSED = {
     "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
     "ENABLE_CODE_EXECUTION": "false",
     "ENABLE_CODE_INTERPRETER": "false",
+    # An answer is read and does nothing: no artifact opens by itself, and a page in a frame fetches nothing.
+    "IFRAME_CSP": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
+    "base-uri 'none'",
+    "DEFAULT_INTERFACE_SETTINGS": json.dumps(
+        {
+            "detectArtifacts": False,
+            "iframeSandboxAllowScripts": False,
+            "iframeSandboxAllowForms": False,
+            "iframeSandboxAllowDownloads": False,
+        }
+    ),
     "ENABLE_WEB_SEARCH": "false",
     "ENABLE_IMAGE_GENERATION": "false",
     "ENABLE_MEMORIES": "false",
@@ -151,8 +174,7 @@ class OpenWebUi(Part):
     @override
     def command(self) -> Command:
         program = open_webui.install(lambda text: self.context.report(self.name, text))
-        port = str(self.context.ports[self.name])
-        return Command([str(program), "serve", "--host", "127.0.0.1", "--port", port], self._env())
+        return Command([str(program.with_name("python")), str(GUARD)], self._env())
 
     @override
     def healthy(self) -> bool:
@@ -190,10 +212,14 @@ class OpenWebUi(Part):
         realm = f"{self.context.url('keycloak')}/realms/{REALM}"
         data = self.context.folder("data", "open-webui")
         return {
+            **{name: os.environ.get(name, words) for name, words in WORDS.items()},
             **LOGIN,
             **CLOSED,
             **_permissions(),
             "DEFAULT_PROMPT_SUGGESTIONS": json.dumps(SUGGESTED),
+            "HOST": "127.0.0.1",
+            "PORT": str(self.context.ports[self.name]),
+            "FROM_INIT_PY": "true",  # its pages are in the package, as for `open-webui serve`
             "WEBUI_URL": self.url,
             "CORS_ALLOW_ORIGIN": self.url,
             "WEBUI_SECRET_KEY": self.context.secrets["open-webui"],

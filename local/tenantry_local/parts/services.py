@@ -34,6 +34,7 @@ def operator_env(context: Context) -> dict[str, str]:
         "OPERATOR_QDRANT_API_KEY": Qdrant(context).api_key,
         "OPERATOR_REDIS_URL": Redis(context).url_with_password,
         "OPERATOR_PROBES_PORT": str(context.ports["operator"]),
+        "OPERATOR_METRICS_PORT": str(context.ports["operator-metrics"]),
     }
 
 
@@ -42,6 +43,7 @@ def gateway_env(context: Context) -> dict[str, str]:
     return {
         **_common_env(context, "gateway"),
         "GATEWAY_PORT": str(context.ports["gateway"]),
+        "GATEWAY_METRICS_PORT": str(context.ports["gateway-metrics"]),
         "GATEWAY_BUCKET": BUCKET,
         "GATEWAY_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
         "GATEWAY_QDRANT_URL": Qdrant(context).url,
@@ -59,6 +61,7 @@ def file_sync_env(context: Context) -> dict[str, str]:
     return {
         **_common_env(context, "file-sync"),
         "FILE_SYNC_PORT": str(context.ports["file-sync"]),
+        "FILE_SYNC_METRICS_PORT": str(context.ports["file-sync-metrics"]),
         "FILE_SYNC_DATABASE_URL": Postgres(context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync"),
         "FILE_SYNC_FILES_BUCKET": FILES_BUCKET,
         "FILE_SYNC_BUCKET": BUCKET,
@@ -106,7 +109,7 @@ class Operator(_Service):
     module = "tenant_operator"
     distribution = "tenantry-operator"
     needs = ("kubernetes", "controller-manager", "keycloak", "aws", "qdrant", "redis")
-    ports = ("operator",)
+    ports = ("operator", "operator-metrics")
 
     @override
     def _env(self) -> dict[str, str]:
@@ -121,7 +124,7 @@ class Gateway(_Service):
     module = "gateway"
     distribution = "tenantry-gateway"
     needs = ("kubernetes", "keycloak", "aws", "qdrant", "bedrock", "redis")
-    ports = ("gateway",)
+    ports = ("gateway", "gateway-metrics")
 
     @override
     def _env(self) -> dict[str, str]:
@@ -136,7 +139,7 @@ class FileSync(_Service):
     module = "file_sync"
     distribution = "tenantry-file-sync"
     needs = ("kubernetes", "keycloak", "aws", "open-webui")
-    ports = ("file-sync",)
+    ports = ("file-sync", "file-sync-metrics")
 
     @override
     def _env(self) -> dict[str, str]:

@@ -57,6 +57,8 @@ class OpenWebui:
 
     async def group_ids(self, name: str) -> list[str]:
         """Return the ids of the groups of that name, the oldest first; up to half a minute old."""
+        # While Open WebUI hangs, whoever tries it must not hold up all others at the lock.
+        self._session.require_admitted("list-groups")
         async with self._listing_groups:
             now = asyncio.get_running_loop().time()
             if self._groups is None or now >= self._groups_listed + GROUPS_SECONDS:
@@ -79,7 +81,7 @@ class OpenWebui:
         return str(made["id"])
 
     async def update_group(self, group_id: str, form: dict[str, Any]) -> None:
-        """Give a group its name, description and parent."""
+        """Give a group its name, description, parent and data; other data stays."""
         self._groups = None
         await self._session.post("update-group", f"/groups/id/{group_id}/update", form)
 
@@ -143,11 +145,12 @@ class OpenWebui:
         """Delete a model that is there."""
         await self._session.post("delete-model", "/models/model/delete", {"id": model_id})
 
-    async def knowledge_bases(self, marker: str) -> list[dict[str, Any]]:
-        """Return the knowledge bases whose description contains ``marker``, with their ``file_count``."""
-        params = {"query": marker, "order_by": "created_at", "direction": "asc"}
+    async def knowledge_bases(self, name: str) -> list[dict[str, Any]]:
+        """Return the knowledge bases whose name contains ``name``, with their ``file_count``."""
+        params = {"query": name, "order_by": "created_at", "direction": "asc"}
         found = self._session.pages("search-knowledge", "/knowledge/search", "items", params)
-        return [each async for each in found if marker in each["description"]]
+        # The search is in descriptions and names of owners, too, and regardless of case.
+        return [each async for each in found if name in each["name"]]
 
     async def knowledge_base(self, knowledge_id: str) -> Found:
         """Return a knowledge base without its ``file_count``, or ``None``."""

@@ -13,8 +13,11 @@ from tenancy.remote import Fault, Remote
 
 __all__ = ["Found", "Session"]
 
-CALL_SECONDS = 20.0
-"""Making a knowledge base waits for an embedding of its name."""
+CALL_SECONDS = 10.0
+
+CREATE_SECONDS = 20.0
+"""Longest that making something new may take (a knowledge base waits for an embedding of its name), or an
+action, which deletes many things in one call."""
 
 SIGN_IN_PAUSE_SECONDS = 20.0
 """After a sign-in that failed, the next one waits this long; a token younger than this is not replaced."""
@@ -49,11 +52,22 @@ class Session:
         self._credentials = {"email": email, "password": password}
         self._http = http
         self._remote = Remote("open-webui", classify, timeout=CALL_SECONDS)
-        self._once = Remote("open-webui", classify, timeout=CALL_SECONDS, attempts=1)
+        self._once = Remote("open-webui", classify, timeout=CREATE_SECONDS, attempts=1)
+        self._actions = Remote("open-webui", classify, timeout=CREATE_SECONDS)
         self._token = ""
         self._signed_in = 0.0
         self._refusal: tuple[float, Exception] | None = None
         self._signing_in = asyncio.Lock()
+
+    def require_admitted(self, operation: str) -> None:
+        """Return when Open WebUI would be called now.
+
+        Raises
+        ------
+        RemoteUnavailable
+            It keeps failing, and is not called for a moment.
+        """
+        self._remote.require_admitted(operation)
 
     async def get(self, operation: str, path: str, params: dict[str, str] | None = None) -> Any:
         """Return what a path answers; something is always there."""
@@ -116,7 +130,7 @@ class Session:
             token = await self._access_token()
             headers = {"Authorization": f"Bearer {token}"}
             response = await self._http.request(
-                method, (root or self._url) + path, headers=headers, timeout=CALL_SECONDS, **arguments
+                method, (root or self._url) + path, headers=headers, timeout=CREATE_SECONDS, **arguments
             )
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 self._distrust(token)
@@ -125,7 +139,8 @@ class Session:
             _check(response)
             return response
 
-        return await (self._once if once else self._remote).call(operation, call)
+        remote = self._once if once else self._actions if root else self._remote
+        return await remote.call(operation, call)
 
     def _distrust(self, token: str) -> None:
         """Drop a token that was refused, so that the next attempt signs in: it expired, or the keys changed.
@@ -178,7 +193,9 @@ def classify(exc: Exception) -> Fault | None:
             return Fault.PERMANENT
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
-            return Fault.TRANSIENT if code >= 500 or code in _PASSING else Fault.PERMANENT
+            if code in _PASSING:
+                return Fault.BUSY
+            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
         case httpx.HTTPError():
             return Fault.TRANSIENT
         case _:

@@ -143,7 +143,7 @@ class StoragePart:
         if isinstance(exc, ClientError) and exc.response["Error"]["Code"] in _DEAD_SESSION:
             # A session that was revoked, or that its issuer forgot: the next attempt opens a new one.
             self._client = None
-            return Fault.TRANSIENT
+            return Fault.BUSY
         return classify(exc)
 
     def _get_tags(self, key: str) -> Tags | None:
@@ -206,9 +206,9 @@ _CONFIG = Config(
 )
 """No retries of the SDK's own: :class:`~tenancy.remote.Remote` retries, and counts each attempt."""
 
-_TRANSIENT = frozenset(
-    {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException"}
-)
+_BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException"})
+
+_TRANSIENT = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable"})
 
 _DEAD_SESSION = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "InvalidClientTokenId"})
 
@@ -218,8 +218,10 @@ def classify(exc: Exception) -> Fault | None:
     match exc:
         case ClientError():
             status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-            busy = exc.response["Error"]["Code"] in _TRANSIENT or status >= 500 or status == 429
-            return Fault.TRANSIENT if busy else Fault.PERMANENT
+            code = exc.response["Error"]["Code"]
+            if code in _BUSY or status == 429:
+                return Fault.BUSY
+            return Fault.TRANSIENT if code in _TRANSIENT or status >= 500 else Fault.PERMANENT
         case BotoCoreError():
             return Fault.TRANSIENT
         case _:

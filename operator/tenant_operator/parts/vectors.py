@@ -193,7 +193,9 @@ def classify(exc: Exception) -> Fault | None:
     match exc:
         case UnexpectedResponse(status_code=status):
             code: Any = status or 0
-            return Fault.TRANSIENT if code >= 500 or code in (408, 429) else Fault.PERMANENT
+            if code in (408, 429):
+                return Fault.BUSY
+            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
         case ResponseHandlingException() | httpx.HTTPError() | OSError():
             return Fault.TRANSIENT
         case _:

@@ -7,6 +7,7 @@ run that cannot be sure to know everything (the first, or one after a failure) s
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tenancy.emails import search_term
@@ -25,14 +26,14 @@ from .workspace_plan import (
     Step,
     WorkspaceState,
     choose,
+    is_own_group,
     kept_note,
     knowledge_base,
     known_bases,
-    marker,
+    name_prefix,
     plan,
     plan_former,
     retired_group,
-    uid_marker,
     wanted_group,
 )
 
@@ -65,7 +66,7 @@ class WorkspacePart:
             self._models(tenant, search=not _is_settled(tenant)),
             self._bases(tenant, group.id, search=not _is_settled(tenant)),
         )
-        bases, former = choose(tenant, found, group.id)
+        bases, former = choose(tenant, found)
         return WorkspaceState(group, people, models, bases, former)
 
     async def ensure(self, tenant: Tenant, observed: WorkspaceState) -> Ensured:
@@ -110,43 +111,33 @@ class WorkspacePart:
         models = await self._models(tenant, search=True)
         await asyncio.gather(*(self._webui.delete_model(key) for key in models))
         bases = await self._bases(tenant, group.id, search=True)
-        namesakes = await self._webui.group_ids(group_path(tenant.id))
-        groups = sorted({group.id, *namesakes} - {""})
-        await self._delete_content(_content(tenant, groups, bases))
+        await self._delete_content(_content(tenant, group, bases))
         for base in bases:
             await self._webui.delete_knowledge_base(base.id)
         if await self._bases(tenant, group.id, search=True):
             raise RemoteUnavailable("open-webui", "delete-knowledge", "a knowledge base is still there")
-        for group_id in groups:
-            await self._webui.delete_group(group_id)
+        if group.id:
+            await self._webui.delete_group(group.id)
 
     async def forget(self, tenant: Tenant) -> None:
-        """Take everybody out of the group and free its name; what people made stays, for administrators."""
-        group = await self._group(tenant)
-        if group.id:
-            await self._retire_group(group.id)
+        """Do nothing: people's files are no copies."""
 
     async def _group(self, tenant: Tenant) -> Group:
-        """Find the group by the id that it had, else by its name and the Tenant that it names."""
+        """Find the group by the id that it had, else by its name and the Tenant's uid."""
         known = tenant.status.workspace
-        found = await self._webui.group(known.group_id) if known else None
-        if found:
-            return await self._as_group(found)
-        for group_id in await self._webui.group_ids(group_path(tenant.id)):
+        own = await self._webui.group(known.group_id) if known else None
+        namesakes = []
+        for group_id in await self._webui.group_ids(group_path(tenant.id)) if own is None else ():
             found = await self._webui.group(group_id)
-            if found and _is_named(tenant, found) and uid_marker(tenant) in (found["description"] or ""):
-                return await self._as_group(found)
-        return Group()
-
-    async def _retire_group(self, group_id: str) -> None:
-        found = await self._webui.group(group_id)
-        if found:
-            await self._webui.update_group(group_id, retired_group(found))
-            if found["user_ids"]:
-                await self._webui.remove_members(group_id, found["user_ids"])
+            if found and own is None and is_own_group(tenant, found):
+                own = found
+            elif found and found["name"] == group_path(tenant.id) and not is_own_group(tenant, found):
+                namesakes.append(group_id)
+        return replace(await self._as_group(own) if own else Group(), namesakes=tuple(namesakes))
 
     async def _as_group(self, found: dict[str, Any]) -> Group:
         form = {name: found.get(name) for name in ("name", "description", "parent_group_id")}
+        form["data"] = {"tenantry": (found.get("data") or {}).get("tenantry")}
         under = await self._webui.groups_under(found["id"])
         return Group(found["id"], form, frozenset(found["user_ids"]), frozenset(under))
 
@@ -179,8 +170,8 @@ class WorkspacePart:
         return models | {model["id"]: model for model in others if model}
 
     async def _bases(self, tenant: Tenant, group_id: str, *, search: bool) -> list[KnowledgeBase]:
-        """Return the tenant's knowledge bases: those that its status names or that carry its marker."""
-        found = await self._webui.knowledge_bases(marker(tenant)) if search else []
+        """Return the tenant's knowledge bases: those that its status names or that carry its mark."""
+        found = await self._webui.knowledge_bases(name_prefix(tenant)) if search else []
         missing = known_bases(tenant).keys() - {each["id"] for each in found}
         others = await asyncio.gather(*(self._webui.knowledge_base(key) for key in sorted(missing)))
         if not search and not all(others):
@@ -190,16 +181,27 @@ class WorkspacePart:
 
     async def _ensure_group(self, tenant: Tenant, observed: Group, changes: list[str]) -> str:
         wanted = wanted_group(tenant)
+        for group_id in observed.namesakes:
+            changes.append(f"retire group {group_id}")
+            await self._retire_group(tenant, group_id)
         if not observed.id:
-            for group_id in await self._webui.group_ids(wanted["name"]):
-                changes.append(f"retire group {group_id}")
-                await self._retire_group(group_id)
             changes.append(f"create group {wanted['name']}")
             return await self._webui.create_group(wanted)
         if observed.form != wanted:
             changes.append(f"repair group {wanted['name']}")
             await self._webui.update_group(observed.id, wanted)
         return observed.id
+
+    async def _retire_group(self, tenant: Tenant, group_id: str) -> None:
+        """Take everybody out of an earlier Tenant's group, then give it a name by which no login finds it.
+
+        What it may read is retained data. In this order, because by its name it is found again after a crash.
+        """
+        found = await self._webui.group(group_id)
+        if found and found["user_ids"]:
+            await self._webui.remove_members(group_id, found["user_ids"])
+        if found:
+            await self._webui.update_group(group_id, retired_group(tenant, group_id))
 
     async def _confirm_absence(self, tenant: Tenant, observed: WorkspaceState, group_id: str) -> None:
         """Search again before anything is made: a search that fails inside Open WebUI finds nothing.
@@ -221,15 +223,15 @@ class WorkspacePart:
         for step in plan_former(tenant, base, group_id):
             await _WRITES[step.action](self._webui, step)
             changes.append(step.change)
-        if base.files != 0 or await self._count(tenant, base):
+        if base.files or await self._count(base):
             return base
         await self._webui.delete_knowledge_base(base.id)
         changes.append(f"delete knowledge base {base.id}")
         return None
 
-    async def _count(self, tenant: Tenant, base: KnowledgeBase) -> int:
+    async def _count(self, base: KnowledgeBase) -> int:
         """Return how many files a knowledge base has; more than none when it cannot be told."""
-        found = await self._webui.knowledge_bases(marker(tenant, base.persona))
+        found = await self._webui.knowledge_bases(base.name)
         counted = {each["id"]: int(each["file_count"]) for each in found}
         return counted.get(base.id, 1) + len(await self._webui.pending_files(base.id))
 
@@ -249,9 +251,10 @@ class WorkspacePart:
                 raise RemoteUnavailable("open-webui", "delete-content", f"still there: {counted}")
 
 
-def _content(tenant: Tenant, groups: list[str], bases: Iterable[KnowledgeBase]) -> TenantContent:
+def _content(tenant: Tenant, group: Group, bases: Iterable[KnowledgeBase]) -> TenantContent:
     created = tenant.metadata.creation_timestamp
     since = int(created.timestamp()) if created else 0
+    groups = [group.id] if group.id else []
     return TenantContent(tenant.key, groups, sorted(base.id for base in bases), since)
 
 
@@ -267,10 +270,6 @@ def _is_settled(tenant: Tenant) -> bool:
         and condition.observed_generation == tenant.metadata.generation
         and all(tenant.persona(persona) for persona in known_bases(tenant).values())
     )
-
-
-def _is_named(tenant: Tenant, found: Mapping[str, Any]) -> bool:
-    return bool(found["name"] == group_path(tenant.id))
 
 
 def _is_of(tenant: Tenant, key: str) -> bool:

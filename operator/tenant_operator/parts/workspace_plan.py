@@ -1,10 +1,10 @@
 """What a tenant is to have in Open WebUI, and what has to be done about the difference. Pure: no I/O.
 
-Who may read what is decided here. A knowledge base's people may write to it, and so may change its name and
-its description, too: what stands there only helps to find a knowledge base again, and never gives it away.
+Who may read what is decided here. Names and descriptions are for people and decide nothing. The operator
+knows a knowledge base by the id in the status. Before the status is written it knows one by a mark among
+its grants, which no page shows: a grant to a user who does not exist, named after the uid and the persona.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -21,14 +21,15 @@ __all__ = [
     "WorkspaceState",
     "choose",
     "grants",
+    "is_own_group",
     "kept_note",
     "knowledge_base",
     "known_bases",
-    "marker",
+    "mark",
+    "name_prefix",
     "plan",
     "plan_former",
     "retired_group",
-    "uid_marker",
     "wanted_group",
 ]
 
@@ -38,18 +39,23 @@ BASE_MODEL = "tenantry"
 Grant = tuple[str, str, str]
 """Type and id of who is granted something, and ``read`` or ``write``."""
 
+MARK = "tenantry:"
+"""Beginning of the id of the user who does not exist."""
+
 
 @dataclass(frozen=True)
 class Group:
     """A group as it is; ``id`` is empty when there is none.
 
-    Members of groups beneath it (``under``) have its rights, too.
+    Members of groups beneath it (``under``) have its rights, too. ``namesakes`` are ids of groups of its name
+    that are not this Tenant's.
     """
 
     id: str = ""
     form: dict[str, Any] = field(default_factory=dict)
     members: frozenset[str] = frozenset()
     under: frozenset[str] = frozenset()
+    namesakes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,30 +105,38 @@ class Step:
         return f"{self.action} {self.subject}"
 
 
-def marker(tenant: Tenant, persona_id: str = "") -> str:
-    """Return what stands in the description of a persona's knowledge base; without persona, its beginning."""
-    return f"[tenantry:{tenant.key}/{persona_id}]" if persona_id else f"[tenantry:{tenant.key}/"
+def mark(tenant: Tenant, persona_id: str) -> dict[str, str]:
+    """Return the grant by which a persona's knowledge base is known until the status names it."""
+    holder = f"{MARK}{tenant.key}/{tenant.metadata.uid}/{persona_id}"
+    return {"principal_type": "user", "principal_id": holder, "permission": "read"}
 
 
-def uid_marker(tenant: Tenant) -> str:
-    """Return what stands in the description of a tenant's group: the Tenant that it belongs to.
-
-    Knowledge bases are known by their group, so none of an earlier Tenant of the name is taken over.
-    """
-    return f"[tenantry-uid:{tenant.uid}]"
+def name_prefix(tenant: Tenant) -> str:
+    """Return the beginning of the names of the tenant's knowledge bases, to search for them."""
+    return f"{_title(tenant)}: "
 
 
 def wanted_group(tenant: Tenant) -> dict[str, Any]:
     """Return the form of the tenant's group. A group above it would share its rights with all members."""
-    about = f"The people of {_title(tenant)}, kept as the Tenant says. {uid_marker(tenant)}"
-    return {"name": group_path(tenant.id), "description": about, "parent_group_id": None}
+    about = f"The people of {_title(tenant)}, kept as the Tenant says."
+    return {
+        "name": group_path(tenant.id),
+        "description": about,
+        "parent_group_id": None,
+        "data": {"tenantry": {"tenant": tenant.id, "uid": tenant.metadata.uid}},
+    }
 
 
-def retired_group(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the form of a group whose Tenant is gone: its name is free for a later one."""
-    name, about = str(found["name"]), str(found["description"])
-    end = f" (removed {str(found['id'])[:8]})"
-    return {"name": name.removesuffix(end) + end, "description": about, "parent_group_id": None}
+def is_own_group(tenant: Tenant, found: Mapping[str, Any]) -> bool:
+    """Return True if a group was made for this Tenant, and not for an earlier one of the same name."""
+    made_for = (found.get("data") or {}).get("tenantry") or {}
+    return found["name"] == group_path(tenant.id) and made_for.get("uid") == tenant.metadata.uid
+
+
+def retired_group(tenant: Tenant, group_id: str) -> dict[str, Any]:
+    """Return the form of an earlier Tenant's group of the same name: no login finds it by the new name."""
+    about = "The people of an earlier Tenant of this name, whose data was retained."
+    return {"name": f"/retained/{tenant.key}/{group_id}", "description": about, "parent_group_id": None}
 
 
 def known_bases(tenant: Tenant) -> dict[str, str]:
@@ -134,14 +148,13 @@ def known_bases(tenant: Tenant) -> dict[str, str]:
 def knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) -> KnowledgeBase | None:
     """Read a knowledge base that was found; ``None`` when it is not this tenant's, whatever it says.
 
-    The status of the Tenant is beyond doubt. A marker is not, for people write descriptions: it counts in a
-    knowledge base of an administrator's that this group may read: a group is one Tenant's only.
+    The status of the Tenant is beyond doubt. A mark is not, for people who may write can grant: it counts in
+    a knowledge base of an administrator's that no other group may read.
     """
-    named = re.search(re.escape(marker(tenant)) + r"([a-z0-9-]+)\]", body["description"])
     granted = _granted(body["access_grants"])
     groups = {holder for kind, holder, _ in granted if kind == "group"}
-    owned = (body.get("user") or {}).get("role") == "admin" and group_id in groups
-    persona = known_bases(tenant).get(body["id"]) or (named[1] if named and owned else None)
+    owned = (body.get("user") or {}).get("role") == "admin" and groups <= {group_id}
+    persona = known_bases(tenant).get(body["id"]) or (_marked(tenant, granted) if owned else None)
     if not persona:
         return None
     return KnowledgeBase(
@@ -149,8 +162,15 @@ def knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) -> Knowl
     )
 
 
+def _marked(tenant: Tenant, granted: Iterable[Grant]) -> str | None:
+    """Return the persona that a mark of this Tenant names."""
+    prefix = mark(tenant, "")["principal_id"]
+    holders = (holder for kind, holder, _ in granted if kind == "user" and holder.startswith(prefix))
+    return next((holder.removeprefix(prefix) for holder in holders), None)
+
+
 def choose(
-    tenant: Tenant, found: Iterable[KnowledgeBase], group_id: str
+    tenant: Tenant, found: Iterable[KnowledgeBase]
 ) -> tuple[dict[str, KnowledgeBase], tuple[KnowledgeBase, ...]]:
     """Return each persona's knowledge base, and what is left over: former personas', and copies."""
     known = known_bases(tenant)
@@ -161,7 +181,7 @@ def choose(
     for base in ranked:
         if tenant.persona(base.persona) and base.persona not in chosen:
             chosen[base.persona] = base
-        elif base.id in known or ("group", group_id, "read") in base.grants:
+        else:
             former.append(base)
     return chosen, tuple(former)
 
@@ -198,11 +218,11 @@ def kept_note(former: Iterable[KnowledgeBase]) -> str:
 def plan_former(tenant: Tenant, base: KnowledgeBase, group_id: str) -> list[Step]:
     """Return the writes to a knowledge base that no persona has any more: nothing new shall come into it."""
     steps = []
-    granted = grants(group_id, "read")
+    granted = [*grants(group_id, "read"), mark(tenant, base.persona)]
     if base.grants != _granted(granted):
         steps.append(Step("grant knowledge base", base.id, granted))
-    if marker(tenant, base.persona) not in base.description:
-        about = f"Documents of a former persona. {marker(tenant, base.persona)}"
+    about = f"Documents of a former persona of {_title(tenant)}."
+    if base.description != about:
         steps.append(Step("update knowledge base", base.id, {"name": base.name, "description": about}))
     return steps
 
@@ -230,9 +250,9 @@ def _plan_model(wanted: dict[str, Any], live: dict[str, Any] | None, group_id: s
 
 
 def _plan_base(tenant: Tenant, persona: Persona, live: KnowledgeBase | None, group_id: str) -> list[Step]:
-    name = _model_name(tenant, persona)
-    wanted = {"name": name, "description": f"Documents of {name}. {marker(tenant, persona.id)}"}
-    granted = grants(group_id, "read", "write")
+    about = f"{_title(persona)}, shared documents of {_title(tenant)}."
+    wanted = {"name": _model_name(tenant, persona), "description": about}
+    granted = [*grants(group_id, "read", "write"), mark(tenant, persona.id)]
     if live is None:
         return [Step("create knowledge base", persona.id, wanted | {"access_grants": granted})]
     steps = []
@@ -260,7 +280,7 @@ def _wanted_model(tenant: Tenant, persona: Persona) -> dict[str, Any]:
 
 
 def _model_name(tenant: Tenant, persona: Persona) -> str:
-    return f"{_title(tenant)}: {_title(persona)}"
+    return f"{name_prefix(tenant)}{_title(persona)}"
 
 
 def _title(named: Tenant | Persona) -> str:

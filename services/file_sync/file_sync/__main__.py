@@ -1,6 +1,7 @@
 """``python -m file_sync``: sync and serve until told to stop."""
 
 import uvicorn
+from prometheus_client import start_http_server
 from tenancy.logs import configure_logs
 
 from .app import make_app
@@ -14,6 +15,8 @@ def main() -> None:
     """Run file-sync."""
     settings = Settings()
     configure_logs("file-sync", settings.log_level)
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.host)
     uvicorn.run(
         make_app(settings),
         host=settings.host,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Content", "Contents"]
 
-READ_SECONDS = 20.0
+READ_SECONDS = 10.0
 """Longest silence of S3 while it sends."""
 
 CALL_SECONDS = 120.0

@@ -35,6 +35,9 @@ from .work import Work
 
 __all__ = ["ProcessContext", "Readiness", "open_context"]
 
+CONNECT_SECONDS = 5.0
+"""Longest that a connection to n8n may take; then it is away, which it tells us in no other way."""
+
 
 @dataclass(frozen=True)
 class ProcessContext:
@@ -96,7 +99,7 @@ class Readiness:
         """Return what we still wait for; empty when requests can be served."""
         missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
         try:
-            await self._keys.get("")  # no key has that id; what counts is that the key set was fetched
+            await self._keys.wait_fetched()
         except IdentityUnavailable as exc:
             missing.append(exc.detail)
         try:
@@ -130,9 +133,11 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         gateway_http = httpx.AsyncClient(base_url=settings.gateway_url, timeout=None)  # noqa: S113 (likewise)
         gateway = Gateway(await stack.enter_async_context(gateway_http), tickets)
         stack.callback(gateway.close)
+        # Connections of its own: n8n may hold as many of them as it is given documents, for minutes.
+        n8n_http = httpx.AsyncClient(timeout=httpx.Timeout(None, connect=CONNECT_SECONDS))
         workflow = UploadWorkflow(
             settings.upload_url,
-            http,
+            await stack.enter_async_context(n8n_http),
             tickets,
             seconds=settings.ingest_seconds,
             at_once=settings.ingests_at_once,

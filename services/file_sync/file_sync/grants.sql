@@ -2,7 +2,7 @@
 -- tables and once Open WebUI has made them; it may be run again at any time. The role itself is made by role.sql.
 --
 -- Whole JSON columns are granted where one key of them is needed, because Postgres knows no smaller grant.
--- Of "file".meta size, hash and knowledge base are read, of "file".data the status, of "user".oauth the subject;
+-- Of "file".meta size, hash, knowledge base, directory and remover are read, of "file".data the status, of "user".oauth the subject;
 -- the expressions are in source.py. No text of a chat and no password can be read.
 
 revoke all on all tables in schema public from tenantry_file_sync;
@@ -10,7 +10,7 @@ grant usage on schema public to tenantry_file_sync;
 
 grant select (id, user_id, filename, path, meta, data, created_at, updated_at)
   on public."file" to tenantry_file_sync;
-grant select (knowledge_id, file_id, created_at)
+grant select (knowledge_id, file_id, directory_id, created_at)
   on public.knowledge_file to tenantry_file_sync;
 grant select (id, user_id)
   on public.chat to tenantry_file_sync;

@@ -8,6 +8,17 @@ from tenancy.remote import Fault
 
 __all__ = ["classify", "is_problem", "retry_after"]
 
+_BUSY = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        # One tenant's or one document's matter, perhaps: it must not open the circuit for all.
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+)
+
 LONGEST_PAUSE = 300.0
 """No wish for a longer pause is granted: we come back and ask."""
 
@@ -16,10 +27,9 @@ def classify(exc: Exception) -> Fault | None:
     """Say what a failed call means."""
     match exc:
         case httpx.HTTPStatusError(response=response):
-            if response.status_code in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            if response.status_code in _BUSY:
                 return Fault.BUSY
-            passing = response.status_code >= 500 or response.status_code in (408, 409, 425)
-            return Fault.TRANSIENT if passing else Fault.PERMANENT
+            return Fault.TRANSIENT if response.status_code >= 500 else Fault.PERMANENT
         case httpx.HTTPError():
             return Fault.TRANSIENT
         case _:

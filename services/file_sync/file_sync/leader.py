@@ -80,8 +80,9 @@ class Leadership:
                 await connection.execute("select pg_notify(%s, '')", (CHANNEL,))
 
     async def _hold(self, connection: psycopg.AsyncConnection[DictRow]) -> None:
-        cursor = await connection.execute("select pg_try_advisory_lock(%s) as held", (LOCK,))
-        row = await cursor.fetchone()
+        async with asyncio.timeout(CHECK_SECONDS):
+            cursor = await connection.execute("select pg_try_advisory_lock(%s) as held", (LOCK,))
+            row = await cursor.fetchone()
         if not row or not row["held"]:
             return
         self._leads = True

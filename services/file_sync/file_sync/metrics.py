@@ -22,7 +22,9 @@ _LAGS = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600, 14
 FILES = Gauge(
     "tenantry_file_sync_files",
     "Files that were given to a persona, as last compared, by state: waiting, received, indexing, ready, "
-    "failed, refused, no-tenant (the owner has none: left alone), foreign (the owner has another: likewise)",
+    "failed, refused, no-tenant (the owner has none: left alone), foreign (the owner has another: likewise), "
+    "kept (taken out of a knowledge base by another than its owner or an administrator; its document stays), "
+    "replaced (a newer file of its name and owner is found instead)",
     ("state",),
 )
 

@@ -4,13 +4,15 @@ What was given to another tenant is not shown, be it the tenant to which the per
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tenancy.errors import RemoteError
 from tenancy.identity import Principal
+from tenancy.names import FILE_DOCUMENTS
 
 from .atlas import Atlas
+from .filenames import clean_filename
 from .gateway import Gateway
 from .models import Document, File, Owner, Usage
 from .plan import NOT_SYNCED, Plan, Rules, State, Verdict, plan
@@ -26,7 +28,8 @@ AT_ONCE = 8
 USAGE_SECONDS = 15.0
 """How long a tenant's usage is taken for true; it only matters for files that have no document yet."""
 
-USAGES = 256
+LISTS = 32
+"""Tenants whose documents are remembered for that time: some megabytes for ten thousand."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class OwnFiles:
         self._gateway = gateway
         self._atlas = atlas
         self._rules = rules
-        self._usages: dict[str, tuple[float, Usage]] = {}
+        self._listed: dict[str, tuple[float, list[Document]]] = {}
 
     async def listed(self, person: Principal, token: str, ids: Sequence[str] | None) -> list[OwnFile]:
         """Return a person's files, the newest first.
@@ -75,19 +78,33 @@ class OwnFiles:
             for file in files
             if any((at := places.of(link)) and at.tenant_id == person.tenant.id for link in file.links)
         ]
-        documents = [found for found in await asyncio.gather(*map(look, given)) if found]
-        judged = self._judge(person, given, documents, Usage())
+        others = [file for file in files if not any(places.of(link) for link in file.links)]
+        detached = {file.document_id: file for file in others if file.knowledge}
+        asked = await asyncio.gather(*map(look, (*given, *detached.values())))
+        documents = [found for found in asked if found]
+        judged = self._judge(person, given, documents, Usage(), detached)
         if any(verdict.state is State.WAITING for verdict in judged.verdicts.values()):
-            judged = self._judge(person, given, documents, await self._usage(person))
+            usage, rivals = await self._tenants(person, given, documents)
+            rival_files = await self._source.files_by_id(
+                [rival.id.removeprefix(FILE_DOCUMENTS) for rival in rivals]
+            )
+            detached |= {file.document_id: file for file in rival_files if not file.links}
+            judged = self._judge(person, [*given, *rival_files], [*documents, *rivals], usage, detached)
         shown = [OwnFile(file, _told(file, judged)) for file in given if _is_shown(file, judged)]
-        others = [
-            OwnFile(file, Verdict(State.NOT_SYNCED, NOT_SYNCED))
-            for file in files
-            if not any(places.of(link) for link in file.links)
+        left = [
+            OwnFile(file, judged.verdicts.get(file.id, Verdict(State.NOT_SYNCED, NOT_SYNCED)))
+            for file in others
         ]
-        return sorted(shown + others, key=lambda each: (-each.file.created_at, each.file.id))
+        return sorted(shown + left, key=lambda each: (-each.file.created_at, each.file.id))
 
-    def _judge(self, person: Principal, files: list[File], documents: list[Document], usage: Usage) -> Plan:
+    def _judge(
+        self,
+        person: Principal,
+        files: list[File],
+        documents: list[Document],
+        usage: Usage,
+        detached: Mapping[str, File],
+    ) -> Plan:
         return plan(
             person.tenant,
             files,
@@ -96,23 +113,39 @@ class OwnFiles:
             owners={person.subject: Owner(person.tenant.id)},
             usage=usage,
             rules=self._rules,
+            detached=detached,
         )
 
-    async def _usage(self, person: Principal) -> Usage:
-        """Return what the tenant stores; nothing when it cannot be seen, for it only explains a refusal."""
+    async def _tenants(
+        self, person: Principal, files: list[File], documents: list[Document]
+    ) -> tuple[Usage, list[Document]]:
+        """Return what the tenant stores, and documents of others that have the name of one of the files."""
+        stored = await self._stored(person)
+        own, names = {each.id for each in documents}, {clean_filename(file.filename) for file in files}
+        rivals = [
+            each
+            for each in stored
+            if each.filename in names and each.id not in own and each.id.startswith(FILE_DOCUMENTS)
+        ]
+        return Usage.of(stored), rivals
+
+    async def _stored(self, person: Principal) -> list[Document]:
+        """Return the tenant's documents; none when they cannot be seen, for they only explain a refusal."""
         now = asyncio.get_running_loop().time()
-        seen, usage = self._usages.get(person.tenant.id, (float("-inf"), Usage()))
+        seen, stored = self._listed.get(person.tenant.id, (float("-inf"), []))
         if now - seen < USAGE_SECONDS:
-            return usage
+            return stored
         try:
-            usage = Usage.of(await self._gateway.documents(person.tenant))
+            stored = await self._gateway.documents(person.tenant)
         except RemoteError:
-            return Usage()
-        self._usages.pop(person.tenant.id, None)
-        self._usages[person.tenant.id] = now, usage
-        if len(self._usages) > USAGES:
-            del self._usages[next(iter(self._usages))]
-        return usage
+            return []
+        self._listed = {
+            tenant_id: (at, documents)
+            for tenant_id, (at, documents) in list(self._listed.items())[1 - LISTS :]
+            if now - at < USAGE_SECONDS and tenant_id != person.tenant.id
+        }
+        self._listed[person.tenant.id] = now, stored
+        return stored
 
 
 def _is_shown(file: File, judged: Plan) -> bool:

@@ -31,11 +31,14 @@ class Link:
         When it was made, in seconds.
     target
         Id of the knowledge base or of the model.
+    directory
+        Id of the directory of the knowledge base; empty for its top, and for a model.
     """
 
     since: int
     kind: Kind
     target: str
+    directory: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class File:
         What Open WebUI has for its sha256. The browser may have sent it, so it proves nothing.
     created_at, updated_at
         In seconds.
+    knowledge, directory
+        Ids of the knowledge base and the directory for which it was uploaded, or to which it was added last;
+        empty for a file that was only sent in chats.
+    remover
+        Subject of the person who removed it from a knowledge base, as Open WebUI's guard noted; or empty.
     """
 
     id: str
@@ -68,6 +76,14 @@ class File:
     created_at: int
     updated_at: int
     links: tuple[Link, ...] = ()
+    knowledge: str = ""
+    directory: str = ""
+    remover: str = ""
+
+    @property
+    def person(self) -> str:
+        """The person who owns it: the same one for all accounts of one subject."""
+        return self.subject or self.owner
 
     @property
     def document_id(self) -> str:
@@ -106,13 +122,14 @@ class Document:
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a file is, as Keycloak says; ``tenant_id`` is ``None`` for somebody without a tenant.
+    """A person as Keycloak describes them; ``tenant_id`` is ``None`` for a person without a tenant.
 
-    ``known`` is false while Keycloak cannot be asked.
+    ``known`` is false while Keycloak cannot be asked. ``admin`` is true for an administrator of the tenant.
     """
 
     tenant_id: str | None = None
     known: bool = True
+    admin: bool = False
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ class Owners:
         if claims is None:
             return Owner()
         try:
-            return Owner(resolve(claims, self._tenants()).tenant.id)
+            person = resolve(claims, self._tenants())
+            return Owner(person.tenant.id, admin=person.admin)
         except (NoTenant, TenantConflict, TenantSuspended):
             return Owner()
 

@@ -25,6 +25,19 @@ BRAKE_DOCUMENTS = 20
 """So many deletions at once need no second thought."""
 
 NOT_SYNCED = "It is in no persona's knowledge base and was not sent to a persona."
+KEPT = (
+    "It was taken out of the knowledge base, but not by its owner or an administrator; answers still use it. "
+    "Put it back, or delete the file."
+)
+REPLACED = "Its owner has uploaded a newer file of this name; answers use that one."
+COLLEAGUE = (
+    "A colleague's document of this persona has this name. Upload it under another name, or ask its owner or "
+    "an administrator to remove that one."
+)
+
+GONE = "A document was deleted, since its file is gone"
+TAKEN_OUT = "A document was deleted, since its owner or an administrator took its file out"
+SUPERSEDED = "A document was deleted, since a newer file of its name and owner has replaced it"
 
 _FILE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -57,6 +70,8 @@ class Action:
         Further places (persona, file name) at which the document lies.
     settled
         Whether nothing is to be done once a check has found that the content is the same.
+    reason
+        Why a document is deleted, for the log.
     """
 
     deed: Deed
@@ -66,6 +81,7 @@ class Action:
     file: File | None = None
     former: tuple[tuple[str, str], ...] = ()
     settled: bool = False
+    reason: str = ""
 
 
 class State(StrEnum):
@@ -77,6 +93,8 @@ class State(StrEnum):
     READY = "ready"
     FAILED = "failed"
     REFUSED = "refused"
+    KEPT = "kept"
+    REPLACED = "replaced"
     NOT_SYNCED = "not-synced"
     NO_TENANT = "no-tenant"
     FOREIGN = "foreign"
@@ -104,13 +122,15 @@ class Rules:
 class Plan:
     """What is to be done for a tenant.
 
-    ``ask`` are subjects of whom Keycloak has to be asked first. ``waits`` tells that something will change by
-    itself, though nothing does in Open WebUI. ``withheld`` are the deletions that the brake holds back.
+    ``ask`` are subjects of whom Keycloak has to be asked first, and ``detached`` documents to which no link
+    leads and whose files have to be fetched first. ``waits`` tells that something will change by itself,
+    though nothing does in Open WebUI. ``withheld`` are the deletions that the brake holds back.
     """
 
     actions: list[Action] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     ask: set[str] = field(default_factory=set)
+    detached: set[str] = field(default_factory=set)
     waits: bool = False
     withheld: int = 0
 
@@ -118,6 +138,40 @@ class Plan:
     def counts(self) -> Counter[State]:
         """How many files are in which state."""
         return Counter(verdict.state for verdict in self.verdicts.values())
+
+
+@dataclass
+class _Given:
+    """A file that a link leads to the tenant, the place where it belongs, and its document's copies."""
+
+    file: File
+    persona_id: str
+    directory: str
+    copies: list[Document]
+    predecessor: Document | None = None
+    """The document that it replaces: the newest of older files of its name and person."""
+
+    @property
+    def filename(self) -> str:
+        return clean_filename(self.file.filename)
+
+    @property
+    def name(self) -> "_Name":
+        return self.persona_id, self.directory, self.filename
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether searches find this very content, at this place and no other."""
+        at = [(copy.persona_id, copy.filename, copy.state) for copy in self.copies]
+        wanted = [(self.persona_id, self.filename, "ready")]
+        return at == wanted and not _may_differ(self.file, self.copies[0])
+
+
+_Name = tuple[str, str, str]
+"""Persona, directory of its knowledge base, and file name."""
+
+_Version = tuple[_Name, str]
+"""A name, and the person who owns the files of that name."""
 
 
 def plan(
@@ -129,6 +183,7 @@ def plan(
     owners: Mapping[str, Owner],
     usage: Usage,
     rules: Rules,
+    detached: Mapping[str, File] | None = None,
 ) -> Plan:
     """Compare, and say what is to be done.
 
@@ -142,8 +197,11 @@ def plan(
         By subject, those that were asked for; without one that is needed see :attr:`Plan.ask`.
     usage
         What the tenant has stored.
+    detached
+        By document id, the files that exist without a link to the tenant; ``None`` before they are fetched,
+        see :attr:`Plan.detached`.
     """
-    return _Comparison(tenant, documents, places, owners, usage, rules).run(files)
+    return _Comparison(tenant, documents, places, owners, usage, rules, detached).run(files)
 
 
 class _Comparison:
@@ -155,6 +213,7 @@ class _Comparison:
         owners: Mapping[str, Owner],
         usage: Usage,
         rules: Rules,
+        detached: Mapping[str, File] | None,
     ) -> None:
         self._tenant = tenant
         self._copies: defaultdict[str, list[Document]] = defaultdict(list)
@@ -165,24 +224,52 @@ class _Comparison:
         self._owners = owners
         self._usage = usage
         self._rules = rules
+        self._detached = detached
+        self._named: defaultdict[_Name, set[str]] = defaultdict(set)
+        """The people who have a document of a name."""
         self._plan = Plan()
 
     def run(self, files: Iterable[File]) -> Plan:
         synced = len(self._copies)
-        # Oldest first: who came first gets the room that is left.
-        for file in sorted(files, key=lambda each: (each.created_at, each.id)):
-            persona_id = self._persona(file)
-            if persona_id is not None:
-                verdict = self._judge(file, persona_id, self._copies.pop(file.document_id, []))
-                if verdict:
-                    self._plan.verdicts[file.id] = verdict
-        self._delete(synced)
+        # Oldest first: who came first gets the room that is left, and the name.
+        given = [
+            _Given(file, *at, self._copies.pop(file.document_id, []))
+            for file in sorted(files, key=lambda each: (each.created_at, each.id))
+            if (at := self._persona(file))
+        ]
+        for each in given:
+            for copy in each.copies:
+                self._named[copy.persona_id, each.directory, copy.filename].add(each.file.person)
+        versions: defaultdict[_Version, list[_Given]] = defaultdict(list)
+        for each in given:
+            versions[each.name, each.file.person].append(each)
+        for version, kept in self._sort_out_detached(synced).items():
+            self._supersede(kept, versions[version])
+        for version in list(versions):
+            versions[version] = self._supersede(versions[version], versions[version])
+        for same in versions.values():
+            _find_predecessors(same)
+        replaced = {
+            file_id for file_id, verdict in self._plan.verdicts.items() if verdict.state is State.REPLACED
+        }
+        for each in given:
+            if each.file.id not in replaced:
+                self._judge_version(each)
         return self._plan
 
-    def _persona(self, file: File) -> str | None:
-        """Return the persona of this tenant that has the file; ``None`` when none has."""
+    def _judge_version(self, given: _Given) -> None:
+        """Judge a file that no newer one of its name and person has replaced."""
+        older = given.predecessor
+        verdict = self._judge(given, given.copies or ([older] if older else []))
+        if verdict:
+            self._plan.verdicts[given.file.id] = verdict
+            under_way = verdict.state in (State.WAITING, State.RECEIVED, State.INDEXING)
+            self._plan.waits |= under_way and older is not None
+
+    def _persona(self, file: File) -> tuple[str, str] | None:
+        """Return persona and directory of this tenant that have the file; ``None`` when none has."""
         here = [
-            (link.kind is not Kind.KNOWLEDGE, link.since, place.persona_id)
+            (link.kind is not Kind.KNOWLEDGE, link.since, place.persona_id, link.directory)
             for link in file.links
             if (place := self._places.of(link))
             and place.tenant_id == self._tenant.id
@@ -192,9 +279,10 @@ class _Comparison:
             return None
         # A knowledge base is a choice; a chat is where the file happened to be shown.
         weaker = min(here)[0]
-        candidates = [persona_id for is_weaker, _, persona_id in sorted(here) if is_weaker == weaker]
+        candidates = [at for is_weaker, _, *at in sorted(here) if is_weaker == weaker]
         present = {copy.persona_id for copy in self._copies.get(file.document_id, [])}
-        return next((each for each in candidates if each in present), candidates[0])
+        persona_id, directory = next((at for at in candidates if at[0] in present), candidates[0])
+        return persona_id, directory
 
     def _is_of_an_earlier_tenant(self, link: Link) -> bool:
         """Tell whether a file was sent to a persona's model before there was this Tenant.
@@ -204,8 +292,28 @@ class _Comparison:
         created = self._tenant.metadata.creation_timestamp
         return link.kind is Kind.MODEL and created is not None and link.since < int(created.timestamp())
 
-    def _judge(self, file: File, persona_id: str, copies: list[Document]) -> Verdict | None:
-        filename = clean_filename(file.filename)
+    def _supersede(self, files: list[_Given], newer: list[_Given]) -> list[_Given]:
+        """Delete the documents of files once a newer one of name and person can be found; return the others.
+
+        Until then, and while the newer one cannot be read, the older one stays. Two files of one second are
+        no versions of each other.
+        """
+        newest = max((each.file.created_at for each in newer if each.is_ready), default=0)
+        for each in files:
+            if each.file.created_at < newest:
+                self._plan.verdicts[each.file.id] = Verdict(State.REPLACED, REPLACED, each.persona_id)
+                self._plan.actions += [_deletion(copy, SUPERSEDED) for copy in each.copies[:1]]
+        return [each for each in files if each.file.created_at >= newest]
+
+    def _judge(self, given: _Given, before: list[Document]) -> Verdict | None:
+        """Judge a file.
+
+        Parameters
+        ----------
+        before
+            The document that it replaces; its own, where it has one.
+        """
+        file, persona_id, filename, copies = given.file, given.persona_id, given.filename, given.copies
         at = {(copy.persona_id, copy.filename): copy for copy in copies}
         here = at.pop((persona_id, filename), None)
         former = tuple(at)
@@ -213,8 +321,9 @@ class _Comparison:
         if here is None or _may_differ(file, here):
             if not copies and self._first_given_to(file) != self._tenant.id:
                 return Verdict(State.FOREIGN)
-            objection = self._objection(file, copies, persona_id)
+            objection = self._objection(given, before, is_new=here is None)
             if objection is None:
+                self._named[given.name].add(file.person)
                 if here:
                     settled = not former and here.state != "received" and not _may_pass(here)
                     return self._do(replace(action, deed=Deed.CHECK, settled=settled), State(here.state))
@@ -249,8 +358,15 @@ class _Comparison:
         given = (self._places.of(link) for link in sorted(file.links))
         return next((place.tenant_id for place in given if place), None)
 
-    def _objection(self, file: File, copies: list[Document], persona_id: str) -> Verdict | None:
-        """Say why the file's content must not be put into the tenant's bucket; take the room if it may."""
+    def _objection(self, given: _Given, before: list[Document], *, is_new: bool) -> Verdict | None:
+        """Say why the file's content must not be put into the tenant's bucket; take the room if it may.
+
+        Parameters
+        ----------
+        is_new
+            Whether it has no document of this name yet.
+        """
+        file, persona_id = given.file, given.persona_id
         owner = self._owners.get(file.subject) if file.subject else Owner()
         if owner is None:
             self._plan.ask.add(file.subject)
@@ -260,37 +376,91 @@ class _Comparison:
             return Verdict(State.WAITING, "It cannot be seen right now whose it is.", persona_id)
         if owner.tenant_id != self._tenant.id:
             return Verdict(State.NO_TENANT if owner.tenant_id is None else State.FOREIGN)
-        if reason := _defect(file, self._rules) or self._no_room(file, copies):
+        if is_new and self._named[given.name] - {file.person}:
+            return Verdict(State.REFUSED, COLLEAGUE, persona_id)
+        if reason := _defect(file, self._rules) or self._no_room(file, before):
             return Verdict(State.REFUSED, reason, persona_id)
         return None
 
-    def _no_room(self, file: File, copies: list[Document]) -> str | None:
+    def _no_room(self, file: File, before: list[Document]) -> str | None:
         size = file.size or 0
-        more = self._usage.plus(0 if copies else 1, size - (copies[0].size if copies else 0))
+        more = self._usage.plus(0 if before else 1, size - (before[0].size if before else 0))
         quota = self._tenant.spec.quota
-        for limit, before, after, unit in (
+        for limit, now, after, unit in (
             (quota.documents, self._usage.documents, more.documents, "documents"),
             (quota.storage_bytes, self._usage.size, more.size, f"bytes; this document has {size}"),
         ):
-            if after > limit and after > before:
+            if after > limit and after > now:
                 return (
-                    f"The tenant may store {limit} and has stored {before} {unit}. "
+                    f"The tenant may store {limit} and has stored {now} {unit}. "
                     "Delete documents, or ask for more."
                 )
         self._usage = more
         return None
 
-    def _delete(self, synced: int) -> None:
-        """Delete what no file stands for any more, unless it is most of what there is."""
-        doomed = [
-            Action(Deed.DELETE, copies[0].id, copies[0].persona_id, copies[0].filename)
-            for copies in self._copies.values()
-            if all(self._places.knows(Place(self._tenant.id, copy.persona_id)) for copy in copies)
-        ]
+    def _sort_out_detached(self, synced: int) -> dict[_Version, list[_Given]]:
+        """Delete documents to which no link leads, unless they are most; return those that are kept.
+
+        A file that does not exist any more was deleted by its owner or an administrator: Open WebUI lets no
+        one else do that. Of one that exists only its link was removed.
+        """
+        kept: defaultdict[_Version, list[_Given]] = defaultdict(list)
+        doomed: list[Action] = []
+        for document_id, copies in self._copies.items():
+            if not all(self._places.knows(Place(self._tenant.id, copy.persona_id)) for copy in copies):
+                continue
+            if self._detached is None:
+                self._plan.detached.add(document_id)
+                continue
+            file = self._detached.get(document_id)
+            if file is None or self._may_be_removed(file):
+                doomed.append(_deletion(copies[0], TAKEN_OUT if file else GONE))
+                continue
+            each = _Given(file, copies[0].persona_id, file.directory, copies)
+            name = copies[0].persona_id, file.directory, copies[0].filename
+            kept[name, file.person].append(each)
+            self._named[name].add(file.person)
+            self._plan.verdicts[file.id] = Verdict(State.KEPT, KEPT, copies[0].persona_id)
         if len(doomed) > BRAKE_DOCUMENTS and len(doomed) * 2 > synced and not self._rules.may_delete_most:
             self._plan.withheld = len(doomed)
         else:
             self._plan.actions[:0] = doomed
+        return kept
+
+    def _may_be_removed(self, file: File) -> bool:
+        """Return True if the link of a file that still exists was removed by a person who may do that.
+
+        Only its owner can delete the chat in which it was sent. From a knowledge base all may remove it who
+        may write there, as far as Open WebUI knows; its guard notes who did, and here that is checked again.
+        """
+        if not file.knowledge or file.remover == file.subject != "":
+            return True
+        if not file.remover:
+            return False
+        remover = self._owners.get(file.remover)
+        if remover is None:
+            self._plan.ask.add(file.remover)
+            return False
+        if not remover.known:
+            self._plan.waits = True
+        return remover.known and remover.admin and remover.tenant_id == self._tenant.id
+
+
+def _find_predecessors(same: list[_Given]) -> None:
+    """Set the predecessor of each file of one name and person; they come with the oldest first."""
+    older: Document | None = None
+    of_this_second: Document | None = None
+    second = 0
+    for each in same:
+        if each.file.created_at > second:
+            older, of_this_second, second = of_this_second or older, None, each.file.created_at
+        each.predecessor = older
+        if each.copies:
+            of_this_second = each.copies[0]
+
+
+def _deletion(copy: Document, reason: str) -> Action:
+    return Action(Deed.DELETE, copy.id, copy.persona_id, copy.filename, reason=reason)
 
 
 def _defect(file: File, rules: Rules) -> str | None:

@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     """Port to bind; 0 takes a free one."""
 
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """Port of `/metrics`, for monitoring alone; 0 serves none. Nothing of it is on the other port."""
+
     database_url: SecretStr
     """Open WebUI's Postgres (`postgresql://`), as the role of `role.sql`; a pooler in between has to pool
     sessions, not transactions."""

@@ -14,12 +14,18 @@ from tenancy.remote import Fault, Remote
 from .metrics import POLL_SECONDS
 from .models import File, Kind, Link
 from .problems import SourceUnfit
-from .queries import FINGERPRINTS, OF_PERSON, OF_TENANT, READ, UNREADABLE
+from .queries import BY_ID, FINGERPRINTS, OF_PERSON, OF_TENANT, READ, UNREADABLE
 
 __all__ = ["Source", "classify"]
 
 CALL_SECONDS = 40.0
 """Longest that one query may take; the role's own limit is a little less."""
+
+CONNECT_SECONDS = 5
+"""Longest that a new connection may take; libpq's own bound is two minutes."""
+
+RECONNECT_SECONDS = 10.0
+"""How long the pool goes on trying to connect by itself."""
 
 CONNECTIONS = 6
 
@@ -59,7 +65,14 @@ class Source:
             max_size=CONNECTIONS,
             open=False,
             timeout=10.0,
-            kwargs={"row_factory": dict_row, "autocommit": True, "application_name": "tenantry-file-sync"},
+            # Soon tried again by whoever needs it next, not after a pause that doubles for minutes.
+            reconnect_timeout=RECONNECT_SECONDS,
+            kwargs={
+                "row_factory": dict_row,
+                "autocommit": True,
+                "application_name": "tenantry-file-sync",
+                "connect_timeout": CONNECT_SECONDS,
+            },
         )
         self._remote = Remote("open-webui-db", classify, timeout=CALL_SECONDS, concurrency=CONNECTIONS)
 
@@ -132,6 +145,16 @@ class Source:
         rows = await self._rows("files", OF_TENANT, knowledge=list(knowledge), models=list(models))
         return [_to_file(row) for row in rows]
 
+    async def files_by_id(self, ids: Sequence[str]) -> list[File]:
+        """Return the files that exist of these, each with all its links.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            The database did not answer.
+        """
+        return [_to_file(row) for row in await self._rows("files-by-id", BY_ID, ids=list(ids))]
+
     async def files_of(self, subject: str, *, ids: Sequence[str] | None, limit: int) -> list[File]:
         """Return a person's own files, the newest first.
 
@@ -184,5 +207,7 @@ def _columns(of: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
 def _to_file(row: DictRow) -> File:
     given = row.pop("links")
     links = json.loads(given) if isinstance(given, str) else given
-    ways = tuple(sorted(Link(int(since or 0), Kind(kind), target) for since, kind, target in links))
+    ways = tuple(
+        sorted(Link(int(since or 0), Kind(kind), target, at or "") for since, kind, target, at in links)
+    )
     return File(**{**row, "digest": row["digest"].lower()}, links=ways)

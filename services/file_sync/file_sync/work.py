@@ -16,7 +16,7 @@ import structlog
 from tenancy.errors import RemoteError, RemoteUnavailable
 from tenancy.fair_semaphore import FairSemaphore
 from tenancy.model import Tenant
-from tenancy.names import document_id_for_file
+from tenancy.names import FILE_DOCUMENTS, document_id_for_file
 
 from .calls import Calls
 from .contents import Contents
@@ -91,6 +91,7 @@ class Work:
         self.door = Door()
         self._calls = Calls()
         self._fresh: dict[tuple[str, str], int] = {}
+        self._kept: set[tuple[str, str]] = set()
         self._log = structlog.get_logger("file_sync.work")
 
     async def run(
@@ -129,6 +130,8 @@ class Work:
             verdict = compared.verdicts.get(file.id)
             if verdict and verdict.state is State.NO_TENANT:
                 worked.strangers.add(file.owner)
+            if verdict and verdict.state is State.KEPT:
+                self._report_kept(tenant, file)
         self._give_up(tenant, compared)
         if compared.actions:
             await self._do_all(tenant, worked, may_go_on)
@@ -152,14 +155,28 @@ class Work:
         knowledge, models = places.targets(tenant)
         files = await self._source.files(knowledge, models)
         usage = Usage.of(documents)
-        first = plan(tenant, files, documents, places=places, owners={}, usage=usage, rules=rules)
-        if not first.ask:
-            return first, files
-        owners = await self._owners.of(first.ask)
-        return (
-            plan(tenant, files, documents, places=places, owners=owners, usage=usage, rules=rules),
+        compared = plan(tenant, files, documents, places=places, owners={}, usage=usage, rules=rules)
+        if not (compared.ask or compared.detached):
+            return compared, files
+        detached = await self._fetch(compared.detached)
+        removers = {file.remover for file in detached.values() if file.remover}
+        owners = await self._owners.of(compared.ask | removers)
+        compared = plan(
+            tenant,
             files,
+            documents,
+            places=places,
+            owners=owners,
+            usage=usage,
+            rules=rules,
+            detached=detached,
         )
+        return compared, [*files, *detached.values()]
+
+    async def _fetch(self, document_ids: set[str]) -> dict[str, File]:
+        """Return the files that exist of documents, by document id."""
+        file_ids = [each.removeprefix(FILE_DOCUMENTS) for each in sorted(document_ids)]
+        return {file.document_id: file for file in await self._source.files_by_id(file_ids)}
 
     def _give_up(self, tenant: Tenant, compared: Plan) -> None:
         """End calls to n8n of which the comparison shows that they are done, or lost."""
@@ -255,7 +272,7 @@ class Work:
     async def _put(self, tenant: Tenant, action: Action) -> State | None:
         if action.deed is Deed.DELETE:
             await self._gateway.delete(tenant, action.persona_id, action.document_id, action.filename)
-            self._say("A document was deleted, since its file is gone", action)
+            self._say(action.reason, action)
             return None
         file = action.file
         assert file  # noqa: S101 (only a deletion has none)
@@ -289,6 +306,17 @@ class Work:
     async def _clear(self, tenant: Tenant, document_id: str, former: Sequence[tuple[str, str]]) -> None:
         for persona_id, filename in former:
             await self._store.delete(tenant, persona_id, filename, document_id)
+
+    def _report_kept(self, tenant: Tenant, file: File) -> None:
+        """Log once that a document is kept whose file was taken out of its knowledge base."""
+        if (tenant.id, file.id) not in self._kept and len(self._kept) < MOST_FRESH:
+            self._kept.add((tenant.id, file.id))
+            self._log.warning(
+                "A file was taken out of a knowledge base, and not by its owner or an administrator; "
+                "its document is kept",
+                document=file.document_id,
+                remover=file.remover,
+            )
 
     def _say(self, sentence: str, action: Action) -> None:
         self._log.info(sentence, document=action.document_id, persona=action.persona_id)

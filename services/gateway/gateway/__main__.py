@@ -3,6 +3,7 @@
 import math
 
 import uvicorn
+from prometheus_client import start_http_server
 from tenancy.logs import configure_logs
 
 from .app import make_app
@@ -24,6 +25,8 @@ def main() -> None:
     """Run the gateway."""
     settings = Settings()
     configure_logs("gateway", settings.log_level)
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.host)
     uvicorn.run(
         make_app(settings),
         host=settings.host,

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from tenancy.tracing import exporting
 
-from .api import answers, documents, me, openai, probes, search, usage
+from .api import answers, deletions, documents, me, openai, probes, search, trash, usage
 from .api.description import describe
 from .api.errors import add_error_handlers
 from .api.middleware import RequestMiddleware, Terms
@@ -54,6 +54,8 @@ def make_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestMiddleware, **_terms(settings))
     for router in (
         documents.router,
+        trash.router,
+        deletions.router,
         search.router,
         answers.router,
         openai.router,

@@ -35,7 +35,9 @@ __all__ = ["Bedrock", "Prompt", "Reply", "Turn", "cut"]
 TITAN_DIMENSIONS = 1024
 """What we ask of Titan V2, which offers 256, 512 and 1024."""
 
-EMBED_SECONDS = 10.0
+EMBED_SECONDS = 5.0
+"""Longest that an embedding may take; it takes some tenths of a second."""
+
 INGEST_CONCURRENCY = 16
 """Embeddings of documents under way at once."""
 
@@ -132,14 +134,12 @@ class Bedrock:
             timeout=EMBED_SECONDS + GRACE_SECONDS,
             attempts=5,
             concurrency=INGEST_CONCURRENCY + QUERY_CONCURRENCY,
-            breaks=True,
         )
         self._answers = Remote(
             "bedrock",
             classify,
             timeout=CONVERSE_SECONDS + GRACE_SECONDS,
             concurrency=CONVERSE_CONCURRENCY,
-            breaks=True,
         )
         self._streams = ThreadPoolExecutor(STREAMS, thread_name_prefix="bedrock-stream")
         self._embedder = _client(session, EMBED_SECONDS, INGEST_CONCURRENCY + QUERY_CONCURRENCY)

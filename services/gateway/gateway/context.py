@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -23,10 +24,14 @@ from .answers.service import AnswerService
 from .bedrock import Bedrock
 from .changes import IndexChanges
 from .documents.catalog import Catalog
+from .documents.deletions import DeletionLimit
+from .documents.expiry import TrashExpiry
 from .documents.journal import Journal
 from .documents.reader import DocumentReader
+from .documents.rejection import DeletionRejection
 from .documents.repair import Repair
 from .documents.service import DocumentService
+from .documents.trash import Trash
 from .lanes import Lane
 from .limits.budget import Budget
 from .limits.ledger import Ledger
@@ -35,7 +40,7 @@ from .limits.series import TenantSeries
 from .limits.stock import Stock
 from .limits.usage import UsageLog
 from .model_check import ModelCheck
-from .objects import TenantObjects
+from .objects import TenantObjects, TrashObjects
 from .problems import DimensionMismatch
 from .redis import TenantRedis
 from .replies import Replies
@@ -63,13 +68,15 @@ class ProcessContext:
     documents: DocumentService
     ingests: Lane
     catalog: Catalog
+    trash: Trash
+    deletions: DeletionLimit
+    rejection: DeletionRejection
     replies: Replies
     retrieval: RetrievalService
     answers: CachedAnswers
     rate: RateLimiter
     budget: Budget
     usage: UsageLog
-    series: TenantSeries
     readiness: "Readiness"
 
 
@@ -122,7 +129,7 @@ class Readiness:
         """Return what we still wait for; empty when requests can be served."""
         missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
         try:
-            await self._keys.get("")  # no key has that id; what counts is that the key set was fetched
+            await self._keys.wait_fetched()
         except IdentityUnavailable as exc:
             missing.append(exc.detail)
         try:
@@ -169,7 +176,8 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
-        series = TenantSeries()
+        series = TenantSeries(by_tenant=settings.metrics_by_tenant)
+        _ = await stack.enter_async_context(running(series.run(registry.all), "series"))
         budget, usage = Budget(redis), UsageLog(redis, series)
         recording = await stack.enter_async_context(running(usage.run(), "usage"))
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
@@ -191,10 +199,21 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         documents = DocumentService(
             reader, bedrock, objects, vectors, stock, usage, journal, max_bytes=settings.document_bytes
         )
-        catalog = Catalog(objects, vectors, stock, journal)
-        repair = Repair(registry.all, journal, objects, vectors, documents, catalog)
+        trash = Trash(
+            TrashObjects(objects.sessions, settings.bucket),
+            objects,
+            vectors,
+            documents,
+            embedding=(settings.embedding_model, settings.embedding_dimension),
+            retention=timedelta(days=settings.trash_days),
+        )
+        deletions = DeletionLimit(redis)
+        catalog = Catalog(objects, vectors, stock, journal, trash, deletions)
+        repair = Repair(registry.all, journal, objects, vectors, documents, catalog, trash)
         repairing = await stack.enter_async_context(running(repair.run(), "repair"))
-        readiness = Readiness(registry, [watching, recording, repairing], keys, vectors)
+        expiry = TrashExpiry(registry.all, redis, trash)
+        expiring = await stack.enter_async_context(running(expiry.run(), "trash-expiry"))
+        readiness = Readiness(registry, [watching, recording, repairing, expiring], keys, vectors)
         try:
             await readiness.check_collection()
         except RemoteError as exc:
@@ -216,6 +235,9 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             tickets=tickets,
             documents=documents,
             catalog=catalog,
+            trash=trash,
+            deletions=deletions,
+            rejection=DeletionRejection(catalog, trash, deletions),
             replies=Replies(redis),
             ingests=Lane(
                 "ingests",
@@ -229,6 +251,5 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             rate=RateLimiter(redis),
             budget=budget,
             usage=usage,
-            series=series,
             readiness=readiness,
         )

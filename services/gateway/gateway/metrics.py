@@ -1,7 +1,7 @@
 """What the gateway counts. Labels are small fixed sets.
 
-The one exception are the two counters by tenant: they have a series for each Tenant that there is, and
-:mod:`gateway.limits.series` takes those away whose Tenant is gone. Whole figures have an API of their own.
+The one exception are two counters, and only where ``GATEWAY_METRICS_BY_TENANT`` is set: they then have a
+series for each Tenant that there is, and :mod:`gateway.limits.series` removes those whose Tenant is gone.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -21,6 +21,7 @@ __all__ = [
     "SHED",
     "STAGE_SECONDS",
     "TOKENS",
+    "TRASH_EXPIRED",
     "USAGE_LOST",
 ]
 
@@ -76,7 +77,7 @@ SHED = Counter(
 
 REFUSED = Counter(
     "tenantry_gateway_refused_total",
-    "Requests refused by a limit of their tenant: rate, tokens, documents, storage",
+    "Requests refused by a limit of their tenant: rate, tokens, documents, storage, deletions",
     ("limit",),
 )
 
@@ -94,13 +95,13 @@ USAGE_LOST = Counter(
 
 TOKENS = Counter(
     "tenantry_gateway_tokens_total",
-    "Tokens that models read (input, embedding) and wrote (output), by the tenant's key",
+    "Tokens that models read (input, embedding) and wrote (output); by the tenant's key where that is wanted",
     ("tenant", "kind"),
 )
 
 ANSWERS = Counter(
     "tenantry_gateway_answers_total",
-    "Answers that a model gave, by the tenant's key",
+    "Answers that a model gave; by the tenant's key where that is wanted",
     ("tenant",),
 )
 
@@ -116,4 +117,9 @@ for _outcome in ("error", "given_up"):
 INGESTS_OPEN = Gauge(
     "tenantry_gateway_ingests_open",
     "Writes of documents that are under way or wait to be repaired, of all tenants, as last seen",
+)
+
+TRASH_EXPIRED = Counter(
+    "tenantry_gateway_trash_expired_total",
+    "Removed documents that left the trash because their time was over",
 )

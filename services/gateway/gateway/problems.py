@@ -16,9 +16,11 @@ __all__ = [
     "Busy",
     "CollectionMissing",
     "CursorRefused",
+    "DeletionsHeld",
     "DimensionMismatch",
     "DocumentBusy",
     "DocumentEmpty",
+    "DocumentExists",
     "DocumentForeign",
     "DocumentMissing",
     "DocumentRefused",
@@ -39,6 +41,7 @@ __all__ = [
     "PersonaMissing",
     "QuotaExceeded",
     "RateLimited",
+    "TrashMissing",
     "WritesUnavailable",
     "kinds",
 ]
@@ -96,6 +99,29 @@ class DocumentMissing(TenantryError):
     remedy = "List the documents; it may have been deleted."
     example = "The tenant has no document of that id."
     status = 404
+
+
+class TrashMissing(TenantryError):
+    """The tenant's trash has no such document, or it cannot be restored any more."""
+
+    slug = "trash-missing"
+    title = "There is no such document in the trash"
+    remedy = "List the trash: a document leaves it when it is restored, and when its time is over."
+    example = "The trash holds no document of that id."
+    status = 404
+
+
+class DocumentExists(TenantryError):
+    """A document of the same name in the same persona is there already."""
+
+    slug = "document-exists"
+    title = "A document of that name exists"
+    remedy = "Delete the present document, too; then restore the other one by its `removalId`."
+    example = (
+        "The persona has a document named budget-2026.pdf already. Delete that one first: it goes to the "
+        "trash, too, and each can be restored by its `removalId`."
+    )
+    status = 409
 
 
 class DocumentForeign(TenantryError):
@@ -332,6 +358,22 @@ class DocumentBusy(Busy):
     title = "The document is being written"
     remedy = "Try again after `Retry-After`."
     example = "Another request is writing the document. Try again when it is done."
+
+
+class DeletionsHeld(Busy):
+    """So many documents would be deleted within minutes that an administrator has to agree."""
+
+    slug = "deletions-held"
+    title = "Too many deletions in a short time"
+    remedy = (
+        "An administrator of the tenant releases them (`POST /v1/deletions/release`), or rejects them "
+        "(`POST /v1/deletions/reject`). Or wait: it is a limit for each ten minutes."
+    )
+    example = (
+        "More than 20 documents of the tenant would be deleted within 10 minutes, so this one is kept. An "
+        "administrator of the tenant sees the held deletions with `GET /v1/deletions`, and releases them "
+        "with `POST /v1/deletions/release` or rejects them with `POST /v1/deletions/reject`."
+    )
 
 
 class IndexingFailed(TenantryError):

@@ -81,9 +81,7 @@ class TenantRedis:
     """
 
     def __init__(self, url: SecretStr) -> None:
-        self._remote = Remote(
-            "redis", classify, timeout=CALL_SECONDS, attempts=1, concurrency=CONCURRENCY, breaks=True
-        )
+        self._remote = Remote("redis", classify, timeout=CALL_SECONDS, attempts=1, concurrency=CONCURRENCY)
         self._client: Any = Redis.from_url(  # its types promise awaitables where it queues
             url.get_secret_value(),
             decode_responses=True,

@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     """Port to bind; 0 takes a free one."""
 
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """Port of `/metrics`, for monitoring alone; 0 serves none. Nothing of it is on the other port."""
+
+    metrics_by_tenant: bool = False
+    """Whether two counters name tenants: who reads `/metrics` then knows them, and how much each asks."""
+
     bucket: str = Field(min_length=3)
     """Bucket of the documents."""
 
@@ -110,6 +116,9 @@ class Settings(BaseSettings):
     document_readers: int = Field(2, ge=1)
     """Processes that read documents, so many at once. No tenant has all of them, and one is kept for small
     documents, if there is more than one."""
+
+    trash_days: float = Field(30.0, gt=0, le=3650)
+    """Days for which a removed document can be restored. The bucket must keep noncurrent versions as long."""
 
     request_seconds: float = Field(90.0, gt=0)
     """Longest time from a question to the last word of its answer; whatever it waits for is cut off then."""

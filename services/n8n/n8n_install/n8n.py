@@ -134,7 +134,9 @@ def classify(exc: Exception) -> Fault | None:
         case LoginRefused():
             return Fault.PERMANENT
         case Refused(status=status):
-            return Fault.TRANSIENT if status >= 500 or status in (401, 408, 429) else Fault.PERMANENT
+            if status in (401, 408, 429):
+                return Fault.BUSY
+            return Fault.TRANSIENT if status >= 500 else Fault.PERMANENT
         case httpx.HTTPError():
             return Fault.TRANSIENT
         case _:

@@ -129,7 +129,9 @@ def classify(exc: Exception) -> Fault | None:
     match exc:
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
-            return Fault.TRANSIENT if code >= 500 or code in (408, 429) else Fault.PERMANENT
+            if code in (408, 429):
+                return Fault.BUSY
+            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
         case httpx.HTTPError() | ValueError():
             return Fault.TRANSIENT
         case _:

@@ -18,6 +18,9 @@ __all__ = ["FAILURES", "PAUSE_SECONDS", "Breaker"]
 FAILURES = 5
 """Failures in a row that open a circuit."""
 
+HUNG_SECONDS = 2.0
+"""A failure that took so long counts twice: a system that hangs costs callers more than one that is gone."""
+
 PAUSE_SECONDS = 5.0
 """How long an open circuit lets nothing through."""
 
@@ -54,13 +57,10 @@ class Breaker:
 
         Whoever was let in says what became of it: :meth:`succeeded`, :meth:`failed` or :meth:`said_nothing`.
         """
-        if self._opened_at is None:
-            return 0.0
-        left = self._opened_at + PAUSE_SECONDS - self._now()
-        if left > 0 or self._trying:
+        if pause := self.pause:
             SPARED.labels(self._system).inc()
-            return max(left, 1.0)
-        self._trying = True
+            return pause
+        self._trying = self._opened_at is not None
         return 0.0
 
     def succeeded(self) -> None:
@@ -71,9 +71,17 @@ class Breaker:
             self._opened_at = None
             OPEN.labels(self._system).dec()
 
-    def failed(self) -> None:
-        """Note a call that was not answered, or answered with "I cannot"."""
-        self._failures += 1
+    @property
+    def pause(self) -> float:
+        """Seconds for which no further call will be let in, 0 when the next one may be made or may try."""
+        if self._opened_at is None:
+            return 0.0
+        left = self._opened_at + PAUSE_SECONDS - self._now()
+        return max(left, 1.0) if left > 0 or self._trying else 0.0
+
+    def failed(self, seconds: float = 0.0) -> None:
+        """Note a call that was not answered, or answered with "I cannot", after so many seconds."""
+        self._failures += 2 if seconds >= HUNG_SECONDS else 1
         self._trying = False
         if self._failures >= FAILURES:
             if self._opened_at is None:

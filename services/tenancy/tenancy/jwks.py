@@ -40,12 +40,24 @@ class RemoteKeys:
     def __init__(self, url: str, http: httpx.AsyncClient) -> None:
         self._url = url
         self._http = http
-        self._remote = Remote("keycloak", _classify, timeout=3.0, attempts=2, concurrency=1)
+        # No circuit breaker: a fetch begins every few seconds at the most, and nobody waits for it twice.
+        self._remote = Remote("keycloak", _classify, timeout=3.0, attempts=2, concurrency=1, breaks=False)
         self._keys: KeySet | None = None
         self._fetched = self._tried = float("-inf")
         self._away = False
         self._fetching: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("tenancy.jwks")
+
+    async def wait_fetched(self) -> None:
+        """Return when the keys have been fetched at least once; from then on Keycloak is not asked.
+
+        Raises
+        ------
+        IdentityUnavailable
+            They have never been fetched, and cannot be now.
+        """
+        if self._keys is None:
+            await self.get("")  # no key has that id
 
     async def get(self, key_id: str) -> Key | None:
         """Return the signing key of that id, or ``None`` when Keycloak has no such key.

@@ -110,11 +110,13 @@ class KeycloakAdmin:
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what a failed call means. 401 is transient: a token may have died with Keycloak's restart."""
+    """Say what a failed call means. 401 is tried again: a token may have died with Keycloak's restart."""
     match exc:
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
-            return Fault.TRANSIENT if code >= 500 or code in (401, 408, 409, 429) else Fault.PERMANENT
+            if code in (401, 408, 409, 429):
+                return Fault.BUSY
+            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
         case httpx.HTTPError():
             return Fault.TRANSIENT
         case _:

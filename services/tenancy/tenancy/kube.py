@@ -32,13 +32,14 @@ async def connect() -> client.ApiClient:
 def classify(exc: Exception) -> Fault | None:
     """Say what an error of the Kubernetes client means for the next attempt.
 
-    409 is transient: another writer came first, and the next attempt reads what it wrote.
+    409 is tried again: another writer came first, and the next attempt reads what it wrote.
     """
     match exc:
         case client.exceptions.ApiException(status=status):
             code = int(status or 0)
-            transient = code in {0, 408, 409, 429} or code >= 500
-            return Fault.TRANSIENT if transient else Fault.PERMANENT
+            if code in {408, 409, 429}:
+                return Fault.BUSY
+            return Fault.TRANSIENT if code == 0 or code >= 500 else Fault.PERMANENT
         case aiohttp.ClientError() | OSError():
             return Fault.TRANSIENT
         case _:

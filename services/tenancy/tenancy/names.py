@@ -27,11 +27,15 @@ __all__ = [
     "answers_key",
     "changes_key",
     "collection_name",
+    "deletions_key",
     "document_id_for",
     "document_id_for_file",
+    "embeddings_key",
+    "embeddings_prefix",
     "failures_key",
     "group_path",
     "head_id",
+    "held_deletions_key",
     "idempotency_key",
     "ingests_key",
     "is_tombstone",
@@ -44,6 +48,9 @@ __all__ = [
     "point_id",
     "rate_key",
     "redis_prefix",
+    "released_deletions_key",
+    "removal_key",
+    "removals_prefix",
     "reservations_key",
     "retained_prefix",
     "stock_key",
@@ -52,6 +59,8 @@ __all__ = [
     "tenant_prefix",
     "tokens_key",
     "tombstone_key",
+    "trash_end",
+    "trash_sweep_key",
     "usage_key",
 ]
 
@@ -138,8 +147,7 @@ def object_key(tenant_id: str, persona_id: str, document_id: str, filename: str)
         name something else than the one document.
     """
     for segment in (persona_id, document_id, filename):
-        if segment in ("", ".", "..") or "/" in segment or any(ord(c) < 32 or ord(c) == 127 for c in segment):
-            raise ValueError(f"{segment!r} cannot be part of an object key")
+        _ = _segment(segment)
     return f"{persona_prefix(tenant_id, persona_id)}{document_id}/{filename}"
 
 
@@ -155,6 +163,46 @@ def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
             return persona_id, document_id, filename
         case _:
             return None
+
+
+def removals_prefix(tenant_id: str) -> str:
+    """Return the S3 prefix of the records of a tenant's removed documents.
+
+    No persona's id begins with a dot, so nothing of the trash can be taken for a persona's document.
+    """
+    return f"{tenant_prefix(tenant_id)}.trash/removals/"
+
+
+def removal_key(tenant_id: str, document_id: str, removal_id: str) -> str:
+    """Return the S3 key of the record of a removal of a document.
+
+    Raises
+    ------
+    ValueError
+        An id cannot be part of an object key.
+    """
+    return f"{removals_prefix(tenant_id)}{_segment(document_id)}/{_segment(removal_id)}"
+
+
+def embeddings_prefix(tenant_id: str) -> str:
+    """Return the S3 prefix of the embeddings of a tenant's removed documents."""
+    return f"{tenant_prefix(tenant_id)}.trash/embeddings/"
+
+
+def embeddings_key(tenant_id: str, document_id: str, removal_id: str) -> str:
+    """Return the S3 key of the embeddings of a removal of a document.
+
+    Raises
+    ------
+    ValueError
+        An id cannot be part of an object key.
+    """
+    return f"{embeddings_prefix(tenant_id)}{_segment(document_id)}/{_segment(removal_id)}"
+
+
+def trash_end(tenant_id: str) -> str:
+    """Return a key between a tenant's trash and its documents, in the order of S3's lists."""
+    return f"{tenant_prefix(tenant_id)}.trash0"
 
 
 def collection_name(tenant_id: str, *, dedicated: bool) -> str:
@@ -228,6 +276,26 @@ def ingests_key(tenant_id: str, uid: str) -> str:
 def failures_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash that says of stored documents why they could not be indexed."""
     return f"{redis_prefix(tenant_id, uid)}failures"
+
+
+def deletions_key(tenant_id: str, uid: str) -> str:
+    """Return the Redis sorted set of a tenant's documents that were deleted in the last minutes."""
+    return f"{redis_prefix(tenant_id, uid)}deletions"
+
+
+def held_deletions_key(tenant_id: str, uid: str) -> str:
+    """Return the Redis hash of the deletions that wait for one of the tenant's administrators."""
+    return f"{deletions_key(tenant_id, uid)}:held"
+
+
+def released_deletions_key(tenant_id: str, uid: str) -> str:
+    """Return the Redis key that is there while no deletion of the tenant is held."""
+    return f"{deletions_key(tenant_id, uid)}:released"
+
+
+def trash_sweep_key(tenant_id: str, uid: str) -> str:
+    """Return the Redis key that is there while the next removal of a tenant's expired trash is not due."""
+    return f"{redis_prefix(tenant_id, uid)}trash-sweep"
 
 
 def idempotency_key(tenant_id: str, uid: str, digest: str) -> str:
@@ -316,3 +384,9 @@ def _bound_key(tenant_id: str, uid: str) -> str:
     if not _UID.fullmatch(uid):
         raise ValueError(f"{uid!r} is no uid of a Kubernetes object")
     return f"{tenant_key(tenant_id)}:{uid}"
+
+
+def _segment(segment: str) -> str:
+    if segment in ("", ".", "..") or "/" in segment or any(ord(c) < 32 or ord(c) == 127 for c in segment):
+        raise ValueError(f"{segment!r} cannot be part of an object key")
+    return segment

@@ -73,7 +73,8 @@ class Remote:
     concurrency
         Calls under way at once; further ones wait.
     breaks
-        Whether the system is left alone while it keeps failing, see :mod:`.breaker`.
+        Whether a circuit breaker guards the system, see :mod:`.breaker`. False only where the calls of one
+        process are few and paced already.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Remote:
         timeout: float = 5.0,
         attempts: int = 3,
         concurrency: int = 16,
-        breaks: bool = False,
+        breaks: bool = True,
     ) -> None:
         self.system = system
         self._classify = classify
@@ -130,6 +131,17 @@ class Remote:
                     raise RemoteRefused(self.system, operation, _words(exc)) from exc
                 case None:
                     raise
+
+    def require_admitted(self, operation: str, *, circuit: str = "") -> None:
+        """Return when a call would be made now. Ask before waiting for others who make the same call.
+
+        Raises
+        ------
+        RemoteUnavailable
+            The circuit is open, or somebody is trying whether it can be closed.
+        """
+        if self._breakers is not None and (pause := self._breakers[circuit].pause):
+            raise RemoteUnavailable(self.system, operation, str(_Spared(pause)), pause)
 
     async def call_in_thread(
         self, operation: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -200,7 +212,7 @@ class Remote:
                 REMOTE_SECONDS.labels(self.system, operation, outcome).observe(elapsed)
                 span.set_attribute("outcome", outcome)
                 if breaker:
-                    _tell(breaker, outcome)
+                    _tell(breaker, outcome, elapsed)
 
     def _is_passing(self, exc: Exception) -> bool:
         return self._fault(exc) in (Fault.TRANSIENT, Fault.BUSY) and not isinstance(exc, _Spared)
@@ -211,10 +223,10 @@ class Remote:
         return self._classify(exc)
 
 
-def _tell(breaker: Breaker, outcome: str) -> None:
+def _tell(breaker: Breaker, outcome: str, seconds: float) -> None:
     match outcome:
         case "transient":
-            breaker.failed()
+            breaker.failed(seconds)
         case "cancelled":
             breaker.said_nothing()
         case _:

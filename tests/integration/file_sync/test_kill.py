@@ -70,6 +70,26 @@ async def test_killed_after_any_call_of_a_change_only_the_new_content_is_found(
     assert last >= 6
 
 
+async def test_c13_killed_after_any_call_of_a_new_version_one_document_is_left(
+    stage: Stage, anna: str, word: str
+) -> None:
+    for last in count():
+        old = stage.give(anna, "plan.txt", f"{word} before.", A)
+        stage.owui.age(old, 60)
+        await stage.settle(A)
+        new = stage.give(anna, "plan.txt", f"{word} after.", A)
+        killed = await killed_after(last, stage.replica, lambda: stage.replica.run(A))
+        assert await stage.search(ANNA, word), "at least one version is found at any time"
+        await once(stage, word, (new, "plan.txt"))
+        assert [each["text"] for each in await stage.search(ANNA, word)] == [f"{word} after."]
+        if not killed:
+            break
+        stage.owui.delete(old)
+        stage.owui.delete(new)
+        await once(stage, word)
+    assert last >= 6
+
+
 async def test_killed_after_any_call_of_a_deletion_nothing_is_left(
     stage: Stage, anna: str, word: str
 ) -> None:

@@ -81,6 +81,10 @@ async def test_what_people_do_is_seen_as_what_it_means(http: httpx.Client, sourc
         return {file.id: (file.filename, file.size, {link.kind for link in file.links}) for file in mine}
 
     assert await seen() == {given: ("plan.txt", 5, {Kind.KNOWLEDGE})}
+    directory = post(http, f"/api/v1/knowledge/{knowledge_id}/dirs/create", name="plans")["id"]
+    post(http, f"/api/v1/knowledge/{knowledge_id}/file/move", file_id=given, directory_id=directory)
+    (moved,) = await source.files_by_id([given])
+    assert [link.directory for link in moved.links] == [directory]
     send(http, attached)
     assert (await seen())[attached] == ("chat.txt", 5, {Kind.MODEL})
     post(http, f"/api/v1/files/{given}/rename", filename="new.txt")
@@ -91,6 +95,8 @@ async def test_what_people_do_is_seen_as_what_it_means(http: httpx.Client, sourc
         params={"delete_file": "false"},
     ).raise_for_status()
     assert set(await seen()) == {attached}
+    (left,) = await source.files_by_id([given, "00000000-0000-4000-8000-000000000000"])
+    assert (left.id, left.links, left.knowledge, left.remover) == (given, (), knowledge_id, "")
     http.delete(f"/api/v1/files/{attached}").raise_for_status()
     assert await seen() == {}
 

@@ -24,6 +24,7 @@ def environment_of(stage: Stage, port: int, **more: str) -> dict[str, str]:
         **os.environ,
         **file_sync_env(stage.platform.context),
         "FILE_SYNC_PORT": str(port),
+        "FILE_SYNC_METRICS_PORT": str(port + 1),
         "FILE_SYNC_DATABASE_URL": stage.owui.url,
         "FILE_SYNC_GATEWAY_URL": stage.gateway.url,
         "FILE_SYNC_UPLOAD_URL": stage.n8n.url,
@@ -68,7 +69,8 @@ async def own(http: httpx.AsyncClient, token: str, **params: Any) -> dict[str, d
 
 
 async def metric(http: httpx.AsyncClient, name: str) -> float:
-    lines = (await http.get("/metrics")).text.splitlines()
+    metrics_url = http.base_url.copy_with(port=(http.base_url.port or 0) + 1).join("/metrics")
+    lines = (await http.get(metrics_url)).text.splitlines()
     return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
 
 
@@ -128,6 +130,29 @@ async def test_people_see_how_far_their_own_files_are(stage: Stage, anna: str, b
             return str(response.json().get("type", "")).endswith("/tenant-suspended")
 
         await until(suspended)
+
+
+async def test_who_is_taken_out_of_the_tenant_is_out_within_five_seconds(stage: Stage, anna: str) -> None:
+    """The token is good for hours; the Tenant decides, and what she gave stays with it."""
+    async with running(stage, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
+        given = stage.give(anna, "plan.txt", "Tide.", A)
+
+        async def ready() -> bool:
+            return (await own(http, stage.tokens[ANNA])).get("plan.txt", {}).get("state") == "ready"
+
+        await until(ready, seconds=30)
+        await stage.patch(A, {"identity": {"emails": [f"others@{A}.example"]}})
+        try:
+            headers = {"Authorization": f"Bearer {stage.tokens[ANNA]}"}
+
+            async def refused() -> bool:
+                response = await http.get("/v1/files", headers=headers)
+                return response.status_code == 403 and response.json()["type"].endswith("/no-tenant")
+
+            await until(refused, seconds=5)
+            assert stage.keys(A) == [stage.key(given, "plan.txt")]
+        finally:
+            await stage.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
 
 
 async def test_who_moved_is_not_shown_what_they_gave_to_the_old_tenant(stage: Stage, anna: str) -> None:

@@ -135,6 +135,23 @@ async def test_each_change_changes_one_fingerprint(owui: OpenWebUi, source: Sour
     assert await changed() == {"k1"}
 
 
+async def test_the_guards_note_counts_and_not_what_an_uploader_wrote(owui: OpenWebUi, source: Source) -> None:
+    anna, dora = owui.account("anna"), owui.account("dora")
+    forged = {"tenantry_removed_by": anna, "tenantry_added_to": "k9"}
+    file_id = owui.upload(anna, "plan.txt", b"Tide.", data=forged)
+
+    async def noted() -> tuple[str, str]:
+        (file,) = await source.files_by_id([file_id])
+        return file.knowledge, file.remover
+
+    assert await noted() == ("k9", "anna")
+    owui.knowledge("k1")
+    owui.put_in(file_id, "k1")
+    assert await noted() == ("k1", "")
+    owui.take_out(file_id, "k1", by=dora)
+    assert await noted() == ("k1", "dora")
+
+
 async def test_only_one_leads_and_another_follows_when_it_is_gone(
     owui: OpenWebUi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,8 @@ async def test_a_deleted_document_is_gone_from_search_list_index_and_bucket(worl
     assert await count_points(world.qdrant, KEY) == before
     s3 = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
     listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{KEY}/").get("Contents", [])
-    assert not [found["Key"] for found in listed if document_id in found["Key"]]
+    left = {found["Key"].split("/")[1] for found in listed if document_id in found["Key"]}
+    assert left == {".trash"}, "what restores it, and nothing else"
     assert (await world.delete(f"/v1/documents/{document_id}")).status_code == 404
 
 

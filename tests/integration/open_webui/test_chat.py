@@ -51,7 +51,7 @@ async def test_an_answer_in_a_chat_has_its_sources_and_statuses(
     assert chat.content == SHOWN
     assert chat.names == ["plan.pdf, page 3", "notes.md"]
     first = chat.sources[0]
-    assert first["document"] == ["$5,000,000"]
+    assert first["document"] == ["```text\n$5,000,000\n```"]
     assert (first["metadata"][0]["file_id"], first["metadata"][0]["page"]) == ("file-1", 2)
     assert chat.statuses[0]["description"] == "Searching the documents"
     assert chat.statuses[-1] == {"description": "Answered from 2 passages", "done": True}

@@ -1,10 +1,12 @@
 """A backend that is away, or refuses: which condition says so, that the rest goes on, and that it heals."""
 
 import pytest
+from tenancy.running import running
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
 from tests.support.proxy import Proxy
+from tests.support.waiting import until
 from tests.support.world import World
 
 from .conftest import Driver, Stage, conditions, open_driver
@@ -38,6 +40,51 @@ async def test_a_backend_that_is_away_is_named_the_rest_goes_on_and_it_heals(
     assert conditions(tenants.get("patient"))["Ready"] == ("True", "AsDeclared")
 
 
+HANGING = BACKENDS | {
+    # Any server takes its place: what matters is only that it does not answer.
+    "open-webui": ("WorkspaceReady", "OpenWebuiUnavailable", "open_webui_url", "http://127.0.0.1:{port}")
+}
+WORKERS = 4
+HUNG_SECONDS = 45.0
+"""Less than two calls, each tried three times, that one worker made one after the other."""
+
+
+@pytest.mark.parametrize("backend", HANGING)
+async def test_a_backend_that_hangs_stops_no_worker_for_long_and_it_heals(
+    backend: str, platform: Platform, stage: Stage, tenants: Tenants
+) -> None:
+    """D18: every worker meets it, and the Tenants that wait behind them are served all the same."""
+    type_, reason, setting, url = HANGING[backend]
+    account = {"open_webui_email": "admin@tenantry.example", "open_webui_password": "s3cret"}
+    names = [f"hung-{number}" for number in range(3 * WORKERS)]
+    others = PARTS - {type_}
+
+    def seen(name: str) -> dict[str, tuple[str, str]]:
+        tenant = tenants.get(name)
+        return conditions(tenant) if tenant and "status" in tenant else {}
+
+    def all_have(wanted: dict[str, tuple[str, str]]) -> bool:
+        rest = dict.fromkeys(others, ("True", "AsDeclared"))
+        return all((wanted | rest).items() <= seen(name).items() for name in names)
+
+    async with Proxy(platform.context.ports["keycloak" if backend == "open-webui" else backend]) as proxy:
+        address = url.format(port=proxy.port, password=platform.context.secrets["redis"])
+        overrides = {setting: address, "concurrency": str(WORKERS), "retry_longest_seconds": "5"}
+        if backend == "open-webui":
+            overrides |= account
+        async with open_driver(platform, tenants, **overrides) as driver:
+            proxy.hang()
+            for name in names:
+                driver.context.see(stage.apply(name))
+            async with running(driver.context.controller.run(), "controller"):
+                await until(lambda: all_have({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5)
+                proxy.mend()
+                if backend != "open-webui":
+                    await until(
+                        lambda: all_have({"Ready": ("True", "AsDeclared")}), seconds=HUNG_SECONDS, every=0.5
+                    )
+
+
 async def test_s3_away_is_named_and_heals(
     platform: Platform, driver: Driver, stage: Stage, tenants: Tenants
 ) -> None:
@@ -51,7 +98,7 @@ async def test_s3_away_is_named_and_heals(
         platform.start("aws")
     assert seen["StorageReady"] == ("False", "S3Unavailable")
     assert {seen[part][0] for part in PARTS - {"StorageReady"}} == {"True"}
-    assert (await driver.reconcile("patient")).name == "ready"
+    await driver.settle("patient")  # some seconds later: the circuit is open
 
 
 async def test_a_collection_of_another_size_stalls_with_what_to_do(

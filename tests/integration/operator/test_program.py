@@ -19,8 +19,9 @@ SPEC = {"identity": {"emails": ["*@mortal.example"], "admins": ["boss@mortal.exa
 async def test_a_tenant_is_made_ready_changed_and_removed_by_the_program(
     platform: Platform, stage: Stage, tenants: Tenants, world: World
 ) -> None:
-    port = platform.context.ports["operator"]
-    async with program(platform, "tenant_operator", OPERATOR_PROBES_PORT=str(port)):
+    port, metrics = platform.context.ports["operator"], platform.context.ports["operator-metrics"]
+    ports = {"OPERATOR_PROBES_PORT": str(port), "OPERATOR_METRICS_PORT": str(metrics)}
+    async with program(platform, "tenant_operator", **ports):
         await until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"), seconds=20)
         applied = stage.apply("watched", identity={"emails": ["*@watched.example"]})
         await until(lambda: _ready(tenants, "watched"))
@@ -36,7 +37,8 @@ async def test_a_tenant_is_made_ready_changed_and_removed_by_the_program(
         await until(lambda: tenants.get("watched") is None)
         assert world.left("watched") == {}
         assert _answers(f"http://127.0.0.1:{port}/healthz")
-        assert 'tenantry_reconciles_total{outcome="ready"}' in _get(f"http://127.0.0.1:{port}/metrics")
+        assert 'tenantry_reconciles_total{outcome="ready"}' in _get(f"http://127.0.0.1:{metrics}/metrics")
+        assert not _answers(f"http://127.0.0.1:{port}/metrics")
 
 
 async def test_a_younger_tenant_heals_when_the_program_sees_the_older_one_go(

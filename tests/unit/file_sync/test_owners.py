@@ -15,7 +15,12 @@ from tenancy.model import Tenant
 
 from tests.support.tenants import make_tenant
 
-TENANTS = Directory([make_tenant("tenanta", identity={"emails": ["*@a.example"]}), make_tenant("tenantb")])
+TENANTS = Directory(
+    [
+        make_tenant("tenanta", identity={"emails": ["*@a.example"], "admins": ["dora@a.example"]}),
+        make_tenant("tenantb"),
+    ]
+)
 GROUP_A, GROUP_B = "/tenants/tenant-tenanta", "/tenants/tenant-tenantb"
 
 
@@ -107,6 +112,17 @@ async def test_who_belongs_where(
     assert await owners(http).of(["anna"]) == {"anna": Owner(tenant_id)}
 
 
+async def test_c11_administrators_are_those_that_the_tenant_names(
+    keycloak: Keycloak, http: httpx.AsyncClient
+) -> None:
+    for subject in ("anna", "dora"):
+        keycloak.add(subject)
+    assert await owners(http).of(["anna", "dora"]) == {
+        "anna": Owner("tenanta"),
+        "dora": Owner("tenanta", admin=True),
+    }
+
+
 async def test_what_is_remembered_of_an_earlier_tenant_is_asked_again(
     keycloak: Keycloak, http: httpx.AsyncClient
 ) -> None:
@@ -161,3 +177,22 @@ async def test_keycloak_is_asked_once_for_all_who_ask_and_again_after_a_while(
     await forgetting.of(["anna"])
     await forgetting.of(["anna"])
     assert len(keycloak.asked) == 6
+
+
+async def test_a_keycloak_that_hangs_is_not_waited_for_once_an_owner(
+    keycloak: Keycloak, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D18: a comparison of a tenant with many people would wait for hours, and the others behind it."""
+    monkeypatch.setattr("tenancy.keycloak.CALL_SECONDS", 0.05)
+    asked = 0
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(60)
+        return keycloak(request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(hang)) as hanging:
+        found = await owners(hanging).of([f"person-{number}" for number in range(100)])
+    assert set(found.values()) == {Owner(known=False)}
+    assert asked < 20

@@ -43,6 +43,7 @@ def compare(
         owners=OWNERS,
         usage=Usage.of(documents),
         rules=Rules(document_bytes=100, bucket=BUCKET, may_delete_most=may_delete_most),
+        detached={},
     )
 
 

@@ -23,7 +23,7 @@ class Backend:
         self.check_fails: TenantryError | None = None
         self.checks = 0
 
-    async def get(self, key_id: str) -> None:
+    async def wait_fetched(self) -> None:
         if self.keys_fail:
             raise IdentityUnavailable("The keys cannot be fetched.")
 

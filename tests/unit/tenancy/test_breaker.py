@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from prometheus_client import REGISTRY
-from tenancy.breaker import FAILURES, PAUSE_SECONDS, Breaker
+from tenancy.breaker import FAILURES, HUNG_SECONDS, PAUSE_SECONDS, Breaker
 
 _numbers = itertools.count()
 
@@ -49,6 +49,24 @@ def test_some_failures_in_a_row_open_the_circuit(breaker: Breaker, system: str) 
     assert breaker.admit() == PAUSE_SECONDS
     assert circuits_open(system) == 1
     assert REGISTRY.get_sample_value("tenantry_remote_spared_total", {"system": system}) == 1
+
+
+def test_failures_of_a_system_that_hangs_count_twice(breaker: Breaker) -> None:
+    """D18: each has cost its caller the whole timeout, and a place among the calls under way."""
+    for _ in range(FAILURES // 2):
+        breaker.failed(HUNG_SECONDS)
+        assert breaker.pause == 0
+    breaker.failed(HUNG_SECONDS)
+    assert breaker.pause == PAUSE_SECONDS
+
+
+def test_to_ask_for_the_pause_takes_nobodys_try(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker)
+    assert breaker.pause == PAUSE_SECONDS
+    clock.now += PAUSE_SECONDS
+    assert breaker.pause == 0
+    assert breaker.admit() == 0
+    assert breaker.pause > 0
 
 
 def test_one_success_between_them_starts_the_count_anew(breaker: Breaker) -> None:

@@ -145,6 +145,32 @@ async def test_a_keycloak_that_hangs_holds_nobody_up_twice(realm: Realm, keys: R
     assert asyncio.get_running_loop().time() == began
 
 
+@in_simulated_time
+async def test_whoever_only_waits_for_the_first_keys_asks_keycloak_no_more(
+    realm: Realm, keys: RemoteKeys
+) -> None:
+    """D18: a readiness probe that asked would fail on every gateway while Keycloak hangs."""
+    await keys.wait_fetched()
+    realm.seconds = 60
+    await asyncio.sleep(10 * MAX_AGE_SECONDS)
+    began = asyncio.get_running_loop().time()
+    await keys.wait_fetched()
+    assert asyncio.get_running_loop().time() == began
+    assert realm.asked == 1
+
+
+@in_simulated_time
+async def test_whoever_waits_for_the_first_keys_learns_that_there_are_none(
+    realm: Realm, keys: RemoteKeys
+) -> None:
+    realm.status = 503
+    with pytest.raises(IdentityUnavailable):
+        await keys.wait_fetched()
+    realm.status = 200
+    await asyncio.sleep(MIN_INTERVAL_SECONDS)
+    await keys.wait_fetched()
+
+
 @pytest.mark.parametrize("status", [404, 503])
 def test_without_any_key_ever_the_caller_learns_that_it_is_not_the_tokens_fault(status: int) -> None:
     @in_simulated_time

@@ -265,7 +265,7 @@ def classify_busy(exc: Exception) -> Fault | None:
 @pytest.fixture
 def breaking(at_once: None) -> Iterator[Remote]:
     """A system of three attempts that is left alone while it keeps failing."""
-    opened = Remote(f"system{next(_numbers)}", classify_busy, timeout=0.1, attempts=3, breaks=True)
+    opened = Remote(f"system{next(_numbers)}", classify_busy, timeout=0.1, attempts=3)
     yield opened
     opened.close()
 
@@ -284,6 +284,24 @@ async def test_a_system_that_keeps_failing_is_not_called_for_a_while(breaking: R
         await breaking.call("read", backend)
     assert backend.calls == 0
     assert 0 < (unavailable.value.retry_after or 0) <= PAUSE_SECONDS
+
+
+async def test_a_system_that_hangs_is_not_called_for_a_while(breaking: Remote) -> None:
+    with pytest.raises(RemoteUnavailable):
+        await asyncio.gather(*(breaking.call("read", lambda: asyncio.sleep(60)) for _ in range(FAILURES)))
+    backend = Backend("answer")
+    with pytest.raises(RemoteUnavailable, match="keeps failing"):
+        await breaking.call("read", backend)
+    assert backend.calls == 0
+
+
+async def test_whoever_would_wait_for_others_can_ask_whether_the_system_is_called(breaking: Remote) -> None:
+    breaking.require_admitted("read")
+    await fail_until_left_alone(breaking)
+    with pytest.raises(RemoteUnavailable, match="keeps failing") as unavailable:
+        breaking.require_admitted("read")
+    assert unavailable.value.retry_after
+    breaking.require_admitted("read", circuit="another part")
 
 
 async def test_a_part_of_a_system_fails_alone(breaking: Remote) -> None:

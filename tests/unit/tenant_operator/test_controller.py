@@ -173,6 +173,22 @@ def test_a_systems_own_wish_decides_about_the_pause() -> None:
     assert [start for start, _ in recorder.calls] == [0, 8]
 
 
+def test_a_short_wish_does_not_keep_the_pauses_from_growing() -> None:
+    """An open circuit wishes for seconds: ten thousand Tenants must not come back every few seconds."""
+    wish = Outcome(Failure("OpenWebuiUnavailable", "later", permanent=False, retry_after=1))
+    recorder = Recorder(*[wish] * 8)
+
+    async def scenario(controller: Controller) -> None:
+        controller.enqueue("a")
+        await asyncio.sleep(600)
+
+    play(recorder, scenario)
+    starts = [start for start, _ in recorder.calls]
+    pauses = [after - before - 1 for before, after in pairwise(starts)]
+    assert min(pauses) >= 1
+    assert pauses[-1] >= 30
+
+
 def test_a_reconcile_that_raises_is_tried_again_and_stops_nobody() -> None:
     recorder = Recorder(RuntimeError("a bug"))
 

@@ -44,7 +44,7 @@ def error_response(exc: TenantryError, scope: Scope) -> JSONResponse:
     headers = {}
     if exc.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="tenantry"'
-    if exc.status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if exc.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
         headers["Retry-After"] = str(round(getattr(exc, "retry_after", None) or RETRY_SECONDS))
     return _response(exc.to_problem(), scope, headers)
 

@@ -32,7 +32,7 @@ ANSWERS = 1000
 ANSWER_BYTES = 32 * 1024
 """Largest answer, its citations included; larger ones are not kept."""
 
-FORMAT = 1
+FORMAT = 2
 """To be counted up when answers are made in another way, so that none of the old way is given again."""
 
 # The version is a random word, so one that was lost never comes back with answers of another time. While a

@@ -1,15 +1,26 @@
-"""The markers in an answer, and what in the passages they stand for."""
+"""Citations in an answer: the marker that a model writes, the number that people see, the words it rests on.
+
+The model is asked to write ``[cite:3]``, which no text holds by chance: ``[3]`` may be an index, a range or a
+list of ports. While an answer is processed each citation is one character that no text can hold.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..models import Passage
+from .sanitizer import MARKERS
 
-__all__ = ["Citation", "cite"]
+__all__ = ["Citation", "CitationParser", "cite", "to_numbers"]
 
-# At most two digits, as passages are at most 50: a year in brackets is no marker.
-_MARKER = re.compile(r"\[(\d{1,2})\]")
+_WRITTEN = re.compile(r"([ \t]?)\[cite: ?(\d{1,2}(?: ?, ?\d{1,2}){0,49}) ?\]")
+_COULD_BE_WRITTEN = re.compile(r"(?:[ \t]|[ \t]?\[(?:c(?:i(?:t(?:e(?:: ?[\d, ]{0,250})?)?)?)?)?)\Z")
+_HELD = 260
+"""Most characters at the end of a piece that may be the beginning of a marker."""
+
+_MARKER = re.compile(f"[{MARKERS}]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FIRST = 0xD800
 _SENTENCE_END = re.compile(
     r"(?<=[.!?…])[\"'\u201d\u2019)\]]*\s+"  # a full stop and what closes behind it
     r"|\n\s*\n"  # a blank line
@@ -20,7 +31,7 @@ _WORD = re.compile(r"\w+(?:[.,]\d+)*")
 
 @dataclass(frozen=True)
 class Citation:
-    """Where a passage stands that the answer leans on; ``snippet`` is in it word for word."""
+    """A passage that an answer cites; ``marker`` is its ``[n]`` there, ``snippet`` is in it word for word."""
 
     marker: int
     document_id: str
@@ -29,13 +40,60 @@ class Citation:
     snippet: str
 
 
-def cite(answer: str, passages: Sequence[Passage]) -> list[Citation]:
-    """Return a citation for each marker of an answer that :mod:`.clean` has cleaned, in their order."""
-    claims: dict[int, str] = {}
-    for match in _MARKER.finditer(answer):
-        if 1 <= int(match[1]) <= len(passages):
-            claims.setdefault(int(match[1]), _last_sentence(answer[: match.start()]))
-    return [_citation(marker, passages[marker - 1], claim) for marker, claim in claims.items()]
+class CitationParser:
+    """Reads the citations of one answer, which comes in pieces.
+
+    Passages are numbered from 1 in the order in which they are cited. A citation of a passage that the model
+    was not given is left out.
+
+    Parameters
+    ----------
+    passages
+        The number of passages that the model was given.
+    """
+
+    def __init__(self, passages: int) -> None:
+        self._passages = passages
+        self._held = ""
+        self._numbers: dict[int, int] = {}
+
+    @property
+    def cited(self) -> list[int]:
+        """The positions of the passages that have been cited, from 1, in the order of their numbers."""
+        return list(self._numbers)
+
+    def feed(self, text: str) -> str:
+        """Return a further piece of the answer with a character for each citation."""
+        text = self._held + _SURROGATE.sub("\ufffd", text)
+        unclear = _COULD_BE_WRITTEN.search(text, max(0, len(text) - _HELD))
+        cut = unclear.start() if unclear else len(text)
+        self._held = text[cut:]
+        return _WRITTEN.sub(self._to_marker, text[:cut])
+
+    def finish(self) -> str:
+        """Return what was held back, when there is no further piece."""
+        held, self._held = self._held, ""
+        return held
+
+    def _to_marker(self, written: re.Match[str]) -> str:
+        cited = [number for number in map(int, written[2].split(",")) if 1 <= number <= self._passages]
+        markers = [chr(_FIRST + self._numbers.setdefault(each, len(self._numbers) + 1)) for each in cited]
+        return written[1] + "".join(markers) if markers else ""
+
+
+def to_numbers(text: str) -> str:
+    """Return a text in which each citation is ``[n]``, as people and programs read it."""
+    return _MARKER.sub(lambda marker: f"[{ord(marker[0]) - _FIRST}]", text)
+
+
+def cite(answer: str, cited: Sequence[int], passages: Sequence[Passage]) -> list[Citation]:
+    """Return the citations of an answer that :class:`CitationParser` has read, ordered by number."""
+    return [
+        _citation(
+            number, passages[position - 1], _last_sentence(answer[: answer.index(chr(_FIRST + number))])
+        )
+        for number, position in enumerate(cited, start=1)
+    ]
 
 
 def snippet(text: str, claim: str) -> str:

@@ -19,10 +19,10 @@ from ..models import Passage
 from ..personas import require_persona
 from ..retrieval.service import RetrievalService
 from ..stages import Stages
-from .citations import Citation, cite
-from .clean import Cleaner, clean
+from .citations import Citation, CitationParser, cite, to_numbers
 from .history import recent
 from .prompt import system_prompt, user_prompt
+from .sanitizer import AnswerFormat, AnswerSanitizer
 
 __all__ = ["Answer", "AnswerService", "Question"]
 
@@ -42,11 +42,14 @@ class Question:
         From this persona's documents only, and in its manner; ``None`` for all of the tenant's documents.
     history
         What was said before, the oldest first.
+    answer_format
+        The program that the answer is for.
     """
 
     text: str
     persona_id: str | None = None
     history: Sequence[Turn] = ()
+    answer_format: AnswerFormat = AnswerFormat.TEXT
 
     @property
     def to_look_for(self) -> str:
@@ -68,6 +71,7 @@ class Answer:
     input_tokens: int = 0
     output_tokens: int = 0
     cached: bool = False
+    answer_format: AnswerFormat = AnswerFormat.TEXT
 
     @property
     def grounded(self) -> bool:
@@ -129,6 +133,7 @@ class AnswerService:
             "embedding": self._bedrock.embedding_model,
             "tokens": [self._max_tokens, self._context_tokens],
             "question": _normalised(question.text),
+            "format": question.answer_format,
         }
 
     def is_worth_keeping(self, tenant: Tenant, answer: Answer) -> bool:
@@ -151,7 +156,7 @@ class AnswerService:
         """
         prompts, passages = await self._prepare(tenant, question, stages)
         if not passages:
-            return Answer(NOTHING_FOUND, prompts[0].model)
+            return _nothing_found(prompts[0], question)
         for prompt in prompts[:-1]:
             try:
                 return await self._ask(tenant, question, prompt, passages, stages)
@@ -177,7 +182,7 @@ class AnswerService:
         prompts, passages = await self._prepare(tenant, question, stages)
         if not passages:
             yield NOTHING_FOUND
-            yield Answer(NOTHING_FOUND, prompts[0].model)
+            yield _nothing_found(prompts[0], question)
             return
         for prompt in prompts:
             async with aclosing(self._write(tenant, question, prompt, passages, stages)) as pieces:
@@ -208,7 +213,10 @@ class AnswerService:
             with stages.measure("model"):
                 reply = await self._bedrock.converse(prompt)
             spending.report(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
-        return _answer(reply, clean(reply.text, len(passages)), passages)
+        writer = _Writer(question.answer_format, passages)
+        writer.write(reply.text)
+        writer.finish()
+        return writer.answer(reply)
 
     async def _write(
         self,
@@ -218,7 +226,7 @@ class AnswerService:
         passages: Sequence[Passage],
         stages: Stages,
     ) -> AsyncGenerator[str | Answer]:
-        cleaner, shown, said = Cleaner(len(passages)), [], 0
+        writer, said = _Writer(question.answer_format, passages), 0
         read = _read(prompt)
         async with (
             self._ledger.spend(
@@ -232,15 +240,13 @@ class AnswerService:
                 said += len(piece.encode())
                 # Bedrock tells what it cost at the very end; until then this is the best guess.
                 spending.report(input_tokens=read, output_tokens=math.ceil(said / BYTES_PER_TOKEN))
-                if words := cleaner.feed(piece):
-                    shown.append(words)
+                if words := writer.write(piece):
                     yield words
                 piece = await anext(pieces)
             spending.report(input_tokens=piece.input_tokens, output_tokens=piece.output_tokens)
-        if words := cleaner.finish():
-            shown.append(words)
+        if words := writer.finish():
             yield words
-        yield _answer(piece, "".join(shown), passages)
+        yield writer.answer(piece)
 
     def _note_fallback(self, prompt: Prompt, exc: RemoteUnavailable) -> None:
         FALLBACKS.inc()
@@ -269,6 +275,57 @@ class AnswerService:
         return tenant.spec.model.chat or self._models[0]
 
 
+def _nothing_found(prompt: Prompt, question: Question) -> Answer:
+    return Answer(NOTHING_FOUND, prompt.model, answer_format=question.answer_format)
+
+
+class _Writer:
+    """Makes an answer of a model's words while they come.
+
+    Parameters
+    ----------
+    passages
+        The passages that the model was given.
+    """
+
+    def __init__(self, answer_format: AnswerFormat, passages: Sequence[Passage]) -> None:
+        self._passages = passages
+        self._parser = CitationParser(len(passages))
+        self._format = answer_format
+        self._sanitizer = AnswerSanitizer(answer_format)
+        self._said: list[str] = []
+        self._shown: list[str] = []
+
+    def write(self, text: str) -> str:
+        """Return the words that may be shown after a further piece."""
+        return self._show(self._sanitizer.feed(self._parse(self._parser.feed(text))))
+
+    def finish(self) -> str:
+        """Return the last words."""
+        rest = self._sanitizer.feed(self._parse(self._parser.finish()))
+        return self._show(rest + self._sanitizer.finish())
+
+    def answer(self, reply: Reply) -> Answer:
+        """Return the whole answer, when the model has finished."""
+        citations = cite("".join(self._said), self._parser.cited, self._passages)
+        return Answer(
+            "".join(self._shown),
+            reply.model,
+            citations,
+            reply.input_tokens,
+            reply.output_tokens,
+            answer_format=self._format,
+        )
+
+    def _parse(self, text: str) -> str:
+        self._said.append(text)
+        return text
+
+    def _show(self, text: str) -> str:
+        self._shown.append(to_numbers(text))
+        return self._shown[-1]
+
+
 def _persona(tenant: Tenant, question: Question) -> Persona | None:
     return require_persona(tenant, question.persona_id) if question.persona_id is not None else None
 
@@ -279,10 +336,6 @@ def _normalised(question: str) -> str:
     Not more: 5² is not 52 (so NFC and not NFKC), and Maße are not Masse (so no case folding).
     """
     return " ".join(unicodedata.normalize("NFC", question).lower().split()).rstrip(f"{_QUESTION_MARKS} ")
-
-
-def _answer(reply: Reply, text: str, passages: Sequence[Passage]) -> Answer:
-    return Answer(text, reply.model, cite(text, passages), reply.input_tokens, reply.output_tokens)
 
 
 def _read(prompt: Prompt) -> int:

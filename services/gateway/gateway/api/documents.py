@@ -14,6 +14,7 @@ from tenancy.identity import Principal
 from ..documents.catalog import DocumentState
 from ..problems import (
     CursorRefused,
+    DeletionsHeld,
     DocumentEmpty,
     DocumentForeign,
     DocumentMissing,
@@ -93,6 +94,7 @@ _REFUSALS = (
     *BODY,
     MediaTypeRefused,
     PersonaMissing,
+    DocumentForeign,
     DocumentMissing,
     FilenameRefused,
     DocumentEmpty,
@@ -208,7 +210,9 @@ async def get_document(
     response_model=None,
     summary="Delete one document",
     openapi_extra=_PERSON_OR_TICKET,
-    responses=problems(*TICKET, *WRITE, FormRefused, DocumentMissing, DocumentForeign),
+    responses=problems(
+        *TICKET, *WRITE, FormRefused, DocumentMissing, DocumentForeign, DeletionsHeld, LimitsUnavailable
+    ),
 )
 async def delete_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")],
@@ -216,14 +220,20 @@ async def delete_document(
     caller: Deleter,
     context: Context,
     key: IdempotencyKey,
+    batch: Annotated[
+        int,
+        Query(
+            ge=1, le=100_000_000, description="Documents that are about to be deleted together.", examples=[3]
+        ),
+    ] = 1,
 ) -> Any:
-    """Delete a document: from the moment of the answer no search finds it."""
+    """Move a document to the trash: from the moment of the answer no search finds it."""
     if isinstance(caller, TicketHolder) and caller.ticket.document_id != document_id:
         raise TicketRefused("The ticket is for another document. Ask for another one.")
     person = caller if isinstance(caller, Principal) else None
 
     async def remove() -> None:
-        await context.catalog.remove(caller.tenant, document_id, person=person)
+        await context.catalog.remove(caller.tenant, document_id, person=person, batch=batch)
 
     return await once(request, caller, context, key, remove, status=204)
 

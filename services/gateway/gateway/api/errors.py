@@ -18,7 +18,10 @@ OPENAI_PATHS = frozenset({"/v1/models", "/v1/chat/completions"})
 __all__ = ["add_error_handlers", "error_response", "headers_of", "problem_response"]
 
 RETRY_SECONDS = 5
-"""When to come back after a 503 for which the backend named no time."""
+"""When to come back after a 503 or 504 for which the backend named no time."""
+
+_PASSING = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+"""Statuses that come with a time to try again."""
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -87,7 +90,7 @@ def headers_of(kind: type[TenantryError]) -> set[str]:
     """Return which headers come with a problem."""
     if kind.status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate"}
-    passes = kind.status == HTTPStatus.SERVICE_UNAVAILABLE or issubclass(kind, LimitReached | Busy)
+    passes = kind.status in _PASSING or issubclass(kind, LimitReached | Busy)
     return {"Retry-After"} if passes else set()
 
 

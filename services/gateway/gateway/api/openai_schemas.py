@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from tenancy.model import Tenant
 
+from ..answers.sanitizer import AnswerFormat
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
 from ..problems import FormRefused
@@ -88,7 +89,7 @@ class ChatRequest(_Shape):
             for message in self.messages[:-1]
             if message.role in ("user", "assistant")
         ]
-        return Question(last.said, self.model, history)
+        return Question(last.said, self.model, history, AnswerFormat.MARKDOWN)
 
 
 class Model(_Shape):

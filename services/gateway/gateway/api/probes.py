@@ -1,10 +1,9 @@
-"""``/healthz``, ``/readyz``, ``/metrics``: for the kubelet and Prometheus, without a token."""
+"""``/healthz`` and ``/readyz``: for the kubelet, without a token."""
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from .auth import Context
 
@@ -23,14 +22,6 @@ async def healthz(context: Context) -> JSONResponse:
 async def readyz(context: Context) -> JSONResponse:
     """Tell whether requests can be served."""
     return _probe(await context.readiness.missing())
-
-
-@router.get("/metrics")
-async def metrics(context: Context) -> Response:
-    """Return all metrics in Prometheus' text format."""
-    if context.registry.synced:
-        context.series.keep(context.registry.all())
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _probe(missing: list[str]) -> JSONResponse:

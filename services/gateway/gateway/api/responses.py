@@ -34,6 +34,7 @@ from ..problems import (
     WritesUnavailable,
     kinds,
 )
+from .components import HEADERS
 from .errors import headers_of
 from .openai_schemas import openai_error
 
@@ -139,8 +140,14 @@ def _response(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any
     return {
         "description": " ".join(f"`{kind.slug}`: {kind.title}." for kind in same),
         "content": {media_type: {"schema": _schema(same, openai=openai), "examples": examples}},
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(headers)},
+        "headers": {name: _header(name, same) for name in sorted(headers)},
     }
+
+
+def _header(name: str, same: list[type[TenantryError]]) -> dict[str, Any]:
+    if all(name in headers_of(kind) for kind in same):
+        return {"$ref": f"#/components/headers/{name}"}
+    return {**HEADERS[name], "required": False}  # not every problem of this status has it
 
 
 def _schema(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:

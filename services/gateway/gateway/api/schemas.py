@@ -1,5 +1,6 @@
 """Bodies of requests and responses. Names are camelCase outside; an unknown field is refused."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -8,13 +9,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic.alias_generators import to_camel
 from tenancy.identity import Principal
 
+from ..answers.sanitizer import AnswerFormat
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
 from ..documents.catalog import CatalogEntry, DocumentState
+from ..documents.deletions import HeldDeletion
+from ..documents.rejection import RejectedDeletions
 from ..documents.service import Ingested
 from ..limits.budget import BudgetState
 from ..limits.usage import Counts
 from ..models import Passage
+from ..objects import Removal
 from ..problems import DocumentUnreadable
 
 __all__ = [
@@ -28,10 +33,17 @@ __all__ = [
     "DocumentItem",
     "DocumentList",
     "DocumentResponse",
+    "HeldDeletionItem",
+    "HeldDeletionList",
     "MeResponse",
     "PersonaId",
+    "RejectedDeletionsResponse",
+    "ReleaseResponse",
+    "RemovalId",
     "SearchRequest",
     "SearchResponse",
+    "TrashItem",
+    "TrashList",
     "UsageResponse",
     "UsageRowResponse",
     "UsageTotals",
@@ -51,6 +63,8 @@ DocumentId = Annotated[
     Field(description="As an upload or the list names it.", examples=["9d1f0c7e4b"]),
 ]
 
+
+RemovalId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$"), Field(examples=["5f1c0a9b3d7e2468"])]
 
 _DOCUMENT = {"documentId": "9d1f0c7e4b", "personaId": "finance", "filename": "budget-2026.pdf"}
 EXAMPLE_CITATION = {
@@ -73,6 +87,20 @@ _LISTED = {
         "detail": DocumentUnreadable.example,
     },
 }
+_TRASHED = {
+    **_DOCUMENT,
+    "removalId": "5f1c0a9b3d7e2468",
+    "size": 48213,
+    "storedAt": "2026-11-23T12:00:00Z",
+    "removedAt": "2026-11-29T09:14:02Z",
+    "removedBy": "diana.tenantb@gmail.com",
+    "restorableUntil": "2026-12-29T09:14:02Z",
+}
+_HELD = {
+    **_DOCUMENT,
+    "requestedBy": "open-webui",
+    "requestedAt": "2026-11-29T09:14:02Z",
+}
 _COUNTS = {
     "requests": 12,
     "inputTokens": 18342,
@@ -83,6 +111,7 @@ _COUNTS = {
 }
 EXAMPLE_ANSWER = {
     "answer": "The marketing budget for 2026 is $5,000,000 [1].",
+    "format": "text",
     "citations": [EXAMPLE_CITATION],
     "grounded": True,
     "model": "us.anthropic.claude-sonnet-4-6",
@@ -172,7 +201,9 @@ class AnswerRequest(_Request):
     """What to answer.
 
     ``history`` is what was said before, the oldest first; of a long one only the latest is read. With
-    ``stream`` the answer comes as server-sent events while it is written.
+    ``stream`` the answer comes as server-sent events while it is written. ``format`` is ``markdown`` for a
+    chat that renders Markdown: everything in the answer that is neither formatting nor a citation is escaped,
+    so that it is read as the model wrote it.
     """
 
     model_config = examples(
@@ -190,11 +221,12 @@ class AnswerRequest(_Request):
     persona_id: PersonaId | None = None
     history: list[TurnRequest] = Field(default_factory=list, max_length=200)
     stream: bool = False
+    format: AnswerFormat = AnswerFormat.TEXT
 
     def to_question(self) -> Question:
         """Return what is asked."""
         turns = [Turn(turn.role, turn.text) for turn in self.history]
-        return Question(self.question, self.persona_id, turns)
+        return Question(self.question, self.persona_id, turns, self.format)
 
 
 class CitationResponse(_Response):
@@ -228,6 +260,7 @@ class AnswerResponse(_Response):
     model_config = examples(EXAMPLE_ANSWER)
 
     answer: str
+    format: AnswerFormat
     citations: list[CitationResponse]
     grounded: bool
     model: str
@@ -239,6 +272,7 @@ class AnswerResponse(_Response):
         """Return the response for an answer."""
         return cls(
             answer=answer.text,
+            format=answer.answer_format,
             citations=CitationResponse.all_of(answer),
             grounded=answer.grounded,
             model=answer.model,
@@ -331,6 +365,108 @@ class DocumentList(_Response):
 
     documents: list[DocumentItem]
     next_cursor: str | None
+
+
+class TrashItem(_Response):
+    """A removed document. Each removal has its own ``removalId``: a document may be removed more than once.
+
+    ``removedBy`` is a person's address, or ``open-webui`` when the file was deleted there.
+    """
+
+    model_config = examples(_TRASHED)
+
+    document_id: str
+    removal_id: str
+    persona_id: str
+    filename: str
+    size: int
+    stored_at: datetime
+    removed_at: datetime
+    removed_by: str
+    restorable_until: datetime
+
+    @classmethod
+    def of(cls, removal: Removal, restorable_until: datetime) -> Self:
+        """Return the description of a removed document."""
+        return cls(
+            document_id=removal.document_id,
+            removal_id=removal.id,
+            persona_id=removal.persona_id,
+            filename=removal.filename,
+            size=removal.size,
+            stored_at=removal.stored_at,
+            removed_at=removal.removed_at,
+            removed_by=removal.removed_by,
+            restorable_until=restorable_until,
+        )
+
+
+class TrashList(_Response):
+    """Some removed documents; ``nextCursor`` leads to the next ones and is null at the end."""
+
+    model_config = examples({"documents": [_TRASHED], "nextCursor": "LnRyYXNoL3JlbW92YWxzLzlkMWYwYw=="})
+
+    documents: list[TrashItem]
+    next_cursor: str | None
+
+
+class HeldDeletionItem(_Response):
+    """A deletion that was refused. ``requestedBy`` is a person's address, or ``open-webui``."""
+
+    model_config = examples(_HELD)
+
+    document_id: str
+    persona_id: str
+    filename: str
+    requested_by: str
+    requested_at: datetime
+
+
+class HeldDeletionList(_Response):
+    """The held deletions, the oldest first; their documents are unchanged."""
+
+    model_config = examples({"deletions": [_HELD]})
+
+    deletions: list[HeldDeletionItem]
+
+    @classmethod
+    def of(cls, held: Sequence[HeldDeletion]) -> Self:
+        """Return the list of held deletions."""
+        return cls(deletions=_held_items(held))
+
+
+class ReleaseResponse(_Response):
+    """Time until which no deletion of the tenant is held."""
+
+    model_config = examples({"releasedUntil": "2026-11-29T10:14:02Z"})
+
+    released_until: datetime
+
+
+class RejectedDeletionsResponse(_Response):
+    """Rejected deletions: the documents of ``kept`` stay, those of ``inTrash`` are in the trash.
+
+    The latter have the name of another document. ``remaining`` deletions are still held.
+    """
+
+    model_config = examples({"kept": [_HELD], "inTrash": [], "remaining": 0})
+
+    kept: list[HeldDeletionItem]
+    in_trash: list[HeldDeletionItem]
+    remaining: int
+
+    @classmethod
+    def of(cls, rejected: RejectedDeletions) -> Self:
+        """Return the response for a rejection."""
+        return cls(
+            kept=_held_items(rejected.kept),
+            in_trash=_held_items(rejected.in_trash),
+            remaining=rejected.remaining,
+        )
+
+
+def _held_items(held: Sequence[HeldDeletion]) -> list[HeldDeletionItem]:
+    return [HeldDeletionItem.model_validate(each, from_attributes=True) for each in held]
 
 
 class PersonaItem(_Response):

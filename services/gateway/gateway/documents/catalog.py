@@ -18,10 +18,15 @@ from ..objects import StoredEntry, TenantObjects
 from ..personas import require_persona
 from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
+from .deletions import DeletionLimit
 from .journal import Journal
 from .notes import Failure, Note, Standing, Task
+from .trash import Trash
 
 __all__ = ["Catalog", "CatalogEntry", "CatalogPage", "DocumentState"]
+
+SERVICE = "open-webui"
+"""Name in the trash for a removal by ticket: file-sync deletes the documents whose files are gone there."""
 
 
 class DocumentState(StrEnum):
@@ -78,8 +83,18 @@ class Catalog:
         That of :class:`.service.DocumentService`.
     """
 
-    def __init__(self, objects: TenantObjects, vectors: Vectors, stock: Stock, journal: Journal) -> None:
+    def __init__(
+        self,
+        objects: TenantObjects,
+        vectors: Vectors,
+        stock: Stock,
+        journal: Journal,
+        trash: Trash,
+        deletions: DeletionLimit,
+    ) -> None:
         self._journal = journal
+        self._trash = trash
+        self._deletions = deletions
         self._objects = objects
         self._vectors = vectors
         self._stock = stock
@@ -136,8 +151,16 @@ class Catalog:
         (entry,) = await self._describe(tenant, [stored])
         return entry
 
-    async def remove(self, tenant: Tenant, document_id: str, *, person: Principal | None) -> None:
-        """Delete a document: when this returns no search finds it, and the object is gone.
+    async def remove(
+        self,
+        tenant: Tenant,
+        document_id: str,
+        *,
+        person: Principal | None,
+        batch: int = 1,
+        is_limited: bool = True,
+    ) -> None:
+        """Move a document to the trash: when this returns no search finds it, and the object is gone.
 
         The index goes first. What stops us in between leaves a document that cannot be found; the same call
         again removes it, and so does the repair.
@@ -146,6 +169,10 @@ class Catalog:
         ----------
         person
             Who deletes it; ``None`` for a service that was given a ticket for this very document.
+        batch
+            Number of documents that the caller is about to delete.
+        is_limited
+            False for a removal that is no deletion: the document is restored after it.
 
         Raises
         ------
@@ -153,7 +180,9 @@ class Catalog:
             The tenant has none of that id.
         DocumentForeign
             It is somebody else's, and the person is no administrator of the tenant.
-        DocumentBusy, WritesUnavailable
+        DeletionsHeld
+            So many documents would be deleted within minutes that an administrator has to agree.
+        DocumentBusy, LimitsUnavailable, WritesUnavailable
             Somebody else writes it, or Redis cannot say; it is as it was.
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`page`.
@@ -166,18 +195,28 @@ class Catalog:
                 person.admin or await self._objects.owner(tenant, stored.key) == person.subject
             ):
                 raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
-            await lease.intend(Note(Task.DELETE, doomed=stored.stamp))
-            await self.erase(tenant, stored)
+            removed_by = (person.email or person.subject) if person else SERVICE
+            if is_limited:
+                await self._deletions.admit(
+                    tenant,
+                    stored,
+                    removed_by,
+                    batch=batch,
+                    count_stored=lambda: self._stock.count(tenant, lambda: self._objects.sizes(tenant)),
+                )
+            await lease.intend(Note(Task.DELETE, doomed=stored.stamp, removed_by=removed_by))
+            await self.erase(tenant, stored, removed_by)
             await lease.settle()
 
-    async def erase(self, tenant: Tenant, stored: StoredEntry) -> None:
-        """Take a document out of index, bucket and count, under a lease on it.
+    async def erase(self, tenant: Tenant, stored: StoredEntry, removed_by: str) -> None:
+        """Move a document from index, bucket and count to the trash, under a lease on it.
 
         Raises
         ------
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`page`.
         """
+        await self._trash.keep(tenant, stored, removed_by)
         await self._vectors.remove(tenant, stored.document_id)
         await self._objects.delete(tenant, stored.key)
         try:

@@ -172,7 +172,7 @@ class Journal:
             return {}
         return {
             document_id: Standing(
-                bool(note) and Note.from_json(note).task is Task.INGEST,
+                bool(note) and Note.from_json(note).task is not Task.DELETE,
                 Failure(**json.loads(failure)) if failure else None,
             )
             for document_id, note, failure in zip(document_ids, notes, failures, strict=True)

@@ -18,6 +18,7 @@ class Task(StrEnum):
 
     INGEST = "ingest"
     DELETE = "delete"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True)
@@ -30,23 +31,39 @@ class Note:
         Which content is to be deleted, and no other.
     attempts
         Repairs that have begun.
+    removed_by
+        E-mail address of the person, or the name of the service, that deletes it.
+    restored
+        Ids of the document and the removal that are restored.
     """
 
     task: Task
     doomed: Stamp | None = None
     attempts: int = 0
+    removed_by: str = ""
+    restored: tuple[str, str] | None = None
 
     def to_json(self) -> str:
         """Return it as text."""
         doomed = self.doomed and [self.doomed.stored_at.isoformat(), self.doomed.etag]
-        return json.dumps({"task": self.task, "doomed": doomed, "attempts": self.attempts})
+        return json.dumps(
+            {
+                "task": self.task,
+                "doomed": doomed,
+                "attempts": self.attempts,
+                "removed_by": self.removed_by,
+                "restored": self.restored,
+            }
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what :meth:`to_json` wrote."""
         read = json.loads(text)
         doomed = read["doomed"] and Stamp(datetime.fromisoformat(read["doomed"][0]), read["doomed"][1])
-        return cls(Task(read["task"]), doomed, read["attempts"])
+        # A gateway of the version before writes no more than the first three.
+        restored = read.get("restored") and tuple(read["restored"])
+        return cls(Task(read["task"]), doomed, read["attempts"], read.get("removed_by", ""), restored)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from .catalog import Catalog
 from .journal import Due, Journal, Lease
 from .notes import Failure, Note, Task
 from .service import DocumentService
+from .trash import Trash
 
 __all__ = ["Repair"]
 
@@ -64,6 +65,7 @@ class Repair:
         vectors: Vectors,
         documents: DocumentService,
         catalog: Catalog,
+        trash: Trash,
         *,
         every: float = EVERY_SECONDS,
         longest: float = LONGEST_SECONDS,
@@ -74,6 +76,7 @@ class Repair:
         self._vectors = vectors
         self._documents = documents
         self._catalog = catalog
+        self._trash = trash
         self._every = every
         self._longest = longest
         self._at_once = asyncio.Semaphore(AT_ONCE)
@@ -164,11 +167,13 @@ class Repair:
         elif note.task is Task.DELETE:
             # What somebody stored since then was not meant.
             if stored.stamp == note.doomed:
-                await self._catalog.erase(tenant, stored)
+                await self._catalog.erase(tenant, stored, note.removed_by)
         else:
             indexed = (await self._vectors.indexed(tenant, [document_id])).get(document_id)
             if indexed and indexed.document.etag == stored.stamp.etag:
                 await self._vectors.tidy(tenant, indexed)
+            elif note.restored:
+                await self._trash.complete(tenant, stored.key, lease, note.restored, Stages())
             else:
                 await self._documents.index_object(tenant, stored.key, lease, Stages())
 

@@ -8,7 +8,7 @@ indexed, and a note in the journal by which a repair completes it or clears it a
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,10 +23,18 @@ from ..limits.usage import Counts, UsageLog
 from ..models import Document, Edition
 from ..objects import TenantObjects
 from ..personas import require_persona
-from ..problems import DocumentBusy, DocumentMissing, DocumentRefused, DocumentTooLarge, PersonaMissing
+from ..problems import (
+    DocumentBusy,
+    DocumentForeign,
+    DocumentMissing,
+    DocumentRefused,
+    DocumentTooLarge,
+    PersonaMissing,
+)
 from ..stages import Stages
 from ..together import together
 from ..vectors import Vectors
+from .embeddings import digest
 from .filenames import clean_filename
 from .journal import RETRY_SECONDS, Journal, Lease
 from .notes import Failure, Note, Task
@@ -39,9 +47,6 @@ BATCH = 64
 
 BATCHES = 3
 """Batches under way: Bedrock is busy while one is written, and what is in memory stays bounded."""
-
-MOST_DOCUMENTS = 100_000_000
-"""As many as a Tenant's quota can be."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,8 @@ class DocumentService:
 
         Raises
         ------
+        DocumentForeign
+            A colleague's document has that name in that persona.
         PersonaMissing, FilenameRefused, DocumentRefused, QuotaExceeded, DocumentBusy
             Nothing was stored.
         LimitsUnavailable, WritesUnavailable
@@ -110,10 +117,15 @@ class DocumentService:
             raise DocumentTooLarge(f"The file has more than {self._max_bytes} bytes.")
         document_id = document_id_for(tenant.id, persona_id, filename)
         key = object_key(tenant.id, persona_id, document_id, filename)
-        async with self._writing(tenant, document_id) as lease:
+        async with self.writing(tenant, document_id) as lease:
+            if await self._objects.owner_of_stored(tenant, key) not in (None, owner):
+                raise DocumentForeign(
+                    "A colleague's document has this name in this persona. Send yours under another name, or "
+                    "ask its owner or one of the tenant's administrators to delete it first."
+                )
             reading = await self._read(tenant, filename, content, stages)
             # Before it costs anything. What fails after this gives its room back within minutes.
-            await self._stock.admit(tenant, document_id, len(content), lambda: self._sizes(tenant))
+            await self.admit(tenant, document_id, len(content))
             await lease.intend(Note(Task.INGEST))
             document = await _document(persona_id, document_id, filename, content, datetime.now(UTC))
             edition = await asyncio.to_thread(Edition.of, document, reading.chunks)
@@ -138,11 +150,24 @@ class DocumentService:
             A backend failed; what was begun is being completed.
         """
         require_persona(tenant, ticket.persona_id)
-        async with self._writing(tenant, ticket.document_id) as lease:
+        async with self.writing(tenant, ticket.document_id) as lease:
             return await self.index_object(tenant, ticket.object_key, lease, stages)
 
-    async def index_object(self, tenant: Tenant, key: str, lease: Lease, stages: Stages) -> Ingested:
+    async def index_object(
+        self,
+        tenant: Tenant,
+        key: str,
+        lease: Lease,
+        stages: Stages,
+        *,
+        embeddings: Mapping[bytes, Sequence[float]] | None = None,
+    ) -> Ingested:
         """Index an object of the tenant as it is in S3, under a lease on its document.
+
+        Parameters
+        ----------
+        embeddings
+            Known embeddings by the digests of their texts; only others are asked for.
 
         Raises
         ------
@@ -170,13 +195,29 @@ class DocumentService:
             raise
         document = await _document(persona_id, document_id, filename, stored.content, stored.stamp.stored_at)
         edition = (await asyncio.to_thread(Edition.of, document, reading.chunks)).stored_as(etag)
-        head = await self._stage(tenant, edition, stages)
+        head = await self._stage(tenant, edition, stages, embeddings)
         document = await self._publish(tenant, edition, head, lease, stages)
         return Ingested(document, reading)
 
+    async def admit(self, tenant: Tenant, document_id: str, size: int) -> None:
+        """Reserve the room for a document in the tenant's quota.
+
+        Raises
+        ------
+        QuotaExceeded, LimitsUnavailable
+            See :meth:`~gateway.limits.stock.Stock.admit`.
+        """
+        await self._stock.admit(tenant, document_id, size, lambda: self._objects.sizes(tenant))
+
     @asynccontextmanager
-    async def _writing(self, tenant: Tenant, document_id: str) -> AsyncIterator[Lease]:
-        """Hold the lease, unless there is a delete to complete first: it must not turn into an ingest."""
+    async def writing(self, tenant: Tenant, document_id: str) -> AsyncIterator[Lease]:
+        """Hold the lease, unless there is a delete to complete first: it must not turn into an ingest.
+
+        Raises
+        ------
+        DocumentBusy, WritesUnavailable
+            See :meth:`.journal.Journal.hold`.
+        """
         async with self._journal.hold(tenant, document_id) as lease:
             if lease.note and lease.note.task is Task.DELETE:
                 raise DocumentBusy(
@@ -189,14 +230,20 @@ class DocumentService:
         with stages.measure("read"):
             return await self._reader.read(tenant.key, filename, content)
 
-    async def _stage(self, tenant: Tenant, edition: Edition, stages: Stages) -> Sequence[float]:
+    async def _stage(
+        self,
+        tenant: Tenant,
+        edition: Edition,
+        stages: Stages,
+        known: Mapping[bytes, Sequence[float]] | None = None,
+    ) -> Sequence[float]:
         """Embed all chunks, and write each batch while others are embedded; return the head's vector."""
         bound, tokens = asyncio.Semaphore(BATCHES), list[int]()
 
         async def stage(start: int) -> Sequence[float]:
             async with bound:
                 texts = [chunk.embedded_text for chunk in edition.chunks[start : start + BATCH]]
-                vectors = await self._bedrock.embed(texts, tenant_key=tenant.key, on_tokens=tokens.append)
+                vectors = await self._embed(tenant, texts, known or {}, tokens)
                 await self._vectors.stage(tenant, edition, start, vectors)
                 return vectors[0]
 
@@ -209,6 +256,20 @@ class DocumentService:
             self._usage.record(tenant, used, model=model, persona_id=persona_id)
         return firsts[0]
 
+    async def _embed(
+        self,
+        tenant: Tenant,
+        texts: Sequence[str],
+        known: Mapping[bytes, Sequence[float]],
+        tokens: list[int],
+    ) -> list[Sequence[float]]:
+        """Return one vector for each text: a known one, or a new one of the model."""
+        vectors = [known.get(digest(text)) for text in texts]
+        missing = [text for text, vector in zip(texts, vectors, strict=True) if vector is None]
+        embed = self._bedrock.embed
+        new = iter(await embed(missing, tenant_key=tenant.key, on_tokens=tokens.append) if missing else [])
+        return [next(new) if vector is None else vector for vector in vectors]
+
     async def _publish(
         self, tenant: Tenant, edition: Edition, head: Sequence[float], lease: Lease, stages: Stages
     ) -> Document:
@@ -216,11 +277,6 @@ class DocumentService:
             published = await self._vectors.publish(tenant, edition, head)
         await lease.settle()
         return published.document
-
-    async def _sizes(self, tenant: Tenant) -> dict[str, int]:
-        """Return the bytes of all documents of the tenant, by their ids."""
-        entries = await self._objects.entries(tenant, limit=MOST_DOCUMENTS)
-        return {entry.document_id: entry.size for entry in entries}
 
     async def _etag(self, tenant: Tenant, document_id: str) -> str:
         """Return which content a document has that was refused before it was read."""

@@ -107,6 +107,32 @@ class Stock:
         if answer == "storage":
             raise _exceeded("storage", quota.storage_bytes, used, f"bytes; this document has {size}")
 
+    async def count(self, tenant: Tenant, list_stored: Callable[[], Awaitable[Mapping[str, int]]]) -> int:
+        """Return the number of documents that a tenant has stored.
+
+        Parameters
+        ----------
+        list_stored
+            As for :meth:`admit`.
+
+        Raises
+        ------
+        LimitsUnavailable
+            Redis is unavailable.
+        """
+        key = stock_key(tenant.id, tenant.uid)
+        try:
+            (fields,) = await self._redis.execute(tenant, "count-documents", ("HLEN", key))
+            if not fields:
+                async with self._filling[tenant.id]:
+                    await self._fill(tenant, await list_stored())
+                (fields,) = await self._redis.execute(tenant, "count-documents", ("HLEN", key))
+        except RemoteError as exc:
+            if exc.system != "redis":
+                raise
+            raise _unavailable() from exc
+        return max(int(fields) - 1, 0)  # one field is the sum
+
     async def forget(self, tenant: Tenant, document_id: str) -> None:
         """Give back the room of a document that is not stored (any more).
 

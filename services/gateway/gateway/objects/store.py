@@ -13,7 +13,7 @@ import boto3
 from botocore.exceptions import ClientError
 from tenancy.aws import error_code
 from tenancy.model import Tenant
-from tenancy.names import parse_object_key, persona_prefix, tenant_prefix
+from tenancy.names import parse_object_key, persona_prefix, tenant_prefix, trash_end
 from tenancy.sessions import TenantSessions
 
 from ..problems import DocumentMissing, DocumentTooLarge
@@ -25,6 +25,9 @@ __all__ = ["Stamp", "StoredEntry", "StoredObject", "TenantObjects"]
 
 LISTED = 1000
 """Most keys that S3 lists at once."""
+
+MOST_DOCUMENTS = 100_000_000
+"""As many as a Tenant's quota can be."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class TenantObjects:
 
     def __init__(self, open_session: Callable[[], boto3.Session], *, bucket: str, role_arn: str) -> None:
         self._bucket = bucket
-        self._sessions = TenantSessions(open_session, bucket=bucket, role_arn=role_arn, service="gateway")
+        self.sessions = TenantSessions(open_session, bucket=bucket, role_arn=role_arn, service="gateway")
 
     async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
         """Return a document of the tenant.
@@ -84,7 +87,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self._sessions.call(tenant, "get", self._get, key, max_bytes)
+        return await self.sessions.call(tenant, "get", self._get, key, max_bytes)
 
     async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:
         """Store a document of the tenant.
@@ -101,7 +104,7 @@ class TenantObjects:
         """
         # Closed when the caller is cancelled: a transfer under way is then cut short, and S3 stores nothing.
         with io.BytesIO(content) as body:
-            return await self._sessions.call(tenant, "put", self._put, key, content, body, media_type, owner)
+            return await self.sessions.call(tenant, "put", self._put, key, content, body, media_type, owner)
 
     async def entries(
         self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = LISTED
@@ -121,7 +124,17 @@ class TenantObjects:
             S3 did not answer, or denied the call.
         """
         prefix = persona_prefix(tenant.id, persona_id) if persona_id else tenant_prefix(tenant.id)
-        return await self._sessions.call(tenant, "list", self._entries, tenant, prefix, after, limit)
+        return await self.sessions.call(tenant, "list", self._entries, tenant, prefix, after, limit)
+
+    async def sizes(self, tenant: Tenant) -> dict[str, int]:
+        """Return the bytes of all documents of the tenant, by their ids.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return {each.document_id: each.size for each in await self.entries(tenant, limit=MOST_DOCUMENTS)}
 
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
         """Return the document of that id, whatever its persona; the newest when a rename left two.
@@ -131,7 +144,17 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self._sessions.call(tenant, "find", self._find, tenant, document_id)
+        return await self.sessions.call(tenant, "find", self._find, tenant, document_id)
+
+    async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
+        """Return :meth:`owner` of a document that may not be there; ``None`` when it is not.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return await self.sessions.call(tenant, "head", self._owner_of_stored, key)
 
     async def owner(self, tenant: Tenant, key: str) -> str:
         """Return the subject of the person who stored a document; empty when nobody's is known.
@@ -141,7 +164,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self._sessions.call(tenant, "head", self._owner, key)
+        return await self.sessions.call(tenant, "head", self._owner, key)
 
     async def delete(self, tenant: Tenant, key: str) -> None:
         """Delete a document of the tenant; one that is not there is deleted.
@@ -151,11 +174,11 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        await self._sessions.call(tenant, "delete", self._delete, key)
+        await self.sessions.call(tenant, "delete", self._delete, key)
 
     def close(self) -> None:
         """Let threads and connections go."""
-        self._sessions.close()
+        self.sessions.close()
 
     def _get(self, client: "S3Client", key: str, max_bytes: int) -> StoredObject:
         try:
@@ -198,6 +221,8 @@ class TenantObjects:
         self, client: "S3Client", tenant: Tenant, prefix: str, after: str, limit: int
     ) -> list[StoredEntry]:
         entries: list[StoredEntry] = []
+        # The trash comes first in a tenant's prefix, and is no document.
+        after = max(after, trash_end(tenant.id))
         while len(entries) < limit:
             page = client.list_objects_v2(
                 Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=min(limit, LISTED)
@@ -225,6 +250,11 @@ class TenantObjects:
 
     def _owner(self, client: "S3Client", key: str) -> str:
         return unquote(client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get("owner", ""))
+
+    def _owner_of_stored(self, client: "S3Client", key: str) -> str | None:
+        # Without the right to list the whole bucket, HEAD answers 403 for a missing object, too.
+        listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+        return self._owner(client, key) if any(found["Key"] == key for found in listed) else None
 
     def _delete(self, client: "S3Client", key: str) -> None:
         client.delete_object(Bucket=self._bucket, Key=key)

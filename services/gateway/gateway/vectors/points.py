@@ -11,14 +11,16 @@ from tenancy.model import Tenant
 from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, head_id, point_id
 
 from .. import bm25
-from ..models import Document, Edition, IndexedDocument, Passage
+from ..models import Chunk, Document, Edition, IndexedDocument, Passage
 
 __all__ = [
+    "EMBEDDED_FIELDS",
     "HEAD_FIELDS",
     "chunk_id",
     "head_ids",
     "lexical",
     "similarity",
+    "to_embedding",
     "to_indexed",
     "to_passage",
     "to_point",
@@ -38,6 +40,10 @@ HEAD_FIELDS = [
     "chunks",
 ]
 """What of a head's payload describes its document."""
+
+
+EMBEDDED_FIELDS = ["tenantId", "text", "heading"]
+"""Fields of a payload that make the embedded text, and the tenant, by which each point is checked."""
 
 
 def to_point(tenant: Tenant, edition: Edition, number: int, vector: Sequence[float]) -> models.PointStruct:
@@ -79,6 +85,13 @@ def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passa
         version=payload.get("version", ""),
         heading=payload.get("heading", ""),
     )
+
+
+def to_embedding(point: models.Record) -> tuple[str, Sequence[float]]:
+    """Return the embedded text of a point and its vector."""
+    payload = point.payload or {}
+    vector: Any = point.vector[DENSE_VECTOR] if isinstance(point.vector, dict) else []
+    return Chunk(payload["text"], heading=payload.get("heading", "")).embedded_text, vector
 
 
 def to_indexed(payload: dict[str, Any]) -> IndexedDocument:

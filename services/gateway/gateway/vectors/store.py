@@ -4,7 +4,7 @@ import asyncio
 import functools
 import ssl
 import warnings
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -28,11 +28,13 @@ from ..problems import CollectionMissing, DimensionMismatch
 from .access import opening, sign
 from .filters import tenant_filter, without
 from .points import (
+    EMBEDDED_FIELDS,
     HEAD_FIELDS,
     chunk_id,
     head_ids,
     lexical,
     similarity,
+    to_embedding,
     to_indexed,
     to_passage,
     to_point,
@@ -48,6 +50,9 @@ CONCURRENCY = 64
 
 CANDIDATES = 50
 """Passages that dense and lexical search each bring to their fusion, and more where more are asked for."""
+
+SCROLLED = 32
+"""Points that are read with their vectors in one call: some milliseconds to parse."""
 
 MOST_ROUNDS = 4
 """How often a search is made again without the versions that turned out not to count (any more)."""
@@ -81,7 +86,7 @@ class Vectors:
     ) -> None:
         self._dimension = dimension
         self._announce = announce
-        self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY, breaks=True)
+        self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
         self._log = structlog.get_logger("gateway.vectors")
         key = OctKey.import_key(api_key.get_secret_value()) if api_key.get_secret_value() else None
         with warnings.catch_warnings():
@@ -215,6 +220,32 @@ class Vectors:
         heads = await self._call(_collection(tenant), "r", "retrieve", call)
         found = [to_indexed(head.payload or {}) for head in heads if self._is_own(tenant, head)]
         return {each.document.document_id: each for each in found}
+
+    async def embeddings(
+        self, tenant: Tenant, document_id: str
+    ) -> AsyncIterator[list[tuple[str, Sequence[float]]]]:
+        """Yield the embedded texts of a document with their vectors, some at a time.
+
+        Raises
+        ------
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            As :meth:`publish`.
+        """
+        offset: Any = None
+        while True:
+            call = functools.partial(
+                self._client.scroll,
+                _collection(tenant),
+                scroll_filter=tenant_filter(tenant, document_id=document_id),
+                limit=SCROLLED,
+                offset=offset,
+                with_payload=EMBEDDED_FIELDS,
+                with_vectors=[DENSE_VECTOR],
+            )
+            points, offset = await self._call(_collection(tenant), "r", "scroll", call)
+            yield [to_embedding(point) for point in points if self._is_own(tenant, point)]
+            if offset is None:
+                return
 
     async def search(
         self,

@@ -24,6 +24,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -50,10 +51,14 @@ NEW_FILE_SECONDS = 8.0
 """So long a file may count as not synced although it was sent a moment ago: it has not been noticed yet."""
 
 LISTED_FILES = 50
-"""Most files that ``/files`` names."""
+"""Most files that ``/files`` names, and most removed documents that ``/restore`` names."""
 
-MARKER = re.compile(r"\[(\d{1,2})\]")
-COULD_BE_MARKER = re.compile(r"\[\d{0,2}\Z")
+TRASH_PAGES = 5
+"""Most pages of the trash that are read for one command; each has at most 100 documents."""
+
+MARKDOWN = "markdown"
+"""The format of answers in which nothing acts when Open WebUI renders them; the gateway makes it."""
+
 PROXY_STATUS = (502, 503, 504)
 """What stands before a service that is away answers so, without a problem document."""
 
@@ -95,6 +100,13 @@ SENTENCES = {
     "n8n-away": "The assistant's workflow cannot be reached right now. Try again in a few minutes.",
     "gateway-away": "The assistant cannot be reached right now. Try again in a few minutes.",
     "files-away": "I cannot look at your files right now. Try again in a few minutes.",
+    "trash-missing": "The trash holds no such document. Write `/restore` to see what can be restored.",
+    "document-exists": "A document of that name exists in the same persona. Delete it first: it goes to the trash, "
+    "too, and each can be restored.",
+    "document-foreign": "Only its owner and your tenant's administrators may restore that document.",
+    "document-busy": "That document is being written. Try again {when}.",
+    "quota-exceeded": "Your tenant has no room for that document. Delete others first.",
+    "writes-unavailable": "Documents cannot be changed right now. Try again {when}.",
     "stream-broken": "The answer broke off here and is not complete. Ask again.",
     "unexpected": "Something went wrong. Try again; if it stays, tell your administrator the number {request}.",
 }
@@ -110,6 +122,8 @@ STATES = {
     "ready": "is ready: answers can use it",
     "failed": "could not be indexed",
     "refused": "was refused",
+    "kept": "was taken out of the knowledge base, and answers still use it",
+    "replaced": "was replaced by a newer file of the same name",
     "not-synced": "is in no persona's knowledge",
 }
 UNDER_WAY = frozenset({"waiting", "received", "indexing"})
@@ -166,10 +180,16 @@ class Citation(Wire):
 
 
 class Answer(Wire):
-    """A whole answer."""
+    """A whole answer, and the format for which the gateway has sanitized it."""
 
     answer: str
+    format: str = ""
     citations: list[Citation] = []
+
+    @property
+    def shown(self) -> str:
+        """Its Markdown; as mere text when it was not made for a chat that renders Markdown."""
+        return self.answer if self.format == MARKDOWN else _as_text(self.answer)
 
 
 class PersonFile(Wire):
@@ -184,7 +204,7 @@ class PersonFile(Wire):
     @property
     def name(self) -> str:
         """Its name as code, so that nothing in it is rendered."""
-        return f"`{' '.join(self.filename.replace('`', chr(39)).split())[:80]}`"
+        return _as_code(self.filename)
 
     @property
     def told(self) -> str:
@@ -199,40 +219,32 @@ class FileList(Wire):
     files: list[PersonFile]
 
 
-class Renumberer:
-    """Numbers an answer's markers 1, 2, 3 in the order in which they appear, as Open WebUI counts sources.
+class TrashedDocument(Wire):
+    """A removed document that the person may restore."""
 
-    The answer comes in pieces; held back is only what could still become a marker.
-    """
+    document_id: str
+    removal_id: str
+    persona_id: str
+    filename: str
+    removed_at: datetime
+    removed_by: str
+    restorable_until: datetime
 
-    def __init__(self, known: Iterable[int] | None = None) -> None:
-        self._known = None if known is None else frozenset(known)
-        self._numbers: dict[int, int] = {}
-        self._held = ""
+    @property
+    def told(self) -> str:
+        """A line of the list."""
+        by = "in Open WebUI" if self.removed_by == "open-webui" else f"by {_harmless(self.removed_by)}"
+        return (
+            f"- {_as_code(self.filename)} ({self.persona_id}), removed {by} on {_day(self.removed_at)}, "
+            f"until {_day(self.restorable_until)}: `/restore {self.removal_id}`"
+        )
 
-    def feed(self, text: str) -> str:
-        """Return what may be shown after a further piece."""
-        text = self._held + text
-        unclear = COULD_BE_MARKER.search(text)
-        cut = unclear.start() if unclear else len(text)
-        self._held = text[cut:]
-        return MARKER.sub(self._renumbered, text[:cut])
 
-    def finish(self) -> str:
-        """Return what was held back, when there is no further piece."""
-        held, self._held = self._held, ""
-        return held
+class TrashPage(Wire):
+    """Some removed documents, and where the list goes on."""
 
-    def in_order(self, citations: Iterable[Citation]) -> list[tuple[int, Citation]]:
-        """Return the citations that the answer names, each with its new number."""
-        by_marker = {citation.marker: citation for citation in citations}
-        return [(number, by_marker[old]) for old, number in self._numbers.items() if old in by_marker]
-
-    def _renumbered(self, match: re.Match[str]) -> str:
-        marker = int(match[1])
-        if self._known is not None and marker not in self._known:
-            return match[0]
-        return f"[{self._numbers.setdefault(marker, len(self._numbers) + 1)}]"
+    documents: list[TrashedDocument]
+    next_cursor: str | None = None
 
 
 @dataclass
@@ -258,7 +270,12 @@ class Ask:
     @property
     def body(self) -> dict[str, Any]:
         """The request for an answer."""
-        return {"question": self.question, "personaId": self.persona, "history": self.history}
+        return {
+            "question": self.question,
+            "personaId": self.persona,
+            "history": self.history,
+            "format": MARKDOWN,
+        }
 
     async def status(self, description: str, *, done: bool = False) -> None:
         """Show what is going on above the answer."""
@@ -273,10 +290,10 @@ class Ask:
         except Exception as exc:  # noqa: BLE001 (it is Open WebUI's code, and only decoration)
             log.debug("An event could not be shown: %s", type(exc).__name__)
 
-    async def cite(self, citations: list[tuple[int, Citation]]) -> None:
-        """Show the sources, in the order of their numbers, and end the status."""
-        for number, citation in citations:
-            await self.emit("source", _source(number, citation))
+    async def cite(self, citations: list[Citation]) -> None:
+        """Show the sources in the order of their numbers, as Open WebUI counts them, and end the status."""
+        for citation in sorted(citations, key=lambda each: each.marker):
+            await self.emit("source", _source(citation))
         count = len(citations)
         told = f"Answered from {count} passage{'s' * (count != 1)}" if count else "Answered without a source"
         await self.status(told, done=True)
@@ -356,11 +373,16 @@ class Pipe:
         if ask.question.lower() == "/files":
             yield await self._listed(ask, valves)
             return
+        command, _, wanted = ask.question.partition(" ")
+        if command.lower() == "/restore":
+            yield await self._restored(ask, valves, wanted.strip())
+            return
         notes = await self._wait_for_files(ask, valves)
         await ask.status("Searching the documents")
         answer = await self._through_n8n(ask, valves) if valves.orchestrator == "n8n" else None
         if answer is not None:
-            yield await _whole(ask, answer)
+            await ask.cite(answer.citations)
+            yield answer.shown
         else:
             async with aclosing(self._streamed(ask, valves)) as pieces:
                 async for text in pieces:
@@ -398,24 +420,22 @@ class Pipe:
 
     async def _streamed(self, ask: Ask, valves: Valves) -> AsyncGenerator[str]:
         """Yield the gateway's words while they come, and show the sources at the end."""
-        renumberer, begun = Renumberer(), False
+        begun = False
         async with aclosing(self._events(ask, valves)) as events:
             async for name, data in events:
                 if name == "words":
                     if not begun:
                         await ask.status("Answering")
                     begun = True
-                    if text := renumberer.feed(data["text"]):
-                        yield text
+                    yield data["text"]
                 elif name == "error":
                     log.warning("A stream broke: %s, request %s", _slug(data), ask.request_id)
                     raise Trouble("stream-broken")
                 elif name == "answer":
                     answer = Answer.model_validate(data)
-                    rest = "" if begun else renumberer.feed(answer.answer)
-                    if rest := rest + renumberer.finish():
-                        yield rest
-                    await ask.cite(renumberer.in_order(answer.citations))
+                    if not begun and answer.answer:
+                        yield answer.shown
+                    await ask.cite(answer.citations)
                     return
         raise Trouble("stream-broken")
 
@@ -466,6 +486,65 @@ class Pipe:
         return "\n".join(
             ["Your files:", "", *lines[:LISTED_FILES], *([f"- and {more} more"] if more > 0 else [])]
         )
+
+    async def _restored(self, ask: Ask, valves: Valves, wanted: str) -> str:
+        """Return the answer to ``/restore``: what can be restored, or which document has been."""
+        await ask.status("Looking into the trash")
+        trash = await self._trash(ask, valves)
+        if not wanted:
+            await ask.status(f"{len(trash)} document{'s' * (len(trash) != 1)}", done=True)
+            if not trash:
+                return "The trash holds no document that you may restore."
+            more = len(trash) - LISTED_FILES
+            return "\n".join(
+                [
+                    "You can restore these documents. Write `/restore` and the file's name, or the code behind it.",
+                    "",
+                    *(each.told for each in trash[:LISTED_FILES]),
+                    *([f"- and {more} more"] if more > 0 else []),
+                ]
+            )
+        name = wanted.strip("`")
+        found = [each for each in trash if name in (each.removal_id, each.filename)]
+        # The latest of that name, and of the persona that is asked where there is one.
+        found.sort(key=lambda each: (each.persona_id == ask.persona, each.removed_at))
+        if not found:
+            raise Trouble("trash-missing")
+        chosen = found[-1]
+        await ask.status(f"Restoring {_as_code(chosen.filename)}")
+        path = f"/v1/documents/{quote(chosen.document_id, safe='')}/restore"
+        await self._call_gateway(ask, valves, "POST", path, {"removalId": chosen.removal_id})
+        await ask.status("Restored", done=True)
+        return f"{_as_code(chosen.filename)} ({chosen.persona_id}) is restored: answers can use it again."
+
+    async def _trash(self, ask: Ask, valves: Valves) -> list[TrashedDocument]:
+        """Return the removed documents that the person may restore, the latest first."""
+        found: list[TrashedDocument] = []
+        params = {"limit": "100"}
+        for _ in range(TRASH_PAGES):
+            response = await self._call_gateway(ask, valves, "GET", "/v1/trash", params)
+            page = TrashPage.model_validate_json(response.content)
+            found += page.documents
+            if not page.next_cursor:
+                break
+            params["cursor"] = page.next_cursor
+        return sorted(found, key=lambda each: each.removed_at, reverse=True)
+
+    async def _call_gateway(
+        self, ask: Ask, valves: Valves, method: str, path: str, params: Mapping[str, str]
+    ) -> httpx.Response:
+        """Return the gateway's answer to a request of the person, if it is no refusal."""
+        url = f"{valves.gateway_url.rstrip('/')}{path}"
+        try:
+            async with asyncio.timeout_at(ask.deadline):
+                response = await self._http(valves).request(method, url, params=params, headers=ask.headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise Trouble("gateway-away") from exc
+        if response.is_success:
+            return response
+        away = response.status_code in PROXY_STATUS
+        other = Trouble("gateway-away" if away else "unexpected", request=ask.request_id)
+        raise _refusal(ask, response, response.content) or other
 
     async def _wait_for_files(self, ask: Ask, valves: Valves) -> list[str]:
         """Wait until the person's own attached files are indexed; return what is to be said of the others.
@@ -580,14 +659,6 @@ def _check(ask: Ask) -> None:
         raise Trouble("question-too-long", length=len(ask.question))
 
 
-async def _whole(ask: Ask, answer: Answer) -> str:
-    """Return the text of an answer that came whole, after showing its sources."""
-    renumberer = Renumberer(known=[citation.marker for citation in answer.citations])
-    text = renumberer.feed(answer.answer) + renumberer.finish()
-    await ask.cite(renumberer.in_order(answer.citations))
-    return text
-
-
 async def _lines(response: httpx.Response, deadline: float) -> AsyncGenerator[str]:
     """Yield the lines of a stream of events.
 
@@ -670,25 +741,45 @@ def _note(file: PersonFile) -> str:
     return f"{file.told}. {'Ask again in a moment to have it read.' if later else 'It was not used.'}"
 
 
+def _as_code(name: str) -> str:
+    """Return a file's name as code, so that nothing in it is rendered."""
+    return f"`{' '.join(name.replace('`', chr(39)).split())[:80]}`"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
+
+
 def _harmless(text: str) -> str:
     """Return a text in one line in which a renderer finds nothing to act on."""
-    return re.sub(r"([\\`*_{}\[\]<>|!#~])", r"\\\1", " ".join(text.split())[:300])
+    return re.sub(
+        r"([\\`*_{}\[\]<>|!#~:@]|(?<=www)\.)", r"\\\1", " ".join(text.split())[:300], flags=re.IGNORECASE
+    )
 
 
-def _source(number: int, citation: Citation) -> dict[str, Any]:
+def _as_text(text: str) -> str:
+    """Return Markdown that shows a text as it is: a block of code that nothing in the text can end."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _source(citation: Citation) -> dict[str, Any]:
     """Return a citation as Open WebUI shows sources.
 
     ``source`` must differ from one to the next: Open WebUI counts sources by it, and the markers point there.
-    Its pages count from 0.
+    Its pages count from 0. The text of a source is rendered as Markdown, and for a name that begins with
+    "http" an icon is fetched from elsewhere.
     """
     page = {} if citation.page is None else {"page": citation.page - 1}
-    name = citation.filename + ("" if citation.page is None else f", page {citation.page}")
+    filename = f"File {citation.filename}" if citation.filename.startswith("http") else citation.filename
+    name = filename + ("" if citation.page is None else f", page {citation.page}")
     is_file = citation.document_id.startswith(FILE_DOCUMENTS)
     link = {"file_id": citation.document_id.removeprefix(FILE_DOCUMENTS)} if is_file else {}
     return {
-        "source": {"id": citation.document_id, "name": citation.filename},
-        "document": [citation.snippet],
-        "metadata": [{"source": f"{citation.document_id}#{number}", "name": name, **page, **link}],
+        "source": {"id": citation.document_id, "name": filename},
+        "document": [_as_text(citation.snippet)],
+        "metadata": [{"source": f"{citation.document_id}#{citation.marker}", "name": name, **page, **link}],
     }
 
 

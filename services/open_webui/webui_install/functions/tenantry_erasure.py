@@ -305,10 +305,12 @@ class _Scope:
         from sqlalchemy import or_, select  # noqa: PLC0415
 
         erasure = self._erasure
+        # An administrators' group has the tenant's name and is no other tenant's.
         own_names = (f"/tenants/{erasure.tenant}", f"/tenants/{erasure.tenant}/admins")
-        own_groups = select(Group.id).where(or_(Group.id.in_(erasure.groups), Group.name.in_(own_names)))
-        other_groups = select(Group.id).where(Group.name.startswith("/tenants/"), Group.id.not_in(own_groups))
-        in_own = select(GroupMember.user_id).where(GroupMember.group_id.in_(own_groups))
+        other_groups = select(Group.id).where(
+            Group.name.startswith("/tenants/"), Group.name.not_in(own_names), Group.id.not_in(erasure.groups)
+        )
+        in_own = select(GroupMember.user_id).where(GroupMember.group_id.in_(erasure.groups))
         in_other = select(GroupMember.user_id).where(GroupMember.group_id.in_(other_groups))
         answered_by_others = (
             select(Chat.user_id)

@@ -11,6 +11,7 @@ from gateway.documents.catalog import Catalog
 from gateway.documents.journal import Journal
 from gateway.documents.repair import Repair
 from gateway.documents.service import DocumentService, Ingested
+from gateway.documents.trash import Trash
 from gateway.redis import TenantRedis
 from gateway.stages import Stages
 from pydantic import SecretStr
@@ -62,6 +63,7 @@ class Replica:
     journal: Journal
     service: DocumentService = field(init=False)
     catalog: Catalog = field(init=False)
+    trash: Trash = field(init=False)
     repair: Repair = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,9 +74,25 @@ class Replica:
         self.service = DocumentService(
             *backends, documents._stock, documents._usage, self.journal, max_bytes=10_000_000
         )
-        self.catalog = Catalog(self.objects, self.vectors, limits._stock, self.journal)
+        self.trash = Trash(
+            running.trash._trash,
+            self.objects,
+            self.vectors,
+            self.service,
+            embedding=running.trash._embedding,
+            retention=running.trash.retention,
+        )
+        self.catalog = Catalog(
+            self.objects, self.vectors, limits._stock, self.journal, self.trash, running.deletions
+        )
         self.repair = Repair(
-            lambda: [self.tenant], self.journal, self.objects, self.vectors, self.service, self.catalog
+            lambda: [self.tenant],
+            self.journal,
+            self.objects,
+            self.vectors,
+            self.service,
+            self.catalog,
+            self.trash,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""A gateway that is killed with ``kill -9`` in the middle of uploads: another one completes what it began."""
+"""A gateway that is killed with ``kill -9`` in the middle of writes: another one completes what it began."""
 
 import asyncio
 import os
@@ -54,6 +54,20 @@ class Person:
             )
             return response.status_code
         return 0
+
+    async def move(self, http: httpx.AsyncClient, number: int, *, restore: bool) -> int:
+        """Remove or restore a document; return the status of the answer, 0 where the gateway died before."""
+        document_id = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
+        method, path = ("POST", f"/{document_id}/restore") if restore else ("DELETE", f"/{document_id}")
+        with suppress(httpx.TransportError):
+            headers = {"Authorization": f"Bearer {self.token}"}
+            return (await http.request(method, f"/v1/documents{path}", headers=headers)).status_code
+        return 0
+
+    async def trash(self, http: httpx.AsyncClient) -> set[str]:
+        """Return the names of the removed documents that can be restored."""
+        response = await http.get("/v1/trash", headers={"Authorization": f"Bearer {self.token}"})
+        return {each["filename"] for each in response.json()["documents"]}
 
     async def states(self, http: httpx.AsyncClient) -> dict[str, str]:
         """Return the state of each document by its name."""
@@ -145,6 +159,45 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_
         assert bool(found) is (f"ledger-{number}.txt" in states), "in the bucket, or in neither"
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
+    assert await count_points(world.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+
+
+@pytest.mark.parametrize("restore", [False, True], ids=["removals", "restores"])
+async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_the_trash_or_found(
+    platform: Platform, world: World, person: Person, raw: Any, restore: bool
+) -> None:
+    survivor = world.gateway.http
+    for number in range(DOCUMENTS):
+        assert await person.upload(survivor, number, "old") == 201
+        if restore:
+            assert await person.move(survivor, number, restore=False) == 204
+    async with doomed_gateway(platform) as (process, doomed):
+        moves = [
+            asyncio.create_task(person.move(doomed, number, restore=restore)) for number in range(DOCUMENTS)
+        ]
+        await asyncio.wait(moves, return_when=asyncio.FIRST_COMPLETED)
+        process.kill()
+        statuses = await asyncio.gather(*moves)
+    done = 201 if restore else 204
+    assert done in statuses
+    assert 0 in statuses, "some were in the middle"
+
+    async def settled() -> bool:
+        return set((await person.states(survivor)).values()) <= {"ready"} and not await entries(raw, person)
+
+    await until(settled, seconds=PATIENCE_SECONDS)
+    states, trash = await person.states(survivor), await person.trash(survivor)
+    for number, status in enumerate(statuses):
+        name, found = f"ledger-{number}.txt", await person.found(survivor, number)
+        assert (name in states) != (name in trash), "in one of the two, and never in both or neither"
+        assert bool(found) is (name in states)
+        if status == done:
+            assert (name in states) is restore
+    for name in trash:
+        assert await person.move(survivor, int(name.split("-")[1].split(".")[0]), restore=True) == 201
+    listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
+    points = sum(each["chunks"] for each in listed["documents"])
+    assert len(listed["documents"]) == DOCUMENTS
     assert await count_points(world.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
 
 

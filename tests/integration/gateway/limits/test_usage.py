@@ -14,10 +14,10 @@ from .conftest import new_tenant
 
 async def test_what_is_written_adds_up_by_day_persona_and_model(redis: TenantRedis, raw: Any) -> None:
     now = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
-    log = UsageLog(redis, TenantSeries(), lambda: now)
+    log = UsageLog(redis, TenantSeries(by_tenant=True), lambda: now)
     one, other = new_tenant(), new_tenant()
     answer = Counts(requests=1, input_tokens=30, output_tokens=12)
-    logs = [log, UsageLog(redis, TenantSeries(), lambda: now)]
+    logs = [log, UsageLog(redis, TenantSeries(by_tenant=True), lambda: now)]
     for number in range(50):
         logs[number % 2].record(one, answer, model="a:0", persona_id="finance")
     await asyncio.gather(*(each.flush() for each in logs))

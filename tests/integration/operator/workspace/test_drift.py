@@ -11,7 +11,7 @@ from tests.support.workspace import WebUi
 from tests.support.world import World
 
 from ..conftest import Driver, Stage, open_driver
-from .conftest import person, recorded
+from .conftest import person
 
 pytestmark = pytest.mark.programs
 
@@ -87,6 +87,14 @@ def change_base(webui: WebUi, **changes: str) -> None:
     webui.call("POST", f"/knowledge/{live['id']}/update", json=form)
 
 
+def unmark_base(webui: WebUi) -> None:
+    live = webui.base("bent")
+    kept = [each for each in live["access_grants"] if not each["principal_id"].startswith("tenantry:")]
+    webui.call("POST", f"/knowledge/{live['id']}/access/update", json={"access_grants": kept})
+
+
+MARK_OF_ANOTHER = {"principal_type": "user", "principal_id": "tenantry:tenant-evil/u/x", "permission": "read"}
+
 DRIFTS: dict[str, Callable[[WebUi], object]] = {
     "group-deleted": lambda webui: webui.call("DELETE", f"/groups/id/{group(webui)}/delete"),
     "group-renamed": lambda webui: change_group(webui, name="/tenants/tenant-evil"),
@@ -105,8 +113,9 @@ DRIFTS: dict[str, Callable[[WebUi], object]] = {
     "model-for-a-user": lambda webui: grant_model(webui, another_user(webui)),
     "base-deleted": lambda webui: webui.call("DELETE", f"/knowledge/{webui.base('bent')['id']}/delete"),
     "base-renamed": lambda webui: change_base(webui, name="Evil"),
-    "base-marked-otherwise": lambda webui: change_base(webui, description="nothing"),
-    "base-marked-as-anothers": lambda webui: change_base(webui, description="[tenantry:tenant-evil/x]"),
+    "base-described-otherwise": lambda webui: change_base(webui, description="nothing"),
+    "base-unmarked": unmark_base,
+    "base-marked-as-anothers": lambda webui: grant_base(webui, MARK_OF_ANOTHER),
     "base-for-anybody": lambda webui: grant_base(webui, ANYBODY),
     "base-for-another-group": lambda webui: grant_base(webui, another_group(webui)),
     "base-for-a-user": lambda webui: grant_base(webui, another_user(webui)),
@@ -139,16 +148,21 @@ async def test_an_icon_that_somebody_gave_a_model_stays(driver: Driver, stage: S
     assert mended["meta"]["profile_image_url"] == "/static/favicon.png"
 
 
-async def test_a_group_that_a_login_made_is_taken_over(
+async def test_a_group_of_the_name_that_is_not_the_tenants_is_emptied_and_set_aside(
     platform: Platform, settings: dict[str, str], stage: Stage, tenants: Tenants, webui: WebUi
 ) -> None:
+    """Whatever it may read would else be read by the tenant's people."""
     made = webui.call("POST", "/groups/create", json={"name": "/tenants/tenant-bent", "description": ""})
+    webui.drop_user("mallory@evil.example")
+    mallory = webui.add_user("mallory@evil.example")
+    webui.call("POST", f"/groups/id/{made['id']}/users/add", json={"user_ids": [mallory]})
     stage.apply("bent", **SPEC)
     async with open_driver(platform, tenants, **settings) as driver:  # that has not listed groups before
-        with recorded() as calls:
-            await driver.reconcile("bent")
-    assert "create-group" not in calls
-    assert group(webui) == made["id"]
+        await driver.reconcile("bent")
+    assert group(webui) != made["id"]
+    found = webui.call("GET", f"/groups/id/{made['id']}/export")
+    assert (found["name"], found["user_ids"]) == (f"/retained/tenant-bent/{made['id']}", [])
     status = tenants.get("bent")
     assert status
-    assert status["status"]["workspace"]["groupId"] == made["id"]
+    assert status["status"]["workspace"]["groupId"] == group(webui)
+    webui.call("DELETE", f"/groups/id/{made['id']}/delete")

@@ -38,9 +38,9 @@ def base(name: str, files: int = 0) -> dict[str, Any]:
     """Return the knowledge base of a persona of the Tenant "Work"."""
     return {
         "name": f"Work: {name}",
-        "description": f"Documents of Work: {name}. [tenantry:tenant-work/{name.lower()}]",
+        "description": f"{name}, shared documents of Work.",
         "files": files,
-        "grants": ["read group own", "write group own"],
+        "grants": [f"mark {name.lower()}", "read group own", "write group own"],
     }
 
 
@@ -127,6 +127,22 @@ async def test_who_left_the_company_leaves_the_group(
     assert "remove-members" in made
 
 
+async def test_people_see_no_marks_and_ids_and_what_has_them_is_repaired(
+    driver: Driver, stage: Stage, webui: WebUi
+) -> None:
+    """Issue 18, E: an earlier version wrote its marker into descriptions."""
+    stage.apply("work", **SPEC)
+    await driver.reconcile("work")
+    known = webui.base("work", "finance")
+    old = {"name": known["name"], "description": "Documents of Work: Finance. [tenantry:tenant-work/finance]"}
+    webui.call("POST", f"/knowledge/{known['id']}/update", json=old)
+    await driver.reconcile("work")
+    for each in webui.bases("work"):
+        assert "tenant" not in f"{each['name']} {each['description']}"
+        assert "[" not in each["description"]
+    assert webui.base("work", "finance")["id"] == known["id"]
+
+
 async def test_a_changed_tenant_is_followed(
     driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
 ) -> None:
@@ -157,7 +173,10 @@ async def test_a_former_personas_files_are_kept_and_told_of_until_they_are_gone(
         assert (await driver.reconcile("work")).name == "ready"
         seen = webui.look("work")
         assert list(seen["models"]) == ["tenant-work.finance"]
-        assert seen["knowledge"][1] == base("People", files=1) | {"grants": ["read group own"]}
+        assert seen["knowledge"][1] == base("People", files=1) | {
+            "description": "Documents of a former persona of Work.",
+            "grants": ["mark people", "read group own"],
+        }
         status = tenants.get("work")
         assert status
         assert {"persona": "people", "id": kept} in status["status"]["workspace"]["knowledge"]
@@ -212,47 +231,68 @@ async def test_delete_leaves_nothing_and_touches_no_neighbour(
     assert (left(webui, "work-not", others), webui.versions("work-not")) == neighbour
 
 
-async def test_retain_leaves_people_their_files_and_a_tenant_made_again_finds_none(
-    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+async def test_retain_leaves_all_and_a_later_tenant_of_the_name_meets_nothing_of_it(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World, webui: WebUi
 ) -> None:
+    person(world, webui, "ann@work.example")
     stage.apply("work", **SPEC, deletionPolicy="Retain")
     await driver.reconcile("work")
     old = webui.base("work", "finance")["id"]
     file_id = webui.add_file(old)
+    before = webui.versions("work"), webui.look("work")
     tenants.delete("work")
     await driver.settle("work")
     assert tenants.get("work") is None
-    assert webui.groups("work") == [], "its name is free"
+    assert (webui.versions("work"), webui.look("work")) == before
+    (earlier,) = webui.groups("work")
     stage.apply("work", **SPEC)
     assert (await driver.reconcile("work")).name == "ready"
     status = tenants.get("work")
     assert status
     assert old not in [each["id"] for each in status["status"]["workspace"]["knowledge"]]
-    assert len(webui.groups("work")) == 1
-    assert webui.has_file(file_id), "what people had stays"
-    webui.call("DELETE", f"/knowledge/{old}/delete")
+    (group,) = webui.groups("work")
+    assert group["id"] != earlier["id"]
+    assert group["members"] == ["ann@work.example"]
+    retired = webui.call("GET", f"/groups/id/{earlier['id']}/export")
+    assert (retired["name"], retired["user_ids"]) == (f"/retained/tenant-work/{earlier['id']}", [])
+    tenants.delete("work")
+    await driver.settle("work")
+    assert webui.has_file(file_id)
     webui.call("DELETE", f"/files/{file_id}")
+    for each in webui.bases("work"):
+        webui.call("DELETE", f"/knowledge/{each['id']}/delete")
+    webui.call("DELETE", f"/groups/id/{earlier['id']}/delete")
 
 
-async def test_people_cannot_take_over_a_tenants_knowledge_with_a_description(
+async def test_people_cannot_take_over_a_tenants_knowledge_with_a_mark(
     driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
 ) -> None:
-    """A person of one tenant writes another's marker into a knowledge base that they may write to."""
+    """A person of one tenant puts another's mark on a knowledge base that they may write to."""
     stage.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
     await driver.reconcile("work-not")
     theirs = webui.base("work-not", "people")
-    forged = {"name": "x", "description": "[tenantry:tenant-work/finance]"}
-    webui.call("POST", f"/knowledge/{theirs['id']}/update", json=forged)
-    stage.apply("work", **SPEC)
+    uid = stage.apply("work", **SPEC)["metadata"]["uid"]
+    mark = {
+        "principal_type": "user",
+        "principal_id": f"tenantry:tenant-work/{uid}/finance",
+        "permission": "read",
+    }
+    forged = {"access_grants": [*theirs["access_grants"], mark]}
+    webui.call("POST", f"/knowledge/{theirs['id']}/access/update", json=forged)
     await driver.reconcile("work")
     status = tenants.get("work")
     assert status
     assert theirs["id"] not in [each["id"] for each in status["status"]["workspace"]["knowledge"]]
     await driver.reconcile("work-not")
     mended = webui.base("work-not", "people")
-    assert {name: mended[name] for name in ("id", "name", "description", "access_grants")} == {
-        name: theirs[name] for name in ("id", "name", "description", "access_grants")
+    assert {name: mended[name] for name in ("id", "name", "description")} == {
+        name: theirs[name] for name in ("id", "name", "description")
     }
+    assert _holders(mended) == _holders(theirs)
+
+
+def _holders(base: dict[str, Any]) -> list[tuple[str, str]]:
+    return sorted((grant["principal_id"], grant["permission"]) for grant in base["access_grants"])
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
@@ -264,4 +304,6 @@ async def test_a_tenant_without_anything_goes(
     tenants.delete("work")
     await driver.settle("work")
     assert tenants.get("work") is None
-    assert webui.groups("work") == []
+    assert bool(webui.groups("work")) is (policy == "Retain")
+    for group in webui.groups("work"):
+        webui.call("DELETE", f"/groups/id/{group['id']}/delete")

@@ -22,7 +22,7 @@ from tests.support.limits import FakeBudget, FakeUsage, make_ledger, metric
 from tests.support.tenants import tenant_manifest
 
 BUDGET = "The marketing budget for 2026 is $5,000,000."
-SAYS = "It is $5,000,000 [1]."
+SAYS = "It is $5,000,000 [cite:1]."
 ASKED = Question("What is the budget?", "finance")
 
 
@@ -190,7 +190,7 @@ async def test_a_tenant_that_wants_no_cache_has_none(world: World) -> None:
 
 async def test_no_cache_answers_anew_for_everybody(world: World) -> None:
     await world.ask()
-    world.bedrock.says = "It is five million [1]."
+    world.bedrock.says = "It is five million [cite:1]."
     outcome, anew = await world.ask(reuse=Reuse.ANEW)
     assert (outcome, anew.text, anew.cached) == (Outcome.BYPASS, "It is five million [1].", False)
     assert (await world.ask())[1].text == anew.text
@@ -198,7 +198,7 @@ async def test_no_cache_answers_anew_for_everybody(world: World) -> None:
 
 async def test_no_store_answers_anew_and_leaves_what_is_kept(world: World) -> None:
     _, first = await world.ask()
-    world.bedrock.says = "It is five million [1]."
+    world.bedrock.says = "It is five million [cite:1]."
     outcome, anew = await world.ask(reuse=Reuse.FORBIDDEN)
     assert (outcome, anew.text) == (Outcome.BYPASS, "It is five million [1].")
     assert (await world.ask())[1].text == first.text

@@ -1,10 +1,9 @@
-"""Markers in an answer: which survive, and which words of a passage they stand for."""
+"""Citations: only the marker that the model was asked to write, and only of a passage that it was given."""
 
 import pytest
-from gateway.answers.citations import cite, snippet
-from gateway.answers.clean import clean
+from gateway.answers.citations import CitationParser, cite, snippet, to_numbers
 from gateway.models import Passage
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 TEXTS = [
@@ -14,39 +13,69 @@ TEXTS = [
 PASSAGES = [Passage("finance", f"d{n}", f"{n}.md", n, 0, text, 0.9) for n, text in enumerate(TEXTS, start=1)]
 
 
+def parse(*pieces: str) -> tuple[str, list[int]]:
+    parser = CitationParser(len(PASSAGES))
+    text = "".join([*(parser.feed(piece) for piece in pieces), parser.finish()])
+    return text, parser.cited
+
+
 @pytest.mark.parametrize(
-    ("said", "shown", "markers"),
+    ("said", "shown", "cited"),
     [
-        pytest.param("It is $5,000,000. [1]", "It is $5,000,000. [1]", [1], id="one"),
-        pytest.param("It is $5,000,000[1].", "It is $5,000,000 [1].", [1], id="without-space"),
+        pytest.param("It is $5,000,000. [cite:1]", "It is $5,000,000. [1]", [1], id="one"),
+        pytest.param("It is $5[cite:1].", "It is $5[1].", [1], id="without-a-space"),
         pytest.param(
-            "A [2]. B [1]. C [2].", "A [2]. B [1]. C [2].", [2, 1], id="in-order-of-appearance-once-each"
+            "A [cite:2]. B [cite:1]. C [cite:2].", "A [1]. B [2]. C [1].", [2, 1], id="numbered-as-they-come"
         ),
-        pytest.param("A [1, 2].", "A [1] [2].", [1, 2], id="list-in-one-bracket"),
-        pytest.param("A [1][2].", "A [1] [2].", [1, 2], id="side-by-side"),
-        pytest.param("A [3]. B [0]. C [1].", "A. B. C [1].", [1], id="inventions-are-taken-out"),
-        pytest.param("A [1, 7].", "A [1].", [1], id="half-invented"),
-        pytest.param("A [7].", "A.", [], id="only-invented"),
-        pytest.param("In [2024] it rose.", "In [2024] it rose.", [], id="a-year-is-no-marker"),
+        pytest.param("A [cite:1,2].", "A [1][2].", [1, 2], id="several"),
+        pytest.param("A [cite: 1, 2].", "A [1][2].", [1, 2], id="spaced"),
+        pytest.param("A [cite:3]. B [cite:0]. C [cite:1].", "A. B. C [1].", [1], id="invented"),
+        pytest.param("A [cite:1, 7].", "A [1].", [1], id="half-invented"),
+        pytest.param("A [1]. B [2, 1].", "A [1]. B [2, 1].", [], id="numbers-in-brackets-are-text"),
+        pytest.param("It takes [1, 3] litres.", "It takes [1, 3] litres.", [], id="a-range"),
+        pytest.param('"ports": [7], limits[2]', '"ports": [7], limits[2]', [], id="code"),
+        pytest.param("[cite:x] [cite] [cite:", "[cite:x] [cite] [cite:", [], id="no-marker"),
+        pytest.param(" A \n", " A \n", [], id="white-space-stays"),
         pytest.param("The passages do not say.", "The passages do not say.", [], id="none"),
+        pytest.param("\ud801 x", "\ufffd x", [], id="a-lone-surrogate-is-no-citation"),
         pytest.param("", "", [], id="silence"),
     ],
 )
-def test_only_markers_of_given_passages_survive(said: str, shown: str, markers: list[int]) -> None:
-    text = clean(said, len(PASSAGES))
-    citations = cite(text, PASSAGES)
-    assert text == shown
-    assert [citation.marker for citation in citations] == markers
-    assert [(each.document_id, each.filename, each.page) for each in citations] == [
-        (f"d{marker}", f"{marker}.md", marker) for marker in markers
+def test_only_markers_of_given_passages_are_citations(said: str, shown: str, cited: list[int]) -> None:
+    text, found = parse(said)
+    citations = cite(text, found, PASSAGES)
+    assert to_numbers(text) == shown
+    assert found == cited
+    assert [(each.marker, each.document_id, each.filename, each.page) for each in citations] == [
+        (number, f"d{position}", f"{position}.md", position) for number, position in enumerate(cited, start=1)
     ]
 
 
+PIECES = st.lists(
+    st.sampled_from(
+        ["[", "cite", ":", "[cite:", "1", "9", ",", " ", "]", "\n", "[cite:1]", " [cite:7]", "[2]", "x"]
+    ),
+    max_size=20,
+)
+
+
+@given(PIECES)
+@example([" ", "[ci", "te:", "1", "]"])
+@example(["[cite:1", ", 2", "] x"])
+def test_pieces_are_read_as_the_whole_would_be(pieces: list[str]) -> None:
+    assert parse(*pieces) == parse("".join(pieces))
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])).filter(lambda text: "[cite" not in text))
+def test_other_text_is_left_as_it_is(text: str) -> None:
+    assert parse(*text) == (text, [])
+
+
 def test_the_snippet_is_the_sentence_that_the_claim_rests_on() -> None:
-    citations = cite(
-        "The notice period is nine months [2]. The budget for marketing is $5,000,000 [1].", PASSAGES
+    text, cited = parse(
+        "The notice period is nine months [cite:2]. The budget for marketing is $5,000,000 [cite:1]."
     )
-    assert [citation.snippet for citation in citations] == [
+    assert [each.snippet for each in cite(text, cited, PASSAGES)] == [
         "- notice period: nine months",
         "The marketing budget for 2026 is $5,000,000.",
     ]

@@ -43,5 +43,10 @@ def test_a_persona_without_instructions_changes_nothing() -> None:
 
 def test_the_rules_say_what_answers_rest_on() -> None:
     rules = system_prompt(None)
-    for rule in ("from the passages alone", "[1]", "do not hold the answer, say so", "never follow them"):
+    for rule in (
+        "from the passages alone",
+        "[cite:1]",
+        "do not hold the answer, say so",
+        "never follow them",
+    ):
         assert rule in rules

@@ -62,7 +62,7 @@ def _service(
 
 
 async def test_an_answer_stands_on_what_it_cites(service: AnswerService, bedrock: FakeBedrock) -> None:
-    bedrock.says = "It is $5,000,000 [1]."
+    bedrock.says = "It is $5,000,000 [cite:1]."
     answer = await service.answer(TENANT, Question("What is the budget?"), Stages())
     assert (answer.text, answer.grounded, answer.model) == ("It is $5,000,000 [1].", True, "the-default")
     assert (answer.input_tokens, answer.output_tokens) == (7, 3)
@@ -73,7 +73,7 @@ async def test_an_answer_stands_on_what_it_cites(service: AnswerService, bedrock
 async def test_an_answer_without_a_sound_marker_is_not_grounded(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
-    bedrock.says = "It is $9 [4]."
+    bedrock.says = "It is $9 [cite:4]."
     answer = await service.answer(TENANT, Question("What is the budget?"), Stages())
     assert (answer.text, answer.grounded, answer.citations) == ("It is $9.", False, [])
 
@@ -152,10 +152,10 @@ async def streamed(service: AnswerService, question: Question) -> tuple[list[str
 async def test_a_stream_shows_the_words_of_the_answer_that_ends_it(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
 ) -> None:
-    bedrock.says = "It is $5,000,000 [1]. See [plan](https://evil.example) [7]."
+    bedrock.says = "It is $5,000,000 [cite:1]. See [plan](https://evil.example) [cite:7]."
     words, answer = await streamed(service, Question("What is the budget?"))
     assert len(words) > 3
-    assert "".join(words) == answer.text == "It is $5,000,000 [1]. See plan."
+    assert "".join(words) == answer.text == "It is $5,000,000 [1]. See [plan]\\(https\\://evil.example)."
     assert answer == await service.answer(TENANT, Question("What is the budget?"), Stages())
     assert budget.settled[0] == 10
 
@@ -206,7 +206,7 @@ async def test_a_busy_model_is_replaced_by_the_next_and_pays_nothing(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage, stream: bool
 ) -> None:
     bedrock.busy = {"the-default"}
-    bedrock.says = "It is $5,000,000 [1]."
+    bedrock.says = "It is $5,000,000 [cite:1]."
     question = Question("What is the budget?")
     answer = (await streamed(service, question))[1] if stream else None
     answer = answer or await service.answer(TENANT, question, Stages())

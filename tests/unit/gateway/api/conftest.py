@@ -14,9 +14,9 @@ from gateway.app import make_app
 from gateway.context import ProcessContext, Readiness
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
+from gateway.documents.rejection import DeletionRejection
 from gateway.documents.service import DocumentService
 from gateway.lanes import Lane
-from gateway.limits.series import TenantSeries
 from gateway.replies import Replies
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
@@ -30,10 +30,12 @@ from tenancy.tickets import TicketIssuer, TicketVerifier
 
 from tests.support.answers import FakeAnswerCache
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
+from tests.support.deletions import FakeDeletionLimit
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
 from tests.support.replies import FakeKeys
 from tests.support.tenants import make_tenant, uid_of
+from tests.support.trash import make_trash
 
 if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry
@@ -168,25 +170,37 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         history_tokens=200,
         context_tokens=1000,
     )
+    documents = DocumentService(
+        reader,
+        bedrock.as_adapter(),
+        objects.as_adapter(),
+        vectors.as_adapter(),
+        FakeStock().as_stock(),
+        usage.as_log(),
+        journal.as_journal(),
+        max_bytes=DOCUMENT_BYTES,
+    )
+    trash = make_trash(objects, vectors, documents)
+    deletions = FakeDeletionLimit().as_limit()
+    catalog = Catalog(
+        objects.as_adapter(),
+        vectors.as_adapter(),
+        FakeStock().as_stock(),
+        journal.as_journal(),
+        trash,
+        deletions,
+    )
     app = make_app(settings)
     app.state.context = ProcessContext(
         settings=settings,
         registry=cast("TenantRegistry", registry),
         tokens=cast("TokenVerifier", FakeTokens()),
         tickets=TicketVerifier({"keys": [key.as_dict(private=False)]}),
-        documents=DocumentService(
-            reader,
-            bedrock.as_adapter(),
-            objects.as_adapter(),
-            vectors.as_adapter(),
-            FakeStock().as_stock(),
-            usage.as_log(),
-            journal.as_journal(),
-            max_bytes=DOCUMENT_BYTES,
-        ),
-        catalog=Catalog(
-            objects.as_adapter(), vectors.as_adapter(), FakeStock().as_stock(), journal.as_journal()
-        ),
+        documents=documents,
+        catalog=catalog,
+        trash=trash,
+        deletions=deletions,
+        rejection=DeletionRejection(catalog, trash, deletions),
         replies=Replies(keys.as_adapter()),
         ingests=Lane("ingests", at_once=4, waiting=0, seconds=1, share=2),
         retrieval=retrieval,
@@ -194,7 +208,6 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         rate=rate.as_limiter(),
         budget=budget.as_budget(),
         usage=usage.as_log(),
-        series=TenantSeries(),
         readiness=cast("Readiness", readiness),
     )
     transport = httpx.ASGITransport(app)

@@ -21,7 +21,7 @@ DOORS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.fixture(autouse=True)
 async def grounded(world: World) -> None:
     await world.upload()
-    world.bedrock.says = "It is $5 [1]."
+    world.bedrock.says = "It is $5 [cite:1]."
 
 
 async def ask(

@@ -46,10 +46,11 @@ async def test_what_was_uploaded_is_found_and_cited(world: World) -> None:
     assert [(passage["filename"], passage["text"], passage["page"]) for passage in found] == [
         ("a.md", "The budget is $5.", None)
     ]
-    world.bedrock.says = "It is $5 [1]."
+    world.bedrock.says = "It is $5 [cite:1]."
     answer = (await world.post("/v1/answers", json={"question": "What is the budget?"})).json()
     assert answer == {
         "answer": "It is $5 [1].",
+        "format": "text",
         "citations": [
             {
                 "marker": 1,

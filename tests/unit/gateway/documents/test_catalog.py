@@ -1,6 +1,7 @@
 """What a tenant's list says of its documents, and who may take one away."""
 
 from dataclasses import astuple
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from gateway.documents.catalog import Catalog, DocumentState
@@ -18,10 +19,15 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
 from tests.support.backends import FakeObjects, FakeVectors, stamp_of
+from tests.support.deletions import FakeDeletionLimit
 from tests.support.editions import publish
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock
 from tests.support.tenants import make_tenant
+from tests.support.trash import make_trash
+
+if TYPE_CHECKING:
+    from gateway.documents.service import DocumentService
 
 TENANT = make_tenant("tenanta", personas=[{"id": "finance"}, {"id": "hr"}])
 PERSON = Principal(TENANT, "anna", "", admin=False)
@@ -64,7 +70,16 @@ def journal() -> FakeJournal:
 
 @pytest.fixture
 def catalog(objects: FakeObjects, vectors: FakeVectors, stock: FakeStock, journal: FakeJournal) -> Catalog:
-    return Catalog(objects.as_adapter(), vectors.as_adapter(), stock.as_stock(), journal.as_journal())
+    # To remove a document indexes none.
+    trash = make_trash(objects, vectors, cast("DocumentService", None))
+    return Catalog(
+        objects.as_adapter(),
+        vectors.as_adapter(),
+        stock.as_stock(),
+        journal.as_journal(),
+        trash,
+        FakeDeletionLimit().as_limit(),
+    )
 
 
 async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Catalog) -> None:
@@ -118,7 +133,9 @@ async def test_a_delete_is_noted_with_the_content_that_it_means(
     vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
     with pytest.raises(RemoteUnavailable):
         await catalog.remove(TENANT, "d1", person=PERSON)
-    assert journal.notes == {("tenanta", "d1"): Note(Task.DELETE, doomed=stamp_of(b"Text."))}
+    assert journal.notes == {
+        ("tenanta", "d1"): Note(Task.DELETE, doomed=stamp_of(b"Text."), removed_by="anna")
+    }
     vectors.fails = None
     await catalog.remove(TENANT, "d1", person=PERSON)
     assert not journal.notes

@@ -15,9 +15,11 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from tests.support.deletions import FakeDeletionLimit
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock, FakeUsage, metric
 from tests.support.tenants import make_tenant
+from tests.support.trash import FakeTrashObjects, make_trash
 from tests.support.waiting import until
 
 TENANT = make_tenant("tenanta")
@@ -59,13 +61,16 @@ class World:
             journal,
             max_bytes=10_000,
         )
+        self.kept = FakeTrashObjects(self.objects)
+        self.trash = make_trash(self.objects, self.vectors, self.service, kept=self.kept)
         self.repair = Repair(
             lambda: self.tenants,
             journal,
             objects,
             vectors,
             self.service,
-            Catalog(objects, vectors, stock, journal),
+            Catalog(objects, vectors, stock, journal, self.trash, FakeDeletionLimit().as_limit()),
+            self.trash,
             every=0.01,
         )
 

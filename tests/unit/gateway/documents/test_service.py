@@ -15,6 +15,7 @@ from gateway.models import Document
 from gateway.objects import Stamp
 from gateway.problems import (
     DocumentBusy,
+    DocumentForeign,
     DocumentMissing,
     DocumentRefused,
     FilenameRefused,
@@ -31,10 +32,12 @@ from tenancy.tickets import Ticket
 from typing_extensions import override
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from tests.support.deletions import FakeDeletionLimit
 from tests.support.files import encrypted_pdf
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStock, FakeUsage
 from tests.support.tenants import make_tenant
+from tests.support.trash import make_trash
 from tests.support.waiting import until
 
 TENANT = make_tenant("tenanta")
@@ -73,8 +76,10 @@ class World:
             max_bytes=MAX_BYTES,
         )
 
-    async def upload(self, content: bytes, filename: str = "budget.md", persona: str = "finance") -> Ingested:
-        return await self.service.upload(TENANT, persona, filename, content, "subject-1", Stages())
+    async def upload(
+        self, content: bytes, filename: str = "budget.md", persona: str = "finance", owner: str = "subject-1"
+    ) -> Ingested:
+        return await self.service.upload(TENANT, persona, filename, content, owner, Stages())
 
     async def redeem(self, persona: str = "finance") -> Ingested:
         ticket = Ticket(TENANT.id, TENANT.uid, persona, "doc-1", "budget.md")
@@ -115,6 +120,22 @@ async def test_the_same_name_is_the_same_document(world: World) -> None:
     assert first.document.document_id == second.document.document_id
     (stored,) = world.vectors.documents.values()
     assert [chunk.text for chunk in stored[1]] == ["New."]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["another-owner", "owner-unknown"])
+async def test_c11_a_colleagues_document_is_not_replaced_and_keeps_its_owner(
+    world: World, *, known: bool
+) -> None:
+    await world.upload(b"Ten crowns.", owner="anna")
+    if not known:
+        world.objects.owners.clear()
+    before = dict(world.objects.owners)
+    with pytest.raises(DocumentForeign, match="another name"):
+        await world.upload(b"Mine now.", owner="bob")
+    assert list(world.objects.contents.values()) == [b"Ten crowns."]
+    assert world.objects.owners == before
+    ((_, chunks, _),) = world.vectors.documents.values()
+    assert [chunk.text for chunk in chunks] == ["Ten crowns."]
 
 
 @pytest.mark.parametrize(
@@ -284,6 +305,8 @@ async def test_a_delete_beside_an_ingest_leaves_no_index_of_what_is_gone(reader:
         world.vectors.as_adapter(),
         world.stock.as_stock(),
         world.journal.as_journal(),
+        make_trash(world.objects, world.vectors, world.service),
+        FakeDeletionLimit().as_limit(),
     )
     uploading = asyncio.create_task(world.upload(b"One."))
     await until(lambda: bool(world.objects.contents))

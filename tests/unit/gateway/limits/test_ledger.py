@@ -91,7 +91,7 @@ async def test_a_caller_who_hangs_up_again_and_again_still_pays(usage: FakeUsage
             self.settled.append(tokens)
 
     budget = SlowBudget()
-    ledger = Ledger(budget.as_budget(), usage.as_log(), TenantSeries())
+    ledger = Ledger(budget.as_budget(), usage.as_log(), TenantSeries(by_tenant=True))
     reported = asyncio.Event()
 
     async def stream() -> None:

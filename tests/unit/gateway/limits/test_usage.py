@@ -16,7 +16,8 @@ DAY = date(2026, 11, 23)
 
 
 def log(redis: FakeRedis) -> UsageLog:
-    return UsageLog(redis.as_adapter(), TenantSeries(), lambda: datetime(2026, 11, 23, 23, 59, tzinfo=UTC))
+    series = TenantSeries(by_tenant=True)
+    return UsageLog(redis.as_adapter(), series, lambda: datetime(2026, 11, 23, 23, 59, tzinfo=UTC))
 
 
 async def test_only_what_there_is_is_written_and_all_of_it_expires() -> None:

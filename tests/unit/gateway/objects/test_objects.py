@@ -101,7 +101,7 @@ class FakeAws:
         return {"ETag": ETAG}
 
     def head_object(self, **_: Any) -> dict[str, Any]:
-        return {"LastModified": STORED_AT, "ETag": ETAG}
+        return {"LastModified": STORED_AT, "ETag": ETAG, "Metadata": {"owner": "s%C3%BCb%3A1"}}
 
 
 @pytest.fixture
@@ -121,13 +121,26 @@ async def put(objects: TenantObjects, tenant_id: str = "tenanta") -> Stamp:
     return await objects.put(make_tenant(tenant_id), KEY, b"Text.", media_type="text/plain", owner="süb:1")
 
 
+async def test_the_owner_of_what_is_not_there_is_none(aws: FakeAws, objects: TenantObjects) -> None:
+    aws.contents[f"{KEY}.longer"] = b""
+    assert await objects.owner_of_stored(TENANT, KEY) is None
+    aws.contents = {KEY: b""}
+    assert await objects.owner_of_stored(TENANT, KEY) == "süb:1"
+
+
 def test_a_session_reaches_one_tenants_prefix_and_nothing_else() -> None:
     assert session_policy(BUCKET, TENANT) == {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+                "Action": [
+                    "s3:GetObject",
+                    "s3:GetObjectVersion",
+                    "s3:PutObject",
+                    "s3:DeleteObject",
+                    "s3:AbortMultipartUpload",
+                ],
                 "Resource": "arn:aws:s3:::documents/tenant-tenanta/*",
             },
             {

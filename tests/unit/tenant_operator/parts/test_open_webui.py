@@ -37,7 +37,7 @@ class Server:
         if self.answers:
             return self.answers.pop(0)
         first = (int(request.url.params.get("page", 1)) - 1) * 30
-        entries = [{"id": str(n), "description": "[m]"} for n in range(first, min(first + 30, self.total))]
+        entries = [{"id": str(n), "name": "[m]"} for n in range(first, min(first + 30, self.total))]
         return httpx.Response(
             200, json={"users": entries, "items": entries, "total": self.total, "id": "new"}
         )
@@ -136,9 +136,9 @@ async def test_long_lists_are_read_by_pages(webui: OpenWebui, server: Server) ->
 
 
 async def test_a_knowledge_base_that_only_looks_alike_is_left_out(webui: OpenWebui, server: Server) -> None:
-    entries = [{"id": "1", "description": "[M]"}, {"id": "2", "description": "a [m]"}]
+    entries = [{"id": "1", "name": "ACME: hr"}, {"id": "2", "name": "Acme: hr"}]
     server.answers = [httpx.Response(200, json={"items": entries, "total": 2})]
-    assert [each["id"] for each in await webui.knowledge_bases("[m]")] == ["2"]
+    assert [each["id"] for each in await webui.knowledge_bases("Acme: ")] == ["2"]
 
 
 async def test_what_is_absent_is_a_value(webui: OpenWebui, server: Server) -> None:

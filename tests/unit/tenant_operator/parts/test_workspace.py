@@ -9,7 +9,7 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.parts.open_webui import TenantContent
 from tenant_operator.parts.workspace import WorkspacePart
-from tenant_operator.parts.workspace_plan import grants, marker, wanted_group
+from tenant_operator.parts.workspace_plan import grants, mark
 
 from tests.support.tenants import make_tenant
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 ACME = make_tenant("acme", identity={"emails": ["*@acme.example"]})
 GROUP: dict[str, Any] = {
-    **wanted_group(ACME), "id": "g", "user_ids": [],
+    "id": "g", "name": "/tenants/tenant-acme", "description": "The people of acme, kept as the Tenant says.",
+    "parent_group_id": None, "user_ids": [],
+    "data": {"tenantry": {"tenant": "acme", "uid": ACME.metadata.uid}, "config": {"share": "members"}},
 }  # fmt: skip
 
 
@@ -40,15 +42,14 @@ class Webui:
         self.calls: list[str] = []
         self.found_users: list[dict[str, Any]] = []
         self.group_members: list[str] = []
-        self.group_of: Tenant = ACME
-        self.forms: list[Any] = []
+        self.group_data: dict[str, Any] | None = GROUP["data"]
         self.found_bases: list[list[dict[str, Any]]] = []
         self.pending: list[str] = []
         self.content: list[dict[str, int]] = []
         self.asked: dict[str, Any] = {}
 
     async def group(self, group_id: str) -> dict[str, Any]:
-        return GROUP | wanted_group(self.group_of) | {"user_ids": self.group_members}
+        return GROUP | {"user_ids": self.group_members, "data": self.group_data}
 
     async def group_ids(self, name: str) -> list[str]:
         return ["g"]
@@ -92,7 +93,6 @@ class Webui:
     def __getattr__(self, name: str) -> Any:
         async def write(*arguments: Any) -> str:
             self.calls.append(name)
-            self.forms.append(arguments)
             return "new"
 
         return write
@@ -100,8 +100,8 @@ class Webui:
 
 def base(knowledge_id: str = "1", persona: str = "finance", files: int = 0) -> dict[str, Any]:
     return {
-        "id": knowledge_id, "name": "n", "description": marker(ACME, persona), "user": {"role": "admin"},
-        "access_grants": grants("g", "read"), "file_count": files,
+        "id": knowledge_id, "name": "n", "description": "d", "user": {"role": "admin"},
+        "access_grants": [*grants("g", "read"), mark(ACME, persona)], "file_count": files,
     }  # fmt: skip
 
 
@@ -150,6 +150,28 @@ async def test_a_neighbours_model_is_not_ours(part: WorkspacePart) -> None:
 
 def user(user_id: str, subject: Any = None, provider: str = "oidc") -> dict[str, Any]:
     return {"id": user_id, "oauth": {provider: {"sub": subject}} if subject else None}
+
+
+async def test_an_earlier_tenants_group_is_emptied_and_set_aside_before_a_new_one_is_made(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.group_data = {"tenantry": {"tenant": "acme", "uid": "of-an-earlier-one"}}
+    webui.group_members = ["ann"]
+    observed = await part.observe(ACME)
+    assert observed.group.id == ""
+    assert observed.group.members == frozenset()
+    await part.ensure(ACME, observed)
+    writes = [call for call in webui.calls if call in ("remove_members", "update_group", "create_group")]
+    assert writes == ["remove_members", "update_group", "create_group"]
+
+
+async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.group_data = None
+    await part.remove(ACME)
+    assert webui.asked["groups"] == []
+    assert "delete_group" not in webui.calls
 
 
 async def test_people_are_told_by_the_id_that_they_have_in_keycloak(
@@ -243,27 +265,3 @@ async def test_a_knowledge_base_that_stays_keeps_the_group_by_which_it_is_known(
     with pytest.raises(RemoteUnavailable, match="still there"):
         await part.remove(ACME)
     assert "delete_group" not in webui.calls
-
-
-async def test_a_tenant_made_again_takes_over_no_group_and_no_knowledge_base(
-    part: WorkspacePart, webui: Webui
-) -> None:
-    """A knowledge base full of files, marked and granted to the group of an earlier Tenant of the name."""
-    webui.group_of, webui.group_members = make_tenant("acme", uid="an-earlier-one"), ["bob"]
-    webui.found_bases = [[base("old", files=9)], [base("old", files=9)]]
-    observed = await part.observe(ACME)
-    assert (observed.group.id, observed.bases, observed.former) == ("", {}, ())
-    ensured = await part.ensure(ACME, observed)
-    assert ensured.status["groupId"] == "new"
-    assert "old" not in [each["id"] for each in ensured.status["knowledge"]]
-    assert webui.calls.index("update_group") < webui.calls.index("create_group")
-    assert ("g", ["bob"]) in webui.forms, "nobody is left in the earlier group"
-
-
-async def test_retain_frees_the_groups_name_and_lets_nobody_in(part: WorkspacePart, webui: Webui) -> None:
-    webui.group_members = ["ann"]
-    await part.forget(settled(finance="1"))
-    assert webui.calls == ["update_group", "remove_members"]
-    (_, form), (_, members) = webui.forms
-    assert form["name"] == "/tenants/tenant-acme (removed g)"
-    assert members == ["ann"]

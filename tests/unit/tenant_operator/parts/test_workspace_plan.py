@@ -14,7 +14,7 @@ from tenant_operator.parts.workspace_plan import (
     grants,
     kept_note,
     knowledge_base,
-    marker,
+    mark,
     plan,
     plan_former,
     wanted_group,
@@ -26,6 +26,8 @@ ACME = make_tenant("acme", displayName="Acme", personas=[{"id": "finance", "disp
 MODEL = "tenant-acme.finance"
 ANYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 OUTSIDER = {"principal_type": "user", "principal_id": "mallory", "permission": "write"}
+MARK = mark(ACME, "finance")
+EARLIER = {"principal_type": "user", "principal_id": "tenantry:tenant-acme/u-0/finance", "permission": "read"}
 NEIGHBOUR = {"principal_type": "group", "principal_id": "another", "permission": "read"}
 
 
@@ -69,10 +71,15 @@ def test_a_new_tenant_gets_a_model_and_a_knowledge_base_for_its_group_alone() ->
     }
     assert base.form == {
         "name": "Acme: Finance",
-        "description": "Documents of Acme: Finance. [tenantry:tenant-acme/finance]",
+        "description": "Finance, shared documents of Acme.",
         "access_grants": [
             {"principal_type": "group", "principal_id": "g", "permission": "read"},
             {"principal_type": "group", "principal_id": "g", "permission": "write"},
+            {
+                "principal_type": "user",
+                "principal_id": "tenantry:tenant-acme/uid-acme/finance",
+                "permission": "read",
+            },
         ],
     }
 
@@ -151,7 +158,19 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
             id="for-a-former-group",
         ),
         pytest.param(base_with(name="x"), ["update knowledge base kb-finance"], id="base-renamed"),
-        pytest.param(base_with(description="x"), ["update knowledge base kb-finance"], id="marker-gone"),
+        pytest.param(
+            base_with(description="x"), ["update knowledge base kb-finance"], id="description-changed"
+        ),
+        pytest.param(
+            base_with(description="Documents of Acme: Finance. [tenantry:tenant-acme/finance]"),
+            ["update knowledge base kb-finance"],
+            id="with-a-marker-of-before",
+        ),
+        pytest.param(
+            base_with(grants=frozenset({READ, WRITE})),
+            ["grant knowledge base kb-finance"],
+            id="mark-gone",
+        ),
         pytest.param(
             base_with(grants=frozenset({READ, WRITE, ("user", "*", "read")})),
             ["grant knowledge base kb-finance"],
@@ -211,9 +230,9 @@ def body(knowledge_id: str = "1", persona: str = "finance", **changes: Any) -> d
     return {
         "id": knowledge_id,
         "name": "Acme: Finance",
-        "description": f"Documents. {marker(ACME, persona)}",
+        "description": "Documents.",
         "user": {"role": "admin"},
-        "access_grants": grants("g", "read", "write"),
+        "access_grants": [*grants("g", "read", "write"), mark(ACME, persona)],
         "file_count": 0,
     } | changes
 
@@ -229,20 +248,22 @@ def knowing(**ids: str) -> Tenant:
     ("found", "persona"),
     [
         pytest.param(body(), "finance", id="marked-and-the-groups"),
-        pytest.param(body(access_grants=[]), None, id="marked-and-nobodys"),
-        pytest.param(body(access_grants=[*grants("g", "read"), ANYBODY]), "finance", id="marked-and-widened"),
+        pytest.param(body(access_grants=[MARK]), "finance", id="marked-and-nobodys-yet"),
+        pytest.param(body(access_grants=[MARK, ANYBODY]), "finance", id="marked-and-widened"),
         pytest.param(body(persona="former"), "former", id="a-former-personas"),
+        pytest.param(body(access_grants=grants("g", "read", "write")), None, id="the-groups-and-not-marked"),
+        pytest.param(body(access_grants=[]), None, id="neither"),
         pytest.param(body(user={"role": "user"}), None, id="somebody-marked-their-own"),
         pytest.param(body(user=None), None, id="of-an-account-that-is-gone"),
-        pytest.param(body(access_grants=grants("other", "read", "write")), None, id="another-tenants"),
+        pytest.param(body(access_grants=[MARK, *grants("other", "read")]), None, id="another-tenants"),
         pytest.param(body(access_grants=[OUTSIDER]), None, id="a-persons"),
-        pytest.param(body(description="[tenantry:tenant-acme2/finance]"), None, id="of-a-longer-name"),
-        pytest.param(body(description="[tenantry:tenant-acme/]"), None, id="no-persona"),
+        pytest.param(body(access_grants=[EARLIER]), None, id="an-earlier-tenants-of-the-name"),
+        pytest.param(
+            body(access_grants=[], description="[tenantry:tenant-acme/finance]"), None, id="only-described"
+        ),
     ],
-)  # fmt: skip
-def test_a_marker_alone_makes_no_knowledge_base_the_tenants(
-    found: dict[str, Any], persona: str | None
-) -> None:
+)
+def test_a_mark_alone_makes_no_knowledge_base_the_tenants(found: dict[str, Any], persona: str | None) -> None:
     read = knowledge_base(ACME, found, "g")
     assert (read.persona if read else None) == persona
 
@@ -274,31 +295,30 @@ def bases(*found: tuple[str, str, int | None]) -> list[KnowledgeBase]:
 def test_one_knowledge_base_a_persona_is_chosen(
     tenant: Tenant, found: list[tuple[str, str, int | None]], chosen: str, former: list[str]
 ) -> None:
-    mine, left = choose(tenant, bases(*found), "g")
+    mine, left = choose(tenant, bases(*found))
     assert mine["finance"].id == chosen
     assert [base.id for base in left] == former
 
 
-def test_what_nobody_may_read_is_no_former_knowledge_base_of_ours() -> None:
-    _, left = choose(ACME, [KnowledgeBase("1", "gone")], "g")
-    assert left == ()
-
-
 @pytest.mark.parametrize(
-    ("base", "expected"),
+    ("changed", "expected"),
     [
-        (KnowledgeBase("1", "gone", grants=frozenset({READ}), description=marker(ACME, "gone")), []),
+        ({}, []),
         (
-            KnowledgeBase("1", "gone", grants=frozenset({READ, WRITE}), description=marker(ACME, "gone")),
+            {"grants": frozenset({READ, WRITE, tuple(mark(ACME, "gone").values())})},
             ["grant knowledge base 1"],
         ),
-        (KnowledgeBase("1", "gone", grants=frozenset({READ})), ["update knowledge base 1"]),
+        ({"grants": frozenset({READ})}, ["grant knowledge base 1"]),
+        ({"description": "Mine. [tenantry:tenant-acme/gone]"}, ["update knowledge base 1"]),
     ],
-    ids=["read-only", "writable", "marker-gone"],
+    ids=["read-only", "writable", "mark-gone", "with-a-marker-of-before"],
 )
 def test_nothing_new_comes_into_a_former_personas_knowledge_base(
-    base: KnowledgeBase, expected: list[str]
+    changed: dict[str, Any], expected: list[str]
 ) -> None:
+    granted = frozenset({READ, ("user", mark(ACME, "gone")["principal_id"], "read")})
+    kept = KnowledgeBase("1", "gone", description="Documents of a former persona of Acme.", grants=granted)
+    base = replace(kept, **changed)
     assert [step.change for step in plan_former(ACME, base, "g")] == expected
 
 

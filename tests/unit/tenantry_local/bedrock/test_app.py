@@ -69,7 +69,7 @@ def test_an_answer_is_grounded_and_counted(bedrock: "BedrockRuntimeClient") -> N
     said = converse(bedrock)
     assert said["output"]["message"] == {
         "role": "assistant",
-        "content": [{"text": "The budget is $5,000,000 for 2025. [1]"}],
+        "content": [{"text": "The budget is $5,000,000 for 2025. [cite:1]"}],
     }
     assert said["stopReason"] == "end_turn"
     assert said["usage"]["totalTokens"] == said["usage"]["inputTokens"] + said["usage"]["outputTokens"]

@@ -94,7 +94,7 @@ def test_a_whole_request_is_taken() -> None:
 def test_an_answer_has_its_cost() -> None:
     said = talker().reply({"system": [{"text": "Be brief."}], "messages": [turn(PROMPT)]}).to_response()
     usage = said["usage"]
-    assert said["output"]["message"]["content"][0]["text"].endswith("$5,000,000 for this year. [1]")
+    assert said["output"]["message"]["content"][0]["text"].endswith("$5,000,000 for this year. [cite:1]")
     assert said["stopReason"] == "end_turn"
     assert usage["totalTokens"] == usage["inputTokens"] + usage["outputTokens"] > 30
 

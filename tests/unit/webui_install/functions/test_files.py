@@ -184,7 +184,7 @@ async def test_the_command_without_file_sync() -> None:
         ("a`b`.pdf", None, "- `a'b'.pdf` could not be indexed (finance)"),
         ("a\n\n# b.pdf", None, "- `a # b.pdf` could not be indexed (finance)"),
         ("x" * 5000, None, f"- `{'x' * 80}` could not be indexed (finance)"),
-        ("a.pdf", "![x](http://evil)", r"- `a.pdf` could not be indexed: \!\[x\](http://evil) (finance)"),
+        ("a.pdf", "![x](http://evil)", r"- `a.pdf` could not be indexed: \!\[x\](http\://evil) (finance)"),
         ("a.pdf", "<img src=x>", r"- `a.pdf` could not be indexed: \<img src=x\> (finance)"),
     ],
 )

@@ -35,12 +35,12 @@ async def test_an_answer_is_shown_with_its_sources_in_the_order_of_its_markers(
     assert said.sources == [
         {
             "source": {"id": "owui-f1", "name": "plan.pdf"},
-            "document": ["$5,000,000"],
+            "document": ["```text\n$5,000,000\n```"],
             "metadata": [{"source": "owui-f1#1", "name": "plan.pdf, page 3", "page": 2, "file_id": "f1"}],
         },
         {
             "source": {"id": "d2", "name": "notes.md"},
-            "document": ["In May."],
+            "document": ["```text\nIn May.\n```"],
             "metadata": [{"source": "d2#2", "name": "notes.md"}],
         },
     ]
@@ -57,7 +57,9 @@ async def test_only_the_wanted_way_is_asked_with_the_persons_own_token(
     assert desk.paths == [path]
     assert desk.requests[0].headers["Authorization"] == "Bearer the-token"
     assert len(desk.requests[0].headers["X-Request-ID"]) == 32
-    wanted = {"question": "What is the budget?", "personaId": "finance", "history": []}
+    wanted = {
+        "question": "What is the budget?", "personaId": "finance", "history": [], "format": "markdown"
+    }  # fmt: skip
     assert desk.body == (wanted if orchestrator == "n8n" else {**wanted, "stream": True})
 
 
@@ -96,7 +98,9 @@ async def test_an_answer_without_words_before_it_is_shown_too(desk: Desk) -> Non
 
 
 async def test_an_answer_that_cites_nothing_says_so(desk: Desk) -> None:
-    desk.replies[N8N] = httpx.Response(200, json={"answer": "I found nothing.", "citations": []})
+    desk.replies[N8N] = httpx.Response(
+        200, json={"answer": "I found nothing.", "format": "markdown", "citations": []}
+    )
     said = await ask(pipe_of(desk))
     assert (said.text, said.sources, said.statuses[-1]) == (
         "I found nothing.",
@@ -175,7 +179,7 @@ async def test_of_models_side_by_side_each_asks_its_own_persona(desk: Desk) -> N
 async def test_other_metadata_changes_nothing(desk: Desk, metadata: dict[str, object]) -> None:
     own = {"model_id": "tenant-tenantb.finance", "base_user_prompt": "?"}
     await ask(pipe_of(desk), "?", __metadata__={**own, **metadata})
-    assert desk.body == {"question": "?", "personaId": "finance", "history": []}
+    assert desk.body == {"question": "?", "personaId": "finance", "history": [], "format": "markdown"}
 
 
 @pytest.mark.parametrize(
@@ -270,3 +274,27 @@ async def test_nothing_of_tokens_questions_and_answers_is_logged(
     await ask(pipe_of(desk, orchestrator=orchestrator), "secret-question")
     assert caplog.records
     assert not any(word in caplog.text for word in ("secret", "the-token"))
+
+
+@pytest.mark.parametrize("said", ["<img src=x>", "a\n````html\n<b>\n````", "[x](//evil.example) `a`"])
+async def test_an_answer_that_was_not_made_for_a_chat_is_shown_as_mere_text(desk: Desk, said: str) -> None:
+    """A workflow that is not ours may leave the format out, or write words of its own."""
+    desk.replies[N8N] = httpx.Response(200, json={"answer": said, "citations": []})
+    fence = "`" * (5 if "````" in said else 3)
+    assert (await ask(pipe_of(desk))).text == f"{fence}text\n{said}\n{fence}"
+
+
+async def test_nothing_in_a_source_acts(desk: Desk) -> None:
+    """Open WebUI renders a source's text as Markdown, and fetches an icon for a name that is an address."""
+    citation = {
+        "marker": 1,
+        "documentId": "d",
+        "filename": "http_x.md",
+        "page": 1,
+        "snippet": "![a](//e)\n```\nb",
+    }
+    desk.replies[N8N] = httpx.Response(200, json=ANSWER | {"citations": [citation]})
+    (source,) = (await ask(pipe_of(desk))).sources
+    assert source["document"] == ["````text\n![a](//e)\n```\nb\n````"]
+    assert source["source"]["name"] == "File http_x.md"
+    assert source["metadata"][0]["name"] == "File http_x.md, page 1"

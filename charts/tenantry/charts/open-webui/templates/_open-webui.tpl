@@ -4,6 +4,8 @@
 {{- range $name, $value := .Files.Get "environment.yaml" | fromYaml -}}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{ end -}}
+- {name: OAUTH_PROVIDER_NAME, value: {{ .Values.signInName | quote }}}
+- {name: TENANTRY_NO_TENANT_NOTICE, value: {{ .Values.noTenantNotice | quote }}}
 - {name: WEBUI_URL, value: {{ $public | quote }}}
 - {name: CORS_ALLOW_ORIGIN, value: {{ $public | quote }}}
 {{ include "tenantry.secret-env" (list "WEBUI_SECRET_KEY" .Values.existingSecret "secret-key") }}

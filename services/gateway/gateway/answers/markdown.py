@@ -1,0 +1,143 @@
+"""Markdown constructs that a chat would fetch, run or open, and the text in which they can hide.
+
+The rules are those of CommonMark (markdown-it-py decides) and those of marked 9 with the extensions of
+Open WebUI 0.12.4, where it takes more for live.
+"""
+
+import re
+
+from markdown_it import MarkdownIt
+
+__all__ = [
+    "CITATION_LIKE",
+    "DOMAIN",
+    "FENCE",
+    "HOST",
+    "LIVE",
+    "LOCAL_PART",
+    "MENTION",
+    "OPEN_CITATION",
+    "PLACEHOLDER",
+    "PREFIX",
+    "RUN_BY_NAME",
+    "SCHEME",
+    "TARGET",
+    "WWW",
+    "is_live_tag",
+    "is_unfinished_tag",
+    "safe_language",
+]
+
+LANGUAGES = frozenset(
+    {
+        "bash", "bat", "c", "c++", "clojure", "cmake", "cmd", "console", "cpp", "cs", "csharp", "csv",
+        "dart", "dockerfile", "elixir", "erlang", "fortran", "fsharp", "go", "golang", "gradle",
+        "graphql", "groovy", "haskell", "hcl", "http", "ini", "java", "json", "json5", "jsonc", "jsonl",
+        "julia", "kotlin", "kt", "latex", "less", "log", "lua", "makefile", "markdown", "matlab", "md",
+        "nginx", "objectivec", "ocaml", "pascal", "perl", "php", "plain", "plaintext", "powershell",
+        "prolog", "properties", "protobuf", "ps1", "r", "rb", "ruby", "rs", "rust", "scala", "scheme",
+        "scss", "sh", "shell", "solidity", "sql", "swift", "terraform", "tex", "text", "toml", "ts",
+        "tsv", "tsx", "txt", "typescript", "vb", "vbnet", "verilog", "vhdl", "yaml", "yml", "zsh",
+    }
+)  # fmt: skip
+"""Languages of fences that Open WebUI only highlights; others it may render (html, svg) or run (python)."""
+
+HTML_NAMES = frozenset(
+    {
+        "a", "abbr", "acronym", "address", "animate", "animatemotion", "animatetransform", "applet",
+        "area", "article", "aside", "audio", "b", "base", "basefont", "bdi", "bdo", "bgsound", "big",
+        "blink", "blockquote", "body", "br", "button", "canvas", "caption", "center", "circle", "cite",
+        "code", "col", "colgroup", "command", "content", "data", "datalist", "dd", "defs", "del", "desc",
+        "details", "dfn", "dialog", "dir", "div", "dl", "dt", "ellipse", "em", "embed", "fencedframe",
+        "fieldset", "figcaption", "figure", "file", "filter", "font", "footer", "foreignobject", "form",
+        "frame", "frameset", "g", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hgroup", "hr",
+        "html", "i", "iframe", "image", "img", "input", "ins", "isindex", "kbd", "keygen", "label",
+        "legend", "li", "line", "link", "listing", "main", "map", "mark", "marker", "marquee", "mask",
+        "math", "menu", "menuitem", "meta", "metadata", "meter", "model", "nav", "nobr", "noembed",
+        "noframes", "noscript", "object", "ol", "optgroup", "option", "output", "p", "param", "path",
+        "pattern", "picture", "plaintext", "polygon", "polyline", "portal", "pre", "progress", "q", "rb",
+        "rect", "rp", "rt", "rtc", "ruby", "s", "samp", "script", "search", "section", "select", "set",
+        "shadow", "slot", "small", "source", "spacer", "span", "status", "stop", "strike", "strong",
+        "style", "sub", "summary", "sup", "svg", "switch", "symbol", "table", "tbody", "td", "template",
+        "text", "textarea", "textpath", "tfoot", "th", "thead", "time", "title", "tr", "track", "tspan",
+        "tt", "u", "ul", "use", "var", "video", "view", "wbr", "xmp",
+    }
+)  # fmt: skip
+"""Tags that mean something to a browser or to Open WebUI. Any other, without attributes, does nothing."""
+
+PREFIX = frozenset(" \t>*+-.)0123456789")
+"""Characters that may stand before a block on its first line: of quotes, bullets and numbers."""
+
+FENCE = re.compile(r"([ \t>*+\-\d.)]*)(`{3,}|~{3,})([^\r\n]*)")
+
+TARGET = re.compile(r"[(:][ \t]*(?![^\s()<>]+[ \t]+[^\s\"'()])")
+"""What follows a label and may be an address: not two words, of which the second is no title."""
+
+DOMAIN = re.compile(r"@[\w-]+(?:\.[\w-]*[^\W_])+")
+LOCAL_PART = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]\Z")
+HOST = re.compile(r"//[\w-]+\.[^\W\d_]")
+SCHEME = re.compile(r"(?:https?|ftp)\Z", re.IGNORECASE)
+WWW = re.compile(r"www\Z", re.IGNORECASE)
+MENTION = re.compile(r"<[@#$][^|>\s]")
+PLACEHOLDER = re.compile(r"\{\{(?:char\}|user\}|video_file_id_|html_file_id_)", re.IGNORECASE)
+"""Open WebUI puts names, videos and pages in the place of these, before it reads the Markdown."""
+
+RUN_BY_NAME = re.compile(r"<(?:html|script|style)\Z", re.IGNORECASE)
+"""Open WebUI makes artifacts of these by their letters alone; a backslash before ``>`` hides them."""
+
+CITATION_LIKE = re.compile(
+    r"(?<!\\)(?:\\\\)*\[(?:\^\s*[\w-]+\s*|\d+(?:#[^,\]\s]+)?(?:,\s*\d+(?:#[^,\]\s]+)?)*)\Z"
+)
+"""What Open WebUI takes for the number of a source or a footnote, up to its closing bracket."""
+
+OPEN_CITATION = re.compile(r"\[\d[\d,\s]*#[^,\]\s]*\Z")
+"""What would take a marker of ours for a part of such a number."""
+
+LIVE = re.compile(
+    r"<[A-Za-z/!?@#$]|\][(:]|(?:https?|ftp)://|www\.|\w@[\w-]+\.|//\w|\{\{(?:char|user|video_|html_)",
+    re.IGNORECASE,
+)
+"""All that could be live outside code. Generous: it only decides whether code has to be looked at closely."""
+
+_TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/>]|\Z)|<[!?]")
+_BARE_TAG = re.compile(r"</?([A-Za-z][\w.-]*)\s*/?>")
+_MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
+_LIVE_TYPES = frozenset({"html_inline", "link_open"})
+_MARKDOWN = MarkdownIt("commonmark")
+_MARKDOWN.validateLink = lambda _: True  # type: ignore[method-assign, assignment]
+"""Decides what is a tag or an address in angle brackets, of whatever scheme."""
+
+
+def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
+    """Return True if a renderer would act on a tag, or, when strict, would not show it.
+
+    Parameters
+    ----------
+    tag
+        From ``<`` to the first ``>``.
+    before
+        The character that precedes it.
+    """
+    if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not be the tag's end
+        return bool(_TAG.match(tag)) or ":" in tag
+    tokens = _MARKDOWN.parseInline(tag.replace("_", "-"))[0].children or []  # marked allows _ in names
+    if not tokens or tokens[0].type not in _LIVE_TYPES:
+        return False
+    if strict:
+        return True
+    bare = _BARE_TAG.fullmatch(tag)
+    is_type = bare and bare[1].lower() not in HTML_NAMES and before.isalnum()
+    return not (is_type or _MAIL.fullmatch(tag))
+
+
+def is_unfinished_tag(text: str) -> bool:
+    """Return True if a tag may begin with this text and end on a later line, or open a block of HTML."""
+    return bool(_TAG.match(text))
+
+
+def safe_language(info: str) -> str:
+    """Return what may follow the backticks of a fence, in place of what the model wrote there."""
+    words = info.split()
+    if not words or info.strip().lower() in LANGUAGES:
+        return info
+    return words[0] if words[0].lower() in LANGUAGES else "text"

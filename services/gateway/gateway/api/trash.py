@@ -1,0 +1,108 @@
+"""``/v1/trash`` and ``/v1/documents/{documentId}/restore``: removed documents, listed and restored."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+
+from ..problems import (
+    CursorRefused,
+    DocumentEmpty,
+    DocumentExists,
+    DocumentForeign,
+    DocumentTooLarge,
+    DocumentUnreadable,
+    DocumentUnsupported,
+    FormRefused,
+    LimitsUnavailable,
+    ModelUnavailable,
+    PersonaMissing,
+    QuotaExceeded,
+    TrashMissing,
+)
+from .auth import Context, Person, RequestStages
+from .cursor import from_cursor, to_cursor
+from .idempotency import IdempotencyKey, once
+from .responses import PERSON, STORED, WRITE, problems
+from .schemas import DocumentId, DocumentResponse, RemovalId, TrashItem, TrashList
+
+__all__ = ["router"]
+
+_REFUSALS = (
+    FormRefused,
+    TrashMissing,
+    DocumentExists,
+    DocumentForeign,
+    PersonaMissing,
+    QuotaExceeded,
+    DocumentEmpty,
+    DocumentTooLarge,
+    DocumentUnreadable,
+    DocumentUnsupported,
+    LimitsUnavailable,
+    ModelUnavailable,
+)
+"""Reasons for which a document may not be restored, in addition to those of every write."""
+
+router = APIRouter()
+
+
+async def _turn(person: Person, context: Context) -> AsyncIterator[None]:
+    """Let a document that is to be indexed wait for its turn, as an upload does."""
+    async with context.ingests.place(person.tenant.key):
+        yield
+
+
+@router.get(
+    "/v1/trash",
+    summary="List the removed documents that one may restore",
+    responses=problems(*PERSON, *STORED, FormRefused, CursorRefused),
+)
+async def list_trash(
+    person: Person,
+    context: Context,
+    cursor: Annotated[
+        str | None,
+        Query(
+            max_length=2000, description="The `nextCursor` of the page before.", examples=["LnRyYXNoL3JlbW92"]
+        ),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="Most documents of the page.", examples=[50])] = 50,
+) -> TrashList:
+    """Return removed documents page by page: an administrator sees all of the tenant's, others their own.
+
+    A page may be empty and yet not the last.
+    """
+    page = await context.trash.page(person, after=from_cursor(person.tenant, cursor), limit=limit)
+    return TrashList(
+        documents=[TrashItem.of(each, context.trash.restorable_until(each)) for each in page.removals],
+        next_cursor=to_cursor(person.tenant, page.after),
+    )
+
+
+@router.post(
+    "/v1/documents/{documentId}/restore",
+    status_code=201,
+    summary="Restore a removed document",
+    response_model=DocumentResponse,
+    responses=problems(*PERSON, *WRITE, *_REFUSALS),
+    dependencies=[Depends(_turn)],
+)
+async def restore_document(
+    document_id: Annotated[DocumentId, Path(alias="documentId")],
+    request: Request,
+    person: Person,
+    context: Context,
+    stages: RequestStages,
+    key: IdempotencyKey,
+    removal_id: Annotated[
+        RemovalId | None,
+        Query(alias="removalId", description="As the trash names it; without one, the latest removal."),
+    ] = None,
+) -> Any:
+    """Restore a document: from the moment of the answer searches find it."""
+
+    async def restore() -> DocumentResponse:
+        return DocumentResponse.of(await context.trash.restore(person, document_id, removal_id, stages))
+
+    return await once(request, person, context, key, restore, status=201, parts=(removal_id or "",))

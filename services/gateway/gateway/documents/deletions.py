@@ -1,0 +1,214 @@
+"""Limit on deletions: more than a share of a tenant's documents within minutes is held for an administrator.
+
+Redis counts the deletions of a tenant in the last minutes and lists those that were refused. Nothing refused
+was changed, so the list is for people only: if it is lost, whoever wants the deletion asks for it again.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tenancy.errors import RemoteError
+from tenancy.model import Tenant
+from tenancy.names import deletions_key, held_deletions_key, released_deletions_key
+
+from ..metrics import REFUSED
+from ..objects import StoredEntry
+from ..problems import DeletionsHeld, WritesUnavailable
+from ..redis import TenantRedis
+
+__all__ = ["FREE_DELETIONS", "MAX_LISTED", "SHARE", "WINDOW", "DeletionLimit", "HeldDeletion"]
+
+FREE_DELETIONS = 20
+"""So many deletions within the window are never held."""
+
+SHARE = 0.2
+"""Share of a tenant's documents that may be deleted within the window."""
+
+WINDOW = timedelta(minutes=10)
+
+RELEASED = timedelta(hours=1)
+"""Time for which nothing is held after an administrator has released the deletions."""
+
+KEPT = timedelta(days=1)
+"""Time after which a deletion that nobody asked for again leaves the list."""
+
+MAX_LISTED = 1000
+"""Most held deletions that are listed; further ones are held all the same."""
+
+_SETUP = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+# KEYS: recent deletions, held ones, the release.
+# ARGV: document id, deletions of the batch, documents stored, entry, window, free, share, kept, most listed
+_ADMIT = f"""{_SETUP}
+local id, batch, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[5])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
+local count = redis.call('ZCARD', KEYS[1])
+local limit = math.max(tonumber(ARGV[6]), math.floor((tonumber(ARGV[3]) + count) * tonumber(ARGV[7])))
+local known = redis.call('ZSCORE', KEYS[1], id)
+local free = redis.call('EXISTS', KEYS[3]) == 1 or known
+if not free and math.max(count + 1, batch) > limit then
+  if redis.call('HEXISTS', KEYS[2], id) == 1 or redis.call('HLEN', KEYS[2]) < tonumber(ARGV[9]) then
+    redis.call('HSETNX', KEYS[2], id, ARGV[4])
+    redis.call('PEXPIRE', KEYS[2], ARGV[8])
+  end
+  return {{0, limit}}
+end
+redis.call('ZADD', KEYS[1], 'NX', now, id)
+redis.call('PEXPIRE', KEYS[1], window)
+redis.call('HDEL', KEYS[2], id)
+return {{1, limit}}
+"""
+
+
+@dataclass(frozen=True)
+class HeldDeletion:
+    """A deletion that was refused; ``requested_by`` is a person's address or the name of the service."""
+
+    document_id: str
+    persona_id: str
+    filename: str
+    requested_by: str
+    requested_at: datetime
+
+
+class DeletionLimit:
+    """Holds deletions beyond a tenant's limit until an administrator releases them."""
+
+    def __init__(self, redis: TenantRedis) -> None:
+        self._redis = redis
+        self._admit = redis.script("admit-deletion", _ADMIT)
+
+    async def admit(
+        self,
+        tenant: Tenant,
+        stored: StoredEntry,
+        requested_by: str,
+        *,
+        batch: int,
+        count_stored: Callable[[], Awaitable[int]],
+    ) -> None:
+        """Return when a document may be deleted now; count it. The same document counts once in the window.
+
+        Parameters
+        ----------
+        batch
+            Number of documents that the caller is about to delete; all are held when it exceeds the limit.
+        count_stored
+            Counts the documents of the tenant.
+
+        Raises
+        ------
+        DeletionsHeld
+            It may not; it is listed for the tenant's administrators.
+        LimitsUnavailable, WritesUnavailable
+            Redis is away.
+        """
+        entry = HeldDeletion(
+            stored.document_id, stored.persona_id, stored.filename, requested_by, datetime.now(UTC)
+        )
+        stored_count = await count_stored()
+        try:
+            admitted, limit = await self._admit.run(
+                tenant,
+                [
+                    deletions_key(tenant.id, tenant.uid),
+                    held_deletions_key(tenant.id, tenant.uid),
+                    released_deletions_key(tenant.id, tenant.uid),
+                ],
+                stored.document_id,
+                batch,
+                stored_count,
+                _to_json(entry),
+                _milliseconds(WINDOW),
+                FREE_DELETIONS,
+                str(SHARE),
+                _milliseconds(KEPT),
+                MAX_LISTED,
+            )
+        except RemoteError as exc:
+            raise _unavailable() from exc
+        if not admitted:
+            REFUSED.labels("deletions").inc()
+            minutes = round(WINDOW.total_seconds() / 60)
+            raise DeletionsHeld(
+                f"More than {limit} documents of the tenant would be deleted within {minutes} minutes, so "
+                "this one is kept. An administrator of the tenant sees the held deletions with "
+                "`GET /v1/deletions`, and releases them with `POST /v1/deletions/release` or rejects them "
+                "with `POST /v1/deletions/reject`.",
+                retry_after=round(WINDOW.total_seconds()),
+            )
+
+    async def held(self, tenant: Tenant) -> list[HeldDeletion]:
+        """Return the held deletions, the oldest first; at most :data:`MAX_LISTED`.
+
+        Raises
+        ------
+        WritesUnavailable
+            Redis is away.
+        """
+        try:
+            (words,) = await self._redis.execute(
+                tenant, "list-held-deletions", ("HVALS", held_deletions_key(tenant.id, tenant.uid))
+            )
+        except RemoteError as exc:
+            raise _unavailable() from exc
+        return sorted(map(_from_json, words), key=lambda each: (each.requested_at, each.document_id))
+
+    async def release(self, tenant: Tenant) -> datetime:
+        """Hold no deletion of the tenant for some time; return the end of that time.
+
+        Raises
+        ------
+        WritesUnavailable
+            Redis is away.
+        """
+        try:
+            await self._redis.execute(
+                tenant,
+                "release-deletions",
+                ("SET", released_deletions_key(tenant.id, tenant.uid), 1, "PX", _milliseconds(RELEASED)),
+                ("UNLINK", held_deletions_key(tenant.id, tenant.uid)),
+            )
+        except RemoteError as exc:
+            raise _unavailable() from exc
+        return datetime.now(UTC) + RELEASED
+
+    async def forget(self, tenant: Tenant, document_id: str) -> None:
+        """Take a deletion off the list.
+
+        Raises
+        ------
+        WritesUnavailable
+            Redis is away.
+        """
+        try:
+            await self._redis.execute(
+                tenant,
+                "forget-held-deletion",
+                ("HDEL", held_deletions_key(tenant.id, tenant.uid), document_id),
+            )
+        except RemoteError as exc:
+            raise _unavailable() from exc
+
+
+def _to_json(held: HeldDeletion) -> str:
+    return json.dumps(asdict(held) | {"requested_at": held.requested_at.isoformat()})
+
+
+def _from_json(text: str) -> HeldDeletion:
+    read: dict[str, Any] = json.loads(text)
+    return HeldDeletion(**(read | {"requested_at": datetime.fromisoformat(read["requested_at"])}))
+
+
+def _milliseconds(time: timedelta) -> int:
+    return round(time.total_seconds() * 1000)
+
+
+def _unavailable() -> WritesUnavailable:
+    return WritesUnavailable("Deletions cannot be counted right now, so none is made. Try again in a moment.")

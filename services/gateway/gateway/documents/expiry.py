@@ -1,0 +1,69 @@
+"""Expiry of the trash: deletes the records and embeddings of removed documents whose time is over.
+
+Every gateway runs this; a key in Redis lets one of them do a tenant's part in each interval. The contents
+themselves are noncurrent versions, which the bucket's lifecycle rule deletes.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import NoReturn
+
+import structlog
+from tenancy.errors import TenantryError
+from tenancy.model import Tenant
+from tenancy.names import trash_sweep_key
+
+from ..metrics import TRASH_EXPIRED
+from ..redis import TenantRedis
+from .trash import Trash
+
+__all__ = ["TrashExpiry"]
+
+SHARE = 100
+"""The interval is this part of the retention, within the bounds."""
+
+BOUNDS = (timedelta(seconds=1), timedelta(hours=1))
+"""Shortest and longest interval."""
+
+
+class TrashExpiry:
+    """Deletes expired trash of all tenants, again and again.
+
+    Parameters
+    ----------
+    tenants
+        Returns all Tenants.
+    """
+
+    def __init__(self, tenants: Callable[[], Sequence[Tenant]], redis: TenantRedis, trash: Trash) -> None:
+        self._tenants = tenants
+        self._redis = redis
+        self._trash = trash
+        shortest, longest = BOUNDS
+        self._every = min(max(trash.retention / SHARE, shortest), longest)
+        self._log = structlog.get_logger("gateway.documents")
+
+    async def run(self) -> NoReturn:
+        """Sweep in each interval; failures are logged and end nothing."""
+        while True:
+            for tenant in self._tenants():
+                if not tenant.deleting:
+                    await self.sweep(tenant)
+            await asyncio.sleep(self._every.total_seconds())
+
+    async def sweep(self, tenant: Tenant) -> None:
+        """Delete a tenant's expired trash, unless another gateway has done so in this interval."""
+        try:
+            if await self._is_due(tenant):
+                TRASH_EXPIRED.inc(await self._trash.expire(tenant))
+        except TenantryError as exc:
+            self._log.warning("Cannot delete expired trash; trying again", tenant=tenant.key, error=str(exc))
+        except Exception:  # noqa: BLE001 (one tenant's failure must not stop the expiry of others)
+            self._log.exception("Unexpected error while expired trash is deleted", tenant=tenant.key)
+
+    async def _is_due(self, tenant: Tenant) -> bool:
+        milliseconds = round(self._every.total_seconds() * 1000)
+        claim = ("SET", trash_sweep_key(tenant.id, tenant.uid), 1, "NX", "PX", milliseconds)
+        (claimed,) = await self._redis.execute(tenant, "claim-trash-sweep", claim)
+        return bool(claimed)

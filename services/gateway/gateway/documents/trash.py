@@ -1,0 +1,256 @@
+"""Trash: removed documents, which their owners and the tenant's administrators may restore for a time.
+
+S3 decides: a removed document is a noncurrent version of its object, and a record under the tenant's prefix
+names that version. Both the record and the document's embeddings are stored before anything is removed. The
+index keeps nothing of a removed document. Restoring copies the version and indexes it like an upload, with
+the embeddings that were kept.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from tenancy.identity import Principal
+from tenancy.model import Tenant
+from tenancy.names import FILE_DOCUMENTS, document_id_for, object_key, removal_key
+
+from ..objects import Removal, StoredEntry, TenantObjects, TrashObjects
+from ..personas import require_persona
+from ..problems import DocumentExists, DocumentForeign, DocumentMissing, TrashMissing
+from ..stages import Stages
+from ..vectors import Vectors
+from .embeddings import pack, unpack
+from .journal import Lease
+from .notes import Note, Task
+from .service import DocumentService, Ingested
+
+__all__ = ["Trash", "TrashPage"]
+
+LOOKUPS = 4
+"""Records that one list reads concurrently."""
+
+PACKING = 4
+"""Removed documents whose embeddings are in memory at a time: each has up to 30 MB."""
+
+MAX_REMOVALS = 100
+"""Removals of one document that are searched for the latest."""
+
+
+@dataclass(frozen=True)
+class TrashPage:
+    """Some removed documents; ``after`` is the key at which the next page goes on, and empty at the end."""
+
+    removals: list[Removal]
+    after: str
+
+
+class Trash:
+    """Keeps, lists and restores removed documents.
+
+    Parameters
+    ----------
+    embedding
+        Model and dimension of the index.
+    retention
+        Time for which a removed document can be restored.
+    """
+
+    def __init__(
+        self,
+        trash: TrashObjects,
+        objects: TenantObjects,
+        vectors: Vectors,
+        documents: DocumentService,
+        *,
+        embedding: tuple[str, int],
+        retention: timedelta,
+    ) -> None:
+        self._trash = trash
+        self._objects = objects
+        self._vectors = vectors
+        self._documents = documents
+        self._embedding = embedding
+        self._packing = asyncio.Semaphore(PACKING)
+        self._log = structlog.get_logger("gateway.documents")
+        self.retention = retention
+
+    async def keep(self, tenant: Tenant, stored: StoredEntry, removed_by: str) -> None:
+        """Record a document that is about to be removed. A second run changes nothing.
+
+        Raises
+        ------
+        DocumentMissing
+            It was deleted meanwhile.
+        CollectionMissing, RemoteUnavailable, RemoteRefused
+            A backend did not answer: nothing may be removed.
+        """
+        current = await self._trash.current(tenant, stored.key)
+        if current is None:
+            raise DocumentMissing("The document was deleted meanwhile.")
+        if not current.version_id:
+            self._log.error(
+                "The bucket keeps no versions, so a removed document cannot be restored; enable versioning",
+                tenant=tenant.key,
+            )
+            return
+        removal = Removal(
+            document_id=stored.document_id,
+            persona_id=stored.persona_id,
+            filename=stored.filename,
+            key=stored.key,
+            version_id=current.version_id,
+            size=stored.size,
+            sha256=current.sha256,
+            stored_at=stored.stamp.stored_at,
+            owner=current.owner,
+            removed_by=removed_by,
+            removed_at=datetime.now(UTC),
+        )
+        # A repair finds the record of the attempt that was cut off; the index may be empty by then.
+        if await self._trash.get(tenant, removal.document_id, removal.id):
+            return
+        async with self._packing:
+            batches = self._vectors.embeddings(tenant, stored.document_id)
+            if content := await pack(*self._embedding, batches):
+                await self._trash.put_embeddings(tenant, removal, content)
+        await self._trash.put(tenant, removal)
+
+    async def page(self, person: Principal, *, after: str = "", limit: int) -> TrashPage:
+        """Return the documents that a person may restore: an administrator all, others their own.
+
+        They are picked from ``limit`` records: a page may hold fewer, and more may follow an empty one.
+
+        Parameters
+        ----------
+        after
+            Where the page before ended.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        tenant = person.tenant
+        ids = await self._trash.list_ids(tenant, after=after, limit=limit)
+        bound = asyncio.Semaphore(LOOKUPS)
+
+        async def load(document_id: str, removal_id: str) -> Removal | None:
+            async with bound:
+                removal = await self._trash.get(tenant, document_id, removal_id)
+                if removal is None or self._is_expired(removal) or not _may_restore(person, removal):
+                    return None
+                current = await self._trash.current(tenant, removal.key)
+                # The record is stored first: a removal that was cut off has not happened.
+                return None if current and current.version_id == removal.version_id else removal
+
+        removals = await asyncio.gather(*(load(*each) for each in ids))
+        return TrashPage(
+            [each for each in removals if each],
+            removal_key(tenant.id, *ids[-1]) if len(ids) == limit else "",
+        )
+
+    def restorable_until(self, removal: Removal) -> datetime:
+        """Return the time at which a document leaves the trash."""
+        return removal.removed_at + self.retention
+
+    async def restore(
+        self, person: Principal, document_id: str, removal_id: str | None, stages: Stages
+    ) -> Ingested:
+        """Restore a removed document: when this returns, searches find it.
+
+        A document of Open WebUI's file becomes one that is identified by its name: its file is gone, so
+        file-sync would delete it again.
+
+        Parameters
+        ----------
+        removal_id
+            The removal; ``None`` for the latest of the document.
+
+        Raises
+        ------
+        TrashMissing
+            The trash does not hold it (any more).
+        DocumentForeign
+            It is somebody else's, and the person is no administrator of the tenant.
+        DocumentExists
+            The persona has a document of that name.
+        PersonaMissing, QuotaExceeded, DocumentBusy, DocumentRefused
+            It cannot be restored now; it stays in the trash.
+        LimitsUnavailable, WritesUnavailable, CollectionMissing, ModelUnavailable, RemoteError
+            A backend failed: it stays in the trash, or what was begun is being completed.
+        """
+        tenant = person.tenant
+        removal = await self._find(tenant, document_id, removal_id)
+        if not _may_restore(person, removal):
+            raise DocumentForeign("Only its owner and the tenant's administrators may restore a document.")
+        require_persona(tenant, removal.persona_id)
+        restored_id = _restored_id(tenant, removal)
+        async with self._documents.writing(tenant, restored_id) as lease:
+            removal = await self._find(
+                tenant, document_id, removal.id
+            )  # another request may have restored it
+            for each in {restored_id, document_id}:
+                if await self._objects.find(tenant, each):
+                    raise DocumentExists(
+                        f"The persona has a document named {removal.filename} already. Delete that one "
+                        "first: it goes to the trash, too, and each can be restored by its `removalId`."
+                    )
+            await self._documents.admit(tenant, restored_id, removal.size)
+            await lease.intend(Note(Task.RESTORE, restored=(removal.document_id, removal.id)))
+            key = object_key(tenant.id, removal.persona_id, restored_id, removal.filename)
+            with stages.measure("store"):
+                await self._trash.restore(tenant, removal, key)
+            return await self.complete(tenant, key, lease, (removal.document_id, removal.id), stages)
+
+    async def complete(
+        self, tenant: Tenant, key: str, lease: Lease, restored: tuple[str, str], stages: Stages
+    ) -> Ingested:
+        """Index a document whose content was restored, and take it out of the trash.
+
+        Raises
+        ------
+        DocumentRefused, PersonaMissing, RemoteError, TenantryError
+            See :meth:`~.service.DocumentService.index_object`.
+        """
+        # From here on it is an ordinary document; its embeddings stay until they have been used.
+        await self._trash.delete_removal(tenant, *restored)
+        content = await self._trash.get_embeddings(tenant, *restored)
+        embeddings = await asyncio.to_thread(unpack, *self._embedding, content)
+        ingested = await self._documents.index_object(tenant, key, lease, stages, embeddings=embeddings)
+        await self._trash.delete_embeddings(tenant, *restored)
+        return ingested
+
+    async def expire(self, tenant: Tenant) -> int:
+        """Delete the records and embeddings whose time is over; return the number of records.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        return await self._trash.delete_older(tenant, datetime.now(UTC) - self.retention)
+
+    async def _find(self, tenant: Tenant, document_id: str, removal_id: str | None) -> Removal:
+        if removal_id is None:
+            listed = await self._trash.list_ids(tenant, document_id=document_id, limit=MAX_REMOVALS)
+        else:
+            listed = [(document_id, removal_id)]
+        found = [removal for each in listed if (removal := await self._trash.get(tenant, *each))]
+        held = [each for each in found if not self._is_expired(each)]
+        if not held:
+            raise TrashMissing("The trash holds no document of that id.")
+        return max(held, key=lambda each: each.removed_at)
+
+    def _is_expired(self, removal: Removal) -> bool:
+        return datetime.now(UTC) >= self.restorable_until(removal)
+
+
+def _may_restore(person: Principal, removal: Removal) -> bool:
+    return person.admin or removal.owner == person.subject
+
+
+def _restored_id(tenant: Tenant, removal: Removal) -> str:
+    if removal.document_id.startswith(FILE_DOCUMENTS):
+        return document_id_for(tenant.id, removal.persona_id, removal.filename)
+    return removal.document_id

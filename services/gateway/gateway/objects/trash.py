@@ -1,0 +1,252 @@
+"""The trash in S3: a record and the embeddings of each removed document, next to the bucket's own versions.
+
+The content of a removed document is a noncurrent version of its object. S3 keeps no words with a delete
+marker, so a record under the tenant's prefix says which version it was, who removed it and when.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote
+
+from botocore.exceptions import ClientError
+from tenancy.aws import error_code
+from tenancy.model import Tenant
+from tenancy.names import embeddings_key, embeddings_prefix, removal_key, removals_prefix
+from tenancy.sessions import TenantSessions
+
+from ..problems import TrashMissing
+from .store import Stamp
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["Removal", "StoredVersion", "TrashObjects", "removal_id"]
+
+LISTED = 1000
+"""Most keys that S3 lists in one call."""
+
+ABSENT = frozenset({"404", "403", "NoSuchKey", "AccessDenied"})
+"""S3's answers for a missing object. It says 403 to a caller that may list only under a prefix."""
+
+VERSION_ABSENT = frozenset({"NoSuchVersion", "NoSuchKey", "404"})
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """The current version of an object; ``version_id`` is empty in a bucket without versions."""
+
+    version_id: str
+    owner: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A removed document: the version of its object, and who removed it when.
+
+    Parameters
+    ----------
+    key
+        Key of the object.
+    stored_at
+        Time at which the content was stored.
+    owner
+        Subject of the person who stored it.
+    removed_by
+        E-mail address of the person, or the name of the service.
+    """
+
+    document_id: str
+    persona_id: str
+    filename: str
+    key: str
+    version_id: str
+    size: int
+    sha256: str
+    stored_at: datetime
+    owner: str
+    removed_by: str
+    removed_at: datetime
+
+    @property
+    def id(self) -> str:
+        """Id of the removal among those of its document: the same version has the same id."""
+        return removal_id(self.version_id)
+
+    def to_json(self) -> bytes:
+        """Return it as JSON."""
+        times = {"stored_at": self.stored_at.isoformat(), "removed_at": self.removed_at.isoformat()}
+        return json.dumps(asdict(self) | times).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the output of :meth:`to_json`."""
+        read: dict[str, Any] = json.loads(text)
+        times = {name: datetime.fromisoformat(read[name]) for name in ("stored_at", "removed_at")}
+        return cls(**(read | times))
+
+
+def removal_id(version_id: str) -> str:
+    """Return the id of the removal of a version of an object."""
+    return blake2b(version_id.encode(), digest_size=8).hexdigest()
+
+
+class TrashObjects:
+    """Reads and writes the trash, as one tenant at a time.
+
+    Every method raises RemoteUnavailable or RemoteRefused when S3 does not answer or denies the call.
+
+    Parameters
+    ----------
+    sessions
+        Sessions of the tenants.
+    bucket
+        Bucket of the documents.
+    """
+
+    def __init__(self, sessions: TenantSessions, bucket: str) -> None:
+        self._sessions = sessions
+        self._bucket = bucket
+
+    async def current(self, tenant: Tenant, key: str) -> StoredVersion | None:
+        """Return the current version of a document's object; ``None`` when there is none."""
+        return await self._sessions.call(tenant, "head", self._current, key)
+
+    async def put(self, tenant: Tenant, removal: Removal) -> None:
+        """Store a record; the same removal is stored once."""
+        key = removal_key(tenant.id, removal.document_id, removal.id)
+        await self._sessions.call(tenant, "put-removal", self._put, key, removal.to_json())
+
+    async def get(self, tenant: Tenant, document_id: str, removal: str) -> Removal | None:
+        """Return a record by the ids of document and removal; ``None`` when there is none."""
+        key = removal_key(tenant.id, document_id, removal)
+        content = await self._sessions.call(tenant, "get-removal", self._get, key)
+        return Removal.from_json(content) if content else None
+
+    async def list_ids(
+        self, tenant: Tenant, *, document_id: str = "", after: str = "", limit: int
+    ) -> list[tuple[str, str]]:
+        """Return the ids of documents and their removals in order, at most ``limit`` pairs.
+
+        Parameters
+        ----------
+        document_id
+            Only removals of this document.
+        after
+            A key of the tenant's; only later ones count.
+        """
+        prefix = removals_prefix(tenant.id)
+        only = f"{prefix}{document_id}/" if document_id else prefix
+        keys = await self._sessions.call(tenant, "list-removals", self._list, only, after, limit)
+        return [
+            (document, removal) for document, _, removal in (k[len(prefix) :].partition("/") for k in keys)
+        ]
+
+    async def put_embeddings(self, tenant: Tenant, removal: Removal, content: bytes) -> None:
+        """Store the embeddings of a removed document."""
+        key = embeddings_key(tenant.id, removal.document_id, removal.id)
+        await self._sessions.call(tenant, "put-embeddings", self._put, key, content)
+
+    async def get_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> bytes:
+        """Return the embeddings of a removed document; empty when there are none."""
+        key = embeddings_key(tenant.id, document_id, removal)
+        return await self._sessions.call(tenant, "get-embeddings", self._get, key)
+
+    async def restore(self, tenant: Tenant, removal: Removal, key: str) -> Stamp:
+        """Copy the content of a removed document to a key of the tenant: it is the current version there.
+
+        Raises
+        ------
+        TrashMissing
+            The bucket does not keep the version any more.
+        """
+        return await self._sessions.call(tenant, "restore", self._restore, removal, key)
+
+    async def delete_removal(self, tenant: Tenant, document_id: str, removal: str) -> None:
+        """Delete a record; one that is not there is deleted."""
+        key = removal_key(tenant.id, document_id, removal)
+        await self._sessions.call(tenant, "delete", self._delete, key)
+
+    async def delete_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> None:
+        """Delete the embeddings of a removed document; if there are none, they are deleted."""
+        key = embeddings_key(tenant.id, document_id, removal)
+        await self._sessions.call(tenant, "delete", self._delete, key)
+
+    async def delete_older(self, tenant: Tenant, before: datetime) -> int:
+        """Delete what was put into the trash before a time; return the number of records."""
+        count = 0
+        # Embeddings first: a record without them is restored all the same.
+        for prefix in (embeddings_prefix(tenant.id), removals_prefix(tenant.id)):
+            count = await self._sessions.call(tenant, "expire", self._delete_older, prefix, before)
+        return count
+
+    def _current(self, client: "S3Client", key: str) -> StoredVersion | None:
+        try:
+            head = client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as exc:
+            if error_code(exc) in ABSENT:
+                return None
+            raise
+        metadata = head["Metadata"]
+        return StoredVersion(
+            head.get("VersionId", ""), unquote(metadata.get("owner", "")), metadata.get("sha256", "")
+        )
+
+    def _put(self, client: "S3Client", key: str, content: bytes) -> None:
+        client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=content,
+            ContentType="application/octet-stream",
+            ServerSideEncryption="AES256",
+        )
+
+    def _get(self, client: "S3Client", key: str) -> bytes:
+        try:
+            response = client.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as exc:
+            if error_code(exc) in ABSENT:
+                return b""
+            raise
+        with response["Body"] as body:
+            return body.read()
+
+    def _list(self, client: "S3Client", prefix: str, start: str, limit: int) -> list[str]:
+        page = client.list_objects_v2(
+            Bucket=self._bucket, Prefix=prefix, StartAfter=start, MaxKeys=min(limit, LISTED)
+        )
+        return [found["Key"] for found in page.get("Contents", [])]
+
+    def _restore(self, client: "S3Client", removal: Removal, key: str) -> Stamp:
+        try:
+            copied = client.copy_object(
+                Bucket=self._bucket,
+                Key=key,
+                CopySource={"Bucket": self._bucket, "Key": removal.key, "VersionId": removal.version_id},
+                ServerSideEncryption="AES256",
+            )
+        except ClientError as exc:
+            if error_code(exc) in VERSION_ABSENT:
+                raise TrashMissing("The bucket does not keep the document's content any more.") from exc
+            raise
+        # The answer's time is that of the copy's part; the object's own is asked for, as after a PUT.
+        stored_at = client.head_object(Bucket=self._bucket, Key=key)["LastModified"]
+        return Stamp(stored_at, copied["CopyObjectResult"]["ETag"])
+
+    def _delete(self, client: "S3Client", key: str) -> None:
+        client.delete_object(Bucket=self._bucket, Key=key)
+
+    def _delete_older(self, client: "S3Client", prefix: str, before: datetime) -> int:
+        count, after = 0, ""
+        while True:
+            page = client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after)
+            for found in page.get("Contents", []):
+                after = found["Key"]
+                if found["LastModified"] < before:
+                    client.delete_object(Bucket=self._bucket, Key=after)
+                    count += 1
+            if not page["IsTruncated"]:
+                return count

@@ -1,0 +1,117 @@
+"""The limit on deletions, counted by the real Redis."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from gateway.documents import deletions
+from gateway.documents.deletions import FREE_DELETIONS, DeletionLimit
+from gateway.objects import Stamp, StoredEntry
+from gateway.problems import DeletionsHeld
+from gateway.redis import TenantRedis
+from tenancy.model import Tenant
+
+from .conftest import new_tenant
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return new_tenant()
+
+
+def entry(document_id: str) -> StoredEntry:
+    stamp = Stamp(datetime(2026, 11, 29, tzinfo=UTC), "e")
+    return StoredEntry(
+        f"tenant-x/finance/documents/{document_id}/a.md", "finance", document_id, "a.md", 5, stamp
+    )
+
+
+class Company:
+    """A tenant with so many documents."""
+
+    def __init__(self, redis: TenantRedis, tenant: Tenant, documents: int) -> None:
+        self.limit = DeletionLimit(redis)
+        self.tenant = tenant
+        self.documents = documents
+
+    async def delete(self, document_id: str, *, batch: int = 1) -> bool:
+        """Return whether the deletion was admitted."""
+
+        async def count() -> int:
+            return self.documents
+
+        try:
+            await self.limit.admit(self.tenant, entry(document_id), "anna", batch=batch, count_stored=count)
+        except DeletionsHeld:
+            return False
+        self.documents -= 1
+        return True
+
+    async def delete_all(self, count: int) -> int:
+        """Return how many of some deletions were admitted."""
+        return sum([await self.delete(f"d{number}") for number in range(count)])
+
+    async def held(self) -> set[str]:
+        return {each.document_id for each in await self.limit.held(self.tenant)}
+
+
+async def test_a_few_deletions_are_never_held(redis: TenantRedis, tenant: Tenant) -> None:
+    company = Company(redis, tenant, documents=FREE_DELETIONS)
+    assert await company.delete_all(FREE_DELETIONS) == FREE_DELETIONS
+    assert not await company.held()
+
+
+@pytest.mark.parametrize(("documents", "limit"), [(21, 20), (100, 20), (105, 21), (1000, 200)])
+async def test_more_than_a_fifth_of_a_tenants_documents_is_held(
+    redis: TenantRedis, tenant: Tenant, documents: int, limit: int
+) -> None:
+    company = Company(redis, tenant, documents)
+    assert await company.delete_all(limit + 3) == limit
+    assert await company.held() == {f"d{number}" for number in range(limit, limit + 3)}
+
+
+async def test_deletions_at_the_same_time_do_not_slip_through(redis: TenantRedis, tenant: Tenant) -> None:
+    company = Company(redis, tenant, documents=30)
+    company.documents = 30
+    admitted = await asyncio.gather(*(company.delete(f"d{number}") for number in range(30)))
+    assert sum(admitted) == FREE_DELETIONS
+
+
+async def test_of_a_batch_beyond_the_limit_not_one_document_is_deleted(
+    redis: TenantRedis, tenant: Tenant
+) -> None:
+    company = Company(redis, tenant, documents=50)
+    assert not await company.delete("d0", batch=21)
+    assert await company.delete("d0", batch=20)
+
+
+async def test_the_same_document_counts_once(redis: TenantRedis, tenant: Tenant) -> None:
+    company = Company(redis, tenant, documents=50)
+    for _ in range(30):
+        assert await company.delete("d0")
+
+
+async def test_deletions_are_free_again_after_the_window(
+    redis: TenantRedis, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletions, "_milliseconds", lambda time: 300)
+    company = Company(redis, tenant, documents=30)
+    assert await company.delete_all(21) == FREE_DELETIONS
+    await asyncio.sleep(0.4)
+    assert await company.delete("d20")
+    assert not await company.held()
+
+
+async def test_what_is_released_passes_for_a_time(redis: TenantRedis, tenant: Tenant) -> None:
+    company = Company(redis, tenant, documents=30)
+    await company.delete_all(25)
+    assert (await company.limit.release(tenant) - datetime.now(UTC)).total_seconds() > 3500
+    assert not await company.held()
+    assert await company.delete_all(30) == 30
+
+
+async def test_one_tenants_deletions_do_not_count_for_another(redis: TenantRedis, tenant: Tenant) -> None:
+    await Company(redis, tenant, documents=30).delete_all(25)
+    company = Company(redis, new_tenant(), documents=30)
+    assert await company.delete("d0")
+    assert not await company.held()

@@ -1,0 +1,243 @@
+"""The trash on the real backends: S3's versions under a tenant's role, the real index, the running expiry."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+from tenancy.names import document_id_for, embeddings_prefix, removals_prefix
+from tenancy.tickets import Action, Ticket
+from tenantry_local.parts.aws import BUCKET
+from tenantry_local.platform import Platform
+
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.limits import metric
+from tests.support.people import open_people
+from tests.support.qdrant import count_points
+from tests.support.tenants import PLENTY, applied, tenant_manifest
+from tests.support.waiting import until
+
+from .conftest import World, ticket_issuer
+
+TEXT = "\n\n".join(f"Ledger {number} says that the tide is high at noon. " * 15 for number in range(20))
+SHORT_DAYS = 6 / 86_400
+"""A retention of six seconds."""
+
+
+@dataclass
+class Company:
+    """A tenant's people at one gateway."""
+
+    gateway: RunningGateway
+    tenant_id: str
+    tokens: dict[str, str]
+
+    async def call(self, method: str, path: str, who: str = "anna", **arguments: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"}
+        return await self.gateway.http.request(method, path, headers=headers, **arguments)
+
+    async def upload(self, name: str, text: str = TEXT, who: str = "anna") -> str:
+        arguments: Any = {"files": {"file": (name, text.encode())}, "data": {"personaId": "finance"}}
+        response = await self.call("POST", "/v1/documents", who, **arguments)
+        assert response.status_code == 201, response.text
+        return str(response.json()["documentId"])
+
+    async def trash(self, who: str = "anna") -> list[dict[str, Any]]:
+        response = await self.call("GET", "/v1/trash", who)
+        assert response.status_code == 200, response.text
+        removed: list[dict[str, Any]] = response.json()["documents"]
+        return removed
+
+    async def found(self, who: str = "anna") -> set[str]:
+        """Return the documents that a search finds."""
+        response = await self.call("POST", "/v1/search", who, json={"query": "tide at noon", "topK": 50})
+        return {each["documentId"] for each in response.json()["passages"]}
+
+    def embedded(self) -> float:
+        """Return the tokens that were embedded for the tenant so far, once they have been counted."""
+        return metric("tenantry_gateway_tokens_total", tenant=f"tenant-{self.tenant_id}", kind="embedding")
+
+
+@pytest.fixture
+async def company(platform: Platform, world: World) -> AsyncIterator[Company]:
+    tenant_id = f"trash-{uuid.uuid4().hex[:8]}"
+    domain = f"{tenant_id}.example"
+    identity = {"emails": [f"*@{domain}"], "admins": [f"boss@{domain}"]}
+    with applied(platform, tenant_manifest(tenant_id, identity=identity, quota=PLENTY)):
+        async with open_people(platform) as people:
+            for who in ("anna", "ben", "boss"):
+                await people.add(f"{who}@{domain}")
+            tokens = {who: await people.token(f"{who}@{domain}") for who in ("anna", "ben", "boss")}
+            await until(lambda: world.gateway.context.registry.get(tenant_id) is not None)
+            yield Company(world.gateway, tenant_id, tokens)
+
+
+async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embedding(
+    company: Company, world: World
+) -> None:
+    document_id = await company.upload("ledger.txt")
+    kept = await company.upload("other.txt", "The tide is low at noon.")
+    points = await count_points(world.qdrant, f"tenant-{company.tenant_id}")
+    assert (await company.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
+    assert await company.found() == {kept}
+    assert await count_points(world.qdrant, f"tenant-{company.tenant_id}") == 1, (
+        "the index keeps nothing of it"
+    )
+    (removed,) = await company.trash()
+    assert removed["documentId"] == document_id
+    assert removed["removedBy"] == f"anna@{company.tenant_id}.example"
+    until_when, when = (datetime.fromisoformat(removed[name]) for name in ("restorableUntil", "removedAt"))
+    assert (until_when - when).days == 30
+    embedded = company.embedded()
+    response = await company.call("POST", f"/v1/documents/{document_id}/restore")
+    assert response.status_code == 201, response.text
+    assert response.json()["documentId"] == document_id
+    assert await company.found() == {kept, document_id}
+    assert await count_points(world.qdrant, f"tenant-{company.tenant_id}") == points
+    assert not await company.trash()
+    await company.call("POST", "/v1/search", json={"query": "a counted question"})
+    assert company.embedded() - embedded < 100, "a question was embedded, and no document"
+
+
+async def test_a_colleague_sees_nothing_of_it_and_an_administrator_restores_it(company: Company) -> None:
+    document_id = await company.upload("ledger.txt")
+    assert (await company.call("DELETE", f"/v1/documents/{document_id}", "boss")).status_code == 204
+    assert not await company.trash("ben")
+    refused = await company.call("POST", f"/v1/documents/{document_id}/restore", "ben")
+    assert refused.status_code == 403, refused.text
+    assert [each["removedBy"] for each in await company.trash("anna")] == [
+        f"boss@{company.tenant_id}.example"
+    ]
+    assert (await company.call("POST", f"/v1/documents/{document_id}/restore", "boss")).status_code == 201
+    assert (await company.call("DELETE", f"/v1/documents/{document_id}", "anna")).status_code == 204
+
+
+async def test_a_restore_over_a_document_of_that_name_is_refused_and_both_can_be_had(
+    company: Company,
+) -> None:
+    document_id = await company.upload("ledger.txt", "The tide is high at noon, says the first.")
+    await company.call("DELETE", f"/v1/documents/{document_id}")
+    (first,) = await company.trash()
+    await company.upload("ledger.txt", "The tide is low at noon, says the second.")
+    path = f"/v1/documents/{document_id}/restore"
+    refused = await company.call("POST", path)
+    assert refused.status_code == 409, refused.text
+    assert refused.json()["type"].endswith("/document-exists")
+    assert "ledger.txt" in refused.json()["detail"]
+    await company.call("DELETE", f"/v1/documents/{document_id}")
+    assert len(await company.trash()) == 2
+    assert (await company.call("POST", f"{path}?removalId={first['removalId']}")).status_code == 201
+    found = await company.call("POST", "/v1/search", json={"query": "tide at noon"})
+    assert "says the first" in found.text
+    assert "says the second" not in found.text
+
+
+async def test_a_document_that_file_sync_deleted_comes_back_under_its_name(
+    company: Company, platform: Platform, world: World
+) -> None:
+    s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
+    ticket = Ticket(company.tenant_id, "finance", "owui-5cfc3ab1", "plan.txt")
+    anna = (await company.gateway.context.tokens.verify(company.tokens["anna"])).subject
+    s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode(), Metadata={"owner": anna})
+    assert (await world.redeem(ticket)).status_code == 201
+    delete = Ticket(company.tenant_id, "finance", "owui-5cfc3ab1", "plan.txt", Action.DELETE)
+    headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
+    response = await company.gateway.http.delete("/v1/documents/owui-5cfc3ab1", headers=headers)
+    assert response.status_code == 204, response.text
+    assert [each["removedBy"] for each in await company.trash()] == ["open-webui"]
+    restored = await company.call("POST", "/v1/documents/owui-5cfc3ab1/restore")
+    assert restored.status_code == 201, restored.text
+    by_name = document_id_for(company.tenant_id, "finance", "plan.txt")
+    assert await company.found() == {by_name}
+    assert (await company.call("GET", "/v1/documents/owui-5cfc3ab1")).status_code == 404
+
+
+async def test_pages_of_the_trash_and_of_the_documents_hold_nothing_of_each_other(company: Company) -> None:
+    ids = [await company.upload(f"ledger-{number}.txt", f"Tide {number}.") for number in range(4)]
+    for document_id in ids[:3]:
+        await company.call("DELETE", f"/v1/documents/{document_id}")
+    listed = (await company.call("GET", "/v1/documents?limit=1")).json()
+    assert [each["documentId"] for each in listed["documents"]] == ids[3:]
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = (await company.call("GET", f"/v1/trash?limit=1{cursor}")).json()
+        seen += [each["documentId"] for each in page["documents"]]
+        if page["nextCursor"] is None:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+    assert sorted(seen) == sorted(ids[:3])
+
+
+async def test_the_running_gateway_empties_the_trash_when_its_time_is_over(
+    platform: Platform, company: Company
+) -> None:
+    s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
+    async with running_gateway(platform, trash_days=SHORT_DAYS) as gateway:
+        short = Company(gateway, company.tenant_id, company.tokens)
+        await until(lambda: gateway.context.registry.get(company.tenant_id) is not None)
+        document_id = await short.upload("ledger.txt")
+        assert (await short.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
+        assert len(await short.trash()) == 1
+
+        def left() -> int:
+            prefixes = (removals_prefix(company.tenant_id), embeddings_prefix(company.tenant_id))
+            return sum(s3.list_objects_v2(Bucket=BUCKET, Prefix=each)["KeyCount"] for each in prefixes)
+
+        assert left() == 2
+        await until(lambda: left() == 0, seconds=30)
+        assert not await short.trash()
+        response = await short.call("POST", f"/v1/documents/{document_id}/restore")
+        assert response.status_code == 404, response.text
+
+
+async def test_two_restores_at_the_same_time_make_one_document(company: Company, world: World) -> None:
+    document_id = await company.upload("ledger.txt")
+    points = await count_points(world.qdrant, f"tenant-{company.tenant_id}")
+    await company.call("DELETE", f"/v1/documents/{document_id}")
+    path = f"/v1/documents/{document_id}/restore"
+    answers = await asyncio.gather(*(company.call("POST", path, who) for who in ("anna", "boss")))
+    assert sorted(each.status_code for each in answers) == [201, 404], [each.text for each in answers]
+    assert await count_points(world.qdrant, f"tenant-{company.tenant_id}") == points
+
+
+async def test_mass_deletions_are_held_until_an_administrator_decides(company: Company) -> None:
+    ids = [await company.upload(f"ledger-{number}.txt", f"Tide {number} at noon.") for number in range(23)]
+    statuses = [(await company.call("DELETE", f"/v1/documents/{each}")).status_code for each in ids]
+    assert statuses == [204] * 20 + [409] * 3
+    assert await company.found() == set(ids[20:]), "what is held is unchanged"
+    assert (await company.call("GET", "/v1/deletions")).status_code == 403
+    held = (await company.call("GET", "/v1/deletions", "boss")).json()["deletions"]
+    assert {each["documentId"] for each in held} == set(ids[20:])
+    assert (await company.call("DELETE", f"/v1/documents/{ids[20]}", "boss")).status_code == 409, (
+        "a second step"
+    )
+    rejected = (await company.call("POST", "/v1/deletions/reject", "boss")).json()
+    assert len(rejected["kept"]) == 3
+    assert await company.found() == set(ids[20:])
+    assert (await company.call("POST", "/v1/deletions/release", "boss")).status_code == 200
+    for each in ids[20:]:
+        assert (await company.call("DELETE", f"/v1/documents/{each}")).status_code == 204
+    assert len(await company.trash("boss")) == 23
+
+
+async def test_a_batch_of_file_sync_is_held_whole_and_rejecting_it_unties_the_documents(
+    company: Company, platform: Platform, world: World
+) -> None:
+    s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
+    ticket = Ticket(company.tenant_id, "finance", "owui-5cfc3ab1", "plan.txt")
+    s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode())
+    assert (await world.redeem(ticket)).status_code == 201
+    delete = Ticket(company.tenant_id, "finance", "owui-5cfc3ab1", "plan.txt", Action.DELETE)
+    headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
+    path = "/v1/documents/owui-5cfc3ab1?batch=21"
+    assert (await company.gateway.http.delete(path, headers=headers)).status_code == 409
+    assert await company.found() == {"owui-5cfc3ab1"}
+    rejected = (await company.call("POST", "/v1/deletions/reject", "boss")).json()
+    assert [each["requestedBy"] for each in rejected["kept"]] == ["open-webui"]
+    assert await company.found() == {document_id_for(company.tenant_id, "finance", "plan.txt")}
+    assert (await company.gateway.http.delete(path, headers=headers)).status_code == 404

@@ -1,0 +1,22 @@
+"""Judgement of Markdown: what a renderer would make of a text."""
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+__all__ = ["live"]
+
+LIVE = frozenset({"link_open", "image", "html_inline", "html_block"})
+_MARKDOWN = MarkdownIt("commonmark").enable("table")
+
+
+def live(text: str) -> list[str]:
+    """Return the links, images and tags that a renderer of CommonMark finds in a text, by their kind."""
+
+    def kinds(tokens: list[Token]) -> list[str]:
+        found = []
+        for token in tokens:
+            found += [token.type] if token.type in LIVE else []
+            found += kinds(token.children or [])
+        return found
+
+    return kinds(_MARKDOWN.parse(text))

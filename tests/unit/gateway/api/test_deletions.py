@@ -1,0 +1,58 @@
+"""Held deletions: what a person is told, and what administrators alone may do."""
+
+import pytest
+from gateway.problems import DeletionsHeld
+
+from .conftest import World
+
+PERSON, ADMIN = "Bearer person-tenanta", "Bearer admin-tenanta"
+
+
+@pytest.fixture
+def limited(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A tenant that may delete nothing without an administrator."""
+    monkeypatch.setattr(world.app.state.context.deletions, "allowed", 0)
+    return world
+
+
+async def test_a_held_deletion_is_a_problem_that_says_who_can_do_what(limited: World) -> None:
+    document_id = (await limited.upload()).json()["documentId"]
+    response = await limited.http.delete(f"/v1/documents/{document_id}", headers={"Authorization": PERSON})
+    assert response.status_code == DeletionsHeld.status == 409
+    assert response.json()["type"].endswith("/deletions-held")
+    assert response.headers["retry-after"] == "600"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/deletions"), ("POST", "/v1/deletions/release"), ("POST", "/v1/deletions/reject")],
+)
+async def test_they_are_for_administrators_alone(limited: World, method: str, path: str) -> None:
+    response = await limited.http.request(method, path, headers={"Authorization": PERSON})
+    assert response.status_code == 403
+    assert response.json()["type"].endswith("/admin-only")
+
+
+async def test_an_administrator_sees_and_releases_them(limited: World) -> None:
+    document_id = (await limited.upload()).json()["documentId"]
+    path = f"/v1/documents/{document_id}"
+    await limited.http.delete(path, headers={"Authorization": PERSON})
+    (held,) = (await limited.get("/v1/deletions", as_=ADMIN)).json()["deletions"]
+    assert held["documentId"] == document_id
+    released = await limited.post("/v1/deletions/release", as_=ADMIN)
+    assert "releasedUntil" in released.json()
+    assert (await limited.http.delete(path, headers={"Authorization": PERSON})).status_code == 204
+
+
+async def test_an_administrator_rejects_them(limited: World) -> None:
+    document_id = (await limited.upload()).json()["documentId"]
+    await limited.http.delete(f"/v1/documents/{document_id}", headers={"Authorization": PERSON})
+    rejected = (await limited.post("/v1/deletions/reject", as_=ADMIN)).json()
+    assert [each["documentId"] for each in rejected["kept"]] == [document_id]
+    assert rejected["remaining"] == 0
+    assert not (await limited.get("/v1/deletions", as_=ADMIN)).json()["deletions"]
+
+
+async def test_a_batch_is_a_number_of_documents(limited: World) -> None:
+    response = await limited.http.delete("/v1/documents/x?batch=0", headers={"Authorization": PERSON})
+    assert response.status_code == 422
