@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,15 +10,19 @@ from gateway.problems import WritesUnavailable
 from gateway.stages import Stages
 from tenancy.errors import TenantryError, TenantSuspended
 from tenantry_local.parts.aws import BUCKET, Aws
+from tenantry_local.platform import Platform
 
+from tests.support.lives import Life, Rig, open_rig
 from tests.support.qdrant import count_points
-
-from .test_lives import Life, Rig, rig
-
-__all__ = ["rig"]
 
 TRIES = 8
 UPLOADS = 3
+
+
+@pytest.fixture(scope="module")
+async def rig(platform: Platform) -> AsyncIterator[Rig]:
+    async with open_rig(platform) as opened:
+        yield opened
 
 
 def text(number: int) -> bytes:
