@@ -232,7 +232,7 @@ async def open_rig(platform: Platform) -> AsyncIterator[Rig]:
             for slot in range(SLOTS):
                 for who in ("ann", "ben"):
                     await people.add(f"{who}@lives-{slot}.example")
-            tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+            TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
             rig = Rig(
                 platform,
                 gateway,
