@@ -232,15 +232,8 @@ async def open_rig(platform: Platform) -> AsyncIterator[Rig]:
             for slot in range(SLOTS):
                 for who in ("ann", "ben"):
                     await people.add(f"{who}@lives-{slot}.example")
-            TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
-            rig = Rig(
-                platform,
-                gateway,
-                tenants,
-                people,
-                qdrant,
-                TicketIssuer(json.loads(private_key(platform.context.state).read_text())),
-            )
+            tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+            rig = Rig(platform, gateway, tenants, people, qdrant, tickets)
             await rig.clear()  # of a run that was interrupted
             yield rig
             await rig.clear()
