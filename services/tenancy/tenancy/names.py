@@ -165,15 +165,16 @@ def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
             return None
 
 
-def removals_prefix(tenant_id: str) -> str:
+def removals_prefix(tenant_id: str, uid: str) -> str:
     """Return the S3 prefix of the records of a tenant's removed documents.
 
-    No persona's id begins with a dot, so nothing of the trash can be taken for a persona's document.
+    No persona's id begins with a dot, so nothing of the trash can be taken for a persona's document. A Tenant
+    that is created again under the same name has another uid, so it finds nothing of the earlier one's trash.
     """
-    return f"{tenant_prefix(tenant_id)}.trash/removals/"
+    return f"{_trash_prefix(tenant_id, uid)}removals/"
 
 
-def removal_key(tenant_id: str, document_id: str, removal_id: str) -> str:
+def removal_key(tenant_id: str, uid: str, document_id: str, removal_id: str) -> str:
     """Return the S3 key of the record of a removal of a document.
 
     Raises
@@ -181,15 +182,15 @@ def removal_key(tenant_id: str, document_id: str, removal_id: str) -> str:
     ValueError
         An id cannot be part of an object key.
     """
-    return f"{removals_prefix(tenant_id)}{_segment(document_id)}/{_segment(removal_id)}"
+    return f"{removals_prefix(tenant_id, uid)}{_segment(document_id)}/{_segment(removal_id)}"
 
 
-def embeddings_prefix(tenant_id: str) -> str:
+def embeddings_prefix(tenant_id: str, uid: str) -> str:
     """Return the S3 prefix of the embeddings of a tenant's removed documents."""
-    return f"{tenant_prefix(tenant_id)}.trash/embeddings/"
+    return f"{_trash_prefix(tenant_id, uid)}embeddings/"
 
 
-def embeddings_key(tenant_id: str, document_id: str, removal_id: str) -> str:
+def embeddings_key(tenant_id: str, uid: str, document_id: str, removal_id: str) -> str:
     """Return the S3 key of the embeddings of a removal of a document.
 
     Raises
@@ -197,7 +198,7 @@ def embeddings_key(tenant_id: str, document_id: str, removal_id: str) -> str:
     ValueError
         An id cannot be part of an object key.
     """
-    return f"{embeddings_prefix(tenant_id)}{_segment(document_id)}/{_segment(removal_id)}"
+    return f"{embeddings_prefix(tenant_id, uid)}{_segment(document_id)}/{_segment(removal_id)}"
 
 
 def trash_end(tenant_id: str) -> str:
@@ -384,6 +385,11 @@ def _bound_key(tenant_id: str, uid: str) -> str:
     if not _UID.fullmatch(uid):
         raise ValueError(f"{uid!r} is no uid of a Kubernetes object")
     return f"{tenant_key(tenant_id)}:{uid}"
+
+
+def _trash_prefix(tenant_id: str, uid: str) -> str:
+    _ = _bound_key(tenant_id, uid)
+    return f"{tenant_prefix(tenant_id)}.trash/{uid}/"
 
 
 def _segment(segment: str) -> str:
