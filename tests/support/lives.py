@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -121,7 +122,8 @@ class Rig:
             token = await self.people.token(email)
             ask = Asker(self.gateway.http, {"Authorization": f"Bearer {token}"})
             if email == life.emails[0]:
-                usage = await ask.get("/v1/usage")
+                today = f"{datetime.now(UTC):%Y-%m-%d}"
+                usage = await ask.get(f"/v1/usage?from={today}&to={today}")
                 assert usage.json()["rows"] == [], "nothing was used yet"
             replies = [
                 await ask.get("/v1/documents"),
