@@ -9,6 +9,7 @@ import httpx
 from redis.asyncio import Redis
 from tenancy import kube
 from tenancy.authority import trust
+from tenancy.loop_lag import watch_loop
 from tenancy.running import end
 
 from .cluster import Cluster
@@ -96,6 +97,8 @@ class Context:
             self.see(body)
         worker = asyncio.create_task(self.controller.run(), name="controller")
         self._stack.push_async_callback(end, worker)
+        lag = asyncio.create_task(watch_loop(), name="loop-lag")
+        self._stack.push_async_callback(end, lag)
         settings = self.settings
         probes = Probes(settings.probes_host, settings.probes_port, lambda: not worker.done())
         await probes.start()

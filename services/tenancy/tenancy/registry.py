@@ -7,7 +7,9 @@ same as no Tenants, so callers check :attr:`TenantRegistry.synced`.
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -66,6 +68,7 @@ class TenantRegistry:
     def __init__(self, api: client.ApiClient) -> None:
         self.directory = Directory()
         self._synced = asyncio.Event()
+        self._listeners: defaultdict[str, set[Callable[[], None]]] = defaultdict(set)
         self._custom = client.CustomObjectsApi(api)
         self._remote = Remote("kubernetes", classify, timeout=GET_SECONDS)
         self._log = structlog.get_logger("tenancy.registry")
@@ -114,6 +117,21 @@ class TenantRegistry:
         metadata = body["metadata"]
         return metadata["uid"] == tenant.uid and not metadata.get("deletionTimestamp")
 
+    @contextmanager
+    def subscribed(self, tenant_id: str, changed: Callable[[], None]) -> Iterator[None]:
+        """Call ``changed`` after each change of a Tenant for as long as the block lasts."""
+        self._listeners[tenant_id].add(changed)
+        try:
+            yield
+        finally:
+            self._listeners[tenant_id].discard(changed)
+            if not self._listeners[tenant_id]:
+                del self._listeners[tenant_id]
+
+    def _notify(self, tenant_ids: Collection[str]) -> None:
+        for changed in [each for tenant_id in tenant_ids for each in self._listeners.get(tenant_id, ())]:
+            changed()
+
     async def run(self) -> None:
         """List and watch until cancelled; never raises because of the API server."""
         pause, longest = BACKOFF_SECONDS
@@ -140,6 +158,7 @@ class TenantRegistry:
         self.directory = Directory(tenant for tenant in read if tenant)
         TENANTS.set(len(self.directory))
         self._synced.set()
+        self._notify(list(self._listeners))
         return str(listed["metadata"]["resourceVersion"])
 
     async def _follow(self, version: str) -> None:
@@ -176,6 +195,7 @@ class TenantRegistry:
         else:
             self.directory.discard(name)
         TENANTS.set(len(self.directory))
+        self._notify([name])
 
     def _read(self, body: Mapping[str, Any]) -> Tenant | None:
         """Read a Tenant; one that cannot be read is treated as absent, so nobody is let in by it."""
