@@ -13,6 +13,8 @@ import sys
 from typing import Any
 
 import bcrypt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 from tenantry_local import redis_users
 
@@ -53,6 +55,7 @@ def contents(release: str) -> Contents:
             "open-webui-password": admin,
             "redis-url": redis_url(redis_users.OPERATOR, OURS),
         },
+        "tenantry-receipt-key": {"key.pem": _receipt_key()},
         "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": redis_url(redis_users.GATEWAY, OURS)},
         "tenantry-ticket-key": {"key.json": json.dumps(key.as_dict(private=True))},
         "tenantry-ticket-keys": {"jwks.json": json.dumps({"keys": [key.as_dict(private=False)]})},
@@ -86,6 +89,14 @@ def manifest(release: str) -> dict[str, Any]:
         for name, data in contents(release).items()
     ]
     return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+def _receipt_key() -> str:
+    """Return a new Ed25519 private key in PEM."""
+    encoding, format_ = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return (
+        Ed25519PrivateKey.generate().private_bytes(encoding, format_, serialization.NoEncryption()).decode()
+    )
 
 
 def _password() -> str:

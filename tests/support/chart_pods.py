@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tenantry_local import receipts
 from tenantry_local.context import write_private
 from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET
 from tenantry_local.parts.keycloak import REALM
@@ -158,6 +159,7 @@ class ChartPods:
         here = {
             ("tenantry-ticket-keys", "jwks.json"): str(key_set(state)),
             ("tenantry-ticket-key", "key.json"): str(private_key(state)),
+            ("tenantry-receipt-key", "key.pem"): str(receipts.private_key(state)),
         }
         secrets = {volume["name"]: volume["secret"] for volume in spec["volumes"] if "secret" in volume}
         return [

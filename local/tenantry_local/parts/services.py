@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from .. import receipts
 from ..context import Context
 from ..part import Command, Part, answers, program
 from ..redis_users import GATEWAY, OPERATOR
@@ -34,6 +35,7 @@ def operator_env(context: Context) -> dict[str, str]:
         "OPERATOR_QDRANT_URL": Qdrant(context).url,
         "OPERATOR_QDRANT_API_KEY": Qdrant(context).api_key,
         "OPERATOR_REDIS_URL": Redis(context).url_for(OURS, OPERATOR),
+        "OPERATOR_RECEIPT_KEY_FILE": str(receipts.private_key(context.state)),
         "OPERATOR_PROBES_PORT": str(context.ports["operator"]),
         "OPERATOR_METRICS_PORT": str(context.ports["operator-metrics"]),
     }

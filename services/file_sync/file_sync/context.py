@@ -153,7 +153,12 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             max_bytes=settings.document_bytes,
         )
         stack.callback(contents.close)
-        store = Store(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
+        store = Store(
+            open_session,
+            bucket=settings.bucket,
+            role_arn=settings.tenant_role_arn,
+            is_current=registry.is_current,
+        )
         stack.callback(store.close)
         keycloak = KeycloakAdmin(
             settings.keycloak_url,

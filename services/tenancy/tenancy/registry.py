@@ -19,8 +19,10 @@ from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
 from .directory import Directory
+from .kube import classify
 from .model import Tenant
 from .names import GROUP, PLURAL, VERSION
+from .remote import Remote
 
 __all__ = ["TenantRegistry"]
 
@@ -33,8 +35,13 @@ WATCH_GRACE_SECONDS = 10
 LIST_SECONDS = 30
 """Bound of the first list."""
 
+GET_SECONDS = 5.0
+"""Bound of a look at one Tenant."""
+
 BACKOFF_SECONDS = (0.5, 30.0)
 """Shortest and longest pause between two tries to reach the API server."""
+
+NOT_FOUND = 404
 
 GONE = 410
 """HTTP status: the resource version is too old to resume from; list again."""
@@ -63,6 +70,7 @@ class TenantRegistry:
         self._synced = asyncio.Event()
         self._listeners: defaultdict[str, set[Callable[[], None]]] = defaultdict(set)
         self._custom = client.CustomObjectsApi(api)
+        self._remote = Remote("kubernetes", classify, timeout=GET_SECONDS)
         self._log = structlog.get_logger("tenancy.registry")
 
     @property
@@ -81,6 +89,33 @@ class TenantRegistry:
     def all(self) -> tuple[Tenant, ...]:
         """Return every Tenant, in no particular order."""
         return self.directory.all()
+
+    async def is_current(self, tenant: Tenant) -> bool:
+        """Ask the API server itself whether a Tenant is there, and is not being deleted.
+
+        What the watch has shown may be seconds old, and is of no use to whoever must not be late.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            The API server did not answer, or refused.
+        """
+
+        async def call() -> Any:
+            try:
+                return await self._custom.get_cluster_custom_object(
+                    GROUP, VERSION, PLURAL, tenant.id, _request_timeout=GET_SECONDS
+                )
+            except client.exceptions.ApiException as exc:
+                if exc.status == NOT_FOUND:
+                    return None
+                raise
+
+        body = await self._remote.call("get-tenant", call)
+        if body is None:
+            return False
+        metadata = body["metadata"]
+        return metadata["uid"] == tenant.uid and not metadata.get("deletionTimestamp")
 
     @contextmanager
     def subscribed(self, tenant_id: str, changed: Callable[[], None]) -> Iterator[None]:
