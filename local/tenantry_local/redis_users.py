@@ -19,7 +19,8 @@ _LAST = "-@dangerous"
 
 USERS: Mapping[str, str] = {
     # To delete a tenant's keys it looks through the names of all keys; it reads the values of tenants' alone.
-    OPERATOR: f"~tenant-* {_DATA} {_LAST}",
+    # Its script sets a tombstone and reads the leases of writes in one step.
+    OPERATOR: f"~tenant-* {_DATA} {_SCRIPTS} {_LAST}",
     GATEWAY: f"~tenant-* {_DATA} {_SCRIPTS} {_NO_OVERVIEW} {_LAST}",
     # Bull asks for the server's version, and names its connections.
     N8N: f"~bull:* ~n8n:* &bull:* &n8n:* &n8n.* {_DATA} {_SCRIPTS} +@pubsub {_NO_OVERVIEW} {_LAST} "
