@@ -145,5 +145,5 @@ class AnswerCache:
 
 def digest(basis: Mapping[str, Any]) -> str:
     """Return a name for all that an answer depends on, beside the index; the same for the same, only."""
-    text = json.dumps({**basis, "format": FORMAT}, sort_keys=True, ensure_ascii=False)
+    text = json.dumps([FORMAT, dict(basis)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

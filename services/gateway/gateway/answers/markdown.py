@@ -100,7 +100,7 @@ LIVE = re.compile(
 """All that could be live outside code. Generous: it only decides whether code has to be looked at closely."""
 
 _TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/>]|\Z)|<[!?]")
-_BARE_TAG = re.compile(r"</?([A-Za-z][\w.-]*)\s*/?>")
+_TYPE = re.compile(r"<([A-Za-z][\w.-]*)>")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
 _LIVE_TYPES = frozenset({"html_inline", "link_open"})
 _MARKDOWN = MarkdownIt("commonmark")
@@ -125,8 +125,8 @@ def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
         return False
     if strict:
         return True
-    bare = _BARE_TAG.fullmatch(tag)
-    is_type = bare and bare[1].lower() not in HTML_NAMES and before.isalnum()
+    named = _TYPE.fullmatch(tag)
+    is_type = named and named[1].lower() not in HTML_NAMES and before.isalnum()
     return not (is_type or _MAIL.fullmatch(tag))
 
 

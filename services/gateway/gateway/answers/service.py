@@ -133,7 +133,7 @@ class AnswerService:
             "embedding": self._bedrock.embedding_model,
             "tokens": [self._max_tokens, self._context_tokens],
             "question": _normalised(question.text),
-            "format": question.answer_format,
+            "answer_format": question.answer_format,
         }
 
     def is_worth_keeping(self, tenant: Tenant, answer: Answer) -> bool:

@@ -1,10 +1,12 @@
 """Which answers are given again, to which question, and which are never kept."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from gateway.answers.cache import Outcome
 from gateway.answers.cached import CachedAnswers, Reuse
+from gateway.answers.sanitizer import AnswerFormat
 from gateway.answers.service import Answer, AnswerService, Question
 from gateway.bedrock import Turn
 from gateway.limits.usage import Counts
@@ -166,6 +168,15 @@ async def test_so_does_a_persona(world: World) -> None:
     await world.ask()
     for persona_id in ("hr", None):
         assert (await world.ask(Question(ASKED.text, persona_id)))[0] is Outcome.MISS
+
+
+async def test_so_does_another_format(world: World) -> None:
+    """What is safe for a program that shows text is not for a chat."""
+    await world.ask()
+    for_chat = replace(ASKED, answer_format=AnswerFormat.MARKDOWN)
+    for expected in (Outcome.MISS, Outcome.HIT):
+        outcome, answer = await world.ask(for_chat)
+        assert (outcome, answer.answer_format) == (expected, AnswerFormat.MARKDOWN)
 
 
 async def test_a_persona_that_is_gone_answers_nothing_any_more(world: World) -> None:
