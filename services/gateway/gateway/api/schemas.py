@@ -233,7 +233,7 @@ class AnswerRequest(_Request):
     persona_id: PersonaId | None = None
     history: list[TurnRequest] = Field(default_factory=list, max_length=200)
     stream: bool = False
-    format: AnswerFormat = AnswerFormat.TEXT
+    format: AnswerFormat = Field(AnswerFormat.TEXT, strict=False)
 
     def to_question(self) -> Question:
         """Return what is asked."""
