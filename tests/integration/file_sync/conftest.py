@@ -70,9 +70,10 @@ class Stage:
         return await self.replica.settle(tenant_id)
 
     def keys(self, tenant_id: str) -> list[str]:
-        """Return the names of the tenant's objects: persona, document and file."""
+        """Return the names of the tenant's documents, without the trash: persona, document and file."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
-        return [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
+        names = [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
+        return [name for name in names if not name.startswith(".trash/")]
 
     def key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
         return f"{persona_id}/documents/{document_id_for_file(file_id)}/{filename}"
