@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import redis
 from qdrant_client import QdrantClient, models
-from tenancy.names import collection_name, group_path, tenant_key, tenant_prefix
+from tenancy.names import collection_name, group_path, is_tombstone, tenant_key, tenant_prefix
 
 from .context import Context
 from .parts.aws import BUCKET, Aws
@@ -65,7 +65,8 @@ def _group(context: Context, tenant_id: str) -> str:
 
 def _keys(context: Context, tenant_id: str) -> list[str]:
     with redis.Redis.from_url(Redis(context).url_with_password, decode_responses=True) as client:
-        return sorted(client.scan_iter(match=f"{tenant_key(tenant_id)}:*"))
+        found = client.scan_iter(match=f"{tenant_key(tenant_id)}:*")
+        return sorted(key for key in found if not is_tombstone(key))
 
 
 def _namespace(context: Context, tenant_id: str) -> str:

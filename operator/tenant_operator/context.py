@@ -13,6 +13,7 @@ from tenancy.running import end
 
 from .cluster import Cluster
 from .controller import Controller, Pauses
+from .drain import Drain
 from .metrics import READY_SECONDS
 from .parts.absent import AbsentPart
 from .parts.identity import IdentityPart
@@ -80,7 +81,9 @@ class Context:
             QuotaPart(redis, cluster),
             _workspace(settings, keycloak, http),
         ]
-        self.reconciler = Reconciler(parts, cluster, self.tenants.claims.conflict, _now)
+        self.reconciler = Reconciler(
+            parts, cluster, Drain(redis).finish_writes, self.tenants.claims.conflict, _now
+        )
         pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
         self.controller = Controller(self.reconcile, pauses, settings.concurrency)
         self._cluster = cluster

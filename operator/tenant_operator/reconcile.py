@@ -6,13 +6,14 @@ The order, and why:
 2. The finalizer, before anything outside: else a Tenant deleted now would leave orphans.
 3. The parts, side by side, but for those that look at what another one makes (``after``). One that fails
    holds nobody up.
-4. The status, once, and only when it differs; then an event, when readiness turned.
+4. A Tenant that is being deleted: first every write for it ends, then the parts let go of it.
+5. The status, once, and only when it differs; then an event, when readiness turned.
 
 Killed between any two steps, the next run finds what is there and goes on. No I/O of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -76,6 +77,8 @@ class Reconciler:
         Every external system's share; one that goes ``after`` another stands behind it.
     writer
         Writes to the Tenant itself.
+    finish_writes
+        Returns when no service writes for a deleted Tenant any more; raises while one does.
     conflict
         Says which older Tenant claims the same addresses, if one does.
     now
@@ -86,11 +89,13 @@ class Reconciler:
         self,
         parts: Sequence[Part[Any]],
         writer: TenantWriter,
+        finish_writes: Callable[[Tenant], Awaitable[None]],
         conflict: Callable[[Tenant], str | None],
         now: Callable[[], str],
     ) -> None:
         self._parts = parts
         self._writer = writer
+        self._finish_writes = finish_writes
         self._conflict = conflict
         self._now = now
         self._log = structlog.get_logger("tenant_operator.reconcile")
@@ -136,6 +141,10 @@ class Reconciler:
             self._log.error("An earlier Tenant has left things behind", tenant=tenant.id, note=note)
             await self._record(successor, warning=True, reason="EarlierTenantLeft", note=note)
             return Outcome()
+        try:
+            await self._finish_writes(tenant)
+        except RemoteError as exc:
+            return Outcome(failure_of(exc))
         failures = [failure for failure in (await self._let_go(tenant)).values() if failure]
         if failures:
             return Outcome(failures[0])
@@ -164,6 +173,10 @@ class Reconciler:
     async def _take_down(self, tenant: Tenant) -> Outcome:
         if FINALIZER not in tenant.metadata.finalizers and not tenant.status.names_anything:
             return Outcome()  # nothing was ever made for it
+        try:
+            await self._finish_writes(tenant)
+        except RemoteError as exc:
+            return await self._conclude(tenant, {}, {}, failure_of(exc))
         failures = await self._let_go(tenant)
         if any(failures.values()):
             return await self._conclude(tenant, failures, {}, None)

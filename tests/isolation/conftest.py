@@ -48,6 +48,12 @@ class World:
     headers: dict[str, str] = field(default_factory=dict)
     expired_at: float = 0.0
 
+    def uid(self, tenant_id: str) -> str:
+        """Return the uid of a Tenant."""
+        tenant = self.gateway.context.registry.get(tenant_id)
+        assert tenant
+        return tenant.uid
+
     async def request(self, method: str, path: str, caller: str, **arguments: Any) -> httpx.Response:
         authorization = {"Authorization": self.headers[caller]} if self.headers[caller] else {}
         headers = {**authorization, **arguments.pop("headers", {})}
@@ -202,19 +208,22 @@ async def _unverified(people: People) -> str:
 
 async def _forge_tickets(world: World) -> None:
     """Make tickets for A's document, and what might be taken for one of B's."""
-    mine = Ticket(A, "finance", "doc-1", FILENAME)
+    uid, asleep = world.uid(A), world.uid(ASLEEP)
+    mine = Ticket(A, uid, "finance", "doc-1", FILENAME)
     good = world.tickets.issue(mine)
     jwk = json.loads(private_key(world.platform.context.state).read_text())
     public = OKPKey.import_key(jwk)
     forged = {
         "ticket": good,
         "ticket as a token": good,
-        "ticket to list": world.tickets.issue(Ticket(A, action=Action.LIST)),
+        "ticket to list": world.tickets.issue(Ticket(A, uid, action=Action.LIST)),
         "ticket to delete": world.tickets.issue(replace(mine, action=Action.DELETE)),
         "ticket to delete what A has not": world.tickets.issue(
-            Ticket(A, "finance", document_id_for(B, "finance", FILENAME), FILENAME, Action.DELETE)
+            Ticket(A, uid, "finance", document_id_for(B, "finance", FILENAME), FILENAME, Action.DELETE)
         ),
-        "ticket of a suspended tenant to list": world.tickets.issue(Ticket(ASLEEP, action=Action.LIST)),
+        "ticket of a suspended tenant to list": world.tickets.issue(
+            Ticket(ASLEEP, asleep, action=Action.LIST)
+        ),
         "ticket, expired": world.tickets.issue(mine, lifetime=-60),
         "ticket for another service": world.tickets.issue(mine, audience="file-sync"),
         "ticket, tenant changed": tampered(good, tenant_id=B),
@@ -224,12 +233,15 @@ async def _forge_tickets(world: World) -> None:
         ),
         "ticket, signed by a stranger": signed_by_stranger(good, tenant_id=B),
         "ticket of a tenant that is gone": world.tickets.issue(
-            Ticket("iso-gone", "finance", "doc-1", FILENAME)
+            Ticket("iso-gone", uid, "finance", "doc-1", FILENAME)
         ),
-        "ticket of a suspended tenant": world.tickets.issue(Ticket(ASLEEP, "finance", "doc-1", FILENAME)),
-        "ticket for a persona of nobody": world.tickets.issue(Ticket(A, "only-in-b", "doc-1", FILENAME)),
+        "ticket of a suspended tenant": world.tickets.issue(
+            Ticket(ASLEEP, asleep, "finance", "doc-1", FILENAME)
+        ),
+        "ticket for a persona of nobody": world.tickets.issue(Ticket(A, uid, "only-in-b", "doc-1", FILENAME)),
+        "ticket of an earlier tenant of the name": world.tickets.issue(replace(mine, tenant_uid="0b1f")),
         "ticket for a document that is not there": world.tickets.issue(
-            Ticket(A, "finance", "doc-9", FILENAME)
+            Ticket(A, uid, "finance", "doc-9", FILENAME)
         ),
         "ticket whose claims climb out": tampered_and_signed(
             world.tickets, mine, persona_id=f"../../tenant-{B}"

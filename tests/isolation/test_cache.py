@@ -47,5 +47,5 @@ async def test_what_is_kept_lies_under_its_tenants_key(world: World) -> None:
     url = RedisPart(world.platform.context).url_with_password
     async with Redis.from_url(url, decode_responses=True, protocol=2) as redis:
         for tenant_id in (A, B):
-            kept = str(await redis.hgetall(answers_key(tenant_id)))
+            kept = str(await redis.hgetall(answers_key(tenant_id, world.uid(tenant_id))))
             assert {marker for marker in MARKERS.values() if marker in kept} == {MARKERS[tenant_id]}

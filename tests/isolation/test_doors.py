@@ -99,6 +99,7 @@ TICKETS: dict[str, int] = {
     "ticket, signed by a stranger": 401,
     "ticket whose claims climb out": 401,
     "ticket of a tenant that is gone": 403,
+    "ticket of an earlier tenant of the name": 401,
     "ticket of a suspended tenant": 403,
     "ticket for a persona of nobody": 404,
     "ticket for a document that is not there": 404,
@@ -375,7 +376,7 @@ async def test_the_same_name_in_two_tenants_is_two_documents(world: World) -> No
 async def test_the_same_document_id_in_two_tenants_is_two_documents(world: World) -> None:
     s3 = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
     for tenant_id in (A, B):
-        ticket = Ticket(tenant_id, "finance", "shared-id", FILENAME)
+        ticket = Ticket(tenant_id, world.uid(tenant_id), "finance", "shared-id", FILENAME)
         s3.put_object(Bucket="digital-twin-docs-dev", Key=ticket.object_key, Body=secret_of(tenant_id))
         world.headers["ticket"] = f"Ticket {world.tickets.issue(ticket)}"
         assert (await world.post("/v1/documents", "ticket")).status_code == 201

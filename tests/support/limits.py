@@ -143,7 +143,7 @@ class FakeRedis:
         self.answer = answer
         self.sent: list[tuple[Any, ...]] = []
 
-    def script(self, operation: str, source: str) -> "FakeRedis":
+    def script(self, operation: str, source: str, *, ends_work: bool = False) -> "FakeRedis":
         return self
 
     async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:

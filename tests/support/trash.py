@@ -44,7 +44,9 @@ class FakeTrashObjects:
     ) -> list[tuple[str, str]]:
         ids = sorted(each[1:] for each in self.records if each[0] == tenant.id)
         found = [
-            each for each in ids if removal_key(tenant.id, *each) > after and document_id in ("", each[0])
+            each
+            for each in ids
+            if removal_key(tenant.id, tenant.uid, *each) > after and document_id in ("", each[0])
         ]
         return found[:limit]
 

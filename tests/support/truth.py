@@ -77,7 +77,7 @@ class Truth:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
             for entry in (entry for page in pages for entry in page.get("Contents", [])):
                 key = entry["Key"]
-                if key.endswith("/"):
+                if key.endswith("/") or "/.trash/" in key:
                     continue
                 version = f"{key} {entry['ETag']}"
                 try:

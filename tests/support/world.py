@@ -1,6 +1,7 @@
 """A tenant as the systems outside show it: read from each of them directly, never through our own code."""
 
 import json
+import uuid
 from typing import Any, cast
 
 import httpx
@@ -52,10 +53,13 @@ class World:
     def look(self, tenant_id: str) -> dict[str, Any]:
         """Return all that the operator makes for a tenant, without ids that differ from run to run."""
         return {
-            "storage": self._markers(tenant_id),
+            "storage": {
+                key: {name: value for name, value in tags.items() if name != "tenant-uid"}
+                for key, tags in self.markers(tenant_id).items()
+            },
             "vectors": self.collection("digital_twin_knowledge"),
             "identity": self._groups(tenant_id),
-            "limits": self.redis.hgetall(f"tenant-{tenant_id}:limits"),
+            "limits": self._limits(tenant_id),
             "namespace": self._namespace(tenant_id),
         }
 
@@ -84,6 +88,13 @@ class World:
         body = {"vectors": {"size": size, "distance": "Cosine"}}
         self._qdrant("PUT", f"/collections/{name}", json=body).raise_for_status()
 
+    def put_point(self, collection: str, payload: dict[str, str]) -> None:
+        """Write a point as a gateway would."""
+        vector = {"dense": [1.0] + [0.0] * 767}
+        body = {"points": [{"id": str(uuid.uuid4()), "vector": vector, "payload": payload}]}
+        path = f"/collections/{collection}/points?wait=true"
+        self._qdrant("PUT", path, json=body).raise_for_status()
+
     def drop_collection(self, name: str) -> None:
         """Remove a collection."""
         self._qdrant("DELETE", f"/collections/{name}").raise_for_status()
@@ -111,7 +122,18 @@ class World:
         """Run kubectl as administrator."""
         return kubectl(self._context, *arguments, stdin=stdin)
 
-    def _markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
+    def limits_keys(self, tenant_id: str) -> list[str]:
+        """Return the keys of the limits of every Tenant that there was of a name."""
+        return list(self.redis.scan_iter(match=f"tenant-{tenant_id}:*:limits"))
+
+    def _limits(self, tenant_id: str) -> dict[str, str]:
+        """Return the limits of the one Tenant that has some."""
+        found = [cast("dict[str, str]", self.redis.hgetall(key)) for key in self.limits_keys(tenant_id)]
+        assert len(found) <= 1, "an earlier Tenant has left its limits"
+        return found[0] if found else {}
+
+    def markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
+        """Return the tags of each marker in the bucket, by its key."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
         keys = [entry["Key"] for entry in listed.get("Contents", []) if entry["Key"].endswith("/")]
         tags = {key: self.s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in keys}

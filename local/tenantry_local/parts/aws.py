@@ -94,6 +94,7 @@ class Aws(Part):
             trust = _render("trust", principal=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
             self._make_role(iam, service, trust)
         self._make_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
+        self._make_role(iam, "retention", _render("retention-trust", account=ACCOUNT))
         # Open WebUI takes a key pair and assumes no role.
         self._make_user(iam, "open-webui", policy=_policy("open-webui"))
 
@@ -130,6 +131,7 @@ class Aws(Part):
                         "Filter": {"Prefix": ""},
                         "Transitions": [{"Days": 90, "StorageClass": "GLACIER_IR"}],
                         "NoncurrentVersionExpiration": {"NoncurrentDays": 31},
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
                     }
                 ]
             },

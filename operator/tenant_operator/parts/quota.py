@@ -12,7 +12,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import answers_key, limits_key
+from tenancy.names import is_tombstone, limits_key, redis_prefix
 from tenancy.quantities import parse_quantity
 from tenancy.redis_errors import classify
 from tenancy.remote import Remote
@@ -109,23 +109,25 @@ class QuotaPart:
         return Ensured(changes, {"namespace": tenant.key})
 
     async def remove(self, tenant: Tenant) -> None:
-        """Forget everything in Redis, and delete the namespace; returns when it is gone."""
-        await self._forget_all(tenant)
+        """Delete every key of the tenant key, whatever its uid, and the namespace; return when it is gone."""
+        # With the colon, or tenant-a would take tenant-ab along.
+        await self._delete_keys(f"{tenant.key}:")
         namespace = await self._cluster.read("Namespace", tenant.key)
         if namespace and _is_ours(tenant, namespace):
             await self._delete_namespace(tenant)
 
     async def forget(self, tenant: Tenant) -> None:
-        """Forget the answers that were kept to be given again; limits and counters stay."""
-        await self._remote.call("delete-answers", lambda: self._unlink([answers_key(tenant.id)]))
+        """Delete what was kept to be given again; what was used stays, for billing, until it expires."""
+        kept = tuple(f"{redis_prefix(tenant.id, tenant.uid)}{counter}:" for counter in ("usage", "tokens"))
+        await self._delete_keys(redis_prefix(tenant.id, tenant.uid), kept)
 
-    async def _forget_all(self, tenant: Tenant) -> None:
-        """Delete every key of the tenant's, whoever wrote it, a page of keys at a time."""
+    async def _delete_keys(self, prefix: str, kept: tuple[str, ...] = ()) -> None:
+        """Delete keys that begin with ``prefix`` and with none of ``kept``, page by page; tombstones stay."""
         cursor = 0
         while True:
-            page = functools.partial(self._scan, tenant, cursor)
-            cursor, keys = await self._remote.call("scan-keys", page)
-            if keys:
+            page = functools.partial(self._scan, prefix, cursor)
+            cursor, found = await self._remote.call("scan-keys", page)
+            if keys := [key for key in found if not (is_tombstone(key) or key.startswith(kept))]:
                 await self._remote.call("delete-keys", functools.partial(self._unlink, keys))
             if not cursor:
                 return
@@ -159,18 +161,18 @@ class QuotaPart:
             )
 
     async def _read(self, tenant: Tenant) -> dict[str, str]:
-        return cast("dict[str, str]", await self._redis.hgetall(limits_key(tenant.id)))
+        return cast("dict[str, str]", await self._redis.hgetall(limits_key(tenant.id, tenant.uid)))
 
     async def _write(self, tenant: Tenant, limits: dict[str, str]) -> None:
         both: Any = self._redis.pipeline(transaction=True)  # its types promise awaitables that it queues
-        both.delete(limits_key(tenant.id))
-        both.hset(limits_key(tenant.id), mapping=limits)
+        both.delete(limits_key(tenant.id, tenant.uid))
+        both.hset(limits_key(tenant.id, tenant.uid), mapping=limits)
         await both.execute()
 
-    async def _scan(self, tenant: Tenant, cursor: int) -> tuple[int, list[str]]:
-        # With the colon, or tenant-a would take tenant-ab along. No id holds what means more in a pattern.
+    async def _scan(self, prefix: str, cursor: int) -> tuple[int, list[str]]:
+        # Neither an id nor a uid holds what means more in a pattern.
         return cast(
-            "tuple[int, list[str]]", await self._redis.scan(cursor, match=f"{tenant.key}:*", count=SCANNED)
+            "tuple[int, list[str]]", await self._redis.scan(cursor, match=f"{prefix}*", count=SCANNED)
         )
 
     async def _unlink(self, keys: list[str]) -> None:

@@ -1,6 +1,8 @@
 """The tenant's prefix in the documents bucket: markers for it and for each persona, with their tags.
 
-Documents are never listed here, so a tenant with a million of them reconciles as fast as an empty one.
+The tags name the uid of the Tenant that the prefix belongs to. What lies there of an earlier Tenant of the
+name is set aside (:mod:`.retention`) before the markers say so. Once they do, documents are never listed
+here, so a tenant with a million of them reconciles as fast as an empty one.
 """
 
 import asyncio
@@ -14,10 +16,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from tenancy.model import Tenant
-from tenancy.names import persona_prefix, tenant_prefix
+from tenancy.names import persona_prefix, retained_prefix, tenant_prefix
 from tenancy.remote import Fault, Remote
 
 from .base import Ensured
+from .retention import BATCH, Retention, delete_versions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,8 +30,11 @@ __all__ = ["StoragePart", "StorageState", "desired", "plan"]
 CALL_SECONDS = 10
 """Bound of one call; the SDK's own timeouts are shorter, so that no thread stays taken."""
 
-BATCH = 1000
-"""Keys that S3 deletes in one call."""
+UID_TAG = "tenant-uid"
+"""Tag of a marker: the uid of the Tenant whose documents lie behind it."""
+
+UNKNOWN = "unknown"
+"""In the place of a uid, for documents that nothing says the Tenant of."""
 
 Tags = dict[str, str]
 
@@ -42,7 +48,7 @@ class StorageState:
 
 def desired(tenant: Tenant) -> StorageState:
     """Return the markers that a tenant should have."""
-    tags = {"tenant": tenant.key, "managed-by": "tenantry"}
+    tags = {"tenant": tenant.key, UID_TAG: tenant.uid, "managed-by": "tenantry"}
     personas = (persona_prefix(tenant.id, persona.id) for persona in tenant.spec.personas)
     return StorageState(dict.fromkeys((tenant_prefix(tenant.id), *personas), tags))
 
@@ -73,6 +79,7 @@ class StoragePart:
         self._client: S3Client | None = None
         self._connecting = threading.Lock()
         self._remote = Remote("s3", self._classify, timeout=CALL_SECONDS)
+        self._retention = Retention(bucket, lambda: self._s3, self._remote, _CONFIG)
 
     async def observe(self, tenant: Tenant) -> StorageState:
         """Look for every marker that should be there."""
@@ -83,7 +90,14 @@ class StoragePart:
         return StorageState({key: found for key, found in zip(keys, tags, strict=True) if found is not None})
 
     async def ensure(self, tenant: Tenant, observed: StorageState) -> Ensured:
-        """Make missing markers, and put changed tags right."""
+        """Set aside what is of an earlier Tenant, make missing markers, and put changed tags right."""
+        changes: list[str] = []
+        if not _owns_prefix(tenant, observed):
+            await self._remote.call_in_thread("abort-uploads", self._abort_uploads, tenant_prefix(tenant.id))
+            owner = _owner(tenant, observed)
+            if moved := await self._retention.set_aside(tenant, owner):
+                changes.append(f"set {moved} documents of Tenant {owner} aside")
+            observed = StorageState()
         wanted = desired(tenant)
         steps = plan(wanted, observed)
         await asyncio.gather(
@@ -92,15 +106,27 @@ class StoragePart:
                 for key, step in steps.items()
             )
         )
-        status = {"bucket": self._bucket, "prefix": tenant_prefix(tenant.id)}
-        return Ensured([f"{step} {key}" for key, step in steps.items()], status)
+        status = {"bucket": self._bucket, "prefix": tenant_prefix(tenant.id), "tenantUid": tenant.uid}
+        return Ensured([*changes, *(f"{step} {key}" for key, step in steps.items())], status)
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete every version of every object under the prefix, and uploads that never finished."""
+        """Delete uploads that are under way, and every version of every object that is this Tenant's.
+
+        What an earlier Tenant of the name has left is not: it stays under the prefix as long as it was not
+        set aside, and aside after that.
+        """
         prefix = tenant_prefix(tenant.id)
-        while await self._remote.call_in_thread("delete-versions", self._delete_page, prefix):
-            pass
-        await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
+        doomed = [retained_prefix(tenant.id, tenant.uid)]
+        if _owns_prefix(tenant, await self.observe(tenant)):
+            # Uploads first: one that is completed after this is refused, one before is deleted as an object.
+            await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
+            doomed.append(prefix)
+        for each in doomed:
+            # The root marker last: as long as it is there, it says whose the rest is.
+            while await self._remote.call_in_thread("delete-versions", self._delete_page, each, each):
+                pass
+            while await self._remote.call_in_thread("delete-versions", self._delete_page, each, ""):
+                pass
 
     async def forget(self, tenant: Tenant) -> None:
         """Do nothing: documents are no copies."""
@@ -136,18 +162,13 @@ class StoragePart:
             pairs: list[Any] = [{"Key": name, "Value": value} for name, value in tags.items()]
             self._s3.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": pairs})
 
-    def _delete_page(self, prefix: str) -> bool:
-        """Delete the first thousand versions; tell whether there were any."""
-        page = self._s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH)
-        found: list[Any] = [
-            {"Key": each["Key"], "VersionId": each["VersionId"]}
-            for each in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
-        ]
-        if found:
-            answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": found, "Quiet": True})
-            for error in answer.get("Errors", []):
-                # In a list of its own, not as an HTTP status: a refusal must not look like progress.
-                raise ClientError({"Error": {"Code": error.get("Code", "Unknown")}}, "DeleteObjects")
+    def _delete_page(self, prefix: str, after: str) -> bool:
+        """Delete the first thousand versions of keys behind ``after``; tell whether there were any."""
+        page = self._s3.list_object_versions(
+            Bucket=self._bucket, Prefix=prefix, KeyMarker=after, MaxKeys=BATCH
+        )
+        found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        delete_versions(self._s3, self._bucket, found)
         return bool(found)
 
     def _abort_uploads(self, prefix: str) -> None:
@@ -161,6 +182,23 @@ class StoragePart:
             Bucket=self._bucket, Prefix=prefix
         ):
             yield from page.get("Uploads", [])
+
+
+def _owns_prefix(tenant: Tenant, observed: StorageState) -> bool:
+    """Tell whether all that lies under the prefix is this Tenant's.
+
+    Its status says so when the markers were made before, and may be gone by now. A status without a uid is of
+    an operator that did not write one yet, for this very Tenant.
+    """
+    storage = tenant.status.storage
+    if storage and storage.tenant_uid in (None, tenant.uid):
+        return True
+    return _owner(tenant, observed) == tenant.uid
+
+
+def _owner(tenant: Tenant, observed: StorageState) -> str:
+    """Return the uid that the root marker names."""
+    return observed.markers.get(tenant_prefix(tenant.id), {}).get(UID_TAG) or UNKNOWN
 
 
 _CONFIG = Config(

@@ -14,8 +14,8 @@ import httpx
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from tenancy.errors import RemoteRefused
-from tenancy.model import Tenant, Tier
-from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR
+from tenancy.model import Tenant
+from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, collection_name
 from tenancy.remote import Fault, Remote
 
 from .base import Ensured
@@ -25,7 +25,7 @@ __all__ = ["DIMENSIONS", "INDEXES", "VectorsPart", "VectorsState", "connect", "p
 DIMENSIONS = 768
 """Length of an embedding in every collection (Titan's first 768 of 1,024)."""
 
-INDEXES = {"tenantId": True, "personaId": False, "documentId": False}
+INDEXES = {"tenantId": True, "tenantUid": False, "personaId": False, "documentId": False}
 """Keyword indexes, and whether each says which tenant a point is of: Qdrant then stores them together."""
 
 CALL_SECONDS = 10
@@ -88,21 +88,24 @@ class VectorsPart:
         steps = plan(observed)
         for step in steps:
             await self._make(tenant.collection, step)
-        tenant_only = {"must": [{"key": "tenantId", "match": {"value": tenant.key}}]}
-        status = {"collection": tenant.collection, "filter": tenant_only}
+        bound = {"tenantId": tenant.key, "tenantUid": tenant.uid}
+        filter_ = {"must": [{"key": key, "match": {"value": value}} for key, value in bound.items()]}
+        status = {"collection": tenant.collection, "filter": filter_}
         return Ensured([f"create {step} in {tenant.collection}" for step in steps], status)
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete the tenant's points, or its own collection with all that is in it."""
-        if tenant.spec.tier is Tier.DEDICATED:
-            await self._remote.call(
-                "delete-collection", lambda: self._qdrant.delete_collection(tenant.collection)
-            )
-            return
+        """Delete every point of the tenant key, whatever its uid and wherever it is.
+
+        The tier says where points are written now, and nothing of where an earlier Tenant of this name, or of
+        another tier, has left some.
+        """
+        own = collection_name(tenant.id, dedicated=True)
         await self._remote.call("delete-points", lambda: self._delete_points(tenant))
+        await self._remote.call("delete-collection", lambda: self._qdrant.delete_collection(own))
 
     async def forget(self, tenant: Tenant) -> None:
-        """Do nothing: a Tenant of the same name finds its points again."""
+        """Delete them all the same: they are copies of documents, and no later Tenant may find them."""
+        await self.remove(tenant)
 
     async def _observe(self, collection: str) -> VectorsState:
         try:
@@ -152,7 +155,7 @@ class VectorsPart:
             must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant.key))]
         )
         try:
-            await self._qdrant.delete(tenant.collection, models.FilterSelector(filter=own), wait=True)
+            await self._qdrant.delete(COLLECTION, models.FilterSelector(filter=own), wait=True)
         except UnexpectedResponse as exc:
             if exc.status_code != 404:
                 raise

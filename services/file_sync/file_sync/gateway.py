@@ -11,6 +11,7 @@ from tenancy.tickets import Action, Ticket, TicketIssuer
 
 from .http import classify, is_problem
 from .models import Document
+from .problems import DeletionHeld
 
 __all__ = ["Gateway"]
 
@@ -42,7 +43,7 @@ class Gateway:
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
         """
-        ticket = Ticket(tenant.id, action=Action.LIST)
+        ticket = Ticket(tenant.id, tenant.uid, action=Action.LIST)
         found: list[Document] = []
         cursor: str | None = None
         while True:
@@ -54,18 +55,39 @@ class Gateway:
             if not cursor:
                 return found
 
-    async def delete(self, tenant: Tenant, persona_id: str, document_id: str, filename: str) -> None:
+    async def delete(
+        self,
+        tenant: Tenant,
+        persona_id: str,
+        document_id: str,
+        filename: str,
+        *,
+        batch: int = 1,
+        replaced_by: str = "",
+    ) -> None:
         """Delete a document; one that is not there is deleted.
+
+        Parameters
+        ----------
+        batch
+            Number of documents to delete; the gateway holds all of a batch that is too large.
+        replaced_by
+            Id of the document that has taken its place; empty for none.
 
         Raises
         ------
+        DeletionHeld
+            An administrator of the tenant has to agree; the document is unchanged.
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
         """
-        ticket = Ticket(tenant.id, persona_id, document_id, filename, Action.DELETE)
+        ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename, Action.DELETE)
+        params = {"batch": str(batch)} | ({"replacedBy": replaced_by} if replaced_by else {})
         try:
-            await self._call("delete", "DELETE", f"/v1/documents/{document_id}", ticket)
+            await self._call("delete", "DELETE", f"/v1/documents/{document_id}", ticket, params=params)
         except RemoteRefused as exc:
+            if is_problem(exc, "deletions-held"):
+                raise DeletionHeld from exc
             if not is_problem(exc, "document-missing"):
                 raise
 

@@ -27,6 +27,8 @@ def classify(exc: Exception) -> Fault | None:
     """Say what a failed call means."""
     match exc:
         case httpx.HTTPStatusError(response=response):
+            if _is_problem(response, "deletions-held"):
+                return Fault.PERMANENT  # until a person decides
             if response.status_code in _BUSY:
                 return Fault.BUSY
             return Fault.TRANSIENT if response.status_code >= 500 else Fault.PERMANENT
@@ -59,9 +61,13 @@ def is_problem(exc: RemoteError, slug: str) -> bool:
     """Tell whether a refusal is the problem of that kind."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
-            kind = response.headers.get("content-type", "")
-            return kind.startswith("application/problem+json") and str(
-                response.json().get("type", "")
-            ).endswith(f"/{slug}")
+            return _is_problem(response, slug)
         case _:
             return False
+
+
+def _is_problem(response: httpx.Response, slug: str) -> bool:
+    kind = response.headers.get("content-type", "")
+    return kind.startswith("application/problem+json") and str(response.json().get("type", "")).endswith(
+        f"/{slug}"
+    )

@@ -65,7 +65,7 @@ QUEUE = Gauge(
 
 BRAKED = Gauge(
     "tenantry_file_sync_braked_documents",
-    "Deletions that are held back because they are most of a tenant's documents: see the runbook",
+    "Deletions that the gateway holds until an administrator of the tenant decides: see the runbook",
 )
 
 STRANGERS = Gauge(

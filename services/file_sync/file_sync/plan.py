@@ -21,9 +21,6 @@ from .places import Places
 
 __all__ = ["Action", "Deed", "Plan", "Rules", "State", "Verdict", "plan"]
 
-BRAKE_DOCUMENTS = 20
-"""So many deletions at once need no second thought."""
-
 NOT_SYNCED = "It is in no persona's knowledge base and was not sent to a persona."
 KEPT = (
     "It was taken out of the knowledge base, but not by its owner or an administrator; answers still use it. "
@@ -72,6 +69,10 @@ class Action:
         Whether nothing is to be done once a check has found that the content is the same.
     reason
         Why a document is deleted, for the log.
+    batch
+        Number of documents that are deleted for such a reason.
+    replaced_by
+        Id of the document that has taken the place of a deleted one; empty for none.
     """
 
     deed: Deed
@@ -82,6 +83,8 @@ class Action:
     former: tuple[tuple[str, str], ...] = ()
     settled: bool = False
     reason: str = ""
+    batch: int = 1
+    replaced_by: str = ""
 
 
 class State(StrEnum):
@@ -115,7 +118,6 @@ class Rules:
 
     document_bytes: int
     bucket: str
-    may_delete_most: bool = False
 
 
 @dataclass
@@ -124,7 +126,7 @@ class Plan:
 
     ``ask`` are subjects of whom Keycloak has to be asked first, and ``detached`` documents to which no link
     leads and whose files have to be fetched first. ``waits`` tells that something will change by itself,
-    though nothing does in Open WebUI. ``withheld`` are the deletions that the brake holds back.
+    though nothing does in Open WebUI. ``withheld`` counts the deletions that the gateway holds.
     """
 
     actions: list[Action] = field(default_factory=list)
@@ -230,7 +232,6 @@ class _Comparison:
         self._plan = Plan()
 
     def run(self, files: Iterable[File]) -> Plan:
-        synced = len(self._copies)
         # Oldest first: who came first gets the room that is left, and the name.
         given = [
             _Given(file, *at, self._copies.pop(file.document_id, []))
@@ -243,7 +244,7 @@ class _Comparison:
         versions: defaultdict[_Version, list[_Given]] = defaultdict(list)
         for each in given:
             versions[each.name, each.file.person].append(each)
-        for version, kept in self._sort_out_detached(synced).items():
+        for version, kept in self._sort_out_detached().items():
             self._supersede(kept, versions[version])
         for version in list(versions):
             versions[version] = self._supersede(versions[version], versions[version])
@@ -288,12 +289,18 @@ class _Comparison:
         Until then, and while the newer one cannot be read, the older one stays. Two files of one second are
         no versions of each other.
         """
-        newest = max((each.file.created_at for each in newer if each.is_ready), default=0)
+        ready = [each.file for each in newer if each.is_ready]
+        if not ready:
+            return files
+        newest = max(ready, key=lambda file: file.created_at)
         for each in files:
-            if each.file.created_at < newest:
+            if each.file.created_at < newest.created_at:
                 self._plan.verdicts[each.file.id] = Verdict(State.REPLACED, REPLACED, each.persona_id)
-                self._plan.actions += [_deletion(copy, SUPERSEDED) for copy in each.copies[:1]]
-        return [each for each in files if each.file.created_at >= newest]
+                self._plan.actions += [
+                    replace(_deletion(copy, SUPERSEDED), replaced_by=newest.document_id)
+                    for copy in each.copies[:1]
+                ]
+        return [each for each in files if each.file.created_at >= newest.created_at]
 
     def _judge(self, given: _Given, before: list[Document]) -> Verdict | None:
         """Judge a file.
@@ -388,8 +395,8 @@ class _Comparison:
         self._usage = more
         return None
 
-    def _sort_out_detached(self, synced: int) -> dict[_Version, list[_Given]]:
-        """Delete documents to which no link leads, unless they are most; return those that are kept.
+    def _sort_out_detached(self) -> dict[_Version, list[_Given]]:
+        """Delete documents to which no link leads; return those that are kept.
 
         A file that does not exist any more was deleted by its owner or an administrator: Open WebUI lets no
         one else do that. Of one that exists only its link was removed.
@@ -411,10 +418,8 @@ class _Comparison:
             kept[name, file.person].append(each)
             self._named[name].add(file.person)
             self._plan.verdicts[file.id] = Verdict(State.KEPT, KEPT, copies[0].persona_id)
-        if len(doomed) > BRAKE_DOCUMENTS and len(doomed) * 2 > synced and not self._rules.may_delete_most:
-            self._plan.withheld = len(doomed)
-        else:
-            self._plan.actions[:0] = doomed
+        # The gateway holds a batch that is too large a part of the tenant's documents.
+        self._plan.actions[:0] = [replace(each, batch=len(doomed)) for each in doomed]
         return kept
 
     def _may_be_removed(self, file: File) -> bool:

@@ -3,6 +3,7 @@
 from tenancy.errors import TenantryError
 
 __all__ = [
+    "DeletionHeld",
     "FileAway",
     "FileRefused",
     "HintRefused",
@@ -48,6 +49,10 @@ class Postponed(Exception):
 
 class FileAway(Postponed):
     """Open WebUI's bucket has no content for a file (yet)."""
+
+
+class DeletionHeld(Exception):
+    """The gateway holds a deletion until an administrator of the tenant releases or rejects it."""
 
 
 class FileRefused(Exception):

@@ -98,10 +98,6 @@ class Settings(BaseSettings):
     ingest_seconds: float = Field(660.0, gt=0)
     """Longest that one document may take there; a little more than the gateway's own limit."""
 
-    mass_deletion_tenants: list[str] = Field(default_factory=list)
-    """Ids of the tenants whose documents may be deleted although they are most of what there is; JSON. See
-    [the runbook](../file-sync.md#runbook-the-brake-holds), and empty it afterwards."""
-
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severe log line that is written."""
 

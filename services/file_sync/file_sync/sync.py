@@ -56,7 +56,6 @@ class Sync:
         self._poll_seconds = settings.poll_seconds
         self._full_seconds = settings.full_seconds
         self._rules = Rules(settings.document_bytes, settings.files_bucket)
-        self._may_delete_most = frozenset(settings.mass_deletion_tenants)
         self._source = source
         self._registry = registry
         self._atlas = atlas
@@ -154,7 +153,7 @@ class Sync:
             worked = await self._work.run(
                 tenant,
                 self._atlas.places,
-                self._rules_for(tenant),
+                self._rules,
                 comparing=comparing,
                 may_go_on=may_go_on,
             )
@@ -173,11 +172,6 @@ class Sync:
             closed_for=self._work.door.closed_for(tenant_id),
             progress=progress,
         )
-
-    def _rules_for(self, tenant: Tenant) -> Rules:
-        if tenant.id not in self._may_delete_most:
-            return self._rules
-        return Rules(self._rules.document_bytes, self._rules.bucket, may_delete_most=True)
 
 
 def _shape(tenant: Tenant) -> tuple[object, ...]:

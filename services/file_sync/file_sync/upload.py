@@ -56,7 +56,7 @@ class UploadWorkflow:
         RemoteUnavailable, RemoteRefused
             n8n or what is behind it did not answer, or refused us.
         """
-        ticket = Ticket(tenant.id, persona_id, document_id, filename)
+        ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename)
 
         async def call() -> None:
             headers = {"Authorization": f"Ticket {self._tickets.issue(ticket, lifetime=LASTS_SECONDS)}"}

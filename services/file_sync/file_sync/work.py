@@ -27,7 +27,7 @@ from .models import File, Usage
 from .owners import Owners
 from .places import Places
 from .plan import Action, Deed, Plan, Rules, State, Verdict, plan
-from .problems import FileRefused, IngestRefused, Postponed
+from .problems import DeletionHeld, FileRefused, IngestRefused, Postponed
 from .source import Source
 from .store import Store
 from .upload import UploadWorkflow
@@ -56,7 +56,7 @@ class Worked:
     @property
     def progress(self) -> bool:
         """Whether something was done."""
-        return self.left < len(self.plan.actions)
+        return self.left + self.plan.withheld < len(self.plan.actions)
 
 
 class Work:
@@ -121,11 +121,6 @@ class Work:
         async with comparing or nullcontext():
             compared, files = await self.compare(tenant, places, rules)
         worked = Worked(compared, left=len(compared.actions))
-        if compared.withheld:
-            self._log.error(
-                "Most of a tenant's documents would be deleted; none is, see the runbook",
-                documents=compared.withheld,
-            )
         for file in files:
             verdict = compared.verdicts.get(file.id)
             if verdict and verdict.state is State.NO_TENANT:
@@ -135,6 +130,11 @@ class Work:
         self._give_up(tenant, compared)
         if compared.actions:
             await self._do_all(tenant, worked, may_go_on)
+        if compared.withheld:
+            self._log.error(
+                "Deletions are held until an administrator of the tenant decides, see the runbook",
+                documents=compared.withheld,
+            )
         return worked
 
     def let_go(self) -> None:
@@ -251,6 +251,9 @@ class Work:
             outcome, state, reason = "refused", State.REFUSED, str(exc)
         except IngestRefused:
             outcome, state = "refused", State.FAILED
+        except DeletionHeld:
+            outcome = "held"
+            worked.plan.withheld += 1
         except (RemoteError, Postponed) as exc:
             outcome = "postponed"
             self._log.warning(
@@ -263,7 +266,7 @@ class Work:
             outcome = "error"
             self._log.exception("Unexpected error", deed=action.deed, document=action.document_id)
         ACTIONS.labels(action.deed, outcome).inc()
-        if outcome in ("ok", "refused") and state is not State.RECEIVED:
+        if outcome in ("ok", "refused", "held") and state is not State.RECEIVED:
             worked.left -= 1
         if state and action.file:
             worked.plan.verdicts[action.file.id] = Verdict(state, reason, action.persona_id)
@@ -271,7 +274,14 @@ class Work:
 
     async def _put(self, tenant: Tenant, action: Action) -> State | None:
         if action.deed is Deed.DELETE:
-            await self._gateway.delete(tenant, action.persona_id, action.document_id, action.filename)
+            await self._gateway.delete(
+                tenant,
+                action.persona_id,
+                action.document_id,
+                action.filename,
+                batch=action.batch,
+                replaced_by=action.replaced_by,
+            )
             self._say(action.reason, action)
             return None
         file = action.file

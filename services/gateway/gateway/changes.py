@@ -93,4 +93,4 @@ class IndexChanges:
 
 def keys(tenant: Tenant) -> list[str]:
     """Return the keys of a script about a tenant's kept answers: the answers, and changes under way."""
-    return [answers_key(tenant.id), changes_key(tenant.id)]
+    return [answers_key(tenant.id, tenant.uid), changes_key(tenant.id, tenant.uid)]

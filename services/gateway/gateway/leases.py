@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from tenancy.errors import RemoteError
+from tenancy.errors import RemoteError, TenantSuspended
 from tenancy.running import end
 
 __all__ = ["LEASE_SECONDS", "LeaseLost", "leased"]
@@ -34,7 +34,8 @@ async def leased(renew: Callable[[], Awaitable[bool]], *, seconds: float) -> Asy
     Parameters
     ----------
     renew
-        Lets the lease last ``seconds`` from now on; false when it is somebody else's by now.
+        Lets the lease last ``seconds`` from now on; false when it is somebody else's by now, and so is
+        :class:`~tenancy.errors.TenantSuspended`.
     seconds
         How long the lease lasts.
 
@@ -64,6 +65,8 @@ async def _beat(renew: Callable[[], Awaitable[bool]], deadline: asyncio.Timeout,
         asked = now()
         try:
             held = await renew()
+        except TenantSuspended:
+            held = False
         except RemoteError:
             continue  # counted where the call is made; the deadline stays where it was
         if not deadline.expired():

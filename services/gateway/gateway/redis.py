@@ -1,9 +1,10 @@
 """Redis: what tenants use, counted. The only module of the gateway that talks to Redis.
 
 Every call takes the proven :class:`~tenancy.model.Tenant`, and a key that is not that tenant's own never
-leaves this process. Only :meth:`TenantRedis.having` asks about more than one tenant, and it brings back no
-more than yes or no. A call may name several keys of its tenant, so this is for one Redis (with replicas),
-not for Redis Cluster, where they would lie on different nodes.
+leaves this process. Redis itself refuses every call once the Tenant is being deleted
+(:mod:`tenancy.tombstones`). Only :meth:`TenantRedis.having` asks about more than one tenant, and it brings
+back no more than yes or no. A call may name several keys of its tenant, so this is for one Redis (with
+replicas), not for Redis Cluster, where they would lie on different nodes.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,9 +14,12 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 from tenancy.model import Tenant
+from tenancy.names import redis_prefix, tombstone_key
 from tenancy.redis_errors import classify
 from tenancy.remote import Remote
+from tenancy.tombstones import REFUSAL, guarded
 
 __all__ = ["Script", "TenantRedis"]
 
@@ -39,12 +43,15 @@ class Script:
         As the client registered it.
     operation
         Its name in metrics.
+    is_guarded
+        Whether it is refused once the Tenant is being deleted.
     """
 
-    def __init__(self, remote: Remote, script: Any, operation: str) -> None:
+    def __init__(self, remote: Remote, script: Any, operation: str, *, is_guarded: bool) -> None:
         self._remote = remote
         self._script = script
         self._operation = operation
+        self._is_guarded = is_guarded
 
     async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:
         """Run it on a tenant's own keys, and return what it returns.
@@ -55,6 +62,8 @@ class Script:
             Redis did not answer, or refused. It may have run all the same.
         """
         _require_own(tenant, keys)
+        if self._is_guarded:
+            keys = [*keys, tombstone_key(tenant.id, tenant.uid)]
         return await self._remote.call(
             self._operation, lambda: self._script(keys=keys, args=[str(argument) for argument in arguments])
         )
@@ -84,9 +93,17 @@ class TenantRedis:
             protocol=2,
         )
 
-    def script(self, operation: str, source: str) -> Script:
-        """Return a Lua script, ready to run."""
-        return Script(self._remote, self._client.register_script(source), operation)
+    def script(self, operation: str, source: str, *, ends_work: bool = False) -> Script:
+        """Return a Lua script, ready to run.
+
+        Parameters
+        ----------
+        ends_work
+            It only ends what was begun, so it may run while the Tenant is being deleted.
+        """
+        source = source if ends_work else guarded(source)
+        registered = self._client.register_script(source)
+        return Script(self._remote, registered, operation, is_guarded=not ends_work)
 
     async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> list[Any]:
         """Run commands in one transaction and return their results. A command's second word is its key.
@@ -97,9 +114,15 @@ class TenantRedis:
             Redis did not answer, or refused. The transaction may have happened all the same.
         """
         _require_own(tenant, [str(command[1]) for command in commands])
+        tombstone = tombstone_key(tenant.id, tenant.uid)
 
         async def run() -> list[Any]:
             async with self._client.pipeline(transaction=True) as pipeline:
+                # One that is set after this look makes the transaction fail.
+                await pipeline.watch(tombstone)
+                if await pipeline.exists(tombstone):
+                    raise ResponseError(REFUSAL)
+                pipeline.multi()
                 for command in commands:
                     pipeline.execute_command(*command)
                 results: list[Any] = await pipeline.execute()
@@ -108,21 +131,21 @@ class TenantRedis:
         return await self._remote.call(operation, run)
 
     async def having(
-        self, operation: str, tenants: Sequence[Tenant], key_of: Callable[[str], str]
+        self, operation: str, tenants: Sequence[Tenant], key_of: Callable[[str, str], str]
     ) -> list[Tenant]:
         """Return those of the tenants that have a key, asked in one go: 3 ms for a hundred.
 
         Parameters
         ----------
         key_of
-            Makes the key from a tenant's id.
+            Makes the key from a tenant's id and uid.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             Redis did not answer, or refused.
         """
-        keys = [key_of(tenant.id) for tenant in tenants]
+        keys = [key_of(tenant.id, tenant.uid) for tenant in tenants]
         for tenant, key in zip(tenants, keys, strict=True):
             _require_own(tenant, [key])
 
@@ -144,5 +167,5 @@ class TenantRedis:
 
 def _require_own(tenant: Tenant, keys: Iterable[str]) -> None:
     for key in keys:
-        if not key.startswith(f"{tenant.key}:"):
+        if not key.startswith(redis_prefix(tenant.id, tenant.uid)):
             raise ValueError(f"{key!r} is no key of {tenant.key}")

@@ -124,7 +124,7 @@ class Replies:
         WritesUnavailable
             Redis is away; or it was for so long that the block was cancelled.
         """
-        key, token = idempotency_key(tenant.id, deed.digest), uuid.uuid4().hex
+        key, token = idempotency_key(tenant.id, tenant.uid, deed.digest), uuid.uuid4().hex
         mine = {"fingerprint": deed.fingerprint, "token": token}
         lease_ms = round(self._lease_seconds * 1000)
         try:

@@ -26,13 +26,15 @@ from .jwks import RemoteKeys
 from .model import Tenant
 from .names import TENANT_UIDS_CLAIM, tenant_id_from_group
 
-__all__ = ["Claims", "Principal", "TokenVerifier", "require_active", "resolve"]
+__all__ = ["BEING_REMOVED", "Claims", "Principal", "TokenVerifier", "require_active", "resolve"]
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Asymmetric only: with a symmetric one our copy of a public key could be used to sign."""
 
 LEEWAY_SECONDS = 5
 """How far Keycloak's clock and ours may differ."""
+
+BEING_REMOVED = "This tenant is being removed, so it answers no more requests."
 
 MAX_TOKEN_CHARACTERS = 16_384
 """Longer tokens are refused unread."""
@@ -146,7 +148,7 @@ def require_active(tenant: Tenant) -> None:
         The Tenant is suspended, or being deleted.
     """
     if tenant.deleting:
-        raise TenantSuspended("This tenant is being removed, so it answers no more requests.")
+        raise TenantSuspended(BEING_REMOVED)
     if tenant.spec.suspended:
         raise TenantSuspended("This tenant is suspended. Its administrators can say why and until when.")
 

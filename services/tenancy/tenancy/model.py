@@ -177,6 +177,7 @@ class StorageStatus(_Resource):
 
     bucket: str
     prefix: str
+    tenant_uid: str | None = None
 
 
 class VectorsStatus(_Resource):
@@ -278,9 +279,20 @@ class Tenant(_Resource):
         return names.tenant_key(self.id)
 
     @property
+    def uid(self) -> str:
+        """The Tenant's identity: another one for each Tenant that is created under a name."""
+        return self.metadata.uid
+
+    @property
     def collection(self) -> str:
         """The Qdrant collection that holds the tenant's points."""
         return names.collection_name(self.id, dedicated=self.spec.tier is Tier.DEDICATED)
+
+    @property
+    def owns_storage(self) -> bool:
+        """Whether the operator has prepared the S3 prefix for this very Tenant."""
+        storage = self.status.storage
+        return storage is not None and bool(self.uid) and storage.tenant_uid == self.uid
 
     @property
     def deleting(self) -> bool:

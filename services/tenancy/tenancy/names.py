@@ -3,6 +3,9 @@
 A tenant has an *id* (``tenantb``, the Tenant's ``metadata.name``) and a *key* (``tenant-tenantb``), and
 all that is stored anywhere carries the key. The key is always made here from an id that was proven,
 never taken from a request.
+
+A name is not an identity: a Tenant that is deleted and created again has the same id and key. So whatever a
+tenant would be shown again (points, answers, counters, tickets) carries the Tenant's *uid*, too.
 """
 
 import re
@@ -35,6 +38,7 @@ __all__ = [
     "held_deletions_key",
     "idempotency_key",
     "ingests_key",
+    "is_tombstone",
     "limits_key",
     "model_id",
     "object_key",
@@ -43,15 +47,18 @@ __all__ = [
     "persona_prefix",
     "point_id",
     "rate_key",
+    "redis_prefix",
     "released_deletions_key",
     "removal_key",
     "removals_prefix",
     "reservations_key",
+    "retained_prefix",
     "stock_key",
     "tenant_id_from_group",
     "tenant_key",
     "tenant_prefix",
     "tokens_key",
+    "tombstone_key",
     "trash_end",
     "trash_sweep_key",
     "usage_key",
@@ -88,6 +95,8 @@ FILE_DOCUMENTS = "owui-"
 """Beginning of the ids of all documents that are made of Open WebUI's files."""
 
 _TENANT_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+_UID = re.compile(r"[A-Za-z0-9][-A-Za-z0-9]{0,63}")
+_TOMBSTONE = "tombstone"
 _PERSONA_ID = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAMESPACE = uuid.UUID("6f0a3a2e-8d0e-5c0b-9a51-2f1f6b2f7a10")
 """Root of all derived ids. A change would give every chunk a new point id and double the index."""
@@ -112,6 +121,15 @@ def tenant_prefix(tenant_id: str) -> str:
     The slash matters: without it ``tenant-a`` would be a prefix of ``tenant-ab``.
     """
     return f"{tenant_key(tenant_id)}/"
+
+
+def retained_prefix(tenant_id: str, uid: str = "") -> str:
+    """Return the S3 prefix of what was set aside of earlier Tenants of a name; with ``uid``, of one of them.
+
+    It lies outside of every tenant's prefix, so no tenant's session reads it.
+    """
+    of_all = f"retained/{tenant_prefix(tenant_id)}"
+    return f"{of_all}{uid}/" if uid else of_all
 
 
 def persona_prefix(tenant_id: str, persona_id: str) -> str:
@@ -147,15 +165,16 @@ def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
             return None
 
 
-def removals_prefix(tenant_id: str) -> str:
+def removals_prefix(tenant_id: str, uid: str) -> str:
     """Return the S3 prefix of the records of a tenant's removed documents.
 
-    No persona's id begins with a dot, so nothing of the trash can be taken for a persona's document.
+    No persona's id begins with a dot, so nothing of the trash can be taken for a persona's document. A Tenant
+    that is created again under the same name has another uid, so it finds nothing of the earlier one's trash.
     """
-    return f"{tenant_prefix(tenant_id)}.trash/removals/"
+    return f"{_trash_prefix(tenant_id, uid)}removals/"
 
 
-def removal_key(tenant_id: str, document_id: str, removal_id: str) -> str:
+def removal_key(tenant_id: str, uid: str, document_id: str, removal_id: str) -> str:
     """Return the S3 key of the record of a removal of a document.
 
     Raises
@@ -163,15 +182,15 @@ def removal_key(tenant_id: str, document_id: str, removal_id: str) -> str:
     ValueError
         An id cannot be part of an object key.
     """
-    return f"{removals_prefix(tenant_id)}{_segment(document_id)}/{_segment(removal_id)}"
+    return f"{removals_prefix(tenant_id, uid)}{_segment(document_id)}/{_segment(removal_id)}"
 
 
-def embeddings_prefix(tenant_id: str) -> str:
+def embeddings_prefix(tenant_id: str, uid: str) -> str:
     """Return the S3 prefix of the embeddings of a tenant's removed documents."""
-    return f"{tenant_prefix(tenant_id)}.trash/embeddings/"
+    return f"{_trash_prefix(tenant_id, uid)}embeddings/"
 
 
-def embeddings_key(tenant_id: str, document_id: str, removal_id: str) -> str:
+def embeddings_key(tenant_id: str, uid: str, document_id: str, removal_id: str) -> str:
     """Return the S3 key of the embeddings of a removal of a document.
 
     Raises
@@ -179,7 +198,7 @@ def embeddings_key(tenant_id: str, document_id: str, removal_id: str) -> str:
     ValueError
         An id cannot be part of an object key.
     """
-    return f"{embeddings_prefix(tenant_id)}{_segment(document_id)}/{_segment(removal_id)}"
+    return f"{embeddings_prefix(tenant_id, uid)}{_segment(document_id)}/{_segment(removal_id)}"
 
 
 def trash_end(tenant_id: str) -> str:
@@ -212,79 +231,105 @@ def tenant_id_from_group(path: str) -> str | None:
     return match.group(1) if match else None
 
 
-def limits_key(tenant_id: str) -> str:
+def redis_prefix(tenant_id: str, uid: str) -> str:
+    """Return the beginning of every Redis key of one Tenant: ``tenant-tenantb:{uid}:``.
+
+    A Tenant that is created again under the same name has another uid, so it finds no key of the earlier one.
+
+    Raises
+    ------
+    ValueError
+        The id is no tenant id, or the uid is none that Kubernetes gives.
+    """
+    return f"{_bound_key(tenant_id, uid)}:"
+
+
+def limits_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash in which the operator keeps a tenant's limits."""
-    return f"{tenant_key(tenant_id)}:limits"
+    return f"{redis_prefix(tenant_id, uid)}limits"
 
 
-def rate_key(tenant_id: str) -> str:
+def rate_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash that counts a tenant's queries, by second."""
-    return f"{tenant_key(tenant_id)}:rate"
+    return f"{redis_prefix(tenant_id, uid)}rate"
 
 
-def tokens_key(tenant_id: str, month: date) -> str:
+def tokens_key(tenant_id: str, uid: str, month: date) -> str:
     """Return the Redis counter of the model tokens that a tenant has used in a month."""
-    return f"{tenant_key(tenant_id)}:tokens:{month:%Y-%m}"
+    return f"{redis_prefix(tenant_id, uid)}tokens:{month:%Y-%m}"
 
 
-def reservations_key(tenant_id: str, month: date) -> str:
+def reservations_key(tenant_id: str, uid: str, month: date) -> str:
     """Return the Redis sorted set of the tokens that answers under way may still use."""
-    return f"{tokens_key(tenant_id, month)}:reserved"
+    return f"{tokens_key(tenant_id, uid, month)}:reserved"
 
 
-def stock_key(tenant_id: str) -> str:
+def stock_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash that knows the size of each document that a tenant has stored."""
-    return f"{tenant_key(tenant_id)}:stock"
+    return f"{redis_prefix(tenant_id, uid)}stock"
 
 
-def ingests_key(tenant_id: str) -> str:
+def ingests_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash of the documents that are being written, or whose writing was cut off."""
-    return f"{tenant_key(tenant_id)}:ingests"
+    return f"{redis_prefix(tenant_id, uid)}ingests"
 
 
-def failures_key(tenant_id: str) -> str:
+def failures_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash that says of stored documents why they could not be indexed."""
-    return f"{tenant_key(tenant_id)}:failures"
+    return f"{redis_prefix(tenant_id, uid)}failures"
 
 
-def deletions_key(tenant_id: str) -> str:
+def deletions_key(tenant_id: str, uid: str) -> str:
     """Return the Redis sorted set of a tenant's documents that were deleted in the last minutes."""
-    return f"{tenant_key(tenant_id)}:deletions"
+    return f"{redis_prefix(tenant_id, uid)}deletions"
 
 
-def held_deletions_key(tenant_id: str) -> str:
+def held_deletions_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash of the deletions that wait for one of the tenant's administrators."""
-    return f"{deletions_key(tenant_id)}:held"
+    return f"{deletions_key(tenant_id, uid)}:held"
 
 
-def released_deletions_key(tenant_id: str) -> str:
+def released_deletions_key(tenant_id: str, uid: str) -> str:
     """Return the Redis key that is there while no deletion of the tenant is held."""
-    return f"{deletions_key(tenant_id)}:released"
+    return f"{deletions_key(tenant_id, uid)}:released"
 
 
-def trash_sweep_key(tenant_id: str) -> str:
+def trash_sweep_key(tenant_id: str, uid: str) -> str:
     """Return the Redis key that is there while the next removal of a tenant's expired trash is not due."""
-    return f"{tenant_key(tenant_id)}:trash-sweep"
+    return f"{redis_prefix(tenant_id, uid)}trash-sweep"
 
 
-def idempotency_key(tenant_id: str, digest: str) -> str:
+def idempotency_key(tenant_id: str, uid: str, digest: str) -> str:
     """Return the Redis key of what was answered to a request; ``digest`` names caller, request and key."""
-    return f"{tenant_key(tenant_id)}:idempotency:{digest}"
+    return f"{redis_prefix(tenant_id, uid)}idempotency:{digest}"
 
 
-def changes_key(tenant_id: str) -> str:
+def changes_key(tenant_id: str, uid: str) -> str:
     """Return the Redis sorted set of the changes of a tenant's index that are under way."""
-    return f"{tenant_key(tenant_id)}:changes"
+    return f"{redis_prefix(tenant_id, uid)}changes"
 
 
-def answers_key(tenant_id: str) -> str:
+def answers_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash of answers that a tenant's people may be given again."""
-    return f"{tenant_key(tenant_id)}:answers"
+    return f"{redis_prefix(tenant_id, uid)}answers"
 
 
-def usage_key(tenant_id: str, day: date) -> str:
+def usage_key(tenant_id: str, uid: str, day: date) -> str:
     """Return the Redis hash of what a tenant has used on a day."""
-    return f"{tenant_key(tenant_id)}:usage:{day:%Y-%m-%d}"
+    return f"{redis_prefix(tenant_id, uid)}usage:{day:%Y-%m-%d}"
+
+
+def tombstone_key(tenant_id: str, uid: str) -> str:
+    """Return the Redis key that is there once a Tenant is being deleted, and for a month after.
+
+    It alone stays when everything of a tenant is removed; it holds nothing but the uid in its name.
+    """
+    return f"{redis_prefix(tenant_id, uid)}{_TOMBSTONE}"
+
+
+def is_tombstone(key: str) -> bool:
+    """Tell whether a Redis key is a tombstone."""
+    return key.endswith(f":{_TOMBSTONE}")
 
 
 def document_id_for(tenant_id: str, persona_id: str, filename: str) -> str:
@@ -318,22 +363,33 @@ def parse_model_id(model: str) -> tuple[str, str] | None:
     return (match["tenant"], match["persona"]) if match else None
 
 
-def head_id(tenant_id: str, document_id: str) -> str:
+def head_id(tenant_id: str, uid: str, document_id: str) -> str:
     """Return the Qdrant id of a document's first chunk, whatever its content.
 
-    The tenant is part of it: in a shared collection two tenants may use the same document id, and one
-    must not overwrite the other's points.
+    Tenant and uid are part of it: in a shared collection two tenants may use the same document id, and
+    neither must overwrite the other's points, nor those of an earlier Tenant of the same name.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{document_id}#0"))
+    return str(uuid.uuid5(_NAMESPACE, f"{_bound_key(tenant_id, uid)}/{document_id}#0"))
 
 
-def point_id(tenant_id: str, document_id: str, version: str, chunk: int) -> str:
+def point_id(tenant_id: str, uid: str, document_id: str, version: str, chunk: int) -> str:
     """Return the Qdrant id of a further chunk of one version of a document, ``chunk`` counting from 1.
 
     The same chunk always has the same id, so that writing it again doubles nothing; and versions never
     share one, so that a new version can be written while readers still have the old.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{document_id}#{version}/{chunk}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{_bound_key(tenant_id, uid)}/{document_id}#{version}/{chunk}"))
+
+
+def _bound_key(tenant_id: str, uid: str) -> str:
+    if not _UID.fullmatch(uid):
+        raise ValueError(f"{uid!r} is no uid of a Kubernetes object")
+    return f"{tenant_key(tenant_id)}:{uid}"
+
+
+def _trash_prefix(tenant_id: str, uid: str) -> str:
+    _ = _bound_key(tenant_id, uid)
+    return f"{tenant_prefix(tenant_id)}.trash/{uid}/"
 
 
 def _segment(segment: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import boto3
 
 from .aws import classify, client_config, is_dead_session
-from .errors import RemoteRefused
+from .errors import RemoteRefused, RemoteUnavailable
 from .locks import KeyedLocks
 from .model import Tenant
 from .names import tenant_prefix
@@ -94,9 +94,13 @@ class TenantSessions:
 
         Raises
         ------
+        RemoteUnavailable
+            The prefix has not been prepared for this Tenant: it may hold documents of an earlier one.
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
+        if not tenant.owns_storage:
+            raise RemoteUnavailable("s3", operation, "the tenant's storage has not been prepared yet")
         try:
             client = await self.client(tenant)
             return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
@@ -166,7 +170,13 @@ def session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject"],
+                "Action": [
+                    "s3:GetObject",
+                    "s3:GetObjectVersion",
+                    "s3:PutObject",
+                    "s3:DeleteObject",
+                    "s3:AbortMultipartUpload",
+                ],
                 "Resource": f"arn:aws:s3:::{bucket}/{prefix}*",
             },
             {

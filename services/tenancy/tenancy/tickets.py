@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, KeySetSerialization, OKPKey
 
 from .errors import TicketRefused
-from .names import object_key, tenant_key
+from .names import object_key, redis_prefix
 
 __all__ = ["Action", "Ticket", "TicketIssuer", "TicketVerifier"]
 
@@ -41,10 +41,12 @@ class Action(StrEnum):
 class Ticket:
     """The one thing that the bearer may have done.
 
-    A ticket to list names no document; every other names one.
+    A ticket to list names no document; every other names one. ``tenant_uid`` is the Tenant's for which it was
+    issued: it opens nothing of a later Tenant of the same name.
     """
 
     tenant_id: str
+    tenant_uid: str
     persona_id: str = ""
     document_id: str = ""
     filename: str = ""
@@ -69,7 +71,7 @@ class Ticket:
         ValueError
             It does not.
         """
-        _ = tenant_key(self.tenant_id)
+        _ = redis_prefix(self.tenant_id, self.tenant_uid)
         if self.action is not Action.LIST:
             _ = self.object_key
         elif self.persona_id or self.document_id or self.filename:
@@ -121,6 +123,7 @@ class TicketVerifier:
             aud={"essential": True, "value": audience},
             exp={"essential": True},
             tenant_id={"essential": True},
+            tenant_uid={"essential": True},
             persona_id={"essential": True, "allow_blank": True},
             document_id={"essential": True, "allow_blank": True},
             filename={"essential": True, "allow_blank": True},
@@ -138,10 +141,10 @@ class TicketVerifier:
         try:
             claims = jwt.decode(token, self._keys, algorithms=[ALGORITHM]).claims
             self._claims.validate(claims)
-            tenant_id, persona_id, document_id, filename, action = (
+            tenant_id, tenant_uid, persona_id, document_id, filename, action = (
                 _text(claims[name]) for name in Ticket.__dataclass_fields__
             )
-            ticket = Ticket(tenant_id, persona_id, document_id, filename, Action(action))
+            ticket = Ticket(tenant_id, tenant_uid, persona_id, document_id, filename, Action(action))
             ticket.require_sound()
         except (JoseError, ValueError) as exc:
             reason = re.sub(r"\.$", "", str(exc)) or type(exc).__name__

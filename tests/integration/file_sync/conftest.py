@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 from file_sync.work import Worked
 from qdrant_client import AsyncQdrantClient
-from tenancy.names import document_id_for_file
+from tenancy.names import (
+    deletions_key,
+    document_id_for_file,
+    held_deletions_key,
+    released_deletions_key,
+    trash_end,
+)
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
@@ -70,10 +76,11 @@ class Stage:
         return await self.replica.settle(tenant_id)
 
     def keys(self, tenant_id: str) -> list[str]:
-        """Return the names of the tenant's documents, without the trash: persona, document and file."""
-        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
-        names = [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
-        return [name for name in names if not name.startswith(".trash/")]
+        """Return the names of the tenant's objects outside the trash: persona, document and file."""
+        listed = self.s3.list_objects_v2(
+            Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/", StartAfter=trash_end(tenant_id)
+        )
+        return [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
 
     def key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
         return f"{persona_id}/documents/{document_id_for_file(file_id)}/{filename}"
@@ -97,6 +104,19 @@ class Stage:
         passages: list[dict[str, Any]] = response.json()["passages"]
         return passages
 
+    async def post(self, email: str, path: str) -> None:
+        """Call the gateway as a person; it must succeed."""
+        headers = {"Authorization": f"Bearer {self.tokens[email]}"}
+        response = await self.gateway.http.post(path, headers=headers)
+        assert response.is_success, response.text
+
+    async def decide(self, tenant_id: str, decision: str) -> None:
+        """Let an administrator of the tenant release or reject its held deletions."""
+        email = f"boss@{tenant_id}.example"
+        if email not in self.tokens:
+            await self.person(email)
+        await self.post(email, f"/v1/deletions/{decision}")
+
     async def patch(self, tenant_id: str, spec: dict[str, Any]) -> None:
         """Change a Tenant and wait until it is seen."""
         generation = self.tenants.patch(tenant_id, {"spec": spec})["metadata"]["generation"]
@@ -118,6 +138,12 @@ class Stage:
                 self.s3.delete_object(Bucket=bucket, Key=each["Key"])
         for tenant_id in (A, B):
             await drop_points(self.qdrant, f"tenant-{tenant_id}")
+            if tenant := self.gateway.context.registry.get(tenant_id):
+                redis = self.gateway.context.deletions._redis
+                counted = (deletions_key, held_deletions_key, released_deletions_key)
+                await redis.execute(
+                    tenant, "test", *(("UNLINK", key(tenant.id, tenant.uid)) for key in counted)
+                )
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +156,11 @@ def owui(platform: Platform) -> Iterator[OpenWebUi]:
 async def whole_stage(platform: Platform, owui: OpenWebUi) -> AsyncIterator[Stage]:
     manifests = [
         tenant_manifest(
-            each, identity={"emails": [f"*@{each}.example"]}, personas=PERSONAS, quota=PLENTY, model=ANEW
+            each,
+            identity={"emails": [f"*@{each}.example"], "admins": [f"boss@{each}.example"]},
+            personas=PERSONAS,
+            quota=PLENTY,
+            model=ANEW,
         )
         for each in (A, B)
     ]

@@ -5,6 +5,7 @@ import hashlib
 
 from file_sync.plan import State
 from starlette.responses import Response
+from tenancy.names import document_id_for_file
 from tenantry_local.parts.aws import BUCKET
 
 from tests.integration.file_sync.conftest import A, B, Stage
@@ -204,9 +205,53 @@ async def test_an_emptied_database_does_not_empty_the_bucket(stage: Stage, anna:
     stage.owui.execute('truncate "file", knowledge_file, chat_file')
     worked = await stage.replica.run(A)
     assert worked.plan.withheld == 21
+    assert worked.settled, "it is a person's turn now"
     assert len(stage.keys(A)) == 21
-    rules = type(stage.replica.rules)(1000, "open-webui-files-dev", may_delete_most=True)
-    tenant = stage.replica.registry.get(A)
-    assert tenant
-    await stage.replica.work.run(tenant, stage.replica.atlas.renew(), rules)
+    await stage.decide(A, "release")
+    assert not (await stage.replica.run(A)).plan.withheld
     assert stage.keys(A) == []
+
+
+async def test_an_administrator_rejects_deletions_and_the_documents_stay(
+    stage: Stage, anna: str, word: str
+) -> None:
+    for number in range(21):
+        stage.give(anna, f"{number}.txt", f"Tide {number} of {word}.", A)
+    await stage.settle(A)
+    stage.owui.execute('truncate "file", knowledge_file, chat_file')
+    assert (await stage.replica.run(A)).plan.withheld == 21
+    await stage.decide(A, "reject")
+    await stage.decide(A, "reject")
+    assert not (await stage.replica.run(A)).plan.actions, "file-sync has nothing to do with them any more"
+    assert len(await stage.search(ANNA, word)) == 20  # most of one search
+    assert len(stage.keys(A)) == 21
+
+
+async def test_what_is_restored_from_the_trash_is_not_deleted_again(
+    stage: Stage, anna: str, word: str
+) -> None:
+    file_id = stage.give(anna, "plan.txt", f"The {word} budget is $5,000,000.", A)
+    await stage.settle(A)
+    stage.owui.execute('truncate "file", knowledge_file, chat_file')
+    await stage.settle(A)
+    assert stage.keys(A) == []
+    assert not await stage.search(ANNA, word)
+    await stage.post(ANNA, f"/v1/documents/{document_id_for_file(file_id)}/restore")
+    for _ in range(2):
+        await stage.settle(A)
+        (passage,) = await stage.search(ANNA, word)
+        assert passage["filename"] == "plan.txt"
+    assert len(stage.keys(A)) == 1
+
+
+async def test_new_versions_of_many_files_are_no_mass_deletion(stage: Stage, anna: str, word: str) -> None:
+    old = [stage.give(anna, f"{number}.txt", f"Tide {number} of {word}.", A) for number in range(21)]
+    await stage.settle(A)
+    stage.owui.execute('update "file" set created_at = created_at - 60')
+    for number in range(21):
+        stage.give(anna, f"{number}.txt", f"Ebb {number} of {word}.", A)
+    worked = await stage.settle(A)
+    assert not worked.plan.withheld
+    left = stage.keys(A)
+    assert len(left) == 21
+    assert not [key for key in left if any(file_id in key for file_id in old)]

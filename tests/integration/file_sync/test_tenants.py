@@ -124,9 +124,7 @@ async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(stage: S
     stage.owui.delete(kept)
     stage.give(anna, "new.txt", "Tide.", A)
     sync = Sync(
-        Settings.model_construct(
-            poll_seconds=0.1, full_seconds=60, document_bytes=1000, files_bucket="x", mass_deletion_tenants=[]
-        ),
+        Settings.model_construct(poll_seconds=0.1, full_seconds=60, document_bytes=1000, files_bucket="x"),
         source=stage.replica.source,
         registry=stage.replica.registry,
         atlas=stage.replica.atlas,

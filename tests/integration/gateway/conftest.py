@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from qdrant_client import AsyncQdrantClient
+from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketIssuer
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import private_key
@@ -32,6 +33,13 @@ class World:
     tenants: Tenants
     qdrant: AsyncQdrantClient
     token: str
+
+    @property
+    def tenant(self) -> Tenant:
+        """The Tenant as the gateway knows it."""
+        found = self.gateway.context.registry.get(TENANT)
+        assert found
+        return found
 
     async def post(self, path: str, **arguments: Any) -> httpx.Response:
         return await self.gateway.http.post(

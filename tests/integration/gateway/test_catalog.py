@@ -17,7 +17,7 @@ KEY = f"tenant-{TENANT}"
 
 async def test_an_uploaded_document_is_listed_as_ready_and_one_only_stored_as_received(world: World) -> None:
     uploaded = (await world.upload("quay.txt", b"The quay is open on weekdays.")).json()
-    waiting = Ticket(TENANT, "finance", uuid.uuid4().hex, "waiting.txt")
+    waiting = Ticket(TENANT, world.tenant.uid, "finance", uuid.uuid4().hex, "waiting.txt")
     s3 = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
     s3.put_object(Bucket=BUCKET, Key=waiting.object_key, Body=b"Not indexed yet.")
     ready = (await world.get(f"/v1/documents/{uploaded['documentId']}")).json()

@@ -109,7 +109,7 @@ async def test_two_uploads_of_one_name_at_once_leave_object_and_index_the_same(w
 
 
 async def test_a_ticket_has_a_stored_object_indexed(world: World) -> None:
-    ticket = Ticket(TENANT, "finance", "3f0c", "Bericht ü.txt")
+    ticket = Ticket(TENANT, world.tenant.uid, "finance", "3f0c", "Bericht ü.txt")
     s3 = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=b"The observatory opens on clear nights.")
     response = await world.redeem(ticket)
@@ -120,7 +120,7 @@ async def test_a_ticket_has_a_stored_object_indexed(world: World) -> None:
 
 
 async def test_a_ticket_for_an_object_that_is_not_there_is_404(world: World) -> None:
-    response = await world.redeem(Ticket(TENANT, "finance", "gone", "gone.txt"))
+    response = await world.redeem(Ticket(TENANT, world.tenant.uid, "finance", "gone", "gone.txt"))
     assert response.status_code == 404
     assert response.json()["type"].endswith("/document-missing")
 

@@ -180,12 +180,14 @@ async def test_the_running_gateway_empties_the_trash_when_its_time_is_over(
     async with running_gateway(platform, trash_days=SHORT_DAYS) as gateway:
         short = Company(gateway, company.tenant_id, company.tokens)
         await until(lambda: gateway.context.registry.get(company.tenant_id) is not None)
+        tenant = gateway.context.registry.get(company.tenant_id)
+        assert tenant
         document_id = await short.upload("ledger.txt")
         assert (await short.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
         assert len(await short.trash()) == 1
 
         def left() -> int:
-            prefixes = (removals_prefix(company.tenant_id), embeddings_prefix(company.tenant_id))
+            prefixes = (removals_prefix(tenant.id, tenant.uid), embeddings_prefix(tenant.id, tenant.uid))
             return sum(s3.list_objects_v2(Bucket=BUCKET, Prefix=each)["KeyCount"] for each in prefixes)
 
         assert left() == 2

@@ -64,8 +64,8 @@ DRIFTS: dict[str, Callable[[World], object]] = {
     "foreign-member-added": _add_foreign_member,
     "foreign-administrator-added": _add_foreign_admin,
     "member-removed": _remove_member,
-    "limits-deleted": lambda world: world.redis.delete("tenant-drift:limits"),
-    "limits-raised": lambda world: world.redis.hset("tenant-drift:limits", "documents", "99999999"),
+    "limits-deleted": lambda world: world.redis.delete(*world.limits_keys("drift")),
+    "limits-raised": lambda world: world.redis.hset(world.limits_keys("drift")[0], "documents", "99999999"),
 }  # fmt: skip
 
 NAMESPACE_DRIFTS: dict[str, Callable[[World], object]] = {

@@ -58,7 +58,7 @@ async def test_a_tenant_is_made_ready_changed_and_removed_by_the_program(
 
         await until(lambda: len(told()) == 1)  # told after the status is written
         tenants.patch("watched", {"spec": {"quota": {"documents": 3}}})
-        await until(lambda: world.redis.hget("tenant-watched:limits", "documents") == "3")
+        await until(lambda: world.look("watched")["limits"].get("documents") == "3")
         tenants.delete("watched")
         await until(lambda: tenants.get("watched") is None)
         assert world.left("watched") == {}

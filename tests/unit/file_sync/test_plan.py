@@ -30,9 +30,7 @@ PASSING = ("https://tenantry.io/problems/indexing-failed", "Given up.")
 LASTING = ("https://tenantry.io/problems/document-unreadable", "The PDF is encrypted.")
 
 
-def compare(
-    files: list[File], documents: list[Document], *, may_delete_most: bool = False, **spec: Any
-) -> Plan:
+def compare(files: list[File], documents: list[Document], **spec: Any) -> Plan:
     tenants = [tenant_with(**spec), tenant_with("tenantb")]
     return plan(
         tenants[0],
@@ -41,7 +39,7 @@ def compare(
         places=Places(tenants),
         owners=OWNERS,
         usage=Usage.of(documents),
-        rules=Rules(document_bytes=100, bucket=BUCKET, may_delete_most=may_delete_most),
+        rules=Rules(document_bytes=100, bucket=BUCKET),
         detached={},
     )
 
@@ -325,27 +323,15 @@ class TestQuota:
         assert not compare([make_file(size=13)], [document_of()], quota=quota).actions
 
 
-class TestBrake:
-    @pytest.mark.parametrize(
-        ("gone", "kept", "deleted"),
-        [(20, 0, 20), (21, 0, 0), (21, 21, 21), (22, 21, 0), (30, 100, 30)],
-        ids=["all of twenty", "all of more", "exactly half", "more than half", "a smaller part"],
-    )
-    def test_most_documents_are_not_deleted_at_once(self, gone: int, kept: int, deleted: int) -> None:
-        documents = [document_of(f"f{number}") for number in range(gone + kept)]
-        compared = compare([make_file(f"f{number}") for number in range(kept)], documents)
-        assert len(compared.actions) == deleted
-        assert compared.withheld == gone - deleted
-
-    def test_it_stops_deletions_only(self) -> None:
-        compared = compare([make_file("new")], [document_of(f"f{number}") for number in range(30)])
-        assert [action.deed for action in compared.actions] == [Deed.STORE]
-
-    def test_a_setting_lets_go(self) -> None:
-        documents = [document_of(f"f{number}") for number in range(30)]
-        assert len(compare([], documents, may_delete_most=True).actions) == 30
+class TestMassDeletion:
+    @pytest.mark.parametrize("gone", [1, 21, 30])
+    def test_each_deletion_says_how_many_there_are_so_that_the_gateway_can_hold_all(self, gone: int) -> None:
+        documents = [document_of(f"f{number}") for number in range(gone + 5)]
+        compared = compare([make_file(f"f{number}") for number in range(5)], documents)
+        deletions = [action for action in compared.actions if action.deed is Deed.DELETE]
+        assert [action.batch for action in deletions] == [gone] * gone
 
     def test_documents_that_somebody_uploaded_by_name_do_not_count(self) -> None:
         others = [Document(f"n{number}", "hr", "a", 1, "ready") for number in range(100)]
         compared = compare([], [document_of(f"f{number}") for number in range(30)] + others)
-        assert compared.withheld == 30
+        assert {action.batch for action in compared.actions} == {30}

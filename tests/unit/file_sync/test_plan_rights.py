@@ -157,6 +157,12 @@ def test_c13_a_new_version_replaces_the_old_one_when_it_is_ready(
     assert compared.waits is waits
 
 
+def test_c12_what_a_newer_version_has_replaced_names_it_and_counts_for_no_mass_deletion() -> None:
+    compared = compare([NEW, OLD], [OLD_DOCUMENT, document_of("new", sha256="b" * 64)])
+    (action,) = compared.actions
+    assert (action.replaced_by, action.batch) == ("owui-new", 1)
+
+
 def test_c13_a_replaced_file_is_left_alone_even_without_room_and_without_keycloak() -> None:
     document = document_of("new", sha256="b" * 64)
     compared = compare([NEW, OLD], [document], owners={}, quota={"documents": 1})

@@ -77,7 +77,6 @@ class World:
             "full_seconds": 900.0,
             "document_bytes": 100,
             "files_bucket": "files",
-            "mass_deletion_tenants": [],
             **settings,
         }
         return Sync(
@@ -192,9 +191,3 @@ def test_a_fault_of_ours_with_one_tenant_stops_nobody_else_and_it_is_tried_again
     world.watch((15, lambda _: world.prints.update({within(tenant_id="b"): "1"})), until=100)
     assert world.times("b") == [0, 20]
     assert 3 <= len(world.times("a")) <= 8
-
-
-def test_only_tenants_that_are_named_may_lose_most_of_their_documents(world: World) -> None:
-    world.watch(until=5, mass_deletion_tenants=["b"])
-    assert not world.rules["a"].may_delete_most
-    assert world.rules["b"].may_delete_most

@@ -21,7 +21,11 @@ async def test_a_change_is_announced_before_it_begins_and_when_it_is_over() -> N
     redis = FakeRedis(None)
     async with IndexChanges(redis.as_adapter()).announce(TENANT):
         ((answers, changing, change, seconds),) = redis.sent
-    assert (answers, changing, seconds) == ("tenant-tenanta:answers", "tenant-tenanta:changes", 900)
+    assert (answers, changing, seconds) == (
+        "tenant-tenanta:uid-tenanta:answers",
+        "tenant-tenanta:uid-tenanta:changes",
+        900,
+    )
     assert redis.sent[1] == (("UNLINK", answers), ("ZREM", changing, change))
 
 

@@ -1,4 +1,7 @@
-"""No key of another tenant leaves the process. Redis itself: tests/integration/gateway/limits."""
+"""No key of another tenant, or of an earlier Tenant of the name, leaves the process.
+
+Redis itself: tests/integration/gateway/limits.
+"""
 
 import pytest
 from gateway.redis import TenantRedis
@@ -9,11 +12,22 @@ from tests.support.tenants import make_tenant
 TENANT = make_tenant("a")
 
 
-@pytest.mark.parametrize("key", ["tenant-ab:rate", "tenant-b:rate", "tenant-a", "rate", "xtenant-a:rate"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tenant-ab:uid-a:rate",
+        "tenant-b:uid-a:rate",
+        "tenant-a:rate",
+        "tenant-a:uid-an-earlier-one:rate",
+        "tenant-a",
+        "rate",
+        "xtenant-a:uid-a:rate",
+    ],
+)
 async def test_a_key_that_is_not_the_tenants_own_is_refused(key: str) -> None:
     redis = TenantRedis(SecretStr("redis://127.0.0.1:9"))
     with pytest.raises(ValueError, match="no key of tenant-a"):
-        await redis.script("s", "return 1").run(TENANT, ["tenant-a:rate", key])
+        await redis.script("s", "return 1").run(TENANT, ["tenant-a:uid-a:rate", key])
     with pytest.raises(ValueError, match="no key of tenant-a"):
-        await redis.execute(TENANT, "e", ("GET", "tenant-a:rate"), ("GET", key))
+        await redis.execute(TENANT, "e", ("GET", "tenant-a:uid-a:rate"), ("GET", key))
     await redis.close()

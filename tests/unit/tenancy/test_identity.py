@@ -233,7 +233,7 @@ def test_who_proves_two_tenants_gets_neither(proof: Claims) -> None:
 @pytest.mark.parametrize("groups", [(GROUP_B,), (f"{GROUP_B}/admins",), (GROUP_B, f"{GROUP_B}/admins")])
 @pytest.mark.parametrize(
     "uids",
-    [(), ("uid-of-an-earlier-life",), (uid_of("tenanta"),), ("",), ("UID-TENANTB",)],
+    [(), ("uid-an-earlier-life",), (uid_of("tenanta"),), ("",), ("UID-TENANTB",)],
     ids=["none", "an earlier life's", "another tenant's", "an empty one", "in capitals"],
 )
 def test_a_groups_name_without_its_tenants_uid_is_refused(

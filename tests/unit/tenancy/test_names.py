@@ -24,6 +24,8 @@ def two_ids(draw: st.DrawFn) -> tuple[str, str]:
     return first, second
 
 
+UID = "0b1f"
+
 MAKERS: dict[str, Callable[[str], str]] = {
     "tenant_key": names.tenant_key,
     "tenant_prefix": names.tenant_prefix,
@@ -32,20 +34,20 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "collection_name": lambda tenant: names.collection_name(tenant, dedicated=True),
     "group_path": names.group_path,
     "admins_group_path": names.admins_group_path,
-    "limits_key": names.limits_key,
-    "rate_key": names.rate_key,
-    "tokens_key": lambda tenant: names.tokens_key(tenant, DAY),
-    "reservations_key": lambda tenant: names.reservations_key(tenant, DAY),
-    "answers_key": names.answers_key,
-    "changes_key": names.changes_key,
-    "stock_key": names.stock_key,
-    "ingests_key": names.ingests_key,
-    "failures_key": names.failures_key,
-    "idempotency_key": lambda tenant: names.idempotency_key(tenant, "0" * 64),
-    "usage_key": lambda tenant: names.usage_key(tenant, DAY),
+    "limits_key": lambda tenant: names.limits_key(tenant, UID),
+    "rate_key": lambda tenant: names.rate_key(tenant, UID),
+    "tokens_key": lambda tenant: names.tokens_key(tenant, UID, DAY),
+    "reservations_key": lambda tenant: names.reservations_key(tenant, UID, DAY),
+    "answers_key": lambda tenant: names.answers_key(tenant, UID),
+    "changes_key": lambda tenant: names.changes_key(tenant, UID),
+    "stock_key": lambda tenant: names.stock_key(tenant, UID),
+    "ingests_key": lambda tenant: names.ingests_key(tenant, UID),
+    "failures_key": lambda tenant: names.failures_key(tenant, UID),
+    "idempotency_key": lambda tenant: names.idempotency_key(tenant, UID, "0" * 64),
+    "usage_key": lambda tenant: names.usage_key(tenant, UID, DAY),
     "document_id_for": lambda tenant: names.document_id_for(tenant, "finance", "a.md"),
-    "head_id": lambda tenant: names.head_id(tenant, "d1"),
-    "point_id": lambda tenant: names.point_id(tenant, "d1", "v1", 1),
+    "head_id": lambda tenant: names.head_id(tenant, UID, "d1"),
+    "point_id": lambda tenant: names.point_id(tenant, UID, "d1", "v1", 1),
 }
 
 NO_IDS = [
@@ -98,7 +100,7 @@ def test_names_are_those_of_the_design() -> None:
     assert names.collection_name("tenantb", dedicated=False) == "digital_twin_knowledge"
     assert names.collection_name("tenantb", dedicated=True) == "digital_twin_knowledge--tenant-tenantb"
     assert names.admins_group_path("tenantb") == "/tenants/tenant-tenantb/admins"
-    assert names.limits_key("tenantb") == "tenant-tenantb:limits"
+    assert names.limits_key("tenantb", UID) == "tenant-tenantb:0b1f:limits"
 
 
 @given(tenant=ids, persona=segments, document=segments, filename=segments)
@@ -154,44 +156,46 @@ def test_path_that_is_no_tenants_group_names_nobody(path: str) -> None:
     assert names.tenant_id_from_group(path) is None
 
 
-chunks = st.tuples(ids, segments, st.sampled_from(["a1", "b2"]), st.integers(min_value=1, max_value=10**6))
+uids = st.sampled_from(["0b1f", "0b1e", "0b1"])
+chunks = st.tuples(
+    ids, uids, segments, st.sampled_from(["a1", "b2"]), st.integers(min_value=1, max_value=10**6)
+)
+Chunk = tuple[str, str, str, str, int]
 
 
 @given(first=chunks, second=chunks)
-def test_point_ids_are_the_same_only_for_the_same_chunk(
-    first: tuple[str, str, str, int], second: tuple[str, str, str, int]
-) -> None:
+def test_point_ids_are_the_same_only_for_the_same_chunk(first: Chunk, second: Chunk) -> None:
     assert (names.point_id(*first) == names.point_id(*second)) == (first == second)
-    assert (names.head_id(*first[:2]) == names.head_id(*second[:2])) == (first[:2] == second[:2])
-    assert names.head_id(*first[:2]) != names.point_id(*second)
+    assert (names.head_id(*first[:3]) == names.head_id(*second[:3])) == (first[:3] == second[:3])
+    assert names.head_id(*first[:3]) != names.point_id(*second)
 
 
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (("a", "b/c", "v", 1), ("a", "b", "v", 1)),
-        (("a", "b1", "v", 2), ("a", "b", "v", 12)),
-        (("a", "b", "v", 1), ("ab", "", "v", 1)),
-        (("a", "b", "v1", 1), ("a", "b", "v", 11)),
+        (("a", "u", "b/c", "v", 1), ("a", "u", "b", "v", 1)),
+        (("a", "u", "b1", "v", 2), ("a", "u", "b", "v", 12)),
+        (("a", "u", "b", "v", 1), ("ab", "u", "", "v", 1)),
+        (("a", "u", "b", "v1", 1), ("a", "u", "b", "v", 11)),
+        (("a", "u", "/b", "v", 1), ("a", "u-", "b", "v", 1)),
     ],
     ids=[
         "a slash in the document's id",
         "a digit at its end",
         "a border that could move",
         "a version's digit",
+        "the border of the uid",
     ],
 )
-def test_separators_within_a_document_id_make_no_collision(
-    first: tuple[str, str, str, int], second: tuple[str, str, str, int]
-) -> None:
+def test_separators_within_a_document_id_make_no_collision(first: Chunk, second: Chunk) -> None:
     assert names.point_id(*first) != names.point_id(*second)
 
 
 def test_derived_ids_are_uuids_that_never_change() -> None:
     """Another value would leave every point of the index behind under its old id."""
-    assert uuid.UUID(names.head_id("tenantb", "d1")).version == 5
-    assert names.head_id("tenantb", "d1") == "4e9a3e28-da7d-5bf5-9e92-e1740cc25c85"
-    assert names.point_id("tenantb", "d1", "v1", 1) == "504c9cac-4143-5648-be6f-4eeb5383b1e1"
+    assert uuid.UUID(names.head_id("tenantb", UID, "d1")).version == 5
+    assert names.head_id("tenantb", UID, "d1") == "d645552f-cc02-5c27-bbb7-0e583f07b75a"
+    assert names.point_id("tenantb", UID, "d1", "v1", 1) == "843ddb9d-5195-5002-a901-ad1c8d37da5e"
     assert names.document_id_for("tenantb", "finance", "a.md") == "f3fd3cae-62e8-5281-b6d1-57fac0dff94f"
 
 
@@ -224,14 +228,20 @@ def test_a_key_that_is_no_document_of_the_tenant_names_nothing(key: str) -> None
     assert names.parse_object_key("tenantb", key) is None
 
 
-def test_every_key_in_redis_begins_with_the_tenants_key() -> None:
-    assert names.rate_key("a") == "tenant-a:rate"
-    assert names.tokens_key("a", DAY) == "tenant-a:tokens:2026-03"
-    assert names.reservations_key("a", DAY) == "tenant-a:tokens:2026-03:reserved"
-    assert names.stock_key("a") == "tenant-a:stock"
-    assert names.answers_key("a") == "tenant-a:answers"
-    assert names.changes_key("a") == "tenant-a:changes"
-    assert names.usage_key("a", DAY) == "tenant-a:usage:2026-03-07"
+KEYED = [name for name in MAKERS if name.endswith("_key") and name not in ("tenant_key", "object_key")]
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_every_key_in_redis_begins_with_the_tenants_key_and_uid(name: str) -> None:
+    assert MAKERS[name]("a").startswith("tenant-a:0b1f:")
+
+
+@pytest.mark.parametrize("uid", ["", "a:b", "a/b", "*", " ", "-", "u" * 65], ids=repr)
+def test_no_key_is_made_without_a_uid(uid: str) -> None:
+    with pytest.raises(ValueError, match="is no uid"):
+        names.rate_key("a", uid)
+    with pytest.raises(ValueError, match="is no uid"):
+        names.head_id("a", uid, "d1")
 
 
 def test_a_personas_model_leads_back_to_tenant_and_persona() -> None:

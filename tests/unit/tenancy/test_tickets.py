@@ -14,7 +14,7 @@ from tests.support.forgery import alg_none, claims_of, signed_by_stranger, signe
 
 KEY = OKPKey.generate_key("Ed25519", {"kid": "today"})
 OLDER = OKPKey.generate_key("Ed25519", {"kid": "yesterday"})
-TICKET = Ticket("tenantb", "finance", "0b5e", "Budget 2026.pdf")
+TICKET = Ticket("tenantb", "0b1f", "finance", "0b5e", "Budget 2026.pdf")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_ticket_comes_back_as_it_was_issued(key: OKPKey, verifier: TicketVerif
 
 @pytest.mark.parametrize(
     "ticket",
-    [replace(TICKET, action=Action.DELETE), Ticket("tenantb", action=Action.LIST)],
+    [replace(TICKET, action=Action.DELETE), Ticket("tenantb", "0b1f", action=Action.LIST)],
     ids=["to delete", "to list"],
 )
 def test_a_ticket_says_what_it_is_for(ticket: Ticket, verifier: TicketVerifier) -> None:
@@ -65,6 +65,8 @@ WRONG = {
     "of another issuer": {"iss": "somebody"},
     "for another service": {"aud": "file-sync"},
     "without a tenant": {"tenant_id": None},
+    "without a uid": {"tenant_uid": None},
+    "with an empty uid": {"tenant_uid": ""},
     "with a list for a tenant": {"tenant_id": ["tenanta", "tenantb"]},
     "with no tenant's id": {"tenant_id": "Tenant B"},
     "climbing out of its persona": {"persona_id": ".."},
@@ -104,13 +106,14 @@ def test_a_forged_ticket_is_refused(forge: Any, verifier: TicketVerifier) -> Non
 @pytest.mark.parametrize(
     "ticket",
     [
-        Ticket("Tenant B", "finance", "1", "a.txt"),
-        Ticket("tenantb", "finance", "1", "a/b.txt"),
-        Ticket("tenantb", "finance", "", "", Action.DELETE),
-        Ticket("Tenant B", action=Action.LIST),
-        Ticket("tenantb", "finance", action=Action.LIST),
+        Ticket("Tenant B", "0b1f", "finance", "1", "a.txt"),
+        Ticket("tenantb", "0b1f", "finance", "1", "a/b.txt"),
+        Ticket("tenantb", "0b1f", "finance", "", "", Action.DELETE),
+        Ticket("Tenant B", "0b1f", action=Action.LIST),
+        Ticket("tenantb", "0b1f", "finance", action=Action.LIST),
+        Ticket("tenantb", "", action=Action.LIST),
     ],
 )
 def test_nothing_is_signed_for_a_document_that_cannot_be(ticket: Ticket) -> None:
-    with pytest.raises(ValueError, match=r"tenant id|object key|names no document"):
+    with pytest.raises(ValueError, match=r"tenant id|is no uid|object key|names no document"):
         TicketIssuer(dict(KEY.as_dict(private=True))).issue(ticket)

@@ -24,7 +24,15 @@ class Stage:
         self.parts = [FakePart(name, self.log, fails.get(name)) for name in ("storage", "identity", "quota")]
         self.writer = FakeWriter(self.log)
         self.conflict: str | None = None
-        self.reconciler = Reconciler(self.parts, self.writer, lambda _: self.conflict, lambda: NOW)
+        self.writing: Exception | None = None
+        self.reconciler = Reconciler(
+            self.parts, self.writer, self.finish_writes, lambda _: self.conflict, lambda: NOW
+        )
+
+    async def finish_writes(self, tenant: Tenant) -> None:
+        self.log.append("finish writes")
+        if self.writing:
+            raise self.writing
 
     async def run(self, tenant: Tenant) -> str:
         self.log.clear()
@@ -136,21 +144,21 @@ async def test_an_event_that_cannot_be_recorded_spoils_nothing() -> None:
 
 
 def leaving(policy: str, **changes: Any) -> Tenant:
-    return make_tenant("acme", deleting=True, deletionPolicy=policy, **changes)
+    return make_tenant("acme", deleting=True, prepared=False, deletionPolicy=policy, **changes)
 
 
 async def test_retain_lets_go_of_copies_only() -> None:
     stage = Stage()
     await stage.run(with_finalizer(leaving("Retain")))
-    assert sorted(stage.log[:3]) == ["forget identity", "forget quota", "forget storage"]
-    assert stage.log[3:] == ["remove finalizer"]
+    assert sorted(stage.log[1:4]) == ["forget identity", "forget quota", "forget storage"]
+    assert stage.log[4:] == ["remove finalizer"]
 
 
 async def test_delete_lets_go_only_when_every_part_is_gone() -> None:
     stage = Stage()
     await stage.run(with_finalizer(leaving("Delete")))
-    assert sorted(stage.log[:3]) == ["remove identity", "remove quota", "remove storage"]
-    assert stage.log[3:] == ["remove finalizer"]
+    assert sorted(stage.log[1:4]) == ["remove identity", "remove quota", "remove storage"]
+    assert stage.log[4:] == ["remove finalizer"]
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
@@ -173,7 +181,8 @@ async def test_a_tenant_that_goes_without_its_finalizer_is_removed_all_the_same(
     """Another's finalizer, or a deletion in the foreground, still holds it."""
     stage = Stage()
     await stage.run(leaving(policy).model_copy(update={"status": MADE}))
-    assert sorted(stage.log[:3]) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
+    assert stage.log[0] == "finish writes"
+    assert sorted(stage.log[1:4]) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
 
 
 @pytest.mark.parametrize(("policy", "verb"), [("Retain", "forget"), ("Delete", "remove")])
@@ -181,7 +190,8 @@ async def test_after_a_tenant_that_vanished_is_done_what_its_policy_says(policy:
     stage = Stage()
     outcome = await stage.reconciler.clean_up(make_tenant("acme", deletionPolicy=policy), successor=None)
     assert outcome.name == "ready"
-    assert sorted(stage.log) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
+    assert stage.log[0] == "finish writes"
+    assert sorted(stage.log[1:]) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
 
 
 async def test_what_cannot_be_removed_after_a_tenant_that_vanished_is_tried_again() -> None:
@@ -206,3 +216,25 @@ async def test_a_tenant_that_we_never_held_is_let_go_untouched(policy: str) -> N
     stage = Stage()
     await stage.run(leaving(policy))
     assert stage.log == []
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_nothing_is_removed_while_somebody_still_writes(policy: str) -> None:
+    stage = Stage()
+    tenant = with_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
+    stage.writing = RemoteUnavailable("redis", "drain-writes", "uploads are under way")
+    assert await stage.run(tenant) == "retrying"
+    assert stage.log == ["finish writes", "write status"]
+    assert stage.conditions["Ready"] == "False"
+    stage.writing = None
+    assert await stage.run(tenant) == "ready"
+    assert stage.log[0] == "finish writes"
+    assert stage.log[-1] == "remove finalizer"
+
+
+async def test_after_a_tenant_that_vanished_nothing_is_removed_while_somebody_still_writes() -> None:
+    stage = Stage()
+    stage.writing = RemoteUnavailable("redis", "drain-writes", "uploads are under way")
+    outcome = await stage.reconciler.clean_up(make_tenant("acme", deletionPolicy="Delete"), successor=None)
+    assert outcome.name == "retrying"
+    assert stage.log == ["finish writes"]

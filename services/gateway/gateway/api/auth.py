@@ -113,6 +113,8 @@ def _redeem(token: str, action: Action, context: ProcessContext) -> TicketHolder
     tenant = context.registry.get(ticket.tenant_id)
     if tenant is None:
         raise NoTenant("The ticket is for a tenant that does not exist (any more).")
+    if ticket.tenant_uid != tenant.uid:
+        raise TicketRefused("The ticket was issued for an earlier tenant of this name. Ask for a new one.")
     require_active(tenant)
     structlog.contextvars.bind_contextvars(tenant=tenant.key)
     return TicketHolder(tenant, ticket)

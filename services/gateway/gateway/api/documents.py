@@ -226,6 +226,15 @@ async def delete_document(
             ge=1, le=100_000_000, description="Documents that are about to be deleted together.", examples=[3]
         ),
     ] = 1,
+    replaced_by: Annotated[
+        DocumentId | None,
+        Query(
+            alias="replacedBy",
+            description="The document of the same name and persona that has taken its place: then the "
+            "removal does not count as a deletion.",
+            examples=["owui-5cfc3ab1"],
+        ),
+    ] = None,
 ) -> Any:
     """Move a document to the trash: from the moment of the answer no search finds it."""
     if isinstance(caller, TicketHolder) and caller.ticket.document_id != document_id:
@@ -233,7 +242,9 @@ async def delete_document(
     person = caller if isinstance(caller, Principal) else None
 
     async def remove() -> None:
-        await context.catalog.remove(caller.tenant, document_id, person=person, batch=batch)
+        await context.catalog.remove(
+            caller.tenant, document_id, person=person, batch=batch, replaced_by=replaced_by
+        )
 
     return await once(request, caller, context, key, remove, status=204)
 

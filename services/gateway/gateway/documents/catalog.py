@@ -158,6 +158,7 @@ class Catalog:
         *,
         person: Principal | None,
         batch: int = 1,
+        replaced_by: str | None = None,
         is_limited: bool = True,
     ) -> None:
         """Move a document to the trash: when this returns no search finds it, and the object is gone.
@@ -171,6 +172,9 @@ class Catalog:
             Who deletes it; ``None`` for a service that was given a ticket for this very document.
         batch
             Number of documents that the caller is about to delete.
+        replaced_by
+            Id of the document that has taken its place. If that one is ready and has the same name in the
+            same persona, nothing is lost and the removal does not count as a deletion.
         is_limited
             False for a removal that is no deletion: the document is restored after it.
 
@@ -196,7 +200,7 @@ class Catalog:
             ):
                 raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
             removed_by = (person.email or person.subject) if person else SERVICE
-            if is_limited:
+            if is_limited and not (replaced_by and await self._is_replaced(tenant, stored, replaced_by)):
                 await self._deletions.admit(
                     tenant,
                     stored,
@@ -207,6 +211,15 @@ class Catalog:
             await lease.intend(Note(Task.DELETE, doomed=stored.stamp, removed_by=removed_by))
             await self.erase(tenant, stored, removed_by)
             await lease.settle()
+
+    async def _is_replaced(self, tenant: Tenant, stored: StoredEntry, document_id: str) -> bool:
+        """Return True if another document has the same name in the same persona, and searches find it."""
+        other = await self._objects.find(tenant, document_id)
+        if other is None or other.document_id == stored.document_id:
+            return False
+        (entry,) = await self._describe(tenant, [other])
+        same = (other.persona_id, other.filename) == (stored.persona_id, stored.filename)
+        return same and entry.state is DocumentState.READY
 
     async def erase(self, tenant: Tenant, stored: StoredEntry, removed_by: str) -> None:
         """Move a document from index, bucket and count to the trash, under a lease on it.

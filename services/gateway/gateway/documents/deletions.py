@@ -116,7 +116,11 @@ class DeletionLimit:
         try:
             admitted, limit = await self._admit.run(
                 tenant,
-                [deletions_key(tenant.id), held_deletions_key(tenant.id), released_deletions_key(tenant.id)],
+                [
+                    deletions_key(tenant.id, tenant.uid),
+                    held_deletions_key(tenant.id, tenant.uid),
+                    released_deletions_key(tenant.id, tenant.uid),
+                ],
                 stored.document_id,
                 batch,
                 stored_count,
@@ -150,7 +154,7 @@ class DeletionLimit:
         """
         try:
             (words,) = await self._redis.execute(
-                tenant, "list-held-deletions", ("HVALS", held_deletions_key(tenant.id))
+                tenant, "list-held-deletions", ("HVALS", held_deletions_key(tenant.id, tenant.uid))
             )
         except RemoteError as exc:
             raise _unavailable() from exc
@@ -168,8 +172,8 @@ class DeletionLimit:
             await self._redis.execute(
                 tenant,
                 "release-deletions",
-                ("SET", released_deletions_key(tenant.id), 1, "PX", _milliseconds(RELEASED)),
-                ("UNLINK", held_deletions_key(tenant.id)),
+                ("SET", released_deletions_key(tenant.id, tenant.uid), 1, "PX", _milliseconds(RELEASED)),
+                ("UNLINK", held_deletions_key(tenant.id, tenant.uid)),
             )
         except RemoteError as exc:
             raise _unavailable() from exc
@@ -185,7 +189,9 @@ class DeletionLimit:
         """
         try:
             await self._redis.execute(
-                tenant, "forget-held-deletion", ("HDEL", held_deletions_key(tenant.id), document_id)
+                tenant,
+                "forget-held-deletion",
+                ("HDEL", held_deletions_key(tenant.id, tenant.uid), document_id),
             )
         except RemoteError as exc:
             raise _unavailable() from exc

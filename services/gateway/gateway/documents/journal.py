@@ -23,6 +23,7 @@ from tenancy.deadline import lifted
 from tenancy.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import failures_key, ingests_key
+from tenancy.tombstones import raise_if_deleting
 
 from ..leases import LEASE_SECONDS, LeaseLost, leased
 from ..problems import DocumentBusy, WritesUnavailable
@@ -121,8 +122,8 @@ class Journal:
         self._redis = redis
         self._take = redis.script("take-lease", scripts.TAKE)
         self._keep = redis.script("keep-lease", scripts.KEEP)
-        self._release = redis.script("release-lease", scripts.RELEASE)
-        self._settle = redis.script("settle-ingest", scripts.SETTLE)
+        self._release = redis.script("release-lease", scripts.RELEASE, ends_work=True)
+        self._settle = redis.script("settle-ingest", scripts.SETTLE, ends_work=True)
         self._look = redis.script("read-journal", scripts.LOOK)
         self._due = redis.script("find-cut-off", scripts.DUE)
         self._lease_seconds = lease_seconds
@@ -144,6 +145,8 @@ class Journal:
         ------
         DocumentBusy
             Somebody else holds it.
+        TenantSuspended
+            The Tenant is being deleted.
         WritesUnavailable
             Redis is away; or it was for so long that the block was cancelled.
         """
@@ -160,10 +163,11 @@ class Journal:
         """Return what is known of some documents; of none when Redis is away."""
         if not document_ids:
             return {}
-        keys = [ingests_key(tenant.id), failures_key(tenant.id)]
+        keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
         try:
             notes, failures = await self._look.run(tenant, keys, *document_ids)
         except RemoteError as exc:
+            raise_if_deleting(exc)
             self._log.warning("Cannot read the journal; showing states without it", error=str(exc))
             return {}
         return {
@@ -184,7 +188,7 @@ class Journal:
         """
         found = []
         for tenant in await self._redis.having("find-journals", tenants, ingests_key):
-            entries, document_ids = await self._due.run(tenant, [ingests_key(tenant.id)], DUE)
+            entries, document_ids = await self._due.run(tenant, [ingests_key(tenant.id, tenant.uid)], DUE)
             found.append(Due(tenant, entries, document_ids))
         return found
 
@@ -193,6 +197,8 @@ class Journal:
 
         Raises
         ------
+        TenantSuspended
+            The Tenant is being deleted.
         WritesUnavailable
             With a note, when Redis is away.
         RemoteUnavailable, RemoteRefused
@@ -202,13 +208,14 @@ class Journal:
         try:
             return bool(await self._run(self._keep, tenant, document_id, token, self._lease_ms, *words))
         except RemoteError as exc:
+            raise_if_deleting(exc)
             if note:
                 raise _unavailable() from exc
             raise
 
     async def settle(self, tenant: Tenant, document_id: str, token: str, failure: Failure | None) -> None:
         """End a lease and its note; see :meth:`Lease.settle`."""
-        keys = [ingests_key(tenant.id), failures_key(tenant.id)]
+        keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
         words = json.dumps(vars(failure)) if failure else ""
         try:
             with lifted():  # it is done, however late
@@ -239,6 +246,7 @@ class Journal:
                     self._take, tenant, document_id, token, self._lease_ms, int(repairing)
                 )
             except RemoteError as exc:
+                raise_if_deleting(exc)
                 raise _unavailable() from exc
             if taken:
                 lease.note = Note.from_json(note) if note else None
@@ -251,7 +259,7 @@ class Journal:
             await asyncio.sleep(random.uniform(*POLL_SECONDS))  # noqa: S311 (jitter, not a secret)
 
     async def _run(self, script: Any, tenant: Tenant, *arguments: int | str) -> Any:
-        return await script.run(tenant, [ingests_key(tenant.id)], *arguments)
+        return await script.run(tenant, [ingests_key(tenant.id, tenant.uid)], *arguments)
 
 
 def _pause(attempts: int) -> float:

@@ -147,7 +147,7 @@ class Trash:
         removals = await asyncio.gather(*(load(*each) for each in ids))
         return TrashPage(
             [each for each in removals if each],
-            removal_key(tenant.id, *ids[-1]) if len(ids) == limit else "",
+            removal_key(tenant.id, tenant.uid, *ids[-1]) if len(ids) == limit else "",
         )
 
     def restorable_until(self, removal: Removal) -> datetime:

@@ -164,7 +164,7 @@ class Budget:
             Redis is away.
         """
         month = _month(self._now())
-        keys = [tokens_key(tenant.id, month), reservations_key(tenant.id, month)]
+        keys = [tokens_key(tenant.id, tenant.uid, month), reservations_key(tenant.id, tenant.uid, month)]
         try:
             used, reserved = await self._read.run(tenant, keys)
         except RemoteError as exc:
@@ -182,8 +182,8 @@ class Budget:
 
 
 def _keys(reservation: Reservation) -> list[str]:
-    tenant_id, month = reservation.tenant.id, reservation.month
-    return [tokens_key(tenant_id, month), reservations_key(tenant_id, month)]
+    tenant, month = reservation.tenant, reservation.month
+    return [tokens_key(tenant.id, tenant.uid, month), reservations_key(tenant.id, tenant.uid, month)]
 
 
 def _month(now: datetime) -> date:

@@ -12,6 +12,7 @@ import structlog
 from tenancy.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import rate_key
+from tenancy.tombstones import raise_if_deleting
 
 from ..metrics import LIMITS_OPEN, REFUSED
 from ..problems import RateLimited
@@ -116,13 +117,19 @@ class RateLimiter:
         """Count a query, unless it is one too many.
 
         While Redis is away every query may pass: an outage of Redis must not be an outage of search.
+
+        Raises
+        ------
+        TenantSuspended
+            The Tenant is being deleted.
         """
         limit = tenant.spec.quota.queries_per_minute
         try:
             allowed, remaining, reset = await self._count.run(
-                tenant, [rate_key(tenant.id)], limit, WINDOW_SECONDS
+                tenant, [rate_key(tenant.id, tenant.uid)], limit, WINDOW_SECONDS
             )
         except RemoteError as exc:
+            raise_if_deleting(exc)
             LIMITS_OPEN.labels("rate").inc()
             self._log.warning("Cannot count queries; letting them pass", error=str(exc))
             return Rate(limit)

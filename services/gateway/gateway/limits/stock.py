@@ -120,7 +120,7 @@ class Stock:
         LimitsUnavailable
             Redis is unavailable.
         """
-        key = stock_key(tenant.id)
+        key = stock_key(tenant.id, tenant.uid)
         try:
             (fields,) = await self._redis.execute(tenant, "count-documents", ("HLEN", key))
             if not fields:
@@ -142,17 +142,17 @@ class Stock:
             Redis is away. Its copy is out of date then, for 15 minutes at most.
         """
         try:
-            await self._forget.run(tenant, [stock_key(tenant.id)], _field(document_id))
+            await self._forget.run(tenant, [stock_key(tenant.id, tenant.uid)], _field(document_id))
         except RemoteError as exc:
             raise _unavailable() from exc
 
     async def _try(self, tenant: Tenant, *arguments: int | str) -> tuple[str, int]:
-        answer, used = await self._admit.run(tenant, [stock_key(tenant.id)], *arguments)
+        answer, used = await self._admit.run(tenant, [stock_key(tenant.id, tenant.uid)], *arguments)
         return answer, used
 
     async def _fill(self, tenant: Tenant, stored: Mapping[str, int]) -> None:
         """Write a copy beside, batch by batch, and put it in place in one step unless one is there."""
-        key = f"{stock_key(tenant.id)}:{uuid.uuid4().hex}"
+        key = f"{stock_key(tenant.id, tenant.uid)}:{uuid.uuid4().hex}"
         first: list[tuple[Any, ...]] = [
             ("HSET", key, "bytes", sum(stored.values())),
             ("EXPIRE", key, KEEP_SECONDS),
@@ -166,7 +166,9 @@ class Stock:
                 for word in (_field(document_id), size)
             ]
             await self._redis.execute(tenant, "fill-stock", ("HSET", key, *fields))
-        (placed,) = await self._redis.execute(tenant, "fill-stock", ("RENAMENX", key, stock_key(tenant.id)))
+        (placed,) = await self._redis.execute(
+            tenant, "fill-stock", ("RENAMENX", key, stock_key(tenant.id, tenant.uid))
+        )
         if not placed:
             await self._redis.execute(tenant, "fill-stock", ("UNLINK", key))
 

@@ -100,7 +100,7 @@ class UsageLog:
         self._series.add(
             tenant, input=counts.input_tokens, output=counts.output_tokens, embedding=counts.embedding_tokens
         )
-        key = usage_key(tenant.id, self._now().date())
+        key = usage_key(tenant.id, tenant.uid, self._now().date())
         _, pending = self._pending.setdefault(key, (tenant, Counter()))
         for name, number in asdict(counts).items():
             if number:
@@ -144,7 +144,7 @@ class UsageLog:
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         if not 1 <= len(days) <= MAX_DAYS:
             raise ValueError(f"{first} to {last} is not 1 to {MAX_DAYS} days")
-        commands = [("HGETALL", usage_key(tenant.id, day)) for day in days]
+        commands = [("HGETALL", usage_key(tenant.id, tenant.uid, day)) for day in days]
         try:
             found = await self._redis.execute(tenant, "read-usage", *commands)
         except RemoteError as exc:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -101,7 +102,9 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self.sessions.call(tenant, "put", self._put, key, content, media_type, owner)
+        # Closed when the caller is cancelled: a transfer under way is then cut short, and S3 stores nothing.
+        with io.BytesIO(content) as body:
+            return await self.sessions.call(tenant, "put", self._put, key, content, body, media_type, owner)
 
     async def entries(
         self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = LISTED
@@ -196,12 +199,15 @@ class TenantObjects:
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
         return not any(found["Key"] == key for found in listed)
 
-    def _put(self, client: "S3Client", key: str, content: bytes, media_type: str, owner: str) -> Stamp:
+    def _put(
+        self, client: "S3Client", key: str, content: bytes, body: io.BytesIO, media_type: str, owner: str
+    ) -> Stamp:
         digest = hashlib.sha256(content)
+        body.seek(0)
         stored = client.put_object(
             Bucket=self._bucket,
             Key=key,
-            Body=content,
+            Body=body,
             ContentType=media_type,
             ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
             ServerSideEncryption="AES256",

@@ -117,12 +117,12 @@ class TrashObjects:
 
     async def put(self, tenant: Tenant, removal: Removal) -> None:
         """Store a record; the same removal is stored once."""
-        key = removal_key(tenant.id, removal.document_id, removal.id)
+        key = removal_key(tenant.id, tenant.uid, removal.document_id, removal.id)
         await self._sessions.call(tenant, "put-removal", self._put, key, removal.to_json())
 
     async def get(self, tenant: Tenant, document_id: str, removal: str) -> Removal | None:
         """Return a record by the ids of document and removal; ``None`` when there is none."""
-        key = removal_key(tenant.id, document_id, removal)
+        key = removal_key(tenant.id, tenant.uid, document_id, removal)
         content = await self._sessions.call(tenant, "get-removal", self._get, key)
         return Removal.from_json(content) if content else None
 
@@ -138,7 +138,7 @@ class TrashObjects:
         after
             A key of the tenant's; only later ones count.
         """
-        prefix = removals_prefix(tenant.id)
+        prefix = removals_prefix(tenant.id, tenant.uid)
         only = f"{prefix}{document_id}/" if document_id else prefix
         keys = await self._sessions.call(tenant, "list-removals", self._list, only, after, limit)
         return [
@@ -147,12 +147,12 @@ class TrashObjects:
 
     async def put_embeddings(self, tenant: Tenant, removal: Removal, content: bytes) -> None:
         """Store the embeddings of a removed document."""
-        key = embeddings_key(tenant.id, removal.document_id, removal.id)
+        key = embeddings_key(tenant.id, tenant.uid, removal.document_id, removal.id)
         await self._sessions.call(tenant, "put-embeddings", self._put, key, content)
 
     async def get_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> bytes:
         """Return the embeddings of a removed document; empty when there are none."""
-        key = embeddings_key(tenant.id, document_id, removal)
+        key = embeddings_key(tenant.id, tenant.uid, document_id, removal)
         return await self._sessions.call(tenant, "get-embeddings", self._get, key)
 
     async def restore(self, tenant: Tenant, removal: Removal, key: str) -> Stamp:
@@ -167,19 +167,19 @@ class TrashObjects:
 
     async def delete_removal(self, tenant: Tenant, document_id: str, removal: str) -> None:
         """Delete a record; one that is not there is deleted."""
-        key = removal_key(tenant.id, document_id, removal)
+        key = removal_key(tenant.id, tenant.uid, document_id, removal)
         await self._sessions.call(tenant, "delete", self._delete, key)
 
     async def delete_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> None:
         """Delete the embeddings of a removed document; if there are none, they are deleted."""
-        key = embeddings_key(tenant.id, document_id, removal)
+        key = embeddings_key(tenant.id, tenant.uid, document_id, removal)
         await self._sessions.call(tenant, "delete", self._delete, key)
 
     async def delete_older(self, tenant: Tenant, before: datetime) -> int:
         """Delete what was put into the trash before a time; return the number of records."""
         count = 0
         # Embeddings first: a record without them is restored all the same.
-        for prefix in (embeddings_prefix(tenant.id), removals_prefix(tenant.id)):
+        for prefix in (embeddings_prefix(tenant.id, tenant.uid), removals_prefix(tenant.id, tenant.uid)):
             count = await self._sessions.call(tenant, "expire", self._delete_older, prefix, before)
         return count
 

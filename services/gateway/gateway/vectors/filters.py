@@ -1,4 +1,4 @@
-"""The filters of a tenant's points. Each begins with the tenant."""
+"""The filters of a tenant's points. Each begins with the tenant: its key, and the uid of its Tenant."""
 
 from collections.abc import Collection
 
@@ -16,7 +16,12 @@ def tenant_filter(
     not_version: str | None = None,
 ) -> models.Filter:
     """Return the filter of a tenant's points, narrowed by what is given."""
-    values = {"tenantId": tenant.key, "personaId": persona_id, "documentId": document_id}
+    values = {
+        "tenantId": tenant.key,
+        "tenantUid": tenant.uid,
+        "personaId": persona_id,
+        "documentId": document_id,
+    }
     must: list[models.Condition] = [_equals(key, value) for key, value in values.items() if value is not None]
     others: list[models.Condition] = [] if not_version is None else [_equals("version", not_version)]
     return models.Filter(must=must, must_not=others or None)

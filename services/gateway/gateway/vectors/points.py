@@ -29,6 +29,7 @@ __all__ = [
 
 HEAD_FIELDS = [
     "tenantId",
+    "tenantUid",
     "personaId",
     "documentId",
     "filename",
@@ -60,13 +61,13 @@ def to_point(tenant: Tenant, edition: Edition, number: int, vector: Sequence[flo
 def chunk_id(tenant: Tenant, document_id: str, version: str, number: int) -> str:
     """Return the id of a chunk; the head's is the same in every version."""
     if number == 0:
-        return head_id(tenant.id, document_id)
-    return point_id(tenant.id, document_id, version, number)
+        return head_id(tenant.id, tenant.uid, document_id)
+    return point_id(tenant.id, tenant.uid, document_id, version, number)
 
 
 def head_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
     """Return the ids of documents' heads."""
-    return [head_id(tenant.id, document_id) for document_id in document_ids]
+    return [head_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
 
 
 def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passage:
@@ -123,6 +124,7 @@ def _payload(tenant: Tenant, edition: Edition, number: int) -> dict[str, Any]:
     head = {"etag": document.etag} if number == 0 else {}
     return {
         "tenantId": tenant.key,
+        "tenantUid": tenant.uid,
         "personaId": document.persona_id,
         "documentId": document.document_id,
         "chunk": number,

@@ -359,7 +359,8 @@ class Vectors:
 
     def _is_own(self, tenant: Tenant, point: models.ScoredPoint | models.Record) -> bool:
         """Tell whether a point is the tenant's; never false unless filter or index is broken."""
-        own = (point.payload or {}).get("tenantId") == tenant.key
+        payload = point.payload or {}
+        own = (payload.get("tenantId"), payload.get("tenantUid")) == (tenant.key, tenant.uid)
         if not own:
             FOREIGN_HITS.inc()
             self._log.error(

@@ -105,6 +105,7 @@ SENTENCES = {
     "too, and each can be restored.",
     "document-foreign": "Only its owner and your tenant's administrators may restore that document.",
     "document-busy": "That document is being written. Try again {when}.",
+    "admin-only": "Only your tenant's administrators may do that.",
     "quota-exceeded": "Your tenant has no room for that document. Delete others first.",
     "writes-unavailable": "Documents cannot be changed right now. Try again {when}.",
     "stream-broken": "The answer broke off here and is not complete. Ask again.",
@@ -247,6 +248,34 @@ class TrashPage(Wire):
     next_cursor: str | None = None
 
 
+class HeldDeletion(Wire):
+    """A deletion that waits for one of the tenant's administrators."""
+
+    persona_id: str
+    filename: str
+    requested_by: str
+
+    @property
+    def told(self) -> str:
+        """A line of the list."""
+        by = "in Open WebUI" if self.requested_by == "open-webui" else f"by {_harmless(self.requested_by)}"
+        return f"- {_as_code(self.filename)} ({self.persona_id}), deleted {by}"
+
+
+class HeldDeletions(Wire):
+    """All deletions that wait."""
+
+    deletions: list[HeldDeletion]
+
+
+class Rejection(Wire):
+    """Result of a rejection, some deletions at a time."""
+
+    kept: list[HeldDeletion]
+    in_trash: list[HeldDeletion]
+    remaining: int
+
+
 @dataclass
 class Ask:
     """One question on its way: what was asked, by whom, until when, and whom to tell how it goes."""
@@ -376,6 +405,9 @@ class Pipe:
         command, _, wanted = ask.question.partition(" ")
         if command.lower() == "/restore":
             yield await self._restored(ask, valves, wanted.strip())
+            return
+        if command.lower() == "/deletions":
+            yield await self._decided(ask, valves, wanted.strip().lower())
             return
         notes = await self._wait_for_files(ask, valves)
         await ask.status("Searching the documents")
@@ -516,6 +548,49 @@ class Pipe:
         await self._call_gateway(ask, valves, "POST", path, {"removalId": chosen.removal_id})
         await ask.status("Restored", done=True)
         return f"{_as_code(chosen.filename)} ({chosen.persona_id}) is restored: answers can use it again."
+
+    async def _decided(self, ask: Ask, valves: Valves, decision: str) -> str:
+        """Return the answer to ``/deletions``: what is held, or what has become of it."""
+        await ask.status("Looking at the held deletions")
+        if decision == "release":
+            await self._call_gateway(ask, valves, "POST", "/v1/deletions/release", {})
+            text = (
+                "Released: for an hour no deletion is held. Files that are gone from Open WebUI go to the trash within "
+                "minutes; people delete theirs again."
+            )
+        elif decision == "reject":
+            response = await self._call_gateway(ask, valves, "POST", "/v1/deletions/reject", {})
+            done = Rejection.model_validate_json(response.content)
+            text = "\n\n".join(
+                [
+                    f"Rejected: {len(done.kept)} document{'s' * (len(done.kept) != 1)} stay.",
+                    *(
+                        [f"In the trash, since another document has their name: {len(done.in_trash)}."]
+                        * bool(done.in_trash)
+                    ),
+                    *(
+                        [f"{done.remaining} more are held: write `/deletions reject` again."]
+                        * bool(done.remaining)
+                    ),
+                ]
+            )
+        else:
+            response = await self._call_gateway(ask, valves, "GET", "/v1/deletions", {})
+            held = HeldDeletions.model_validate_json(response.content).deletions
+            more = len(held) - LISTED_FILES
+            text = "\n".join(
+                [
+                    "These deletions are held, because they are many in a short time. Nothing has been deleted.",
+                    "Write `/deletions release` to let them pass, or `/deletions reject` to keep the documents.",
+                    "",
+                    *(each.told for each in held[:LISTED_FILES]),
+                    *([f"- and {more} more"] if more > 0 else []),
+                ]
+                if held
+                else ["No deletion is held."]
+            )
+        await ask.status("Held deletions", done=True)
+        return text
 
     async def _trash(self, ask: Ask, valves: Valves) -> list[TrashedDocument]:
         """Return the removed documents that the person may restore, the latest first."""

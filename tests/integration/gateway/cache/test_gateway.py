@@ -66,7 +66,7 @@ async def test_another_document_counts_at_once(world: World) -> None:
 
 async def test_a_document_that_a_ticket_brings_counts_at_once(world: World) -> None:
     await world.ask()
-    ticket = Ticket(TENANT, "finance", "by-ticket", "new.md")
+    ticket = Ticket(TENANT, world.tenant.uid, "finance", "by-ticket", "new.md")
     s3: Any = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=b"The key to the boathouse lies in the sink.")
     assert (await world.redeem(ticket)).status_code == 201
@@ -75,9 +75,9 @@ async def test_a_document_that_a_ticket_brings_counts_at_once(world: World) -> N
 
 async def test_of_a_deleted_document_nothing_is_said_any_more_and_nothing_is_left(world: World) -> None:
     await world.ask()
-    assert "behind the piano" in str(await world.raw.hgetall(answers_key(TENANT)))
+    assert "behind the piano" in str(await world.raw.hgetall(answers_key(TENANT, world.tenant.uid)))
     assert (await world.request("DELETE", f"/v1/documents/{DOCUMENT}")).status_code == 204
-    assert not await world.raw.exists(answers_key(TENANT))
+    assert not await world.raw.exists(answers_key(TENANT, world.tenant.uid))
     outcome, answer = await world.ask()
     assert outcome == "fwd=miss"
     assert "piano" not in answer
@@ -121,7 +121,7 @@ async def test_a_gateway_that_died_while_it_changed_a_document_leaves_no_stale_a
     outcome, answer = await world.ask()
     assert outcome == "fwd=bypass"
     assert "beside the stove" in answer
-    key = changes_key(TENANT)
+    key = changes_key(TENANT, world.tenant.uid)
     ((change, deadline),) = await world.raw.zrange(key, 0, -1, withscores=True)
     await world.raw.zadd(key, {change: deadline - 3_600_000})
     assert [(await world.ask())[0] for _ in range(2)] == ["fwd=miss", "hit"]
@@ -130,7 +130,7 @@ async def test_a_gateway_that_died_while_it_changed_a_document_leaves_no_stale_a
 
 async def test_without_redis_no_document_changes(world: World) -> None:
     await world.ask()
-    ticket = Ticket(TENANT, "finance", DOCUMENT, "keys.md")
+    ticket = Ticket(TENANT, world.tenant.uid, "finance", DOCUMENT, "keys.md")
     s3: Any = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=b"The key to the boathouse lies in the sink.")
     world.proxy.cut()
@@ -150,7 +150,7 @@ async def test_without_redis_no_document_changes(world: World) -> None:
 
 async def test_what_nobody_can_read_is_answered_anew_and_replaced(world: World) -> None:
     await world.ask()
-    key = answers_key(TENANT)
+    key = answers_key(TENANT, world.tenant.uid)
     (digest,) = set(await world.raw.hkeys(key)) - {"version"}
     await world.raw.hset(key, digest, "of another format")
     assert [(await world.ask())[0] for _ in range(2)] == ["fwd=bypass", "hit"]

@@ -54,14 +54,14 @@ async def test_a_change_throws_answers_away_at_its_begin_and_at_its_end(
     slot = await slot_of(cache, tenant)
     await cache.keep(tenant, slot, ANSWER)
     async with changes.announce(tenant):
-        assert not await raw.exists(answers_key(tenant.id)), "text of documents goes at once"
+        assert not await raw.exists(answers_key(tenant.id, tenant.uid)), "text of documents goes at once"
         assert await cache.find(tenant, "d") == await cache.find(tenant, "e")
         assert (await cache.find(tenant, "d")).outcome is Outcome.BYPASS
         await cache.keep(tenant, slot, ANSWER)
-        assert not await raw.exists(answers_key(tenant.id))
+        assert not await raw.exists(answers_key(tenant.id, tenant.uid))
         # As one would who did not know of the change.
-        await raw.hset(answers_key(tenant.id), "d", "{}")
-    assert not await raw.exists(answers_key(tenant.id), changes_key(tenant.id))
+        await raw.hset(answers_key(tenant.id, tenant.uid), "d", "{}")
+    assert not await raw.exists(answers_key(tenant.id, tenant.uid), changes_key(tenant.id, tenant.uid))
     assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
 
 
@@ -97,7 +97,7 @@ async def test_the_change_of_a_gateway_that_died_runs_out(
         async with changes.announce(tenant):
             raise ZeroDivisionError
     assert (await cache.find(tenant, "d")).outcome is Outcome.BYPASS
-    key = changes_key(tenant.id)
+    key = changes_key(tenant.id, tenant.uid)
     ((change, deadline),) = await raw.zrange(key, 0, -1, withscores=True)
     assert deadline / 1000 - time.time() == pytest.approx(RUN_OUT_SECONDS, abs=2)
     assert 0 < await raw.ttl(key) <= RUN_OUT_SECONDS
@@ -113,7 +113,7 @@ async def test_a_change_that_outlived_its_time_still_takes_all_answers_along(
     cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
 ) -> None:
     async with changes.announce(tenant):
-        await raw.delete(changes_key(tenant.id))
+        await raw.delete(changes_key(tenant.id, tenant.uid))
         await cache.keep(tenant, await slot_of(cache, tenant), ANSWER)
         assert (await cache.find(tenant, "d")).outcome is Outcome.HIT
     assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
@@ -123,7 +123,7 @@ async def test_answers_live_a_fixed_time_however_often_they_are_used(
     cache: AnswerCache, tenant: Tenant, raw: Any
 ) -> None:
     slot = await slot_of(cache, tenant)
-    key = answers_key(tenant.id)
+    key = answers_key(tenant.id, tenant.uid)
     assert 0 < await raw.ttl(key) <= 60
     await raw.expire(key, 5)
     await cache.keep(tenant, slot, ANSWER)
@@ -139,7 +139,9 @@ async def test_a_tenant_keeps_so_many_answers_and_no_more(
     cache: AnswerCache, tenant: Tenant, raw: Any
 ) -> None:
     slot = await slot_of(cache, tenant)
-    await raw.hset(answers_key(tenant.id), mapping={f"q{number}": "{}" for number in range(ANSWERS - 1)})
+    await raw.hset(
+        answers_key(tenant.id, tenant.uid), mapping={f"q{number}": "{}" for number in range(ANSWERS - 1)}
+    )
     for digest in ("last", "too-many"):
         await cache.keep(tenant, Slot(digest, slot.version), ANSWER)
     assert (await cache.find(tenant, "last")).outcome is Outcome.HIT

@@ -114,7 +114,7 @@ async def test_who_comes_back_to_a_lease_that_is_somebody_elses_changes_nothing(
 async def test_what_changed_nothing_leaves_nothing(journal: Journal, tenant: Tenant, raw: Any) -> None:
     async with journal.hold(tenant, "d1"):
         pass
-    assert not await raw.exists(ingests_key(tenant.id))
+    assert not await raw.exists(ingests_key(tenant.id, tenant.uid))
 
 
 async def test_what_was_begun_and_failed_is_due_after_a_pause_that_grows(
@@ -126,7 +126,7 @@ async def test_what_was_begun_and_failed_is_due_after_a_pause_that_grows(
         with pytest.raises(DocumentBusy):
             async with journal.hold(tenant, "d1", repairing=True):
                 pass
-        (now, _), entry = await raw.time(), await raw.hget(ingests_key(tenant.id), "d1")
+        (now, _), entry = await raw.time(), await raw.hget(ingests_key(tenant.id, tenant.uid), "d1")
         assert f'"due":{now + seconds}'[:-1] in entry.replace(" ", "")
 
 
@@ -216,7 +216,7 @@ async def test_entries_run_out_ninety_days_after_the_last_change(
     async with journal.hold(tenant, "d1") as lease:
         await lease.settle(FAILURE)
     await cut_off(journal, tenant, INGEST)
-    for key in (ingests_key(tenant.id), failures_key(tenant.id)):
+    for key in (ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)):
         assert 89 < await raw.ttl(key) / 86400 <= 90
 
 

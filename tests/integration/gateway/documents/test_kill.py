@@ -40,6 +40,7 @@ class Person:
     """Somebody with documents, at one gateway or another."""
 
     tenant_id: str
+    tenant_uid: str
     token: str
 
     async def upload(self, http: httpx.AsyncClient, number: int, edition: str) -> int:
@@ -93,7 +94,9 @@ async def person(platform: Platform, world: World) -> AsyncIterator[Person]:
         async with open_people(platform) as people:
             await people.add(email)
             await until(lambda: world.gateway.context.registry.get(tenant_id) is not None)
-            yield Person(tenant_id, await people.token(email))
+            known = world.gateway.context.registry.get(tenant_id)
+            assert known
+            yield Person(tenant_id, known.uid, await people.token(email))
 
 
 @asynccontextmanager
@@ -199,4 +202,4 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_th
 
 
 async def entries(raw: Any, person: Person) -> Any:
-    return await raw.hgetall(ingests_key(person.tenant_id))
+    return await raw.hgetall(ingests_key(person.tenant_id, person.tenant_uid))

@@ -75,7 +75,7 @@ async def killed_after(last: int, work: Callable[[], Awaitable[Any]]) -> bool:
 
 async def repaired(replica: Replica, raw: Any) -> None:
     """Sweep until nothing is left to do: no lease of the dead, no pause."""
-    key = ingests_key(replica.tenant.id)
+    key = ingests_key(replica.tenant.id, replica.tenant.uid)
     async with asyncio.timeout(10):
         while await raw.exists(key):
             await replica.repair.sweep()
@@ -120,7 +120,7 @@ async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
     survivor, tenant = replicas.make(), replicas.tenant
-    ticket = Ticket(tenant.id, "finance", survivor.document_id, NAME)
+    ticket = Ticket(tenant.id, tenant.uid, "finance", survivor.document_id, NAME)
     noted = 0
     for last in count():
         await survivor.objects.put(
@@ -132,7 +132,7 @@ async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
             lambda dying=dying: dying.service.index_stored(tenant, ticket, Stages()),  # type: ignore[misc]
         ):
             break
-        begun = "ingest" in str(await raw.hgetall(ingests_key(tenant.id)))
+        begun = "ingest" in str(await raw.hgetall(ingests_key(tenant.id, tenant.uid)))
         await repaired(survivor, raw)
         assert await survivor.state() == ("ready" if begun else "received"), f"after {last} calls"
         assert editions(await survivor.found()) == ({"Edition 3"} if begun else set())
@@ -151,7 +151,7 @@ async def test_a_delete_that_is_killed_after_any_call_is_completed_or_never_bega
         dying = replicas.make(lease_seconds=LEASE_SECONDS)
         if not await killed_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
             break
-        begun = "delete" in str(await raw.hgetall(ingests_key(replicas.tenant.id)))
+        begun = "delete" in str(await raw.hgetall(ingests_key(replicas.tenant.id, replicas.tenant.uid)))
         await repaired(survivor, raw)
         if begun:
             completed += 1
@@ -204,7 +204,7 @@ async def test_a_document_that_is_no_good_shows_its_reason_until_there_is_anothe
     replicas: Replicas,
 ) -> None:
     replica, tenant = replicas.make(), replicas.tenant
-    ticket = Ticket(tenant.id, "finance", replica.document_id, NAME)
+    ticket = Ticket(tenant.id, tenant.uid, "finance", replica.document_id, NAME)
 
     async def store(content: bytes) -> None:
         await replica.objects.put(tenant, ticket.object_key, content, media_type="text/plain", owner="")
@@ -235,7 +235,7 @@ async def test_a_repair_that_comes_too_late_for_a_deleted_document_does_not_brin
             raise RuntimeError("cut off")
     await replica.delete()
     await replica.repair.sweep()
-    assert not await raw.exists(ingests_key(tenant.id))
+    assert not await raw.exists(ingests_key(tenant.id, tenant.uid))
     with pytest.raises(DocumentMissing):
         await replica.state()
     assert await replica.points() == 0

@@ -74,6 +74,12 @@ class World:
     async def answer(self, who: str = f"person of {A}") -> httpx.Response:
         return await self.post("/v1/answers", who, json={"question": "When does the ferry leave?"})
 
+    def uid(self, tenant_id: str) -> str:
+        """Return the uid of a Tenant."""
+        tenant = self.gateway.context.registry.get(tenant_id)
+        assert tenant
+        return tenant.uid
+
     async def store(self, tenant_id: str, text: str) -> None:
         """Let a tenant have a document, without the way on which documents come in."""
         tenant = self.gateway.context.registry.get(tenant_id)

@@ -100,7 +100,7 @@ async def test_a_gateway_that_died_holds_nothing_for_ever(
 ) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
-    key = reservations_key(tenant.id, calendar.now)
+    key = reservations_key(tenant.id, tenant.uid, calendar.now)
     deadline = await raw.zscore(key, reservation.member)
     assert deadline / 1000 - time.time() == pytest.approx(RESERVATION_SECONDS, abs=2)
     assert await raw.ttl(key) <= RESERVATION_SECONDS
@@ -116,7 +116,7 @@ async def test_an_answer_that_outlived_its_reservation_is_still_paid(
 ) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
-    await raw.delete(reservations_key(tenant.id, calendar.now))
+    await raw.delete(reservations_key(tenant.id, tenant.uid, calendar.now))
     await budget.settle(reservation, 900)
     assert await figures(budget, tenant) == (900, 0)
 
@@ -131,9 +131,9 @@ async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Ca
     assert await figures(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
     await budget.settle(late, 600)
-    assert await raw.get(tokens_key(tenant.id, november)) == "1000", "it began in November"
+    assert await raw.get(tokens_key(tenant.id, tenant.uid, november)) == "1000", "it began in November"
     assert (await budget.state(tenant)).used == 0
-    assert 61 < await raw.ttl(tokens_key(tenant.id, november)) / 86400 <= 62
+    assert 61 < await raw.ttl(tokens_key(tenant.id, tenant.uid, november)) / 86400 <= 62
 
 
 async def test_a_changed_limit_counts_at_once_both_ways(budget: Budget) -> None:

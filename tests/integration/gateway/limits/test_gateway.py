@@ -31,7 +31,7 @@ def today() -> dict[str, str]:
 
 
 async def used(world: World) -> int:
-    stored = await world.raw.get(tokens_key(A, datetime.now(UTC)))
+    stored = await world.raw.get(tokens_key(A, world.uid(A), datetime.now(UTC)))
     return int(stored or 0)
 
 
@@ -71,7 +71,7 @@ async def test_an_answer_pays_what_the_model_reports_and_holds_nothing_afterward
     usage = response.json()["usage"]
     assert response.json()["grounded"]
     assert await used(world) == usage["inputTokens"] + usage["outputTokens"] > 0
-    assert not await world.raw.exists(reservations_key(A, datetime.now(UTC)))
+    assert not await world.raw.exists(reservations_key(A, world.uid(A), datetime.now(UTC)))
     for _ in range(2):
         assert (await world.search()).status_code == 200
     assert await used(world) == usage["inputTokens"] + usage["outputTokens"], "searches are free"
@@ -120,7 +120,7 @@ async def test_a_model_that_fails_costs_nothing(world: World) -> None:
         await until(lambda: bool((t := world.gateway.context.registry.get(A)) and t.spec.model.chat))
         assert (await world.answer()).status_code == 502
         assert await used(world) == 0
-        assert not await world.raw.exists(reservations_key(A, datetime.now(UTC)))
+        assert not await world.raw.exists(reservations_key(A, world.uid(A), datetime.now(UTC)))
     finally:
         world.tenants.patch(A, {"spec": {"model": {"chat": ""}}})
 
@@ -217,7 +217,7 @@ async def test_every_counter_of_a_tenant_has_its_key_and_an_end(world: World) ->
     for key in keys:
         assert key.startswith(f"tenant-{A}:")
         assert await world.raw.ttl(key) > 0, key
-    assert rate_key(A) in keys
+    assert rate_key(A, world.uid(A)) in keys
 
 
 async def test_series_of_a_tenant_go_with_it(

@@ -32,7 +32,7 @@ async def allowed(limiter: RateLimiter, tenant: Tenant, times: int) -> int:
 
 async def age(raw: Any, tenant: Tenant, seconds: int) -> None:
     """Let everything counted have happened so many seconds earlier."""
-    key = rate_key(tenant.id)
+    key = rate_key(tenant.id, tenant.uid)
     counted = await raw.hgetall(key)
     await raw.delete(key)
     await raw.hset(key, mapping={str(int(second) - seconds): n for second, n in counted.items()})
@@ -97,16 +97,16 @@ async def test_what_is_left_and_when_there_is_more(limiter: RateLimiter, raw: An
 async def test_who_is_refused_does_not_wait_any_longer_for_it(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=2)
     await allowed(limiter, tenant, 2)
-    before = await raw.hgetall(rate_key(tenant.id))
+    before = await raw.hgetall(rate_key(tenant.id, tenant.uid))
     assert await allowed(limiter, tenant, 20) == 0
-    assert await raw.hgetall(rate_key(tenant.id)) == before
+    assert await raw.hgetall(rate_key(tenant.id, tenant.uid)) == before
 
 
 async def test_a_limit_of_nothing_lets_nothing_pass(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=0)
     rate = await limiter.count(tenant)
     assert (rate.allowed, rate.remaining, rate.reset) == (False, 0, 60)
-    assert not await raw.exists(rate_key(tenant.id))
+    assert not await raw.exists(rate_key(tenant.id, tenant.uid))
 
 
 async def test_a_changed_limit_counts_at_once_both_ways(limiter: RateLimiter, raw: Any) -> None:
@@ -135,13 +135,15 @@ async def test_nothing_grows_and_nothing_stays(limiter: RateLimiter, raw: Any) -
         await limiter.count(tenant)
         await age(raw, tenant, 1)
     await limiter.count(tenant)
-    assert await raw.hlen(rate_key(tenant.id)) <= 62  # one more where a second began in the middle
-    assert 0 < await raw.ttl(rate_key(tenant.id)) <= 61
+    assert (
+        await raw.hlen(rate_key(tenant.id, tenant.uid)) <= 62
+    )  # one more where a second began in the middle
+    assert 0 < await raw.ttl(rate_key(tenant.id, tenant.uid)) <= 61
 
 
 async def test_a_clock_that_was_set_back_blocks_nobody(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=5)
-    await raw.hset(rate_key(tenant.id), str(math.floor(time.time()) + 3600), 5)
+    await raw.hset(rate_key(tenant.id, tenant.uid), str(math.floor(time.time()) + 3600), 5)
     rate = await limiter.count(tenant)
     assert (rate.allowed, rate.remaining) == (True, 4)
-    assert await raw.hlen(rate_key(tenant.id)) == 1
+    assert await raw.hlen(rate_key(tenant.id, tenant.uid)) == 1

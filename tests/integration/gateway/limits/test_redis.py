@@ -9,26 +9,51 @@ from typing import Any
 import pytest
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
-from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenancy.errors import RemoteRefused, RemoteUnavailable, TenantSuspended
+from tenancy.model import Tenant
+from tenancy.names import ingests_key, redis_prefix, tombstone_key
+from tenancy.tombstones import CLOSE, raise_if_deleting
 from tenantry_local.platform import Platform
 
 from tests.support.proxy import Proxy
+from tests.support.tenants import make_tenant
 
 from .conftest import new_tenant
 
 COUNT = "return redis.call('INCR', KEYS[1])"
 
 
+def counter(tenant: Tenant) -> str:
+    return f"{redis_prefix(tenant.id, tenant.uid)}n"
+
+
+async def test_a_tenant_that_is_being_deleted_is_written_nothing_more(redis: TenantRedis, raw: Any) -> None:
+    tenant, before = new_tenant(), redis.script("count", COUNT)
+    ending = redis.script("end", COUNT, ends_work=True)
+    assert await before.run(tenant, [counter(tenant)]) == 1
+    await raw.eval(CLOSE, 2, tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid), 60)
+    with pytest.raises(RemoteRefused) as by_script:
+        await before.run(tenant, [counter(tenant)])
+    with pytest.raises(RemoteRefused) as by_commands:
+        await redis.execute(tenant, "e", ("INCR", counter(tenant)))
+    for refused in (by_script, by_commands):
+        with pytest.raises(TenantSuspended, match="is being removed"):
+            raise_if_deleting(refused.value)
+    assert await ending.run(tenant, [counter(tenant)]) == 2, "what was begun may end"
+    again = make_tenant(tenant.id, uid="a-later-one")
+    assert await before.run(again, [counter(again)]) == 1, "it concerns no later Tenant of the name"
+
+
 async def test_a_script_that_redis_forgot_is_sent_again(redis: TenantRedis, raw: Any) -> None:
     tenant, script = new_tenant(), redis.script("count", COUNT)
-    assert await script.run(tenant, [f"{tenant.key}:n"]) == 1
+    assert await script.run(tenant, [counter(tenant)]) == 1
     await raw.script_flush()
-    assert await script.run(tenant, [f"{tenant.key}:n"]) == 2
+    assert await script.run(tenant, [counter(tenant)]) == 2
 
 
 async def test_commands_happen_together_or_not_at_all(redis: TenantRedis, raw: Any) -> None:
     tenant = new_tenant()
-    key = f"{tenant.key}:n"
+    key = counter(tenant)
     assert await redis.execute(tenant, "e", ("SET", key, 1), ("INCRBY", key, 4)) == [True, 5]
     with pytest.raises(RemoteRefused):
         await redis.execute(tenant, "e", ("INCRBY", key, 1), ("NO-SUCH-COMMAND", key))
@@ -39,11 +64,11 @@ async def test_a_restart_between_two_calls_is_not_noticed(platform: Platform, re
     tenant, redis = new_tenant(), TenantRedis(SecretStr(redis_url))
     script = redis.script("count", COUNT)
     try:
-        await asyncio.gather(*(script.run(tenant, [f"{tenant.key}:n"]) for _ in range(20)))
+        await asyncio.gather(*(script.run(tenant, [counter(tenant)]) for _ in range(20)))
         await asyncio.to_thread(platform.stop, "redis")
         await asyncio.to_thread(platform.start, "redis")
         for _ in range(20):
-            await script.run(tenant, [f"{tenant.key}:n"])
+            await script.run(tenant, [counter(tenant)])
     finally:
         await redis.close()
 
@@ -53,14 +78,14 @@ async def test_a_redis_that_is_gone_is_noticed_soon(platform: Platform, redis_ur
     async with Proxy(port) as proxy:
         redis = TenantRedis(SecretStr(redis_url.replace(str(port), str(proxy.port))))
         script, tenant = redis.script("count", COUNT), new_tenant()
-        await script.run(tenant, [f"{tenant.key}:n"])
+        await script.run(tenant, [counter(tenant)])
         proxy.cut()
         started = time.monotonic()
         with pytest.raises(RemoteUnavailable):
-            await script.run(tenant, [f"{tenant.key}:n"])
+            await script.run(tenant, [counter(tenant)])
         assert time.monotonic() - started < 1.0
         proxy.mend()
-        assert await script.run(tenant, [f"{tenant.key}:n"]) == 2
+        assert await script.run(tenant, [counter(tenant)]) == 2
         await redis.close()
 
 
@@ -85,7 +110,7 @@ async def test_a_redis_that_is_silent_is_given_up_after_two_seconds() -> None:
     async with not_redis(silent=True) as (redis, came):
         started = time.monotonic()
         with pytest.raises(RemoteUnavailable):
-            await redis.execute(tenant, "e", ("GET", f"{tenant.key}:n"))
+            await redis.execute(tenant, "e", ("GET", counter(tenant)))
         assert len(came) == 1
         assert 1.8 < time.monotonic() - started < 2.4
 
@@ -94,13 +119,13 @@ async def test_nothing_is_tried_again_by_anybody() -> None:
     tenant = new_tenant()
     async with not_redis(silent=False) as (redis, came):
         with pytest.raises(RemoteUnavailable):
-            await redis.execute(tenant, "e", ("INCR", f"{tenant.key}:n"))
+            await redis.execute(tenant, "e", ("INCR", counter(tenant)))
         assert len(came) == 1
 
 
 async def test_a_wrong_password_is_a_refusal_that_does_not_show_it(redis_url: str) -> None:
     redis, tenant = TenantRedis(SecretStr(redis_url.replace("redis://:", "redis://:wrong-"))), new_tenant()
     with pytest.raises(RemoteRefused) as refused:
-        await redis.execute(tenant, "e", ("GET", f"{tenant.key}:n"))
+        await redis.execute(tenant, "e", ("GET", counter(tenant)))
     assert "wrong-" not in str(refused.value)
     await redis.close()

@@ -33,4 +33,4 @@ async def test_what_is_written_adds_up_by_day_persona_and_model(redis: TenantRed
         UsageRow(tuesday, "legal", "a:0", answer),
     ]
     assert await log.read(other, monday, tuesday) == [UsageRow(monday, "finance", "a:0", answer)]
-    assert 399 < await raw.ttl(usage_key(one.id, monday)) / 86400 <= 400
+    assert 399 < await raw.ttl(usage_key(one.id, one.uid, monday)) / 86400 <= 400

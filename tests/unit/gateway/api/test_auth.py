@@ -3,13 +3,16 @@
 import pytest
 from tenancy.tickets import Ticket
 
+from tests.support.tenants import uid_of
+
 from .conftest import World
 
 SEARCH = {"query": "x"}
 
 
-def ticket(world: World, tenant_id: str = "tenanta") -> str:
-    return f"Ticket {world.issuer.issue(Ticket(tenant_id, 'finance', 'doc-1', 'a.md'))}"
+def ticket(world: World, tenant_id: str = "tenanta", uid: str = "") -> str:
+    named = Ticket(tenant_id, uid or uid_of(tenant_id), "finance", "doc-1", "a.md")
+    return f"Ticket {world.issuer.issue(named)}"
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,10 @@ async def test_a_ticket_opens_no_search(world: World, path: str) -> None:
 
 async def test_a_ticket_that_does_not_hold_is_refused(world: World) -> None:
     assert (await world.post("/v1/documents", as_="Ticket forged")).status_code == 401
+
+
+async def test_a_ticket_of_an_earlier_tenant_of_the_name_opens_nothing(world: World) -> None:
+    response = await world.post("/v1/documents", as_=ticket(world, uid="uid-an-earlier-one"))
+    assert response.status_code == 401
+    assert response.json()["type"].endswith("/ticket-refused")
+    assert "earlier tenant of this name" in response.json()["detail"]

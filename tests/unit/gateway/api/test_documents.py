@@ -21,7 +21,8 @@ FORM = (
 
 
 def ticket(world: World, action: Action = Action.INGEST) -> str:
-    return f"Ticket {world.issuer.issue(Ticket('tenanta', 'finance', 'doc-1', 'a.md', action))}"
+    named = Ticket("tenanta", "uid-tenanta", "finance", "doc-1", "a.md", action)
+    return f"Ticket {world.issuer.issue(named)}"
 
 
 async def test_an_upload_is_described(world: World) -> None:
@@ -76,7 +77,7 @@ async def test_a_ticket_indexes_the_object_it_names(world: World) -> None:
 async def test_a_service_lists_what_it_sent_and_deletes_it_with_a_ticket_for_each(world: World) -> None:
     world.objects.contents[STORED] = b"From S3."
     await world.post("/v1/documents", as_=ticket(world))
-    lister = f"Ticket {world.issuer.issue(Ticket('tenanta', action=Action.LIST))}"
+    lister = f"Ticket {world.issuer.issue(Ticket('tenanta', 'uid-tenanta', action=Action.LIST))}"
     (entry,) = (await world.get("/v1/documents", as_=lister)).json()["documents"]
     assert (entry["documentId"], entry["state"]) == ("doc-1", "ready")
     assert entry["sha256"] == hashlib.sha256(b"From S3.").hexdigest()
@@ -94,7 +95,7 @@ async def test_a_document_that_is_not_found_yet_has_no_digest(world: World) -> N
 @pytest.mark.parametrize("action", [Action.INGEST, Action.LIST])
 async def test_a_ticket_for_something_else_deletes_nothing(world: World, action: Action) -> None:
     world.objects.contents[STORED] = b"From S3."
-    other = Ticket("tenanta", action=action) if action is Action.LIST else None
+    other = Ticket("tenanta", "uid-tenanta", action=action) if action is Action.LIST else None
     header = f"Ticket {world.issuer.issue(other)}" if other else ticket(world, action)
     response = await world.http.delete("/v1/documents/doc-1", headers={"Authorization": header})
     assert response.status_code == 401

@@ -80,7 +80,7 @@ async def test_a_ticket_that_is_redeemed_again_is_answered_again(world: World) -
     world.objects.contents[STORED] = b"From S3."
     answers = []
     for _ in range(2):
-        ticket = world.issuer.issue(Ticket("tenanta", "finance", "doc-1", "a.md"))
+        ticket = world.issuer.issue(Ticket("tenanta", "uid-tenanta", "finance", "doc-1", "a.md"))
         headers = {"Authorization": f"Ticket {ticket}", **KEY}
         answers.append(await world.http.post("/v1/documents", headers=headers))
     assert [each.status_code for each in answers] == [201, 201]
@@ -103,8 +103,9 @@ async def test_a_key_that_was_used_for_another_request_is_refused(world: World, 
 
 async def test_a_key_is_its_callers_own(world: World) -> None:
     await upload(world)
-    for who in ("person-tenantb", "colleague-tenanta"):
-        response = await upload(world, who=who)
+    # A colleague may not replace a document of the same name; the key alone is what this is about.
+    for who, name in (("person-tenantb", "a.md"), ("colleague-tenanta", "colleague.md")):
+        response = await upload(world, who=who, name=name)
         assert (response.status_code, replayed(response)) == (201, False)
     assert {key.partition(":")[0] for key in world.keys.values} == {"tenant-tenanta", "tenant-tenantb"}
     assert not [key for key in world.keys.values if KEY["Idempotency-Key"] in key]

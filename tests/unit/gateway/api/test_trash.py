@@ -2,6 +2,8 @@
 
 from tenancy.tickets import Action, Ticket
 
+from tests.support.tenants import uid_of
+
 from .conftest import World
 
 PERSON = "Bearer person-tenanta"
@@ -71,7 +73,13 @@ async def test_no_ticket_opens_the_trash(world: World) -> None:
     document_id = await removed(world)
     for action in Action:
         names = {} if action is Action.LIST else {"persona_id": "finance", "document_id": document_id}
-        ticket = Ticket("tenanta", **names, filename="" if action is Action.LIST else "a.md", action=action)
+        ticket = Ticket(
+            "tenanta",
+            uid_of("tenanta"),
+            **names,
+            filename="" if action is Action.LIST else "a.md",
+            action=action,
+        )
         scheme = f"Ticket {world.issuer.issue(ticket)}"
         assert (await world.get("/v1/trash", as_=scheme)).status_code == 401
         assert (await world.post(f"/v1/documents/{document_id}/restore", as_=scheme)).status_code == 401

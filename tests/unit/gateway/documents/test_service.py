@@ -82,7 +82,7 @@ class World:
         return await self.service.upload(TENANT, persona, filename, content, owner, Stages())
 
     async def redeem(self, persona: str = "finance") -> Ingested:
-        ticket = Ticket(TENANT.id, persona, "doc-1", "budget.md")
+        ticket = Ticket(TENANT.id, TENANT.uid, persona, "doc-1", "budget.md")
         return await self.service.index_stored(TENANT, ticket, Stages())
 
 

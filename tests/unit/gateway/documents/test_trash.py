@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from gateway.documents.catalog import Catalog
@@ -24,7 +25,7 @@ from gateway.problems import (
 from gateway.stages import Stages
 from tenancy.errors import RemoteUnavailable
 from tenancy.identity import Principal
-from tenancy.names import document_id_for
+from tenancy.names import document_id_for, removal_key, removals_prefix
 
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
 from tests.support.deletions import FakeDeletionLimit
@@ -436,3 +437,44 @@ async def test_one_request_rejects_so_many_and_says_how_many_are_left(world: Wor
     rejected = await world.rejection.reject(ADMIN)
     assert (len(rejected.kept), rejected.remaining) == (MAX_REJECTED, 2)
     assert len(world.limit.entries) == 2
+
+
+NEWER_ID = "owui-77aa"
+NEWER_KEY = f"tenant-tenanta/finance/documents/{NEWER_ID}/{NAME}"
+
+
+async def test_what_a_newer_document_has_replaced_is_no_deletion(world: World) -> None:
+    await world.upload_file()
+    world.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
+    world.limit.allowed = 0
+    remove = partial(world.catalog.remove, TENANT, FILE_ID, person=None, replaced_by=NEWER_ID)
+    with pytest.raises(DeletionsHeld):  # it cannot be found yet
+        await remove()
+    world.journal.notes["tenanta", NEWER_ID] = Note(Task.INGEST)
+    await world.repair.sweep()
+    await remove()
+    assert not world.found(FILE_ID)
+    assert len(await world.listed()) == 1, "it is in the trash all the same"
+
+
+@pytest.mark.parametrize("other", [FILE_ID, "owui-none", "owui-other-name"])
+async def test_nothing_else_replaces_a_document(world: World, other: str) -> None:
+    await world.upload_file()
+    world.objects.contents["tenant-tenanta/finance/documents/owui-other-name/other.md"] = TEXT
+    world.journal.notes["tenanta", "owui-other-name"] = Note(Task.INGEST)
+    await world.repair.sweep()
+    world.limit.allowed = 0
+    with pytest.raises(DeletionsHeld):
+        await world.catalog.remove(TENANT, FILE_ID, person=None, replaced_by=other)
+
+
+async def test_c1_a_tenant_made_again_under_the_name_finds_no_trash_of_the_earlier_one() -> None:
+    earlier = make_tenant("tenanta")
+    later = earlier.model_copy(
+        update={"metadata": earlier.metadata.model_copy(update={"uid": "another-uid"})}
+    )
+    keys = {removal_key(each.id, each.uid, ID, "r") for each in (earlier, later)}
+    assert len(keys) == 2
+    for each in (earlier, later):
+        own = removals_prefix(each.id, each.uid)
+        assert [key.startswith(own) for key in keys].count(True) == 1

@@ -34,9 +34,21 @@ def test_an_estimate_is_rather_too_high(texts: tuple[str, ...], tokens: int) -> 
 @pytest.mark.parametrize(
     ("now", "key", "resets_at"),
     [
-        ("2026-11-30T23:59:59.999999", "tenant-tenanta:tokens:2026-11", datetime(2026, 12, 1, tzinfo=UTC)),
-        ("2026-12-01T00:00:00", "tenant-tenanta:tokens:2026-12", datetime(2027, 1, 1, tzinfo=UTC)),
-        ("2028-02-29T12:00:00", "tenant-tenanta:tokens:2028-02", datetime(2028, 3, 1, tzinfo=UTC)),
+        (
+            "2026-11-30T23:59:59.999999",
+            "tenant-tenanta:uid-tenanta:tokens:2026-11",
+            datetime(2026, 12, 1, tzinfo=UTC),
+        ),
+        (
+            "2026-12-01T00:00:00",
+            "tenant-tenanta:uid-tenanta:tokens:2026-12",
+            datetime(2027, 1, 1, tzinfo=UTC),
+        ),
+        (
+            "2028-02-29T12:00:00",
+            "tenant-tenanta:uid-tenanta:tokens:2028-02",
+            datetime(2028, 3, 1, tzinfo=UTC),
+        ),
     ],
 )
 async def test_a_month_is_a_calendar_month_of_utc(now: str, key: str, resets_at: datetime) -> None:

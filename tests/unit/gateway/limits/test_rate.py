@@ -34,7 +34,7 @@ async def test_the_limit_is_the_one_in_the_tenant() -> None:
     redis = FakeRedis([1, 6, 61])
     rate = await RateLimiter(redis.as_adapter()).count(TENANT)
     assert rate == Rate(7, allowed=True, remaining=6, reset=61)
-    assert redis.sent == [("tenant-tenanta:rate", 7, 60)]
+    assert redis.sent == [("tenant-tenanta:uid-tenanta:rate", 7, 60)]
 
 
 async def test_without_redis_every_query_passes_and_a_metric_tells() -> None:

@@ -26,7 +26,7 @@ async def test_only_what_there_is_is_written_and_all_of_it_expires() -> None:
     usage.record(TENANT, Counts(requests=1, output_tokens=3), model="a:0", persona_id="finance")
     assert not redis.sent, "nobody waits for it"
     await usage.flush()
-    key = "tenant-usage:usage:2026-11-23"
+    key = "tenant-usage:uid-usage:usage:2026-11-23"
     assert redis.sent == [
         (
             ("HINCRBY", key, "finance|a:0|requests", 1),
@@ -54,7 +54,7 @@ async def test_what_many_requests_used_is_written_as_one() -> None:
     await usage.flush()
     await usage.flush()
     ((first, _),) = redis.sent
-    assert first == ("HINCRBY", "tenant-usage:usage:2026-11-23", "|a|requests", 100)
+    assert first == ("HINCRBY", "tenant-usage:uid-usage:usage:2026-11-23", "|a|requests", 100)
 
 
 async def test_what_is_left_at_the_end_is_written_too() -> None:

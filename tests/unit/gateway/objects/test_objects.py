@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from gateway.objects import Stamp, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenancy.model import TenantStatus
 from tenancy.sessions import SESSIONS, session_policy
 
 from tests.support.tenants import make_tenant
@@ -133,7 +134,13 @@ def test_a_session_reaches_one_tenants_prefix_and_nothing_else() -> None:
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject"],
+                "Action": [
+                    "s3:GetObject",
+                    "s3:GetObjectVersion",
+                    "s3:PutObject",
+                    "s3:DeleteObject",
+                    "s3:AbortMultipartUpload",
+                ],
                 "Resource": "arn:aws:s3:::documents/tenant-tenanta/*",
             },
             {
@@ -275,3 +282,22 @@ async def test_absent_denied_and_busy_are_told_apart(
     aws.contents = {KEY: b"Text."} if there else {KEY + "x": b"Another."}
     with pytest.raises(problem):
         await objects.get(TENANT, KEY, max_bytes=5)
+
+
+@pytest.mark.parametrize("prepared_for", ["an-earlier-one", None], ids=["an earlier Tenant", "nobody yet"])
+async def test_nothing_is_read_or_stored_before_the_prefix_is_this_tenants(
+    objects: TenantObjects, aws: FakeAws, prepared_for: str | None
+) -> None:
+    """Documents of an earlier Tenant of the name may lie there still."""
+    storage = {"bucket": BUCKET, "prefix": "tenant-tenanta/", "tenantUid": prepared_for}
+    status = TenantStatus.model_validate({"storage": storage} if prepared_for else {})
+    tenant = TENANT.model_copy(update={"status": status})
+    aws.contents[KEY] = b"of an earlier one"
+    with pytest.raises(RemoteUnavailable, match="not been prepared"):
+        await objects.get(tenant, KEY, max_bytes=100)
+    with pytest.raises(RemoteUnavailable, match="not been prepared"):
+        await objects.entries(tenant)
+    with pytest.raises(RemoteUnavailable, match="not been prepared"):
+        await objects.put(tenant, KEY, b"x", media_type="text/plain", owner="ann")
+    assert aws.contents == {KEY: b"of an earlier one"}
+    assert aws.assumed == []

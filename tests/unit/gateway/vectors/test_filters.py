@@ -8,22 +8,25 @@ from gateway.vectors.filters import tenant_filter, without
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta")
-OWN = {"key": "tenantId", "match": {"value": "tenant-tenanta"}}
+OWN = [
+    {"key": "tenantId", "match": {"value": "tenant-tenanta"}},
+    {"key": "tenantUid", "match": {"value": "uid-tenanta"}},
+]
 
 
 @pytest.mark.parametrize(
     ("narrowed", "expected"),
     [
-        pytest.param({}, {"must": [OWN]}, id="all-of-the-tenant"),
+        pytest.param({}, {"must": OWN}, id="all-of-the-tenant"),
         pytest.param(
             {"persona_id": "finance"},
-            {"must": [OWN, {"key": "personaId", "match": {"value": "finance"}}]},
+            {"must": [*OWN, {"key": "personaId", "match": {"value": "finance"}}]},
             id="a-persona",
         ),
         pytest.param(
             {"document_id": "d", "not_version": "v2"},
             {
-                "must": [OWN, {"key": "documentId", "match": {"value": "d"}}],
+                "must": [*OWN, {"key": "documentId", "match": {"value": "d"}}],
                 "must_not": [{"key": "version", "match": {"value": "v2"}}],
             },
             id="other-versions-of-a-document",
@@ -37,7 +40,7 @@ def test_a_filter_always_begins_with_the_tenant(narrowed: dict[str, Any], expect
 def test_what_is_left_out_is_one_version_of_one_document() -> None:
     filter_ = without(tenant_filter(TENANT), {("d", "v1"), ("c", "v9")}).model_dump(exclude_none=True)
     assert filter_ == {
-        "must": [OWN],
+        "must": OWN,
         "must_not": [
             {
                 "must": [

@@ -28,7 +28,7 @@ from tenancy.names import head_id, point_id
 
 from tests.support.backends import STORED_AT
 from tests.support.editions import publish
-from tests.support.tenants import make_tenant
+from tests.support.tenants import make_tenant, uid_of
 from tests.support.wire import AIOHTTP
 
 URL = "http://qdrant.test:6333"
@@ -36,7 +36,10 @@ KEY = "the-api-key-of-qdrant"
 COLLECTION = "digital_twin_knowledge"
 TENANT = make_tenant("tenanta")
 DOCUMENT = Document("finance", "doc-1", "a.md", "0" * 64, STORED_AT)
-OWN = {"key": "tenantId", "match": {"value": "tenant-tenanta"}}
+OWN = [
+    {"key": "tenantId", "match": {"value": "tenant-tenanta"}},
+    {"key": "tenantUid", "match": {"value": "uid-tenanta"}},
+]
 
 
 @asynccontextmanager
@@ -67,10 +70,11 @@ def result(content: Any) -> httpx.Response:
 
 
 def hit(
-    tenant_key: str, text: str, *, document_id: str = "d", chunk: int = 0, version: str = "v1"
+    tenant_key: str, text: str, *, document_id: str = "d", chunk: int = 0, version: str = "v1", uid: str = ""
 ) -> dict[str, Any]:
     payload = {
         "tenantId": tenant_key,
+        "tenantUid": uid or uid_of(tenant_key.removeprefix("tenant-")),
         "personaId": "finance",
         "documentId": document_id,
         "chunk": chunk,
@@ -87,7 +91,10 @@ def hit(
 
 
 def head(version: str) -> dict[str, Any]:
-    return {**hit("tenant-tenanta", "head", version=version), "id": head_id("tenanta", "d")}
+    return {
+        **hit("tenant-tenanta", "head", version=version),
+        "id": head_id("tenanta", uid_of("tenanta"), "d"),
+    }
 
 
 def sent(route: respx.Route) -> Any:
@@ -113,7 +120,7 @@ async def test_a_search_sends_the_tenants_filter(vectors: Vectors, qdrant: respx
     route.mock(return_value=result({"points": [hit("tenant-tenanta", "mine")]}))
     assert await search(vectors) == ["mine"]
     body = sent(route)
-    assert body["filter"] == {"must": [OWN]}
+    assert body["filter"] == {"must": OWN}
     assert (body["limit"], body["score_threshold"], body["with_payload"]) == (3, 0.1, True)
 
 
@@ -122,13 +129,14 @@ async def test_a_point_of_another_tenant_is_dropped_and_counted(
 ) -> None:
     points = [
         hit("tenant-tenantb", "foreign"),
+        hit("tenant-tenanta", "of an earlier tenant of the name", uid="an-earlier-one"),
         hit("tenant-tenanta", "mine"),
         {"id": 3, "version": 1, "score": 0.4},
     ]
     qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": points}))
     before = FOREIGN_HITS._value.get()
     assert await search(vectors) == ["mine"]
-    assert FOREIGN_HITS._value.get() - before == 2
+    assert FOREIGN_HITS._value.get() - before == 3
 
 
 async def test_a_token_opens_one_collection_for_reading_or_writing(
@@ -178,11 +186,12 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
     await publish(vectors, TENANT, replace(DOCUMENT, etag='"e"'), chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
     version = Edition.of(DOCUMENT, chunks).version
     second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
-    assert first["id"] == head_id("tenanta", "doc-1")
-    assert second["id"] == point_id("tenanta", "doc-1", version, 1)
+    assert first["id"] == head_id("tenanta", uid_of("tenanta"), "doc-1")
+    assert second["id"] == point_id("tenanta", uid_of("tenanta"), "doc-1", version, 1)
     assert first["payload"]["etag"] == '"e"'
     assert second["payload"] == {
         "tenantId": "tenant-tenanta",
+        "tenantUid": "uid-tenanta",
         "personaId": "finance",
         "documentId": "doc-1",
         "chunk": 1,
@@ -214,7 +223,7 @@ async def test_the_head_is_written_last_and_then_other_versions_go(
     batches = [json.loads(call.request.content)["points"] for call in qdrant["upsert"].calls]
     assert [[point["payload"]["chunk"] for point in batch] for batch in batches] == [[1], [2, 3], [4], [0]]
     assert sent(qdrant["delete"])["filter"] == {
-        "must": [OWN, {"key": "documentId", "match": {"value": "doc-1"}}],
+        "must": [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}],
         "must_not": [{"key": "version", "match": {"value": Edition.of(DOCUMENT, chunks).version}}],
     }
 
@@ -252,11 +261,15 @@ async def test_chunks_of_another_version_than_the_heads_are_not_there(
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(side_effect=[result({"points": [old, gone]}), result({"points": [good]})])
     heads = qdrant.post(f"/collections/{COLLECTION}/points")
-    heads.mock(return_value=result([{**hit("tenant-tenanta", "head"), "id": head_id("tenanta", "d")}]))
+    heads.mock(
+        return_value=result(
+            [{**hit("tenant-tenanta", "head"), "id": head_id("tenanta", uid_of("tenanta"), "d")}]
+        )
+    )
     assert await search(vectors) == ["good"]
     assert json.loads(heads.calls[0].request.content)["ids"] == [
-        head_id("tenanta", "d"),
-        head_id("tenanta", "deleted"),
+        head_id("tenanta", uid_of("tenanta"), "d"),
+        head_id("tenanta", uid_of("tenanta"), "deleted"),
     ]
     left_out = sent(route)["filter"]["must_not"]
     assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
@@ -324,8 +337,8 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_own(
     assert (body["query"], body["limit"]) == ({"fusion": "rrf"}, 3)
     dense, lexical = body["prefetch"]
     assert (dense["using"], lexical["using"]) == ("dense", "bm25")
-    assert dense["filter"] == lexical["filter"] == {"must": [OWN]}
-    assert lexical["params"]["idf"] == {"corpus": {"must": [OWN]}}, "no other tenant moves a word's worth"
+    assert dense["filter"] == lexical["filter"] == {"must": OWN}
+    assert lexical["params"]["idf"] == {"corpus": {"must": OWN}}, "no other tenant moves a word's worth"
 
 
 async def test_the_threshold_holds_for_a_hybrid_search_too(
@@ -343,8 +356,8 @@ async def test_the_threshold_holds_for_a_hybrid_search_too(
 async def test_the_head_of_a_removed_document_goes_first(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     await vectors.remove(TENANT, "doc-1")
     head, rest = (json.loads(call.request.content)["filter"]["must"] for call in qdrant["delete"].calls)
-    assert head == [OWN, {"has_id": [head_id("tenanta", "doc-1")]}]
-    assert rest == [OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
+    assert head == [*OWN, {"has_id": [head_id("tenanta", uid_of("tenanta"), "doc-1")]}]
+    assert rest == [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
 
 
 async def test_a_foreign_head_is_no_document_of_ours(vectors: Vectors, qdrant: respx.MockRouter) -> None:
@@ -447,7 +460,10 @@ async def test_what_stands_beside_a_passage_is_of_the_same_version(
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(points))
     found = await vectors.beside(TENANT, [passage])
     assert {place: each.text for place, each in found.items()} == {("d", 2): "after"}
-    assert set(sent(route)["ids"]) == {head_id("tenanta", "d"), point_id("tenanta", "d", "v1", 2)}
+    assert set(sent(route)["ids"]) == {
+        head_id("tenanta", uid_of("tenanta"), "d"),
+        point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
+    }
     assert await vectors.beside(TENANT, []) == {}
 
 

@@ -1,7 +1,7 @@
 """What each part would write: the pure half, case by case."""
 
 import pytest
-from tenancy.model import Tenant
+from tenancy.model import Tenant, TenantStatus
 from tenant_operator.parts import namespace, storage, vectors
 from tenant_operator.parts.identity import Person, plan_members
 from tenant_operator.parts.quota import _holds, desired_limits
@@ -11,7 +11,7 @@ from tenant_operator.parts.vectors import VectorsState
 from tests.support.tenants import make_tenant
 
 ACME = make_tenant("acme", personas=[{"id": "finance"}, {"id": "people"}])
-TAGS = {"tenant": "tenant-acme", "managed-by": "tenantry"}
+TAGS = {"tenant": "tenant-acme", "tenant-uid": "uid-acme", "managed-by": "tenantry"}
 ROOT, FINANCE, PEOPLE = "tenant-acme/", "tenant-acme/finance/documents/", "tenant-acme/people/documents/"
 
 
@@ -31,11 +31,37 @@ def test_storage_writes_what_differs(markers: dict[str, dict[str, str]], steps: 
 
 
 @pytest.mark.parametrize(
+    ("said", "marked", "owns"),
+    [
+        (None, None, False),
+        (None, "an-earlier-one", False),
+        (None, "uid-acme", True),
+        ({"tenantUid": "an-earlier-one"}, None, False),
+        ({"tenantUid": "uid-acme"}, None, True),
+        ({"tenantUid": "uid-acme"}, "somebody-wrote-this", True),
+        ({}, None, True),
+    ],
+    ids=[
+        "new", "left-by-an-earlier-one", "killed-before-the-status", "a-status-brought-back-from-a-backup",
+        "marker-gone", "marker-changed", "of-an-operator-without-uids",
+    ],
+)  # fmt: skip
+def test_documents_are_set_aside_unless_they_are_surely_this_tenants(
+    said: dict[str, str] | None, marked: str | None, owns: bool
+) -> None:
+    section = {"bucket": "b", "prefix": ROOT}
+    status = TenantStatus.model_validate({} if said is None else {"storage": section | said})
+    tags = {} if marked is None else {ROOT: {"tenant-uid": marked}}
+    tenant = ACME.model_copy(update={"status": status})
+    assert storage._owns_prefix(tenant, StorageState(tags)) is owns
+
+
+@pytest.mark.parametrize(
     ("observed", "steps"),
     [
-        (VectorsState(), ["collection", "tenantId", "personaId", "documentId"]),
-        (VectorsState(768, True, frozenset({"tenantId", "documentId"})), ["personaId"]),
-        (VectorsState(768, True, frozenset({"tenantId", "personaId", "documentId", "more"})), []),
+        (VectorsState(), ["collection", "tenantId", "tenantUid", "personaId", "documentId"]),
+        (VectorsState(768, True, frozenset({"tenantId", "documentId"})), ["tenantUid", "personaId"]),
+        (VectorsState(768, True, frozenset({*vectors.INDEXES, "more"})), []),
     ],
     ids=["no-collection", "index-gone", "as-declared"],
 )

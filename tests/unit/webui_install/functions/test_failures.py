@@ -323,9 +323,9 @@ def test_no_sentence_is_left_untested() -> None:
         "not-signed-in", "not-a-persona", "question-missing", "question-too-long", "n8n-away", "gateway-away",
         "files-away", "stream-broken",
     }  # fmt: skip
-    # Refusals of a restore, see test_restore.py.
+    # Refusals of commands, see test_restore.py and test_deletions.py.
     own |= {
         "trash-missing", "document-exists", "document-foreign", "document-busy", "quota-exceeded",
-        "writes-unavailable",
+        "writes-unavailable", "admin-only",
     }  # fmt: skip
     assert refusals | own == SENTENCES.keys()
