@@ -13,7 +13,10 @@ import sys
 from typing import Any
 
 import bcrypt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
+from tenantry_local import redis_users
 
 __all__ = ["contents", "manifest"]
 
@@ -28,13 +31,17 @@ def contents(release: str) -> Contents:
     """Return the Secrets of a release: what each holds, by its name."""
     database = {name: _password() for name in ("postgres", "keycloak", "n8n", "openwebui", "file-sync")}
     client = {name: _password() for name in ("operator", "file-sync", "open-webui")}
-    redis, qdrant, owner, admin, hints = (_password() for _ in range(5))
+    redis = {user: _password() for user in redis_users.USERS}
+    qdrant, owner, admin, hints = (_password() for _ in range(4))
     key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
-    redis_url = f"redis://:{redis}@{release}-redis:6379"
+
+    def redis_url(user: str, database: int) -> str:
+        return f"redis://{user}:{redis[user]}@{release}-redis:6379/{database}"
+
     openwebui = f"{release}-postgres:5432/openwebui"
     return {
         "tenantry-postgres": {f"{name}-password": password for name, password in database.items()},
-        "tenantry-redis": {"redis-password": redis},
+        "tenantry-redis": {"users.acl": redis_users.acl_file(redis)},
         "tenantry-qdrant": {"api-key": qdrant, "read-only-api-key": _password()},
         "tenantry-keycloak": {
             "admin-password": _password(),
@@ -46,9 +53,10 @@ def contents(release: str) -> Contents:
             "keycloak-client-secret": client["operator"],
             "qdrant-api-key": qdrant,
             "open-webui-password": admin,
-            "redis-url": f"{redis_url}/{OURS}",
+            "redis-url": redis_url(redis_users.OPERATOR, OURS),
         },
-        "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": f"{redis_url}/{OURS}"},
+        "tenantry-receipt-key": {"key.pem": _receipt_key()},
+        "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": redis_url(redis_users.GATEWAY, OURS)},
         "tenantry-ticket-key": {"key.json": json.dumps(key.as_dict(private=True))},
         "tenantry-ticket-keys": {"jwks.json": json.dumps({"keys": [key.as_dict(private=False)]})},
         "tenantry-file-sync": {
@@ -61,7 +69,7 @@ def contents(release: str) -> Contents:
             "database-url": f"postgresql://openwebui:{database['openwebui']}@{openwebui}",
             "hint-secret": hints,
             "oauth-client-secret": client["open-webui"],
-            "redis-url": f"{redis_url}/{OPEN_WEBUI}",
+            "redis-url": redis_url(redis_users.OPEN_WEBUI, OPEN_WEBUI),
             "secret-key": _password(),
         },
         "tenantry-n8n": {
@@ -69,7 +77,7 @@ def contents(release: str) -> Contents:
             "owner-password": owner,
             "owner-password-hash": bcrypt.hashpw(owner.encode(), bcrypt.gensalt()).decode(),
             "postgres-password": database["n8n"],
-            "redis-password": redis,
+            "redis-password": redis[redis_users.N8N],
         },
     }
 
@@ -81,6 +89,14 @@ def manifest(release: str) -> dict[str, Any]:
         for name, data in contents(release).items()
     ]
     return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+def _receipt_key() -> str:
+    """Return a new Ed25519 private key in PEM."""
+    encoding, format_ = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return (
+        Ed25519PrivateKey.generate().private_bytes(encoding, format_, serialization.NoEncryption()).decode()
+    )
 
 
 def _password() -> str:

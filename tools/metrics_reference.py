@@ -8,7 +8,7 @@ from types import ModuleType
 from file_sync import metrics as of_file_sync
 from gateway import metrics as of_gateway
 from prometheus_client.metrics import MetricWrapperBase
-from tenancy import breaker, registry, remote
+from tenancy import breaker, http_server, loop_lag, registry, remote
 from tenant_operator import metrics as of_operator
 
 __all__ = ["PAGE", "render"]
@@ -16,10 +16,10 @@ __all__ = ["PAGE", "render"]
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
 
 SECTIONS: dict[str, tuple[ModuleType, ...]] = {
-    "Every service": (remote, breaker),
-    "Gateway": (of_gateway, registry),
+    "Every service": (remote, breaker, loop_lag),
+    "Gateway": (of_gateway, registry, http_server),
     "Operator": (of_operator,),
-    "File-sync": (of_file_sync, registry),
+    "File-sync": (of_file_sync, registry, http_server),
 }
 
 HEAD = """# Metrics

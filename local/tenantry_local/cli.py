@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from tenancy.receipts import ReceiptInvalid, verify_file
 
-from . import ask, demo, samples
+from . import ask, demo, receipts, samples
 from .context import Context, state_folder
 from .parts.kubernetes import kubeconfig
 from .platform import Platform
@@ -99,6 +100,19 @@ def env() -> None:
     context = Context.open(state_folder())
     typer.echo(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
     typer.echo(f"export KUBECONFIG={shlex.quote(str(kubeconfig(context, 'admin')))}")
+
+
+@app.command(name="verify-erasure")
+def verify_erasure(
+    file: Annotated[Path, typer.Argument(help="The receipt, as it lies in the bucket.")],
+    *,
+    public_key: Annotated[Path | None, typer.Option(help="PEM file; this platform's own by default.")] = None,
+) -> None:
+    """Say whether a receipt of erasure holds. Nothing but the public key is needed."""
+    try:
+        console.print(verify_file(file, public_key or receipts.public_key(state_folder())), soft_wrap=True)
+    except ReceiptInvalid as exc:
+        raise LocalError(str(exc)) from exc
 
 
 app.command(name="demo")(demo.play)

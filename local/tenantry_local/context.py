@@ -200,6 +200,10 @@ SECRETS = (
     "postgres-open-webui",
     "qdrant",
     "redis",
+    "redis-gateway",
+    "redis-n8n",
+    "redis-open-webui",
+    "redis-operator",
 )
 """Every secret of a platform. ``people`` is the password of all demo users, ``n8n-owner`` and
 ``open-webui-admin`` are those of service accounts; with ``n8n`` and ``open-webui`` these programs encrypt."""

@@ -1,19 +1,47 @@
-"""``python -m tenant_operator``."""
+"""``python -m tenant_operator``: run the operator, or check a receipt that it wrote."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from prometheus_client import start_http_server
+from tenancy.receipts import ReceiptInvalid, verify_file
 from tenancy.settings import read_settings
 
 from .handlers import run
 from .settings import Settings
 
 
-def main() -> None:
-    """Read the settings and run; a wrong setting is named in a sentence."""
-    settings = read_settings(Settings)
+def main(arguments: Sequence[str] = ()) -> None:
+    """Run the operator; with ``verify-erasure``, say in a sentence whether a receipt holds.
+
+    Raises
+    ------
+    SystemExit
+        1 when a receipt does not hold; 2 when a setting or an argument is wrong.
+    """
+    parser = argparse.ArgumentParser(prog="python -m tenant_operator")
+    commands = parser.add_subparsers(dest="command")
+    check = commands.add_parser("verify-erasure", help="check a receipt of erasure")
+    check.add_argument("file", type=Path, help="the receipt, as it lies in the bucket")
+    check.add_argument("--public-key", type=Path, required=True, help="PEM file of the public key")
+    given = parser.parse_args(arguments)
+    if given.command is None:
+        _run(read_settings(Settings))
+        return
+    try:
+        sys.stdout.write(f"{verify_file(given.file, given.public_key)}\n")
+    except ReceiptInvalid as exc:
+        sys.stderr.write(f"{exc}\n")
+        raise SystemExit(1) from exc
+
+
+def _run(settings: Settings) -> None:
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.probes_host)
     run(settings)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

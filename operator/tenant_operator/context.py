@@ -9,11 +9,14 @@ import httpx
 from redis.asyncio import Redis
 from tenancy import kube
 from tenancy.authority import trust
+from tenancy.loop_lag import watch_loop
+from tenancy.receipts import read_private_key
 from tenancy.running import end
 
 from .cluster import Cluster
 from .controller import Controller, Pauses
 from .drain import Drain
+from .erasure import Erasure
 from .metrics import READY_SECONDS
 from .parts.absent import AbsentPart
 from .parts.identity import IdentityPart
@@ -21,6 +24,7 @@ from .parts.keycloak import Keycloak
 from .parts.open_webui import OpenWebui
 from .parts.open_webui_session import Session
 from .parts.quota import QuotaPart
+from .parts.receipts import ReceiptObjects
 from .parts.storage import StoragePart
 from .parts.vectors import VectorsPart, connect
 from .parts.workspace import WorkspacePart
@@ -81,8 +85,10 @@ class Context:
             QuotaPart(redis, cluster),
             _workspace(settings, keycloak, http),
         ]
+        key = read_private_key(settings.receipt_key_file) if settings.receipt_key_file else None
+        erasure = Erasure(parts, ReceiptObjects(settings.bucket), key, _now)
         self.reconciler = Reconciler(
-            parts, cluster, Drain(redis).finish_writes, self.tenants.claims.conflict, _now
+            parts, cluster, Drain(redis).finish_writes, erasure, self.tenants.claims.conflict, _now
         )
         pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
         self.controller = Controller(self.reconcile, pauses, settings.concurrency)
@@ -96,6 +102,8 @@ class Context:
             self.see(body)
         worker = asyncio.create_task(self.controller.run(), name="controller")
         self._stack.push_async_callback(end, worker)
+        lag = asyncio.create_task(watch_loop(), name="loop-lag")
+        self._stack.push_async_callback(end, lag)
         settings = self.settings
         probes = Probes(settings.probes_host, settings.probes_port, lambda: not worker.done())
         await probes.start()

@@ -23,6 +23,7 @@ from tenancy.model import DeletionPolicy, Tenant, TenantStatus
 
 from .cluster import FINALIZER
 from .conditions import READY, Failure, Verdict, failure_of, to_status
+from .erasure import Erasure
 from .metrics import CHANGES
 from .parts.base import Ensured, Part
 
@@ -79,6 +80,8 @@ class Reconciler:
         Writes to the Tenant itself.
     finish_writes
         Returns when no service writes for a deleted Tenant any more; raises while one does.
+    erasure
+        Counts what is left of a tenant, and writes the receipt.
     conflict
         Says which older Tenant claims the same addresses, if one does.
     now
@@ -90,12 +93,14 @@ class Reconciler:
         parts: Sequence[Part[Any]],
         writer: TenantWriter,
         finish_writes: Callable[[Tenant], Awaitable[None]],
+        erasure: Erasure,
         conflict: Callable[[Tenant], str | None],
         now: Callable[[], str],
     ) -> None:
         self._parts = parts
         self._writer = writer
         self._finish_writes = finish_writes
+        self._erasure = erasure
         self._conflict = conflict
         self._now = now
         self._log = structlog.get_logger("tenant_operator.reconcile")
@@ -145,7 +150,7 @@ class Reconciler:
             await self._finish_writes(tenant)
         except RemoteError as exc:
             return Outcome(failure_of(exc))
-        failures = [failure for failure in (await self._let_go(tenant)).values() if failure]
+        failures = [failure for failure in (await self._dispose(tenant)).values() if failure]
         if failures:
             return Outcome(failures[0])
         self._log.warning(
@@ -177,15 +182,43 @@ class Reconciler:
             await self._finish_writes(tenant)
         except RemoteError as exc:
             return await self._conclude(tenant, {}, {}, failure_of(exc))
-        failures = await self._let_go(tenant)
+        failures = await self._dispose(tenant)
         if any(failures.values()):
             return await self._conclude(tenant, failures, {}, None)
         self._log.info("The Tenant is gone", tenant=tenant.id, policy=tenant.spec.deletion_policy)
         await self._writer.remove_finalizer(tenant)
         return Outcome()
 
-    async def _let_go(self, tenant: Tenant) -> dict[str, Failure | None]:
-        removes = tenant.spec.deletion_policy is DeletionPolicy.DELETE
+    async def _dispose(self, tenant: Tenant) -> dict[str, Failure | None]:
+        """Do what the deletion policy says; return the failures by part."""
+        if tenant.spec.deletion_policy is DeletionPolicy.RETAIN:
+            return await self._let_go(tenant, removes=False)
+        try:
+            return await self._erase(tenant)
+        except RemoteError as exc:  # of the receipt, which lies in the bucket of the documents
+            return {"storage": failure_of(exc)}
+
+    async def _erase(self, tenant: Tenant) -> dict[str, Failure | None]:
+        """Delete everything, and prove it by counting before and after.
+
+        Raises
+        ------
+        RemoteError
+            The receipt cannot be written.
+        """
+        draft = await self._erasure.begin(tenant)
+        if isinstance(draft, dict):
+            return dict(draft)
+        failures = await self._let_go(tenant, removes=True)
+        if any(failures.values()):
+            return failures
+        receipt = await self._erasure.finish(tenant, draft)
+        if isinstance(receipt, dict):
+            return failures | receipt
+        await self._record(tenant, warning=False, reason="Erased", note=self._erasure.summary(receipt))
+        return failures
+
+    async def _let_go(self, tenant: Tenant, *, removes: bool) -> dict[str, Failure | None]:
         results = await asyncio.gather(
             *(part.remove(tenant) if removes else part.forget(tenant) for part in self._parts),
             return_exceptions=True,

@@ -5,6 +5,7 @@ from typing import TypeVar
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tenancy.authority import AuthorityFile
+from tenancy.receipts import PrivateKeyFile
 
 __all__ = ["Settings"]
 
@@ -33,6 +34,9 @@ class Settings(BaseSettings):
     )
     open_webui_password: SecretStr = Field(
         SecretStr(""), validate_default=True, description="Password of that account."
+    )
+    receipt_key_file: PrivateKeyFile | None = Field(
+        None, description="PEM file of the Ed25519 key that signs receipts of erasure; empty for no receipts."
     )
     concurrency: int = Field(16, ge=1, le=256, description="Tenants reconciled at once.")
     retry_seconds: float = Field(1.0, gt=0, description="Pause before the first retry; it doubles.")

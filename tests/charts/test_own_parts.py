@@ -1,5 +1,6 @@
 """Postgres, Redis and Keycloak of the release's own, where a cluster has none: kind and development."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -43,7 +44,12 @@ def test_what_two_parts_share_is_the_same_in_both() -> None:
     assert made["tenantry-n8n"]["postgres-password"] == made["tenantry-postgres"]["n8n-password"]
     assert made["tenantry-keycloak"]["operator-secret"] == made["tenantry-operator"]["keycloak-client-secret"]
     assert made["tenantry-postgres"]["file-sync-password"] in made["tenantry-file-sync"]["database-url"]
-    assert made["tenantry-redis"]["redis-password"] in made["tenantry-gateway"]["redis-url"]
+    assert made["tenantry-operator"]["redis-url"] != made["tenantry-gateway"]["redis-url"]
+    for url in (made[f"tenantry-{name}"]["redis-url"] for name in ("operator", "gateway", "open-webui")):
+        user, _, password = url.removeprefix("redis://").partition("@")[0].partition(":")
+        hashed = hashlib.sha256(password.encode()).hexdigest()
+        assert f"user {user} on #{hashed} " in made["tenantry-redis"]["users.acl"]
+        assert password not in made["tenantry-redis"]["users.acl"]
     public, private = (
         json.loads(made["tenantry-ticket-keys"]["jwks.json"])["keys"][0],
         json.loads(made["tenantry-ticket-key"]["key.json"]),

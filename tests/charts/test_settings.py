@@ -1,12 +1,14 @@
 """Each service is given what it needs, and nothing that it does not know."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from file_sync.grants import Settings as GrantsSettings
 from n8n_install.settings import Settings as N8nInstallSettings
 from pydantic import SecretStr, ValidationError
+from tenantry_local.receipts import private_key
 from webui_install.settings import Settings as WebuiInstallSettings
 
 from tests.support.charts import PROFILES, Release, render
@@ -54,10 +56,12 @@ def entries(release: Release, workload: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_service_starts_with_what_the_chart_gives_it(
-    release: Release, service: str, monkeypatch: pytest.MonkeyPatch
+    release: Release, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in environment(release, service).items():
-        monkeypatch.setenv(name, value)
+        # A file of a Secret, which is read when the service starts.
+        here = str(private_key(tmp_path)) if name == "OPERATOR_RECEIPT_KEY_FILE" else value
+        monkeypatch.setenv(name, here)
     SERVICES[service]()
 
 

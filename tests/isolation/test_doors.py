@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 import pytest
 from tenancy.names import document_id_for, object_key
@@ -150,6 +151,8 @@ async def call(world: World, operation: str, caller: str, trick: Trick | None = 
     method, path = operation.split()
     path = path.format(documentId=THEIRS)
     arguments = {key: dict(value) for key, value in OPERATIONS[operation][1].items()}
+    if "files" in arguments:  # each under a name of their own: a colleague's is refused
+        arguments["files"] = {"file": (f"new-{crc32(caller.encode())}.md", b"New.")}
     if trick:
         path = trick.path.format(path)
         arguments["headers"] = trick.headers

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tenantry_local import receipts
 from tenantry_local.context import write_private
 from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET
 from tenantry_local.parts.keycloak import REALM
 from tenantry_local.parts.kubernetes import kubeconfig, kubectl
 from tenantry_local.parts.qdrant import Qdrant
-from tenantry_local.parts.redis import Redis
+from tenantry_local.parts.redis import OURS, Redis
 from tenantry_local.parts.services import file_sync_env, gateway_env, operator_env
 from tenantry_local.platform import Platform
+from tenantry_local.redis_users import GATEWAY, OPERATOR
 from tenantry_local.tickets import key_set, private_key
 
 from .apiserver import apply
@@ -130,14 +132,14 @@ class ChartPods:
 
     def _secrets(self) -> Mapping[str, Mapping[str, str]]:
         context = self.platform.context
-        redis, qdrant = Redis(context).url_with_password, Qdrant(context).api_key
+        redis, qdrant = Redis(context), Qdrant(context).api_key
         return {
             "tenantry-operator": {
                 "keycloak-client-secret": context.secrets["keycloak-operator"],
                 "qdrant-api-key": qdrant,
-                "redis-url": redis,
+                "redis-url": redis.url_for(OURS, OPERATOR),
             },
-            "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": redis},
+            "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": redis.url_for(OURS, GATEWAY)},
             "tenantry-file-sync": {
                 "database-url": self.database_url,
                 "keycloak-client-secret": context.secrets["keycloak-file-sync"],
@@ -157,6 +159,7 @@ class ChartPods:
         here = {
             ("tenantry-ticket-keys", "jwks.json"): str(key_set(state)),
             ("tenantry-ticket-key", "key.json"): str(private_key(state)),
+            ("tenantry-receipt-key", "key.pem"): str(receipts.private_key(state)),
         }
         secrets = {volume["name"]: volume["secret"] for volume in spec["volumes"] if "secret" in volume}
         return [

@@ -21,6 +21,7 @@ from file_sync.source import Source
 from file_sync.store import Store
 from file_sync.upload import UploadWorkflow
 from file_sync.work import Work, Worked
+from tenancy import kube
 from tenancy.fair_semaphore import FairSemaphore
 from tenancy.keycloak import KeycloakAdmin
 from tenancy.registry import TenantRegistry
@@ -31,7 +32,7 @@ from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import private_key
 
-from .gateway import serving
+from .gateway import environment, serving
 
 __all__ = ["Killed", "PassThrough", "Replica", "killed_after", "open_replica", "pass_through"]
 
@@ -119,6 +120,8 @@ async def open_replica(
         return boto3.Session(profile_name="file-sync")
 
     async with AsyncExitStack() as stack:
+        with environment({"KUBECONFIG": env["KUBECONFIG"]}):
+            api = await stack.enter_async_context(await kube.connect())
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=None))
         gateway_http = await stack.enter_async_context(httpx.AsyncClient(base_url=gateway_url, timeout=None))
         tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
@@ -128,7 +131,12 @@ async def open_replica(
         gateway = Gateway(gateway_http, tickets)
         workflow = UploadWorkflow(upload_url, http, tickets, seconds=60, at_once=4)
         contents = Contents(session, bucket=FILES_BUCKET, at_once=4, max_bytes=DOCUMENT_BYTES)
-        store = Store(session, bucket=BUCKET, role_arn=env["FILE_SYNC_TENANT_ROLE_ARN"])
+        store = Store(
+            session,
+            bucket=BUCKET,
+            role_arn=env["FILE_SYNC_TENANT_ROLE_ARN"],
+            is_current=TenantRegistry(api).is_current,
+        )
         for part in (gateway, workflow, contents, store):
             stack.callback(part.close)
         keycloak = KeycloakAdmin(

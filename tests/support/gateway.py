@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import uvicorn
@@ -18,6 +18,7 @@ from gateway.app import make_app
 from gateway.context import ProcessContext
 from gateway.settings import Settings
 from prometheus_client import REGISTRY
+from tenancy.http_server import BoundedH11Protocol
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 from typing_extensions import override
@@ -75,11 +76,19 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def serving(app: Any, shown: Certificates | None = None) -> AsyncIterator[str]:
+async def serving(
+    app: Any, shown: Certificates | None = None, *, lifespan: Literal["on", "off"] = "on"
+) -> AsyncIterator[str]:
     """Serve an ASGI application on 127.0.0.1, with TLS where there is a certificate, and yield its URL."""
-    # A connection lives longer than a client keeps it idle: else a request may meet its end.
     config = uvicorn.Config(
-        app, port=0, log_config=None, access_log=False, lifespan="on", timeout_keep_alive=60
+        app,
+        port=0,
+        log_config=None,
+        access_log=False,
+        lifespan=lifespan,
+        http=BoundedH11Protocol,
+        # A connection lives longer than a client keeps it idle: else a request may meet its end.
+        timeout_keep_alive=60,
     )
     if shown:
         config.ssl_certfile, config.ssl_keyfile = shown.certificate, shown.key

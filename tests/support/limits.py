@@ -150,7 +150,9 @@ class FakeRedis:
         return self._answer(*keys, *arguments)
 
     async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> Any:
-        return self._answer(*commands)
+        answer = self._answer(*commands)
+        # One answer is that of each command.
+        return answer * len(commands) if isinstance(answer, list) and len(answer) == 1 else answer
 
     def as_adapter(self) -> TenantRedis:
         """Return itself in the place of the real one."""

@@ -3,18 +3,22 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenant_operator.cluster import FINALIZER
-from tenant_operator.parts.base import Ensured
+from tenant_operator.parts.base import Ensured, Leftovers
 
 if TYPE_CHECKING:
     from tenant_operator.conditions import Verdict
 
-__all__ = ["FakePart", "FakeWriter", "with_finalizer"]
+__all__ = ["FakePart", "FakeReceipts", "FakeWriter", "with_finalizer"]
 
 
 class FakePart:
-    """A part that is there, missing, or failing; it speaks for itself where it is given a ``verdict``."""
+    """A part that is there, missing, or failing; it speaks for itself where it is given a ``verdict``.
+
+    It ``holds`` as many things of the tenant, and ``keeps`` as many when it removes them.
+    """
 
     def __init__(self, name: str, log: list[str], fails: Exception | None = None, after: str = "") -> None:
         self.name = name
@@ -22,30 +26,60 @@ class FakePart:
         self.fails = fails
         self.verdict: Verdict | None = None
         self.made = False
-        self._log = log
+        self.holds = 0
+        self.keeps = 0
+        self.log = log
 
     async def observe(self, tenant: Tenant) -> bool:
-        self._log.append(f"observe {self.name}")
+        self.log.append(f"observe {self.name}")
         if self.fails:
             raise self.fails
         return self.made
 
     async def ensure(self, tenant: Tenant, observed: bool) -> Ensured:
         await asyncio.sleep(0)
-        self._log.append(f"ensure {self.name}")
+        self.log.append(f"ensure {self.name}")
         self.made = True
         return Ensured([] if observed else [f"make {self.name}"], _SECTIONS.get(self.name, {}), self.verdict)
 
     async def remove(self, tenant: Tenant) -> None:
-        self._log.append(f"remove {self.name}")
+        self.log.append(f"remove {self.name}")
         if self.fails:
             raise self.fails
         self.made = False
+        self.holds = min(self.holds, self.keeps)
 
-    async def forget(self, tenant: Tenant) -> None:
-        self._log.append(f"forget {self.name}")
+    async def count(self, tenant: Tenant) -> Leftovers:
+        self.log.append(f"count {self.name}")
         if self.fails:
             raise self.fails
+        return Leftovers({f"things of {self.name}": self.holds})
+
+    async def forget(self, tenant: Tenant) -> None:
+        self.log.append(f"forget {self.name}")
+        if self.fails:
+            raise self.fails
+
+
+class FakeReceipts:
+    """A bucket for receipts; ``fails_at`` counts the write that fails, from one."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.objects: dict[str, bytes] = {}
+        self.fails: Exception | None = None
+        self.fails_at = 0
+        self._writes = 0
+
+    async def read(self, key: str) -> bytes | None:
+        return self.objects.get(key)
+
+    async def write(self, key: str, body: bytes) -> None:
+        self.log.append(f"write {key}")
+        self._writes += 1
+        if self.fails or self._writes == self.fails_at:
+            raise self.fails or RemoteUnavailable("s3", "put-receipt", "away")
+        self.objects[key] = body
 
 
 class FakeWriter:

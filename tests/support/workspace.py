@@ -181,6 +181,8 @@ def rows_with(postgres: Postgres, database: str, text: str) -> dict[str, int]:
     """Return how many rows of each table of a database hold a text, in whatever column."""
     listed = "select tablename from pg_tables where schemaname = 'public'"
     tables = postgres.run(listed, database).split()
+    if not tables:
+        return {}
     counts = "\nunion all\n".join(
         f"select '{table}', count(*) from \"{table}\" t where t::text like '%{text}%'" for table in tables
     )

@@ -9,6 +9,7 @@ from typing import ClassVar
 from n8n_install.environment import ENVIRONMENT
 from typing_extensions import override
 
+from .. import redis_users
 from ..context import Context, write_private
 from ..jobs import run_job
 from ..part import Command, Part, answers
@@ -110,7 +111,8 @@ class _N8nProcess(Part):
             "DB_POSTGRESDB_PASSWORD": secrets["postgres-n8n"],
             "QUEUE_BULL_REDIS_HOST": "127.0.0.1",
             "QUEUE_BULL_REDIS_PORT": str(ports["redis"]),
-            "QUEUE_BULL_REDIS_PASSWORD": secrets["redis"],
+            "QUEUE_BULL_REDIS_USERNAME": redis_users.N8N,
+            "QUEUE_BULL_REDIS_PASSWORD": secrets[redis.password_of(redis_users.N8N)],
             "QUEUE_BULL_REDIS_DB": str(redis.N8N),
         }
 

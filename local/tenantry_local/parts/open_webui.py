@@ -9,6 +9,7 @@ import os
 
 from typing_extensions import override
 
+from .. import redis_users
 from ..context import REPOSITORY, Context
 from ..jobs import run_job
 from ..part import Command, Part, answers
@@ -208,7 +209,7 @@ class OpenWebUi(Part):
     def _env(self) -> dict[str, str]:
         email, password = open_webui_admin(self.context)
         access_key, secret_key = Aws(self.context).key_pair("open-webui")
-        redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI)
+        redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI, redis_users.OPEN_WEBUI)
         realm = f"{self.context.url('keycloak')}/realms/{REALM}"
         data = self.context.folder("data", "open-webui")
         return {

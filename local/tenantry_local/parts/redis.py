@@ -9,8 +9,9 @@ from typing_extensions import override
 
 from ..context import write_private
 from ..part import Command, Part, program
+from ..redis_users import USERS, acl_file
 
-__all__ = ["N8N", "OPEN_WEBUI", "OURS", "Redis"]
+__all__ = ["N8N", "OPEN_WEBUI", "OURS", "Redis", "password_of"]
 
 OURS, OPEN_WEBUI, N8N = 0, 1, 2
 """The numbered database of each program, so that none can meet another's keys."""
@@ -38,31 +39,39 @@ class Redis(Part):
 
     @property
     def url_with_password(self) -> str:
-        """The URL for our own services; it is a secret."""
+        """The URL for tests and tools, with every right on the database of our services; it is a secret."""
         return self.url_for(OURS)
 
-    def url_for(self, database: int) -> str:
-        """Return the URL of one of the numbered databases, with the password: it is a secret."""
-        password = self.context.secrets["redis"]
-        return f"redis://:{password}@127.0.0.1:{self.context.ports['redis']}/{database}"
+    def url_for(self, database: int, user: str = "") -> str:
+        """Return the URL of one of the numbered databases, with a user's password: it is a secret.
+
+        Parameters
+        ----------
+        user
+            One of :data:`~tenantry_local.redis_users.USERS`; empty for the one with every right.
+        """
+        password = self.context.secrets[password_of(user)]
+        return f"redis://{user}:{password}@127.0.0.1:{self.context.ports['redis']}/{database}"
 
     @override
     def prepare(self) -> None:
-        # In a file, so that the password does not stand in the list of processes.
+        # In files, so that no password is in the list of processes.
         settings = {
             "bind": "127.0.0.1",
             "port": self.context.ports["redis"],
-            "requirepass": self.context.secrets["redis"],
             "dir": self.context.folder("data", "redis"),
             "appendonly": "no" if self.context.ephemeral else "yes",
             "save": '""',
         }
         lines = [f"{key} {value}" for key, value in settings.items()]
         write_private(self._settings, "\n".join(lines) + "\n")
+        secrets = self.context.secrets
+        passwords = {user: secrets[password_of(user)] for user in USERS}
+        write_private(self._users, acl_file(passwords, admin=secrets[password_of("")]))
 
     @override
     def command(self) -> Command:
-        return Command([program("redis-server"), str(self._settings)])
+        return Command([program("redis-server"), str(self._settings), "--aclfile", str(self._users)])
 
     @override
     def healthy(self) -> bool:
@@ -75,3 +84,12 @@ class Redis(Part):
     @property
     def _settings(self) -> Path:
         return self.context.state / "redis.conf"
+
+    @property
+    def _users(self) -> Path:
+        return self.context.state / "redis.acl"
+
+
+def password_of(user: str) -> str:
+    """Return the name of a user's password among the platform's secrets."""
+    return user.replace("tenantry", "redis", 1) if user else "redis"

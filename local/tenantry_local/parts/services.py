@@ -6,8 +6,10 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from .. import receipts
 from ..context import Context
 from ..part import Command, Part, answers, program
+from ..redis_users import GATEWAY, OPERATOR
 from ..tickets import key_set, private_key
 from .aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
 from .keycloak import REALM
@@ -15,7 +17,7 @@ from .kubernetes import kubeconfig
 from .open_webui import FILE_SYNC_ROLE, open_webui_admin
 from .postgres import Postgres
 from .qdrant import Qdrant
-from .redis import Redis
+from .redis import OURS, Redis
 
 __all__ = ["FileSync", "Gateway", "Operator", "file_sync_env", "gateway_env", "operator_env"]
 
@@ -32,7 +34,8 @@ def operator_env(context: Context) -> dict[str, str]:
         "OPERATOR_KEYCLOAK_CLIENT_SECRET": context.secrets["keycloak-operator"],
         "OPERATOR_QDRANT_URL": Qdrant(context).url,
         "OPERATOR_QDRANT_API_KEY": Qdrant(context).api_key,
-        "OPERATOR_REDIS_URL": Redis(context).url_with_password,
+        "OPERATOR_REDIS_URL": Redis(context).url_for(OURS, OPERATOR),
+        "OPERATOR_RECEIPT_KEY_FILE": str(receipts.private_key(context.state)),
         "OPERATOR_PROBES_PORT": str(context.ports["operator"]),
         "OPERATOR_METRICS_PORT": str(context.ports["operator-metrics"]),
     }
@@ -48,7 +51,7 @@ def gateway_env(context: Context) -> dict[str, str]:
         "GATEWAY_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
         "GATEWAY_QDRANT_URL": Qdrant(context).url,
         "GATEWAY_QDRANT_API_KEY": Qdrant(context).api_key,
-        "GATEWAY_REDIS_URL": Redis(context).url_with_password,
+        "GATEWAY_REDIS_URL": Redis(context).url_for(OURS, GATEWAY),
         "GATEWAY_OIDC_ISSUER": f"{context.url('keycloak')}/realms/{REALM}",
         "GATEWAY_TICKET_JWKS": str(key_set(context.state)),
         # The stand-in has no quota that would have to be kept.

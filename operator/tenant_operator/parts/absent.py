@@ -3,7 +3,7 @@
 from tenancy.model import Tenant
 
 from ..conditions import Verdict
-from .base import Ensured
+from .base import Ensured, Leftovers
 
 __all__ = ["AbsentPart"]
 
@@ -34,6 +34,10 @@ class AbsentPart:
 
     async def remove(self, _: Tenant) -> None:
         """Do nothing."""
+
+    async def count(self, _: Tenant) -> Leftovers:
+        """Return that there is nothing to scan."""
+        return Leftovers(not_scanned=self._told)
 
     async def forget(self, _: Tenant) -> None:
         """Do nothing."""

@@ -7,7 +7,7 @@ from tenancy.model import Tenant
 
 from ..conditions import Verdict
 
-__all__ = ["Ensured", "Part"]
+__all__ = ["Ensured", "Leftovers", "Part"]
 
 S = TypeVar("S")
 
@@ -23,6 +23,17 @@ class Ensured:
     changes: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
     verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """How many things of a tenant :meth:`Part.count` found, by what it looked for.
+
+    ``not_scanned`` is the reason when the system was not scanned.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    not_scanned: str = ""
 
 
 class Part(Protocol[S]):
@@ -49,6 +60,10 @@ class Part(Protocol[S]):
 
     async def remove(self, tenant: Tenant) -> None:
         """Return when nothing of the tenant is left. What is absent already is success."""
+        ...
+
+    async def count(self, tenant: Tenant) -> Leftovers:
+        """Count everything of the tenant, under the same names each time, and write nothing."""
         ...
 
     async def forget(self, tenant: Tenant) -> None:

@@ -14,7 +14,7 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import REALM_PARENT_GROUP, TENANT_UID_ATTRIBUTE, group_path
 
-from .base import Ensured
+from .base import Ensured, Leftovers
 from .keycloak import Keycloak
 
 __all__ = ["Group", "IdentityPart", "IdentityState", "Person", "plan_members"]
@@ -97,6 +97,15 @@ class IdentityPart:
         found = await self._find_group(tenant)
         if found:
             await self._keycloak.delete_group(found["id"])
+
+    async def count(self, tenant: Tenant) -> Leftovers:
+        """Count the group, its sub-group and the members of both."""
+        found = await self._find_group(tenant)
+        sub = await self._keycloak.group_by_path(f"{_path(found)}/{ADMINS}") if found else None
+        groups = [group for group in (found, sub) if group]
+        members = await asyncio.gather(*(self._keycloak.members(group["id"]) for group in groups))
+        path = group_path(tenant.id)
+        return Leftovers({f"groups {path}": len(groups), f"members of {path}": sum(map(len, members))})
 
     async def forget(self, tenant: Tenant) -> None:
         """Do nothing: the group is no copy."""

@@ -18,7 +18,7 @@ from tenancy.redis_errors import classify
 from tenancy.remote import Remote
 
 from ..cluster import Cluster
-from .base import Ensured
+from .base import Ensured, Leftovers
 from .namespace import MANAGED_BY, objects
 
 __all__ = ["QuotaPart", "QuotaState", "desired_limits"]
@@ -115,6 +115,24 @@ class QuotaPart:
         namespace = await self._cluster.read("Namespace", tenant.key)
         if namespace and _is_ours(tenant, namespace):
             await self._delete_namespace(tenant)
+
+    async def count(self, tenant: Tenant) -> Leftovers:
+        """Count the tenant's keys in Redis but for tombstones, which hold nothing, and its namespace."""
+        found: set[str] = set()
+        cursor = 0
+        while True:
+            page = functools.partial(self._scan, f"{tenant.key}:", cursor)
+            cursor, keys = await self._remote.call("scan-keys", page)
+            found.update(key for key in keys if not is_tombstone(key))  # Redis may return a key twice
+            if not cursor:
+                break
+        namespace = await self._cluster.read("Namespace", tenant.key)
+        return Leftovers(
+            {
+                f"keys {tenant.key}:*": len(found),
+                f"namespace {tenant.key}": int(bool(namespace and _is_ours(tenant, namespace))),
+            }
+        )
 
     async def forget(self, tenant: Tenant) -> None:
         """Delete what was kept to be given again; what was used stays, for billing, until it expires."""

@@ -19,13 +19,13 @@ from tenancy.model import Tenant
 from tenancy.names import persona_prefix, retained_prefix, tenant_prefix
 from tenancy.remote import Fault, Remote
 
-from .base import Ensured
+from .base import Ensured, Leftovers
 from .retention import BATCH, Retention, delete_versions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["StoragePart", "StorageState", "desired", "plan"]
+__all__ = ["CALL_SECONDS", "CONFIG", "StoragePart", "StorageState", "classify", "desired", "plan"]
 
 CALL_SECONDS = 10
 """Bound of one call; the SDK's own timeouts are shorter, so that no thread stays taken."""
@@ -79,7 +79,7 @@ class StoragePart:
         self._client: S3Client | None = None
         self._connecting = threading.Lock()
         self._remote = Remote("s3", self._classify, timeout=CALL_SECONDS)
-        self._retention = Retention(bucket, lambda: self._s3, self._remote, _CONFIG)
+        self._retention = Retention(bucket, lambda: self._s3, self._remote, CONFIG)
 
     async def observe(self, tenant: Tenant) -> StorageState:
         """Look for every marker that should be there."""
@@ -128,6 +128,25 @@ class StoragePart:
             while await self._remote.call_in_thread("delete-versions", self._delete_page, each, ""):
                 pass
 
+    async def count(self, tenant: Tenant) -> Leftovers:
+        """Count versions, delete markers and unfinished uploads of this Tenant's, page by page."""
+        prefix = tenant_prefix(tenant.id)
+        owned = _owns_prefix(tenant, await self.observe(tenant))
+        found = 0
+        uploads = 0
+        for each in (retained_prefix(tenant.id, tenant.uid), *([prefix] if owned else [])):
+            found += await self._count_versions(each)
+        if owned:
+            uploads = await self._remote.call_in_thread(
+                "list-uploads", lambda: sum(1 for _ in self._uploads(prefix))
+            )
+        return Leftovers(
+            {
+                f"object versions and delete markers under {prefix}": found,
+                f"unfinished uploads under {prefix}": uploads,
+            }
+        )
+
     async def forget(self, tenant: Tenant) -> None:
         """Do nothing: documents are no copies."""
 
@@ -136,7 +155,7 @@ class StoragePart:
         """The client; made in a thread when it is first needed, because boto3 reads files for it."""
         with self._connecting:
             if self._client is None:
-                self._client = boto3.Session().client("s3", config=_CONFIG)
+                self._client = boto3.Session().client("s3", config=CONFIG)
             return self._client
 
     def _classify(self, exc: Exception) -> Fault | None:
@@ -171,6 +190,24 @@ class StoragePart:
         delete_versions(self._s3, self._bucket, found)
         return bool(found)
 
+    async def _count_versions(self, prefix: str) -> int:
+        versions = 0
+        page: dict[str, Any] | None = {}
+        while page is not None:
+            found, page = await self._remote.call_in_thread("list-versions", self._count_page, prefix, page)
+            versions += found
+        return versions
+
+    def _count_page(self, prefix: str, start: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
+        """Return how many versions a page has, and where the next one begins."""
+        page = self._s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH, **start)
+        found = len(page.get("Versions", [])) + len(page.get("DeleteMarkers", []))
+        if not page.get("IsTruncated"):
+            return found, None
+        return found, {
+            "KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"],
+        }  # fmt: skip
+
     def _abort_uploads(self, prefix: str) -> None:
         for upload in self._uploads(prefix):
             self._s3.abort_multipart_upload(
@@ -201,9 +238,7 @@ def _owner(tenant: Tenant, observed: StorageState) -> str:
     return observed.markers.get(tenant_prefix(tenant.id), {}).get(UID_TAG) or UNKNOWN
 
 
-_CONFIG = Config(
-    connect_timeout=2, read_timeout=7, retries={"total_max_attempts": 1}, max_pool_connections=32
-)
+CONFIG = Config(connect_timeout=2, read_timeout=7, retries={"total_max_attempts": 1}, max_pool_connections=32)
 """No retries of the SDK's own: :class:`~tenancy.remote.Remote` retries, and counts each attempt."""
 
 _BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException"})

@@ -5,6 +5,7 @@ tenant has a collection of its own; the key that opens only that one is minted b
 request and never stored.
 """
 
+import functools
 import ssl
 import warnings
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tenancy.model import Tenant
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, collection_name
 from tenancy.remote import Fault, Remote
 
-from .base import Ensured
+from .base import Ensured, Leftovers
 
 __all__ = ["DIMENSIONS", "INDEXES", "VectorsPart", "VectorsState", "connect", "plan"]
 
@@ -103,6 +104,22 @@ class VectorsPart:
         await self._remote.call("delete-points", lambda: self._delete_points(tenant))
         await self._remote.call("delete-collection", lambda: self._qdrant.delete_collection(own))
 
+    async def count(self, tenant: Tenant) -> Leftovers:
+        """Count the tenant's points in every collection, and its own collection."""
+        own = collection_name(tenant.id, dedicated=True)
+        listed = await self._remote.call("list-collections", self._qdrant.get_collections)
+        names = [collection.name for collection in listed.collections]
+        points = 0
+        for name in names:
+            count = functools.partial(self._count_points, name, tenant)
+            points += await self._remote.call("count-points", count)
+        return Leftovers(
+            {
+                f"points with tenantId {tenant.key} in every collection": points,
+                f"collections named {own}": names.count(own),
+            }
+        )
+
     async def forget(self, tenant: Tenant) -> None:
         """Delete them all the same: they are copies of documents, and no later Tenant may find them."""
         await self.remove(tenant)
@@ -150,15 +167,27 @@ class VectorsPart:
             if exc.status_code != 409:
                 raise
 
+    async def _count_points(self, collection: str, tenant: Tenant) -> int:
+        try:
+            return (await self._qdrant.count(collection, count_filter=_points_of(tenant), exact=True)).count
+        except UnexpectedResponse as exc:
+            if exc.status_code == 404:  # deleted since it was listed
+                return 0
+            raise
+
     async def _delete_points(self, tenant: Tenant) -> None:
-        own = models.Filter(
-            must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant.key))]
-        )
+        own = _points_of(tenant)
         try:
             await self._qdrant.delete(COLLECTION, models.FilterSelector(filter=own), wait=True)
         except UnexpectedResponse as exc:
             if exc.status_code != 404:
                 raise
+
+
+def _points_of(tenant: Tenant) -> models.Filter:
+    return models.Filter(
+        must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant.key))]
+    )
 
 
 def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> AsyncQdrantClient:

@@ -16,7 +16,7 @@ from tenancy.model import Tenant
 from tenancy.names import group_path, model_id, parse_model_id
 
 from ..conditions import Verdict, condition_type
-from .base import Ensured
+from .base import Ensured, Leftovers
 from .keycloak import Keycloak
 from .open_webui import OpenWebui, TenantContent
 from .workspace_plan import (
@@ -118,6 +118,16 @@ class WorkspacePart:
             raise RemoteUnavailable("open-webui", "delete-knowledge", "a knowledge base is still there")
         if group.id:
             await self._webui.delete_group(group.id)
+
+    async def count(self, tenant: Tenant) -> Leftovers:
+        """Count the group, models, knowledge bases, and what people made."""
+        group = await self._group(tenant)
+        models, bases = await asyncio.gather(
+            self._models(tenant, search=True), self._bases(tenant, group.id, search=True)
+        )
+        content = await self._webui.count_content(_content(tenant, group, bases))
+        made = {"groups": int(bool(group.id)), "models": len(models), "knowledge bases": len(bases)}
+        return Leftovers({f"{kind} of {tenant.key}": count for kind, count in (made | content).items()})
 
     async def forget(self, tenant: Tenant) -> None:
         """Do nothing: people's files are no copies."""

@@ -2,6 +2,7 @@
 
 import uvicorn
 from prometheus_client import start_http_server
+from tenancy.http_server import BoundedH11Protocol
 from tenancy.logs import configure_logs
 
 from .app import make_app
@@ -25,7 +26,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        http="h11",  # it bounds what headers may take; the faster parser does not
+        http=BoundedH11Protocol,
     )
 
 

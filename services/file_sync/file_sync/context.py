@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import httpx
 import structlog
 from tenancy.aws import open_session
+from tenancy.call_limiter import CallLimiter
 from tenancy.errors import IdentityUnavailable, RemoteError
 from tenancy.fair_semaphore import FairSemaphore
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
 from tenancy.keycloak import KeycloakAdmin
+from tenancy.loop_lag import watch_loop
 from tenancy.registry import TenantRegistry
 from tenancy.running import running, watched_registry
 from tenancy.tickets import TicketIssuer
@@ -46,6 +48,7 @@ class ProcessContext:
     settings: Settings
     registry: TenantRegistry
     tokens: TokenVerifier
+    calls: CallLimiter
     files: OwnFiles
     sync: Sync
     leadership: Leadership
@@ -150,7 +153,12 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             max_bytes=settings.document_bytes,
         )
         stack.callback(contents.close)
-        store = Store(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
+        store = Store(
+            open_session,
+            bucket=settings.bucket,
+            role_arn=settings.tenant_role_arn,
+            is_current=registry.is_current,
+        )
         stack.callback(store.close)
         keycloak = KeycloakAdmin(
             settings.keycloak_url,
@@ -173,7 +181,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         sync = Sync(settings, source=source, registry=registry, atlas=atlas, work=work)
         leadership = Leadership(source, sync.lead, sync.hint)
         stack.push_async_callback(leadership.close)
-        endless = [watching]
+        endless = [watching, await stack.enter_async_context(running(watch_loop(), "loop-lag"))]
         readiness = Readiness(registry, endless, keys, source)
         try:
             await readiness.check_source()
@@ -185,6 +193,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             settings=settings,
             registry=registry,
             tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),
+            calls=CallLimiter(settings.calls_per_minute),
             files=OwnFiles(source, gateway, atlas, rules),
             sync=sync,
             leadership=leadership,

@@ -16,7 +16,7 @@ from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS
 
 from .filenames import clean_filename
-from .models import Document, File, Kind, Owner, Place, Usage
+from .models import Document, File, Kind, Link, Owner, Place, Usage
 from .places import Places
 
 __all__ = ["Action", "Deed", "Plan", "Rules", "State", "Verdict", "plan"]
@@ -272,7 +272,9 @@ class _Comparison:
         here = [
             (link.kind is not Kind.KNOWLEDGE, link.since, place.persona_id, link.directory)
             for link in file.links
-            if (place := self._places.of(link)) and place.tenant_id == self._tenant.id
+            if (place := self._places.of(link))
+            and place.tenant_id == self._tenant.id
+            and not self._is_of_an_earlier_tenant(link)
         ]
         if not here:
             return None
@@ -282,6 +284,14 @@ class _Comparison:
         present = {copy.persona_id for copy in self._copies.get(file.document_id, [])}
         persona_id, directory = next((at for at in candidates if at[0] in present), candidates[0])
         return persona_id, directory
+
+    def _is_of_an_earlier_tenant(self, link: Link) -> bool:
+        """Tell whether a file was sent to a persona's model before there was this Tenant.
+
+        A model's id is the same in every Tenant of a name; a knowledge base is one Tenant's only.
+        """
+        created = self._tenant.metadata.creation_timestamp
+        return link.kind is Kind.MODEL and created is not None and link.since < int(created.timestamp())
 
     def _supersede(self, files: list[_Given], newer: list[_Given]) -> list[_Given]:
         """Delete the documents of files once a newer one of name and person can be found; return the others.

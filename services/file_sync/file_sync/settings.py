@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
     """Largest file that is taken; the gateway has the same limit."""
 
+    calls_per_minute: int = Field(1200, ge=1)
+    """Calls of one tenant's people a minute that each file-sync serves."""
+
     puts_at_once: int = Field(8, ge=1)
     """Files that are copied to S3 at once, at most half of them of one tenant; each is on disk meanwhile."""
 

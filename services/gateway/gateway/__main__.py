@@ -4,6 +4,7 @@ import math
 
 import uvicorn
 from prometheus_client import start_http_server
+from tenancy.http_server import BoundedH11Protocol
 from tenancy.logs import configure_logs
 
 from .app import make_app
@@ -36,7 +37,7 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.request_seconds) + GRACE_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        http="h11",  # it bounds what headers may take; the faster parser does not
+        http=BoundedH11Protocol,
     )
 
 

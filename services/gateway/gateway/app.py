@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from tenancy.tracing import exporting
 
 from .api import answers, deletions, documents, me, openai, probes, search, trash, usage
@@ -74,18 +73,16 @@ def _terms(settings: Settings) -> dict[str, Any]:
         at_once=settings.requests_at_once,
         waiting=settings.requests_waiting,
         seconds=WAITING_SECONDS,
+        share=max(settings.requests_at_once // 2, 1),
     )
     usual = Terms(lane, settings.request_seconds, BODY_BYTES)
     chat = replace(usual, body_bytes=CHAT_BYTES)
     ingest = replace(
         usual, seconds=settings.ingest_seconds, body_bytes=settings.document_bytes + documents.FORM_BYTES
     )
-    # The kubelet must hear from us above all when there is much to do.
-    probe = replace(usual, lane=None)
     terms = {
         "POST /v1/documents": ingest,
         "POST /v1/answers": chat,
         "POST /v1/chat/completions": chat,
-        **{f"GET {route.path}": probe for route in probes.router.routes if isinstance(route, APIRoute)},
     }
     return {"terms": terms, "otherwise": usual}

@@ -21,9 +21,9 @@ from tenancy.errors import RemoteUnavailable
 from tenancy.fair_semaphore import FairSemaphore
 from tenancy.model import Guardrail
 from tenancy.remote import Remote
+from tenancy.token_bucket import TokenBucket
 from urllib3.exceptions import HTTPError
 
-from .bucket import TokenBucket
 from .problems import ModelUnavailable
 from .together import together
 

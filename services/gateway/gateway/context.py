@@ -11,9 +11,11 @@ import httpx
 import structlog
 from tenancy.authority import trust
 from tenancy.aws import open_session
+from tenancy.call_limiter import CallLimiter
 from tenancy.errors import IdentityUnavailable, RemoteError
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
+from tenancy.loop_lag import watch_loop
 from tenancy.registry import TenantRegistry
 from tenancy.running import running, watched_registry
 from tenancy.tickets import TicketVerifier
@@ -75,6 +77,7 @@ class ProcessContext:
     retrieval: RetrievalService
     answers: CachedAnswers
     rate: RateLimiter
+    calls: CallLimiter
     budget: Budget
     usage: UsageLog
     readiness: "Readiness"
@@ -176,6 +179,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
+        watching_loop = await stack.enter_async_context(running(watch_loop(), "loop-lag"))
         series = TenantSeries(by_tenant=settings.metrics_by_tenant)
         _ = await stack.enter_async_context(running(series.run(registry.all), "series"))
         budget, usage = Budget(redis), UsageLog(redis, series)
@@ -213,7 +217,9 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         repairing = await stack.enter_async_context(running(repair.run(), "repair"))
         expiry = TrashExpiry(registry.all, redis, trash)
         expiring = await stack.enter_async_context(running(expiry.run(), "trash-expiry"))
-        readiness = Readiness(registry, [watching, recording, repairing, expiring], keys, vectors)
+        readiness = Readiness(
+            registry, [watching, watching_loop, recording, repairing, expiring], keys, vectors
+        )
         try:
             await readiness.check_collection()
         except RemoteError as exc:
@@ -249,6 +255,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             retrieval=retrieval,
             answers=CachedAnswers(answers, cache, usage),
             rate=RateLimiter(redis),
+            calls=CallLimiter(settings.calls_per_minute),
             budget=budget,
             usage=usage,
             readiness=readiness,

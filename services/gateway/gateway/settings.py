@@ -132,6 +132,10 @@ class Settings(BaseSettings):
     requests_waiting: int = Field(400, ge=0)
     """Requests that wait for their turn; further ones are told to come back."""
 
+    calls_per_minute: int = Field(6000, ge=1)
+    """Calls of one tenant a minute that each gateway serves, questions aside: those have the Tenant's
+    `queriesPerMinute`."""
+
     ingests_at_once: int = Field(8, ge=1)
     """Documents that are taken in at once, at most half of them of one tenant; they are in memory then."""
 

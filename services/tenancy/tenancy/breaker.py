@@ -18,7 +18,7 @@ __all__ = ["FAILURES", "PAUSE_SECONDS", "Breaker"]
 FAILURES = 5
 """Failures in a row that open a circuit."""
 
-HUNG_SECONDS = 2.0
+HUNG_SECONDS = 3.0
 """A failure that took so long counts twice: a system that hangs costs callers more than one that is gone."""
 
 PAUSE_SECONDS = 5.0

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import structlog
 
 from .errors import IdentityUnavailable, TokenRefused
-from .identity import Principal, TokenVerifier, resolve
+from .identity import Claims, Principal, TokenVerifier, resolve
 from .registry import TenantRegistry
 
-__all__ = ["credentials", "identify", "require_bearer", "require_synced"]
+__all__ = ["credentials", "identify", "require_bearer", "require_synced", "verify"]
 
 
 def credentials(headers: Sequence[str]) -> tuple[str, str]:
@@ -44,16 +44,27 @@ def require_bearer(headers: Sequence[str]) -> str:
     return token
 
 
-async def identify(token: str, tokens: TokenVerifier, registry: TenantRegistry) -> Principal:
-    """Return whose access token it is, and name the tenant in every log line that follows.
+async def verify(token: str, tokens: TokenVerifier, registry: TenantRegistry) -> Claims:
+    """Return what an access token proves.
 
     Raises
     ------
-    TokenRefused, NoTenant, TenantConflict, TenantSuspended, IdentityUnavailable
-        It opens nothing.
+    TokenRefused, IdentityUnavailable
+        It proves nothing, or nobody's tenant could be told.
     """
     claims = await tokens.verify(token)
     require_synced(registry)
+    return claims
+
+
+def identify(claims: Claims, registry: TenantRegistry) -> Principal:
+    """Return whose claims these are, and name the tenant in every log line that follows.
+
+    Raises
+    ------
+    NoTenant, TenantConflict, TenantSuspended
+        They open nothing.
+    """
     principal = resolve(claims, registry.directory)
     structlog.contextvars.bind_contextvars(tenant=principal.tenant.key)
     return principal

@@ -24,6 +24,7 @@ __all__ = [
     "TenantryError",
     "TicketRefused",
     "TokenRefused",
+    "TooManyCalls",
 ]
 
 
@@ -153,6 +154,26 @@ class DeadlineExceeded(TenantryError):
     )
     example = "The request took longer than it may. Try again."
     status = 504
+
+
+class TooManyCalls(TenantryError):
+    """A tenant calls one process of a service more often than that serves it.
+
+    Parameters
+    ----------
+    retry_after
+        Seconds until the tenant may call again.
+    """
+
+    slug = "too-many-calls"
+    title = "Too many calls"
+    remedy = "Wait as long as `Retry-After` says."
+    example = "The tenant may call this service 6000 times a minute. Try again in 1 s."
+    status = 429
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class RemoteError(TenantryError):

@@ -32,6 +32,7 @@ __all__ = [
     "document_id_for_file",
     "embeddings_key",
     "embeddings_prefix",
+    "erasure_receipt_key",
     "failures_key",
     "group_path",
     "head_id",
@@ -163,6 +164,11 @@ def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
             return persona_id, document_id, filename
         case _:
             return None
+
+
+def erasure_receipt_key(tenant_id: str, uid: str) -> str:
+    """Return the S3 key of the receipt of a Tenant's erasure, outside every tenant's prefix."""
+    return f"receipts/erasure/{tenant_key(tenant_id)}/{uid}.json"
 
 
 def removals_prefix(tenant_id: str, uid: str) -> str:

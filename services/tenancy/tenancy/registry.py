@@ -7,7 +7,9 @@ same as no Tenants, so callers check :attr:`TenantRegistry.synced`.
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -17,8 +19,10 @@ from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
 from .directory import Directory
+from .kube import classify
 from .model import Tenant
 from .names import GROUP, PLURAL, VERSION
+from .remote import Remote
 
 __all__ = ["TenantRegistry"]
 
@@ -31,8 +35,13 @@ WATCH_GRACE_SECONDS = 10
 LIST_SECONDS = 30
 """Bound of the first list."""
 
+GET_SECONDS = 5.0
+"""Bound of a look at one Tenant."""
+
 BACKOFF_SECONDS = (0.5, 30.0)
 """Shortest and longest pause between two tries to reach the API server."""
+
+NOT_FOUND = 404
 
 GONE = 410
 """HTTP status: the resource version is too old to resume from; list again."""
@@ -59,7 +68,9 @@ class TenantRegistry:
     def __init__(self, api: client.ApiClient) -> None:
         self.directory = Directory()
         self._synced = asyncio.Event()
+        self._listeners: defaultdict[str, set[Callable[[], None]]] = defaultdict(set)
         self._custom = client.CustomObjectsApi(api)
+        self._remote = Remote("kubernetes", classify, timeout=GET_SECONDS)
         self._log = structlog.get_logger("tenancy.registry")
 
     @property
@@ -78,6 +89,48 @@ class TenantRegistry:
     def all(self) -> tuple[Tenant, ...]:
         """Return every Tenant, in no particular order."""
         return self.directory.all()
+
+    async def is_current(self, tenant: Tenant) -> bool:
+        """Ask the API server itself whether a Tenant is there, and is not being deleted.
+
+        What the watch has shown may be seconds old, and is of no use to whoever must not be late.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            The API server did not answer, or refused.
+        """
+
+        async def call() -> Any:
+            try:
+                return await self._custom.get_cluster_custom_object(
+                    GROUP, VERSION, PLURAL, tenant.id, _request_timeout=GET_SECONDS
+                )
+            except client.exceptions.ApiException as exc:
+                if exc.status == NOT_FOUND:
+                    return None
+                raise
+
+        body = await self._remote.call("get-tenant", call)
+        if body is None:
+            return False
+        metadata = body["metadata"]
+        return metadata["uid"] == tenant.uid and not metadata.get("deletionTimestamp")
+
+    @contextmanager
+    def subscribed(self, tenant_id: str, changed: Callable[[], None]) -> Iterator[None]:
+        """Call ``changed`` after each change of a Tenant for as long as the block lasts."""
+        self._listeners[tenant_id].add(changed)
+        try:
+            yield
+        finally:
+            self._listeners[tenant_id].discard(changed)
+            if not self._listeners[tenant_id]:
+                del self._listeners[tenant_id]
+
+    def _notify(self, tenant_ids: Collection[str]) -> None:
+        for changed in [each for tenant_id in tenant_ids for each in self._listeners.get(tenant_id, ())]:
+            changed()
 
     async def run(self) -> None:
         """List and watch until cancelled; never raises because of the API server."""
@@ -105,6 +158,7 @@ class TenantRegistry:
         self.directory = Directory(tenant for tenant in read if tenant)
         TENANTS.set(len(self.directory))
         self._synced.set()
+        self._notify(list(self._listeners))
         return str(listed["metadata"]["resourceVersion"])
 
     async def _follow(self, version: str) -> None:
@@ -141,6 +195,7 @@ class TenantRegistry:
         else:
             self.directory.discard(name)
         TENANTS.set(len(self.directory))
+        self._notify([name])
 
     def _read(self, body: Mapping[str, Any]) -> Tenant | None:
         """Read a Tenant; one that cannot be read is treated as absent, so nobody is let in by it."""

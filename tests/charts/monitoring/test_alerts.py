@@ -10,7 +10,7 @@ import pytest
 import yaml
 from file_sync import metrics as file_sync
 from gateway import metrics as gateway
-from tenancy import registry
+from tenancy import loop_lag, registry
 from tenant_operator import metrics as operator
 
 from tests.support.charts import RELEASE, render
@@ -87,6 +87,12 @@ CASES = [
         counted(gateway.SHED, rising(3), "gateway", lane="requests"),
         ("TenantryOverloaded",),
     ),
+    Case(
+        "the event loop of a pod stands still again and again",
+        observed(loop_lag.LAG, 2, "gateway", a_minute=1),
+        ("TenantryEventLoopBlocked",),
+    ),
+    Case("the event loop is a little late", observed(loop_lag.LAG, 0.2, "gateway", a_minute=60), ()),
     Case(
         "a point of another tenant",
         counted(gateway.FOREIGN_HITS, since(40), "gateway"),

@@ -1,6 +1,10 @@
 """A gateway on the real backends, with one tenant and a person who belongs to it."""
 
+import asyncio
+import contextlib
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +14,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient
 from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketIssuer
+from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import private_key
 
@@ -77,6 +82,33 @@ class World:
             return tenant is not None and tenant.metadata.generation >= generation
 
         await until(seen)
+
+
+class Process:
+    """``python -m gateway`` as it runs in a pod."""
+
+    def __init__(self, process: asyncio.subprocess.Process, http: httpx.AsyncClient) -> None:
+        self.process = process
+        self.http = http
+
+    async def is_ready(self) -> bool:
+        assert self.process.returncode is None, "it died"
+        with contextlib.suppress(httpx.TransportError):
+            return (await self.http.get("/readyz")).status_code == 200
+        return False
+
+    async def end(self) -> tuple[int, str]:
+        """Return the exit code and the log."""
+        _, log = await asyncio.wait_for(self.process.communicate(), 30)
+        assert self.process.returncode is not None
+        return self.process.returncode, log.decode()
+
+
+async def start(world: World, port: int, **env: str) -> asyncio.subprocess.Process:
+    own = {**os.environ, **gateway_env(world.platform.context), "GATEWAY_PORT": str(port), **env}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", env=own, stderr=asyncio.subprocess.PIPE
+    )
 
 
 def ticket_issuer(platform: Platform) -> TicketIssuer:

@@ -10,6 +10,7 @@ call costs its whole timeout.
 import asyncio
 import functools
 import os
+import secrets
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +29,6 @@ from tests.support.waiting import until
 
 from .conftest import World
 
-TENANTS = ("chaos-a", "chaos-b")
 PROBES = 60
 """Of the kubelet's questions that must have been answered: some six seconds of them."""
 
@@ -80,15 +80,16 @@ OUTAGES = [
 @pytest.fixture
 async def colleagues(world: World, platform: Platform) -> AsyncIterator[list[Colleague]]:
     """Two people of two tenants, at a gateway of their own."""
+    names = [f"chaos-{side}-{secrets.token_hex(3)}" for side in "ab"]  # documents outlive their tenants
     manifests = [
         tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=ANEW)
-        for tenant in TENANTS
+        for tenant in names
     ]
     with applied(platform, *manifests):
         async with running_gateway(platform) as gateway, open_people(platform) as people:
-            await until(lambda: all(gateway.context.registry.get(tenant) for tenant in TENANTS))
+            await until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
             colleagues = []
-            for tenant in TENANTS:
+            for tenant in names:
                 await people.add(f"c@{tenant}.example")
                 token = await people.token(f"c@{tenant}.example")
                 colleagues.append(Colleague(tenant, gateway.http, token))

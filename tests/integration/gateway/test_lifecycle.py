@@ -1,11 +1,8 @@
 """Start, readiness and end, as a process and inside one."""
 
 import asyncio
-import contextlib
 import json
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,34 +18,7 @@ from tests.support.gateway import environment, foreign_hits, gateway_settings, r
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
-from .conftest import World
-
-
-class Process:
-    """``python -m gateway`` as it runs in a pod."""
-
-    def __init__(self, process: asyncio.subprocess.Process, http: httpx.AsyncClient) -> None:
-        self.process = process
-        self.http = http
-
-    async def is_ready(self) -> bool:
-        assert self.process.returncode is None, "it died"
-        with contextlib.suppress(httpx.TransportError):
-            return (await self.http.get("/readyz")).status_code == 200
-        return False
-
-    async def end(self) -> tuple[int, str]:
-        """Return the exit code and the log."""
-        _, log = await asyncio.wait_for(self.process.communicate(), 30)
-        assert self.process.returncode is not None
-        return self.process.returncode, log.decode()
-
-
-async def start(world: World, port: int, **env: str) -> asyncio.subprocess.Process:
-    own = {**os.environ, **gateway_env(world.platform.context), "GATEWAY_PORT": str(port), **env}
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", env=own, stderr=asyncio.subprocess.PIPE
-    )
+from .conftest import Process, World, start
 
 
 @pytest.fixture

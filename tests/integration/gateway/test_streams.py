@@ -114,5 +114,44 @@ async def test_who_hangs_up_ends_the_call_and_pays_for_what_came(
     await until(paid)
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/answers", QUESTION),
+        (
+            "/v1/chat/completions",
+            {"model": "finance", "messages": [{"role": "user", "content": QUESTION["question"]}]},
+        ),
+    ],
+)
+async def test_a_stream_ends_when_its_tenant_is_suspended(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, Any]
+) -> None:
+    original = Bedrock.stream
+
+    async def slow(self: Bedrock, prompt: Any) -> Any:
+        async for piece in original(self, prompt):
+            yield piece
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(Bedrock, "stream", slow)
+    headers = {"Authorization": f"Bearer {world.token}"}
+    try:
+        async with world.gateway.http.stream(
+            "POST", path, json={**body, "stream": True}, headers=headers
+        ) as response:
+            lines = response.aiter_lines()
+            assert (await anext(lines)).startswith(("event: words", "data: "))
+            world.tenants.patch("gw-main", {"spec": {"suspended": True}})
+            async with asyncio.timeout(10):  # the watch takes milliseconds, and the next word a minute
+                rest = "".join([line async for line in lines])
+    finally:
+        await world.patch({"suspended": False})
+    assert "This tenant is suspended. Its administrators can say why and until when." in rest
+    assert "tenant-suspended" in rest
+    assert "[DONE]" not in rest
+    assert "event: answer" not in rest
+
+
 def tenant_of(world: World) -> Any:
     return world.gateway.context.registry.get("gw-main")

@@ -17,8 +17,7 @@ from tests.support.gateway import serving
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
-from .conftest import World
-from .test_lifecycle import Process, start
+from .conftest import Process, World, start
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 QUESTION = "A question that no collector shall read?"

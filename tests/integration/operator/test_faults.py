@@ -14,7 +14,12 @@ from .conftest import Driver, Stage, conditions, open_driver
 BACKENDS = {
     "qdrant": ("VectorsReady", "QdrantUnavailable", "qdrant_url", "http://127.0.0.1:{port}"),
     "keycloak": ("IdentityReady", "KeycloakUnavailable", "keycloak_url", "http://127.0.0.1:{port}"),
-    "redis": ("QuotaReady", "RedisUnavailable", "redis_url", "redis://:{password}@127.0.0.1:{port}/0"),
+    "redis": (
+        "QuotaReady",
+        "RedisUnavailable",
+        "redis_url",
+        "redis://tenantry-operator:{password}@127.0.0.1:{port}/0",
+    ),
 }
 PARTS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
 
@@ -26,7 +31,7 @@ async def test_a_backend_that_is_away_is_named_the_rest_goes_on_and_it_heals(
     type_, reason, setting, url = BACKENDS[backend]
     stage.apply("patient")
     async with Proxy(platform.context.ports[backend]) as proxy:
-        address = url.format(port=proxy.port, password=platform.context.secrets["redis"])
+        address = url.format(port=proxy.port, password=platform.context.secrets["redis-operator"])
         async with open_driver(platform, tenants, **{setting: address}) as driver:
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "retrying"
@@ -68,7 +73,7 @@ async def test_a_backend_that_hangs_stops_no_worker_for_long_and_it_heals(
         return all((wanted | rest).items() <= seen(name).items() for name in names)
 
     async with Proxy(platform.context.ports["keycloak" if backend == "open-webui" else backend]) as proxy:
-        address = url.format(port=proxy.port, password=platform.context.secrets["redis"])
+        address = url.format(port=proxy.port, password=platform.context.secrets["redis-operator"])
         overrides = {setting: address, "concurrency": str(WORKERS), "retry_longest_seconds": "5"}
         if backend == "open-webui":
             overrides |= account

@@ -1,45 +1,19 @@
 """The operator as a program: kopf's watch, its probes, and `kill -9` in the middle of its work."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from tenantry_local.context import REPOSITORY
-from tenantry_local.parts.services import operator_env
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
+from tests.support.operator_program import program
 from tests.support.waiting import until
 from tests.support.world import World
 
 from .conftest import Driver, Stage, conditions
 
 SPEC = {"identity": {"emails": ["*@mortal.example"], "admins": ["boss@mortal.example"]}}
-
-
-@asynccontextmanager
-async def program(
-    platform: Platform, *arguments: str, **settings: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the operator, and end it in order (its coverage is written then)."""
-    env = (
-        operator_env(platform.context)
-        | {"OPERATOR_PROBES_PORT": "0", "OPERATOR_METRICS_PORT": "0", "PYTHONPATH": str(REPOSITORY)}
-        | settings
-    )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, env={**os.environ, **env}, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
 
 
 async def test_a_tenant_is_made_ready_changed_and_removed_by_the_program(

@@ -4,6 +4,7 @@ Who owns a file is decided in test_owners.py, what a link means in test_places.p
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -335,3 +336,23 @@ class TestMassDeletion:
         others = [Document(f"n{number}", "hr", "a", 1, "ready") for number in range(100)]
         compared = compare([], [document_of(f"f{number}") for number in range(30)] + others)
         assert {action.batch for action in compared.actions} == {30}
+
+
+@pytest.mark.parametrize(("since", "deeds"), [(1764547199, []), (1764547200, [Deed.STORE])])
+def test_what_was_sent_before_there_was_this_tenant_is_not_its_knowledge(
+    since: int, deeds: list[Deed]
+) -> None:
+    """A persona's model has the same id in every Tenant of a name; 1764547200 is 2025-12-01."""
+    tenant = tenant_with()
+    created = tenant.metadata.model_copy(update={"creation_timestamp": datetime(2025, 12, 1, tzinfo=UTC)})
+    tenant = tenant.model_copy(update={"metadata": created})
+    compared = plan(
+        tenant,
+        [make_file("f1", sent_to("hr", since=since))],
+        [],
+        places=Places([tenant]),
+        owners=OWNERS,
+        usage=Usage.of([]),
+        rules=Rules(document_bytes=100, bucket=BUCKET),
+    )
+    assert [action.deed for action in compared.actions] == deeds

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 from gateway.leases import LeaseLost, leased
-from tenancy.errors import RemoteUnavailable
+from tenancy.errors import RemoteUnavailable, TenantSuspended
 
 from tests.support.clock import simulate
 
@@ -92,3 +92,21 @@ def test_work_ends_although_a_renewal_loses_its_cancellation() -> None:
         return asyncio.get_running_loop().time()
 
     assert simulate(scenario()) < 10
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["somebody else's", "the Tenant is being deleted"])
+def test_work_ends_at_the_first_renewal_that_is_refused(refused: bool) -> None:
+    """Whoever deletes the Tenant waits for it."""
+
+    async def renew() -> bool:
+        if refused:
+            raise TenantSuspended("This tenant is being removed.")
+        return False
+
+    async def scenario() -> float:
+        with pytest.raises(LeaseLost):
+            async with leased(renew, seconds=SECONDS):
+                await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    assert simulate(scenario()) == pytest.approx(5.0)

@@ -1,10 +1,12 @@
 """The command line where no program runs."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
-from tenantry_local import cli
+from tenancy.receipts import ErasureReceipt, Store, TenantIdentity, read_private_key, sign
+from tenantry_local import cli, receipts
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +66,20 @@ def test_reset_asks_first(monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert run(monkeypatch, "reset") == 1
     assert state.exists()
+
+
+def test_a_receipt_is_verified_with_the_platforms_own_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: Path
+) -> None:
+    counted = Store(store="s3", before={"a": 3}, after={"a": 0}, counted_before="x", counted_after="y")
+    receipt = ErasureReceipt(
+        tenant=TenantIdentity(id="acme", key="tenant-acme", uid="u"), deletion_requested="x", finished="y",
+        stores=[counted],
+    )  # fmt: skip
+    file = state / "receipt.json"
+    file.write_text(json.dumps(sign(receipt, read_private_key(receipts.private_key(state)))))
+    assert run(monkeypatch, "verify-erasure", str(file)) == 0
+    assert "Valid: of Tenant acme" in capsys.readouterr().out
+    file.write_text(file.read_text().replace("acme", "other"))
+    assert run(monkeypatch, "verify-erasure", str(file)) == 1
+    assert "changed after it was signed" in capsys.readouterr().err

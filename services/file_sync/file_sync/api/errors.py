@@ -17,6 +17,9 @@ __all__ = ["add_error_handlers", "error_response"]
 RETRY_SECONDS = 5
 """When to come back after a 503 for which the backend named no time."""
 
+_PASSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+"""Statuses that come with a time to try again."""
+
 
 def add_error_handlers(app: FastAPI) -> None:
     """Let the application answer errors with problem documents."""
@@ -44,7 +47,7 @@ def error_response(exc: TenantryError, scope: Scope) -> JSONResponse:
     headers = {}
     if exc.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="tenantry"'
-    if exc.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
+    if exc.status in _PASSING:
         headers["Retry-After"] = str(round(getattr(exc, "retry_after", None) or RETRY_SECONDS))
     return _response(exc.to_problem(), scope, headers)
 

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
-from tenancy.callers import identify, require_bearer
+from tenancy.callers import identify, require_bearer, verify
 
 from ..mine import MOST, OwnFile
-from .context import Context
+from .context import Context, admit
 
 __all__ = ["router"]
 
@@ -48,7 +48,9 @@ async def list_files(
 ) -> FileList:
     """Return the caller's own files, the newest first; what is somebody else's is not there."""
     token = require_bearer(request.headers.getlist("authorization"))
-    person = await identify(token, context.tokens, context.registry)
+    person = identify(await verify(token, context.tokens, context.registry), context.registry)
+    admit(request)
+    context.calls.count(person.tenant.id)
     return FileList(files=[_to_item(each) for each in await context.files.listed(person, token, ids)])
 
 

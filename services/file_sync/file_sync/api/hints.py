@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from ..metrics import HINTS
 from ..problems import HintRefused
-from .context import Context
+from .context import Context, admit
 
 __all__ = ["router"]
 
@@ -21,6 +21,7 @@ async def hint(request: Request, context: Context) -> Response:
     given = request.headers.get(HEADER, "").encode()
     if not compare_digest(given, context.settings.hint_secret.get_secret_value().encode()):
         raise HintRefused(f"The header {HEADER} is missing or wrong.")
+    admit(request)
     HINTS.inc()
     context.leadership.pass_on()
     return Response(status_code=204)

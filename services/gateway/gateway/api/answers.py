@@ -9,13 +9,15 @@ from tenancy.errors import DeadlineExceeded, TenantryError
 
 from .auth import Context, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status
+from .membership import CallerMembership, Membership
 from .responses import ANSWER, example, problems
+from .routes import PersonRoute
 from .schemas import EXAMPLE_ANSWER, AnswerRequest, AnswerResponse
 from .sse import event, events_described, stream_answer
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=PersonRoute)
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -44,6 +46,7 @@ async def answer(
     body: AnswerRequest,
     person: Querier,
     reuse: RequestReuse,
+    membership: CallerMembership,
     context: Context,
     stages: RequestStages,
     request: Request,
@@ -53,17 +56,20 @@ async def answer(
     look = await context.answers.look(person.tenant, question, reuse)
     request.state.headers.update(cache_status(look))
     if not body.stream:
-        return AnswerResponse.of(await context.answers.answer(person.tenant, question, look, stages))
+        answering = context.answers.answer(person.tenant, question, look, stages)
+        return AnswerResponse.of(await membership.hold(answering))
     request_id: str = request.state.request_id
-    return await _stream(context.answers.stream(person.tenant, question, look, stages), request_id)
+    pieces = context.answers.stream(person.tenant, question, look, stages)
+    return await _stream(pieces, membership, request_id)
 
 
-async def _stream(pieces: Any, request_id: str) -> Response:
+async def _stream(pieces: Any, membership: Membership, request_id: str) -> Response:
     def broken(problem: TenantryError) -> bytes:
         return event(problem.to_problem() | {"instance": request_id}, "error")
 
     response: StreamingResponse = await stream_answer(
         pieces,
+        membership,
         words=lambda text: event({"text": text}, "words"),
         end=lambda answer: event(AnswerResponse.of(answer).model_dump_json(by_alias=True), "answer"),
         broken=broken,

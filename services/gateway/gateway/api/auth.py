@@ -9,7 +9,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request
-from tenancy.callers import credentials, identify, require_bearer, require_synced
+from tenancy.callers import credentials, identify, require_bearer, require_synced, verify
 from tenancy.errors import NoTenant, TicketRefused
 from tenancy.identity import Principal, require_active
 from tenancy.model import Tenant
@@ -29,6 +29,7 @@ __all__ = [
     "Querier",
     "RequestStages",
     "TicketHolder",
+    "identify_person",
 ]
 
 
@@ -57,10 +58,33 @@ Context = Annotated[ProcessContext, Depends(_context)]
 RequestStages = Annotated[Stages, Depends(_stages)]
 
 
-async def _person(request: Request, context: Context, stages: RequestStages) -> Principal:
+async def identify_person(request: Request) -> Principal:
+    """Return whose token the request carries, once for each request, and let it take its place among others.
+
+    Raises
+    ------
+    TokenRefused, NoTenant, TenantConflict, TenantSuspended, IdentityUnavailable
+        It is nobody's who may come in.
+    Overloaded
+        There is no room for the request.
+    """
+    state, context = request.state, await _context(request)
+    if (known := getattr(state, "person", None)) is not None:
+        person: Principal = known
+        return person
     token = require_bearer(request.headers.getlist("authorization"))
-    with stages.measure("auth"):
-        return await identify(token, context.tokens, context.registry)
+    with state.stages.measure("auth"):
+        claims = await verify(token, context.tokens, context.registry)
+        person = identify(claims, context.registry)
+    await state.admit(person.tenant.key)
+    state.person, state.claims = person, claims
+    return person
+
+
+async def _person(request: Request, context: Context) -> Principal:
+    person = await identify_person(request)
+    context.calls.count(person.tenant.id)
+    return person
 
 
 def _person_or_ticket(
@@ -70,10 +94,13 @@ def _person_or_ticket(
 
     async def caller(request: Request, context: Context, stages: RequestStages) -> Principal | TicketHolder:
         scheme, secret = credentials(request.headers.getlist("authorization"))
+        if scheme != "ticket":
+            return await _person(request, context)
         with stages.measure("auth"):
-            if scheme == "ticket":
-                return _redeem(secret, action, context)
-            return await identify(secret, context.tokens, context.registry)
+            holder = _redeem(secret, action, context)
+        await request.state.admit(holder.tenant.key)
+        context.calls.count(holder.tenant.id)
+        return holder
 
     return caller
 
@@ -84,7 +111,8 @@ Lister = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.LI
 Deleter = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.DELETE))]
 
 
-async def _querier(request: Request, person: Person, context: Context, stages: RequestStages) -> Principal:
+async def _querier(request: Request, context: Context, stages: RequestStages) -> Principal:
+    person = await identify_person(request)
     with stages.measure("limit"):
         rate = await context.rate.count(person.tenant)
     request.state.headers.update(rate.to_headers())

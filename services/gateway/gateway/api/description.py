@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from ..problems import RateLimited
 from .components import HEADERS, PARAMETERS, PERSON, SCHEMAS, SECURITY
 from .responses import examples_of_all
 
@@ -57,7 +58,7 @@ def _complete_operation(operation: dict[str, Any]) -> None:
 def _headers(operation: dict[str, Any], parameters: list[dict[str, Any]]) -> Iterator[str]:
     """Yield which header fields may stand on all responses of an operation."""
     yield from _EVERYWHERE
-    if "429" in operation["responses"]:
+    if RateLimited.slug in str(operation["responses"].get("429")):
         yield from _COUNTED
     if any(parameter["name"] == "Idempotency-Key" for parameter in parameters):
         yield "Idempotent-Replayed"

@@ -10,17 +10,20 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 from tenancy.errors import TenantryError
 
-from ..problems import BodyTooLarge, Busy, FormRefused, LimitReached
+from ..problems import BodyTooLarge, Busy, FormRefused
 from .openai_schemas import openai_error
 
 OPENAI_PATHS = frozenset({"/v1/models", "/v1/chat/completions"})
 
 __all__ = ["add_error_handlers", "error_response", "headers_of", "problem_response"]
 
+MAX_ERRORS = 20
+"""Most places of a request that a response names: a body may be wrong in ten thousand."""
+
 RETRY_SECONDS = 5
 """When to come back after a 503 or 504 for which the backend named no time."""
 
-_PASSING = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+_PASSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 """Statuses that come with a time to try again."""
 
 
@@ -51,7 +54,9 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
         # Without the value: it may be somebody's text.
-        errors = [{"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()]
+        errors = [
+            {"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
+        ]
         detail = "See `errors`: each names a place in the request and what is wrong there."
         return error_response(FormRefused(detail, errors=errors), request.scope)
 
@@ -90,7 +95,7 @@ def headers_of(kind: type[TenantryError]) -> set[str]:
     """Return which headers come with a problem."""
     if kind.status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate"}
-    passes = kind.status in _PASSING or issubclass(kind, LimitReached | Busy)
+    passes = kind.status in _PASSING or issubclass(kind, Busy)
     return {"Retry-After"} if passes else set()
 
 

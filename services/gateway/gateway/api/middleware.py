@@ -1,12 +1,15 @@
 """Around every request: id, place, deadline, bound on its body, one log line, and no naked exception.
 
-Handlers put into ``request.state.headers`` what shall stand on the response even when it is an error.
+Handlers put into ``request.state.headers`` what shall stand on the response even when it is an error. They
+call ``request.state.admit`` with the tenant's key as soon as it is proven: until then a request holds no
+place that others wait for, and its connection may be closed for one that is proven.
 """
 
 import asyncio
 import re
 import uuid
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +32,9 @@ GRACE_SECONDS = 1.0
 """How long after its deadline a request is cut off, whatever it waits for. Calls give up by themselves, and
 can say better what they waited for."""
 
+BODY_SECONDS = 10.0
+"""Longest pause between two parts of a body."""
+
 _SAFE = {
     "X-Content-Type-Options": "nosniff",  # a document's text is shown as what it is sent as, never run
     "Cache-Control": "no-store",  # what one person was answered stays in nobody's cache on the way
@@ -45,14 +51,14 @@ class Terms:
     Parameters
     ----------
     lane
-        Where they wait for their turn; ``None`` for those that are always let in.
+        Where they wait for their turn, as soon as their tenant is proven.
     seconds
         Longest time that one may take.
     body_bytes
         Largest body.
     """
 
-    lane: Lane | None
+    lane: Lane
     seconds: float
     body_bytes: int
 
@@ -121,12 +127,16 @@ class RequestMiddleware:
             await error_response(problem, scope)(scope, receive, send_with_headers)
 
     async def _serve_on_terms(self, terms: Terms, scope: Scope, receive: Receive, send: Send) -> None:
-        if terms.lane is None:
-            await self._app(scope, receive, send)
-            return
         backstop = asyncio.timeout(terms.seconds + GRACE_SECONDS)
         try:
-            async with backstop, terms.lane.place():
+            async with backstop, AsyncExitStack() as place:
+
+                async def admit(tenant_key: str) -> None:
+                    if connection := scope["state"].get("connection"):
+                        connection.admit()
+                    await place.enter_async_context(terms.lane.place(tenant_key))
+
+                scope["state"]["admit"] = admit
                 with deadline.within(terms.seconds):
                     await self._app(scope, receive, send)
         except TimeoutError as exc:
@@ -167,10 +177,8 @@ class _Body:
         self._receive = receive
         self._max_bytes = max_bytes
         self._read = 0
-        length = headers.get("content-length", "0")
-        long = "transfer-encoding" in headers or not length.isdigit() or int(length) > max_bytes
-        self.may_go_on = long
-        """Whether more may come than anybody wants to read: the server would take it in, for ever perhaps."""
+        self.may_go_on = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+        """Whether some of it has not come: the server would go on reading, for ever perhaps."""
 
     async def __call__(self) -> Message:
         """Return the next part.
@@ -178,9 +186,15 @@ class _Body:
         Raises
         ------
         HTTPException
-            There is too much of it.
+            There is too much of it, or the caller has stopped sending it.
         """
-        message = await self._receive()
+        if not self.may_go_on:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await self._receive()
+        except TimeoutError as exc:
+            raise HTTPException(408, f"Nothing more of the body came for {BODY_SECONDS:g} s.") from exc
         self._read += len(message.get("body", b""))
         if self._read > self._max_bytes:
             raise HTTPException(413, f"The body has more than {self._max_bytes} bytes.")

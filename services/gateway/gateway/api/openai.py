@@ -15,13 +15,15 @@ from ..answers.service import Answer
 from ..personas import require_persona
 from .auth import Context, Person, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status
+from .membership import CallerMembership
 from .openai_schemas import EXAMPLE_HEAD, ChatCompletion, ChatRequest, ModelList, chunk, openai_error
 from .responses import ANSWER, PERSON, problems
+from .routes import PersonRoute
 from .sse import event, events_described, stream_answer
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=PersonRoute)
 
 _CHUNKS = events_described(
     named=False,
@@ -48,6 +50,7 @@ async def chat(
     body: ChatRequest,
     person: Querier,
     reuse: RequestReuse,
+    membership: CallerMembership,
     context: Context,
     stages: RequestStages,
     request: Request,
@@ -59,7 +62,8 @@ async def chat(
     request.state.headers.update(cache_status(look))
     head = {"id": f"chatcmpl-{request.state.request_id}", "created": int(time.time()), "model": body.model}
     if not body.stream:
-        return ChatCompletion.of(head, await context.answers.answer(person.tenant, question, look, stages))
+        answering = context.answers.answer(person.tenant, question, look, stages)
+        return ChatCompletion.of(head, await membership.hold(answering))
 
     def end(answer: Answer) -> bytes:
         events = event(chunk(head, {}, answer=answer))
@@ -72,6 +76,7 @@ async def chat(
 
     return await stream_answer(
         context.answers.stream(person.tenant, question, look, stages),
+        membership,
         words=lambda text: event(chunk(head, {"role": "assistant", "content": text})),
         end=end,
         broken=broken,

@@ -15,6 +15,7 @@ from tenancy.errors import (
     TenantSuspended,
     TicketRefused,
     TokenRefused,
+    TooManyCalls,
 )
 
 from ..problems import (
@@ -61,6 +62,7 @@ PERSON = (
     IdentityUnavailable,
     Overloaded,
     DeadlineExceeded,
+    TooManyCalls,
 )
 """Of every operation that a person calls."""
 
@@ -73,7 +75,7 @@ TICKET = (*PERSON, TicketRefused)
 STORED = (RemoteUnavailable, RemoteRefused, CollectionMissing)
 """Where bucket or index are asked."""
 
-QUERY = (*PERSON, *BODY, *STORED, RateLimited, PersonaMissing)
+QUERY = (*(kind for kind in PERSON if kind is not TooManyCalls), *BODY, *STORED, RateLimited, PersonaMissing)
 """Where a question is counted."""
 
 SEARCH = (*QUERY, ModelUnavailable)

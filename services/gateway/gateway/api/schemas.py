@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 from tenancy.identity import Principal
 
@@ -49,6 +50,9 @@ __all__ = [
     "UsageTotals",
     "examples",
 ]
+
+MAX_FIELDS = 16
+"""Fields of an object that are looked at: more than any has that is accepted."""
 
 MAX_QUESTION = 4000
 """Longest question, in characters."""
@@ -132,6 +136,14 @@ def _whole(value: Any) -> Any:
 
 class _Request(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_fields(cls, data: Any) -> Any:
+        """Leave the first fields of far too many: each unknown one is an error that takes time to make."""
+        if isinstance(data, dict) and len(data) > MAX_FIELDS:
+            return dict(islice(data.items(), MAX_FIELDS))
+        return data
 
 
 class _Response(BaseModel):
@@ -221,7 +233,7 @@ class AnswerRequest(_Request):
     persona_id: PersonaId | None = None
     history: list[TurnRequest] = Field(default_factory=list, max_length=200)
     stream: bool = False
-    format: AnswerFormat = AnswerFormat.TEXT
+    format: AnswerFormat = Field(AnswerFormat.TEXT, strict=False)
 
     def to_question(self) -> Question:
         """Return what is asked."""

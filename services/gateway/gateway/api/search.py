@@ -4,11 +4,12 @@ from fastapi import APIRouter
 
 from .auth import Context, Querier, RequestStages
 from .responses import SEARCH, problems
+from .routes import PersonRoute
 from .schemas import SearchRequest, SearchResponse
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=PersonRoute)
 
 
 @router.post(

@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 from tenancy.errors import TenantryError
 
 from ..answers.service import Answer
+from .membership import Membership
 
 __all__ = ["event", "events_described", "stream_answer"]
 
@@ -51,6 +52,7 @@ def event(data: Any, name: str = "") -> bytes:
 
 async def stream_answer(
     pieces: AsyncGenerator[str | Answer],
+    membership: Membership,
     *,
     words: Callable[[str], bytes],
     end: Callable[[Answer], bytes],
@@ -63,16 +65,18 @@ async def stream_answer(
 
     Parameters
     ----------
+    membership
+        The caller's right to the answer: the stream ends when it is lost.
     words, end, broken
         Make the events of some words, of the whole answer at the end, and of a failure in the middle.
     """
-    first = await anext(pieces)
+    first = await membership.hold(anext(pieces))
 
     async def events() -> AsyncIterator[bytes]:
         async with aclosing(pieces):
             try:
                 yield end(first) if isinstance(first, Answer) else words(first)
-                async for piece in pieces:
+                while (piece := await membership.hold(anext(pieces, None))) is not None:
                     yield end(piece) if isinstance(piece, Answer) else words(piece)
             except TenantryError as exc:
                 yield broken(exc)

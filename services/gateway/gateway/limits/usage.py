@@ -33,6 +33,9 @@ WRITE_SECONDS = 1.0
 MAX_DAYS = 92
 """Most days of one reading: a quarter."""
 
+READ_DAYS = 7
+"""Days that are read and parsed in one step of the event loop: each may have hundreds of rows."""
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -140,10 +143,17 @@ class UsageLog:
         LimitsUnavailable
             Redis is away.
         """
-        await self.flush()
-        days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-        if not 1 <= len(days) <= MAX_DAYS:
+        count = (last - first).days + 1
+        if not 1 <= count <= MAX_DAYS:
             raise ValueError(f"{first} to {last} is not 1 to {MAX_DAYS} days")
+        await self.flush()
+        days = [first + timedelta(days=number) for number in range(count)]
+        rows: list[UsageRow] = []
+        for start in range(0, count, READ_DAYS):
+            rows += await self._read(tenant, days[start : start + READ_DAYS])
+        return rows
+
+    async def _read(self, tenant: Tenant, days: list[date]) -> list[UsageRow]:
         commands = [("HGETALL", usage_key(tenant.id, tenant.uid, day)) for day in days]
         try:
             found = await self._redis.execute(tenant, "read-usage", *commands)

@@ -42,7 +42,7 @@ HEAD_FIELDS = [
 """What of a head's payload describes its document."""
 
 
-EMBEDDED_FIELDS = ["tenantId", "text", "heading"]
+EMBEDDED_FIELDS = ["tenantId", "tenantUid", "text", "heading"]
 """Fields of a payload that make the embedded text, and the tenant, by which each point is checked."""
 
 

@@ -15,6 +15,7 @@ What belongs to a tenant:
 
 - a chat in which one of the tenant's models answered since the Tenant was created;
 - a file in one of the tenant's knowledge bases, or that its owner sent in such a chat;
+- a file sent since then that nothing holds and whose owner has no account any more: Open WebUI leaves it behind;
 - feedback about one of the tenant's models;
 - an account of a person who has to do with this tenant alone: a member of its group, or an owner of such a chat or
   file, who is in no other tenant's group and owns nothing that another tenant's models or knowledge bases hold. With
@@ -347,7 +348,8 @@ class _Scope:
         from open_webui.models.chats import Chat, ChatFile  # noqa: PLC0415
         from open_webui.models.files import File  # noqa: PLC0415
         from open_webui.models.knowledge import KnowledgeFile  # noqa: PLC0415
-        from sqlalchemy import Text, cast, or_, select  # noqa: PLC0415
+        from open_webui.models.users import User  # noqa: PLC0415
+        from sqlalchemy import Text, and_, cast, or_, select  # noqa: PLC0415
         from sqlalchemy.orm import aliased  # noqa: PLC0415
 
         knowledge, owned = self._erasure.knowledge, aliased(File)
@@ -357,6 +359,12 @@ class _Scope:
             .join(owned, (owned.id == ChatFile.file_id) & (owned.user_id == Chat.user_id))
         )
         linked = select(KnowledgeFile.file_id)
+        left_behind = and_(
+            File.updated_at >= self._erasure.since,
+            File.user_id.not_in(select(User.id)),
+            File.id.not_in(linked),
+            File.id.not_in(select(ChatFile.file_id)),
+        )
         # A file on its way into a knowledge base is linked when it has been read.
         coming = [cast(File.meta, Text).contains(f'"{each}"', autoescape=True) for each in knowledge]
         return select(File.id).where(
@@ -364,6 +372,7 @@ class _Scope:
                 File.id.in_(linked.where(KnowledgeFile.knowledge_id.in_(knowledge))),
                 File.id.in_(sent.where(Chat.id.in_(self.chats()))),
                 File.user_id.in_(self.accounts()),
+                left_behind,
                 *coming,
             ),
             File.id.not_in(linked.where(KnowledgeFile.knowledge_id.in_(self._other_knowledge()))),

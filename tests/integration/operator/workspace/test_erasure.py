@@ -88,7 +88,8 @@ class Office:
 def office(webui: WebUi) -> Iterator[Office]:
     opened = Office(webui)
     yield opened
-    for email in opened.people:
+    for email, user_id in opened.people.items():
+        webui.sql(f"delete from file where user_id = '{user_id}'")
         webui.drop_user(email)
 
 
@@ -177,6 +178,18 @@ async def test_who_left_the_company_before_is_erased_too(
     await delete(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
     assert webui.scan("left@gone.example") == {}
+
+
+async def test_what_an_account_left_behind_when_it_was_deleted_goes_too(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
+) -> None:
+    await begin(driver, stage, world)
+    left = office.log_in("left@gone.example")
+    office.chat(left, "tenant-gone.finance", MARKER, office.upload(left, f"{MARKER} sent"))
+    webui.drop_user("left@gone.example")
+    assert webui.scan(MARKER)
+    await delete(driver, tenants, "gone")
+    assert webui.scan(MARKER) == {}
 
 
 async def test_an_administrators_account_stays(

@@ -62,6 +62,11 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
             "```\n```~~~\n<img src=x>", "```\n```~~~\n\\<img src=x>", id="fence-that-not-all-see-closed"
         ),
         pytest.param(
+            "```\n```~~~\n\n```\n<img src=x>\n```",
+            "```\n```~~~\n\n```\n\\<img src=x>\n```",
+            id="fence-after-one-that-not-all-see-closed",
+        ),
+        pytest.param(
             "- a\n\n  ```\n<img src=x>\n", "- a\n\n  ```\n\\<img src=x>\n", id="fence-that-its-list-ends"
         ),
     ],

@@ -1,6 +1,7 @@
 """The application over fakes: HTTP in, HTTP out, no program behind it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +23,7 @@ from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey
 from pydantic import SecretStr
+from tenancy.call_limiter import CallLimiter
 from tenancy.directory import Directory
 from tenancy.errors import TokenRefused
 from tenancy.identity import Claims, TokenVerifier
@@ -71,6 +73,21 @@ class FakeRegistry:
 
     tenants: list[Tenant]
     synced: bool = True
+    listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    @contextmanager
+    def subscribed(self, tenant_id: str, changed: Callable[[], None]) -> Iterator[None]:
+        self.listeners.append(changed)
+        try:
+            yield
+        finally:
+            self.listeners.remove(changed)
+
+    def replace(self, tenant: Tenant) -> None:
+        """Change a Tenant, as the watch does."""
+        self.tenants = [tenant if each.id == tenant.id else each for each in self.tenants]
+        for changed in list(self.listeners):
+            changed()
 
     @property
     def directory(self) -> Directory:
@@ -206,6 +223,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         retrieval=retrieval,
         answers=CachedAnswers(answers, cache.as_cache(), usage.as_log()),
         rate=rate.as_limiter(),
+        calls=CallLimiter(settings.calls_per_minute),
         budget=budget.as_budget(),
         usage=usage.as_log(),
         readiness=cast("Readiness", readiness),

@@ -67,6 +67,30 @@ async def test_what_was_uploaded_is_found_and_cited(world: World) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ({}, "vector<int> \\<b>"),
+        ({"format": "text"}, "vector<int> \\<b>"),
+        ({"format": "markdown"}, "vector\\<int> \\<b>"),
+    ],
+)
+async def test_an_answer_is_made_for_the_program_that_shows_it(
+    world: World, asked: dict[str, str], shown: str
+) -> None:
+    await world.post(
+        "/v1/documents", files={"file": ("a.md", b"The type is wide.")}, data={"personaId": "finance"}
+    )
+    world.bedrock.says = "vector<int> <b>"
+    answer = (await world.post("/v1/answers", json={"question": "Which type?", **asked})).json()
+    assert (answer["answer"], answer["format"]) == (shown, asked.get("format", "text"))
+
+
+async def test_an_unknown_format_is_refused(world: World) -> None:
+    response = await world.post("/v1/answers", json={"question": "Which type?", "format": "html"})
+    assert response.status_code == 422
+
+
 async def test_a_ticket_indexes_the_object_it_names(world: World) -> None:
     world.objects.contents[STORED] = b"From S3."
     response = await world.post("/v1/documents", as_=ticket(world))

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import LogCapture
 from tenancy import deadline
+from tenancy.call_limiter import CallLimiter
 
 from tests.support.logs import plain_logs
 
@@ -158,7 +160,12 @@ async def test_a_malformed_trace_is_none(world: World, logs: LogCapture) -> None
 def on_terms(app: ASGIApp, *, seconds: float = 60, lane: Lane | None = None) -> httpx.AsyncClient:
     """Return a client of an application behind the middleware alone."""
     lane = lane or Lane("test", at_once=1, waiting=0, seconds=1)
-    served = RequestMiddleware(app, {}, Terms(lane, seconds, 1000))
+
+    async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["state"]["admit"]("tenant-a")
+        await app(scope, receive, send)
+
+    served = RequestMiddleware(admitted, {}, Terms(lane, seconds, 1000))
     return httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://gateway.test")
 
 
@@ -231,3 +238,68 @@ async def test_probes_are_answered_however_much_there_is_to_do(world: World) -> 
             assert (await http.get(path)).status_code == 200, path
         release.set()
         assert (await search).status_code == 200
+
+
+async def test_a_body_that_stops_coming_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.01)
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b'{"query": "'
+        await asyncio.sleep(60)
+
+    response = await world.post("/v1/search", content=half())
+    assert (response.status_code, response.headers["connection"]) == (408, "close")
+
+
+@pytest.mark.parametrize("path", ["/v1/search", "/v1/answers", "/v1/chat/completions", "/v1/documents"])
+@pytest.mark.parametrize("as_", ["", "Bearer nobody", "Bearer person-sleeping"])
+async def test_who_may_not_come_in_is_refused_before_the_body_is_read(
+    world: World, path: str, as_: str
+) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        raise AssertionError("it was read")
+        yield b""
+
+    response = await world.post(path, as_=as_, content=endless())
+    assert response.status_code in (401, 403)
+    assert response.headers["connection"] == "close"
+
+
+async def test_one_tenant_leaves_places_to_the_others(world: World) -> None:
+    settings = world.app.state.context.settings.model_copy(
+        update={"requests_at_once": 2, "requests_waiting": 0}
+    )
+    app = make_app(settings)
+    app.state.context = world.app.state.context
+    release, hanging = asyncio.Event(), asyncio.Event()
+
+    async def hang(query: str) -> None:
+        if query == "slow":
+            hanging.set()
+            await release.wait()
+
+    world.bedrock.before_embedding = hang
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test") as http:
+
+        async def search(tenant: str, query: str) -> int:
+            headers = {"Authorization": f"Bearer person-{tenant}"}
+            return (await http.post("/v1/search", json={"query": query}, headers=headers)).status_code
+
+        slow = asyncio.create_task(search("tenanta", "slow"))
+        await hanging.wait()
+        assert await search("tenanta", "x") == 503
+        assert await search("tenantb", "x") == 200
+        release.set()
+        assert await slow == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/me", "/v1/models", "/v1/documents"])
+async def test_every_operation_has_a_rate(world: World, path: str) -> None:
+    world.app.state.context = replace(world.app.state.context, calls=CallLimiter(6))
+    headers = {"Authorization": "Bearer person-tenanta"}
+    first, second = [await world.http.get(path, headers=headers) for _ in range(2)]
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert int(second.headers["retry-after"]) >= 1
+    assert "too-many-calls" in second.text
+    other = await world.http.get(path, headers={"Authorization": "Bearer person-tenantb"})
+    assert other.status_code == 200

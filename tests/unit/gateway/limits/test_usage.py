@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from gateway.limits.series import TenantSeries
-from gateway.limits.usage import Counts, UsageLog, UsageRow
+from gateway.limits.usage import READ_DAYS, Counts, UsageLog, UsageRow
 from gateway.problems import LimitsUnavailable
 
 from tests.support.limits import FakeRedis, metric, redis_gone
@@ -102,7 +102,19 @@ async def test_a_span_that_is_none_or_too_long_is_refused(first: date, last: dat
 
 
 async def test_92_days_are_not_too_many() -> None:
-    assert await log(FakeRedis([{}] * 92)).read(TENANT, date(2026, 8, 24), DAY) == []
+    redis = FakeRedis([{}])
+    assert await log(redis).read(TENANT, date(2026, 8, 24), DAY) == []
+    asked = [command for sent in redis.sent for command in sent]
+    assert len(asked) == len(set(asked)) == 92
+    assert max(map(len, redis.sent)) == READ_DAYS, "no step of the event loop parses more"
+
+
+async def test_all_days_that_there_are_are_refused_before_one_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.limits.usage.timedelta", None)
+    with pytest.raises(ValueError, match="is not 1 to 92 days"):
+        await log(FakeRedis([])).read(TENANT, date.min, date.max)
 
 
 def test_counts_add_up() -> None:

@@ -496,3 +496,19 @@ async def test_a_change_that_must_not_be_is_not_begun_and_every_other_is_announc
     await make()
     assert seen == ["tenanta", f"after {len(qdrant.calls)} calls"]
     await vectors.close()
+
+
+async def test_the_embeddings_of_a_document_are_read_and_those_of_another_tenant_dropped(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    def scroll(request: httpx.Request) -> httpx.Response:
+        wanted = json.loads(request.content)["with_payload"]
+        hits = [hit("tenant-tenanta", "Own."), hit("tenant-tenantb", "Theirs.")]
+        for each in hits:
+            each["payload"] = {name: value for name, value in each["payload"].items() if name in wanted}
+        return result({"points": hits, "next_page_offset": None})
+
+    route = qdrant.post(path__regex=r"/points/scroll$").mock(side_effect=scroll)
+    found = [each async for batch in vectors.embeddings(TENANT, "d") for each in batch]
+    assert found == [("Own.", [0.6, 0.8, 0, 0])]
+    assert sent(route)["filter"]["must"][:2] == OWN

@@ -56,6 +56,7 @@ template:
           - {name: QUEUE_BULL_REDIS_HOST, value: {{ include "tenantry.host" (list $.top "redis" .redis.host) }}}
           - {name: QUEUE_BULL_REDIS_PORT, value: {{ .global.network.redis.port | quote }}}
           - {name: QUEUE_BULL_REDIS_DB, value: {{ .redis.database | quote }}}
+          - {name: QUEUE_BULL_REDIS_USERNAME, value: {{ .redis.user | quote }}}
           {{- include "tenantry.secret-env" (list "QUEUE_BULL_REDIS_PASSWORD" .existingSecret "redis-password") | nindent 10 }}
           {{- end }}
           {{- with .values.extraEnv }}

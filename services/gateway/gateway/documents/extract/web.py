@@ -7,6 +7,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from ...problems import DocumentUnsupported
 from .blocks import Block, Draft
+from .visibility import remove_hidden
 
 __all__ = ["html", "html_blocks"]
 
@@ -45,6 +46,7 @@ def html_blocks(tree: LexborHTMLParser) -> Iterator[Block]:
     """
     if title := tree.css_first("head > title"):
         yield Block(title.text(strip=True), level=_TITLE_LEVEL)
+    remove_hidden(tree)
     tree.strip_tags(_INVISIBLE_TAGS)
     for node in tree.css("br, tr"):
         node.insert_after(_LINE)

@@ -38,6 +38,13 @@ class TokenBucket:
         self._level = max(level, -self._rate * MOST_DEBT_SECONDS)
         return max(-self._level / self._rate, 0.0)
 
+    def try_take(self) -> float:
+        """Take one token and return 0, or take none and return the seconds until there is one."""
+        seconds = self.take()
+        if seconds:
+            self._level += 1
+        return seconds
+
     async def wait(self) -> None:
         """Take one token and return when it is there."""
         if seconds := self.take():

@@ -1,7 +1,7 @@
 """How often something may be done a minute."""
 
 import pytest
-from gateway.bucket import IN_HAND_SECONDS, MOST_DEBT_SECONDS, TokenBucket
+from tenancy.token_bucket import IN_HAND_SECONDS, MOST_DEBT_SECONDS, TokenBucket
 
 
 class Clock:
@@ -31,6 +31,14 @@ def test_then_each_waits_a_second_longer_than_the_one_before(bucket: TokenBucket
     for _ in range(int(IN_HAND_SECONDS)):
         bucket.take()
     assert [bucket.take() for _ in range(3)] == pytest.approx([1, 2, 3])
+
+
+def test_who_does_not_wait_takes_nothing_that_is_not_there(bucket: TokenBucket, clock: Clock) -> None:
+    taken = [bucket.try_take() for _ in range(int(IN_HAND_SECONDS) + 5)]
+    assert taken == [0] * int(IN_HAND_SECONDS) + [pytest.approx(1)] * 5
+    clock.now += 1
+    assert bucket.try_take() == 0
+    assert bucket.try_take() == pytest.approx(1)
 
 
 def test_time_gives_back_what_was_taken(bucket: TokenBucket, clock: Clock) -> None:

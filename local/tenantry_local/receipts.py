@@ -1,0 +1,31 @@
+"""The key pair with which this platform's operator signs receipts of erasure."""
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from .context import write_private
+
+__all__ = ["private_key", "public_key"]
+
+
+def private_key(state: Path) -> Path:
+    """Return the PEM file of the private key; it is made when it is missing."""
+    path = state / "receipts" / "key.pem"
+    if not path.exists():
+        key = Ed25519PrivateKey.generate()
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        write_private(path.with_name("public.pem"), public.decode())
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_private(path, private.decode())
+    return path
+
+
+def public_key(state: Path) -> Path:
+    """Return the PEM file of the public key."""
+    return private_key(state).with_name("public.pem")

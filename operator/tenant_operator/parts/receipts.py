@@ -1,0 +1,44 @@
+"""Receipts of erasure in the documents bucket, under a prefix that is no tenant's."""
+
+import boto3
+from botocore.exceptions import ClientError
+from tenancy.remote import Remote
+
+from .storage import CALL_SECONDS, CONFIG, classify
+
+__all__ = ["ReceiptObjects"]
+
+
+class ReceiptObjects:
+    """Objects in one bucket, each written whole.
+
+    Parameters
+    ----------
+    bucket
+        The documents bucket; it has versions, so a receipt that was replaced can be read.
+    """
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+        self._remote = Remote("s3", classify, timeout=CALL_SECONDS)
+
+    async def read(self, key: str) -> bytes | None:
+        """Return an object's content, or ``None`` when there is none."""
+        return await self._remote.call_in_thread("get-receipt", self._get, key)
+
+    async def write(self, key: str, body: bytes) -> None:
+        """Write an object; S3 has it durably when it answers."""
+        await self._remote.call_in_thread("put-receipt", self._put, key, body)
+
+    def _get(self, key: str) -> bytes | None:
+        try:
+            answer = boto3.Session().client("s3", config=CONFIG).get_object(Bucket=self._bucket, Key=key)
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                return None
+            raise
+        return answer["Body"].read()
+
+    def _put(self, key: str, body: bytes) -> None:
+        client = boto3.Session().client("s3", config=CONFIG)
+        client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")

@@ -1,0 +1,226 @@
+"""Signed receipts of erasure: what each store held of a tenant before, and after.
+
+A receipt is one JSON object. Its member ``signature`` holds an Ed25519 signature over all other members in
+the canonical form of RFC 8785. A receipt has no numbers but integers, and only ASCII names. For such objects
+Python's compact JSON with sorted names is that form.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+__all__ = [
+    "ErasureReceipt",
+    "NotScanned",
+    "PrivateKeyFile",
+    "ReceiptInvalid",
+    "Store",
+    "TenantIdentity",
+    "read_private_key",
+    "read_public_key",
+    "read_signed",
+    "sign",
+    "verify",
+    "verify_file",
+]
+
+ALGORITHM = "Ed25519"
+
+
+class ReceiptInvalid(Exception):
+    """A receipt or a key that proves nothing; the message says why, in a sentence."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+
+class TenantIdentity(_Section):
+    """The Tenant that was erased: two of the same name differ by uid."""
+
+    id: str
+    key: str
+    uid: str
+
+
+class Store(_Section):
+    """One store: how many things of each kind were found by what was looked for."""
+
+    store: str
+    before: dict[str, int]
+    after: dict[str, int] | None = None
+    counted_before: str
+    counted_after: str | None = None
+
+
+class NotScanned(_Section):
+    """A store that was not scanned, and the reason."""
+
+    store: str
+    reason: str
+
+
+class ErasureReceipt(_Section):
+    """Everything that the signature covers. Times are RFC 3339 in UTC."""
+
+    format: Literal["tenantry.io/erasure-receipt/v1"] = "tenantry.io/erasure-receipt/v1"
+    tenant: TenantIdentity
+    deletion_requested: str
+    finished: str | None = None
+    stores: list[Store] = Field(min_length=1)
+    not_scanned: list[NotScanned] = Field(default_factory=list)
+
+    @property
+    def remaining(self) -> dict[str, int]:
+        """How much each store still has; a store that was not counted afterwards has at least one thing."""
+        return {
+            store.store: sum(store.after.values()) if store.after is not None else 1
+            for store in self.stores
+            if store.after is None or any(store.after.values())
+        }
+
+
+def sign(receipt: ErasureReceipt, key: Ed25519PrivateKey) -> dict[str, Any]:
+    """Return a receipt as JSON, with its signature."""
+    body = receipt.model_dump(by_alias=True)
+    return body | {
+        "signature": {
+            "algorithm": ALGORITHM,
+            "keyId": _key_id(key.public_key()),
+            "value": base64.b64encode(key.sign(_canonical(body))).decode(),
+        }
+    }
+
+
+def read_signed(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureReceipt:
+    """Return a receipt, or the draft of one, whose signature holds.
+
+    Raises
+    ------
+    ReceiptInvalid
+        It is no receipt, it was changed, or another key signed it.
+    """
+    body = dict(document)
+    signature = body.pop("signature", None)
+    if not isinstance(signature, dict) or signature.get("algorithm") != ALGORITHM:
+        raise ReceiptInvalid(f"It has no signature with {ALGORITHM}.")
+    try:
+        key.verify(base64.b64decode(str(signature.get("value")), validate=True), _canonical(body))
+    except (InvalidSignature, binascii.Error, TypeError, ValueError):
+        other = signature.get("keyId") != _key_id(key)
+        told = "another key signed it" if other else "it was changed after it was signed"
+        raise ReceiptInvalid(f"The signature does not hold: {told}.") from None
+    try:
+        return ErasureReceipt.model_validate(body)
+    except ValidationError as exc:
+        raise ReceiptInvalid(
+            f"It is signed, but no receipt of this version: {exc.error_count()} faults."
+        ) from None
+
+
+def verify(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureReceipt:
+    """Return a receipt whose signature holds and in which nothing is left.
+
+    Raises
+    ------
+    ReceiptInvalid
+        It is no receipt, it was changed, another key signed it, or something was left.
+    """
+    receipt = read_signed(document, key)
+    if receipt.remaining or receipt.finished is None:
+        left = ", ".join(sorted(receipt.remaining)) or "the erasure itself"
+        raise ReceiptInvalid(f"It is signed, but the erasure was not complete: {left}.")
+    return receipt
+
+
+def verify_file(file: Path, public_key: Path) -> str:
+    """Return a sentence about a receipt that holds.
+
+    Raises
+    ------
+    ReceiptInvalid
+        It does not hold, or a file cannot be read.
+    """
+    try:
+        document = json.loads(file.read_bytes())
+    except OSError as exc:
+        raise ReceiptInvalid(f"{file} cannot be read: {exc.strerror}.") from None
+    except ValueError:
+        raise ReceiptInvalid(f"{file} is no JSON.") from None
+    if not isinstance(document, dict):
+        raise ReceiptInvalid(f"{file} is no JSON object.")
+    receipt = verify(document, read_public_key(public_key))
+    counted = sum(sum(store.before.values()) for store in receipt.stores)
+    tenant = receipt.tenant
+    return (
+        f"Valid: of Tenant {tenant.id} (uid {tenant.uid}) {counted} things were found in "
+        f"{len(receipt.stores)} stores before, and none at {receipt.finished}."
+    )
+
+
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """Return the public key of a PEM file.
+
+    Raises
+    ------
+    ReceiptInvalid
+        The file cannot be read, or holds no Ed25519 public key.
+    """
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except OSError as exc:
+        raise ReceiptInvalid(f"{path} cannot be read: {exc.strerror}.") from None
+    except ValueError:
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ReceiptInvalid(f"{path} holds no Ed25519 public key in PEM.")
+    return key
+
+
+def read_private_key(path: Path) -> Ed25519PrivateKey:
+    """Return the private key of a PEM file without a password.
+
+    Raises
+    ------
+    ValueError
+        The file cannot be read, or holds no Ed25519 private key.
+    """
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as exc:
+        raise ValueError(f"{path} cannot be read: {exc.strerror}") from None
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(f"{path} holds no Ed25519 private key in PEM without a password")  # noqa: TRY004
+    return key
+
+
+def _checked(path: Path) -> Path:
+    read_private_key(path)
+    return path
+
+
+PrivateKeyFile = Annotated[Path, AfterValidator(_checked)]
+"""A setting that stops the start when the file is missing, or holds no key that can sign a receipt."""
+
+
+def _canonical(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(
+        body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def _key_id(key: Ed25519PublicKey) -> str:
+    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return hashlib.sha256(raw).hexdigest()[:16]

@@ -1,0 +1,89 @@
+"""A file that is put into S3 while its Tenant is deleted leaves nothing, whichever of the two is quicker."""
+
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import Any
+
+import boto3
+import pytest
+from file_sync.contents import Content
+from file_sync.models import File
+from file_sync.problems import Postponed
+from file_sync.store import Store
+from tenancy.errors import RemoteError
+from tenancy.model import Tenant
+from tenant_operator.parts.storage import StoragePart
+from tenantry_local.parts.aws import BUCKET, Aws
+from tenantry_local.parts.services import file_sync_env, operator_env
+from tenantry_local.platform import Platform
+
+from tests.support.gateway import environment
+from tests.support.tenants import make_tenant
+
+TENANT = make_tenant("fs-late")
+TEXT = b"The quay is closed on Sundays."
+FILE = File("f1", "ann", "subject", "quay.txt", "s3://files/f1", len(TEXT), "", 1, 1)
+
+
+@asynccontextmanager
+async def storing(
+    platform: Platform, is_current: Callable[[Tenant], Awaitable[bool]]
+) -> AsyncIterator[Store]:
+    role = file_sync_env(platform.context)["FILE_SYNC_TENANT_ROLE_ARN"]
+    store = Store(
+        lambda: boto3.Session(profile_name="file-sync"), bucket=BUCKET, role_arn=role, is_current=is_current
+    )
+    with environment(operator_env(platform.context)):
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+async def put(store: Store) -> None:
+    content = Content(io.BytesIO(TEXT), len(TEXT), sha256(TEXT).digest())
+    await store.put(TENANT, "finance", "quay.txt", FILE, content)
+
+
+def left(platform: Platform) -> list[str]:
+    """Return what the bucket has of the tenant: versions, and uploads that are not complete."""
+    s3: Any = Aws(platform.context).s3
+    page = s3.list_object_versions(Bucket=BUCKET, Prefix="tenant-fs-late/")
+    uploads = s3.list_multipart_uploads(Bucket=BUCKET, Prefix="tenant-fs-late/").get("Uploads", [])
+    entries = (*page.get("Versions", []), *page.get("DeleteMarkers", []), *uploads)
+    return [each["Key"] for each in entries]
+
+
+async def test_what_is_completed_after_the_operator_was_there_is_refused(platform: Platform) -> None:
+    async def is_current(tenant: Tenant) -> bool:
+        # The Tenant was there a moment ago: it is deleted between this answer and the completion.
+        await StoragePart(BUCKET).remove(tenant)
+        return True
+
+    async with storing(platform, is_current) as store:
+        with pytest.raises(RemoteError, match="complete-put"):
+            await put(store)
+    assert left(platform) == []
+
+
+async def test_nothing_is_completed_for_a_tenant_that_is_being_deleted(platform: Platform) -> None:
+    async def is_current(tenant: Tenant) -> bool:
+        return False
+
+    async with storing(platform, is_current) as store:
+        with pytest.raises(Postponed):
+            await put(store)
+    assert left(platform) == []
+
+
+async def test_what_was_completed_before_is_deleted(platform: Platform) -> None:
+    async def is_current(tenant: Tenant) -> bool:
+        return True
+
+    async with storing(platform, is_current) as store:
+        await put(store)
+        assert left(platform) == ["tenant-fs-late/finance/documents/owui-f1/quay.txt"]
+        await StoragePart(BUCKET).remove(TENANT)
+    assert left(platform) == []

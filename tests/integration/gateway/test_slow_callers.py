@@ -1,0 +1,93 @@
+"""Callers that prove nobody and send half of a request, on the program as it runs in a pod."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx
+import pytest
+
+from tests.support.ports import free_port
+from tests.support.waiting import until
+
+from .conftest import Process, World, start
+
+ROOM = {"GATEWAY_REQUESTS_AT_ONCE": "4", "GATEWAY_REQUESTS_WAITING": "4"}
+HALF_A_BODY = (
+    b"POST /v1/search HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%s"
+    b'Content-Length: 1000\r\n\r\n{"query": "'
+)
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Open = Callable[[bytes, int], Awaitable[list[Connection]]]
+
+
+@pytest.fixture
+async def process(world: World) -> AsyncIterator[Process]:
+    port = free_port()
+    started = await start(world, port, **ROOM)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+        process = Process(started, http)
+        await until(process.is_ready, seconds=60)
+        yield process
+    started.kill()
+    await started.communicate()
+
+
+@pytest.fixture
+async def opened(process: Process) -> AsyncIterator[Open]:
+    connections: list[Connection] = []
+
+    async def open_(sent: bytes, count: int) -> list[Connection]:
+        for _ in range(count):
+            reader, writer = await asyncio.open_connection("127.0.0.1", process.http.base_url.port)
+            connections.append((reader, writer))
+            writer.write(sent)
+        return connections[-count:]
+
+    yield open_
+    for _, writer in connections:
+        writer.close()
+
+
+async def search(world: World, process: Process) -> int:
+    headers = {"Authorization": f"Bearer {world.token}"}
+    return (await process.http.post("/v1/search", json={"query": "x"}, headers=headers)).status_code
+
+
+async def answer(connection: Connection) -> bytes:
+    try:
+        return await asyncio.wait_for(connection[0].read(), 30)
+    except ConnectionError:
+        return b""
+
+
+@pytest.mark.parametrize("token", [b"", b"Authorization: Bearer x.y.z\r\n"], ids=["no token", "a wrong one"])
+async def test_half_a_body_without_a_token_is_refused_unread_and_takes_no_room(
+    world: World, process: Process, opened: Open, token: bytes
+) -> None:
+    connections = await opened(HALF_A_BODY % token, 30)
+    assert await search(world, process) == 200
+    for connection in connections:
+        said = await answer(connection)
+        assert not said or said.startswith(b"HTTP/1.1 401"), "refused, and hung up"
+
+
+async def test_heads_that_never_end_take_no_room_and_are_closed(
+    world: World, process: Process, opened: Open
+) -> None:
+    connections = await opened(b"POST /v1/search HTTP/1.1\r\nHost: a\r\n", 200)
+    assert await search(world, process) == 200
+    # All within the time that a head may take; those beyond what one address may have, earlier.
+    assert [await answer(connection) for connection in connections] == [b""] * 200
+    assert await search(world, process) == 200
+
+
+async def test_half_a_body_with_a_token_leaves_room_to_others_and_is_given_up(
+    world: World, process: Process, opened: Open
+) -> None:
+    token = f"Authorization: Bearer {world.token}\r\n".encode()
+    connections = await opened(HALF_A_BODY % token, 2)  # all that one tenant may have
+    async with asyncio.timeout(25):
+        assert await search(world, process) == 200, "after the ten seconds that a body may pause"
+    for connection in connections:
+        said = await answer(connection)
+        assert not said or said.startswith(b"HTTP/1.1 408")

@@ -1,0 +1,150 @@
+"""A thousand markers in every store: after a Delete no file or table holds one, and a receipt says so."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from qdrant_client import models
+from tenancy.names import COLLECTION
+from tenancy.receipts import read_public_key, verify, verify_file
+from tenantry_local import receipts
+from tenantry_local.parts.aws import BUCKET
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.qdrant import open_qdrant
+from tests.support.raw_scan import raw_scan
+from tests.support.workspace import WebUi
+from tests.support.world import World
+
+from ..conftest import Driver, Stage, conditions
+from .test_erasure import GONE, Office, begin, delete, office
+
+__all__ = ["office"]
+
+pytestmark = pytest.mark.programs
+
+MARKER = "planted-marker"
+KEY = "tenant-gone"
+DOCUMENTS, POINTS, KEYS, CHATS = 300, 400, 300, 12
+
+
+def plant_objects(world: World) -> None:
+    """Put documents, a second version of each other one, and a delete marker over each tenth."""
+    for number in range(DOCUMENTS):
+        name = f"{KEY}/finance/documents/d{number}/{MARKER}-{number}.txt"
+        for version in range(1 + number % 2):
+            world.s3.put_object(Bucket=BUCKET, Key=name, Body=f"{MARKER} {number} {version}".encode())
+        if number % 10 == 0:
+            world.s3.delete_object(Bucket=BUCKET, Key=name)
+
+
+async def plant_points(platform: Platform) -> None:
+    points = [
+        models.PointStruct(
+            id=number, vector={"dense": [random.random() for _ in range(768)]},
+            payload={
+                "tenantId": KEY, "personaId": "finance", "documentId": "d", "text": f"{MARKER} {number}",
+            },
+        )
+        for number in range(POINTS)
+    ]  # fmt: skip
+    async with open_qdrant(platform) as qdrant:
+        await qdrant.upsert(COLLECTION, points, wait=True)
+
+
+def plant_keys(world: World) -> None:
+    for number in range(KEYS):
+        world.redis.hset(f"{KEY}:journal:{number}", mapping={"text": f"{MARKER} {number}"})
+
+
+def plant_in_open_webui(office: Office, token: str) -> None:
+    for number in range(CHATS):
+        file_id = office.upload(token, f"{MARKER} {number} sent")
+        office.chat(token, f"{KEY}.finance", f"{MARKER} {number}", file_id)
+        office.rate(token, f"{KEY}.finance", f"{MARKER} {number}")
+
+
+def receipt_of(world: World, uid: str) -> bytes:
+    answer = world.s3.get_object(Bucket=BUCKET, Key=f"receipts/erasure/{KEY}/{uid}.json")
+    return answer["Body"].read()
+
+
+@pytest.mark.timeout(900)
+async def test_of_a_thousand_markers_none_is_left_and_a_receipt_proves_it(
+    driver: Driver,
+    stage: Stage,
+    tenants: Tenants,
+    world: World,
+    office: Office,
+    platform: Platform,
+    webui: WebUi,
+    tmp_path: Any,
+) -> None:
+    """Issue 18, A6."""
+    subjects = await begin(driver, stage, world, ann="ann@gone.example")
+    ann = office.log_in("ann@gone.example", subjects["ann"])
+    await driver.reconcile("gone")
+    plant_objects(world)
+    await plant_points(platform)
+    plant_keys(world)
+    plant_in_open_webui(office, ann)
+    planted = raw_scan(platform, MARKER)
+    assert sum(planted.values()) >= 1000
+    assert planted.keys() >= {"aws", "qdrant", "redis", "openwebui.chat", "openwebui.file", "open-webui"}
+    applied = tenants.get("gone")
+    assert applied
+    uid = applied["metadata"]["uid"]
+    await delete(driver, tenants, "gone")
+    assert raw_scan(platform, MARKER) == {}
+    written = receipt_of(world, uid)
+    file = tmp_path / "receipt.json"
+    file.write_bytes(written)
+    public = receipts.public_key(platform.context.state)
+    assert verify_file(file, public).startswith("Valid: of Tenant gone")
+    receipt = verify(json.loads(written), read_public_key(public))
+    before = {store.store: store.before for store in receipt.stores}
+    assert before["storage"][f"object versions and delete markers under {KEY}/"] >= 480
+    assert before["vectors"][f"points with tenantId {KEY} in every collection"] == POINTS
+    assert before["quota"][f"keys {KEY}:*"] >= KEYS
+    assert before["workspace"][f"chats of {KEY}"] == before["workspace"][f"files of {KEY}"] == CHATS
+    assert before["workspace"][f"accounts of {KEY}"] == 1
+    assert before["identity"][f"members of /tenants/{KEY}"] == 1
+
+
+async def test_a_late_writer_holds_the_tenant_until_it_is_removed_too(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World
+) -> None:
+    """What is written between deletion and second count is seen, named, and gone with the next try."""
+    stage.apply("gone", **GONE)
+    await driver.reconcile("gone")
+    erasure = driver.context.reconciler._erasure
+    finish = erasure.finish
+
+    async def write_then_finish(tenant: Any, draft: Any) -> Any:
+        world.redis.set(f"{KEY}:late", MARKER)
+        return await finish(tenant, draft)
+
+    tenants.delete("gone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(erasure, "finish", write_then_finish)
+        assert (await driver.reconcile("gone")).name == "retrying"
+    held = tenants.get("gone")
+    assert conditions(held)["QuotaReady"] == ("False", "DataRemaining")
+    assert "keys tenant-gone:*" in str(held)
+    await driver.settle("gone")
+    assert tenants.get("gone") is None
+    assert world.left("gone") == {}
+
+
+async def test_a_neighbour_is_not_counted(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World
+) -> None:
+    stage.apply("gone", **GONE)
+    stage.apply("gone-not", **GONE | {"identity": {"emails": ["*@gone-not.example"]}})
+    for name in ("gone", "gone-not"):
+        await driver.reconcile(name)
+    before = world.look("gone-not")
+    await delete(driver, tenants, "gone")
+    assert world.look("gone-not") == before

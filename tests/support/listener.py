@@ -1,0 +1,34 @@
+"""A server that notes what it is asked for, and answers everything."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI, Request, Response
+
+from .gateway import serving
+
+__all__ = ["Listener", "listening"]
+
+
+@dataclass
+class Listener:
+    """What was asked for, by whom it may be."""
+
+    url: str = ""
+    heard: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[Listener]:
+    """Listen on a port of 127.0.0.1."""
+    listener, app = Listener(), FastAPI()
+
+    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "HEAD", "OPTIONS"])
+    async def _(request: Request) -> Response:
+        listener.heard.append(request.url.path)
+        return Response(headers={"Access-Control-Allow-Origin": "*"})
+
+    async with serving(app) as url:
+        listener.url = url
+        yield listener

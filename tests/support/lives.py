@@ -1,0 +1,241 @@
+"""Lives of Tenants under one name: a gateway and an operator that serve them, and what people get to see."""
+
+import asyncio
+import json
+import random
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from qdrant_client import AsyncQdrantClient, models
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from tenancy.tickets import Action, Ticket, TicketIssuer
+from tenantry_local.parts.aws import BUCKET, Aws
+from tenantry_local.parts.redis import Redis as RedisPart
+from tenantry_local.platform import Platform
+from tenantry_local.tickets import private_key
+
+from .apiserver import Tenants, admin_client
+from .gateway import RunningGateway, running_gateway
+from .operator_program import program
+from .people import People, open_people
+from .qdrant import open_qdrant
+from .tenants import PLENTY, tenant_manifest
+from .waiting import until
+
+__all__ = ["LIVES", "SLOTS", "Life", "Rig", "open_rig"]
+
+SLOTS = 5
+"""Runs side by side, each with a name and people that no other one has."""
+
+LIVES = 4
+PATIENCE_SECONDS = 90
+"""A deletion waits up to 30 seconds for the lease of a write that was cut off."""
+
+FILENAME = "secret.md"
+QUESTION = "What is the secret code word of the company?"
+LABEL = ("tenantry-tests", "lives")
+KEY = {"Idempotency-Key": '"the-same-in-every-life"'}
+
+
+@dataclass
+class Life:
+    """One Tenant of a name."""
+
+    tier: str
+    end: str
+    emails: list[str]
+    marker: str
+    uid: str = ""
+    tickets: list[str] = field(default_factory=list)
+
+    @classmethod
+    def random(cls, chance: random.Random, slot: int, number: int) -> "Life":
+        emails = chance.choice([["ann"], ["ben"], ["ann", "ben"]])
+        return cls(
+            tier=chance.choice(["pooled", "dedicated"]),
+            # Abandoned: its finalizers are taken away while it is deleted.
+            end=chance.choice(["Retain", "Delete", "abandoned"]),
+            emails=[f"{each}@lives-{slot}.example" for each in emails],
+            marker=f"LIFE-{number}-{chance.getrandbits(48):012X}",
+        )
+
+
+@dataclass
+class Rig:
+    """The gateway, and everything behind it; the operator is a program of its own."""
+
+    platform: Platform
+    gateway: RunningGateway
+    tenants: Tenants
+    people: People
+    qdrant: AsyncQdrantClient
+    tickets: TicketIssuer
+
+    async def clear(self) -> None:
+        """Delete every Tenant of these tests, and return when the gateway knows that they are gone."""
+        await asyncio.to_thread(self.tenants.delete_all, "=".join(LABEL))
+        await self.gateway.context.registry.wait_synced()
+        names = ("lives-", "race-", "late")
+        known = self.gateway.context.registry.all
+        await until(
+            lambda: not [each for each in known() if each.id.startswith(names)], seconds=PATIENCE_SECONDS
+        )
+
+    async def begin(self, name: str, life: Life) -> None:
+        """Create the Tenant, and return when the gateway serves it."""
+        policy = "Retain" if life.end == "abandoned" else life.end
+        manifest = tenant_manifest(
+            name,
+            tier=life.tier,
+            deletionPolicy=policy,
+            identity={"emails": life.emails, "admins": life.emails[:1]},
+            quota=PLENTY,
+        )
+        manifest["metadata"]["labels"] = dict([LABEL])
+        life.uid = (await asyncio.to_thread(self.tenants.create, manifest))["metadata"]["uid"]
+
+        def is_served() -> bool:
+            tenant = self.gateway.context.registry.get(name)
+            ready = tenant and tenant.uid == life.uid and tenant.status.condition("Ready")
+            return bool(ready and ready.status == "True")
+
+        await until(is_served, seconds=PATIENCE_SECONDS)
+
+    async def finish(self, name: str, life: Life) -> None:
+        """Delete the Tenant, and return when the gateway knows that it is gone."""
+        await self.gateway.context.usage.flush()
+        if life.end == "abandoned":
+            await asyncio.to_thread(self.tenants.patch, name, {"metadata": {"finalizers": None}})
+        await asyncio.to_thread(self.tenants.delete, name)
+        await until(lambda: self.gateway.context.registry.get(name) is None, seconds=PATIENCE_SECONDS)
+
+    async def seen(self, life: Life, earlier: list[Life]) -> str:
+        """Return all that anybody of a life gets to see, by every route, before anything is stored in it."""
+        shown = []
+        for email in life.emails:
+            token = await self.people.token(email)
+            ask = Asker(self.gateway.http, {"Authorization": f"Bearer {token}"})
+            if email == life.emails[0]:
+                today = f"{datetime.now(UTC):%Y-%m-%d}"
+                usage = await ask.get(f"/v1/usage?from={today}&to={today}")
+                assert usage.json()["rows"] == [], "nothing was used yet"
+            replies = [
+                await ask.get("/v1/documents"),
+                await ask.post("/v1/search", {"query": QUESTION, "topK": 50}),
+                await ask.post("/v1/answers", {"question": QUESTION}),
+            ]
+            for old in earlier:
+                document_id = old.tickets[0].partition(" ")[2]
+                replies.append(await ask.get(f"/v1/documents/{document_id}"))
+                assert replies[-1].status_code == 404
+            neutral = await ask.upload("neutral.md", b"# Neutral\n\nThe quay is closed on Sundays.", KEY)
+            assert neutral.status_code == 201, neutral.text
+            if email == life.emails[0]:
+                assert "idempotent-replayed" not in neutral.headers, "a reply of an earlier life was given"
+            shown += [*replies, neutral]
+        for old in earlier:
+            for secret in old.tickets[1:]:
+                listed = await self.gateway.http.get("/v1/documents", headers={"Authorization": secret})
+                put = await self.gateway.http.post("/v1/documents", headers={"Authorization": secret})
+                assert (listed.status_code, put.status_code) == (401, 401), "an earlier life's ticket holds"
+        return "\n".join(response.text for response in shown)
+
+    async def live(self, name: str, life: Life) -> None:
+        """Store a document, and find it by every route."""
+        token = await self.people.token(life.emails[0])
+        ask = Asker(self.gateway.http, {"Authorization": f"Bearer {token}"})
+        text = f"# Secret\n\nThe secret code word of the company is {life.marker}."
+        stored = await ask.upload(FILENAME, text.encode())
+        assert stored.status_code == 201, stored.text
+        found = await ask.post("/v1/search", {"query": QUESTION, "topK": 50})
+        assert life.marker in found.text
+        answers = [await ask.post("/v1/answers", {"question": QUESTION}) for _ in range(2)]
+        assert all(life.marker in answer.text for answer in answers)
+        assert answers[1].json()["cached"]
+        document_id = stored.json()["documentId"]
+        named = [
+            Ticket(name, life.uid, action=Action.LIST),
+            Ticket(name, life.uid, "finance", document_id, FILENAME),
+        ]
+        life.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
+
+    async def leave_behind(self, name: str, life: Life) -> None:
+        """Plant what a deletion that failed could leave: points and answers of a Tenant that is gone."""
+        text = f"The secret code word of the company is {life.marker}."
+        vector = {"dense": [1.0] + [0.0] * 767}
+        for bound in ({"tenantUid": life.uid}, {}):
+            payload: dict[str, Any] = {
+                "tenantId": f"tenant-{name}", "personaId": "finance", "documentId": "left", "text": text,
+                "filename": FILENAME, "version": "v", "chunk": 0, "chunks": 1, **bound,
+            }  # fmt: skip
+            point = models.PointStruct(id=str(uuid.uuid4()), vector=vector, payload=payload)
+            await self.qdrant.upsert("digital_twin_knowledge", [point], wait=True)
+        async with AsyncRedis.from_url(RedisPart(self.platform.context).url_with_password) as client:
+            for prefix in (f"tenant-{name}:{life.uid}", f"tenant-{name}"):
+                await client.hset(f"{prefix}:answers", mapping={"version": "v", "q": text})
+
+    def kept(self, name: str) -> str:
+        """Return the contents of everything that the bucket holds under a name, set aside or not."""
+        s3 = Aws(self.platform.context).s3
+        prefixes = (f"tenant-{name}/", f"retained/tenant-{name}/")
+        pages = [s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix) for prefix in prefixes]
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        contents = [s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys]
+        return b"\n".join(contents).decode()
+
+    def redis_keys(self, name: str) -> list[str]:
+        """Return every key of a name but tombstones, which stay for a month."""
+        with Redis.from_url(RedisPart(self.platform.context).url_with_password) as client:
+            found = [key.decode() for key in client.scan_iter(match=f"tenant-{name}:*")]
+        return sorted(key for key in found if not key.endswith(":tombstone"))
+
+
+@dataclass(frozen=True)
+class Asker:
+    """One person at the gateway."""
+
+    http: httpx.AsyncClient
+    headers: dict[str, str]
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.http.get(path, headers=self.headers)
+
+    async def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        response = await self.http.post(path, json=body, headers=self.headers)
+        assert response.status_code == 200, response.text
+        return response
+
+    async def upload(self, name: str, content: bytes, extra: dict[str, str] | None = None) -> httpx.Response:
+        return await self.http.post(
+            "/v1/documents",
+            files={"file": (name, content)},
+            data={"personaId": "finance"},
+            headers={**self.headers, **(extra or {})},
+        )
+
+
+@asynccontextmanager
+async def open_rig(platform: Platform) -> AsyncIterator[Rig]:
+    """Serve Tenants of these tests on the platform, by a gateway and an operator of their own."""
+    with admin_client(platform) as api:
+        tenants = Tenants(api)
+        async with (
+            open_people(platform) as people,
+            open_qdrant(platform) as qdrant,
+            program(platform, "tenant_operator"),
+            running_gateway(platform) as gateway,
+        ):
+            for slot in range(SLOTS):
+                for who in ("ann", "ben"):
+                    await people.add(f"{who}@lives-{slot}.example")
+            tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+            rig = Rig(platform, gateway, tenants, people, qdrant, tickets)
+            await rig.clear()  # of a run that was interrupted
+            yield rig
+            await rig.clear()

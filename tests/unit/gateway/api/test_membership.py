@@ -1,0 +1,135 @@
+"""What a caller waits for ends when they lose the right to it."""
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from gateway.answers.service import Answer
+from gateway.api.membership import Membership
+from gateway.api.sse import stream_answer
+from tenancy.errors import NoTenant, TenantryError, TenantSuspended
+
+from tests.support.tenants import make_tenant
+
+from .conftest import FakeRegistry, FakeTokens, World
+
+if TYPE_CHECKING:
+    from tenancy.registry import TenantRegistry
+
+
+async def membership(registry: FakeRegistry, tenant_id: str = "tenanta") -> Membership:
+    claims = await FakeTokens().verify(f"person-{tenant_id}")
+    return Membership(claims, tenant_id, cast("TenantRegistry", registry))
+
+
+SUSPENDED = make_tenant("tenanta", suspended=True)
+DELETING = make_tenant("tenanta", deleting=True)
+
+
+@pytest.mark.parametrize("becomes", [SUSPENDED, DELETING], ids=["suspended", "deleted"])
+async def test_what_is_waited_for_is_cut_off(becomes: Any) -> None:
+    registry = FakeRegistry([make_tenant("tenanta")])
+    member = await membership(registry)
+    cancelled = asyncio.Event()
+
+    async def endless() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            cancelled.set()
+
+    with registry.subscribed("tenanta", member.check):
+        waiting = asyncio.create_task(member.hold(endless()))
+        await asyncio.sleep(0)
+        registry.replace(becomes)
+        with pytest.raises(TenantSuspended):
+            await asyncio.wait_for(waiting, 5)
+    assert cancelled.is_set()
+
+
+async def test_who_lost_it_between_two_words_does_not_get_the_next() -> None:
+    registry = FakeRegistry([make_tenant("tenanta")])
+    member = await membership(registry)
+    registry.tenants = []
+    member.check()
+    with pytest.raises(NoTenant):
+        await member.hold(asyncio.sleep(3600))
+
+
+async def test_other_changes_of_the_tenant_end_nothing() -> None:
+    registry = FakeRegistry([make_tenant("tenanta")])
+    member = await membership(registry)
+    with registry.subscribed("tenanta", member.check):
+        waiting = asyncio.create_task(member.hold(asyncio.sleep(0.01, "done")))
+        await asyncio.sleep(0)
+        registry.replace(make_tenant("tenanta", display_name="Another name"))
+        assert await waiting == "done"
+
+
+async def test_a_cancellation_from_outside_stays_one() -> None:
+    member = await membership(FakeRegistry([make_tenant("tenanta")]))
+    waiting = asyncio.create_task(member.hold(asyncio.sleep(3600)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_stream_ends_with_the_reason() -> None:
+    registry = FakeRegistry([make_tenant("tenanta")])
+    member = await membership(registry)
+    closed = asyncio.Event()
+
+    async def pieces() -> Any:
+        try:
+            yield "One. "
+            await asyncio.sleep(3600)
+            yield Answer("One.", "a-model")
+        finally:
+            closed.set()
+
+    def broken(problem: TenantryError) -> bytes:
+        return problem.detail.encode()
+
+    response = await stream_answer(
+        pieces(), member, words=str.encode, end=lambda answer: answer.text.encode(), broken=broken
+    )
+    body = cast("Any", response.body_iterator)
+    with registry.subscribed("tenanta", member.check):
+        async with aclosing(body):
+            assert await anext(body) == b"One. "
+            coming = asyncio.ensure_future(anext(body))
+            await asyncio.sleep(0)
+            registry.replace(SUSPENDED)
+            assert b"is suspended" in await asyncio.wait_for(coming, 5)
+            with pytest.raises(StopAsyncIteration):
+                await anext(body)
+    assert closed.is_set()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/answers", {"question": "What is the budget?"}),
+        ("/v1/chat/completions", {"model": "finance", "messages": [{"role": "user", "content": "Budget?"}]}),
+    ],
+)
+async def test_an_answer_in_one_piece_is_cut_off_as_well(
+    world: World, path: str, body: dict[str, Any]
+) -> None:
+    await world.upload()
+    hanging = asyncio.Event()
+
+    async def hang(_: str) -> None:
+        hanging.set()
+        await asyncio.sleep(3600)
+
+    world.bedrock.before_embedding = hang
+    asking = asyncio.create_task(world.post(path, json=body))
+    await hanging.wait()
+    world.registry.replace(SUSPENDED)
+    response = await asyncio.wait_for(asking, 5)
+    assert response.status_code == 403
+    assert "tenant-suspended" in response.text
+    assert not world.registry.listeners

@@ -1,0 +1,128 @@
+"""Bounds on connections that prove nobody, on a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+from tenancy import http_server
+
+from tests.support.gateway import serving
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[..., Awaitable[Connection]]
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Admit who names a token."""
+    if scope["path"] == "/token":
+        scope["state"]["connection"].admit()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    async with serving(app, lifespan="off") as url:
+        yield url
+
+
+@pytest.fixture
+async def connect(url: str) -> AsyncIterator[Connect]:
+    opened: list[Connection] = []
+
+    async def connect(*sent: bytes) -> Connection:
+        reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(url).port)
+        opened.append((reader, writer))
+        for each in sent:
+            writer.write(each)
+        return reader, writer
+
+    yield connect
+    for _, writer in opened:
+        writer.close()
+
+
+async def is_closed(connection: Connection) -> bool:
+    try:
+        return await asyncio.wait_for(connection[0].read(), 5) == b""
+    except ConnectionError:
+        return True
+
+
+async def answers(connection: Connection, path: str = "/") -> bool:
+    reader, writer = connection
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "sent", [(), (b"GET /",), (b"GET / HTTP/1.1\r\nHost: a\r\n",)], ids=["nothing", "a line", "no end"]
+)
+async def test_a_head_that_does_not_end_is_not_waited_for(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, sent: tuple[bytes, ...]
+) -> None:
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.2)
+    assert await is_closed(await connect(*sent))
+
+
+async def test_a_head_byte_by_byte_has_no_longer(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.3)
+    reader, writer = await connect(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+
+    async def drip() -> None:
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    dripping = asyncio.create_task(drip())
+    assert await is_closed((reader, writer))
+    dripping.cancel()
+
+
+async def test_the_next_head_of_a_connection_is_bounded_too(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.3)
+    connection = await connect()
+    assert await answers(connection, "/token")
+    await asyncio.sleep(0.5)  # it may be idle for longer than a head may take
+    assert await answers(connection, "/token")
+    connection[1].write(b"GET /")
+    assert await is_closed(connection)
+
+
+async def test_of_those_that_prove_nobody_the_oldest_makes_room(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "PER_SOURCE", 3)
+    monkeypatch.setattr(http_server, "ARRIVAL_SECONDS", 0.0)
+    proven = await connect()
+    assert await answers(proven, "/token")
+    idle = [await connect() for _ in range(3)]
+    for connection in idle:
+        assert await answers(connection)
+    newest = await connect()
+    assert await answers(newest)
+    assert await is_closed(idle[0])
+    for connection in (proven, idle[1], idle[2], newest):
+        assert await answers(connection)
+
+
+async def test_many_that_come_together_have_time_to_prove_themselves(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "PER_SOURCE", 3)
+    monkeypatch.setattr(http_server, "ARRIVAL_SECONDS", 60.0)
+    for connection in [await connect() for _ in range(10)]:
+        assert await answers(connection, "/token")
+
+
+async def test_there_is_a_bound_for_all_sources(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "IN_ALL", 3)
+    connections = [await connect() for _ in range(4)]
+    assert await answers(connections[3])
+    assert await is_closed(connections[0])
+    for connection in connections[1:]:
+        assert await answers(connection)

@@ -1,0 +1,170 @@
+"""A receipt holds with the public key alone, and no change to it goes unseen."""
+
+import base64
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+from tenancy.receipts import (
+    ErasureReceipt,
+    NotScanned,
+    ReceiptInvalid,
+    Store,
+    TenantIdentity,
+    read_private_key,
+    sign,
+    verify,
+    verify_file,
+)
+
+KEY = Ed25519PrivateKey.generate()
+TIME = "2026-11-29T22:00:00Z"
+DONE = ErasureReceipt(
+    tenant=TenantIdentity(id="acme", key="tenant-acme", uid="0b5c"),
+    deletion_requested=TIME,
+    finished=TIME,
+    stores=[
+        Store(
+            store="s3", before={"versions under tenant-acme/": 7}, after={"versions under tenant-acme/": 0},
+            counted_before=TIME, counted_after=TIME,
+        )
+    ],
+    not_scanned=[NotScanned(store="n8n", reason="Büro")],
+)  # fmt: skip
+
+
+def signed(receipt: ErasureReceipt = DONE) -> dict[str, Any]:
+    """Return a receipt as it is read from a file."""
+    read: dict[str, Any] = json.loads(json.dumps(sign(receipt, KEY)))
+    return read
+
+
+def paths(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every value of a document."""
+    inner = document.items() if isinstance(document, dict) else enumerate(document)
+    found = []
+    for name, value in inner:
+        found += paths(value, (*path, name)) if isinstance(value, dict | list) else [(*path, name)]
+    return found
+
+
+def test_what_was_signed_holds() -> None:
+    assert verify(signed(), KEY.public_key()) == DONE
+
+
+@given(st.randoms())
+def test_the_order_of_names_does_not_matter(shuffle: Any) -> None:
+    names = list(signed().items())
+    shuffle.shuffle(names)
+    assert verify(dict(names), KEY.public_key()) == DONE
+
+
+@pytest.mark.parametrize("path", paths(signed()), ids=lambda path: ".".join(map(str, path)))
+def test_any_change_is_seen(path: tuple[Any, ...]) -> None:
+    document = signed()
+    *outer, last = path
+    inside = document
+    for name in outer:
+        inside = inside[name]
+    inside[last] = inside[last] + 1 if isinstance(inside[last], int) else f"{inside[last]}0"
+    if path == ("signature", "keyId"):  # a hint which key it was; it proves nothing
+        assert verify(document, KEY.public_key()) == DONE
+        return
+    with pytest.raises(ReceiptInvalid):
+        verify(document, KEY.public_key())
+
+
+def test_what_is_added_is_seen() -> None:
+    with pytest.raises(ReceiptInvalid, match="changed"):
+        verify(signed() | {"note": "and all is well"}, KEY.public_key())
+
+
+def test_another_key_is_named() -> None:
+    with pytest.raises(ReceiptInvalid, match="another key"):
+        verify(signed(), Ed25519PrivateKey.generate().public_key())
+
+
+@pytest.mark.parametrize("signature", [None, {}, "x", {"algorithm": "none", "value": ""}])
+def test_without_a_signature_nothing_holds(signature: Any) -> None:
+    with pytest.raises(ReceiptInvalid, match="no signature"):
+        verify(signed() | {"signature": signature}, KEY.public_key())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"finished": None},
+        {"stores": [DONE.stores[0].model_copy(update={"after": {"versions": 1}})]},
+        {"stores": [DONE.stores[0].model_copy(update={"after": None})]},
+    ],
+    ids=["unfinished", "something-left", "not-counted-after"],
+)
+def test_a_signed_receipt_of_an_incomplete_erasure_is_no_proof(changed: dict[str, Any]) -> None:
+    with pytest.raises(ReceiptInvalid, match="not complete"):
+        verify(signed(DONE.model_copy(update=changed)), KEY.public_key())
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Path:
+    return write(tmp_path / "public.pem", KEY.public_key())
+
+
+def write(path: Path, key: Any) -> Path:
+    encoding, format_ = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    path.write_bytes(key.public_bytes(encoding, format_))
+    return path
+
+
+def test_a_file_is_told_of_in_a_sentence(tmp_path: Path, public: Path) -> None:
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(signed(), indent=2))
+    assert verify_file(file, public) == (
+        f"Valid: of Tenant acme (uid 0b5c) 7 things were found in 1 stores before, and none at {TIME}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("{", "is no JSON"), ("[]", "is no JSON object"), (None, "cannot be read")]
+)
+def test_a_file_that_is_no_receipt_is_named(
+    text: str | None, told: str, tmp_path: Path, public: Path
+) -> None:
+    file = tmp_path / "receipt.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ReceiptInvalid, match=told):
+        verify_file(file, public)
+
+
+def test_a_key_of_another_kind_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(signed()))
+    other = write(tmp_path / "ec.pem", generate_private_key(SECP256R1()).public_key())
+    with pytest.raises(ReceiptInvalid, match="no Ed25519 public key"):
+        verify_file(file, other)
+    with pytest.raises(ValueError, match="no Ed25519 private key"):
+        read_private_key(other)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
+def test_openssl_agrees(tmp_path: Path, public: Path) -> None:
+    """The canonical form is the documented one, and no other program of ours is needed."""
+    document = signed()
+    signature = base64.b64decode(document.pop("signature")["value"])
+    (tmp_path / "signature").write_bytes(signature)
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    (tmp_path / "body").write_text(text, encoding="utf-8")
+    command = [
+        "openssl", "pkeyutl", "-verify", "-pubin", "-inkey", str(public), "-rawin",
+        "-in", str(tmp_path / "body"), "-sigfile", str(tmp_path / "signature"),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

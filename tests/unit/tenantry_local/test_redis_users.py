@@ -1,0 +1,24 @@
+"""The list of Redis' users: in the file that Redis reads, and on the page for ElastiCache."""
+
+from tenantry_local.context import REPOSITORY
+from tenantry_local.redis_users import USERS, acl_file
+
+PAGE = REPOSITORY / "docs" / "how-to" / "secrets.md"
+PASSWORDS = {user: f"secret of {user}" for user in USERS}
+
+
+def test_the_page_names_each_user_with_its_rules() -> None:
+    lines = PAGE.read_text().splitlines()
+    for user, rules in USERS.items():
+        assert f"| `{user}` | `{rules}` |" in lines
+
+
+def test_the_file_holds_no_password() -> None:
+    text = acl_file(PASSWORDS, admin="secret of all")
+    assert "secret" not in text
+
+
+def test_nobody_may_do_everything_unless_that_is_asked_for() -> None:
+    default = acl_file(PASSWORDS).splitlines()[0]
+    assert default == "user default off resetkeys resetchannels -@all"
+    assert "+@all" not in acl_file(PASSWORDS)
