@@ -9,7 +9,9 @@ from tenantry_local.parts.aws import FILES_BUCKET
 from tests.integration.file_sync.conftest import A, B, Stage
 from tests.support.file_sync import DOCUMENT_BYTES
 
-ANNA, BEN, DORA = (f"{name}@{A}.example" for name in ("anna", "ben", "dora"))
+ANNA, BEN = f"anna@{A}.example", f"ben@{A}.example"
+DORA = f"boss@{A}.example"
+"""An administrator of the tenant."""
 
 
 @pytest.fixture
@@ -53,7 +55,6 @@ async def test_c11_a_reset_by_a_colleague_loses_no_document(
 async def test_c11_only_owner_and_administrator_remove_a_document_with_its_entry(
     stage: Stage, anna: str, ben: str, word: str
 ) -> None:
-    await stage.patch(A, {"identity": {"emails": [f"*@{A}.example"], "admins": [DORA]}})
     dora = await stage.person(DORA)
     stranger = await stage.person(f"eve@{B}.example")
     file_id = stage.give(anna, "plan.txt", f"{word}.", A)
