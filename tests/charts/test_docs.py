@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tenant_operator.parts import retention
 
 from tests.support.charts import PROFILES, render
 from tests.support.secrets_of_charts import asked
@@ -127,7 +128,10 @@ def test_the_roles_are_made_with_policies_that_have_no_gap(tmp_path: Path) -> No
         for part in accounts.values()
         if "serviceAccount" in part
     }
-    assert roles == annotated | {accounts["global"]["aws"]["tenantRoleArn"].rpartition("/")[2]}
+    assert roles == annotated | {
+        accounts["global"]["aws"]["tenantRoleArn"].rpartition("/")[2],
+        retention.ROLE,
+    }
 
 
 def test_the_realm_is_taken_from_the_chart_with_the_command_that_is_told() -> None:
