@@ -76,6 +76,8 @@ class ChartPods:
         module, prefix, _ = SERVICES[service]
         port = free_port()
         env = self.environment(service) | {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
+        # Pods have an address each; these processes share one.
+        env[f"{prefix.partition('_PROBES')[0]}_METRICS_PORT"] = str(free_port())
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", module),

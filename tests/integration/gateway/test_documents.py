@@ -68,6 +68,7 @@ async def test_every_format_is_stored_indexed_and_found(
     assert payload.pop("etag", stored["ETag"]) == stored["ETag"], "it stands in the first chunk"
     assert payload == {
         "tenantId": KEY,
+        "tenantUid": world.tenant.uid,
         "personaId": "finance",
         "documentId": described["documentId"],
         "chunk": chunk,

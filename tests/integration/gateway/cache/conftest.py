@@ -18,10 +18,10 @@ from tenantry_local.tickets import private_key
 
 from tests.support.apiserver import Tenants
 from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.people import open_people
+from tests.support.people import People, open_people
 from tests.support.proxy import Proxy
 from tests.support.qdrant import make_collection, open_qdrant
-from tests.support.tenants import PLENTY, applied, tenant_manifest
+from tests.support.tenants import PLENTY, applied, storage_status, tenant_manifest
 from tests.support.waiting import until
 
 TENANT = "cached"
@@ -60,6 +60,7 @@ class World:
     tenants: Tenants
     proxy: Proxy
     raw: Any
+    people: People
     token: str
 
     @property
@@ -100,6 +101,20 @@ class World:
         async with httpx.AsyncClient(base_url=self.platform.parts["bedrock"].url) as bedrock:
             return len((await bedrock.get("/standin/calls")).json())
 
+    async def make_again(self) -> None:
+        """Replace the Tenant by another one of its name, and sign the person in again."""
+        self.tenants.delete(TENANT)
+        await until(lambda: self.gateway.context.registry.get(TENANT) is None)
+        uid = self.tenants.create(MANIFEST)["metadata"]["uid"]
+        self.tenants.patch_status(TENANT, {"status": {"storage": storage_status(TENANT, uid)}})
+
+        def is_prepared() -> bool:
+            found = self.gateway.context.registry.get(TENANT)
+            return bool(found and found.status.storage)
+
+        await until(is_prepared)
+        self.token = await self.people.token(PERSON)
+
     async def patch(self, spec: dict[str, Any]) -> None:
         """Change the Tenant and wait until the gateway has seen it."""
         generation = self.tenants.patch(TENANT, {"spec": spec})["metadata"]["generation"]
@@ -116,7 +131,7 @@ async def cache_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIter
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with running_gateway(platform, redis_url=url) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
-                yield World(platform, gateway, tenants, proxy, raw, await people.token(PERSON))
+                yield World(platform, gateway, tenants, proxy, raw, people, await people.token(PERSON))
 
 
 @pytest.fixture

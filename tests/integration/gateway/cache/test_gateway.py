@@ -12,9 +12,7 @@ from tenancy.names import answers_key, changes_key, document_id_for
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
-from tests.support.waiting import until
-
-from .conftest import MANIFEST, QUESTION, TENANT, World
+from .conftest import QUESTION, TENANT, World
 
 DOCUMENT = document_id_for(TENANT, "finance", "keys.md")
 
@@ -176,10 +174,7 @@ async def test_a_suspended_tenant_is_given_nothing(world: World) -> None:
 async def test_a_tenant_made_again_under_its_name_is_given_nothing_of_before(world: World) -> None:
     await world.ask()
     uid = world.tenant.metadata.uid
-    world.tenants.delete(TENANT)
-    await until(lambda: world.gateway.context.registry.get(TENANT) is None)
-    world.tenants.create(MANIFEST)
-    await until(lambda: world.gateway.context.registry.get(TENANT) is not None)
+    await world.make_again()
     assert world.tenant.metadata.uid != uid
     assert (await world.ask())[0] == "fwd=miss"
 
