@@ -119,7 +119,12 @@ async def test_what_a_caller_makes_up_changes_nothing(office: Office) -> None:
         assert response.json()["choices"][0]["message"]["content"] == SHOWN
     for asked in office.services.asked:
         assert asked["email"].startswith("diana-")
-        assert asked["body"] == {"question": "What is the budget?", "personaId": "finance", "history": []}
+        assert asked["body"] == {
+            "question": "What is the budget?",
+            "personaId": "finance",
+            "history": [],
+            "format": "markdown",
+        }
         assert foreign not in str(asked)
 
 
