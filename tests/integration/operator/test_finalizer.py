@@ -10,12 +10,12 @@ from tenant_operator.cluster import FINALIZER
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
+from tests.support.operator_program import program
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
 from tests.support.world import World
 
 from .conftest import Stage, conditions
-from .test_program import program
 
 SPEC = {
     "deletionPolicy": "Delete",

@@ -6,12 +6,12 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
+from tests.support.operator_program import program
 from tests.support.waiting import until
 from tests.support.workspace import WebUi
 from tests.support.world import World
 
 from ..conftest import Stage
-from ..test_program import program
 from .conftest import person
 
 pytestmark = pytest.mark.programs
