@@ -5,7 +5,7 @@ a head may take, nor how many connections wait for one.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import h11
@@ -25,6 +25,10 @@ ARRIVAL_SECONDS = 2.0
 
 PER_SOURCE = 128
 """Most connections of one address that have proven nobody. Behind a proxy all callers have its address."""
+
+LINGER_SECONDS = 1.0
+"""How long a connection that the server ends is kept for a caller who still sends. Closed sooner, TCP resets
+it, and the answer is lost on its way."""
 
 IN_ALL = 512
 """Most connections that have proven nobody."""
@@ -69,7 +73,7 @@ class BoundedH11Protocol(H11Protocol):
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _LingeringTransport(transport, self)))
         self.source = self.client[0] if self.client else ""
         self._await_head()
         self._arrivals.add(self.source, self)
@@ -82,6 +86,8 @@ class BoundedH11Protocol(H11Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return  # the rest of a body that nobody reads
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._cancel_timer()
@@ -95,6 +101,33 @@ class BoundedH11Protocol(H11Protocol):
         if self._head_timer:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+class _LingeringTransport:
+    """Transport whose ``close`` waits a moment for a caller who has not sent the whole request."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: BoundedH11Protocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._lingers = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        """Return whether nothing more is sent."""
+        return self._lingers or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Send what is left; then close, or end only the sending while the caller goes on."""
+        is_whole = self._protocol.conn.their_state is not h11.SEND_BODY
+        if self.is_closing() or is_whole or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._lingers = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._protocol.loop.call_later(LINGER_SECONDS, self._transport.close)
 
 
 class _Arrivals:

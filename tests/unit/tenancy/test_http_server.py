@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from tenancy import http_server
 
 from tests.support.gateway import serving
+from tests.support.waiting import until
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[..., Awaitable[Connection]]
@@ -18,7 +19,10 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Admit who names a token."""
     if scope["path"] == "/token":
         scope["state"]["connection"].admit()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    headers = [(b"content-length", b"0")]
+    if scope["path"] == "/refused":
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -42,6 +46,33 @@ async def connect(url: str) -> AsyncIterator[Connect]:
     yield connect
     for _, writer in opened:
         writer.close()
+
+
+async def test_a_caller_who_still_sends_reads_the_answer_before_the_connection_ends(url: str) -> None:
+    """The server answers at the head; the body comes after it."""
+    for _ in range(10):
+        async with httpx.AsyncClient() as http:
+            response = await http.post(f"{url}/refused", files={"file": ("a.md", b"x" * 100_000)})
+        assert response.headers["connection"] == "close"
+
+
+async def test_a_caller_who_never_ends_is_cut_off_after_the_answer(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "LINGER_SECONDS", 0.2)
+    head = b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
+    reader, writer = await connect(head)
+    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200"), "and nothing more is sent"
+    await until(lambda: is_reset(writer), seconds=5)
+
+
+async def is_reset(writer: asyncio.StreamWriter) -> bool:
+    writer.write(b"x")
+    try:
+        await writer.drain()
+    except ConnectionError:
+        return True
+    return False
 
 
 async def is_closed(connection: Connection) -> bool:
