@@ -2,7 +2,7 @@
 
 import socket
 
-__all__ = ["free_port"]
+__all__ = ["free_port", "free_port_pair"]
 
 
 def free_port() -> int:
@@ -11,3 +11,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def free_port_pair() -> int:
+    """Return the first of two consecutive ports that nobody listens on right now."""
+    while True:
+        port = free_port()
+        with socket.socket() as first, socket.socket() as second:
+            try:
+                first.bind(("127.0.0.1", port))
+                second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):  # taken, or beyond the last port
+                continue
+            return port

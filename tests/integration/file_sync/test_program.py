@@ -12,7 +12,7 @@ import pytest
 from tenantry_local.parts.services import file_sync_env
 
 from tests.integration.file_sync.conftest import A, B, Stage
-from tests.support.ports import free_port
+from tests.support.ports import free_port_pair
 from tests.support.waiting import until
 
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
@@ -38,7 +38,7 @@ async def running(
     stage: Stage, **more: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """A file-sync in a process of its own, ready to serve."""
-    port = free_port()
+    port = free_port_pair()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
