@@ -34,7 +34,8 @@ SUCCEEDED, REFUSED = 30, 3
 
 # Dictionaries hold what no schema can say: which personas and documents there are. Other values are made up
 # as well. Nor can a schema say that a cursor is one that was given out, that a file is of a format that is
-# read, that the last message of a chat is the user's, and that the first day comes before the last.
+# read, that the last message of a chat is the user's, that the first day comes before the last, and that an
+# idempotency key is new.
 CONFIG = """
 generation.deterministic = true
 generation.database = "none"
@@ -57,8 +58,16 @@ files.values = ["The marketing budget is $5,000,000.", "# Travel\\n\\nFirst clas
 "body.file" = {{ dictionary = "files", probability = 0.8 }}
 
 [[operations]]
-include-name = ["GET /v1/documents", "POST /v1/documents", "POST /v1/chat/completions", "GET /v1/usage"]
+include-name = [
+    "GET /v1/documents", "POST /v1/documents", "POST /v1/chat/completions", "GET /v1/usage",
+    "GET /v1/trash", "POST /v1/documents/{{documentId}}/restore",
+]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 415, 422, 429]
+
+# A removed document can be restored, and is found then.
+[[operations]]
+include-name = "GET /v1/documents/{{documentId}}"
+checks.use_after_free.enabled = false
 
 # Of chats most that are made up are refused: the schema cannot say enough of them.
 [[operations]]
