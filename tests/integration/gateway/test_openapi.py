@@ -32,6 +32,9 @@ CASES = 1200
 SUCCEEDED, REFUSED = 30, 3
 """Least answers of each operation; of `GET /v1/models` only a token can be refused."""
 
+RESTORE, RESTORED = "POST /v1/documents/{documentId}/restore", 1
+"""Least successes of a restore: it needs a document that was removed before."""
+
 # Dictionaries hold what no schema can say: which personas and documents there are. Other values are made up
 # as well. Nor can a schema say that a cursor is one that was given out, that a file is of a format that is
 # read, that the last message of a chat is the user's, that the first day comes before the last, and that an
@@ -157,4 +160,7 @@ async def test_the_gateway_does_what_its_description_says(described: Described, 
     # Else it has knocked at doors only, and seen nothing of what is behind them.
     for status, before, least in (("2xx", succeeded, SUCCEEDED), ("4xx", refused, REFUSED)):
         after = answered(described.gateway, status)
-        assert not [name for name in after if after[name] - before[name] < least], (status, before, after)
+        few = {name for name in after if after[name] - before[name] < least}
+        if status == "2xx" and after[RESTORE] - before[RESTORE] >= RESTORED:
+            few.discard(RESTORE)
+        assert not few, (status, before, after)
