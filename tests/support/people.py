@@ -1,5 +1,6 @@
 """People in the platform's real Keycloak, and the tokens that they get there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +19,13 @@ ACCOUNT = "tests-account"
 
 LASTING = "tests"
 """A client whose tokens last longer than the tests take; elsewhere they last five minutes."""
+
+LOGINS, LOGIN_SECONDS = 6, 1.5
+"""Tries of a login, and the pause between them.
+
+Keycloak's brute-force protection refuses a right password, too, while it still counts the person's last login
+(``user_temporarily_disabled`` in its log), and for a minute after two failures within a second.
+"""
 
 
 class People:
@@ -159,7 +167,11 @@ class People:
         return keys
 
     async def _tokens(self, realm: str, form: dict[str, str]) -> dict[str, Any]:
-        response = await self._http.post(f"/realms/{realm}/protocol/openid-connect/token", data=form)
+        for _ in range(LOGINS):
+            response = await self._http.post(f"/realms/{realm}/protocol/openid-connect/token", data=form)
+            if response.status_code != 401 or form["grant_type"] != "password":
+                break
+            await asyncio.sleep(LOGIN_SECONDS)
         assert response.is_success, response.text
         tokens: dict[str, Any] = response.json()
         return tokens
