@@ -169,7 +169,7 @@ class People:
     async def _tokens(self, realm: str, form: dict[str, str]) -> dict[str, Any]:
         for _ in range(LOGINS):
             response = await self._http.post(f"/realms/{realm}/protocol/openid-connect/token", data=form)
-            if response.status_code != 401 or form["grant_type"] != "password":
+            if response.is_success or form["grant_type"] != "password":
                 break
             await asyncio.sleep(LOGIN_SECONDS)
         assert response.is_success, response.text
