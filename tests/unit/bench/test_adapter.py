@@ -44,5 +44,5 @@ def test_what_was_found_becomes_passages_and_the_rest_the_question(system: bool)
 def test_the_stand_in_answers_from_it() -> None:
     text = TEMPLATE.format(sources=SOURCES) + "What is the budget of 2026?"
     assert answer(prompt({"role": "user", "content": [{"type": "text", "text": text}]})) == (
-        "The budget of 2026 is $5. [2]"
+        "The budget of 2026 is $5. [cite:2]"
     )
