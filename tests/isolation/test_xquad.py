@@ -117,7 +117,9 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
         with applied(platform, *(tenant_manifest(each, quota=PLENTY) for each in ids)):
             async with running_gateway(platform, oidc_issuer=issuer.url) as gateway:
                 await until(lambda: all(gateway.context.registry.get(each) for each in ids))
-                corpus = Corpus(gateway, articles, [issuer.token(each) for each in ids])
+                uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.all()}
+                tokens = [issuer.token(each, uids[each]) for each in ids]
+                corpus = Corpus(gateway, articles, tokens)
                 await corpus.ingest()
                 yield corpus
 
