@@ -39,6 +39,8 @@ class Issuer:
             "sub": f"somebody-of-{tenant_id}",
             "iat": now,
             "exp": now + 3600,
+            "email": f"somebody@{tenant_id}.example",
+            "email_verified": True,
             "groups": [f"/tenants/tenant-{tenant_id}"],
             TENANT_UIDS_CLAIM: [uid],
         }
