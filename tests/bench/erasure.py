@@ -10,12 +10,12 @@ from contextlib import closing
 from typing import Any
 
 from qdrant_client import models
-from tenancy.names import DENSE_VECTOR
+from tenancy.names import COLLECTION, DENSE_VECTOR
 from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants, admin_client
-from tests.support.qdrant import COLLECTION, open_qdrant
+from tests.support.qdrant import open_qdrant
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
 from tests.support.workspace import WebUi
