@@ -348,8 +348,10 @@ GROUPS: Mapping[str, Rule] = {"GET /id/{id}/info": refuse(NO_PEOPLE)}
 """Rules of routes under ``/api/v1/groups``."""
 
 CHATS: Mapping[str, Rule] = {"POST /import": refuse(NO_IMPORT)}
-"""Rules of routes under ``/api/v1/chats``. By its times and models a chat is found when its tenant is erased; an
-imported chat could name any."""
+"""Rules of routes under ``/api/v1/chats``.
+
+By its times and models a chat is found when its tenant is erased; an imported one could name any.
+"""
 
 FOR_EVERYBODY = frozenset(
     {"POST /{id}/reset", "DELETE /all", "GET /search", "GET /id/{id}/info", "POST /import"}
