@@ -59,6 +59,8 @@ class Tenants:
         except ValidationError as exc:
             self._log.exception("Cannot read a Tenant", tenant=name, errors=exc.errors(include_input=False))
             return Seen()
+        if before and _is_late(tenant, before):
+            return Seen()
         rivals = self.claims.rivals(before) if before else []
         if before and before.metadata.uid != tenant.metadata.uid:
             # It was made again, and the event between came with this one.
@@ -100,6 +102,20 @@ class Tenants:
 
 def _is_held(tenant: Tenant) -> bool:
     return FINALIZER in tenant.metadata.finalizers
+
+
+def _is_late(tenant: Tenant, newest: Tenant) -> bool:
+    """Return True for an event of an earlier Tenant of the name, whose end was noted when the newest came.
+
+    The watch is in order, but kopf passes the events of each uid on by themselves: the creation of a Tenant
+    overtakes the deletion of its predecessor when both are read together, as after a pause of this process.
+    """
+    return tenant.uid != newest.uid and _version(tenant) < _version(newest)
+
+
+def _version(tenant: Tenant) -> int:
+    # Comparable by Kubernetes' promise (KEP-5504); the version of a deletion is later than all before it.
+    return int(tenant.metadata.resource_version or 0)
 
 
 def _trigger(tenant: Tenant) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """Which events are worth a reconcile, and of whom."""
 
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -139,6 +140,53 @@ def test_a_tenant_made_again_under_its_name_is_another_one() -> None:
     again = body("a")
     again["metadata"]["uid"] = "another"
     assert tenants.see(again).names == ("a",)
+
+
+def versioned(manifest: dict[str, Any], version: int, uid: str) -> dict[str, Any]:
+    metadata = {**manifest["metadata"], "resourceVersion": str(version), "uid": uid}
+    return manifest | {"metadata": metadata}
+
+
+Event = tuple[dict[str, Any], bool]
+
+FIRST: list[Event] = [
+    (versioned(held("a", **claiming("*@x.example")), 8, "first"), False),
+    (versioned(deleting(held("a", **claiming("*@x.example"))), 9, "first"), False),
+    (versioned(deleting(without_finalizer(held("a", **claiming("*@x.example")))), 10, "first"), True),
+]
+SECOND: list[Event] = [
+    (versioned(body("a", **claiming("*@y.example")), 11, "second"), False),
+    (versioned(held("a", **claiming("*@y.example")), 12, "second"), False),
+]
+
+
+def interleaved() -> list[list[Event]]:
+    """Return every order that keeps the events of each uid, but for the first one, which comes first."""
+    orders = []
+    for places in combinations(range(4), 2):
+        first, second = iter(FIRST[1:]), iter(SECOND)
+        orders.append([FIRST[0], *(next(second if place in places else first) for place in range(4))])
+    return orders
+
+
+@pytest.mark.parametrize("events", interleaved())
+def test_late_events_of_an_earlier_tenant_do_not_hide_the_one_that_has_its_name(events: list[Event]) -> None:
+    tenants = Tenants()
+    seen = [tenants.see(event, deleted=deleted) for event, deleted in events]
+    newest = tenants.get("a")
+    assert newest
+    assert newest.uid == "second"
+    assert newest.metadata.finalizers == ["tenantry.io/operator"]
+    assert seen[events.index(SECOND[0])] == Seen(("a",), urgent=True)
+    assert tenants.see(body("y", **claiming("*@y.example"))).names == ("y", "a")
+    assert tenants.see(body("x", **claiming("*@x.example"))).names == ("x",)
+
+
+def test_versions_are_compared_as_numbers() -> None:
+    tenants = Tenants()
+    tenants.see(versioned(held("a"), 10, "second"))
+    assert tenants.see(versioned(held("a"), 9, "first"), deleted=True) == Seen()
+    assert tenants.get("a")
 
 
 def test_whoever_shares_addresses_is_looked_at_when_a_tenant_comes_changes_or_goes() -> None:
