@@ -87,6 +87,7 @@ class Controller:
             self._again[key] = self._again.get(key, False) or urgent
             return
         if urgent:
+            self._failures.pop(key, None)  # of an earlier Tenant of the name, or before this one was replaced
             self._waiting.pop(key, None)
             self._urgent[key] = None
         elif key not in self._urgent:
@@ -139,16 +140,14 @@ class Controller:
         return outcome
 
     def _schedule(self, key: str, outcome: Outcome | None) -> None:
+        failures = self._failures.pop(key, 0) + 1
+        pause = self._pauses.after(outcome or _UNFORESEEN, failures)
+        if pause is not None:
+            self._failures[key] = failures
         if key in self._again:
             self.enqueue(key, urgent=self._again.pop(key))
-            return
-        failures = self._failures.get(key, 0) + 1
-        pause = self._pauses.after(outcome or _UNFORESEEN, failures)
-        if pause is None:
-            self._failures.pop(key, None)
-            return
-        self._failures[key] = failures
-        self._timers[key] = asyncio.get_running_loop().call_later(pause, self._due, key)
+        elif pause is not None:
+            self._timers[key] = asyncio.get_running_loop().call_later(pause, self._due, key)
 
     def _due(self, key: str) -> None:
         self._timers.pop(key, None)

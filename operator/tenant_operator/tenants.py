@@ -29,7 +29,7 @@ class Tenants:
         self.claims = Claims()
         self._newest: dict[str, Tenant] = {}
         self._held: set[str] = set()  # uids of those that have, or had, our finalizer
-        self._released: set[str] = set()  # uids of those that we have let go
+        self._taken_down: set[str] = set()  # uids of those of which nothing is left to remove
         self._orphans: dict[str, Tenant] = {}
         self._log = structlog.get_logger("tenant_operator.tenants")
 
@@ -45,6 +45,10 @@ class Tenants:
         """Forget such a Tenant: nothing is left of it, or somebody was informed."""
         self._orphans.pop(name, None)
 
+    def note_taken_down(self, tenant: Tenant) -> None:
+        """Take note that nothing is left to do for a Tenant that is deleted: it is no orphan when it goes."""
+        self._taken_down.add(tenant.metadata.uid)
+
     def see(self, body: Mapping[str, Any], *, deleted: bool = False) -> Seen:
         """Take note of an event and say what has to be reconciled.
 
@@ -59,11 +63,13 @@ class Tenants:
         except ValidationError as exc:
             self._log.exception("Cannot read a Tenant", tenant=name, errors=exc.errors(include_input=False))
             return Seen()
+        if before and _is_late(tenant, before):
+            return Seen()
         rivals = self.claims.rivals(before) if before else []
         if before and before.metadata.uid != tenant.metadata.uid:
             # It was made again, and the event between came with this one.
-            self._note_finalizer(before, before, deleted=True)
-        orphaned = self._note_finalizer(tenant, before, deleted=deleted)
+            self._note_finalizer(before, deleted=True)
+        orphaned = self._note_finalizer(tenant, deleted=deleted)
         if deleted:
             self._newest.pop(name, None)
             self.claims.drop(name)
@@ -78,21 +84,20 @@ class Tenants:
         affected = {rival.id for rival in (*rivals, *self.claims.rivals(tenant))}
         return Seen((name, *sorted(affected)), urgent=unprotected)
 
-    def _note_finalizer(self, tenant: Tenant, before: Tenant | None, *, deleted: bool) -> bool:
+    def _note_finalizer(self, tenant: Tenant, *, deleted: bool) -> bool:
         """Keep track of our finalizer; return whether a Tenant is gone and has left something behind.
 
-        A removal in order takes the finalizer away last, from a Tenant that is being deleted.
+        That the finalizer of a Tenant which is being deleted is gone proves nothing: people take it away from
+        a deletion that waits for a system.
         """
         uid = tenant.metadata.uid
-        if before and before.deleting and _is_held(before) and (deleted or not _is_held(tenant)):
-            self._released.add(uid)
         if _is_held(tenant):
             self._held.add(uid)
         if not deleted:
             return False
-        orphaned = uid not in self._released and (uid in self._held or tenant.status.names_anything)
+        orphaned = uid not in self._taken_down and (uid in self._held or tenant.status.names_anything)
         self._held.discard(uid)
-        self._released.discard(uid)
+        self._taken_down.discard(uid)
         if orphaned:
             self._orphans[tenant.id] = tenant
         return orphaned
@@ -100,6 +105,20 @@ class Tenants:
 
 def _is_held(tenant: Tenant) -> bool:
     return FINALIZER in tenant.metadata.finalizers
+
+
+def _is_late(tenant: Tenant, newest: Tenant) -> bool:
+    """Return True for an event of an earlier Tenant of the name, whose end was noted when the newest came.
+
+    The watch is in order, but kopf passes the events of each uid on by themselves: the creation of a Tenant
+    overtakes the deletion of its predecessor when both are read together, as after a pause of this process.
+    """
+    return tenant.uid != newest.uid and _version(tenant) < _version(newest)
+
+
+def _version(tenant: Tenant) -> int:
+    # Comparable by Kubernetes' promise (KEP-5504); the version of a deletion is later than all before it.
+    return int(tenant.metadata.resource_version or 0)
 
 
 def _trigger(tenant: Tenant) -> tuple[object, ...]:

@@ -92,6 +92,10 @@ def tenant_id(article: int) -> str:
     return f"xquad-{article:02}"
 
 
+def manifest(tenant_id: str) -> dict[str, Any]:
+    return tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY)
+
+
 async def bounded(work: Iterable[Awaitable[T]]) -> list[T]:
     """Await all, a few at a time, and keep their order."""
     bound = asyncio.Semaphore(CONCURRENCY)
@@ -114,10 +118,12 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
     ids = [tenant_id(article) for article in range(len(articles))]
     async with open_qdrant(platform) as qdrant, open_issuer() as issuer:
         await make_collection(qdrant)
-        with applied(platform, *(tenant_manifest(each, quota=PLENTY) for each in ids)):
+        with applied(platform, *map(manifest, ids)):
             async with running_gateway(platform, oidc_issuer=issuer.url) as gateway:
                 await until(lambda: all(gateway.context.registry.get(each) for each in ids))
-                corpus = Corpus(gateway, articles, [issuer.token(each) for each in ids])
+                uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.all()}
+                tokens = [issuer.token(each, uids[each]) for each in ids]
+                corpus = Corpus(gateway, articles, tokens)
                 await corpus.ingest()
                 yield corpus
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from tenancy.names import TENANT_UIDS_CLAIM
 
 from .gateway import serving
 
@@ -28,8 +29,8 @@ class Issuer:
         self.url = url
         self._key = key
 
-    def token(self, tenant_id: str, *, audience: str = "tenantry-gateway") -> str:
-        """Return an access token of someone in a tenant's group."""
+    def token(self, tenant_id: str, uid: str, *, audience: str = "tenantry-gateway") -> str:
+        """Return an access token of someone in the group of the Tenant with this uid."""
         now = int(time.time())
         claims = {
             "iss": self.url,
@@ -38,7 +39,10 @@ class Issuer:
             "sub": f"somebody-of-{tenant_id}",
             "iat": now,
             "exp": now + 3600,
+            "email": f"somebody@{tenant_id}.example",
+            "email_verified": True,
             "groups": [f"/tenants/tenant-{tenant_id}"],
+            TENANT_UIDS_CLAIM: [uid],
         }
         return jwt.encode({"alg": "RS256", "kid": self._key.kid}, claims, self._key)
 

@@ -1,20 +1,21 @@
-"""Bedrock: embeddings through InvokeModel, answers through Converse.
+"""Bedrock: embeddings through InvokeModel, answers through ConverseStream.
 
 The one thing to get right: the vectors that are stored and the vectors that are searched with must come
 from here, cut in the same way.
 """
 
 import asyncio
+import contextlib
 import functools
 import json
 import math
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 from tenancy.aws import classify, client_config, error_code
 from tenancy.deadline import enforced
 from tenancy.errors import RemoteUnavailable
@@ -45,11 +46,16 @@ QUERY_CONCURRENCY = 32
 """Embeddings of questions under way at once. They have places of their own: nobody waits behind a book."""
 
 CONVERSE_SECONDS = 60.0
+"""Longest that an answer which is not streamed may take."""
+
+SILENCE_SECONDS = 15.0
+"""Longest that a model may say nothing, at the beginning or between two words; it takes a few seconds."""
+
 CONVERSE_CONCURRENCY = 128
 """Answers under way at once that are not streamed, and streams that have not begun."""
+
 GRACE_SECONDS = 2.0
 """How much later than boto3 we give up, so that its thread is free again when we do."""
-
 
 STREAMS = 256
 """Answers that are written at once; each holds a thread while it waits for the next words."""
@@ -139,11 +145,12 @@ class Bedrock:
             "bedrock",
             classify,
             timeout=CONVERSE_SECONDS + GRACE_SECONDS,
+            attempts=2,  # with a model that hangs, and another one after it, within the request's time
             concurrency=CONVERSE_CONCURRENCY,
         )
         self._streams = ThreadPoolExecutor(STREAMS, thread_name_prefix="bedrock-stream")
         self._embedder = _client(session, EMBED_SECONDS, INGEST_CONCURRENCY + QUERY_CONCURRENCY)
-        self._talker = _client(session, CONVERSE_SECONDS, CONVERSE_CONCURRENCY + STREAMS)
+        self._talker = _client(session, SILENCE_SECONDS, CONVERSE_CONCURRENCY + STREAMS)
 
     async def embed(
         self,
@@ -190,6 +197,9 @@ class Bedrock:
     async def converse(self, prompt: Prompt) -> Reply:
         """Return a model's reply.
 
+        It is read as a stream, so that a model which falls silent is noticed long before the longest time
+        that a whole answer may take.
+
         Raises
         ------
         ModelUnavailable
@@ -197,14 +207,7 @@ class Bedrock:
         RemoteUnavailable, RemoteRefused
             Bedrock did not answer, throttles us, or refused the prompt.
         """
-        response = await self._ask("converse", prompt, self._talker.converse)
-        blocks = response["output"]["message"]["content"]
-        return Reply(
-            text="".join(block.get("text", "") for block in blocks).strip(),
-            model=prompt.model,
-            input_tokens=response["usage"]["inputTokens"],
-            output_tokens=response["usage"]["outputTokens"],
-        )
+        return await self._ask("converse", prompt, functools.partial(self._reply, prompt.model))
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Reply]:
         """Yield a model's words as they come, and at last the whole reply.
@@ -217,20 +220,13 @@ class Bedrock:
             As :meth:`converse`. Once words have come nothing is asked again, and a broken stream is an error.
         """
         response = await self._ask("converse-stream", prompt, self._talker.converse_stream)
-        stream = response["stream"]
-        said: list[str] = []
+        stream, transcript = response["stream"], _Transcript(prompt.model)
         try:
-            events = iter(stream)
+            events = _events(stream)
             while (event := await self._next(events)) is not _END:
-                if text := event.get("contentBlockDelta", {}).get("delta", {}).get("text"):
-                    said.append(text)
+                if text := transcript.add(event):
                     yield text
-                if usage := event.get("metadata", {}).get("usage"):
-                    whole = "".join(said).strip()
-                    yield Reply(whole, prompt.model, usage["inputTokens"], usage["outputTokens"])
-                    return
-            # The last event tells what it cost, so without it the stream was cut off.
-            raise RemoteUnavailable("bedrock", "converse-stream", "the stream ended before its end")
+            yield transcript.reply()
         finally:
             # Not here: it waits for whoever is reading.
             self._streams.submit(stream.close)
@@ -241,7 +237,7 @@ class Bedrock:
         try:
             async with enforced("bedrock"):
                 return await loop.run_in_executor(self._streams, next, events, _END)
-        except (BotoCoreError, ClientError, HTTPError) as exc:
+        except (BotoCoreError, ClientError) as exc:
             raise RemoteUnavailable("bedrock", "converse-stream", type(exc).__name__) from exc
 
     def close(self) -> None:
@@ -257,6 +253,13 @@ class Bedrock:
         # One model can be down while the next one works.
         return await self._answers.call(operation, self._answers.in_thread(ask), circuit=prompt.model)
 
+    def _reply(self, model: str, **request: Any) -> Reply:
+        stream, transcript = self._talker.converse_stream(**request)["stream"], _Transcript(model)
+        with contextlib.closing(stream):
+            for event in _events(stream):
+                transcript.add(event)
+        return transcript.reply()
+
     async def _embed(self, text: str, on_tokens: Callable[[int], None] | None) -> list[float]:
         body = json.dumps({"inputText": text, "dimensions": TITAN_DIMENSIONS, "normalize": True})
         answer = await self._embeddings.call_in_thread("embed", self._invoke, body)
@@ -269,6 +272,47 @@ class Bedrock:
         response = _known_model(model, lambda: self._embedder.invoke_model(modelId=model, body=body))
         answer: dict[str, Any] = json.loads(response["body"].read())
         return answer
+
+
+class _Transcript:
+    """The reply of a model, from the events of its stream."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._said: list[str] = []
+        self._usage: dict[str, int] = {}
+
+    def add(self, event: dict[str, Any]) -> str:
+        """Add an event, and return its words; many have none."""
+        text: str = event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
+        self._said.append(text)
+        self._usage = event.get("metadata", {}).get("usage", self._usage)
+        return text
+
+    def reply(self) -> Reply:
+        """Return the whole reply; the last event has been added."""
+        text = "".join(self._said).strip()
+        return Reply(text, self._model, self._usage["inputTokens"], self._usage["outputTokens"])
+
+
+def _events(stream: Iterable[Any]) -> Iterator[Any]:
+    """Yield the events of a reply.
+
+    Raises
+    ------
+    ResponseStreamingError
+        The connection broke, or the stream ended without its last event, which tells what the reply cost.
+    EventStreamError
+        Bedrock broke off.
+    """
+    try:
+        for event in stream:
+            yield event
+            if "metadata" in event:
+                return
+    except HTTPError as exc:
+        raise ResponseStreamingError(error=type(exc).__name__) from exc
+    raise ResponseStreamingError(error="it ended before its last event")
 
 
 def cut(embedding: Sequence[float], dimension: int) -> list[float]:

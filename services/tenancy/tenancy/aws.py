@@ -6,7 +6,13 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    EventStreamError,
+    HTTPClientError,
+)
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from .remote import Fault
@@ -54,6 +60,8 @@ def is_dead_session(exc: BaseException | None) -> bool:
 def classify(exc: Exception) -> Fault | None:
     """Say what an error of boto3 means for the next attempt."""
     match exc:
+        case EventStreamError():
+            return _classify_event(error_code(exc))
         case ClientError():
             return _classify_answer(error_code(exc), exc.response.get("ResponseMetadata", {}))
         case HTTPClientError() | BotoConnectionError() | CredentialRetrievalError():
@@ -62,6 +70,17 @@ def classify(exc: Exception) -> Fault | None:
             return Fault.PERMANENT
         case _:
             return None
+
+
+def _classify_event(code: str) -> Fault:
+    """Say what an error inside an event stream means; it has a code and no status of its own."""
+    match code.lower():
+        case "throttlingexception":
+            return Fault.BUSY
+        case "validationexception":
+            return Fault.PERMANENT
+        case _:
+            return Fault.TRANSIENT
 
 
 def _classify_answer(code: str, metadata: Mapping[str, Any]) -> Fault:

@@ -84,7 +84,7 @@ async def test_the_tenant_stands_in_the_models_log(world: World) -> None:
     await world.post("/v1/answers", json={"question": "Are dogs welcome in the office?"})
     async with httpx.AsyncClient(base_url=world.platform.parts["bedrock"].url) as bedrock:
         calls = (await bedrock.get("/standin/calls")).json()
-    last = [call for call in calls if call["operation"] == "Converse"][-1]
+    last = [call for call in calls if call["operation"] == "ConverseStream"][-1]
     assert last["requestMetadata"] == {"tenant": f"tenant-{TENANT}"}
     assert last["model"] == "us.anthropic.claude-sonnet-4-6"
 

@@ -4,13 +4,15 @@ import asyncio
 import json
 from typing import Any
 
+import gateway.bedrock
 import httpx
 import pytest
 from gateway.bedrock import Bedrock
 
+from tests.support.gateway import running_gateway
 from tests.support.waiting import until
 
-from .conftest import World
+from .conftest import TENANT, World
 
 QUESTION = {"question": "When does the night train to Vienna leave?"}
 
@@ -43,10 +45,17 @@ async def stream(world: World, body: dict[str, Any]) -> list[tuple[str, Any]]:
         return await events(response)
 
 
-async def fault(world: World, operation: str, kind: str) -> None:
+async def fault(world: World, operation: str, kind: str, delay: float = 0) -> None:
     async with httpx.AsyncClient(base_url=world.platform.parts["bedrock"].url) as bedrock:
-        body = {"operation": operation, "fault": kind, "times": 1}
+        body = {"operation": operation, "fault": kind, "times": 1, "delay": delay}
         (await bedrock.put("/standin/faults", json=body)).raise_for_status()
+
+
+async def asked(world: World) -> int:
+    """Return how often the model was asked so far."""
+    async with httpx.AsyncClient(base_url=world.platform.parts["bedrock"].url) as bedrock:
+        calls = (await bedrock.get("/standin/calls")).json()
+    return sum(call["operation"].startswith("Converse") for call in calls)
 
 
 async def test_words_come_one_by_one_and_the_answer_ends_them(world: World) -> None:
@@ -76,6 +85,28 @@ async def test_a_stream_that_breaks_says_so_and_does_not_look_like_an_end(world:
     assert problem["type"].endswith("/backend-unavailable")
     assert problem["instance"]
     assert (await stream(world, QUESTION))[-1][0] == "answer", "the next one is whole"
+
+
+@pytest.mark.parametrize("kind", ["streamerror", "streamcut", "throttle"])
+async def test_a_whole_answer_is_asked_for_again_where_the_model_breaks_off(world: World, kind: str) -> None:
+    await fault(world, "ConverseStream", kind)
+    response = await world.post("/v1/answers", json=QUESTION)
+    assert response.status_code == 200, response.text
+    assert "21:40" in response.json()["answer"]
+
+
+async def test_a_model_that_says_nothing_is_asked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.bedrock, "SILENCE_SECONDS", 1.0)
+    headers = {"Authorization": f"Bearer {world.token}"}
+    async with running_gateway(world.platform) as impatient:
+        await until(lambda: impatient.context.registry.get(TENANT) is not None)
+        await fault(world, "ConverseStream", "delay", delay=30)
+        before = await asked(world)
+        response = await impatient.http.post("/v1/answers", json=QUESTION, headers=headers)
+    assert response.status_code == 200, response.text
+    assert await asked(world) == before + 2
 
 
 async def test_throttling_before_the_first_word_is_waited_out(world: World) -> None:

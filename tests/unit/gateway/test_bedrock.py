@@ -41,6 +41,15 @@ def embedder(bedrock: Bedrock) -> Iterator[Stubber]:
 
 @pytest.fixture
 def talker(bedrock: Bedrock) -> Iterator[Stubber]:
+    words = [{"contentBlockDelta": {"delta": {"text": word}}} for word in ("It is ", "$5 [1].")]
+    cost = {"metadata": {"usage": {"inputTokens": 7, "outputTokens": 3, "totalTokens": 10}}}
+
+    def speak(parsed: dict[str, Any], **_: Any) -> None:
+        # Here, since the stubber takes no events.
+        if "Error" not in parsed:
+            parsed["stream"] = Stream([{"messageStart": {"role": "assistant"}}, *words, cost])
+
+    bedrock._talker.meta.events.register("after-call.bedrock-runtime.ConverseStream", speak)
     with Stubber(bedrock._talker) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
@@ -51,13 +60,11 @@ def embedding_response() -> dict[str, Any]:
     return {"body": StreamingBody(io.BytesIO(content), len(content)), "contentType": "application/json"}
 
 
-def converse_response(text: str = "It is $5 [1].") -> dict[str, Any]:
-    return {
-        "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
-        "stopReason": "end_turn",
-        "usage": {"inputTokens": 7, "outputTokens": 3, "totalTokens": 10},
-        "metrics": {"latencyMs": 1},
-    }
+class Stream(list[Any]):
+    """Events that botocore has read."""
+
+    def close(self) -> None:
+        pass
 
 
 def request(**more: Any) -> dict[str, Any]:
@@ -143,7 +150,7 @@ async def test_a_small_document_does_not_wait_for_all_of_another_tenants(
 
 
 async def test_a_model_is_asked_with_the_tenants_name(bedrock: Bedrock, talker: Stubber) -> None:
-    talker.add_response("converse", converse_response(), request())
+    talker.add_response("converse_stream", {}, request())
     assert await converse(bedrock) == Reply("It is $5 [1].", "the-model", 7, 3)
 
 
@@ -152,7 +159,7 @@ async def test_the_tenants_guardrail_is_applied(
     bedrock: Bedrock, talker: Stubber, version: str, sent: str
 ) -> None:
     config = {"guardrailIdentifier": "abc123", "guardrailVersion": sent}
-    talker.add_response("converse", converse_response(), request(guardrailConfig=config))
+    talker.add_response("converse_stream", {}, request(guardrailConfig=config))
     await converse(bedrock, Guardrail(id="abc123", version=version))
 
 
@@ -178,7 +185,7 @@ async def test_the_tenants_guardrail_is_applied(
 async def test_a_model_that_is_not_offered_is_named_with_the_remedy(
     bedrock: Bedrock, talker: Stubber, code: str, status: int, message: str
 ) -> None:
-    talker.add_client_error("converse", code, message, status)
+    talker.add_client_error("converse_stream", code, message, status)
     with pytest.raises(ModelUnavailable, match=r"the-model.*spec\.model\.chat") as caught:
         await converse(bedrock)
     assert caught.value.to_problem()["model"] == "the-model"

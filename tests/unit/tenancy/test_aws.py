@@ -4,6 +4,7 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    EventStreamError,
     NoCredentialsError,
     ReadTimeoutError,
 )
@@ -15,6 +16,14 @@ def client_error(code: str, status: int) -> ClientError:
     return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")  # type: ignore[typeddict-item]
 
 
+def stream_error(code: str) -> EventStreamError:
+    """Return what botocore makes of an error in an event stream: it always says 400."""
+    return EventStreamError(
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item]
+        "ConverseStream",
+    )
+
+
 @pytest.mark.parametrize(
     ("exc", "fault"),
     [
@@ -24,6 +33,12 @@ def client_error(code: str, status: int) -> ClientError:
         pytest.param(client_error("ModelErrorException", 424), Fault.TRANSIENT, id="model-error"),
         pytest.param(client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
         pytest.param(client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),
+        pytest.param(stream_error("throttlingException"), Fault.BUSY, id="throttled-in-a-stream"),
+        pytest.param(stream_error("validationException"), Fault.PERMANENT, id="invalid-in-a-stream"),
+        pytest.param(
+            stream_error("modelStreamErrorException"), Fault.TRANSIENT, id="model-error-in-a-stream"
+        ),
+        pytest.param(stream_error("internalServerException"), Fault.TRANSIENT, id="internal-in-a-stream"),
         pytest.param(EndpointConnectionError(endpoint_url="http://x"), Fault.TRANSIENT, id="refused"),
         pytest.param(ConnectTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="connect-timeout"),
         pytest.param(ReadTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="read-timeout"),

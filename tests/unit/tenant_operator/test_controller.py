@@ -10,6 +10,7 @@ from tenant_operator.controller import Controller, Pauses
 from tenant_operator.reconcile import Outcome
 
 from tests.support.clock import simulate
+from tests.support.waiting import until
 
 PASSING = Outcome(Failure("S3Unavailable", "s3 is away", permanent=False))
 STALLED = Outcome(Failure("S3Refused", "denied", permanent=True))
@@ -135,6 +136,35 @@ def test_the_count_of_failures_begins_anew_after_a_success() -> None:
     play(recorder, scenario)
     starts = [start for start, _ in recorder.calls]
     assert starts[5] - starts[4] <= 2
+
+
+def test_a_success_that_a_change_follows_ends_the_count_of_failures() -> None:
+    recorder = Recorder(*[PASSING] * 6, Outcome(), PASSING)
+
+    async def scenario(controller: Controller) -> None:
+        controller.enqueue("a")
+        await until(lambda: len(recorder.calls) == 7, seconds=600, every=0.5)
+        controller.enqueue("a")  # while the reconcile that succeeds is still running
+        await asyncio.sleep(60)
+
+    play(recorder, scenario)
+    starts = [start for start, _ in recorder.calls]
+    assert len(starts) == 9
+    assert starts[8] - starts[7] <= 2
+
+
+def test_a_new_tenant_does_not_inherit_the_failures_of_an_earlier_one_of_its_name() -> None:
+    recorder = Recorder(*[PASSING] * 7)
+
+    async def scenario(controller: Controller) -> None:
+        controller.enqueue("a")
+        await until(lambda: len(recorder.calls) == 6, seconds=600, every=0.5)
+        controller.enqueue("a", urgent=True)  # while the sixth reconcile is still running
+        await asyncio.sleep(60)
+
+    play(recorder, scenario)
+    starts = [start for start, _ in recorder.calls]
+    assert starts[7] - starts[6] <= 2
 
 
 def test_a_change_brings_a_pending_retry_forward() -> None:
