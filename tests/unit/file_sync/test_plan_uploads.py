@@ -48,6 +48,11 @@ def test_another_name_is_free_and_replaces_nothing(other: dict[str, Any], whose:
     assert (compared.actions, states(compared)) == ([], {"f1": State.READY})
 
 
+def test_an_upload_of_another_persona_takes_no_name() -> None:
+    for file in (NEWER, make_file("bens", **BENS)):
+        assert deeds(compare([file], [replace(UPLOAD, persona_id="hr")])) == [(STORE, file.document_id)]
+
+
 def test_the_owner_of_an_upload_is_fetched_before_its_name_is_given_away() -> None:
     unowned = replace(UPLOAD, owner=None)
     for file in (NEWER, make_file("bens", created_at=6, **BENS)):
