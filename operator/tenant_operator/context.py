@@ -90,8 +90,9 @@ class Context:
         key = read_private_key(settings.receipt_key_file) if settings.receipt_key_file else None
         erasure = Erasure(parts, ReceiptObjects(settings.bucket, aws), key, _now)
         self.reconciler = Reconciler(
-            parts, cluster, Drain(redis).finish_writes, erasure, self.tenants.claims.conflict, _now
-        )
+            parts, cluster, Drain(redis).finish_writes, erasure, self.tenants.claims.conflict, _now,
+            self.tenants.note_taken_down,
+        )  # fmt: skip
         pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
         self.controller = Controller(self.reconcile, pauses, settings.concurrency)
         self._cluster = cluster
