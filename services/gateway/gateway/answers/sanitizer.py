@@ -67,6 +67,7 @@ _FORMULA_END = {
 }
 """The end of a formula, by its beginning."""
 _UNCLEAR = "?"
+"""It is not followed where a formula begins and ends."""
 _LINE_END = re.compile(r"[\r\n]")
 _BLOCK_BEGIN = re.compile(r"[\r\n][ \t]*(?:[\r\n>#|+*`~=-]|\d+[.)]|:::)")
 _INDENTED = re.compile(r"(?: {4}| {0,3}\t)")
@@ -261,20 +262,22 @@ class AnswerSanitizer:
         following = self._peek() if self._text[self._at] == "\r" else ""
         if following is None:
             return False
+        if self._formula and not self._is_formula_block:
+            self._formula = _UNCLEAR
         if self._blank and not self._fence:
             self._end_block()
         self._follows_text = not (self._blank or self._fence)
         self._show(2 if following == "\n" else 1)
         self._line_begins = self._only_prefix = self._blank = True
         self._indented = False
-        if not self._is_formula_block:
-            self._formula = ""
         return True
 
     def _end_block(self) -> None:
         """Forget what began in a block, but for formulas that may go on."""
         self._block = _Block(set("$\\") if self._math else set(), formula=self._math)
         self._fence_in_text = False
+        if not self._is_formula_block:
+            self._formula = ""
 
     def _begin_line(self) -> bool:
         """Decide whether a fence begins."""
