@@ -54,7 +54,7 @@ def _trigger(before: str, following: str, could_be: str, *, broken_behind: bool)
 _TRIGGERS = {
     "<": _trigger(
         "",
-        r"<(?:[!?]|[@#$][^|>\s]|/?[a-z][\w-]*(?:\s[^<>]*)?/?>|[a-z][\w.+-]+:[^<>\s]*>|[^<>\s@\u200b]+@[^<>\s]+>)",
+        r"<(?:[!?]|[@#$][^|>\s]|/?[a-z][\w-]*(?:[\s\ufeff][^<>]*)?/?>|[a-z][\w.+-]+:[^<>\s]*>|[^<>\s@\u200b]+@[^<>\s]+>)",
         r"<[^<>\r\n]*",
         broken_behind=True,
     ),
