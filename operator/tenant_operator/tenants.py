@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from pydantic import ValidationError
+from tenancy.directory import Directory
 from tenancy.model import Tenant
 
 from .claims import Claims
@@ -27,7 +28,7 @@ class Tenants:
 
     def __init__(self) -> None:
         self.claims = Claims()
-        self._newest: dict[str, Tenant] = {}
+        self._newest = Directory()
         self._held: set[str] = set()  # uids of those that have, or had, our finalizer
         self._released: set[str] = set()  # uids of those that we have let go
         self._orphans: dict[str, Tenant] = {}
@@ -36,6 +37,14 @@ class Tenants:
     def get(self, name: str) -> Tenant | None:
         """Return the newest state of a Tenant, or ``None`` when there is none."""
         return self._newest.get(name)
+
+    def all(self) -> tuple[Tenant, ...]:
+        """Return the newest state of every Tenant, in no particular order."""
+        return self._newest.all()
+
+    def admitting(self, email: str) -> Tenant | None:
+        """Return the Tenant to which a verified address belongs: the oldest of those that claim it."""
+        return min(self._newest.claimants(email), key=lambda tenant: tenant.seniority, default=None)
 
     def orphan(self, name: str) -> Tenant | None:
         """Return the last state of a Tenant that vanished before what was made for it was removed."""
@@ -67,11 +76,11 @@ class Tenants:
             self._note_finalizer(before, before, deleted=True)
         orphaned = self._note_finalizer(tenant, before, deleted=deleted)
         if deleted:
-            self._newest.pop(name, None)
+            self._newest.discard(name)
             self.claims.drop(name)
             names = [rival.id for rival in rivals]
             return Seen((name, *names) if orphaned else tuple(names))
-        self._newest[name] = tenant
+        self._newest.put(tenant)
         unprotected = not (_is_held(tenant) or tenant.deleting)
         if before and _trigger(before) == _trigger(tenant) and not unprotected:
             return Seen()
