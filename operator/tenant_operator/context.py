@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 from redis.asyncio import Redis
+from structlog.contextvars import bound_contextvars
 from tenancy import kube
 from tenancy.authority import trust
 from tenancy.loop_lag import watch_loop
@@ -20,6 +21,7 @@ from .erasure import Erasure
 from .memberships import Memberships
 from .metrics import READY_SECONDS
 from .parts.absent import AbsentPart
+from .parts.aws import AwsClients
 from .parts.identity import IdentityPart
 from .parts.keycloak import Keycloak
 from .parts.open_webui import OpenWebui
@@ -79,19 +81,20 @@ class Context:
             settings.keycloak_client_secret.get_secret_value(), http,
         )  # fmt: skip
         webui = _open_webui(settings, http)
-        storage = StoragePart(settings.bucket)
+        aws = AwsClients()
         parts: list[Part[Any]] = [
-            storage,
+            StoragePart(settings.bucket, aws),
             VectorsPart(qdrant),
             IdentityPart(keycloak),
             QuotaPart(redis, cluster),
             WorkspacePart(webui, keycloak) if webui else AbsentPart("workspace", NO_OPEN_WEBUI),
         ]
         key = read_private_key(settings.receipt_key_file) if settings.receipt_key_file else None
-        erasure = Erasure(parts, ReceiptObjects(settings.bucket), key, _now)
+        erasure = Erasure(parts, ReceiptObjects(settings.bucket, aws), key, _now)
         self.reconciler = Reconciler(
-            parts, cluster, Drain(redis).finish_writes, erasure, self.tenants.claims.conflict, _now
-        )
+            parts, cluster, Drain(redis).finish_writes, erasure, self.tenants.claims.conflict, _now,
+            self.tenants.note_taken_down,
+        )  # fmt: skip
         pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
         self.controller = Controller(self.reconcile, pauses, settings.concurrency)
         self.memberships = webui and Memberships(
@@ -144,7 +147,8 @@ class Context:
             self.tenants.forget_orphan(name)
         if tenant is None:
             return Outcome()
-        outcome = await self.reconciler.reconcile(tenant)
+        with bound_contextvars(uid=tenant.uid):
+            outcome = await self.reconciler.reconcile(tenant)
         first_time = tenant.status.observed_generation is None
         if first_time and not outcome.failure and tenant.metadata.creation_timestamp:
             READY_SECONDS.observe((datetime.now(UTC) - tenant.metadata.creation_timestamp).total_seconds())

@@ -124,7 +124,7 @@ class Memberships:
             Open WebUI or Keycloak cannot be read; nothing was removed.
         """
         groups = {group["id"]: group for group in await self._webui.groups()}
-        owners = owners_of_groups(groups.values(), self._tenants.all())
+        owners = self._owners(groups.values())
         addresses = {user["id"]: verified_email(user) async for user in self._keycloak.verified_accounts()}
         wrong: defaultdict[str, list[str]] = defaultdict(list)
         incomplete = set[str]()
@@ -140,6 +140,16 @@ class Memberships:
                 await self._change(group["name"], "detach", self._webui.detach_group(group_id))
         for tenant_id in incomplete:
             self._enqueue(tenant_id)
+
+    def _owners(self, groups: Iterable[dict[str, Any]]) -> dict[str, str | None]:
+        """Return the owners of tenants' groups, but for those of Tenants that are still to be cleaned up.
+
+        The clean-up knows people by their membership.
+        """
+        orphans = self._tenants.orphans()
+        owners = owners_of_groups(groups, (*orphans, *self._tenants.all()))
+        left = {orphan.metadata.uid for orphan in orphans}
+        return {group_id: uid for group_id, uid in owners.items() if uid not in left}
 
     async def _wrong_groups(
         self, account: dict[str, Any], address: str, owners: Mapping[str, str | None]

@@ -14,7 +14,7 @@ from rich.console import Console
 from tenantry_local import samples
 from tenantry_local.platform import Platform
 
-from . import beside, chat, gateway, operator, retrieval, share, streams, uploads
+from . import beside, chat, erasure, gateway, operator, retrieval, share, streams, uploads
 from .report import Figure, show, write
 
 OUTPUT = Path("build/bench.json")
@@ -35,6 +35,7 @@ WHOLE: dict[str, Measure] = {
     "uploads": uploads.measure,
     "beside": beside.measure,
     "engine": chat.measure_engine,
+    "erasure": erasure.measure,
 }
 """What needs Open WebUI, n8n and file-sync, too. They run beside nothing of ``CORE``."""
 

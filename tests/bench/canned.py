@@ -22,6 +22,7 @@ WORDS = 250
 """Of a passage: as many as a chunk of ours has."""
 
 TENANT = re.compile(rb"tenant-[a-z0-9-]+")
+UID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Canned:
@@ -32,9 +33,9 @@ class Canned:
     embedding_seconds
         Pause before an embedding.
     model_seconds
-        Pause before a streamed answer begins.
+        Pause before an answer begins.
     stream_events, stream_seconds
-        How many words a streamed answer has, and the pause before each.
+        How many words an answer has, and the pause before each.
     """
 
     def __init__(
@@ -71,19 +72,12 @@ class Canned:
         if path.endswith("/invoke"):
             await asyncio.sleep(self._embedding_seconds)
             return 200, self._embedding
-        if path.endswith("/converse"):
-            return 200, _json(
-                {
-                    "output": {"message": {"role": "assistant", "content": [{"text": "So it is. [1]"}]}},
-                    "usage": {"inputTokens": 900, "outputTokens": 5, "totalTokens": 905},
-                    "stopReason": "end_turn",
-                    "metrics": {"latencyMs": 1},
-                }
-            )
         if path.endswith("/points/query"):
-            tenant = TENANT.search(body)
+            tenant, uid = TENANT.search(body), UID.search(body)
             assert tenant
+            assert uid
             points = json.dumps(self._found).replace("tenant-x", tenant[0].decode())
+            points = points.replace("uid-x", uid[0].decode())
             return 200, f'{{"result":{{"points":{points}}},"status":"ok","time":0.0001}}'.encode()
         if path.partition("?")[0].endswith("/points/delete") or "/points?" in path:
             return 200, _json(
@@ -118,6 +112,7 @@ def _point(number: int, vector: list[float]) -> dict[str, Any]:
     words = " ".join(f"word{place}" for place in range(WORDS))
     payload = {
         "tenantId": "tenant-x",
+        "tenantUid": "uid-x",
         "personaId": "finance",
         "documentId": f"document-{number}",
         "chunk": 0,
@@ -161,8 +156,8 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--embedding-seconds", type=float, default=0.0)
     parser.add_argument("--model-seconds", type=float, default=0.0)
-    parser.add_argument("--stream-events", type=int, default=20)
-    parser.add_argument("--stream-seconds", type=float, default=0.2)
+    parser.add_argument("--stream-events", type=int, default=5)
+    parser.add_argument("--stream-seconds", type=float, default=0.0)
     options = parser.parse_args()
     canned = Canned(**vars(options))
     server = await asyncio.start_server(canned.serve, "127.0.0.1", 0, limit=2**24)

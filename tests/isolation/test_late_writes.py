@@ -12,11 +12,11 @@ from tenancy.errors import TenantryError, TenantSuspended
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
-from tests.support.lives import SLOTS, Life, Rig, open_rig
+from tests.support.lives import Life, Rig, open_rig
 from tests.support.qdrant import count_points
 
-ROUNDS = 2
-"""Each with one Tenant a slot, side by side: a deletion may wait half a minute for a write."""
+ROUNDS, TENANTS = 2, 5
+"""Of each round all Tenants race side by side: a deletion may wait half a minute for a write."""
 UPLOADS = 3
 
 
@@ -46,7 +46,7 @@ async def left(rig: Rig, name: str) -> dict[str, Any]:
 async def race(rig: Rig, number: int) -> list[int]:
     """Delete a Tenant in the middle of uploads, and return their statuses."""
     name, chance = f"race-{number}", random.Random(number)
-    life = Life("pooled", "Delete", [f"ann@lives-{number % SLOTS}.example"], "")
+    life = Life("pooled", "Delete", await rig.add_people(name), "")
     await rig.begin(name, life)
     headers = {"Authorization": f"Bearer {await rig.people.token(life.emails[0])}"}
 
@@ -70,14 +70,14 @@ async def race(rig: Rig, number: int) -> list[int]:
 
 async def test_an_upload_that_races_a_deletion_leaves_nothing(rig: Rig) -> None:
     refused: list[int] = []
-    for first in range(0, ROUNDS * SLOTS, SLOTS):
-        runs = await asyncio.gather(*(race(rig, number) for number in range(first, first + SLOTS)))
+    for first in range(0, ROUNDS * TENANTS, TENANTS):
+        runs = await asyncio.gather(*(race(rig, number) for number in range(first, first + TENANTS)))
         refused += [each for run in runs for each in run if each != 201]
     assert refused, "no upload was under way when its Tenant was deleted: the test proved nothing"
 
 
 async def test_a_gateway_that_has_not_heard_of_the_deletion_writes_nothing(rig: Rig) -> None:
-    life = Life("pooled", "Delete", ["ann@lives-0.example"], "")
+    life = Life("pooled", "Delete", await rig.add_people("late"), "")
     await rig.begin("late", life)
     tenant = rig.gateway.context.registry.get("late")
     assert tenant

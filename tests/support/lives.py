@@ -1,13 +1,15 @@
 """Lives of Tenants under one name: a gateway and an operator that serve them, and what people get to see."""
 
 import asyncio
+import functools
 import json
 import random
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -30,12 +32,18 @@ from .waiting import until
 
 __all__ = ["LIVES", "SLOTS", "Life", "Rig", "open_rig"]
 
-SLOTS = 5
-"""Runs side by side, each with a name and people that no other one has."""
+SLOTS = 12
+"""Tenants side by side, each with a name and people that no other one has."""
 
 LIVES = 4
 PATIENCE_SECONDS = 90
 """A deletion waits up to 30 seconds for the lease of a write that was cut off."""
+
+LOG_LINES = 40
+"""Lines of the operator's log that a failure shows."""
+
+SENDS = 5
+"""Tries of a request that is answered by 503."""
 
 FILENAME = "secret.md"
 QUESTION = "What is the secret code word of the company?"
@@ -53,15 +61,17 @@ class Life:
     marker: str
     uid: str = ""
     tickets: list[str] = field(default_factory=list)
+    askers: "dict[str, Asker]" = field(default_factory=dict)
 
     @classmethod
-    def random(cls, chance: random.Random, slot: int, number: int) -> "Life":
-        emails = chance.choice([["ann"], ["ben"], ["ann", "ben"]])
+    def random(cls, chance: random.Random, people: Sequence[str], number: int) -> "Life":
+        ann, ben = people
+        emails = chance.choice([[ann], [ben], [ann, ben]])
         return cls(
             tier=chance.choice(["pooled", "dedicated"]),
             # Abandoned: its finalizers are taken away while it is deleted.
             end=chance.choice(["Retain", "Delete", "abandoned"]),
-            emails=[f"{each}@lives-{slot}.example" for each in emails],
+            emails=emails,
             marker=f"LIFE-{number}-{chance.getrandbits(48):012X}",
         )
 
@@ -76,6 +86,18 @@ class Rig:
     people: People
     qdrant: AsyncQdrantClient
     tickets: TicketIssuer
+    operator_log: Path
+
+    @functools.cached_property
+    def _aws(self) -> Aws:
+        return Aws(self.platform.context)
+
+    async def add_people(self, company: str) -> list[str]:
+        """Add two people whom no Tenant has claimed yet: a group that a Tenant leaves keeps its members."""
+        emails = [f"{who}@{company}.example" for who in ("ann", "ben")]
+        for email in emails:
+            await self.people.add(email)
+        return emails
 
     async def clear(self) -> None:
         """Delete every Tenant of these tests, and return when the gateway knows that they are gone."""
@@ -108,9 +130,7 @@ class Rig:
         try:
             await until(is_served, seconds=PATIENCE_SECONDS)
         except TimeoutError:
-            tenant = self.gateway.context.registry.get(name)
-            seen = (tenant.uid, tenant.status) if tenant else "gone"
-            raise AssertionError(f"{name} ({life.uid}) is not Ready: {seen}") from None
+            raise AssertionError(f"{name} ({life.uid}) is not Ready: {self._story(name)}") from None
 
     async def finish(self, name: str, life: Life) -> None:
         """Delete the Tenant, and return when the gateway knows that it is gone."""
@@ -118,14 +138,25 @@ class Rig:
         if life.end == "abandoned":
             await asyncio.to_thread(self.tenants.patch, name, {"metadata": {"finalizers": None}})
         await asyncio.to_thread(self.tenants.delete, name)
-        await until(lambda: self.gateway.context.registry.get(name) is None, seconds=PATIENCE_SECONDS)
+        try:
+            await until(lambda: self.gateway.context.registry.get(name) is None, seconds=PATIENCE_SECONDS)
+        except TimeoutError:
+            raise AssertionError(f"{name} ({life.uid}) is not gone: {self._story(name)}") from None
+
+    def _story(self, name: str) -> str:
+        """Return what the API server and the gateway have of a Tenant, and what the operator said of it."""
+        stored, known = self.tenants.get(name), self.gateway.context.registry.get(name)
+        lines = [line for line in self.operator_log.read_text().splitlines() if f'"{name}"' in line]
+        return "\n".join(
+            [json.dumps(stored), f"the gateway has uid {known.uid if known else None}", *lines[-LOG_LINES:]]
+        )
 
     async def seen(self, life: Life, earlier: list[Life]) -> str:
         """Return all that anybody of a life gets to see, by every route, before anything is stored in it."""
         shown = []
         for email in life.emails:
             token = await self.people.token(email)
-            ask = Asker(self.gateway.http, {"Authorization": f"Bearer {token}"})
+            ask = life.askers[email] = Asker(self.gateway.http, {"Authorization": f"Bearer {token}"})
             if email == life.emails[0]:
                 today = f"{datetime.now(UTC):%Y-%m-%d}"
                 usage = await ask.get(f"/v1/usage?from={today}&to={today}")
@@ -147,15 +178,17 @@ class Rig:
             shown += replies
         for old in earlier:
             for secret in old.tickets[1:]:
-                listed = await self.gateway.http.get("/v1/documents", headers={"Authorization": secret})
-                put = await self.gateway.http.post("/v1/documents", headers={"Authorization": secret})
-                assert (listed.status_code, put.status_code) == (401, 401), "an earlier life's ticket holds"
+                ask = Asker(self.gateway.http, {"Authorization": secret})
+                statuses = ((await ask.get("/v1/documents")).status_code, (await ask.upload()).status_code)
+                assert statuses == (401, 401), "an earlier life's ticket holds"
+            for ask in old.askers.values():
+                refused = await ask.get("/v1/documents")
+                assert refused.status_code in (401, 403), "an earlier life's token holds"
         return "\n".join(response.text for response in shown)
 
     async def live(self, name: str, life: Life) -> None:
         """Store a document, and find it by every route."""
-        token = await self.people.token(life.emails[0])
-        ask = Asker(self.gateway.http, {"Authorization": f"Bearer {token}"})
+        ask = life.askers[life.emails[0]]
         text = f"# Secret\n\nThe secret code word of the company is {life.marker}."
         stored = await ask.upload(FILENAME, text.encode())
         assert stored.status_code == 201, stored.text
@@ -188,7 +221,7 @@ class Rig:
 
     def kept(self, name: str) -> str:
         """Return the contents of everything that the bucket holds under a name, set aside or not."""
-        s3 = Aws(self.platform.context).s3
+        s3 = self._aws.s3
         prefixes = (f"tenant-{name}/", f"retained/tenant-{name}/")
         pages = [s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix) for prefix in prefixes]
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
@@ -210,38 +243,47 @@ class Asker:
     headers: dict[str, str]
 
     async def get(self, path: str) -> httpx.Response:
-        return await self.http.get(path, headers=self.headers)
+        return await self._send("GET", path)
 
     async def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        response = await self.http.post(path, json=body, headers=self.headers)
+        response = await self._send("POST", path, json=body)
         assert response.status_code == 200, response.text
         return response
 
-    async def upload(self, name: str, content: bytes, extra: dict[str, str] | None = None) -> httpx.Response:
-        return await self.http.post(
-            "/v1/documents",
-            files={"file": (name, content)},
-            data={"personaId": "finance"},
-            headers={**self.headers, **(extra or {})},
-        )
+    async def upload(
+        self, name: str = FILENAME, content: bytes = b"", extra: dict[str, str] | None = None
+    ) -> httpx.Response:
+        form = {"files": {"file": (name, content)}, "data": {"personaId": "finance"}}
+        return await self._send("POST", "/v1/documents", extra=extra, **form)
+
+    async def _send(
+        self, method: str, path: str, *, extra: dict[str, str] | None = None, **arguments: Any
+    ) -> httpx.Response:
+        """Send a request, and again after 503 as a client does: a busy machine is not the subject."""
+        headers = {**self.headers, **(extra or {})}
+        for _ in range(SENDS):
+            response = await self.http.request(method, path, headers=headers, **arguments)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(float(response.headers.get("retry-after", "1")))
+        return response
 
 
 @asynccontextmanager
 async def open_rig(platform: Platform) -> AsyncIterator[Rig]:
     """Serve Tenants of these tests on the platform, by a gateway and an operator of their own."""
+    operator_log = platform.context.state / "logs" / "operator-of-lives.log"
+    operator_log.unlink(missing_ok=True)
     with admin_client(platform) as api:
         tenants = Tenants(api)
         async with (
             open_people(platform) as people,
             open_qdrant(platform) as qdrant,
-            program(platform, "tenant_operator"),
+            program(platform, "tenant_operator", log=operator_log),
             running_gateway(platform) as gateway,
         ):
-            for slot in range(SLOTS):
-                for who in ("ann", "ben"):
-                    await people.add(f"{who}@lives-{slot}.example")
             tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
-            rig = Rig(platform, gateway, tenants, people, qdrant, tickets)
+            rig = Rig(platform, gateway, tenants, people, qdrant, tickets, operator_log)
             await rig.clear()  # of a run that was interrupted
             yield rig
             await rig.clear()

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from tenantry_local.context import REPOSITORY
 from tenantry_local.parts.services import operator_env
@@ -15,17 +16,18 @@ __all__ = ["program"]
 
 @asynccontextmanager
 async def program(
-    platform: Platform, *arguments: str, **settings: str
+    platform: Platform, *arguments: str, log: Path = Path(os.devnull), **settings: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the operator, and end it in order (its coverage is written then)."""
+    """Run the operator, write its log to a file, and end it in order (its coverage is written then)."""
     env = (
         operator_env(platform.context)
         | {"OPERATOR_PROBES_PORT": "0", "OPERATOR_METRICS_PORT": "0", "PYTHONPATH": str(REPOSITORY)}
         | settings
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, env={**os.environ, **env}, stderr=asyncio.subprocess.DEVNULL
-    )
+    with log.open("ab") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *arguments, env={**os.environ, **env}, stderr=stderr
+        )
     try:
         yield process
     finally:

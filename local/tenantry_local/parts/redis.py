@@ -62,6 +62,7 @@ class Redis(Part):
             "dir": self.context.folder("data", "redis"),
             "appendonly": "no" if self.context.ephemeral else "yes",
             "save": '""',
+            "auto-aof-rewrite-min-size": "4mb",  # deleted keys are gone from the file soon
         }
         lines = [f"{key} {value}" for key, value in settings.items()]
         write_private(self._settings, "\n".join(lines) + "\n")

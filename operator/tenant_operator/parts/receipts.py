@@ -1,10 +1,9 @@
 """Receipts of erasure in the documents bucket, under a prefix that is no tenant's."""
 
-import boto3
 from botocore.exceptions import ClientError
 from tenancy.remote import Remote
 
-from .storage import CALL_SECONDS, CONFIG, classify
+from .aws import CALL_SECONDS, AwsClients
 
 __all__ = ["ReceiptObjects"]
 
@@ -16,11 +15,14 @@ class ReceiptObjects:
     ----------
     bucket
         The documents bucket; it has versions, so a receipt that was replaced can be read.
+    clients
+        The operator's clients of AWS.
     """
 
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, bucket: str, clients: AwsClients) -> None:
         self._bucket = bucket
-        self._remote = Remote("s3", classify, timeout=CALL_SECONDS)
+        self._clients = clients
+        self._remote = Remote("s3", clients.classify, timeout=CALL_SECONDS)
 
     async def read(self, key: str) -> bytes | None:
         """Return an object's content, or ``None`` when there is none."""
@@ -32,7 +34,7 @@ class ReceiptObjects:
 
     def _get(self, key: str) -> bytes | None:
         try:
-            answer = boto3.Session().client("s3", config=CONFIG).get_object(Bucket=self._bucket, Key=key)
+            answer = self._clients.s3.get_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
             if exc.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 return None
@@ -40,5 +42,4 @@ class ReceiptObjects:
         return answer["Body"].read()
 
     def _put(self, key: str, body: bytes) -> None:
-        client = boto3.Session().client("s3", config=CONFIG)
-        client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+        self._clients.s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")

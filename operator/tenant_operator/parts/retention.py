@@ -10,16 +10,14 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import retained_prefix, tenant_prefix
 from tenancy.remote import Remote
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .aws import AwsClients
 
+if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["BATCH", "Retention", "delete_versions"]
@@ -38,19 +36,16 @@ class Retention:
     ----------
     bucket
         The documents bucket.
-    own
-        Returns the operator's own client: it lists and deletes, and reads nothing.
+    clients
+        The operator's clients of AWS; with its own rights it lists and deletes, and reads nothing.
     remote
         Bounds calls to S3.
-    config
-        Of the role's client.
     """
 
-    def __init__(self, bucket: str, own: "Callable[[], S3Client]", remote: Remote, config: Config) -> None:
+    def __init__(self, bucket: str, clients: AwsClients, remote: Remote) -> None:
         self._bucket = bucket
-        self._own = own
+        self._clients = clients
         self._remote = remote
-        self._config = config
 
     async def set_aside(self, tenant: Tenant, owner: str) -> int:
         """Move every version of every document under the tenant's prefix, and return how many documents.
@@ -86,12 +81,14 @@ class Retention:
         return moved
 
     def _keys(self, prefix: str) -> list[str]:
-        page = self._own().list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH)
+        page = self._clients.s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH)
         found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         return sorted({each["Key"] for each in found})
 
     def _move(self, client: "S3Client", key: str, target: str) -> None:
-        pages = self._own().get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key)
+        pages = self._clients.s3.get_paginator("list_object_versions").paginate(
+            Bucket=self._bucket, Prefix=key
+        )
         versions: list[Any] = []
         markers: list[Any] = []
         for page in pages:
@@ -102,7 +99,7 @@ class Retention:
                 self._copy(client, key, version["VersionId"], target)
             if versions and any(marker["IsLatest"] for marker in markers):
                 client.delete_object(Bucket=self._bucket, Key=target)
-        delete_versions(self._own(), self._bucket, [*versions, *markers])
+        delete_versions(self._clients.s3, self._bucket, [*versions, *markers])
 
     def _copy(self, client: "S3Client", key: str, version: str, target: str) -> None:
         """Copy one version, and compare the copy with it.
@@ -120,22 +117,14 @@ class Retention:
             raise RemoteUnavailable("s3", "set-aside", f"the copy of {key} is not what it was made of")
 
     def _assume(self, tenant: Tenant) -> "S3Client":
-        session = boto3.Session()
-        sts = session.client("sts", config=self._config)
+        sts = self._clients.sts
         _, partition, _, _, account, _ = sts.get_caller_identity()["Arn"].split(":", 5)
-        credentials = sts.assume_role(
+        assumed = sts.assume_role(
             RoleArn=f"arn:{partition}:iam::{account}:role/{ROLE}",
             RoleSessionName=f"operator-{tenant.key}",
             Policy=json.dumps(_session_policy(self._bucket, tenant)),
-        )["Credentials"]
-        client: S3Client = session.client(
-            "s3",
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-            config=self._config,
         )
-        return client
+        return self._clients.s3_with(assumed["Credentials"])
 
 
 def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> None:

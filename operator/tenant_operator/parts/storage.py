@@ -6,29 +6,21 @@ here, so a tenant with a million of them reconciles as fast as an empty one.
 """
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from tenancy.model import Tenant
 from tenancy.names import persona_prefix, retained_prefix, tenant_prefix
-from tenancy.remote import Fault, Remote
+from tenancy.remote import Remote
 
+from .aws import CALL_SECONDS, AwsClients
 from .base import Ensured, Leftovers
 from .retention import BATCH, Retention, delete_versions
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-__all__ = ["CALL_SECONDS", "CONFIG", "StoragePart", "StorageState", "classify", "desired", "plan"]
-
-CALL_SECONDS = 10
-"""Bound of one call; the SDK's own timeouts are shorter, so that no thread stays taken."""
+__all__ = ["StoragePart", "StorageState", "desired", "plan"]
 
 UID_TAG = "tenant-uid"
 """Tag of a marker: the uid of the Tenant whose documents lie behind it."""
@@ -69,17 +61,18 @@ class StoragePart:
     ----------
     bucket
         The documents bucket. It exists already: who may use it is the platform's matter, not a tenant's.
+    clients
+        The operator's clients of AWS.
     """
 
     name = "storage"
     after = ""
 
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, bucket: str, clients: AwsClients) -> None:
         self._bucket = bucket
-        self._client: S3Client | None = None
-        self._connecting = threading.Lock()
-        self._remote = Remote("s3", self._classify, timeout=CALL_SECONDS)
-        self._retention = Retention(bucket, lambda: self._s3, self._remote, CONFIG)
+        self._clients = clients
+        self._remote = Remote("s3", clients.classify, timeout=CALL_SECONDS)
+        self._retention = Retention(bucket, clients, self._remote)
 
     async def observe(self, tenant: Tenant) -> StorageState:
         """Look for every marker that should be there."""
@@ -150,24 +143,9 @@ class StoragePart:
     async def forget(self, tenant: Tenant) -> None:
         """Do nothing: documents are no copies."""
 
-    @property
-    def _s3(self) -> "S3Client":
-        """The client; made in a thread when it is first needed, because boto3 reads files for it."""
-        with self._connecting:
-            if self._client is None:
-                self._client = boto3.Session().client("s3", config=CONFIG)
-            return self._client
-
-    def _classify(self, exc: Exception) -> Fault | None:
-        if isinstance(exc, ClientError) and exc.response["Error"]["Code"] in _DEAD_SESSION:
-            # A session that was revoked, or that its issuer forgot: the next attempt opens a new one.
-            self._client = None
-            return Fault.BUSY
-        return classify(exc)
-
     def _get_tags(self, key: str) -> Tags | None:
         try:
-            answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)
+            answer = self._clients.s3.get_object_tagging(Bucket=self._bucket, Key=key)
         except ClientError as exc:
             if exc.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 return None
@@ -176,18 +154,18 @@ class StoragePart:
 
     def _write(self, step: str, key: str, tags: Tags) -> None:
         if step == "create":
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=b"", Tagging=urlencode(tags))
+            self._clients.s3.put_object(Bucket=self._bucket, Key=key, Body=b"", Tagging=urlencode(tags))
         else:
             pairs: list[Any] = [{"Key": name, "Value": value} for name, value in tags.items()]
-            self._s3.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": pairs})
+            self._clients.s3.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": pairs})
 
     def _delete_page(self, prefix: str, after: str) -> bool:
         """Delete the first thousand versions of keys behind ``after``; tell whether there were any."""
-        page = self._s3.list_object_versions(
+        page = self._clients.s3.list_object_versions(
             Bucket=self._bucket, Prefix=prefix, KeyMarker=after, MaxKeys=BATCH
         )
         found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        delete_versions(self._s3, self._bucket, found)
+        delete_versions(self._clients.s3, self._bucket, found)
         return bool(found)
 
     async def _count_versions(self, prefix: str) -> int:
@@ -200,7 +178,9 @@ class StoragePart:
 
     def _count_page(self, prefix: str, start: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
         """Return how many versions a page has, and where the next one begins."""
-        page = self._s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH, **start)
+        page = self._clients.s3.list_object_versions(
+            Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH, **start
+        )
         found = len(page.get("Versions", [])) + len(page.get("DeleteMarkers", []))
         if not page.get("IsTruncated"):
             return found, None
@@ -210,12 +190,12 @@ class StoragePart:
 
     def _abort_uploads(self, prefix: str) -> None:
         for upload in self._uploads(prefix):
-            self._s3.abort_multipart_upload(
+            self._clients.s3.abort_multipart_upload(
                 Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
             )
 
     def _uploads(self, prefix: str) -> Iterator[Any]:
-        for page in self._s3.get_paginator("list_multipart_uploads").paginate(
+        for page in self._clients.s3.get_paginator("list_multipart_uploads").paginate(
             Bucket=self._bucket, Prefix=prefix
         ):
             yield from page.get("Uploads", [])
@@ -236,28 +216,3 @@ def _owns_prefix(tenant: Tenant, observed: StorageState) -> bool:
 def _owner(tenant: Tenant, observed: StorageState) -> str:
     """Return the uid that the root marker names."""
     return observed.markers.get(tenant_prefix(tenant.id), {}).get(UID_TAG) or UNKNOWN
-
-
-CONFIG = Config(connect_timeout=2, read_timeout=7, retries={"total_max_attempts": 1}, max_pool_connections=32)
-"""No retries of the SDK's own: :class:`~tenancy.remote.Remote` retries, and counts each attempt."""
-
-_BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException"})
-
-_TRANSIENT = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable"})
-
-_DEAD_SESSION = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "InvalidClientTokenId"})
-
-
-def classify(exc: Exception) -> Fault | None:
-    """Say what an error of the AWS SDK means for the next attempt."""
-    match exc:
-        case ClientError():
-            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-            code = exc.response["Error"]["Code"]
-            if code in _BUSY or status == 429:
-                return Fault.BUSY
-            return Fault.TRANSIENT if code in _TRANSIENT or status >= 500 else Fault.PERMANENT
-        case BotoCoreError():
-            return Fault.TRANSIENT
-        case _:
-            return None

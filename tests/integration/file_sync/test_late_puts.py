@@ -14,6 +14,7 @@ from file_sync.problems import Postponed
 from file_sync.store import Store
 from tenancy.errors import RemoteError
 from tenancy.model import Tenant
+from tenant_operator.parts.aws import AwsClients
 from tenant_operator.parts.storage import StoragePart
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.services import file_sync_env, operator_env
@@ -59,7 +60,7 @@ def left(platform: Platform) -> list[str]:
 async def test_what_is_completed_after_the_operator_was_there_is_refused(platform: Platform) -> None:
     async def is_current(tenant: Tenant) -> bool:
         # The Tenant was there a moment ago: it is deleted between this answer and the completion.
-        await StoragePart(BUCKET).remove(tenant)
+        await StoragePart(BUCKET, AwsClients()).remove(tenant)
         return True
 
     async with storing(platform, is_current) as store:
@@ -85,5 +86,5 @@ async def test_what_was_completed_before_is_deleted(platform: Platform) -> None:
     async with storing(platform, is_current) as store:
         await put(store)
         assert left(platform) == ["tenant-fs-late/finance/documents/owui-f1/quay.txt"]
-        await StoragePart(BUCKET).remove(TENANT)
+        await StoragePart(BUCKET, AwsClients()).remove(TENANT)
     assert left(platform) == []

@@ -168,6 +168,16 @@ async def test_a_colleagues_file_is_added_nowhere_else(shelf: Shelf) -> None:
         assert (await shelf.call(shelf.ann, "POST", path, body)).status_code == 403
 
 
+async def test_nobody_imports_a_chat_with_times_of_their_own(shelf: Shelf) -> None:
+    old = {"chat": {"title": "Old", "history": {"messages": {}}}, "created_at": 1, "updated_at": 1}
+    answer = await shelf.ann.http.post("/api/v1/chats/import", json={"chats": [old]})
+    assert answer.status_code == 403
+    assert "imported" in answer.json()["detail"]
+    made = await shelf.ann.http.post("/api/v1/chats/new", json={"chat": {**old["chat"], "updated_at": 1}})
+    assert made.is_success, made.text
+    assert made.json()["updated_at"] > 1_700_000_000
+
+
 async def test_nobody_looks_up_people(shelf: Shelf) -> None:
     ann, bob = shelf.ann, shelf.bob
     for path in (

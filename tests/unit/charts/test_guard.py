@@ -138,6 +138,7 @@ def behind(library: FakeLibrary, gateway: Callable[[httpx.Request], httpx.Respon
         ("files", guard.FILES, True, ("GET /{id}/content",)),
         ("users", guard.USERS, False, ("GET /user/settings", "POST /{user_id}/update")),
         ("groups", guard.GROUPS, False, ("GET /",)),
+        ("chats", guard.CHATS, False, ("POST /new",)),
     ):
         router = _router(rules, *more)
         guard.protect(router, rules, rights, signed_in, complete=complete)
@@ -213,6 +214,8 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("GET", "users/user/settings", None, {"ann": OK}),
     ("GET", "groups/id/g/info", None, {"ann": NO, "platform": NO}),
     ("GET", "groups/", None, {"ann": OK}),
+    ("POST", "chats/import", {"chats": []}, {"ann": NO, "dora": NO, "platform": NO}),
+    ("POST", "chats/new", {"chat": {}}, {"ann": OK}),
 ]  # fmt: skip
 
 

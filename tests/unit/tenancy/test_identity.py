@@ -11,7 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from tenancy.directory import Directory
 from tenancy.errors import NoTenant, TenantConflict, TenantSuspended, TokenRefused
-from tenancy.identity import MAX_TOKEN_CHARACTERS, Claims, TokenVerifier, resolve
+from tenancy.identity import LEEWAY_SECONDS, MAX_TOKEN_CHARACTERS, Claims, TokenVerifier, resolve
 from tenancy.jwks import RemoteKeys
 from tenancy.model import Metadata
 
@@ -22,12 +22,14 @@ ISSUER = "https://login.test/realms/tenantry"
 AUDIENCE = "tenantry-gateway"
 KEY = RSAKey.generate_key(2048, {"kid": "rsa"})
 EC_KEY = ECKey.generate_key("P-256", {"kid": "ec"})
+SECRET = OctKey.import_key("a-secret-of-at-least-thirty-two-characters", {"kid": "secret"})
 
 
 @pytest.fixture
 async def verifier() -> AsyncIterator[TokenVerifier]:
-    """A verifier whose realm signs with an RSA and an EC key."""
+    """A verifier whose realm signs with an RSA and an EC key; it publishes a symmetric one by mistake."""
     jwks = {"keys": [key.as_dict(private=False, use="sig") for key in (KEY, EC_KEY)]}
+    jwks["keys"].append(SECRET.as_dict(use="sig"))
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=jwks))
     async with httpx.AsyncClient(transport=transport) as http:
         keys = RemoteKeys(f"{ISSUER}/certs", http)
@@ -124,10 +126,33 @@ async def test_a_forged_token_is_refused(forge: Any, verifier: TokenVerifier) ->
         await verifier.verify(forge(sign()))
 
 
-async def test_a_symmetric_signature_is_refused_by_any_key(verifier: TokenVerifier) -> None:
-    secret = OctKey.import_key("a-secret-of-at-least-thirty-two-characters", {"kid": "rsa"})
-    with pytest.raises(TokenRefused):
-        await verifier.verify(sign({"alg": "HS256"}, secret))
+@pytest.mark.parametrize("kid", ["rsa", "secret"], ids=["an RSA key's id", "the secret's own id"])
+async def test_a_symmetric_signature_is_refused_by_any_key(kid: str, verifier: TokenVerifier) -> None:
+    """Even where the realm publishes the secret: everybody who reads it could sign."""
+    with pytest.raises(TokenRefused, match="does not hold"):
+        await verifier.verify(sign({"alg": "HS256", "kid": kid}, SECRET))
+
+
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256", "PS384", "PS512"])
+async def test_any_asymmetric_algorithm_of_the_realm_serves(algorithm: str, verifier: TokenVerifier) -> None:
+    assert (await verifier.verify(sign({"alg": algorithm}))).subject == "diana"
+
+
+async def test_clocks_may_differ_by_a_few_seconds(verifier: TokenVerifier) -> None:
+    ahead = int(time.time()) + LEEWAY_SECONDS
+    assert (await verifier.verify(sign(iat=ahead, exp=ahead + 300))).subject == "diana"
+
+
+async def test_a_refusal_says_what_is_wrong(verifier: TokenVerifier) -> None:
+    with pytest.raises(TokenRefused) as refused:
+        await verifier.verify(sign(exp=int(time.time()) - 60))
+    assert str(refused.value) == "The access token does not hold: The token is expired. Log in again."
+    with pytest.raises(TokenRefused, match="does not hold: bad_signature"):
+        await verifier.verify(tampered(sign(), sub="alice"))
+    with pytest.raises(TokenRefused, match="longer than any"):
+        await verifier.verify("x" * (MAX_TOKEN_CHARACTERS + 1))
+    with pytest.raises(TokenRefused, match="does not hold"):
+        await verifier.verify("x" * MAX_TOKEN_CHARACTERS)
 
 
 async def test_a_refusal_never_shows_what_the_token_holds(verifier: TokenVerifier) -> None:
@@ -191,6 +216,12 @@ def claims(
 )
 def test_a_verified_address_that_the_tenant_names_proves_it(proof: Claims) -> None:
     assert resolve(proof, TENANTS).tenant is TENANTB
+
+
+def test_a_person_is_the_account_of_the_token() -> None:
+    """Documents and removals carry who made them: another subject would own them."""
+    person = resolve(claims(GROUP_B, email=DIANA), TENANTS)
+    assert (person.subject, person.email) == ("x", DIANA)
 
 
 @pytest.mark.parametrize(

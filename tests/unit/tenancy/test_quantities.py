@@ -53,7 +53,6 @@ def test_quantity_is_the_number_that_kubernetes_reads(text: str, number: Decimal
         "0x10",
         "1_0",
     ],
-    ids=repr,
 )
 def test_what_is_no_quantity_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="write it like 50Gi"):

@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from tenancy.receipts import (
     ErasureReceipt,
     NotScanned,
+    PrivateKeyFile,
     ReceiptInvalid,
     Store,
     TenantIdentity,
@@ -39,6 +41,13 @@ DONE = ErasureReceipt(
     ],
     not_scanned=[NotScanned(store="n8n", reason="Büro")],
 )  # fmt: skip
+
+
+def private_pem(key: Any, password: bytes = b"") -> bytes:
+    """Return a private key as a PEM file holds it."""
+    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    pem: bytes = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    return pem
 
 
 def signed(receipt: ErasureReceipt = DONE) -> dict[str, Any]:
@@ -152,6 +161,42 @@ def test_a_key_of_another_kind_is_named(tmp_path: Path) -> None:
         verify_file(file, other)
     with pytest.raises(ValueError, match="no Ed25519 private key"):
         read_private_key(other)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read"),
+        (b"no key", "no Ed25519 private key in PEM without a password"),
+        (private_pem(KEY, b"a password"), "no Ed25519 private key in PEM without a password"),
+        (private_pem(generate_private_key(SECP256R1())), "no Ed25519 private key"),
+    ],
+    ids=["missing", "no key", "with a password", "of another kind"],
+)
+def test_a_key_that_cannot_sign_stops_the_start(content: bytes | None, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=told):
+        TypeAdapter(PrivateKeyFile).validate_python(file)
+
+
+def test_a_key_that_can_sign_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_bytes(private_pem(KEY))
+    assert TypeAdapter(PrivateKeyFile).validate_python(file) == file
+    document = json.loads(json.dumps(sign(DONE, read_private_key(file))))
+    assert verify(document, KEY.public_key()) == DONE
+
+
+@pytest.mark.parametrize("content", [None, b"no key"], ids=["missing", "no key"])
+def test_a_public_key_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path) -> None:
+    file, key = tmp_path / "receipt.json", tmp_path / "public.pem"
+    file.write_text(json.dumps(signed()))
+    if content is not None:
+        key.write_bytes(content)
+    with pytest.raises(ReceiptInvalid, match=r"public.pem (cannot be read|holds no Ed25519 public key)"):
+        verify_file(file, key)
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")

@@ -247,6 +247,15 @@ async def test_the_group_of_a_tenant_that_is_being_deleted_keeps_its_people(stag
     assert stage.webui.groups_of("nemo@nowhere.example") == []
 
 
+async def test_the_group_of_a_vanished_tenant_keeps_its_people_until_it_is_cleaned_up(stage: Stage) -> None:
+    stage.tenants.see(tenant("acme"), deleted=True)
+    assert [orphan.id for orphan in stage.tenants.orphans()] == ["acme"]
+    stage.webui.add("ann@acme.example", "g-acme")
+    assert await stage.check("ann@acme.example") == ["g-acme"]
+    stage.tenants.forget_orphan("acme")
+    assert await stage.check("ann@acme.example") == []
+
+
 async def test_a_group_that_cannot_be_corrected_holds_up_no_other(stage: Stage) -> None:
     stage.webui.fails_at = "g-acme"
     stage.realm.add("nemo@nowhere.example")

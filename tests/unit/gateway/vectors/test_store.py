@@ -14,11 +14,11 @@ import respx
 import stamina
 from gateway.bm25 import query_vector
 from gateway.metrics import FOREIGN_HITS
-from gateway.models import Chunk, Document, Edition, Passage
+from gateway.models import Chunk, Document, Edition, IndexedDocument, Passage
 from gateway.problems import CollectionMissing, DimensionMismatch
 from gateway.vectors import Vectors
 from gateway.vectors.access import sign
-from gateway.vectors.store import MOST_ROUNDS
+from gateway.vectors.store import CANDIDATES, MOST_ROUNDS, SCROLLED
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
@@ -124,6 +124,24 @@ async def test_a_search_sends_the_tenants_filter(vectors: Vectors, qdrant: respx
     assert (body["limit"], body["score_threshold"], body["with_payload"]) == (3, 0.1, True)
 
 
+async def test_a_search_of_a_persona_finds_nothing_of_another(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
+    await vectors.search(TENANT, [1, 0, 0, 0], words=None, persona_id="hr", limit=3, threshold=0.0)
+    assert sent(route)["filter"] == {"must": [*OWN, {"key": "personaId", "match": {"value": "hr"}}]}
+
+
+async def test_a_passage_says_where_it_stands(vectors: Vectors, qdrant: respx.MockRouter) -> None:
+    found = hit("tenant-tenanta", "mine")
+    found["payload"] |= {"page": 7, "heading": "Plan > Part two"}
+    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": [found]}))
+    (passage,) = await vectors.search(
+        TENANT, [1, 0, 0, 0], words=None, persona_id=None, limit=3, threshold=0.1
+    )
+    assert passage == Passage("finance", "d", "a.md", 7, 0, "mine", 0.5, "v1", "Plan > Part two")
+
+
 async def test_a_point_of_another_tenant_is_dropped_and_counted(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
@@ -149,6 +167,20 @@ async def test_a_token_opens_one_collection_for_reading_or_writing(
     for writing in (qdrant["upsert"].calls.last.request, qdrant["delete"].calls.last.request):
         assert writing.url.path.startswith(f"/collections/{COLLECTION}--tenant-dedi/")
         assert access(writing) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "rw"}]
+
+
+async def test_reading_by_id_opens_the_tenants_collection_for_reading(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    dedicated = make_tenant("dedi", tier="dedicated")
+    by_id = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points").mock(return_value=result([]))
+    scroll = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points/scroll")
+    scroll.mock(return_value=result({"points": [], "next_page_offset": None}))
+    await vectors.indexed(dedicated, ["d"])
+    await vectors.beside(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
+    assert [batch async for batch in vectors.embeddings(dedicated, "d")] == [[]]
+    for call in (*by_id.calls, *scroll.calls):
+        assert access(call.request) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "r"}]
 
 
 def test_a_call_that_forgot_its_collection_gets_no_token() -> None:
@@ -226,6 +258,31 @@ async def test_the_head_is_written_last_and_then_other_versions_go(
         "must": [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}],
         "must_not": [{"key": "version", "match": {"value": Edition.of(DOCUMENT, chunks).version}}],
     }
+
+
+async def test_a_document_is_published_with_its_chunks_counted(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    edition = Edition.of(DOCUMENT, [Chunk("x")] * 5)
+    published = await vectors.publish(TENANT, edition, [1, 0, 0, 0])
+    assert published == IndexedDocument(DOCUMENT, edition.version, 5)
+
+
+async def test_what_is_reported_as_removed_is_gone(vectors: Vectors, qdrant: respx.MockRouter) -> None:
+    await vectors.remove(TENANT, "doc-1")
+    assert {call.request.url.params["wait"] for call in qdrant["delete"].calls} == {"true"}
+
+
+async def test_an_indexed_document_comes_back_whole(vectors: Vectors, qdrant: respx.MockRouter) -> None:
+    stored = head("v1")
+    stored["payload"] |= {"etag": '"e"', "sha256": "0" * 64, "documentId": "doc-1"}
+    route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([stored]))
+    expected = IndexedDocument(replace(DOCUMENT, etag='"e"'), "v1", 9)
+    assert await vectors.indexed(TENANT, ["doc-1"]) == {"doc-1": expected}
+    assert {"tenantId", "tenantUid"} < set(sent(route)["with_payload"])
+    del stored["payload"]["etag"]
+    route.mock(return_value=result([stored]))
+    assert await vectors.indexed(TENANT, ["doc-1"]) == {"doc-1": IndexedDocument(DOCUMENT, "v1", 9)}
 
 
 async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
@@ -334,8 +391,10 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_own(
     )
     body = sent(route)
     assert found.score == pytest.approx(0.6), "the cosine, whatever the fusion says"
-    assert (body["query"], body["limit"]) == ({"fusion": "rrf"}, 3)
+    assert (body["query"], body["limit"], body["with_payload"]) == ({"fusion": "rrf"}, 3, True)
     dense, lexical = body["prefetch"]
+    assert (dense["query"], lexical["query"]["indices"]) == ([1, 0, 0, 0], words.indices)
+    assert dense["limit"] == lexical["limit"] == CANDIDATES
     assert (dense["using"], lexical["using"]) == ("dense", "bm25")
     assert dense["filter"] == lexical["filter"] == {"must": OWN}
     assert lexical["params"]["idf"] == {"corpus": {"must": OWN}}, "no other tenant moves a word's worth"
@@ -351,6 +410,7 @@ async def test_the_threshold_holds_for_a_hybrid_search_too(
         TENANT, [1, 0, 0, 0], words=query_vector("x"), persona_id=None, limit=1, threshold=0.5
     )
     assert [passage.text for passage in found] == ["strong"]
+    assert sent(route)["limit"] == CANDIDATES, "those below the threshold take no place of others"
 
 
 async def test_the_head_of_a_removed_document_goes_first(vectors: Vectors, qdrant: respx.MockRouter) -> None:
@@ -374,7 +434,10 @@ async def test_a_foreign_head_is_no_document_of_ours(vectors: Vectors, qdrant: r
             CollectionMissing,
             id="no-collection",
         ),
+        pytest.param(httpx.Response(500), RemoteUnavailable, id="failed"),
         pytest.param(httpx.Response(503), RemoteUnavailable, id="unavailable"),
+        pytest.param(httpx.Response(408), RemoteUnavailable, id="too-slow"),
+        pytest.param(httpx.Response(409), RemoteRefused, id="conflict"),
         pytest.param(httpx.Response(429), RemoteUnavailable, id="busy"),
         pytest.param(
             httpx.Response(403, json={"status": {"error": "Forbidden"}}), RemoteRefused, id="forbidden"
@@ -459,7 +522,8 @@ async def test_what_stands_beside_a_passage_is_of_the_same_version(
     ]
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(points))
     found = await vectors.beside(TENANT, [passage])
-    assert {place: each.text for place, each in found.items()} == {("d", 2): "after"}
+    assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
+    assert sent(route)["with_payload"] is True
     assert set(sent(route)["ids"]) == {
         head_id("tenanta", uid_of("tenanta"), "d"),
         point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
@@ -504,11 +568,32 @@ async def test_the_embeddings_of_a_document_are_read_and_those_of_another_tenant
     def scroll(request: httpx.Request) -> httpx.Response:
         wanted = json.loads(request.content)["with_payload"]
         hits = [hit("tenant-tenanta", "Own."), hit("tenant-tenantb", "Theirs.")]
+        if "offset" in json.loads(request.content):
+            hits[0]["payload"]["heading"] = "Plan"
         for each in hits:
             each["payload"] = {name: value for name, value in each["payload"].items() if name in wanted}
-        return result({"points": hits, "next_page_offset": None})
+        return result({"points": hits, "next_page_offset": next_page.pop()})
+
+    next_page = [None, 33]
 
     route = qdrant.post(path__regex=r"/points/scroll$").mock(side_effect=scroll)
     found = [each async for batch in vectors.embeddings(TENANT, "d") for each in batch]
+    assert found == [
+        ("Own.", [0.6, 0.8, 0, 0]),
+        (Chunk("Own.", heading="Plan").embedded_text, [0.6, 0.8, 0, 0]),
+    ]
+    first, second = (json.loads(call.request.content) for call in route.calls)
+    assert first["filter"] == {"must": [*OWN, {"key": "documentId", "match": {"value": "d"}}]}
+    assert (first["limit"], first["with_vector"]) == (SCROLLED, ["dense"])
+    assert second == {**first, "offset": 33}
+
+
+async def test_embeddings_of_before_there_were_headings_are_read(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    old = hit("tenant-tenanta", "Own.")
+    del old["payload"]["heading"]
+    route = qdrant.post(path__regex=r"/points/scroll$")
+    route.mock(return_value=result({"points": [old], "next_page_offset": None}))
+    found = [each async for batch in vectors.embeddings(TENANT, "d") for each in batch]
     assert found == [("Own.", [0.6, 0.8, 0, 0])]
-    assert sent(route)["filter"]["must"][:2] == OWN

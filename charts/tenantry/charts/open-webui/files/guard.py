@@ -42,6 +42,7 @@ NOTICE_VARIABLE = "TENANTRY_NO_TENANT_NOTICE"
 """Environment variable with what people without a tenant read above an empty chat; empty for no notice."""
 
 NO_PEOPLE = "Nobody can look up other people here."
+NO_IMPORT = "Chats cannot be imported here. Clone or fork a chat instead."
 NO_RESET = "Nobody can empty a knowledge base as a whole. Remove your own files one by one."
 NO_RULE = "This is switched off here."
 NOT_YOURS = "This belongs to a colleague. Ask its owner or one of your company's administrators."
@@ -346,7 +347,15 @@ USERS: Mapping[str, Rule] = {
 GROUPS: Mapping[str, Rule] = {"GET /id/{id}/info": refuse(NO_PEOPLE)}
 """Rules of routes under ``/api/v1/groups``."""
 
-FOR_EVERYBODY = frozenset({"POST /{id}/reset", "DELETE /all", "GET /search", "GET /id/{id}/info"})
+CHATS: Mapping[str, Rule] = {"POST /import": refuse(NO_IMPORT)}
+"""Rules of routes under ``/api/v1/chats``.
+
+By its times and models a chat is found when its tenant is erased; an imported one could name any.
+"""
+
+FOR_EVERYBODY = frozenset(
+    {"POST /{id}/reset", "DELETE /all", "GET /search", "GET /id/{id}/info", "POST /import"}
+)
 """Routes that are refused to Open WebUI's administrators, too."""
 
 
@@ -607,7 +616,7 @@ def guarded() -> Guard:
     RuntimeError
         Open WebUI was built before its routes had their rules.
     """
-    from open_webui.routers import configs, files, groups, knowledge, users
+    from open_webui.routers import chats, configs, files, groups, knowledge, users
     from open_webui.utils.auth import get_verified_user
 
     if "open_webui.main" in sys.modules:
@@ -617,6 +626,7 @@ def guarded() -> Guard:
     protect(files.router, FILES, rights, get_verified_user, complete=True)
     protect(users.router, USERS, rights, get_verified_user, complete=False)
     protect(groups.router, GROUPS, rights, get_verified_user, complete=False)
+    protect(chats.router, CHATS, rights, get_verified_user, complete=False)
     if notice := os.environ.get(NOTICE_VARIABLE, ""):
         explain(configs.router, rights.library, get_verified_user, notice)
     from open_webui.main import app

@@ -1,0 +1,131 @@
+"""How long the erasure of a large tenant takes: deletion, the second count, and the signed receipt."""
+
+import asyncio
+import json
+import random
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+from qdrant_client import models
+from tenancy.names import COLLECTION, DENSE_VECTOR
+from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants, admin_client
+from tests.support.qdrant import open_qdrant
+from tests.support.tenants import tenant_manifest
+from tests.support.waiting import until
+from tests.support.workspace import WebUi
+from tests.support.world import World
+
+from .report import Figure
+
+__all__ = ["measure"]
+
+TENANT = "large"
+DOCUMENTS = 10_000
+CHUNKS = 4
+"""Points of a document."""
+
+DIMENSIONS = 768
+GOAL_SECONDS = 60
+CONTENT = b"x" * 2000
+
+
+async def measure(platform: Platform) -> list[Figure]:
+    """Fill a Tenant with documents in every store, delete it, and measure until it is gone."""
+    manifest = tenant_manifest(TENANT, deletionPolicy="Delete", identity={"emails": [f"*@{TENANT}.example"]})
+    with (
+        admin_client(platform) as api,
+        closing(World(platform)) as world,
+        closing(WebUi(platform)) as webui,
+    ):
+        tenants = Tenants(api)
+        uid = str((await asyncio.to_thread(tenants.create, manifest))["metadata"]["uid"])
+        await until(lambda: asyncio.to_thread(_is_ready, tenants), seconds=120)
+        await asyncio.to_thread(_plant, world, webui, uid)
+        await _plant_points(platform, uid)
+        started = time.monotonic()
+        await asyncio.to_thread(tenants.delete, TENANT)
+        await until(lambda: asyncio.to_thread(_is_gone, tenants), seconds=600, every=0.5)
+        seconds = time.monotonic() - started
+        _require_whole(world, uid)
+    note = f"{DOCUMENTS:,} documents of {CHUNKS} points, with their files in Open WebUI"
+    return [Figure("erasure of a tenant, with its receipt", seconds, "s", GOAL_SECONDS, note=note)]
+
+
+def _plant(world: World, webui: WebUi, uid: str) -> None:
+    base, owner = webui.base(TENANT)["id"], webui.call("GET", "/auths/")["id"]
+    prefix = str(uuid.uuid4())[:24]  # the number of the file is the end of its id
+    ids = [f"{prefix}{number:012x}" for number in range(DOCUMENTS)]
+
+    def put(file_id: str) -> None:
+        key = f"tenant-{TENANT}/finance/documents/owui-{file_id}/a.txt"
+        world.s3.put_object(Bucket=BUCKET, Key=key, Body=CONTENT)
+        world.s3.put_object(Bucket=FILES_BUCKET, Key=f"{file_id}_a.txt", Body=CONTENT)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(put, ids))
+    webui.sql(
+        f"""
+        insert into file (id, user_id, filename, path, data, meta, created_at, updated_at)
+          select '{prefix}' || lpad(to_hex(n), 12, '0'), '{owner}', 'a.txt',
+            's3://{FILES_BUCKET}/{prefix}' || lpad(to_hex(n), 12, '0') || '_a.txt', '{{}}', '{{}}', 1, 1
+          from generate_series(0, {DOCUMENTS - 1}) n;
+        insert into knowledge_file (id, knowledge_id, file_id, user_id, created_at, updated_at)
+          select gen_random_uuid(), '{base}', '{prefix}' || lpad(to_hex(n), 12, '0'), '{owner}', 1, 1
+          from generate_series(0, {DOCUMENTS - 1}) n;
+        """
+    )
+    pipe = world.redis.pipeline()
+    for each in ids:
+        pipe.hset(f"tenant-{TENANT}:{uid}:document:{each}", "size", "2000")
+    pipe.execute()
+
+
+async def _plant_points(platform: Platform, uid: str) -> None:
+    draw = random.Random(1)
+    async with open_qdrant(platform) as qdrant:
+        for first in range(0, DOCUMENTS * CHUNKS, 1000):
+            await qdrant.upsert(
+                COLLECTION, [_point(draw, number, uid) for number in range(first, first + 1000)], wait=True
+            )
+
+
+def _point(draw: random.Random, number: int, uid: str) -> models.PointStruct:
+    payload: dict[str, Any] = {
+        "tenantId": f"tenant-{TENANT}",
+        "tenantUid": uid,
+        "personaId": "finance",
+        "documentId": f"document-{number // CHUNKS}",
+        "text": "x" * 500,
+    }
+    vector: dict[str, Any] = {DENSE_VECTOR: [draw.random() for _ in range(DIMENSIONS)]}
+    return models.PointStruct(id=str(uuid.uuid4()), vector=vector, payload=payload)
+
+
+def _is_ready(tenants: Tenants) -> bool:
+    conditions = (tenants.get(TENANT) or {}).get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _is_gone(tenants: Tenants) -> bool:
+    return tenants.get(TENANT) is None
+
+
+def _require_whole(world: World, uid: str) -> None:
+    """Raise unless the receipt says that all that was planted was there before, and nothing after."""
+    key = f"receipts/erasure/tenant-{TENANT}/{uid}.json"
+    stores = json.loads(world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())["stores"]
+    before = {store["store"]: sum(store["before"].values()) for store in stores}
+    planted = {
+        "storage": DOCUMENTS,
+        "vectors": DOCUMENTS * CHUNKS,
+        "quota": DOCUMENTS,
+        "workspace": DOCUMENTS,
+    }
+    assert all(before[store] >= count for store, count in planted.items()), before
+    assert not any(sum(store["after"].values()) for store in stores), stores

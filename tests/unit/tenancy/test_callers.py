@@ -1,0 +1,91 @@
+"""The ``Authorization`` header: one, of a known kind; it proves nothing before the Tenants are known."""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+import structlog
+from tenancy.callers import credentials, identify, require_bearer, verify
+from tenancy.directory import Directory
+from tenancy.errors import IdentityUnavailable, TokenRefused
+from tenancy.identity import Claims
+
+from tests.support.tenants import make_tenant
+
+CLAIMS = Claims(subject="diana", email="diana@tenantb.example", email_verified=True)
+
+
+@dataclass
+class FakeTokens:
+    """Takes one token."""
+
+    async def verify(self, token: str) -> Claims:
+        if token != "good":
+            raise TokenRefused("The access token does not hold.")
+        return CLAIMS
+
+
+@dataclass
+class FakeRegistry:
+    """Knows one Tenant."""
+
+    synced: bool = True
+    directory: Directory = field(default_factory=lambda: Directory([make_tenant("tenantb")]))
+
+
+def registry(**given: Any) -> Any:
+    return FakeRegistry(**given)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("Bearer abc", ("bearer", "abc")),
+        ("bEARER abc", ("bearer", "abc")),
+        ("Ticket abc", ("ticket", "abc")),
+        ("Ticket a b", ("ticket", "a b")),
+    ],
+)
+def test_a_header_carries_a_token_or_a_ticket(header: str, expected: tuple[str, str]) -> None:
+    assert credentials([header]) == expected
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [""],
+        ["Bearer"],
+        ["Bearer "],
+        ["Basic abc"],
+        ["abc"],
+        ["Bearer abc", "Bearer abc"],
+        ["Bearer abc", "Ticket abc"],
+    ],
+)
+def test_any_other_header_and_a_second_one_are_refused(headers: list[str]) -> None:
+    with pytest.raises(TokenRefused, match="Authorization: Bearer"):
+        credentials(headers)
+
+
+def test_a_ticket_is_no_persons_token() -> None:
+    assert require_bearer(["Bearer abc"]) == "abc"
+    with pytest.raises(TokenRefused, match="person's access token"):
+        require_bearer(["Ticket abc"])
+
+
+async def test_a_token_proves_its_claims_once_the_tenants_are_known() -> None:
+    tokens = cast("Any", FakeTokens())
+    assert await verify("good", tokens, registry()) is CLAIMS
+    with pytest.raises(TokenRefused):
+        await verify("forged", tokens, registry())
+    with pytest.raises(IdentityUnavailable, match="not known yet"):
+        await verify("good", tokens, registry(synced=False))
+
+
+def test_every_log_line_that_follows_names_the_tenant() -> None:
+    with structlog.contextvars.bound_contextvars():
+        person = identify(CLAIMS, registry())
+        assert person.tenant.id == "tenantb"
+        assert structlog.contextvars.get_contextvars()["tenant"] == "tenant-tenantb"
+        structlog.contextvars.unbind_contextvars("tenant")

@@ -1,0 +1,205 @@
+"""Tenants as the registry keeps them: by lists and watches, without an API server behind it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+import stamina
+from kubernetes.aio import client
+from tenancy import registry
+from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenancy.registry import TenantRegistry
+
+from tests.support.tenants import make_tenant, tenant_manifest
+from tests.support.waiting import until
+
+TENANT = make_tenant("tenanta", uid="u-1")
+
+
+def manifest(tenant_id: str, uid: str = "", **metadata: Any) -> dict[str, Any]:
+    """Return a Tenant as the API server shows it."""
+    shown = tenant_manifest(tenant_id)
+    shown["metadata"] |= {"uid": uid or f"uid-{tenant_id}", "resourceVersion": "7", **metadata}
+    return shown
+
+
+@dataclass
+class FakeWatch:
+    """A watch connection: lines, and then it stays open until it is cancelled."""
+
+    lines: list[bytes]
+
+    @property
+    def content(self) -> "FakeWatch":
+        return self
+
+    async def readline(self) -> bytes:
+        if not self.lines:
+            await asyncio.Event().wait()
+        return self.lines.pop(0)
+
+    def release(self) -> None:
+        pass
+
+
+@dataclass
+class FakeApi:
+    """The two calls of the Kubernetes client, and what each of them was asked."""
+
+    lists: list[Any] = field(default_factory=list)
+    watches: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
+    one: Any = None
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    watched_from: list[str] = field(default_factory=list)
+
+    async def get_cluster_custom_object(self, *path: str, **_: Any) -> Any:
+        self.asked.append(path)
+        if isinstance(self.one, Exception):
+            raise self.one
+        return self.one
+
+    async def list_cluster_custom_object(self, *path: str, **options: Any) -> Any:
+        """:return: object"""  # where the client's watch reads the type of what it is given
+        assert path == ("tenantry.io", "v1alpha1", "tenants")
+        if options.get("watch"):
+            self.watched_from.append(options["resource_version"])
+            events = self.watches.pop(0) if self.watches else []
+            lines = [json.dumps({"type": kind, "object": body}).encode() for kind, body in events]
+            return FakeWatch([*lines, b""] if self.watches else lines)
+        listed = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+        if isinstance(listed, Exception):
+            raise listed
+        return {"items": listed, "metadata": {"resourceVersion": "5"}}
+
+
+@pytest.fixture
+async def api() -> FakeApi:
+    return FakeApi(lists=[[]])
+
+
+@pytest.fixture
+async def known(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TenantRegistry]:
+    monkeypatch.setattr(registry, "BACKOFF_SECONDS", (0.001, 0.002))
+    async with client.ApiClient() as unused:
+        made = TenantRegistry(unused)
+        made._custom = cast("Any", api)
+        with stamina.set_testing(True, attempts=2, cap=True):
+            yield made
+
+
+class Running:
+    """A registry that lists and watches for as long as the block lasts."""
+
+    def __init__(self, known: TenantRegistry) -> None:
+        self._known = known
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._known.run())
+        await asyncio.wait_for(self._known.wait_synced(), 5)
+
+    async def __aexit__(self, *_: object) -> None:
+        assert not self._task.done(), "the registry must never end by itself"
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+
+async def test_a_tenant_is_current_while_the_api_server_has_it(known: TenantRegistry, api: FakeApi) -> None:
+    api.one = manifest("tenanta", "u-1")
+    assert await known.is_current(TENANT) is True
+    assert api.asked == [("tenantry.io", "v1alpha1", "tenants", "tenanta")]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(client.exceptions.ApiException(status=404), id="gone"),
+        pytest.param(manifest("tenanta", "u-2"), id="made again under its name"),
+        pytest.param(
+            manifest("tenanta", "u-1", deletionTimestamp="2026-11-23T00:00:00Z"), id="being deleted"
+        ),
+    ],
+)
+async def test_any_other_tenant_is_not(answer: Any, known: TenantRegistry, api: FakeApi) -> None:
+    api.one = answer
+    assert await known.is_current(TENANT) is False
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, RemoteRefused), (500, RemoteUnavailable)])
+async def test_an_api_server_that_does_not_say_leaves_it_open(
+    status: int, error: type[Exception], known: TenantRegistry, api: FakeApi
+) -> None:
+    api.one = client.exceptions.ApiException(status=status)
+    with pytest.raises(error):
+        await known.is_current(TENANT)
+
+
+async def test_changes_are_applied_as_they_are_watched(known: TenantRegistry, api: FakeApi) -> None:
+    api.lists = [[manifest("a"), manifest("b")]]
+    changed = manifest("a", suspended=True)
+    changed["spec"]["suspended"] = True
+    bookmark = {"metadata": {"resourceVersion": "9"}}
+    api.watches = [
+        [("ADDED", manifest("c")), ("MODIFIED", changed), ("DELETED", manifest("b"))],
+        [("BOOKMARK", bookmark)],
+        [("ADDED", manifest("d"))],
+    ]
+    assert not known.synced
+    async with Running(known):
+        assert known.synced
+        await until(lambda: known.get("d") is not None)
+        assert {tenant.id for tenant in known.all()} == {"a", "c", "d"}
+        assert (tenant := known.get("a"))
+        assert tenant.spec.suspended
+    assert api.watched_from[:3] == ["5", "7", "9"]
+
+
+async def test_a_tenant_that_cannot_be_read_lets_nobody_in(known: TenantRegistry, api: FakeApi) -> None:
+    strange = manifest("a")
+    strange["spec"]["tier"] = "galactic"
+    api.lists = [[strange, manifest("b")]]
+    later = manifest("b")
+    later["spec"]["tier"] = "galactic"
+    api.watches = [[("MODIFIED", later), ("ADDED", manifest("c"))]]
+    async with Running(known):
+        await until(lambda: known.get("c") is not None)
+        assert {tenant.id for tenant in known.all()} == {"c"}
+
+
+@pytest.mark.parametrize("status", [410, 500])
+async def test_after_a_lost_watch_a_tenant_that_was_deleted_meanwhile_is_forgotten(
+    status: int, known: TenantRegistry, api: FakeApi
+) -> None:
+    api.lists = [
+        [manifest("a"), manifest("b")],
+        client.exceptions.ApiException(status=503),
+        [manifest("b"), manifest("c")],
+    ]
+    lost = {"code": status, "reason": "Gone", "message": "too old"}
+    api.watches = [[("ERROR", lost)], []]
+    async with Running(known):
+        await until(lambda: known.get("c") is not None)
+        assert {tenant.id for tenant in known.all()} == {"b", "c"}
+
+
+async def test_who_subscribes_hears_of_a_tenants_changes_until_the_end(
+    known: TenantRegistry, api: FakeApi
+) -> None:
+    heard: list[str] = []
+    with known.subscribed("a", lambda: heard.append("first")):
+        with known.subscribed("a", lambda: heard.append("second")):
+            known._apply("ADDED", manifest("a"))
+            assert sorted(heard) == ["first", "second"]
+            known._apply("ADDED", manifest("b"))
+            assert len(heard) == 2, "another tenant's changes are not theirs"
+        known._apply("DELETED", manifest("a"))
+        assert heard[2:] == ["first"]
+        await known._list()
+        assert heard[2:] == ["first", "first"], "a list may hold any change"
+    known._apply("ADDED", manifest("a"))
+    assert len(heard) == 4
+    assert not known._listeners

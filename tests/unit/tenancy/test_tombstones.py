@@ -1,0 +1,31 @@
+"""A refusal by a tombstone means that the Tenant is being deleted; any other failure does not."""
+
+import pytest
+from tenancy.errors import RemoteError, RemoteRefused, RemoteUnavailable, TenantSuspended
+from tenancy.tombstones import REFUSAL, guarded, raise_if_deleting
+
+
+def test_a_tombstones_refusal_says_that_the_tenant_is_being_removed() -> None:
+    with pytest.raises(TenantSuspended, match="being removed"):
+        raise_if_deleting(RemoteRefused("redis", "rate", f"ERR {REFUSAL} script: 1"))
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RemoteRefused("redis", "rate", "OOM command not allowed"),
+        RemoteUnavailable("redis", "rate", "connection reset"),
+        # Not an answer of the script: a Redis that cannot be reached decides nothing about a Tenant.
+        RemoteUnavailable("redis", "rate", REFUSAL),
+    ],
+)
+def test_another_failure_says_nothing_of_the_tenant(failure: RemoteError) -> None:
+    raise_if_deleting(failure)
+
+
+def test_a_guarded_script_asks_for_the_tombstone_before_it_does_anything() -> None:
+    first, rest = guarded("return redis.call('INCR', KEYS[1])").split("\n", 1)
+    assert first == (
+        f"if redis.call('EXISTS', KEYS[#KEYS]) == 1 then return redis.error_reply('{REFUSAL}') end"
+    )
+    assert rest == "return redis.call('INCR', KEYS[1])"
