@@ -102,7 +102,7 @@ class Event:
             log.warning("The gateway did not prove a tenant: %d", response.status_code)
             return None
         key, uid = body.get("tenant"), body.get("tenantUid")
-        return Tenant(key, uid) if isinstance(key, str) and isinstance(uid, str) and key and uid else None
+        return Tenant(key, uid) if isinstance(key, str) and isinstance(uid, str) else None
 
     async def _hint(self) -> None:
         """Tell file-sync to look soon. Polling is the truth, so a hint that is lost costs some seconds.

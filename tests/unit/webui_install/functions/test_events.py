@@ -131,6 +131,7 @@ async def hangs(_: httpx.Request) -> httpx.Response:
         pytest.param(["a"], refused(403, "tenant-suspended"), [], id="suspended"),
         pytest.param(["a", "choir"], refused(403, "admin-only"), ["choir"], id="another-403"),
         pytest.param(["a", "b"], refused(401, "token-refused"), [], id="token-refused"),
+        pytest.param(["a"], httpx.Response(403, json=me("tenant-a").json()), [], id="403-with-a-tenant"),
         pytest.param(["a"], refused(503, "identity-unavailable"), [], id="unavailable"),
         pytest.param(["a", "choir"], httpx.Response(502, text="<html>"), ["choir"], id="proxy"),
         pytest.param(["a"], httpx.Response(302, headers={"Location": "/"}), [], id="redirect"),
