@@ -106,7 +106,7 @@ SAME = (
     "<name@a.example>",
     "List<String> a <b and 5 < 6",
     "a `Map<String, List<int>>` b",
-    "It costs $5, see limits[2] and **`vector<int>`**",
+    "It costs $5, see limits[2] and `vector<int>`",
 )
 """Words that Open WebUI must show as they were written."""
 
