@@ -45,6 +45,8 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param("<img src=x>", "\\<img src=x>", id="tag"),
         pytest.param("<img\nsrc=x>", "\\<img\nsrc=x>", id="tag-over-two-lines"),
         pytest.param('<a title=">" href=x>', '\\<a title=">" href=x>', id="tag-with-its-end-in-quotes"),
+        pytest.param("<b\ufeffx=y>", "\\<b\ufeffx=y>", id="tag-with-another-space"),
+        pytest.param("<form ->", "\\<form ->", id="tag-that-is-none-but-begins-a-block"),
         pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
         pytest.param("x</question>", "x\\</question>", id="closing-tag-of-an-unknown-name"),
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
