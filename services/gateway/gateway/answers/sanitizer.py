@@ -464,6 +464,8 @@ class AnswerSanitizer:
             self._formula, self._is_formula_block = _UNCLEAR, True
         elif self._formula or not (self._tail[-1:].isalnum() or self._tail[-1:] == "<"):
             self._note_formula(delimiter)
+        else:
+            self._formula, self._is_formula_block = _UNCLEAR, delimiter == "$$"
         return self._show(len(delimiter))
 
     def _note_formula(self, delimiter: str) -> None:
