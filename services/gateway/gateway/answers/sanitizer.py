@@ -476,7 +476,8 @@ class AnswerSanitizer:
             return
         self._formula = begin if begin == delimiter else ""
         self._before_formula = self._block.delimiters - {"[", "$", "\\"}
-        self._is_formula_block = self._blank and delimiter != "$"
+        at_margin = not self._tail or self._tail[-1] in "\r\n"
+        self._is_formula_block = at_margin and delimiter in ("$$", "\\[")
 
     def _read_backslash(self) -> bool:
         following = self._peek()

@@ -47,6 +47,12 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param('<a title=">" href=x>', '\\<a title=">" href=x>', id="tag-with-its-end-in-quotes"),
         pytest.param("<b\ufeffx=y>", "\\<b\ufeffx=y>", id="tag-with-another-space"),
         pytest.param("<form ->", "\\<form ->", id="tag-that-is-none-but-begins-a-block"),
+        pytest.param(
+            "\ufeff```\n![i](x)\n```", "\ufeff```\n![i]\u200b(x)\n```", id="fence-behind-a-byte-order-mark"
+        ),
+        pytest.param(
+            "    ```\n![i](x)\n    ```", "    ```\n![i]\u200b(x)\n    ```", id="fence-that-is-indented"
+        ),
         pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
         pytest.param("x</question>", "x\\</question>", id="closing-tag-of-an-unknown-name"),
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
