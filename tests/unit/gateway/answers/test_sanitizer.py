@@ -44,6 +44,8 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param("<img src=x>", "\\<img src=x>", id="tag"),
         pytest.param("<img\nsrc=x>", "\\<img\nsrc=x>", id="tag-over-two-lines"),
         pytest.param('<a title=">" href=x>', '\\<a title=">" href=x>', id="tag-with-its-end-in-quotes"),
+        pytest.param("a <a_b> c", "a \\<a_b> c", id="tag-with-an-underline"),
+        pytest.param("<javascript:alert('x')>", "\\<javascript:alert('x')>", id="autolink-with-quotes"),
         pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
         pytest.param("x</question>", "x\\</question>", id="closing-tag-of-an-unknown-name"),
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
@@ -70,10 +72,21 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param(
             "- a\n\n  ```\n<img src=x>\n", "- a\n\n  ```\n\\<img src=x>\n", id="fence-that-its-list-ends"
         ),
+        # After a fence of which not all renderers see the end, nothing counts as code.
+        pytest.param("```\n    ```\n\n`<b>`", "```\n    ```\n\n`\\<b>`", id="end-indented-too-far"),
+        pytest.param(
+            "- a\n\n  ```\n   ```\n\n`<b>`",
+            "- a\n\n  ```\n   ```\n\n`\\<b>`",
+            id="end-off-its-fence-in-a-list",
+        ),
+        pytest.param("```\nx\n```\t\n\n`<b>`", "```\nx\n```\t\n\n`\\<b>`", id="end-with-a-tab"),
+        # An escaped backtick counts for a renderer that only looks where emphasis ends.
+        pytest.param("`<b>|` * `*<b>`", "\\`\\<b>|\\` * \\`*\\<b>\\`", id="emphasis-around-escaped-code"),
     ],
 )
 def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format) == shown
+    assert in_pieces(list(said), answer_format) == shown
     assert not live(shown)
 
 
@@ -98,6 +111,11 @@ def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_forma
         "> quote\n\n- one\n- [x] two\n\n# Title\n---\n",
         "中文**粗体**&lt;b&gt; é \u2028",
         "a ` stray, \\` escaped, ~~gone~~, {{ value }}",
+        "{a} {{b, user@host, a@ b, 3 @ 5, a: b:c ::, a/b ./c, x. y.z, $5 $$, 2 > 1 ~ 0",
+        # Every renderer sees the end of these fences, so code behind them is code.
+        "- a\n\n  ```\n  x\n  ```\n\n`<b>`",
+        "```\nx\n   ```\n\n`<b>`",
+        "````\n```\nx\n`````\r\n\r\n`<b>`",
     ],
 )
 def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: AnswerFormat) -> None:
@@ -125,17 +143,45 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param(
             "Text\n```\n<b>\n---\n```", "Text\n\n```\n<b>\n---\n```", id="fence-that-would-be-a-heading"
         ),
+        pytest.param(
+            "Text\r```\r<b>\r---\r```", "Text\r\r```\r<b>\r---\r```", id="such-a-fence-with-returns"
+        ),
+        pytest.param(
+            "Text\r\n```\r\n<b>\r\n---\r\n```",
+            "Text\r\n\n```\r\n<b>\r\n---\r\n```",
+            id="such-a-fence-with-both",
+        ),
         pytest.param("Text\n```\nx\n```\n---\n", "Text\n```\nx\n```\n\n---\n", id="rule-that-would-be-one"),
     ],
 )
 def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: str, shown: str) -> None:
     assert sanitize(said, MARKDOWN) == shown
+    assert in_pieces(list(said), MARKDOWN) == shown
     assert not live(shown)
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    "before", [*"!#$%&*+,-./:;=>?@[]^_`{|}~", "a@", "a.b", "[a", "www", "{{", "::", "$$", "**"]
+)
+def test_no_character_hides_what_follows_it(before: str, answer_format: AnswerFormat) -> None:
+    for said in (f"{before}<img src=x>", f"x {before}<img src=x>", f"a\n\n{before}<img src=x>"):
+        shown = sanitize(said, answer_format)
+        assert "\\<img src=x" in shown
+        assert not live(shown)
 
 
 @pytest.mark.parametrize(
     "said",
-    ["[1, 3] litres", '"ports": [7]', "limits[2]", "std::vector<int>", "<name@a.example>", "a@b.example"],
+    [
+        "[1, 3] litres",
+        '"ports": [7]',
+        "limits[2]",
+        "std::vector<int>",
+        "Box<X>",
+        "<name@a.example>",
+        "a@b.example",
+    ],
 )
 def test_for_programs_it_stays(said: str) -> None:
     assert sanitize(said, TEXT) == said
