@@ -86,6 +86,8 @@ class Reconciler:
         Says which older Tenant claims the same addresses, if one does.
     now
         Returns the time as RFC 3339 in seconds.
+    note_taken_down
+        Is called when all was done that a Tenant's deletion asks for, before its finalizer is removed.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Reconciler:
         erasure: Erasure,
         conflict: Callable[[Tenant], str | None],
         now: Callable[[], str],
+        note_taken_down: Callable[[Tenant], None],
     ) -> None:
         self._parts = parts
         self._writer = writer
@@ -103,6 +106,7 @@ class Reconciler:
         self._erasure = erasure
         self._conflict = conflict
         self._now = now
+        self._note_taken_down = note_taken_down
         self._log = structlog.get_logger("tenant_operator.reconcile")
 
     async def reconcile(self, tenant: Tenant) -> Outcome:
@@ -186,6 +190,7 @@ class Reconciler:
         if any(failures.values()):
             return await self._conclude(tenant, failures, {}, None)
         self._log.info("The Tenant is gone", tenant=tenant.id, policy=tenant.spec.deletion_policy)
+        self._note_taken_down(tenant)
         await self._writer.remove_finalizer(tenant)
         return Outcome()
 

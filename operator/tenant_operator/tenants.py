@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from pydantic import ValidationError
+from tenancy.directory import Directory
 from tenancy.model import Tenant
 
 from .claims import Claims
@@ -27,9 +28,9 @@ class Tenants:
 
     def __init__(self) -> None:
         self.claims = Claims()
-        self._newest: dict[str, Tenant] = {}
+        self._newest = Directory()
         self._held: set[str] = set()  # uids of those that have, or had, our finalizer
-        self._released: set[str] = set()  # uids of those that we have let go
+        self._taken_down: set[str] = set()  # uids of those of which nothing is left to remove
         self._orphans: dict[str, Tenant] = {}
         self._log = structlog.get_logger("tenant_operator.tenants")
 
@@ -37,13 +38,29 @@ class Tenants:
         """Return the newest state of a Tenant, or ``None`` when there is none."""
         return self._newest.get(name)
 
+    def all(self) -> tuple[Tenant, ...]:
+        """Return the newest state of every Tenant, in no particular order."""
+        return self._newest.all()
+
+    def admitting(self, email: str) -> Tenant | None:
+        """Return the Tenant to which a verified address belongs: the oldest of those that claim it."""
+        return min(self._newest.claimants(email), key=lambda tenant: tenant.seniority, default=None)
+
     def orphan(self, name: str) -> Tenant | None:
         """Return the last state of a Tenant that vanished before what was made for it was removed."""
         return self._orphans.get(name)
 
+    def orphans(self) -> tuple[Tenant, ...]:
+        """Return the last state of every such Tenant."""
+        return tuple(self._orphans.values())
+
     def forget_orphan(self, name: str) -> None:
         """Forget such a Tenant: nothing is left of it, or somebody was informed."""
         self._orphans.pop(name, None)
+
+    def note_taken_down(self, tenant: Tenant) -> None:
+        """Take note that nothing is left to do for a Tenant that is deleted: it is no orphan when it goes."""
+        self._taken_down.add(tenant.metadata.uid)
 
     def see(self, body: Mapping[str, Any], *, deleted: bool = False) -> Seen:
         """Take note of an event and say what has to be reconciled.
@@ -64,14 +81,14 @@ class Tenants:
         rivals = self.claims.rivals(before) if before else []
         if before and before.metadata.uid != tenant.metadata.uid:
             # It was made again, and the event between came with this one.
-            self._note_finalizer(before, before, deleted=True)
-        orphaned = self._note_finalizer(tenant, before, deleted=deleted)
+            self._note_finalizer(before, deleted=True)
+        orphaned = self._note_finalizer(tenant, deleted=deleted)
         if deleted:
-            self._newest.pop(name, None)
+            self._newest.discard(name)
             self.claims.drop(name)
             names = [rival.id for rival in rivals]
             return Seen((name, *names) if orphaned else tuple(names))
-        self._newest[name] = tenant
+        self._newest.put(tenant)
         unprotected = not (_is_held(tenant) or tenant.deleting)
         if before and _trigger(before) == _trigger(tenant) and not unprotected:
             return Seen()
@@ -80,21 +97,20 @@ class Tenants:
         affected = {rival.id for rival in (*rivals, *self.claims.rivals(tenant))}
         return Seen((name, *sorted(affected)), urgent=unprotected)
 
-    def _note_finalizer(self, tenant: Tenant, before: Tenant | None, *, deleted: bool) -> bool:
+    def _note_finalizer(self, tenant: Tenant, *, deleted: bool) -> bool:
         """Keep track of our finalizer; return whether a Tenant is gone and has left something behind.
 
-        A removal in order takes the finalizer away last, from a Tenant that is being deleted.
+        That the finalizer of a Tenant which is being deleted is gone proves nothing: people take it away from
+        a deletion that waits for a system.
         """
         uid = tenant.metadata.uid
-        if before and before.deleting and _is_held(before) and (deleted or not _is_held(tenant)):
-            self._released.add(uid)
         if _is_held(tenant):
             self._held.add(uid)
         if not deleted:
             return False
-        orphaned = uid not in self._released and (uid in self._held or tenant.status.names_anything)
+        orphaned = uid not in self._taken_down and (uid in self._held or tenant.status.names_anything)
         self._held.discard(uid)
-        self._released.discard(uid)
+        self._taken_down.discard(uid)
         if orphaned:
             self._orphans[tenant.id] = tenant
         return orphaned

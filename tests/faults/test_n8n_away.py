@@ -9,6 +9,7 @@ import pytest
 from tenancy.names import model_id
 
 from tests.support.companies import Company
+from tests.support.hanging import hanging
 from tests.support.kubelet import running_kubelet
 from tests.support.open_webui import Person
 from tests.support.uploads import Paper, papers, upload
@@ -71,6 +72,20 @@ async def test_uploads_are_safe_while_n8n_is_away_and_catch_up_by_themselves_and
         print(f"all caught up {time.monotonic() - returned:.1f} s after n8n was back")
         async with town.webui.valves(fallback_to_direct=False):
             assert FIGURE in (await asked(diana, model))[0]
+
+
+async def test_a_worker_that_hangs_delays_one_question_and_no_other(town: Town) -> None:
+    async with town.company("lakeside") as company:
+        diana, token = await town.employee(company)
+        model = model_id(company.id, "finance")
+        await given(diana, company, [PLAN])
+        await until(lambda: has_all(town, token, {PLAN.name: "ready"}), seconds=READY_SECONDS, every=0.5)
+        async with town.webui.valves(fallback_to_direct=True, workflow_seconds=5.0):
+            with hanging(town.platform, "n8n-worker"):
+                for _ in range(2):
+                    answer, seconds = await asked(diana, model)
+                    assert FIGURE in answer
+                    print(f"the gateway answered after {seconds:.1f} s")
 
 
 async def given(person: Person, company: Company, files: Sequence[Paper]) -> None:

@@ -19,7 +19,7 @@ from gateway.problems import DocumentMissing, DocumentTooLarge
 from gateway.vectors import Vectors
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import parse_object_key, tenant_prefix
+from tenancy.names import FILE_DOCUMENTS, parse_object_key, tenant_prefix
 
 __all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors", "stamp_of"]
 
@@ -187,6 +187,8 @@ class FakeObjects:
         self.contents: dict[str, bytes] = {}
         self.owners: dict[str, str] = {}
         self.versions: dict[str, list[bytes]] = {}
+        self.stored_at: dict[str, datetime] = {}
+        """Times other than :data:`STORED_AT`."""
 
     async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
         if key not in self.contents:
@@ -214,6 +216,13 @@ class FakeObjects:
         entries = await self.entries(tenant)
         return next((entry for entry in entries if entry.document_id == document_id), None)
 
+    async def find_files(self, tenant: Tenant, persona_id: str, filename: str) -> list[StoredEntry]:
+        return [
+            entry
+            for entry in await self.entries(tenant, persona_id=persona_id)
+            if entry.document_id.startswith(FILE_DOCUMENTS) and entry.filename == filename
+        ]
+
     async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
         return self.owners.get(key, "") if key in self.contents else None
 
@@ -226,9 +235,9 @@ class FakeObjects:
 
     def _entry(self, tenant: Tenant, key: str) -> StoredEntry:
         persona_id, document_id, filename = parse_object_key(tenant.id, key) or ("", "", "")
-        return StoredEntry(
-            key, persona_id, document_id, filename, len(self.contents[key]), stamp_of(self.contents[key])
-        )
+        stamp = stamp_of(self.contents[key])
+        stamp = replace(stamp, stored_at=self.stored_at.get(key, stamp.stored_at))
+        return StoredEntry(key, persona_id, document_id, filename, len(self.contents[key]), stamp)
 
     def as_adapter(self) -> TenantObjects:
         """Return itself in the place of the real one."""

@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from file_sync.atlas import Atlas
 from file_sync.contents import Contents
+from file_sync.document_owners import DocumentOwners
 from file_sync.gateway import Gateway
 from file_sync.owners import Owners
 from file_sync.plan import Rules, State
@@ -86,6 +87,7 @@ class Replica:
     atlas: Atlas
     registry: TenantRegistry
     gateway: Gateway
+    document_owners: DocumentOwners
     remotes: list[Remote]
     rules: Rules = field(default_factory=lambda: Rules(DOCUMENT_BYTES, FILES_BUCKET))
 
@@ -146,6 +148,7 @@ async def open_replica(
             env["FILE_SYNC_KEYCLOAK_CLIENT_SECRET"],
             http,
         )
+        document_owners = DocumentOwners(store)
         work = Work(
             source=source,
             contents=contents,
@@ -153,11 +156,13 @@ async def open_replica(
             gateway=gateway,
             workflow=workflow,
             owners=Owners(keycloak, lambda: registry.directory, seconds=0),
+            document_owners=document_owners,
             puts=FairSemaphore(4, each=2),
             ingests=FairSemaphore(4, each=2),
         )
         parts: tuple[Any, ...] = (source, contents, store._sessions, gateway, workflow, keycloak)
-        yield Replica(work, source, Atlas(registry), registry, gateway, [part._remote for part in parts])
+        remotes = [part._remote for part in parts]
+        yield Replica(work, source, Atlas(registry), registry, gateway, document_owners, remotes)
 
 
 class Killed(BaseException):

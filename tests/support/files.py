@@ -15,6 +15,7 @@ __all__ = [
     "assemble_pdf",
     "docx_file",
     "encrypted_pdf",
+    "long_docx",
     "pdf_file",
     "pptx_file",
     "xlsx_file",
@@ -125,6 +126,18 @@ def zip_bomb_docx(claimed_bytes: int) -> bytes:
     entry = content.rindex(b"PK\x01\x02", 0, content.rindex(b"word/media/bomb.bin"))
     content[entry + 24 : entry + 28] = struct.pack("<I", claimed_bytes)
     return bytes(content)
+
+
+def long_docx(paragraphs: int) -> bytes:
+    """Return a DOCX of that many empty paragraphs: a small file, and much to read."""
+    whole, buffer = zipfile.ZipFile(io.BytesIO(docx_file("Text."))), io.BytesIO()
+    with whole, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == "word/document.xml":
+                content = content.replace(b"</w:body>", b"<w:p/>" * paragraphs + b"</w:body>")
+            archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 def assemble_pdf(objects: Sequence[str]) -> bytes:

@@ -22,6 +22,7 @@ from tenancy.tickets import TicketIssuer
 
 from .atlas import Atlas
 from .contents import Contents
+from .document_owners import DocumentOwners
 from .gateway import Gateway
 from .leader import Leadership
 from .mine import OwnFiles
@@ -168,6 +169,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             http,
         )
         atlas = Atlas(registry)
+        document_owners = DocumentOwners(store)
         work = Work(
             source=source,
             contents=contents,
@@ -175,6 +177,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             gateway=gateway,
             workflow=workflow,
             owners=Owners(keycloak, lambda: registry.directory, seconds=settings.owner_seconds),
+            document_owners=document_owners,
             puts=_places(settings.puts_at_once),
             ingests=_places(settings.ingests_at_once),
         )
@@ -194,7 +197,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             registry=registry,
             tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),
             calls=CallLimiter(settings.calls_per_minute),
-            files=OwnFiles(source, gateway, atlas, rules),
+            files=OwnFiles(source, gateway, document_owners, atlas, rules),
             sync=sync,
             leadership=leadership,
             readiness=readiness,

@@ -1,5 +1,6 @@
 """The gateway: how documents stand, and their deletion. S3 and index are seen through it alone."""
 
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -142,4 +143,5 @@ def _to_document(body: dict[str, Any]) -> Document:
         state=body["state"],
         sha256=body["sha256"],
         problem=(problem["type"], problem["detail"]) if problem else None,
+        stored_at=int(datetime.fromisoformat(body["storedAt"]).timestamp()),
     )

@@ -12,6 +12,7 @@ from tenancy.identity import Principal
 from tenancy.names import FILE_DOCUMENTS
 
 from .atlas import Atlas
+from .document_owners import DocumentOwners
 from .filenames import clean_filename
 from .gateway import Gateway
 from .models import Document, File, Owner, Usage
@@ -43,9 +44,17 @@ class OwnFile:
 class OwnFiles:
     """Tells people about their files."""
 
-    def __init__(self, source: Source, gateway: Gateway, atlas: Atlas, rules: Rules) -> None:
+    def __init__(
+        self,
+        source: Source,
+        gateway: Gateway,
+        document_owners: DocumentOwners,
+        atlas: Atlas,
+        rules: Rules,
+    ) -> None:
         self._source = source
         self._gateway = gateway
+        self._document_owners = document_owners
         self._atlas = atlas
         self._rules = rules
         self._listed: dict[str, tuple[float, list[Document]]] = {}
@@ -86,7 +95,11 @@ class OwnFiles:
         if any(verdict.state is State.WAITING for verdict in judged.verdicts.values()):
             usage, rivals = await self._tenants(person, given, documents)
             rival_files = await self._source.files_by_id(
-                [rival.id.removeprefix(FILE_DOCUMENTS) for rival in rivals]
+                [
+                    rival.id.removeprefix(FILE_DOCUMENTS)
+                    for rival in rivals
+                    if rival.id.startswith(FILE_DOCUMENTS)
+                ]
             )
             detached |= {file.document_id: file for file in rival_files if not file.links}
             judged = self._judge(person, [*given, *rival_files], [*documents, *rivals], usage, detached)
@@ -122,12 +135,10 @@ class OwnFiles:
         """Return what the tenant stores, and documents of others that have the name of one of the files."""
         stored = await self._stored(person)
         own, names = {each.id for each in documents}, {clean_filename(file.filename) for file in files}
-        rivals = [
-            each
-            for each in stored
-            if each.filename in names and each.id not in own and each.id.startswith(FILE_DOCUMENTS)
-        ]
-        return Usage.of(stored), rivals
+        rivals = [each for each in stored if each.filename in names and each.id not in own]
+        uploads = [each for each in rivals if not each.id.startswith(FILE_DOCUMENTS)]
+        owned = await self._document_owners.add(person.tenant, uploads)
+        return Usage.of(stored), [each for each in rivals if each not in uploads] + owned
 
     async def _stored(self, person: Principal) -> list[Document]:
         """Return the tenant's documents; none when they cannot be seen, for they only explain a refusal."""

@@ -108,7 +108,8 @@ class Place:
 class Document:
     """A document as the gateway lists it; ``sha256`` is of what can be found, ``None`` while nothing can.
 
-    ``problem`` is why it failed: the type of the problem and its words.
+    ``problem`` is why it failed: the type of the problem and its words. ``stored_at`` is in seconds, and
+    ``owner`` the subject of the person who uploaded it at the gateway; ``None`` as long as it is unknown.
     """
 
     id: str
@@ -118,6 +119,8 @@ class Document:
     state: str
     sha256: str | None = None
     problem: tuple[str, str] | None = None
+    stored_at: int = 0
+    owner: str | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ COLLEAGUE = (
     "an administrator to remove that one."
 )
 
+NOT_KNOWN = "A document of this persona has this name, and it cannot be seen right now whose it is."
+
+TOP = ""
+"""The top directory of a knowledge base. What was uploaded at the gateway counts as a file of it."""
+
 GONE = "A document was deleted, since its file is gone"
 TAKEN_OUT = "A document was deleted, since its owner or an administrator took its file out"
 SUPERSEDED = "A document was deleted, since a newer file of its name and owner has replaced it"
@@ -124,15 +129,17 @@ class Rules:
 class Plan:
     """What is to be done for a tenant.
 
-    ``ask`` are subjects of whom Keycloak has to be asked first, and ``detached`` documents to which no link
-    leads and whose files have to be fetched first. ``waits`` tells that something will change by itself,
-    though nothing does in Open WebUI. ``withheld`` counts the deletions that the gateway holds.
+    ``ask`` are subjects of whom Keycloak has to be asked first, ``detached`` documents to which no link
+    leads and whose files have to be fetched first, and ``unowned`` documents of the gateway's that have the
+    name of a file and whose owners have to be fetched first. ``waits`` tells that something will change by
+    itself, though nothing does in Open WebUI. ``withheld`` counts the deletions that the gateway holds.
     """
 
     actions: list[Action] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     ask: set[str] = field(default_factory=set)
     detached: set[str] = field(default_factory=set)
+    unowned: set[Document] = field(default_factory=set)
     waits: bool = False
     withheld: int = 0
 
@@ -151,7 +158,7 @@ class _Given:
     directory: str
     copies: list[Document]
     predecessor: Document | None = None
-    """The document that it replaces: the newest of older files of its name and person."""
+    """The document that it replaces: the newest of older versions of its name and person."""
 
     @property
     def filename(self) -> str:
@@ -175,6 +182,9 @@ _Name = tuple[str, str, str]
 _Version = tuple[_Name, str]
 """A name, and the person who owns the files of that name."""
 
+_Ready = tuple[int, str]
+"""Time of the upload, and id, of a document that searches find."""
+
 
 def plan(
     tenant: Tenant,
@@ -194,7 +204,8 @@ def plan(
     files
         All that have a link to a persona of the tenant, with all their links.
     documents
-        The tenant's.
+        The tenant's. Those that were uploaded at the gateway lie in the top directory of their persona; for
+        one without an owner that is needed see :attr:`Plan.unowned`.
     owners
         By subject, those that were asked for; without one that is needed see :attr:`Plan.ask`.
     usage
@@ -219,9 +230,13 @@ class _Comparison:
     ) -> None:
         self._tenant = tenant
         self._copies: defaultdict[str, list[Document]] = defaultdict(list)
+        self._uploads: dict[_Name, Document] = {}
+        """Documents that were uploaded at the gateway."""
         for document in documents:
             if document.id.startswith(FILE_DOCUMENTS):
                 self._copies[document.id].append(document)
+            else:
+                self._uploads[document.persona_id, TOP, document.filename] = document
         self._places = places
         self._owners = owners
         self._usage = usage
@@ -238,18 +253,18 @@ class _Comparison:
             for file in sorted(files, key=lambda each: (each.created_at, each.id))
             if (at := self._persona(file))
         ]
-        for each in given:
-            for copy in each.copies:
-                self._named[copy.persona_id, each.directory, copy.filename].add(each.file.person)
+        self._note_names(given)
         versions: defaultdict[_Version, list[_Given]] = defaultdict(list)
         for each in given:
             versions[each.name, each.file.person].append(each)
         for version, kept in self._sort_out_detached().items():
-            self._supersede(kept, versions[version])
+            self._supersede(kept, self._ready(version, versions[version]))
         for version in list(versions):
-            versions[version] = self._supersede(versions[version], versions[version])
-        for same in versions.values():
-            _find_predecessors(same)
+            ready = self._ready(version, versions[version])
+            self._supersede_upload(self._upload(version), ready)
+            versions[version] = self._supersede(versions[version], ready)
+        for version, same in versions.items():
+            _find_predecessors(same, self._upload(version))
         replaced = {
             file_id for file_id, verdict in self._plan.verdicts.items() if verdict.state is State.REPLACED
         }
@@ -257,6 +272,17 @@ class _Comparison:
             if each.file.id not in replaced:
                 self._judge_version(each)
         return self._plan
+
+    def _note_names(self, given: list[_Given]) -> None:
+        """Note who has documents of the names of files."""
+        for each in given:
+            for copy in each.copies:
+                self._named[copy.persona_id, each.directory, copy.filename].add(each.file.person)
+            if upload := self._uploads.get(each.name):
+                if upload.owner is None:
+                    self._plan.unowned.add(upload)
+                else:
+                    self._named[each.name].add(upload.owner)
 
     def _judge_version(self, given: _Given) -> None:
         """Judge a file that no newer one of its name and person has replaced."""
@@ -293,24 +319,43 @@ class _Comparison:
         created = self._tenant.metadata.creation_timestamp
         return link.kind is Kind.MODEL and created is not None and link.since < int(created.timestamp())
 
-    def _supersede(self, files: list[_Given], newer: list[_Given]) -> list[_Given]:
+    def _upload(self, version: _Version) -> Document | None:
+        """Return the document of a name that its person uploaded at the gateway."""
+        name, person = version
+        upload = self._uploads.get(name)
+        return upload if upload and upload.owner == person else None
+
+    def _ready(self, version: _Version, files: list[_Given]) -> list[_Ready]:
+        """Return the documents of a name and person that searches find."""
+        ready = [(each.file.created_at, each.file.document_id) for each in files if each.is_ready]
+        upload = self._upload(version)
+        if upload and upload.state == "ready":
+            ready.append((upload.stored_at, upload.id))
+        return ready
+
+    def _supersede(self, files: list[_Given], ready: list[_Ready]) -> list[_Given]:
         """Delete the documents of files once a newer one of name and person can be found; return the others.
 
         Until then, and while the newer one cannot be read, the older one stays. Two files of one second are
         no versions of each other.
         """
-        ready = [each.file for each in newer if each.is_ready]
         if not ready:
             return files
-        newest = max(ready, key=lambda file: file.created_at)
+        newest, newest_id = max(ready)
         for each in files:
-            if each.file.created_at < newest.created_at:
+            if each.file.created_at < newest:
                 self._plan.verdicts[each.file.id] = Verdict(State.REPLACED, REPLACED, each.persona_id)
                 self._plan.actions += [
-                    replace(_deletion(copy, SUPERSEDED), replaced_by=newest.document_id)
-                    for copy in each.copies[:1]
+                    replace(_deletion(copy, SUPERSEDED), replaced_by=newest_id) for copy in each.copies[:1]
                 ]
-        return [each for each in files if each.file.created_at >= newest.created_at]
+        return [each for each in files if each.file.created_at >= newest]
+
+    def _supersede_upload(self, upload: Document | None, ready: list[_Ready]) -> None:
+        """Delete what a person uploaded at the gateway once a newer file of that name can be found."""
+        if upload and ready:
+            newest, newest_id = max(ready)
+            if upload.stored_at < newest:
+                self._plan.actions.append(replace(_deletion(upload, SUPERSEDED), replaced_by=newest_id))
 
     def _judge(self, given: _Given, before: list[Document]) -> Verdict | None:
         """Judge a file.
@@ -383,10 +428,20 @@ class _Comparison:
             return Verdict(State.WAITING, "It cannot be seen right now whose it is.", persona_id)
         if owner.tenant_id != self._tenant.id:
             return Verdict(State.NO_TENANT if owner.tenant_id is None else State.FOREIGN)
-        if is_new and self._named[given.name] - {file.person}:
-            return Verdict(State.REFUSED, COLLEAGUE, persona_id)
+        if is_new and (verdict := self._name_objection(given)):
+            return verdict
         if reason := _defect(file, self._rules) or self._no_room(file, before):
             return Verdict(State.REFUSED, reason, persona_id)
+        return None
+
+    def _name_objection(self, given: _Given) -> Verdict | None:
+        """Say why the file must not become a document of its name."""
+        upload = self._uploads.get(given.name)
+        if upload and upload.owner is None:
+            self._plan.waits = True
+            return Verdict(State.WAITING, NOT_KNOWN, given.persona_id)
+        if self._named[given.name] - {given.file.person}:
+            return Verdict(State.REFUSED, COLLEAGUE, given.persona_id)
         return None
 
     def _no_room(self, file: File, before: list[Document]) -> str | None:
@@ -451,15 +506,21 @@ class _Comparison:
         return remover.known and remover.admin and remover.tenant_id == self._tenant.id
 
 
-def _find_predecessors(same: list[_Given]) -> None:
-    """Set the predecessor of each file of one name and person; they come with the oldest first."""
+def _find_predecessors(same: list[_Given], upload: Document | None) -> None:
+    """Set the predecessor of each file of one name and person; they come with the oldest first.
+
+    Parameters
+    ----------
+    upload
+        What the person uploaded under that name at the gateway.
+    """
     older: Document | None = None
     of_this_second: Document | None = None
     second = 0
     for each in same:
         if each.file.created_at > second:
             older, of_this_second, second = of_this_second or older, None, each.file.created_at
-        each.predecessor = older
+        each.predecessor = older or (upload if upload and upload.stored_at < second else None)
         if each.copies:
             of_this_second = each.copies[0]
 

@@ -6,7 +6,7 @@ import mimetypes
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import boto3
 from botocore.exceptions import ClientError
@@ -17,7 +17,7 @@ from tenancy.names import object_key
 from tenancy.sessions import TenantSessions
 
 from .contents import Content
-from .models import File
+from .models import Document, File
 from .problems import Postponed
 
 if TYPE_CHECKING:
@@ -93,7 +93,20 @@ class Store:
             S3 did not answer, or denied the call.
         """
         key = object_key(tenant.id, persona_id, file.document_id, filename)
-        return await self._sessions.call(tenant, "head", self._version, key) == file.version
+        metadata = await self._sessions.call(tenant, "head", self._metadata, key)
+        return metadata is not None and metadata.get(VERSION) == file.version
+
+    async def owner(self, tenant: Tenant, document: Document) -> str | None:
+        """Return the subject of a document's owner; empty if it has none, ``None`` if it is not there.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        key = object_key(tenant.id, document.persona_id, document.id, document.filename)
+        metadata = await self._sessions.call(tenant, "head", self._metadata, key)
+        return None if metadata is None else unquote(metadata.get("owner", ""))
 
     async def delete(self, tenant: Tenant, persona_id: str, filename: str, document_id: str) -> None:
         """Remove an object; one that is not there is removed.
@@ -157,13 +170,13 @@ class Store:
             if error_code(exc) != "NoSuchUpload":  # else it is complete, or the operator was quicker
                 raise
 
-    def _version(self, client: "S3Client", key: str) -> str:
+    def _metadata(self, client: "S3Client", key: str) -> dict[str, str] | None:
         try:
-            return client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get(VERSION, "")
+            return client.head_object(Bucket=self._bucket, Key=key)["Metadata"]
         except ClientError as exc:
             # Who may list only under a prefix is told 403 for what is not there.
             if error_code(exc) in ("404", "403", "NoSuchKey", "AccessDenied"):
-                return ""
+                return None
             raise
 
     def _delete(self, client: "S3Client", key: str) -> None:

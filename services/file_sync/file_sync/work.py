@@ -20,6 +20,7 @@ from tenancy.names import FILE_DOCUMENTS, document_id_for_file
 
 from .calls import Calls
 from .contents import Contents
+from .document_owners import DocumentOwners
 from .door import Door
 from .gateway import Gateway
 from .metrics import ACTIONS, READY_LAG, STORE_LAG
@@ -77,6 +78,7 @@ class Work:
         gateway: Gateway,
         workflow: UploadWorkflow,
         owners: Owners,
+        document_owners: DocumentOwners,
         puts: FairSemaphore,
         ingests: FairSemaphore,
     ) -> None:
@@ -86,6 +88,7 @@ class Work:
         self._gateway = gateway
         self._workflow = workflow
         self._owners = owners
+        self._document_owners = document_owners
         self._puts = puts
         self._ingests = ingests
         self.door = Door()
@@ -156,8 +159,10 @@ class Work:
         files = await self._source.files(knowledge, models)
         usage = Usage.of(documents)
         compared = plan(tenant, files, documents, places=places, owners={}, usage=usage, rules=rules)
-        if not (compared.ask or compared.detached):
+        if not (compared.ask or compared.detached or compared.unowned):
             return compared, files
+        owned = await self._document_owners.add(tenant, compared.unowned)
+        documents = [each for each in documents if each not in compared.unowned] + owned
         detached = await self._fetch(compared.detached)
         removers = {file.remover for file in detached.values() if file.remover}
         owners = await self._owners.of(compared.ask | removers)

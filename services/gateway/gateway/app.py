@@ -1,5 +1,6 @@
 """The application: routes, errors and the process context, put together."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -36,12 +37,14 @@ def make_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with exporting("tenantry-gateway"), open_context(settings) as context:
             app.state.context = context
+            await asyncio.to_thread(app.openapi)  # so that no request waits until it is made
             yield
 
     app = FastAPI(
         title="Tenantry gateway",
         version="v1",
         lifespan=lifespan,
+        openapi_url=None,  # describe() serves it
         docs_url=None,  # their pages would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,

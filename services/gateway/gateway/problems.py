@@ -116,7 +116,10 @@ class DocumentExists(TenantryError):
 
     slug = "document-exists"
     title = "A document of that name exists"
-    remedy = "Delete the present document, too; then restore the other one by its `removalId`."
+    remedy = (
+        "To restore another one, delete the present document, too, and restore by `removalId`. To upload a "
+        "new version of what came through Open WebUI, upload it there."
+    )
     example = (
         "The persona has a document named budget-2026.pdf already. Delete that one first: it goes to the "
         "trash, too, and each can be restored by its `removalId`."

@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     """Longest time that reading one document may take."""
 
     document_cpu_seconds: int = Field(45, ge=1)
-    """Most computing time that reading one document may take."""
+    """Most computing time that reading one document may take; one of up to 256 KiB has 10 s at most."""
 
     document_chunks: int = Field(10_000, ge=1)
     """Most chunks of one document: each costs an embedding, while the caller waits."""

@@ -30,7 +30,11 @@ async def own(stage: Stage, email: str) -> dict[str, State]:
     tenant = stage.replica.registry.get(A)
     assert tenant
     files = OwnFiles(
-        stage.replica.source, stage.replica.gateway, stage.replica.atlas, Rules(DOCUMENT_BYTES, FILES_BUCKET)
+        stage.replica.source,
+        stage.replica.gateway,
+        stage.replica.document_owners,
+        stage.replica.atlas,
+        Rules(DOCUMENT_BYTES, FILES_BUCKET),
     )
     person = Principal(tenant, stage.subjects[email], email, admin=False)
     listed = await files.listed(person, stage.tokens[email], None)

@@ -9,9 +9,7 @@ call costs its whole timeout.
 
 import asyncio
 import functools
-import os
 import secrets
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from tenancy.running import running
 from tenantry_local.platform import Platform
 
 from tests.support.gateway import foreign_hits, running_gateway
+from tests.support.hanging import hanging
 from tests.support.load import Colleague, Load
 from tests.support.people import open_people
 from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
@@ -171,26 +170,15 @@ def assert_nothing_leaked(colleagues: list[Colleague]) -> None:
         assert not [body for body in colleague.seen if any(marker in body for marker in others)]
 
 
-class away:  # noqa: N801 (it reads as a verb)
-    """Takes a part away while the block runs."""
-
-    def __init__(self, platform: Platform, outage: Outage) -> None:
-        self._platform = platform
-        self._outage = outage
-
-    async def __aenter__(self) -> None:
-        if self._outage.hangs:
-            self._signal_all(signal.SIGSTOP)
-        else:
-            await asyncio.to_thread(self._platform.stop, self._outage.part)
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._outage.hangs:
-            self._signal_all(signal.SIGCONT)
-        else:
-            await asyncio.to_thread(self._platform.start, self._outage.part)
-
-    def _signal_all(self, number: signal.Signals) -> None:
-        process = self._platform.processes.find(self._outage.part)
-        assert process
-        os.killpg(process.pid, number)  # each part leads a session, and so a group, of its own
+@asynccontextmanager
+async def away(platform: Platform, outage: Outage) -> AsyncIterator[None]:
+    """Take a part away while the block runs."""
+    if outage.hangs:
+        with hanging(platform, outage.part):
+            yield
+        return
+    await asyncio.to_thread(platform.stop, outage.part)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(platform.start, outage.part)

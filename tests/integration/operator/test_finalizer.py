@@ -80,3 +80,25 @@ async def test_a_tenant_that_is_deleted_before_its_finalizer_is_back_leaves_noth
     finally:
         running.send_signal(signal.SIGCONT)
     await until(lambda: world.left("replaced") == {}, seconds=20, every=0.2)
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_finalizer_that_is_taken_from_a_deletion_which_waits_leaves_nothing(
+    platform: Platform, stage: Stage, tenants: Tenants, world: World
+) -> None:
+    stage.apply("stuck", **SPEC)
+    await until(lambda: is_ready(tenants, "stuck"), seconds=60)
+    platform.stop("keycloak")
+    try:
+        tenants.delete("stuck")
+        await until(lambda: waits_for_identity(tenants, "stuck"), seconds=60)
+        tenants.patch("stuck", {"metadata": {"finalizers": None}})
+        await until(lambda: tenants.get("stuck") is None, seconds=20)
+    finally:
+        platform.start("keycloak")
+    await until(lambda: world.left("stuck") == {}, seconds=60, every=0.2)
+
+
+def waits_for_identity(tenants: Tenants, name: str) -> bool:
+    tenant = tenants.get(name)
+    return tenant is not None and conditions(tenant).get("IdentityReady", ("", ""))[0] == "False"

@@ -41,7 +41,9 @@ class Stage:
         self.seconds = 0
         parts: list[Any] = [*self.parts, AbsentPart("workspace", "OPERATOR_OPEN_WEBUI_URL is not set")]
         erasure = Erasure(parts, self.receipts, key, self.now)
-        self.reconciler = Reconciler(parts, self.writer, finish_writes, erasure, lambda _: None, self.now)
+        self.reconciler = Reconciler(
+            parts, self.writer, finish_writes, erasure, lambda _: None, self.now, lambda _: None
+        )
 
     def now(self) -> str:
         self.seconds += 1

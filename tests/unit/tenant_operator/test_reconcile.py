@@ -28,8 +28,9 @@ class Stage:
         erasure = Erasure(self.parts, FakeReceipts(self.log), None, lambda: NOW)
         self.writing: Exception | None = None
         self.reconciler = Reconciler(
-            self.parts, self.writer, self.finish_writes, erasure, lambda _: self.conflict, lambda: NOW
-        )
+            self.parts, self.writer, self.finish_writes, erasure, lambda _: self.conflict, lambda: NOW,
+            lambda _: self.log.append("note taken down"),
+        )  # fmt: skip
 
     async def finish_writes(self, tenant: Tenant) -> None:
         self.log.append("finish writes")
@@ -153,7 +154,7 @@ async def test_retain_lets_go_of_copies_only() -> None:
     stage = Stage()
     await stage.run(with_finalizer(leaving("Retain")))
     assert sorted(stage.log[1:4]) == ["forget identity", "forget quota", "forget storage"]
-    assert stage.log[4:] == ["remove finalizer"]
+    assert stage.log[4:] == ["note taken down", "remove finalizer"]
 
 
 async def test_delete_lets_go_only_when_every_part_is_gone() -> None:
@@ -162,14 +163,14 @@ async def test_delete_lets_go_only_when_every_part_is_gone() -> None:
     done = [entry for entry in stage.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
     assert sorted(done[1:4]) == ["remove identity", "remove quota", "remove storage"]
-    assert done[4:] == ["remove finalizer"]
+    assert done[4:] == ["note taken down", "remove finalizer"]
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_part_that_cannot_let_go_keeps_the_tenant_and_is_named(policy: str) -> None:
     stage = Stage(storage=AWAY)
     assert await stage.run(with_finalizer(leaving(policy))) == "retrying"
-    assert "remove finalizer" not in stage.log
+    assert not {"note taken down", "remove finalizer"} & set(stage.log)
     assert stage.conditions["StorageReady"] == "False"
     reason = next(c["reason"] for c in stage.writer.status["conditions"] if c["type"] == "Reconciling")
     assert reason == "Deleting"

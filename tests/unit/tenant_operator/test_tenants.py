@@ -4,6 +4,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from tenancy.model import Tenant
 from tenant_operator.tenants import Seen, Tenants
 
 from tests.support.tenants import tenant_manifest
@@ -78,6 +79,8 @@ GONE = {
     "while it was first made": [body("a"), held("a") | {"status": {}}, without_finalizer(held("a"))],
     "in the foreground": [held("a"), without_finalizer(held("a")), deleting(without_finalizer(held("a")))],
     "and we have just started": [without_finalizer(held("a"))],
+    "while its deletion waits": [held("a"), deleting(held("a")), deleting(without_finalizer(held("a")))],
+    "while its deletion waits, in one step": [held("a"), deleting(held("a"))],
 }
 
 
@@ -99,9 +102,10 @@ def test_a_tenant_that_vanishes_with_what_was_made_for_it_is_an_orphan(events: l
     [
         ([held("a")], True),
         ([held("a"), without_finalizer(held("a"))], True),
+        ([held("a"), deleting(held("a"))], True),
         ([held("a"), deleting(held("a"))], False),
     ],
-    ids=["at any time", "replaced", "removed in order"],
+    ids=["at any time", "replaced", "while its deletion waits", "removed in order"],
 )
 def test_a_tenant_whose_end_nobody_saw_is_known_by_the_uid_of_the_next(
     events: list[dict[str, Any]], is_orphan: bool
@@ -109,6 +113,8 @@ def test_a_tenant_whose_end_nobody_saw_is_known_by_the_uid_of_the_next(
     tenants = Tenants()
     for event in events:
         tenants.see(event)
+    if not is_orphan:
+        tenants.note_taken_down(Tenant.from_object(events[-1]))
     again = body("a")
     again["metadata"]["uid"] = "another"
     assert tenants.see(again) == Seen(("a",), urgent=True)
@@ -121,10 +127,24 @@ def test_a_tenant_whose_end_nobody_saw_is_known_by_the_uid_of_the_next(
     [
         [held("a"), deleting(held("a"))],
         [held("a"), deleting(held("a")), deleting(without_finalizer(held("a")))],
-        [body("a")],
-        [body("a") | {"status": {"observedGeneration": 1}}],
     ],
-    ids=["removed in order", "in order, in the foreground", "never reconciled", "never more than a conflict"],
+    ids=["in the background", "in the foreground"],
+)
+def test_a_tenant_that_was_taken_down_is_no_orphan(events: list[dict[str, Any]]) -> None:
+    tenants = Tenants()
+    for event in events[:2]:
+        tenants.see(event)
+    tenants.note_taken_down(Tenant.from_object(events[1]))
+    for event in events[2:]:
+        tenants.see(event)
+    assert tenants.see(without_finalizer(events[-1]), deleted=True) == Seen()
+    assert tenants.orphan("a") is None
+
+
+@pytest.mark.parametrize(
+    "events",
+    [[body("a")], [body("a") | {"status": {"observedGeneration": 1}}]],
+    ids=["never reconciled", "never more than a conflict"],
 )
 def test_a_tenant_that_leaves_nothing_is_no_orphan(events: list[dict[str, Any]]) -> None:
     tenants = Tenants()

@@ -9,17 +9,17 @@ import re
 from markdown_it import MarkdownIt
 
 __all__ = [
+    "BESIDE_FORMULAS",
     "CITATION_LIKE",
     "DOMAIN",
     "FENCE",
+    "FOUND_BY_LETTERS",
     "HOST",
-    "LIVE",
     "LOCAL_PART",
     "MENTION",
-    "OPEN_CITATION",
+    "NUMBERS",
     "PLACEHOLDER",
     "PREFIX",
-    "RUN_BY_NAME",
     "SCHEME",
     "TARGET",
     "WWW",
@@ -70,7 +70,7 @@ PREFIX = frozenset(" \t>*+-.)0123456789")
 
 FENCE = re.compile(r"([ \t>*+\-\d.)]*)(`{3,}|~{3,})([^\r\n]*)")
 
-TARGET = re.compile(r"[(:][ \t]*(?![^\s()<>]+[ \t]+[^\s\"'()])")
+TARGET = re.compile(r"[(:][ \t]*+(?![^\s()<>]+[ \t]+[^\s\"'()])")
 """What follows a label and may be an address: not two words, of which the second is no title."""
 
 DOMAIN = re.compile(r"@[\w-]+(?:\.[\w-]*[^\W_])+")
@@ -82,26 +82,23 @@ MENTION = re.compile(r"<[@#$][^|>\s]")
 PLACEHOLDER = re.compile(r"\{\{(?:char\}|user\}|video_file_id_|html_file_id_)", re.IGNORECASE)
 """Open WebUI puts names, videos and pages in the place of these, before it reads the Markdown."""
 
-RUN_BY_NAME = re.compile(r"<(?:html|script|style)\Z", re.IGNORECASE)
-"""Open WebUI makes artifacts of these by their letters alone; a backslash before ``>`` hides them."""
+FOUND_BY_LETTERS = re.compile(r"</?(?:html|script|style)>|</?details", re.IGNORECASE)
+"""Open WebUI finds these by their letters alone, in code too: a backslash before them hides nothing."""
 
-CITATION_LIKE = re.compile(
-    r"(?<!\\)(?:\\\\)*\[(?:\^\s*[\w-]+\s*|\d+(?:#[^,\]\s]+)?(?:,\s*\d+(?:#[^,\]\s]+)?)*)\Z"
-)
+CITATION_LIKE = re.compile(r"(?<!\\)(?:\\\\)*\[(?:\^\s*[\w-]+\s*|\d+(?:,\s*\d+)*)\Z")
 """What Open WebUI takes for the number of a source or a footnote, up to its closing bracket."""
 
-OPEN_CITATION = re.compile(r"\[\d[\d,\s]*#[^,\]\s]*\Z")
-"""What would take a marker of ours for a part of such a number."""
+NUMBERS = re.compile(r"\[\d+(?:,\s*\d+)*\Z")
+"""What it takes for such a number before ``#`` and more of it, up to that sign."""
 
-LIVE = re.compile(
-    r"<[A-Za-z/!?@#$]|\][(:]|(?:https?|ftp)://|www\.|\w@[\w-]+\.|//\w|\{\{(?:char|user|video_|html_)",
-    re.IGNORECASE,
-)
-"""All that could be live outside code. Generous: it only decides whether code has to be looked at closely."""
+BESIDE_FORMULAS = r"\s!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65«»"
+"""Characters before and after which Open WebUI reads formulas."""
 
 _TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/>]|\Z)|<[!?]")
 _TYPE = re.compile(r"<([A-Za-z][\w.-]*)>")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
+_BLOCK_NAMES = {name for name in HTML_NAMES if len(name) > 1 or name == "p"}
+"""Tags that begin a block of HTML by their names, and more of them."""
 _LIVE_TYPES = frozenset({"html_inline", "link_open"})
 _MARKDOWN = MarkdownIt("commonmark")
 _MARKDOWN.validateLink = lambda _: True  # type: ignore[method-assign, assignment]
@@ -118,8 +115,11 @@ def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
     before
         The character that precedes it.
     """
+    begin = _TAG.match(tag)
     if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not be the tag's end
-        return bool(_TAG.match(tag)) or ":" in tag
+        return bool(begin) or ":" in tag
+    if begin and begin[0].strip("</").lower() in _BLOCK_NAMES:  # whatever follows its name
+        return True
     tokens = _MARKDOWN.parseInline(tag.replace("_", "-"))[0].children or []  # marked allows _ in names
     if not tokens or tokens[0].type not in _LIVE_TYPES:
         return False
@@ -137,7 +137,8 @@ def is_unfinished_tag(text: str) -> bool:
 
 def safe_language(info: str) -> str:
     """Return what may follow the backticks of a fence, in place of what the model wrote there."""
-    words = info.split()
-    if not words or info.strip().lower() in LANGUAGES:
+    language = info.strip(" \t")
+    if not language or language.lower() in LANGUAGES:
         return info
-    return words[0] if words[0].lower() in LANGUAGES else "text"
+    word = language.split()[0] if language.split() else ""
+    return word if word.lower() in LANGUAGES else "text"

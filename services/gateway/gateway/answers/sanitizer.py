@@ -1,12 +1,13 @@
-r"""Streaming sanitizer of answers: a backslash before whatever a chat would fetch, run or open.
+r"""Streaming sanitizer of answers: what a chat would fetch, run or open becomes text.
 
 A passage can talk a model into writing an image whose address carries what was read to somebody else, or a
 page with a script in it. Everything else in an answer is the model's text and stays as it is.
 
-``\<`` is text to every renderer, wherever it stands. But in code it would be seen, and renderers disagree
-about where code ends: what one takes for code is live in another. So code that holds something live is left
-alone only where all of them agree, and is escaped like prose elsewhere. Once they may disagree about a fence,
-nothing after it counts as code.
+Renderers disagree about where code and formulas begin and end. So nothing depends on it: what is live is
+neutralised wherever it stands, by means that begin and end nothing themselves. In prose that is a backslash
+before the character that matters. Where a renderer might see code or a formula a backslash would be shown, or
+read as a command; there, and before ``(``, it is a character without width. Code is left as it is only
+where no renderer can read it differently: when nothing that began before it in its block could end in it.
 """
 
 import re
@@ -29,7 +30,10 @@ MARKERS = "\ud800-\ud8ff"
 """Surrogates stand for citation markers while text is processed: no text can contain one."""
 
 INVISIBLE = "\u200b"
-"""Open WebUI also finds blocks of its own behind a first character, so a backslash there hides nothing."""
+"""A character without width, which is no space and no punctuation to any renderer, so it delimits nothing."""
+
+FENCE = "```"
+"""The only fence that is written for Open WebUI, which looks for these three characters everywhere."""
 
 _TAIL = 300
 """Characters that are remembered of what was shown."""
@@ -37,8 +41,9 @@ _TAIL = 300
 _TRIMMED = re.compile(r"[\t\n\v\f\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]*")
 """Open WebUI takes these off the beginning of an answer, so an indentation there is none."""
 
+_MARGIN = re.compile(r"(?: *[\r\n])* {0,3}")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-_PLAIN = re.compile(rf"[^\\`<\[\]:/@{{.>\r\n~$*_{MARKERS}]+")
+_PLAIN = re.compile(rf"[^\\`<\[\]:/@{{.#\r\n~$*_{MARKERS}]+")
 _RUN_OR_END = re.compile(r"`+|[\r\n]")
 _TAG_END = re.compile(r"[>\r\n]")
 _COULD_BE_FENCE = re.compile(r"[ \t>*+\-\d.)]*(?:~{1,2}|`{0,2})")
@@ -52,8 +57,21 @@ _UNDERLINE = re.compile(r" *(?:=+|-+) *(?=[\r\n]|\Z)")
 _COULD_BE_UNDERLINE = re.compile(r" *(?:=+|-+) *")
 _MATH_BEGIN = re.compile(r"\$\$|\\[\[b]")
 _MATH_END = re.compile(r"\$\$|\\\]|\\end\{")
+_BESIDE = rf"(?=[{markdown.BESIDE_FORMULAS}]|\Z)"
+_FORMULA_END = {
+    "$": re.compile(rf"\${_BESIDE}"),
+    "$$": re.compile(r"\$\$(?=[ \t]*(?:[\r\n]|\Z))"),
+    "\\(": re.compile(rf"(?<!\\)\\\){_BESIDE}"),
+    "\\[": re.compile(rf"(?<!\\)\\\]{_BESIDE}"),
+}
+"""The end of a formula, by its beginning."""
+_UNCLEAR = "?"
+_LINE_END = re.compile(r"[\r\n]")
+_BLOCK_BEGIN = re.compile(r"[\r\n][ \t]*(?:[\r\n>#|+*`~=-]|\d+[.)]|:::)")
+_INDENTED = re.compile(r"(?: {4}| {0,3}\t)")
 _NOT_YET = False
-_HAZARDS = frozenset("$~*_[\\")
+_DELIMITERS = frozenset("$~*_[\\")
+"""What can begin something that a later delimiter ends."""
 
 
 class AnswerFormat(StrEnum):
@@ -67,13 +85,15 @@ class AnswerFormat(StrEnum):
 
 @dataclass
 class _Block:
-    """What a block of prose has held so far by which a renderer could misread later backticks."""
+    """What a block of prose has held so far, by which a renderer could read what follows differently."""
 
-    hazards: set[str] = field(default_factory=set)
-    stray: bool = False
-    """A run of backticks that its line does not close: a later line might."""
-    irregular: bool = False
-    """Backticks that a renderer pairs differently when it only counts them."""
+    delimiters: set[str] = field(default_factory=set)
+    brackets: int = 0
+    """Open ones: a link's label may go on."""
+    formula: bool = False
+    """A formula may have begun. It decides about the means alone."""
+    doubt: bool = False
+    """Renderers may disagree about its code: nothing in its rest counts as code."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +121,7 @@ class AnswerSanitizer:
         self._shown: list[str] = []
         self._tail = ""
         self._begun = False
+        self._margin = ""
         self._line_begins = True
         self._follows_text = False
         self._fence_in_text = False
@@ -108,16 +129,20 @@ class AnswerSanitizer:
         self._blank = True
         self._block = _Block()
         self._fence: _Fence | None = None
+        self._fence_is_open = False
         self._list_indents: list[int] = []
         self._math = False
         self._label = False
         self._distrusts = False
-        self._literal_run = -1
+        self._formula = ""
+        self._is_formula_block = False
+        self._before_formula: set[str] = set()
+        self._indented = False
+        self._escaped = False
         self._readers: dict[str, Callable[[], bool]] = {
             "\\": self._read_backslash,
             "`": self._read_backticks,
             "<": self._read_angle,
-            ">": self._read_greater_than,
             "[": self._read_label_begin,
             "]": self._read_label_end,
             ":": self._read_colon,
@@ -125,6 +150,7 @@ class AnswerSanitizer:
             "@": self._read_mail,
             "{": self._read_brace,
             ".": self._read_dot,
+            "#": self._read_number_sign,
             "~": self._read_tilde,
             "$": self._read_dollar,
             "*": self._read_one,
@@ -137,11 +163,15 @@ class AnswerSanitizer:
 
     def finish(self) -> str:
         """Return what was held back, when there is no further piece."""
-        return self._sanitize("", final=True)
+        rest = self._sanitize("", final=True)
+        if not self._fence_is_open:
+            return rest
+        # Open WebUI looks for pages in an answer without a whole fence.
+        indent = " " * (self._fence.indent if self._fence else 0)
+        return f"{rest}{'' if self._line_begins else chr(10)}{indent}{FENCE}"
 
     def _sanitize(self, text: str, *, final: bool) -> str:
         self._text = self._text[self._at :] + text
-        self._literal_run -= self._at
         self._at, self._shown, self._final = 0, [], final
         while self._at < len(self._text) and self._step():
             pass
@@ -155,15 +185,15 @@ class AnswerSanitizer:
             if space and space.end():
                 self._shown.append(space[0])
                 self._at = space.end()
+                self._margin += space[0]
             self._begun = self._at < len(self._text)
+            self._distrusts = self._begun and not _MARGIN.fullmatch(self._margin)
             return True
         if self._text[self._at] in "\r\n":
             return self._end_line()
         if self._line_begins:
             return self._begin_line_in_fence(self._fence) if self._fence else self._begin_line()
-        if self._fence:
-            return self._show(self._line_end() - self._at)
-        return self._read_prose()
+        return self._read_fenced() if self._fence else self._read_prose()
 
     def _show(self, length: int, before: str = "") -> bool:
         """Show so much of the text, after something of ours."""
@@ -176,8 +206,35 @@ class AnswerSanitizer:
             self._blank = self._blank and not text.strip(" \t")
         return True
 
-    def _escape(self) -> bool:
-        return self._show(1, "\\")
+    @property
+    def _in_doubt(self) -> bool:
+        """Whether a renderer may see code or a formula here, in which a backslash would be shown or read."""
+        return self._distrusts or self._indented or self._block.doubt or self._block.formula
+
+    def _break(self) -> bool:
+        """Show the next character so that it is text."""
+        return self._show(1, INVISIBLE if self._in_doubt else "\\")
+
+    def _break_angle(self) -> bool:
+        """Show ``<`` so that it begins no tag."""
+        is_found = self._strict and markdown.FOUND_BY_LETTERS.match(self._text, self._at)
+        before = "" if self._escaped else "\\"
+        if not (self._in_doubt or is_found):
+            return self._show_angle(before)
+        self._show_angle()
+        self._shown.append(INVISIBLE)
+        return True
+
+    def _show_angle(self, before: str = "") -> bool:
+        self._escaped = False
+        return self._show(1, before)
+
+    def _show_run(self, length: int) -> bool:
+        """Show so many characters of a fence where none may be seen."""
+        for _ in range(0, length - 2, 2):
+            self._show(2)
+            self._shown.append(INVISIBLE)
+        return self._show(2 - length % 2)
 
     def _peek(self, length: int = 1) -> str | None:
         """Return the characters after the next; ``None`` if they are not there yet."""
@@ -189,7 +246,7 @@ class AnswerSanitizer:
         return end == len(self._text) and not self._final and end - self._at < MAX_LOOKAHEAD
 
     def _line_end(self) -> int:
-        found = re.compile("[\r\n]").search(self._text, self._at, self._at + MAX_LOOKAHEAD)
+        found = _LINE_END.search(self._text, self._at, self._at + MAX_LOOKAHEAD)
         return found.start() if found else min(len(self._text), self._at + MAX_LOOKAHEAD)
 
     # Lines
@@ -199,12 +256,19 @@ class AnswerSanitizer:
         if following is None:
             return False
         if self._blank and not self._fence:
-            self._block = _Block()
-            self._fence_in_text = False
+            self._end_block()
         self._follows_text = not (self._blank or self._fence)
         self._show(2 if following == "\n" else 1)
         self._line_begins = self._only_prefix = self._blank = True
+        self._indented = False
+        if not self._is_formula_block:
+            self._formula = ""
         return True
+
+    def _end_block(self) -> None:
+        """Forget what began in a block, but for formulas that may go on."""
+        self._block = _Block(set("$\\") if self._math else set(), formula=self._math)
+        self._fence_in_text = False
 
     def _begin_line(self) -> bool:
         """Decide whether a fence begins."""
@@ -222,6 +286,7 @@ class AnswerSanitizer:
                 if _UNDERLINE.match(self._text, self._at):
                     self._add_blank_line()
             self._note_indent(could_be[0])
+            self._indented = bool(_INDENTED.match(could_be[0]))
             self._line_begins = False
             return True
         return self._begin_fence(opener)
@@ -230,7 +295,7 @@ class AnswerSanitizer:
         prefix, run, info = opener.groups()
         whole = opener.end() - self._at < MAX_LOOKAHEAD
         if self._strict and self._follows_text and not self._distrusts:
-            needs_blank_line = self._could_be_heading(run, opener.end())
+            needs_blank_line = self._could_be_heading(_Fence(len(prefix), run), opener.end())
             if needs_blank_line is None:
                 return False
             if needs_blank_line:
@@ -243,28 +308,40 @@ class AnswerSanitizer:
             self._distrusts = True
         if not self._distrusts:
             self._fence = _Fence(indent, run)
-        self._show(len(prefix) + len(run))
+        self._show(len(prefix))
+        self._show_fence(run)
         language = safe_language(info) if self._strict else info
         if not whole:
-            return self._escape() if info else True
+            if self._strict or info:
+                self._shown.append(INVISIBLE)
+            return True
         if self._distrusts and language == info:
             return True  # the rest of the line is read as prose
         self._shown.append(language)
         self._at += len(info)
         return True
 
+    def _show_fence(self, run: str) -> None:
+        if self._strict:
+            self._shown.append(FENCE)
+            self._fence_is_open = not self._fence_is_open
+            self._at += len(run)
+            self._only_prefix = self._blank = False
+        else:
+            self._show(len(run))
+
     def _add_blank_line(self) -> None:
         self._shown.append("\r" if self._tail.endswith("\r") else "\n")
 
-    def _could_be_heading(self, run: str, at: int) -> bool | None:
+    def _could_be_heading(self, fence: _Fence, at: int) -> bool | None:
         """Return True if Open WebUI might read text, a fence and an underline in it as one heading.
 
         A blank line before the fence prevents it. ``None`` if that is not known yet.
         """
         line = r"(?>\r\n|[\r\n])"
-        ends = re.compile(
-            rf"{line}[ \t]*(?:{run}[~`]*[ \t]*(?=[\r\n]|\Z)|(?=[\r\n]))|({line}{_UNDERLINE.pattern})"
-        )
+        indent = f" {{{fence.indent}}}" if fence.indent else " {0,3}"
+        closer = rf"{indent}{fence.run}{fence.run[0]}* *(?=[\r\n]|\Z)"
+        ends = re.compile(rf"{line}(?:{closer}|[ \t]*(?=[\r\n]))|({line}{_UNDERLINE.pattern})")
         end = ends.search(self._text, at, at + MAX_LOOKAHEAD)
         is_open = end is None or end.end() == len(self._text)
         if is_open and not self._final and len(self._text) < at + MAX_LOOKAHEAD:
@@ -289,10 +366,16 @@ class AnswerSanitizer:
         line = self._text[self._at : end]
         indent = len(line) - len(line.lstrip(" "))
         ends_there = self._text[end : end + 1] in ("", "\r", "\n")
-        if ends_there and fence.closes(line) is not False:
-            self._distrusts = fence.closes(line) is None
+        closes = fence.closes(line) if ends_there else False
+        if closes or (closes is None and not self._strict):
+            self._distrusts = closes is None
             self._fence = None
             self._line_begins = False
+            if self._strict:
+                self._shown.append(" " * fence.indent)
+                self._at += len(line)
+                self._show_fence("")
+                return True
             return self._show(len(line))
         leaves = indent < fence.indent and self._text[self._at + indent : self._at + indent + 1] not in (
             "",
@@ -306,6 +389,17 @@ class AnswerSanitizer:
         self._line_begins = False
         return True
 
+    def _read_fenced(self) -> bool:
+        """Show a part of a line of code; for Open WebUI, with no fence in it."""
+        run = re.compile("`+").match(self._text, self._at, self._at + MAX_LOOKAHEAD)
+        if not self._strict or not run:
+            end = self._line_end()
+            tick = self._text.find("`", self._at, end) if self._strict else -1
+            return self._show((end if tick < 0 else tick) - self._at)
+        if self._is_open(run.end()):
+            return False
+        return self._show_run(len(run[0])) if len(run[0]) > 2 else self._show(len(run[0]))
+
     def _ends_what_began_before(self, line: str) -> bool:
         """Return True if a line of a fence may end a formula or a label in which Open WebUI saw no fence."""
         if self._math and _MATH_END.search(line):
@@ -318,8 +412,8 @@ class AnswerSanitizer:
         if plain := _PLAIN.match(self._text, self._at):
             return self._show(len(plain[0]))
         character = self._text[self._at]
-        if character in _HAZARDS and character != "\\":
-            self._block.hazards.add(character)
+        if character in _DELIMITERS and character != "\\":
+            self._block.delimiters.add(character)
         return self._readers.get(character, self._read_marker)()
 
     def _read_one(self) -> bool:
@@ -327,6 +421,7 @@ class AnswerSanitizer:
 
     def _read_label_begin(self) -> bool:
         self._label = self._begins_block()
+        self._block.brackets += 1
         return self._show(1)
 
     def _read_dot(self) -> bool:
@@ -334,57 +429,80 @@ class AnswerSanitizer:
         if following is None:
             return False
         is_host = markdown.WWW.search(self._tail) and following[:1].isalnum()
-        return self._escape() if is_host else self._show(1)
+        return self._break() if is_host else self._show(1)
 
-    def _read_greater_than(self) -> bool:
-        runs = self._strict and markdown.RUN_BY_NAME.search(self._tail)
-        return self._escape() if runs else self._show(1)
+    def _read_number_sign(self) -> bool:
+        """Keep a source's number from going on behind the sign."""
+        is_number = self._strict and markdown.NUMBERS.search(self._tail)
+        return self._show(1, INVISIBLE if is_number else "")
 
     def _read_tilde(self) -> bool:
-        following = self._peek(2)
-        if following is None:
+        run = re.compile("~+").match(self._text, self._at, self._at + MAX_LOOKAHEAD)
+        assert run  # noqa: S101 (the next character is one)
+        if self._is_open(run.end()):
             return False
-        return self._escape() if self._strict and following == "~~" else self._show(1)
+        is_fence = self._strict and len(run[0]) > 2  # behind a formula, for Open WebUI
+        return self._show_run(len(run[0])) if is_fence else self._show(len(run[0]))
 
     def _read_dollar(self) -> bool:
-        self._math |= self._tail.endswith("$")
-        return self._show(1)
+        following = self._peek()
+        if following is None:
+            return False
+        self._math |= following == "$" or self._tail.endswith("$")
+        self._block.formula |= not following.isdigit()  # else most likely an amount
+        delimiter = "$$" if following == "$" else "$"
+        if self._formula or not (self._tail[-1:].isalnum() or self._tail[-1:] == "<"):
+            self._note_formula(delimiter)
+        return self._show(len(delimiter))
+
+    def _note_formula(self, delimiter: str) -> None:
+        """Follow formulas as far as one begins when none is open, and end with the rest of it."""
+        begin = {"\\)": "\\(", "\\]": "\\["}.get(delimiter, delimiter)
+        if self._formula:
+            self._formula = "" if self._formula == begin else _UNCLEAR
+            return
+        self._formula = begin if begin == delimiter else ""
+        self._before_formula = self._block.delimiters - {"[", "$", "\\"}
+        self._is_formula_block = self._blank and delimiter != "$"
 
     def _read_backslash(self) -> bool:
         following = self._peek()
         if following is None:
             return False
-        if following in ("[", "(", "b", "c", "p", "\\"):  # math, for Open WebUI
-            self._block.hazards.add("\\")
+        if following in ("(", "[", "b", "c", "p", "\\"):  # a formula, for Open WebUI
+            self._block.delimiters.add("\\")
+            self._block.formula = True
             self._math |= following in "[b\\"
+        if following in ("(", "[", ")", "]"):
+            self._note_formula("\\" + following)
+        if following == "[":
+            self._block.delimiters.add("[")
+            self._block.brackets += 1
+        if following == "<":
+            self._escaped = True
+            return self._show(1)
+        if following == "`":
+            self._block.doubt = True
+            return self._show(1)
         if following in _PUNCTUATION:
-            self._block.irregular |= following == "`"
-            before = (
-                self._before_bracket("\\")[:1]
-                if following == "]"
-                else INVISIBLE * (self._strict and following in ("<", ":") and self._begins_block())
-            )
-            return self._show(2, before)
+            is_block = self._strict and following == ":" and self._begins_block()
+            return self._show(2, INVISIBLE if is_block else "")
         is_marker = following and re.match(f"[{MARKERS}]", following)
-        return self._escape() if is_marker else self._show(1)
+        return self._show(1, "\\" if is_marker else "")
 
     def _read_backticks(self) -> bool:
         run = re.compile("`+").match(self._text, self._at, self._at + MAX_LOOKAHEAD)
         assert run  # noqa: S101 (the next character is one)
         if self._is_open(run.end()):
             return False
-        if self._at == self._literal_run:
-            return self._show_literally(len(run[0]))
-        is_fence_after_math = self._strict and len(run[0]) > 2
-        if self._distrusts:
-            return self._show_literally(len(run[0])) if is_fence_after_math else self._show(len(run[0]))
-        end = self._code_end(run)
+        end = None if self._distrusts or self._block.doubt else self._code_end(run)
         if end is _NOT_YET:
             return False
-        if isinstance(end, re.Match):
-            return self._read_code(len(run[0]), end)
-        self._block.stray = self._block.irregular = True
-        return self._show_literally(len(run[0])) if is_fence_after_math else self._show(len(run[0]))
+        if isinstance(end, re.Match) and self._read_code(run.end(), end):
+            return True
+        self._block.doubt = True
+        is_fence = self._strict and len(run[0]) > 2
+        return self._show_run(len(run[0])) if is_fence else self._show(len(run[0]))
 
     def _code_end(self, run: re.Match[str]) -> re.Match[str] | bool | None:
         """Return the run of backticks that ends a code span on its line; ``_NOT_YET`` while that is open."""
@@ -396,37 +514,26 @@ class AnswerSanitizer:
                 return end if self._final or end.end() < len(self._text) else _NOT_YET
         return None if self._final or len(self._text) > limit else _NOT_YET
 
-    def _read_code(self, run: int, end: re.Match[str]) -> bool:
-        content = self._text[self._at + run : end.start()]
-        is_swallowed = self._strict and self._tail.endswith("~")
-        if is_swallowed or (markdown.LIVE.search(content) and not self._is_code_for_all(content)):
-            self._literal_run = end.start()
-            return self._show_literally(run)
-        self._block.hazards |= _HAZARDS.intersection(content)
+    def _read_code(self, begin: int, end: re.Match[str]) -> bool:
+        """Show a code span if every renderer sees one."""
+        content = self._text[begin : end.start()]
+        if not self._is_code_for_all(content) or (self._strict and FENCE in content):
+            return False
         self._label = self._label and not _BRACKET.search(content)
-        self._block.irregular |= run > 1
-        return self._show(end.end() - self._at, self._before_marker())
-
-    def _show_literally(self, run: int) -> bool:
-        self._block.irregular = True
-        for _ in range(run):
-            self._escape()
-        return True
+        return self._show(end.end() - self._at)
 
     def _is_code_for_all(self, content: str) -> bool:
-        """Return True if no renderer would end something that began earlier in the middle of a code span."""
-        block = self._block
-        both = block.hazards.intersection(content)
+        """Return True if nothing that began earlier can end in a code span."""
+        began = self._block.delimiters
         return not (
-            block.stray
-            or self._tail.endswith("~")
+            self._tail.endswith("~")
+            or began.intersection(content) - {"["}
             or _MATH_BEGIN.search(content)
             or "|" in content  # a cell of a table ends there
-            or both & {"$", "~", "\\"}
-            or ("}" in content and "\\" in block.hazards)
-            or ("](" in content and "[" in block.hazards)
+            or ("}" in content and "\\" in began)
+            or ("](" in content and self._block.brackets)
             or ("]:" in content and self._label)
-            or (both & {"*", "_"} and block.irregular)
+            or (self._strict and markdown.FOUND_BY_LETTERS.search(content))
         )
 
     def _read_angle(self) -> bool:
@@ -434,12 +541,12 @@ class AnswerSanitizer:
         if following is None:
             return False
         if self._strict and markdown.MENTION.match("<" + following):
-            return self._escape()
+            return self._break_angle()
         if following[:1] in ("!", "?"):
             is_tag = following[0] == "?" or following[1:].isalpha() or following[1:] in ("-", "[")
-            return self._escape() if is_tag else self._show_less_than()
+            return self._break_angle() if is_tag else self._show_angle()
         if not (following[:1] == "/" or (following[:1].isascii() and following[:1].isalpha())):
-            return self._show_less_than()
+            return self._show_angle()
         end = _TAG_END.search(self._text, self._at, self._at + MAX_LOOKAHEAD)
         if end is None and self._is_open(len(self._text)):
             return False
@@ -449,47 +556,63 @@ class AnswerSanitizer:
         else:
             rest = self._text[self._at : end.start() if end else self._at + MAX_LOOKAHEAD]
             is_live = is_unfinished_tag(rest)
-        opens_block = self._strict and self._begins_block()
-        if is_live and opens_block and self._text.startswith("<details", self._at):
-            self._shown.append(INVISIBLE)
-        return self._escape() if is_live else self._show_less_than()
+        return self._break_angle() if is_live else self._show_angle()
 
     def _begins_block(self) -> bool:
         """Return True if a block may begin here: at a line's start, or for Open WebUI after a formula."""
         return self._only_prefix or self._tail.rstrip(" ").endswith(("$$", "\\]", "}"))
 
-    def _show_less_than(self) -> bool:
-        self._block.irregular = True
-        return self._show(1)
-
     def _read_label_end(self) -> bool:
+        is_number = self._strict and markdown.CITATION_LIKE.search(self._tail)
+        in_formula = self._is_in_formula() if is_number else False
         label = self._label
-        waits = self._label_ends_open()
+        waits = None if in_formula is None else self._label_ends_open()
         if waits is None:
             return False
-        before = self._before_bracket()
-        self._label |= label and bool(before)  # of an escaped bracket it goes on
-        self._show(1, before)
-        return self._escape() if waits else True
+        is_shown = not is_number or in_formula or self._in_doubt
+        if is_shown and self._block.brackets and self._formula in ("", "$"):
+            self._block.brackets -= 1
+        self._label |= label and not is_shown  # of an escaped bracket it goes on
+        if is_number and not in_formula:
+            self._break()
+        else:
+            self._show(1)
+        return self._show_address() if waits else True
 
-    def _before_bracket(self, pending: str = "") -> str:
-        """Return what keeps a closing bracket from ending the number of a source that is none."""
-        number = self._strict and markdown.CITATION_LIKE.search(self._tail + pending)
-        if not number:
-            return ""
-        return " \\" if "#" in number[0] else "\\"
+    def _show_address(self) -> bool:
+        """Show the character that would begin an address as text, without beginning a formula."""
+        return self._show(1, INVISIBLE) if self._text[self._at] == "(" else self._break()
 
-    def _before_marker(self) -> str:
-        return " " if self._strict and markdown.OPEN_CITATION.search(self._tail) else ""
+    def _is_in_formula(self) -> bool | None:
+        """Return True if a formula has begun and ends; ``None`` if that is not known yet.
+
+        It only decides about numbers of sources: what is live is text in formulas, too.
+        """
+        if self._formula in ("", _UNCLEAR):
+            return False
+        limit = self._at + MAX_LOOKAHEAD
+        end = _FORMULA_END[self._formula].search(self._text, self._at, limit)
+        broken = _BLOCK_BEGIN if self._is_formula_block else _LINE_END
+        if broken.search(self._text, self._at, end.start() if end else limit):
+            return False
+        if end is None or not (self._final or self._text[end.end() :].strip(" \t")):
+            return None if self._is_open(len(self._text)) else False
+        begin = self._tail.rfind(self._formula) + len(self._formula)
+        formula = self._tail[begin:] + self._text[self._at : end.start()]
+        return (
+            self._before_formula.isdisjoint(formula)
+            and not _BLOCK_BEGIN.search(formula)
+            and formula.startswith(("\r", "\n")) == formula.endswith(("\r", "\n"))
+        )
 
     def _read_marker(self) -> bool:
         self._label = self._begins_block()
-        self._block.hazards.add("[")
+        self._block.delimiters.add("[")
         waits = self._label_ends_open()
         if waits is None:
             return False
-        self._show(1, self._before_marker())
-        return self._escape() if waits else True
+        self._show(1)
+        return self._show_address() if waits else True
 
     def _label_ends_open(self) -> bool | None:
         """Return True if an address may follow the label that ends here; ``None`` if not known yet."""
@@ -497,7 +620,7 @@ class AnswerSanitizer:
         if following is None:
             return None
         is_definition = following == ":" and self._label
-        if not (is_definition or (following == "(" and "[" in self._block.hazards)):
+        if not (is_definition or (following == "(" and "[" in self._block.delimiters)):
             if following != ":" or not self._label:
                 self._label = False
             return False
@@ -514,9 +637,9 @@ class AnswerSanitizer:
             return False
         if self._strict and re.match(r"::[\w-]", following):
             self._show(1)
-            return self._escape()
+            return self._break()
         is_address = following[:2] == "//" and following[2:].strip("<>").strip()
-        return self._escape() if is_address and markdown.SCHEME.search(self._tail) else self._show(1)
+        return self._break() if is_address and markdown.SCHEME.search(self._tail) else self._show(1)
 
     def _read_host(self) -> bool:
         if self._tail[-1:].isalnum() or self._tail[-1:] in (":", "/", "\\", "_"):
@@ -531,7 +654,7 @@ class AnswerSanitizer:
             return False
         is_host = markdown.HOST.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
         self._show(1)
-        return self._escape() if is_host else self._show(1)
+        return self._break() if is_host else self._show(1)
 
     def _read_mail(self) -> bool:
         if not self._strict or not markdown.LOCAL_PART.search(self._tail):
@@ -541,7 +664,7 @@ class AnswerSanitizer:
         if self._is_open(could_be.end()):
             return False
         is_mail = markdown.DOMAIN.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
-        return self._escape() if is_mail else self._show(1)
+        return self._break() if is_mail else self._show(1)
 
     def _read_brace(self) -> bool:
         if not self._strict:
@@ -555,7 +678,7 @@ class AnswerSanitizer:
         if not markdown.PLACEHOLDER.match(self._text, self._at):
             return self._show(1)
         self._show(1)
-        return self._escape()
+        return self._break()
 
 
 def sanitize(text: str, answer_format: AnswerFormat = AnswerFormat.TEXT) -> str:

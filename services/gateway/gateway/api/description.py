@@ -1,9 +1,11 @@
 """The API's description (OpenAPI 3.1): what the routes say of themselves, and what holds for all of them."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import FastAPI
+import pydantic_core
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from ..problems import RateLimited
@@ -33,6 +35,15 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+    @functools.cache
+    def encoded() -> bytes:
+        # Once: it takes longer than other requests may wait, and everybody may ask.
+        return pydantic_core.to_json(openapi())
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi_json() -> Response:
+        return Response(encoded(), media_type="application/json")
 
 
 def _complete(document: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from ..problems import (
     CursorRefused,
     DeletionsHeld,
     DocumentEmpty,
+    DocumentExists,
     DocumentForeign,
     DocumentMissing,
     DocumentTooLarge,
@@ -95,6 +96,7 @@ _REFUSALS = (
     MediaTypeRefused,
     PersonaMissing,
     DocumentForeign,
+    DocumentExists,
     DocumentMissing,
     FilenameRefused,
     DocumentEmpty,
@@ -230,7 +232,7 @@ async def delete_document(
         DocumentId | None,
         Query(
             alias="replacedBy",
-            description="The document of the same name and persona that has taken its place: then the "
+            description="The document of the same owner, name and persona that has taken its place: then the "
             "removal does not count as a deletion.",
             examples=["owui-5cfc3ab1"],
         ),

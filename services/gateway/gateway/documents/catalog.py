@@ -11,6 +11,7 @@ from enum import StrEnum
 import structlog
 from tenancy.identity import Principal
 from tenancy.model import Tenant
+from tenancy.names import FILE_DOCUMENTS
 
 from ..limits.stock import Stock
 from ..models import IndexedDocument
@@ -174,7 +175,8 @@ class Catalog:
             Number of documents that the caller is about to delete.
         replaced_by
             Id of the document that has taken its place. If that one is ready and has the same name in the
-            same persona, nothing is lost and the removal does not count as a deletion.
+            same persona, nothing is lost and the removal does not count as a deletion. A service may delete
+            what was not made of a file of Open WebUI in no other way.
         is_limited
             False for a removal that is no deletion: the document is restored after it.
 
@@ -184,6 +186,7 @@ class Catalog:
             The tenant has none of that id.
         DocumentForeign
             It is somebody else's, and the person is no administrator of the tenant.
+            Or a service asks, and the document was neither made of a file nor replaced.
         DeletionsHeld
             So many documents would be deleted within minutes that an administrator has to agree.
         DocumentBusy, LimitsUnavailable, WritesUnavailable
@@ -200,7 +203,13 @@ class Catalog:
             ):
                 raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
             removed_by = (person.email or person.subject) if person else SERVICE
-            if is_limited and not (replaced_by and await self._is_replaced(tenant, stored, replaced_by)):
+            is_replaced = replaced_by is not None and await self._is_replaced(tenant, stored, replaced_by)
+            if not (person or is_replaced or document_id.startswith(FILE_DOCUMENTS)):
+                raise DocumentForeign(
+                    "The document was not made of a file of Open WebUI, so a service may delete it only when "
+                    "a newer one of its owner, name and persona is ready (`replacedBy`)."
+                )
+            if is_limited and not is_replaced:
                 await self._deletions.admit(
                     tenant,
                     stored,
@@ -213,13 +222,21 @@ class Catalog:
             await lease.settle()
 
     async def _is_replaced(self, tenant: Tenant, stored: StoredEntry, document_id: str) -> bool:
-        """Return True if another document has the same name in the same persona, and searches find it."""
+        """Return True if another document of the same owner, name and persona exists, and searches find it.
+
+        It is stored later than one that was uploaded here: a version that is uploaded meanwhile is not lost.
+        """
         other = await self._objects.find(tenant, document_id)
         if other is None or other.document_id == stored.document_id:
             return False
+        if (other.persona_id, other.filename) != (stored.persona_id, stored.filename):
+            return False
+        is_file = stored.document_id.startswith(FILE_DOCUMENTS)
+        if not is_file and stored.stamp.stored_at > other.stamp.stored_at:
+            return False
+        owners = [await self._objects.owner_of_stored(tenant, each.key) for each in (stored, other)]
         (entry,) = await self._describe(tenant, [other])
-        same = (other.persona_id, other.filename) == (stored.persona_id, stored.filename)
-        return same and entry.state is DocumentState.READY
+        return owners[0] == owners[1] and entry.state is DocumentState.READY
 
     async def erase(self, tenant: Tenant, stored: StoredEntry, removed_by: str) -> None:
         """Move a document from index, bucket and count to the trash, under a lease on it.

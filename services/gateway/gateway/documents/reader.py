@@ -32,6 +32,12 @@ __all__ = ["SMALL_BYTES", "DocumentReader", "Reading"]
 SMALL_BYTES = 256 * 1024
 """Larger documents leave one process to the others, if there is more than one."""
 
+SMALL_CPU_SECONDS = 10
+"""Most computing time for a small document, whatever larger ones may take.
+
+An archive of some kilobytes can hold as much work as a large document, and small ones may use every process.
+"""
+
 WRITE_BYTES = 1024 * 1024
 """How much of a document is handed to a process in one step of the event loop."""
 
@@ -82,7 +88,7 @@ class DocumentReader:
     ) -> None:
         self._seconds = seconds
         self._cpu_seconds = cpu_seconds
-        numbers = map(str, (tokens, overlap, max_chunks, cpu_seconds))
+        numbers = map(str, (tokens, overlap, max_chunks))
         self._command = [sys.executable, "-m", "gateway.documents.worker", *numbers]
         share = max(processes - 1, 1)
         self._places = FairSemaphore(processes, each=share)
@@ -97,8 +103,11 @@ class DocumentReader:
         DocumentRefused
             One of its subclasses, with the reason.
         """
+        cpu_seconds = self._cpu_seconds
+        if len(content) <= SMALL_BYTES:
+            cpu_seconds = min(cpu_seconds, SMALL_CPU_SECONDS)
         async with self._place(tenant_key, len(content)):
-            return await self._read(json.dumps({"filename": filename}).encode(), content)
+            return await self._read(filename, content, cpu_seconds)
 
     async def close(self) -> None:
         """End the idle processes. Nothing may be reading any more."""
@@ -115,7 +124,8 @@ class DocumentReader:
             async with self._large_places.acquire(tenant_key), self._places.acquire(tenant_key):
                 yield
 
-    async def _read(self, header: bytes, content: bytes) -> Reading:
+    async def _read(self, filename: str, content: bytes, cpu_seconds: int) -> Reading:
+        header = json.dumps({"filename": filename, "cpuSeconds": cpu_seconds}).encode()
         process = self._idle.pop()
         healthy: Process | None = None
         try:
@@ -128,7 +138,7 @@ class DocumentReader:
                 f"Reading the file takes longer than {self._seconds:g} s. Split it."
             ) from exc
         except (asyncio.IncompleteReadError, ConnectionError) as exc:
-            raise DocumentUnreadable(await self._reason(process)) from exc
+            raise DocumentUnreadable(await _reason(process, cpu_seconds)) from exc
         except DocumentRefused:
             healthy = process
             raise
@@ -137,13 +147,6 @@ class DocumentReader:
                 await _end(process)
             self._idle.append(healthy)
         return reading
-
-    async def _reason(self, process: Process | None) -> str:
-        """Return the sentence that says why a process died."""
-        await _end(process)
-        if process and process.returncode == -signal.SIGXCPU:
-            return f"Reading the file takes more than {self._cpu_seconds} s of computing time. Split it."
-        return "The file made its reader fail."
 
     async def _start(self) -> Process:
         # An empty environment: what parses strangers' files shall know no key of ours.
@@ -179,6 +182,14 @@ async def _receive(process: Process) -> Any:
     assert process.stdout  # noqa: S101 (a pipe, see _start)
     length, _ = FRAME.unpack(await process.stdout.readexactly(FRAME.size))
     return json.loads(await process.stdout.readexactly(length))
+
+
+async def _reason(process: Process | None, cpu_seconds: int) -> str:
+    """Return the sentence that says why a process died."""
+    await _end(process)
+    if process and process.returncode == -signal.SIGXCPU:
+        return f"Reading the file takes more than {cpu_seconds} s of computing time. Split it."
+    return "The file made its reader fail."
 
 
 async def _end(process: Process | None) -> None:

@@ -25,6 +25,7 @@ from ..objects import TenantObjects
 from ..personas import require_persona
 from ..problems import (
     DocumentBusy,
+    DocumentExists,
     DocumentForeign,
     DocumentMissing,
     DocumentRefused,
@@ -104,6 +105,8 @@ class DocumentService:
         ------
         DocumentForeign
             A colleague's document has that name in that persona.
+        DocumentExists
+            The person's own document has it, and came through Open WebUI.
         PersonaMissing, FilenameRefused, DocumentRefused, QuotaExceeded, DocumentBusy
             Nothing was stored.
         LimitsUnavailable, WritesUnavailable
@@ -118,11 +121,7 @@ class DocumentService:
         document_id = document_id_for(tenant.id, persona_id, filename)
         key = object_key(tenant.id, persona_id, document_id, filename)
         async with self.writing(tenant, document_id) as lease:
-            if await self._objects.owner_of_stored(tenant, key) not in (None, owner):
-                raise DocumentForeign(
-                    "A colleague's document has this name in this persona. Send yours under another name, or "
-                    "ask its owner or one of the tenant's administrators to delete it first."
-                )
+            await self._require_own_name(tenant, key, owner)
             reading = await self._read(tenant, filename, content, stages)
             # Before it costs anything. What fails after this gives its room back within minutes.
             await self.admit(tenant, document_id, len(content))
@@ -225,6 +224,30 @@ class DocumentService:
                     retry_after=RETRY_SECONDS,
                 )
             yield lease
+
+    async def _require_own_name(self, tenant: Tenant, key: str, owner: str) -> None:
+        """Return when a person may store a document under a key.
+
+        A new version of their document may always be stored. A new document needs a name that no document
+        has that came through Open WebUI.
+        """
+        stored_by = await self._objects.owner_of_stored(tenant, key)
+        names = parse_object_key(tenant.id, key)
+        owners = {stored_by} - {None}
+        if stored_by is None and names:
+            persona_id, _, filename = names
+            files = await self._objects.find_files(tenant, persona_id, filename)
+            owners = {await self._objects.owner_of_stored(tenant, each.key) for each in files} - {None}
+        if owners - {owner}:
+            raise DocumentForeign(
+                "A colleague's document has this name in this persona. Send yours under another name, or "
+                "ask its owner or one of the tenant's administrators to delete it first."
+            )
+        if stored_by is None and owners:
+            raise DocumentExists(
+                "Your document of this name in this persona came through Open WebUI. Upload the new version "
+                "there, or delete that file first."
+            )
 
     async def _read(self, tenant: Tenant, filename: str, content: bytes, stages: Stages) -> Reading:
         with stages.measure("read"):

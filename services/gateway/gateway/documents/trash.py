@@ -7,6 +7,7 @@ the embeddings that were kept.
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -190,12 +191,11 @@ class Trash:
             removal = await self._find(
                 tenant, document_id, removal.id
             )  # another request may have restored it
-            for each in {restored_id, document_id}:
-                if await self._objects.find(tenant, each):
-                    raise DocumentExists(
-                        f"The persona has a document named {removal.filename} already. Delete that one "
-                        "first: it goes to the trash, too, and each can be restored by its `removalId`."
-                    )
+            if await self._is_taken(tenant, removal, {restored_id, document_id}):
+                raise DocumentExists(
+                    f"The persona has a document named {removal.filename} already. Delete that one "
+                    "first: it goes to the trash, too, and each can be restored by its `removalId`."
+                )
             await self._documents.admit(tenant, restored_id, removal.size)
             await lease.intend(Note(Task.RESTORE, restored=(removal.document_id, removal.id)))
             key = object_key(tenant.id, removal.persona_id, restored_id, removal.filename)
@@ -241,6 +241,13 @@ class Trash:
         if not held:
             raise TrashMissing("The trash holds no document of that id.")
         return max(held, key=lambda each: each.removed_at)
+
+    async def _is_taken(self, tenant: Tenant, removal: Removal, document_ids: Collection[str]) -> bool:
+        """Return True if one of the documents exists, or another one of the name in the persona."""
+        for each in document_ids:
+            if await self._objects.find(tenant, each):
+                return True
+        return bool(await self._objects.find_files(tenant, removal.persona_id, removal.filename))
 
     def _is_expired(self, removal: Removal) -> bool:
         return datetime.now(UTC) >= self.restorable_until(removal)

@@ -3,8 +3,9 @@
 It has no credentials, bounded memory and bounded computing time, and is killed when a document takes too
 long. Requests and replies are frames on standard input and output: a JSON header, then the content.
 
-Request ``{"filename"}`` + the file. Reply ``{"problem", "detail"}``, or ``{"format", "pages", "chunks"}``
-with the number of chunks and then frames of ``[{"text", "page", "heading"}]``, some chunks each.
+Request ``{"filename", "cpuSeconds"}`` + the file. Reply ``{"problem", "detail"}``, or
+``{"format", "pages", "chunks"}`` with the number of chunks and then frames of ``[{"text", "page",
+"heading"}]``, some chunks each.
 """
 
 import json
@@ -35,28 +36,25 @@ CHUNKS = 64
 def main(arguments: list[str]) -> None:
     """Serve standard input.
 
-    ``arguments`` are the tokens of a chunk and of its overlap, the most chunks, and the seconds of computing
-    time for one document.
+    ``arguments`` are the tokens of a chunk and of its overlap, and the most chunks.
     """
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's text
     # Parsers tell what they stumble over, in logs and in warnings: people's text.
     logging.disable()
     warnings.simplefilter("ignore")
-    tokens, overlap, max_chunks, cpu_seconds = map(int, arguments)
-    serve(sys.stdin.buffer, sys.stdout.buffer, Chunker(tokens, overlap), max_chunks, cpu_seconds)
+    tokens, overlap, max_chunks = map(int, arguments)
+    serve(sys.stdin.buffer, sys.stdout.buffer, Chunker(tokens, overlap), max_chunks)
 
 
-def serve(
-    requests: BinaryIO, replies: BinaryIO, chunker: Chunker, max_chunks: int, cpu_seconds: int | None = None
-) -> None:
+def serve(requests: BinaryIO, replies: BinaryIO, chunker: Chunker, max_chunks: int) -> None:
     """Answer requests until their stream ends."""
     while lengths := requests.read(FRAME.size):
         header_length, content_length = FRAME.unpack(lengths)
         header = json.loads(requests.read(header_length))
         content = requests.read(content_length)
-        if cpu_seconds is not None:
-            _bound_cpu(cpu_seconds)
+        if "cpuSeconds" in header:
+            _bound_cpu(header["cpuSeconds"])
         for part in _read(header["filename"], content, chunker, max_chunks):
             reply = json.dumps(part).encode()
             replies.write(FRAME.pack(len(reply), 0) + reply)

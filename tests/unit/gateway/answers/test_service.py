@@ -156,7 +156,7 @@ async def test_a_stream_shows_the_words_of_the_answer_that_ends_it(
     bedrock.says = "It is $5,000,000 [cite:1]. See [plan](https://evil.example) [cite:7]."
     words, answer = await streamed(service, Question("What is the budget?"))
     assert len(words) > 3
-    assert "".join(words) == answer.text == "It is $5,000,000 [1]. See [plan]\\(https\\://evil.example)."
+    assert "".join(words) == answer.text == "It is $5,000,000 [1]. See [plan]\u200b(https\\://evil.example)."
     assert answer == await service.answer(TENANT, Question("What is the budget?"), Stages())
     assert budget.settled[0] == 10
 

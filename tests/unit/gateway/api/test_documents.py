@@ -99,15 +99,29 @@ async def test_a_ticket_indexes_the_object_it_names(world: World) -> None:
 
 
 async def test_a_service_lists_what_it_sent_and_deletes_it_with_a_ticket_for_each(world: World) -> None:
-    world.objects.contents[STORED] = b"From S3."
-    await world.post("/v1/documents", as_=ticket(world))
+    world.objects.contents["tenant-tenanta/finance/documents/owui-f1/a.md"] = b"From S3."
+
+    def ticket_for(action: Action) -> str:
+        named = Ticket("tenanta", "uid-tenanta", "finance", "owui-f1", "a.md", action)
+        return f"Ticket {world.issuer.issue(named)}"
+
+    await world.post("/v1/documents", as_=ticket_for(Action.INGEST))
     lister = f"Ticket {world.issuer.issue(Ticket('tenanta', 'uid-tenanta', action=Action.LIST))}"
     (entry,) = (await world.get("/v1/documents", as_=lister)).json()["documents"]
-    assert (entry["documentId"], entry["state"]) == ("doc-1", "ready")
+    assert (entry["documentId"], entry["state"]) == ("owui-f1", "ready")
     assert entry["sha256"] == hashlib.sha256(b"From S3.").hexdigest()
-    headers = {"Authorization": ticket(world, Action.DELETE)}
-    assert (await world.http.delete("/v1/documents/doc-1", headers=headers)).status_code == 204
+    headers = {"Authorization": ticket_for(Action.DELETE)}
+    assert (await world.http.delete("/v1/documents/owui-f1", headers=headers)).status_code == 204
     assert (await world.get("/v1/documents", as_=lister)).json()["documents"] == []
+
+
+async def test_a_ticket_does_not_delete_what_a_person_uploaded(world: World) -> None:
+    world.objects.contents[STORED] = b"From S3."
+    headers = {"Authorization": ticket(world, Action.DELETE)}
+    response = await world.http.delete("/v1/documents/doc-1", headers=headers)
+    assert response.status_code == 403
+    assert response.json()["type"].endswith("/document-foreign")
+    assert STORED in world.objects.contents
 
 
 async def test_a_document_that_is_not_found_yet_has_no_digest(world: World) -> None:

@@ -1,3 +1,5 @@
+import pytest
+
 from .conftest import World
 
 
@@ -39,3 +41,9 @@ async def test_the_interface_is_described_without_pages_from_elsewhere(world: Wo
     }
     assert set(paths) == described
     assert "multipart/form-data" in paths["/v1/documents"]["post"]["requestBody"]["content"]
+
+
+async def test_the_description_is_encoded_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = (await world.http.get("/openapi.json")).content
+    monkeypatch.setattr("gateway.api.description.pydantic_core.to_json", pytest.fail)
+    assert (await world.http.get("/openapi.json")).content == first

@@ -1,6 +1,8 @@
 """What a tenant's list says of its documents, and who may take one away."""
 
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -18,7 +20,7 @@ from gateway.problems import (
 from tenancy.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
-from tests.support.backends import FakeObjects, FakeVectors, stamp_of
+from tests.support.backends import STORED_AT, FakeObjects, FakeVectors, stamp_of
 from tests.support.deletions import FakeDeletionLimit
 from tests.support.editions import publish
 from tests.support.journal import FakeJournal
@@ -69,7 +71,18 @@ def journal() -> FakeJournal:
 
 
 @pytest.fixture
-def catalog(objects: FakeObjects, vectors: FakeVectors, stock: FakeStock, journal: FakeJournal) -> Catalog:
+def limit() -> FakeDeletionLimit:
+    return FakeDeletionLimit()
+
+
+@pytest.fixture
+def catalog(
+    objects: FakeObjects,
+    vectors: FakeVectors,
+    stock: FakeStock,
+    journal: FakeJournal,
+    limit: FakeDeletionLimit,
+) -> Catalog:
     # To remove a document indexes none.
     trash = make_trash(objects, vectors, cast("DocumentService", None))
     return Catalog(
@@ -78,7 +91,7 @@ def catalog(objects: FakeObjects, vectors: FakeVectors, stock: FakeStock, journa
         stock.as_stock(),
         journal.as_journal(),
         trash,
-        FakeDeletionLimit().as_limit(),
+        limit.as_limit(),
     )
 
 
@@ -192,11 +205,65 @@ async def test_an_owner_or_an_administrator_deletes_everybody_else_is_refused(
     assert key_of("d4", "hr") not in objects.contents
 
 
-async def test_a_service_deletes_what_its_ticket_names_whoever_owns_it(
+async def test_a_service_deletes_the_file_that_its_ticket_names_whoever_owns_it(
     catalog: Catalog, objects: FakeObjects
 ) -> None:
-    await catalog.remove(TENANT, "d4", person=None)
-    assert key_of("d4", "hr") not in objects.contents
+    objects.contents[key_of("owui-f1")] = b"Text."
+    await catalog.remove(TENANT, "owui-f1", person=None)
+    assert key_of("owui-f1") not in objects.contents
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What was uploaded at the gateway, and a file of its name; the changes that make it another case."""
+
+    name: str
+    owner: str = "anna"
+    filename: str = "a.md"
+    persona: str = "finance"
+    is_ready: bool = True
+    earlier: int = 1
+    replaced_by: str | None = "owui-f1"
+    is_deleted: bool = False
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        Pair("a newer file of the owner is ready", is_deleted=True),
+        Pair("stored within one second", earlier=0, is_deleted=True),
+        Pair("a colleague's file", owner="ben"),
+        Pair("nobody knows whose file", owner=""),
+        Pair("another name", filename="b.md"),
+        Pair("another persona", persona="hr"),
+        Pair("not ready", is_ready=False),
+        Pair("uploaded again after the file was stored", earlier=-1),
+        Pair("replaced by itself", replaced_by="d1"),
+        Pair("replaced by what does not exist", replaced_by="owui-f2"),
+        Pair("not replaced", replaced_by=None),
+    ],
+    ids=lambda pair: pair.name,
+)
+async def test_c13_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owner(
+    catalog: Catalog, objects: FakeObjects, vectors: FakeVectors, limit: FakeDeletionLimit, pair: Pair
+) -> None:
+    file_key = f"tenant-tenanta/{pair.persona}/documents/owui-f1/{pair.filename}"
+    objects.contents[file_key] = b"Newer."
+    objects.owners[file_key] = pair.owner
+    objects.stored_at[key_of("d1")] = STORED_AT - timedelta(seconds=pair.earlier)
+    if pair.is_ready:
+        stamp = astuple(stamp_of(b"Newer."))
+        document = Document(pair.persona, "owui-f1", pair.filename, "0", *stamp)
+        await publish(vectors, TENANT, document, [Chunk("Newer.")], [[1.0]])
+    limit.allowed = 0
+    remove = partial(catalog.remove, TENANT, "d1", person=None, replaced_by=pair.replaced_by)
+    if pair.is_deleted:
+        await remove()
+    else:
+        with pytest.raises(DocumentForeign):
+            await remove()
+    assert (key_of("d1") not in objects.contents) is pair.is_deleted
+    assert not limit.entries, "what is refused is not shown as held, and what is replaced does not count"
 
 
 async def test_a_delete_that_the_index_stops_leaves_the_object_and_can_be_repeated(

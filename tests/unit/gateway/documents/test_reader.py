@@ -12,7 +12,7 @@ from gateway.documents.reader import SMALL_BYTES, DocumentReader, Reading
 from gateway.models import Chunk
 from gateway.problems import DocumentTooLarge, DocumentUnreadable, DocumentUnsupported
 
-from tests.support.files import pdf_file
+from tests.support.files import long_docx, pdf_file
 
 ENDLESS = b"a" * 20_000_000
 """A word that takes the tokenizer minutes."""
@@ -87,6 +87,22 @@ async def test_a_document_that_computes_for_too_long_is_refused_and_the_next_is_
             await reader.read("tenant-a", "a.txt", ENDLESS)
         for _ in range(3):  # each has its own seconds, however long the process lives
             assert (await reader.read("tenant-a", "a.txt", b"Text.")).chunks == [Chunk("Text.")]
+    finally:
+        await reader.close()
+
+
+async def test_a_small_file_that_unpacks_to_much_work_computes_for_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.documents.reader.SMALL_CPU_SECONDS", 2)
+    reader = DocumentReader(
+        processes=1, seconds=120, cpu_seconds=60, tokens=360, overlap=54, max_chunks=100_000
+    )
+    bomb = long_docx(1_000_000)
+    assert len(bomb) < SMALL_BYTES
+    try:
+        with pytest.raises(DocumentUnreadable, match="more than 2 s of computing time"):
+            await reader.read("tenant-a", "a.docx", bomb)
     finally:
         await reader.close()
 

@@ -14,6 +14,7 @@ from gateway.models import Document
 from gateway.objects import Stamp
 from gateway.problems import (
     DocumentBusy,
+    DocumentExists,
     DocumentForeign,
     DocumentMissing,
     DocumentRefused,
@@ -128,6 +129,54 @@ async def test_c11_a_colleagues_document_is_not_replaced_and_keeps_its_owner(
     assert world.objects.owners == before
     ((_, chunks, _),) = world.vectors.documents.values()
     assert [chunk.text for chunk in chunks] == ["Ten crowns."]
+
+
+FILE_KEY = "tenant-tenanta/finance/documents/owui-f1/budget.md"
+
+
+@pytest.mark.parametrize(
+    ("owner", "problem"),
+    [
+        pytest.param("anna", DocumentExists, id="own"),
+        pytest.param("ben", DocumentForeign, id="a-colleagues"),
+        pytest.param("", DocumentForeign, id="nobody-knows-whose"),
+    ],
+)
+async def test_c11_a_name_that_came_through_open_webui_is_taken(
+    world: World, owner: str, problem: type[Exception]
+) -> None:
+    world.objects.contents[FILE_KEY] = b"Ten crowns."
+    world.objects.owners[FILE_KEY] = owner
+    with pytest.raises(problem):
+        await world.upload(b"Mine now.", owner="anna")
+    assert world.objects.contents == {FILE_KEY: b"Ten crowns."}
+    assert not world.vectors.documents
+    assert not world.stock.admitted
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tenant-tenanta/finance/documents/owui-f1/other.md",
+        "tenant-tenanta/hr/documents/owui-f1/budget.md",
+        "tenant-tenantb/finance/documents/owui-f1/budget.md",
+    ],
+)
+async def test_another_name_persona_or_tenant_takes_no_name(world: World, key: str) -> None:
+    world.objects.contents[key] = b"Ten crowns."
+    await world.upload(b"Twenty crowns.")
+    assert len(world.objects.contents) == 2
+
+
+@pytest.mark.parametrize("owner", ["anna", "ben"])
+async def test_a_document_that_exists_has_new_versions_whatever_files_have_its_name(
+    world: World, owner: str
+) -> None:
+    await world.upload(b"Ten crowns.", owner="anna")
+    world.objects.contents[FILE_KEY] = b"A file."
+    world.objects.owners[FILE_KEY] = owner
+    await world.upload(b"Twenty crowns.", owner="anna")
+    assert sorted(world.objects.contents.values()) == [b"A file.", b"Twenty crowns."]
 
 
 @pytest.mark.parametrize(

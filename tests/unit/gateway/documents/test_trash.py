@@ -396,8 +396,8 @@ async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(worl
 
 
 async def test_a_rejected_deletion_whose_name_is_taken_ends_in_the_trash_and_says_so(world: World) -> None:
-    await world.upload_file()
     await world.upload(b"The marketing budget is $6.")
+    await world.upload_file()
     world.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
         await world.remove(None, FILE_ID)
@@ -435,9 +435,57 @@ NEWER_ID = "owui-77aa"
 NEWER_KEY = f"tenant-tenanta/finance/documents/{NEWER_ID}/{NAME}"
 
 
+@pytest.mark.parametrize("owner", [OWNER, COLLEAGUE], ids=["its-owners", "a-colleagues"])
+@pytest.mark.parametrize("removed_id", [ID, FILE_ID], ids=["uploaded-here", "a-file"])
+async def test_c12_a_restore_next_to_a_file_of_the_name_is_refused(
+    world: World, removed_id: str, owner: Principal
+) -> None:
+    await (world.upload() if removed_id == ID else world.upload_file())
+    await world.remove(ADMIN, removed_id)
+    world.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
+    world.objects.owners[NEWER_KEY] = owner.subject
+    for person in (OWNER, ADMIN):
+        with pytest.raises(DocumentExists, match=NAME):
+            await world.restore(person, removed_id)
+    assert list(world.objects.contents) == [NEWER_KEY]
+    assert [each.document_id for each in await world.listed()] == [removed_id]
+    await world.objects.delete(TENANT, NEWER_KEY)
+    await world.restore(document_id=removed_id)
+    assert world.found(ID) == [TEXT.decode()]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"tenant-tenanta/finance/documents/{NEWER_ID}/other.md",
+        f"tenant-tenanta/hr/documents/{NEWER_ID}/{NAME}",
+        f"tenant-tenantb/finance/documents/{NEWER_ID}/{NAME}",
+    ],
+    ids=["another-name", "another-persona", "another-tenant"],
+)
+async def test_a_restore_next_to_other_documents_is_made(world: World, key: str) -> None:
+    await world.upload_file()
+    await world.remove(ADMIN, FILE_ID)
+    world.objects.contents[key] = TEXT
+    await world.restore(document_id=FILE_ID)
+    assert world.found(ID) == [TEXT.decode()]
+
+
+async def test_c12_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash(world: World) -> None:
+    await world.upload_file()
+    world.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
+    world.limit.allowed = 0
+    with pytest.raises(DeletionsHeld):
+        await world.remove(None, FILE_ID)
+    rejected = await world.rejection.reject(ADMIN)
+    assert [each.document_id for each in rejected.in_trash] == [FILE_ID]
+    assert not world.found(ID)
+
+
 async def test_what_a_newer_document_has_replaced_is_no_deletion(world: World) -> None:
     await world.upload_file()
     world.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
+    world.objects.owners[NEWER_KEY] = OWNER.subject
     world.limit.allowed = 0
     remove = partial(world.catalog.remove, TENANT, FILE_ID, person=None, replaced_by=NEWER_ID)
     with pytest.raises(DeletionsHeld):  # it cannot be found yet
@@ -449,11 +497,15 @@ async def test_what_a_newer_document_has_replaced_is_no_deletion(world: World) -
     assert len(await world.listed()) == 1, "it is in the trash all the same"
 
 
-@pytest.mark.parametrize("other", [FILE_ID, "owui-none", "owui-other-name"])
+@pytest.mark.parametrize("other", [FILE_ID, "owui-none", "owui-other-name", "owui-colleagues"])
 async def test_nothing_else_replaces_a_document(world: World, other: str) -> None:
     await world.upload_file()
-    world.objects.contents["tenant-tenanta/finance/documents/owui-other-name/other.md"] = TEXT
-    world.journal.notes["tenanta", "owui-other-name"] = Note(Task.INGEST)
+    others = {"owui-other-name": ("other.md", OWNER), "owui-colleagues": (NAME, COLLEAGUE)}
+    for document_id, (name, owner) in others.items():
+        key = f"tenant-tenanta/finance/documents/{document_id}/{name}"
+        world.objects.contents[key] = TEXT
+        world.objects.owners[key] = owner.subject
+        world.journal.notes["tenanta", document_id] = Note(Task.INGEST)
     await world.repair.sweep()
     world.limit.allowed = 0
     with pytest.raises(DeletionsHeld):

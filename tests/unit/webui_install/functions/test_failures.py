@@ -225,6 +225,42 @@ class TestN8nAway:
         assert desk.paths == [N8N]
 
 
+class TestN8nSaysNothing:
+    """A worker that hangs leaves n8n's webhooks without an answer, and without an error."""
+
+    async def test_the_gateway_answers_in_its_place_and_the_next_question_goes_there(self) -> None:
+        desk = Desk({N8N: hangs, GATEWAY: lambda _: streamed(ANSWER["answer"])})
+        pipe = pipe_of(desk, workflow_seconds=0.2)
+        for paths in ([N8N, GATEWAY], [GATEWAY]):
+            desk.requests.clear()
+            said = await ask(pipe)
+            assert said.text.startswith("It is $5,000,000 [1].")
+            assert said.is_done
+            assert desk.paths == paths
+
+    async def test_one_question_at_a_time_tries_n8n_again(self) -> None:
+        desk = Desk({N8N: hangs, GATEWAY: lambda _: streamed(ANSWER["answer"])})
+        pipe = pipe_of(desk, workflow_seconds=0.2)
+        await ask(pipe)
+        await asyncio.sleep(0.3)
+        desk.requests.clear()
+        await asyncio.gather(*(ask(pipe) for _ in range(5)))
+        assert desk.paths.count(N8N) == 1
+        assert desk.paths.count(GATEWAY) == 5
+        await asyncio.sleep(0.3)
+        desk.replies[N8N] = httpx.Response(200, json=ANSWER)
+        desk.requests.clear()
+        for _ in range(2):
+            assert (await ask(pipe)).text.startswith("It is $5,000,000")
+        assert desk.paths == [N8N, N8N]
+
+    async def test_without_the_valve_it_is_waited_for_to_the_end(self) -> None:
+        pipe = pipe_of(
+            desk_of(N8N, hangs), workflow_seconds=0.05, timeout_seconds=0.2, fallback_to_direct=False
+        )
+        assert "took too long" in (await ask(pipe)).text
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -262,7 +298,9 @@ async def hangs(_: httpx.Request) -> httpx.Response:
 @WAYS
 @pytest.mark.parametrize("reply", [hangs, httpx.ReadTimeout("slow")], ids=["hangs", "says-nothing"])
 async def test_who_takes_too_long_is_not_waited_for(orchestrator: str, path: str, reply: Any) -> None:
-    pipe = pipe_of(desk_of(path, reply), orchestrator=orchestrator, timeout_seconds=0.05)
+    pipe = pipe_of(
+        desk_of(path, reply), orchestrator=orchestrator, timeout_seconds=0.05, fallback_to_direct=False
+    )
     said = await ask(pipe)
     assert said.text == (
         "The answer took too long, so I stopped waiting for it. Try again, or ask less at once."

@@ -1,0 +1,115 @@
+"""Open WebUI's own reading of Markdown: the code that its pages ship, run under Node.
+
+The sources come from the source maps of the installed release, so they are those that a browser runs.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenantry_local.programs import open_webui
+from tenantry_local.programs.node import node
+
+__all__ = ["OpenWebuiReader", "Reading", "open_webui_reader"]
+
+READER = Path(__file__).with_suffix(".mjs")
+EXTENSION = re.compile(r"src/lib/utils/marked/([\w-]+\.ts)\Z")
+MODULE = re.compile(r"(?<!mermaid/)node_modules/((?:marked|html-entities)/.+)\Z")
+FUNCTIONS = (
+    "replaceOutsideCode", "replaceTokens", "processResponseContent", "isChineseChar", "processChineseContent",
+    "processChineseDelimiters", "escapeRegExp", "removeAllDetails", "getCodeBlockContents",
+)  # fmt: skip
+STUBS = {
+    "svelte/store.js": "export const get = () => [];",
+    "$lib/stores.js": "export const skills = [], terminalSkills = [];",
+}
+EXPORTS = {
+    "marked": {".": "./lib/marked.esm.js"},
+    "html-entities": {".": "./dist/esm/index.js"},
+    "svelte": {"./store": "./store.js"},
+    "$lib": {"./stores": "./stores.js"},
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How Open WebUI reads a text."""
+
+    live: list[str]
+    """Links, images, tags and blocks that it acts on, each with its kind."""
+    citations: list[str]
+    formulas: list[str]
+    languages: list[str]
+    """Of its fences."""
+    artifacts: list[str]
+    """Pages that it offers to show."""
+
+
+class OpenWebuiReader:
+    """A running process that reads texts."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        """Return the reading of each text."""
+        assert self._process.stdin
+        assert self._process.stdout
+        readings = []
+        for text in texts:
+            print(json.dumps(text), file=self._process.stdin, flush=True)
+            readings.append(Reading(**json.loads(self._process.stdout.readline())))
+        return readings
+
+
+@contextmanager
+def open_webui_reader(directory: Path) -> Iterator[OpenWebuiReader]:
+    """Extract Open WebUI's reader to an empty directory and run it."""
+    _extract(directory)
+    command = [node().program, "--no-warnings", str(directory / READER.name)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield OpenWebuiReader(process)
+        assert process.stdin
+        process.stdin.close()
+
+
+def _extract(directory: Path) -> None:
+    (frontend,) = (
+        open_webui.install(lambda _: None).parents[1].glob("lib/python3.*/site-packages/open_webui/frontend")
+    )
+    for path in frontend.glob("_app/immutable/chunks/*.map"):
+        sources = json.loads(path.read_text())
+        for name, text in zip(sources["sources"], sources.get("sourcesContent") or [], strict=False):
+            if found := EXTENSION.search(name):
+                _write(directory / "marked" / found[1], text)
+            elif found := MODULE.search(name):
+                _write(directory / "node_modules" / found[1], text)
+            elif name.endswith("src/lib/utils/index.ts"):
+                _write(directory / "utils.ts", "\n".join(_function(text, each) for each in FUNCTIONS))
+    for name, text in STUBS.items():
+        _write(directory / "node_modules" / name, text)
+    for name, exports in EXPORTS.items():
+        package = {"name": name, "type": "module", "exports": exports}
+        _write(directory / "node_modules" / name / "package.json", json.dumps(package))
+    _write(directory / "package.json", '{"type": "module"}')
+    shutil.copy(READER, directory)
+
+
+def _function(source: str, name: str) -> str:
+    found = re.search(
+        rf"^(?:export )?((?:const|function) {name}\b.*?^\}};?$|const {name}\b[^\n]*;$)",
+        source,
+        re.MULTILINE | re.DOTALL,
+    )
+    assert found, f"Open WebUI has no {name} any more"
+    return f"export {found[1]}"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
