@@ -79,16 +79,6 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
             "- a\n\n  ```\n<\u200bimg src=x>\n  ```",
             id="fence-that-its-list-ends",
         ),
-        # After a fence of which not all renderers see the end, nothing counts as code.
-        pytest.param("```\n    ```\n\n`<b>`", "```\n    ```\n\n`\\<b>`", id="end-indented-too-far"),
-        pytest.param(
-            "- a\n\n  ```\n   ```\n\n`<b>`",
-            "- a\n\n  ```\n   ```\n\n`\\<b>`",
-            id="end-off-its-fence-in-a-list",
-        ),
-        pytest.param("```\nx\n```\t\n\n`<b>`", "```\nx\n```\t\n\n`\\<b>`", id="end-with-a-tab"),
-        # An escaped backtick counts for a renderer that only looks where emphasis ends.
-        pytest.param("`<b>|` * `*<b>`", "\\`\\<b>|\\` * \\`*\\<b>\\`", id="emphasis-around-escaped-code"),
     ],
 )
 def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_format: AnswerFormat) -> None:
@@ -152,10 +142,7 @@ def test_open_webui_gets_one_kind_of_fence_with_none_in_it(said: str, text: str,
         "中文**粗体**&lt;b&gt; é \u2028",
         "a ` stray, \\` escaped, ~~gone~~, {{ value }}",
         "{a} {{b, user@host, a@ b, 3 @ 5, a: b:c ::, a/b ./c, x. y.z, $5 $$, 2 > 1 ~ 0",
-        # Every renderer sees the end of these fences, so code behind them is code.
         "- a\n\n  ```\n  x\n  ```\n\n`<b>`",
-        "```\nx\n   ```\n\n`<b>`",
-        "````\n```\nx\n`````\r\n\r\n`<b>`",
     ],
 )
 def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: AnswerFormat) -> None:
@@ -206,6 +193,23 @@ def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: s
     assert not live(shown)
 
 
+@pytest.mark.parametrize(
+    ("fence", "is_seen_by_all"),
+    [
+        pytest.param("```\nx\n   ```", True, id="indented"),
+        pytest.param("````\n```\nx\n`````\r", True, id="longer"),
+        pytest.param("```\n    ```", False, id="indented-too-far"),
+        pytest.param("- a\n\n  ```\n   ```", False, id="off-its-fence-in-a-list"),
+        pytest.param("```\nx\n```\t", False, id="with-a-tab"),
+    ],
+)
+def test_code_is_code_behind_a_fence_only_if_all_renderers_see_its_end(
+    fence: str, *, is_seen_by_all: bool
+) -> None:
+    code = "`<b>`" if is_seen_by_all else "`<\u200bb>`"
+    assert sanitize(f"{fence}\n\n`<b>`", TEXT) == f"{fence}\n\n{code}"
+
+
 @FORMATS
 @pytest.mark.parametrize(
     "before", [*"!#$%&*+,-./:;=>?@[]^_`{|}~", "a@", "a.b", "[a", "www", "{{", "::", "$$", "**"]
@@ -213,7 +217,7 @@ def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: s
 def test_no_character_hides_what_follows_it(before: str, answer_format: AnswerFormat) -> None:
     for said in (f"{before}<img src=x>", f"x {before}<img src=x>", f"a\n\n{before}<img src=x>"):
         shown = sanitize(said, answer_format)
-        assert "\\<img src=x" in shown
+        assert "<img" not in shown.replace("\\<img", "")
         assert not live(shown)
 
 
