@@ -47,6 +47,8 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param('<a title=">" href=x>', '\\<a title=">" href=x>', id="tag-with-its-end-in-quotes"),
         pytest.param("a <a_b> c", "a \\<a_b> c", id="tag-with-an-underline"),
         pytest.param("<javascript:alert('x')>", "\\<javascript:alert('x')>", id="autolink-with-quotes"),
+        pytest.param("<b\ufeffx=y>", "\\<b\ufeffx=y>", id="tag-with-another-space"),
+        pytest.param("<form ->", "\\<form ->", id="tag-that-is-none-but-begins-a-block"),
         pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
         pytest.param("x</question>", "x\\</question>", id="closing-tag-of-an-unknown-name"),
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
