@@ -153,7 +153,16 @@ def test_a_file_is_told_of_in_a_sentence(tmp_path: Path, public: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("{", "is no JSON"), ("[]", "is no JSON object"), (None, "cannot be read")]
+    ("text", "told"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "is no JSON object"),
+        (None, "cannot be read"),
+        ("[" * 200_000, "nested too deeply"),
+        ('{"x":' * 200_000, "nested too deeply"),
+        ("9" * 5_000, "is no JSON"),
+    ],
+    ids=["cut", "list", "missing", "deep-list", "deep-object", "long-number"],
 )
 def test_a_file_that_is_no_receipt_is_named(
     text: str | None, told: str, tmp_path: Path, public: Path
@@ -162,6 +171,36 @@ def test_a_file_that_is_no_receipt_is_named(
     if text is not None:
         file.write_text(text)
     with pytest.raises(ReceiptInvalid, match=told):
+        verify_file(file, public)
+
+
+@pytest.mark.parametrize("depth", [500, 990, 5_000, 50_000])
+def test_a_receipt_with_something_deep_in_it_is_refused_in_a_sentence(
+    depth: int, tmp_path: Path, public: Path
+) -> None:
+    file = tmp_path / "receipt.json"
+    file.write_text(f'{{"deep": {"[" * depth}{"]" * depth}, {json.dumps(signed())[1:]}')
+    with pytest.raises(ReceiptInvalid, match=r"nested too deeply|was changed"):
+        verify_file(file, public)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("{", '{"tenant": {"id": "other", "key": "tenant-other", "uid": "u"}, '),
+        ("{", '{"signature": {}, '),
+        ('"tenant": {', '"tenant": {"id": "other", '),
+        ('"tenant": {', '"tenant": {"\\u0069d": "other", '),
+    ],
+    ids=["tenant", "signature", "inside", "escaped"],
+)
+def test_a_member_that_is_there_twice_is_refused(
+    before: str, after: str, tmp_path: Path, public: Path
+) -> None:
+    """Programs differ in which of two they read: the signature holds for one, and people read the other."""
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(signed()).replace(before, after, 1))
+    with pytest.raises(ReceiptInvalid, match="twice in one object"):
         verify_file(file, public)
 
 
