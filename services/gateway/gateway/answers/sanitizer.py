@@ -464,6 +464,8 @@ class AnswerSanitizer:
             self._formula, self._is_formula_block = _UNCLEAR, True
         elif self._formula or not (self._tail[-1:].isalnum() or self._tail[-1:] == "<"):
             self._note_formula(delimiter)
+        else:
+            self._formula, self._is_formula_block = _UNCLEAR, delimiter == "$$"
         return self._show(len(delimiter))
 
     def _note_formula(self, delimiter: str) -> None:
@@ -474,7 +476,8 @@ class AnswerSanitizer:
             return
         self._formula = begin if begin == delimiter else ""
         self._before_formula = self._block.delimiters - {"[", "$", "\\"}
-        self._is_formula_block = self._blank and delimiter != "$"
+        at_margin = not self._tail or self._tail[-1] in "\r\n"
+        self._is_formula_block = at_margin and delimiter in ("$$", "\\[")
 
     def _read_backslash(self) -> bool:
         following = self._peek()
