@@ -18,6 +18,7 @@ from .cluster import Cluster
 from .controller import Controller, Pauses
 from .drain import Drain
 from .erasure import Erasure
+from .memberships import Memberships
 from .metrics import READY_SECONDS
 from .parts.absent import AbsentPart
 from .parts.aws import AwsClients
@@ -79,13 +80,14 @@ class Context:
             str(settings.keycloak_url), settings.keycloak_realm, settings.keycloak_client_id,
             settings.keycloak_client_secret.get_secret_value(), http,
         )  # fmt: skip
+        webui = _open_webui(settings, http)
         aws = AwsClients()
         parts: list[Part[Any]] = [
             StoragePart(settings.bucket, aws),
             VectorsPart(qdrant),
             IdentityPart(keycloak),
             QuotaPart(redis, cluster),
-            _workspace(settings, keycloak, http),
+            WorkspacePart(webui, keycloak) if webui else AbsentPart("workspace", NO_OPEN_WEBUI),
         ]
         key = read_private_key(settings.receipt_key_file) if settings.receipt_key_file else None
         erasure = Erasure(parts, ReceiptObjects(settings.bucket, aws), key, _now)
@@ -95,6 +97,9 @@ class Context:
         )  # fmt: skip
         pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
         self.controller = Controller(self.reconcile, pauses, settings.concurrency)
+        self.memberships = webui and Memberships(
+            webui, keycloak, self.tenants, self.controller.enqueue, settings.membership_seconds
+        )
         self._cluster = cluster
         return self
 
@@ -102,9 +107,12 @@ class Context:
         """Learn of every Tenant, and begin to work."""
         # Known before the first reconcile: the younger of two Tenants must not go first by chance.
         for body in await self._cluster.list_tenants():
-            self.see(body)
+            self._take(body)
         worker = asyncio.create_task(self.controller.run(), name="controller")
         self._stack.push_async_callback(end, worker)
+        if self.memberships:
+            for work in (self.memberships.run(), self.memberships.follow()):
+                self._stack.push_async_callback(end, asyncio.create_task(work, name="memberships"))
         lag = asyncio.create_task(watch_loop(), name="loop-lag")
         self._stack.push_async_callback(end, lag)
         settings = self.settings
@@ -118,9 +126,16 @@ class Context:
 
     def see(self, body: Any, *, deleted: bool = False) -> None:
         """Take an event of the watch."""
+        for name in self._take(body, deleted=deleted):
+            if self.memberships:
+                self.memberships.revoke_soon(name)
+
+    def _take(self, body: Any, *, deleted: bool = False) -> tuple[str, ...]:
+        """Have the Tenants reconciled that an event affects; return their names."""
         seen = self.tenants.see(body, deleted=deleted)
         for number, name in enumerate(seen.names):
             self.controller.enqueue(name, urgent=seen.urgent and number == 0)
+        return seen.names
 
     async def reconcile(self, name: str) -> Outcome:
         """Reconcile the newest state of a Tenant, after what an earlier one of its name has left behind."""
@@ -140,16 +155,17 @@ class Context:
         return outcome
 
 
-def _workspace(settings: Settings, keycloak: Keycloak, http: httpx.AsyncClient) -> "Part[Any]":
+def _open_webui(settings: Settings, http: httpx.AsyncClient) -> OpenWebui | None:
     if settings.open_webui_url is None:
-        return AbsentPart("workspace", "OPERATOR_OPEN_WEBUI_URL is not set")
+        return None
     password = settings.open_webui_password.get_secret_value()
-    session = Session(str(settings.open_webui_url), settings.open_webui_email, password, http)
-    return WorkspacePart(OpenWebui(session), keycloak)
+    return OpenWebui(Session(str(settings.open_webui_url), settings.open_webui_email, password, http))
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
+
+NO_OPEN_WEBUI = "OPERATOR_OPEN_WEBUI_URL is not set"
 
 _HTTP = httpx.Timeout(8.0, connect=2.0)

@@ -19,6 +19,7 @@ from tenancy.receipts import (
     ReceiptInvalid,
     Store,
     TenantIdentity,
+    parse,
     read_signed,
     sign,
 )
@@ -169,8 +170,8 @@ class Erasure:
             return None
         body = await self._store.read(_key(tenant))
         try:
-            return read_signed(json.loads(body), self._key.public_key()) if body else None
-        except (ReceiptInvalid, ValueError) as exc:
+            return read_signed(parse(body), self._key.public_key()) if body else None
+        except ReceiptInvalid as exc:
             # Of a key that was replaced meanwhile, or not ours: its counts would prove nothing.
             self._log.warning("A draft of a receipt does not hold", tenant=tenant.id, error=str(exc))
             return None

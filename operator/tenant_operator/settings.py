@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(1.0, gt=0, description="Pause before the first retry; it doubles.")
     retry_longest_seconds: float = Field(60.0, gt=0, description="Longest pause between two retries.")
     stalled_seconds: float = Field(300.0, gt=0, description="Pause before a Stalled Tenant is tried again.")
+    membership_seconds: float = Field(
+        30.0, gt=0, description="Pause between two checks of who is in tenants' groups in Open WebUI."
+    )
     probes_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics.")
     probes_port: int = Field(8081, ge=0, le=65535, description="Port of /healthz and /readyz.")
     metrics_port: int = Field(

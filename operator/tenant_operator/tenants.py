@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from pydantic import ValidationError
+from tenancy.directory import Directory
 from tenancy.model import Tenant
 
 from .claims import Claims
@@ -27,7 +28,7 @@ class Tenants:
 
     def __init__(self) -> None:
         self.claims = Claims()
-        self._newest: dict[str, Tenant] = {}
+        self._newest = Directory()
         self._held: set[str] = set()  # uids of those that have, or had, our finalizer
         self._taken_down: set[str] = set()  # uids of those of which nothing is left to remove
         self._orphans: dict[str, Tenant] = {}
@@ -37,9 +38,21 @@ class Tenants:
         """Return the newest state of a Tenant, or ``None`` when there is none."""
         return self._newest.get(name)
 
+    def all(self) -> tuple[Tenant, ...]:
+        """Return the newest state of every Tenant, in no particular order."""
+        return self._newest.all()
+
+    def admitting(self, email: str) -> Tenant | None:
+        """Return the Tenant to which a verified address belongs: the oldest of those that claim it."""
+        return min(self._newest.claimants(email), key=lambda tenant: tenant.seniority, default=None)
+
     def orphan(self, name: str) -> Tenant | None:
         """Return the last state of a Tenant that vanished before what was made for it was removed."""
         return self._orphans.get(name)
+
+    def orphans(self) -> tuple[Tenant, ...]:
+        """Return the last state of every such Tenant."""
+        return tuple(self._orphans.values())
 
     def forget_orphan(self, name: str) -> None:
         """Forget such a Tenant: nothing is left of it, or somebody was informed."""
@@ -71,11 +84,11 @@ class Tenants:
             self._note_finalizer(before, deleted=True)
         orphaned = self._note_finalizer(tenant, deleted=deleted)
         if deleted:
-            self._newest.pop(name, None)
+            self._newest.discard(name)
             self.claims.drop(name)
             names = [rival.id for rival in rivals]
             return Seen((name, *names) if orphaned else tuple(names))
-        self._newest[name] = tenant
+        self._newest.put(tenant)
         unprotected = not (_is_held(tenant) or tenant.deleting)
         if before and _trigger(before) == _trigger(tenant) and not unprotected:
             return Seen()

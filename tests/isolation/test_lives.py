@@ -35,6 +35,9 @@ def chosen_seeds() -> list[int]:
     return list(range(int(first), int(last) + 1) if dash else range(int(first)))
 
 
+SECONDS = 300 + 60 * len(chosen_seeds())
+
+
 @pytest.fixture(scope="module")
 async def rig(platform: Platform) -> AsyncIterator[Rig]:
     async with open_rig(platform) as opened:
@@ -72,6 +75,7 @@ async def run_lives(rig: Rig, seed: int) -> None:
     log.info("All lives of a name are over, and nothing was found", seed=seed)
 
 
+@pytest.mark.timeout(SECONDS)
 async def test_nothing_of_an_earlier_life_is_ever_found(rig: Rig) -> None:
     chosen = chosen_seeds()
     seeds, before = iter(chosen), foreign_hits()

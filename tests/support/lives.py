@@ -32,7 +32,7 @@ from .waiting import until
 
 __all__ = ["LIVES", "SLOTS", "Life", "Rig", "open_rig"]
 
-SLOTS = 12
+SLOTS = 8
 """Tenants side by side, each with a name and people that no other one has."""
 
 LIVES = 4
@@ -43,7 +43,10 @@ LOG_LINES = 40
 """Lines of the operator's log that a failure shows."""
 
 SENDS = 5
-"""Tries of a request that is answered by 503."""
+"""Tries of a request that is answered by 503, or not at all."""
+
+ANSWERS = 10
+"""Answers of which one is from the cache: a gateway that Redis is too slow for keeps none."""
 
 FILENAME = "secret.md"
 QUESTION = "What is the secret code word of the company?"
@@ -194,9 +197,13 @@ class Rig:
         assert stored.status_code == 201, stored.text
         found = await ask.post("/v1/search", {"query": QUESTION, "topK": 50})
         assert life.marker in found.text
-        answers = [await ask.post("/v1/answers", {"question": QUESTION}) for _ in range(2)]
-        assert all(life.marker in answer.text for answer in answers)
-        assert answers[1].json()["cached"]
+        for _ in range(ANSWERS):
+            answer = await ask.post("/v1/answers", {"question": QUESTION})
+            assert life.marker in answer.text
+            if answer.json()["cached"]:
+                break
+        else:
+            raise AssertionError(f"no answer of {name} was kept, so no later life could find it")
         document_id = stored.json()["documentId"]
         named = [
             Ticket(name, life.uid, action=Action.LIST),
@@ -259,10 +266,18 @@ class Asker:
     async def _send(
         self, method: str, path: str, *, extra: dict[str, str] | None = None, **arguments: Any
     ) -> httpx.Response:
-        """Send a request, and again after 503 as a client does: a busy machine is not the subject."""
+        """Send a request, and again after 503 or without an answer, as a client does on a busy machine.
+
+        A refused upload is closed a second after the answer, and a client that is slower than that has none.
+        """
         headers = {**self.headers, **(extra or {})}
-        for _ in range(SENDS):
-            response = await self.http.request(method, path, headers=headers, **arguments)
+        for left in reversed(range(SENDS)):
+            try:
+                response = await self.http.request(method, path, headers=headers, **arguments)
+            except httpx.TransportError:
+                if not left:
+                    raise
+                continue
             if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             await asyncio.sleep(float(response.headers.get("retry-after", "1")))

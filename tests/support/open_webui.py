@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from .services import uid_of
 from .waiting import until
 
 __all__ = ["Chat", "Person", "WebUI", "open_webui_administrator"]
@@ -200,12 +201,15 @@ class WebUI:
         finally:
             await self.set_valves(function, **before)
 
-    async def add_group(self, name: str) -> str:
+    async def add_group(self, name: str, **form: Any) -> str:
         """Make a group and return its id."""
-        group_id: str = (await self.admin.post("/api/v1/groups/create", {"name": name, "description": ""}))[
-            "id"
-        ]
-        return group_id
+        made = await self.admin.post("/api/v1/groups/create", {"name": name, "description": "", **form})
+        return str(made["id"])
+
+    async def add_tenant_group(self, tenant: str, *, uid: str = "") -> str:
+        """Make a tenant's group as the operator does, and return its id."""
+        data = {"tenantry": {"tenant": tenant.removeprefix("tenant-"), "uid": uid or uid_of(tenant)}}
+        return await self.add_group(f"/tenants/{tenant}", data=data)
 
     async def add_persona(self, model_id: str, group_id: str) -> None:
         """Make a persona's model as the operator does, for a group alone."""

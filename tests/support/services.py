@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-__all__ = ["ANSWER", "Services", "problem"]
+__all__ = ["ANSWER", "Services", "problem", "uid_of"]
 
 ANSWER: dict[str, Any] = {
     "answer": "The budget is $5,000,000 [1]. It was approved in May [2] [1].",
@@ -42,6 +42,11 @@ def problem(status: int, slug: str, **members: Any) -> tuple[int, dict[str, Any]
     }
 
 
+def uid_of(tenant: str) -> str:
+    """Return the uid that the Tenant of a key has here."""
+    return f"uid-of-{tenant}"
+
+
 @dataclass
 class Services:
     """What the three say, and what they were asked."""
@@ -52,6 +57,8 @@ class Services:
     """n8n fails by itself with this status."""
     tenants: dict[str, Any] = field(default_factory=dict)
     """By access token's address, what ``/v1/me`` says: a status and a body."""
+    hangs: asyncio.Event | None = None
+    """``/v1/me`` takes requests and does not answer them until it is set."""
     files: list[dict[str, Any]] = field(default_factory=list)
     pause: float = 0.0
     """Seconds between two words."""
@@ -66,10 +73,10 @@ class Services:
     left: int = 0
     """Streams whose reader went away."""
 
-    def belongs(self, email: str, tenant: str) -> None:
+    def belongs(self, email: str, tenant: str, *, uid: str = "") -> None:
         """Let a person be one of a tenant's."""
         said = {"tenant": tenant, "displayName": tenant, "admin": False, "personas": []}
-        self.tenants[email] = (200, said)
+        self.tenants[email] = (200, said | {"tenantUid": uid or uid_of(tenant)})
 
     def reset(self) -> None:
         """Forget all that was asked, and say what is said at first; people stay where they belong."""
@@ -100,6 +107,8 @@ class Services:
         async def me(request: Request) -> Response:
             email = _address(request)
             self.proven.append(email)
+            if self.hangs:
+                await self.hangs.wait()
             status, said = self.tenants.get(email, problem(403, "no-tenant"))
             return JSONResponse(said, status_code=status)
 

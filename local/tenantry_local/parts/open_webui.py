@@ -63,13 +63,11 @@ LOGIN = {
     "OAUTH_CLIENT_ID": "open-webui",
     "OAUTH_CODE_CHALLENGE_METHOD": "S256",
     "OAUTH_SCOPES": "openid email profile",
-    "OAUTH_GROUPS_CLAIM": "groups",
     "OAUTH_UPDATE_NAME_ON_LOGIN": "true",
     "OAUTH_UPDATE_EMAIL_ON_LOGIN": "true",
-    # The operator makes the groups; a login only puts the person into those that are there.
-    "ENABLE_OAUTH_GROUP_MANAGEMENT": "true",
+    # A claim only has names of groups. The event function and the operator put people into groups.
+    "ENABLE_OAUTH_GROUP_MANAGEMENT": "false",
     "ENABLE_OAUTH_GROUP_CREATION": "false",
-    "OAUTH_GROUP_DEFAULT_SHARE": "members",
     "JWT_EXPIRES_IN": "8h",  # as long as Keycloak's own session, without which there is no answer
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenancy.emails import matches_any, search_term
+from tenancy.emails import matches_any
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import REALM_PARENT_GROUP, TENANT_UID_ATTRIBUTE, group_path
@@ -130,12 +130,7 @@ class IdentityPart:
         )
 
     async def _people(self, tenant: Tenant) -> frozenset[Person]:
-        patterns = tenant.spec.email_patterns
-        terms = sorted({search_term(pattern) for pattern in patterns})
-        found = await asyncio.gather(*(self._keycloak.verified_users(term) for term in terms))
-        people = {_person(user) for users in found for user in users if user.get("emailVerified")}
-        # Keycloak searches for a part of the address; only the pattern decides.
-        return frozenset(person for person in people if matches_any(patterns, person.email))
+        return frozenset(map(_person, await self._keycloak.people(tenant.spec.email_patterns)))
 
     async def _ensure_group(self, tenant: Tenant, observed: Group, changes: list[str]) -> str:
         path = group_path(tenant.id)

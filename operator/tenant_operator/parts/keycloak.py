@@ -1,11 +1,14 @@
 """Keycloak's admin API, as much of it as a tenant's group needs."""
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
+from tenancy.emails import matches_any, search_term
 from tenancy.keycloak import KeycloakAdmin
 
-__all__ = ["Keycloak"]
+__all__ = ["Keycloak", "verified_email"]
 
 
 class Keycloak(KeycloakAdmin):
@@ -50,8 +53,28 @@ class Keycloak(KeycloakAdmin):
         params = {"briefRepresentation": "true"}
         return [user async for user in self.pages("list-members", f"/groups/{group_id}/members", params)]
 
-    async def verified_users(self, term: str) -> list[dict[str, Any]]:
-        """Return the users whose e-mail contains ``term`` and is verified."""
+    async def people(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the accounts whose verified e-mail falls under one of the patterns, each once."""
+        terms = sorted({search_term(pattern) for pattern in patterns})
+        found = await asyncio.gather(*(self._search(term) for term in terms))
+        # Keycloak searches for a part of the address; only the pattern decides.
+        people = {
+            user["id"]: user
+            for users in found
+            for user in users
+            if matches_any(patterns, verified_email(user))
+        }
+        return list(people.values())
+
+    def verified_accounts(self) -> AsyncIterator[dict[str, Any]]:
+        """Return every account whose e-mail is verified, page by page."""
+        return self.pages("list-users", "/users", {"emailVerified": "true", "briefRepresentation": "true"})
+
+    async def user(self, user_id: str) -> dict[str, Any] | None:
+        """Return an account, or ``None``."""
+        return await self.get("get-user", f"/users/{user_id}")
+
+    async def _search(self, term: str) -> list[dict[str, Any]]:
         params = {"email": term, "emailVerified": "true", "briefRepresentation": "true"}
         return [user async for user in self.pages("search-users", "/users", params)]
 
@@ -63,3 +86,8 @@ class Keycloak(KeycloakAdmin):
         """Take a user out of a group."""
         path = f"/users/{user_id}/groups/{group_id}"
         await self.send("leave-group", "DELETE", path, absent=httpx.codes.NOT_FOUND)
+
+
+def verified_email(user: dict[str, Any]) -> str:
+    """Return the address that makes an account somebody's: verified, and not disabled. Empty for none."""
+    return str(user.get("email") or "") if user.get("emailVerified") and user.get("enabled") else ""

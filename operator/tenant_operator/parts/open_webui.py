@@ -6,12 +6,13 @@ list. Nothing found is therefore no proof that there is nothing.
 
 import asyncio
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from .open_webui_session import Found, Session
 
-__all__ = ["OpenWebui", "TenantContent"]
+__all__ = ["OpenWebui", "TenantContent", "subject_of"]
 
 GROUPS_SECONDS = 30.0
 """How long a list of all groups is used: the API cannot be asked for one by its name."""
@@ -62,12 +63,17 @@ class OpenWebui:
         async with self._listing_groups:
             now = asyncio.get_running_loop().time()
             if self._groups is None or now >= self._groups_listed + GROUPS_SECONDS:
-                listed = await self._session.get("list-groups", "/groups/")
+                listed = await self.groups()
                 self._groups = defaultdict(list)
                 self._groups_listed = now
                 for group in sorted(listed, key=lambda each: (each["created_at"], each["id"])):
                     self._groups[group["name"]].append(group["id"])
         return list(self._groups.get(name, ()))
+
+    async def groups(self) -> list[dict[str, Any]]:
+        """Return every group, without its members."""
+        listed: list[dict[str, Any]] = await self._session.get("list-groups", "/groups/")
+        return listed
 
     async def create_group(self, form: dict[str, Any]) -> str:
         """Make a group; return its id."""
@@ -97,6 +103,13 @@ class OpenWebui:
         self._groups = None
         await self._session.send("delete-group", "DELETE", f"/groups/id/{group_id}/delete", absent=404)
 
+    async def members(self, group_id: str) -> list[dict[str, Any]]:
+        """Return the direct members of a group, with their addresses; nobody when it is absent."""
+        found: list[dict[str, Any]] = await self._session.post(
+            "list-members", f"/groups/id/{group_id}/users", {}
+        )
+        return found
+
     async def add_members(self, group_id: str, user_ids: list[str]) -> None:
         """Put users into a group."""
         await self._session.post("add-members", f"/groups/id/{group_id}/users/add", {"user_ids": user_ids})
@@ -111,6 +124,12 @@ class OpenWebui:
         """Return the users whose name or e-mail contains ``term``."""
         params = {"query": term, "order_by": "email", "direction": "asc"}
         return [user async for user in self._session.pages("search-users", "/users/", "users", params)]
+
+    def accounts(self) -> AsyncIterator[dict[str, Any]]:
+        """Return every account, with the ids of its groups (``group_ids``), page by page."""
+        return self._session.pages(
+            "list-accounts", "/users/", "users", {"order_by": "email", "direction": "asc"}
+        )
 
     async def user(self, user_id: str) -> Found:
         """Return a user, or ``None``."""
@@ -191,3 +210,8 @@ class OpenWebui:
         form = {"erasure": asdict(content) | {"delete": delete}}
         counted: dict[str, int] = await self._session.run_action(ERASURE, form)
         return counted
+
+
+def subject_of(account: dict[str, Any]) -> str:
+    """Return the id under which an account signs in with Keycloak; empty for one with a password."""
+    return str(((account.get("oauth") or {}).get("oidc") or {}).get("sub", ""))

@@ -1,7 +1,7 @@
 """The tenant's workspace in Open WebUI: a group of its people, and a model and a knowledge base a persona.
 
-All of it is readable by that group alone, and who is in the group is what Keycloak says: Open WebUI itself
-leaves old memberships when a token names no groups. What is known by its id is asked for by its id; only a
+All of it is readable by that group alone. In the group are the accounts of people whose verified address the
+Tenant names. What is known by its id is asked for by its id; only a
 run that cannot be sure to know everything (the first, or one after a failure) searches.
 """
 
@@ -18,7 +18,7 @@ from tenancy.names import group_path, model_id, parse_model_id
 from ..conditions import Verdict, condition_type
 from .base import Ensured, Leftovers
 from .keycloak import Keycloak
-from .open_webui import OpenWebui, TenantContent
+from .open_webui import OpenWebui, TenantContent, subject_of
 from .workspace_plan import (
     Action,
     Group,
@@ -130,7 +130,10 @@ class WorkspacePart:
         return Leftovers({f"{kind} of {tenant.key}": count for kind, count in (made | content).items()})
 
     async def forget(self, tenant: Tenant) -> None:
-        """Do nothing: people's files are no copies."""
+        """Take everybody out of the group: a Tenant that does not exist names nobody. All else stays."""
+        group = await self._group(tenant)
+        if group.members:
+            await self._webui.remove_members(group.id, sorted(group.members))
 
     async def _group(self, tenant: Tenant) -> Group:
         """Find the group by the id that it had, else by its name and the Tenant's uid."""
@@ -152,10 +155,9 @@ class WorkspacePart:
         return Group(found["id"], form, frozenset(found["user_ids"]), frozenset(under))
 
     async def _subjects(self, tenant: Tenant) -> frozenset[str]:
-        """Return the ids of the tenant's people in Keycloak; nobody when it has no group there."""
-        group = await self._keycloak.group_by_path(group_path(tenant.id))
-        members = await self._keycloak.members(group["id"]) if group else []
-        return frozenset(member["id"] for member in members)
+        """Return the ids of the tenant's people in Keycloak, by their addresses: a group proves nobody."""
+        people = await self._keycloak.people(tenant.spec.email_patterns)
+        return frozenset(person["id"] for person in people)
 
     async def _people(self, tenant: Tenant, subjects: frozenset[str], group: Group) -> frozenset[str]:
         """Return the users who belong to the tenant: who logs in as one of its people in Keycloak."""
@@ -167,7 +169,7 @@ class WorkspacePart:
         # A member whose address is another one by now is found by the id alone.
         others = await asyncio.gather(*(self._webui.user(key) for key in group.members - found.keys()))
         return frozenset(
-            user["id"] for user in (*found.values(), *filter(None, others)) if _subject(user) in subjects
+            user["id"] for user in (*found.values(), *filter(None, others)) if subject_of(user) in subjects
         )
 
     async def _models(self, tenant: Tenant, *, search: bool) -> dict[str, dict[str, Any]]:
@@ -285,11 +287,6 @@ def _is_settled(tenant: Tenant) -> bool:
 def _is_of(tenant: Tenant, key: str) -> bool:
     parsed = parse_model_id(key)
     return parsed is not None and parsed[0] == tenant.id
-
-
-def _subject(user: dict[str, Any]) -> str:
-    """Return the id under which a user logs in with Keycloak; empty for an account with a password."""
-    return str(((user.get("oauth") or {}).get("oidc") or {}).get("sub", ""))
 
 
 _WRITES: Mapping[Action, Callable[[OpenWebui, Step], Awaitable[str | None]]] = {

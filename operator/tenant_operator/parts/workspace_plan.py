@@ -14,6 +14,7 @@ from tenancy.names import group_path, model_id
 
 __all__ = [
     "BASE_MODEL",
+    "RETIRED",
     "Action",
     "Group",
     "KnowledgeBase",
@@ -41,6 +42,9 @@ Grant = tuple[str, str, str]
 
 MARK = "tenantry:"
 """Beginning of the id of the user who does not exist."""
+
+RETIRED = "/retained/"
+"""Beginning of the names of the groups of earlier Tenants."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def is_own_group(tenant: Tenant, found: Mapping[str, Any]) -> bool:
 def retired_group(tenant: Tenant, group_id: str) -> dict[str, Any]:
     """Return the form of an earlier Tenant's group of the same name: no login finds it by the new name."""
     about = "The people of an earlier Tenant of this name, whose data was retained."
-    return {"name": f"/retained/{tenant.key}/{group_id}", "description": about, "parent_group_id": None}
+    return {"name": f"{RETIRED}{tenant.key}/{group_id}", "description": about, "parent_group_id": None}
 
 
 def known_bases(tenant: Tenant) -> dict[str, str]:

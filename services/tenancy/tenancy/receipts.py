@@ -26,6 +26,7 @@ __all__ = [
     "ReceiptInvalid",
     "Store",
     "TenantIdentity",
+    "parse",
     "read_private_key",
     "read_public_key",
     "read_signed",
@@ -102,6 +103,25 @@ def sign(receipt: ErasureReceipt, key: Ed25519PrivateKey) -> dict[str, Any]:
     }
 
 
+def parse(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a file, whose signature is not checked yet.
+
+    Raises
+    ------
+    ReceiptInvalid
+        It is no JSON object, or one of its objects has a member twice: programs differ in which they read.
+    """
+    try:
+        document = json.loads(body, object_pairs_hook=_distinct)
+    except RecursionError:
+        raise ReceiptInvalid("It is nested too deeply.") from None
+    except ValueError:
+        raise ReceiptInvalid("It is no JSON.") from None
+    if not isinstance(document, dict):
+        raise ReceiptInvalid("It is no JSON object.")
+    return document
+
+
 def read_signed(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureReceipt:
     """Return a receipt, or the draft of one, whose signature holds.
 
@@ -152,13 +172,13 @@ def verify_file(file: Path, public_key: Path) -> str:
         It does not hold, or a file cannot be read.
     """
     try:
-        document = json.loads(file.read_bytes())
+        body = file.read_bytes()
     except OSError as exc:
         raise ReceiptInvalid(f"{file} cannot be read: {exc.strerror}.") from None
-    except ValueError:
-        raise ReceiptInvalid(f"{file} is no JSON.") from None
-    if not isinstance(document, dict):
-        raise ReceiptInvalid(f"{file} is no JSON object.")
+    try:
+        document = parse(body)
+    except ReceiptInvalid as exc:
+        raise ReceiptInvalid(f"{file} holds no receipt. {exc}") from None
     receipt = verify(document, read_public_key(public_key))
     counted = sum(sum(store.before.values()) for store in receipt.stores)
     tenant = receipt.tenant
@@ -213,6 +233,15 @@ def _checked(path: Path) -> Path:
 
 PrivateKeyFile = Annotated[Path, AfterValidator(_checked)]
 """A setting that stops the start when the file is missing, or holds no key that can sign a receipt."""
+
+
+def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ReceiptInvalid(f"It has the member {twice[:40]!r} twice in one object.")
+    return found
 
 
 def _canonical(body: Mapping[str, Any]) -> bytes:

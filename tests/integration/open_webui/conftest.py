@@ -90,7 +90,7 @@ async def session_office(with_open_webui: Platform) -> AsyncIterator[Office]:
         )
         await install(settings)
         tenant = f"tenant-office-{uuid.uuid4().hex[:8]}"
-        group = await webui.add_group(f"/tenants/{tenant}")
+        group = await webui.add_tenant_group(tenant)
         office = Office(webui, services, people, settings, tenant, group)
         await webui.add_persona(office.model, group)
         yield office

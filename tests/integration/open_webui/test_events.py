@@ -1,10 +1,13 @@
 """The event function in the real Open WebUI: logins at Keycloak's page set groups, changes become hints."""
 
+import asyncio
 import uuid
 from typing import Any
 
 import pytest
+from webui_install.wanted import EVENTS
 
+from tests.support.forgery import claims_of
 from tests.support.open_webui import Person
 from tests.support.people import PASSWORD
 from tests.support.services import problem
@@ -56,21 +59,75 @@ async def test_who_is_in_no_tenant_any_more_loses_the_group_at_the_next_login(
 
 
 async def test_who_moved_is_in_the_new_tenants_group_alone(office: Office, email: str) -> None:
-    name = f"/tenants/tenant-{uuid.uuid4().hex[:8]}"
-    await office.webui.add_group(name)
+    tenant = f"tenant-{uuid.uuid4().hex[:8]}"
+    await office.webui.add_tenant_group(tenant)
     await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
-    await office.becomes_member(await log_in(office, email, name.removeprefix("/tenants/")), {name})
+    await office.becomes_member(await log_in(office, email, tenant), {f"/tenants/{tenant}"})
 
 
-@pytest.mark.parametrize("said", [problem(403, "tenant-suspended"), problem(503, "identity-unavailable")])
-async def test_when_nobody_can_say_groups_stay_as_they_were(
+@pytest.mark.parametrize(
+    "said",
+    [
+        problem(401, "token-refused"),
+        problem(403, "tenant-suspended"),
+        problem(503, "identity-unavailable"),
+        (502, {}),
+    ],
+)
+async def test_a_login_for_which_the_gateway_proves_no_tenant_ends_every_membership(
     office: Office, email: str, said: tuple[int, dict[str, Any]]
 ) -> None:
     await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+    await office.becomes_member(await log_in(office, email, said), set())
+    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+
+
+async def test_a_login_while_the_gateway_hangs_ends_every_membership_until_the_next_one(
+    office: Office, email: str
+) -> None:
+    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+    async with office.webui.valves(EVENTS, login_seconds=1.0):
+        office.services.hangs = asyncio.Event()
+        person = await log_in(office, email, office.tenant)
+        await office.becomes_member(person, set())
+        assert await person.models() == set()
+        office.services.hangs.set()
+        await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+
+
+async def test_a_login_while_the_gateway_is_gone_ends_every_membership(office: Office, email: str) -> None:
+    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+    async with office.webui.valves(EVENTS, gateway_url="http://127.0.0.1:9"):
+        await office.becomes_member(await office.webui.log_in(email, PASSWORD), set())
+
+
+@pytest.mark.parametrize("said", [problem(401, "token-refused"), problem(503, "identity-unavailable")])
+async def test_a_group_of_keycloaks_that_is_named_like_a_tenants_opens_nothing(
+    office: Office, email: str, said: tuple[int, dict[str, Any]]
+) -> None:
+    """Issue 18, A3: a top-level group whose name reads like the path of the tenant's group."""
+    await office.people.add_lookalike(email, f"tenants/{office.tenant}")
+    assert office.path in claims_of(await office.people.token(email))["groups"]
     person = await log_in(office, email, said)
-    # A login that does change something comes after it; by then this one has been acted upon.
-    await office.join("later")
-    assert await office.groups(person) == {office.path}
+    assert await office.groups(person) == set()
+    assert await person.models() == set()
+    await office.becomes_member(await log_in(office, email, said), set())
+
+
+async def test_the_group_of_an_earlier_tenant_of_the_name_admits_nobody(office: Office, email: str) -> None:
+    """What it may read is retained data, and the operator has not renamed it yet."""
+    tenant = f"tenant-{uuid.uuid4().hex[:8]}"
+    group = await office.webui.add_tenant_group(tenant, uid="of-the-earlier-one")
+    office.services.belongs(email, tenant, uid="of-the-later-one")
+    before = office.services.proven.count(email)
+    person = await office.webui.log_in(email, PASSWORD)
+    await until(lambda: office.services.proven.count(email) > before)
+    await office.webui.add_tenant_group(tenant, uid="of-the-later-one")
+    again = await office.webui.log_in(email, PASSWORD)
+    await office.becomes_member(again, {f"/tenants/{tenant}"})
+    members = await office.webui.admin.get(f"/api/v1/groups/id/{group}/export")
+    assert members["user_ids"] == []
+    assert again.id == person.id
 
 
 async def test_other_groups_are_left_alone(office: Office, email: str) -> None:

@@ -80,6 +80,22 @@ HOSTILE = (
     ":::writing\n![x](@URL@)\n:::",
     "| a | b |\n|---|---|\n| `x | ![y](@URL@) |",
     "> [!NOTE]\n> ![x](@URL@)",
+    # Code that Open WebUI ends elsewhere
+    "*``![x](@URL@)*``",
+    "_``![x](@URL@)_``",
+    "**``[x](@URL@)**``",
+    '*``<file type="html" id="00000000-0000-0000-0000-000000000000"/>*``',
+    "$`a$` `![x](@URL@)`",
+    "[](`\\)<@URL@>``",
+    '[x](`\\)<file type="html" id="00000000-0000-0000-0000-000000000000"/>`',
+    "\\$$\n~~~\n$$![x](@URL@)\n~~~",
+    # Fences in fences, and pages without a fence
+    "~~~\n```html\n<script>fetch('@URL@')</script>\n```\n~~~",
+    "``````\n```html\n<img src=@URL@>\n```\n``````",
+    "~~~\n<script>fetch('@URL@')</script>\n~~~",
+    "`<script>` `fetch('@URL@')</script>`",
+    "\\```html\n<script>fetch('@URL@')</script>\n```",
+    "<details ->\n![x](@URL@)",
 )
 
 SAME = (
@@ -90,6 +106,7 @@ SAME = (
     "<name@a.example>",
     "List<String> a <b and 5 < 6",
     "a `Map<String, List<int>>` b",
+    "It costs $5, see limits[2] and `vector<int>`",
 )
 """Words that Open WebUI must show as they were written."""
 
@@ -226,6 +243,19 @@ async def test_words_are_read_as_they_were_written(office: Office, browser: Brow
                 assert words.replace("`", "") in await answer.inner_text()
                 sources = answer.get_by_role("button", name="View source")
                 assert await sources.count() == 1, "one citation, and no false one"
+
+
+async def test_formulas_are_shown_as_formulas(office: Office, browser: Browser) -> None:
+    person = await office.webui.add_person("reader")
+    async with reading(browser, person, office.webui.url) as (page, _):
+        words = "With $x[1]$, $x \\in [0, 1]$, \\(a[1]\\), $f[x](y)$ and\n\n\\[ e[1] \\]\n\n$$\nb[2]\n$$"
+        said = [await shown_by_pipe(words, "x")]
+        await opened(page, office.webui.url, await stored_chat(person, said), 1)
+        formulas = page.locator(".chat-assistant .katex")
+        await formulas.nth(5).wait_for()
+        assert (await formulas.count(), await page.locator(".katex-error").count()) == (6, 0)
+        shown = await page.locator(".chat-assistant").inner_text()
+        assert "\\" not in shown.replace("\\in", "")
 
 
 async def test_the_listener_hears_answers_and_snippets_that_nobody_sanitized(

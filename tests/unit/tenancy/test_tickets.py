@@ -117,3 +117,17 @@ def test_a_forged_ticket_is_refused(forge: Any, verifier: TicketVerifier) -> Non
 def test_nothing_is_signed_for_a_document_that_cannot_be(ticket: Ticket) -> None:
     with pytest.raises(ValueError, match=r"tenant id|is no uid|object key|names no document"):
         TicketIssuer(dict(KEY.as_dict(private=True))).issue(ticket)
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"exp": int(time.time()) - 1}, "The token is expired"),
+        ({"filename": "a/b"}, "'a/b' cannot be part of an object key"),
+    ],
+    ids=["expired", "no document"],
+)
+def test_a_refusal_says_what_is_wrong(claims: dict[str, Any], reason: str, verifier: TicketVerifier) -> None:
+    with pytest.raises(TicketRefused) as refused:
+        verifier.verify(sign(**claims))
+    assert f"{reason}. Ask for a new one." in str(refused.value)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from . import markdown
 from .markdown import is_live_tag, is_unfinished_tag, safe_language
+from .output_check import OutputCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,13 +60,14 @@ _MATH_BEGIN = re.compile(r"\$\$|\\[\[b]")
 _MATH_END = re.compile(r"\$\$|\\\]|\\end\{")
 _BESIDE = rf"(?=[{markdown.BESIDE_FORMULAS}]|\Z)"
 _FORMULA_END = {
-    "$": re.compile(rf"\${_BESIDE}"),
+    "$": re.compile(rf"(?<!\\)\${_BESIDE}"),
     "$$": re.compile(r"\$\$(?=[ \t]*(?:[\r\n]|\Z))"),
     "\\(": re.compile(rf"(?<!\\)\\\){_BESIDE}"),
     "\\[": re.compile(rf"(?<!\\)\\\]{_BESIDE}"),
 }
 """The end of a formula, by its beginning."""
 _UNCLEAR = "?"
+"""It is not followed where a formula begins and ends."""
 _LINE_END = re.compile(r"[\r\n]")
 _BLOCK_BEGIN = re.compile(r"[\r\n][ \t]*(?:[\r\n>#|+*`~=-]|\d+[.)]|:::)")
 _INDENTED = re.compile(r"(?: {4}| {0,3}\t)")
@@ -115,6 +117,7 @@ class AnswerSanitizer:
 
     def __init__(self, answer_format: AnswerFormat = AnswerFormat.TEXT) -> None:
         self._strict = answer_format is AnswerFormat.MARKDOWN
+        self._check = OutputCheck()
         self._final = False
         self._text = ""
         self._at = 0
@@ -159,16 +162,20 @@ class AnswerSanitizer:
 
     def feed(self, text: str) -> str:
         """Return what may be shown after a further piece, possibly nothing yet."""
-        return self._sanitize(text, final=False)
+        shown = self._sanitize(text, final=False)
+        return self._check.feed(shown) if self._strict else shown
 
     def finish(self) -> str:
         """Return what was held back, when there is no further piece."""
-        rest = self._sanitize("", final=True)
+        rest = self._sanitize("", final=True) + self._missing_fence()
+        return self._check.feed(rest) + self._check.finish() if self._strict else rest
+
+    def _missing_fence(self) -> str:
+        """Return the end of an open fence: Open WebUI looks for pages in an answer without a whole one."""
         if not self._fence_is_open:
-            return rest
-        # Open WebUI looks for pages in an answer without a whole fence.
+            return ""
         indent = " " * (self._fence.indent if self._fence else 0)
-        return f"{rest}{'' if self._line_begins else chr(10)}{indent}{FENCE}"
+        return f"{'' if self._line_begins else chr(10)}{indent}{FENCE}"
 
     def _sanitize(self, text: str, *, final: bool) -> str:
         self._text = self._text[self._at :] + text
@@ -255,20 +262,22 @@ class AnswerSanitizer:
         following = self._peek() if self._text[self._at] == "\r" else ""
         if following is None:
             return False
+        if self._formula and not self._is_formula_block:
+            self._formula = _UNCLEAR
         if self._blank and not self._fence:
             self._end_block()
         self._follows_text = not (self._blank or self._fence)
         self._show(2 if following == "\n" else 1)
         self._line_begins = self._only_prefix = self._blank = True
         self._indented = False
-        if not self._is_formula_block:
-            self._formula = ""
         return True
 
     def _end_block(self) -> None:
         """Forget what began in a block, but for formulas that may go on."""
         self._block = _Block(set("$\\") if self._math else set(), formula=self._math)
         self._fence_in_text = False
+        if not self._is_formula_block:
+            self._formula = ""
 
     def _begin_line(self) -> bool:
         """Decide whether a fence begins."""
@@ -451,8 +460,12 @@ class AnswerSanitizer:
         self._math |= following == "$" or self._tail.endswith("$")
         self._block.formula |= not following.isdigit()  # else most likely an amount
         delimiter = "$$" if following == "$" else "$"
-        if self._formula or not (self._tail[-1:].isalnum() or self._tail[-1:] == "<"):
+        if self._tail.endswith("$"):
+            self._formula, self._is_formula_block = _UNCLEAR, True
+        elif self._formula or not (self._tail[-1:].isalnum() or self._tail[-1:] == "<"):
             self._note_formula(delimiter)
+        else:
+            self._formula, self._is_formula_block = _UNCLEAR, delimiter == "$$"
         return self._show(len(delimiter))
 
     def _note_formula(self, delimiter: str) -> None:
@@ -463,7 +476,8 @@ class AnswerSanitizer:
             return
         self._formula = begin if begin == delimiter else ""
         self._before_formula = self._block.delimiters - {"[", "$", "\\"}
-        self._is_formula_block = self._blank and delimiter != "$"
+        at_margin = not self._tail or self._tail[-1] in "\r\n"
+        self._is_formula_block = at_margin and delimiter in ("$$", "\\[")
 
     def _read_backslash(self) -> bool:
         following = self._peek()
@@ -588,7 +602,7 @@ class AnswerSanitizer:
 
         It only decides about numbers of sources: what is live is text in formulas, too.
         """
-        if self._formula in ("", _UNCLEAR):
+        if self._formula in ("", _UNCLEAR) or self._block.doubt:
             return False
         limit = self._at + MAX_LOOKAHEAD
         end = _FORMULA_END[self._formula].search(self._text, self._at, limit)

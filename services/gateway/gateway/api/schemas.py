@@ -489,11 +489,15 @@ class PersonaItem(_Response):
 
 
 class MeResponse(_Response):
-    """The tenant that a token proves. ``admin`` is true for one of the tenant's administrators."""
+    """The tenant that a token proves. ``admin`` is true for one of the tenant's administrators.
+
+    ``tenantUid`` is the uid of the Tenant: one that is made again under the name has another.
+    """
 
     model_config = examples(
         {
             "tenant": "tenant-tenantb",
+            "tenantUid": "5f0e1c9a-3b52-4b8e-9d0f-2f6f6a7c1e11",
             "displayName": "Tenant B",
             "admin": False,
             "personas": [{"id": "finance", "displayName": "Finance"}],
@@ -501,6 +505,7 @@ class MeResponse(_Response):
     )
 
     tenant: str
+    tenant_uid: str
     display_name: str
     admin: bool
     personas: list[PersonaItem]
@@ -511,7 +516,11 @@ class MeResponse(_Response):
         spec = person.tenant.spec
         personas = [PersonaItem(id=each.id, display_name=each.display_name) for each in spec.personas]
         return cls(
-            tenant=person.tenant.key, display_name=spec.display_name, admin=person.admin, personas=personas
+            tenant=person.tenant.key,
+            tenant_uid=person.tenant.metadata.uid,
+            display_name=spec.display_name,
+            admin=person.admin,
+            personas=personas,
         )
 
 

@@ -6,15 +6,15 @@ license: Apache-2.0
 required_open_webui_version: 0.12.4
 description: Puts a person who logs in into the group of their tenant alone, and tells file-sync when files may have changed.
 
-Open WebUI sets groups at login by the groups claim, and leaves them as they were when the claim is empty or missing; a
-first-time user whose tenant follows from a verified address has no claim yet. So the gateway, which proves the tenant,
-is asked at each login. It only decides which models and knowledge a person sees: what is answered, it decides anew
-for each question.
+A membership opens a tenant's models, knowledge bases and files, so it fails closed: only the tenant that the
+gateway proves at a login gives one, and any other response, or none, ends all of them. Open WebUI itself sets no
+groups from claims, since a claim only has names of groups. Who lost a membership because the gateway did not answer
+gets it back at the next login, or from the operator within a minute.
 """
 
 import asyncio
 import logging
-import re
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -25,13 +25,21 @@ log = logging.getLogger("tenantry.events")
 TENANTS = "/tenants/"
 """All groups of tenants are named so, as in Keycloak; no other group is ever touched."""
 
-TENANT_KEY = re.compile(r"tenant-[a-z0-9](?:[-a-z0-9]{0,38}[a-z0-9])?")
-
-OUTSIDE = frozenset({"no-tenant", "tenant-conflict"})
-"""Problems that say for certain that a person is in no tenant; any other leaves groups as they are."""
-
 FILES_CHANGED = ("file.", "knowledge.")
 CHATS_CHANGED = frozenset({"chat.created", "chat.deleted", "message.created"})
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant's key, and the uid of its Tenant: one that is made again under the name has another."""
+
+    key: str
+    uid: str
+
+    def has(self, group: Any) -> bool:
+        """Return True if the operator made a group for this Tenant."""
+        made_for = (group.data or {}).get("tenantry") or {}
+        return bool(group.name == TENANTS + self.key and made_for.get("uid") == self.uid)
 
 
 class Event:
@@ -69,16 +77,16 @@ class Event:
             log.error("Event %s was not handled: %s", __event_name__, type(exc).__name__)  # noqa: TRY400
 
     async def _logged_in(self, user_id: str) -> None:
-        """Put a person into the group of their tenant, and take them out of every other tenant's."""
-        token = await _newest_token(user_id)
-        wanted = await self._groups(token) if token else None
-        if wanted is None:
-            log.warning("The tenant of user %s is not known; groups stay as they are", user_id)
-            return
-        await _be_member(user_id, wanted)
+        """Make a person a member of their tenant's group alone; of none when the gateway proves no tenant."""
+        tenant: Tenant | None = None
+        try:
+            token = await _newest_token(user_id)
+            tenant = await self._proven_tenant(token) if token else None
+        finally:
+            await _set_membership(user_id, tenant)
 
-    async def _groups(self, token: str) -> frozenset[str] | None:
-        """Return the names of the groups that a token's person belongs in; ``None`` when nobody can say now."""
+    async def _proven_tenant(self, token: str) -> Tenant | None:
+        """Return the tenant that the gateway proves from a person's token; ``None`` for every other response."""
         valves = self.valves
         try:
             async with asyncio.timeout(valves.login_seconds):
@@ -86,19 +94,15 @@ class Event:
                     f"{valves.gateway_url.rstrip('/')}/v1/me",
                     headers={"Authorization": f"Bearer {token}"},
                 )
-            said = response.json()
+            body = response.json()
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as exc:
-            log.warning("The gateway does not say whose person it is: %s", type(exc).__name__)
+            log.warning("The gateway did not prove a tenant: %s", type(exc).__name__)
             return None
-        if not isinstance(said, dict):
+        if response.status_code != 200 or not isinstance(body, dict):
+            log.warning("The gateway did not prove a tenant: %d", response.status_code)
             return None
-        if response.status_code == 403 and str(said.get("type")).rpartition("/")[2] in OUTSIDE:
-            return frozenset()
-        key = said.get("tenant")
-        if response.status_code != 200 or not isinstance(key, str) or not TENANT_KEY.fullmatch(key):
-            return None
-        group = TENANTS + key
-        return frozenset({group, f"{group}/admins"} if said.get("admin") is True else {group})
+        key, uid = body.get("tenant"), body.get("tenantUid")
+        return Tenant(key, uid) if isinstance(key, str) and isinstance(uid, str) else None
 
     async def _hint(self) -> None:
         """Tell file-sync to look soon. Polling is the truth, so a hint that is lost costs some seconds.
@@ -142,17 +146,17 @@ async def _newest_token(user_id: str) -> str:
     return str(newest.token.get("access_token") or "") if newest else ""
 
 
-async def _be_member(user_id: str, wanted: frozenset[str]) -> None:
-    """Make a person a member of exactly these of the tenants' groups. Groups that are missing are not made."""
+async def _set_membership(user_id: str, tenant: Tenant | None) -> None:
+    """Take a person out of every tenant's group but this one's, and put them into that. No group is made."""
     from open_webui.models.groups import Groups  # noqa: PLC0415 (only Open WebUI's process has it)
 
     current = {group.id for group in await Groups.get_groups_by_member_id(user_id)}
-    for group in await Groups.get_all_groups():
-        if not group.name.startswith(TENANTS):
-            continue
-        if group.name in wanted and group.id not in current:
+    groups = [group for group in await Groups.get_all_groups() if group.name.startswith(TENANTS)]
+    for group in groups:
+        if group.id in current and not (tenant and tenant.has(group)):
+            await Groups.remove_users_from_group(group.id, [user_id])
+            log.warning("User %s left %s", user_id, group.name)
+    for group in groups:
+        if group.id not in current and tenant and tenant.has(group):
             await Groups.add_users_to_group(group.id, [user_id])
             log.info("User %s joined %s", user_id, group.name)
-        elif group.name not in wanted and group.id in current:
-            await Groups.remove_users_from_group(group.id, [user_id])
-            log.info("User %s left %s", user_id, group.name)

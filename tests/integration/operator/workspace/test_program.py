@@ -7,6 +7,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
 from tests.support.operator_program import program
+from tests.support.proxy import Proxy
 from tests.support.waiting import until
 from tests.support.workspace import WebUi
 from tests.support.world import World
@@ -37,3 +38,27 @@ async def test_who_is_taken_out_of_the_tenant_is_out_of_both_groups_within_five_
         await until(lambda: members() == (both, both), seconds=60, every=0.2)
         tenants.patch("leaving", {"spec": {"identity": {"emails": ["stays@leaving.example"]}}})
         await until(lambda: members() == (both[1:], both[1:]), seconds=OUT_SECONDS, every=0.2)
+
+
+async def test_who_is_taken_out_while_keycloak_hangs_is_out_of_open_webui_within_five_seconds(
+    platform: Platform, stage: Stage, settings: dict[str, str], tenants: Tenants, world: World, webui: WebUi
+) -> None:
+    """Issue 18, A3: the Tenant alone says that an address does not belong."""
+    for name in ("stays", "goes"):
+        person(world, webui, f"{name}@leaving.example")
+    environment = {f"OPERATOR_{key.upper()}": value for key, value in settings.items()}
+
+    def members() -> Any:
+        groups = webui.groups("leaving")
+        return groups[0]["members"] if groups else None
+
+    async with Proxy(platform.context.ports["keycloak"]) as proxy:
+        environment["OPERATOR_KEYCLOAK_URL"] = f"http://127.0.0.1:{proxy.port}"
+        async with program(platform, "tenant_operator", **environment):
+            stage.apply("leaving", identity={"emails": ["*@leaving.example"]})
+            both = ["goes@leaving.example", "stays@leaving.example"]
+            await until(lambda: members() == both, seconds=60, every=0.2)
+            proxy.hang()
+            tenants.patch("leaving", {"spec": {"identity": {"emails": ["stays@leaving.example"]}}})
+            await until(lambda: members() == both[1:], seconds=OUT_SECONDS, every=0.2)
+            proxy.mend()

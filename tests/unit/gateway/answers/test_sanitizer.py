@@ -45,6 +45,16 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param("<img src=x>", "\\<img src=x>", id="tag"),
         pytest.param("<img\nsrc=x>", "\\<img\nsrc=x>", id="tag-over-two-lines"),
         pytest.param('<a title=">" href=x>', '\\<a title=">" href=x>', id="tag-with-its-end-in-quotes"),
+        pytest.param("a <a_b> c", "a \\<a_b> c", id="tag-with-an-underline"),
+        pytest.param("<javascript:alert('x')>", "\\<javascript:alert('x')>", id="autolink-with-quotes"),
+        pytest.param("<b\ufeffx=y>", "\\<b\ufeffx=y>", id="tag-with-another-space"),
+        pytest.param("<form ->", "\\<form ->", id="tag-that-is-none-but-begins-a-block"),
+        pytest.param(
+            "\ufeff```\n![i](x)\n```", "\ufeff```\n![i]\u200b(x)\n```", id="fence-behind-a-byte-order-mark"
+        ),
+        pytest.param(
+            "    ```\n![i](x)\n    ```", "    ```\n![i]\u200b(x)\n    ```", id="fence-that-is-indented"
+        ),
         pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
         pytest.param("x</question>", "x\\</question>", id="closing-tag-of-an-unknown-name"),
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
@@ -81,6 +91,7 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
 )
 def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format) == shown
+    assert in_pieces(list(said), answer_format) == shown
     assert not live(shown)
 
 
@@ -138,6 +149,8 @@ def test_open_webui_gets_one_kind_of_fence_with_none_in_it(said: str, text: str,
         "> quote\n\n- one\n- [x] two\n\n# Title\n---\n",
         "中文**粗体**&lt;b&gt; é \u2028",
         "a ` stray, \\` escaped, ~~gone~~, {{ value }}",
+        "{a} {{b, user@host, a@ b, 3 @ 5, a: b:c ::, a/b ./c, x. y.z, $5 $$, 2 > 1 ~ 0",
+        "- a\n\n  ```\n  x\n  ```\n\n`<b>`",
     ],
 )
 def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: AnswerFormat) -> None:
@@ -171,17 +184,62 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param(
             "Text\n```\n<b>\n---\n```", "Text\n\n```\n<b>\n---\n```", id="fence-that-would-be-a-heading"
         ),
+        pytest.param(
+            "Text\r```\r<b>\r---\r```", "Text\r\r```\r<b>\r---\r```", id="such-a-fence-with-returns"
+        ),
+        pytest.param(
+            "Text\r\n```\r\n<b>\r\n---\r\n```",
+            "Text\r\n\n```\r\n<b>\r\n---\r\n```",
+            id="such-a-fence-with-both",
+        ),
         pytest.param("Text\n```\nx\n```\n---\n", "Text\n```\nx\n```\n\n---\n", id="rule-that-would-be-one"),
     ],
 )
 def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: str, shown: str) -> None:
     assert sanitize(said, MARKDOWN) == shown
+    assert in_pieces(list(said), MARKDOWN) == shown
     assert not live(shown)
 
 
 @pytest.mark.parametrize(
+    ("fence", "is_seen_by_all"),
+    [
+        pytest.param("```\nx\n   ```", True, id="indented"),
+        pytest.param("````\n```\nx\n`````\r", True, id="longer"),
+        pytest.param("```\n    ```", False, id="indented-too-far"),
+        pytest.param("- a\n\n  ```\n   ```", False, id="off-its-fence-in-a-list"),
+        pytest.param("```\nx\n```\t", False, id="with-a-tab"),
+    ],
+)
+def test_code_is_code_behind_a_fence_only_if_all_renderers_see_its_end(
+    fence: str, *, is_seen_by_all: bool
+) -> None:
+    code = "`<b>`" if is_seen_by_all else "`<\u200bb>`"
+    assert sanitize(f"{fence}\n\n`<b>`", TEXT) == f"{fence}\n\n{code}"
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    "before", [*"!#$%&*+,-./:;=>?@[]^_`{|}~", "a@", "a.b", "[a", "www", "{{", "::", "$$", "**"]
+)
+def test_no_character_hides_what_follows_it(before: str, answer_format: AnswerFormat) -> None:
+    for said in (f"{before}<img src=x>", f"x {before}<img src=x>", f"a\n\n{before}<img src=x>"):
+        shown = sanitize(said, answer_format)
+        assert "<img" not in shown.replace("\\<img", "")
+        assert not live(shown)
+
+
+@pytest.mark.parametrize(
     "said",
-    ["[1, 3] litres", '"ports": [7]', "limits[2]", "std::vector<int>", "<name@a.example>", "a@b.example"],
+    [
+        "[1, 3] litres",
+        '"ports": [7]',
+        "limits[2]",
+        "std::vector<int>",
+        "Box<X>",
+        "<name@a.example>",
+        "a@b.example",
+    ],
 )
 def test_for_programs_it_stays(said: str) -> None:
     assert sanitize(said, TEXT) == said

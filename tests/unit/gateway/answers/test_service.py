@@ -1,6 +1,7 @@
 """Answers, from question to citations, with a model that says what the test wants."""
 
 import pytest
+from gateway.answers.sanitizer import AnswerFormat
 from gateway.answers.service import NOTHING_FOUND, Answer, AnswerService, Question
 from gateway.bedrock import Turn
 from gateway.limits.usage import Counts
@@ -161,8 +162,10 @@ async def test_a_stream_shows_the_words_of_the_answer_that_ends_it(
 
 
 async def test_a_stream_without_passages_asks_no_model(bedrock: FakeBedrock, service: AnswerService) -> None:
-    stream = service.stream(make_tenant("tenantb"), Question("What is the budget?"), Stages())
-    assert [piece async for piece in stream] == [NOTHING_FOUND, Answer(NOTHING_FOUND, "the-default")]
+    question = Question("What is the budget?", answer_format=AnswerFormat.MARKDOWN)
+    stream = service.stream(make_tenant("tenantb"), question, Stages())
+    nothing = Answer(NOTHING_FOUND, "the-default", answer_format=AnswerFormat.MARKDOWN)
+    assert [piece async for piece in stream] == [NOTHING_FOUND, nothing]
     assert not bedrock.asked
 
 

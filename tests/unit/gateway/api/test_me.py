@@ -11,6 +11,7 @@ async def test_a_person_is_told_the_tenant_and_its_personas(world: World, kind: 
     assert response.status_code == 200
     assert response.json() == {
         "tenant": "tenant-tenanta",
+        "tenantUid": "uid-tenanta",
         "displayName": "tenanta",
         "admin": admin,
         "personas": [{"id": "finance", "displayName": "Finance"}],

@@ -1,11 +1,16 @@
 """The admin API's client: logging in, paging, and what each status means. Real Keycloak: integration."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenant_operator.parts.keycloak import Keycloak
+
+
+def user(email: str, **more: Any) -> dict[str, Any]:
+    return {"id": f"id of {email}", "email": email, "emailVerified": True, "enabled": True, **more}
 
 
 class Server:
@@ -16,7 +21,7 @@ class Server:
         self.lifetime = 60
         self.requests: list[httpx.Request] = []
         self.answers: list[httpx.Response] = []
-        self.users = [{"id": str(number), "email": f"u{number}@a.example"} for number in range(250)]
+        self.users = [user(f"u{number}@a.example") for number in range(250)]
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/token"):
@@ -63,9 +68,33 @@ async def test_a_token_that_died_early_is_replaced_and_the_call_made_again(
 
 
 async def test_long_lists_are_read_in_pages_of_a_hundred(keycloak: Keycloak, server: Server) -> None:
-    assert len(await keycloak.verified_users("a.example")) == 250
+    assert len(await keycloak.people(["*@a.example"])) == 250
     assert [request.url.params["first"] for request in server.requests] == ["0", "100", "200"]
     assert {request.url.params["emailVerified"] for request in server.requests} == {"true"}
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        user("diana@a.example", emailVerified=False),
+        user("diana@a.example", enabled=False),
+        {"id": "1", "email": "diana@a.example", "enabled": True},
+        {"id": "2", "email": "diana@a.example", "emailVerified": True},
+        user("diana@a.example.evil.example"),
+        user("diana@nota.example"),
+        {"id": "3", "emailVerified": True, "enabled": True},
+        {"id": "4", "email": None, "emailVerified": True, "enabled": True},
+    ],
+    ids=[
+        "not verified", "disabled", "verified unknown", "enabled unknown", "only begins alike",
+        "only ends alike", "no address", "null",
+    ],
+)  # fmt: skip
+async def test_whom_the_search_finds_but_no_pattern_claims_is_none_of_the_people(
+    stranger: dict[str, Any], keycloak: Keycloak, server: Server
+) -> None:
+    server.users = [stranger, user("ann@a.example")]
+    assert await keycloak.people(["*@a.example", "ann@*.example"]) == [user("ann@a.example")]
 
 
 async def test_what_is_absent_is_a_value(keycloak: Keycloak, server: Server) -> None:

@@ -1,5 +1,6 @@
 """When the workspace searches, whom it lets in, and what it does when Open WebUI says nothing is there."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -26,12 +27,10 @@ GROUP: dict[str, Any] = {
 
 
 class Realm:
-    """A Keycloak whose group has one member."""
+    """A Keycloak in which one account has an address of Acme's."""
 
-    async def group_by_path(self, path: str) -> dict[str, Any]:
-        return {"id": "k"}
-
-    async def members(self, group_id: str) -> list[dict[str, Any]]:
+    async def people(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
+        assert list(patterns) == ["*@acme.example"]
         return [{"id": "ann-in-keycloak"}]
 
 
@@ -172,6 +171,16 @@ async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
     await part.remove(ACME)
     assert webui.asked["groups"] == []
     assert "delete_group" not in webui.calls
+
+
+async def test_a_retained_tenants_group_is_emptied_and_nothing_else_is_written(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    await part.forget(ACME)
+    assert webui.calls == []
+    webui.group_members = ["ann", "bob"]
+    await part.forget(ACME)
+    assert webui.calls == ["remove_members"]
 
 
 async def test_people_are_told_by_the_id_that_they_have_in_keycloak(

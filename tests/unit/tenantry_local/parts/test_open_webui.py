@@ -33,8 +33,8 @@ def test_people_come_in_through_keycloak_only(env: dict[str, str], context: Cont
     assert env["ENABLE_SIGNUP"] == env["ENABLE_LOGIN_FORM"] == "false"
 
 
-def test_a_login_makes_no_group(env: dict[str, str]) -> None:
-    assert env["ENABLE_OAUTH_GROUP_MANAGEMENT"] == "true"
+def test_a_login_takes_no_group_from_a_claim(env: dict[str, str]) -> None:
+    assert env["ENABLE_OAUTH_GROUP_MANAGEMENT"] == "false"
     assert env["ENABLE_OAUTH_GROUP_CREATION"] == "false"
 
 

@@ -1,4 +1,4 @@
-"""Whose group a login puts a person into, and when file-sync is told to look."""
+"""Membership after a login, and when file-sync is sent a hint."""
 
 import asyncio
 import logging
@@ -21,6 +21,12 @@ LOGIN = {"event": "auth.login", "source": "oauth", "subject": {"type": "user", "
 class Group:
     id: str
     name: str
+    uid: str = ""
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """What the operator writes to a group that it makes."""
+        return {"tenantry": {"tenant": "x", "uid": self.uid}} if self.uid else None
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,13 @@ class OpenWebUI:
     sessions: list[Session] = field(default_factory=lambda: [Session({"access_token": "the-token"})])
     groups: list[Group] = field(
         default_factory=lambda: [
-            Group("a", "/tenants/tenant-a"),
+            Group("a-before", "/tenants/tenant-a", "uid-before"),
+            Group("a", "/tenants/tenant-a", "uid-a"),
             Group("aa", "/tenants/tenant-a/admins"),
-            Group("b", "/tenants/tenant-b"),
+            Group("b", "/tenants/tenant-b", "uid-b"),
+            Group("not-ours", "/tenants/tenant-c"),
             Group("choir", "choir"),
-            Group("like", "tenants/tenant-a"),
+            Group("like", "tenants/tenant-a", "uid-a"),
         ]
     )
     members: set[tuple[str, str]] = field(default_factory=set)
@@ -89,9 +97,9 @@ def function(desk: Desk, **valves: Any) -> Event:
     return made
 
 
-def me(tenant: str, *, admin: bool = False) -> httpx.Response:
-    said = {"tenant": tenant, "displayName": "A", "admin": admin, "personas": []}
-    return httpx.Response(200, json=said)
+def me(tenant: str, **members: Any) -> httpx.Response:
+    body = {"tenant": tenant, "tenantUid": tenant.replace("tenant-", "uid-"), "admin": False}
+    return httpx.Response(200, json=body | members)
 
 
 async def log_in(reply: Any, **event: Any) -> Desk:
@@ -112,23 +120,29 @@ async def hangs(_: httpx.Request) -> httpx.Response:
         pytest.param(["a"], me("tenant-a"), ["a"], id="as-it-was"),
         pytest.param(["b"], me("tenant-a"), ["a"], id="moved"),
         pytest.param(["a", "b"], me("tenant-a"), ["a"], id="one-too-many"),
-        pytest.param(["a"], me("tenant-a", admin=True), ["a", "aa"], id="administrator"),
-        pytest.param(["a", "aa"], me("tenant-a"), ["a"], id="administrator-no-more"),
+        pytest.param(["a", "aa"], me("tenant-a", admin=True), ["a"], id="sub-group"),
+        pytest.param(["a-before"], me("tenant-a"), ["a"], id="group-of-an-earlier-tenant"),
+        pytest.param(["a"], me("tenant-a", tenantUid="uid-after"), [], id="group-of-the-tenant-not-made-yet"),
+        pytest.param(["not-ours"], me("tenant-c"), [], id="group-without-uid"),
         pytest.param(["b", "choir"], me("tenant-a"), ["a", "choir"], id="other-groups-stay"),
         pytest.param(["a", "b", "choir"], refused(403, "no-tenant"), ["choir"], id="no-tenant"),
         pytest.param(["a", "aa"], refused(403, "tenant-conflict"), [], id="conflict"),
         pytest.param(["b"], me("tenant-new"), [], id="group-not-made-yet"),
-        pytest.param(["a"], refused(403, "tenant-suspended"), ["a"], id="suspended"),
-        pytest.param(["a"], refused(403, "admin-only"), ["a"], id="another-403"),
-        pytest.param(["a"], refused(401, "token-refused"), ["a"], id="token-refused"),
-        pytest.param(["a"], refused(401, "no-tenant"), ["a"], id="another-status"),
-        pytest.param(["a"], refused(503, "identity-unavailable"), ["a"], id="unavailable"),
-        pytest.param(["a"], httpx.Response(502, text="<html>"), ["a"], id="proxy"),
-        pytest.param(["a"], httpx.Response(200, json=["?"]), ["a"], id="odd-answer"),
-        pytest.param(["a"], me("../b"), ["a"], id="odd-tenant"),
-        pytest.param(["a"], httpx.ConnectError("refused"), ["a"], id="away"),
-        pytest.param(["a"], hangs, ["a"], id="hangs"),
-        pytest.param(["a"], RuntimeError("secret"), ["a"], id="bug"),
+        pytest.param(["a"], refused(403, "tenant-suspended"), [], id="suspended"),
+        pytest.param(["a", "choir"], refused(403, "admin-only"), ["choir"], id="another-403"),
+        pytest.param(["a", "b"], refused(401, "token-refused"), [], id="token-refused"),
+        pytest.param(["a"], httpx.Response(403, json=me("tenant-a").json()), [], id="403-with-a-tenant"),
+        pytest.param(["a"], refused(503, "identity-unavailable"), [], id="unavailable"),
+        pytest.param(["a", "choir"], httpx.Response(502, text="<html>"), ["choir"], id="proxy"),
+        pytest.param(["a"], httpx.Response(302, headers={"Location": "/"}), [], id="redirect"),
+        pytest.param(["a"], httpx.Response(200, json=["?"]), [], id="odd-answer"),
+        pytest.param(["a"], httpx.Response(200, json={"tenant": "tenant-a"}), [], id="without-uid"),
+        pytest.param(["a"], me("tenant-a", tenantUid=None), [], id="odd-uid"),
+        pytest.param(["not-ours"], me("tenant-c", tenantUid=""), [], id="empty-uid"),
+        pytest.param(["a"], me("../b"), [], id="odd-tenant"),
+        pytest.param(["a"], httpx.ConnectError("refused"), [], id="away"),
+        pytest.param(["a", "choir"], hangs, ["choir"], id="hangs"),
+        pytest.param(["a"], RuntimeError("secret"), [], id="bug"),
     ],
 )
 async def test_a_login_makes_membership_what_the_gateway_says(
@@ -159,11 +173,23 @@ async def test_the_newest_session_of_a_person_is_asked_with(webui: OpenWebUI) ->
 @pytest.mark.parametrize(
     "sessions", [[], [Session({})], [Session({"access_token": "x"}, provider="mcp:tool")]]
 )
-async def test_without_a_session_groups_stay_as_they_are(webui: OpenWebUI, sessions: list[Session]) -> None:
+async def test_without_a_session_nothing_is_proven(webui: OpenWebUI, sessions: list[Session]) -> None:
     webui.sessions, webui.members = sessions, {("u1", "a")}
-    desk = await log_in(refused(403, "no-tenant"))
-    assert webui.members == {("u1", "a")}
+    desk = await log_in(me("tenant-a"))
+    assert webui.members == set()
     assert not desk.requests
+
+
+async def test_sessions_that_cannot_be_read_prove_nothing(
+    webui: OpenWebUI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: str) -> list[Session]:
+        raise RuntimeError("the database is away")
+
+    monkeypatch.setattr(webui, "get_sessions_by_user_id", fails)
+    webui.members = {("u1", "a"), ("u1", "choir")}
+    await log_in(me("tenant-a"))
+    assert webui.members == {("u1", "choir")}
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,35 @@
 """Text of HTML that people do not see as the page opens: it is taken out, so that it is not indexed.
 
-Style sheets are read in the order of the page, without specificity. Rules in at-rules (``@media``) are not
-read, and neither are sheets elsewhere. Colours and positions are not compared, so white text on white stays.
+A text is hidden if no usual browser shows it. Where that cannot be known without a layout, it is kept.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tinycss2
-from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+from selectolax.lexbor import LexborHTMLParser
+
+from .css_cascade import Cascade, Style
+from .css_conditions import BROWSERS
+from .css_values import alpha, clips_all, custom_value, font_size, move, pixels, scales_to_nothing
 
 __all__ = ["remove_hidden"]
 
-RULES = 1000
-"""Most rules about visibility that are applied; each is looked for in the whole page."""
+_TINY_PIXELS = 1.0
+_FAINT = 0.1
+_OFF_SCREEN_PIXELS = -999.0
+_CHARACTERS_A_PIXEL = 0.1
+"""Characters that at least go into a pixel of a line: a longer text comes out of a negative indent."""
 
-_SIZES = ("height", "max-height", "width", "max-width")
-_PROPERTIES = {"display", "visibility", "opacity", "font-size", "overflow", "mso-hide", *_SIZES}
-_NOT_SHOWN = "[hidden]:not([hidden='until-found']), dialog:not([open])"
-_RELATIVE_UNITS = frozenset({"em", "%", "ex", "ch"})
-
-_Style = dict[str, str]
+_WIDTHS, _HEIGHTS = ("width", "max-width"), ("height", "max-height")
+_INLINE_TAGS = frozenset(
+    {"a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font"}
+    | {"i", "ins", "kbd", "label", "mark", "q", "s", "samp", "small", "span", "strike", "strong"}
+    | {"sub", "sup", "time", "tt", "u", "var"}
+)
+_CELLS = frozenset({"td", "th", "tr", "tbody", "thead", "tfoot", "table-cell", "table-row"})
+_UNSET = frozenset({"initial", "unset", "revert", "revert-layer"})
+_INITIAL_SIZE = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,106 +37,233 @@ class _State:
     """How far an element is shown: ``gone`` holds for all in it, the others until something in it differs."""
 
     gone: bool = False
+    clipped: bool = False
+    contained: bool = False
     invisible: bool = False
-    tiny: bool = False
+    font: float = _INITIAL_SIZE
+    root_font: float | None = None
+    opacity: float = 1.0
+    ink: float = 1.0
+    x: float = 0.0
+    y: float = 0.0
+    indent: float = 0.0
+    block: tuple[float, float] = (0.0, 0.0)
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_hidden(self) -> bool:
+        return (
+            self.gone
+            or self.clipped
+            or self.invisible
+            or self.font <= _TINY_PIXELS
+            or self.opacity < _FAINT
+            or self.ink < _FAINT
+            or self.x + self.indent <= _OFF_SCREEN_PIXELS
+            or self.y <= _OFF_SCREEN_PIXELS
+        )
 
 
 def remove_hidden(tree: LexborHTMLParser) -> None:
     """Remove the text that is not seen from a parsed page, before its ``style`` elements are removed."""
-    if tree.body is None:
+    if tree.body is None or not (cascade := Cascade.read(tree)):
         return
-    styles = _styles(tree)
-    for node in tree.css(_NOT_SHOWN):
-        styles.setdefault(node.mem_id, {})["display"] = "none"
-    if not styles:
-        return
-    states: dict[int, _State] = {}
-    hidden = []
-    for node in tree.root.traverse(include_text=True) if tree.root else ():
-        above = states.get(node.parent.mem_id, _State()) if node.parent else _State()
-        if node.tag == "-text":
-            if above.gone or above.invisible or above.tiny:
-                hidden.append(node)
-        else:
-            style = styles.get(node.mem_id)
-            states[node.mem_id] = _state(above, style) if style else above
-    for node in hidden:
+    hidden = _hidden(tree, cascade, 0)
+    for browser in range(1, BROWSERS if cascade.is_conditional else 1):
+        if not hidden:
+            return
+        hidden = {each: node for each, node in _hidden(tree, cascade, browser).items() if each in hidden}
+    for node in hidden.values():
         node.remove()
 
 
-def _styles(tree: LexborHTMLParser) -> dict[int, _Style]:
-    """Return what is said of the visibility of elements, by their id in memory."""
-    styles: dict[int, _Style] = {}
-    rules = 0
-    for sheet in tree.css("style"):
-        for selector, declared in _rules(sheet.text()):
-            rules += 1
-            if rules > RULES:
-                break
-            for node in _select(tree, selector):
-                styles.setdefault(node.mem_id, {}).update(declared)
-    for node in tree.css("[style]"):
-        if declared := _declared(tinycss2.parse_blocks_contents(node.attributes.get("style") or "")):
-            styles.setdefault(node.mem_id, {}).update(declared)
-    return styles
+def _hidden(tree: LexborHTMLParser, cascade: Cascade, browser: int) -> dict[int, Any]:
+    """Return the texts that a browser does not show, by their id in memory."""
+    states: dict[int, _State] = {}
+    hidden = {}
+    for node in tree.root.traverse(include_text=True) if tree.root else ():
+        above = states.get(node.parent.mem_id, _State()) if node.parent else _State()
+        if node.tag == "-text":
+            if above.is_hidden:
+                hidden[node.mem_id] = node
+        else:
+            style = cascade.style(node, browser)
+            states[node.mem_id] = _state(node, style, above, cascade.keyframes) if style else above
+    return hidden
 
 
-def _rules(sheet: str) -> Iterator[tuple[str, _Style]]:
-    for rule in tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True):
-        if rule.type == "qualified-rule" and (
-            declared := _declared(tinycss2.parse_blocks_contents(rule.content))
-        ):
-            yield tinycss2.serialize(rule.prelude).strip(), declared
-
-
-def _declared(items: list[Any]) -> _Style:
-    """Return the declarations that matter, as text in small letters."""
-    declared: _Style = {}
-    for item in items:
-        if item.type == "declaration" and item.lower_name in _PROPERTIES:
-            value = [each for each in item.value if each.type != "comment"]
-            declared[item.lower_name] = tinycss2.serialize(value).strip().lower()
-    return declared
-
-
-def _select(tree: LexborHTMLParser, selector: str) -> list[Any]:
-    try:
-        return tree.css(selector)
-    except SelectolaxError:  # a pseudo-element, or a mistake: a browser leaves such a rule out, too
-        return []
-
-
-def _state(above: _State, style: _Style) -> _State:
+def _state(node: Any, declared: Style, above: _State, keyframes: set[str]) -> _State:
     """Return the state of an element from that of the one around it and its own style."""
-    state = above
-    if _is_gone(style):
-        state = replace(state, gone=True)
-    if visibility := style.get("visibility"):
+    state, style = _computed(declared, above)
+    if size := style.get("font-size"):
+        font = font_size(size, above.font, above.root_font or _INITIAL_SIZE)
+        state = replace(state, font=font, root_font=font if node.tag == "html" else above.root_font)
+    if style.get("display") == "none" or style.get("mso-hide") == "all":
+        return replace(state, gone=True)
+    if keyframes and any(
+        name in keyframes for name in style.get("animation-name", "").replace(",", " ").split()
+    ):
+        return state  # the animation may show it
+    return _placed(node, style, _painted(style, state, above))
+
+
+def _computed(declared: Style, above: _State) -> tuple[_State, Style]:
+    """Return the state with the custom properties that are known here, and a style without ``var()``."""
+    own = {name: value for name, value in declared.items() if name.startswith("--")}
+    variables = above.variables
+    if own:
+        filled = {name: custom_value(value, variables | own) for name, value in own.items()}
+        variables = variables | {name: value for name, value in filled.items() if value is not None}
+        above = replace(above, variables=variables)
+    style = {}
+    for name, value in declared.items():
+        known = custom_value(value, variables) if name not in own else None
+        if known is not None:
+            style[name] = known.lower()
+    return above, style
+
+
+def _painted(style: Style, state: _State, above: _State) -> _State:
+    """Return the state with what paints the element: its visibility, opacity and colour."""
+    if (visibility := style.get("visibility")) and visibility != "inherit":
         state = replace(state, invisible=visibility in ("hidden", "collapse"))
-    if (size := style.get("font-size")) and not (above.tiny and _is_relative(size)):
-        state = replace(state, tiny=_is_zero(size))
+    if style.get("content-visibility") == "hidden" or clips_all(style.get("clip-path", "")):
+        state = replace(state, gone=True)
+    for value in (style.get("opacity", ""), *_opacity_filters(style.get("filter", ""))):
+        opacity = alpha(value)
+        if opacity is not None:
+            state = replace(state, opacity=state.opacity * opacity)
+    colour = style.get("-webkit-text-fill-color") or style.get("color", "")
+    ink = 1.0 if colour in _UNSET else alpha(colour)
+    if colour and ink is not None:
+        painted = "text" in (
+            style.get("background-clip", "") + " " + style.get("background", "")
+        ).split() or (style.get("text-shadow", "none") != "none")
+        state = replace(state, ink=1.0 if painted else ink)
+    elif "text" in style.get("background-clip", "") or style.get("text-shadow", "none") != "none":
+        state = replace(state, ink=max(above.ink, _FAINT))
     return state
 
 
-def _is_gone(style: _Style) -> bool:
-    empty = any(_is_zero(style.get(each, "")) for each in _SIZES)
-    return (
-        style.get("display") == "none"
-        or style.get("mso-hide") == "all"
-        or _is_zero(style.get("opacity", ""))
-        or (empty and style.get("overflow") in ("hidden", "clip"))
+def _opacity_filters(value: str) -> list[str]:
+    return [
+        tinycss2.serialize(token.arguments).strip()
+        for token in tinycss2.parse_component_value_list(value)
+        if token.type == "function" and token.lower_name == "opacity"
+    ]
+
+
+def _placed(node: Any, style: Style, state: _State) -> _State:
+    """Return the state with the element's box: its size, where it is, and which part of it is cut off."""
+    position = style.get("position", "static")
+    lifted = position in ("absolute", "fixed")
+    if lifted and state.clipped and (position == "fixed" or not state.contained):
+        state = replace(state, clipped=False)
+    if lifted and clips_all(style.get("clip", "")):
+        return replace(state, gone=True)
+    inline = _is_inline(node.tag, style, lifted=lifted)
+    if not inline and _scales_to_nothing(style):
+        return replace(state, gone=True)
+    if not inline and _is_empty(node.tag, style):
+        state = replace(state, clipped=True, contained=position != "static")
+    return _moved(node, style, state, position, inline=inline)
+
+
+def _is_inline(tag: str, style: Style, *, lifted: bool) -> bool:
+    """Return True if an element may be a part of a line, to which sizes and transforms do not apply."""
+    if lifted or style.get("float", "none") != "none":
+        return False
+    display = style.get("display")
+    return display in ("inline", "contents") if display else tag in _INLINE_TAGS or "-" in tag
+
+
+def _scales_to_nothing(style: Style) -> bool:
+    return scales_to_nothing(style.get("transform", "")) or scales_to_nothing(style.get("scale", ""))
+
+
+def _is_empty(tag: str, style: Style) -> bool:
+    """Return True if an element has no room for text, and cuts off what does not go into it."""
+    if not {"hidden", "clip", "auto", "scroll"} & set(style.get("overflow", "").split()):
+        return False
+    if style.get("display", tag) in _CELLS or tag in _CELLS:
+        return False  # a cell grows with its text
+    if any(
+        style.get(each, "0") not in ("0", "0px", "none", "auto")
+        for each in ("flex", "flex-grow", "flex-basis")
+    ):
+        return False
+    return any(
+        any(_is_nothing(style.get(size, "")) for size in sizes)
+        and not any(_has_length(style.get(each, "")) for each in room)
+        for sizes, room in (
+            (_WIDTHS, ("min-width", "aspect-ratio", "padding", "padding-left", "padding-right")),
+            (_HEIGHTS, ("min-height", "aspect-ratio", "padding", "padding-top", "padding-bottom")),
+        )
     )
 
 
-def _is_zero(value: str) -> bool:
-    token = tinycss2.parse_one_component_value(value)
-    return token.type in ("number", "dimension", "percentage") and token.value == 0
+def _is_nothing(value: str) -> bool:
+    lengths = pixels(value)
+    return bool(lengths) and max(lengths) <= 1 and ("%" not in value or lengths[0] == 0)
 
 
-def _is_relative(value: str) -> bool:
-    token = tinycss2.parse_one_component_value(value)
-    return (
-        token.type == "percentage"
-        or (token.type == "dimension" and token.lower_unit in _RELATIVE_UNITS)
-        or value in ("inherit", "larger", "smaller")
-    )
+def _has_length(value: str) -> bool:
+    """Return True if a value may be more than a pixel."""
+    return value not in ("", "auto", "normal", *_UNSET) and max(pixels(value), default=2) > 1
+
+
+def _moved(node: Any, style: Style, state: _State, position: str, *, inline: bool) -> _State:
+    """Return the state with how far the element is out of its place, to the left of the page or above it."""
+    x, y = state.x, state.y
+    left, top = _offset(style, "left", "right", 3), _offset(style, "top", "bottom", 0)
+    if position == "fixed":
+        x, y = left or 0.0, top or 0.0
+    elif position == "absolute":
+        x = x if left is None else state.block[0] + left
+        y = y if top is None else state.block[1] + top
+    elif position == "relative":
+        x, y = x + (left or 0.0), y + (top or 0.0)
+    x += _side(style, "margin", "left", 3) + _side(style, "padding", "left", 3)
+    if not inline:
+        y += _side(style, "margin", "top", 0)
+        for each in ("transform", "translate"):
+            dx, dy = move(style.get(each, ""))
+            x, y = x + dx, y + dy
+    indent = state.indent
+    if (value := style.get("text-indent")) and value != "inherit":
+        indent = 0.0 if inline else _indent(node, value)
+        if value == "100%" and style.get("white-space") == "nowrap" and "overflow" in style and not inline:
+            indent = _OFF_SCREEN_PIXELS - max(x, 0.0)
+    block = state.block if position == "static" else (x, y)
+    return replace(state, x=x, y=y, indent=indent, block=block)
+
+
+def _offset(style: Style, start: str, end: str, number: int) -> float | None:
+    """Return how far a positioned element is from the start of its block; None if that is not declared."""
+    lengths = pixels(style.get(start) or _at(style.get("inset", ""), number))
+    if lengths:
+        return lengths[0]
+    opposite = pixels(style.get(end, ""))
+    # From the other edge it is out of the page only if it is further off than pages are wide.
+    return -opposite[0] if opposite and opposite[0] >= 3 * -_OFF_SCREEN_PIXELS else None
+
+
+def _side(style: Style, name: str, side: str, number: int) -> float:
+    lengths = pixels(style.get(f"{name}-{side}") or _at(style.get(name, ""), number))
+    return lengths[0] if lengths else 0.0
+
+
+def _at(value: str, number: int) -> str:
+    """Return the top (0) or left (3) value of a shorthand for four sides."""
+    values = value.split() if "(" not in value else []
+    if not values or number == 0:
+        return values[0] if values else ""
+    return values[min(number, len(values) - 1) if len(values) != 3 else 1]
+
+
+def _indent(node: Any, value: str) -> float:
+    """Return a negative indent, 0 unless all of an element's text is in the line that it moves."""
+    lengths = pixels(value)
+    if not lengths or node.css_first("br") or len(node.text()) > -lengths[0] * _CHARACTERS_A_PIXEL:
+        return 0.0
+    return lengths[0]

@@ -1,0 +1,341 @@
+"""Cascade of the style sheets in a page: the declarations that may hide text, by element.
+
+Rules count by importance, layer, specificity and order. Sheets elsewhere (``link``, ``@import``) are not
+read.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import tinycss2
+from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+
+from .css_conditions import ALL, UNKNOWN, media_mask, supports_mask
+
+__all__ = ["Cascade", "Style"]
+
+RULES = 1000
+"""Most selectors that are applied; each is looked for in the whole page."""
+
+_DEPTH = 20
+_NOT_SHOWN = "[hidden]:not([hidden='until-found' i]), dialog:not([open])"
+
+_SIZES = ("height", "max-height", "width", "max-width")
+_PADDINGS = ("padding-top", "padding-bottom", "padding-left", "padding-right", "padding")
+_ROOM = ("min-height", "min-width", "flex", "flex-grow", "flex-basis", "aspect-ratio")
+_BOX = ("display", "float", "position")
+_PLACES = ("left", "top", "right", "bottom", "inset", "margin-left", "margin-top", "margin", "text-indent")
+_ALIASES = {
+    "font": "font-size",
+    "overflow-x": "overflow",
+    "overflow-y": "overflow",
+    "overflow-inline": "overflow",
+    "overflow-block": "overflow",
+    "block-size": "height",
+    "max-block-size": "max-height",
+    "min-block-size": "min-height",
+    "inline-size": "width",
+    "max-inline-size": "max-width",
+    "min-inline-size": "min-width",
+    "inset-inline-start": "left",
+    "inset-inline-end": "right",
+    "inset-block-start": "top",
+    "inset-block-end": "bottom",
+    "margin-inline-start": "margin-left",
+    "margin-block-start": "margin-top",
+    "animation": "animation-name",
+    "-webkit-animation": "animation-name",
+    "-webkit-animation-name": "animation-name",
+    "-webkit-transform": "transform",
+    "-ms-transform": "transform",
+    "-webkit-clip-path": "clip-path",
+    "-webkit-background-clip": "background-clip",
+    "-webkit-text-stroke": "text-shadow",
+    "-webkit-text-stroke-width": "text-shadow",
+    "-webkit-text-stroke-color": "text-shadow",
+}
+_SMALL = r"(?<![\d.])(?:0*[01](?!\d)|0*\.\d|\d%)|e-"
+
+
+class _Group(NamedTuple):
+    """Properties that hide text together: they are read if one of the first has such a value in the page."""
+
+    hiding: tuple[str, ...]
+    value: re.Pattern[str]
+    others: tuple[str, ...] = ()
+
+
+def _group(hiding: Iterable[str], value: str, *others: str) -> _Group:
+    return _Group(tuple(hiding), re.compile(value), others)
+
+
+_GROUPS = (
+    _group(["display"], "none"),
+    _group(["visibility"], "hidden|collapse"),
+    _group(["content-visibility"], "hidden"),
+    _group(["mso-hide"], "all"),
+    _group(["opacity", "filter"], _SMALL),
+    _group(["font-size"], _SMALL),
+    _group(
+        ["color", "-webkit-text-fill-color"],
+        r"transparent|\(|#(?:...0|......[01].)\b",
+        "background-clip",
+        "background",
+        "text-shadow",
+    ),
+    _group(_SIZES, _SMALL, "overflow", *_PADDINGS, *_ROOM, *_BOX),
+    _group([*_PLACES, "transform", "translate"], r"\d{3}|e\d", "padding-left", "padding", *_BOX),
+    _group(["text-indent"], "100%", "white-space", "overflow", *_BOX),
+    _group(["transform", "scale"], _SMALL, *_BOX),
+    _group(["clip"], r"rect\(", "position"),
+    _group(["clip-path"], r"\("),
+)
+_ANIMATED = ("animation-name",)
+_PROPERTIES = {name for group in _GROUPS for name in (*group.hiding, *group.others)} | set(_ANIMATED)
+
+Style = dict[str, str]
+
+
+class _Declaration(NamedTuple):
+    name: str
+    value: str
+    important: bool
+
+
+class _Rule(NamedTuple):
+    """Declarations for the elements of a selector, in the browsers of a mask."""
+
+    selector: str
+    declarations: list[_Declaration]
+    browsers: int
+    layered: bool
+
+
+class _Applied(NamedTuple):
+    """A rule that an element has; a later one in this order wins."""
+
+    rank: tuple[bool, bool, bool, tuple[int, int, int], int]
+    browsers: int
+    declarations: list[_Declaration]
+
+
+@dataclass(slots=True)
+class Cascade:
+    """Styles of the elements of a page.
+
+    Attributes
+    ----------
+    keyframes
+        Names of the animations that the page defines.
+    """
+
+    keyframes: set[str] = field(default_factory=set)
+    _applied: dict[int, list[_Applied]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, tree: LexborHTMLParser) -> "Cascade":
+        """Return the styles that the sheets and attributes of a page give, before its sheets are removed."""
+        cascade = cls()
+        rules = list(cascade._read_sheets(tree))
+        attributes = [
+            (node, declarations)
+            for node in tree.css("[style]")
+            if (
+                declarations := _declarations(
+                    tinycss2.parse_blocks_contents(node.attributes.get("style") or "")
+                )
+            )
+        ]
+        not_shown = tree.css(_NOT_SHOWN)
+        hidden = [_Declaration("display", "none", important=False)] if not_shown else []
+        read = _read_properties(
+            [hidden, *(rule.declarations for rule in rules), *(each for _, each in attributes)]
+        )
+        for node in not_shown:
+            cascade._add(node, (False, False, False, (0, 0, 0), 0), ALL, hidden)
+        order = 0
+        for rule in rules:
+            declarations = [each for each in rule.declarations if read(each.name)]
+            if not declarations:
+                continue
+            for specificity, nodes in _elements(tree, rule.selector):
+                order += 1
+                if order > RULES:
+                    break
+                for node in nodes:
+                    rank = (True, False, not rule.layered, specificity, order)
+                    cascade._add(node, rank, rule.browsers, declarations)
+        for node, declarations in attributes:
+            rank = (True, True, True, (0, 0, 0), 0)
+            cascade._add(node, rank, ALL, [each for each in declarations if read(each.name)])
+        for applied in cascade._applied.values():
+            applied.sort(key=lambda each: each.rank)
+        return cascade
+
+    def __bool__(self) -> bool:
+        return bool(self._applied)
+
+    @property
+    def is_conditional(self) -> bool:
+        """True if browsers differ in what they show."""
+        return any(each.browsers != ALL for applied in self._applied.values() for each in applied)
+
+    def style(self, node: Any, browser: int) -> Style:
+        """Return the declarations of an element in a browser."""
+        applied = self._applied.get(node.mem_id)
+        if not applied:
+            return {}
+        style: Style = {}
+        for important in (False, True):
+            for each in applied:
+                if each.browsers >> browser & 1:
+                    style.update({d.name: d.value for d in each.declarations if d.important is important})
+        return style
+
+    def _add(self, node: Any, rank: Any, browsers: int, declarations: list[_Declaration]) -> None:
+        if declarations:
+            self._applied.setdefault(node.mem_id, []).append(_Applied(rank, browsers, declarations))
+
+    def _read_sheets(self, tree: LexborHTMLParser) -> Iterator[_Rule]:
+        for sheet in tree.css("style"):
+            if sheet.parent and sheet.parent.tag in ("noscript", "template"):
+                continue
+            browsers = media_mask(tinycss2.parse_component_value_list(sheet.attributes.get("media") or ""))
+            items = tinycss2.parse_stylesheet(sheet.text(), skip_comments=True, skip_whitespace=True)
+            if browsers:
+                yield from self._rules(items, "", browsers, layered=False)
+
+    def _rules(
+        self, items: list[Any], parent: str, browsers: int, *, layered: bool, depth: int = 0
+    ) -> Iterator[_Rule]:
+        """Yield the rules of a sheet or of a block in it; ``parent`` is the selector around the block."""
+        if depth > _DEPTH:
+            return
+        if parent and (declarations := _declarations(items)):
+            yield _Rule(parent, declarations, browsers, layered)
+        for item in items:
+            if item.type == "qualified-rule":
+                selector = _nested(tinycss2.serialize(item.prelude).strip(), parent)
+                content = tinycss2.parse_blocks_contents(item.content)
+                yield from self._rules(content, selector, browsers, layered=layered, depth=depth + 1)
+            elif item.type == "at-rule" and item.content is not None:
+                name = item.lower_at_keyword
+                if name.endswith("keyframes"):
+                    self.keyframes.add(tinycss2.serialize(item.prelude).strip(" \"'").lower())
+                elif (read := _AT_RULES.get(name)) and (met := browsers & read(item.prelude)):
+                    content = tinycss2.parse_blocks_contents(item.content)
+                    inner = layered or name == "layer"
+                    yield from self._rules(content, parent, met, layered=inner, depth=depth + 1)
+
+
+_AT_RULES: dict[str, Callable[[list[Any]], int]] = {
+    "media": media_mask,
+    "supports": supports_mask,
+    "container": lambda _: UNKNOWN,
+    "layer": lambda _: ALL,
+}
+
+
+def _nested(selector: str, parent: str) -> str:
+    if not parent:
+        return selector
+    inside = f":is({parent})"
+    return selector.replace("&", inside) if "&" in selector else f"{inside} {selector}"
+
+
+def _declarations(items: list[Any]) -> list[_Declaration]:
+    """Return the declarations that matter, in small letters except for custom properties."""
+    declarations = []
+    for item in items:
+        if item.type != "declaration":
+            continue
+        custom = item.name.startswith("--")
+        name = item.name if custom else _ALIASES.get(item.lower_name, item.lower_name)
+        if not (custom or name in _PROPERTIES or name == "all"):
+            continue
+        value = tinycss2.serialize([each for each in item.value if each.type != "comment"]).strip()
+        value = value if custom or "var(" in value else value.lower()
+        names = _PROPERTIES if name == "all" else (name,)
+        declarations += [_Declaration(each, value, item.important) for each in names]
+    return declarations
+
+
+def _read_properties(declared: list[list[_Declaration]]) -> Callable[[str], bool]:
+    """Return a test of a property's name: True if a text may be hidden by it in this page.
+
+    Most pages have hundreds of rules about sizes and colours, and hide nothing by them.
+    """
+    values: dict[str, set[str]] = {}
+    for declarations in declared:
+        for each in declarations:
+            values.setdefault(each.name, set()).add(each.value)
+    read: set[str] = set()
+    for group in _GROUPS:
+        if any(
+            group.value.search(value) or "var(" in value
+            for name in group.hiding
+            for value in values.get(name, ())
+        ):
+            read.update(group.hiding, group.others, _ANIMATED)
+    variables = any("var(" in value for name in read for value in values.get(name, ()))
+    return lambda name: name in read or (variables and name.startswith("--"))
+
+
+def _elements(tree: LexborHTMLParser, selector: str) -> list[tuple[tuple[int, int, int], list[Any]]]:
+    """Return the elements of each part of a selector, with the part's specificity."""
+    found = []
+    for part in _parts(selector):
+        text = tinycss2.serialize(part).strip()
+        if _is_pseudo_element(part):
+            continue  # it styles a part of an element, and leaves the element itself as it is
+        try:
+            found.append((_specificity(part), tree.css(text)))
+        except SelectolaxError:  # a browser leaves out a rule with a mistake
+            return []
+    return found
+
+
+def _parts(selector: str) -> list[list[Any]]:
+    parts: list[list[Any]] = [[]]
+    for each in tinycss2.parse_component_value_list(selector, skip_comments=True):
+        if each == ",":
+            parts.append([])
+        else:
+            parts[-1].append(each)
+    return parts
+
+
+def _is_pseudo_element(part: list[Any]) -> bool:
+    colons = [index for index, each in enumerate(part) if each == ":"]
+    return any(second - first == 1 for first, second in pairwise(colons)) or any(
+        part[index + 1].type == "ident" and part[index + 1].lower_value in ("before", "after")
+        for index in colons
+        if index + 1 < len(part)
+    )
+
+
+def _specificity(tokens: list[Any]) -> tuple[int, int, int]:
+    """Return the numbers of ids, of classes and the like, and of types in a selector."""
+    ids = classes = types = 0
+    previous: Any = None
+    for token in tokens:
+        if token.type == "hash":
+            ids += 1
+        elif token.type == "[] block":
+            classes += 1
+        elif token.type == "ident":
+            if previous in (".", ":"):
+                classes += 1
+            else:
+                types += 1
+        elif token.type == "function":
+            if token.lower_name in ("is", "not", "has"):
+                inner = max(map(_specificity, _parts(tinycss2.serialize(token.arguments))))
+                ids, classes, types = ids + inner[0], classes + inner[1], types + inner[2]
+            elif token.lower_name != "where":
+                classes += 1
+        previous = token
+    return ids, classes, types

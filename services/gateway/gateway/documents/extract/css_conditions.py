@@ -1,0 +1,177 @@
+"""Conditions of CSS (``@media``, ``@supports``), for some usual browsers together.
+
+Each browser is a bit of a mask. A text is hidden if none of the browsers shows it, so a rule for narrow
+windows alone hides nothing. Conditions that cannot be known (a dark theme, a mouse) are met by every second
+browser.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tinycss2
+
+__all__ = ["ALL", "BROWSERS", "UNKNOWN", "media_mask", "supports_mask"]
+
+_SIZES = ((360, 780), (820, 1180), (1440, 900))
+BROWSERS = 2 * len(_SIZES)
+ALL = (1 << BROWSERS) - 1
+UNKNOWN = ALL >> len(_SIZES)
+"""Browsers that meet a condition that cannot be known."""
+
+_SCREENS = frozenset({"all", "screen"})
+_PIXELS = {"px": 1.0, "em": 16.0, "rem": 16.0, "pt": 4 / 3, "in": 96.0, "cm": 37.8, "mm": 3.78}
+_COMPARED = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "=": lambda a, b: a == b,
+}
+_MET = frozenset({"color", "scripting", "width", "height", "-webkit-min-device-pixel-ratio", "min-color"})
+_SUPPORTED = frozenset(
+    {"background", "background-color", "border", "color", "float", "font-size", "height", "left", "margin"}
+    | {"max-width", "opacity", "overflow", "padding", "position", "top", "visibility", "width", "z-index"}
+)
+_DISPLAYS = frozenset(
+    {"block", "inline", "inline-block", "flex", "inline-flex", "grid", "inline-grid", "none", "table"}
+)
+
+
+def media_mask(query: list[Any]) -> int:
+    """Return the browsers that a list of media queries is met by."""
+    parts = _split(query)
+    if parts == [[]]:
+        return ALL
+    mask = 0
+    for part in parts:
+        negated = len(part) > 1 and _word(part[0]) == "not" and part[1].type == "ident"
+        met = _combined(part[1:] if negated else part, _media_feature)
+        mask |= ALL ^ met if negated else met
+    return mask
+
+
+def supports_mask(condition: list[Any]) -> int:
+    """Return the browsers that are certain to support a feature, or may do."""
+    return _combined(_solid(condition), _supported)
+
+
+def _solid(tokens: list[Any]) -> list[Any]:
+    return [token for token in tokens if token.type not in ("whitespace", "comment")]
+
+
+def _word(token: Any) -> str:
+    return str(token.lower_value) if token.type == "ident" else ""
+
+
+def _split(tokens: list[Any]) -> list[list[Any]]:
+    parts: list[list[Any]] = [[]]
+    for each in _solid(tokens):
+        if each == ",":
+            parts.append([])
+        else:
+            parts[-1].append(each)
+    return parts
+
+
+def _combined(tokens: list[Any], leaf: Callable[[list[Any]], int]) -> int:
+    """Return the mask of conditions that are joined by ``and``, ``or`` and ``not``."""
+    mask, either, negated = ALL, False, False
+    for token in tokens:
+        word = _word(token)
+        if word in ("and", "or"):
+            either = word == "or"
+        elif word == "not":
+            negated = True
+        elif word != "only":
+            met = _condition(token, word, leaf)
+            met = ALL ^ met if negated else met
+            mask = mask | met if either else mask & met
+            negated = False
+    return mask
+
+
+def _condition(token: Any, word: str, leaf: Callable[[list[Any]], int]) -> int:
+    if word:
+        return ALL if word in _SCREENS else 0
+    if token.type != "() block":
+        return UNKNOWN
+    inner = _solid(token.content)
+    if inner and (inner[0].type == "() block" or _word(inner[0]) == "not"):
+        return _combined(inner, leaf)
+    return leaf(inner)
+
+
+def _media_feature(tokens: list[Any]) -> int:
+    """Return the browsers that have a feature of a screen."""
+    text = tinycss2.serialize(tokens).lower().replace(" ", "")
+    name, colon, value = text.partition(":")
+    if name in _MET:
+        return ALL
+    if name == "orientation" and colon:
+        return _mask(lambda width, height: (height >= width) == (value == "portrait"))
+    for prefix, sign in (("min-", ">="), ("max-", "<=")):
+        if name.startswith(prefix):
+            return _range([_Name(name[4:]), sign, tokens[-1]])
+    return _range(_comparison(tokens))
+
+
+class _Name(str):
+    """Name of a dimension in a comparison."""
+
+    __slots__ = ()
+
+
+def _comparison(tokens: list[Any]) -> list[Any]:
+    """Return ``width >= 600px`` as its three or five parts; neighbouring signs are one."""
+    parts: list[Any] = []
+    for token in tokens:
+        if token.type == "literal":
+            if parts and isinstance(parts[-1], str) and not isinstance(parts[-1], _Name):
+                parts[-1] += token.value
+            else:
+                parts.append(str(token.value))
+        else:
+            parts.append(_Name(token.lower_value) if token.type == "ident" else token)
+    return parts
+
+
+def _range(parts: list[Any]) -> int:
+    if len(parts) not in (3, 5):
+        return UNKNOWN
+    mask = ALL
+    for left, sign, right in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
+        if not isinstance(sign, str) or sign not in _COMPARED:
+            return UNKNOWN
+        first, second = _sizes(left), _sizes(right)
+        if first is None or second is None:
+            return UNKNOWN
+        met = [_COMPARED[sign](a, b) for a, b in zip(first, second, strict=True)]
+        mask &= sum(1 << number for number, each in enumerate(met * 2) if each)
+    return mask
+
+
+def _sizes(part: Any) -> list[float] | None:
+    """Return a side of a comparison, for each size of window."""
+    if isinstance(part, _Name):
+        name = part.removeprefix("device-")
+        if name not in ("width", "height"):
+            return None
+        return [float(size[name == "height"]) for size in _SIZES]
+    if isinstance(part, str) or part.type not in ("number", "dimension"):
+        return None
+    unit = part.lower_unit if part.type == "dimension" else "px"
+    return [part.value * _PIXELS[unit]] * len(_SIZES) if unit in _PIXELS else None
+
+
+def _mask(met: Callable[[int, int], bool]) -> int:
+    return sum(1 << number for number, size in enumerate(_SIZES * 2) if met(*size))
+
+
+def _supported(tokens: list[Any]) -> int:
+    """Return the browsers that support a declaration; all do with the oldest properties."""
+    name = _word(tokens[0]) if tokens else ""
+    if name.startswith("--") or name in _SUPPORTED:
+        return ALL
+    if name == "display" and tokens[-1].type == "ident" and tokens[-1].lower_value in _DISPLAYS:
+        return ALL
+    return UNKNOWN

@@ -1,0 +1,202 @@
+"""Values of CSS properties as numbers. A value that cannot be computed without a layout is None."""
+
+from functools import lru_cache
+from math import hypot
+from typing import Any
+
+import tinycss2
+from tinycss2 import color5
+
+__all__ = ["alpha", "clips_all", "custom_value", "font_size", "move", "pixels", "scales_to_nothing"]
+
+_CACHED = 4096
+_PIXELS = {
+    "px": 1.0,
+    "pt": 4 / 3,
+    "pc": 16.0,
+    "in": 96.0,
+    "cm": 37.8,
+    "mm": 3.78,
+    "q": 0.945,
+    "ex": 8.0,
+    "ch": 8.0,
+}
+_RELATIVE_PIXELS = 0.5
+"""Pixels of ``%``, ``vw`` and ``vh``: few, because carousels move some full widths aside."""
+
+_FONT_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0}
+_DEFAULT_FONT_SIZE = 16.0
+_SMALL_SCALE = 0.05
+_NESTED_VARIABLES = 8
+_VALUE_CHARACTERS = 2000
+"""Longest value of a custom property: a few that name each other twice would fill all memory."""
+
+
+def _tokens(value: str) -> list[Any]:
+    return [
+        each
+        for each in tinycss2.parse_component_value_list(value, skip_comments=True)
+        if each.type != "whitespace"
+    ]
+
+
+def _number(token: Any, em: float = _DEFAULT_FONT_SIZE, rem: float = _DEFAULT_FONT_SIZE) -> float | None:
+    if token.type == "number":
+        return float(token.value)
+    if token.type == "percentage":
+        return float(token.value) * _RELATIVE_PIXELS
+    if token.type != "dimension":
+        return None
+    if token.lower_unit in ("em", "rem"):
+        return float(token.value) * (em if token.lower_unit == "em" else rem)
+    return float(token.value) * _PIXELS.get(token.lower_unit, _RELATIVE_PIXELS)
+
+
+@lru_cache(_CACHED)
+def pixels(value: str, em: float = _DEFAULT_FONT_SIZE) -> tuple[float, ...]:
+    """Return the lengths in a value, in about as many pixels; empty if one of them is no plain length."""
+    numbers = [_number(token, em) for token in _tokens(value)]
+    return tuple(number for number in numbers if number is not None) if None not in numbers else ()
+
+
+@lru_cache(_CACHED)
+def font_size(value: str, parent: float, root: float) -> float:
+    """Return the font size of ``font-size`` or ``font`` in pixels, the default if it cannot be computed."""
+    for token in _tokens(value):
+        if token.type == "percentage":
+            return float(token.value) / 100 * parent
+        if token.type in ("dimension", "number") and (token.type == "dimension" or token.value == 0):
+            size = _number(token, parent, root)
+            return _DEFAULT_FONT_SIZE if size is None else size
+        if token.type == "ident" and token.lower_value in _FONT_SIZES:
+            return _FONT_SIZES[token.lower_value]
+        if token.type == "ident" and token.lower_value in ("inherit", "unset", "smaller", "larger"):
+            return parent
+    return _DEFAULT_FONT_SIZE
+
+
+@lru_cache(_CACHED)
+def alpha(value: str) -> float | None:
+    """Return the opacity of a colour or of an ``opacity``, from 0 to 1; None if it is neither."""
+    try:
+        token = tinycss2.parse_one_component_value(value)
+        if token.type in ("number", "percentage"):
+            return float(token.value) / (100 if token.type == "percentage" else 1)
+        colour = color5.parse_color(value)
+    except (ValueError, TypeError):  # a function with arguments that it does not have
+        return None
+    return None if colour is None or isinstance(colour, str) else float(colour.alpha)
+
+
+def _arguments(function: Any) -> list[float]:
+    return [
+        number
+        for token in function.arguments
+        if token.type != "whitespace" and (number := _number(token)) is not None
+    ]
+
+
+@lru_cache(_CACHED)
+def clips_all(value: str) -> bool:
+    """Return True if a ``clip`` or ``clip-path`` leaves at most a pixel."""
+    tokens = _tokens(value)
+    if not tokens or tokens[0].type != "function":
+        return False
+    shape = tokens[0]
+    kept = [each for each in shape.arguments if each.type not in ("whitespace", "comment") and each != ","]
+    end = next((i for i, each in enumerate(kept) if each.type == "ident"), len(kept))
+    sizes = [_number(each) for each in kept[:end]]
+    lengths = [each for each in sizes if each is not None]
+    if not lengths or len(lengths) < len(sizes):
+        return False
+    if shape.lower_name == "rect" and len(lengths) == len(("top", "right", "bottom", "left")):
+        return lengths[1] - lengths[3] <= 1 or lengths[2] - lengths[0] <= 1
+    if shape.lower_name == "inset":
+        return _insets_all(kept[:end])
+    if shape.lower_name in ("circle", "ellipse"):
+        return min(lengths) <= 0
+    return shape.lower_name == "polygon" and not any(lengths)
+
+
+def _insets_all(tokens: list[Any]) -> bool:
+    """Return True if the insets from two opposite edges meet."""
+    if not all(token.type == "percentage" or token.value == 0 for token in tokens):
+        return False
+    top, *rest = (float(token.value) for token in tokens[:4])
+    right = rest[0] if rest else top
+    bottom = rest[1] if len(rest) > 1 else top
+    left = rest[2] if len(rest) > 2 else right
+    return top + bottom >= 100 or left + right >= 100
+
+
+@lru_cache(_CACHED)
+def move(value: str) -> tuple[float, float]:
+    """Return how far a ``transform`` or ``translate`` moves an element, to the right and down."""
+    x = y = 0.0
+    tokens = _tokens(value)
+    if tokens and tokens[0].type != "function":  # the property translate
+        lengths = pixels(value)
+        return (lengths[0] if lengths else 0.0), (lengths[1] if len(lengths) > 1 else 0.0)
+    for token in tokens:
+        if token.type != "function":
+            continue
+        numbers = _arguments(token)
+        match token.lower_name:
+            case "translate" | "translate3d" | "translatex" if numbers:
+                x += numbers[0]
+                y += numbers[1] if len(numbers) > 1 else 0.0
+            case "translatey" if numbers:
+                y += numbers[0]
+            case "matrix" if len(numbers) == 6:
+                x, y = x + numbers[4], y + numbers[5]
+    return x, y
+
+
+@lru_cache(_CACHED)
+def scales_to_nothing(value: str) -> bool:
+    """Return True if a ``transform`` or ``scale`` leaves a line or a point of an element."""
+    for token in _tokens(value):
+        if token.type in ("number", "percentage"):  # the property scale
+            if abs(token.value) <= _SMALL_SCALE * (100 if token.type == "percentage" else 1):
+                return True
+        elif token.type == "function":
+            numbers = [float(each.value) for each in token.arguments if each.type in ("number", "percentage")]
+            if token.lower_name in ("scale", "scalex", "scaley", "scale3d"):
+                if any(abs(number) <= _SMALL_SCALE for number in numbers[:2]):
+                    return True
+            elif (
+                token.lower_name == "matrix"
+                and len(numbers) == 6
+                and min(hypot(*numbers[:2]), hypot(*numbers[2:4])) <= _SMALL_SCALE
+            ):
+                return True
+    return False
+
+
+def custom_value(value: str, variables: dict[str, str], depth: int = 0) -> str | None:
+    """Return a value with the custom properties that it names filled in; None if one is missing."""
+    if "var(" not in value:
+        return value
+    parts: list[str] = []
+    for token in tinycss2.parse_component_value_list(value, skip_comments=True):
+        part = _part(token, variables, depth)
+        if part is None or sum(map(len, parts)) > _VALUE_CHARACTERS:
+            return None
+        parts.append(part)
+    return "".join(parts).strip()
+
+
+def _part(token: Any, variables: dict[str, str], depth: int) -> str | None:
+    if depth > _NESTED_VARIABLES:
+        return None
+    if token.type != "function":
+        return str(tinycss2.serialize([token]))
+    inner = tinycss2.serialize(token.arguments)
+    if token.lower_name != "var":
+        filled = custom_value(inner, variables, depth + 1)
+        return None if filled is None else f"{token.lower_name}({filled})"
+    name, comma, fallback = inner.partition(",")
+    named = variables.get(name.strip())
+    if named is not None:
+        return custom_value(named, variables, depth + 1)
+    return custom_value(fallback.strip(), variables, depth + 1) if comma else None

@@ -1,0 +1,185 @@
+"""The running operator keeps memberships in Open WebUI right without any change of a Tenant.
+
+Issue 18, A3: a membership opens files and knowledge bases, so only a verified address that the Tenant names
+gives one.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from tenantry_local.platform import Platform
+
+from tests.support.apiserver import Tenants
+from tests.support.open_webui import WebUI
+from tests.support.operator_program import program
+from tests.support.people import PASSWORD, open_people
+from tests.support.tenants import tenant_manifest
+from tests.support.waiting import until
+from tests.support.workspace import WebUi
+from tests.support.world import World
+
+from .conftest import person
+
+pytestmark = pytest.mark.programs
+
+ANN = "ann@kept.example"
+STRANGER = "nemo@nowhere.example"
+SECONDS = 30
+"""Longest time until a membership is right; the operator under test checks every second."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def operator(
+    platform: Platform, settings: dict[str, str], tenants: Tenants, world: World, webui: WebUi
+) -> AsyncIterator[None]:
+    """Run the operator with one Tenant, whose only person is Ann."""
+    environment = {f"OPERATOR_{key.upper()}": value for key, value in settings.items()}
+    identity = {"emails": ["*@kept.example"]}
+    async with program(platform, "tenant_operator", OPERATOR_MEMBERSHIP_SECONDS="1", **environment):
+        webui.drop_user("@kept.example")  # of an earlier run
+        person(world, webui, ANN)
+        tenants.create(tenant_manifest("kept", identity=identity, deletionPolicy="Delete"))
+        await until(lambda: bool(webui.groups("kept")), seconds=60, every=0.2)
+        yield
+        tenants.delete("kept")
+        await until(lambda: tenants.get("kept") is None, seconds=60, every=0.2)
+
+
+@pytest.fixture(autouse=True)
+async def only_ann(operator: None, webui: WebUi) -> None:
+    await becomes(webui, ANN)
+
+
+async def becomes(webui: WebUi, *members: str) -> None:
+    """Wait until the Tenant's group has exactly these members, and nobody through another group."""
+
+    def is_so() -> bool:
+        (group,) = webui.groups("kept")
+        return (group["members"], group["inherited"]) == (sorted(members), 0)
+
+    await until(is_so, seconds=SECONDS, every=0.2)
+
+
+def join(webui: WebUi, account: str, group_id: str = "") -> None:
+    """Put an account into a group as an administrator of Open WebUI can."""
+    group_id = group_id or webui.groups("kept")[0]["id"]
+    webui.call("POST", f"/groups/id/{group_id}/users/add", json={"user_ids": [account]})
+
+
+def account(world: World, webui: WebUi, email: str, *, verified: bool = True) -> str:
+    """Make an account of Keycloak's that has signed in to Open WebUI; return its id in Open WebUI."""
+    subject = world.add_person(email, verified=verified)
+    webui.drop_user(email)
+    return webui.add_user(email, subject)
+
+
+def stranger(world: World, webui: WebUi) -> None:
+    join(webui, account(world, webui, STRANGER))
+
+
+def past_the_api(world: World, webui: WebUi) -> None:
+    known = account(world, webui, STRANGER)
+    (group,) = webui.groups("kept")
+    webui.sql(
+        f"insert into group_member (id, group_id, user_id) values ('planted', '{group['id']}', '{known}')"
+    )
+
+
+def in_a_lookalike(world: World, webui: WebUi) -> None:
+    """Put a stranger into a top-level group of Keycloak's that is named like the tenant's path, too."""
+    known = account(world, webui, STRANGER)
+    world.keycloak("POST", "/groups", json={"name": "tenants/tenant-kept"}).raise_for_status()
+    found = world.keycloak("GET", "/groups", params={"search": "tenants/tenant-kept", "exact": "true"}).json()
+    (group,) = [each for each in found if each["name"] == "tenants/tenant-kept"]
+    (user,) = world.keycloak("GET", "/users", params={"email": STRANGER}).json()
+    world.keycloak("PUT", f"/users/{user['id']}/groups/{group['id']}").raise_for_status()
+    join(webui, known)
+
+
+def unverified(world: World, webui: WebUi) -> None:
+    join(webui, account(world, webui, "eve@kept.example", verified=False))
+
+
+def with_a_password(world: World, webui: WebUi) -> None:
+    webui.drop_user("carl@kept.example")
+    join(webui, webui.add_user("carl@kept.example"))
+
+
+def through_a_group_beneath(world: World, webui: WebUi) -> None:
+    (above,) = webui.groups("kept")
+    form = {"name": "beneath", "description": "", "parent_group_id": above["id"]}
+    join(webui, account(world, webui, STRANGER), webui.call("POST", "/groups/create", json=form)["id"])
+
+
+PLANTED: dict[str, Callable[[World, WebUi], None]] = {
+    "stranger": stranger,
+    "past-the-api": past_the_api,
+    "in-a-lookalike": in_a_lookalike,
+    "unverified": unverified,
+    "with-a-password": with_a_password,
+    "through-a-group-beneath": through_a_group_beneath,
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+async def test_a3_a_membership_that_no_verified_address_proves_ends_by_itself(
+    plant: Callable[[World, WebUi], None], world: World, webui: WebUi
+) -> None:
+    plant(world, webui)
+    await becomes(webui, ANN)
+
+
+async def test_a3_a_group_of_no_tenant_that_exists_has_no_members_and_stays(
+    world: World, webui: WebUi
+) -> None:
+    """Groups of retained Tenants: what they may read is kept, and nobody reads it."""
+    known = account(world, webui, "old@former.example")
+    made = []
+    for name in ("/tenants/tenant-former", "/retained/tenant-former/g"):
+        made.append(webui.call("POST", "/groups/create", json={"name": name, "description": ""})["id"])
+        join(webui, known, made[-1])
+
+    def members() -> list[Any]:
+        return [webui.call("GET", f"/groups/id/{group_id}/export")["user_ids"] for group_id in made]
+
+    await until(lambda: members() == [[], []], seconds=SECONDS, every=0.2)
+    for group_id in made:
+        webui.call("DELETE", f"/groups/id/{group_id}/delete")
+
+
+async def test_who_belongs_and_is_missing_is_added_by_itself(world: World, webui: WebUi) -> None:
+    (group,) = webui.groups("kept")
+    (ann,) = webui.call("GET", "/users/", params={"query": ANN})["users"]
+    webui.call("POST", f"/groups/id/{group['id']}/users/remove", json={"user_ids": [ann["id"]]})
+    await becomes(webui, ANN)
+
+
+@pytest.mark.parametrize("change", [{"emailVerified": False}, {"enabled": False}])
+async def test_a_change_of_the_account_in_keycloak_is_followed_both_ways(
+    change: dict[str, bool], world: World, webui: WebUi
+) -> None:
+    (user,) = world.keycloak("GET", "/users", params={"email": ANN}).json()
+    for fields, members in ((change, ()), (dict.fromkeys(change, True), (ANN,))):
+        world.keycloak("PUT", f"/users/{user['id']}", json=fields).raise_for_status()
+        await becomes(webui, *members)
+
+
+async def test_who_signs_in_while_the_gateway_is_gone_sees_the_tenants_models_soon(
+    platform: Platform, webui: WebUi
+) -> None:
+    """No gateway runs here, so the event function proves nothing; nobody signs in again."""
+    email = "late@kept.example"
+    webui.drop_user(email)
+    async with open_people(platform) as people:
+        await people.add(email)
+    browser = WebUI(webui.url)
+    late = await browser.log_in(email, PASSWORD)
+
+    async def sees_models() -> bool:
+        return await late.models() == {"tenant-kept.finance"}
+
+    await until(sees_models, seconds=SECONDS, every=0.5)
+    await becomes(webui, ANN, email)
+    webui.drop_user(email)
+    await browser.aclose()
