@@ -70,6 +70,10 @@ class WebUi:
         headers = {"Authorization": f"Bearer {token}"}
         return self.call(method, path, headers=headers, **arguments)
 
+    def may_get(self, token: str, path: str) -> bool:
+        """Tell whether the person with that token gets what they ask for."""
+        return self._http.get(path, headers={"Authorization": f"Bearer {token}"}).is_success
+
     def action(self, action: str, token: str, body: dict[str, Any]) -> httpx.Response:
         """Call an action function as the person with that token."""
         headers = {"Authorization": f"Bearer {token}"}
