@@ -105,9 +105,9 @@ async def begin(driver: Driver, stage: Stage, world: World, **people: str) -> di
     return subjects
 
 
-async def delete(driver: Driver, tenants: Tenants, name: str) -> None:
+async def delete(driver: Driver, tenants: Tenants, name: str, seconds: float = 30) -> None:
     tenants.delete(name)
-    await driver.settle(name)
+    await driver.settle(name, seconds)
     assert tenants.get(name) is None
 
 
@@ -279,6 +279,7 @@ class Writers:
             while not self._stopped:
                 turn += 1
                 statuses[(await send(turn)).status_code] += 1
+                await asyncio.sleep(0.05)
 
         self._tasks.append(asyncio.create_task(repeat()))
         return statuses
@@ -313,7 +314,7 @@ async def test_people_who_go_on_writing_are_refused_and_do_not_hold_up_the_erasu
     ]
     await asyncio.sleep(3)
     assert all(statuses[200] for statuses in sent)
-    await delete(driver, tenants, "gone")
+    await delete(driver, tenants, "gone", seconds=90)
     accepted = [statuses[200] for statuses in sent]
     await asyncio.sleep(2)
     await writers.stop()
@@ -342,7 +343,7 @@ async def test_people_of_another_tenant_go_on_working_and_do_not_hold_up_the_era
     assert into_gone[200]
     assert own[200]
     assert claimed[200]
-    await delete(driver, tenants, "gone")
+    await delete(driver, tenants, "gone", seconds=90)
     accepted, worked = into_gone[200], own[200]
     await asyncio.sleep(2)
     await writers.stop()
