@@ -30,6 +30,7 @@ _BOXES = 5000
 """Most filled boxes that are compared with white text; on a page with more, white text is read."""
 
 _Box = tuple[float, float, float, float]
+_EVERYWHERE: _Box = (-inf, -inf, inf, inf)
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, PyPdfError)
 
 
@@ -85,11 +86,12 @@ class _Visitor:
 
     def __init__(self, page: PageObject, unseen: _Unseen = _Unseen()) -> None:
         self._source = page
-        box = page.mediabox
-        xs, ys = sorted((float(box.left), float(box.right))), sorted((float(box.bottom), float(box.top)))
-        self._page: _Box = (xs[0], ys[0], xs[1], ys[1])
-        self._area = (xs[1] - xs[0]) * (ys[1] - ys[0])
-        self._tiny = 0.0 if "/UserUnit" in page else min(_TINY_POINTS, _TINY_SHARE * (ys[1] - ys[0]))
+        self._page = _page_bounds(page)
+        left, bottom, right, top = self._page
+        bounded = right - left < inf
+        self._area = (right - left) * (top - bottom) if bounded else 0.0
+        unscaled = bounded and "/UserUnit" not in page
+        self._tiny = min(_TINY_POINTS, _TINY_SHARE * (top - bottom)) if unscaled else 0.0
         self._unseen = unseen
         self._seen_modes: set[int] = set()
         self._resources: Any = page.get("/Resources")
@@ -195,7 +197,7 @@ class _Visitor:
 
     def add_shape(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Add to the path what may be of any shape."""
-        self._path = [(-inf, -inf, inf, inf)]
+        self._path = [_EVERYWHERE]
 
     def fill(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Fill the path."""
@@ -207,7 +209,7 @@ class _Visitor:
     def stroke(self, _operands: Any, cm: list[float], _tm: list[float]) -> None:
         """Draw the path's lines; wide ones are like boxes."""
         if self._state.line * max(hypot(cm[0], cm[1]), hypot(cm[2], cm[3])) > _WIDE_LINE:
-            self._paint([(-inf, -inf, inf, inf)])
+            self._paint([_EVERYWHERE])
         self._path = []
 
     def end_path(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
@@ -217,7 +219,7 @@ class _Visitor:
     def shade(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Fill the clipped part of the page."""
         self._clip_painted = self._clip_painted or _CLIP in self._seen_modes
-        self._paint([(-inf, -inf, inf, inf)])
+        self._paint([_EVERYWHERE])
 
     def draw_picture(self, _operands: Any, cm: list[float], _tm: list[float]) -> None:
         """Draw a picture."""
@@ -298,6 +300,18 @@ class _Visitor:
         named = resources.get(kind, DictionaryObject()).get_object()
         found = named.get(name)
         return None if found is None else found.get_object()
+
+
+def _page_bounds(page: PageObject) -> _Box:
+    """Return the bounds of a page, without end if they are damaged: viewers take a usual size then."""
+    try:
+        box = page.mediabox
+        bounds = _bounds(
+            float(box.left), float(box.bottom), float(box.right), float(box.top), [1, 0, 0, 1, 0, 0]
+        )
+    except _MALFORMED:
+        return _EVERYWHERE
+    return bounds if bounds[0] < bounds[2] and bounds[1] < bounds[3] else _EVERYWHERE
 
 
 def _bounds(left: float, bottom: float, right: float, top: float, cm: list[float]) -> _Box:

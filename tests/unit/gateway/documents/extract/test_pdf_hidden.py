@@ -10,7 +10,7 @@ SEEN = f"BT {FONT} 72 720 Td (Seen.) Tj ET"
 IMAGE = "q 612 0 0 792 0 0 cm /Im1 Do Q"
 
 
-def text_of(content: str, form: str = "") -> str:
+def text_of(content: str, form: str = "", box: str = "/MediaBox [0 0 612 792]") -> str:
     resources = (
         "/Resources << /Font << /F1 3 0 R /F3 8 0 R >> /XObject << /Im1 6 0 R /Fm1 7 0 R >> "
         "/ColorSpace << /Spot [/Separation /Black /DeviceCMYK 9 0 R] /Icc [/ICCBased 10 0 R] >> "
@@ -20,7 +20,7 @@ def text_of(content: str, form: str = "") -> str:
         "<< /Type /Catalog /Pages 2 0 R >>",
         "<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
-        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R {resources} >>",
+        f"<< /Type /Page /Parent 2 0 R {box} /Contents 5 0 R {resources} >>",
         f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
         (
             "<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /BitsPerComponent 8 "
@@ -133,3 +133,18 @@ def test_the_text_of_a_scan_in_a_form_is_read() -> None:
 
 def test_the_state_of_a_form_ends_with_it() -> None:
     assert text_of(f"/Fm1 Do {SEEN}", "3 Tr 1 g q q q") == "Seen."
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        "",
+        "/MediaBox null",
+        "/MediaBox 5",
+        "/MediaBox [0 0]",
+        "/MediaBox [0 0 0 0]",
+        "/MediaBox [612 792 0 0]",
+    ],
+)
+def test_a_page_whose_bounds_are_damaged_or_turned_is_read(box: str) -> None:
+    assert text_of(SEEN, box=box) == "Seen."
