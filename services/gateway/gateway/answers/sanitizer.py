@@ -60,7 +60,7 @@ _MATH_BEGIN = re.compile(r"\$\$|\\[\[b]")
 _MATH_END = re.compile(r"\$\$|\\\]|\\end\{")
 _BESIDE = rf"(?=[{markdown.BESIDE_FORMULAS}]|\Z)"
 _FORMULA_END = {
-    "$": re.compile(rf"(?<!\\)\${_BESIDE}"),
+    "$": re.compile(rf"(?<![\\$])\$(?!\$){_BESIDE}"),
     "$$": re.compile(r"\$\$(?=[ \t]*(?:[\r\n]|\Z))"),
     "\\(": re.compile(rf"(?<!\\)\\\){_BESIDE}"),
     "\\[": re.compile(rf"(?<!\\)\\\]{_BESIDE}"),
