@@ -71,6 +71,10 @@ def test_address_with_two_at_signs_belongs_to_nobody(email: str) -> None:
     assert not matches("*@*.example", email)
 
 
+def test_ascii_letters_fold_beside_others() -> None:
+    assert matches("*@straße.example", "Diana@STRAße.Example")
+
+
 def test_star_in_an_address_is_no_wildcard() -> None:
     assert not matches("diana@tenantb.example", "*@tenantb.example")
     assert not matches("*@tenantb.example", "*@tenantb.example")
