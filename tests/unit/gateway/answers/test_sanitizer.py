@@ -50,6 +50,14 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param("<javascript:alert('x')>", "\\<javascript:alert('x')>", id="autolink-with-quotes"),
         pytest.param("<b\ufeffx=y>", "\\<b\ufeffx=y>", id="tag-with-another-space"),
         pytest.param("<form ->", "\\<form ->", id="tag-that-is-none-but-begins-a-block"),
+        pytest.param(
+            "\ufeff```\n![i](x)\n```", "\ufeff```\n![i]\u200b(x)\n```", id="fence-behind-a-byte-order-mark"
+        ),
+        pytest.param(
+            "    ```\n![i](x)\n    ```", "    ```\n![i]\u200b(x)\n    ```", id="fence-that-is-indented"
+        ),
+        pytest.param("|a|\n|-|\n|`x|<b>`", "|a|\n|-|\n|`x|<\u200bb>`", id="code-over-cells"),
+        pytest.param("\\` `<b>`", "\\` `<\u200bb>`", id="code-behind-an-escaped-backtick"),
         pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
         pytest.param("x</question>", "x\\</question>", id="closing-tag-of-an-unknown-name"),
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
@@ -177,6 +185,7 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
             "<script>x</script>", "<\u200bscript>x<\u200b/script>", id="script-found-by-its-letters"
         ),
         pytest.param("<details>\nx", "<\u200bdetails>\nx", id="details-at-the-start-of-a-block"),
+        pytest.param("```\rsvg\n```", "```\nsvg\n```", id="page-behind-a-lone-return"),
         pytest.param("a [1#x]", "a [1\u200b#x]", id="number-with-a-part"),
         pytest.param("\\```js\na", "\\``\u200b`js\na", id="fence-found-by-its-letters"),
         pytest.param("`</script>`", "`<\u200b/script>`", id="script-in-code"),
@@ -187,7 +196,7 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
             "Text\n```\n<b>\n---\n```", "Text\n\n```\n<b>\n---\n```", id="fence-that-would-be-a-heading"
         ),
         pytest.param(
-            "Text\r```\r<b>\r---\r```", "Text\r\r```\r<b>\r---\r```", id="such-a-fence-with-returns"
+            "Text\r```\r<b>\r---\r```", "Text\r\r```\n<b>\r---\r```", id="such-a-fence-with-returns"
         ),
         pytest.param(
             "Text\r\n```\r\n<b>\r\n---\r\n```",
