@@ -175,10 +175,10 @@ def test_patterns_that_claim_different_people_do_not_overlap(first: str, second:
 def test_a_spiteful_pattern_costs_little() -> None:
     """A regular expression with as many stars would take longer than the universe has."""
     spiteful = f"{'*a' * 100}@x.y"
-    started = time.perf_counter()
+    started = time.process_time()
     assert not matches(spiteful, f"{'a' * 99}@x.y")
     assert overlap(spiteful, f"{'*b' * 100}*@x.y")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(
