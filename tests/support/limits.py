@@ -15,6 +15,7 @@ from gateway.redis import TenantRedis
 from prometheus_client import REGISTRY
 from tenancy.errors import RemoteUnavailable, TenantryError
 from tenancy.model import Tenant
+from tenancy.names import redis_prefix
 
 __all__ = [
     "FakeBudget",
@@ -144,9 +145,11 @@ class FakeRedis:
         self.sent: list[tuple[Any, ...]] = []
 
     def script(self, operation: str, source: str, *, ends_work: bool = False) -> "FakeRedis":
+        assert source
         return self
 
     async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:
+        assert all(key.startswith(redis_prefix(tenant.id, tenant.uid)) for key in keys)
         return self._answer(*keys, *arguments)
 
     async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> Any:

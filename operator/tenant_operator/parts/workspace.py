@@ -144,7 +144,10 @@ class WorkspacePart:
         return Leftovers({f"{kind} of {tenant.key}": count for kind, count in (made | content).items()})
 
     async def forget(self, tenant: Tenant) -> None:
-        """Do nothing: people's files are no copies."""
+        """Take everybody out of the group: a Tenant that does not exist names nobody. All else stays."""
+        group = await self._group(tenant)
+        if group.members:
+            await self._webui.remove_members(group.id, sorted(group.members))
 
     async def _group(self, tenant: Tenant) -> Group:
         """Find the group by the id that it had, else by its name and the Tenant's uid."""

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from file_sync.models import Document, File, Owner, Usage
+from file_sync.models import Document, File, Usage
 from file_sync.places import Places
-from file_sync.plan import Deed, Plan, Rules, State, plan
+from file_sync.plan import Deed, State, plan
 
+from tests.support.comparison import OWNERS, RULES, compare
 from tests.support.files_of_open_webui import (
     BUCKET,
     document_of,
@@ -21,28 +22,8 @@ from tests.support.files_of_open_webui import (
     within,
 )
 
-OWNERS = {
-    "anna": Owner("tenanta"),
-    "bob": Owner("tenantb"),
-    "nobody": Owner(None),
-    "somebody": Owner(known=False),
-}
 PASSING = ("https://tenantry.io/problems/indexing-failed", "Given up.")
 LASTING = ("https://tenantry.io/problems/document-unreadable", "The PDF is encrypted.")
-
-
-def compare(files: list[File], documents: list[Document], **spec: Any) -> Plan:
-    tenants = [tenant_with(**spec), tenant_with("tenantb")]
-    return plan(
-        tenants[0],
-        files,
-        documents,
-        places=Places(tenants),
-        owners=OWNERS,
-        usage=Usage.of(documents),
-        rules=Rules(document_bytes=100, bucket=BUCKET),
-        detached={},
-    )
 
 
 @dataclass
@@ -261,11 +242,11 @@ def test_what_comes_of_a_file(case: Case) -> None:
 
 
 def test_of_whom_keycloak_was_not_asked_yet_it_has_to_be() -> None:
-    assert compare([make_file(subject="eve")], []).ask == {"eve"}
+    assert compare([make_file(subject="newcomer")], []).ask == {"newcomer"}
 
 
 def test_keycloak_is_not_asked_of_owners_of_what_is_there() -> None:
-    assert not compare([make_file(subject="eve")], [document_of()]).ask
+    assert not compare([make_file(subject="newcomer")], [document_of()]).ask
 
 
 def test_a_check_of_what_failed_for_good_has_nothing_to_do_if_nothing_changed() -> None:
@@ -353,6 +334,6 @@ def test_what_was_sent_before_there_was_this_tenant_is_not_its_knowledge(
         places=Places([tenant]),
         owners=OWNERS,
         usage=Usage.of([]),
-        rules=Rules(document_bytes=100, bucket=BUCKET),
+        rules=RULES,
     )
     assert [action.deed for action in compared.actions] == deeds

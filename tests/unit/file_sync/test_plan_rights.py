@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from file_sync.models import Document, File, Owner, Usage
+from file_sync.models import File, Usage
 from file_sync.places import Places
-from file_sync.plan import COLLEAGUE, Deed, Plan, Rules, State, plan
+from file_sync.plan import COLLEAGUE, Deed, Plan, State, plan
 
+from tests.support.comparison import RULES, compare
 from tests.support.files_of_open_webui import (
-    BUCKET,
     document_of,
     make_file,
     sent_to,
@@ -16,36 +16,8 @@ from tests.support.files_of_open_webui import (
     within,
 )
 
-OWNERS = {
-    "anna": Owner("tenanta"),
-    "ben": Owner("tenanta"),
-    "dora": Owner("tenanta", admin=True),
-    "eve": Owner("tenantb", admin=True),
-    "somebody": Owner(known=False),
-}
 BENS: dict[str, Any] = {"owner": "owui-ben", "subject": "ben"}
 STORE, CHECK, INDEX, DELETE = Deed
-
-
-def compare(
-    files: list[File],
-    documents: list[Document],
-    detached: list[File] | None = None,
-    owners: dict[str, Owner] | None = None,
-    **spec: Any,
-) -> Plan:
-    """Compare; ``detached`` are files without a link, and all others without one are gone."""
-    tenants = [tenant_with(**spec), tenant_with("tenantb")]
-    return plan(
-        tenants[0],
-        files,
-        documents,
-        places=Places(tenants),
-        owners=OWNERS if owners is None else owners,
-        usage=Usage.of(documents),
-        rules=Rules(document_bytes=100, bucket=BUCKET),
-        detached={file.document_id: file for file in detached or ()},
-    )
 
 
 def taken_out(file_id: str = "f1", **values: Any) -> File:
@@ -111,7 +83,7 @@ def test_nothing_without_a_link_is_deleted_before_its_file_was_fetched() -> None
         places=Places([tenant]),
         owners={},
         usage=Usage(),
-        rules=Rules(document_bytes=100, bucket=BUCKET),
+        rules=RULES,
     )
     assert (compared.actions, compared.detached) == ([], {"owui-f1"})
 

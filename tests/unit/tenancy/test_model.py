@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tenancy.model import DeletionPolicy, RetrievalMode, Tenant, Tier
+from tenancy.model import DeletionPolicy, RetrievalMode, Tenant, TenantStatus, Tier
 
 OBJECT: dict[str, Any] = {
     "apiVersion": "tenantry.io/v1alpha1",
@@ -139,3 +139,19 @@ def test_condition_is_found_by_its_type() -> None:
 def test_storage_is_counted_in_whole_bytes(storage: str, count: int) -> None:
     tenant = Tenant.from_object({"metadata": {"name": "tenantb"}, "spec": {"quota": {"storage": storage}}})
     assert tenant.spec.quota.storage_bytes == count
+
+
+@pytest.mark.parametrize(
+    ("uid", "prepared_for", "is_owned"),
+    [("u-1", "u-1", True), ("u-2", "u-1", False), ("u-1", None, False), ("", "", False)],
+    ids=["for this very Tenant", "for an earlier one of its name", "before uids were noted", "without a uid"],
+)
+def test_storage_is_the_tenants_only_if_it_was_prepared_for_its_uid(
+    uid: str, prepared_for: str | None, *, is_owned: bool
+) -> None:
+    storage = {"bucket": "documents", "prefix": "tenant-tenantb/", "tenantUid": prepared_for}
+    tenant = Tenant.from_object(
+        {"metadata": {"name": "tenantb", "uid": uid}, "spec": {}, "status": {"storage": storage}}
+    )
+    assert tenant.owns_storage is is_owned
+    assert not tenant.model_copy(update={"status": TenantStatus()}).owns_storage

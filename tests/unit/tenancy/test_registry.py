@@ -54,6 +54,7 @@ class FakeApi:
     watches: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
     one: Any = None
     asked: list[tuple[Any, ...]] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
     watched_from: list[str] = field(default_factory=list)
 
     async def get_cluster_custom_object(self, *path: str, **_: Any) -> Any:
@@ -67,6 +68,7 @@ class FakeApi:
         assert path == ("tenantry.io", "v1alpha1", "tenants")
         if options.get("watch"):
             self.watched_from.append(options["resource_version"])
+            self.options = options
             events = self.watches.pop(0) if self.watches else []
             lines = [json.dumps({"type": kind, "object": body}).encode() for kind, body in events]
             return FakeWatch([*lines, b""] if self.watches else lines)
@@ -156,6 +158,16 @@ async def test_changes_are_applied_as_they_are_watched(known: TenantRegistry, ap
         assert (tenant := known.get("a"))
         assert tenant.spec.suspended
     assert api.watched_from[:3] == ["5", "7", "9"]
+
+
+async def test_a_watch_ends_by_itself_and_a_dead_one_is_given_up_soon_after(
+    known: TenantRegistry, api: FakeApi
+) -> None:
+    async with Running(known):
+        await until(lambda: bool(api.options))
+    assert api.options["allow_watch_bookmarks"] is True
+    assert api.options["timeout_seconds"] == registry.WATCH_SECONDS
+    assert 0 < api.options["_request_timeout"] - registry.WATCH_SECONDS <= 30
 
 
 async def test_a_tenant_that_cannot_be_read_lets_nobody_in(known: TenantRegistry, api: FakeApi) -> None:

@@ -63,6 +63,11 @@ WRONG = {
     "expired": {"exp": int(time.time()) - 1},
     "without an expiry": {"exp": None},
     "of another issuer": {"iss": "somebody"},
+    "without an issuer": {"iss": None},
+    "for no service": {"aud": None},
+    "without a persona": {"persona_id": None},
+    "without a document": {"document_id": None},
+    "without any file name": {"filename": None},
     "for another service": {"aud": "file-sync"},
     "without a tenant": {"tenant_id": None},
     "without a uid": {"tenant_uid": None},
@@ -111,9 +116,25 @@ def test_a_forged_ticket_is_refused(forge: Any, verifier: TicketVerifier) -> Non
         Ticket("tenantb", "0b1f", "finance", "", "", Action.DELETE),
         Ticket("Tenant B", "0b1f", action=Action.LIST),
         Ticket("tenantb", "0b1f", "finance", action=Action.LIST),
+        Ticket("tenantb", "0b1f", document_id="1", action=Action.LIST),
+        Ticket("tenantb", "0b1f", filename="a.txt", action=Action.LIST),
         Ticket("tenantb", "", action=Action.LIST),
     ],
 )
 def test_nothing_is_signed_for_a_document_that_cannot_be(ticket: Ticket) -> None:
     with pytest.raises(ValueError, match=r"tenant id|is no uid|object key|names no document"):
         TicketIssuer(dict(KEY.as_dict(private=True))).issue(ticket)
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"exp": int(time.time()) - 1}, "The token is expired"),
+        ({"filename": "a/b"}, "'a/b' cannot be part of an object key"),
+    ],
+    ids=["expired", "no document"],
+)
+def test_a_refusal_says_what_is_wrong(claims: dict[str, Any], reason: str, verifier: TicketVerifier) -> None:
+    with pytest.raises(TicketRefused) as refused:
+        verifier.verify(sign(**claims))
+    assert f"{reason}. Ask for a new one." in str(refused.value)

@@ -1,7 +1,7 @@
 """
 title: Tenantry events
 author: Tenantry
-version: 1.1.0
+version: 1.0.0
 license: Apache-2.0
 required_open_webui_version: 0.12.4
 description: Puts a person who logs in into the group of their tenant alone, and tells file-sync when files may have changed.

@@ -1,9 +1,10 @@
 """The cache when Redis is away or holds what nobody can read. The rest: tests/integration/gateway/cache."""
 
 import pytest
-from gateway.answers.cache import ANSWER_BYTES, AnswerCache, Look, Outcome, Slot, digest
+from gateway.answers.cache import ANSWER_BYTES, ANSWERS, AnswerCache, Look, Outcome, Slot, digest
 from gateway.answers.citations import Citation
 from gateway.answers.service import Answer
+from gateway.changes import keys
 from structlog.testing import capture_logs
 
 from tests.support.limits import FakeRedis, redis_gone
@@ -21,10 +22,13 @@ def cache(redis: FakeRedis, seconds: int = 60) -> AnswerCache:
 async def test_what_was_kept_comes_back_as_it_was() -> None:
     redis = FakeRedis(None)
     await cache(redis).keep(TENANT, SLOT, ANSWER)
-    ((*_, name, version, text, _),) = redis.sent
-    assert (name, version) == ("d", "v1")
+    ((*own, name, version, text, most),) = redis.sent
+    assert (own, name, version, most) == (keys(TENANT), "d", "v1", ANSWERS)
     redis.answer = ["v1", text]
     assert await cache(redis).find(TENANT, "d") == Look(Outcome.HIT, ANSWER, SLOT)
+    *own, name, new_version, seconds = redis.sent[1]
+    assert (own, name, seconds) == (keys(TENANT), "d", 60)
+    assert len(new_version) == 32
 
 
 async def test_while_the_index_is_being_changed_nothing_is_found_and_nothing_may_be_kept() -> None:
@@ -61,8 +65,12 @@ async def test_a_cache_that_is_off_is_not_asked() -> None:
 
 async def test_an_answer_that_is_too_long_is_not_kept() -> None:
     redis = FakeRedis(None)
-    await cache(redis).keep(TENANT, SLOT, Answer("ä" * (ANSWER_BYTES // 2), "m"))
+    await cache(redis).keep(TENANT, SLOT, Answer("", "m"))
+    room = ANSWER_BYTES - len(redis.sent.pop()[-2])
+    await cache(redis).keep(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2 + 1), "m"))
     assert not redis.sent
+    await cache(redis).keep(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2), "m"))
+    assert redis.sent
 
 
 def test_a_digest_names_the_same_whatever_its_order() -> None:

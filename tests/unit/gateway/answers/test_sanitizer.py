@@ -38,6 +38,7 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param(f"Go to {EVIL}.", "Go to https\\://evil.example/?q=secret.", id="bare-address"),
         pytest.param("HTTPS://EVIL.example", "HTTPS\\://EVIL.example", id="capitals"),
         pytest.param("sftp://evil.example", "sftp\\://evil.example", id="address-in-a-word"),
+        pytest.param("WWW.evil.example", "WWW\\.evil.example", id="www-in-capitals"),
         pytest.param("www.evil.example", "www\\.evil.example", id="www"),
         pytest.param("see //evil.example/x", "see /\\/evil.example/x", id="no-scheme"),
         pytest.param(f"<{EVIL}>", "\\<https\\://evil.example/?q=secret>", id="autolink"),
@@ -45,8 +46,18 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param("<img src=x>", "\\<img src=x>", id="tag"),
         pytest.param("<img\nsrc=x>", "\\<img\nsrc=x>", id="tag-over-two-lines"),
         pytest.param('<a title=">" href=x>', '\\<a title=">" href=x>', id="tag-with-its-end-in-quotes"),
+        pytest.param("a <a_b> c", "a \\<a_b> c", id="tag-with-an-underline"),
+        pytest.param("<javascript:alert('x')>", "\\<javascript:alert('x')>", id="autolink-with-quotes"),
         pytest.param("<b\ufeffx=y>", "\\<b\ufeffx=y>", id="tag-with-another-space"),
         pytest.param("<form ->", "\\<form ->", id="tag-that-is-none-but-begins-a-block"),
+        pytest.param(
+            "\ufeff```\n![i](x)\n```", "\ufeff```\n![i]\u200b(x)\n```", id="fence-behind-a-byte-order-mark"
+        ),
+        pytest.param(
+            "    ```\n![i](x)\n    ```", "    ```\n![i]\u200b(x)\n    ```", id="fence-that-is-indented"
+        ),
+        pytest.param("|a|\n|-|\n|`x|<b>`", "|a|\n|-|\n|`x|<\u200bb>`", id="code-over-cells"),
+        pytest.param("\\` `<b>`", "\\` `<\u200bb>`", id="code-behind-an-escaped-backtick"),
         pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
         pytest.param("x</question>", "x\\</question>", id="closing-tag-of-an-unknown-name"),
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
@@ -83,6 +94,7 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
 )
 def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format) == shown
+    assert in_pieces(list(said), answer_format) == shown
     assert not live(shown)
 
 
@@ -140,6 +152,8 @@ def test_open_webui_gets_one_kind_of_fence_with_none_in_it(said: str, text: str,
         "> quote\n\n- one\n- [x] two\n\n# Title\n---\n",
         "中文**粗体**&lt;b&gt; é \u2028",
         "a ` stray, \\` escaped, ~~gone~~, {{ value }}",
+        "{a} {{b, user@host, a@ b, 3 @ 5, a: b:c ::, a/b ./c, x. y.z, $5 $$, 2 > 1 ~ 0",
+        "- a\n\n  ```\n  x\n  ```\n\n`<b>`",
     ],
 )
 def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: AnswerFormat) -> None:
@@ -158,12 +172,20 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("ask name@a.example", "ask name\\@a.example", id="bare-mail-address"),
         pytest.param("x [^1]", "x [^1\\]", id="footnote"),
         pytest.param(":::writing\n", ":\\::writing\n", id="colon-fence"),
+        pytest.param("{{VIDEO_FILE_ID_1}}", "{\\{VIDEO_FILE_ID_1}}", id="video"),
+        pytest.param("{{html_file_id_1}}", "{\\{html_file_id_1}}", id="page"),
+        pytest.param("<#C:1|x>", "\\<#C:1|x>", id="mention-of-a-channel"),
+        pytest.param("<$S:1|x>", "\\<$S:1|x>", id="mention-of-a-skill"),
+        pytest.param("<style>x", "<\u200bstyle>x", id="style-found-by-its-letters"),
+        pytest.param("<html>x", "<\u200bhtml>x", id="page-found-by-its-letters"),
+        pytest.param("x [1#2]", "x [1\u200b#2]", id="part-of-a-source"),
         pytest.param("{{USER}}", "{\\{USER}}", id="placeholder"),
         pytest.param("<@U:1|x>", "\\<@U:1|x>", id="mention"),
         pytest.param(
             "<script>x</script>", "<\u200bscript>x<\u200b/script>", id="script-found-by-its-letters"
         ),
         pytest.param("<details>\nx", "<\u200bdetails>\nx", id="details-at-the-start-of-a-block"),
+        pytest.param("```\rsvg\n```", "```\nsvg\n```", id="page-behind-a-lone-return"),
         pytest.param("a [1#x]", "a [1\u200b#x]", id="number-with-a-part"),
         pytest.param("\\```js\na", "\\``\u200b`js\na", id="fence-found-by-its-letters"),
         pytest.param("`</script>`", "`<\u200b/script>`", id="script-in-code"),
@@ -173,17 +195,62 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param(
             "Text\n```\n<b>\n---\n```", "Text\n\n```\n<b>\n---\n```", id="fence-that-would-be-a-heading"
         ),
+        pytest.param(
+            "Text\r```\r<b>\r---\r```", "Text\r\r```\n<b>\r---\r```", id="such-a-fence-with-returns"
+        ),
+        pytest.param(
+            "Text\r\n```\r\n<b>\r\n---\r\n```",
+            "Text\r\n\n```\r\n<b>\r\n---\r\n```",
+            id="such-a-fence-with-both",
+        ),
         pytest.param("Text\n```\nx\n```\n---\n", "Text\n```\nx\n```\n\n---\n", id="rule-that-would-be-one"),
     ],
 )
 def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: str, shown: str) -> None:
     assert sanitize(said, MARKDOWN) == shown
+    assert in_pieces(list(said), MARKDOWN) == shown
     assert not live(shown)
 
 
 @pytest.mark.parametrize(
+    ("fence", "is_seen_by_all"),
+    [
+        pytest.param("```\nx\n   ```", True, id="indented"),
+        pytest.param("````\n```\nx\n`````\r", True, id="longer"),
+        pytest.param("```\n    ```", False, id="indented-too-far"),
+        pytest.param("- a\n\n  ```\n   ```", False, id="off-its-fence-in-a-list"),
+        pytest.param("```\nx\n```\t", False, id="with-a-tab"),
+    ],
+)
+def test_code_is_code_behind_a_fence_only_if_all_renderers_see_its_end(
+    fence: str, *, is_seen_by_all: bool
+) -> None:
+    code = "`<b>`" if is_seen_by_all else "`<\u200bb>`"
+    assert sanitize(f"{fence}\n\n`<b>`", TEXT) == f"{fence}\n\n{code}"
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    "before", [*"!#$%&*+,-./:;=>?@[]^_`{|}~", "a@", "a.b", "[a", "www", "{{", "::", "$$", "**"]
+)
+def test_no_character_hides_what_follows_it(before: str, answer_format: AnswerFormat) -> None:
+    for said in (f"{before}<img src=x>", f"x {before}<img src=x>", f"a\n\n{before}<img src=x>"):
+        shown = sanitize(said, answer_format)
+        assert "<img" not in shown.replace("\\<img", "")
+        assert not live(shown)
+
+
+@pytest.mark.parametrize(
     "said",
-    ["[1, 3] litres", '"ports": [7]', "limits[2]", "std::vector<int>", "<name@a.example>", "a@b.example"],
+    [
+        "[1, 3] litres",
+        '"ports": [7]',
+        "limits[2]",
+        "std::vector<int>",
+        "Box<X>",
+        "<name@a.example>",
+        "a@b.example",
+    ],
 )
 def test_for_programs_it_stays(said: str) -> None:
     assert sanitize(said, TEXT) == said

@@ -1,6 +1,7 @@
 """Answers, from question to citations, with a model that says what the test wants."""
 
 import pytest
+from gateway.answers.sanitizer import AnswerFormat
 from gateway.answers.service import NOTHING_FOUND, Answer, AnswerService, Question
 from gateway.bedrock import Turn
 from gateway.limits.usage import Counts
@@ -127,6 +128,16 @@ async def test_an_answer_reserves_the_most_it_may_take_and_pays_what_it_took(
     assert usage.recorded[-1] == ("tenanta", "finance", "the-default", paid)
 
 
+async def test_what_the_model_reads_of_the_history_is_reserved_too(
+    service: AnswerService, budget: FakeBudget
+) -> None:
+    history = [Turn("user", "And " * 60), Turn("assistant", "Yes " * 60)]
+    for said_before in ([], history):
+        await service.answer(TENANT, Question("What is the budget?", "finance", said_before), Stages())
+    without, with_history = budget.reserved
+    assert with_history - without >= 480 / 5
+
+
 async def test_without_a_budget_no_model_is_asked(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
 ) -> None:
@@ -161,8 +172,10 @@ async def test_a_stream_shows_the_words_of_the_answer_that_ends_it(
 
 
 async def test_a_stream_without_passages_asks_no_model(bedrock: FakeBedrock, service: AnswerService) -> None:
-    stream = service.stream(make_tenant("tenantb"), Question("What is the budget?"), Stages())
-    assert [piece async for piece in stream] == [NOTHING_FOUND, Answer(NOTHING_FOUND, "the-default")]
+    question = Question("What is the budget?", answer_format=AnswerFormat.MARKDOWN)
+    stream = service.stream(make_tenant("tenantb"), question, Stages())
+    nothing = Answer(NOTHING_FOUND, "the-default", answer_format=AnswerFormat.MARKDOWN)
+    assert [piece async for piece in stream] == [NOTHING_FOUND, nothing]
     assert not bedrock.asked
 
 

@@ -192,8 +192,8 @@ async def test_a_ticket_with_a_body_is_refused(world: World) -> None:
 async def test_a_form_that_is_not_the_expected_one_is_refused_and_nothing_stored(
     world: World, form: dict[str, Any]
 ) -> None:
-    headers = {"Authorization": "Bearer person-tenanta", **form.pop("headers", {})}
-    response = await world.http.post("/v1/documents", headers=headers, **form)
+    headers = {"Authorization": "Bearer person-tenanta", **form.get("headers", {})}
+    response = await world.http.post("/v1/documents", **{**form, "headers": headers})
     assert response.status_code == 422
     assert response.json()["type"].endswith("/invalid-request")
     assert not world.objects.contents

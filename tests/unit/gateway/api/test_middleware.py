@@ -19,8 +19,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import LogCapture
 from tenancy import deadline
 from tenancy.call_limiter import CallLimiter
+from tenancy.tickets import Action, Ticket
 
 from tests.support.logs import plain_logs
+from tests.support.tenants import uid_of
 
 from .conftest import World
 
@@ -288,15 +290,25 @@ async def test_one_tenant_leaves_places_to_the_others(world: World) -> None:
         slow = asyncio.create_task(search("tenanta", "slow"))
         await hanging.wait()
         assert await search("tenanta", "x") == 503
+        listing = await http.get("/v1/documents", headers={"Authorization": lister(world)})
+        assert listing.status_code == 503, "a service takes the tenant's places, too"
         assert await search("tenantb", "x") == 200
         release.set()
         assert await slow == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/me", "/v1/models", "/v1/documents"])
-async def test_every_operation_has_a_rate(world: World, path: str) -> None:
+def lister(world: World) -> str:
+    """Return the credentials of a service that lists the documents of tenanta."""
+    return f"Ticket {world.issuer.issue(Ticket('tenanta', uid_of('tenanta'), action=Action.LIST))}"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_service"),
+    [("/v1/me", False), ("/v1/models", False), ("/v1/documents", False), ("/v1/documents", True)],
+)
+async def test_every_operation_has_a_rate(world: World, path: str, *, is_service: bool) -> None:
     world.app.state.context = replace(world.app.state.context, calls=CallLimiter(6))
-    headers = {"Authorization": "Bearer person-tenanta"}
+    headers = {"Authorization": lister(world) if is_service else "Bearer person-tenanta"}
     first, second = [await world.http.get(path, headers=headers) for _ in range(2)]
     assert (first.status_code, second.status_code) == (200, 429)
     assert int(second.headers["retry-after"]) >= 1

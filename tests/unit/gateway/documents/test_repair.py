@@ -1,7 +1,6 @@
 """What a repair makes of a write that was cut off, and what it leaves alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -27,13 +26,6 @@ ENTRY = ("tenanta", "doc-1")
 KEY = "tenant-tenanta/finance/documents/doc-1/budget.md"
 POINTS = ("tenant-tenanta", "doc-1")
 DOWN = RemoteUnavailable("qdrant", "upsert", "down")
-
-
-@pytest.fixture(scope="module")
-async def reader() -> AsyncIterator[DocumentReader]:
-    reader = DocumentReader(processes=1, seconds=20, cpu_seconds=20, tokens=40, overlap=0, max_chunks=100)
-    yield reader
-    await reader.close()
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -44,13 +43,6 @@ from tests.support.waiting import until
 TENANT = make_tenant("tenanta")
 MAX_BYTES = 10_000
 STORED = "tenant-tenanta/finance/documents/doc-1/budget.md"
-
-
-@pytest.fixture(scope="module")
-async def reader() -> AsyncIterator[DocumentReader]:
-    reader = DocumentReader(processes=1, seconds=20, cpu_seconds=20, tokens=40, overlap=0, max_chunks=100)
-    yield reader
-    await reader.close()
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """Removed documents: kept, listed, restored, and gone when their time is over."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -45,13 +44,6 @@ TEXT = b"The marketing budget is $5."
 FILE_ID = "owui-5cfc3ab1"
 FILE_KEY = f"tenant-tenanta/finance/documents/{FILE_ID}/{NAME}"
 DOWN = RemoteUnavailable("qdrant", "delete", "down")
-
-
-@pytest.fixture(scope="module")
-async def reader() -> AsyncIterator[DocumentReader]:
-    reader = DocumentReader(processes=1, seconds=20, cpu_seconds=20, tokens=40, overlap=0, max_chunks=100)
-    yield reader
-    await reader.close()
 
 
 @dataclass

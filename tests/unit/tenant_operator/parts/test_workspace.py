@@ -178,6 +178,16 @@ async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
     assert "delete_group" not in webui.calls
 
 
+async def test_a_retained_tenants_group_is_emptied_and_nothing_else_is_written(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    await part.forget(ACME)
+    assert webui.calls == []
+    webui.group_members = ["ann", "bob"]
+    await part.forget(ACME)
+    assert webui.calls == ["remove_members"]
+
+
 async def test_people_are_told_by_the_id_that_they_have_in_keycloak(
     part: WorkspacePart, webui: Webui
 ) -> None:

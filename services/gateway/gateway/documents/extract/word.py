@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from docx import Document
-from docx.oxml.ns import qn
 from docx.table import Table, _Cell
 
 from ..archives import check_archive
 from .blocks import Block, Draft
+from .word_hidden import remove_hidden
 
 __all__ = ["docx"]
-
-_VANISH = "w:rPr/w:vanish[not(@w:val='0' or @w:val='false' or @w:val='off')]"
 
 _HEADING = re.compile(r"Heading ([1-9])")
 
@@ -29,23 +27,8 @@ def docx(content: bytes) -> Iterator[Draft]:
     """
     check_archive(content)
     document = Document(io.BytesIO(content))
-    _remove_hidden(document)
+    remove_hidden(document)
     yield Draft(_blocks(document))
-
-
-def _remove_hidden(document: Any) -> None:
-    """Remove the runs that Word does not show (``w:vanish``), by their own formatting or by a style's."""
-    styles = document.styles.element.xpath(f"w:style[{_VANISH}]/@w:styleId")
-    for run in document.element.body.xpath(".//w:r"):
-        own = run.xpath("w:rPr/w:vanish")
-        named = run.xpath("w:rPr/w:rStyle/@w:val | ancestor::w:p[1]/w:pPr/w:pStyle/@w:val")
-        hidden = _is_on(own[0]) if own else any(name in styles for name in named)
-        if hidden:
-            run.getparent().remove(run)
-
-
-def _is_on(switch: Any) -> bool:
-    return switch.get(qn("w:val"), "true") not in ("0", "false", "off")
 
 
 def _blocks(container: Any) -> Iterator[Block]:

@@ -1,0 +1,168 @@
+"""Text of DOCX that Word does not show: it is taken out, so that it is not indexed.
+
+White text is hidden only where nothing dark can lie behind it: no shading or highlight of its run, paragraph,
+cell or table or of their styles, no text box, no picture behind the text, no colour of the page.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from docx.oxml.ns import qn
+
+__all__ = ["remove_hidden"]
+
+_OFF = ("0", "false", "off")
+_STYLES_IN_A_ROW = 20
+_TINY_HALF_POINTS = 2.0
+_WHITE = 0xFA
+"""Least part of each colour in a white."""
+
+_BEHIND_TEXT = b'behindDoc="1"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """Formatting that may hide text; None where it is not declared."""
+
+    vanish: bool | None = None
+    half_points: float | None = None
+    white: bool | None = None
+    filled: bool = False
+
+    def over(self, base: "_Format") -> "_Format":
+        """Return this formatting with that of a base where it declares none."""
+        return _Format(
+            base.vanish if self.vanish is None else self.vanish,
+            base.half_points if self.half_points is None else self.half_points,
+            base.white if self.white is None else self.white,
+            self.filled or base.filled,
+        )
+
+
+def remove_hidden(document: Any) -> None:
+    """Remove the rows and runs that Word does not show, by their own formatting or by their styles'."""
+    body = document.element.body
+    for row in body.xpath(".//w:tr[w:trPr/w:hidden]"):
+        if _is_on(row.find(qn("w:trPr")).find(qn("w:hidden"))):
+            row.getparent().remove(row)
+    styles = _Styles(document.styles.element)
+    blank = _is_blank(document)
+    paragraphs: dict[Any, tuple[_Format, bool]] = {}
+    for run in list(body.iter(qn("w:r"))):
+        paragraph = next(run.iterancestors(qn("w:p")), None)
+        if paragraph not in paragraphs:
+            style, vanish = styles.of_paragraph(paragraph)
+            paragraphs[paragraph] = (
+                _Format(filled=not blank or _is_filled_around(run, styles)).over(style),
+                vanish,
+            )
+        if styles.hides(run, *paragraphs[paragraph]):
+            run.getparent().remove(run)
+
+
+class _Styles:
+    """Formats of a document's styles, each with those that it is based on."""
+
+    def __init__(self, element: Any) -> None:
+        self._elements = {style.get(qn("w:styleId")): style for style in element.xpath("w:style")}
+        self._known: dict[str, _Format] = {}
+        defaults = element.xpath("w:docDefaults/w:rPrDefault")
+        self._defaults = _format(defaults[0]) if defaults else _Format()
+        standard = element.xpath("w:style[@w:type='paragraph'][@w:default='1']/@w:styleId")
+        self._standard = standard[0] if standard else None
+
+    def of(self, name: str | None, depth: int = 0) -> _Format:
+        """Return the format of a style."""
+        element = self._elements.get(name)
+        if name is None or element is None or depth > _STYLES_IN_A_ROW:
+            return _Format()
+        if name not in self._known:
+            base = element.find(qn("w:basedOn"))
+            below = self.of(base.get(qn("w:val")), depth + 1) if base is not None else _Format()
+            # A style of tables shades some rows only; text in any of them may be on a dark one.
+            filled = any(_is_fill(each) for each in element.iter(qn("w:shd")))
+            self._known[name] = _Format(filled=filled).over(_format(element)).over(below)
+        return self._known[name]
+
+    def of_paragraph(self, paragraph: Any) -> tuple[_Format, bool]:
+        """Return the format of a paragraph's style, and True if that hides text."""
+        name = paragraph.xpath("w:pPr/w:pStyle/@w:val") if paragraph is not None else []
+        style = self.of(name[0] if name else self._standard)
+        filled = paragraph is not None and any(map(_is_fill, paragraph.xpath("w:pPr/w:shd")))
+        return _Format(filled=filled).over(style).over(self._defaults), bool(style.vanish)
+
+    def hides(self, run: Any, paragraph: _Format, vanish: bool) -> bool:  # noqa: FBT001
+        """Return True if a run is not shown."""
+        name = run.xpath("w:rPr/w:rStyle/@w:val")
+        style = self.of(name[0]) if name else _Format()
+        own = _format(run)
+        # The styles of a paragraph and of its characters toggle: hidden by both, text is shown.
+        hidden = bool(style.vanish) != vanish if own.vanish is None else own.vanish
+        full = own.over(style).over(paragraph)
+        tiny = full.half_points is not None and full.half_points <= _TINY_HALF_POINTS
+        return hidden or tiny or (bool(full.white) and not full.filled)
+
+
+def _format(element: Any) -> _Format:
+    """Return the formatting in the ``w:rPr`` of a run or a style."""
+    properties = element.find(qn("w:rPr"))
+    if properties is None:
+        return _Format()
+    vanish, size, colour = (properties.find(qn(name)) for name in ("w:vanish", "w:sz", "w:color"))
+    highlight = properties.find(qn("w:highlight"))
+    return _Format(
+        None if vanish is None else _is_on(vanish),
+        None if size is None else _number(size.get(qn("w:val"))),
+        None if colour is None else _is_white(colour.get(qn("w:val"), "")),
+        any(map(_is_fill, properties.findall(qn("w:shd"))))
+        or (highlight is not None and highlight.get(qn("w:val")) not in ("none", "white")),
+    )
+
+
+def _is_on(switch: Any) -> bool:
+    return switch.get(qn("w:val"), "true") not in _OFF
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        return float(value or "")
+    except ValueError:
+        return None
+
+
+def _is_white(colour: str) -> bool:
+    try:
+        return len(colour) == len("FFFFFF") and min(bytes.fromhex(colour)) >= _WHITE
+    except ValueError:
+        return False
+
+
+def _is_fill(shading: Any) -> bool:
+    """Return True if a shading is not white."""
+    fill = shading.get(qn("w:fill"), "auto")
+    return (
+        shading.get(qn("w:val"), "clear") not in ("clear", "nil")
+        or shading.get(qn("w:themeFill")) is not None
+        or not (fill == "auto" or _is_white(fill))
+    )
+
+
+def _is_filled_around(run: Any, styles: _Styles) -> bool:
+    """Return True if a cell, a table or a text box around a run may have a colour."""
+    for element in run.iterancestors(qn("w:tc"), qn("w:tr"), qn("w:tbl"), qn("w:txbxContent")):
+        if element.tag == qn("w:txbxContent"):
+            return True
+        if any(map(_is_fill, element.xpath("w:tcPr/w:shd | w:tblPr/w:shd | w:tblPrEx/w:shd"))):
+            return True
+        if any(styles.of(name).filled for name in element.xpath("w:tblPr/w:tblStyle/@w:val")):
+            return True
+    return False
+
+
+def _is_blank(document: Any) -> bool:
+    """Return True if a document's pages have no colour, and no picture or shape lies behind the text."""
+    body = document.element
+    if body.xpath("w:background") or body.xpath(".//wp:anchor[@behindDoc='1'] | .//w:pict"):
+        return False
+    headers = [part for part in document.part.package.iter_parts() if "/header" in part.partname]
+    return not any(_BEHIND_TEXT in part.blob or b"<w:pict" in part.blob for part in headers)

@@ -1,0 +1,199 @@
+"""DOCX: text hidden by a style, a row, its size or its colour is not read; what may be seen is."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from docx import Document
+from docx.enum.style import WD_STYLE_TYPE
+from docx.oxml import OxmlElement, parse_xml
+from docx.oxml.ns import nsdecls, qn
+from docx.shared import Pt, RGBColor
+from gateway.documents.extract import extract
+
+WHITE = RGBColor(255, 255, 255)
+
+
+def text_of(document: Any) -> str:
+    file = io.BytesIO()
+    document.save(file)
+    _, (read,) = extract("a.docx", file.getvalue())
+    return " ".join(read.text.split())
+
+
+def shading(fill: str) -> Any:
+    return parse_xml(f'<w:shd {nsdecls("w")} w:val="clear" w:color="auto" w:fill="{fill}"/>')
+
+
+def add_styles(document: Any, kind: WD_STYLE_TYPE, change: Callable[[Any], None], *names: str) -> None:
+    base = document.styles.add_style(names[0], kind)
+    change(base.font)
+    for name in names[1:]:
+        style = document.styles.add_style(name, kind)
+        style.base_style = base
+        base = style
+
+
+def hide(font: Any) -> None:
+    font.hidden = True
+
+
+def whiten(font: Any) -> None:
+    font.color.rgb = WHITE
+
+
+def shrink(font: Any) -> None:
+    font.size = Pt(1)
+
+
+@pytest.mark.parametrize("change", [hide, whiten, shrink])
+def test_text_of_a_style_that_is_based_on_one_that_hides_is_not_read(change: Callable[[Any], None]) -> None:
+    document = Document()
+    add_styles(document, WD_STYLE_TYPE.CHARACTER, change, "C1", "C2", "C3")
+    add_styles(document, WD_STYLE_TYPE.PARAGRAPH, change, "P1", "P2", "P3")
+    document.add_paragraph("Seen. ").add_run("Secret.", style="C3")
+    document.add_paragraph("Secret.", style="P3")
+    assert text_of(document) == "Seen."
+
+
+@pytest.mark.parametrize("change", [hide, whiten, shrink])
+def test_text_whose_own_format_hides_is_not_read(change: Callable[[Any], None]) -> None:
+    document = Document()
+    change(document.add_paragraph("Seen. ").add_run("Secret.").font)
+    cell = document.add_table(1, 1, style="Table Grid").cell(0, 0)
+    change(cell.paragraphs[0].add_run("Secret.").font)
+    assert text_of(document) == "Seen."
+
+
+@pytest.mark.parametrize(("half_points", "read"), [("0", ""), ("1", ""), ("4", " Text.")])
+def test_text_of_no_size_is_not_read(half_points: str, read: str) -> None:
+    document = Document()
+    run = document.add_paragraph("Seen. ").add_run("Text.")
+    size = OxmlElement("w:sz")
+    size.set(qn("w:val"), half_points)
+    run._r.get_or_add_rPr().append(size)
+    assert text_of(document) == f"Seen.{read}"
+
+
+@pytest.mark.parametrize(("value", "read"), [(None, "a"), ("1", "a"), ("0", "a Text.")])
+def test_a_hidden_row_is_not_read(value: str | None, read: str) -> None:
+    document = Document()
+    table = document.add_table(2, 1)
+    table.cell(0, 0).text, table.cell(1, 0).text = "a", "Text."
+    hidden = OxmlElement("w:hidden")
+    if value:
+        hidden.set(qn("w:val"), value)
+    table.rows[1]._tr.get_or_add_trPr().append(hidden)
+    assert text_of(document) == read
+
+
+def on_shaded_run(document: Any) -> Any:
+    run = document.add_paragraph().add_run("Kept.")
+    run._r.get_or_add_rPr().append(shading("000000"))
+    return run
+
+
+def on_shaded_paragraph(document: Any) -> Any:
+    paragraph = document.add_paragraph()
+    paragraph._p.get_or_add_pPr().append(shading("1F3864"))
+    return paragraph.add_run("Kept.")
+
+
+def on_shaded_style(document: Any) -> Any:
+    style = document.styles.add_style("Banner", WD_STYLE_TYPE.PARAGRAPH)
+    style.element.get_or_add_pPr().append(shading("1F3864"))
+    below = document.styles.add_style("Below", WD_STYLE_TYPE.PARAGRAPH)
+    below.base_style = style
+    return document.add_paragraph(style="Below").add_run("Kept.")
+
+
+def in_shaded_cell(document: Any) -> Any:
+    cell = document.add_table(1, 1).cell(0, 0)
+    cell._tc.get_or_add_tcPr().append(shading("444444"))
+    return cell.paragraphs[0].add_run("Kept.")
+
+
+def in_a_table_in_a_shaded_cell(document: Any) -> Any:
+    cell = document.add_table(1, 1).cell(0, 0)
+    cell._tc.get_or_add_tcPr().append(shading("444444"))
+    return cell.add_table(1, 1).cell(0, 0).paragraphs[0].add_run("Kept.")
+
+
+def in_a_table_of_a_shading_style(document: Any) -> Any:
+    table = document.add_table(1, 1, style="Medium Shading 1 Accent 1")
+    return table.cell(0, 0).paragraphs[0].add_run("Kept.")
+
+
+def on_a_highlight(document: Any) -> Any:
+    run = document.add_paragraph().add_run("Kept.")
+    run.font.highlight_color = 1
+    return run
+
+
+def on_a_coloured_page(document: Any) -> Any:
+    document.element.insert(0, parse_xml(f'<w:background {nsdecls("w")} w:color="000000"/>'))
+    return document.add_paragraph().add_run("Kept.")
+
+
+def on_a_picture_behind_the_text(document: Any) -> Any:
+    anchor = parse_xml(f'<w:r {nsdecls("w", "wp")}><w:drawing><wp:anchor behindDoc="1"/></w:drawing></w:r>')
+    document.add_paragraph()._p.append(anchor)
+    return document.add_paragraph().add_run("Kept.")
+
+
+def on_a_picture_of_the_header(document: Any) -> Any:
+    picture = parse_xml(f"<w:r {nsdecls('w')}><w:pict/></w:r>")
+    document.sections[0].header.paragraphs[0]._p.append(picture)
+    return document.add_paragraph().add_run("Kept.")
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        on_shaded_run,
+        on_shaded_paragraph,
+        on_shaded_style,
+        in_shaded_cell,
+        in_a_table_in_a_shaded_cell,
+        in_a_table_of_a_shading_style,
+        on_a_highlight,
+        on_a_coloured_page,
+        on_a_picture_behind_the_text,
+        on_a_picture_of_the_header,
+    ],
+)
+def test_white_text_on_what_may_be_dark_is_read(add: Callable[[Any], Any]) -> None:
+    document = Document()
+    add(document).font.color.rgb = WHITE
+    assert text_of(document) == "Kept."
+
+
+@pytest.mark.parametrize("colour", ["auto", "F2F2F2", "000000", "nonsense"])
+def test_text_of_other_colours_is_read(colour: str) -> None:
+    document = Document()
+    run = document.add_paragraph().add_run("Kept.")
+    element = OxmlElement("w:color")
+    element.set(qn("w:val"), colour)
+    run._r.get_or_add_rPr().append(element)
+    assert text_of(document) == "Kept."
+
+
+def test_text_that_shows_again_what_its_style_hides_is_read() -> None:
+    document = Document()
+    add_styles(document, WD_STYLE_TYPE.CHARACTER, hide, "C1", "C2")
+    add_styles(document, WD_STYLE_TYPE.PARAGRAPH, hide, "P1", "P2")
+    document.styles["C2"].font.hidden = False
+    document.add_paragraph().add_run("One.", style="C2")
+    document.add_paragraph(style="P2").add_run("Two.").font.hidden = False
+    document.add_paragraph(style="P2").add_run("Three.", style="C1")  # hidden by both: Word shows it
+    assert text_of(document) == "One. Two. Three."
+
+
+def test_styles_that_are_based_on_each_other_are_no_trouble() -> None:
+    document = Document()
+    first = document.styles.add_style("A", WD_STYLE_TYPE.CHARACTER)
+    first.base_style = document.styles.add_style("B", WD_STYLE_TYPE.CHARACTER)
+    document.styles["B"].base_style = first
+    document.add_paragraph().add_run("Kept.", style="A")
+    assert text_of(document) == "Kept."
