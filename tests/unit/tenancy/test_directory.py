@@ -37,6 +37,20 @@ def test_an_address_finds_exactly_the_tenants_whose_patterns_it_matches(
     assert ids(Directory(tenants).claimants(address)) == wanted
 
 
+@pytest.mark.parametrize(
+    ("pattern", "address"),
+    [
+        ("*@*.b.example", "me@x.b.example"),
+        ("*@*.b.example", "me@y.x.b.example"),
+        ("*@b.example", "me@b.example"),
+        ("*a*b@b.example", "xaybzb@b.example"),
+        ("*a*@b.example", "1a2@b.example"),
+    ],
+)
+def test_a_pattern_with_stars_anywhere_is_found(pattern: str, address: str) -> None:
+    assert ids(Directory([tenant("a", pattern), tenant("b", "*@c.example")]).claimants(address)) == ["a"]
+
+
 def test_administrators_patterns_claim_addresses_too() -> None:
     assert ids(Directory([tenant("a", admins=("boss@a.example",))]).claimants("Boss@A.example")) == ["a"]
 

@@ -71,6 +71,10 @@ def test_address_with_two_at_signs_belongs_to_nobody(email: str) -> None:
     assert not matches("*@*.example", email)
 
 
+def test_ascii_letters_fold_beside_others() -> None:
+    assert matches("*@straße.example", "Diana@STRAße.Example")
+
+
 def test_star_in_an_address_is_no_wildcard() -> None:
     assert not matches("diana@tenantb.example", "*@tenantb.example")
     assert not matches("*@tenantb.example", "*@tenantb.example")
@@ -171,10 +175,10 @@ def test_patterns_that_claim_different_people_do_not_overlap(first: str, second:
 def test_a_spiteful_pattern_costs_little() -> None:
     """A regular expression with as many stars would take longer than the universe has."""
     spiteful = f"{'*a' * 100}@x.y"
-    started = time.perf_counter()
+    started = time.process_time()
     assert not matches(spiteful, f"{'a' * 99}@x.y")
     assert overlap(spiteful, f"{'*b' * 100}*@x.y")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(

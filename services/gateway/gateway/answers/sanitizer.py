@@ -60,7 +60,7 @@ _MATH_BEGIN = re.compile(r"\$\$|\\[\[b]")
 _MATH_END = re.compile(r"\$\$|\\\]|\\end\{")
 _BESIDE = rf"(?=[{markdown.BESIDE_FORMULAS}]|\Z)"
 _FORMULA_END = {
-    "$": re.compile(rf"(?<!\\)\${_BESIDE}"),
+    "$": re.compile(rf"(?<![\\$])\$(?!\$){_BESIDE}"),
     "$$": re.compile(r"\$\$(?=[ \t]*(?:[\r\n]|\Z))"),
     "\\(": re.compile(rf"(?<!\\)\\\){_BESIDE}"),
     "\\[": re.compile(rf"(?<!\\)\\\]{_BESIDE}"),
@@ -133,6 +133,7 @@ class AnswerSanitizer:
         self._block = _Block()
         self._fence: _Fence | None = None
         self._fence_is_open = False
+        self._is_fence_line = False
         self._list_indents: list[int] = []
         self._math = False
         self._label = False
@@ -267,7 +268,12 @@ class AnswerSanitizer:
         if self._blank and not self._fence:
             self._end_block()
         self._follows_text = not (self._blank or self._fence)
-        self._show(2 if following == "\n" else 1)
+        if self._is_fence_line and self._text[self._at] == "\r" and following != "\n":
+            self._shown.append("\n")  # Open WebUI would find a language behind a lone \r
+            self._at += 1
+        else:
+            self._show(2 if following == "\n" else 1)
+        self._is_fence_line = False
         self._line_begins = self._only_prefix = self._blank = True
         self._indented = False
         return True
@@ -334,6 +340,7 @@ class AnswerSanitizer:
         if self._strict:
             self._shown.append(FENCE)
             self._fence_is_open = not self._fence_is_open
+            self._is_fence_line = True
             self._at += len(run)
             self._only_prefix = self._blank = False
         else:
@@ -462,6 +469,8 @@ class AnswerSanitizer:
         delimiter = "$$" if following == "$" else "$"
         if self._tail.endswith("$"):
             self._formula, self._is_formula_block = _UNCLEAR, True
+        elif self._formula == "$" and following.isalnum():
+            self._formula = _UNCLEAR
         elif self._formula or not (self._tail[-1:].isalnum() or self._tail[-1:] == "<"):
             self._note_formula(delimiter)
         else:

@@ -171,11 +171,11 @@ async def test_the_knowledge_of_a_suspended_tenant_is_closed_and_opened_again(
     base_id = webui.base("work")["id"]
     file_id = webui.add_file(base_id)
     paths = (f"/files/{file_id}/content", f"/knowledge/{base_id}")
-    assert [webui.may_get(ann, path) for path in paths] == [True, True]
+    assert [webui.status(ann, path) for path in paths] == [200, 200]
     for suspended in (True, False):
         tenants.patch("work", {"spec": {"suspended": suspended}})
         await driver.reconcile("work")
-        assert [webui.may_get(ann, path) for path in paths] == [not suspended] * 2
+        assert [webui.status(ann, path) == 200 for path in paths] == [not suspended] * 2
         assert webui.groups("work")[0]["members"] == ["ann@work.example"]
 
 

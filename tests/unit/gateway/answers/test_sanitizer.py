@@ -38,6 +38,7 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param(f"Go to {EVIL}.", "Go to https\\://evil.example/?q=secret.", id="bare-address"),
         pytest.param("HTTPS://EVIL.example", "HTTPS\\://EVIL.example", id="capitals"),
         pytest.param("sftp://evil.example", "sftp\\://evil.example", id="address-in-a-word"),
+        pytest.param("WWW.evil.example", "WWW\\.evil.example", id="www-in-capitals"),
         pytest.param("www.evil.example", "www\\.evil.example", id="www"),
         pytest.param("see //evil.example/x", "see /\\/evil.example/x", id="no-scheme"),
         pytest.param(f"<{EVIL}>", "\\<https\\://evil.example/?q=secret>", id="autolink"),
@@ -55,6 +56,8 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         pytest.param(
             "    ```\n![i](x)\n    ```", "    ```\n![i]\u200b(x)\n    ```", id="fence-that-is-indented"
         ),
+        pytest.param("|a|\n|-|\n|`x|<b>`", "|a|\n|-|\n|`x|<\u200bb>`", id="code-over-cells"),
+        pytest.param("\\` `<b>`", "\\` `<\u200bb>`", id="code-behind-an-escaped-backtick"),
         pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
         pytest.param("x</question>", "x\\</question>", id="closing-tag-of-an-unknown-name"),
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
@@ -169,12 +172,20 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("ask name@a.example", "ask name\\@a.example", id="bare-mail-address"),
         pytest.param("x [^1]", "x [^1\\]", id="footnote"),
         pytest.param(":::writing\n", ":\\::writing\n", id="colon-fence"),
+        pytest.param("{{VIDEO_FILE_ID_1}}", "{\\{VIDEO_FILE_ID_1}}", id="video"),
+        pytest.param("{{html_file_id_1}}", "{\\{html_file_id_1}}", id="page"),
+        pytest.param("<#C:1|x>", "\\<#C:1|x>", id="mention-of-a-channel"),
+        pytest.param("<$S:1|x>", "\\<$S:1|x>", id="mention-of-a-skill"),
+        pytest.param("<style>x", "<\u200bstyle>x", id="style-found-by-its-letters"),
+        pytest.param("<html>x", "<\u200bhtml>x", id="page-found-by-its-letters"),
+        pytest.param("x [1#2]", "x [1\u200b#2]", id="part-of-a-source"),
         pytest.param("{{USER}}", "{\\{USER}}", id="placeholder"),
         pytest.param("<@U:1|x>", "\\<@U:1|x>", id="mention"),
         pytest.param(
             "<script>x</script>", "<\u200bscript>x<\u200b/script>", id="script-found-by-its-letters"
         ),
         pytest.param("<details>\nx", "<\u200bdetails>\nx", id="details-at-the-start-of-a-block"),
+        pytest.param("```\rsvg\n```", "```\nsvg\n```", id="page-behind-a-lone-return"),
         pytest.param("a [1#x]", "a [1\u200b#x]", id="number-with-a-part"),
         pytest.param("\\```js\na", "\\``\u200b`js\na", id="fence-found-by-its-letters"),
         pytest.param("`</script>`", "`<\u200b/script>`", id="script-in-code"),
@@ -185,7 +196,7 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
             "Text\n```\n<b>\n---\n```", "Text\n\n```\n<b>\n---\n```", id="fence-that-would-be-a-heading"
         ),
         pytest.param(
-            "Text\r```\r<b>\r---\r```", "Text\r\r```\r<b>\r---\r```", id="such-a-fence-with-returns"
+            "Text\r```\r<b>\r---\r```", "Text\r\r```\n<b>\r---\r```", id="such-a-fence-with-returns"
         ),
         pytest.param(
             "Text\r\n```\r\n<b>\r\n---\r\n```",

@@ -128,6 +128,16 @@ async def test_an_answer_reserves_the_most_it_may_take_and_pays_what_it_took(
     assert usage.recorded[-1] == ("tenanta", "finance", "the-default", paid)
 
 
+async def test_what_the_model_reads_of_the_history_is_reserved_too(
+    service: AnswerService, budget: FakeBudget
+) -> None:
+    history = [Turn("user", "And " * 60), Turn("assistant", "Yes " * 60)]
+    for said_before in ([], history):
+        await service.answer(TENANT, Question("What is the budget?", "finance", said_before), Stages())
+    without, with_history = budget.reserved
+    assert with_history - without >= 480 / 5
+
+
 async def test_without_a_budget_no_model_is_asked(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from gateway.problems import CollectionMissing, DimensionMismatch
 from gateway.vectors import Vectors
 from gateway.vectors.access import sign
 from gateway.vectors.store import CANDIDATES, MOST_ROUNDS, SCROLLED
+from httpx_aiohttp import AiohttpTransport
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
@@ -33,6 +35,7 @@ from tests.support.wire import AIOHTTP
 
 URL = "http://qdrant.test:6333"
 KEY = "the-api-key-of-qdrant"
+AUTHORITIES = ssl.create_default_context()
 COLLECTION = "digital_twin_knowledge"
 TENANT = make_tenant("tenanta")
 DOCUMENT = Document("finance", "doc-1", "a.md", "0" * 64, STORED_AT)
@@ -200,6 +203,29 @@ async def test_without_a_key_no_token_is_sent(qdrant: respx.MockRouter) -> None:
     await search(open_qdrant)
     assert "authorization" not in route.calls.last.request.headers
     await open_qdrant.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({}, True, id="the system's authorities"),
+        pytest.param({"verify": AUTHORITIES}, AUTHORITIES, id="one's own"),
+    ],
+)
+async def test_qdrants_certificate_is_checked(
+    given: dict[str, Any], expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[object] = []
+
+    class Recorded(AiohttpTransport):
+        def __init__(self, *, verify: Any, limits: httpx.Limits) -> None:
+            checked.append(verify)
+            super().__init__(verify=verify, limits=limits)
+
+    monkeypatch.setattr("gateway.vectors.store.AiohttpTransport", Recorded)
+    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, announce=announced, **given)
+    await vectors.close()
+    assert checked == [expected]
 
 
 async def test_the_operator_says_where_a_tenants_points_lie(
@@ -410,6 +436,10 @@ async def test_the_threshold_holds_for_a_hybrid_search_too(
         TENANT, [1, 0, 0, 0], words=query_vector("x"), persona_id=None, limit=1, threshold=0.5
     )
     assert [passage.text for passage in found] == ["strong"]
+    found = await vectors.search(
+        TENANT, [1, 0, 0, 0], words=query_vector("x"), persona_id=None, limit=1, threshold=0.6
+    )
+    assert [passage.text for passage in found] == ["strong"], "one that just reaches it counts"
     assert sent(route)["limit"] == CANDIDATES, "those below the threshold take no place of others"
 
 

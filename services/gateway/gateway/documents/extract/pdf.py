@@ -1,4 +1,4 @@
-"""PDF: the text of each page, in the order in which the file draws it. Pictures are not looked at.
+"""PDF: the text that each page shows, in the order in which the file draws it. Pictures are not read.
 
 pypdf bounds what one stream may decode to, the page tree's depth and size, and how often a page may draw
 a form; a file that is beyond it counts as damaged.
@@ -11,6 +11,7 @@ from pypdf import PasswordType, PdfReader
 
 from ...problems import DocumentUnreadable
 from .blocks import Block, Draft
+from .pdf_hidden import visible_text
 
 __all__ = ["pdf"]
 
@@ -28,4 +29,4 @@ def pdf(content: bytes) -> Iterator[Draft]:
     if reader.is_encrypted and reader.decrypt("") is PasswordType.NOT_DECRYPTED:
         raise DocumentUnreadable("The PDF is encrypted. Remove its password and send it again.")
     for number, page in enumerate(reader.pages, start=1):
-        yield Draft([Block(page.extract_text())], number)
+        yield Draft([Block(visible_text(page))], number)
