@@ -70,9 +70,13 @@ class WebUi:
         headers = {"Authorization": f"Bearer {token}"}
         return self.call(method, path, headers=headers, **arguments)
 
-    def action(self, action: str, token: str, body: dict[str, Any]) -> httpx.Response:
-        """Call an action function as the person with that token."""
-        headers = {"Authorization": f"Bearer {token}"}
+    def status(self, token: str, path: str) -> int:
+        """Return the status with which a read of the person with that token is answered."""
+        return self._http.get(path, headers={"Authorization": f"Bearer {token}"}).status_code
+
+    def action(self, action: str, body: dict[str, Any], token: str = "") -> httpx.Response:
+        """Call an action function as administrator, or as the person with that token."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self._http.post(f"{self.url}/api/chat/actions/{action}", json=body, headers=headers)
 
     def scan(self, text: str) -> dict[str, int]:

@@ -8,7 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from .open_webui_session import Found, Session
 
@@ -23,12 +23,13 @@ ERASURE = "tenantry_erasure"
 
 @dataclass(frozen=True)
 class TenantContent:
-    """Identification of a tenant's content: key, ids of groups and knowledge bases, time of creation."""
+    """Identification of a tenant's content: key, ids of groups and knowledge bases, first and last second."""
 
     tenant: str
     groups: list[str]
     knowledge: list[str]
     since: int
+    until: int
 
 
 class OpenWebui:
@@ -200,14 +201,26 @@ class OpenWebui:
 
     async def count_content(self, content: TenantContent) -> dict[str, int]:
         """Return how many ``accounts``, ``chats``, ``files`` and ``feedback`` of a tenant there are."""
-        return await self._erase(content, delete=False)
+        return await self._erase(content, "count")
+
+    async def close(self, content: TenantContent) -> int:
+        """Refuse every later request of a tenant's own accounts, and everybody's to its knowledge bases.
+
+        Returns
+        -------
+        int
+            How many people could write until now.
+        """
+        return (await self._erase(content, "close"))["writers"]
 
     async def delete_content(self, content: TenantContent) -> dict[str, int]:
         """Delete what people of a tenant made, for some seconds; return how much is left, as counted."""
-        return await self._erase(content, delete=True)
+        return await self._erase(content, "delete")
 
-    async def _erase(self, content: TenantContent, *, delete: bool) -> dict[str, int]:
-        form = {"erasure": asdict(content) | {"delete": delete}}
+    async def _erase(
+        self, content: TenantContent, step: Literal["count", "close", "delete"]
+    ) -> dict[str, int]:
+        form = {"erasure": asdict(content) | {"step": step}}
         counted: dict[str, int] = await self._session.run_action(ERASURE, form)
         return counted
 

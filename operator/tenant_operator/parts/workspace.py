@@ -39,6 +39,15 @@ from .workspace_plan import (
 
 __all__ = ["WorkspacePart"]
 
+SETTLE_SECONDS = 5.0
+"""Time for requests that Open WebUI admitted before accounts were closed: what they write is then found."""
+
+LAST_ANSWER_SECONDS = 15
+"""Longest time from a Tenant's deletion to the end of its last answer, and the difference of two clocks."""
+
+FOREVER = 2**62
+"""Later than any time that Open WebUI stores."""
+
 
 class WorkspacePart:
     """Groups, models and knowledge bases in one Open WebUI.
@@ -100,7 +109,9 @@ class WorkspacePart:
         return Ensured(changes, status, Verdict(status=True, reason="AsDeclared", message=note))
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete models, what people made, knowledge bases, and last the group, by which people are known.
+        """Delete models, close the accounts, delete what people made, knowledge bases, and last the group.
+
+        By the group people are known, and a closed account can write nothing that has to be deleted again.
 
         Raises
         ------
@@ -111,7 +122,10 @@ class WorkspacePart:
         models = await self._models(tenant, search=True)
         await asyncio.gather(*(self._webui.delete_model(key) for key in models))
         bases = await self._bases(tenant, group.id, search=True)
-        await self._delete_content(_content(tenant, group, bases))
+        content = _content(tenant, group, bases)
+        if await self._webui.close(content):
+            await asyncio.sleep(SETTLE_SECONDS)
+        await self._delete_content(content)
         for base in bases:
             await self._webui.delete_knowledge_base(base.id)
         if await self._bases(tenant, group.id, search=True):
@@ -264,10 +278,11 @@ class WorkspacePart:
 
 
 def _content(tenant: Tenant, group: Group, bases: Iterable[KnowledgeBase]) -> TenantContent:
-    created = tenant.metadata.creation_timestamp
+    created, deleted = tenant.metadata.creation_timestamp, tenant.metadata.deletion_timestamp
     since = int(created.timestamp()) if created else 0
+    until = int(deleted.timestamp()) + LAST_ANSWER_SECONDS if deleted else FOREVER
     groups = [group.id] if group.id else []
-    return TenantContent(tenant.key, groups, sorted(base.id for base in bases), since)
+    return TenantContent(tenant.key, groups, sorted(base.id for base in bases), since, until)
 
 
 def _is_settled(tenant: Tenant) -> bool:

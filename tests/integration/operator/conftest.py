@@ -44,9 +44,9 @@ class Driver:
         self.context.tenants.see(body)
         return await self.context.reconcile(name)
 
-    async def settle(self, name: str) -> None:
+    async def settle(self, name: str, seconds: float = 30) -> None:
         """Reconcile until the Tenant is ready, or gone."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(seconds):
             while await asyncio.to_thread(self._tenants.get, name):
                 if (await self.reconcile(name)).name == "ready":
                     return

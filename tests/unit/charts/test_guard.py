@@ -57,6 +57,9 @@ class FakeLibrary:
     async def tenants(self, knowledge_id: str) -> set[str]:
         return {"tenant-a"} if knowledge_id == BASE else set()
 
+    async def may_write(self, knowledge_id: str, user_id: str) -> bool:
+        return user_id in {BASE: {"ann", "bob", "dora"}, PRIVATE: {"ann"}}.get(knowledge_id, set())
+
     async def file_owners(self, file_ids: Iterable[str]) -> dict[str, str]:
         return {each: self.files[each] for each in file_ids if each in self.files}
 
@@ -189,6 +192,8 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("POST", f"knowledge/{BASE}/file/add", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
     ("POST", f"knowledge/{BASE}/files/batch/add", [file("of-ann"), file("of-bob")], {"ann": NO, "bob": NO}),
     ("POST", f"knowledge/{BASE}/files/batch/add", [file("of-bob")], {"ann": NO, "bob": OK}),
+    ("POST", f"knowledge/{PRIVATE}/file/add", file("of-bob"), {"bob": NO, "platform": OK}),
+    ("POST", "knowledge/gone/files/batch/add", [file("of-bob")], {"bob": NO}),
     ("POST", f"knowledge/{BASE}/sync/diff", {"manifest": []}, {"ann": OK}),
     ("POST", f"knowledge/{BASE}/sync/cleanup", {"file_ids": ["of-ann"]}, {"ann": OK, "bob": NO, "dora": OK}),
     ("POST", f"knowledge/{BASE}/sync/cleanup", MIXED, {"ann": NO, "dora": OK}),
@@ -296,6 +301,13 @@ async def test_who_puts_a_file_back_takes_the_removal_back(
     assert library.notes["of-bob"] == {"tenantry_removed_by": "", "tenantry_added_to": BASE}
 
 
+async def test_a_file_that_is_refused_is_not_noted_as_on_its_way(
+    http: httpx.AsyncClient, library: FakeLibrary
+) -> None:
+    await http.post(f"/api/v1/knowledge/{PRIVATE}/file/add", json=file("of-bob"), headers={"x-user": "bob"})
+    assert library.notes == {}
+
+
 async def test_nothing_is_removed_while_the_gateway_cannot_say_who_is_administrator(
     library: FakeLibrary,
 ) -> None:
@@ -317,11 +329,13 @@ async def test_nothing_is_removed_while_the_gateway_cannot_say_who_is_administra
         ({"knowledge_id": BASE, "directory_id": "d"}, "plan.md", OK),
         ({"knowledge_id": BASE, "directory_id": {}}, "plan.md", NAME),
         ({"knowledge_id": {}}, "plan.md", OK),
+        ({"knowledge_id": PRIVATE}, "plan.md", OK),
+        ({"knowledge_id": "bobs-own"}, "plan.md", NO),
         ([], "plan.md", OK),
         (None, "plan.md", OK),
     ],
 )
-async def test_an_upload_under_a_colleagues_name_is_refused(
+async def test_an_upload_under_a_colleagues_name_or_without_the_right_is_refused(
     http: httpx.AsyncClient, metadata: Any, filename: str, status: int
 ) -> None:
     answer = await http.post(

@@ -60,7 +60,7 @@ _MATH_BEGIN = re.compile(r"\$\$|\\[\[b]")
 _MATH_END = re.compile(r"\$\$|\\\]|\\end\{")
 _BESIDE = rf"(?=[{markdown.BESIDE_FORMULAS}]|\Z)"
 _FORMULA_END = {
-    "$": re.compile(rf"(?<!\\)\${_BESIDE}"),
+    "$": re.compile(rf"(?<![\\$])\$(?!\$){_BESIDE}"),
     "$$": re.compile(r"\$\$(?=[ \t]*(?:[\r\n]|\Z))"),
     "\\(": re.compile(rf"(?<!\\)\\\){_BESIDE}"),
     "\\[": re.compile(rf"(?<!\\)\\\]{_BESIDE}"),
@@ -469,6 +469,8 @@ class AnswerSanitizer:
         delimiter = "$$" if following == "$" else "$"
         if self._tail.endswith("$"):
             self._formula, self._is_formula_block = _UNCLEAR, True
+        elif self._formula == "$" and following.isalnum():
+            self._formula = _UNCLEAR
         elif self._formula or not (self._tail[-1:].isalnum() or self._tail[-1:] == "<"):
             self._note_formula(delimiter)
         else:

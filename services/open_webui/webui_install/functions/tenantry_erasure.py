@@ -22,13 +22,17 @@ What belongs to a tenant:
   the account goes everything that it owns.
 
 A file that another tenant's knowledge base or chat holds, too, is that tenant's and stays.
+
+Nobody may add to that while it is deleted. So its accounts are closed first: they get a role that Open WebUI refuses,
+and keep what they own, by which a crash is found. Its knowledge bases lose every grant. Chats and feedback that others
+make after the deletion began hold no answer of the tenant's models, and are not counted.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -42,6 +46,13 @@ FOUND = 5000
 
 DELETIONS = 8
 """Stored files that are deleted concurrently."""
+
+
+MARK = "tenantry:"
+"""Beginning of the principals of grants by which the operator marks a tenant's knowledge bases."""
+
+ADDED_TO = "tenantry_added_to"
+"""Key in a file's metadata: id of the knowledge base to which the guard saw it being added."""
 
 
 class Erasure(BaseModel):
@@ -59,8 +70,16 @@ class Erasure(BaseModel):
     since: int = Field(ge=0)
     """Time of its creation: chats that ended before belong to an earlier tenant of the same name."""
 
-    delete: bool = False
-    """Delete, and count what is left; else only count."""
+    until: int = Field(ge=0)
+    """Time after which none of its models answered: chats and feedback that were made later are not its."""
+
+    step: Literal["count", "close", "delete"]
+    """Count; or close its accounts and count who could write until then; or delete, and count what is left."""
+
+    @property
+    def closed_role(self) -> str:
+        """Role of its accounts while they wait for their deletion: Open WebUI knows it not, and refuses it."""
+        return f"closed:{self.tenant}"
 
 
 class Action:
@@ -77,7 +96,7 @@ class Action:
         self.valves = self.Valves()
 
     async def action(self, body: dict[str, Any], __user__: dict[str, Any]) -> dict[str, int]:
-        """Return how many accounts, chats, files and feedback of a tenant there are.
+        """Return how many accounts, chats, files and feedback of a tenant there are, or who could write.
 
         Raises
         ------
@@ -87,9 +106,51 @@ class Action:
         if __user__.get("role") != "admin":
             raise PermissionError("only an administrator may erase a tenant")
         erasure = Erasure.model_validate(body.get("erasure"))
-        if erasure.delete:
+        if erasure.step == "close":
+            return {"writers": await _close(erasure)}
+        if erasure.step == "delete":
+            await _close(erasure)
             await _delete(erasure, time.monotonic() + self.valves.seconds)
         return await _count(erasure)
+
+
+async def _close(erasure: Erasure) -> int:
+    """Let nobody write for the tenant any more; return how many people could until now.
+
+    A closed account of a person who belongs to another tenant by now is opened again.
+    """
+    from open_webui.models.access_grants import AccessGrant  # noqa: PLC0415 (only Open WebUI's process has it)
+    from open_webui.models.groups import GroupMember  # noqa: PLC0415
+    from open_webui.models.users import User  # noqa: PLC0415
+    from open_webui.utils.auth import revoke_user_tokens  # noqa: PLC0415
+    from sqlalchemy import delete, select, update  # noqa: PLC0415
+
+    async with _session() as session:
+        grants = delete(AccessGrant).where(
+            AccessGrant.resource_type == "knowledge",
+            AccessGrant.resource_id.in_(erasure.knowledge),
+            ~AccessGrant.principal_id.startswith(MARK),  # by which the operator finds the knowledge base
+        )
+        had_grants = (await session.execute(grants)).rowcount > 0
+        accounts = (await _Scope.of(erasure, session)).accounts()
+        was_closed = User.role == erasure.closed_role
+        await session.execute(update(User).where(was_closed, User.id.not_in(accounts)).values(role="user"))
+        found = select(User.id).where(User.id.in_(accounts), User.role == "user")
+        open_accounts = list((await session.execute(found)).scalars())
+        members = select(GroupMember.user_id).where(GroupMember.group_id.in_(erasure.groups))
+        others = (await session.execute(members.where(GroupMember.user_id.not_in(accounts)))).scalars()
+        writers = {*open_accounts, *(others if had_grants else ())}
+        await session.commit()
+    for user_id in open_accounts:
+        await revoke_user_tokens(None, user_id)  # ends WebSockets, too
+    async with _session() as session:
+        for first in range(0, len(open_accounts), BATCH):
+            batch = User.id.in_(open_accounts[first : first + BATCH])
+            await session.execute(update(User).where(batch).values(role=erasure.closed_role))
+        await session.commit()
+    if open_accounts:
+        log.info("%s: closed %s accounts", erasure.tenant, len(open_accounts))
+    return len(writers)
 
 
 async def _delete(erasure: Erasure, end: float) -> None:
@@ -191,7 +252,10 @@ async def _find_feedback(erasure: Erasure) -> list[Any]:
         of_account = Feedback.user_id.in_(scope.accounts())
         found = await session.execute(
             select(Feedback.id, Feedback.data, of_account).where(
-                or_(of_account, about & (Feedback.updated_at >= erasure.since))
+                or_(
+                    of_account,
+                    about & (Feedback.updated_at >= erasure.since) & (Feedback.created_at <= erasure.until),
+                )
             )
         )
         return [
@@ -271,29 +335,43 @@ class _Scope:
         The tenant.
     unrecorded
         Ids of its chats that have no rows of messages: Open WebUI's page saves some as a whole.
+    coming
+        Ids of files on their way into its knowledge bases: one is linked when it has been read.
     """
 
-    def __init__(self, erasure: Erasure, unrecorded: list[str]) -> None:
+    def __init__(self, erasure: Erasure, unrecorded: list[str], coming: list[str]) -> None:
         self._erasure = erasure
         self._unrecorded = unrecorded
+        self._coming = coming
 
     @classmethod
     async def of(cls, erasure: Erasure, session: Any) -> "_Scope":
         """Return the queries for a tenant."""
         from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
         from open_webui.models.chats import Chat  # noqa: PLC0415
-        from sqlalchemy import Text, cast, exists, select  # noqa: PLC0415
+        from open_webui.models.files import File  # noqa: PLC0415
+        from open_webui.models.knowledge import KnowledgeFile  # noqa: PLC0415
+        from sqlalchemy import Text, cast, exists, or_, select  # noqa: PLC0415
 
+        # The database only narrows both searches down: a person can write such a name anywhere in their metadata.
         prefix = f"{erasure.tenant}."
         recorded = exists().where(ChatMessage.chat_id == Chat.id, ChatMessage.role == "assistant")
         found = await session.execute(
             select(Chat.id, Chat.chat).where(
                 Chat.updated_at >= erasure.since,
+                Chat.created_at <= erasure.until,
                 ~recorded,
                 cast(Chat.chat, Text).contains(f'"{prefix}', autoescape=True),
             )
         )
-        return cls(erasure, [chat_id for chat_id, chat in found if _asked(chat, prefix)])
+        unrecorded = [chat_id for chat_id, chat in found if _asked(chat, prefix)]
+        linked = select(KnowledgeFile.file_id).where(KnowledgeFile.knowledge_id.in_(erasure.knowledge))
+        named = [cast(File.meta, Text).contains(f'"{each}"', autoescape=True) for each in erasure.knowledge]
+        found = await session.execute(
+            select(File.id, File.meta).where(or_(False, *named), File.id.not_in(linked))
+        )
+        coming = [file_id for file_id, meta in found if _destinations(meta) & set(erasure.knowledge)]
+        return cls(erasure, unrecorded, coming)
 
     def accounts(self) -> Any:
         """Return the query for accounts of people who have to do with this tenant alone."""
@@ -328,6 +406,7 @@ class _Scope:
             User.role != "admin",
             or_(
                 User.id.in_(in_own),
+                User.role == erasure.closed_role,  # a login while the Tenant is deleted ends the membership
                 User.id.in_(select(Chat.user_id).where(Chat.id.in_(self._answered()))),
                 User.id.in_(own_files.where(KnowledgeFile.knowledge_id.in_(erasure.knowledge))),
             ),
@@ -349,7 +428,7 @@ class _Scope:
         from open_webui.models.files import File  # noqa: PLC0415
         from open_webui.models.knowledge import KnowledgeFile  # noqa: PLC0415
         from open_webui.models.users import User  # noqa: PLC0415
-        from sqlalchemy import Text, and_, cast, or_, select  # noqa: PLC0415
+        from sqlalchemy import and_, or_, select  # noqa: PLC0415
         from sqlalchemy.orm import aliased  # noqa: PLC0415
 
         knowledge, owned = self._erasure.knowledge, aliased(File)
@@ -365,15 +444,13 @@ class _Scope:
             File.id.not_in(linked),
             File.id.not_in(select(ChatFile.file_id)),
         )
-        # A file on its way into a knowledge base is linked when it has been read.
-        coming = [cast(File.meta, Text).contains(f'"{each}"', autoescape=True) for each in knowledge]
         return select(File.id).where(
             or_(
                 File.id.in_(linked.where(KnowledgeFile.knowledge_id.in_(knowledge))),
                 File.id.in_(sent.where(Chat.id.in_(self.chats()))),
                 File.user_id.in_(self.accounts()),
+                File.id.in_(self._coming),
                 left_behind,
-                *coming,
             ),
             File.id.not_in(linked.where(KnowledgeFile.knowledge_id.in_(self._other_knowledge()))),
             File.id.not_in(sent.where(Chat.id.not_in(self.chats()))),
@@ -390,6 +467,7 @@ class _Scope:
         )
         return select(Chat.id).where(
             Chat.updated_at >= self._erasure.since,
+            Chat.created_at <= self._erasure.until,
             or_(Chat.id.in_(by_ours), Chat.id.in_(self._unrecorded)),
         )
 
@@ -412,3 +490,11 @@ def _asked(chat: Any, prefix: str) -> bool:
     messages = ((said.get("history") or {}).get("messages") or {}).values()
     models = [*(said.get("models") or []), *(message.get("model") for message in messages)]
     return any(str(model).startswith(prefix) for model in models)
+
+
+def _destinations(meta: Any) -> set[str]:
+    """Return the ids of the knowledge bases that a file was sent or added to; an empty text for none."""
+    stored = meta if isinstance(meta, dict) else {}
+    sent = stored.get("data")
+    form = sent if isinstance(sent, dict) else {}
+    return {str(stored.get(ADDED_TO, "")), str(form.get("knowledge_id", ""))}

@@ -4,10 +4,12 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.apiserver import Tenants
@@ -103,9 +105,9 @@ async def begin(driver: Driver, stage: Stage, world: World, **people: str) -> di
     return subjects
 
 
-async def delete(driver: Driver, tenants: Tenants, name: str) -> None:
+async def delete(driver: Driver, tenants: Tenants, name: str, seconds: float = 30) -> None:
     tenants.delete(name)
-    await driver.settle(name)
+    await driver.settle(name, seconds)
     assert tenants.get(name) is None
 
 
@@ -152,7 +154,12 @@ async def test_who_moved_keeps_the_account_and_what_belongs_to_the_other_tenant(
     base = webui.base("gone")["id"]
     known = office.upload(ann, f"{MARKER} of the knowledge base")
     webui.call("POST", f"/knowledge/{base}/file/add", json={"file_id": known})
-    office.upload(ann, f"{MARKER} on its way", knowledge_id=base)
+    office.upload(ann, f"{OTHER} that only names the knowledge base", about=base)
+    coming = office.upload(ann, f"{MARKER} on its way", about=base)
+    webui.sql(
+        f"""update file set meta = jsonb_set(meta::jsonb, '{{data,knowledge_id}}', '"{base}"')::json """
+        f"where id = '{coming}'"
+    )
     both = office.upload(ann, f"{OTHER} that both tenants hold")
     for tenant in ("gone", "stays"):
         webui.call("POST", f"/knowledge/{webui.base(tenant)['id']}/file/add", json={"file_id": both})
@@ -209,30 +216,178 @@ async def test_an_administrators_account_stays(
 async def test_under_retain_nothing_of_it_is_touched_and_a_later_tenant_of_the_name_leaves_it(
     driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
 ) -> None:
-    subjects = await begin(driver, stage, world, ann="ann@gone.example")
-    tenants.patch("gone", {"spec": {"deletionPolicy": "Retain"}})
-    ann = office.log_in("ann@gone.example", subjects["ann"])
-    await driver.reconcile("gone")
-    office.chat(ann, "tenant-gone.finance", KEPT, office.upload(ann, f"{KEPT} sent"))
-    office.rate(ann, "tenant-gone.finance", KEPT)
+    subject = world.add_person("ann@remained.example")
+    spec = {"identity": {"emails": ["*@remained.example"]}, "personas": [{"id": "finance"}]}
+    stage.apply("left", **spec | {"deletionPolicy": "Retain"})
+    await driver.reconcile("left")
+    ann = office.log_in("ann@remained.example", subject)
+    await driver.reconcile("left")
+    office.chat(ann, "tenant-left.finance", KEPT, office.upload(ann, f"{KEPT} sent"))
+    office.rate(ann, "tenant-left.finance", KEPT)
     before = webui.scan(KEPT)
     assert before.keys() >= {"chat", "file", "feedback"}
-    await delete(driver, tenants, "gone")
+    await delete(driver, tenants, "left")
     assert webui.scan(KEPT) == before
     await asyncio.sleep(1.1)  # times are in seconds
-    stage.apply("gone", **GONE | {"identity": {"emails": ["*@again.example"]}})
-    await driver.reconcile("gone")
-    await delete(driver, tenants, "gone")
+    stage.apply("left", **spec | {"identity": {"emails": ["*@again.example"]}})
+    await driver.reconcile("left")
+    await delete(driver, tenants, "left")
     assert webui.scan(KEPT) == before
+
+
+class Writers:
+    """People who send requests in a loop, as a script would, until they are stopped."""
+
+    def __init__(self, webui: WebUi) -> None:
+        self._http = httpx.AsyncClient(base_url=f"{webui.url}/api/v1", timeout=60)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopped = False
+
+    def upload(self, token: str, text: str, base: str = "") -> Counter[int]:
+        """Upload small and large files into a knowledge base, or to nobody; return the statuses so far."""
+        form = {"metadata": json.dumps({"knowledge_id": base})} if base else {}
+
+        async def send(turn: int) -> httpx.Response:
+            content = (text + " ") * (1 if turn % 3 else 60_000)
+            files = {"file": (f"{text} {uuid.uuid4()}.txt", content.encode(), "text/plain")}
+            return await self._http.post("/files/", files=files, data=form, headers=_bearer(token))
+
+        return self._repeat(send)
+
+    def claim(self, token: str, model: str, text: str) -> Counter[int]:
+        """Write chats and feedback that name a model; return the statuses so far."""
+        chat = {"title": text, "models": [model], "history": {"messages": {}, "currentId": None}}
+        rating = {"type": "rating", "data": {"rating": 1, "model_id": model}, "meta": {}, "snapshot": {}}
+
+        async def send(turn: int) -> httpx.Response:
+            path, form = ("/chats/new", {"chat": chat}) if turn % 2 else ("/evaluations/feedback", rating)
+            return await self._http.post(path, json=form, headers=_bearer(token))
+
+        return self._repeat(send)
+
+    async def stop(self) -> None:
+        """Let each request that is on its way end, and send no more."""
+        self._stopped = True
+        await asyncio.gather(*self._tasks)
+        await self._http.aclose()
+
+    def _repeat(self, send: Callable[[int], Awaitable[httpx.Response]]) -> Counter[int]:
+        statuses: Counter[int] = Counter()
+
+        async def repeat() -> None:
+            turn = 0
+            while not self._stopped:
+                turn += 1
+                statuses[(await send(turn)).status_code] += 1
+                await asyncio.sleep(0.05)
+
+        self._tasks.append(asyncio.create_task(repeat()))
+        return statuses
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+async def writers(webui: WebUi) -> AsyncIterator[Writers]:
+    opened = Writers(webui)
+    yield opened
+    await opened.stop()
+
+
+async def test_people_who_go_on_writing_are_refused_and_do_not_hold_up_the_erasure(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi,
+    writers: Writers,
+) -> None:  # fmt: skip
+    """Issue 18, A5: three members uploaded, and their Tenant was not gone after 150 seconds."""
+    names = {name: f"{name}@gone.example" for name in ("ann", "bea", "cay", "dan")}
+    subjects = await begin(driver, stage, world, **names)
+    tokens = [office.log_in(email, subjects[name]) for name, email in names.items()]
+    await driver.reconcile("gone")
+    base = webui.base("gone")["id"]
+    sent = [
+        writers.upload(tokens[0], MARKER, base),
+        writers.upload(tokens[1], MARKER),
+        writers.upload(tokens[2], MARKER, base),
+        writers.claim(tokens[3], "tenant-gone.finance", MARKER),
+    ]
+    await asyncio.sleep(3)
+    assert all(statuses[200] for statuses in sent)
+    await delete(driver, tenants, "gone", seconds=90)
+    accepted = [statuses[200] for statuses in sent]
+    await asyncio.sleep(2)
+    await writers.stop()
+    assert [statuses[200] for statuses in sent] == accepted
+    assert all(statuses[401] for statuses in sent)
+    assert webui.scan(MARKER) == {}
+    for email in names.values():
+        assert webui.scan(email) == {}
+
+
+async def test_people_of_another_tenant_go_on_working_and_do_not_hold_up_the_erasure(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi,
+    writers: Writers,
+) -> None:  # fmt: skip
+    subjects = await begin(driver, stage, world, ann="ann@stays.example", bob="bob@stays.example")
+    ann, bob = (office.log_in(f"{name}@stays.example", subjects[name]) for name in ("ann", "bob"))
+    for tenant in ("gone", "stays"):
+        await driver.reconcile(tenant)
+    (group,) = webui.groups("gone")
+    form = {"user_ids": [office.people["ann@stays.example"]]}
+    webui.call("POST", f"/groups/id/{group['id']}/users/add", json=form)
+    into_gone = writers.upload(ann, MARKER, webui.base("gone")["id"])
+    own = writers.upload(ann, OTHER, webui.base("stays")["id"])
+    claimed = writers.claim(bob, "tenant-gone.finance", OTHER)
+    await asyncio.sleep(3)
+    assert into_gone[200]
+    assert own[200]
+    assert claimed[200]
+    await delete(driver, tenants, "gone", seconds=90)
+    accepted, worked = into_gone[200], own[200]
+    await asyncio.sleep(2)
+    await writers.stop()
+    assert into_gone[200] == accepted
+    assert into_gone[403]
+    assert own[200] > worked
+    assert set(own) == set(claimed) == {200}
+    assert webui.scan(MARKER) == {}
+    assert webui.scan("ann@stays.example")
+
+
+async def test_a_closed_account_is_opened_again_for_the_other_tenant_that_admits_its_person(
+    driver: Driver, stage: Stage, world: World, office: Office, webui: WebUi
+) -> None:
+    subjects = await begin(driver, stage, world, ann="ann@gone.example")
+    ann = office.log_in("ann@gone.example", subjects["ann"])
+    await driver.reconcile("gone")
+    user_id = office.people["ann@gone.example"]
+    erasure = {"groups": [webui.groups("gone")[0]["id"]], "step": "close"}
+    assert webui.action("tenantry_erasure", _form(**erasure)).json() == {"writers": 1}
+    assert webui.action("tenantry_erasure", _form(**erasure)).json() == {"writers": 0}
+    assert webui.status(ann, "/chats/") == 401
+    assert webui.status(webui.person_token("ann@gone.example"), "/chats/") == 401
+    stays = webui.groups("stays")[0]["id"]
+    webui.call("POST", f"/groups/id/{stays}/users/add", json={"user_ids": [user_id]})
+    assert webui.action("tenantry_erasure", _form(**erasure)).json() == {"writers": 0}
+    assert webui.status(webui.person_token("ann@gone.example"), "/chats/") == 200
 
 
 async def test_nobody_but_an_administrator_can_call_the_action(office: Office, webui: WebUi) -> None:
     token = office.log_in("eve@stays.example")
-    erasure = {"tenant": "tenant-gone", "groups": [], "knowledge": [], "since": 0, "delete": True}
-    body = {
-        "model": "tenantry_erasure", "chat_id": "", "id": "", "session_id": "", "erasure": erasure,
-    }  # fmt: skip
-    for direct in ({}, {"model_item": {"id": "tenantry_erasure", "direct": True}}):
-        answer = webui.action("tenantry_erasure", token, body | direct)
+    body = _form(step="delete")
+    models: tuple[dict[str, Any], ...] = ({}, {"id": "tenantry_erasure", "direct": True})
+    for model in models:
+        answer = webui.action("tenantry_erasure", body | {"model_item": model}, token)
         assert answer.status_code == 400
         assert "files" not in answer.text
+
+
+def _form(**erasure: Any) -> dict[str, Any]:
+    """Return the body by which the operator calls the action for the Tenant ``gone``."""
+    asked = {"tenant": "tenant-gone", "groups": [], "knowledge": [], "since": 0, "until": 2**40} | erasure
+    model = {"id": "tenantry_erasure", "direct": True}
+    return {
+        "model": "tenantry_erasure", "model_item": model, "chat_id": "", "id": "", "session_id": "",
+        "erasure": asked,
+    }  # fmt: skip

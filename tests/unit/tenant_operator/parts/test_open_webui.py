@@ -155,16 +155,19 @@ async def test_content_is_counted_and_deleted_by_an_action_that_belongs_to_no_ch
 ) -> None:
     counted = {"accounts": 0, "chats": 1, "files": 2, "feedback": 3}
     server.answers = [httpx.Response(200, json=counted), httpx.Response(200, json=counted)]
-    content = TenantContent("tenant-a", ["g"], ["k"], 7)
+    server.answers.append(httpx.Response(200, json={"writers": 4}))
+    content = TenantContent("tenant-a", ["g"], ["k"], 7, 9)
     assert await webui.count_content(content) == counted
     assert await webui.delete_content(content) == counted
+    assert await webui.close(content) == 4
     assert {str(request.url) for request in server.requests} == {
         "http://webui/api/chat/actions/tenantry_erasure"
     }
     sent = [json.loads(request.content) for request in server.requests]
-    assert [each["erasure"]["delete"] for each in sent] == [False, True]
+    assert [each["erasure"]["step"] for each in sent] == ["count", "delete", "close"]
     assert sent[0]["erasure"] == {
-        "tenant": "tenant-a", "groups": ["g"], "knowledge": ["k"], "since": 7, "delete": False,
+        "tenant": "tenant-a", "groups": ["g"], "knowledge": ["k"], "since": 7, "until": 9,
+        "step": "count",
     }  # fmt: skip
     assert sent[0]["chat_id"] == ""
 

@@ -9,7 +9,7 @@ import pytest
 from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.parts.open_webui import TenantContent
-from tenant_operator.parts.workspace import WorkspacePart
+from tenant_operator.parts.workspace import FOREVER, LAST_ANSWER_SECONDS, SETTLE_SECONDS, WorkspacePart
 from tenant_operator.parts.workspace_plan import grants, mark
 
 from tests.support.tenants import make_tenant
@@ -46,6 +46,7 @@ class Webui:
         self.pending: list[str] = []
         self.content: list[dict[str, int]] = []
         self.asked: dict[str, Any] = {}
+        self.writers = 0
 
     async def group(self, group_id: str) -> dict[str, Any]:
         return GROUP | {"user_ids": self.group_members, "data": self.group_data}
@@ -84,6 +85,10 @@ class Webui:
     async def count_content(self, content: TenantContent) -> dict[str, int]:
         self.asked = asdict(content)
         return self.content.pop(0) if self.content else {}
+
+    async def close(self, content: TenantContent) -> int:
+        self.calls.append("close")
+        return self.writers
 
     async def delete_content(self, content: TenantContent) -> dict[str, int]:
         self.calls.append("delete_content")
@@ -243,10 +248,37 @@ async def test_content_goes_in_as_many_calls_as_it_takes_before_knowledge_bases_
     webui.found_bases = [[base(files=3)], []]
     webui.content = [{"files": 3, "chats": 2}, {"files": 1, "chats": 2}, {"files": 0, "chats": 0}]
     await part.remove(ACME)
-    assert [call for call in webui.calls if call.startswith("delete")] == [
-        "delete_model", "delete_content", "delete_content", "delete_knowledge_base", "delete_group",
+    assert [call for call in webui.calls if call.startswith(("close", "delete"))] == [
+        "delete_model", "close", "delete_content", "delete_content", "delete_knowledge_base", "delete_group",
     ]  # fmt: skip
-    assert webui.asked == {"tenant": "tenant-acme", "groups": ["g"], "knowledge": ["1"], "since": 0}
+    assert webui.asked == {
+        "tenant": "tenant-acme", "groups": ["g"], "knowledge": ["1"], "since": 0, "until": FOREVER,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("writers", "waited"), [(0, []), (3, [SETTLE_SECONDS])])
+async def test_what_was_admitted_before_accounts_were_closed_may_end_before_anything_is_deleted(
+    writers: int, waited: list[float], part: WorkspacePart, webui: Webui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        assert "delete_content" not in webui.calls
+        slept.append(seconds)
+
+    monkeypatch.setattr("tenant_operator.parts.workspace.asyncio.sleep", sleep)
+    webui.writers = writers
+    webui.content = [{"files": 1}, {"files": 0}]
+    await part.remove(ACME)
+    assert slept == waited
+
+
+async def test_what_others_write_after_the_last_answer_is_not_asked_for(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    deleted = {"deletion_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
+    await part.remove(ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=deleted)}))
+    assert webui.asked["until"] == 1795910400 + LAST_ANSWER_SECONDS
 
 
 async def test_content_that_stays_stops_the_removal_and_is_named(part: WorkspacePart, webui: Webui) -> None:

@@ -47,6 +47,7 @@ NO_RESET = "Nobody can empty a knowledge base as a whole. Remove your own files 
 NO_RULE = "This is switched off here."
 NOT_YOURS = "This belongs to a colleague. Ask its owner or one of your company's administrators."
 NOT_YOUR_BASE = "Only the platform changes this knowledge base. You can add files, and remove your own."
+NO_PLACE = "You cannot add files to this knowledge base."
 NOT_YOUR_NAME = (
     "A colleague's document in this knowledge base is named {name}. Choose another name, or ask its owner or "
     "one of your company's administrators to remove it."
@@ -107,6 +108,9 @@ class Library(Protocol):
     async def tenants(self, knowledge_id: str) -> set[str]:
         """Return the keys of the tenants whose group may write to a knowledge base."""
 
+    async def may_write(self, knowledge_id: str, user_id: str) -> bool:
+        """Return True if there is a knowledge base that a user may write to."""
+
     async def file_owners(self, file_ids: Iterable[str]) -> dict[str, str]:
         """Return the owner of each file that exists."""
 
@@ -154,6 +158,11 @@ class Rights:
         """Refuse unless all files are the user's; files that do not exist are the route's concern."""
         if set((await self.library.file_owners(file_ids)).values()) - {user.id}:
             raise HTTPException(403, NOT_YOURS)
+
+    async def require_writable(self, knowledge_id: str, user: User) -> None:
+        """Refuse to send a file to a knowledge base that the user may not write to, or that is gone."""
+        if not await self.library.may_write(knowledge_id, user.id):
+            raise HTTPException(403, NO_PLACE)
 
     async def require_free_name(
         self, knowledge_id: str, directory_id: str | None, filename: str, user: User
@@ -230,7 +239,10 @@ async def own_base(rights: Rights, request: Request, user: User) -> None:
 
 
 async def upload(rights: Rights, request: Request, user: User) -> None:
-    """Refuse an upload into a knowledge base under the name of a colleague's file."""
+    """Refuse an upload into a knowledge base that is closed to the user, or under a colleague's file's name.
+
+    Open WebUI stores the file first, and asks for the right when it has been read.
+    """
     form = await request.form()
     metadata, filename = form.get("metadata"), getattr(form.get("file"), "filename", None)
     try:
@@ -238,6 +250,7 @@ async def upload(rights: Rights, request: Request, user: User) -> None:
     except ValueError:
         asked = {}
     if isinstance(asked, dict) and isinstance(asked.get("knowledge_id"), str) and filename:
+        await rights.require_writable(asked["knowledge_id"], user)
         name = Path(filename).name
         await rights.require_free_name(asked["knowledge_id"], _directory(asked), name, user)
 
@@ -252,11 +265,12 @@ async def add(rights: Rights, request: Request, user: User) -> None:
     forms = await _body(request)
     forms = forms if isinstance(forms, list) else [forms]
     directories = {_text(form, "file_id"): _directory(form) for form in forms}
+    knowledge_id = request.path_params["id"]
+    await rights.require_writable(knowledge_id, user)
     await rights.require_own(directories, user)
     for file_id, filename in (await rights.library.filenames(directories)).items():
-        knowledge_id = request.path_params["id"]
         await rights.require_free_name(knowledge_id, directories[file_id], filename, user)
-    notes = {ADDED_TO: request.path_params["id"], REMOVED_BY: ""}
+    notes = {ADDED_TO: knowledge_id, REMOVED_BY: ""}
     await rights.library.annotate(directories, notes)
 
 
@@ -506,6 +520,18 @@ class Database:
             )
         )
         return {name.removeprefix(TENANT_GROUP) for (name,) in rows if name.startswith(TENANT_GROUP)}
+
+    async def may_write(self, knowledge_id: str, user_id: str) -> bool:
+        """Return True if there is a knowledge base that a user may write to."""
+        from open_webui.models.access_grants import AccessGrants
+
+        owner = await self.knowledge_owner(knowledge_id)
+        return owner is not None and (
+            owner == user_id
+            or await AccessGrants.has_access(
+                user_id=user_id, resource_type="knowledge", resource_id=knowledge_id, permission="write"
+            )
+        )
 
     async def file_owners(self, file_ids: Iterable[str]) -> dict[str, str]:
         """Return the owner of each file that exists."""

@@ -108,9 +108,8 @@ class _Visitor:
 
     def read(self) -> str:
         """Return the text of the page that is not left out."""
-        resources = self._resources.get_object() if self._resources is not None else {}
         # pypdf calls a second visitor after each operator, which only forms need.
-        after = self.after if "/XObject" in resources else None
+        after = self.after if "/XObject" in self._known(self._resources) else None
         return self._source.extract_text(visitor_operand_before=self.before, visitor_operand_after=after)
 
     @property
@@ -295,9 +294,14 @@ class _Visitor:
         else:
             self._boxes += boxes
 
+    @staticmethod
+    def _known(value: Any) -> DictionaryObject:
+        """Return a dictionary of the file, an empty one if it is damaged."""
+        known = None if value is None else value.get_object()
+        return known if isinstance(known, DictionaryObject) else DictionaryObject()
+
     def _resource(self, kind: str, name: Any) -> Any:
-        resources = self._resources.get_object() if self._resources is not None else DictionaryObject()
-        named = resources.get(kind, DictionaryObject()).get_object()
+        named = self._known(self._known(self._resources).get(kind))
         found = named.get(name)
         return None if found is None else found.get_object()
 

@@ -3,7 +3,7 @@
 import pytest
 from gateway.documents.extract import extract
 
-from tests.support.files import assemble_pdf
+from tests.support.files import assemble_pdf, pdf_file
 
 FONT = "/F1 12 Tf"
 SEEN = f"BT {FONT} 72 720 Td (Seen.) Tj ET"
@@ -148,3 +148,11 @@ def test_the_state_of_a_form_ends_with_it() -> None:
 )
 def test_a_page_whose_bounds_are_damaged_or_turned_is_read(box: str) -> None:
     assert text_of(SEEN, box=box) == "Seen."
+
+
+@pytest.mark.parametrize("resources", [b"/Resources 5", b"/Resources null", b"/Resources [ 1 ]"])
+def test_a_page_with_damaged_resources_does_not_spoil_the_others(resources: bytes) -> None:
+    content = pdf_file("First.", "Kept.")
+    sound = b"/Resources << /Font << /F1 3 0 R >> >>"
+    _, pages = extract("a.pdf", content.replace(sound, resources.ljust(len(sound)), 1))
+    assert [page.text for page in pages] == ["", "Kept."]
