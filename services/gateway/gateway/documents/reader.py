@@ -10,7 +10,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,9 @@ SMALL_CPU_SECONDS = 10
 
 An archive of some kilobytes can hold as much work as a large document, and small ones may use every process.
 """
+
+END_SECONDS = 5.0
+"""Longest wait for the end of a process that has closed its output."""
 
 WRITE_BYTES = 1024 * 1024
 """How much of a document is handed to a process in one step of the event loop."""
@@ -186,6 +189,11 @@ async def _receive(process: Process) -> Any:
 
 async def _reason(process: Process | None, cpu_seconds: int) -> str:
     """Return the sentence that says why a process died."""
+    if process:
+        # Not killed yet: asyncio would lose the exit code of a process that ends in the same moment.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await process.wait()
     await _end(process)
     if process and process.returncode == -signal.SIGXCPU:
         return f"Reading the file takes more than {cpu_seconds} s of computing time. Split it."
