@@ -294,7 +294,7 @@ async def open_rig(platform: Platform) -> AsyncIterator[Rig]:
         async with (
             open_people(platform) as people,
             open_qdrant(platform) as qdrant,
-            program(platform, "tenant_operator", log=operator_log),
+            program(platform, "tenant_operator", log=str(operator_log)),
             running_gateway(platform) as gateway,
         ):
             tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))

@@ -16,7 +16,7 @@ __all__ = ["program"]
 
 @asynccontextmanager
 async def program(
-    platform: Platform, *arguments: str, log: Path = Path(os.devnull), **settings: str
+    platform: Platform, *arguments: str, log: str = os.devnull, **settings: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the operator, write its log to a file, and end it in order (its coverage is written then)."""
     env = (
@@ -24,7 +24,7 @@ async def program(
         | {"OPERATOR_PROBES_PORT": "0", "OPERATOR_METRICS_PORT": "0", "PYTHONPATH": str(REPOSITORY)}
         | settings
     )
-    with log.open("ab") as stderr:
+    with Path(log).open("ab") as stderr:  # noqa: ASYNC230 (a test has nothing else to do meanwhile)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", *arguments, env={**os.environ, **env}, stderr=stderr
         )

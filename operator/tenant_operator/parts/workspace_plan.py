@@ -209,6 +209,15 @@ def grants(group_id: str, *permissions: str) -> list[dict[str, str]]:
     ]
 
 
+def _base_grants(tenant: Tenant, persona_id: str, group_id: str, *permissions: str) -> list[dict[str, str]]:
+    """Return the grants of a knowledge base; nobody may read or write that of a suspended tenant.
+
+    Its models can still be asked: the gateway's sentence says why there is no answer.
+    """
+    held = () if tenant.spec.suspended else permissions
+    return [*grants(group_id, *held), mark(tenant, persona_id)]
+
+
 def kept_note(former: Iterable[KnowledgeBase]) -> str:
     """Say which former knowledge bases are kept; nothing when none is."""
     kept = ", ".join(sorted(f"{base.persona} (files: {base.files or 'uncounted'})" for base in former))
@@ -222,7 +231,7 @@ def kept_note(former: Iterable[KnowledgeBase]) -> str:
 def plan_former(tenant: Tenant, base: KnowledgeBase, group_id: str) -> list[Step]:
     """Return the writes to a knowledge base that no persona has any more: nothing new shall come into it."""
     steps = []
-    granted = [*grants(group_id, "read"), mark(tenant, base.persona)]
+    granted = _base_grants(tenant, base.persona, group_id, "read")
     if base.grants != _granted(granted):
         steps.append(Step("grant knowledge base", base.id, granted))
     about = f"Documents of a former persona of {_title(tenant)}."
@@ -256,7 +265,7 @@ def _plan_model(wanted: dict[str, Any], live: dict[str, Any] | None, group_id: s
 def _plan_base(tenant: Tenant, persona: Persona, live: KnowledgeBase | None, group_id: str) -> list[Step]:
     about = f"{_title(persona)}, shared documents of {_title(tenant)}."
     wanted = {"name": _model_name(tenant, persona), "description": about}
-    granted = [*grants(group_id, "read", "write"), mark(tenant, persona.id)]
+    granted = _base_grants(tenant, persona.id, group_id, "read", "write")
     if live is None:
         return [Step("create knowledge base", persona.id, wanted | {"access_grants": granted})]
     steps = []

@@ -169,11 +169,12 @@ async def test_a_colleagues_file_is_added_nowhere_else(shelf: Shelf) -> None:
 
 
 async def test_nobody_imports_a_chat_with_times_of_their_own(shelf: Shelf) -> None:
-    old = {"chat": {"title": "Old", "history": {"messages": {}}}, "created_at": 1, "updated_at": 1}
-    answer = await shelf.ann.http.post("/api/v1/chats/import", json={"chats": [old]})
+    chat: dict[str, Any] = {"title": "Old", "history": {"messages": {}}, "updated_at": 1}
+    imported = {"chats": [{"chat": chat, "created_at": 1, "updated_at": 1}]}
+    answer = await shelf.ann.http.post("/api/v1/chats/import", json=imported)
     assert answer.status_code == 403
     assert "imported" in answer.json()["detail"]
-    made = await shelf.ann.http.post("/api/v1/chats/new", json={"chat": {**old["chat"], "updated_at": 1}})
+    made = await shelf.ann.http.post("/api/v1/chats/new", json={"chat": chat})
     assert made.is_success, made.text
     assert made.json()["updated_at"] > 1_700_000_000
 

@@ -7,8 +7,9 @@ import pytest
 from file_sync.models import Document
 from file_sync.plan import COLLEAGUE, NOT_KNOWN, Deed, State
 
+from tests.support.comparison import compare
 from tests.support.files_of_open_webui import document_of, make_file, sent_to, within
-from tests.unit.file_sync.test_plan_rights import BENS, compare, deeds, states, taken_out
+from tests.unit.file_sync.test_plan_rights import BENS, deeds, states, taken_out
 
 STORE, CHECK, INDEX, DELETE = Deed
 UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", "c" * 64, stored_at=5, owner="anna")

@@ -161,6 +161,24 @@ async def test_a_changed_tenant_is_followed(
     assert [each["persona"] for each in status["status"]["workspace"]["knowledge"]] == ["finance", "law"]
 
 
+async def test_the_knowledge_of_a_suspended_tenant_is_closed_and_opened_again(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World, webui: WebUi
+) -> None:
+    person(world, webui, "ann@work.example")
+    ann = webui.person_token("ann@work.example")
+    stage.apply("work", **SPEC)
+    await driver.reconcile("work")
+    base_id = webui.base("work")["id"]
+    file_id = webui.add_file(base_id)
+    paths = (f"/files/{file_id}/content", f"/knowledge/{base_id}")
+    assert [webui.status(ann, path) for path in paths] == [200, 200]
+    for suspended in (True, False):
+        tenants.patch("work", {"spec": {"suspended": suspended}})
+        await driver.reconcile("work")
+        assert [webui.status(ann, path) == 200 for path in paths] == [not suspended] * 2
+        assert webui.groups("work")[0]["members"] == ["ann@work.example"]
+
+
 async def test_a_former_personas_files_are_kept_and_told_of_until_they_are_gone(
     driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
 ) -> None:

@@ -205,6 +205,22 @@ def test_what_differs_is_written_and_nothing_else(state: WorkspaceState, expecte
     assert actions(state) == expected
 
 
+def test_the_knowledge_base_of_a_suspended_tenant_is_closed_and_its_model_still_says_why() -> None:
+    suspended = make_tenant(
+        "acme",
+        displayName="Acme",
+        personas=[{"id": "finance", "displayName": "Finance"}],
+        suspended=True,
+    )
+    (step,) = plan(suspended, settled(), "g")
+    assert (step.change, step.form) == ("grant knowledge base kb-finance", [MARK])
+    former = KnowledgeBase("1", "gone", grants=frozenset({READ}))
+    grant, _ = plan_former(suspended, former, "g")
+    assert grant.form == [mark(suspended, "gone")]
+    (step,) = plan(ACME, settled(suspended), "g")
+    assert step.change == "grant knowledge base kb-finance"
+
+
 def test_a_widened_access_becomes_the_groups_alone_and_an_update_keeps_what_others_added() -> None:
     (step,) = plan(ACME, model_with(access_grants=[ANYBODY, NEIGHBOUR, OUTSIDER]), "g")
     assert step.form == [{"principal_type": "group", "principal_id": "g", "permission": "read"}]
