@@ -309,8 +309,14 @@ def test_escapes_and_invisible_characters_are_all_that_is_added(pieces: list[str
     assert {*added, *shown} <= {"\\", INVISIBLE}
 
 
+CHARACTERS = st.characters(
+    exclude_categories=["Cs", "Cc", "Zl", "Zp"], include_characters="\n", exclude_characters="<[]@{:/.`~$\\"
+)
+ODD_MARGIN = re.compile(r"(?m)^ *(?! )[^\S\n]|^ {4}")
+"""A line whose beginning not all renderers read alike: an invisible character may come into its code."""
+
 QUIET = st.lists(
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<[]@{:/.`~$\\"), max_size=12)
+    st.text(CHARACTERS, max_size=12)
     | st.sampled_from(
         ["`code`", "`a<b>`\n\n", '\n\n```json\n{"a": [1]}\n```\n\n', "$x_1$ ", "\\(y\\) ", "\n\n- item\n",
          "5 < 6 ",
@@ -318,7 +324,7 @@ QUIET = st.lists(
          "~~old~~ "]
     ),
     max_size=12,
-)  # fmt: skip
+).filter(lambda pieces: not ODD_MARGIN.search("".join(pieces)))  # fmt: skip
 
 
 @given(QUIET, st.sampled_from([TEXT, MARKDOWN]))
