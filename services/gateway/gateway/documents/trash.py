@@ -166,7 +166,7 @@ class Trash:
         Parameters
         ----------
         removal_id
-            The removal; ``None`` for the latest of the document.
+            The removal; ``None`` for the latest of the document that the person may restore.
 
         Raises
         ------
@@ -182,15 +182,14 @@ class Trash:
             A backend failed: it stays in the trash, or what was begun is being completed.
         """
         tenant = person.tenant
-        removal = await self._find(tenant, document_id, removal_id)
+        removal = await self._find(person, document_id, removal_id)
         if not _may_restore(person, removal):
             raise DocumentForeign("Only its owner and the tenant's administrators may restore a document.")
         require_persona(tenant, removal.persona_id)
         restored_id = _restored_id(tenant, removal)
         async with self._documents.writing(tenant, restored_id) as lease:
-            removal = await self._find(
-                tenant, document_id, removal.id
-            )  # another request may have restored it
+            # Another request may have restored it.
+            removal = await self._find(person, document_id, removal.id)
             if await self._is_taken(tenant, removal, {restored_id, document_id}):
                 raise DocumentExists(
                     f"The persona has a document named {removal.filename} already. Delete that one "
@@ -231,7 +230,8 @@ class Trash:
         """
         return await self._trash.delete_older(tenant, datetime.now(UTC) - self.retention)
 
-    async def _find(self, tenant: Tenant, document_id: str, removal_id: str | None) -> Removal:
+    async def _find(self, person: Principal, document_id: str, removal_id: str | None) -> Removal:
+        tenant = person.tenant
         if removal_id is None:
             listed = await self._trash.list_ids(tenant, document_id=document_id, limit=MAX_REMOVALS)
         else:
@@ -240,7 +240,8 @@ class Trash:
         held = [each for each in found if not self._is_expired(each)]
         if not held:
             raise TrashMissing("The trash holds no document of that id.")
-        return max(held, key=lambda each: each.removed_at)
+        own = [each for each in held if _may_restore(person, each)]
+        return max(own or held, key=lambda each: each.removed_at)
 
     async def _is_taken(self, tenant: Tenant, removal: Removal, document_ids: Collection[str]) -> bool:
         """Return True if one of the documents exists, or another one of the name in the persona."""

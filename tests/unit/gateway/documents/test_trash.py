@@ -189,6 +189,15 @@ async def test_it_is_not_restored_over_a_document_of_that_name_and_nothing_of_ei
     assert second.id != first.id
 
 
+async def test_a_colleagues_later_removal_of_the_name_hides_nobodys_own(world: World) -> None:
+    await world.upload()
+    await world.remove()
+    await world.service.upload(TENANT, "finance", NAME, b"Mine.", COLLEAGUE.subject, Stages())
+    await world.remove(COLLEAGUE)
+    await world.restore(OWNER)
+    assert world.found() == [TEXT.decode()]
+
+
 async def test_without_a_removal_id_the_latest_removal_is_restored(world: World) -> None:
     await world.upload()
     await world.remove()
