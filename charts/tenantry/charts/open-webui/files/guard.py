@@ -41,6 +41,7 @@ TENANT_GROUP = "/tenants/"
 NOTICE_VARIABLE = "TENANTRY_NO_TENANT_NOTICE"
 """Environment variable with what people without a tenant read above an empty chat; empty for no notice."""
 
+TOO_LARGE = "This is too large. Please upload a file that is less than 50 MB."
 NO_PEOPLE = "Nobody can look up other people here."
 NO_IMPORT = "Chats cannot be imported here. Clone or fork a chat instead."
 NO_RESET = "Nobody can empty a knowledge base as a whole. Remove your own files one by one."
@@ -82,7 +83,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif int(dict(scope["headers"]).get(b"content-length", 0)) > LARGEST_BODY:
-            await _answer(send, 413, "This is too large.")
+            await _answer(send, 413, TOO_LARGE)
         else:
             await self._bounded(scope, receive, send)
 
