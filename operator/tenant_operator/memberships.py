@@ -116,7 +116,7 @@ class Memberships:
             await self._remove(group_path(tenant.id), group_id, leaving)
 
     async def check(self) -> None:
-        """Remove every wrong membership, and have the Tenants reconciled that miss somebody.
+        """Remove every wrong membership, and have the Tenants reconciled whose groups lack a person.
 
         Raises
         ------

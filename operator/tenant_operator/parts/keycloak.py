@@ -89,5 +89,5 @@ class Keycloak(KeycloakAdmin):
 
 
 def verified_email(user: dict[str, Any]) -> str:
-    """Return the address that makes an account somebody's: verified, and not disabled. Empty for none."""
+    """Return the e-mail of an account that is enabled and has verified it; empty for any other account."""
     return str(user.get("email") or "") if user.get("emailVerified") and user.get("enabled") else ""
