@@ -18,14 +18,29 @@ from .conftest import person
 pytestmark = pytest.mark.programs
 
 OUT_SECONDS = 5
+BOTH = ["goes@leaving.example", "stays@leaving.example"]
+
+
+@pytest.fixture
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    """Return the variables of an operator that serves the workspace."""
+    return {f"OPERATOR_{key.upper()}": value for key, value in settings.items()}
+
+
+@pytest.fixture(autouse=True)
+def people(world: World, webui: WebUi) -> None:
+    for email in BOTH:
+        person(world, webui, email)
 
 
 async def test_who_is_taken_out_of_the_tenant_is_out_of_both_groups_within_five_seconds(
-    platform: Platform, stage: Stage, settings: dict[str, str], tenants: Tenants, world: World, webui: WebUi
+    platform: Platform,
+    stage: Stage,
+    environment: dict[str, str],
+    tenants: Tenants,
+    world: World,
+    webui: WebUi,
 ) -> None:
-    for name in ("stays", "goes"):
-        person(world, webui, f"{name}@leaving.example")
-    environment = {f"OPERATOR_{key.upper()}": value for key, value in settings.items()}
     async with program(platform, "tenant_operator", **environment):
         stage.apply("leaving", identity={"emails": ["*@leaving.example"]})
 
@@ -34,19 +49,15 @@ async def test_who_is_taken_out_of_the_tenant_is_out_of_both_groups_within_five_
             in_keycloak = world.look("leaving")["identity"].get("members")
             return in_keycloak, groups[0]["members"] if groups else None
 
-        both = ["goes@leaving.example", "stays@leaving.example"]
-        await until(lambda: members() == (both, both), seconds=60, every=0.2)
+        await until(lambda: members() == (BOTH, BOTH), seconds=60, every=0.2)
         tenants.patch("leaving", {"spec": {"identity": {"emails": ["stays@leaving.example"]}}})
-        await until(lambda: members() == (both[1:], both[1:]), seconds=OUT_SECONDS, every=0.2)
+        await until(lambda: members() == (BOTH[1:], BOTH[1:]), seconds=OUT_SECONDS, every=0.2)
 
 
 async def test_who_is_taken_out_while_keycloak_hangs_is_out_of_open_webui_within_five_seconds(
-    platform: Platform, stage: Stage, settings: dict[str, str], tenants: Tenants, world: World, webui: WebUi
+    platform: Platform, stage: Stage, environment: dict[str, str], tenants: Tenants, webui: WebUi
 ) -> None:
     """Issue 18, A3: the Tenant alone says that an address does not belong."""
-    for name in ("stays", "goes"):
-        person(world, webui, f"{name}@leaving.example")
-    environment = {f"OPERATOR_{key.upper()}": value for key, value in settings.items()}
 
     def members() -> Any:
         groups = webui.groups("leaving")
@@ -56,9 +67,8 @@ async def test_who_is_taken_out_while_keycloak_hangs_is_out_of_open_webui_within
         environment["OPERATOR_KEYCLOAK_URL"] = f"http://127.0.0.1:{proxy.port}"
         async with program(platform, "tenant_operator", **environment):
             stage.apply("leaving", identity={"emails": ["*@leaving.example"]})
-            both = ["goes@leaving.example", "stays@leaving.example"]
-            await until(lambda: members() == both, seconds=60, every=0.2)
+            await until(lambda: members() == BOTH, seconds=60, every=0.2)
             proxy.hang()
             tenants.patch("leaving", {"spec": {"identity": {"emails": ["stays@leaving.example"]}}})
-            await until(lambda: members() == both[1:], seconds=OUT_SECONDS, every=0.2)
+            await until(lambda: members() == BOTH[1:], seconds=OUT_SECONDS, every=0.2)
             proxy.mend()

@@ -1,7 +1,8 @@
 """HTML: text that styles hide is not indexed, in the many ways that CSS has; text that may be seen is."""
 
 import pytest
-from gateway.documents.extract import extract
+
+from tests.support import pages
 
 SCREEN_READER_ONLY = (
     "position:absolute;width:1px;height:1px;padding:0;margin:-1px;overflow:hidden;clip:rect(0,0,0,0);border:0"
@@ -9,9 +10,7 @@ SCREEN_READER_ONLY = (
 
 
 def text_of(body: str, sheet: str = "") -> str:
-    page = f"<html><head><style>{sheet}</style></head><body>Seen.{body}<p>Last.</p></body></html>"
-    _, (read,) = extract("a.html", page.encode())
-    return " ".join(read.text.split())
+    return pages.text_of(body, f"<style>{sheet}</style>")
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,7 @@
 import pytest
 from gateway.documents.extract import extract
 
-
-def text_of(body: str, head: str = "") -> str:
-    page = f"<html><head>{head}</head><body>Seen.{body}<p>Last.</p></body></html>"
-    _, (read,) = extract("a.html", page.encode())
-    return " ".join(read.text.split())
+from tests.support.pages import text_of
 
 
 @pytest.mark.parametrize(
