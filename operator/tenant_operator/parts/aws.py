@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from tenancy.aws import is_dead_session
 from tenancy.remote import Fault
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class AwsClients:
 
     def classify(self, exc: Exception) -> Fault | None:
         """Return the meaning of an error, and forget the session when it was revoked or has ended."""
-        if isinstance(exc, ClientError) and exc.response["Error"]["Code"] in _DEAD_SESSION:
+        if is_dead_session(exc):
             with self._lock:
                 self._session = self._s3 = self._sts = None
             return Fault.BUSY
@@ -81,8 +82,6 @@ _CONFIG = Config(
 _BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException"})
 
 _TRANSIENT = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable"})
-
-_DEAD_SESSION = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "InvalidClientTokenId"})
 
 
 def classify(exc: Exception) -> Fault | None:

@@ -136,9 +136,9 @@ class OwnFiles:
         stored = await self._stored(person)
         own, names = {each.id for each in documents}, {clean_filename(file.filename) for file in files}
         rivals = [each for each in stored if each.filename in names and each.id not in own]
+        of_files = [each for each in rivals if each.id.startswith(FILE_DOCUMENTS)]
         uploads = [each for each in rivals if not each.id.startswith(FILE_DOCUMENTS)]
-        owned = await self._document_owners.add(person.tenant, uploads)
-        return Usage.of(stored), [each for each in rivals if each not in uploads] + owned
+        return Usage.of(stored), of_files + await self._document_owners.add(person.tenant, uploads)
 
     async def _stored(self, person: Principal) -> list[Document]:
         """Return the tenant's documents; none when they cannot be seen, for they only explain a refusal."""

@@ -121,7 +121,7 @@ class DocumentService:
         document_id = document_id_for(tenant.id, persona_id, filename)
         key = object_key(tenant.id, persona_id, document_id, filename)
         async with self.writing(tenant, document_id) as lease:
-            await self._require_own_name(tenant, key, owner)
+            await self._require_own_name(tenant, key, persona_id, filename, owner)
             reading = await self._read(tenant, filename, content, stages)
             # Before it costs anything. What fails after this gives its room back within minutes.
             await self.admit(tenant, document_id, len(content))
@@ -225,17 +225,17 @@ class DocumentService:
                 )
             yield lease
 
-    async def _require_own_name(self, tenant: Tenant, key: str, owner: str) -> None:
-        """Return when a person may store a document under a key.
+    async def _require_own_name(
+        self, tenant: Tenant, key: str, persona_id: str, filename: str, owner: str
+    ) -> None:
+        """Return when a person may store a document of that name under a key.
 
         A new version of their document may always be stored. A new document needs a name that no document
         has that came through Open WebUI.
         """
         stored_by = await self._objects.owner_of_stored(tenant, key)
-        names = parse_object_key(tenant.id, key)
         owners = {stored_by} - {None}
-        if stored_by is None and names:
-            persona_id, _, filename = names
+        if stored_by is None:
             files = await self._objects.find_files(tenant, persona_id, filename)
             owners = {await self._objects.owner_of_stored(tenant, each.key) for each in files} - {None}
         if owners - {owner}:

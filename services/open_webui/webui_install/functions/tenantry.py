@@ -456,25 +456,23 @@ class Pipe:
 
     async def _through_n8n(self, ask: Ask, valves: Valves) -> Answer | None:
         """Return the workflow's answer; ``None`` when n8n is away and the gateway may be asked instead."""
-        if not valves.fallback_to_direct:
-            try:
-                return await self._ask_n8n(ask, valves, ask.deadline)
-            except WorkflowAway as exc:
-                log.warning("n8n is away: %s, request %s", exc, ask.request_id)
-                raise Trouble("n8n-away") from exc
-        if not self._rest.admits(valves.workflow_seconds):
-            return None
-        end = min(ask.deadline, asyncio.get_running_loop().time() + valves.workflow_seconds)
+        end = ask.deadline
+        if valves.fallback_to_direct:
+            if not self._rest.admits(valves.workflow_seconds):
+                return None
+            end = min(end, asyncio.get_running_loop().time() + valves.workflow_seconds)
         try:
             answer = await self._ask_n8n(ask, valves, end)
         except TimeoutError:
             log.warning("n8n says nothing, request %s", ask.request_id)
             self._rest.begin(valves.workflow_seconds)
-            if asyncio.get_running_loop().time() >= ask.deadline:
+            if not valves.fallback_to_direct or asyncio.get_running_loop().time() >= ask.deadline:
                 raise
             return None
         except WorkflowAway as exc:
-            log.warning("n8n is away: %s, request %s", exc, ask.request_id)
+            log.warning("n8n cannot be reached: %s, request %s", exc, ask.request_id)
+            if not valves.fallback_to_direct:
+                raise Trouble("n8n-away") from exc
             return None
         self._rest.end()
         return answer
