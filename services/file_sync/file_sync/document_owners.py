@@ -1,6 +1,7 @@
 """Owners of documents that were uploaded at the gateway, as the metadata of their objects names them."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,9 +20,13 @@ MAX_CACHED = 20_000
 CONCURRENCY = 8
 """Objects of which S3 is asked concurrently."""
 
+SETTLED_SECONDS = 60.0
+"""Age from which an object's time identifies it. S3 gives times in whole seconds, so an object of this second
+may be replaced by another person's of the same time; the rest is for clocks that differ."""
+
 
 class DocumentOwners:
-    """Finds the owners of documents and caches them: another owner means another object."""
+    """Finds the owners of documents and caches them: another owner means an object of a later time."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -41,7 +46,7 @@ class DocumentOwners:
                     owner = await self._store.owner(tenant, document)
             except RemoteError:  # counted there; the comparison waits for the owner
                 owner = None
-        if owner is not None:
+        if owner is not None and time.time() - document.stored_at > SETTLED_SECONDS:
             self._cached[key] = owner
             self._cached.move_to_end(key)
             if len(self._cached) > MAX_CACHED:

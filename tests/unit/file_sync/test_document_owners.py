@@ -1,5 +1,6 @@
 """Owners of documents that were uploaded at the gateway, and their cache."""
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -58,6 +59,15 @@ async def test_an_owner_is_asked_for_once_for_each_object(owners: DocumentOwners
     store.owners["tenanta", "by-name"] = "ben"
     stored_again = replace(DOCUMENT, stored_at=6)
     assert await owners.add(TENANT, [stored_again]) == [replace(stored_again, owner="ben")]
+
+
+async def test_two_people_who_store_a_name_in_one_second_are_not_confused(
+    owners: DocumentOwners, store: FakeStore
+) -> None:
+    just_stored = replace(DOCUMENT, stored_at=int(time.time()))
+    for person in ("anna", "ben"):
+        store.owners["tenanta", "by-name"] = person
+        assert await owners.add(TENANT, [just_stored]) == [replace(just_stored, owner=person)]
 
 
 async def test_another_tenants_document_of_that_id_has_its_own_owner(
