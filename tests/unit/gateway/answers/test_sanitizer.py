@@ -130,6 +130,12 @@ def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format:
         ("\\pu{ <b>", "\\pu{ <\u200bb>"),
         ("\\\\ <b>", "\\\\ <\u200bb>"),
         ("\\d <b>", "\\d \\<b>"),
+        ("$<b>", "$<\u200bb>"),
+        ("$$_$\n\n<b>", "$$_$\n\n<\u200bb>"),
+        ("\\begin\n\n<b>", "\\begin\n\n<\u200bb>"),
+        ("\\\\\\c\n\n<b>", "\\\\\\c\n\n<\u200bb>"),
+        ("\\*](x)", "\\*](x)"),
+        ("\\[](x)", "\\[]\u200b(x)"),
         ("\\\\\n\n<v", "\\\\\n\n<\u200bv"),
         ("\\( `\\)` `<b>`", "\\( `\\)` `<\u200bb>`"),
         ("\\ce{ `}` `<b>`", "\\ce{ `}` `<\u200bb>`"),
@@ -153,6 +159,37 @@ def test_code_counts_only_where_no_formula_or_label_can_end_in_it(
 ) -> None:
     assert sanitize(said, answer_format) == shown
     assert in_pieces(list(said), answer_format) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("$x[1]$ and \\[ e[1] \\]", "$x[1]$ and \\[ e[1] \\]"),
+        ("$`>`$x[1]", "$`>`$x[1\u200b]"),
+        ("in$[1]$", "in$[1\u200b]$"),
+        (".x$[1]$", ".x$[1\u200b]$"),
+        ("<$[1]$", "\\<$[1\u200b]$"),
+        ("$[1]$a", "$[1\u200b]$a"),
+        ("$x $$[1]$", "$x $$[1\u200b]$"),
+        ("$a\nb[1]$", "$a\nb[1\u200b]$"),
+        ("*$a*[1]$", "*$a*[1\u200b]$"),
+        ("\\$[1]$", "\\$[1\\]$"),
+        ("\\]$[1]$", "\\]$[1]$"),
+        ("\\([1]", "\\([1\u200b]"),
+        ("$\\(\\([1]\\)", "$\\(\\([1\u200b]\\)"),
+        (".\\[\n[1]\n\\]", ".\\[\n[1\u200b]\n\\]"),
+        ("\\[\nx[1]\n\\]", "\\[\nx[1]\n\\]"),
+        ("\\[\nx[1]\n\n\\]", "\\[\nx[1\u200b]\n\n\\]"),
+        ("$$\nx[1]\n$$", "$$\nx[1]\n$$"),
+        ("$$\nx[1]$$", "$$\nx[1\u200b]$$"),
+        ("$\n\n$[1]$", "$\n\n$[1]$"),
+        ("x [1]", "x [1\\]"),
+    ],
+    ids=ascii,
+)
+def test_a_number_stays_only_where_open_webui_reads_a_formula(said: str, shown: str) -> None:
+    assert sanitize(said, MARKDOWN) == shown
+    assert in_pieces(list(said), MARKDOWN) == shown
 
 
 @FORMATS
@@ -265,6 +302,11 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("```html\n<b>\n```", "```text\n<b>\n```", id="fence-that-is-rendered"),
         pytest.param("$$\na\n$$```html\nx", "$$\na\n$$``\u200b`html\nx", id="fence-behind-a-formula"),
         pytest.param("$$\na\n$$~~~html\nx", "$$\na\n$$~~\u200b~html\nx", id="fence-of-tildes-behind-it"),
+        pytest.param("\\<details>", "\\<\u200bdetails>", id="escaped-details"),
+        pytest.param("\\(```\\```", "\\(``\u200b`\\``\u200b`", id="code-that-a-formula-may-end-in"),
+        pytest.param("0\n```", "0\n\n```\n```", id="fence-that-may-be-a-heading-some-day"),
+        pytest.param("x\n ```\n```", "x\n\n ```\n```", id="fence-that-another-does-not-end"),
+        pytest.param("]\n```\n-$\n\n", "]\n```\n-$\n\n```", id="fence-with-a-blank-line"),
         pytest.param("x ~~~~~ y", "x ~~\u200b~~\u200b~ y", id="fence-of-five-tildes"),
         pytest.param("x ````` y", "x ``\u200b``\u200b` y", id="fence-of-five-backticks"),
         pytest.param("x ~~ y ~~", "x ~~ y ~~", id="no-fence"),
