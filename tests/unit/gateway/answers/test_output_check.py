@@ -51,6 +51,11 @@ def test_what_could_act_is_made_text(text: str, shown: str) -> None:
     assert checked(text) == checked_in_pieces(text) == shown
 
 
+@pytest.mark.parametrize("language", ["html", "svg", "xml", "css", "js", "javascript"])
+def test_no_page_is_made_of_a_fence_in_a_line(language: str) -> None:
+    assert checked(f"a ```{language}\nx\n```") == f"a ```\u200b{language}\nx\n```"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -141,6 +141,18 @@ def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format:
         ("\\ce{ `}` `<b>`", "\\ce{ `}` `<\u200bb>`"),
         ("$$\n\n`$` `<b>`", "$$\n\n`$` `<\u200bb>`"),
         ("~`a~` `<b>`", "~`a~` `<\u200bb>`"),
+        ("*`<b>*`", "*`<\u200bb>*`"),
+        ("_``<b>_``", "_``<\u200bb>_``"),
+        ("~~`<b>~~`", "~~`<\u200bb>~~`"),
+        ("`a\r<b>`", "`a\r<\u200bb>`"),
+        ("`$$` `<b>`", "`$$` `<\u200bb>`"),
+        ("`\\[` `<b>`", "`\\[` `<\u200bb>`"),
+        ("`\\begin` `<b>`", "`\\begin` `<\u200bb>`"),
+        ("[a `\\]` b]: x", "[a `\\]` b]\\: x"),
+        ("~`<b `", "~`<\u200bb `"),
+        ("[`>`]", "[`>`]"),
+        ("-\n\t<b>", "-\n\t<\u200bb>"),
+        ("10. a\n\n    ```\n    <b>\n    ```\n", "10. a\n\n    ```\n    <b>\n    ```\n"),
         ("| `a|b` `<b>`", "| `a|b` `<\u200bb>`"),
         ("\\`a` `<b>`", "\\`a` `<\u200bb>`"),
         ("[a `]: x`", "[a `]\u200b: x`"),
@@ -183,6 +195,14 @@ def test_code_counts_only_where_no_formula_or_label_can_end_in_it(
         ("$$\nx[1]\n$$", "$$\nx[1]\n$$"),
         ("$$\nx[1]$$", "$$\nx[1\u200b]$$"),
         ("$\n\n$[1]$", "$\n\n$[1]$"),
+        ("\\[\n  \nx[1]\n\\]", "\\[\n  \nx[1\u200b]\n\\]"),
+        ("$[1]\\$ x", "$[1\u200b]\\$ x"),
+        ("$[1]$$ x", "$[1\u200b]$$ x"),
+        ("$$[1]$$ x", "$$[1\u200b]$$ x"),
+        ("\\([1]\\\\) x", "\\([1\u200b]\\\\) x"),
+        ("\\([1]\\)a", "\\([1\u200b]\\)a"),
+        ("\\[[1]\\]a", "\\[[1\u200b]\\]a"),
+        ("\\[[1]\\\\] x", "\\[[1\u200b]\\\\] x"),
         ("x [1]", "x [1\\]"),
     ],
     ids=ascii,
@@ -190,6 +210,11 @@ def test_code_counts_only_where_no_formula_or_label_can_end_in_it(
 def test_a_number_stays_only_where_open_webui_reads_a_formula(said: str, shown: str) -> None:
     assert sanitize(said, MARKDOWN) == shown
     assert in_pieces(list(said), MARKDOWN) == shown
+
+
+@pytest.mark.parametrize("begin", [">", "#", "|", "+", "*", "`", "~", "=", "-", "1.", "1)", ":::"])
+def test_a_block_ends_a_formula(begin: str) -> None:
+    assert sanitize(f"\\[\nx[1]\n{begin} a\n\\]", MARKDOWN) == f"\\[\nx[1\u200b]\n{begin} a\n\\]"
 
 
 @FORMATS
@@ -306,6 +331,14 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("\\(```\\```", "\\(``\u200b`\\``\u200b`", id="code-that-a-formula-may-end-in"),
         pytest.param("0\n```", "0\n\n```\n```", id="fence-that-may-be-a-heading-some-day"),
         pytest.param("x\n ```\n```", "x\n\n ```\n```", id="fence-that-another-does-not-end"),
+        pytest.param("\\:::a", "\u200b\\:::a", id="escaped-colon-fence"),
+        pytest.param(">```", ">```\n```", id="fence-in-a-quote"),
+        pytest.param("-\n```\n```\n=", "-\n```\n```\n\n=", id="underline-that-would-make-a-heading"),
+        pytest.param("_``:::a_``", "_``:\u200b::a_``", id="colon-fence-in-code-that-emphasis-ends"),
+        pytest.param("$$\n```\n\\]<b>", "$$\n\n```\n\\]<\u200bb>\n```", id="formula-that-ends-in-a-fence"),
+        pytest.param(
+            "\\\\\n```\n\\end{<b>", "\\\\\n\n```\n\\end{<\u200bb>\n```", id="formula-that-its-command-ends"
+        ),
         pytest.param("]\n```\n-$\n\n", "]\n```\n-$\n\n```", id="fence-with-a-blank-line"),
         pytest.param("x ~~~~~ y", "x ~~\u200b~~\u200b~ y", id="fence-of-five-tildes"),
         pytest.param("x ````` y", "x ``\u200b``\u200b` y", id="fence-of-five-backticks"),
