@@ -1,5 +1,6 @@
 """All spellings of what a chat acts on are recognised, and nothing that only resembles them."""
 
+import itertools
 import re
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_tag_that_does_something_is_no_type_behind_a_word(name: str, answer_fo
         "<b\xa0x=y>",
         "<mailto:a@b.example>",
     ],
-    ids=ascii,
+    ids=itertools.count(),
 )
 def test_a_tag_is_found_however_it_is_written(said: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format).startswith(f"\\{said[:2]}")
