@@ -59,6 +59,23 @@ def test_what_open_webui_finds_by_its_letters_has_them_apart(tag: str) -> None:
     assert sanitize(f"{tag} x", MARKDOWN) == f"<{INVISIBLE}{tag[1:]} x"
 
 
+@pytest.mark.parametrize(
+    ("info", "shown"),
+    [
+        ("json", "json"),
+        ("JSON", "JSON"),
+        (" json", " json"),
+        ("json title=x", "json"),
+        ("Json {1}", "Json"),
+        ("html json", "text"),
+        ("htmlX", "text"),
+        ("", ""),
+    ],
+)
+def test_a_fence_keeps_the_first_word_if_that_is_only_highlighted(info: str, shown: str) -> None:
+    assert sanitize(f"```{info}\nx\n```", MARKDOWN) == f"```{shown}\nx\n```"
+
+
 @FORMATS
 @pytest.mark.parametrize("prefix", ["- ", "+ ", "* ", "1. ", "2) ", "> ", "> 1. "])
 def test_an_address_is_defined_in_a_list_or_quote_too(prefix: str, answer_format: AnswerFormat) -> None:
