@@ -1,5 +1,6 @@
 """The second check makes text of what a broken sanitizer lets through, and changes nothing else."""
 
+import itertools
 import random
 
 import pytest
@@ -61,6 +62,22 @@ def checked_in_pieces(text: str) -> str:
             "```text\n```text\n```\n```\n<\u200bb>",
             id="fences-behind-crossed",
         ),
+        pytest.param("```\n;\n```\nhttp://e", "```\n;\n```\nhttp\u200b://e", id="behind-a-fence"),
+        pytest.param(
+            "`<html>`$$\n>\n```\n</html>$$", "`<html>`$$\n>\n```\n<\u200b/html>$$", id="page-around-a-fence"
+        ),
+        pytest.param(
+            "`<html>`$$\\\n```\n</html>$$", "`<html>`$$\\\n```\n<\u200b/html>$$", id="such-a-page-and-a-break"
+        ),
+        pytest.param("\n\u202e```html\n}```", "\n\u202e```\u200bhtml\n}```", id="page-behind-a-mark"),
+        pytest.param("\\[`<s>``\\`", "\\[`<\u200bs>``\\`", id="code-that-no-backtick-ends"),
+        pytest.param("\\```js", "\\```\u200bjs", id="page-behind-a-backslash"),
+        pytest.param(
+            "\\b\n```txt\n]:\n```\n```http://```",
+            "\\b\n```txt\n]:\n```\n```http\u200b://```",
+            id="fence-of-a-label",
+        ),
+        pytest.param("`<@U|`", "`<\u200b@U|`", id="mention-in-a-cell"),
         pytest.param("a\r<b>", "a\r<\u200bb>", id="behind-a-lone-return"),
         pytest.param("\\\n<b>", "\\\n<\u200bb>", id="behind-a-hard-break"),
         pytest.param("\\`<b>`", "\\`<\u200bb>`", id="behind-an-escaped-backtick"),
@@ -87,6 +104,19 @@ def test_no_page_is_made_of_a_fence_in_a_line(language: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "```\n]:<u>",
+        "\\(`<g>`",
+        "``}<e>``",
+        "`[](`",
+        "[`<x>`",
+        "`[]` `[](`",
+        "\r",
+        "\\[\n```\n<b>\n\\]",
+        "]:`<g>`",
+        "\\\n```\nwww.e",
+        "](x",
+        "](",
+        "]: x",
         "a `}` [b] `](x)` `]: y` `<b>`",
         "\\a `}` and\n\nb]: see\n\n`<b>` $$ 5 `x`",
         "\\<b> [a]\u200b(x) https\\://e.x a\\@b.cc x<5> f[i](a b)",
@@ -95,6 +125,7 @@ def test_no_page_is_made_of_a_fence_in_a_line(language: str) -> None:
         "1. a\n   ```\n   <b>\n   ```",
         "no < b\n\na ` b\n\n`<b>`",
     ],
+    ids=itertools.count(),
 )
 def test_what_cannot_act_stays(text: str) -> None:
     assert checked(text) == checked_in_pieces(text) == text

@@ -237,6 +237,10 @@ def test_no_hostile_answer_acts_without_the_second_check(
             id="fence-that-may-be-the-head-of-a-table",
         ),
         pytest.param(
+            ")\n    ```<v>", ")\n    ```<\u200bv>", ")\n\n    ```text\n```",
+            id="fence-that-is-indented-in-text",
+        ),
+        pytest.param(
             "```\n```~~~\n<img src=x>", "```\n```~~~\n<\u200bimg src=x>",
             "```\n``\u200b`~~~\n<img src=x>\n```",
             id="fence-that-not-all-see-closed",
@@ -333,6 +337,9 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("0\n```", "0\n\n```\n```", id="fence-that-may-be-a-heading-some-day"),
         pytest.param("x\n ```\n```", "x\n\n ```\n```", id="fence-that-another-does-not-end"),
         pytest.param("\\:::a", "\u200b\\:::a", id="escaped-colon-fence"),
+        pytest.param("$\n   ```", "$\n\n   ```\n   ```", id="fence-that-is-ended-as-it-is-indented"),
+        pytest.param("0. `\n    ```", "0. `\n\n    ```\n    ```", id="such-a-fence-in-a-list"),
+        pytest.param("-\n```\n ```", "-\n```\n```", id="fence-whose-end-is-indented"),
         pytest.param(">```", ">```\n```", id="fence-in-a-quote"),
         pytest.param("-\n```\n```\n=", "-\n```\n```\n\n=", id="underline-that-would-make-a-heading"),
         pytest.param("_``:::a_``", "_``:\u200b::a_``", id="colon-fence-in-code-that-emphasis-ends"),
