@@ -45,6 +45,7 @@ def test_a_tag_that_does_something_is_no_type_behind_a_word(name: str, answer_fo
         "<a\u2003href=x>",
         "<b\xa0x=y>",
         "<mailto:a@b.example>",
+        "<ab:\u2003x>",
     ],
     ids=itertools.count(),
 )

@@ -58,9 +58,7 @@ def checked_in_pieces(text: str) -> str:
         pytest.param("$$\n\na\n\n```\n$$<b>\n```", "$$\n\na\n\n```\n$$<\u200bb>\n```", id="formula-long-ago"),
         pytest.param("\\[ \\a\n\n```\n\\]<b>", "\\[ \\a\n\n```\n\\]<\u200bb>", id="formula-and-an-escape"),
         pytest.param(
-            "```text\n```text\n```\n```\n<b>",
-            "```text\n```text\n```\n```\n<\u200bb>",
-            id="fences-behind-crossed",
+            "```text\n```text\n```\n<b>", "```text\n```text\n```\n<\u200bb>", id="fence-behind-crossed"
         ),
         pytest.param("```\n;\n```\nhttp://e", "```\n;\n```\nhttp\u200b://e", id="behind-a-fence"),
         pytest.param(

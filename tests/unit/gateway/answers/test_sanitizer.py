@@ -145,6 +145,7 @@ def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format:
         ("*`<b>*`", "*`<\u200bb>*`"),
         ("_``<b>_``", "_``<\u200bb>_``"),
         ("~~`<b>~~`", "~~`<\u200bb>~~`"),
+        ("~~a `<b>~~`", "~~a `<\u200bb>~~`"),
         ("`a\r<b>`", "`a\r<\u200bb>`"),
         ("`$$` `<b>`", "`$$` `<\u200bb>`"),
         ("`\\[` `<b>`", "`\\[` `<\u200bb>`"),
