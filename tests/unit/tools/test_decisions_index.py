@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.decisions_index import parse, read, render
+from tools.decisions_index import FOLDER, parse, read, render
 
 
 def write(
@@ -121,3 +121,7 @@ def test_links_on_several_lines_are_read_as_one(tmp_path: Path) -> None:
     for name in ("0002-redis.md", "0003-s3.md"):
         write(tmp_path, name, front="- **Supersedes in part:** [1](0001-queue.md)\n")
     assert read(tmp_path)[0].superseded_by == {(2, True), (3, True)}
+
+
+def test_this_projects_decisions_have_the_form() -> None:
+    assert read(FOLDER)
