@@ -96,7 +96,7 @@ BESIDE_FORMULAS = r"\s!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65«»"
 
 _SPACES = re.compile(r"[^\S\r\n]|\ufeff")
 """Open WebUI takes any of these for a space in a tag."""
-_TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/>]|\Z)|<[!?]")
+_TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/]|\Z)")
 _TYPE = re.compile(r"<([A-Za-z][\w.-]*)>")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
 _BLOCK_NAMES = {name for name in HTML_NAMES if len(name) > 1 or name == "p"}

@@ -319,7 +319,8 @@ class AnswerSanitizer:
         self._line_begins = False
         indent = len(prefix)
         nested = any(each <= indent <= each + 3 for each in self._list_indents)
-        if prefix.strip(" ") or not whole or not (indent <= 3 or nested):
+        is_table = not self._strict and "|" in info  # the head of one, to markdown-it
+        if prefix.strip(" ") or not whole or not (indent <= 3 or nested) or is_table:
             self._distrusts = True
         if not self._distrusts:
             self._fence = _Fence(indent, run)

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from gateway.answers.output_check import MAX_HELD, OutputCheck
+from gateway.answers.output_check import OutputCheck
 from gateway.answers.sanitizer import AnswerFormat, AnswerSanitizer, sanitize
 
 from tests.support.markdown import live
@@ -110,4 +110,4 @@ def test_a_broken_sanitizer_alone_is_not_safe(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("opener", ["`", "<b ", "```", "[a](", "x@", "{{", "\\", "$$\n\n```\n"])
 def test_what_never_becomes_clear_is_held_within_bounds(opener: str) -> None:
     check = OutputCheck()
-    assert len(check.feed(opener + "a" * 5 * MAX_HELD)) > 3 * MAX_HELD
+    assert len(check.feed(opener + "a" * 10_000)) > 7_000

@@ -5,11 +5,13 @@ import re
 
 import pytest
 from gateway.answers.markdown import LANGUAGES
-from gateway.answers.sanitizer import INVISIBLE, MAX_LOOKAHEAD, AnswerFormat, AnswerSanitizer, sanitize
+from gateway.answers.output_check import OutputCheck
+from gateway.answers.sanitizer import INVISIBLE, AnswerFormat, AnswerSanitizer, sanitize
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.markdown import live
+from tests.support.random_markdown import hostile_text
 
 TEXT, MARKDOWN = AnswerFormat
 EVIL = "https://evil.example/?q=secret"
@@ -98,9 +100,79 @@ def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_forma
     assert not live(shown)
 
 
+@FORMATS
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("x\ud801(//e.x)", "x\ud801\u200b(/\\/e.x)"),
+        ("\ud801](x)", "\ud801]\u200b(x)"),
+        ("\ud801: y", "\ud801\\: y"),
+        ("> \ud801: y", "> \ud801\\: y"),
+        ("a \ud801: y", "a \ud801: y"),
+        ("\\\ud801", "\\\\\ud801"),
+    ],
+    ids=ascii,
+)
+def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format: AnswerFormat) -> None:
+    assert sanitize(said, answer_format) == shown
+    assert in_pieces(list(said), answer_format) == shown
+    assert not live(shown.replace("\ud801", "[1]"))
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("\\( <b>", "\\( <\u200bb>"),
+        ("\\[ <b>", "\\[ <\u200bb>"),
+        ("\\begin{a} <b>", "\\begin{a} <\u200bb>"),
+        ("\\ce{ <b>", "\\ce{ <\u200bb>"),
+        ("\\pu{ <b>", "\\pu{ <\u200bb>"),
+        ("\\\\ <b>", "\\\\ <\u200bb>"),
+        ("\\d <b>", "\\d \\<b>"),
+        ("\\\\\n\n<v", "\\\\\n\n<\u200bv"),
+        ("\\( `\\)` `<b>`", "\\( `\\)` `<\u200bb>`"),
+        ("\\ce{ `}` `<b>`", "\\ce{ `}` `<\u200bb>`"),
+        ("$$\n\n`$` `<b>`", "$$\n\n`$` `<\u200bb>`"),
+        ("~`a~` `<b>`", "~`a~` `<\u200bb>`"),
+        ("| `a|b` `<b>`", "| `a|b` `<\u200bb>`"),
+        ("\\`a` `<b>`", "\\`a` `<\u200bb>`"),
+        ("[a `]: x`", "[a `]\u200b: x`"),
+        ("a [b] `]: x`", "a [b] `]: x`"),
+        ("a\\[ `](//e.x)`", "a\\[ `]\u200b(/\u200b/e.x)`"),
+        ("a `]:` `<b>`", "a `]:` `<b>`"),
+        ("a `}` `<b>`", "a `}` `<b>`"),
+        ("\\[\n\n```\n\\]<b>\n```", "\\[\n\n```\n\\]<\u200bb>\n```"),
+        ("\\begin{a}\n\n```\n\\end{a}<b>\n```", "\\begin{a}\n\n```\n\\end{a}<\u200bb>\n```"),
+        ("[a\n```\n]: x\n```", "[a\n```\n]\u200b: x\n```"),
+    ],
+    ids=ascii,
+)
+def test_code_counts_only_where_no_formula_or_label_can_end_in_it(
+    said: str, shown: str, answer_format: AnswerFormat
+) -> None:
+    assert sanitize(said, answer_format) == shown
+    assert in_pieces(list(said), answer_format) == shown
+
+
+@FORMATS
+def test_no_hostile_answer_acts_without_the_second_check(
+    answer_format: AnswerFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For programs a mail address stays as it is."""
+    monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
+    for seed in range(500):
+        said = hostile_text(random.Random(seed)).replace("<m@e.x>", "")
+        assert not live(sanitize(said, answer_format)), seed
+
+
 @pytest.mark.parametrize(
     ("said", "text", "markdown"),
     [
+        pytest.param(
+            "~~~a|b\n|---|---|\n<b>", "~~~a|b\n|---|---|\n<\u200bb>", "```text\n|---|---|\n<b>\n```",
+            id="fence-that-may-be-the-head-of-a-table",
+        ),
         pytest.param(
             "```\n```~~~\n<img src=x>", "```\n```~~~\n<\u200bimg src=x>",
             "```\n``\u200b`~~~\n<img src=x>\n```",
@@ -192,6 +264,10 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("a\n\n    x[1]", "a\n\n    x[1\u200b]", id="number-in-an-indented-line"),
         pytest.param("```html\n<b>\n```", "```text\n<b>\n```", id="fence-that-is-rendered"),
         pytest.param("$$\na\n$$```html\nx", "$$\na\n$$``\u200b`html\nx", id="fence-behind-a-formula"),
+        pytest.param("$$\na\n$$~~~html\nx", "$$\na\n$$~~\u200b~html\nx", id="fence-of-tildes-behind-it"),
+        pytest.param("x ~~~~~ y", "x ~~\u200b~~\u200b~ y", id="fence-of-five-tildes"),
+        pytest.param("x ````` y", "x ``\u200b``\u200b` y", id="fence-of-five-backticks"),
+        pytest.param("x ~~ y ~~", "x ~~ y ~~", id="no-fence"),
         pytest.param(
             "Text\n```\n<b>\n---\n```", "Text\n\n```\n<b>\n---\n```", id="fence-that-would-be-a-heading"
         ),
@@ -347,8 +423,8 @@ def test_words_are_shown_as_soon_as_they_are_clear() -> None:
 @pytest.mark.parametrize("opener", ["`", "<b ", "```", "[a](", "x@", "{{", "[1, "])
 def test_what_never_becomes_clear_is_held_within_bounds(opener: str) -> None:
     sanitizer = AnswerSanitizer(MARKDOWN)
-    shown = sanitizer.feed(opener + "a" * 5 * MAX_LOOKAHEAD)
-    assert len(shown) > 3 * MAX_LOOKAHEAD
+    shown = sanitizer.feed(opener + "a" * 10_000)
+    assert len(shown) > 7_000
     rest = sanitizer.feed("](https://evil.example)\n<img src=x>") + sanitizer.finish()
     assert not live(shown + rest)
 
