@@ -73,8 +73,9 @@ class Office:
         """Give every message of a chat another model, as its owner can."""
         chat = self.webui.as_person(token, "GET", f"/chats/{chat_id}")["chat"]
         for message in chat["history"]["messages"].values():
-            message |= {"models": [model]} if message["role"] == "user" else {"model": model}
-        self.webui.as_person(token, "POST", f"/chats/{chat_id}", json={"chat": chat | {"models": [model]}})
+            message.update({"models": [model]} if message["role"] == "user" else {"model": model})
+        form = {"chat": chat | {"models": [model]}}
+        self.webui.as_person(token, "POST", f"/chats/{chat_id}", json=form)
 
     def upload(self, token: str, text: str, **metadata: str) -> str:
         """Send a file; return its id."""
