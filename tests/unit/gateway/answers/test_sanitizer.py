@@ -16,6 +16,10 @@ from tests.support.random_markdown import hostile_text
 
 TEXT, MARKDOWN = AnswerFormat
 EVIL = "https://evil.example/?q=secret"
+ODD = tuple(
+    "\t\v\f\x1c\x1f\x85\xa0\xad\u1680\u180e\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+)
+"""Spaces, and what is easily taken for one."""
 FORMATS = pytest.mark.parametrize("answer_format", [TEXT, MARKDOWN])
 
 
@@ -370,6 +374,33 @@ def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: s
     assert sanitize(said, MARKDOWN) == shown
     assert in_pieces(list(said), MARKDOWN) == shown
     assert not live(shown)
+
+
+@pytest.mark.parametrize(
+    "space", [" ", *"\t\v\f\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000\ufeff", " \t\xa0"]
+)
+@pytest.mark.parametrize("sign", ["-", "==="])
+def test_what_would_be_a_heading_while_it_is_streamed_is_code(sign: str, space: str) -> None:
+    """Open WebUI takes spaces off the end of what it has of an answer, so it ends in the underline."""
+    said = f"Text\n```\n![x](//a.example)\n{sign}{space}\n\nx\n```"
+    assert in_pieces(list(said), MARKDOWN) == sanitize(said, MARKDOWN) == said.replace("\n", "\n\n", 1)
+
+
+@FORMATS
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("address", ["http://a.example", "//a.example", "/a", "a"])
+def test_an_address_behind_an_odd_space_is_text(address: str, odd: str, answer_format: AnswerFormat) -> None:
+    """JavaScript and Python differ in which characters are spaces."""
+    for said in (f"![x]({odd} {address})", f"[x]({address} {odd}'t')", f"[x]:{odd} {address}"):
+        shown = sanitize(said, answer_format)
+        assert re.search(r"\](?:[\\\u200b]+[(:]|\\?:\u200b)", shown), shown
+        assert in_pieces(list(said), answer_format) == shown
+
+
+@pytest.mark.parametrize("odd", ODD[1:])
+def test_an_odd_space_makes_no_mention_and_no_number_of_a_source(odd: str) -> None:
+    assert "<@" not in sanitize(f"<@{odd}|x>", MARKDOWN).replace("\\<", "")
+    assert not re.search(r"(?<!\\)\[1,\s*\ufeff?\s*2\]", sanitize(f"x [1,{odd}2]", MARKDOWN))
 
 
 @pytest.mark.parametrize(
