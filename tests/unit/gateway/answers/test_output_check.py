@@ -76,6 +76,8 @@ def checked_in_pieces(text: str) -> str:
             id="fence-of-a-label",
         ),
         pytest.param("`<@U|`", "`<\u200b@U|`", id="mention-in-a-cell"),
+        pytest.param("a ` b\r\n`<b>`", "a ` b\r\n`<\u200bb>`", id="code-of-an-earlier-line"),
+        pytest.param("\\\r```js\nx", "\\\r```\u200bjs\nx", id="page-behind-a-hard-break"),
         pytest.param("a\r<b>", "a\r<\u200bb>", id="behind-a-lone-return"),
         pytest.param("\\\n<b>", "\\\n<\u200bb>", id="behind-a-hard-break"),
         pytest.param("\\`<b>`", "\\`<\u200bb>`", id="behind-an-escaped-backtick"),

@@ -159,6 +159,13 @@ def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format:
         ("[`>`]", "[`>`]"),
         ("$$[]:x", "$$[]\u200b:x"),
         ("*(x", "*(x"),
+        ("$$ [a]: x", "$$ [a]\u200b: x"),
+        ("\\] [a]: x", "\\] [a]\\: x"),
+        ("[[a] ``](x)``", "[[a] ``]\u200b(x)``"),
+        ("$a $5 <b>", "$a $5 <\u200bb>"),
+        ("- a\n  - b\n\n    ```\n    <b>\n    ```", "- a\n  - b\n\n    ```\n    <b>\n    ```"),
+        ("- a\n\nb\n\n    ```\n    <b>\n    ```", "- a\n\nb\n\n    ```\n    <\u200bb>\n    ```"),
+        ("- a\n\n      ```\n      <b>\n      ```", "- a\n\n      ```\n      <\u200bb>\n      ```"),
         ("<? x", "\\<? x"),
         ("}[]:x", "}[]\\:x"),
         ("0//e.x", "0//e.x"),
@@ -471,7 +478,22 @@ def test_code_is_code_behind_a_fence_only_if_all_renderers_see_its_end(
 
 @FORMATS
 @pytest.mark.parametrize(
-    "before", [*"!#$%&*+,-./:;=>?@[]^_`{|}~", "a@", "a.b", "[a", "www", "{{", "::", "$$", "**"]
+    "before",
+    [
+        *"!#$%&*+,-./:;=>?@[]^_`{|}~",
+        "a@",
+        "a.b",
+        "[a",
+        "www",
+        "{{",
+        "::",
+        "$$",
+        "**",
+        "//",
+        "a/",
+        "a//",
+        "http:/",
+    ],
 )
 def test_no_character_hides_what_follows_it(before: str, answer_format: AnswerFormat) -> None:
     for said in (f"{before}<img src=x>", f"x {before}<img src=x>", f"a\n\n{before}<img src=x>"):
