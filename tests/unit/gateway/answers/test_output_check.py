@@ -115,6 +115,7 @@ def test_no_page_is_made_of_a_fence_in_a_line(language: str) -> None:
         "]:`<g>`",
         "\\\n```\nwww.e",
         "](x",
+        "]( x",
         "](",
         "]: x",
         "a `}` [b] `](x)` `]: y` `<b>`",

@@ -314,6 +314,7 @@ def test_no_hostile_answer_acts_without_the_second_check(
 )  # fmt: skip
 def test_open_webui_gets_one_kind_of_fence_with_none_in_it(said: str, text: str, markdown: str) -> None:
     assert (sanitize(said, TEXT), sanitize(said, MARKDOWN)) == (text, markdown)
+    assert (in_pieces(list(said), TEXT), in_pieces(list(said), MARKDOWN)) == (text, markdown)
     assert not live(text)
     assert not live(markdown)
 
@@ -390,7 +391,7 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("x\n ```\n```", "x\n\n ```\n```", id="fence-that-another-does-not-end"),
         pytest.param("\\:::a", "\u200b\\:::a", id="escaped-colon-fence"),
         pytest.param("$\n   ```", "$\n\n   ```\n   ```", id="fence-that-is-ended-as-it-is-indented"),
-        pytest.param("0. `\n    ```", "0. `\n\n    ```\n    ```", id="such-a-fence-in-a-list"),
+        pytest.param("\n0. `\n    ```", "\n0. `\n\n    ```\n    ```", id="such-a-fence-in-a-list"),
         pytest.param("-\n```\n ```", "-\n```\n```", id="fence-whose-end-is-indented"),
         pytest.param(">```t", ">```text\n```", id="language-in-a-quote"),
         pytest.param("\\]\\:", "\\]\u200b\\:", id="escaped-colon-behind-a-formula"),
@@ -509,6 +510,7 @@ def test_no_character_hides_what_follows_it(before: str, answer_format: AnswerFo
         '"ports": [7]',
         "limits[2]",
         "std::vector<int>",
+        ".x<t>",
         "Box<X>",
         "<name@a.example>",
         "a@b.example",
