@@ -97,8 +97,8 @@ NUMBERS = re.compile(r"\[\d+(?:,[\s\ufeff]*\d+)*\Z")
 BESIDE_FORMULAS = r"\s\ufeff!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65«»"
 """Characters before and after which Open WebUI reads formulas."""
 
-_SPACES = re.compile(r"[^\S\r\n]|\ufeff")
-"""Open WebUI takes any of these for a space in a tag."""
+_SPACE = "\ufeff"
+"""Open WebUI takes this for a space in a tag, as it does the spaces that Python knows."""
 _TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/]|\Z)")
 _TYPE = re.compile(r"<([A-Za-z][\w.-]*)>")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
@@ -120,7 +120,7 @@ def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
     before
         The character that precedes it.
     """
-    tag = _SPACES.sub(" ", tag)
+    tag = tag.replace(_SPACE, " ")
     begin = _TAG.match(tag)
     if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not be the tag's end
         return bool(begin) or ":" in tag
@@ -138,7 +138,7 @@ def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
 
 def is_unfinished_tag(text: str) -> bool:
     """Return True if a tag may begin with this text and end on a later line, or open a block of HTML."""
-    return bool(_TAG.match(_SPACES.sub(" ", text)))
+    return bool(_TAG.match(text.replace(_SPACE, " ")))
 
 
 def safe_language(info: str) -> str:

@@ -76,7 +76,7 @@ _LINE_END = re.compile(r"[\r\n]")
 _BLOCK_BEGIN = re.compile(r"[\r\n][ \t]*(?:[\r\n>#|+*`~=-]|\d+[.)]|:::)")
 _INDENTED = re.compile(r"(?: {4}| {0,3}\t)")
 _NOT_YET = False
-_DELIMITERS = frozenset("$~*_[\\")
+_DELIMITERS = frozenset("$~*_[")
 """What can begin something that a later delimiter ends."""
 
 
@@ -433,7 +433,7 @@ class AnswerSanitizer:
         if plain := _PLAIN.match(self._text, self._at):
             return self._show(len(plain[0]))
         character = self._text[self._at]
-        if character in _DELIMITERS and character != "\\":
+        if character in _DELIMITERS:
             self._block.delimiters.add(character)
         return self._readers.get(character, self._read_marker)()
 

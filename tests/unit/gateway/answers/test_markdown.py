@@ -1,5 +1,6 @@
 """All spellings of what a chat acts on are recognised, and nothing that only resembles them."""
 
+import itertools
 import re
 
 import pytest
@@ -44,8 +45,9 @@ def test_a_tag_that_does_something_is_no_type_behind_a_word(name: str, answer_fo
         "<a\u2003href=x>",
         "<b\xa0x=y>",
         "<mailto:a@b.example>",
+        "<ab:\u2003x>",
     ],
-    ids=ascii,
+    ids=itertools.count(),
 )
 def test_a_tag_is_found_however_it_is_written(said: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format).startswith(f"\\{said[:2]}")
@@ -56,6 +58,23 @@ def test_a_tag_is_found_however_it_is_written(said: str, answer_format: AnswerFo
 )
 def test_what_open_webui_finds_by_its_letters_has_them_apart(tag: str) -> None:
     assert sanitize(f"{tag} x", MARKDOWN) == f"<{INVISIBLE}{tag[1:]} x"
+
+
+@pytest.mark.parametrize(
+    ("info", "shown"),
+    [
+        ("json", "json"),
+        ("JSON", "JSON"),
+        (" json", " json"),
+        ("json title=x", "json"),
+        ("Json {1}", "Json"),
+        ("html json", "text"),
+        ("htmlX", "text"),
+        ("", ""),
+    ],
+)
+def test_a_fence_keeps_the_first_word_if_that_is_only_highlighted(info: str, shown: str) -> None:
+    assert sanitize(f"```{info}\nx\n```", MARKDOWN) == f"```{shown}\nx\n```"
 
 
 @FORMATS

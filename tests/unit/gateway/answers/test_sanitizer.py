@@ -1,5 +1,6 @@
 """An answer is the model's words: nothing in it is fetched, run or opened, and everything else stays."""
 
+import itertools
 import random
 import re
 
@@ -115,7 +116,7 @@ def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_forma
         ("a \ud801: y", "a \ud801: y"),
         ("\\\ud801", "\\\\\ud801"),
     ],
-    ids=ascii,
+    ids=itertools.count(),
 )
 def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format) == shown
@@ -134,11 +135,30 @@ def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format:
         ("\\pu{ <b>", "\\pu{ <\u200bb>"),
         ("\\\\ <b>", "\\\\ <\u200bb>"),
         ("\\d <b>", "\\d \\<b>"),
+        ("$<b>", "$<\u200bb>"),
+        ("$$_$\n\n<b>", "$$_$\n\n<\u200bb>"),
+        ("\\begin\n\n<b>", "\\begin\n\n<\u200bb>"),
+        ("\\\\\\c\n\n<b>", "\\\\\\c\n\n<\u200bb>"),
+        ("\\*](x)", "\\*](x)"),
+        ("\\[](x)", "\\[]\u200b(x)"),
         ("\\\\\n\n<v", "\\\\\n\n<\u200bv"),
         ("\\( `\\)` `<b>`", "\\( `\\)` `<\u200bb>`"),
         ("\\ce{ `}` `<b>`", "\\ce{ `}` `<\u200bb>`"),
         ("$$\n\n`$` `<b>`", "$$\n\n`$` `<\u200bb>`"),
         ("~`a~` `<b>`", "~`a~` `<\u200bb>`"),
+        ("*`<b>*`", "*`<\u200bb>*`"),
+        ("_``<b>_``", "_``<\u200bb>_``"),
+        ("~~`<b>~~`", "~~`<\u200bb>~~`"),
+        ("~~a `<b>~~`", "~~a `<\u200bb>~~`"),
+        ("`a\r<b>`", "`a\r<\u200bb>`"),
+        ("`$$` `<b>`", "`$$` `<\u200bb>`"),
+        ("`\\[` `<b>`", "`\\[` `<\u200bb>`"),
+        ("`\\begin` `<b>`", "`\\begin` `<\u200bb>`"),
+        ("[a `\\]` b]: x", "[a `\\]` b]\\: x"),
+        ("~`<b `", "~`<\u200bb `"),
+        ("[`>`]", "[`>`]"),
+        ("-\n\t<b>", "-\n\t<\u200bb>"),
+        ("10. a\n\n    ```\n    <b>\n    ```\n", "10. a\n\n    ```\n    <b>\n    ```\n"),
         ("| `a|b` `<b>`", "| `a|b` `<\u200bb>`"),
         ("\\`a` `<b>`", "\\`a` `<\u200bb>`"),
         ("[a `]: x`", "[a `]\u200b: x`"),
@@ -150,13 +170,57 @@ def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format:
         ("\\begin{a}\n\n```\n\\end{a}<b>\n```", "\\begin{a}\n\n```\n\\end{a}<\u200bb>\n```"),
         ("[a\n```\n]: x\n```", "[a\n```\n]\u200b: x\n```"),
     ],
-    ids=ascii,
+    ids=itertools.count(),
 )
 def test_code_counts_only_where_no_formula_or_label_can_end_in_it(
     said: str, shown: str, answer_format: AnswerFormat
 ) -> None:
     assert sanitize(said, answer_format) == shown
     assert in_pieces(list(said), answer_format) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("$x[1]$ and \\[ e[1] \\]", "$x[1]$ and \\[ e[1] \\]"),
+        ("$`>`$x[1]", "$`>`$x[1\u200b]"),
+        ("in$[1]$", "in$[1\u200b]$"),
+        (".x$[1]$", ".x$[1\u200b]$"),
+        ("<$[1]$", "\\<$[1\u200b]$"),
+        ("$[1]$a", "$[1\u200b]$a"),
+        ("$x $$[1]$", "$x $$[1\u200b]$"),
+        ("$a\nb[1]$", "$a\nb[1\u200b]$"),
+        ("*$a*[1]$", "*$a*[1\u200b]$"),
+        ("\\$[1]$", "\\$[1\\]$"),
+        ("\\]$[1]$", "\\]$[1]$"),
+        ("\\([1]", "\\([1\u200b]"),
+        ("$\\(\\([1]\\)", "$\\(\\([1\u200b]\\)"),
+        (".\\[\n[1]\n\\]", ".\\[\n[1\u200b]\n\\]"),
+        ("\\[\nx[1]\n\\]", "\\[\nx[1]\n\\]"),
+        ("\\[\nx[1]\n\n\\]", "\\[\nx[1\u200b]\n\n\\]"),
+        ("$$\nx[1]\n$$", "$$\nx[1]\n$$"),
+        ("$$\nx[1]$$", "$$\nx[1\u200b]$$"),
+        ("$\n\n$[1]$", "$\n\n$[1]$"),
+        ("\\[\n  \nx[1]\n\\]", "\\[\n  \nx[1\u200b]\n\\]"),
+        ("$[1]\\$ x", "$[1\u200b]\\$ x"),
+        ("$[1]$$ x", "$[1\u200b]$$ x"),
+        ("$$[1]$$ x", "$$[1\u200b]$$ x"),
+        ("\\([1]\\\\) x", "\\([1\u200b]\\\\) x"),
+        ("\\([1]\\)a", "\\([1\u200b]\\)a"),
+        ("\\[[1]\\]a", "\\[[1\u200b]\\]a"),
+        ("\\[[1]\\\\] x", "\\[[1\u200b]\\\\] x"),
+        ("x [1]", "x [1\\]"),
+    ],
+    ids=itertools.count(),
+)
+def test_a_number_stays_only_where_open_webui_reads_a_formula(said: str, shown: str) -> None:
+    assert sanitize(said, MARKDOWN) == shown
+    assert in_pieces(list(said), MARKDOWN) == shown
+
+
+@pytest.mark.parametrize("begin", [">", "#", "|", "+", "*", "`", "~", "=", "-", "1.", "1)", ":::"])
+def test_a_block_ends_a_formula(begin: str) -> None:
+    assert sanitize(f"\\[\nx[1]\n{begin} a\n\\]", MARKDOWN) == f"\\[\nx[1\u200b]\n{begin} a\n\\]"
 
 
 @FORMATS
@@ -176,6 +240,10 @@ def test_no_hostile_answer_acts_without_the_second_check(
         pytest.param(
             "~~~a|b\n|---|---|\n<b>", "~~~a|b\n|---|---|\n<\u200bb>", "```text\n|---|---|\n<b>\n```",
             id="fence-that-may-be-the-head-of-a-table",
+        ),
+        pytest.param(
+            ")\n    ```<v>", ")\n    ```<\u200bv>", ")\n\n    ```text\n```",
+            id="fence-that-is-indented-in-text",
         ),
         pytest.param(
             "```\n```~~~\n<img src=x>", "```\n```~~~\n<\u200bimg src=x>",
@@ -269,6 +337,22 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("```html\n<b>\n```", "```text\n<b>\n```", id="fence-that-is-rendered"),
         pytest.param("$$\na\n$$```html\nx", "$$\na\n$$``\u200b`html\nx", id="fence-behind-a-formula"),
         pytest.param("$$\na\n$$~~~html\nx", "$$\na\n$$~~\u200b~html\nx", id="fence-of-tildes-behind-it"),
+        pytest.param("\\<details>", "\\<\u200bdetails>", id="escaped-details"),
+        pytest.param("\\(```\\```", "\\(``\u200b`\\``\u200b`", id="code-that-a-formula-may-end-in"),
+        pytest.param("0\n```", "0\n\n```\n```", id="fence-that-may-be-a-heading-some-day"),
+        pytest.param("x\n ```\n```", "x\n\n ```\n```", id="fence-that-another-does-not-end"),
+        pytest.param("\\:::a", "\u200b\\:::a", id="escaped-colon-fence"),
+        pytest.param("$\n   ```", "$\n\n   ```\n   ```", id="fence-that-is-ended-as-it-is-indented"),
+        pytest.param("0. `\n    ```", "0. `\n\n    ```\n    ```", id="such-a-fence-in-a-list"),
+        pytest.param("-\n```\n ```", "-\n```\n```", id="fence-whose-end-is-indented"),
+        pytest.param(">```", ">```\n```", id="fence-in-a-quote"),
+        pytest.param("-\n```\n```\n=", "-\n```\n```\n\n=", id="underline-that-would-make-a-heading"),
+        pytest.param("_``:::a_``", "_``:\u200b::a_``", id="colon-fence-in-code-that-emphasis-ends"),
+        pytest.param("$$\n```\n\\]<b>", "$$\n\n```\n\\]<\u200bb>\n```", id="formula-that-ends-in-a-fence"),
+        pytest.param(
+            "\\\\\n```\n\\end{<b>", "\\\\\n\n```\n\\end{<\u200bb>\n```", id="formula-that-its-command-ends"
+        ),
+        pytest.param("]\n```\n-$\n\n", "]\n```\n-$\n\n```", id="fence-with-a-blank-line"),
         pytest.param("x ~~~~~ y", "x ~~\u200b~~\u200b~ y", id="fence-of-five-tildes"),
         pytest.param("x ````` y", "x ``\u200b``\u200b` y", id="fence-of-five-backticks"),
         pytest.param("x ~~ y ~~", "x ~~ y ~~", id="no-fence"),
