@@ -1,4 +1,4 @@
-"""Checks the subject of a commit message: ``python -m tools.commit_message FILE``. pre-commit runs it.
+"""Check of a commit message's subject: ``python -m tools.commit_message FILE``. pre-commit runs it.
 
 The subject is imperative ("Add", not "Adds" or "Added"), behind an area and a colon if it has one, at most 72
 characters long and without a full stop.
@@ -10,26 +10,26 @@ import sys
 import sysconfig
 from pathlib import Path
 
-__all__ = ["LONGEST", "faults", "main"]
+__all__ = ["MAX_LENGTH", "find_faults", "main"]
 
-LONGEST = 72
+MAX_LENGTH = 72
 
-NOT_OURS = ("Merge ", 'Revert "', "fixup! ", "squash! ", "amend! ")
-"""Beginnings of subjects that git writes."""
+GENERATED_PREFIXES = ("Merge ", 'Revert "', "fixup! ", "squash! ", "amend! ")
+"""Subjects that git writes itself are not checked."""
 
 
-def faults(message: str) -> list[str]:
-    """Return what is wrong with a message, as sentences; nothing when all is right."""
+def find_faults(message: str) -> list[str]:
+    """Return the faults of a message, one sentence each."""
     lines = [line for line in message.splitlines() if not line.startswith("#")]
     subject = lines[0] if lines else ""
-    if subject.startswith(NOT_OURS):
+    if subject.startswith(GENERATED_PREFIXES):
         return []
     text = re.sub(r"^[\w./-]+: ", "", subject)
     found = []
     if not text.strip():
-        found.append("The subject says nothing.")
-    if len(subject) > LONGEST:
-        found.append(f"The subject has {len(subject)} characters; at most {LONGEST} are shown.")
+        found.append("The subject is empty.")
+    if len(subject) > MAX_LENGTH:
+        found.append(f"The subject has {len(subject)} characters; at most {MAX_LENGTH} are shown.")
     if text.endswith("."):
         found.append("The subject ends with a full stop.")
     if not _is_imperative(text):
@@ -41,13 +41,13 @@ def faults(message: str) -> list[str]:
 
 def main(file: str) -> int:
     """Print the faults of a message in a file; return the exit code."""
-    found = faults(Path(file).read_text())
+    found = find_faults(Path(file).read_text())
     sys.stderr.writelines(f"{fault}\n" for fault in found)
     return bool(found)
 
 
 def _is_imperative(text: str) -> bool:
-    """Ask ruff, which has a list of verbs for the first lines of docstrings."""
+    """Return True if ruff accepts the text as a docstring's first line: it has a list of verbs."""
     ruff = Path(sysconfig.get_path("scripts"), "ruff")
     argv = [str(ruff), "check", "--quiet", "--isolated", "--select=D401", "--stdin-filename=subject.py", "-"]
     docstring = text.replace("\\", "").replace('"', "'")

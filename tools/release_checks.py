@@ -1,4 +1,4 @@
-"""Checks of what :mod:`tools.release` built, from the files alone and without a network."""
+"""Checks of the files that :mod:`tools.release` builds. They need no network."""
 
 import re
 import subprocess
@@ -13,11 +13,20 @@ import yaml
 from tenantry_local.programs import helm
 from tenantry_local.programs.uv import uv
 
-__all__ = ["Image", "ReleaseError", "check", "check_chart", "check_images", "images", "run", "unpack"]
+__all__ = [
+    "ImageSpec",
+    "ReleaseError",
+    "check",
+    "check_chart",
+    "check_images",
+    "parse_dockerfile",
+    "run",
+    "unpack",
+]
 
 PROFILE = "values-eks-prod.yaml"
 
-STAGE = (
+PACKAGES_STAGE = (
     r"^FROM tools AS (\S+)-packages\nCOPY (requirements/\S+) .*\n"
     r"(?:RUN .*\n)*COPY --from=wheels (.+) /wheels/$"
 )
@@ -32,16 +41,16 @@ for package, distribution in ours.items():
         importlib.import_module(f"{package}.__main__")
     print(distribution, version(distribution))
 """
-"""Imports each package of ours, and what its program imports, and prints its version."""
+"""Program that imports our packages and their ``__main__``, and prints their versions."""
 
 
 class ReleaseError(Exception):
-    """What was built is not fit for a release; the message says why, and what to do."""
+    """A file is not fit for a release; the message says why."""
 
 
 @dataclass(frozen=True)
-class Image:
-    """What the Dockerfile installs into one image.
+class ImageSpec:
+    """Packages that the Dockerfile installs into one image.
 
     Parameters
     ----------
@@ -59,7 +68,7 @@ class Image:
 
 
 def check(source: Path, dist: Path, version: str) -> None:
-    """Check what was built from a tree.
+    """Check the files that were built from a tree.
 
     Raises
     ------
@@ -73,14 +82,14 @@ def check(source: Path, dist: Path, version: str) -> None:
         check_chart(chart, source / "crds", version)
 
 
-def images(dockerfile: str) -> Iterator[Image]:
-    """Yield what a Dockerfile says about each image."""
-    for name, lock, wheels in re.findall(STAGE, dockerfile, re.MULTILINE):
-        yield Image(name, lock, tuple(Path(wheel).name for wheel in wheels.split()))
+def parse_dockerfile(dockerfile: str) -> Iterator[ImageSpec]:
+    """Yield the packages of each image."""
+    for name, lock, wheels in re.findall(PACKAGES_STAGE, dockerfile, re.MULTILINE):
+        yield ImageSpec(name, lock, tuple(Path(wheel).name for wheel in wheels.split()))
 
 
 def check_images(context: Path, dist: Path, scratch: Path, version: str) -> None:
-    """Do what the Dockerfile does for each image, in a fresh environment; then import its programs.
+    """Install each image's packages as the Dockerfile does, offline, and import its programs.
 
     Raises
     ------
@@ -92,7 +101,7 @@ def check_images(context: Path, dist: Path, scratch: Path, version: str) -> None
         for name in line.split():
             if not (context / name).exists():
                 raise ReleaseError(f"The Dockerfile copies {name}, which .dockerignore leaves out")
-    for image in images(dockerfile):
+    for image in parse_dockerfile(dockerfile):
         environment = scratch / image.name
         run(uv(), "venv", "-q", "--offline", "--python", sys.executable, str(environment))
         install = [uv(), "pip", "install", "-q", "--offline", "--python", str(environment)]
@@ -133,7 +142,7 @@ def check_chart(chart: Path, crds: Path, version: str) -> None:
 
 
 def _check_rendered(rendered: str, version: str) -> None:
-    """Check the versions of our images and of the Tenant resource in what helm would apply."""
+    """Check the versions of our images and of the Tenant resource in rendered manifests."""
     ours = set(re.findall(r"image: (tenantry/\S+)", rendered))
     wrong = sorted(image for image in ours if not image.endswith(f":{version}"))
     if wrong or not ours:
@@ -147,12 +156,12 @@ def _check_rendered(rendered: str, version: str) -> None:
 
 
 def run(*argv: str) -> str:
-    """Run a program and return what it prints.
+    """Run a program and return its output.
 
     Raises
     ------
     ReleaseError
-        It failed; the message has what it said.
+        It failed; the message has its output.
     """
     done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:

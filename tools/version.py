@@ -1,6 +1,6 @@
 """Version of the packages, images, chart and CRD, which is the git tag: ``python -m tools.version``.
 
-The tree says :data:`PLACEHOLDER` in every place, so nothing in it can differ from the tag. ``make release``
+The tree states :data:`PLACEHOLDER` everywhere, so nothing in it can differ from the tag. ``make release``
 writes the version into a copy.
 """
 
@@ -10,14 +10,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["PLACEHOLDER", "REPOSITORY", "stamp", "version_of", "versioned_files"]
+__all__ = ["PLACEHOLDER", "REPOSITORY", "get_version", "list_versioned_files", "stamp"]
 
 REPOSITORY = Path(__file__).parents[1]
 
 PLACEHOLDER = "0.0.0-dev"
-"""A version for semver and for PEP 440 alike, and so are those that :func:`version_of` returns."""
+"""Valid by semver and by PEP 440, as all versions that :func:`get_version` returns."""
 
-VERSIONED = (
+VERSIONED_FILES = (
     "operator/pyproject.toml",
     "services/*/pyproject.toml",
     "charts/tenantry/**/Chart.yaml",
@@ -25,7 +25,7 @@ VERSIONED = (
 )
 
 
-def version_of(folder: Path) -> str:
+def get_version(folder: Path) -> str:
     """Return the version of a checkout's commit.
 
     ``X.Y.Z`` at the tag ``vX.Y.Z``; N commits later ``X.Y.(Z+1)-dev.N``. Without a tag it is the placeholder
@@ -41,9 +41,9 @@ def version_of(folder: Path) -> str:
     return f"{major}.{minor}.{patch + 1}-dev.{commits}" if commits else f"{major}.{minor}.{patch}"
 
 
-def versioned_files(folder: Path) -> list[Path]:
-    """Return the files of a tree that state its version, apart from what is never released."""
-    return sorted(file for pattern in VERSIONED for file in folder.glob(pattern))
+def list_versioned_files(folder: Path) -> list[Path]:
+    """Return the released files of a tree that state its version."""
+    return sorted(file for pattern in VERSIONED_FILES for file in folder.glob(pattern))
 
 
 def stamp(files: Iterable[Path], version: str) -> None:
@@ -58,4 +58,4 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{version_of(REPOSITORY)}\n")
+    sys.stdout.write(f"{get_version(REPOSITORY)}\n")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.charts import helm
-from tools.release import copy
+from tools.release import copy_sources
 from tools.release_checks import ReleaseError, check_chart, unpack
-from tools.version import REPOSITORY, stamp, versioned_files
+from tools.version import REPOSITORY, list_versioned_files, stamp
 
 VERSION = "1.2.3"
 
@@ -15,8 +15,8 @@ VERSION = "1.2.3"
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A copy of the tree, with a version written into it."""
-    folder = copy(REPOSITORY, tmp_path / "source")
-    stamp(versioned_files(folder), VERSION)
+    folder = copy_sources(REPOSITORY, tmp_path / "source")
+    stamp(list_versioned_files(folder), VERSION)
     return folder
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.commit_message import faults, main
+from tools.commit_message import find_faults, main
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,14 @@ from tools.commit_message import faults, main
     ],
 )
 def test_a_good_message_is_taken(subject: str) -> None:
-    assert faults(subject) == []
+    assert find_faults(subject) == []
 
 
 @pytest.mark.parametrize(
     ("message", "says"),
     [
-        ("", "says nothing"),
-        ("gateway: ", "says nothing"),
+        ("", "is empty"),
+        ("gateway: ", "is empty"),
         ("Adds a check", "not imperative"),
         ("Added a check", "not imperative"),
         ("gateway: fixing a check", "not imperative"),
@@ -39,7 +39,7 @@ def test_a_good_message_is_taken(subject: str) -> None:
     ],
 )
 def test_a_bad_message_is_refused_with_its_fault(message: str, says: str) -> None:
-    (fault,) = faults(message)
+    (fault,) = find_faults(message)
     assert says in fault
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.release import SOURCES, checksums, export, notes, pack_context
-from tools.release_checks import ReleaseError, check_images, images
+from tools.release import SOURCES, export_sources, get_checksums, get_notes, pack_context
+from tools.release_checks import ReleaseError, check_images, parse_dockerfile
 from tools.version import REPOSITORY
 
 CHANGELOG = """# Changelog
@@ -50,13 +50,13 @@ def test_of_a_clone_only_what_is_committed_is_released(tmp_path: Path) -> None:
     git(clone, "commit", "-m", "Add a tree")
     (clone / "services" / "a.py").write_text("2")
     (clone / "services" / "secret.env").write_text("x")
-    source = export(clone, tmp_path / "source")
+    source = export_sources(clone, tmp_path / "source")
     assert (source / "services" / "a.py").read_text() == "1"
     assert not (source / "services" / "secret.env").exists()
 
 
 def test_an_archive_without_git_is_released_as_it_is(tmp_path: Path) -> None:
-    source = export(tree(tmp_path / "archive"), tmp_path / "source")
+    source = export_sources(tree(tmp_path / "archive"), tmp_path / "source")
     assert {file.name for file in source.iterdir()} == set(SOURCES)
     assert [file.name for file in (source / "services").iterdir()] == ["a.py"]
 
@@ -71,7 +71,7 @@ def test_the_context_is_what_docker_would_be_sent(tmp_path: Path) -> None:
 
 
 def test_what_the_dockerfile_installs_is_known_for_each_image() -> None:
-    found = {image.name: image for image in images((REPOSITORY / "Dockerfile").read_text())}
+    found = {image.name: image for image in parse_dockerfile((REPOSITORY / "Dockerfile").read_text())}
     assert set(found) == {"operator", "gateway", "file-sync", "jobs"}
     assert found["gateway"].lock == "requirements/gateway.txt"
     assert found["gateway"].wheels == ("tenantry_tenancy-*.whl", "tenantry_gateway-*.whl")
@@ -84,21 +84,21 @@ def test_a_context_that_lacks_what_the_dockerfile_copies_is_refused(tmp_path: Pa
 
 
 def test_the_notes_of_a_version_are_its_section_alone() -> None:
-    assert notes(CHANGELOG, "0.2.0") == "### Added\n\n- A thing.\n"
-    assert notes(CHANGELOG, "0.1.0") == "First.\n"
+    assert get_notes(CHANGELOG, "0.2.0") == "### Added\n\n- A thing.\n"
+    assert get_notes(CHANGELOG, "0.1.0") == "First.\n"
 
 
 @pytest.mark.parametrize("version", ["0.3.0", "0.2", "0x2.0"])
 def test_a_version_without_a_section_is_refused(version: str) -> None:
     with pytest.raises(ReleaseError, match=f"make changelog VERSION={version}"):
-        notes(CHANGELOG, version)
+        get_notes(CHANGELOG, version)
 
 
 def test_checksums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("2")
     (tmp_path / "a").write_text("1")
     (tmp_path / "SHA256SUMS").write_text("old")
-    lines = checksums(tmp_path).splitlines()
+    lines = get_checksums(tmp_path).splitlines()
     assert lines == [
         f"{hashlib.sha256(text).hexdigest()}  {name}" for name, text in (("a", b"1"), ("b", b"2"))
     ]

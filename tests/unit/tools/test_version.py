@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools.version import PLACEHOLDER, REPOSITORY, stamp, version_of, versioned_files
+from tools.version import PLACEHOLDER, REPOSITORY, get_version, list_versioned_files, stamp
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -27,24 +27,24 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_an_archive_without_git_has_the_placeholder(tmp_path: Path) -> None:
-    assert version_of(tmp_path) == PLACEHOLDER
+    assert get_version(tmp_path) == PLACEHOLDER
 
 
 def test_a_clone_without_tags_counts_its_commits(checkout: Path) -> None:
     commit(checkout)
-    assert version_of(checkout) == f"{PLACEHOLDER}.2"
+    assert get_version(checkout) == f"{PLACEHOLDER}.2"
 
 
 def test_a_tagged_commit_has_the_tags_version(checkout: Path) -> None:
     git(checkout, "tag", "v1.2.3")
-    assert version_of(checkout) == "1.2.3"
+    assert get_version(checkout) == "1.2.3"
 
 
 def test_a_later_commit_is_a_development_version_of_the_next_patch(checkout: Path) -> None:
     git(checkout, "tag", "-a", "v1.2.3", "-m", "Release 1.2.3")
     commit(checkout)
     commit(checkout)
-    assert version_of(checkout) == "1.2.4-dev.2"
+    assert get_version(checkout) == "1.2.4-dev.2"
 
 
 def test_other_tags_are_no_versions(checkout: Path) -> None:
@@ -52,7 +52,7 @@ def test_other_tags_are_no_versions(checkout: Path) -> None:
     commit(checkout)
     git(checkout, "tag", "nightly")
     git(checkout, "tag", "v1.3.0-rc.1")
-    assert version_of(checkout) == "1.2.4-dev.1"
+    assert get_version(checkout) == "1.2.4-dev.1"
 
 
 def test_a_version_replaces_every_placeholder(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_tenant_resource_states_the_placeholder() -> None:
 
 
 def test_each_file_that_is_stamped_states_the_placeholder() -> None:
-    files = versioned_files(REPOSITORY)
+    files = list_versioned_files(REPOSITORY)
     assert {file.parent.name for file in files} >= {
         "operator",
         "gateway",

@@ -1,6 +1,6 @@
 {{/*
 The tag of an image of ours is the chart's version; that of another program is its chart's appVersion. Jobs that
-install are ours. The digest in Chart.yaml belongs to the version beside it, so another tag leaves it out.
+install are ours. The digest in Chart.yaml belongs to its appVersion, so another tag leaves it out.
 */}}
 {{- define "tenantry.image" -}}
 {{- $image := .values.image -}}
