@@ -112,8 +112,8 @@ bench: $(READY) ## Measure; prints tables and writes build/bench.json
 	@tenantry prepare --all
 	@python -m tests.bench
 
-reference: $(READY) ## Write what is generated: reference pages, the schema of the chart's values
-	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference
+reference: $(READY) ## Write what is generated: reference pages, the schema of the chart's values, the index of decisions
+	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference && python -m tools.decisions_index
 
 docs: $(READY) ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict -q

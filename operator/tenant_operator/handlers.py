@@ -1,7 +1,7 @@
 """The only file that knows kopf: it watches Tenants and hands every event on.
 
-kopf's low-level handler is used on purpose (docs/decisions.md): its change detection would write an
-annotation to every Tenant, once more at every restart and at every retry.
+kopf's low-level handler is used on purpose (docs/decisions/0001-use-kopf-for-events-only.md): its change
+detection would write an annotation to every Tenant, once more at every restart and at every retry.
 """
 
 import logging

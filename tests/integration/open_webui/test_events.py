@@ -69,7 +69,6 @@ async def test_who_moved_is_in_the_new_tenants_group_alone(office: Office, email
     "said",
     [
         problem(401, "token-refused"),
-        problem(403, "tenant-suspended"),
         problem(503, "identity-unavailable"),
         (502, {}),
     ],
@@ -80,6 +79,16 @@ async def test_a_login_for_which_the_gateway_proves_no_tenant_ends_every_members
     await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
     await office.becomes_member(await log_in(office, email, said), set())
     await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+
+
+async def test_a_login_to_a_tenant_that_is_suspended_or_being_deleted_ends_no_membership(
+    office: Office, email: str
+) -> None:
+    """By it the data of a deleted tenant's people is found."""
+    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+    person = await log_in(office, email, problem(403, "tenant-suspended"))
+    await asyncio.sleep(1)  # what the other responses do takes less
+    await office.becomes_member(person, {office.path})
 
 
 async def test_a_login_while_the_gateway_hangs_ends_every_membership_until_the_next_one(

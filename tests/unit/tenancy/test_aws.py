@@ -8,7 +8,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
-from tenancy.aws import classify
+from tenancy.aws import classify, client_config, error_code, is_dead_session
 from tenancy.remote import Fault
 
 
@@ -31,6 +31,10 @@ def stream_error(code: str) -> EventStreamError:
         pytest.param(client_error("ThrottlingException", 400), Fault.BUSY, id="throttled-as-400"),
         pytest.param(client_error("ThrottlingException", 429), Fault.BUSY, id="throttled"),
         pytest.param(client_error("ModelErrorException", 424), Fault.TRANSIENT, id="model-error"),
+        pytest.param(client_error("InternalError", 500), Fault.TRANSIENT, id="internal"),
+        pytest.param(client_error("RequestTimeout", 400), Fault.TRANSIENT, id="slow-body"),
+        pytest.param(client_error("Unknown", 408), Fault.TRANSIENT, id="request-timeout"),
+        pytest.param(ClientError({}, "GetObject"), Fault.TRANSIENT, id="no-answer"),
         pytest.param(client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
         pytest.param(client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),
         pytest.param(stream_error("throttlingException"), Fault.BUSY, id="throttled-in-a-stream"),
@@ -51,3 +55,29 @@ def stream_error(code: str) -> EventStreamError:
 )
 def test_errors_mean_a_retry_an_end_or_a_bug(exc: Exception, fault: Fault | None) -> None:
     assert classify(exc) is fault
+
+
+def test_a_client_makes_one_bounded_attempt() -> None:
+    config = vars(client_config(read_seconds=10, connections=4))
+    assert (config["connect_timeout"], config["read_timeout"], config["max_pool_connections"]) == (3, 10, 4)
+    assert config["retries"] == {"mode": "standard", "total_max_attempts": 1}
+
+
+def test_an_error_without_a_code_has_an_empty_one() -> None:
+    assert error_code(ClientError({}, "GetObject")) == ""
+
+
+@pytest.mark.parametrize(
+    ("exc", "is_dead"),
+    [
+        (client_error("ExpiredToken", 400), True),
+        (client_error("InvalidAccessKeyId", 403), True),
+        (client_error("InvalidClientTokenId", 403), True),
+        (client_error("InvalidToken", 400), True),
+        (client_error("AccessDenied", 403), False),
+        (KeyError("x"), False),
+        (None, False),
+    ],
+)
+def test_a_session_is_dead_when_aws_no_longer_knows_it(exc: Exception | None, *, is_dead: bool) -> None:
+    assert is_dead_session(exc) is is_dead

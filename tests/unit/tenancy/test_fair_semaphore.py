@@ -30,6 +30,38 @@ def test_ten_thousand_files_of_one_tenant_do_not_delay_one_of_another() -> None:
     assert ends["big"] == 5000.0, "half of the places, all the time"
 
 
+def test_no_more_places_are_taken_than_there_are_however_many_tenants_come() -> None:
+    async def scenario() -> list[int]:
+        places, held, most = FairSemaphore(3, each=2), 0, list[int]()
+
+        async def one(tenant_id: str) -> None:
+            nonlocal held
+            async with places.acquire(tenant_id):
+                held += 1
+                most.append(held)
+                await asyncio.sleep(A_SECOND)
+                held -= 1
+
+        await asyncio.gather(*(one(tenant_id) for tenant_id in "abcdefgh" * 5))
+        return most
+
+    assert max(simulate(scenario())) == 3
+
+
+def test_a_tenant_would_wait_for_its_own_places_and_for_all() -> None:
+    async def scenario() -> list[bool]:
+        places = FairSemaphore(3, each=2)
+        async with places.acquire("a"):
+            would_wait = [places.locked("a")]
+            async with places.acquire("a"):
+                would_wait += [places.locked("a"), places.locked("b")]
+                async with places.acquire("b"):
+                    would_wait += [places.locked("b"), places.locked("c")]
+        return [*would_wait, places.locked("a")]
+
+    assert simulate(scenario()) == [False, True, False, True, True, False]
+
+
 def test_tenants_that_wait_have_their_turn_one_after_the_other() -> None:
     async def scenario() -> list[str]:
         places, order = FairSemaphore(1, each=1), list[str]()

@@ -36,8 +36,10 @@ async def url() -> AsyncIterator[str]:
 async def connect(url: str) -> AsyncIterator[Connect]:
     opened: list[Connection] = []
 
-    async def connect(*sent: bytes) -> Connection:
-        reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(url).port)
+    async def connect(*sent: bytes, source: str = "127.0.0.1") -> Connection:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", httpx.URL(url).port, local_addr=(source, 0)
+        )
         opened.append((reader, writer))
         for each in sent:
             writer.write(each)
@@ -63,6 +65,21 @@ async def test_a_caller_who_never_ends_is_cut_off_after_the_answer(
     head = b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
     reader, writer = await connect(head)
     assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200"), "and nothing more is sent"
+    await until(lambda: is_reset(writer), seconds=5)
+
+
+async def test_a_caller_who_sends_much_more_reads_the_answer_too(url: str) -> None:
+    async with httpx.AsyncClient() as http:
+        response = await http.post(f"{url}/refused", content=b"x" * 20_000_000)
+    assert response.status_code == 200
+
+
+async def test_nothing_waits_for_a_caller_who_has_sent_all(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "LINGER_SECONDS", 60.0)
+    reader, writer = await connect(b"GET /refused HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200")
     await until(lambda: is_reset(writer), seconds=5)
 
 
@@ -157,3 +174,46 @@ async def test_there_is_a_bound_for_all_sources(connect: Connect, monkeypatch: p
     assert await is_closed(connections[0])
     for connection in connections[1:]:
         assert await answers(connection)
+
+
+async def test_those_who_left_or_were_proven_are_not_counted(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "IN_ALL", 3)
+    for _ in range(3):
+        left = [await connect(), await connect()]
+        for reader, writer in left:
+            assert await answers((reader, writer))
+            writer.write_eof()
+            await asyncio.wait_for(reader.read(), 5)  # until the server has closed it, too
+        assert await answers(await connect(), "/token")
+    idle = [await connect() for _ in range(3)]
+    for connection in idle:
+        assert await answers(connection)
+    newest = await connect()
+    assert await answers(newest)
+    assert await is_closed(idle[0])
+    for connection in (*idle[1:], newest):
+        assert await answers(connection)
+
+
+async def test_many_of_one_source_do_not_crowd_out_another(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "IN_ALL", 3)
+    other = await connect(source="127.0.0.2")
+    assert await answers(other)
+    many = [await connect() for _ in range(4)]
+    assert await answers(many[3])
+    assert await is_closed(many[0])
+    assert await answers(other)
+
+
+async def test_the_bound_holds_for_those_who_come_in_one_moment(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "IN_ALL", 3)
+    burst = await asyncio.gather(*(connect() for _ in range(10)))
+    await until(lambda: sum(reader.at_eof() for reader, _ in burst) == 7, seconds=5)
+    newest = await connect()
+    assert await answers(newest)

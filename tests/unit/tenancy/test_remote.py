@@ -153,10 +153,16 @@ async def test_thread_that_takes_too_long_is_transient(remote: Remote, at_once: 
 
 async def test_further_attempt_comes_after_a_pause() -> None:
     remote = Remote("paused", classify, attempts=2)
-    started = time.monotonic()
+    called: list[float] = []
+
+    async def call() -> None:
+        called.append(time.monotonic())
+        raise Away
+
     with pytest.raises(RemoteUnavailable):
-        await remote.call("read", Backend(Away(), Away()))
-    assert 0.1 <= time.monotonic() - started < 2
+        await remote.call("read", call)
+    first, second = called
+    assert 0.1 <= second - first < 2
     remote.close()
 
 
@@ -300,7 +306,9 @@ async def test_whoever_would_wait_for_others_can_ask_whether_the_system_is_calle
     await fail_until_left_alone(breaking)
     with pytest.raises(RemoteUnavailable, match="keeps failing") as unavailable:
         breaking.require_admitted("read")
-    assert unavailable.value.retry_after
+    error = unavailable.value
+    assert (error.system, error.operation) == (breaking.system, "read")
+    assert error.retry_after
     breaking.require_admitted("read", circuit="another part")
 
 
@@ -324,6 +332,46 @@ async def test_refusals_show_that_a_system_works(breaking: Remote) -> None:
         with pytest.raises(RemoteRefused):
             await breaking.call("read", backend)
     assert await breaking.call("read", backend) == "answer"
+
+
+@pytest.fixture
+def of_one_attempt() -> Iterator[Remote]:
+    opened = Remote(f"system{next(_numbers)}", classify, attempts=1)
+    yield opened
+    opened.close()
+
+
+async def fail(remote: Remote, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(RemoteUnavailable):
+            await remote.call("read", Backend(Away()))
+
+
+async def test_only_failures_in_a_row_count(of_one_attempt: Remote) -> None:
+    await fail(of_one_attempt, FAILURES - 1)
+    assert await of_one_attempt.call("read", Backend("answer")) == "answer"
+    await fail(of_one_attempt, FAILURES - 1)
+    assert await of_one_attempt.call("read", Backend("answer")) == "answer"
+
+
+async def test_a_cancelled_call_does_not_end_a_row_of_failures(of_one_attempt: Remote) -> None:
+    await fail(of_one_attempt, FAILURES - 1)
+    task = asyncio.create_task(of_one_attempt.call("read", lambda: asyncio.sleep(60)))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await fail(of_one_attempt, 1)
+    with pytest.raises(RemoteUnavailable, match="keeps failing"):
+        await of_one_attempt.call("read", Backend("answer"))
+
+
+async def test_a_system_without_a_breaker_is_always_called() -> None:
+    remote = Remote("steady", classify, attempts=1, breaks=False)
+    await fail(remote, 3 * FAILURES)
+    remote.require_admitted("read")
+    assert await remote.call("read", Backend("answer")) == "answer"
+    remote.close()
 
 
 async def test_callers_who_give_up_are_no_proof_against_a_system(breaking: Remote) -> None:

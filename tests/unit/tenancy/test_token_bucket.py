@@ -41,6 +41,16 @@ def test_who_does_not_wait_takes_nothing_that_is_not_there(bucket: TokenBucket, 
     assert bucket.try_take() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("per_minute", [30, 120])
+def test_another_rate_gives_other_waits(per_minute: int, clock: Clock) -> None:
+    bucket, each = TokenBucket(per_minute, clock), 60 / per_minute
+    while not bucket.take():
+        pass
+    assert bucket.take() == pytest.approx(2 * each)
+    clock.now += 2.5 * each
+    assert bucket.take() == pytest.approx(each / 2)
+
+
 def test_time_gives_back_what_was_taken(bucket: TokenBucket, clock: Clock) -> None:
     for _ in range(int(IN_HAND_SECONDS) + 5):
         bucket.take()

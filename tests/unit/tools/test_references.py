@@ -1,14 +1,12 @@
 """Pages of the reference that are generated say what the code says today."""
 
-import re
-from pathlib import Path
-
 import pytest
 from gateway.problems import kinds
 from tenancy.errors import TenantryError
 
 from tools import (
     chart_schema,
+    decisions_index,
     gateway_reference,
     metrics_reference,
     problems_reference,
@@ -28,6 +26,7 @@ from tools import (
         metrics_reference,
         chart_schema,
         values_reference,
+        decisions_index,
     ],
     ids=lambda page: page.PAGE.name,
 )
@@ -51,10 +50,3 @@ def test_a_problems_type_leads_to_its_place_on_the_page() -> None:
     page = problems_reference.PAGE.read_text()
     for kind in kinds():
         assert f"## {kind.uri().rpartition('/')[2]}\n" in page
-
-
-def test_decisions_are_numbered_upwards_each_once_so_that_one_can_be_named() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "decisions.md").read_text()
-    numbers = [int(number) for number in re.findall(r"^## (\d+)\. ", page, re.MULTILINE)]
-    assert len(numbers) == len(re.findall(r"^## ", page, re.MULTILINE))
-    assert numbers == sorted(set(numbers))

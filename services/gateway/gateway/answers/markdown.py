@@ -70,7 +70,10 @@ PREFIX = frozenset(" \t>*+-.)0123456789")
 
 FENCE = re.compile(r"([ \t>*+\-\d.)]*)(`{3,}|~{3,})([^\r\n]*)")
 
-TARGET = re.compile(r"[(:][ \t]*+(?![^\s()<>]+[ \t]+[^\s\"'()])")
+_UNCOMMON = r"\x00-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+"""Spaces, controls and characters without width. JavaScript and Python differ in which of them are spaces."""
+
+TARGET = re.compile(rf"[(:][ \t]*+(?![^{_UNCOMMON}()<>]+[ \t]+[^{_UNCOMMON}\"'()])")
 """What follows a label and may be an address: not two words, of which the second is no title."""
 
 DOMAIN = re.compile(r"@[\w-]+(?:\.[\w-]*[^\W_])+")
@@ -78,25 +81,25 @@ LOCAL_PART = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]\Z")
 HOST = re.compile(r"//[\w-]+\.[^\W\d_]")
 SCHEME = re.compile(r"(?:https?|ftp)\Z", re.IGNORECASE)
 WWW = re.compile(r"www\Z", re.IGNORECASE)
-MENTION = re.compile(r"<[@#$][^|>\s]")
+MENTION = re.compile(r"<[@#$][^|> \t\r\n]")
 PLACEHOLDER = re.compile(r"\{\{(?:char\}|user\}|video_file_id_|html_file_id_)", re.IGNORECASE)
 """Open WebUI puts names, videos and pages in the place of these, before it reads the Markdown."""
 
 FOUND_BY_LETTERS = re.compile(r"</?(?:html|script|style)>|</?details", re.IGNORECASE)
 """Open WebUI finds these by their letters alone, in code too: a backslash before them hides nothing."""
 
-CITATION_LIKE = re.compile(r"(?<!\\)(?:\\\\)*\[(?:\^\s*[\w-]+\s*|\d+(?:,\s*\d+)*)\Z")
+CITATION_LIKE = re.compile(r"(?<!\\)(?:\\\\)*\[(?:\^[\s\ufeff]*[\w-]+[\s\ufeff]*|\d+(?:,[\s\ufeff]*\d+)*)\Z")
 """What Open WebUI takes for the number of a source or a footnote, up to its closing bracket."""
 
-NUMBERS = re.compile(r"\[\d+(?:,\s*\d+)*\Z")
+NUMBERS = re.compile(r"\[\d+(?:,[\s\ufeff]*\d+)*\Z")
 """What it takes for such a number before ``#`` and more of it, up to that sign."""
 
-BESIDE_FORMULAS = r"\s!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65«»"
+BESIDE_FORMULAS = r"\s\ufeff!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65«»"
 """Characters before and after which Open WebUI reads formulas."""
 
-_SPACES = re.compile(r"[^\S\r\n]|\ufeff")
-"""Open WebUI takes any of these for a space in a tag."""
-_TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/>]|\Z)|<[!?]")
+_SPACE = "\ufeff"
+"""Open WebUI takes this for a space in a tag, as it does the spaces that Python knows."""
+_TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/]|\Z)")
 _TYPE = re.compile(r"<([A-Za-z][\w.-]*)>")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
 _BLOCK_NAMES = {name for name in HTML_NAMES if len(name) > 1 or name == "p"}
@@ -117,7 +120,7 @@ def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
     before
         The character that precedes it.
     """
-    tag = _SPACES.sub(" ", tag)
+    tag = tag.replace(_SPACE, " ")
     begin = _TAG.match(tag)
     if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not be the tag's end
         return bool(begin) or ":" in tag
@@ -135,7 +138,7 @@ def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
 
 def is_unfinished_tag(text: str) -> bool:
     """Return True if a tag may begin with this text and end on a later line, or open a block of HTML."""
-    return bool(_TAG.match(_SPACES.sub(" ", text)))
+    return bool(_TAG.match(text.replace(_SPACE, " ")))
 
 
 def safe_language(info: str) -> str:

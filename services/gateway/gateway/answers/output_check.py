@@ -29,7 +29,9 @@ _SPAN = re.compile(r"(`+)(?!`)([^\r\n]*?[^`\r\n])\1(?!`)")
 _FORMULA = re.compile(r"\$\$|\\[\[b]")
 _FORMULA_END = re.compile(r"\$\$|\\\]|\\end|\]:")
 _LABEL = re.compile(r"(?:\A|[\r\n])[ \t>*+\-\d.)]*\[[^\]]*\Z")
-_TARGET = r"[ \t]*+(?![^\s()<>]+[ \t]+[^\s\"'()])"
+_ODD = r"\x00-\x20\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+"""Spaces, by anybody's reading, and characters without width."""
+_TARGET = rf"[ \t]*+(?![^{_ODD}()<>]+[ \t]+[^{_ODD}\"'()])"
 
 
 class _Trigger(NamedTuple):
@@ -54,14 +56,15 @@ def _trigger(before: str, following: str, could_be: str, *, broken_behind: bool)
 _TRIGGERS = {
     "<": _trigger(
         "",
-        r"<(?:[!?]|[@#$][^|>\s]|/?[a-z][\w-]*(?:[\s\ufeff][^<>]*)?/?>|[a-z][\w.+-]+:[^<>\s]*>|[^<>\s@\u200b]+@[^<>\s]+>)",
+        r"<(?:[!?]|[@#$][^|> \t\r\n]|/?[a-z][\w-]*(?:[\s\ufeff][^<>]*)?/?>"
+        r"|[a-z][\w.+-]+:[^<> \t\r\n]*>|[^<>\s@\u200b]+@[^<>\s]+>)",
         r"<[^<>\r\n]*",
         broken_behind=True,
     ),
     "]": _trigger(
         "", rf"\](?:\({_TARGET}|:{_TARGET})", r"\](?:[(:][ \t]*[^\s()<>]*[ \t]*)?", broken_behind=True
     ),
-    ":": _trigger("https?|ftp", r"://[^\s<>]", r":/{0,2}", broken_behind=False),
+    ":": _trigger("https?|ftp", r"://[^ \t\r\n<>]", r":/{0,2}", broken_behind=False),
     ".": _trigger("www", r"\.[^\W_]", r"\.", broken_behind=False),
     "@": _trigger(r"[\w.+-]", r"@[\w-]+\.[^\W_]", r"@[\w-]*\.?", broken_behind=False),
     "{": _trigger("", r"\{\{(?:char\}|user\}|video_file_|html_file_)", r"\{\{?\w*", broken_behind=True),

@@ -39,8 +39,11 @@ FENCE = "```"
 _TAIL = 300
 """Characters that are remembered of what was shown."""
 
-_TRIMMED = re.compile(r"[\t\n\v\f\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]*")
-"""Open WebUI takes these off the beginning of an answer, so an indentation there is none."""
+_SPACES = r"\t\v\f \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+"""Open WebUI takes these and line ends off the beginning and the end of all that it has of an answer."""
+
+_TRIMMED = re.compile(rf"[\r\n{_SPACES}]*")
+"""At the beginning, so an indentation there is none."""
 
 _MARGIN = re.compile(r"(?: *[\r\n])* {0,3}")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
@@ -54,8 +57,9 @@ _COULD_BE_DOMAIN = re.compile(r"@[\w.-]*|//[\w-]*\.?")
 _COULD_BE_PLACEHOLDER = re.compile(r"\{\{[\w}]*")
 _BULLET = re.compile(r" *(?:[-*+]|\d{1,9}[.)]) +(?=\S)")
 _BRACKET = re.compile(r"(?<!\\)[\[\]]")
-_UNDERLINE = re.compile(r" *(?:=+|-+) *(?=[\r\n]|\Z)")
-_COULD_BE_UNDERLINE = re.compile(r" *(?:=+|-+) *")
+_UNDERLINE = re.compile(rf" *(?:=+|-+)[{_SPACES}]*(?=[\r\n]|\Z)")
+"""It has spaces only, but while an answer is streamed Open WebUI takes others off its end."""
+_COULD_BE_UNDERLINE = re.compile(rf" *(?:=+|-+)[{_SPACES}]*")
 _MATH_BEGIN = re.compile(r"\$\$|\\[\[b]")
 _MATH_END = re.compile(r"\$\$|\\\]|\\end\{")
 _BESIDE = rf"(?=[{markdown.BESIDE_FORMULAS}]|\Z)"
@@ -72,7 +76,7 @@ _LINE_END = re.compile(r"[\r\n]")
 _BLOCK_BEGIN = re.compile(r"[\r\n][ \t]*(?:[\r\n>#|+*`~=-]|\d+[.)]|:::)")
 _INDENTED = re.compile(r"(?: {4}| {0,3}\t)")
 _NOT_YET = False
-_DELIMITERS = frozenset("$~*_[\\")
+_DELIMITERS = frozenset("$~*_[")
 """What can begin something that a later delimiter ends."""
 
 
@@ -319,7 +323,8 @@ class AnswerSanitizer:
         self._line_begins = False
         indent = len(prefix)
         nested = any(each <= indent <= each + 3 for each in self._list_indents)
-        if prefix.strip(" ") or not whole or not (indent <= 3 or nested):
+        is_table = not self._strict and "|" in info  # the head of one, to markdown-it
+        if prefix.strip(" ") or not whole or not (indent <= 3 or nested) or is_table:
             self._distrusts = True
         if not self._distrusts:
             self._fence = _Fence(indent, run)
@@ -428,7 +433,7 @@ class AnswerSanitizer:
         if plain := _PLAIN.match(self._text, self._at):
             return self._show(len(plain[0]))
         character = self._text[self._at]
-        if character in _DELIMITERS and character != "\\":
+        if character in _DELIMITERS:
             self._block.delimiters.add(character)
         return self._readers.get(character, self._read_marker)()
 
@@ -661,7 +666,7 @@ class AnswerSanitizer:
         if self._strict and re.match(r"::[\w-]", following):
             self._show(1)
             return self._break()
-        is_address = following[:2] == "//" and following[2:].strip("<>").strip()
+        is_address = following[:2] == "//" and following[2:].strip("<> \t\r\n")
         return self._break() if is_address and markdown.SCHEME.search(self._tail) else self._show(1)
 
     def _read_host(self) -> bool:

@@ -98,7 +98,7 @@ class Vectors:
                 timeout=int(CALL_SECONDS),
                 check_compatibility=False,
                 # httpx' own pool looks at every connection for every request: under load, that is half of
-                # what a search costs (decision 39).
+                # what a search costs (docs/decisions/0039-qdrant-through-aiohttp.md).
                 transport=AiohttpTransport(verify=verify, limits=httpx.Limits(max_connections=CONCURRENCY)),
             )
 

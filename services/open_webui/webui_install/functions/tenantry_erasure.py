@@ -19,7 +19,11 @@ What belongs to a tenant:
 - feedback about one of the tenant's models;
 - an account of a person who has to do with this tenant alone: a member of its group, or an owner of such a chat or
   file, who is in no other tenant's group and owns nothing that another tenant's models or knowledge bases hold. With
-  the account goes everything that it owns.
+  the account goes everything that it owns;
+- of a member who keeps the account, the chats and files since the membership began.
+
+A person can write any model's name into their own chats. So of a member's chats only those that were last changed
+before the membership began can be another tenant's: Open WebUI writes both times itself.
 
 A file that another tenant's knowledge base or chat holds, too, is that tenant's and stays.
 
@@ -378,24 +382,25 @@ class _Scope:
         from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
         from open_webui.models.chats import Chat  # noqa: PLC0415
         from open_webui.models.files import File  # noqa: PLC0415
-        from open_webui.models.groups import Group, GroupMember  # noqa: PLC0415
+        from open_webui.models.groups import GroupMember  # noqa: PLC0415
         from open_webui.models.knowledge import KnowledgeFile  # noqa: PLC0415
         from open_webui.models.users import User  # noqa: PLC0415
-        from sqlalchemy import or_, select  # noqa: PLC0415
+        from sqlalchemy import and_, or_, select  # noqa: PLC0415
 
         erasure = self._erasure
-        # An administrators' group has the tenant's name and is no other tenant's.
-        own_names = (f"/tenants/{erasure.tenant}", f"/tenants/{erasure.tenant}/admins")
-        other_groups = select(Group.id).where(
-            Group.name.startswith("/tenants/"), Group.name.not_in(own_names), Group.id.not_in(erasure.groups)
-        )
-        in_own = select(GroupMember.user_id).where(GroupMember.group_id.in_(erasure.groups))
-        in_other = select(GroupMember.user_id).where(GroupMember.group_id.in_(other_groups))
+        membership = and_(GroupMember.user_id == User.id, GroupMember.group_id.in_(erasure.groups))
+        is_no_member = and_(GroupMember.id.is_(None), User.role != erasure.closed_role)
         answered_by_others = (
-            select(Chat.user_id)
+            select(User.id)
+            .join(Chat, Chat.user_id == User.id)
             .join(ChatMessage, ChatMessage.chat_id == Chat.id)
-            .where(ChatMessage.model_id.startswith("tenant-"), Chat.id.not_in(self._answered()))
-            .where(Chat.user_id.is_not(None))
+            .outerjoin(GroupMember, membership)
+            .where(
+                ChatMessage.model_id.startswith("tenant-"),
+                Chat.id.not_in(self._answered()),
+                # Since they are members, they may have written the name of that model.
+                or_(is_no_member, Chat.updated_at < GroupMember.created_at),
+            )
         )
         own_files = (
             select(File.user_id)
@@ -405,22 +410,34 @@ class _Scope:
         return select(User.id).where(
             User.role != "admin",
             or_(
-                User.id.in_(in_own),
-                User.role == erasure.closed_role,  # a login while the Tenant is deleted ends the membership
+                User.id.in_(select(GroupMember.user_id).where(GroupMember.group_id.in_(erasure.groups))),
+                User.role == erasure.closed_role,  # whoever lost the membership since then
                 User.id.in_(select(Chat.user_id).where(Chat.id.in_(self._answered()))),
                 User.id.in_(own_files.where(KnowledgeFile.knowledge_id.in_(erasure.knowledge))),
             ),
-            User.id.not_in(in_other),
+            User.id.not_in(self._members_of_others()),
             User.id.not_in(answered_by_others),
             User.id.not_in(own_files.where(KnowledgeFile.knowledge_id.in_(self._other_knowledge()))),
         )
 
     def chats(self) -> Any:
-        """Return the query for chats: those that the tenant's models answered, and those of its accounts."""
+        """Return the query for chats: those that the tenant's models answered, and those of its people."""
         from open_webui.models.chats import Chat  # noqa: PLC0415
         from sqlalchemy import or_, select  # noqa: PLC0415
 
-        return select(Chat.id).where(or_(Chat.id.in_(self._answered()), Chat.user_id.in_(self.accounts())))
+        members = self._members().subquery()
+        since_membership = (
+            select(Chat.id)
+            .join(members, members.c.user_id == Chat.user_id)
+            .where(Chat.updated_at >= members.c.created_at, Chat.created_at <= self._erasure.until)
+        )
+        return select(Chat.id).where(
+            or_(
+                Chat.id.in_(self._answered()),
+                Chat.user_id.in_(self.accounts()),
+                Chat.id.in_(since_membership),
+            )
+        )
 
     def files(self) -> Any:
         """Return the query for files that are the tenant's, and no other tenant's as well."""
@@ -438,6 +455,12 @@ class _Scope:
             .join(owned, (owned.id == ChatFile.file_id) & (owned.user_id == Chat.user_id))
         )
         linked = select(KnowledgeFile.file_id)
+        members, of_member = self._members().subquery(), aliased(File)
+        since_membership = (
+            select(of_member.id)
+            .join(members, members.c.user_id == of_member.user_id)
+            .where(of_member.created_at >= members.c.created_at, of_member.created_at <= self._erasure.until)
+        )
         left_behind = and_(
             File.updated_at >= self._erasure.since,
             File.user_id.not_in(select(User.id)),
@@ -449,12 +472,43 @@ class _Scope:
                 File.id.in_(linked.where(KnowledgeFile.knowledge_id.in_(knowledge))),
                 File.id.in_(sent.where(Chat.id.in_(self.chats()))),
                 File.user_id.in_(self.accounts()),
+                File.id.in_(since_membership),
                 File.id.in_(self._coming),
                 left_behind,
             ),
             File.id.not_in(linked.where(KnowledgeFile.knowledge_id.in_(self._other_knowledge()))),
             File.id.not_in(sent.where(Chat.id.not_in(self.chats()))),
         )
+
+    def _members(self) -> Any:
+        """Return the query for people of this tenant alone, with the time since which they are."""
+        from open_webui.models.groups import GroupMember  # noqa: PLC0415
+        from open_webui.models.users import User  # noqa: PLC0415
+        from sqlalchemy import select  # noqa: PLC0415
+
+        return (
+            select(GroupMember.user_id, GroupMember.created_at)
+            .join(User, User.id == GroupMember.user_id)
+            .where(
+                GroupMember.group_id.in_(self._erasure.groups),
+                User.role != "admin",
+                User.id.not_in(self._members_of_others()),
+            )
+        )
+
+    def _members_of_others(self) -> Any:
+        """Return the query for people in other tenants' groups."""
+        from open_webui.models.groups import Group, GroupMember  # noqa: PLC0415
+        from sqlalchemy import select  # noqa: PLC0415
+
+        # An administrators' group has the tenant's name and is no other tenant's.
+        own_names = (f"/tenants/{self._erasure.tenant}", f"/tenants/{self._erasure.tenant}/admins")
+        others = select(Group.id).where(
+            Group.name.startswith("/tenants/"),
+            Group.name.not_in(own_names),
+            Group.id.not_in(self._erasure.groups),
+        )
+        return select(GroupMember.user_id).where(GroupMember.group_id.in_(others))
 
     def _answered(self) -> Any:
         """Return the query for chats in which one of the tenant's models answered."""

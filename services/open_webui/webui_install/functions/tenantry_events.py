@@ -10,6 +10,9 @@ A membership opens a tenant's models, knowledge bases and files, so it fails clo
 gateway proves at a login gives one, and any other response, or none, ends all of them. Open WebUI itself sets no
 groups from claims, since a claim only has names of groups. Who lost a membership because the gateway did not answer
 gets it back at the next login, or from the operator within a minute.
+
+A login to a tenant that is suspended or being deleted changes nothing: the gateway has proven the person, and by the
+membership their data is found when it is deleted. Meanwhile it opens nothing but the chats that they have.
 """
 
 import asyncio
@@ -40,6 +43,10 @@ class Tenant:
         """Return True if the operator made a group for this Tenant."""
         made_for = (group.data or {}).get("tenantry") or {}
         return bool(group.name == TENANTS + self.key and made_for.get("uid") == self.uid)
+
+
+class OutOfServiceError(Exception):
+    """The person's tenant is suspended or being deleted."""
 
 
 class Event:
@@ -82,11 +89,21 @@ class Event:
         try:
             token = await _newest_token(user_id)
             tenant = await self._proven_tenant(token) if token else None
-        finally:
-            await _set_membership(user_id, tenant)
+        except OutOfServiceError:
+            return
+        except BaseException:
+            await _set_membership(user_id, None)
+            raise
+        await _set_membership(user_id, tenant)
 
     async def _proven_tenant(self, token: str) -> Tenant | None:
-        """Return the tenant that the gateway proves from a person's token; ``None`` for every other response."""
+        """Return the tenant that the gateway proves from a person's token; ``None`` for every other response.
+
+        Raises
+        ------
+        OutOfServiceError
+            The gateway proved a tenant that is suspended or being deleted.
+        """
         valves = self.valves
         try:
             async with asyncio.timeout(valves.login_seconds):
@@ -98,10 +115,13 @@ class Event:
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as exc:
             log.warning("The gateway did not prove a tenant: %s", type(exc).__name__)
             return None
-        if response.status_code != 200 or not isinstance(body, dict):
+        members = body if isinstance(body, dict) else {}
+        if response.status_code == 403 and str(members.get("type", "")).endswith("/tenant-suspended"):
+            raise OutOfServiceError
+        if response.status_code != 200 or not members:
             log.warning("The gateway did not prove a tenant: %d", response.status_code)
             return None
-        key, uid = body.get("tenant"), body.get("tenantUid")
+        key, uid = members.get("tenant"), members.get("tenantUid")
         return Tenant(key, uid) if isinstance(key, str) and isinstance(uid, str) else None
 
     async def _hint(self) -> None:

@@ -69,6 +69,14 @@ class Office:
             self.webui.sql(f"delete from chat_message where chat_id = '{chat_id}'")
         return chat_id
 
+    def rewrite(self, token: str, chat_id: str, model: str) -> None:
+        """Give every message of a chat another model, as its owner can."""
+        chat = self.webui.as_person(token, "GET", f"/chats/{chat_id}")["chat"]
+        for message in chat["history"]["messages"].values():
+            message.update({"models": [model]} if message["role"] == "user" else {"model": model})
+        form = {"chat": chat | {"models": [model]}}
+        self.webui.as_person(token, "POST", f"/chats/{chat_id}", json=form)
+
     def upload(self, token: str, text: str, **metadata: str) -> str:
         """Send a file; return its id."""
         files = {"file": (f"{text[:40]}.txt", text.encode(), "text/plain")}
@@ -173,6 +181,46 @@ async def test_who_moved_keeps_the_account_and_what_belongs_to_the_other_tenant(
     # The link to the knowledge base that is gone names no text.
     assert webui.scan(OTHER) == before
     assert webui.scan("ann@stays.example")
+
+
+@pytest.mark.parametrize("edit", ["rewritten", "added"])
+async def test_no_name_of_a_model_that_a_member_writes_keeps_anything(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi, edit: str
+) -> None:
+    """Issue 18, A5: a member wrote another tenant's model into a stored answer, and kept all they had."""
+    subjects = await begin(driver, stage, world, ann="ann@gone.example")
+    ann = office.log_in("ann@gone.example", subjects["ann"])
+    await driver.reconcile("gone")
+    chat_id = office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent"))
+    office.upload(ann, f"{MARKER} sent to nobody")
+    webui.as_person(ann, "POST", "/folders/", json={"name": MARKER})
+    if edit == "rewritten":
+        office.rewrite(ann, chat_id, "tenant-elsewhere.finance")
+    else:
+        office.chat(ann, "tenant-stays.finance", MARKER)
+    await delete(driver, tenants, "gone")
+    assert webui.scan(MARKER) == {}
+    assert webui.scan("ann@gone.example") == {}
+
+
+async def test_a_member_who_came_from_another_tenant_keeps_only_what_is_older_than_the_membership(
+    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
+) -> None:
+    stage.apply("stays", **STAYS)
+    await driver.reconcile("stays")
+    ann = office.log_in("ann@gone.example", world.add_person("ann@gone.example"))
+    office.chat(ann, "tenant-stays.finance", OTHER, office.upload(ann, f"{OTHER} sent"))
+    before = webui.scan(OTHER)
+    await asyncio.sleep(1.1)  # times are in seconds
+    stage.apply("gone", **GONE)
+    await driver.reconcile("gone")
+    chat_id = office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent"))
+    office.upload(ann, f"{MARKER} sent to nobody")
+    office.rewrite(ann, chat_id, "tenant-stays.finance")
+    await delete(driver, tenants, "gone")
+    assert webui.scan(MARKER) == {}
+    assert webui.scan(OTHER) == before
+    assert webui.scan("ann@gone.example")
 
 
 async def test_who_left_the_company_before_is_erased_too(

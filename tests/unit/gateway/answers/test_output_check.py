@@ -1,9 +1,10 @@
 """The second check makes text of what a broken sanitizer lets through, and changes nothing else."""
 
+import itertools
 import random
 
 import pytest
-from gateway.answers.output_check import MAX_HELD, OutputCheck
+from gateway.answers.output_check import OutputCheck
 from gateway.answers.sanitizer import AnswerFormat, AnswerSanitizer, sanitize
 
 from tests.support.markdown import live
@@ -45,21 +46,84 @@ def checked_in_pieces(text: str) -> str:
         pytest.param("```text\n```text\n<b>", "```text\n```text\n<\u200bb>", id="fences-that-cross"),
         pytest.param("a ```html\n<b>\n```", "a ```\u200bhtml\n<\u200bb>\n```", id="page-in-a-line"),
         pytest.param("```svg\n<b>\n```", "```\u200bsvg\n<\u200bb>\n```", id="page"),
+        pytest.param("</b> [](x 'title')", "<\u200b/b> []\u200b(x 'title')", id="closing-tag-and-titled"),
+        pytest.param("https://e ftp://e", "https\u200b://e ftp\u200b://e", id="schemes"),
+        pytest.param("{{CHAR}} {{char}}", "{\u200b{CHAR}} {\u200b{char}}", id="names"),
+        pytest.param("{{VIDEO_FILE_ID_1}}", "{\u200b{VIDEO_FILE_ID_1}}", id="video"),
+        pytest.param("{{html_file_id_1}}", "{\u200b{html_file_id_1}}", id="page-by-its-number"),
+        pytest.param("\\ce{ `}` `<b>`", "\\ce{ `}` `<\u200bb>`", id="code-in-which-a-command-ends"),
+        pytest.param("[a `](//e.x)`", "[a `]\u200b(//e.x)`", id="code-in-a-label"),
+        pytest.param("[a `]: x`", "[a `]\u200b: x`", id="code-in-a-label-of-a-definition"),
+        pytest.param("| `a|<b>` |", "| `a|<\u200bb>` |", id="code-over-two-cells"),
+        pytest.param("$$\n\na\n\n```\n$$<b>\n```", "$$\n\na\n\n```\n$$<\u200bb>\n```", id="formula-long-ago"),
+        pytest.param("\\[ \\a\n\n```\n\\]<b>", "\\[ \\a\n\n```\n\\]<\u200bb>", id="formula-and-an-escape"),
+        pytest.param(
+            "```text\n```text\n```\n<b>", "```text\n```text\n```\n<\u200bb>", id="fence-behind-crossed"
+        ),
+        pytest.param("```\n;\n```\nhttp://e", "```\n;\n```\nhttp\u200b://e", id="behind-a-fence"),
+        pytest.param(
+            "`<html>`$$\n>\n```\n</html>$$", "`<html>`$$\n>\n```\n<\u200b/html>$$", id="page-around-a-fence"
+        ),
+        pytest.param(
+            "`<html>`$$\\\n```\n</html>$$", "`<html>`$$\\\n```\n<\u200b/html>$$", id="such-a-page-and-a-break"
+        ),
+        pytest.param("\n\u202e```html\n}```", "\n\u202e```\u200bhtml\n}```", id="page-behind-a-mark"),
+        pytest.param("\\[`<s>``\\`", "\\[`<\u200bs>``\\`", id="code-that-no-backtick-ends"),
+        pytest.param("\\```js", "\\```\u200bjs", id="page-behind-a-backslash"),
+        pytest.param(
+            "\\b\n```txt\n]:\n```\n```http://```",
+            "\\b\n```txt\n]:\n```\n```http\u200b://```",
+            id="fence-of-a-label",
+        ),
+        pytest.param("`<@U|`", "`<\u200b@U|`", id="mention-in-a-cell"),
+        pytest.param("a\r<b>", "a\r<\u200bb>", id="behind-a-lone-return"),
+        pytest.param("\\\n<b>", "\\\n<\u200bb>", id="behind-a-hard-break"),
+        pytest.param("\\`<b>`", "\\`<\u200bb>`", id="behind-an-escaped-backtick"),
+        pytest.param("````t`<b>", "````t`<\u200bb>", id="no-fence"),
+        pytest.param("`<b>``", "`<\u200bb>``", id="code-that-is-not-ended"),
+        pytest.param("```$$<b>```", "```$$<\u200bb>```", id="code-with-a-formula"),
+        pytest.param("```\\[<b>```", "```\\[<\u200bb>```", id="code-with-another-formula"),
+        pytest.param("```\\begin<b>```", "```\\begin<\u200bb>```", id="code-with-a-command"),
+        pytest.param("\\b\n```\n\\]<b>", "\\b\n```\n\\]<\u200bb>", id="fence-that-a-bracket-may-end"),
+        pytest.param("\\[\n```\n<b>\\end", "\\[\n```\n<\u200bb>\\end", id="fence-that-a-command-may-end"),
+        pytest.param("\\[\n```\n[a]: x", "\\[\n```\n[a]\u200b: x", id="fence-that-a-label-may-end"),
+        pytest.param("\\[\n```\n$$```js", "\\[\n```\n$$```\u200bjs", id="page-in-such-a-fence"),
     ],
 )
 def test_what_could_act_is_made_text(text: str, shown: str) -> None:
     assert checked(text) == checked_in_pieces(text) == shown
 
 
+@pytest.mark.parametrize("language", ["html", "svg", "xml", "css", "js", "javascript"])
+def test_no_page_is_made_of_a_fence_in_a_line(language: str) -> None:
+    assert checked(f"a ```{language}\nx\n```") == f"a ```\u200b{language}\nx\n```"
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "```\n]:<u>",
+        "\\(`<g>`",
+        "``}<e>``",
+        "`[](`",
+        "[`<x>`",
+        "`[]` `[](`",
+        "\r",
+        "\\[\n```\n<b>\n\\]",
+        "]:`<g>`",
+        "\\\n```\nwww.e",
+        "](x",
+        "](",
+        "]: x",
+        "a `}` [b] `](x)` `]: y` `<b>`",
+        "\\a `}` and\n\nb]: see\n\n`<b>` $$ 5 `x`",
         "\\<b> [a]\u200b(x) https\\://e.x a\\@b.cc x<5> f[i](a b)",
         "`<b>`, **b** `c<d>` and _e_ `https://e.x`",
         "```java\nList<b> x[1](y) // http://e.x ` \n```\n`<b>`",
         "1. a\n   ```\n   <b>\n   ```",
         "no < b\n\na ` b\n\n`<b>`",
     ],
+    ids=itertools.count(),
 )
 def test_what_cannot_act_stays(text: str) -> None:
     assert checked(text) == checked_in_pieces(text) == text
@@ -110,4 +174,4 @@ def test_a_broken_sanitizer_alone_is_not_safe(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("opener", ["`", "<b ", "```", "[a](", "x@", "{{", "\\", "$$\n\n```\n"])
 def test_what_never_becomes_clear_is_held_within_bounds(opener: str) -> None:
     check = OutputCheck()
-    assert len(check.feed(opener + "a" * 5 * MAX_HELD)) > 3 * MAX_HELD
+    assert len(check.feed(opener + "a" * 10_000)) > 7_000

@@ -1,18 +1,25 @@
 """An answer is the model's words: nothing in it is fetched, run or opened, and everything else stays."""
 
+import itertools
 import random
 import re
 
 import pytest
 from gateway.answers.markdown import LANGUAGES
-from gateway.answers.sanitizer import INVISIBLE, MAX_LOOKAHEAD, AnswerFormat, AnswerSanitizer, sanitize
+from gateway.answers.output_check import OutputCheck
+from gateway.answers.sanitizer import INVISIBLE, AnswerFormat, AnswerSanitizer, sanitize
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.markdown import live
+from tests.support.random_markdown import hostile_text
 
 TEXT, MARKDOWN = AnswerFormat
 EVIL = "https://evil.example/?q=secret"
+ODD = tuple(
+    "\t\v\f\x1c\x1f\x85\xa0\xad\u1680\u180e\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+)
+"""Spaces, and what is easily taken for one."""
 FORMATS = pytest.mark.parametrize("answer_format", [TEXT, MARKDOWN])
 
 
@@ -98,9 +105,146 @@ def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_forma
     assert not live(shown)
 
 
+@FORMATS
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("x\ud801(//e.x)", "x\ud801\u200b(/\\/e.x)"),
+        ("\ud801](x)", "\ud801]\u200b(x)"),
+        ("\ud801: y", "\ud801\\: y"),
+        ("> \ud801: y", "> \ud801\\: y"),
+        ("a \ud801: y", "a \ud801: y"),
+        ("\\\ud801", "\\\\\ud801"),
+    ],
+    ids=itertools.count(),
+)
+def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format: AnswerFormat) -> None:
+    assert sanitize(said, answer_format) == shown
+    assert in_pieces(list(said), answer_format) == shown
+    assert not live(shown.replace("\ud801", "[1]"))
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("\\( <b>", "\\( <\u200bb>"),
+        ("\\[ <b>", "\\[ <\u200bb>"),
+        ("\\begin{a} <b>", "\\begin{a} <\u200bb>"),
+        ("\\ce{ <b>", "\\ce{ <\u200bb>"),
+        ("\\pu{ <b>", "\\pu{ <\u200bb>"),
+        ("\\\\ <b>", "\\\\ <\u200bb>"),
+        ("\\d <b>", "\\d \\<b>"),
+        ("$<b>", "$<\u200bb>"),
+        ("$$_$\n\n<b>", "$$_$\n\n<\u200bb>"),
+        ("\\begin\n\n<b>", "\\begin\n\n<\u200bb>"),
+        ("\\\\\\c\n\n<b>", "\\\\\\c\n\n<\u200bb>"),
+        ("\\*](x)", "\\*](x)"),
+        ("\\[](x)", "\\[]\u200b(x)"),
+        ("\\\\\n\n<v", "\\\\\n\n<\u200bv"),
+        ("\\( `\\)` `<b>`", "\\( `\\)` `<\u200bb>`"),
+        ("\\ce{ `}` `<b>`", "\\ce{ `}` `<\u200bb>`"),
+        ("$$\n\n`$` `<b>`", "$$\n\n`$` `<\u200bb>`"),
+        ("~`a~` `<b>`", "~`a~` `<\u200bb>`"),
+        ("*`<b>*`", "*`<\u200bb>*`"),
+        ("_``<b>_``", "_``<\u200bb>_``"),
+        ("~~`<b>~~`", "~~`<\u200bb>~~`"),
+        ("~~a `<b>~~`", "~~a `<\u200bb>~~`"),
+        ("`a\r<b>`", "`a\r<\u200bb>`"),
+        ("`$$` `<b>`", "`$$` `<\u200bb>`"),
+        ("`\\[` `<b>`", "`\\[` `<\u200bb>`"),
+        ("`\\begin` `<b>`", "`\\begin` `<\u200bb>`"),
+        ("[a `\\]` b]: x", "[a `\\]` b]\\: x"),
+        ("~`<b `", "~`<\u200bb `"),
+        ("[`>`]", "[`>`]"),
+        ("-\n\t<b>", "-\n\t<\u200bb>"),
+        ("10. a\n\n    ```\n    <b>\n    ```\n", "10. a\n\n    ```\n    <b>\n    ```\n"),
+        ("| `a|b` `<b>`", "| `a|b` `<\u200bb>`"),
+        ("\\`a` `<b>`", "\\`a` `<\u200bb>`"),
+        ("[a `]: x`", "[a `]\u200b: x`"),
+        ("a [b] `]: x`", "a [b] `]: x`"),
+        ("a\\[ `](//e.x)`", "a\\[ `]\u200b(/\u200b/e.x)`"),
+        ("a `]:` `<b>`", "a `]:` `<b>`"),
+        ("a `}` `<b>`", "a `}` `<b>`"),
+        ("\\[\n\n```\n\\]<b>\n```", "\\[\n\n```\n\\]<\u200bb>\n```"),
+        ("\\begin{a}\n\n```\n\\end{a}<b>\n```", "\\begin{a}\n\n```\n\\end{a}<\u200bb>\n```"),
+        ("[a\n```\n]: x\n```", "[a\n```\n]\u200b: x\n```"),
+    ],
+    ids=itertools.count(),
+)
+def test_code_counts_only_where_no_formula_or_label_can_end_in_it(
+    said: str, shown: str, answer_format: AnswerFormat
+) -> None:
+    assert sanitize(said, answer_format) == shown
+    assert in_pieces(list(said), answer_format) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("$x[1]$ and \\[ e[1] \\]", "$x[1]$ and \\[ e[1] \\]"),
+        ("$`>`$x[1]", "$`>`$x[1\u200b]"),
+        ("in$[1]$", "in$[1\u200b]$"),
+        (".x$[1]$", ".x$[1\u200b]$"),
+        ("<$[1]$", "\\<$[1\u200b]$"),
+        ("$[1]$a", "$[1\u200b]$a"),
+        ("$x $$[1]$", "$x $$[1\u200b]$"),
+        ("$a\nb[1]$", "$a\nb[1\u200b]$"),
+        ("*$a*[1]$", "*$a*[1\u200b]$"),
+        ("\\$[1]$", "\\$[1\\]$"),
+        ("\\]$[1]$", "\\]$[1]$"),
+        ("\\([1]", "\\([1\u200b]"),
+        ("$\\(\\([1]\\)", "$\\(\\([1\u200b]\\)"),
+        (".\\[\n[1]\n\\]", ".\\[\n[1\u200b]\n\\]"),
+        ("\\[\nx[1]\n\\]", "\\[\nx[1]\n\\]"),
+        ("\\[\nx[1]\n\n\\]", "\\[\nx[1\u200b]\n\n\\]"),
+        ("$$\nx[1]\n$$", "$$\nx[1]\n$$"),
+        ("$$\nx[1]$$", "$$\nx[1\u200b]$$"),
+        ("$\n\n$[1]$", "$\n\n$[1]$"),
+        ("\\[\n  \nx[1]\n\\]", "\\[\n  \nx[1\u200b]\n\\]"),
+        ("$[1]\\$ x", "$[1\u200b]\\$ x"),
+        ("$[1]$$ x", "$[1\u200b]$$ x"),
+        ("$$[1]$$ x", "$$[1\u200b]$$ x"),
+        ("\\([1]\\\\) x", "\\([1\u200b]\\\\) x"),
+        ("\\([1]\\)a", "\\([1\u200b]\\)a"),
+        ("\\[[1]\\]a", "\\[[1\u200b]\\]a"),
+        ("\\[[1]\\\\] x", "\\[[1\u200b]\\\\] x"),
+        ("x [1]", "x [1\\]"),
+    ],
+    ids=itertools.count(),
+)
+def test_a_number_stays_only_where_open_webui_reads_a_formula(said: str, shown: str) -> None:
+    assert sanitize(said, MARKDOWN) == shown
+    assert in_pieces(list(said), MARKDOWN) == shown
+
+
+@pytest.mark.parametrize("begin", [">", "#", "|", "+", "*", "`", "~", "=", "-", "1.", "1)", ":::"])
+def test_a_block_ends_a_formula(begin: str) -> None:
+    assert sanitize(f"\\[\nx[1]\n{begin} a\n\\]", MARKDOWN) == f"\\[\nx[1\u200b]\n{begin} a\n\\]"
+
+
+@FORMATS
+def test_no_hostile_answer_acts_without_the_second_check(
+    answer_format: AnswerFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For programs a mail address stays as it is."""
+    monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
+    for seed in range(500):
+        said = hostile_text(random.Random(seed)).replace("<m@e.x>", "")
+        assert not live(sanitize(said, answer_format)), seed
+
+
 @pytest.mark.parametrize(
     ("said", "text", "markdown"),
     [
+        pytest.param(
+            "~~~a|b\n|---|---|\n<b>", "~~~a|b\n|---|---|\n<\u200bb>", "```text\n|---|---|\n<b>\n```",
+            id="fence-that-may-be-the-head-of-a-table",
+        ),
+        pytest.param(
+            ")\n    ```<v>", ")\n    ```<\u200bv>", ")\n\n    ```text\n```",
+            id="fence-that-is-indented-in-text",
+        ),
         pytest.param(
             "```\n```~~~\n<img src=x>", "```\n```~~~\n<\u200bimg src=x>",
             "```\n``\u200b`~~~\n<img src=x>\n```",
@@ -192,6 +336,26 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("a\n\n    x[1]", "a\n\n    x[1\u200b]", id="number-in-an-indented-line"),
         pytest.param("```html\n<b>\n```", "```text\n<b>\n```", id="fence-that-is-rendered"),
         pytest.param("$$\na\n$$```html\nx", "$$\na\n$$``\u200b`html\nx", id="fence-behind-a-formula"),
+        pytest.param("$$\na\n$$~~~html\nx", "$$\na\n$$~~\u200b~html\nx", id="fence-of-tildes-behind-it"),
+        pytest.param("\\<details>", "\\<\u200bdetails>", id="escaped-details"),
+        pytest.param("\\(```\\```", "\\(``\u200b`\\``\u200b`", id="code-that-a-formula-may-end-in"),
+        pytest.param("0\n```", "0\n\n```\n```", id="fence-that-may-be-a-heading-some-day"),
+        pytest.param("x\n ```\n```", "x\n\n ```\n```", id="fence-that-another-does-not-end"),
+        pytest.param("\\:::a", "\u200b\\:::a", id="escaped-colon-fence"),
+        pytest.param("$\n   ```", "$\n\n   ```\n   ```", id="fence-that-is-ended-as-it-is-indented"),
+        pytest.param("0. `\n    ```", "0. `\n\n    ```\n    ```", id="such-a-fence-in-a-list"),
+        pytest.param("-\n```\n ```", "-\n```\n```", id="fence-whose-end-is-indented"),
+        pytest.param(">```", ">```\n```", id="fence-in-a-quote"),
+        pytest.param("-\n```\n```\n=", "-\n```\n```\n\n=", id="underline-that-would-make-a-heading"),
+        pytest.param("_``:::a_``", "_``:\u200b::a_``", id="colon-fence-in-code-that-emphasis-ends"),
+        pytest.param("$$\n```\n\\]<b>", "$$\n\n```\n\\]<\u200bb>\n```", id="formula-that-ends-in-a-fence"),
+        pytest.param(
+            "\\\\\n```\n\\end{<b>", "\\\\\n\n```\n\\end{<\u200bb>\n```", id="formula-that-its-command-ends"
+        ),
+        pytest.param("]\n```\n-$\n\n", "]\n```\n-$\n\n```", id="fence-with-a-blank-line"),
+        pytest.param("x ~~~~~ y", "x ~~\u200b~~\u200b~ y", id="fence-of-five-tildes"),
+        pytest.param("x ````` y", "x ``\u200b``\u200b` y", id="fence-of-five-backticks"),
+        pytest.param("x ~~ y ~~", "x ~~ y ~~", id="no-fence"),
         pytest.param(
             "Text\n```\n<b>\n---\n```", "Text\n\n```\n<b>\n---\n```", id="fence-that-would-be-a-heading"
         ),
@@ -210,6 +374,33 @@ def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: s
     assert sanitize(said, MARKDOWN) == shown
     assert in_pieces(list(said), MARKDOWN) == shown
     assert not live(shown)
+
+
+@pytest.mark.parametrize(
+    "space", [" ", *"\t\v\f\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000\ufeff", " \t\xa0"]
+)
+@pytest.mark.parametrize("sign", ["-", "==="])
+def test_what_would_be_a_heading_while_it_is_streamed_is_code(sign: str, space: str) -> None:
+    """Open WebUI takes spaces off the end of what it has of an answer, so it ends in the underline."""
+    said = f"Text\n```\n![x](//a.example)\n{sign}{space}\n\nx\n```"
+    assert in_pieces(list(said), MARKDOWN) == sanitize(said, MARKDOWN) == said.replace("\n", "\n\n", 1)
+
+
+@FORMATS
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("address", ["http://a.example", "//a.example", "/a", "a"])
+def test_an_address_behind_an_odd_space_is_text(address: str, odd: str, answer_format: AnswerFormat) -> None:
+    """JavaScript and Python differ in which characters are spaces."""
+    for said in (f"![x]({odd} {address})", f"[x]({address} {odd}'t')", f"[x]:{odd} {address}"):
+        shown = sanitize(said, answer_format)
+        assert re.search(r"\](?:[\\\u200b]+[(:]|\\?:\u200b)", shown), shown
+        assert in_pieces(list(said), answer_format) == shown
+
+
+@pytest.mark.parametrize("odd", ODD[1:])
+def test_an_odd_space_makes_no_mention_and_no_number_of_a_source(odd: str) -> None:
+    assert "<@" not in sanitize(f"<@{odd}|x>", MARKDOWN).replace("\\<", "")
+    assert not re.search(r"(?<!\\)\[1,\s*\ufeff?\s*2\]", sanitize(f"x [1,{odd}2]", MARKDOWN))
 
 
 @pytest.mark.parametrize(
@@ -347,8 +538,8 @@ def test_words_are_shown_as_soon_as_they_are_clear() -> None:
 @pytest.mark.parametrize("opener", ["`", "<b ", "```", "[a](", "x@", "{{", "[1, "])
 def test_what_never_becomes_clear_is_held_within_bounds(opener: str) -> None:
     sanitizer = AnswerSanitizer(MARKDOWN)
-    shown = sanitizer.feed(opener + "a" * 5 * MAX_LOOKAHEAD)
-    assert len(shown) > 3 * MAX_LOOKAHEAD
+    shown = sanitizer.feed(opener + "a" * 10_000)
+    assert len(shown) > 7_000
     rest = sanitizer.feed("](https://evil.example)\n<img src=x>") + sanitizer.finish()
     assert not live(shown + rest)
 

@@ -171,6 +171,29 @@ async def test_a_stream_shows_the_words_of_the_answer_that_ends_it(
     assert budget.settled[0] == 10
 
 
+async def test_a_stream_is_reserved_and_counted_for_its_persona_like_a_whole_answer(
+    service: AnswerService, budget: FakeBudget, usage: FakeUsage
+) -> None:
+    question = Question("What is the budget?", "finance")
+    await service.answer(TENANT, question, Stages())
+    await streamed(service, question)
+    whole, stream = budget.reserved
+    assert stream == whole
+    assert budget.settled == [10, 10]
+    assert usage.recorded[-1] == ("tenanta", "finance", "the-default", Counts(1, 7, 3))
+
+
+async def test_a_stream_that_its_reader_ends_pays_for_all_pieces_so_far(
+    service: AnswerService, bedrock: FakeBedrock, usage: FakeUsage
+) -> None:
+    bedrock.says = f"{'a' * 40} {'b' * 40} {'c' * 40}"
+    stream = service.stream(TENANT, Question("What is the budget?"), Stages())
+    for _ in range(2):
+        await anext(stream)
+    await stream.aclose()
+    assert 20 <= usage.recorded[-1][3].output_tokens <= 80
+
+
 async def test_a_stream_without_passages_asks_no_model(bedrock: FakeBedrock, service: AnswerService) -> None:
     question = Question("What is the budget?", answer_format=AnswerFormat.MARKDOWN)
     stream = service.stream(make_tenant("tenantb"), question, Stages())

@@ -1,0 +1,144 @@
+"""Sessions at S3 for one tenant each: the credentials they use, and their bounds."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import stamina
+from botocore.exceptions import ClientError
+from tenancy.aws import client_config
+from tenancy.breaker import FAILURES
+from tenancy.errors import RemoteRefused, RemoteUnavailable
+from tenancy.sessions import CONCURRENCY, READ_SECONDS, TenantSessions
+
+from tests.support.tenants import make_tenant
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_s3 import S3Client
+
+TENANT = make_tenant("tenanta")
+
+
+def failure(status: int, code: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")  # type: ignore[typeddict-item]
+
+
+class FakeAws:
+    """A boto3 session that notes its clients; STS names credentials after the tenant."""
+
+    def __init__(self) -> None:
+        self.clients: list[tuple[str, dict[str, Any]]] = []
+        self.sts_fails = False
+
+    def open(self) -> "boto3.Session":
+        return cast("boto3.Session", self)
+
+    def client(self, service: str, **arguments: Any) -> "FakeAws":
+        self.clients.append((service, arguments))
+        return self
+
+    def assume_role(self, **arguments: Any) -> dict[str, Any]:
+        if self.sts_fails:
+            raise failure(503)
+        name = arguments["RoleSessionName"]
+        credentials = {"AccessKeyId": f"key {name}", "SecretAccessKey": f"secret {name}"}
+        return {
+            "Credentials": {
+                **credentials,
+                "SessionToken": f"token {name}",
+                "Expiration": datetime.now(UTC) + timedelta(hours=1),
+            }
+        }
+
+    def close(self) -> None:
+        """Like a boto3 client."""
+
+
+@pytest.fixture
+def aws() -> FakeAws:
+    return FakeAws()
+
+
+@pytest.fixture
+def sessions(aws: FakeAws) -> Iterator[TenantSessions]:
+    with stamina.set_testing(True, attempts=1, cap=True):
+        opened = TenantSessions(aws.open, bucket="documents", role_arn="arn:role", service="gateway")
+        yield opened
+        opened.close()
+
+
+def read(client: "S3Client", key: str, *, version: str = "") -> str:
+    return f"{key} {version}"
+
+
+async def test_a_tenants_client_has_the_credentials_of_its_own_session(
+    sessions: TenantSessions, aws: FakeAws
+) -> None:
+    for tenant_id in ("tenanta", "tenantb"):
+        await sessions.client(make_tenant(tenant_id))
+    clients = [(service, {**arguments, "config": None}) for service, arguments in aws.clients]
+    assert clients == [
+        ("sts", {"config": None}),
+        *(
+            (
+                "s3",
+                {
+                    "aws_access_key_id": f"key gateway-{key}",
+                    "aws_secret_access_key": f"secret gateway-{key}",
+                    "aws_session_token": f"token gateway-{key}",
+                    "config": None,
+                },
+            )
+            for key in ("tenant-tenanta", "tenant-tenantb")
+        ),
+    ]
+
+
+async def test_no_client_waits_or_connects_without_a_bound(sessions: TenantSessions, aws: FakeAws) -> None:
+    await sessions.client(TENANT)
+    bounded = vars(client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY))
+    for service, arguments in aws.clients:
+        config = vars(arguments["config"])
+        for name in ("read_timeout", "connect_timeout", "max_pool_connections", "retries"):
+            assert config[name] == bounded[name], (service, name)
+
+
+async def test_a_call_passes_its_arguments_on(sessions: TenantSessions) -> None:
+    assert await sessions.call(TENANT, "read", read, "a.md", version="1") == "a.md 1"
+
+
+async def test_a_call_with_a_session_that_is_replaced_passes_them_on_too(sessions: TenantSessions) -> None:
+    dead = [failure(403, "ExpiredToken")]
+
+    def read_late(client: "S3Client", key: str, *, version: str = "") -> str:
+        if dead:
+            raise dead.pop()
+        return read(client, key, version=version)
+
+    assert await sessions.call(TENANT, "read", read_late, "a.md", version="1") == "a.md 1"
+
+
+async def test_a_failure_names_its_system_and_operation(sessions: TenantSessions, aws: FakeAws) -> None:
+    def refuse(client: "S3Client") -> None:
+        raise failure(403, "AccessDenied")
+
+    with pytest.raises(RemoteRefused) as refused:
+        await sessions.call(TENANT, "read", refuse)
+    assert (refused.value.system, refused.value.operation) == ("s3", "read")
+    aws.sts_fails = True
+    with pytest.raises(RemoteUnavailable) as unavailable:
+        await sessions.call(make_tenant("tenantb"), "read", read, "a.md")
+    assert (unavailable.value.system, unavailable.value.operation) == ("s3", "assume-role")
+
+
+async def test_a_tenant_with_a_session_goes_on_while_sts_fails(
+    sessions: TenantSessions, aws: FakeAws
+) -> None:
+    await sessions.client(TENANT)
+    aws.sts_fails = True
+    for _ in range(FAILURES + 1):
+        with pytest.raises(RemoteUnavailable):
+            await sessions.client(make_tenant("tenantb"))
+    assert await sessions.call(TENANT, "read", read, "a.md") == "a.md "
