@@ -78,11 +78,14 @@ class FakeLibrary:
     async def parent_directory(self, directory_id: str) -> str | None:
         return {"bobs-below": "anns"}.get(directory_id)
 
+    async def directories_of(self, file_id: str) -> list[tuple[str, str | None]]:
+        return [(PRIVATE, None), (BASE, None)] if file_id == "of-ann" else []
+
     async def owners_of_names(
         self, knowledge_id: str, directory_id: str | None, filenames: Iterable[str]
     ) -> dict[str, set[str]]:
         taken = {
-            (BASE, None): {"of-ann.md": {"ann"}, "plan.md": {"bob"}},
+            (BASE, None): {"of-ann.md": {"ann"}, "plan.md": {"bob"}, "both.md": {"ann", "bob"}},
             (BASE, "anns"): {"of-bob.md": {"ann"}},
         }.get((knowledge_id, directory_id), {})
         return {each: set(taken[each]) for each in filenames if each in taken}
@@ -227,7 +230,9 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("POST", f"knowledge/{BASE}/new-in-the-next-version", {}, {"ann": NO, "dora": NO, "platform": OK}),
     ("GET", f"knowledge/{BASE}", None, {"ann": OK}),
     ("DELETE", "files/of-bob", None, {"ann": NO, "bob": OK, "platform": OK}),
-    ("POST", "files/of-bob/rename", {"filename": "x"}, {"ann": NO, "bob": OK}),
+    ("POST", "files/of-bob/rename", {"filename": "plan.md"}, {"ann": NO, "bob": OK}),
+    ("POST", "files/of-ann/rename", {"filename": "plan.md"}, {"ann": NAME}),
+    ("POST", "files/of-ann/rename", {"filename": "x.md"}, {"ann": OK, "bob": NO}),
     ("POST", "files/of-bob/data/content/update", {"content": "x"}, {"ann": NO, "bob": OK}),
     ("DELETE", "files/all", None, {"ann": NO, "platform": NO}),
     ("GET", "files/of-bob/content", None, {"ann": OK}),
@@ -345,6 +350,7 @@ async def test_nothing_is_removed_while_the_gateway_cannot_say_who_is_administra
         ({"knowledge_id": BASE}, "plan.md", NAME),
         ({"knowledge_id": BASE}, "folder/plan.md", NAME),
         ({"knowledge_id": BASE}, "of-ann.md", OK),
+        ({"knowledge_id": BASE}, "both.md", OK),
         ({"knowledge_id": BASE, "directory_id": "d"}, "plan.md", OK),
         ({"knowledge_id": BASE, "directory_id": {}}, "plan.md", NAME),
         ({"knowledge_id": {}}, "plan.md", OK),

@@ -121,6 +121,9 @@ class Library(Protocol):
     async def parent_directory(self, directory_id: str) -> str | None:
         """Return the id of the directory above one; ``None`` for the top one."""
 
+    async def directories_of(self, file_id: str) -> list[tuple[str, str | None]]:
+        """Return each knowledge base that has a file, and the file's directory in it."""
+
     async def owners_of_names(
         self, knowledge_id: str, directory_id: str | None, filenames: Iterable[str]
     ) -> dict[str, set[str]]:
@@ -173,9 +176,14 @@ class Rights:
     async def require_free_name(
         self, knowledge_id: str, directory_id: str | None, filename: str, user: User
     ) -> None:
-        """Refuse a file whose name a colleague's file has in the same directory of a knowledge base."""
-        owners = await self.library.owners_of_names(knowledge_id, directory_id, [filename])
-        if owners.get(filename, set()) - {user.id}:
+        """Refuse a file whose name only colleagues' files have in the same directory of a knowledge base.
+
+        A colleague may have taken the name of the user's own file meanwhile. file-sync, which knows whose
+        document has the name, decides then.
+        """
+        found = await self.library.owners_of_names(knowledge_id, directory_id, [filename])
+        owners = found.get(filename, set())
+        if owners and user.id not in owners:
             raise HTTPException(409, NOT_YOUR_NAME.format(name=filename))
 
     async def require_free_names_above(
@@ -278,6 +286,15 @@ async def own_file(rights: Rights, request: Request, user: User) -> None:
     await rights.require_own([request.path_params["id"]], user)
 
 
+async def rename(rights: Rights, request: Request, user: User) -> None:
+    """Allow to give one's own file a name that no colleague's file has where it is."""
+    file_id = request.path_params["id"]
+    await rights.require_own([file_id], user)
+    filename = _text(await _body(request), "filename")
+    for knowledge_id, directory_id in await rights.library.directories_of(file_id):
+        await rights.require_free_name(knowledge_id, directory_id, filename, user)
+
+
 async def add(rights: Rights, request: Request, user: User) -> None:
     """Allow to add one's own files to a knowledge base, under names that no colleague's file has."""
     forms = await _body(request)
@@ -377,7 +394,7 @@ FILES: Mapping[str, Rule] = {
     "POST /": upload,
     "DELETE /all": refuse(NO_RULE),
     "POST /{id}/data/content/update": own_file,
-    "POST /{id}/rename": own_file,
+    "POST /{id}/rename": rename,
     "DELETE /{id}": own_file,
 }
 """Rules of the routes under ``/api/v1/files``."""
@@ -606,6 +623,18 @@ class Database:
 
         rows = await _rows(select(KnowledgeDirectory.parent_id).where(KnowledgeDirectory.id == directory_id))
         return next((parent for (parent,) in rows), None)
+
+    async def directories_of(self, file_id: str) -> list[tuple[str, str | None]]:
+        """Return each knowledge base that has a file, and the file's directory in it."""
+        from open_webui.models.knowledge import KnowledgeFile
+        from sqlalchemy import select
+
+        rows = await _rows(
+            select(KnowledgeFile.knowledge_id, KnowledgeFile.directory_id).where(
+                KnowledgeFile.file_id == file_id
+            )
+        )
+        return [(knowledge_id, directory_id) for knowledge_id, directory_id in rows]
 
     async def owners_of_names(
         self, knowledge_id: str, directory_id: str | None, filenames: Iterable[str]
