@@ -1,5 +1,6 @@
 # One image a target: operator, gateway, file-sync, jobs.
-#   docker build --target gateway -t tenantry/gateway:0.1.0 .
+#   docker build --target gateway -t tenantry/gateway:0.0.0-dev .
+# The version in a build from the tree is a placeholder; `make release` packs a context with that of the commit.
 # Everything in them is installed by hash. BASE can be given with a digest: python:3.11-slim-bookworm@sha256:...
 ARG BASE=python:3.11-slim-bookworm
 

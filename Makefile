@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST ?= python -m pytest
 
-.PHONY: help up up-all down status reset demo test unit integration coverage mutants programs story e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n clean
+.PHONY: help up up-all down status reset demo test unit integration coverage mutants programs story e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -121,6 +121,16 @@ docs: $(READY) ## Build the documentation into site/
 docs-serve: $(READY) ## Serve the documentation on 127.0.0.1
 	@mkdocs serve --dev-addr 127.0.0.1:0
 
+version: $(READY) ## Print the version of this commit
+	@python -m tools.version
+
+changelog: $(READY) ## Show the next section of the changelog; VERSION=X.Y.Z writes it
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/changelog.txt
+	@towncrier build $(if $(VERSION),--yes --version $(VERSION),--draft --version unreleased)
+
+release: $(READY) ## Build wheels, the images' context and the chart into dist/, and check them
+	@python -m tools.release
+
 # `export` writes hashes and no address; the lock itself (uv.lock) names the registry and stays out of git.
 EXPORT = $(UV) export -q --no-emit-workspace --no-emit-project --no-header --no-annotate --no-emit-index-url
 lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
@@ -136,10 +146,11 @@ lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --excludes requirements/open-webui.excluded requirements/open-webui.in -o requirements/open-webui.txt
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/standins.in -o requirements/standins.txt
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/mutants.in -o requirements/mutants.txt
+	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/changelog.in -o requirements/changelog.txt
 	@rm -f uv.lock
 
 lock-n8n: $(READY) ## Resolve n8n's packages again; its version is in local/n8n/package.json
 	@python -m tools.n8n_lock
 
 clean: ## Remove the virtual environment and build outputs (not the platform's data)
-	@rm -rf $(VENV) build site .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 ALGORITHM = "Ed25519"
+_SIGNATURE_MEMBERS = {"algorithm", "keyId", "value"}
 
 
 class ReceiptInvalid(Exception):
@@ -140,6 +141,8 @@ def read_signed(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureRe
         other = signature.get("keyId") != _key_id(key)
         told = "another key signed it" if other else "it was changed after it was signed"
         raise ReceiptInvalid(f"The signature does not hold: {told}.") from None
+    if signature.get("keyId") != _key_id(key) or signature.keys() != _SIGNATURE_MEMBERS:
+        raise ReceiptInvalid("The signature holds, but its other members were changed.")
     try:
         return ErasureReceipt.model_validate(body)
     except ValidationError as exc:

@@ -128,6 +128,28 @@ async def test_c11_a_member_adds_renames_and_removes_what_is_theirs(shelf: Shelf
     assert await shelf.files() == {shelf.of_bob}
 
 
+async def test_c11_no_move_or_rename_gives_a_file_the_name_of_a_colleagues(shelf: Shelf) -> None:
+    above = (await shelf.call(shelf.bob, "POST", "dirs/create", {"name": "above"})).json()["id"]
+    form = {"name": "below", "parent_id": above}
+    below = (await shelf.call(shelf.bob, "POST", "dirs/create", form)).json()["id"]
+    file_id = await shelf.upload(shelf.bob, "ann.md")
+    added = await shelf.call(shelf.bob, "POST", "file/add", {"file_id": file_id, "directory_id": below})
+    assert added.is_success, added.text
+    for method, path, body in (
+        ("POST", "file/move", {"file_id": file_id, "directory_id": None}),
+        ("DELETE", f"dirs/{above}/delete", None),
+        ("DELETE", f"dirs/{above}/delete?move_files=true", None),
+    ):
+        answer = await shelf.call(shelf.bob, method, path, body)
+        assert answer.status_code == 409, answer.text
+        assert "ann.md" in answer.json()["detail"]
+    renamed = await shelf.bob.http.post(f"/api/v1/files/{shelf.of_bob}/rename", json={"filename": "ann.md"})
+    assert renamed.status_code == 409
+    assert (await shelf.call(shelf.bob, "DELETE", f"dirs/{below}/delete")).is_success
+    moved = await shelf.call(shelf.bob, "POST", "file/move", {"file_id": file_id, "directory_id": above})
+    assert moved.is_success
+
+
 async def test_c11_an_administrator_of_the_tenant_removes_any_file(shelf: Shelf) -> None:
     dora = await shelf.administrator(shelf.office.tenant)
     assert (await shelf.call(dora, "POST", "file/remove", {"file_id": shelf.of_bob})).is_success

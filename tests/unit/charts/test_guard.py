@@ -71,12 +71,24 @@ class FakeLibrary:
             "ann-only": ({"ann"}, {"of-ann"}),
             "mixed": ({"ann"}, {"of-ann", "of-bob"}),
             "bobs-empty": ({"bob"}, set[str]()),
+            "bobs": ({"bob"}, {"of-bob"}),
+            "bobs-below": ({"bob"}, {"of-bob"}),
         }[directory_id]
 
-    async def owners_of_name(self, knowledge_id: str, directory_id: str | None, filename: str) -> set[str]:
-        taken: dict[tuple[str, str | None, str], set[str]] = {(BASE, None, "of-ann.md"): {"ann"}}
-        taken[BASE, None, "plan.md"] = {"bob"}
-        return taken.get((knowledge_id, directory_id, filename), set())
+    async def parent_directory(self, directory_id: str) -> str | None:
+        return {"bobs-below": "anns"}.get(directory_id)
+
+    async def directories_of(self, file_id: str) -> list[tuple[str, str | None]]:
+        return [(PRIVATE, None), (BASE, None)] if file_id == "of-ann" else []
+
+    async def owners_of_names(
+        self, knowledge_id: str, directory_id: str | None, filenames: Iterable[str]
+    ) -> dict[str, set[str]]:
+        taken = {
+            (BASE, None): {"of-ann.md": {"ann"}, "plan.md": {"bob"}, "both.md": {"ann", "bob"}},
+            (BASE, "anns"): {"of-bob.md": {"ann"}},
+        }.get((knowledge_id, directory_id), {})
+        return {each: set(taken[each]) for each in filenames if each in taken}
 
     async def annotate(self, file_ids: Iterable[str], notes: dict[str, str]) -> None:
         for file_id in file_ids:
@@ -189,6 +201,11 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("POST", f"knowledge/{PRIVATE}/file/remove", file("of-bob"), {"ann": OK, "dora": NO}),
     ("POST", f"knowledge/{BASE}/file/update", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
     ("POST", f"knowledge/{BASE}/file/move", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
+    (
+        "POST", f"knowledge/{BASE}/file/move", file("of-bob") | {"directory_id": "anns"},
+        {"bob": NAME, "ann": NO},
+    ),
+    ("POST", f"knowledge/{BASE}/file/move", file("of-bob") | {"directory_id": None}, {"bob": OK}),
     ("POST", f"knowledge/{BASE}/file/add", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
     ("POST", f"knowledge/{BASE}/files/batch/add", [file("of-ann"), file("of-bob")], {"ann": NO, "bob": NO}),
     ("POST", f"knowledge/{BASE}/files/batch/add", [file("of-bob")], {"ann": NO, "bob": OK}),
@@ -205,10 +222,17 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("DELETE", f"knowledge/{BASE}/dirs/mixed/delete", None, {"ann": NO, "bob": NO, "eve": NO}),
     ("DELETE", f"knowledge/{BASE}/dirs/ann-only/delete?move_files=false", None, {"ann": OK, "bob": NO}),
     ("DELETE", f"knowledge/{BASE}/dirs/bobs-empty/delete", None, {"ann": NO, "bob": OK, "dora": OK}),
+    ("DELETE", f"knowledge/{BASE}/dirs/bobs/delete?move_files=true", None, {"bob": OK}),
+    ("DELETE", f"knowledge/{BASE}/dirs/bobs-below/delete?move_files=true", None, {"bob": NAME, "dora": NAME}),
+    ("DELETE", f"knowledge/{BASE}/dirs/bobs-below/delete?move_files=false&move_files=1", None, {"bob": NAME}),
+    ("DELETE", f"knowledge/{BASE}/dirs/bobs-below/delete", None, {"bob": NAME}),
+    ("DELETE", f"knowledge/{BASE}/dirs/bobs-below/delete?move_files=False", None, {"bob": OK, "dora": OK}),
     ("POST", f"knowledge/{BASE}/new-in-the-next-version", {}, {"ann": NO, "dora": NO, "platform": OK}),
     ("GET", f"knowledge/{BASE}", None, {"ann": OK}),
     ("DELETE", "files/of-bob", None, {"ann": NO, "bob": OK, "platform": OK}),
-    ("POST", "files/of-bob/rename", {"filename": "x"}, {"ann": NO, "bob": OK}),
+    ("POST", "files/of-bob/rename", {"filename": "plan.md"}, {"ann": NO, "bob": OK}),
+    ("POST", "files/of-ann/rename", {"filename": "plan.md"}, {"ann": NAME}),
+    ("POST", "files/of-ann/rename", {"filename": "x.md"}, {"ann": OK, "bob": NO}),
     ("POST", "files/of-bob/data/content/update", {"content": "x"}, {"ann": NO, "bob": OK}),
     ("DELETE", "files/all", None, {"ann": NO, "platform": NO}),
     ("GET", "files/of-bob/content", None, {"ann": OK}),
@@ -326,6 +350,7 @@ async def test_nothing_is_removed_while_the_gateway_cannot_say_who_is_administra
         ({"knowledge_id": BASE}, "plan.md", NAME),
         ({"knowledge_id": BASE}, "folder/plan.md", NAME),
         ({"knowledge_id": BASE}, "of-ann.md", OK),
+        ({"knowledge_id": BASE}, "both.md", OK),
         ({"knowledge_id": BASE, "directory_id": "d"}, "plan.md", OK),
         ({"knowledge_id": BASE, "directory_id": {}}, "plan.md", NAME),
         ({"knowledge_id": {}}, "plan.md", OK),

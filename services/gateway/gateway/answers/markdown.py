@@ -73,7 +73,7 @@ FENCE = re.compile(r"([ \t>*+\-\d.)]*)(`{3,}|~{3,})([^\r\n]*)")
 _UNCOMMON = r"\x00-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 """Spaces, controls and characters without width. JavaScript and Python differ in which of them are spaces."""
 
-TARGET = re.compile(rf"[(:][ \t]*+(?![^{_UNCOMMON}()<>]+[ \t]+[^{_UNCOMMON}\"'()])")
+TARGET = re.compile(rf"[(:][ \t]*+(?![^{_UNCOMMON}()<>\\]+[ \t]+[^{_UNCOMMON}\"'()])")
 """What follows a label and may be an address: not two words, of which the second is no title."""
 
 DOMAIN = re.compile(r"@[\w-]+(?:\.[\w-]*[^\W_])+")
@@ -99,6 +99,8 @@ BESIDE_FORMULAS = r"\s\ufeff!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65
 
 _SPACE = "\ufeff"
 """Open WebUI takes this for a space in a tag, as it does the spaces that Python knows."""
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+"""One renderer takes any of these for a letter, and another does not."""
 _TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/]|\Z)")
 _TYPE = re.compile(r"<([A-Za-z][\w.-]*)>")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
@@ -121,6 +123,10 @@ def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
         The character that precedes it.
     """
     tag = tag.replace(_SPACE, " ")
+    return any(_is_live_tag(each, before, strict=strict) for each in {tag, _CONTROLS.sub("a", tag)})
+
+
+def _is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
     begin = _TAG.match(tag)
     if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not be the tag's end
         return bool(begin) or ":" in tag

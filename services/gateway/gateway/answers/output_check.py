@@ -31,7 +31,7 @@ _FORMULA_END = re.compile(r"\$\$|\\\]|\\end|\]:")
 _LABEL = re.compile(r"(?:\A|[\r\n])[ \t>*+\-\d.)]*\[[^\]]*\Z")
 _ODD = r"\x00-\x20\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 """Spaces, by anybody's reading, and characters without width."""
-_TARGET = rf"[ \t]*+(?![^{_ODD}()<>]+[ \t]+[^{_ODD}\"'()])"
+_TARGET = rf"[ \t]*+(?![^{_ODD}()<>\\]+[ \t]+[^{_ODD}\"'()])"
 
 
 class _Trigger(NamedTuple):

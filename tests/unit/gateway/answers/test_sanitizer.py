@@ -454,6 +454,22 @@ def test_an_address_behind_an_odd_space_is_text(address: str, odd: str, answer_f
         assert in_pieces(list(said), answer_format) == shown
 
 
+@FORMATS
+@pytest.mark.parametrize(
+    "odd", [*(chr(code) for code in range(1, 32) if code not in range(9, 14)), "\x7f", "\x85"]
+)
+def test_an_address_in_angle_brackets_with_a_control_in_it_is_text(
+    odd: str, answer_format: AnswerFormat
+) -> None:
+    for said in (f"<tel:12{odd}3>", f"<https://a.example{odd}>"):
+        assert re.search(r"(?:\\<|<\u200b)(?:tel|https)", sanitize(said, answer_format))
+
+
+@FORMATS
+def test_an_address_that_begins_with_an_escaped_tab_is_text(answer_format: AnswerFormat) -> None:
+    assert "](" not in sanitize("[x](\\\thttp://a.example)", answer_format)
+
+
 @pytest.mark.parametrize("odd", ODD[1:])
 def test_an_odd_space_makes_no_mention_and_no_number_of_a_source(odd: str) -> None:
     assert "<@" not in sanitize(f"<@{odd}|x>", MARKDOWN).replace("\\<", "")

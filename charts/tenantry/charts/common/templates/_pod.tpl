@@ -1,8 +1,13 @@
-{{/* The digest in Chart.yaml is that of the version beside it, so another tag leaves it out. */}}
+{{/*
+The tag of an image of ours is the chart's version; that of another program is its chart's appVersion. Jobs that
+install are ours. The digest in Chart.yaml belongs to its appVersion, so another tag leaves it out.
+*/}}
 {{- define "tenantry.image" -}}
 {{- $image := .values.image -}}
-{{- $tested := ternary (index .top.Chart.Annotations "tenantry.io/image-digest") "" (empty $image.tag) -}}
-{{ $image.repository }}:{{ $image.tag | default .top.Chart.AppVersion }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
+{{- $ours := eq (.role | default "") "install" -}}
+{{- $version := ternary .top.Chart.Version .top.Chart.AppVersion $ours -}}
+{{- $tested := ternary (index .top.Chart.Annotations "tenantry.io/image-digest") "" (and (empty $image.tag) (not $ours)) -}}
+{{ $image.repository }}:{{ $image.tag | default $version }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
 {{- end }}
 
 {{/* What a pod of any workload has: Pod Security "restricted", and a place apart from its siblings. */}}

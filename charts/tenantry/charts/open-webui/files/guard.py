@@ -118,8 +118,16 @@ class Library(Protocol):
     async def directory(self, knowledge_id: str, directory_id: str) -> tuple[set[str], set[str]]:
         """Return the owners of a directory and of those below it, and the ids of all files in them."""
 
-    async def owners_of_name(self, knowledge_id: str, directory_id: str | None, filename: str) -> set[str]:
-        """Return who owns the files of one name in one directory of a knowledge base."""
+    async def parent_directory(self, directory_id: str) -> str | None:
+        """Return the id of the directory above one; ``None`` for the top one."""
+
+    async def directories_of(self, file_id: str) -> list[tuple[str, str | None]]:
+        """Return each knowledge base that has a file, and the file's directory in it."""
+
+    async def owners_of_names(
+        self, knowledge_id: str, directory_id: str | None, filenames: Iterable[str]
+    ) -> dict[str, set[str]]:
+        """Return who owns the files of these names in one directory of a knowledge base."""
 
     async def filenames(self, file_ids: Iterable[str]) -> dict[str, str]:
         """Return the name of each file that exists."""
@@ -168,10 +176,27 @@ class Rights:
     async def require_free_name(
         self, knowledge_id: str, directory_id: str | None, filename: str, user: User
     ) -> None:
-        """Refuse a file whose name a colleague's file has in the same directory of a knowledge base."""
-        owners = await self.library.owners_of_name(knowledge_id, directory_id, filename)
-        if owners - {user.id}:
+        """Refuse a file whose name only colleagues' files have in the same directory of a knowledge base.
+
+        A colleague may have taken the name of the user's own file meanwhile. file-sync, which knows whose
+        document has the name, decides then.
+        """
+        found = await self.library.owners_of_names(knowledge_id, directory_id, [filename])
+        owners = found.get(filename, set())
+        if owners and user.id not in owners:
             raise HTTPException(409, NOT_YOUR_NAME.format(name=filename))
+
+    async def require_free_names_above(
+        self, knowledge_id: str, directory_id: str, file_ids: Iterable[str]
+    ) -> None:
+        """Refuse to move a directory's files into the one above where two people's would have one name."""
+        owners, names = await self.library.file_owners(file_ids), await self.library.filenames(file_ids)
+        parent = await self.library.parent_directory(directory_id)
+        people = await self.library.owners_of_names(knowledge_id, parent, set(names.values()))
+        for file_id, filename in names.items():
+            people.setdefault(filename, set()).add(owners[file_id])
+            if len(people[filename]) > 1:
+                raise HTTPException(409, NOT_YOUR_NAME.format(name=filename))
 
     async def require_removable(
         self, request: Request, user: User, file_ids: set[str], others: Iterable[str] = ()
@@ -261,6 +286,15 @@ async def own_file(rights: Rights, request: Request, user: User) -> None:
     await rights.require_own([request.path_params["id"]], user)
 
 
+async def rename(rights: Rights, request: Request, user: User) -> None:
+    """Allow to give one's own file a name that no colleague's file has where it is."""
+    file_id = request.path_params["id"]
+    await rights.require_own([file_id], user)
+    filename = _text(await _body(request), "filename")
+    for knowledge_id, directory_id in await rights.library.directories_of(file_id):
+        await rights.require_free_name(knowledge_id, directory_id, filename, user)
+
+
 async def add(rights: Rights, request: Request, user: User) -> None:
     """Allow to add one's own files to a knowledge base, under names that no colleague's file has."""
     forms = await _body(request)
@@ -280,6 +314,15 @@ async def change(rights: Rights, request: Request, user: User) -> None:
     await rights.require_own([_text(await _body(request), "file_id")], user)
 
 
+async def move(rights: Rights, request: Request, user: User) -> None:
+    """Allow to move one's own file to a directory in which no colleague's file has its name."""
+    form = await _body(request)
+    file_id = _text(form, "file_id")
+    await rights.require_own([file_id], user)
+    for filename in (await rights.library.filenames([file_id])).values():
+        await rights.require_free_name(request.path_params["id"], _directory(form), filename, user)
+
+
 async def remove(rights: Rights, request: Request, user: User) -> None:
     """Allow to remove a file to its owner and to administrators of the tenant."""
     await rights.require_removable(request, user, {_text(await _body(request), "file_id")})
@@ -297,9 +340,14 @@ async def clean_up(rights: Rights, request: Request, user: User) -> None:
 
 
 async def remove_directory(rights: Rights, request: Request, user: User) -> None:
-    """Allow to remove a directory when all in it is the user's, and to administrators of the tenant."""
+    """Allow to remove a directory when all in it is the user's, and to administrators of the tenant.
+
+    Unless asked otherwise, Open WebUI moves its files into the directory above.
+    """
     path = request.path_params
     owners, file_ids = await rights.library.directory(path["id"], path["dir_id"])
+    if request.query_params.get("move_files", "").lower() not in ("false", "0", "off", "no", "f", "n"):
+        await rights.require_free_names_above(path["id"], path["dir_id"], file_ids)
     await rights.require_removable(request, user, file_ids, owners)
 
 
@@ -332,7 +380,7 @@ KNOWLEDGE: Mapping[str, Rule] = {
     "POST /{id}/file/add": add,
     "POST /{id}/files/batch/add": add,
     "POST /{id}/file/update": change,
-    "POST /{id}/file/move": change,
+    "POST /{id}/file/move": move,
     "POST /{id}/file/remove": remove,
     "POST /{id}/sync/diff": allow,
     "POST /{id}/sync/cleanup": clean_up,
@@ -346,7 +394,7 @@ FILES: Mapping[str, Rule] = {
     "POST /": upload,
     "DELETE /all": refuse(NO_RULE),
     "POST /{id}/data/content/update": own_file,
-    "POST /{id}/rename": own_file,
+    "POST /{id}/rename": rename,
     "DELETE /{id}": own_file,
 }
 """Rules of the routes under ``/api/v1/files``."""
@@ -568,22 +616,47 @@ class Database:
         )
         return {owner for each, _, owner in directories if each in inside}, {file_id for (file_id,) in files}
 
-    async def owners_of_name(self, knowledge_id: str, directory_id: str | None, filename: str) -> set[str]:
-        """Return who owns the files of one name in one directory of a knowledge base."""
+    async def parent_directory(self, directory_id: str) -> str | None:
+        """Return the id of the directory above one; ``None`` for the top one."""
+        from open_webui.models.knowledge import KnowledgeDirectory
+        from sqlalchemy import select
+
+        rows = await _rows(select(KnowledgeDirectory.parent_id).where(KnowledgeDirectory.id == directory_id))
+        return next((parent for (parent,) in rows), None)
+
+    async def directories_of(self, file_id: str) -> list[tuple[str, str | None]]:
+        """Return each knowledge base that has a file, and the file's directory in it."""
+        from open_webui.models.knowledge import KnowledgeFile
+        from sqlalchemy import select
+
+        rows = await _rows(
+            select(KnowledgeFile.knowledge_id, KnowledgeFile.directory_id).where(
+                KnowledgeFile.file_id == file_id
+            )
+        )
+        return [(knowledge_id, directory_id) for knowledge_id, directory_id in rows]
+
+    async def owners_of_names(
+        self, knowledge_id: str, directory_id: str | None, filenames: Iterable[str]
+    ) -> dict[str, set[str]]:
+        """Return who owns the files of these names in one directory of a knowledge base."""
         from open_webui.models.files import File
         from open_webui.models.knowledge import KnowledgeFile
         from sqlalchemy import select
 
         rows = await _rows(
-            select(File.user_id)
+            select(File.filename, File.user_id)
             .join(KnowledgeFile, KnowledgeFile.file_id == File.id)
             .where(
                 KnowledgeFile.knowledge_id == knowledge_id,
                 KnowledgeFile.directory_id == directory_id,
-                File.filename == filename,
+                File.filename.in_(list(filenames)),
             )
         )
-        return {owner for (owner,) in rows}
+        owners: dict[str, set[str]] = {}
+        for filename, owner in rows:
+            owners.setdefault(filename, set()).add(owner)
+        return owners
 
     async def annotate(self, file_ids: Iterable[str], notes: Mapping[str, str]) -> None:
         """Store notes in the metadata of the files that exist."""

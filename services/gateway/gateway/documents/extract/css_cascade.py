@@ -57,7 +57,24 @@ _ALIASES = {
     "-webkit-text-stroke-width": "text-shadow",
     "-webkit-text-stroke-color": "text-shadow",
 }
-_SMALL = r"(?<![\d.])(?:0*[01](?!\d)|0*\.\d|\d%)|e-"
+_SMALL = r"(?<![\d.])(?:0*[01](?!\d)|0*\.\d|\d%)|e-|calc\(|min\(|max\(|clamp\("
+_KEYWORDS = {
+    "display": frozenset(
+        {
+            "none", "contents", "block", "inline", "run-in", "flow", "flow-root", "table", "flex", "grid",
+            "ruby", "list-item", "inline-block", "inline-table", "inline-flex", "inline-grid", "math",
+            "table-row-group", "table-header-group", "table-footer-group", "table-row", "table-cell",
+            "table-column-group", "table-column", "table-caption", "ruby-base", "ruby-text", "grid-lanes",
+            "inline-grid-lanes", "ruby-base-container", "ruby-text-container", "-webkit-box", "-ms-flexbox",
+            "-webkit-inline-box", "-webkit-flex", "-webkit-inline-flex", "-ms-inline-flexbox", "-ms-grid",
+            "-ms-inline-grid", "-moz-box", "-moz-inline-box",
+        }
+    ),
+    "visibility": frozenset({"visible", "hidden", "collapse"}),
+    "content-visibility": frozenset({"visible", "hidden", "auto"}),
+}  # fmt: skip
+"""Words of the properties that have nothing else: a browser ignores a declaration with another one."""
+_FOR_ALL = frozenset({"initial", "inherit", "unset", "revert", "revert-layer"})
 
 
 class _Group(NamedTuple):
@@ -258,6 +275,8 @@ def _declarations(items: list[Any]) -> list[_Declaration]:
             continue
         value = tinycss2.serialize([each for each in item.value if each.type != "comment"]).strip()
         value = value if custom or "var(" in value else value.lower()
+        if name in _KEYWORDS and "var(" not in value and set(value.split()) - _KEYWORDS[name] - _FOR_ALL:
+            continue
         names = _PROPERTIES if name == "all" else (name,)
         declarations += [_Declaration(each, value, item.important) for each in names]
     return declarations

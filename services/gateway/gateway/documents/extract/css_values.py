@@ -7,6 +7,8 @@ from typing import Any
 import tinycss2
 from tinycss2 import color5
 
+from .css_math import evaluate, split_at_commas
+
 __all__ = ["alpha", "clips_all", "custom_value", "font_size", "move", "pixels", "scales_to_nothing"]
 
 _CACHED = 4096
@@ -41,6 +43,8 @@ def _tokens(value: str) -> list[Any]:
 
 
 def _number(token: Any, em: float = _DEFAULT_FONT_SIZE, rem: float = _DEFAULT_FONT_SIZE) -> float | None:
+    if token.type == "function":
+        return evaluate(token, lambda inner: _known_number(inner, em, rem))
     if token.type == "number":
         return float(token.value)
     if token.type == "percentage":
@@ -50,6 +54,15 @@ def _number(token: Any, em: float = _DEFAULT_FONT_SIZE, rem: float = _DEFAULT_FO
     if token.lower_unit in ("em", "rem"):
         return float(token.value) * (em if token.lower_unit == "em" else rem)
     return float(token.value) * _PIXELS.get(token.lower_unit, _RELATIVE_PIXELS)
+
+
+def _known_number(token: Any, em: float, rem: float) -> float | None:
+    """Return a number as an operand: None if it depends on the layout."""
+    if token.type == "percentage" or (
+        token.type == "dimension" and token.lower_unit not in (*_PIXELS, "em", "rem")
+    ):
+        return 0.0 if token.value == 0 else None
+    return _number(token, em, rem)
 
 
 @lru_cache(_CACHED)
@@ -65,7 +78,7 @@ def font_size(value: str, parent: float, root: float) -> float:
     for token in _tokens(value):
         if token.type == "percentage":
             return float(token.value) / 100 * parent
-        if token.type in ("dimension", "number") and (token.type == "dimension" or token.value == 0):
+        if token.type in ("dimension", "function") or (token.type == "number" and token.value == 0):
             size = _number(token, parent, root)
             return _DEFAULT_FONT_SIZE if size is None else size
         if token.type == "ident" and token.lower_value in _FONT_SIZES:
@@ -82,10 +95,26 @@ def alpha(value: str) -> float | None:
         token = tinycss2.parse_one_component_value(value)
         if token.type in ("number", "percentage"):
             return float(token.value) / (100 if token.type == "percentage" else 1)
+        if token.type == "function" and token.lower_name == "color-mix":
+            return _mixed_alpha(token)
+        if token.type == "function" and (number := _number(token)) is not None:
+            return number
         colour = color5.parse_color(value)
     except (ValueError, TypeError):  # a function with arguments that it does not have
         return None
     return None if colour is None or isinstance(colour, str) else float(colour.alpha)
+
+
+def _mixed_alpha(mix: Any) -> float | None:
+    """Return the opacity of a ``color-mix()`` of two colours; None if one of them is not known."""
+    _, *colours = split_at_commas(mix.arguments)
+    alphas = [alpha(tinycss2.serialize([t for t in each if t.type != "percentage"])) for each in colours]
+    if len(colours) != 2 or alphas[0] is None or alphas[1] is None:
+        return None
+    given = [next((float(t.value) for t in each if t.type == "percentage"), None) for each in colours]
+    second = given[1] if given[1] is not None else 50.0 if given[0] is None else 100 - given[0]
+    first = 100 - second if given[0] is None else given[0]
+    return (alphas[0] * first + alphas[1] * second) / max(first + second, 100.0)
 
 
 def _arguments(function: Any) -> list[float]:

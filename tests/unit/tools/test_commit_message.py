@@ -1,0 +1,52 @@
+"""Subjects of commits that are taken, and those that are not."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.commit_message import find_faults, main
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Add a check",
+        "gateway: refuse a range over 366 days",
+        'docs/how-to: say how to "undo" C:\\x',
+        "x" * 72,
+        "Merge branch 'main' into habits",
+        'Revert "Adds a check."',
+        "fixup! Added a check",
+        "Add a check\n\nAdds what was missing.",
+        "Add a check\n# Please enter the commit message",
+    ],
+)
+def test_a_good_message_is_taken(subject: str) -> None:
+    assert find_faults(subject) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("", "is empty"),
+        ("gateway: ", "is empty"),
+        ("Adds a check", "not imperative"),
+        ("Added a check", "not imperative"),
+        ("gateway: fixing a check", "not imperative"),
+        ("x" * 73, "73 characters"),
+        ("Add a check.", "full stop"),
+        ("Add a check\nin pre-commit", "not empty"),
+    ],
+)
+def test_a_bad_message_is_refused_with_its_fault(message: str, says: str) -> None:
+    (fault,) = find_faults(message)
+    assert says in fault
+
+
+def test_the_hook_reads_the_file_that_git_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "COMMIT_EDITMSG"
+    file.write_text("Add a check\n")
+    assert main(str(file)) == 0
+    file.write_text("Adds a check.\n")
+    assert main(str(file)) == 1
+    assert capsys.readouterr().err.count("\n") == 2

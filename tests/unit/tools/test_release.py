@@ -1,0 +1,104 @@
+"""What a release is made of, and what is said about it."""
+
+import hashlib
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tools.release import SOURCES, export_sources, get_checksums, get_notes, pack_context
+from tools.release_checks import ReleaseError, check_images, parse_dockerfile
+from tools.version import REPOSITORY
+
+CHANGELOG = """# Changelog
+
+## 0.2.0 (2027-01-02)
+
+### Added
+
+- A thing.
+
+## 0.1.0 (2026-12-01)
+
+First.
+"""
+
+
+def tree(folder: Path) -> Path:
+    for name in SOURCES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if "." in name or name == "Dockerfile":
+            (folder / name).write_text("*\n!services\n")
+        else:
+            (folder / name).mkdir()
+            (folder / name / "a.py").write_text("1")
+    (folder / "services" / "__pycache__").mkdir()
+    (folder / "services" / "__pycache__" / "a.pyc").write_text("x")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@t.example", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_of_a_clone_only_what_is_committed_is_released(tmp_path: Path) -> None:
+    clone = tree(tmp_path / "clone")
+    git(clone, "init", "--quiet")
+    git(clone, "add", ".")
+    git(clone, "commit", "-m", "Add a tree")
+    (clone / "services" / "a.py").write_text("2")
+    (clone / "services" / "secret.env").write_text("x")
+    source = export_sources(clone, tmp_path / "source")
+    assert (source / "services" / "a.py").read_text() == "1"
+    assert not (source / "services" / "secret.env").exists()
+
+
+def test_an_archive_without_git_is_released_as_it_is(tmp_path: Path) -> None:
+    source = export_sources(tree(tmp_path / "archive"), tmp_path / "source")
+    assert {file.name for file in source.iterdir()} == set(SOURCES)
+    assert [file.name for file in (source / "services").iterdir()] == ["a.py"]
+
+
+def test_the_context_is_what_docker_would_be_sent(tmp_path: Path) -> None:
+    archive = tmp_path / "context.tar.gz"
+    pack_context(tree(tmp_path / "source"), archive)
+    with tarfile.open(archive) as tar:
+        members = tar.getmembers()
+    assert {member.name for member in members} == {"Dockerfile", ".dockerignore", "services", "services/a.py"}
+    assert {(member.uid, member.uname) for member in members} == {(0, "root")}
+
+
+def test_what_the_dockerfile_installs_is_known_for_each_image() -> None:
+    found = {image.name: image for image in parse_dockerfile((REPOSITORY / "Dockerfile").read_text())}
+    assert set(found) == {"operator", "gateway", "file-sync", "jobs"}
+    assert found["gateway"].lock == "requirements/gateway.txt"
+    assert found["gateway"].wheels == ("tenantry_tenancy-*.whl", "tenantry_gateway-*.whl")
+
+
+def test_a_context_that_lacks_what_the_dockerfile_copies_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY operator operator\n")
+    with pytest.raises(ReleaseError, match="copies operator"):
+        check_images(tmp_path, tmp_path, tmp_path, "1.2.3")
+
+
+def test_the_notes_of_a_version_are_its_section_alone() -> None:
+    assert get_notes(CHANGELOG, "0.2.0") == "### Added\n\n- A thing.\n"
+    assert get_notes(CHANGELOG, "0.1.0") == "First.\n"
+
+
+@pytest.mark.parametrize("version", ["0.3.0", "0.2", "0x2.0"])
+def test_a_version_without_a_section_is_refused(version: str) -> None:
+    with pytest.raises(ReleaseError, match=f"make changelog VERSION={version}"):
+        get_notes(CHANGELOG, version)
+
+
+def test_checksums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text("2")
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "SHA256SUMS").write_text("old")
+    lines = get_checksums(tmp_path).splitlines()
+    assert lines == [
+        f"{hashlib.sha256(text).hexdigest()}  {name}" for name, text in (("a", b"1"), ("b", b"2"))
+    ]

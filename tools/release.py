@@ -1,0 +1,134 @@
+"""Builder of the files of a release, in ``dist/``: ``python -m tools.release``.
+
+Everything is made from a copy of the commit, with its version written into it. Nothing is fetched: packages
+come from uv's cache, which ``make`` fills.
+"""
+
+import hashlib
+import re
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tenantry_local.processes import LocalError
+from tenantry_local.programs import helm
+from tenantry_local.programs.uv import uv
+
+from .release_checks import ReleaseError, check, run, unpack
+from .version import REPOSITORY, get_version, list_versioned_files, stamp
+
+__all__ = ["build", "copy_sources", "export_sources", "get_checksums", "get_notes", "main", "pack_context"]
+
+DIST = REPOSITORY / "dist"
+
+SOURCES = ("Dockerfile", ".dockerignore", "operator", "services", "requirements", "charts", "crds", "local")
+"""Inputs of a release. The chart links to files of ``local``."""
+
+IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+
+
+def main() -> int:
+    """Write and check ``dist/``, and print its checksums; return the exit code."""
+    version = get_version(REPOSITORY)
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir()
+    try:
+        if "-" not in version:
+            text = get_notes((REPOSITORY / "CHANGELOG.md").read_text(), version)
+            (DIST / "NOTES.md").write_text(text)
+        with TemporaryDirectory(prefix="release-") as name:
+            source = export_sources(REPOSITORY, Path(name) / "source")
+            stamp(list_versioned_files(source), version)
+            build(source, DIST, version)
+            check(source, DIST, version)
+    except (LocalError, ReleaseError) as error:
+        sys.stderr.write(f"No release: {error}\n")
+        return 1
+    (DIST / "SHA256SUMS").write_text(get_checksums(DIST))
+    sys.stdout.write(f"Tenantry {version}\n" + (DIST / "SHA256SUMS").read_text())
+    return 0
+
+
+def export_sources(repository: Path, folder: Path) -> Path:
+    """Copy :data:`SOURCES` as committed, or as they are where there is no git; return the folder."""
+    if not (repository / ".git").exists():
+        return copy_sources(repository, folder)
+    archive = folder.with_suffix(".tar")
+    run("git", "-C", str(repository), "archive", "-o", str(archive), "HEAD", *SOURCES)
+    return unpack(archive, folder)
+
+
+def copy_sources(repository: Path, folder: Path) -> Path:
+    """Copy :data:`SOURCES` as they are; return the folder."""
+    folder.mkdir()
+    for name in SOURCES:
+        source = repository / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, symlinks=True, ignore=IGNORED)
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def build(source: Path, target: Path, version: str) -> None:
+    """Write the images' context, the wheels and the packaged chart to a folder."""
+    archive = target / f"tenantry-images-{version}.tar.gz"
+    pack_context(source, archive)
+    with TemporaryDirectory(prefix="context-") as name:
+        # From the context, as the Dockerfile does it: a file that it lacks fails the build here, too.
+        context = unpack(archive, Path(name))
+        for project in [context / "operator", *sorted((context / "services").iterdir())]:
+            run(
+                uv(), "build", "-q", "--wheel", "--offline", "--no-build-isolation",
+                "--python", sys.executable, "-o", str(target), str(project),
+            )  # fmt: skip
+    (target / ".gitignore").unlink(missing_ok=True)  # uv's own
+    run(str(helm.install(_report)), "package", str(source / "charts" / "tenantry"), "-d", str(target))
+
+
+def pack_context(source: Path, archive: Path) -> None:
+    """Pack the context of ``docker build``: the Dockerfile, and the files that .dockerignore includes."""
+    included = re.findall(r"^!(\S+)$", (source / ".dockerignore").read_text(), re.MULTILINE)
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in ("Dockerfile", ".dockerignore", *included):
+            tar.add(source / name, name, filter=_anonymous)
+
+
+def get_notes(changelog: str, version: str) -> str:
+    """Return the changelog's section for a version.
+
+    Raises
+    ------
+    ReleaseError
+        There is none.
+    """
+    found = re.search(rf"^## {re.escape(version)} .*?\n(.+?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    if not found:
+        raise ReleaseError(
+            f"CHANGELOG.md has no section for {version}. Run `make changelog VERSION={version}`, commit the"
+            " result, and move the tag to that commit."
+        )
+    return found[1].strip() + "\n"
+
+
+def get_checksums(folder: Path) -> str:
+    """Return a line for each file, as ``sha256sum --check`` reads it."""
+    files = sorted(file for file in folder.iterdir() if file.name != "SHA256SUMS")
+    return "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Remove the builder's account, and leave out compiled Python files."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    return None if "__pycache__" in member.name else member
+
+
+def _report(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

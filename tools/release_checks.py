@@ -1,0 +1,176 @@
+"""Checks of the files that :mod:`tools.release` builds. They need no network."""
+
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+from tenantry_local.programs import helm
+from tenantry_local.programs.uv import uv
+
+__all__ = [
+    "ImageSpec",
+    "ReleaseError",
+    "check",
+    "check_chart",
+    "check_images",
+    "parse_dockerfile",
+    "run",
+    "unpack",
+]
+
+PROFILE = "values-eks-prod.yaml"
+
+PACKAGES_STAGE = (
+    r"^FROM tools AS (\S+)-packages\nCOPY (requirements/\S+) .*\n"
+    r"(?:RUN .*\n)*COPY --from=wheels (.+) /wheels/$"
+)
+
+IMPORT_ALL = """
+import importlib.util
+from importlib.metadata import packages_distributions, version
+ours = {p: d[0] for p, d in packages_distributions().items() if d[0].startswith("tenantry-")}
+for package, distribution in ours.items():
+    assert "site-packages" in (importlib.import_module(package).__file__ or ""), package
+    if importlib.util.find_spec(f"{package}.__main__"):
+        importlib.import_module(f"{package}.__main__")
+    print(distribution, version(distribution))
+"""
+"""Program that imports our packages and their ``__main__``, and prints their versions."""
+
+
+class ReleaseError(Exception):
+    """A file is not fit for a release; the message says why."""
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Packages that the Dockerfile installs into one image.
+
+    Parameters
+    ----------
+    name
+        Its target.
+    lock
+        The file of pinned packages.
+    wheels
+        Patterns of the names of our own wheels.
+    """
+
+    name: str
+    lock: str
+    wheels: tuple[str, ...]
+
+
+def check(source: Path, dist: Path, version: str) -> None:
+    """Check the files that were built from a tree.
+
+    Raises
+    ------
+    ReleaseError
+        Something is wrong.
+    """
+    with TemporaryDirectory(prefix="check-") as name:
+        context = unpack(dist / f"tenantry-images-{version}.tar.gz", Path(name) / "context")
+        check_images(context, dist, Path(name), version)
+        chart = unpack(dist / f"tenantry-{version}.tgz", Path(name) / "chart") / "tenantry"
+        check_chart(chart, source / "crds", version)
+
+
+def parse_dockerfile(dockerfile: str) -> Iterator[ImageSpec]:
+    """Yield the packages of each image."""
+    for name, lock, wheels in re.findall(PACKAGES_STAGE, dockerfile, re.MULTILINE):
+        yield ImageSpec(name, lock, tuple(Path(wheel).name for wheel in wheels.split()))
+
+
+def check_images(context: Path, dist: Path, scratch: Path, version: str) -> None:
+    """Install each image's packages as the Dockerfile does, offline, and import its programs.
+
+    Raises
+    ------
+    ReleaseError
+        The context lacks a file, or a program cannot be imported or has another version.
+    """
+    dockerfile = (context / "Dockerfile").read_text()
+    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE):
+        for name in line.split():
+            if not (context / name).exists():
+                raise ReleaseError(f"The Dockerfile copies {name}, which .dockerignore leaves out")
+    for image in parse_dockerfile(dockerfile):
+        environment = scratch / image.name
+        run(uv(), "venv", "-q", "--offline", "--python", sys.executable, str(environment))
+        install = [uv(), "pip", "install", "-q", "--offline", "--python", str(environment)]
+        run(*install, "--require-hashes", "-r", str(context / image.lock))
+        wheels = [str(wheel) for pattern in image.wheels for wheel in dist.glob(pattern)]
+        run(*install, "--no-deps", *wheels)
+        run(uv(), "pip", "check", "-q", "--python", str(environment))
+        printed = run(str(environment / "bin" / "python"), "-I", "-c", IMPORT_ALL).split()
+        names, versions = printed[::2], printed[1::2]
+        if len(names) != len(image.wheels):
+            raise ReleaseError(f"The image {image.name} has {names}, and the Dockerfile names {image.wheels}")
+        if set(versions) != {version}:
+            raise ReleaseError(
+                f"The packages in {image.name} are of {versions}, and the release is {version}"
+            )
+
+
+def check_chart(chart: Path, crds: Path, version: str) -> None:
+    """Check a packaged chart: its versions, its CRD, and that helm lints and renders it.
+
+    Raises
+    ------
+    ReleaseError
+        Something in it is of another version, or its CRD is not that of the tree.
+    """
+    for file in chart.rglob("Chart.yaml"):
+        found = yaml.safe_load(file.read_text())
+        for each in (found, *found.get("dependencies", [])):
+            if each["version"] != version:
+                raise ReleaseError(f"{each['name']} in {file.relative_to(chart)} is of {each['version']}")
+    packed = {file.name: file.read_bytes() for file in (chart / "files" / "crds").iterdir()}
+    if packed != {file.name: file.read_bytes() for file in crds.iterdir()}:
+        raise ReleaseError("The chart's files/crds are not those of crds/")
+    program = str(helm.install(lambda _: None))
+    for profile in sorted(chart.glob("values-*.yaml")):
+        run(program, "lint", "--strict", str(chart), "-f", str(profile))
+    _check_rendered(run(program, "template", "demo", str(chart), "-f", str(chart / PROFILE)), version)
+
+
+def _check_rendered(rendered: str, version: str) -> None:
+    """Check the versions of our images and of the Tenant resource in rendered manifests."""
+    ours = set(re.findall(r"image: (tenantry/\S+)", rendered))
+    wrong = sorted(image for image in ours if not image.endswith(f":{version}"))
+    if wrong or not ours:
+        raise ReleaseError(f"The chart names images of other versions: {', '.join(wrong) or 'none of ours'}")
+    definitions = [
+        item for item in yaml.safe_load_all(rendered) if item and item["kind"] == "CustomResourceDefinition"
+    ]
+    labels = [item["metadata"]["labels"]["app.kubernetes.io/version"] for item in definitions]
+    if labels != [version]:
+        raise ReleaseError(f"The Tenant resource that the chart installs is of {labels}")
+
+
+def run(*argv: str) -> str:
+    """Run a program and return its output.
+
+    Raises
+    ------
+    ReleaseError
+        It failed; the message has its output.
+    """
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise ReleaseError(f"{' '.join(argv[:4])} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Extract an archive; return the folder."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
