@@ -115,8 +115,8 @@ bench: $(READY) ## Measure; prints tables and writes build/bench.json
 reference: $(READY) ## Write what is generated: reference pages, the schema of the chart's values, the index of decisions
 	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference && python -m tools.decisions_index
 
-docs: $(READY) ## Build the documentation into site/
-	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict -q
+docs: $(READY) ## Build the documentation into site/; a warning fails
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 docs-serve: $(READY) ## Serve the documentation on 127.0.0.1
 	@mkdocs serve --dev-addr 127.0.0.1:0
