@@ -30,6 +30,10 @@ LINGER_SECONDS = 1.0
 """How long a connection that the server ends is kept for a caller who still sends. Closed sooner, TCP resets
 it, and the answer is lost on its way."""
 
+LEAVE_SECONDS = 1.0
+"""How long an idle connection stays open when the server stops: a request may be on its way on it. Closed at
+once, TCP resets it, and the caller cannot know whether the request was handled."""
+
 IN_ALL = 512
 """Most connections that have proven nobody."""
 
@@ -58,6 +62,7 @@ class BoundedH11Protocol(H11Protocol):
         super().__init__(config, server_state, {**app_state, "connection": self}, _loop)
         self._arrivals = _ARRIVALS.setdefault(server_state, _Arrivals())
         self._head_timer: asyncio.TimerHandle | None = None
+        self._leaves = False
         self.source = ""
         self.arrived_at = self.loop.time()
 
@@ -93,6 +98,23 @@ class BoundedH11Protocol(H11Protocol):
             self._cancel_timer()
         elif self._head_timer is None:
             self._await_head()
+
+    @override
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self._leaves and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    @override
+    def shutdown(self) -> None:
+        """End the connection after the request that it has, or that comes within a second."""
+        if self.transport.is_closing():
+            return
+        if self._leaves or not (self.cycle is None or self.cycle.response_complete):
+            super().shutdown()
+            return
+        self._leaves = True
+        self.loop.call_later(LEAVE_SECONDS, self.shutdown)
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self.refuse, "head")

@@ -50,6 +50,30 @@ async def connect(url: str) -> AsyncIterator[Connect]:
         writer.close()
 
 
+async def test_a_request_that_meets_the_end_of_the_server_is_answered() -> None:
+    async with asyncio.timeout(20):
+        server = serving(app, lifespan="off")
+        port = httpx.URL(await server.__aenter__()).port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+        writer.write(request)
+        await reader.readuntil(b"\r\n\r\n")
+        ending = asyncio.create_task(server.__aexit__(None, None, None))
+        await asyncio.sleep(0.3)  # uvicorn asks ten times a second whether it is to end
+        writer.write(request)
+        assert (await reader.read()).startswith(b"HTTP/1.1 200"), "and then the connection ends"
+        await ending
+        writer.close()
+
+
+async def test_an_idle_connection_does_not_hold_up_the_end_of_the_server() -> None:
+    async with asyncio.timeout(20):
+        async with serving(app, lifespan="off") as url:
+            reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(url).port)
+        assert await reader.read() == b""
+        writer.close()
+
+
 async def test_a_caller_who_still_sends_reads_the_answer_before_the_connection_ends(url: str) -> None:
     """The server answers at the head; the body comes after it."""
     for _ in range(10):
