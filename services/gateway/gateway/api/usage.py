@@ -43,25 +43,26 @@ async def usage(
         rows = await context.usage.read(person.tenant, first, last)
     except ValueError as exc:
         raise FormRefused("`to` must not be before `from`, and at most 92 days are shown at once.") from exc
-    shown: list[UsageRowResponse] = []
+    shown: list[str] = []
     counts, dollars = Counts(), list[Decimal | None]()
     for start in range(0, len(rows), ROWS):
         for row in rows[start : start + ROWS]:
             counts += row.counts
             dollars.append(_cost(context.settings.prices, row))
-            shown.append(_row(row, dollars[-1]))
+            shown.append(_row(row, dollars[-1]).model_dump_json(by_alias=True))
         await asyncio.sleep(0)  # a quarter of many personas has twenty thousand rows, and others wait
     known = [each for each in dollars if each is not None]
     report = UsageResponse(
         first=first,
         last=last,
-        rows=shown,
+        rows=[],
         # A sum that leaves something out would look like a whole one.
         totals=UsageTotals.of(counts, sum(known, Decimal(0)) if len(known) == len(dollars) else None),
         budget=BudgetResponse.of(await context.budget.state(person.tenant)),
     )
     # FastAPI would make dictionaries of it first, which takes ten times as long.
-    return Response(report.model_dump_json(by_alias=True), media_type="application/json")
+    around, _, end = report.model_dump_json(by_alias=True).partition('"rows":[')
+    return Response(f'{around}"rows":[{",".join(shown)}{end}', media_type="application/json")
 
 
 def _cost(prices: Mapping[str, Price], row: UsageRow) -> Decimal | None:

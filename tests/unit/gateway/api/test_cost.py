@@ -187,6 +187,7 @@ class ManyCounts:
         }
 
     async def execute(self, _tenant: Tenant, _name: str, *commands: tuple[Any, ...]) -> list[dict[str, str]]:
+        await asyncio.sleep(0)  # as a reply that comes over the network
         return [dict(self._day) for _ in commands]
 
 
