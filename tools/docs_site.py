@@ -3,20 +3,19 @@
 import base64
 import hashlib
 import re
-import subprocess
 import tarfile
-import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from tenantry_local.processes import LocalError
+from tenantry_local.programs.cached import folder_of, installed, run
+from tenantry_local.programs.node import node
 from typing_extensions import override
 
 __all__ = ["list_outside_fetches", "on_files", "on_post_build", "on_post_page", "prepare_mermaid"]
-
-REPOSITORY = Path(__file__).parents[1]
 
 MERMAID = "mermaid@11.17.2"
 """An npm package. Its major version is the one that Material for MkDocs is written for."""
@@ -37,7 +36,7 @@ _OUTSIDE_CSS = re.compile(r"""(?:url\(|@import)\s*["']?\s*((?:https?:)?//[^"')\s
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add Mermaid to the files of the site."""
-    script = prepare_mermaid(REPOSITORY / "build" / "docs")
+    script = prepare_mermaid()
     files.append(File.generated(config, SCRIPT, abs_src_path=str(script)))
     return files
 
@@ -55,29 +54,19 @@ def on_post_build(config: MkDocsConfig) -> None:
         raise PluginError("The site fetches from outside:\n" + "\n".join(found))
 
 
-def prepare_mermaid(folder: Path) -> Path:
-    """Return Mermaid's script in ``folder``; download the pinned npm package if it is not there.
+def prepare_mermaid() -> Path:
+    """Return Mermaid's script in the cache; download the pinned npm package if it is not there.
 
     Raises
     ------
     PluginError
         npm failed, or the package is not the pinned one.
     """
-    script = folder / f"{MERMAID}.min.js"
-    if not script.exists():
-        # A second build needs no Node.js.
-        from tenantry_local.programs.node import node  # noqa: PLC0415
-
-        runtime = node()
-        with tempfile.TemporaryDirectory() as name:
-            argv = [runtime.program, runtime.npm, "pack", MERMAID, "--prefer-offline", "--silent"]
-            argv += ["--pack-destination", name]
-            done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603 (our own arguments)
-            if done.returncode:
-                raise PluginError(f"npm pack {MERMAID} failed: {done.stderr.strip()}")
-            (package,) = Path(name).iterdir()
-            _extract(package, script)
-    return script
+    try:
+        folder = installed(folder_of("mermaid", MERMAID.encode(), MERMAID_INTEGRITY.encode()), _install)
+    except LocalError as exc:
+        raise PluginError(str(exc)) from exc
+    return folder / "mermaid.min.js"
 
 
 def list_outside_fetches(site: Path) -> list[str]:
@@ -116,6 +105,15 @@ class _Fetches(HTMLParser):
         self.addresses += [address for address in fetched if _OUTSIDE.match(address)]
 
 
+def _install(folder: Path) -> None:
+    runtime = node()
+    argv = [runtime.program, runtime.npm, "pack", MERMAID, "--prefer-offline", "--silent"]
+    run(argv, folder=folder, env={}, report=lambda _: None, doing=f"fetching {MERMAID}")
+    (package,) = folder.glob("*.tgz")
+    _extract(package, folder / "mermaid.min.js")
+    package.unlink()
+
+
 def _extract(package: Path, script: Path) -> None:
     content = package.read_bytes()
     if base64.b64encode(hashlib.sha512(content).digest()).decode() != MERMAID_INTEGRITY:
@@ -124,7 +122,4 @@ def _extract(package: Path, script: Path) -> None:
         member = archive.extractfile("package/dist/mermaid.min.js")
         if member is None:
             raise PluginError(f"{MERMAID} holds no dist/mermaid.min.js")
-        script.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = script.with_suffix(".part")
-        unfinished.write_bytes(member.read())
-        unfinished.replace(script)
+        script.write_bytes(member.read())
