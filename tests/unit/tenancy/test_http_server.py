@@ -165,6 +165,17 @@ async def test_the_next_head_of_a_connection_is_bounded_too(
     assert await is_closed(connection)
 
 
+async def open_one_too_many(connect: Connect) -> list[Connection]:
+    """Open four connections where three are kept; return those that stay when the oldest is closed."""
+    oldest, *others = [await connect() for _ in range(3)]
+    for connection in (oldest, *others):
+        assert await answers(connection)
+    newest = await connect()
+    assert await answers(newest)
+    assert await is_closed(oldest)
+    return [*others, newest]
+
+
 async def test_of_those_that_prove_nobody_the_oldest_makes_room(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,13 +183,7 @@ async def test_of_those_that_prove_nobody_the_oldest_makes_room(
     monkeypatch.setattr(http_server, "ARRIVAL_SECONDS", 0.0)
     proven = await connect()
     assert await answers(proven, "/token")
-    idle = [await connect() for _ in range(3)]
-    for connection in idle:
-        assert await answers(connection)
-    newest = await connect()
-    assert await answers(newest)
-    assert await is_closed(idle[0])
-    for connection in (proven, idle[1], idle[2], newest):
+    for connection in (proven, *await open_one_too_many(connect)):
         assert await answers(connection)
 
 
@@ -211,13 +216,7 @@ async def test_those_who_left_or_were_proven_are_not_counted(
             writer.write_eof()
             await asyncio.wait_for(reader.read(), 5)  # until the server has closed it, too
         assert await answers(await connect(), "/token")
-    idle = [await connect() for _ in range(3)]
-    for connection in idle:
-        assert await answers(connection)
-    newest = await connect()
-    assert await answers(newest)
-    assert await is_closed(idle[0])
-    for connection in (*idle[1:], newest):
+    for connection in await open_one_too_many(connect):
         assert await answers(connection)
 
 
