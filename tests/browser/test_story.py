@@ -115,7 +115,7 @@ async def test_nobody_of_another_company_sees_anything_of_it(street: Street, pla
         assert FIGURE not in str(await alice.fetch("/api/chat/completions", named))
         await alice.begin_chat(model_id(other.id, "finance"))
         assert FIGURE not in await alice.ask(QUESTION)
-        await alice.picture("somebody-else")
+        await alice.picture("another-company")
         await diana.leave()
         await alice.leave()
 

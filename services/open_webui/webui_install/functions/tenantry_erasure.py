@@ -411,7 +411,7 @@ class _Scope:
             User.role != "admin",
             or_(
                 User.id.in_(select(GroupMember.user_id).where(GroupMember.group_id.in_(erasure.groups))),
-                User.role == erasure.closed_role,  # whoever lost the membership since then
+                User.role == erasure.closed_role,  # the membership may have ended since then
                 User.id.in_(select(Chat.user_id).where(Chat.id.in_(self._answered()))),
                 User.id.in_(own_files.where(KnowledgeFile.knowledge_id.in_(erasure.knowledge))),
             ),
