@@ -24,26 +24,26 @@ RUN for folder in operator services/*; do \
 FROM tools AS operator-packages
 COPY requirements/operator.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/operator.txt
-COPY --from=wheels /wheels/tenantry_tenancy-*.whl /wheels/tenantry_operator-*.whl /wheels/
+COPY --from=wheels /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_operator-*.whl /wheels/
 RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
 
 FROM tools AS gateway-packages
 COPY requirements/gateway.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/gateway.txt
-COPY --from=wheels /wheels/tenantry_tenancy-*.whl /wheels/tenantry_gateway-*.whl /wheels/
+COPY --from=wheels /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_gateway-*.whl /wheels/
 RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
 
 FROM tools AS file-sync-packages
 COPY requirements/file-sync.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/file-sync.txt
-COPY --from=wheels /wheels/tenantry_tenancy-*.whl /wheels/tenantry_file_sync-*.whl /wheels/
+COPY --from=wheels /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_file_sync-*.whl /wheels/
 RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
 
 # Both jobs need the same packages.
 FROM tools AS jobs-packages
 COPY requirements/n8n-install.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/n8n-install.txt
-COPY --from=wheels /wheels/tenantry_tenancy-*.whl /wheels/tenantry_n8n_install-*.whl /wheels/tenantry_open_webui-*.whl /wheels/
+COPY --from=wheels /wheels/tenantry_servicekit-*.whl /wheels/tenantry_n8n_install-*.whl /wheels/tenantry_open_webui-*.whl /wheels/
 RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
 
 FROM ${BASE} AS runtime

@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_NO_PROGRESS := $(if $(CI),1,0)
 
-MEMBERS := services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
+MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
 READY := $(VENV)/.ready
 # Processes of tests, and of mypy, at once. Each of tests that needs a platform brings one up for itself.
 WORKERS ?= 2
@@ -65,7 +65,7 @@ format: $(READY) ## Let ruff write what it can
 	@ruff check --fix . ; ruff format .
 
 types: $(READY) ## mypy --strict
-	@mypy --num-workers $(WORKERS) operator/tenant_operator services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
+	@mypy --num-workers $(WORKERS) operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
 
 imports: $(READY) ## import-linter: arrows run one way
 	@lint-imports
@@ -75,7 +75,7 @@ unit: $(READY) ## Fast tests without any program
 
 # Files in their own order: else those with few tests, which are the longest, come last, and one process waits for the other.
 integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
-	@tenantry prepare
+	@tenantry prepare && python -m tools.linters
 	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
 
 # Of the time of tests that are measured a third is measuring, so whoever only wants to know whether they pass does without.
@@ -88,7 +88,7 @@ coverage: $(READY) ## The same tests, and which lines of ours none of them runs
 mutants: $(READY) ## Break the code of guards line by line; lists each change that no unit test notices (MUTANTS='tenancy.identity.*')
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/mutants.txt
 	@mkdir -p build/mutants && cp pyproject.toml build/mutants/
-	@ln -sfn $(addprefix $(CURDIR)/,services/tenancy/tenancy services/gateway/gateway tests crds docs) build/mutants/
+	@ln -sfn $(addprefix $(CURDIR)/,services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway tests crds docs) build/mutants/
 	@cd build/mutants && mutmut run --max-children $(WORKERS) $(MUTANTS) && { mutmut results | grep -v 'not checked' || true; }
 
 programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first

@@ -52,7 +52,7 @@ def _is_imperative(text: str) -> bool:
     argv = [str(ruff), "check", "--quiet", "--isolated", "--select=D401", "--stdin-filename=subject.py", "-"]
     docstring = text.replace("\\", "").replace('"', "'")
     source = f'def subject():\n    """{docstring}."""\n'
-    return not subprocess.run(argv, input=source, text=True, capture_output=True, check=False).returncode  # noqa: S603
+    return not subprocess.run(argv, input=source, text=True, capture_output=True, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from types import ModuleType
 from file_sync import metrics as of_file_sync
 from gateway import metrics as of_gateway
 from prometheus_client.metrics import MetricWrapperBase
-from tenancy import breaker, http_server, loop_lag, registry, remote
+from servicekit import breaker, loop_lag, remote
+from servicekit.web import server
+from tenancy import registry
 from tenant_operator import metrics as of_operator
 
 __all__ = ["PAGE", "render"]
@@ -17,9 +19,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
 
 SECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "Every service": (remote, breaker, loop_lag),
-    "Gateway": (of_gateway, registry, http_server),
+    "Gateway": (of_gateway, registry, server),
     "Operator": (of_operator,),
-    "File-sync": (of_file_sync, registry, http_server),
+    "File-sync": (of_file_sync, registry, server),
 }
 
 HEAD = """# Metrics

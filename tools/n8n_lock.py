@@ -34,7 +34,7 @@ def main() -> None:
             "--ignore-scripts",
             "--omit=dev",
         ]
-        subprocess.run(argv, cwd=folder, check=True)  # noqa: S603 (our own arguments)
+        subprocess.run(argv, cwd=folder, check=True)
         (PINS / "package-lock.json").write_text(without_addresses((folder / "package-lock.json").read_text()))
 
 

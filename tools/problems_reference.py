@@ -8,7 +8,7 @@ from pathlib import Path
 from gateway.api.errors import headers_of
 from gateway.api.responses import example
 from gateway.problems import kinds
-from tenancy.errors import TenantryError
+from servicekit.errors import TenantryError
 
 from .gateway_reference import describe
 

@@ -163,7 +163,7 @@ def run(*argv: str) -> str:
     ReleaseError
         It failed; the message has its output.
     """
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ReleaseError(f"{' '.join(argv[:4])} failed:\n{done.stdout}{done.stderr}")
     return done.stdout

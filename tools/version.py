@@ -54,7 +54,7 @@ def stamp(files: Iterable[Path], version: str) -> None:
 
 def _git(folder: Path, *arguments: str) -> str:
     argv = ["git", *arguments]
-    return subprocess.run(argv, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    return subprocess.run(argv, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from .context import Context, state_folder
 from .parts.kubernetes import kubeconfig
 from .platform import Platform
 from .processes import LocalError
-from .programs import actionlint, helm, kube_score, promtool
+from .programs import helm
 from .screen import Progress, parts_table
 
 __all__ = ["main"]
@@ -51,9 +51,6 @@ def prepare(
     """Download and build, once, what a platform and the tests need. Nothing is started."""
     with tempfile.TemporaryDirectory(prefix="tenantry-prepare-") as folder, Progress(console) as progress:
         helm.install(lambda text: progress.report("helm", text))
-        promtool.install(lambda text: progress.report("promtool", text))
-        actionlint.install(lambda text: progress.report("actionlint", text))
-        kube_score.install(lambda text: progress.report("kube-score", text))
         Platform.ephemeral(Path(folder), progress.report, whole=everything).prepare()
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import start_http_server
+from servicekit.settings import read_settings
 from tenancy.receipts import ReceiptInvalid, verify_file
-from tenancy.settings import read_settings
 
 from .handlers import run
 from .settings import Settings

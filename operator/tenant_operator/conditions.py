@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tenancy.errors import RemoteError, RemoteRefused
+from servicekit.errors import RemoteError, RemoteRefused
 from tenancy.model import Tenant
 
 __all__ = ["Failure", "Verdict", "condition_type", "failure_of", "to_status"]

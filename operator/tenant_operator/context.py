@@ -7,37 +7,37 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 from redis.asyncio import Redis
+from servicekit import kube
+from servicekit.loop_lag import watch_loop
+from servicekit.tasks import cancel_and_wait
+from servicekit.tls import ssl_context
 from structlog.contextvars import bound_contextvars
-from tenancy import kube
-from tenancy.authority import trust
-from tenancy.loop_lag import watch_loop
 from tenancy.receipts import read_private_key
-from tenancy.running import end
 
-from .cluster import Cluster
+from .clients.aws import AwsClients
+from .clients.cluster import Cluster
+from .clients.keycloak import Keycloak
+from .clients.open_webui import OpenWebui
+from .clients.open_webui_session import Session
+from .clients.receipts import ReceiptObjects
 from .controller import Controller, Pauses
+from .disabled_part import AbsentPart
 from .drain import Drain
 from .erasure import Erasure
 from .memberships import Memberships
 from .metrics import READY_SECONDS
-from .parts.absent import AbsentPart
-from .parts.aws import AwsClients
 from .parts.identity import IdentityPart
-from .parts.keycloak import Keycloak
-from .parts.open_webui import OpenWebui
-from .parts.open_webui_session import Session
-from .parts.quota import QuotaPart
-from .parts.receipts import ReceiptObjects
-from .parts.storage import StoragePart
+from .parts.namespace.part import QuotaPart
+from .parts.storage.part import StoragePart
 from .parts.vectors import VectorsPart, connect
-from .parts.workspace import WorkspacePart
+from .parts.workspace.part import WorkspacePart
 from .probes import Probes
 from .reconcile import Outcome, Reconciler
 from .settings import Settings
-from .tenants import Tenants
+from .tenant_store import Tenants
 
 if TYPE_CHECKING:
-    from .parts.base import Part
+    from .part import Part
 
 __all__ = ["Context"]
 
@@ -66,7 +66,7 @@ class Context:
         qdrant = connect(
             str(settings.qdrant_url),
             settings.qdrant_api_key.get_secret_value(),
-            verify=trust(settings.qdrant_ca_file),
+            verify=ssl_context(settings.qdrant_ca_file),
         )
         self._stack.push_async_callback(qdrant.close)
         redis: Any = Redis.from_url(
@@ -109,12 +109,14 @@ class Context:
         for body in await self._cluster.list_tenants():
             self._take(body)
         worker = asyncio.create_task(self.controller.run(), name="controller")
-        self._stack.push_async_callback(end, worker)
+        self._stack.push_async_callback(cancel_and_wait, worker)
         if self.memberships:
             for work in (self.memberships.run(), self.memberships.follow()):
-                self._stack.push_async_callback(end, asyncio.create_task(work, name="memberships"))
+                self._stack.push_async_callback(
+                    cancel_and_wait, asyncio.create_task(work, name="memberships")
+                )
         lag = asyncio.create_task(watch_loop(), name="loop-lag")
-        self._stack.push_async_callback(end, lag)
+        self._stack.push_async_callback(cancel_and_wait, lag)
         settings = self.settings
         probes = Probes(settings.probes_host, settings.probes_port, lambda: not worker.done())
         await probes.start()

@@ -3,11 +3,11 @@
 from typing import Any
 
 from redis.asyncio import Redis
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
+from servicekit.redis_errors import classify
+from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.names import ingests_key, tombstone_key
-from tenancy.redis_errors import classify
-from tenancy.remote import Remote
 from tenancy.tombstones import CLOSE, TOMBSTONE_SECONDS
 
 __all__ = ["Drain"]

@@ -25,7 +25,7 @@ from tenancy.receipts import (
 )
 
 from .conditions import Failure, failure_of
-from .parts.base import Leftovers, Part
+from .part import Leftovers, Part
 
 __all__ = ["Erasure", "ReceiptStore"]
 

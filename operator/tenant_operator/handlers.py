@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 import kopf
-from tenancy.logs import configure_logs
+from servicekit.logs import configure_logs
 from tenancy.names import GROUP, PLURAL, VERSION
 
 from .context import Context

@@ -13,16 +13,16 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
+from servicekit.errors import RemoteError
 from tenancy.emails import matches_any
-from tenancy.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import REALM_PARENT_GROUP, group_path
 
+from .clients.keycloak import Keycloak, verified_email
+from .clients.open_webui import OpenWebui, subject_of
 from .metrics import CHANGES
-from .parts.keycloak import Keycloak, verified_email
-from .parts.open_webui import OpenWebui, subject_of
-from .parts.workspace_plan import RETIRED, is_own_group
-from .tenants import Tenants
+from .parts.workspace.plan import RETIRED, is_own_group
+from .tenant_store import Tenants
 
 __all__ = ["Memberships", "owners_of_groups"]
 

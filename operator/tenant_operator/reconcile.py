@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from tenancy.errors import RemoteError
+from servicekit.errors import RemoteError
 from tenancy.model import DeletionPolicy, Tenant, TenantStatus
 
-from .cluster import FINALIZER
+from .clients.cluster import FINALIZER
 from .conditions import READY, Failure, Verdict, failure_of, to_status
 from .erasure import Erasure
 from .metrics import CHANGES
-from .parts.base import Ensured, Part
+from .part import Ensured, Part
 
 __all__ = ["Outcome", "Reconciler", "TenantWriter"]
 

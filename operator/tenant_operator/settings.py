@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from tenancy.authority import AuthorityFile
+from servicekit.tls import AuthorityFile
 from tenancy.receipts import PrivateKeyFile
 
 __all__ = ["Settings"]

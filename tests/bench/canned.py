@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from tenancy.names import DENSE_VECTOR
-from tenantry_local.bedrock.eventstream import encode_event
+from tenantry_local.standins.bedrock.eventstream import encode_event
 
 TITAN, DENSE = 1024, 768
 PASSAGES = 3

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tenant_operator.parts import retention
+from tenant_operator.parts.storage import retention
 
 from tests.support.charts import PROFILES, render
 from tests.support.secrets_of_charts import asked

@@ -146,7 +146,7 @@ def test_such_a_job_runs_again_when_there_is_something_else_to_do_and_only_then(
 
 def test_file_sync_may_read_because_the_owner_says_so(release: Release) -> None:
     (grants,) = pod(release, "file-sync-grants")["containers"]
-    assert grants["command"] == ["python", "-m", "file_sync.grants"]
+    assert grants["command"] == ["python", "-m", "file_sync.jobs.grants"]
     owner = env(pod(release))["DATABASE_URL"]
     assert env(pod(release, "file-sync-grants")) == {"FILE_SYNC_GRANTS_DATABASE_URL": owner}
 

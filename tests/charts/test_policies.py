@@ -4,9 +4,9 @@ import json
 import subprocess
 
 import pytest
-from tenantry_local.programs import kube_score
 
 from tests.support.charts import PROFILES, RELEASE, Release, render
+from tools.linters import kube_score
 
 VERSION = "v1.35"
 

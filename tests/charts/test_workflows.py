@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from tenantry_local.context import REPOSITORY
-from tenantry_local.programs import actionlint
+
+from tools.linters import actionlint
 
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").iterdir())
 

@@ -134,6 +134,7 @@ def _standin(name: str) -> Image:
         "requirements/uv.txt": REPOSITORY / "requirements" / "uv.txt",
         "requirements/standins.txt": REPOSITORY / "requirements" / "standins.txt",
         "src/tenantry_local": REPOSITORY / "local" / "tenantry_local",
+        "src/servicekit": REPOSITORY / "services" / "servicekit" / "servicekit",
         "src/tenancy": REPOSITORY / "services" / "tenancy" / "tenancy",
         "src/bedrock.py": folder / "bedrock.py",
         "src/qdrant.py": folder / "qdrant.py",

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 from gateway.objects import TenantObjects
-from tenancy.errors import RemoteRefused
+from servicekit.errors import RemoteRefused
 from tenancy.model import Tenant
 from tenancy.names import COLLECTION, collection_name, document_id_for, object_key
 from tenantry_local.parts.aws import BUCKET

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from gateway.problems import WritesUnavailable
-from gateway.stages import Stages
-from tenancy.errors import TenantryError, TenantSuspended
+from gateway.timings import Stages
+from servicekit.errors import TenantryError
+from tenancy.errors import TenantSuspended
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 

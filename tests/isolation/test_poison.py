@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from gateway.answers.service import Question
-from gateway.stages import Stages
+from gateway.timings import Stages
 
 from tests.support.markdown import live
 

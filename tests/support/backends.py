@@ -17,7 +17,7 @@ from gateway.models import Chunk, Document, Edition, IndexedDocument, Passage
 from gateway.objects import Stamp, StoredEntry, StoredObject, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from gateway.vectors import Vectors
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS, parse_object_key, tenant_prefix
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from file_sync.models import Document, File, Owner, Usage
-from file_sync.places import Places
-from file_sync.plan import Plan, Rules, plan
+from file_sync.planner.persona_index import Places
+from file_sync.planner.plan import Plan, Rules, plan
 
 from .files_of_open_webui import BUCKET, tenant_with
 

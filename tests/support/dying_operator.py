@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tenancy.remote import Remote
+from servicekit.remote import Remote
 from tenant_operator.__main__ import main
 
 __all__ = ["READS"]

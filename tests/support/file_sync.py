@@ -12,21 +12,21 @@ import boto3
 import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
-from file_sync.atlas import Atlas
-from file_sync.contents import Contents
-from file_sync.document_owners import DocumentOwners
-from file_sync.gateway import Gateway
-from file_sync.owners import Owners
-from file_sync.plan import Rules, State
-from file_sync.source import Source
-from file_sync.store import Store
-from file_sync.upload import UploadWorkflow
-from file_sync.work import Work, Worked
-from tenancy import kube
-from tenancy.fair_semaphore import FairSemaphore
-from tenancy.keycloak import KeycloakAdmin
+from file_sync.adapters.document_owners import DocumentOwners
+from file_sync.adapters.downloads import Contents
+from file_sync.adapters.gateway import Gateway
+from file_sync.adapters.owners import Owners
+from file_sync.adapters.source import Source
+from file_sync.adapters.store import Store
+from file_sync.adapters.upload_workflow import UploadWorkflow
+from file_sync.planner.persona_cache import Atlas
+from file_sync.planner.plan import Rules, State
+from file_sync.sync.tenant_sync import Work, Worked
+from servicekit import kube
+from servicekit.fair_semaphore import FairSemaphore
+from servicekit.keycloak import KeycloakAdmin
+from servicekit.remote import Remote
 from tenancy.registry import TenantRegistry
-from tenancy.remote import Remote
 from tenancy.tickets import TicketIssuer
 from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
 from tenantry_local.parts.services import file_sync_env

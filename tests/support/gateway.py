@@ -18,7 +18,7 @@ from gateway.app import make_app
 from gateway.context import ProcessContext
 from gateway.settings import Settings
 from prometheus_client import REGISTRY
-from tenancy.http_server import BoundedH11Protocol
+from servicekit.web.server import BoundedH11Protocol
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 from typing_extensions import override

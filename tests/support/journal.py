@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
+from gateway.documents.intents import Failure, Note, Standing, Task
 from gateway.documents.journal import Due, Journal, Lease
-from gateway.documents.notes import Failure, Note, Standing, Task
 from gateway.problems import DocumentBusy, WritesUnavailable
-from tenancy.locks import KeyedLocks
+from servicekit.locks import KeyedLocks
 from tenancy.model import Tenant
 
 __all__ = ["FakeJournal"]

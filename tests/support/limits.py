@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime
 from typing import Any, cast
 
 from gateway.limits.budget import Budget, BudgetState, Reservation
-from gateway.limits.ledger import Ledger
 from gateway.limits.rate import Rate, RateLimiter
-from gateway.limits.series import TenantSeries
-from gateway.limits.stock import Stock
+from gateway.limits.storage_quota import Stock
+from gateway.limits.tenant_metrics import TenantSeries
+from gateway.limits.token_meter import Ledger
 from gateway.limits.usage import Counts, UsageLog, UsageRow
 from gateway.redis import TenantRedis
 from prometheus_client import REGISTRY
-from tenancy.errors import RemoteUnavailable, TenantryError
+from servicekit.errors import RemoteUnavailable, TenantryError
 from tenancy.model import Tenant
 from tenancy.names import redis_prefix
 

@@ -3,10 +3,10 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
-from tenant_operator.cluster import FINALIZER
-from tenant_operator.parts.base import Ensured, Leftovers
+from tenant_operator.clients.cluster import FINALIZER
+from tenant_operator.part import Ensured, Leftovers
 
 if TYPE_CHECKING:
     from tenant_operator.conditions import Verdict

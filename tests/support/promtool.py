@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tenantry_local.programs import promtool
+
+from tools.linters import promtool
 
 __all__ = ["MINUTES", "Played", "check", "play"]
 

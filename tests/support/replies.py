@@ -1,11 +1,11 @@
-"""A Redis in memory that knows the two scripts of :mod:`gateway.replies`."""
+"""A Redis in memory that knows the two scripts of :mod:`gateway.idempotency_store`."""
 
 import json
 from collections.abc import Callable
 from typing import Any, cast
 
 from gateway.redis import TenantRedis
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
 __all__ = ["FakeKeys"]

@@ -73,14 +73,16 @@ class Standin:
 @contextmanager
 def running_bedrock(**settings: str) -> Iterator[Standin]:
     """Run the Bedrock stand-in; ``settings`` are its environment variables."""
-    with _running("tenantry_local.bedrock", [], settings) as standin:
+    with _running("tenantry_local.standins.bedrock", [], settings) as standin:
         yield standin
 
 
 @contextmanager
 def running_qdrant(folder: Path, api_key: str = QDRANT_KEY) -> Iterator[Standin]:
     """Run the Qdrant front over a folder."""
-    with _running("tenantry_local.qdrant", ["--path", str(folder)], {"QDRANT_API_KEY": api_key}) as standin:
+    with _running(
+        "tenantry_local.standins.qdrant", ["--path", str(folder)], {"QDRANT_API_KEY": api_key}
+    ) as standin:
         yield standin
 
 

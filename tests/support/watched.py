@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from file_sync import metrics as file_sync
 from gateway import metrics as gateway
 from prometheus_client.metrics import MetricWrapperBase
-from tenancy import registry, remote
+from servicekit import remote
+from tenancy import registry
 from tenant_operator import metrics as operator
 
 from tests.support.charts import RELEASE

@@ -29,7 +29,7 @@ class Bedrock(Part):
         argv = [
             program("python"),
             "-m",
-            "tenantry_local.bedrock",
+            "tenantry_local.standins.bedrock",
             "--port",
             str(self.context.ports["bedrock"]),
         ]

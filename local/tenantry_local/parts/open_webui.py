@@ -202,7 +202,7 @@ class OpenWebUi(Part):
         postgres.make_role(FILE_SYNC_ROLE, self.context.secrets["postgres-file-sync"])
         postgres.run(f'grant connect on database openwebui to "{FILE_SYNC_ROLE}"')
         database_url = postgres.dsn("openwebui", "openwebui", "postgres-open-webui")
-        run_job("file_sync.grants", {"FILE_SYNC_GRANTS_DATABASE_URL": database_url})
+        run_job("file_sync.jobs.grants", {"FILE_SYNC_GRANTS_DATABASE_URL": database_url})
 
     def _env(self) -> dict[str, str]:
         email, password = open_webui_admin(self.context)

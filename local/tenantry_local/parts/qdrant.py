@@ -45,7 +45,13 @@ class Qdrant(Part):
 
     @override
     def command(self) -> Command:
-        argv = [program("python"), "-m", "tenantry_local.qdrant", "--port", str(self.context.ports["qdrant"])]
+        argv = [
+            program("python"),
+            "-m",
+            "tenantry_local.standins.qdrant",
+            "--port",
+            str(self.context.ports["qdrant"]),
+        ]
         return Command(
             [*argv, "--path", str(self.context.state / "data" / "qdrant")],
             {"QDRANT_API_KEY": self.api_key},

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from servicekit.errors import RemoteUnavailable
 from tenancy.emails import matches_any
-from tenancy.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import REALM_PARENT_GROUP, TENANT_UID_ATTRIBUTE, group_path
 
-from .base import Ensured, Leftovers
-from .keycloak import Keycloak
+from ..clients.keycloak import Keycloak
+from ..part import Ensured, Leftovers
 
 __all__ = ["Group", "IdentityPart", "IdentityState", "Person", "plan_members"]
 

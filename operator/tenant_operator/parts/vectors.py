@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
-from tenancy.errors import RemoteRefused
+from servicekit.errors import RemoteRefused
+from servicekit.remote import Fault, Remote
 from tenancy.model import Tenant
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, collection_name
-from tenancy.remote import Fault, Remote
 
-from .base import Ensured, Leftovers
+from ..part import Ensured, Leftovers
 
 __all__ = ["DIMENSIONS", "INDEXES", "VectorsPart", "VectorsState", "connect", "plan"]
 

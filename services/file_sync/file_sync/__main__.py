@@ -2,8 +2,8 @@
 
 import uvicorn
 from prometheus_client import start_http_server
-from tenancy.http_server import BoundedH11Protocol
-from tenancy.logs import configure_logs
+from servicekit.logs import configure_logs
+from servicekit.web.server import BoundedH11Protocol
 
 from .app import make_app
 from .settings import Settings

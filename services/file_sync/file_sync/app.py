@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from tenancy.tracing import exporting
+from servicekit.tracing import exporting
 
 from .api import files, hints, probes
 from .api.errors import add_error_handlers

@@ -8,33 +8,34 @@ from dataclasses import dataclass
 
 import httpx
 import structlog
-from tenancy.aws import open_session
+from servicekit.aws import open_session
+from servicekit.errors import RemoteError
+from servicekit.fair_semaphore import FairSemaphore
+from servicekit.keycloak import KeycloakAdmin
+from servicekit.loop_lag import watch_loop
+from servicekit.tasks import background_task
 from tenancy.call_limiter import CallLimiter
-from tenancy.errors import IdentityUnavailable, RemoteError
-from tenancy.fair_semaphore import FairSemaphore
+from tenancy.errors import IdentityUnavailable
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
-from tenancy.keycloak import KeycloakAdmin
-from tenancy.loop_lag import watch_loop
-from tenancy.registry import TenantRegistry
-from tenancy.running import running, watched_registry
+from tenancy.registry import TenantRegistry, watched_registry
 from tenancy.tickets import TicketIssuer
 
-from .atlas import Atlas
-from .contents import Contents
-from .document_owners import DocumentOwners
-from .gateway import Gateway
-from .leader import Leadership
-from .mine import OwnFiles
-from .owners import Owners
-from .plan import Rules
+from .adapters.document_owners import DocumentOwners
+from .adapters.downloads import Contents
+from .adapters.gateway import Gateway
+from .adapters.leader import Leadership
+from .adapters.owners import Owners
+from .adapters.source import Source
+from .adapters.store import Store
+from .adapters.upload_workflow import UploadWorkflow
+from .planner.persona_cache import Atlas
+from .planner.plan import Rules
 from .problems import SourceUnfit
 from .settings import Settings
-from .source import Source
-from .store import Store
-from .sync import Sync
-from .upload import UploadWorkflow
-from .work import Work
+from .sync.loops import Sync
+from .sync.tenant_sync import Work
+from .user_files import OwnFiles
 
 __all__ = ["ProcessContext", "Readiness", "open_context"]
 
@@ -184,13 +185,13 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         sync = Sync(settings, source=source, registry=registry, atlas=atlas, work=work)
         leadership = Leadership(source, sync.lead, sync.hint)
         stack.push_async_callback(leadership.close)
-        endless = [watching, await stack.enter_async_context(running(watch_loop(), "loop-lag"))]
+        endless = [watching, await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))]
         readiness = Readiness(registry, endless, keys, source)
         try:
             await readiness.check_source()
         except RemoteError as exc:
             log.warning("Cannot check Open WebUI's database yet; not ready until then", error=str(exc))
-        endless.append(await stack.enter_async_context(running(_lead(readiness, leadership), "sync")))
+        endless.append(await stack.enter_async_context(background_task(_lead(readiness, leadership), "sync")))
         rules = Rules(settings.document_bytes, settings.files_bucket)
         yield ProcessContext(
             settings=settings,

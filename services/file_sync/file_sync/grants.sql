@@ -1,4 +1,4 @@
--- What file-sync may read of Open WebUI's database. `python -m file_sync.grants` runs it, as the owner of Open WebUI's
+-- What file-sync may read of Open WebUI's database. `python -m file_sync.jobs.grants` runs it, as the owner of Open WebUI's
 -- tables and once Open WebUI has made them; it may be run again at any time. The role itself is made by role.sql.
 --
 -- Whole JSON columns are granted where one key of them is needed, because Postgres knows no smaller grant.

@@ -1,6 +1,6 @@
 """What file-sync refuses, and why: each class is one kind of problem (RFC 9457)."""
 
-from tenancy.errors import TenantryError
+from servicekit.errors import TenantryError
 
 __all__ = [
     "DeletionHeld",

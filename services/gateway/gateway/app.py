@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
-from tenancy.tracing import exporting
+from servicekit.tracing import exporting
 
 from .api import answers, deletions, documents, me, openai, probes, search, trash, usage
 from .api.description import describe
 from .api.errors import add_error_handlers
 from .api.middleware import RequestMiddleware, Terms
+from .concurrency import Lane
 from .context import open_context
-from .lanes import Lane
 from .settings import Settings
 
 __all__ = ["make_app"]

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
-from tenancy.aws import classify, client_config, error_code
-from tenancy.deadline import enforced
-from tenancy.errors import RemoteUnavailable
-from tenancy.fair_semaphore import FairSemaphore
+from servicekit.aws import classify, client_config, error_code
+from servicekit.deadline import enforced
+from servicekit.errors import RemoteUnavailable
+from servicekit.fair_semaphore import FairSemaphore
+from servicekit.remote import Remote
+from servicekit.token_bucket import TokenBucket
 from tenancy.model import Guardrail
-from tenancy.remote import Remote
-from tenancy.token_bucket import TokenBucket
 from urllib3.exceptions import HTTPError
 
+from .gather import together
 from .problems import ModelUnavailable
-from .together import together
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient

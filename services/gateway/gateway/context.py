@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING
 
 import httpx
 import structlog
-from tenancy.authority import trust
-from tenancy.aws import open_session
+from servicekit.aws import open_session
+from servicekit.errors import RemoteError
+from servicekit.loop_lag import watch_loop
+from servicekit.tasks import background_task
+from servicekit.tls import ssl_context
 from tenancy.call_limiter import CallLimiter
-from tenancy.errors import IdentityUnavailable, RemoteError
+from tenancy.errors import IdentityUnavailable
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
-from tenancy.loop_lag import watch_loop
-from tenancy.registry import TenantRegistry
-from tenancy.running import running, watched_registry
+from tenancy.registry import TenantRegistry, watched_registry
 from tenancy.tickets import TicketVerifier
 
 from .answers.cache import AnswerCache
 from .answers.cached import CachedAnswers
 from .answers.service import AnswerService
 from .bedrock import Bedrock
-from .changes import IndexChanges
+from .concurrency import Lane
 from .documents.catalog import Catalog
 from .documents.deletions import DeletionLimit
 from .documents.expiry import TrashExpiry
@@ -34,18 +35,18 @@ from .documents.rejection import DeletionRejection
 from .documents.repair import Repair
 from .documents.service import DocumentService
 from .documents.trash import Trash
-from .lanes import Lane
+from .idempotency_store import Replies
+from .index_fence import IndexChanges
 from .limits.budget import Budget
-from .limits.ledger import Ledger
 from .limits.rate import RateLimiter
-from .limits.series import TenantSeries
-from .limits.stock import Stock
+from .limits.storage_quota import Stock
+from .limits.tenant_metrics import TenantSeries
+from .limits.token_meter import Ledger
 from .limits.usage import UsageLog
 from .model_check import ModelCheck
 from .objects import TenantObjects, TrashObjects
 from .problems import DimensionMismatch
 from .redis import TenantRedis
-from .replies import Replies
 from .retrieval.service import RetrievalService
 from .settings import Settings
 from .vectors import Vectors
@@ -165,7 +166,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         vectors = Vectors(
             url=settings.qdrant_url,
             api_key=settings.qdrant_api_key,
-            verify=trust(settings.qdrant_ca_file),
+            verify=ssl_context(settings.qdrant_ca_file),
             dimension=settings.embedding_dimension,
             announce=IndexChanges(redis).announce,
         )
@@ -179,11 +180,11 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
-        watching_loop = await stack.enter_async_context(running(watch_loop(), "loop-lag"))
+        watching_loop = await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))
         series = TenantSeries(by_tenant=settings.metrics_by_tenant)
-        _ = await stack.enter_async_context(running(series.run(registry.all), "series"))
+        _ = await stack.enter_async_context(background_task(series.run(registry.all), "series"))
         budget, usage = Budget(redis), UsageLog(redis, series)
-        recording = await stack.enter_async_context(running(usage.run(), "usage"))
+        recording = await stack.enter_async_context(background_task(usage.run(), "usage"))
         ledger, stock = Ledger(budget, usage, series), Stock(redis)
         journal = Journal(redis)
         stack.push_async_callback(ledger.close)
@@ -197,7 +198,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         )
         stack.push_async_callback(reader.close)
         models = [settings.chat_model, *settings.chat_fallbacks]
-        checking = running(ModelCheck(bedrock, models).run(), "model-check")
+        checking = background_task(ModelCheck(bedrock, models).run(), "model-check")
         _ = await stack.enter_async_context(checking)
         retrieval = RetrievalService(bedrock, vectors, usage)
         documents = DocumentService(
@@ -214,9 +215,9 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         deletions = DeletionLimit(redis)
         catalog = Catalog(objects, vectors, stock, journal, trash, deletions)
         repair = Repair(registry.all, journal, objects, vectors, documents, catalog, trash)
-        repairing = await stack.enter_async_context(running(repair.run(), "repair"))
+        repairing = await stack.enter_async_context(background_task(repair.run(), "repair"))
         expiry = TrashExpiry(registry.all, redis, trash)
-        expiring = await stack.enter_async_context(running(expiry.run(), "trash-expiry"))
+        expiring = await stack.enter_async_context(background_task(expiry.run(), "trash-expiry"))
         readiness = Readiness(
             registry, [watching, watching_loop, recording, repairing, expiring], keys, vectors
         )

@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from tenancy.errors import RemoteError, TenantSuspended
-from tenancy.running import end
+from servicekit.errors import RemoteError
+from servicekit.tasks import cancel_and_wait
+from tenancy.errors import TenantSuspended
 
 __all__ = ["LEASE_SECONDS", "LeaseLost", "leased"]
 
@@ -51,7 +52,7 @@ async def leased(renew: Callable[[], Awaitable[bool]], *, seconds: float) -> Asy
             try:
                 yield
             finally:
-                await end(beating)
+                await cancel_and_wait(beating)
     except TimeoutError as exc:
         if deadline.expired():
             raise LeaseLost from exc

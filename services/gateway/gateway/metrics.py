@@ -1,7 +1,8 @@
 """What the gateway counts. Labels are small fixed sets.
 
 The one exception are two counters, and only where ``GATEWAY_METRICS_BY_TENANT`` is set: they then have a
-series for each Tenant that there is, and :mod:`gateway.limits.series` removes those whose Tenant is gone.
+series for each Tenant that there is, and :mod:`gateway.limits.tenant_metrics` removes those of
+deleted Tenants.
 """
 
 from prometheus_client import Counter, Gauge, Histogram

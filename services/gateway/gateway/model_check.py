@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from tenancy.errors import RemoteError
+from servicekit.errors import RemoteError
 from tenancy.model import Guardrail
 
 from .bedrock import Bedrock, Prompt

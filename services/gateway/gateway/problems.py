@@ -1,13 +1,13 @@
-"""What the gateway refuses, and why: each class is one kind of problem document (RFC 9457).
+"""Problems that the gateway returns: each class is one kind of problem document (RFC 9457).
 
-The errors of identity and of external systems are :mod:`tenancy.errors`. The details here are shown to
-callers, so they name what the caller sent and what to do, never another tenant's things.
+Errors of identity are in :mod:`tenancy.errors`, those of external systems in :mod:`servicekit.errors`.
+Callers see the details, so these name what the caller sent and what to do, never another tenant's data.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from tenancy.errors import TenantryError
+from servicekit.errors import TenantryError
 
 __all__ = [
     "AdminOnly",
@@ -420,9 +420,13 @@ class IdempotencyKeyBusy(Busy):
     example = "The first request with this `Idempotency-Key` is still under way. Ask again for its answer."
 
 
+PACKAGES = ("gateway", "tenancy", "servicekit")
+"""Packages whose errors this service can return."""
+
+
 def kinds() -> list[type[TenantryError]]:
     """Return all kinds of problems of ours that have a type of their own, by status and type."""
-    ours = (kind for kind in _below(TenantryError) if kind.__module__.split(".")[0] in ("gateway", "tenancy"))
+    ours = (kind for kind in _below(TenantryError) if kind.__module__.split(".")[0] in PACKAGES)
     return sorted({TenantryError, *ours}, key=lambda kind: (kind.status, kind.slug))
 
 

@@ -15,10 +15,10 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
+from servicekit.redis_errors import classify
+from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.names import redis_prefix, tombstone_key
-from tenancy.redis_errors import classify
-from tenancy.remote import Remote
 from tenancy.tombstones import REFUSAL, guarded
 
 __all__ = ["Script", "TenantRedis"]

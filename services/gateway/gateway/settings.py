@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from tenancy.authority import AuthorityFile
+from servicekit.tls import AuthorityFile
 
 from .prices import EXAMPLES, Price
 

@@ -4,9 +4,9 @@ import asyncio
 
 import httpx
 import structlog
-from tenancy.errors import RemoteError
-from tenancy.logs import configure_logs
-from tenancy.settings import read_settings
+from servicekit.errors import RemoteError
+from servicekit.logs import configure_logs
+from servicekit.settings import read_settings
 
 from .install import NotInstalled, install, wait_for_webhooks
 from .n8n import CALL_SECONDS, N8n

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from tenancy.remote import Fault, Remote
+from servicekit.remote import Fault, Remote
 
 __all__ = ["CALL_SECONDS", "N8n"]
 

@@ -3,9 +3,9 @@
 import asyncio
 
 import structlog
-from tenancy.errors import RemoteRefused
-from tenancy.logs import configure_logs
-from tenancy.settings import read_settings
+from servicekit.errors import RemoteRefused
+from servicekit.logs import configure_logs
+from servicekit.settings import read_settings
 
 from .install import NotInstalled, install
 from .settings import Settings

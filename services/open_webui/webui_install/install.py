@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import structlog
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 
 from .plan import Change, SetValves, plan
 from .settings import Settings

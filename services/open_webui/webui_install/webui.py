@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from tenancy.remote import Fault, Remote
+from servicekit.remote import Fault, Remote
 
 from .plan import (
     Activate,

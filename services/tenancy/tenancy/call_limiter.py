@@ -3,8 +3,9 @@
 import math
 from collections import OrderedDict
 
+from servicekit.token_bucket import TokenBucket
+
 from .errors import TooManyCalls
-from .token_bucket import TokenBucket
 
 __all__ = ["CallLimiter"]
 

@@ -10,9 +10,10 @@ import httpx
 import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
+from servicekit.errors import RemoteError
+from servicekit.remote import Fault, Remote
 
-from .errors import IdentityUnavailable, RemoteError
-from .remote import Fault, Remote
+from .errors import IdentityUnavailable
 
 __all__ = ["RemoteKeys"]
 

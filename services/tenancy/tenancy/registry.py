@@ -8,8 +8,8 @@ same as no Tenants, so callers check :attr:`TenantRegistry.synced`.
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -17,14 +17,16 @@ import structlog
 from kubernetes.aio import client, watch
 from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
+from servicekit import kube
+from servicekit.kube import classify
+from servicekit.remote import Remote
+from servicekit.tasks import background_task
 
 from .directory import Directory
-from .kube import classify
 from .model import Tenant
 from .names import GROUP, PLURAL, VERSION
-from .remote import Remote
 
-__all__ = ["TenantRegistry"]
+__all__ = ["TenantRegistry", "watched_registry"]
 
 WATCH_SECONDS = 60
 """One watch lasts this long. A connection that died without a word is noticed after that and a little."""
@@ -209,3 +211,12 @@ class TenantRegistry:
                 errors=exc.errors(include_input=False),
             )
             return None
+
+
+@asynccontextmanager
+async def watched_registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]"]]:
+    """Keep a registry current while the block runs; return the task that does, too."""
+    async with await kube.connect() as api:
+        registry = TenantRegistry(api)
+        async with background_task(registry.run(), "registry") as watching:
+            yield registry, watching

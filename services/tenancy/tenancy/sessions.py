@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import boto3
+from servicekit.aws import classify, client_config, is_dead_session
+from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.locks import KeyedLocks
+from servicekit.remote import Remote
 
-from .aws import classify, client_config, is_dead_session
-from .errors import RemoteRefused, RemoteUnavailable
-from .locks import KeyedLocks
 from .model import Tenant
 from .names import tenant_prefix
-from .remote import Remote
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -5,7 +5,9 @@ refuses every guarded script, so a gateway that has not heard of the deletion ye
 nor renew the lease of one. A uid is never given twice, so a tombstone concerns no later Tenant of the name.
 """
 
-from .errors import RemoteError, RemoteRefused, TenantSuspended
+from servicekit.errors import RemoteError, RemoteRefused
+
+from .errors import TenantSuspended
 from .identity import BEING_REMOVED
 
 __all__ = ["CLOSE", "REFUSAL", "TOMBSTONE_SECONDS", "guarded", "raise_if_deleting"]

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from file_sync import metrics as file_sync
 from gateway import metrics as gateway
-from tenancy import loop_lag, registry
+from servicekit import loop_lag
+from tenancy import registry
 from tenant_operator import metrics as operator
 
 from tests.support.charts import RELEASE, render

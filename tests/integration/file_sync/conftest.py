@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import pytest
-from file_sync.work import Worked
+from file_sync.sync.tenant_sync import Worked
 from qdrant_client import AsyncQdrantClient
 from tenancy.names import (
     deletions_key,

@@ -6,8 +6,8 @@ from importlib.resources import files
 
 import psycopg
 import pytest
-from file_sync import grants
-from file_sync.source import Source
+from file_sync.adapters.source import Source
+from file_sync.jobs import grants
 from tenantry_local.parts.open_webui import FILE_SYNC_ROLE
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
@@ -46,7 +46,7 @@ async def test_it_waits_for_the_tables_and_then_the_role_is_fit(
         with psycopg.connect(job.database_url.get_secret_value()) as owner:
             owner.execute(TABLES.encode())
 
-    monkeypatch.setattr("file_sync.grants.time.sleep", make_tables)
+    monkeypatch.setattr("file_sync.jobs.grants.time.sleep", make_tables)
     grants.grant(job)
     grants.grant(job)  # as after an upgrade
 

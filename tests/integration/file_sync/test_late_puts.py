@@ -8,14 +8,14 @@ from typing import Any
 
 import boto3
 import pytest
-from file_sync.contents import Content
+from file_sync.adapters.downloads import Content
+from file_sync.adapters.store import Store
 from file_sync.models import File
 from file_sync.problems import Postponed
-from file_sync.store import Store
-from tenancy.errors import RemoteError
+from servicekit.errors import RemoteError
 from tenancy.model import Tenant
-from tenant_operator.parts.aws import AwsClients
-from tenant_operator.parts.storage import StoragePart
+from tenant_operator.clients.aws import AwsClients
+from tenant_operator.parts.storage.part import StoragePart
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.services import file_sync_env, operator_env
 from tenantry_local.platform import Platform

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from file_sync.plan import State
+from file_sync.planner.plan import State
 from starlette.responses import Response
 from tenancy.names import document_id_for_file
 from tenantry_local.parts.aws import BUCKET

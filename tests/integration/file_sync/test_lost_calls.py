@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from file_sync import calls
+from file_sync.sync import in_flight_calls
 
 from tests.support.waiting import until
 
@@ -13,7 +13,7 @@ from .conftest import A, Stage
 @pytest.fixture(autouse=True)
 def impatient(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.n8n.calls = 0
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(in_flight_calls, "PATIENCE_SECONDS", 0.3)
 
 
 async def test_new_files_are_stored_while_n8n_does_not_answer_for_old_ones(stage: Stage, anna: str) -> None:
@@ -38,7 +38,7 @@ async def test_a_document_that_n8n_still_has_is_not_given_to_it_once_more(stage:
 async def test_a_document_that_n8n_has_lost_is_given_to_it_again(
     stage: Stage, anna: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "LOST_SECONDS", 1.0)
+    monkeypatch.setattr(in_flight_calls, "LOST_SECONDS", 1.0)
     stage.n8n.loses = 1
     stage.give(anna, "plan.txt", "Tide.", A)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from file_sync.plan import COLLEAGUE, State
+from file_sync.planner.plan import COLLEAGUE, State
 from tenantry_local.parts.aws import BUCKET
 
 from tests.integration.file_sync.conftest import A, Stage

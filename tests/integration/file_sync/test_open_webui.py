@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from file_sync.adapters.queries import READ
+from file_sync.adapters.source import Source
 from file_sync.models import Kind
-from file_sync.queries import READ
-from file_sync.source import Source
 from tenantry_local.parts.open_webui import FILE_SYNC_ROLE, open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform

@@ -1,8 +1,8 @@
 """Removals, new versions and colleagues' names on the real Postgres, S3, Keycloak, gateway and index."""
 
 import pytest
-from file_sync.mine import OwnFiles
-from file_sync.plan import COLLEAGUE, Rules, State
+from file_sync.planner.plan import COLLEAGUE, Rules, State
+from file_sync.user_files import OwnFiles
 from tenancy.identity import Principal
 from tenantry_local.parts.aws import FILES_BUCKET
 

@@ -6,12 +6,12 @@ from contextlib import suppress
 
 import psycopg
 import pytest
-from file_sync.leader import Leadership
+from file_sync.adapters.leader import Leadership
+from file_sync.adapters.queries import READ
+from file_sync.adapters.source import Source
 from file_sync.models import Kind, Link
 from file_sync.problems import SourceUnfit
-from file_sync.queries import READ
-from file_sync.source import Source
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
@@ -155,7 +155,7 @@ async def test_the_guards_note_counts_and_not_what_an_uploader_wrote(owui: OpenW
 async def test_only_one_leads_and_another_follows_when_it_is_gone(
     owui: OpenWebUi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("file_sync.leader.CHECK_SECONDS", 0.2)
+    monkeypatch.setattr("file_sync.adapters.leader.CHECK_SECONDS", 0.2)
     leading: list[str] = []
     hints: list[str] = []
 

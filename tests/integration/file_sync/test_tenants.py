@@ -2,9 +2,9 @@
 
 import asyncio
 
-from file_sync.plan import State
+from file_sync.planner.plan import State
 from file_sync.settings import Settings
-from file_sync.sync import Sync
+from file_sync.sync.loops import Sync
 
 from tests.integration.file_sync.conftest import A, B, Stage
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from gateway.answers.service import Question
-from gateway.stages import Stages
+from gateway.timings import Stages
 from tenancy.names import COLLECTION
 
 from .conftest import TENANT, World

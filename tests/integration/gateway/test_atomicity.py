@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.vectors import Vectors
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenancy.names import document_id_for
 
 from tests.support.people import open_people

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from tenancy.running import running
+from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
 from tests.support.gateway import foreign_hits, running_gateway
@@ -144,7 +144,7 @@ async def probed(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
                 asked.append(path)
             await asyncio.sleep(0.2)
 
-    async with running(ask(), "probes"):
+    async with background_task(ask(), "probes"):
         yield asked
 
 

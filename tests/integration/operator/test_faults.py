@@ -1,7 +1,7 @@
 """A backend that is away, or refuses: which condition says so, that the rest goes on, and that it heals."""
 
 import pytest
-from tenancy.running import running
+from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
@@ -81,7 +81,7 @@ async def test_a_backend_that_hangs_stops_no_worker_for_long_and_it_heals(
             proxy.hang()
             for name in names:
                 driver.context.see(stage.apply(name))
-            async with running(driver.context.controller.run(), "controller"):
+            async with background_task(driver.context.controller.run(), "controller"):
                 await until(lambda: all_have({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5)
                 proxy.mend()
                 if backend != "open-webui":

@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 
 import pytest
-from tenant_operator.cluster import FINALIZER
+from tenant_operator.clients.cluster import FINALIZER
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants

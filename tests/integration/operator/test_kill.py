@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from tenancy.remote import Remote
+from servicekit.remote import Remote
 
 from tests.support.apiserver import Tenants
 from tests.support.world import World

@@ -1,7 +1,7 @@
 """A manifest goes in; what the outside has, and the status, come out. And all of it goes again."""
 
 import pytest
-from tenant_operator.parts.quota import SCANNED
+from tenant_operator.parts.namespace.part import SCANNED
 from tenantry_local.parts.aws import BUCKET
 
 from tests.support.apiserver import Tenants

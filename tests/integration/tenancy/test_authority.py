@@ -8,12 +8,12 @@ import pytest
 import stamina
 from gateway.vectors import Vectors
 from pydantic import SecretStr
-from tenancy.authority import trust
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
+from servicekit.tls import ssl_context
 from tenancy.model import Tenant
 from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
-from tenantry_local.qdrant.app import make_app
-from tenantry_local.qdrant.engine import Engine
+from tenantry_local.standins.qdrant.app import make_app
+from tenantry_local.standins.qdrant.engine import Engine
 
 from tests.support.certificates import Certificates, certificates
 from tests.support.gateway import serving
@@ -43,7 +43,7 @@ async def announced(_: Tenant) -> AsyncIterator[None]:
 
 async def operator(url: str, authority: Path | None) -> None:
     """Make the tenant's collection."""
-    client = connect(url, KEY, verify=trust(authority))
+    client = connect(url, KEY, verify=ssl_context(authority))
     try:
         part = VectorsPart(client)
         await part.ensure(TENANT, await part.observe(TENANT))
@@ -54,7 +54,11 @@ async def operator(url: str, authority: Path | None) -> None:
 async def gateway(url: str, authority: Path | None) -> None:
     """Look for a document in it; were there no collection, this would say so."""
     vectors = Vectors(
-        url=url, api_key=SecretStr(KEY), verify=trust(authority), dimension=DIMENSIONS, announce=announced
+        url=url,
+        api_key=SecretStr(KEY),
+        verify=ssl_context(authority),
+        dimension=DIMENSIONS,
+        announce=announced,
     )
     try:
         assert await vectors.indexed(TENANT, ["a-document"]) == {}

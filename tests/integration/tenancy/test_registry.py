@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from kubernetes.aio import client
-from tenancy import kube, registry
+from servicekit import kube
+from tenancy import registry
 from tenancy.model import Tenant
 from tenancy.registry import TenantRegistry
 from tenantry_local.parts.kubernetes import kubeconfig

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tenantry_local.bedrock.answers import answer
+from tenantry_local.standins.bedrock.answers import answer
 
 from tests.bench.adapter import to_converse
 

@@ -16,7 +16,7 @@ from gateway.bedrock import INGEST_CONCURRENCY, Bedrock, Prompt, Reply, cut
 from gateway.problems import ModelUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
-from tenancy.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Guardrail
 
 TITAN = "amazon.titan-embed-text-v2:0"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from gateway.context import Readiness
 from gateway.problems import DimensionMismatch
-from tenancy.errors import IdentityUnavailable, RemoteUnavailable, TenantryError
+from servicekit.errors import RemoteUnavailable, TenantryError
+from tenancy.errors import IdentityUnavailable
 
 if TYPE_CHECKING:
     from gateway.vectors import Vectors

@@ -5,7 +5,8 @@ from contextlib import suppress
 
 import pytest
 from gateway.leases import LeaseLost, leased
-from tenancy.errors import RemoteUnavailable, TenantSuspended
+from servicekit.errors import RemoteUnavailable
+from tenancy.errors import TenantSuspended
 
 from tests.support.clock import simulate
 

@@ -8,8 +8,8 @@ from gateway.metrics import MODEL_SERVED
 from gateway.model_check import ModelCheck
 from gateway.problems import ModelUnavailable
 from prometheus_client import REGISTRY
+from servicekit.errors import RemoteUnavailable
 from structlog.testing import LogCapture
-from tenancy.errors import RemoteUnavailable
 
 from tests.support.backends import FakeBedrock
 from tests.support.logs import plain_logs

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from n8n_install.n8n import N8n
-from tenancy.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import RemoteRefused, RemoteUnavailable
 
 
 class Server:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from tenancy.errors import NoTenant, RemoteError, RemoteRefused, RemoteUnavailable, TenantryError
+from servicekit.errors import RemoteError, RemoteRefused, RemoteUnavailable, TenantryError
+from tenancy.errors import NoTenant
 
 
 def _kinds(kind: type[TenantryError] = TenantryError) -> Iterator[type[TenantryError]]:
     for each in kind.__subclasses__():
-        if each.__module__ == TenantryError.__module__:
+        if each.__module__ in ("servicekit.errors", "tenancy.errors"):
             yield each
         yield from _kinds(each)
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 import stamina
 from kubernetes.aio import client
+from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy import registry
-from tenancy.errors import RemoteRefused, RemoteUnavailable
 from tenancy.registry import TenantRegistry
 
 from tests.support.tenants import make_tenant, tenant_manifest

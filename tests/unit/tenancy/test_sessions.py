@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import stamina
 from botocore.exceptions import ClientError
-from tenancy.aws import client_config
-from tenancy.breaker import FAILURES
-from tenancy.errors import RemoteRefused, RemoteUnavailable
+from servicekit.aws import client_config
+from servicekit.breaker import FAILURES
+from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.sessions import CONCURRENCY, READ_SECONDS, TenantSessions
 
 from tests.support.tenants import make_tenant

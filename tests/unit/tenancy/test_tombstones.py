@@ -1,7 +1,8 @@
 """A refusal by a tombstone means that the Tenant is being deleted; any other failure does not."""
 
 import pytest
-from tenancy.errors import RemoteError, RemoteRefused, RemoteUnavailable, TenantSuspended
+from servicekit.errors import RemoteError, RemoteRefused, RemoteUnavailable
+from tenancy.errors import TenantSuspended
 from tenancy.tombstones import REFUSAL, guarded, raise_if_deleting
 
 

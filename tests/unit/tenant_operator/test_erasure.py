@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.receipts import ErasureReceipt, ReceiptInvalid, verify
 from tenant_operator.__main__ import main
+from tenant_operator.disabled_part import AbsentPart
 from tenant_operator.erasure import Erasure
-from tenant_operator.parts.absent import AbsentPart
 from tenant_operator.reconcile import Reconciler
 from typing_extensions import override
 

@@ -5,19 +5,19 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from servicekit.errors import RemoteUnavailable
+from servicekit.tasks import background_task
 from structlog.testing import capture_logs
-from tenancy.errors import RemoteUnavailable
-from tenancy.running import running
 from tenant_operator import memberships
 from tenant_operator.memberships import Memberships
-from tenant_operator.tenants import Tenants
+from tenant_operator.tenant_store import Tenants
 
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from tenant_operator.parts.keycloak import Keycloak
-    from tenant_operator.parts.open_webui import OpenWebui
+    from tenant_operator.clients.keycloak import Keycloak
+    from tenant_operator.clients.open_webui import OpenWebui
 
 UNAVAILABLE = RemoteUnavailable("keycloak", "list-users", "it is away")
 
@@ -270,7 +270,7 @@ async def test_a_check_that_fails_removes_nobody_and_the_next_one_comes(
     stage.realm.fails = failure
     stage.webui.add("nemo@nowhere.example", "g-acme")
     with capture_logs() as logs:
-        async with running(stage.memberships.run(), "checks"):
+        async with background_task(stage.memberships.run(), "checks"):
             await until(lambda: len(logs) >= 2)
             assert stage.webui.groups_of("nemo@nowhere.example") == ["g-acme"]
             stage.realm.fails = None
@@ -290,7 +290,7 @@ async def test_whom_a_changed_tenant_does_not_name_leaves_before_keycloak_answer
         stage.realm.add(email)
         stage.webui.add(email, "g-acme", "choir")
     stage.tenants.see(tenant("acme", "stays@acme.example"))
-    async with running(stage.memberships.follow(), "revocations"):
+    async with background_task(stage.memberships.follow(), "revocations"):
         stage.memberships.revoke_soon("acme")
         await until(lambda: stage.webui.groups_of("goes@acme.example") == ["choir"])
     assert stage.webui.groups_of("stays@acme.example") == ["g-acme", "choir"]
@@ -308,7 +308,7 @@ async def test_a_revocation_that_fails_does_not_end_the_next_ones(stage: Stage) 
     stage.webui.add("nemo@nowhere.example", "g-acme", "g-bolt")
     stage.tenants.see(tenant("gone", deletionTimestamp="2026-11-23T00:00:00Z"))
     stage.webui.fails_at = "g-acme"
-    async with running(stage.memberships.follow(), "revocations"):
+    async with background_task(stage.memberships.follow(), "revocations"):
         for name in ("unknown", "gone", "acme", "bolt"):
             stage.memberships.revoke_soon(name)
         await until(lambda: stage.webui.groups_of("nemo@nowhere.example") == ["g-acme"])

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tenancy.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.conditions import Verdict
 from tenant_operator.erasure import Erasure

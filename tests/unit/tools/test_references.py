@@ -2,7 +2,7 @@
 
 import pytest
 from gateway.problems import kinds
-from tenancy.errors import TenantryError
+from servicekit.errors import TenantryError
 
 from tools import (
     chart_schema,

@@ -74,7 +74,11 @@ def test_what_the_dockerfile_installs_is_known_for_each_image() -> None:
     found = {image.name: image for image in parse_dockerfile((REPOSITORY / "Dockerfile").read_text())}
     assert set(found) == {"operator", "gateway", "file-sync", "jobs"}
     assert found["gateway"].lock == "requirements/gateway.txt"
-    assert found["gateway"].wheels == ("tenantry_tenancy-*.whl", "tenantry_gateway-*.whl")
+    assert found["gateway"].wheels == (
+        "tenantry_servicekit-*.whl",
+        "tenantry_tenancy-*.whl",
+        "tenantry_gateway-*.whl",
+    )
 
 
 def test_a_context_that_lacks_what_the_dockerfile_copies_is_refused(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import stamina
 from pydantic import SecretStr
+from servicekit.errors import RemoteRefused
 from structlog.testing import capture_logs
-from tenancy.errors import RemoteRefused
 from typing_extensions import override
 from webui_install import __main__ as program
 from webui_install import install as installing

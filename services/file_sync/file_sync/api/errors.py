@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from servicekit.errors import TenantryError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
-from tenancy.errors import TenantryError
 
 from ..problems import RequestRefused
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 from tenancy.callers import identify, require_bearer, verify
 
-from ..mine import MOST, OwnFile
+from ..user_files import MOST, OwnFile
 from .context import Context, admit
 
 __all__ = ["router"]

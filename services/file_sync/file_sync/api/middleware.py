@@ -6,10 +6,10 @@ import uuid
 from typing import Any
 
 import structlog
+from servicekit import deadline, tracing
+from servicekit.errors import TenantryError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tenancy import deadline, tracing
-from tenancy.errors import TenantryError
 
 from ..metrics import REQUEST_SECONDS
 from .errors import error_response

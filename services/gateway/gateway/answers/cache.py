@@ -1,8 +1,8 @@
 """Answers that are given again: in one tenant, to the same question, as long as no document has changed.
 
 A tenant's answers are one hash in Redis, together with the version of the index that they were drawn from.
-Every change of the index throws the hash away (:mod:`gateway.changes`), and the next question begins a new
-version. An answer is kept under the version that its question began with, or not at all.
+Every change of the index throws the hash away (:mod:`gateway.index_fence`), and the next question begins a
+new version. An answer is kept under the version that its question began with, or not at all.
 
 The hash lives for a fixed time from its first question on, however often it is used.
 """
@@ -17,10 +17,10 @@ from typing import Any
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
-from tenancy.errors import RemoteError
+from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 
-from ..changes import STATE, keys
+from ..index_fence import STATE, keys
 from ..redis import TenantRedis
 from .service import Answer
 

@@ -9,7 +9,7 @@ from tenancy.model import Tenant
 
 from ..limits.usage import Counts, UsageLog
 from ..metrics import ANSWER_CACHE
-from ..stages import Stages
+from ..timings import Stages
 from .cache import AnswerCache, Look, Outcome, digest
 from .service import Answer, AnswerService, Question
 

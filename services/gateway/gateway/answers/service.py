@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenancy.model import Persona, Tenant
 
 from ..bedrock import Bedrock, Prompt, Reply, Turn
 from ..limits.budget import BYTES_PER_TOKEN, estimate_tokens
-from ..limits.ledger import Ledger
+from ..limits.token_meter import Ledger
 from ..metrics import FALLBACKS
 from ..models import Passage
 from ..personas import require_persona
 from ..retrieval.service import RetrievalService
-from ..stages import Stages
+from ..timings import Stages
 from .citations import Citation, CitationParser, cite, to_numbers
 from .history import recent
 from .prompt import system_prompt, user_prompt

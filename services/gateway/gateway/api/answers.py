@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from fastapi import APIRouter, Request
+from servicekit.errors import DeadlineExceeded, TenantryError
 from starlette.responses import Response, StreamingResponse
-from tenancy.errors import DeadlineExceeded, TenantryError
 
 from .auth import Context, Querier, RequestStages
 from .caching import CACHE_HEADERS, RequestReuse, cache_status

@@ -17,7 +17,7 @@ from tenancy.tickets import Action, Ticket
 
 from ..context import ProcessContext
 from ..problems import AdminOnly
-from ..stages import Stages
+from ..timings import Stages
 
 __all__ = [
     "Administrator",

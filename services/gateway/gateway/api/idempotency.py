@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
+from servicekit.errors import TenantryError
 from starlette.responses import Response
-from tenancy.errors import TenantryError
 from tenancy.identity import Principal
 
+from ..idempotency_store import Deed, Reply
 from ..problems import IdempotencyKeyRefused
-from ..replies import Deed, Reply
 from .auth import Context, TicketHolder
 from .errors import problem_response
 
@@ -94,7 +94,7 @@ async def once(
     Raises
     ------
     IdempotencyKeyReused, IdempotencyKeyBusy, WritesUnavailable
-        See :meth:`~gateway.replies.Replies.once`.
+        See :meth:`~gateway.idempotency_store.Replies.once`.
     """
     if key is None:
         return await work()

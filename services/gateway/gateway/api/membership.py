@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
+from servicekit.errors import TenantryError
 from tenancy.callers import identify
-from tenancy.errors import NoTenant, TenantryError
+from tenancy.errors import NoTenant
 from tenancy.identity import Claims
 from tenancy.registry import TenantRegistry
 

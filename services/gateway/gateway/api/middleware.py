@@ -15,15 +15,15 @@ from typing import Any
 
 import structlog
 from opentelemetry import trace
+from servicekit import deadline, tracing
+from servicekit.errors import DeadlineExceeded, TenantryError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tenancy import deadline, tracing
-from tenancy.errors import DeadlineExceeded, TenantryError
 
-from ..lanes import Lane
+from ..concurrency import Lane
 from ..metrics import REQUEST_SECONDS
-from ..stages import Stages
+from ..timings import Stages
 from .errors import error_response
 
 __all__ = ["RequestMiddleware", "Terms"]

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from fastapi import APIRouter, Request
-from tenancy.errors import TenantryError
+from servicekit.errors import TenantryError
 
 from ..answers.service import Answer
 from ..personas import require_persona

@@ -4,14 +4,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from servicekit.errors import DeadlineExceeded, RemoteRefused, RemoteUnavailable, TenantryError
 from tenancy.errors import (
-    DeadlineExceeded,
     IdentityUnavailable,
     NoTenant,
-    RemoteRefused,
-    RemoteUnavailable,
     TenantConflict,
-    TenantryError,
     TenantSuspended,
     TicketRefused,
     TokenRefused,

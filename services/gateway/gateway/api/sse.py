@@ -6,8 +6,8 @@ from contextlib import aclosing
 from typing import Any
 
 import structlog
+from servicekit.errors import TenantryError
 from starlette.responses import StreamingResponse
-from tenancy.errors import TenantryError
 
 from ..answers.service import Answer
 from .membership import Membership

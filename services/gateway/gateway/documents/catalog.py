@@ -13,15 +13,15 @@ from tenancy.identity import Principal
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS
 
-from ..limits.stock import Stock
+from ..limits.storage_quota import Stock
 from ..models import IndexedDocument
 from ..objects import StoredEntry, TenantObjects
 from ..personas import require_persona
 from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
 from .deletions import DeletionLimit
+from .intents import Failure, Note, Standing, Task
 from .journal import Journal
-from .notes import Failure, Note, Standing, Task
 from .trash import Trash
 
 __all__ = ["Catalog", "CatalogEntry", "CatalogPage", "DocumentState"]

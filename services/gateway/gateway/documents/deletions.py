@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tenancy.errors import RemoteError
+from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import deletions_key, held_deletions_key, released_deletions_key
 

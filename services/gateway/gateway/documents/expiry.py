@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import NoReturn
 
 import structlog
-from tenancy.errors import TenantryError
+from servicekit.errors import TenantryError
 from tenancy.model import Tenant
 from tenancy.names import trash_sweep_key
 

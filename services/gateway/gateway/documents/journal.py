@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from tenancy.deadline import lifted
-from tenancy.errors import RemoteError
+from servicekit.deadline import lifted
+from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import failures_key, ingests_key
 from tenancy.tombstones import raise_if_deleting
@@ -29,7 +29,7 @@ from ..leases import LEASE_SECONDS, LeaseLost, leased
 from ..problems import DocumentBusy, WritesUnavailable
 from ..redis import TenantRedis
 from . import scripts
-from .notes import Failure, Note, Standing, Task
+from .intents import Failure, Note, Standing, Task
 
 __all__ = ["RETRY_SECONDS", "Due", "Journal", "Lease"]
 

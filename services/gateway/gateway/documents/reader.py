@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tenancy.fair_semaphore import FairSemaphore
+from servicekit.fair_semaphore import FairSemaphore
 
 from ..models import Chunk
 from ..problems import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tenancy.identity import Principal
 
 from ..problems import DocumentExists, DocumentMissing, TrashMissing
-from ..stages import Stages
+from ..timings import Stages
 from .catalog import SERVICE, Catalog
 from .deletions import DeletionLimit, HeldDeletion
 from .trash import Trash

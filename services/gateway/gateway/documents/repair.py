@@ -12,17 +12,17 @@ from itertools import zip_longest
 from typing import NoReturn
 
 import structlog
-from tenancy.errors import TenantryError
+from servicekit.errors import TenantryError
 from tenancy.model import Tenant
 
 from ..metrics import INGESTS_OPEN, REPAIRS
 from ..objects import StoredEntry, TenantObjects
 from ..problems import DocumentBusy, DocumentRefused, IndexingFailed, PersonaMissing
-from ..stages import Stages
+from ..timings import Stages
 from ..vectors import Vectors
 from .catalog import Catalog
+from .intents import Failure, Note, Task
 from .journal import Due, Journal, Lease
-from .notes import Failure, Note, Task
 from .service import DocumentService
 from .trash import Trash
 

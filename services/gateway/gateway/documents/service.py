@@ -18,7 +18,8 @@ from tenancy.names import document_id_for, object_key, parse_object_key
 from tenancy.tickets import Ticket
 
 from ..bedrock import Bedrock
-from ..limits.stock import Stock
+from ..gather import together
+from ..limits.storage_quota import Stock
 from ..limits.usage import Counts, UsageLog
 from ..models import Document, Edition
 from ..objects import TenantObjects
@@ -32,13 +33,12 @@ from ..problems import (
     DocumentTooLarge,
     PersonaMissing,
 )
-from ..stages import Stages
-from ..together import together
+from ..timings import Stages
 from ..vectors import Vectors
 from .embeddings import digest
 from .filenames import clean_filename
+from .intents import Failure, Note, Task
 from .journal import RETRY_SECONDS, Journal, Lease
-from .notes import Failure, Note, Task
 from .reader import DocumentReader, Reading
 
 __all__ = ["DocumentService", "Ingested"]
@@ -204,7 +204,7 @@ class DocumentService:
         Raises
         ------
         QuotaExceeded, LimitsUnavailable
-            See :meth:`~gateway.limits.stock.Stock.admit`.
+            See :meth:`~gateway.limits.storage_quota.Stock.admit`.
         """
         await self._stock.admit(tenant, document_id, size, lambda: self._objects.sizes(tenant))
 

@@ -19,11 +19,11 @@ from tenancy.names import FILE_DOCUMENTS, document_id_for, object_key, removal_k
 from ..objects import Removal, StoredEntry, TenantObjects, TrashObjects
 from ..personas import require_persona
 from ..problems import DocumentExists, DocumentForeign, DocumentMissing, TrashMissing
-from ..stages import Stages
+from ..timings import Stages
 from ..vectors import Vectors
 from .embeddings import pack, unpack
+from .intents import Note, Task
 from .journal import Lease
-from .notes import Note, Task
 from .service import DocumentService, Ingested
 
 __all__ = ["Trash", "TrashPage"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import structlog
-from tenancy.errors import RemoteError
+from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import reservations_key, tokens_key
 

@@ -9,7 +9,7 @@ after it came, never earlier. A refused query is not counted.
 from dataclasses import dataclass
 
 import structlog
-from tenancy.errors import RemoteError
+from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import rate_key
 from tenancy.tombstones import raise_if_deleting

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
 
 import structlog
-from tenancy.deadline import lifted
-from tenancy.errors import RemoteError
+from servicekit.deadline import lifted
+from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import usage_key
 
@@ -20,7 +20,7 @@ from ..metrics import USAGE_LOST
 from ..problems import LimitsUnavailable
 from ..redis import TenantRedis
 from .budget import now_utc
-from .series import TenantSeries
+from .tenant_metrics import TenantSeries
 
 __all__ = ["Counts", "UsageLog", "UsageRow"]
 

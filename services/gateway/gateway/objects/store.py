@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 import boto3
 from botocore.exceptions import ClientError
-from tenancy.aws import error_code
+from servicekit.aws import error_code
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS, parse_object_key, persona_prefix, tenant_prefix, trash_end
 from tenancy.sessions import TenantSessions

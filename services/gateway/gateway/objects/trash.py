@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
-from tenancy.aws import error_code
+from servicekit.aws import error_code
 from tenancy.model import Tenant
 from tenancy.names import embeddings_key, embeddings_prefix, removal_key, removals_prefix
 from tenancy.sessions import TenantSessions

@@ -9,7 +9,7 @@ from ..bedrock import Bedrock
 from ..limits.usage import Counts, UsageLog
 from ..models import Passage
 from ..personas import require_persona
-from ..stages import Stages
+from ..timings import Stages
 from ..vectors import Vectors
 from .widen import widen
 

@@ -17,9 +17,9 @@ from pydantic import SecretStr
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from servicekit.remote import Fault, Remote
 from tenancy.model import Tenant
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR
-from tenancy.remote import Fault, Remote
 
 from ..bm25 import SparseVector
 from ..metrics import FOREIGN_HITS
@@ -39,7 +39,7 @@ from .points import (
     to_passage,
     to_point,
 )
-from .rounds import Rounds
+from .stale_filter import Rounds
 
 __all__ = ["Vectors"]
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from tenantry_local.qdrant.app import make_app
-from tenantry_local.qdrant.engine import Engine
-from tenantry_local.serving import serve
+from tenantry_local.standins.qdrant.app import make_app
+from tenantry_local.standins.qdrant.engine import Engine
+from tenantry_local.standins.serving import serve
 
 engine = Engine(Path("/qdrant/storage"))
 try:

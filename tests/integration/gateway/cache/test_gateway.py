@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from gateway.bedrock import Prompt
-from gateway.changes import IndexChanges
+from gateway.index_fence import IndexChanges
 from gateway.redis import TenantRedis
 from openai import AsyncOpenAI
 from tenancy.names import answers_key, changes_key, document_id_for

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gateway.answers.cache import ANSWERS, AnswerCache, Outcome, Slot
 from gateway.answers.service import Answer
-from gateway.changes import RUN_OUT_SECONDS, IndexChanges
+from gateway.index_fence import RUN_OUT_SECONDS, IndexChanges
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
 from tenancy.names import answers_key, changes_key

@@ -13,7 +13,7 @@ from gateway.documents.repair import Repair
 from gateway.documents.service import DocumentService, Ingested
 from gateway.documents.trash import Trash
 from gateway.redis import TenantRedis
-from gateway.stages import Stages
+from gateway.timings import Stages
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from tenancy.identity import Principal

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from gateway.documents.intents import Failure, Note, Standing, Task
 from gateway.documents.journal import Journal, Lease
-from gateway.documents.notes import Failure, Note, Standing, Task
 from gateway.objects import Stamp
 from gateway.problems import DocumentBusy, WritesUnavailable
 from gateway.redis import TenantRedis

@@ -12,11 +12,11 @@ from itertools import count
 from typing import Any
 
 import pytest
-from gateway.documents.notes import Note, Task
+from gateway.documents.intents import Note, Task
 from gateway.problems import DocumentBusy, DocumentMissing, DocumentRefused, WritesUnavailable
-from gateway.stages import Stages
+from gateway.timings import Stages
+from servicekit.remote import Remote
 from tenancy.names import ingests_key, object_key
-from tenancy.remote import Remote
 from tenancy.tickets import Ticket
 
 from .conftest import NAME, Replica, Replicas

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from gateway.bedrock import Prompt
-from gateway.limits import series
+from gateway.limits import tenant_metrics
 from gateway.limits.budget import estimate_tokens
-from gateway.limits.series import TenantSeries
+from gateway.limits.tenant_metrics import TenantSeries
 from prometheus_client import generate_latest
+from servicekit.tasks import background_task
 from tenancy.names import rate_key, reservations_key, tokens_key
-from tenancy.running import running
 from tenantry_local.platform import Platform
 
 from tests.support.gateway import running_gateway
@@ -223,7 +223,7 @@ async def test_every_counter_of_a_tenant_has_its_key_and_an_end(world: World) ->
 async def test_series_of_a_tenant_go_with_it(
     world: World, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(series, "KEEP_SECONDS", 0.1)
+    monkeypatch.setattr(tenant_metrics, "KEEP_SECONDS", 0.1)
     registry, counting = world.gateway.context.registry, TenantSeries(by_tenant=True)
     with applied(platform, tenant_manifest("limits-gone")):
         await until(lambda: registry.get("limits-gone") is not None)
@@ -232,8 +232,8 @@ async def test_series_of_a_tenant_go_with_it(
         counting.add(tenant, input=1)
         line = b'tenantry_gateway_tokens_total{kind="input",tenant="tenant-limits-gone"} 1.0'
         assert line in generate_latest()
-        async with running(counting.run(registry.all), "series"):
+        async with background_task(counting.run(registry.all), "series"):
             await asyncio.sleep(0.3)
             assert line in generate_latest()
-    async with running(counting.run(registry.all), "series"):
+    async with background_task(counting.run(registry.all), "series"):
         await until(lambda: b"limits-gone" not in generate_latest())

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
-from tenancy.errors import RemoteRefused, RemoteUnavailable, TenantSuspended
+from servicekit.errors import RemoteRefused, RemoteUnavailable
+from tenancy.errors import TenantSuspended
 from tenancy.model import Tenant
 from tenancy.names import ingests_key, redis_prefix, tombstone_key
 from tenancy.tombstones import CLOSE, raise_if_deleting

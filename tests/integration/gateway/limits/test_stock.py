@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from gateway.limits.stock import BATCH, Stock
+from gateway.limits.storage_quota import BATCH, Stock
 from gateway.problems import LimitsUnavailable, QuotaExceeded
 from gateway.redis import TenantRedis
 from pydantic import SecretStr

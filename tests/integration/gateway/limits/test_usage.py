@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, date, datetime
 from typing import Any
 
-from gateway.limits.series import TenantSeries
+from gateway.limits.tenant_metrics import TenantSeries
 from gateway.limits.usage import Counts, UsageLog, UsageRow
 from gateway.redis import TenantRedis
 from tenancy.names import usage_key

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tenancy.remote import Remote
+from servicekit.remote import Remote
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 

@@ -12,10 +12,10 @@ import pytest
 from fastapi.routing import APIRoute
 from file_sync.api import probes
 from file_sync.app import make_app
-from file_sync.mine import MOST, OwnFile
 from file_sync.models import File
-from file_sync.plan import State, Verdict
+from file_sync.planner.plan import State, Verdict
 from file_sync.settings import Settings
+from file_sync.user_files import MOST, OwnFile
 from pydantic import SecretStr
 from tenancy.call_limiter import CallLimiter
 from tenancy.identity import Principal

@@ -4,7 +4,7 @@ import pytest
 from gateway.answers.cache import ANSWER_BYTES, ANSWERS, AnswerCache, Look, Outcome, Slot, digest
 from gateway.answers.citations import Citation
 from gateway.answers.service import Answer
-from gateway.changes import keys
+from gateway.index_fence import keys
 from structlog.testing import capture_logs
 
 from tests.support.limits import FakeRedis, redis_gone

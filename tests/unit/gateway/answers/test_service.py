@@ -8,8 +8,8 @@ from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import BudgetExhausted, PersonaMissing
 from gateway.retrieval.service import RetrievalService
-from gateway.stages import Stages
-from tenancy.errors import RemoteUnavailable
+from gateway.timings import Stages
+from servicekit.errors import RemoteUnavailable
 from tenancy.model import Guardrail
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors

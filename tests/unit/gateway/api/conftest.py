@@ -12,13 +12,13 @@ from fastapi import FastAPI
 from gateway.answers.cached import CachedAnswers
 from gateway.answers.service import AnswerService
 from gateway.app import make_app
+from gateway.concurrency import Lane
 from gateway.context import ProcessContext, Readiness
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.rejection import DeletionRejection
 from gateway.documents.service import DocumentService
-from gateway.lanes import Lane
-from gateway.replies import Replies
+from gateway.idempotency_store import Replies
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey

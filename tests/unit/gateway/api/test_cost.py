@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from gateway.api import probes
 from gateway.app import make_app
-from gateway.limits.series import TenantSeries
+from gateway.limits.tenant_metrics import TenantSeries
 from gateway.limits.usage import Counts, UsageLog
 from tenancy.call_limiter import CallLimiter
 from tenancy.model import Tenant

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from gateway.api.errors import error_response, headers_of
 from gateway.problems import kinds
-from tenancy.errors import RemoteRefused, RemoteUnavailable, TenantryError
+from servicekit.errors import RemoteRefused, RemoteUnavailable, TenantryError
 
 from .conftest import World
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.problems import DocumentBusy
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenancy.names import document_id_for
 from tenancy.tickets import Ticket
 

@@ -8,7 +8,8 @@ import pytest
 from gateway.answers.service import Answer
 from gateway.api.membership import Membership
 from gateway.api.sse import stream_answer
-from tenancy.errors import NoTenant, TenantryError, TenantSuspended
+from servicekit.errors import TenantryError
+from tenancy.errors import NoTenant, TenantSuspended
 
 from tests.support.tenants import make_tenant
 

@@ -12,12 +12,12 @@ import structlog
 from gateway.api import middleware
 from gateway.api.middleware import RequestMiddleware, Terms
 from gateway.app import make_app
-from gateway.lanes import Lane
+from gateway.concurrency import Lane
 from gateway.metrics import REQUEST_SECONDS
+from servicekit import deadline
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import LogCapture
-from tenancy import deadline
 from tenancy.call_limiter import CallLimiter
 from tenancy.tickets import Action, Ticket
 

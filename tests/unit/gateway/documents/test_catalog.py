@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from gateway.documents.catalog import Catalog, DocumentState
-from gateway.documents.notes import Failure, Note, Task
+from gateway.documents.intents import Failure, Note, Task
 from gateway.models import Chunk, Document
 from gateway.problems import (
     DocumentEmpty,
@@ -17,7 +17,7 @@ from gateway.problems import (
     PersonaMissing,
     WritesUnavailable,
 )
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
 from tests.support.backends import STORED_AT, FakeObjects, FakeVectors, stamp_of

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from gateway.documents.expiry import TrashExpiry
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
+from servicekit.tasks import background_task
 from tenancy.model import Tenant
-from tenancy.running import running
 
 from tests.support.tenants import make_tenant
 from tests.support.waiting import until
@@ -87,6 +87,6 @@ async def test_one_tenants_failure_stops_nobody_elses_expiry(failure: Exception)
 
 async def test_it_runs_by_itself_and_leaves_a_tenant_alone_that_is_being_deleted() -> None:
     trash = FakeTrash()
-    async with running(make_expiry(trash, FakeRedis(), A, LEAVING, B).run(), "trash-expiry"):
+    async with background_task(make_expiry(trash, FakeRedis(), A, LEAVING, B).run(), "trash-expiry"):
         await until(lambda: len(trash.expired) == 2)
     assert trash.expired == ["tenanta", "tenantb"]

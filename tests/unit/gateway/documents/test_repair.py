@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 from gateway.documents.catalog import Catalog
-from gateway.documents.notes import Note, Task
+from gateway.documents.intents import Note, Task
 from gateway.documents.reader import DocumentReader
 from gateway.documents.repair import ATTEMPTS, TENANTS_AT_ONCE, Repair
 from gateway.documents.service import DocumentService
-from tenancy.errors import RemoteUnavailable
+from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from gateway.documents.catalog import Catalog
-from gateway.documents.notes import Note, Task
+from gateway.documents.intents import Note, Task
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService, Ingested
 from gateway.models import Document
@@ -23,8 +23,8 @@ from gateway.problems import (
     QuotaExceeded,
     WritesUnavailable,
 )
-from gateway.stages import Stages
-from tenancy.errors import RemoteUnavailable
+from gateway.timings import Stages
+from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 from tenancy.model import Tenant
 from tenancy.names import document_id_for

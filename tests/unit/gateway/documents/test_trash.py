@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from gateway.documents.catalog import Catalog
-from gateway.documents.notes import Note, Task
+from gateway.documents.intents import Note, Task
 from gateway.documents.reader import DocumentReader
 from gateway.documents.rejection import MAX_REJECTED, DeletionRejection
 from gateway.documents.repair import Repair
@@ -21,8 +21,8 @@ from gateway.problems import (
     QuotaExceeded,
     TrashMissing,
 )
-from gateway.stages import Stages
-from tenancy.errors import RemoteUnavailable
+from gateway.timings import Stages
+from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 from tenancy.names import document_id_for, removal_key, removals_prefix
 

@@ -14,7 +14,7 @@ import stamina
 from botocore.exceptions import ClientError
 from gateway.objects import Stamp, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
-from tenancy.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import TenantStatus
 from tenancy.sessions import SESSIONS, session_policy
 

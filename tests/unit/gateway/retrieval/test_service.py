@@ -4,7 +4,7 @@ from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import PersonaMissing
 from gateway.retrieval.service import QUERY_BYTES, RetrievalService
-from gateway.stages import Stages
+from gateway.timings import Stages
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
 from tests.support.editions import publish

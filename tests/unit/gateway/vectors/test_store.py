@@ -24,7 +24,7 @@ from httpx_aiohttp import AiohttpTransport
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
-from tenancy.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import head_id, point_id
 

@@ -8,7 +8,7 @@ from tenant_operator.parts.identity import Group, IdentityPart, IdentityState
 from tests.support.tenants import make_tenant
 
 if TYPE_CHECKING:
-    from tenant_operator.parts.keycloak import Keycloak
+    from tenant_operator.clients.keycloak import Keycloak
 
 TENANT = make_tenant("tenantb", identity={"emails": ["*@tenantb.example"]})
 

@@ -2,10 +2,12 @@
 
 import pytest
 from tenancy.model import Tenant, TenantStatus
-from tenant_operator.parts import namespace, storage, vectors
+from tenant_operator.parts import vectors
 from tenant_operator.parts.identity import Person, plan_members
-from tenant_operator.parts.quota import _holds, desired_limits
-from tenant_operator.parts.storage import StorageState
+from tenant_operator.parts.namespace import objects
+from tenant_operator.parts.namespace.part import _holds, desired_limits
+from tenant_operator.parts.storage import part
+from tenant_operator.parts.storage.part import StorageState
 from tenant_operator.parts.vectors import VectorsState
 
 from tests.support.tenants import make_tenant
@@ -27,7 +29,7 @@ ROOT, FINANCE, PEOPLE = "tenant-acme/", "tenant-acme/finance/documents/", "tenan
     ids=["new", "as-declared", "marker-gone", "tags-changed", "a-former-personas-documents-are-left-alone"],
 )
 def test_storage_writes_what_differs(markers: dict[str, dict[str, str]], steps: dict[str, str]) -> None:
-    assert storage.plan(storage.desired(ACME), StorageState(markers)) == steps
+    assert part.plan(part.desired(ACME), StorageState(markers)) == steps
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_documents_are_set_aside_unless_they_are_surely_this_tenants(
     status = TenantStatus.model_validate({} if said is None else {"storage": section | said})
     tags = {} if marked is None else {ROOT: {"tenant-uid": marked}}
     tenant = ACME.model_copy(update={"status": status})
-    assert storage._owns_prefix(tenant, StorageState(tags)) is owns
+    assert part._owns_prefix(tenant, StorageState(tags)) is owns
 
 
 @pytest.mark.parametrize(
@@ -86,18 +88,18 @@ def test_limits_are_handed_over_in_base_units() -> None:
 
 
 def test_only_a_tenant_with_compute_has_a_namespace() -> None:
-    assert namespace.objects(ACME) == []
-    kinds = [each["kind"] for each in namespace.objects(computing())]
+    assert objects.objects(ACME) == []
+    kinds = [each["kind"] for each in objects.objects(computing())]
     assert kinds == ["Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount"]
 
 
 def test_the_namespaces_quota_has_the_declared_limits_and_no_others() -> None:
-    quota = next(each for each in namespace.objects(computing()) if each["kind"] == "ResourceQuota")
+    quota = next(each for each in objects.objects(computing()) if each["kind"] == "ResourceQuota")
     assert quota["spec"]["hard"] == {"requests.cpu": "2", "pods": "10"}
 
 
 def test_nothing_reaches_a_tenants_pods_and_they_reach_names_only() -> None:
-    policy = next(each for each in namespace.objects(computing()) if each["kind"] == "NetworkPolicy")
+    policy = next(each for each in objects.objects(computing()) if each["kind"] == "NetworkPolicy")
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert "ingress" not in policy["spec"]
     assert [rule["ports"] for rule in policy["spec"]["egress"]] == [

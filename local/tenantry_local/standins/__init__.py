@@ -1,0 +1,1 @@
+"""Stand-ins for systems that one machine cannot run: Amazon Bedrock and Qdrant."""

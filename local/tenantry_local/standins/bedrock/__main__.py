@@ -1,0 +1,17 @@
+"""``python -m tenantry_local.standins.bedrock --port N``: serve the stand-in on 127.0.0.1."""
+
+import argparse
+
+from ..serving import add_address, serve
+from .app import make_app
+from .embeddings import load
+from .settings import Settings
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="python -m tenantry_local.standins.bedrock", description="Bedrock stand-in"
+    )
+    add_address(parser)
+    arguments = parser.parse_args()
+    load()
+    serve(make_app(Settings()), service="bedrock", host=arguments.host, port=arguments.port)

@@ -1,0 +1,1 @@
+"""API clients of the operator, one for each external system."""

@@ -1,0 +1,45 @@
+"""Receipts of erasure in the documents bucket, under a prefix that is no tenant's."""
+
+from botocore.exceptions import ClientError
+from servicekit.remote import Remote
+
+from .aws import CALL_SECONDS, AwsClients
+
+__all__ = ["ReceiptObjects"]
+
+
+class ReceiptObjects:
+    """Objects in one bucket, each written whole.
+
+    Parameters
+    ----------
+    bucket
+        The documents bucket; it has versions, so a receipt that was replaced can be read.
+    clients
+        The operator's clients of AWS.
+    """
+
+    def __init__(self, bucket: str, clients: AwsClients) -> None:
+        self._bucket = bucket
+        self._clients = clients
+        self._remote = Remote("s3", clients.classify, timeout=CALL_SECONDS)
+
+    async def read(self, key: str) -> bytes | None:
+        """Return an object's content, or ``None`` when there is none."""
+        return await self._remote.call_in_thread("get-receipt", self._get, key)
+
+    async def write(self, key: str, body: bytes) -> None:
+        """Write an object; S3 has it durably when it answers."""
+        await self._remote.call_in_thread("put-receipt", self._put, key, body)
+
+    def _get(self, key: str) -> bytes | None:
+        try:
+            answer = self._clients.s3.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                return None
+            raise
+        return answer["Body"].read()
+
+    def _put(self, key: str, body: bytes) -> None:
+        self._clients.s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")

@@ -1,0 +1,1 @@
+"""Part: the tenant's namespace and its quota."""

@@ -1,0 +1,1 @@
+"""Part: the tenant's prefix in the documents bucket."""

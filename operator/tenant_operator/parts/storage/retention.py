@@ -1,0 +1,170 @@
+"""Documents of an earlier Tenant, set aside inside the bucket where no tenant's session can read them.
+
+``Retain`` keeps documents. A Tenant that is created again under the name must not find them, and none must
+be lost. So they are moved from ``tenant-x/...`` to ``retained/tenant-x/{uid}/...``, with the earlier Tenant's
+uid, before the new Tenant's storage is ready. The operator itself may read no document: for this it assumes a
+role, with a session that reads one tenant's prefix and writes what is set aside of that tenant, and no more.
+"""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from servicekit.errors import RemoteUnavailable
+from servicekit.remote import Remote
+from tenancy.model import Tenant
+from tenancy.names import retained_prefix, tenant_prefix
+
+from ...clients.aws import AwsClients
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["BATCH", "Retention", "delete_versions"]
+
+ROLE = "tenantry-retention"
+"""Name of the role, in the operator's own account."""
+
+BATCH = 1000
+"""Keys that S3 lists or deletes in one call."""
+
+
+class Retention:
+    """Moves documents aside.
+
+    Parameters
+    ----------
+    bucket
+        The documents bucket.
+    clients
+        The operator's clients of AWS; with its own rights it lists and deletes, and reads nothing.
+    remote
+        Bounds calls to S3.
+    """
+
+    def __init__(self, bucket: str, clients: AwsClients, remote: Remote) -> None:
+        self._bucket = bucket
+        self._clients = clients
+        self._remote = remote
+
+    async def set_aside(self, tenant: Tenant, owner: str) -> int:
+        """Move every version of every document under the tenant's prefix, and return how many documents.
+
+        Each document is copied, compared and only then deleted, so a run that is killed loses nothing and
+        the next one completes it.
+
+        Parameters
+        ----------
+        owner
+            Uid of the Tenant that they belonged to, or ``unknown``.
+
+        Raises
+        ------
+        RemoteUnavailable, RemoteRefused
+            S3 did not answer, or refused: an archived document has to be restored first.
+        """
+        prefix, moved = tenant_prefix(tenant.id), 0
+        keys = await self._remote.call_in_thread("list-versions", self._keys, prefix)
+        if not keys:
+            return 0
+        client = await self._remote.call_in_thread("assume-role", self._assume, tenant)
+        while keys:
+            targets = {key: retained_prefix(tenant.id, owner) + key.removeprefix(prefix) for key in keys}
+            await asyncio.gather(
+                *(
+                    self._remote.call_in_thread("set-aside", self._move, client, key, target)
+                    for key, target in targets.items()
+                )
+            )
+            moved += sum(not key.endswith("/") for key in keys)
+            keys = await self._remote.call_in_thread("list-versions", self._keys, prefix)
+        return moved
+
+    def _keys(self, prefix: str) -> list[str]:
+        page = self._clients.s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH)
+        found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        return sorted({each["Key"] for each in found})
+
+    def _move(self, client: "S3Client", key: str, target: str) -> None:
+        pages = self._clients.s3.get_paginator("list_object_versions").paginate(
+            Bucket=self._bucket, Prefix=key
+        )
+        versions: list[Any] = []
+        markers: list[Any] = []
+        for page in pages:
+            versions += [each for each in page.get("Versions", []) if each["Key"] == key]
+            markers += [each for each in page.get("DeleteMarkers", []) if each["Key"] == key]
+        if not key.endswith("/"):  # else it is the marker of a folder, and holds nothing
+            for version in reversed(versions):  # the newest last, so that it is the newest again
+                self._copy(client, key, version["VersionId"], target)
+            if versions and any(marker["IsLatest"] for marker in markers):
+                client.delete_object(Bucket=self._bucket, Key=target)
+        delete_versions(self._clients.s3, self._bucket, [*versions, *markers])
+
+    def _copy(self, client: "S3Client", key: str, version: str, target: str) -> None:
+        """Copy one version, and compare the copy with it.
+
+        Raises
+        ------
+        RemoteUnavailable
+            They differ: nothing is deleted.
+        """
+        source: Any = {"Bucket": self._bucket, "Key": key, "VersionId": version}
+        copied = client.copy_object(Bucket=self._bucket, Key=target, CopySource=source)
+        before = client.head_object(**source)
+        after = client.head_object(Bucket=self._bucket, Key=target, VersionId=copied["VersionId"])
+        if _content(before) != _content(after):
+            raise RemoteUnavailable("s3", "set-aside", f"the copy of {key} is not what it was made of")
+
+    def _assume(self, tenant: Tenant) -> "S3Client":
+        sts = self._clients.sts
+        _, partition, _, _, account, _ = sts.get_caller_identity()["Arn"].split(":", 5)
+        assumed = sts.assume_role(
+            RoleArn=f"arn:{partition}:iam::{account}:role/{ROLE}",
+            RoleSessionName=f"operator-{tenant.key}",
+            Policy=json.dumps(_session_policy(self._bucket, tenant)),
+        )
+        return self._clients.s3_with(assumed["Credentials"])
+
+
+def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> None:
+    """Delete versions and delete markers, as a listing shows them.
+
+    Raises
+    ------
+    ClientError
+        S3 refused one of them.
+    """
+    for start in range(0, len(versions), BATCH):
+        doomed: list[Any] = [
+            {"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions[start : start + BATCH]
+        ]
+        answer = client.delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
+        for error in answer.get("Errors", []):
+            # In a list of its own, not as an HTTP status: a refusal must not look like progress.
+            raise client.exceptions.ClientError(
+                {"Error": {"Code": error.get("Code", "Unknown")}}, "DeleteObjects"
+            )
+
+
+def _content(head: Any) -> tuple[Any, ...]:
+    """Return what two versions of the same content share. A copy of an upload in parts has another ETag."""
+    etag = head["ETag"] if "-" not in head["ETag"] else ""
+    return head["ContentLength"], etag, head["Metadata"], head["ContentType"]
+
+
+def _session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
+    """Return the policy that narrows a session to a tenant's documents, and to what is set aside of them."""
+    arn = f"arn:aws:s3:::{bucket}"
+    read = ["s3:GetObject", "s3:GetObjectVersion"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": read, "Resource": f"{arn}/{tenant_prefix(tenant.id)}*"},
+            {
+                "Effect": "Allow",
+                "Action": [*read, "s3:PutObject", "s3:DeleteObject"],
+                "Resource": f"{arn}/{retained_prefix(tenant.id)}*",
+            },
+        ],
+    }

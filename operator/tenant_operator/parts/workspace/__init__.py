@@ -1,0 +1,1 @@
+"""Part: the tenant's workspace in Open WebUI."""

@@ -1,0 +1,1 @@
+"""Adapters of file-sync, one for each external system."""

@@ -1,0 +1,1 @@
+"""Jobs of file-sync that run once and exit."""

@@ -1,0 +1,1 @@
+"""Pure planning: compares files, objects and indexed documents, and decides the actions."""

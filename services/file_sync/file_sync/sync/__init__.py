@@ -1,0 +1,1 @@
+"""The sync loops: when each tenant is compared, and the execution of its plan."""

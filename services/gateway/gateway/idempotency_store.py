@@ -1,0 +1,172 @@
+"""What was answered to requests that carried an ``Idempotency-Key``, so that a second one does nothing anew.
+
+As draft-ietf-httpapi-idempotency-key-header describes it. A key counts for one tenant, one caller, one method
+and one path; who calls comes from the proven identity, and only a digest of all that stands in Redis' key.
+While the first request is under way it holds a lease on the key; if its gateway dies, the next one does the
+work.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+
+import structlog
+from servicekit.deadline import lifted
+from servicekit.errors import RemoteError
+from tenancy.model import Tenant
+from tenancy.names import idempotency_key
+
+from .leases import LEASE_SECONDS, LeaseLost, leased
+from .problems import IdempotencyKeyBusy, IdempotencyKeyReused, WritesUnavailable
+from .redis import TenantRedis
+
+__all__ = ["Claim", "Deed", "Replies", "Reply"]
+
+KEEP_SECONDS = 24 * 3600
+"""How long an answer is given again."""
+
+RETRY_SECONDS = 5
+"""When to ask again for the answer to a request that is under way."""
+
+_CLAIM = """
+local found = redis.call('GET', KEYS[1])
+if found then return found end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ''
+"""
+
+# ARGV: token, what shall stand there (empty: nothing), for how many milliseconds
+_WRITE = """
+local found = redis.call('GET', KEYS[1])
+if not found or cjson.decode(found).token ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1
+"""
+
+
+@dataclass(frozen=True)
+class Deed:
+    """A request that is to be done once.
+
+    Parameters
+    ----------
+    caller
+        Who asks, as proven.
+    route
+        Method and path.
+    key
+        The caller's key.
+    fingerprint
+        Digest of everything else that makes it this request.
+    """
+
+    caller: str
+    route: str
+    key: str
+    fingerprint: str
+
+    @property
+    def digest(self) -> str:
+        """A name for caller, route and key."""
+        return hashlib.sha256(json.dumps([self.caller, self.route, self.key]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: its status, and its body as text."""
+
+    status: int
+    body: str
+
+
+class Claim:
+    """The right to do a deed, or what was answered when it was done."""
+
+    def __init__(self, reply: Reply | None = None) -> None:
+        self.reply = reply
+        self.answered: Reply | None = None
+
+    def remember(self, reply: Reply) -> None:
+        """Give this answer from now on."""
+        self.answered = reply
+
+
+class Replies:
+    """Remembers answers, tenant by tenant.
+
+    Parameters
+    ----------
+    lease_seconds
+        How long a request under way outlives its gateway.
+    """
+
+    def __init__(self, redis: TenantRedis, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._claim = redis.script("claim-key", _CLAIM)
+        self._write = redis.script("write-reply", _WRITE)
+        self._lease_seconds = lease_seconds
+        self._log = structlog.get_logger("gateway.idempotency")
+
+    @asynccontextmanager
+    async def once(self, tenant: Tenant, deed: Deed) -> AsyncIterator[Claim]:
+        """Let the block do a deed unless it was done; it asks :attr:`Claim.reply` first.
+
+        What the block does not let be remembered may be done again.
+
+        Raises
+        ------
+        IdempotencyKeyReused
+            The key belongs to another request.
+        IdempotencyKeyBusy
+            The first request is still under way.
+        WritesUnavailable
+            Redis is away; or it was for so long that the block was cancelled.
+        """
+        key, token = idempotency_key(tenant.id, tenant.uid, deed.digest), uuid.uuid4().hex
+        mine = {"fingerprint": deed.fingerprint, "token": token}
+        lease_ms = round(self._lease_seconds * 1000)
+        try:
+            found = await self._claim.run(tenant, [key], json.dumps(mine), lease_ms)
+        except RemoteError as exc:
+            raise _unavailable() from exc
+        if found:
+            yield _known(json.loads(found), deed)
+            return
+
+        async def renew() -> bool:
+            return bool(await self._write.run(tenant, [key], token, json.dumps(mine), lease_ms))
+
+        claim = Claim()
+        try:
+            async with leased(renew, seconds=self._lease_seconds):
+                yield claim
+        except LeaseLost as exc:
+            raise _unavailable() from exc
+        finally:
+            done = json.dumps({**mine, "reply": asdict(claim.answered)}) if claim.answered else ""
+            try:
+                with lifted():  # what was done stays done, however late
+                    await self._write.run(tenant, [key], token, done, KEEP_SECONDS * 1000)
+            except RemoteError as exc:
+                self._log.warning("Cannot remember what was answered", error=str(exc))
+
+
+def _known(found: dict[str, object], deed: Deed) -> Claim:
+    if found["fingerprint"] != deed.fingerprint:
+        raise IdempotencyKeyReused(
+            "This `Idempotency-Key` was sent with another request. Use a new key for a new request."
+        )
+    match found.get("reply"):
+        case {"status": int(status), "body": str(body)}:
+            return Claim(Reply(status, body))
+        case _:
+            raise IdempotencyKeyBusy(
+                "The first request with this `Idempotency-Key` is still under way. Ask again for its answer.",
+                retry_after=RETRY_SECONDS,
+            )
+
+
+def _unavailable() -> WritesUnavailable:
+    return WritesUnavailable("Whether this was done before cannot be told right now. Try again in a moment.")

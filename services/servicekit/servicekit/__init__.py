@@ -1,0 +1,1 @@
+"""Retries, deadlines, logs, tracing, settings and HTTP serving, which every service needs."""

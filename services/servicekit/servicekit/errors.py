@@ -1,0 +1,130 @@
+"""Base class of RFC 9457 problems, and errors of deadlines and of calls to other systems.
+
+Class attributes hold what never varies, the instance what happened this time. The reference
+(docs/reference/problems.md) and the API's description are generated from the class attributes. The gateway
+renders instances as they are; the operator maps :class:`RemoteUnavailable` to a retry and
+:class:`RemoteRefused` to a Stalled condition.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+__all__ = ["DeadlineExceeded", "RemoteError", "RemoteRefused", "RemoteUnavailable", "TenantryError"]
+
+
+class TenantryError(Exception):
+    """A problem that a caller is told of; of this very class it is one that nobody foresaw.
+
+    Parameters
+    ----------
+    detail
+        One or two sentences: what is wrong, where, and what to do. Safe to show to the caller.
+    extensions
+        Further members of the problem document, those that ``members`` names.
+
+    Attributes
+    ----------
+    slug, title, status
+        The slug is the last part of the problem's type. The first line about a class says when it happens.
+    remedy
+        What the caller can do.
+    example
+        A ``detail`` as it may read.
+    members
+        Further members that the problem document may have, with values as they may be.
+    """
+
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong"
+    status: ClassVar[int] = 500
+    remedy: ClassVar[str] = "Tell the operators the request's id: the log has the rest under it."
+    example: ClassVar[str] = "It has been logged under the request's id."
+    members: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    def __init__(self, detail: str, **extensions: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extensions = extensions
+
+    @classmethod
+    def uri(cls) -> str:
+        """Return the problem's type: stable, for programs."""
+        return f"https://tenantry.io/problems/{cls.slug}"
+
+    def to_problem(self) -> dict[str, Any]:
+        """Return the members of the problem document (RFC 9457, section 3.1)."""
+        return {
+            "type": self.uri(),
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extensions,
+        }
+
+
+class DeadlineExceeded(TenantryError):
+    """The request took longer than it may. What it changed is as if it had been cut off at that moment."""
+
+    slug = "deadline-exceeded"
+    title = "The request took too long"
+    remedy = (
+        "Try again; a write may be sent again without harm. If it stays, a smaller document or a "
+        "shorter question helps."
+    )
+    example = "The request took longer than it may. Try again."
+    status = 504
+
+
+class RemoteError(TenantryError):
+    """A call to an external system failed for good, after the retries that made sense.
+
+    Parameters
+    ----------
+    system
+        Which one, as in the metrics: ``s3``, ``keycloak``, ``qdrant``, ``bedrock`` and so on.
+    operation
+        The call, as in the metrics.
+    reason
+        The system's own words, already free of secrets.
+    """
+
+    def __init__(self, system: str, operation: str, reason: str) -> None:
+        super().__init__(f"{system} failed at {operation}: {reason}")
+        self.system = system
+        self.operation = operation
+        self.reason = reason
+
+    @override
+    def to_problem(self) -> dict[str, Any]:
+        """Leave out the system's own words: they may name hosts, keys and other people's objects."""
+        return super().to_problem() | {"detail": f"{self.title}. Try again; if it stays, tell the operators."}
+
+
+class RemoteUnavailable(RemoteError):
+    """The system did not answer, or said that it cannot now. The same call may pass later.
+
+    ``retry_after`` is the system's own wish, in seconds, where it had one.
+    """
+
+    slug = "backend-unavailable"
+    title = "A backend is not available right now"
+    remedy = "Try again after `Retry-After`. What was begun is completed, or cleared away, by itself."
+    example = "A backend is not available right now. Try again; if it stays, tell the operators."
+    status = 503
+
+    def __init__(self, system: str, operation: str, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(system, operation, reason)
+        self.retry_after = retry_after
+
+
+class RemoteRefused(RemoteError):
+    """The system understood and refused. A retry is useless until a person changes something."""
+
+    slug = "backend-refused"
+    title = "A backend refused the request"
+    remedy = "Tell the operators the request's id: a right, a model or a setting is missing there."
+    example = "A backend refused the request. Try again; if it stays, tell the operators."
+    status = 502

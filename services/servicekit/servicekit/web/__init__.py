@@ -1,0 +1,1 @@
+"""HTTP server, middleware, error responses and probes of the services."""

@@ -1,0 +1,198 @@
+"""Whose a file is, as Keycloak says; the rules of a token decide. The real Keycloak: integration."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from file_sync.adapters.owners import Owners
+from file_sync.models import Owner
+from servicekit.keycloak import KeycloakAdmin
+from tenancy.directory import Directory
+from tenancy.model import Tenant
+
+from tests.support.tenants import make_tenant
+
+TENANTS = Directory(
+    [
+        make_tenant("tenanta", identity={"emails": ["*@a.example"], "admins": ["dora@a.example"]}),
+        make_tenant("tenantb"),
+    ]
+)
+GROUP_A, GROUP_B = "/tenants/tenant-tenanta", "/tenants/tenant-tenantb"
+
+
+class Keycloak:
+    """People and their groups; away while ``down``."""
+
+    def __init__(self) -> None:
+        self.people: dict[str, dict[str, Any]] = {}
+        self.groups: dict[str, list[str]] = {}
+        self.uids = {GROUP_A: "uid-tenanta", GROUP_B: "uid-tenantb", f"{GROUP_B}/admins": "uid-tenantb"}
+        self.down = False
+        self.asked: list[str] = []
+
+    def add(self, subject: str, *groups: str, **account: Any) -> None:
+        usual = {"id": subject, "enabled": True, "email": f"{subject}@a.example", "emailVerified": True}
+        self.people[subject] = usual | account
+        self.groups[subject] = list(groups)
+
+    def group(self, path: str) -> dict[str, Any]:
+        return {"path": path, "attributes": {"tenant-uid": [self.uids[path]]} if path in self.uids else {}}
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if self.down:
+            return httpx.Response(503)
+        if request.url.path.endswith("/token"):
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 60})
+        path = request.url.path.partition("/users/")[2]
+        self.asked.append(path)
+        subject, _, rest = path.partition("/")
+        if subject not in self.people:
+            return httpx.Response(404)
+        if rest == "groups":
+            return httpx.Response(200, json=[self.group(path) for path in self.groups[subject]])
+        return httpx.Response(200, json=self.people[subject])
+
+
+@pytest.fixture
+def keycloak() -> Keycloak:
+    return Keycloak()
+
+
+@pytest.fixture
+async def http(keycloak: Keycloak) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(keycloak)) as client:
+        yield client
+
+
+def owners(http: httpx.AsyncClient, seconds: float = 60) -> Owners:
+    return Owners(KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: TENANTS, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("groups", "account", "tenant_id"),
+    [
+        ((), {}, "tenanta"),
+        ((GROUP_B,), {"email": "x@tenantb.example"}, "tenantb"),
+        ((f"{GROUP_B}/admins", "/staff"), {"email": "x@tenantb.example"}, "tenantb"),
+        ((GROUP_B,), {"email": "x@elsewhere.example"}, None),
+        ((GROUP_B,), {"email": ""}, None),
+        ((), {"emailVerified": False}, None),
+        ((), {"email": "x@elsewhere.example"}, None),
+        (("/tenants/tenant-tenantb",), {}, None),
+        (("/tenants/tenant-tenanta", "/tenants/tenant-tenantb"), {}, None),
+        (("/tenants/tenant-gone",), {}, None),
+        (("/tenants/tenant-tenantb/guests",), {"email": "x@elsewhere.example"}, None),
+        ((), {"enabled": False}, None),
+        ((), {"id": "somebody else"}, None),
+    ],
+    ids=[
+        "a verified address",
+        "a group",
+        "administrators",
+        "a group without an address of the tenant's",
+        "a group without an address",
+        "an address that is not verified",
+        "an address that nobody claims",
+        "a group against an address",
+        "two groups",
+        "the group of a tenant that is gone",
+        "another sub-group",
+        "a disabled account",
+        "an answer about somebody else",
+    ],
+)
+async def test_who_belongs_where(
+    keycloak: Keycloak, http: httpx.AsyncClient, groups: tuple[str, ...], account: Any, tenant_id: str | None
+) -> None:
+    keycloak.add("anna", *groups, **account)
+    assert await owners(http).of(["anna"]) == {"anna": Owner(tenant_id)}
+
+
+async def test_c11_administrators_are_those_that_the_tenant_names(
+    keycloak: Keycloak, http: httpx.AsyncClient
+) -> None:
+    for subject in ("anna", "dora"):
+        keycloak.add(subject)
+    assert await owners(http).of(["anna", "dora"]) == {
+        "anna": Owner("tenanta"),
+        "dora": Owner("tenanta", admin=True),
+    }
+
+
+async def test_what_is_remembered_of_an_earlier_tenant_is_asked_again(
+    keycloak: Keycloak, http: httpx.AsyncClient
+) -> None:
+    """The operator has given the group the uid of the Tenant that was made again under the name."""
+    keycloak.uids[GROUP_A] = "uid of an earlier life"
+    keycloak.add("anna", GROUP_A)
+    remembering = owners(http)
+    assert await remembering.of(["anna"]) == {"anna": Owner(known=False)}, "nobody knows until it has"
+    keycloak.uids[GROUP_A] = "uid-tenanta"
+    assert await remembering.of(["anna"]) == {"anna": Owner("tenanta")}
+
+
+async def test_a_tenant_that_is_made_later_finds_its_people_without_delay(
+    keycloak: Keycloak, http: httpx.AsyncClient
+) -> None:
+    keycloak.add("anna")
+    tenants = Directory()
+    remembering = Owners(KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: tenants, seconds=60)
+    assert await remembering.of(["anna"]) == {"anna": Owner()}
+    tenants.put(aged(TENANTS.all()[0], datetime.now(UTC) + timedelta(minutes=1)))
+    assert await remembering.of(["anna"]) == {"anna": Owner(known=False)}, "our clock is behind"
+    tenants.put(aged(TENANTS.all()[0], datetime.now(UTC)))
+    assert await remembering.of(["anna"]) == {"anna": Owner("tenanta")}
+
+
+def aged(tenant: Tenant, created: datetime) -> Tenant:
+    metadata = tenant.metadata.model_copy(update={"creation_timestamp": created})
+    return tenant.model_copy(update={"metadata": metadata})
+
+
+async def test_nobody_of_that_id_has_no_tenant(http: httpx.AsyncClient) -> None:
+    assert await owners(http).of(["gone", "../clients"]) == {"gone": Owner(), "../clients": Owner()}
+
+
+async def test_while_keycloak_is_away_nothing_is_known(keycloak: Keycloak, http: httpx.AsyncClient) -> None:
+    keycloak.down = True
+    asked = owners(http)
+    assert await asked.of(["anna"]) == {"anna": Owner(known=False)}
+    keycloak.down = False
+    keycloak.add("anna")
+    assert await asked.of(["anna"]) == {"anna": Owner("tenanta")}, "and that is not remembered"
+
+
+async def test_keycloak_is_asked_once_for_all_who_ask_and_again_after_a_while(
+    keycloak: Keycloak, http: httpx.AsyncClient
+) -> None:
+    keycloak.add("anna")
+    remembering = owners(http)
+    await asyncio.gather(*(remembering.of(["anna"]) for _ in range(5)))
+    assert keycloak.asked == ["anna", "anna/groups"]
+    forgetting = owners(http, seconds=0)
+    await forgetting.of(["anna"])
+    await forgetting.of(["anna"])
+    assert len(keycloak.asked) == 6
+
+
+async def test_a_keycloak_that_hangs_is_not_waited_for_once_an_owner(
+    keycloak: Keycloak, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D18: a comparison of a tenant with many people would wait for hours, and the others behind it."""
+    monkeypatch.setattr("servicekit.keycloak.CALL_SECONDS", 0.05)
+    asked = 0
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(60)
+        return keycloak(request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(hang)) as hanging:
+        found = await owners(hanging).of([f"person-{number}" for number in range(100)])
+    assert set(found.values()) == {Owner(known=False)}
+    assert asked < 20

@@ -1,0 +1,46 @@
+"""Names as people, browsers and attackers make them: each becomes one that an object can have."""
+
+import pytest
+from file_sync.planner.filenames import MAX_BYTES, clean_filename
+from hypothesis import given
+from hypothesis import strategies as st
+from tenancy.names import object_key, parse_object_key
+
+LONGEST = ("t" * 40, "p" * 40, "owui-" + "f" * 64)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("plan.pdf", "plan.pdf"),
+        ("Müller's Plan 2026.pdf", "Müller's Plan 2026.pdf"),
+        ("u\u0308ber.txt", "über.txt"),
+        ("🎉 party 👩‍👩‍👧.txt", "🎉 party 👩👩👧.txt"),
+        ("../../etc/passwd", ".._.._etc_passwd"),
+        ("..\\..\\windows\\system32", ".._.._windows_system32"),
+        ("a/b.txt", "a_b.txt"),
+        ("plan\x00\r\n\t.pdf", "plan .pdf"),
+        ("fdp.\u202eexe", "fdp.exe"),
+        ("..", "file"),
+        (".", "file"),
+        ("", "file"),
+        (" \u200b ", "file"),
+        (".gitignore", ".gitignore"),
+        ("x" * 5000 + ".pdf", "x" * 196 + ".pdf"),
+        ("ü" * 5000 + ".pdf", "ü" * 98 + ".pdf"),
+        ("x." + "y" * 5000, "x." + "y" * 198),
+    ],
+)
+def test_a_name_becomes_a_good_one(given: str, expected: str) -> None:
+    assert clean_filename(given) == expected
+
+
+@given(st.text(max_size=400))
+def test_any_name_makes_a_key_that_is_read_back_as_itself(name: str) -> None:
+    clean = clean_filename(name)
+    assert clean_filename(clean) == clean
+    assert len(clean.encode()) <= MAX_BYTES
+    tenant_id, persona_id, document_id = LONGEST
+    key = object_key(tenant_id, persona_id, document_id, clean)
+    assert len(key.encode()) <= 1024
+    assert parse_object_key(tenant_id, key) == (persona_id, document_id, clean)

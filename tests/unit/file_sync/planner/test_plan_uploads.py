@@ -1,0 +1,168 @@
+"""Files under the names of documents that were uploaded at the gateway, in the comparison."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from file_sync.models import Document
+from file_sync.planner.plan import COLLEAGUE, NOT_KNOWN, Deed, State
+
+from tests.support.comparison import compare
+from tests.support.files_of_open_webui import document_of, make_file, sent_to, within
+from tests.unit.file_sync.planner.test_plan_rights import BENS, deeds, states, taken_out
+
+STORE, CHECK, INDEX, DELETE = Deed
+UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", "c" * 64, stored_at=5, owner="anna")
+OLDER, NEWER = make_file("older", created_at=4), make_file("newer", created_at=6)
+TIED = make_file("tied", created_at=5)
+
+
+@pytest.mark.parametrize("link", [within(), sent_to()], ids=["knowledge", "chat"])
+@pytest.mark.parametrize("created_at", [4, 5, 6])
+@pytest.mark.parametrize("state", ["ready", "received", "failed"])
+@pytest.mark.parametrize("owner", ["anna", ""], ids=["a-colleagues", "nobody-knows-whose"])
+def test_c11_the_name_of_a_colleagues_upload_is_refused(
+    link: Any, created_at: int, state: str, owner: str
+) -> None:
+    bens = make_file("bens", link, created_at=created_at, **BENS)
+    compared = compare([bens], [replace(UPLOAD, state=state, owner=owner)])
+    assert not compared.actions
+    assert compared.verdicts["bens"].state is State.REFUSED
+    assert compared.verdicts["bens"].reason == COLLEAGUE
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"links": (within(directory="d1"),)}, id="in-a-directory"),
+        pytest.param({"links": (within("hr"),)}, id="of-another-persona"),
+        pytest.param({"filename": "other.pdf"}, id="of-another-name"),
+    ],
+)
+@pytest.mark.parametrize("whose", [BENS, {}], ids=["a-colleague", "its-owner"])
+def test_another_name_is_free_and_replaces_nothing(other: dict[str, Any], whose: dict[str, Any]) -> None:
+    values = {"created_at": 6, **whose, **other}
+    file = make_file("f1", *values.pop("links", ()), **values)
+    assert deeds(compare([file], [UPLOAD])) == [(STORE, "owui-f1")]
+    place = {"persona_id": "hr"} if file.links == (within("hr"),) else {}
+    compared = compare([file], [UPLOAD, document_of("f1", filename=file.filename, **place)])
+    assert (compared.actions, states(compared)) == ([], {"f1": State.READY})
+
+
+def test_an_upload_of_another_persona_takes_no_name() -> None:
+    for file in (NEWER, make_file("bens", **BENS)):
+        assert deeds(compare([file], [replace(UPLOAD, persona_id="hr")])) == [(STORE, file.document_id)]
+
+
+def test_the_owner_of_an_upload_is_fetched_before_its_name_is_given_away() -> None:
+    unowned = replace(UPLOAD, owner=None)
+    for file in (NEWER, make_file("bens", created_at=6, **BENS)):
+        compared = compare([file], [unowned])
+        assert not compared.actions
+        assert compared.unowned == {unowned}
+        assert compared.verdicts[file.id].reason == NOT_KNOWN
+        assert compared.waits
+
+
+def test_keycloak_is_asked_in_the_same_round_as_the_owner_of_an_upload() -> None:
+    compared = compare([NEWER], [replace(UPLOAD, owner=None)], owners={})
+    assert (compared.ask, compared.unowned) == ({"anna"}, {replace(UPLOAD, owner=None)})
+
+
+def test_nothing_is_deleted_for_an_upload_whose_owner_is_unknown() -> None:
+    documents = [replace(UPLOAD, owner=None), document_of("older"), document_of("newer")]
+    for file in (OLDER, NEWER):
+        kept = [each for each in documents if each.id in ("by-name", file.document_id)]
+        compared = compare([file], kept)
+        assert (compared.actions, states(compared)) == ([], {file.id: State.READY})
+
+
+def test_no_owner_is_fetched_where_no_file_has_the_name() -> None:
+    others = [replace(UPLOAD, id=f"n{number}", filename=f"{number}.pdf", owner=None) for number in range(9)]
+    assert not compare([NEWER], others).unowned
+
+
+@pytest.mark.parametrize(
+    ("document", "done", "waits"),
+    [
+        pytest.param(None, [(STORE, "owui-newer")], True, id="seen"),
+        pytest.param({"state": "received"}, [(INDEX, "owui-newer")], True, id="stored"),
+        pytest.param({"state": "indexing"}, [], True, id="being-indexed"),
+        pytest.param(
+            {"state": "failed", "problem": ("document-unreadable", "No.")}, [], False, id="unreadable"
+        ),
+        pytest.param({"size": 9}, [(CHECK, "owui-newer")], False, id="another-content"),
+        pytest.param({}, [(DELETE, "by-name")], False, id="ready"),
+    ],
+)
+@pytest.mark.parametrize("state", ["ready", "received", "failed"])
+def test_c13_a_file_replaces_its_persons_upload_when_it_is_ready(
+    document: dict[str, Any] | None, done: list[Any], state: str, *, waits: bool
+) -> None:
+    documents = [replace(UPLOAD, state=state)]
+    if document is not None:
+        documents.append(document_of("newer", **document))
+    compared = compare([NEWER], documents)
+    assert deeds(compared) == done
+    assert compared.waits is waits
+    for action in compared.actions:
+        assert action.replaced_by == ("owui-newer" if action.deed is DELETE else "")
+
+
+def test_c13_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
+    assert deeds(compare([NEWER], [UPLOAD], quota={"documents": 1, "storage": "10"})) == [
+        (STORE, "owui-newer")
+    ]
+
+
+@pytest.mark.parametrize("has_document", [True, False])
+def test_c13_an_upload_replaces_an_older_file_of_its_person(*, has_document: bool) -> None:
+    documents = [document_of("older")] if has_document else []
+    compared = compare([OLDER], [UPLOAD, *documents])
+    assert deeds(compared) == ([(DELETE, "owui-older")] if has_document else [])
+    assert [action.replaced_by for action in compared.actions] == ["by-name"] * has_document
+    assert states(compared) == {"older": State.REPLACED}
+
+
+@pytest.mark.parametrize("state", ["received", "indexing", "failed"])
+def test_c13_an_upload_that_is_not_ready_replaces_nothing(state: str) -> None:
+    compared = compare([OLDER], [replace(UPLOAD, state=state), document_of("older")])
+    assert (compared.actions, states(compared)) == ([], {"older": State.READY})
+
+
+def test_two_of_one_second_are_no_versions_of_each_other() -> None:
+    compared = compare([TIED], [UPLOAD, document_of("tied")])
+    assert (compared.actions, states(compared)) == ([], {"tied": State.READY})
+
+
+def test_c13_of_a_file_an_upload_and_a_file_the_newest_stays() -> None:
+    documents = [document_of("older"), UPLOAD, document_of("newer")]
+    compared = compare([OLDER, NEWER], documents)
+    assert sorted(deeds(compared)) == [(DELETE, "by-name"), (DELETE, "owui-older")]
+    assert {action.replaced_by for action in compared.actions} == {"owui-newer"}
+
+
+def test_a_name_that_a_file_and_a_colleagues_upload_have_already_stays_with_both() -> None:
+    for file in (make_file("bens", created_at=number, **BENS) for number in (4, 6)):
+        compared = compare([file], [UPLOAD, document_of("bens")])
+        assert (compared.actions, states(compared)) == ([], {"bens": State.READY})
+
+
+def test_an_account_without_keycloak_owns_no_upload() -> None:
+    file = make_file("f1", created_at=6, subject="")
+    for owner in ("", "anna"):
+        compared = compare([file], [replace(UPLOAD, owner=owner), document_of("f1")])
+        assert not compared.actions
+
+
+def test_c13_a_kept_document_is_replaced_by_a_newer_upload_and_replaces_none() -> None:
+    for created_at, done in ((4, [(DELETE, "owui-f1")]), (6, [])):
+        kept = taken_out(created_at=created_at)
+        compared = compare(
+            [make_file("f2", filename="plan.pdf", created_at=1)], [UPLOAD, document_of()], [kept]
+        )
+        assert deeds(compared) == done
+
+
+def test_an_upload_without_a_file_of_its_name_is_left_alone() -> None:
+    assert not compare([], [UPLOAD]).actions

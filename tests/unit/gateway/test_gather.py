@@ -1,0 +1,50 @@
+"""Several things at once."""
+
+import asyncio
+
+import pytest
+from gateway.gather import together
+
+
+async def test_results_come_in_order_whoever_is_done_first() -> None:
+    async def after(seconds: float) -> float:
+        await asyncio.sleep(seconds)
+        return seconds
+
+    assert await together(map(after, (0.02, 0.0, 0.01))) == [0.02, 0.0, 0.01]
+    assert await together([]) == []
+
+
+async def test_the_first_error_is_raised_as_it_is_and_nothing_goes_on_after_it() -> None:
+    ended: list[str] = []
+
+    async def work(name: str) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(name)
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise KeyError("this one")
+
+    with pytest.raises(KeyError, match="this one"):
+        await together([work("a"), fail(), work("b")])
+    assert sorted(ended) == ["a", "b"]
+
+
+async def test_who_is_cancelled_takes_all_of_it_along() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    waiting = asyncio.create_task(together([work()]))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert ended.is_set()

@@ -1,0 +1,68 @@
+"""Changes of an index when Redis or the change itself fails. The rest: tests/integration/gateway/cache."""
+
+import asyncio
+
+import pytest
+from gateway import index_fence
+from gateway.index_fence import IndexChanges
+from servicekit.errors import RemoteRefused, RemoteUnavailable
+
+from tests.support.limits import FakeRedis, redis_gone
+from tests.support.tenants import make_tenant
+
+TENANT = make_tenant("tenanta")
+
+
+def ended(redis: FakeRedis) -> bool:
+    return any("ZREM" in str(sent) for sent in redis.sent)
+
+
+async def test_a_change_is_announced_before_it_begins_and_when_it_is_over() -> None:
+    redis = FakeRedis(None)
+    async with IndexChanges(redis.as_adapter()).announce(TENANT):
+        ((answers, changing, change, seconds),) = redis.sent
+    assert (answers, changing, seconds) == (
+        "tenant-tenanta:uid-tenanta:answers",
+        "tenant-tenanta:uid-tenanta:changes",
+        900,
+    )
+    assert redis.sent[1] == (("UNLINK", answers), ("ZREM", changing, change))
+
+
+async def test_a_change_that_cannot_be_announced_does_not_happen() -> None:
+    with pytest.raises(RemoteUnavailable):
+        async with IndexChanges(redis_gone().as_adapter()).announce(TENANT):
+            pytest.fail("it happened")
+
+
+async def test_a_change_that_failed_is_not_said_to_be_over() -> None:
+    """Qdrant may do it still."""
+    redis = FakeRedis(None)
+    with pytest.raises(RemoteRefused):
+        async with IndexChanges(redis.as_adapter()).announce(TENANT):
+            raise RemoteRefused("qdrant", "upsert", "refused")
+    assert not ended(redis)
+
+
+async def test_a_change_whose_end_cannot_be_written_has_happened_all_the_same() -> None:
+    redis = FakeRedis(None)
+    async with IndexChanges(redis.as_adapter()).announce(TENANT):
+        redis.answer = RemoteUnavailable("redis", "end-change", "gone")
+    assert ended(redis), "it was tried"
+
+
+async def test_a_change_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would run out while it goes on."""
+    monkeypatch.setattr(index_fence, "CHANGE_SECONDS", 0)
+    redis = FakeRedis(None)
+    with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
+        async with IndexChanges(redis.as_adapter()).announce(TENANT), asyncio.timeout(5):
+            await asyncio.Event().wait()
+    assert not ended(redis)
+    assert index_fence.RUN_OUT_SECONDS > 600
+
+
+async def test_an_impatience_of_others_is_not_taken_for_ours() -> None:
+    with pytest.raises(TimeoutError):
+        async with IndexChanges(FakeRedis(None).as_adapter()).announce(TENANT):
+            raise TimeoutError

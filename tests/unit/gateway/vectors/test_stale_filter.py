@@ -1,0 +1,43 @@
+"""Rounds of one search while documents change: what is returned, and when no further round is made."""
+
+from gateway.models import Passage
+from gateway.vectors.stale_filter import Rounds
+
+
+def passage(document_id: str, version: str = "v1", chunk: int = 1) -> Passage:
+    return Passage("finance", document_id, "a.md", None, chunk, "x", 0.5, version)
+
+
+def test_a_round_that_finds_nothing_ends_the_search() -> None:
+    rounds = Rounds()
+    assert rounds.take([], {}, full=False)
+    assert rounds.best == []
+
+
+def test_chunks_of_a_deleted_document_cost_another_round_only_if_they_took_places() -> None:
+    gone, good = passage("gone"), passage("good")
+    assert Rounds().take([gone, good], {"good": "v1"}, full=False)
+    rounds = Rounds()
+    assert not rounds.take([gone, good], {"good": "v1"}, full=True)
+    assert rounds.stale == {("gone", "v1")}
+
+
+def test_of_rounds_that_all_missed_something_the_one_that_saw_most_counts() -> None:
+    rounds = Rounds()
+    changing = passage("changing", "v1")
+    first = [passage("a"), passage("b"), changing]
+    assert not rounds.take(first, {"a": "v1", "b": "v1", "changing": "v2"}, full=False)
+    assert not rounds.take([passage("a"), changing], {"a": "v1", "changing": "v2"}, full=False)
+    assert [each.document_id for each in rounds.best] == ["a", "b"]
+    assert not rounds.take(
+        [passage("c"), passage("d"), changing], {"c": "v1", "d": "v1", "changing": "v2"}, full=False
+    )
+    assert [each.document_id for each in rounds.best] == ["c", "d"], "of two like it the later one"
+
+
+def test_a_round_that_missed_nothing_counts_more_than_one_that_saw_more() -> None:
+    rounds = Rounds()
+    first = [passage("a"), passage("b"), passage("changing")]
+    assert not rounds.take(first, {"a": "v1", "b": "v1", "changing": "v2"}, full=False)
+    assert rounds.take([passage("changing", "v2")], {"changing": "v2"}, full=False)
+    assert [each.version for each in rounds.best] == ["v2"]

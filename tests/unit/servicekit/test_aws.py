@@ -1,0 +1,83 @@
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    EventStreamError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from servicekit.aws import classify, client_config, error_code, is_dead_session
+from servicekit.remote import Fault
+
+
+def client_error(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")  # type: ignore[typeddict-item]
+
+
+def stream_error(code: str) -> EventStreamError:
+    """Return what botocore makes of an error in an event stream: it always says 400."""
+    return EventStreamError(
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item]
+        "ConverseStream",
+    )
+
+
+@pytest.mark.parametrize(
+    ("exc", "fault"),
+    [
+        pytest.param(client_error("SlowDown", 503), Fault.BUSY, id="slow-down"),
+        pytest.param(client_error("ThrottlingException", 400), Fault.BUSY, id="throttled-as-400"),
+        pytest.param(client_error("ThrottlingException", 429), Fault.BUSY, id="throttled"),
+        pytest.param(client_error("ModelErrorException", 424), Fault.TRANSIENT, id="model-error"),
+        pytest.param(client_error("InternalError", 500), Fault.TRANSIENT, id="internal"),
+        pytest.param(client_error("RequestTimeout", 400), Fault.TRANSIENT, id="slow-body"),
+        pytest.param(client_error("Unknown", 408), Fault.TRANSIENT, id="request-timeout"),
+        pytest.param(ClientError({}, "GetObject"), Fault.TRANSIENT, id="no-answer"),
+        pytest.param(client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
+        pytest.param(client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),
+        pytest.param(stream_error("throttlingException"), Fault.BUSY, id="throttled-in-a-stream"),
+        pytest.param(stream_error("validationException"), Fault.PERMANENT, id="invalid-in-a-stream"),
+        pytest.param(
+            stream_error("modelStreamErrorException"), Fault.TRANSIENT, id="model-error-in-a-stream"
+        ),
+        pytest.param(stream_error("internalServerException"), Fault.TRANSIENT, id="internal-in-a-stream"),
+        pytest.param(EndpointConnectionError(endpoint_url="http://x"), Fault.TRANSIENT, id="refused"),
+        pytest.param(ConnectTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="connect-timeout"),
+        pytest.param(ReadTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="read-timeout"),
+        pytest.param(
+            CredentialRetrievalError(provider="x", error_msg="y"), Fault.TRANSIENT, id="credentials-away"
+        ),
+        pytest.param(NoCredentialsError(), Fault.PERMANENT, id="no-credentials"),
+        pytest.param(KeyError("x"), None, id="a-bug-of-ours"),
+    ],
+)
+def test_errors_mean_a_retry_an_end_or_a_bug(exc: Exception, fault: Fault | None) -> None:
+    assert classify(exc) is fault
+
+
+def test_a_client_makes_one_bounded_attempt() -> None:
+    config = vars(client_config(read_seconds=10, connections=4))
+    assert (config["connect_timeout"], config["read_timeout"], config["max_pool_connections"]) == (3, 10, 4)
+    assert config["retries"] == {"mode": "standard", "total_max_attempts": 1}
+
+
+def test_an_error_without_a_code_has_an_empty_one() -> None:
+    assert error_code(ClientError({}, "GetObject")) == ""
+
+
+@pytest.mark.parametrize(
+    ("exc", "is_dead"),
+    [
+        (client_error("ExpiredToken", 400), True),
+        (client_error("InvalidAccessKeyId", 403), True),
+        (client_error("InvalidClientTokenId", 403), True),
+        (client_error("InvalidToken", 400), True),
+        (client_error("AccessDenied", 403), False),
+        (KeyError("x"), False),
+        (None, False),
+    ],
+)
+def test_a_session_is_dead_when_aws_no_longer_knows_it(exc: Exception | None, *, is_dead: bool) -> None:
+    assert is_dead_session(exc) is is_dead

@@ -1,0 +1,115 @@
+"""A system that keeps failing is left alone, and tried by one call at a time."""
+
+import itertools
+
+import pytest
+from prometheus_client import REGISTRY
+from servicekit.breaker import FAILURES, HUNG_SECONDS, PAUSE_SECONDS, Breaker
+
+_numbers = itertools.count()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def system() -> str:
+    return f"breaking{next(_numbers)}"
+
+
+@pytest.fixture
+def breaker(system: str, clock: Clock) -> Breaker:
+    return Breaker(system, clock)
+
+
+def fail(breaker: Breaker, times: int = FAILURES) -> None:
+    for _ in range(times):
+        assert breaker.admit() == 0
+        breaker.failed()
+
+
+def circuits_open(system: str) -> float:
+    return REGISTRY.get_sample_value("tenantry_remote_circuits_open", {"system": system}) or 0
+
+
+def test_some_failures_in_a_row_open_the_circuit(breaker: Breaker, system: str) -> None:
+    fail(breaker, FAILURES - 1)
+    assert breaker.admit() == 0
+    breaker.failed()
+    assert breaker.admit() == PAUSE_SECONDS
+    assert circuits_open(system) == 1
+    assert REGISTRY.get_sample_value("tenantry_remote_spared_total", {"system": system}) == 1
+
+
+def test_failures_of_a_system_that_hangs_count_twice(breaker: Breaker) -> None:
+    """D18: each has cost its caller the whole timeout, and a place among the calls under way."""
+    for _ in range(FAILURES // 2):
+        breaker.failed(HUNG_SECONDS)
+        assert breaker.pause == 0
+    breaker.failed(HUNG_SECONDS)
+    assert breaker.pause == PAUSE_SECONDS
+
+
+def test_to_ask_for_the_pause_takes_nobodys_try(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker)
+    assert breaker.pause == PAUSE_SECONDS
+    clock.now += PAUSE_SECONDS
+    assert breaker.pause == 0
+    assert breaker.admit() == 0
+    assert breaker.pause > 0
+
+
+def test_one_success_between_them_starts_the_count_anew(breaker: Breaker) -> None:
+    fail(breaker, FAILURES - 1)
+    breaker.succeeded()
+    fail(breaker, FAILURES - 1)
+    assert breaker.admit() == 0
+
+
+def test_who_is_turned_away_hears_how_long_the_pause_still_is(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker)
+    clock.now += 2
+    assert breaker.admit() == PAUSE_SECONDS - 2
+
+
+def test_after_the_pause_one_call_alone_may_try(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker)
+    clock.now += PAUSE_SECONDS
+    assert breaker.admit() == 0
+    assert [breaker.admit() > 0 for _ in range(10)] == [True] * 10
+
+
+def test_the_try_that_succeeds_lets_everybody_in(breaker: Breaker, clock: Clock, system: str) -> None:
+    fail(breaker)
+    clock.now += PAUSE_SECONDS
+    breaker.admit()
+    breaker.succeeded()
+    assert [breaker.admit() for _ in range(10)] == [0] * 10
+    assert circuits_open(system) == 0
+
+
+def test_the_try_that_fails_begins_the_pause_anew(breaker: Breaker, clock: Clock, system: str) -> None:
+    fail(breaker)
+    clock.now += PAUSE_SECONDS
+    breaker.admit()
+    breaker.failed()
+    assert breaker.admit() == PAUSE_SECONDS
+    assert circuits_open(system) == 1
+
+
+def test_a_try_whose_caller_went_away_leaves_its_place_to_the_next(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker)
+    clock.now += PAUSE_SECONDS
+    breaker.admit()
+    breaker.record_neutral()
+    assert breaker.admit() == 0

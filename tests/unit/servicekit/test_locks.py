@@ -1,0 +1,26 @@
+import asyncio
+import gc
+
+from servicekit.locks import KeyedLocks
+
+
+async def test_one_key_is_held_by_one_at_a_time_and_keys_do_not_wait_for_each_other() -> None:
+    locks, order = KeyedLocks(), []
+
+    async def work(key: str, name: str) -> None:
+        async with locks[key]:
+            order.append(f"{name} in")
+            await asyncio.sleep(0.01)
+            order.append(f"{name} out")
+
+    await asyncio.gather(work("a", "first"), work("a", "second"), work("b", "other"))
+    assert order.index("first out") < order.index("second in")
+    assert order.index("other in") < order.index("first out")
+
+
+async def test_a_lock_that_nobody_uses_is_forgotten() -> None:
+    locks = KeyedLocks()
+    async with locks["a"]:
+        assert len(locks._locks) == 1
+    gc.collect()
+    assert len(locks._locks) == 0

@@ -1,0 +1,32 @@
+"""The watchdog of the event loop, in simulated time."""
+
+import asyncio
+
+from prometheus_client import REGISTRY
+from servicekit.loop_lag import watch_loop
+from servicekit.tasks import background_task
+
+from tests.support.clock import simulate
+
+
+def lag(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"tenantry_event_loop_lag_seconds_{name}", labels) or 0.0
+
+
+def test_what_holds_up_the_loop_is_seen() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        async with background_task(watch_loop(), "loop-lag"):
+            await asyncio.sleep(1)
+            calm = lag("count")
+            assert lag("sum") - before < 0.1
+            # What blocks a loop lets its clock go on.
+            clock = loop.time
+            loop.time = lambda: clock() + 3  # type: ignore[method-assign]
+            await asyncio.sleep(1)
+            assert lag("count") > calm
+            assert lag("sum") - before > 1
+            assert lag("count") - lag("bucket", le="0.5") > slow
+
+    before, slow = lag("sum"), lag("count") - lag("bucket", le="0.5")
+    simulate(scenario())

@@ -1,0 +1,50 @@
+"""What goes on beside a service ends with it, even if a cancellation is lost; in simulated time."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from servicekit.tasks import background_task, cancel_and_wait
+
+from tests.support.clock import simulate
+
+
+class Lossy:
+    """Works for ever, and loses the first cancellations, as ``asyncio.wait_for`` does before Python 3.12."""
+
+    def __init__(self, losses: int) -> None:
+        self.losses = losses
+
+    async def work(self) -> None:
+        while True:
+            if self.losses:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(3600)
+                self.losses -= 1
+            else:
+                await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize("losses", [0, 1, 3])
+def test_work_ends_with_the_block_however_many_cancellations_are_lost(losses: int) -> None:
+    async def scenario() -> float:
+        lossy = Lossy(losses)
+        async with background_task(lossy.work(), "lossy") as task:
+            await asyncio.sleep(1)
+        assert task.cancelled()
+        return asyncio.get_running_loop().time()
+
+    assert simulate(scenario()) < 10
+
+
+def test_the_tasks_own_error_is_raised() -> None:
+    async def failing() -> None:
+        raise ValueError("broken")
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(failing())
+        await asyncio.sleep(1)
+        await cancel_and_wait(task)
+
+    with pytest.raises(ValueError, match="broken"):
+        simulate(scenario())

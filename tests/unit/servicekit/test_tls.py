@@ -1,0 +1,88 @@
+"""A file with an authority is looked at when a program starts, and not when it first connects."""
+
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from servicekit.settings import read_settings
+from servicekit.tls import AuthorityFile, ssl_context
+
+from tests.support.certificates import certificates
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SOME_JOB_")
+
+    ca_file: AuthorityFile | None = None
+
+
+def missing(folder: Path) -> Path:
+    return folder / "ca.crt"
+
+
+def empty(folder: Path) -> Path:
+    (folder / "ca.crt").touch()
+    return folder / "ca.crt"
+
+
+def key(folder: Path) -> Path:
+    return certificates(folder / "made", "127.0.0.1").key
+
+
+def revocations(folder: Path) -> Path:
+    now = datetime.now(UTC)
+    crl = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(x509.Name.from_rfc4514_string("CN=An authority"))
+        .last_update(now)
+        .next_update(now + timedelta(hours=1))
+        .sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
+    )
+    (folder / "ca.crl").write_bytes(crl.public_bytes(Encoding.PEM))
+    return folder / "ca.crl"
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (missing, "cannot be read: No such file or directory"),
+        (empty, "holds no certificate"),
+        (key, "holds no certificate"),
+        (revocations, "holds no certificate"),
+    ],
+)
+def test_a_file_without_an_authority_stops_the_start_and_names_the_setting(
+    tmp_path: Path,
+    make: Callable[[Path], Path],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = make(tmp_path)
+    monkeypatch.setenv("SOME_JOB_CA_FILE", str(file))
+    with pytest.raises(SystemExit):
+        read_settings(Settings)
+    assert capsys.readouterr().err == f"SOME_JOB_CA_FILE: Value error, {file} {reason}\n"
+
+
+def test_the_one_that_is_named_is_trusted_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_JOB_CA_FILE", str(certificates(tmp_path / "made", "127.0.0.1").authority))
+    context = ssl_context(read_settings(Settings).ca_file)
+    assert isinstance(context, ssl.SSLContext)
+    (trusted,) = context.get_ca_certs()
+    assert trusted["subject"] == ((("commonName", "An authority of ours"),),)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_where_none_is_named_httpx_trusts_whom_it_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOME_JOB_CA_FILE", raising=False)
+    assert ssl_context(read_settings(Settings).ca_file) is True

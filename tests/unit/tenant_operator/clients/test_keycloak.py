@@ -1,0 +1,120 @@
+"""The admin API's client: logging in, paging, and what each status means. Real Keycloak: integration."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from servicekit.errors import RemoteRefused, RemoteUnavailable
+from tenant_operator.clients.keycloak import Keycloak
+
+
+def user(email: str, **more: Any) -> dict[str, Any]:
+    return {"id": f"id of {email}", "email": email, "emailVerified": True, "enabled": True, **more}
+
+
+class Server:
+    """Keycloak as far as these tests need it."""
+
+    def __init__(self) -> None:
+        self.logins = 0
+        self.lifetime = 60
+        self.requests: list[httpx.Request] = []
+        self.answers: list[httpx.Response] = []
+        self.users = [user(f"u{number}@a.example") for number in range(250)]
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/token"):
+            self.logins += 1
+            return httpx.Response(200, json={"access_token": f"t{self.logins}", "expires_in": self.lifetime})
+        self.requests.append(request)
+        if self.answers:
+            return self.answers.pop(0)
+        first, page = int(request.url.params.get("first", 0)), int(request.url.params.get("max", 100))
+        return httpx.Response(200, json=self.users[first : first + page])
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def keycloak(server: Server) -> AsyncIterator[Keycloak]:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(server)) as http:
+        yield Keycloak("http://keycloak/", "tenantry", "operator", "secret", http)
+
+
+async def test_one_login_serves_many_calls(keycloak: Keycloak, server: Server) -> None:
+    await keycloak.members("g")
+    await keycloak.members("g")
+    assert server.logins == 1
+    assert server.requests[0].headers["authorization"] == "Bearer t1"
+
+
+async def test_a_token_is_renewed_before_its_end(keycloak: Keycloak, server: Server) -> None:
+    server.lifetime = 10  # within the margin at once
+    await keycloak.group_by_id("g")
+    await keycloak.group_by_id("g")
+    assert server.logins == 2
+
+
+async def test_a_token_that_died_early_is_replaced_and_the_call_made_again(
+    keycloak: Keycloak, server: Server
+) -> None:
+    server.answers = [httpx.Response(401)]
+    assert len(await keycloak.members("g")) == 250
+    assert server.logins == 2
+
+
+async def test_long_lists_are_read_in_pages_of_a_hundred(keycloak: Keycloak, server: Server) -> None:
+    assert len(await keycloak.people(["*@a.example"])) == 250
+    assert [request.url.params["first"] for request in server.requests] == ["0", "100", "200"]
+    assert {request.url.params["emailVerified"] for request in server.requests} == {"true"}
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        user("diana@a.example", emailVerified=False),
+        user("diana@a.example", enabled=False),
+        {"id": "1", "email": "diana@a.example", "enabled": True},
+        {"id": "2", "email": "diana@a.example", "emailVerified": True},
+        user("diana@a.example.evil.example"),
+        user("diana@nota.example"),
+        {"id": "3", "emailVerified": True, "enabled": True},
+        {"id": "4", "email": None, "emailVerified": True, "enabled": True},
+    ],
+    ids=[
+        "not verified", "disabled", "verified unknown", "enabled unknown", "only begins alike",
+        "only ends alike", "no address", "null",
+    ],
+)  # fmt: skip
+async def test_whom_the_search_finds_but_no_pattern_claims_is_none_of_the_people(
+    stranger: dict[str, Any], keycloak: Keycloak, server: Server
+) -> None:
+    server.users = [stranger, user("ann@a.example")]
+    assert await keycloak.people(["*@a.example", "ann@*.example"]) == [user("ann@a.example")]
+
+
+async def test_what_is_absent_is_a_value(keycloak: Keycloak, server: Server) -> None:
+    server.answers = [httpx.Response(404), httpx.Response(404), httpx.Response(409)]
+    assert await keycloak.group_by_path("/tenants/tenant-x") is None
+    await keycloak.delete_group("gone")
+    assert await keycloak.create_group(None, {"name": "tenants"}) is None
+
+
+async def test_a_busy_server_is_asked_again_a_refusal_is_not(keycloak: Keycloak, server: Server) -> None:
+    server.answers = [httpx.Response(503)]
+    assert await keycloak.members("g")
+    server.answers = [httpx.Response(403)]
+    asked = len(server.requests)
+    with pytest.raises(RemoteRefused):
+        await keycloak.members("g")
+    assert len(server.requests) == asked + 1
+
+
+async def test_a_server_that_stays_away_is_unavailable(keycloak: Keycloak, server: Server) -> None:
+    server.answers = [httpx.Response(503)] * 3
+    with pytest.raises(RemoteUnavailable):
+        await keycloak.members("g")

@@ -1,0 +1,308 @@
+"""When the workspace searches, whom it lets in, and what it does when Open WebUI says nothing is there."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from servicekit.errors import RemoteUnavailable
+from tenancy.model import Tenant, TenantStatus
+from tenant_operator.clients.open_webui import TenantContent
+from tenant_operator.parts.workspace.part import FOREVER, LAST_ANSWER_SECONDS, SETTLE_SECONDS, WorkspacePart
+from tenant_operator.parts.workspace.plan import grants, mark
+
+from tests.support.tenants import make_tenant
+
+if TYPE_CHECKING:
+    from tenant_operator.clients.keycloak import Keycloak
+    from tenant_operator.clients.open_webui import OpenWebui
+
+ACME = make_tenant("acme", identity={"emails": ["*@acme.example"]})
+GROUP: dict[str, Any] = {
+    "id": "g", "name": "/tenants/tenant-acme", "description": "The people of acme, kept as the Tenant says.",
+    "parent_group_id": None, "user_ids": [],
+    "data": {"tenantry": {"tenant": "acme", "uid": ACME.metadata.uid}, "config": {"share": "members"}},
+}  # fmt: skip
+
+
+class Realm:
+    """A Keycloak in which one account has an address of Acme's."""
+
+    async def people(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
+        assert list(patterns) == ["*@acme.example"]
+        return [{"id": "ann-in-keycloak"}]
+
+
+class Webui:
+    """An Open WebUI that notes what it is called for, and fails to find what it is told to hide."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.found_users: list[dict[str, Any]] = []
+        self.group_members: list[str] = []
+        self.group_data: dict[str, Any] | None = GROUP["data"]
+        self.found_bases: list[list[dict[str, Any]]] = []
+        self.pending: list[str] = []
+        self.content: list[dict[str, int]] = []
+        self.asked: dict[str, Any] = {}
+        self.writers = 0
+
+    async def group(self, group_id: str) -> dict[str, Any]:
+        return GROUP | {"user_ids": self.group_members, "data": self.group_data}
+
+    async def group_ids(self, name: str) -> list[str]:
+        return ["g"]
+
+    async def groups_under(self, group_id: str) -> set[str]:
+        return set()
+
+    async def users(self, term: str) -> list[dict[str, Any]]:
+        return self.found_users
+
+    async def user(self, user_id: str) -> dict[str, Any] | None:
+        self.calls.append(f"user {user_id}")
+        return {"id": user_id, "oauth": {"oidc": {"sub": "ann-in-keycloak"}}} if user_id == "ann" else None
+
+    async def models(self, tag: str) -> list[dict[str, Any]]:
+        self.calls.append("search models")
+        return [{"id": "tenant-acme-b.finance"}, {"id": "tenant-acme.former"}, {"id": "gpt"}]
+
+    async def model(self, model_id: str) -> dict[str, Any] | None:
+        return None
+
+    async def knowledge_bases(self, text: str) -> list[dict[str, Any]]:
+        self.calls.append("search knowledge")
+        return self.found_bases.pop(0) if self.found_bases else []
+
+    async def knowledge_base(self, knowledge_id: str) -> dict[str, Any] | None:
+        self.calls.append(f"knowledge {knowledge_id}")
+        return None if knowledge_id == "gone" else base(knowledge_id)
+
+    async def pending_files(self, knowledge_id: str) -> list[str]:
+        return self.pending
+
+    async def count_content(self, content: TenantContent) -> dict[str, int]:
+        self.asked = asdict(content)
+        return self.content.pop(0) if self.content else {}
+
+    async def close(self, content: TenantContent) -> int:
+        self.calls.append("close")
+        return self.writers
+
+    async def delete_content(self, content: TenantContent) -> dict[str, int]:
+        self.calls.append("delete_content")
+        return self.content.pop(0)
+
+    def __getattr__(self, name: str) -> Any:
+        async def write(*arguments: Any) -> str:
+            self.calls.append(name)
+            return "new"
+
+        return write
+
+
+def base(knowledge_id: str = "1", persona: str = "finance", files: int = 0) -> dict[str, Any]:
+    return {
+        "id": knowledge_id, "name": "n", "description": "d", "user": {"role": "admin"},
+        "access_grants": [*grants("g", "read"), mark(ACME, persona)], "file_count": files,
+    }  # fmt: skip
+
+
+def settled(tenant: Tenant = ACME, *, generation: int = 0, **ids: str) -> Tenant:
+    """Return the Tenant as it is after a run that went well."""
+    condition = {
+        "type": "WorkspaceReady", "status": "True", "reason": "AsDeclared", "message": "",
+        "lastTransitionTime": "2026-11-23T10:00:00Z", "observedGeneration": generation,
+    }  # fmt: skip
+    knowledge = [{"persona": persona, "id": each} for persona, each in ids.items()]
+    status = {"conditions": [condition], "workspace": {"groupId": "g", "knowledge": knowledge}}
+    return tenant.model_copy(update={"status": TenantStatus.model_validate(status)})
+
+
+@pytest.fixture
+def webui() -> Webui:
+    return Webui()
+
+
+@pytest.fixture
+def part(webui: Webui) -> WorkspacePart:
+    return WorkspacePart(cast("OpenWebui", webui), cast("Keycloak", Realm()))
+
+
+@pytest.mark.parametrize(
+    ("tenant", "searches"),
+    [
+        (settled(finance="1"), False),
+        (ACME, True),
+        (settled(generation=7, finance="1"), True),
+        (settled(finance="1", former="2"), True),
+        (settled(finance="gone"), True),
+    ],
+    ids=["all-is-known", "never-reconciled", "of-another-spec", "with-a-former-persona", "one-is-gone"],
+)
+async def test_only_who_cannot_know_everything_searches(
+    tenant: Tenant, searches: bool, part: WorkspacePart, webui: Webui
+) -> None:
+    await part.observe(tenant)
+    assert ("search knowledge" in webui.calls) is searches
+
+
+async def test_a_neighbours_model_is_not_ours(part: WorkspacePart) -> None:
+    assert list((await part.observe(ACME)).models) == ["tenant-acme.former"]
+
+
+def user(user_id: str, subject: Any = None, provider: str = "oidc") -> dict[str, Any]:
+    return {"id": user_id, "oauth": {provider: {"sub": subject}} if subject else None}
+
+
+async def test_an_earlier_tenants_group_is_emptied_and_set_aside_before_a_new_one_is_made(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.group_data = {"tenantry": {"tenant": "acme", "uid": "of-an-earlier-one"}}
+    webui.group_members = ["ann"]
+    observed = await part.observe(ACME)
+    assert observed.group.id == ""
+    assert observed.group.members == frozenset()
+    await part.ensure(ACME, observed)
+    writes = [call for call in webui.calls if call in ("remove_members", "update_group", "create_group")]
+    assert writes == ["remove_members", "update_group", "create_group"]
+
+
+async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.group_data = None
+    await part.remove(ACME)
+    assert webui.asked["groups"] == []
+    assert "delete_group" not in webui.calls
+
+
+async def test_a_retained_tenants_group_is_emptied_and_nothing_else_is_written(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    await part.forget(ACME)
+    assert webui.calls == []
+    webui.group_members = ["ann", "bob"]
+    await part.forget(ACME)
+    assert webui.calls == ["remove_members"]
+
+
+async def test_people_are_told_by_the_id_that_they_have_in_keycloak(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.found_users = [
+        user("1", "ann-in-keycloak"), user("2", "mallory"), user("3"), user("4", "ann-in-keycloak", "google"),
+    ]  # fmt: skip
+    assert (await part.observe(ACME)).people == {"1"}
+
+
+async def test_a_member_whom_the_search_does_not_find_is_looked_at_alone(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.group_members = ["ann", "ghost"]
+    assert (await part.observe(ACME)).people == {"ann"}
+
+
+async def test_no_second_knowledge_base_is_made_because_a_search_failed(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.found_bases = [[], [base()]]
+    observed = await part.observe(ACME)
+    with pytest.raises(RemoteUnavailable, match="turned up"):
+        await part.ensure(ACME, observed)
+    assert "create_knowledge_base" not in webui.calls
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "pending", "goes"),
+    [
+        (0, [base("2", "former", 0)], [], True),
+        (3, [], [], False),
+        (0, [base("2", "former", 1)], [], False),
+        (0, [base("2", "former", 0)], ["f"], False),
+        (0, [], [], False),
+    ],
+    ids=["empty", "with-files", "filled-meanwhile", "being-filled", "not-found-any-more"],
+)
+async def test_a_former_knowledge_base_goes_only_when_it_is_surely_empty(
+    first: int,
+    second: list[dict[str, Any]],
+    pending: list[str],
+    goes: bool,
+    part: WorkspacePart,
+    webui: Webui,
+) -> None:
+    webui.found_bases = [[base(), base("2", "former", first)], second]
+    webui.pending = pending
+    ensured = await part.ensure(ACME, await part.observe(ACME))
+    assert ("delete_knowledge_base" in webui.calls) is goes
+    assert ({"persona": "former", "id": "2"} in ensured.status["knowledge"]) is not goes
+    assert ensured.verdict
+    assert ("former" in ensured.verdict.message) is not goes
+
+
+async def test_content_goes_in_as_many_calls_as_it_takes_before_knowledge_bases_and_group(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.found_bases = [[base(files=3)], []]
+    webui.content = [{"files": 3, "chats": 2}, {"files": 1, "chats": 2}, {"files": 0, "chats": 0}]
+    await part.remove(ACME)
+    assert [call for call in webui.calls if call.startswith(("close", "delete"))] == [
+        "delete_model", "close", "delete_content", "delete_content", "delete_knowledge_base", "delete_group",
+    ]  # fmt: skip
+    assert webui.asked == {
+        "tenant": "tenant-acme", "groups": ["g"], "knowledge": ["1"], "since": 0, "until": FOREVER,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("writers", "waited"), [(0, []), (3, [SETTLE_SECONDS])])
+async def test_what_was_admitted_before_accounts_were_closed_may_end_before_anything_is_deleted(
+    writers: int, waited: list[float], part: WorkspacePart, webui: Webui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        assert "delete_content" not in webui.calls
+        slept.append(seconds)
+
+    monkeypatch.setattr("tenant_operator.parts.workspace.part.asyncio.sleep", sleep)
+    webui.writers = writers
+    webui.content = [{"files": 1}, {"files": 0}]
+    await part.remove(ACME)
+    assert slept == waited
+
+
+async def test_what_others_write_after_the_last_answer_is_not_asked_for(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    deleted = {"deletion_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
+    await part.remove(ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=deleted)}))
+    assert webui.asked["until"] == 1795910400 + LAST_ANSWER_SECONDS
+
+
+async def test_content_that_stays_stops_the_removal_and_is_named(part: WorkspacePart, webui: Webui) -> None:
+    webui.found_bases = [[base(files=1)]]
+    webui.content = [{"files": 1, "chats": 0}, {"files": 1, "chats": 0}]
+    with pytest.raises(RemoteUnavailable, match="still there: 1 files"):
+        await part.remove(ACME)
+    assert "delete_knowledge_base" not in webui.calls
+    assert "delete_group" not in webui.calls
+
+
+async def test_what_a_former_tenant_of_the_name_left_is_not_asked_for(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    created = {"creation_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
+    later = ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=created)})
+    await part.remove(later)
+    assert webui.asked["since"] == 1795910400
+
+
+async def test_a_knowledge_base_that_stays_keeps_the_group_by_which_it_is_known(
+    part: WorkspacePart, webui: Webui
+) -> None:
+    webui.found_bases = [[base()], [base()]]
+    with pytest.raises(RemoteUnavailable, match="still there"):
+        await part.remove(ACME)
+    assert "delete_group" not in webui.calls

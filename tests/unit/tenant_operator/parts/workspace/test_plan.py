@@ -1,0 +1,351 @@
+"""What would be written to Open WebUI: case by case. Real Open WebUI: tests/integration/operator."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tenancy.model import Tenant, TenantStatus
+from tenant_operator.parts.workspace.plan import (
+    Group,
+    KnowledgeBase,
+    WorkspaceState,
+    choose,
+    grants,
+    kept_note,
+    knowledge_base,
+    mark,
+    plan,
+    plan_former,
+    wanted_group,
+)
+
+from tests.support.tenants import make_tenant
+
+ACME = make_tenant("acme", displayName="Acme", personas=[{"id": "finance", "displayName": "Finance"}])
+MODEL = "tenant-acme.finance"
+ANYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
+OUTSIDER = {"principal_type": "user", "principal_id": "mallory", "permission": "write"}
+MARK = mark(ACME, "finance")
+EARLIER = {"principal_type": "user", "principal_id": "tenantry:tenant-acme/u-0/finance", "permission": "read"}
+NEIGHBOUR = {"principal_type": "group", "principal_id": "another", "permission": "read"}
+
+
+def settled(tenant: Tenant = ACME) -> WorkspaceState:
+    """Return a workspace to which every write has been made."""
+    steps = plan(tenant, WorkspaceState(Group("g")), "g")
+    models = {step.subject: dict(step.form) for step in steps if step.action == "create model"}
+    bases = {
+        step.subject: KnowledgeBase(
+            f"kb-{step.subject}",
+            step.subject,
+            step.form["name"],
+            step.form["description"],
+            frozenset(tuple(each.values()) for each in step.form["access_grants"]),
+            0,
+        )
+        for step in steps
+        if step.action == "create knowledge base"
+    }
+    return WorkspaceState(Group("g"), models=models, bases=bases)
+
+
+def actions(state: WorkspaceState, tenant: Tenant = ACME) -> list[str]:
+    return [step.change for step in plan(tenant, state, "g")]
+
+
+def test_a_new_tenant_gets_a_model_and_a_knowledge_base_for_its_group_alone() -> None:
+    model, base = plan(ACME, WorkspaceState(), "g")
+    assert model.form == {
+        "id": MODEL,
+        "base_model_id": "tenantry",
+        "name": "Acme: Finance",
+        "meta": {
+            "description": "Answers from the documents of Acme for Finance.",
+            "capabilities": {"file_context": False},
+            "tenantry": "tenant-acme",
+        },
+        "params": {},
+        "is_active": True,
+        "access_grants": [{"principal_type": "group", "principal_id": "g", "permission": "read"}],
+    }
+    assert base.form == {
+        "name": "Acme: Finance",
+        "description": "Finance, shared documents of Acme.",
+        "access_grants": [
+            {"principal_type": "group", "principal_id": "g", "permission": "read"},
+            {"principal_type": "group", "principal_id": "g", "permission": "write"},
+            {
+                "principal_type": "user",
+                "principal_id": "tenantry:tenant-acme/uid-acme/finance",
+                "permission": "read",
+            },
+        ],
+    }
+
+
+def test_where_nothing_differs_nothing_is_written() -> None:
+    assert actions(settled()) == []
+
+
+def test_ids_stand_in_for_names_that_were_not_given() -> None:
+    model, _ = plan(make_tenant("acme", displayName="", personas=[{"id": "hr"}]), WorkspaceState(), "g")
+    assert model.form["name"] == "acme: hr"
+
+
+def model_with(**changes: Any) -> WorkspaceState:
+    state = settled()
+    return replace(state, models={MODEL: state.models[MODEL] | changes})
+
+
+def model_for(*others: dict[str, str]) -> WorkspaceState:
+    return model_with(access_grants=[*grants("g", "read"), *others])
+
+
+def meta_with(**changes: Any) -> WorkspaceState:
+    return model_with(meta=settled().models[MODEL]["meta"] | changes)
+
+
+def base_with(**changes: Any) -> WorkspaceState:
+    state = settled()
+    return replace(state, bases={"finance": replace(state.bases["finance"], **changes)})
+
+
+READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        pytest.param(replace(settled(), models={}), [f"create model {MODEL}"], id="model-gone"),
+        pytest.param(replace(settled(), bases={}), ["create knowledge base finance"], id="base-gone"),
+        pytest.param(model_with(name="Evil: Finance"), [f"update model {MODEL}"], id="model-renamed"),
+        pytest.param(model_with(base_model_id="gpt"), [f"update model {MODEL}"], id="another-base"),
+        pytest.param(model_with(is_active=False), [f"update model {MODEL}"], id="turned-off"),
+        pytest.param(meta_with(description=""), [f"update model {MODEL}"], id="description-gone"),
+        pytest.param(meta_with(capabilities=None), [f"update model {MODEL}"], id="capabilities-gone"),
+        pytest.param(
+            meta_with(capabilities={"file_context": True}), [f"update model {MODEL}"], id="files-in-context"
+        ),
+        pytest.param(meta_with(profile_image_url="/a.png"), [], id="an-icon-is-theirs"),
+        pytest.param(
+            meta_with(capabilities={"file_context": False, "vision": True}),
+            [],
+            id="abilities-are-theirs",
+        ),
+        pytest.param(
+            model_for(ANYBODY),
+            [f"grant model {MODEL}"],
+            id="for-anybody",
+        ),
+        pytest.param(
+            model_for(NEIGHBOUR),
+            [f"grant model {MODEL}"],
+            id="for-another-group",
+        ),
+        pytest.param(
+            model_for(OUTSIDER),
+            [f"grant model {MODEL}"],
+            id="for-a-user",
+        ),
+        pytest.param(
+            model_with(access_grants=grants("g", "read", "write")), [f"grant model {MODEL}"], id="writable"
+        ),
+        pytest.param(model_with(access_grants=[]), [f"grant model {MODEL}"], id="for-nobody"),
+        pytest.param(
+            model_with(access_grants=grants("was", "read")),
+            [f"grant model {MODEL}"],
+            id="for-a-former-group",
+        ),
+        pytest.param(base_with(name="x"), ["update knowledge base kb-finance"], id="base-renamed"),
+        pytest.param(
+            base_with(description="x"), ["update knowledge base kb-finance"], id="description-changed"
+        ),
+        pytest.param(
+            base_with(description="Documents of Acme: Finance. [tenantry:tenant-acme/finance]"),
+            ["update knowledge base kb-finance"],
+            id="with-a-marker-of-before",
+        ),
+        pytest.param(
+            base_with(grants=frozenset({READ, WRITE})),
+            ["grant knowledge base kb-finance"],
+            id="mark-gone",
+        ),
+        pytest.param(
+            base_with(grants=frozenset({READ, WRITE, ("user", "*", "read")})),
+            ["grant knowledge base kb-finance"],
+            id="base-for-anybody",
+        ),
+        pytest.param(
+            base_with(grants=frozenset({READ, WRITE, ("group", "another", "write")})),
+            ["grant knowledge base kb-finance"],
+            id="base-for-another-group",
+        ),
+        pytest.param(
+            base_with(grants=frozenset({READ})), ["grant knowledge base kb-finance"], id="base-not-writable"
+        ),
+        pytest.param(
+            replace(settled(), models={**settled().models, "tenant-acme.former": {}}),
+            ["delete model tenant-acme.former"],
+            id="a-former-personas-model-goes",
+        ),
+        pytest.param(
+            replace(settled(), group=Group("g", under=frozenset("x"))),
+            ["detach group x"],
+            id="a-group-beneath",
+        ),
+        pytest.param(
+            replace(settled(), group=Group("g", members=frozenset("ab")), people=frozenset("bc")),
+            ["remove members g", "add members g"],
+            id="members-are-exactly-the-people",
+        ),
+    ],
+)
+def test_what_differs_is_written_and_nothing_else(state: WorkspaceState, expected: list[str]) -> None:
+    assert actions(state) == expected
+
+
+def test_the_knowledge_base_of_a_suspended_tenant_is_closed_and_its_model_still_says_why() -> None:
+    suspended = make_tenant(
+        "acme",
+        displayName="Acme",
+        personas=[{"id": "finance", "displayName": "Finance"}],
+        suspended=True,
+    )
+    (step,) = plan(suspended, settled(), "g")
+    assert (step.change, step.form) == ("grant knowledge base kb-finance", [MARK])
+    former = KnowledgeBase("1", "gone", grants=frozenset({READ}))
+    grant, _ = plan_former(suspended, former, "g")
+    assert grant.form == [mark(suspended, "gone")]
+    (step,) = plan(ACME, settled(suspended), "g")
+    assert step.change == "grant knowledge base kb-finance"
+
+
+def test_a_widened_access_becomes_the_groups_alone_and_an_update_keeps_what_others_added() -> None:
+    (step,) = plan(ACME, model_with(access_grants=[ANYBODY, NEIGHBOUR, OUTSIDER]), "g")
+    assert step.form == [{"principal_type": "group", "principal_id": "g", "permission": "read"}]
+    (step,) = plan(ACME, meta_with(description="", profile_image_url="/a.png"), "g")
+    assert step.form["meta"]["profile_image_url"] == "/a.png"
+    assert "access_grants" not in step.form
+
+
+def test_members_leave_and_join_by_id() -> None:
+    state = replace(settled(), group=Group("g", members=frozenset("ab")), people=frozenset("bc"))
+    assert [(step.action, step.form) for step in plan(ACME, state, "g")] == [
+        ("remove members", ["a"]),
+        ("add members", ["c"]),
+    ]
+
+
+def test_the_group_has_nothing_above_it() -> None:
+    assert wanted_group(ACME)["name"] == "/tenants/tenant-acme"
+    assert wanted_group(ACME)["parent_group_id"] is None
+
+
+def body(knowledge_id: str = "1", persona: str = "finance", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": knowledge_id,
+        "name": "Acme: Finance",
+        "description": "Documents.",
+        "user": {"role": "admin"},
+        "access_grants": [*grants("g", "read", "write"), mark(ACME, persona)],
+        "file_count": 0,
+    } | changes
+
+
+def knowing(**ids: str) -> Tenant:
+    """Return the Tenant with a status that names knowledge bases."""
+    knowledge = [{"persona": persona, "id": each} for persona, each in ids.items()]
+    status = TenantStatus.model_validate({"workspace": {"groupId": "g", "knowledge": knowledge}})
+    return ACME.model_copy(update={"status": status})
+
+
+@pytest.mark.parametrize(
+    ("found", "persona"),
+    [
+        pytest.param(body(), "finance", id="marked-and-the-groups"),
+        pytest.param(body(access_grants=[MARK]), "finance", id="marked-and-nobodys-yet"),
+        pytest.param(body(access_grants=[MARK, ANYBODY]), "finance", id="marked-and-widened"),
+        pytest.param(body(persona="former"), "former", id="a-former-personas"),
+        pytest.param(body(access_grants=grants("g", "read", "write")), None, id="the-groups-and-not-marked"),
+        pytest.param(body(access_grants=[]), None, id="neither"),
+        pytest.param(body(user={"role": "user"}), None, id="somebody-marked-their-own"),
+        pytest.param(body(user=None), None, id="of-an-account-that-is-gone"),
+        pytest.param(body(access_grants=[MARK, *grants("other", "read")]), None, id="another-tenants"),
+        pytest.param(body(access_grants=[OUTSIDER]), None, id="a-persons"),
+        pytest.param(body(access_grants=[EARLIER]), None, id="an-earlier-tenants-of-the-name"),
+        pytest.param(
+            body(access_grants=[], description="[tenantry:tenant-acme/finance]"), None, id="only-described"
+        ),
+    ],
+)
+def test_a_mark_alone_makes_no_knowledge_base_the_tenants(found: dict[str, Any], persona: str | None) -> None:
+    read = knowledge_base(ACME, found, "g")
+    assert (read.persona if read else None) == persona
+
+
+def test_what_the_status_names_is_the_tenants_whatever_people_wrote_into_it() -> None:
+    stolen = body("7", persona="other", user=None, access_grants=[ANYBODY], description="mine")
+    read = knowledge_base(knowing(finance="7"), stolen, "g")
+    assert read
+    assert read.persona == "finance"
+
+
+def bases(*found: tuple[str, str, int | None]) -> list[KnowledgeBase]:
+    granted = frozenset({READ})
+    return [KnowledgeBase(key, persona, grants=granted, files=files) for key, persona, files in found]
+
+
+@pytest.mark.parametrize(
+    ("tenant", "found", "chosen", "former"),
+    [
+        pytest.param(ACME, [("1", "finance", 0)], "1", [], id="the-only-one"),
+        pytest.param(
+            knowing(finance="2"), [("1", "finance", 9), ("2", "finance", 0)], "2", ["1"], id="the-known-one"
+        ),
+        pytest.param(ACME, [("1", "finance", 0), ("2", "finance", 3)], "2", ["1"], id="the-one-with-files"),
+        pytest.param(ACME, [("2", "finance", 0), ("1", "finance", 0)], "1", ["2"], id="always-the-same-one"),
+        pytest.param(ACME, [("1", "finance", 0), ("2", "gone", 3)], "1", ["2"], id="a-former-ones-is-over"),
+    ],
+)  # fmt: skip
+def test_one_knowledge_base_a_persona_is_chosen(
+    tenant: Tenant, found: list[tuple[str, str, int | None]], chosen: str, former: list[str]
+) -> None:
+    mine, left = choose(tenant, bases(*found))
+    assert mine["finance"].id == chosen
+    assert [base.id for base in left] == former
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, []),
+        (
+            {"grants": frozenset({READ, WRITE, tuple(mark(ACME, "gone").values())})},
+            ["grant knowledge base 1"],
+        ),
+        ({"grants": frozenset({READ})}, ["grant knowledge base 1"]),
+        ({"description": "Mine. [tenantry:tenant-acme/gone]"}, ["update knowledge base 1"]),
+    ],
+    ids=["read-only", "writable", "mark-gone", "with-a-marker-of-before"],
+)
+def test_nothing_new_comes_into_a_former_personas_knowledge_base(
+    changed: dict[str, Any], expected: list[str]
+) -> None:
+    granted = frozenset({READ, ("user", mark(ACME, "gone")["principal_id"], "read")})
+    kept = KnowledgeBase("1", "gone", description="Documents of a former persona of Acme.", grants=granted)
+    base = replace(kept, **changed)
+    assert [step.change for step in plan_former(ACME, base, "g")] == expected
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        (list, ""),
+        (lambda: bases(("1", "hr", 3), ("2", "dev", None)), "dev (files: uncounted), hr (files: 3)"),
+    ],
+    ids=["none", "two"],
+)
+def test_what_is_kept_is_told(kept: Callable[[], list[KnowledgeBase]], told: str) -> None:
+    assert kept_note(kept()).endswith(told)
+    assert bool(kept_note(kept())) is bool(told)

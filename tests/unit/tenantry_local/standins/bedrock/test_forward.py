@@ -1,0 +1,124 @@
+"""Answers from an OpenAI-compatible server: what it is asked, and what its failures become."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from tenantry_local.standins.bedrock.errors import (
+    BedrockError,
+    ModelErrorException,
+    ModelTimeoutException,
+    ThrottlingException,
+)
+from tenantry_local.standins.bedrock.forward import Forward
+from typing_extensions import override
+
+from tests.support.standins import bedrock_client, running_bedrock
+
+
+class Server(ThreadingHTTPServer):
+    """Answers every question in the same way, and keeps what it was asked."""
+
+    status = 200
+    body = json.dumps({"choices": [{"message": {"role": "assistant", "content": "Five million. [1]"}}]})
+    silent = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[tuple[str, dict[str, str], Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        question = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.asked.append((self.path, dict(self.headers), question))
+        self.send_response(self.server.status)
+        self.end_headers()
+        self.wfile.write(self.server.body.encode())
+
+    @override
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_the_conversation_is_asked_on(server: Server) -> None:
+    forward = Forward(server.url, "small", SecretStr("sesame"))
+    said = forward.ask(
+        ["Be brief."], [("user", "What is the budget?")], {"maxTokens": 9, "stopSequences": ["x"]}
+    )
+    assert said == "Five million. [1]"
+    path, headers, body = server.asked[0]
+    assert path == "/v1/chat/completions"
+    assert headers["Authorization"] == "Bearer sesame"
+    assert body == {
+        "model": "small",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "What is the budget?"},
+        ],
+        "max_tokens": 9,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (429, "{}", ThrottlingException),
+        (500, "broken", ModelErrorException),
+        (401, "who?", ModelErrorException),
+        (200, "no json", ModelErrorException),
+        (200, '{"choices": []}', ModelErrorException),
+    ],
+)
+def test_its_failures_are_bedrocks(server: Server, status: int, body: str, error: type[BedrockError]) -> None:
+    server.status, server.body = status, body
+    with pytest.raises(error):
+        Forward(server.url, "small", SecretStr("")).ask([], [("user", "x")], {})
+
+
+def test_a_server_that_is_not_there_is_a_model_error(server: Server) -> None:
+    with pytest.raises(ModelErrorException, match="cannot be reached"):
+        Forward("http://127.0.0.1:9/v1", "small", SecretStr("")).ask([], [("user", "x")], {})
+
+
+def test_a_server_that_does_not_answer_is_a_timeout(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenantry_local.standins.bedrock.forward.TIMEOUT_SECONDS", 0.05)
+    held = threading.Event()
+    monkeypatch.setattr(Handler, "do_POST", lambda _: held.wait(5))
+    try:
+        with pytest.raises(ModelTimeoutException):
+            Forward(server.url, "small", SecretStr("")).ask([], [("user", "x")], {})
+    finally:
+        held.set()
+
+
+def test_with_a_url_set_the_stand_in_forwards(server: Server) -> None:
+    with running_bedrock(BEDROCK_FORWARD_URL=server.url, BEDROCK_FORWARD_API_KEY="sesame") as standin:
+        client = bedrock_client(standin)
+        said = client.converse(
+            modelId="us.anthropic.claude-sonnet-4-6",
+            messages=[{"role": "user", "content": [{"text": "What is the budget?"}]}],
+        )
+        client.close()
+        assert "sesame" not in standin.log.read_text()
+    assert said["output"]["message"]["content"] == [{"text": "Five million. [1]"}]

@@ -1,0 +1,1 @@
+"""Linters that are built from their Go modules."""

@@ -1,0 +1,18 @@
+"""Build the linters that tests run: ``python -m tools.linters``. A second run does nothing."""
+
+from rich.console import Console
+from tenantry_local.screen import Progress
+
+from . import actionlint, kube_score, promtool
+
+
+def main() -> None:
+    """Build each linter that the cache does not hold yet."""
+    with Progress(Console()) as progress:
+        promtool.install(lambda text: progress.report("promtool", text))
+        actionlint.install(lambda text: progress.report("actionlint", text))
+        kube_score.install(lambda text: progress.report("kube-score", text))
+
+
+if __name__ == "__main__":
+    main()
