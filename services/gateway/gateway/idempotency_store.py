@@ -111,9 +111,9 @@ class IdempotencyStore:
 
     @asynccontextmanager
     async def run_once(self, tenant: Tenant, request: IdempotentRequest) -> AsyncIterator[Claim]:
-        """Let the block process a request unless it was processed; the block checks :attr:`Claim.stored` first.
+        """Hold the claim to process a request; the block checks :attr:`Claim.stored` first.
 
-        What the block does not let be remembered may be done again.
+        A request whose response the block does not save may be processed again.
 
         Raises
         ------
