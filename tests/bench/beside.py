@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tenancy.names import document_id_for_file
 from tenantry_local.platform import Platform
 
-from tests.support.uploads import Paper, upload
+from tests.support.uploads import SampleFile, upload
 from tests.support.waiting import until
 
 from .chat import MODEL_SECONDS, PEOPLE
@@ -169,7 +169,7 @@ async def _isolation(
 
 async def _give(office: Office, name: str, text: str) -> str:
     """Put a file into the knowledge base as its people do; return its id once it is found."""
-    response = await upload(office.pages[0].person, office.knowledge_id, Paper(name, text.encode()))
+    response = await upload(office.pages[0].person, office.knowledge_id, SampleFile(name, text.encode()))
     response.raise_for_status()
     file_id: str = response.json()["id"]
 

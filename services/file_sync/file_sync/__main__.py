@@ -1,4 +1,4 @@
-"""``python -m file_sync``: sync and serve until told to stop."""
+"""``python -m file_sync``: run the sync loops and the HTTP API until a signal stops them."""
 
 import uvicorn
 from prometheus_client import start_http_server
@@ -9,7 +9,7 @@ from .app import make_app
 from .settings import Settings
 
 GRACE_SECONDS = 10
-"""How long requests under way may take after SIGTERM. What is being synced is left: the next run goes on."""
+"""Longest time for requests in progress after SIGTERM. The next run completes an interrupted sync."""
 
 
 def main() -> None:

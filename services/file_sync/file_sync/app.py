@@ -1,4 +1,4 @@
-"""The application: routes, errors and the process context, put together."""
+"""ASGI application: routes, error handlers and the process context."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ __all__ = ["make_app"]
 
 
 def make_app(settings: Settings) -> FastAPI:
-    """Return the application; its connections are opened when it starts and closed when it ends."""
+    """Return the application; it opens its connections at its start and closes them at its end."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -28,11 +28,11 @@ def make_app(settings: Settings) -> FastAPI:
         title="Tenantry file-sync",
         version="v1",
         lifespan=lifespan,
-        docs_url=None,  # their pages would load scripts from elsewhere
+        docs_url=None,  # their pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
-        # Spans of requests are FastAPI's. Its log records would hold the words of exceptions.
+        # FastAPI makes the spans of requests. Its log records would contain messages of exceptions.
         telemetry={"operation_spans": False, "metrics": False, "logs": False},
     )
     add_error_handlers(app)

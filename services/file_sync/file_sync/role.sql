@@ -1,7 +1,7 @@
--- The role with which file-sync reads Open WebUI's database. Run it once, as somebody who may make roles (on RDS the
--- administrator). Then give it a password (psql: \password tenantry_file_sync) and let it in:
+-- The role with which file-sync reads Open WebUI's database. Run it once, as a role that may create roles (on RDS the
+-- administrator). Then set a password (psql: \password tenantry_file_sync) and grant the right to connect:
 --   grant connect on database openwebui to tenantry_file_sync;
--- What it may read is in grants.sql.
+-- grants.sql grants the columns that it may read.
 
 do $$
 begin

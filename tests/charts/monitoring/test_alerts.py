@@ -155,7 +155,11 @@ CASES = [
         (),
     ),
     Case("nobody leads", gauged(file_sync.LEADER, steady(0), "file-sync"), ("TenantryNobodyLeads",)),
-    Case("deletions are held", gauged(file_sync.BRAKED, steady(30), "file-sync"), ("TenantryDeletionsHeld",)),
+    Case(
+        "deletions are held",
+        gauged(file_sync.BLOCKED_DELETIONS, steady(30), "file-sync"),
+        ("TenantryDeletionsHeld",),
+    ),
     Case("no worker takes a job", series(ACTIVE, steady(0), **MAIN), ("TenantryQueueStands",)),
     Case(
         "there is nothing to do", series(ACTIVE, steady(0), **MAIN) | series(WAITING, steady(0), **MAIN), ()
@@ -167,7 +171,7 @@ CASES = [
     ),
     Case(
         "an action fails, the first time",
-        counted(file_sync.ACTIONS, since(20), "file-sync", deed="store", outcome="error"),
+        counted(file_sync.ACTIONS, since(20), "file-sync", action="store", outcome="error"),
         ("TenantryFault",),
     ),
     Case("a comparison fails, the first time", compared("error", since(20)), ("TenantryFault",)),

@@ -1,4 +1,4 @@
-"""Every error of ours and of the framework as a problem document (RFC 9457)."""
+"""Error handlers that answer with problem documents (RFC 9457)."""
 
 from http import HTTPStatus
 from typing import Any
@@ -15,14 +15,14 @@ from ..problems import RequestRefused
 __all__ = ["add_error_handlers", "error_response"]
 
 RETRY_SECONDS = 5
-"""When to come back after a 503 for which the backend named no time."""
+"""``Retry-After`` of a response without a time from the backend."""
 
-_PASSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
-"""Statuses that come with a time to try again."""
+_TRANSIENT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+"""Statuses with a ``Retry-After``."""
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Let the application answer errors with problem documents."""
+    """Register handlers that answer errors with problem documents."""
 
     @app.exception_handler(TenantryError)
     async def _(request: Request, exc: TenantryError) -> JSONResponse:
@@ -36,18 +36,18 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
-        # Without the value: it may be somebody's text.
+        # Without the value, which may be a person's text.
         errors = [{"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()]
         detail = "See `errors`: each names a place in the request and what is wrong there."
         return error_response(RequestRefused(detail, errors=errors), request.scope)
 
 
 def error_response(exc: TenantryError, scope: Scope) -> JSONResponse:
-    """Return an error of ours as a response; its ``instance`` is the request's id."""
+    """Return the response for an error; its ``instance`` is the request's id."""
     headers = {}
     if exc.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="tenantry"'
-    if exc.status in _PASSING:
+    if exc.status in _TRANSIENT:
         headers["Retry-After"] = str(round(getattr(exc, "retry_after", None) or RETRY_SECONDS))
     return _response(exc.to_problem(), scope, headers)
 

@@ -1,4 +1,4 @@
-"""Around every request: id, deadline, bound on its body, one log line, and no naked exception."""
+"""Middleware for each request: id, deadline, refusal of a body, log line, and handling of exceptions."""
 
 import re
 import time
@@ -16,15 +16,15 @@ from .errors import error_response
 
 __all__ = ["RequestMiddleware"]
 
-LONGEST_SECONDS = 30.0
-"""What takes longer is given up: whoever asked asks again."""
+MAX_SECONDS = 30.0
+"""Deadline of a request; the caller may repeat it."""
 
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestMiddleware:
-    """The outermost layer of ours. Nobody reads the body of a request: a connection with one is closed."""
+    """Outermost middleware. No route reads a body, so the connection of a request with one is closed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,13 +59,13 @@ class RequestMiddleware:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with deadline.within(LONGEST_SECONDS):
+            with deadline.within(MAX_SECONDS):
                 await self._app(scope, receive, send)
         except TenantryError as exc:
             problem = exc
-        except Exception:  # noqa: BLE001 (whatever it is, the caller gets a problem document)
+        except Exception:  # noqa: BLE001 (the caller gets a problem document)
             self._log.exception("Unexpected error")
-            problem = TenantryError("It has been logged under the request's id.")
+            problem = TenantryError("The error was logged with the request's id.")
         else:
             return
         if not scope["state"]["status"]:
@@ -78,6 +78,6 @@ class RequestMiddleware:
 
 
 def _route(scope: Scope) -> str:
-    """Return the route's template; all that matched no route count as one."""
+    """Return the route's template; ``unmatched`` without a route."""
     route: Any = scope.get("route")
     return getattr(route, "path", "unmatched")

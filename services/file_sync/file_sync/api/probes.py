@@ -1,4 +1,4 @@
-"""``/healthz`` and ``/readyz``: for the kubelet, without a token."""
+"""HTTP routes ``/healthz`` and ``/readyz`` for the kubelet, without authentication."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/healthz")
 async def healthz(context: Context) -> JSONResponse:
-    """Tell whether a restart would help."""
+    """Return 503 if only a restart helps."""
     return _probe([f"the task {name} has ended" for name in context.readiness.ended])
 
 
 @router.get("/readyz")
 async def readyz(context: Context) -> JSONResponse:
-    """Tell whether requests can be served."""
+    """Return 503 while requests cannot be served."""
     return _probe(await context.readiness.missing())
 
 
