@@ -118,7 +118,7 @@ CLOSED = {
 }
 
 SUGGESTED = [
-    {"title": ["Which of my files can be searched?", "and what became of the others"], "content": "/files"},
+    {"title": ["Which of my files can be searched?", "and what is the state of the others"], "content": "/files"},
 ]
 """What an empty chat offers to ask. Open WebUI's own ideas are about college exams."""
 
