@@ -15,6 +15,9 @@ __all__ = ["RequestLogMiddleware", "add_address", "serve"]
 SHUTDOWN_SECONDS = 3
 """How long requests under way may take after a SIGTERM; a stand-in has none worth waiting longer for."""
 
+KEEP_ALIVE_SECONDS = 75
+"""Idle time after which a connection is closed: longer than clients keep one, so none sends into a closed one."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,6 +41,7 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named, and it costs 40 ms a request.
