@@ -16,7 +16,7 @@ SHUTDOWN_SECONDS = 3
 """How long requests under way may take after a SIGTERM; a stand-in has none worth waiting longer for."""
 
 KEEP_ALIVE_SECONDS = 75
-"""Idle time after which a connection is closed: longer than clients keep one, so none sends into a closed one."""
+"""Idle time after which a connection is closed: longer than clients keep one in their pools."""
 
 log = structlog.get_logger(__name__)
 
