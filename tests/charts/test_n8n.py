@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from n8n_install.environment import ENVIRONMENT
-from tenantry_local.parts.n8n import CONCURRENCY, QUIET
+from tenantry_local.parts.n8n import CONCURRENCY, NO_TELEMETRY
 from tenantry_local.programs import n8n
 
 from tests.support.charts import Release, render
@@ -29,7 +29,7 @@ def container(release: Release, process: str) -> dict[str, Any]:
 @pytest.mark.parametrize("process", PROCESSES)
 def test_each_process_is_told_what_keeps_it_from_keeping_anything(release: Release, process: str) -> None:
     given = {entry["name"]: entry.get("value") for entry in container(release, process)["env"]}
-    assert (QUIET | dict(ENVIRONMENT)).items() <= given.items()
+    assert (NO_TELEMETRY | dict(ENVIRONMENT)).items() <= given.items()
     names = [entry["name"] for entry in container(release, process)["env"]]
     assert len(set(names)) == len(names)
 

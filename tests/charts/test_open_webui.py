@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tenantry_local.context import Context, write_private
 from tenantry_local.part import Command
-from tenantry_local.parts.open_webui import OpenWebUi
+from tenantry_local.parts.open_webui import OpenWebUI
 from tenantry_local.programs import open_webui as program
 
 from tests.support.charts import Release, render
@@ -39,7 +39,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     context = Context.open(tmp_path, whole=True)
     key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
     write_private(context.state / "aws" / "open-webui.json", json.dumps(key))
-    return OpenWebUi(context).command()
+    return OpenWebUI(context).command()
 
 
 @pytest.fixture
