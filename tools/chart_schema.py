@@ -139,7 +139,7 @@ BY_PATH: list[tuple[str, Schema]] = [
     (r"n8n\.redis\.database", {"type": "integer", "minimum": 0}),
     (r"open-webui\.orchestrator", {"enum": ["n8n", "direct"]}),
     (r".*\.autoscaling\.source", {"enum": ["prometheus-adapter", "keda"]}),
-    (r".*\.autoscaling\.(minReplicas|maxReplicas|initialReplicas|queueDepth)", {"type": "integer", "minimum": 1}),
+    (r".*\.autoscaling\.((min|max|initial)Replicas|queueDepth)", {"type": "integer", "minimum": 1}),
     (r".*\.(replicas|concurrency|embeddingsPerMinute)", {"type": "integer", "minimum": 1}),
 ]  # fmt: skip
 """The first pattern that a path matches as a whole counts."""

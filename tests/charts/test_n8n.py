@@ -101,7 +101,9 @@ def test_who_may_set_that_number_may_nothing_else_and_is_gone_afterwards(release
     rules = release.get("Role", "n8n-initial-scale")["rules"]
     assert all(rule["resourceNames"] == ["demo-n8n-worker"] for rule in rules)
     for kind in ("ServiceAccount", "Role", "RoleBinding", "Job"):
-        policy = release.get(kind, "n8n-initial-scale")["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+        policy = release.get(kind, "n8n-initial-scale")["metadata"]["annotations"][
+            "helm.sh/hook-delete-policy"
+        ]
         assert "hook-succeeded" in policy
 
 

@@ -191,5 +191,11 @@ def test_monitoring_reads_metrics_when_it_is_named() -> None:
 
 def test_monitoring_reads_nothing_of_jobs() -> None:
     release = render("values-eks-prod.yaml")
-    for name in ("n8n-install", "n8n-initial-scale", "open-webui-install", "open-webui-migrate", "file-sync-grants"):
+    for name in (
+        "n8n-install",
+        "n8n-initial-scale",
+        "open-webui-install",
+        "open-webui-migrate",
+        "file-sync-grants",
+    ):
         assert not release.get("NetworkPolicy", name)["spec"]["ingress"]

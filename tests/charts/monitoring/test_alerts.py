@@ -154,8 +154,12 @@ CASES = [
         compared("settled", steady(0)) | gauged(registry.TENANTS, steady(0), "file-sync"),
         (),
     ),
-    Case("nobody leads", gauged(file_sync.LEADER, steady(0), "file-sync"), ("TenantryFileSyncLeaderMismatch",)),
-    Case("deletions are held", gauged(file_sync.BRAKED, steady(30), "file-sync"), ("TenantryDeletionsBlocked",)),
+    Case(
+        "nobody leads", gauged(file_sync.LEADER, steady(0), "file-sync"), ("TenantryFileSyncLeaderMismatch",)
+    ),
+    Case(
+        "deletions are held", gauged(file_sync.BRAKED, steady(30), "file-sync"), ("TenantryDeletionsBlocked",)
+    ),
     Case("no worker takes a job", series(ACTIVE, steady(0), **MAIN), ("TenantryN8nQueueStuck",)),
     Case(
         "there is nothing to do", series(ACTIVE, steady(0), **MAIN) | series(WAITING, steady(0), **MAIN), ()

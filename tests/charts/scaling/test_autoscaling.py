@@ -182,5 +182,6 @@ def last_scaled(cluster: Cluster) -> dict[str, str]:
 
 def start_of_workers(cluster: Cluster) -> list[dict[str, object]]:
     return [
-        cluster.release.get(kind, "n8n-initial-scale") for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")
+        cluster.release.get(kind, "n8n-initial-scale")
+        for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")
     ]
