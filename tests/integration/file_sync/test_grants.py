@@ -50,12 +50,10 @@ async def test_it_waits_for_the_tables_and_then_the_role_is_fit(
     grants.grant(job)
     grants.grant(job)  # as after an upgrade
 
-    database = OpenWebUIDatabase(
-        Postgres(platform.context).dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
-    )
-    await database.open()
-    await database.check()
-    await database.close()
+    reader = OpenWebUIDatabase(Postgres(platform.context).dsn(database, FILE_SYNC_ROLE, "postgres-file-sync"))
+    await reader.open()
+    await reader.check()
+    await reader.close()
 
 
 def test_without_tables_it_says_so_in_time(platform: Platform, database: str) -> None:

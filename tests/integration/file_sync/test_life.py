@@ -180,9 +180,9 @@ async def test_while_n8n_is_away_files_are_safe_and_are_indexed_later(harness: H
     assert not result.settled
     assert set((await harness.states(A)).values()) == {"received"}
     assert len(harness.keys(A)) == 4
-    assert harness.replica.tenant_sync.gate.retry_after(B) > 0, "it is away for all"
+    assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "it is away for all"
     harness.n8n.response = None
-    harness.replica.tenant_sync.gate = type(harness.replica.tenant_sync.gate)()
+    harness.replica.tenant_sync.backoff = type(harness.replica.tenant_sync.backoff)()
     await harness.settle(A)
     assert set((await harness.states(A)).values()) == {"ready"}
 

@@ -80,7 +80,7 @@ async def test_what_people_do_is_seen_as_what_it_means(
     attached = http.post("/api/v1/files/", files={"file": ("chat.txt", b"Tide.")}).json()["id"]
 
     async def seen() -> dict[str, tuple[str, int | None, set[LinkKind]]]:
-        files = await database.files([knowledge_id], [MODEL])
+        files = await database.list_linked_files([knowledge_id], [MODEL])
         mine = [file for file in files if file.id in (given, attached)]
         return {file.id: (file.filename, file.size, {link.kind for link in file.links}) for file in mine}
 
