@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .context import CACHE, REPOSITORY
-from .part import program
+from .part import find_program
 from .processes import LocalError
 
-__all__ = ["control_plane", "locked", "version_of"]
+__all__ = ["ensure_control_plane", "get_version", "lock_folder"]
 
 KUBERNETES_VERSION = "v1.35.4"
 ETCD_VERSION = "v3.6.5"
@@ -32,7 +32,7 @@ LDFLAGS = f"-s -w -X {_X}.gitVersion={KUBERNETES_VERSION} -X {_X}.gitMajor=1 -X 
 """Without the version the server calls itself v0.0.0, and clients complain."""
 
 
-def control_plane(report: Callable[[str], None]) -> Path:
+def ensure_control_plane(report: Callable[[str], None]) -> Path:
     """Return the folder with etcd, kube-apiserver and kube-controller-manager.
 
     ``KUBEBUILDER_ASSETS`` is used when it is set; else they are built when they are not cached, which
@@ -43,22 +43,22 @@ def control_plane(report: Callable[[str], None]) -> Path:
     LocalError
         The build failed, or ``KUBEBUILDER_ASSETS`` lacks a program.
     """
-    if given := _given():
+    if given := _external_programs():
         missing = [name for name in PROGRAMS if not (given / name).exists()]
         if missing:
             raise LocalError(f"KUBEBUILDER_ASSETS={given} has no {', '.join(missing)}")
         return given
     pins = b"".join((SOURCE / name).read_bytes() for name in ("go.mod", "go.sum", "etcd/main.go"))
     folder = CACHE / "controlplane" / hashlib.sha256(pins + LDFLAGS.encode()).hexdigest()[:16]
-    with locked(folder):
+    with lock_folder(folder):
         if not all((folder / name).exists() for name in PROGRAMS):
             _build(folder, report)
     return folder
 
 
-def version_of(name: str) -> str:
+def get_version(name: str) -> str:
     """Return the version of a control plane program: our pin, or what a given program says of itself."""
-    given = _given()
+    given = _external_programs()
     if not given:
         return ETCD_VERSION if name == "etcd" else KUBERNETES_VERSION
     try:
@@ -72,7 +72,7 @@ def version_of(name: str) -> str:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Hold a folder of the cache against other processes that want to fill it, too."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
@@ -80,7 +80,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _given() -> Path | None:
+def _external_programs() -> Path | None:
     folder = os.environ.get("KUBEBUILDER_ASSETS")
     return Path(folder).resolve() if folder else None
 
@@ -93,7 +93,7 @@ def _build(folder: Path, report: Callable[[str], None]) -> None:
     temporary.mkdir(parents=True)
     try:
         argv = [
-            program("go"),
+            find_program("go"),
             "build",
             "-v",
             "-trimpath",
@@ -103,7 +103,7 @@ def _build(folder: Path, report: Callable[[str], None]) -> None:
             f"{temporary}/",
             *PACKAGES,
         ]
-        _follow(argv, env, total=deps.count("\n"), report=report)
+        _run_build(argv, env, total=deps.count("\n"), report=report)
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
@@ -113,14 +113,14 @@ def _build(folder: Path, report: Callable[[str], None]) -> None:
 
 def _go(arguments: list[str], env: dict[str, str]) -> str:
     done = subprocess.run(
-        [program("go"), *arguments], cwd=SOURCE, env=env, capture_output=True, text=True, check=False
+        [find_program("go"), *arguments], cwd=SOURCE, env=env, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise LocalError(f"go {arguments[0]} failed:\n{done.stderr[-2000:]}")
     return done.stdout
 
 
-def _follow(argv: list[str], env: dict[str, str], *, total: int, report: Callable[[str], None]) -> None:
+def _run_build(argv: list[str], env: dict[str, str], *, total: int, report: Callable[[str], None]) -> None:
     """Run ``go build -v``, which names each package on standard error when it compiles it."""
     started = time.monotonic()
     last: list[str] = []

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 
-from .part import program
+from .part import find_program
 from .processes import LocalError
 
 __all__ = ["run_job"]
@@ -24,7 +24,7 @@ def run_job(module: str, settings: Mapping[str, str]) -> None:
     basics = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ}
     try:
         done = subprocess.run(
-            [program("python"), "-m", module],
+            [find_program("python"), "-m", module],
             env={**basics, **settings},
             capture_output=True,
             text=True,

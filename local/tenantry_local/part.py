@@ -16,7 +16,7 @@ import httpx
 
 from .context import Context
 
-__all__ = ["Command", "Part", "answers", "listens", "program"]
+__all__ = ["Command", "Part", "find_program", "is_http_ok", "is_port_open"]
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Part(ABC):
     """
 
     name: ClassVar[str]
-    what: str
+    summary: str
     """What it is, in a few words."""
     real: bool = True
     """Whether it is the program that production runs, not a stand-in for it."""
-    ours: bool = True
+    managed: bool = True
     """Whether the platform starts and stops it; else somebody else runs it, and it is only used."""
-    needs: ClassVar[tuple[str, ...]] = ()
+    depends_on: ClassVar[tuple[str, ...]] = ()
     ports: ClassVar[tuple[str, ...]] = ()
-    patience: ClassVar[float] = 60.0
+    start_timeout: ClassVar[float] = 60.0
     """Seconds from its start until it must be healthy."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     """What asks the program to end in order."""
@@ -71,14 +71,14 @@ class Part(ABC):
         """Return how the program is started, if it is :attr:`ours`."""
 
     @abstractmethod
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Tell whether the program can do its work now."""
 
     def provision(self) -> None:  # noqa: B027 (most programs need nothing)
         """Put into the healthy program what the others expect in it. Idempotent."""
 
 
-def program(name: str) -> str:
+def find_program(name: str) -> str:
     """Return a program of our own virtual environment, else one from the PATH.
 
     Raises
@@ -92,7 +92,7 @@ def program(name: str) -> str:
     return found
 
 
-def answers(
+def is_http_ok(
     url: str, *, seconds: float = 2, verify: bool = True, headers: Mapping[str, str] | None = None
 ) -> bool:
     """Tell whether a GET of ``url`` is answered with 2xx within some seconds."""
@@ -109,7 +109,7 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def listens(port: int) -> bool:
+def is_port_open(port: int) -> bool:
     """Tell whether anybody listens on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.settimeout(1)

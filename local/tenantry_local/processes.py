@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["LocalError", "PortTaken", "Process", "Processes", "fingerprint", "holder"]
+__all__ = ["LocalError", "PortInUse", "Process", "Processes", "find_port_owner", "fingerprint"]
 
 STOP_SECONDS = 20.0
 """How long a program may take to stop in order before it is killed."""
@@ -25,7 +25,7 @@ STOP_SECONDS = 20.0
 RECORD_SECONDS = 10.0
 """How long a program may take to write its record: a moment, but the machine may be busy."""
 
-RECORD_AND_BECOME = r"""
+RECORD_AND_EXEC = r"""
 set -e
 record=$1 fingerprint=$2
 shift 2
@@ -41,7 +41,7 @@ class LocalError(Exception):
     """Something about the platform that a person has to know; the message says what to do."""
 
 
-class PortTaken(LocalError):
+class PortInUse(LocalError):
     """A port that a part needs belongs to another program."""
 
 
@@ -72,7 +72,7 @@ class Processes:
     def find(self, name: str) -> Process | None:
         """Return the running program of that name, or ``None``."""
         process = self._recorded(name)
-        return process if process and _runs(process) else None
+        return process if process and _is_running(process) else None
 
     def start(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> Process:
         """Start a program in a session of its own, with nothing of our environment but the basics.
@@ -86,10 +86,10 @@ class Processes:
         """
         record = self._record(name)
         record.unlink(missing_ok=True)
-        base = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+        base = {key: os.environ[key] for key in INHERITED_VARIABLES if key in os.environ}
         with self.log(name).open("ab") as log:
             popen = subprocess.Popen(
-                ["/bin/sh", "-c", RECORD_AND_BECOME, "sh", str(record), fingerprint(argv, env), *argv],
+                ["/bin/sh", "-c", RECORD_AND_EXEC, "sh", str(record), fingerprint(argv, env), *argv],
                 env={**base, **env},
                 cwd=self._run,
                 stdin=subprocess.DEVNULL,
@@ -112,8 +112,8 @@ class Processes:
         process = self._recorded(name)
         if not process:
             return False
-        running = _runs(process)
-        if _look(process.pid) in (None, process.started):  # else the pid is a stranger's by now
+        running = _is_running(process)
+        if _read_start_time(process.pid) in (None, process.started):  # else the pid is a stranger's by now
             _end_session(process.pid, sign)
         self._record(name).unlink(missing_ok=True)
         return running
@@ -139,10 +139,10 @@ class Processes:
             digest, _, stat = self._record(name).read_text().partition(" ")
         except FileNotFoundError:
             return None
-        return Process(int(stat.split()[0]), _started(stat), digest)
+        return Process(int(stat.split()[0]), _parse_start_time(stat), digest)
 
 
-_INHERITED = (
+INHERITED_VARIABLES = (
     "HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER", "COVERAGE_PROCESS_CONFIG",
 )  # fmt: skip
 
@@ -152,7 +152,7 @@ def fingerprint(argv: Sequence[str], env: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps([list(argv), sorted(env.items())]).encode()).hexdigest()
 
 
-def holder(port: int) -> str | None:
+def find_port_owner(port: int) -> str | None:
     """Say which program listens on a port of this machine; ``None`` when nobody does."""
     for connection in psutil.net_connections("tcp"):
         if connection.status != psutil.CONN_LISTEN or not connection.laddr or connection.laddr.port != port:
@@ -166,22 +166,22 @@ def holder(port: int) -> str | None:
     return None
 
 
-def _started(stat: str) -> int:
+def _parse_start_time(stat: str) -> int:
     """Read the start from a line of /proc/PID/stat: field 22; the name in field 2 may hold anything."""
     return int(stat.rpartition(")")[2].split()[19])
 
 
-def _look(pid: int) -> int | None:
+def _read_start_time(pid: int) -> int | None:
     """Return when the program of that pid was started; ``None`` when there is none."""
     try:
-        return _started(Path(f"/proc/{pid}/stat").read_text())
+        return _parse_start_time(Path(f"/proc/{pid}/stat").read_text())
     except (FileNotFoundError, ProcessLookupError):
         return None
 
 
-def _runs(process: Process) -> bool:
+def _is_running(process: Process) -> bool:
     with suppress(psutil.NoSuchProcess):
-        return _look(process.pid) == process.started and _lives(psutil.Process(process.pid))
+        return _read_start_time(process.pid) == process.started and _is_alive(psutil.Process(process.pid))
     return False
 
 
@@ -190,18 +190,18 @@ def _end_session(leader: int, sign: signal.Signals) -> None:
 
     The leader's pid is the session's, and the kernel gives it to nobody else while a member lives.
     """
-    family = _family(leader)
+    family = _session_processes(leader)
     with suppress(ProcessLookupError):  # it ended by itself meanwhile
         os.killpg(leader, sign)
-    for process in _wait_gone(family):
+    for process in _wait_ended(family):
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    _wait_gone(family)
+    _wait_ended(family)
     with suppress(ChildProcessError):  # an earlier run started it, so it is not our child
         os.waitpid(leader, os.WNOHANG)
 
 
-def _family(leader: int) -> list[psutil.Process]:
+def _session_processes(leader: int) -> list[psutil.Process]:
     """Return a session's members, and their children that made sessions of their own (as Postgres' do)."""
     family: set[psutil.Process] = set()
     for process in psutil.process_iter():
@@ -211,18 +211,18 @@ def _family(leader: int) -> list[psutil.Process]:
     return list(family)
 
 
-def _wait_gone(family: list[psutil.Process]) -> list[psutil.Process]:
+def _wait_ended(family: list[psutil.Process]) -> list[psutil.Process]:
     """Wait until all have ended; return those that have not in time.
 
     psutil's own waiting waits for zombies, too: for seconds, or for ever where init does not collect them.
     """
     deadline = time.monotonic() + STOP_SECONDS
-    while (left := [process for process in family if _lives(process)]) and time.monotonic() < deadline:
+    while (left := [process for process in family if _is_alive(process)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     return left
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import httpx
 import psutil
+from tenantry_local.demo_users import access_token
 from tenantry_local.parts.services import gateway_env
-from tenantry_local.people import access_token
 from tenantry_local.platform import Platform
 
 from tests.support.ports import free_port

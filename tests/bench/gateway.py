@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import psutil
+from tenantry_local.demo_users import access_token
 from tenantry_local.parts.kubernetes import kubectl
-from tenantry_local.people import access_token
 from tenantry_local.platform import Platform
 
 from .report import Figure, percentile

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tenantry_local.part import answers
+from tenantry_local.part import is_http_ok
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 from tenantry_local.programs import open_webui
@@ -40,7 +40,9 @@ async def running_open_webui(platform: Platform, settings: Mapping[str, str]) ->
             )
         try:
             url = f"http://127.0.0.1:{port}"
-            await until(lambda: asyncio.to_thread(answers, f"{url}/health"), seconds=START_SECONDS, every=0.5)
+            await until(
+                lambda: asyncio.to_thread(is_http_ok, f"{url}/health"), seconds=START_SECONDS, every=0.5
+            )
             async with open_webui_administrator(url, *ADMIN) as webui:
                 yield webui
         finally:

@@ -1,7 +1,7 @@
 """Build the linters that tests run: ``python -m tools.linters``. A second run does nothing."""
 
 from rich.console import Console
-from tenantry_local.screen import Progress
+from tenantry_local.display import Progress
 
 from . import actionlint, kube_score, promtool
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenantry_local.part import program
+from tenantry_local.part import find_program
 from tenantry_local.processes import LocalError
-from tenantry_local.programs.cached import folder_of, installed, run
+from tenantry_local.programs.cache import cache_folder, ensure_installed, run_logged
 
 __all__ = ["GoProgram"]
 
@@ -51,16 +51,16 @@ class GoProgram:
 
         def fill(folder: Path) -> None:
             argv = [
-                program("go"), "build", "-C", self._source(), "-trimpath", *self.flags,
+                find_program("go"), "build", "-C", self._source(), "-trimpath", *self.flags,
                 "-ldflags", "-s -w", "-o", str(folder / self.name), f"./cmd/{self.name}",
             ]  # fmt: skip
-            run(argv, folder=folder, env=ENVIRONMENT, report=report, doing=f"building {self.name}")
+            run_logged(argv, folder=folder, env=ENVIRONMENT, report=report, doing=f"building {self.name}")
 
-        return installed(folder_of(self.name, self.hash.encode()), fill) / self.name
+        return ensure_installed(cache_folder(self.name, self.hash.encode()), fill) / self.name
 
     def _source(self) -> str:
         """Return the folder of Go's cache that has the module."""
-        argv = [program("go"), "mod", "download", "-json", self.module]
+        argv = [find_program("go"), "mod", "download", "-json", self.module]
         done = subprocess.run(
             argv, env={**os.environ, **ENVIRONMENT}, cwd="/", capture_output=True, text=True, check=False
         )

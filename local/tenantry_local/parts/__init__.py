@@ -5,9 +5,9 @@ from ..part import Part
 from .aws import Aws
 from .bedrock import Bedrock
 from .keycloak import Keycloak
-from .kubernetes import ApiServer, ControllerManager, Etcd, given
+from .kubernetes import ApiServer, ControllerManager, Etcd, external_kubeconfig
 from .n8n import N8n, N8nWebhook, N8nWorker
-from .open_webui import OpenWebUi
+from .open_webui import OpenWebUI
 from .postgres import Postgres
 from .qdrant import Qdrant
 from .redis import Redis
@@ -23,12 +23,12 @@ BACKENDS: tuple[type[Part], ...] = (
 SERVICES: tuple[type[Part], ...] = (Operator, Gateway)
 """Our own services, those of `make up`."""
 
-WORKSPACE: tuple[type[Part], ...] = (OpenWebUi, N8n, N8nWorker, N8nWebhook, FileSync)
+WORKSPACE: tuple[type[Part], ...] = (OpenWebUI, N8n, N8nWorker, N8nWebhook, FileSync)
 """What `make up-all` adds: where people work, and what brings their files and questions to the gateway."""
 
 
 def make_parts(context: Context) -> list[Part]:
     """Return every part of a platform; a cluster that is given has its own etcd and controllers."""
-    elsewhere: set[type[Part]] = {Etcd, ControllerManager} if given() else set()
+    elsewhere: set[type[Part]] = {Etcd, ControllerManager} if external_kubeconfig() else set()
     kinds = (*BACKENDS, *SERVICES, *(WORKSPACE if context.whole else ()))
     return [kind(context) for kind in kinds if kind not in elsewhere]

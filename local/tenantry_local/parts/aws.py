@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import override
 
 from ..context import REPOSITORY, write_private
-from ..part import Command, Part, program
+from ..part import Command, Part, find_program
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -40,7 +40,7 @@ class Aws(Part):
     """The documents' bucket, and who may touch it."""
 
     name = "aws"
-    what = "S3, IAM (ministack)"
+    summary = "S3, IAM (ministack)"
     real = False
     ports = ("aws",)
 
@@ -62,7 +62,7 @@ class Aws(Part):
     def command(self) -> Command:
         data = self.context.folder("data", "aws")
         return Command(
-            [program("ministack")],
+            [find_program("ministack")],
             {
                 "AUTH": "true",
                 "BIND_HOST": "127.0.0.1",
@@ -77,7 +77,7 @@ class Aws(Part):
         )
 
     @override
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         try:
             self.s3.list_buckets()
         except (BotoCoreError, ClientError):
@@ -86,17 +86,17 @@ class Aws(Part):
 
     @override
     def provision(self) -> None:
-        self._make_bucket()
-        self._make_files_bucket()
+        self._ensure_bucket()
+        self._ensure_files_bucket()
         iam = self._root("iam")
         for service in ROLE_SERVICES:
-            self._make_user(iam, service, policy=json.dumps(_assume(f"tenantry-{service}")))
+            self._ensure_user(iam, service, policy=json.dumps(_assume_role_policy(f"tenantry-{service}")))
             trust = _render("trust", principal=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
-            self._make_role(iam, service, trust)
-        self._make_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
-        self._make_role(iam, "retention", _render("retention-trust", account=ACCOUNT))
+            self._ensure_role(iam, service, trust)
+        self._ensure_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
+        self._ensure_role(iam, "retention", _render("retention-trust", account=ACCOUNT))
         # Open WebUI takes a key pair and assumes no role.
-        self._make_user(iam, "open-webui", policy=_policy("open-webui"))
+        self._ensure_user(iam, "open-webui", policy=_policy("open-webui"))
 
     @cached_property
     def s3(self) -> "S3Client":
@@ -110,7 +110,7 @@ class Aws(Part):
         config = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 1})
         return session.client(service, endpoint_url=self.url, config=config)  # type: ignore[call-overload]
 
-    def _make_bucket(self) -> None:
+    def _ensure_bucket(self) -> None:
         if BUCKET in {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}:
             return
         self.s3.create_bucket(Bucket=BUCKET)
@@ -142,14 +142,14 @@ class Aws(Part):
         key = json.loads(self._key_file(service).read_text())
         return key["AccessKeyId"], key["SecretAccessKey"]
 
-    def _make_files_bucket(self) -> None:
+    def _ensure_files_bucket(self) -> None:
         if FILES_BUCKET in {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}:
             return
         self.s3.create_bucket(Bucket=FILES_BUCKET)
 
-    def _make_user(self, iam: Any, service: str, *, policy: str) -> None:
+    def _ensure_user(self, iam: Any, service: str, *, policy: str) -> None:
         name, file = f"tenantry-{service}", self._key_file(service)
-        _unless_there(iam.create_user, UserName=name)
+        _create_if_missing(iam.create_user, UserName=name)
         iam.put_user_policy(UserName=name, PolicyName="tenantry", PolicyDocument=policy)
         # A ministack that was killed may have forgotten a key that we still have in our file.
         known = {key["AccessKeyId"] for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}
@@ -161,9 +161,9 @@ class Aws(Part):
     def _key_file(self, service: str) -> Path:
         return self.context.state / "aws" / f"{service}.json"
 
-    def _make_role(self, iam: Any, service: str, trust: str) -> None:
+    def _ensure_role(self, iam: Any, service: str, trust: str) -> None:
         name = f"tenantry-{service}"
-        _unless_there(iam.create_role, RoleName=name, AssumeRolePolicyDocument=trust)
+        _create_if_missing(iam.create_role, RoleName=name, AssumeRolePolicyDocument=trust)
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
         iam.put_role_policy(RoleName=name, PolicyName="tenantry", PolicyDocument=_policy(service))
 
@@ -173,7 +173,7 @@ class Aws(Part):
             if self._key_file(service).exists():
                 identifier, secret = self.key_pair(service)
                 file[f"{service}-user"] = {"aws_access_key_id": identifier, "aws_secret_access_key": secret}
-        write_private(self.config_file.with_name("credentials"), _text(file))
+        write_private(self.config_file.with_name("credentials"), _to_text(file))
 
     def _config(self) -> str:
         file = configparser.ConfigParser()
@@ -193,16 +193,16 @@ class Aws(Part):
                 "role_arn": f"arn:aws:iam::{ACCOUNT}:role/tenantry-{service}",
                 "source_profile": f"{service}-user",
             }
-        return _text(file)
+        return _to_text(file)
 
 
-def _text(file: configparser.ConfigParser) -> str:
+def _to_text(file: configparser.ConfigParser) -> str:
     buffer = io.StringIO()
     file.write(buffer)
     return buffer.getvalue()
 
 
-def _unless_there(create: Any, **arguments: Any) -> None:
+def _create_if_missing(create: Any, **arguments: Any) -> None:
     try:
         create(**arguments)
     except ClientError as exc:
@@ -210,7 +210,7 @@ def _unless_there(create: Any, **arguments: Any) -> None:
             raise
 
 
-def _assume(role: str) -> dict[str, Any]:
+def _assume_role_policy(role: str) -> dict[str, Any]:
     resource = f"arn:aws:iam::{ACCOUNT}:role/{role}"
     return {
         "Version": "2012-10-17",

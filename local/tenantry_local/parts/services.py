@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from .. import receipts
 from ..context import Context
-from ..part import Command, Part, answers, program
+from ..part import Command, Part, find_program, is_http_ok
 from ..redis_users import GATEWAY, OPERATOR
 from ..tickets import key_set, private_key
 from .aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
@@ -17,7 +17,7 @@ from .kubernetes import kubeconfig
 from .open_webui import FILE_SYNC_ROLE, open_webui_admin
 from .postgres import Postgres
 from .qdrant import Qdrant
-from .redis import OURS, Redis
+from .redis import SERVICES_DATABASE, Redis
 
 __all__ = ["FileSync", "Gateway", "Operator", "file_sync_env", "gateway_env", "operator_env"]
 
@@ -34,7 +34,7 @@ def operator_env(context: Context) -> dict[str, str]:
         "OPERATOR_KEYCLOAK_CLIENT_SECRET": context.secrets["keycloak-operator"],
         "OPERATOR_QDRANT_URL": Qdrant(context).url,
         "OPERATOR_QDRANT_API_KEY": Qdrant(context).api_key,
-        "OPERATOR_REDIS_URL": Redis(context).url_for(OURS, OPERATOR),
+        "OPERATOR_REDIS_URL": Redis(context).url_for(SERVICES_DATABASE, OPERATOR),
         "OPERATOR_RECEIPT_KEY_FILE": str(receipts.private_key(context.state)),
         "OPERATOR_PROBES_PORT": str(context.ports["operator"]),
         "OPERATOR_METRICS_PORT": str(context.ports["operator-metrics"]),
@@ -51,7 +51,7 @@ def gateway_env(context: Context) -> dict[str, str]:
         "GATEWAY_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
         "GATEWAY_QDRANT_URL": Qdrant(context).url,
         "GATEWAY_QDRANT_API_KEY": Qdrant(context).api_key,
-        "GATEWAY_REDIS_URL": Redis(context).url_for(OURS, GATEWAY),
+        "GATEWAY_REDIS_URL": Redis(context).url_for(SERVICES_DATABASE, GATEWAY),
         "GATEWAY_OIDC_ISSUER": f"{context.url('keycloak')}/realms/{REALM}",
         "GATEWAY_TICKET_JWKS": str(key_set(context.state)),
         # The stand-in has no quota that would have to be kept.
@@ -93,11 +93,11 @@ class _Service(Part):
 
     @override
     def command(self) -> Command:
-        return Command([program("python"), "-m", self.module], self._env())
+        return Command([find_program("python"), "-m", self.module], self._env())
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/readyz")
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/readyz")
 
     @abstractmethod
     def _env(self) -> dict[str, str]:
@@ -108,10 +108,10 @@ class Operator(_Service):
     """The kopf operator."""
 
     name = "operator"
-    what = "keeps Tenants"
+    summary = "keeps Tenants"
     module = "tenant_operator"
     distribution = "tenantry-operator"
-    needs = ("kubernetes", "controller-manager", "keycloak", "aws", "qdrant", "redis")
+    depends_on = ("kubernetes", "controller-manager", "keycloak", "aws", "qdrant", "redis")
     ports = ("operator", "operator-metrics")
 
     @override
@@ -123,10 +123,10 @@ class Gateway(_Service):
     """The one door."""
 
     name = "gateway"
-    what = "documents, answers"
+    summary = "documents, answers"
     module = "gateway"
     distribution = "tenantry-gateway"
-    needs = ("kubernetes", "keycloak", "aws", "qdrant", "bedrock", "redis")
+    depends_on = ("kubernetes", "keycloak", "aws", "qdrant", "bedrock", "redis")
     ports = ("gateway", "gateway-metrics")
 
     @override
@@ -138,10 +138,10 @@ class FileSync(_Service):
     """Brings what people give to Open WebUI to their tenant."""
 
     name = "file-sync"
-    what = "files to documents"
+    summary = "files to documents"
     module = "file_sync"
     distribution = "tenantry-file-sync"
-    needs = ("kubernetes", "keycloak", "aws", "open-webui")
+    depends_on = ("kubernetes", "keycloak", "aws", "open-webui")
     ports = ("file-sync", "file-sync-metrics")
 
     @override

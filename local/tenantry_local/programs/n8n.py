@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..context import REPOSITORY
-from .cached import folder_of, installed, run
-from .node import node
+from .cache import cache_folder, ensure_installed, run_logged
+from .node import find_node
 
 __all__ = ["install", "version"]
 
@@ -29,9 +29,9 @@ def install(report: Callable[[str], None]) -> Path:
     LocalError
         It cannot be installed; the message says why.
     """
-    runtime = node()
+    runtime = find_node()
     pins = [(PINS / name).read_bytes() for name in FILES]
-    folder = folder_of("n8n", *pins, runtime.version.encode())
+    folder = cache_folder("n8n", *pins, runtime.version.encode())
 
     def fill(folder: Path) -> None:
         for name in FILES:
@@ -45,6 +45,8 @@ def install(report: Callable[[str], None]) -> Path:
         # Without the packages' own scripts: some fetch programs from places that are no registry, and what
         # they would compile (SQLite) is not used here. So no compiler is needed.
         argv = [runtime.program, runtime.npm, "ci", "--ignore-scripts", "--omit=dev"]
-        run(argv, folder=folder, env=env, report=report, doing="fetching n8n's 2,400 packages (2.9 GB)")
+        run_logged(
+            argv, folder=folder, env=env, report=report, doing="downloading n8n (2,400 packages, 2.9 GB)"
+        )
 
-    return installed(folder, fill) / "node_modules" / "n8n" / "bin" / "n8n"
+    return ensure_installed(folder, fill) / "node_modules" / "n8n" / "bin" / "n8n"

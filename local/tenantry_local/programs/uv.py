@@ -6,12 +6,12 @@ from pathlib import Path
 
 from ..processes import LocalError
 
-__all__ = ["ENVIRONMENT", "uv"]
+__all__ = ["ENVIRONMENT", "find_uv"]
 
 ENVIRONMENT = {"UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "1"}
 
 
-def uv() -> str:
+def find_uv() -> str:
     """Return the uv that has installed our own packages.
 
     Raises

@@ -10,10 +10,13 @@ import uvicorn
 from servicekit.logs import configure_logs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["RequestLog", "add_address", "serve"]
+__all__ = ["RequestLogMiddleware", "add_address", "serve"]
 
-FAREWELL_SECONDS = 3
+SHUTDOWN_SECONDS = 3
 """How long requests under way may take after a SIGTERM; a stand-in has none worth waiting longer for."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Idle time after which a connection is closed: longer than clients keep one in their pools."""
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +37,11 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
     """
     configure_logs(service)
     config = uvicorn.Config(
-        RequestLog(app), log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL_SECONDS
+        RequestLogMiddleware(app),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named, and it costs 40 ms a request.
@@ -46,7 +53,7 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
         uvicorn.Server(config).run(sockets=[listener])
 
 
-class RequestLog:
+class RequestLogMiddleware:
     """Logs every request but health checks once it is answered.
 
     Parameters

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import redis
-from tenantry_local.parts.redis import OURS, Redis
+from tenantry_local.parts.redis import SERVICES_DATABASE, Redis
 from tenantry_local.platform import Platform
 from tenantry_local.redis_users import GATEWAY, N8N, OPEN_WEBUI, OPERATOR, PROBE, USERS
 
@@ -42,7 +42,7 @@ def connect(platform: Platform) -> Iterator[Connect]:
     part, opened = Redis(platform.context), []
 
     def as_user(user: str) -> Any:
-        client = redis.Redis.from_url(part.url_for(OURS, user), decode_responses=True)
+        client = redis.Redis.from_url(part.url_for(SERVICES_DATABASE, user), decode_responses=True)
         opened.append(client)
         return client
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tenantry_local.standins.bedrock.answers import answer
+from tenantry_local.standins.bedrock.answers import extract_answer
 
 from tests.bench.adapter import to_converse
 
@@ -43,6 +43,6 @@ def test_what_was_found_becomes_passages_and_the_rest_the_question(system: bool)
 
 def test_the_stand_in_answers_from_it() -> None:
     text = TEMPLATE.format(sources=SOURCES) + "What is the budget of 2026?"
-    assert answer(prompt({"role": "user", "content": [{"type": "text", "text": text}]})) == (
+    assert extract_answer(prompt({"role": "user", "content": [{"type": "text", "text": text}]})) == (
         "The budget of 2026 is $5. [cite:2]"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tenantry_local import build
-from tenantry_local.build import PROGRAMS, control_plane, version_of
+from tenantry_local.build import PROGRAMS, ensure_control_plane, get_version
 from tenantry_local.processes import LocalError
 
 
@@ -36,22 +36,22 @@ def quietly(_: str) -> None:
 
 
 def test_the_control_plane_is_built_once_for_the_same_pins(built: list[Path]) -> None:
-    assert control_plane(quietly) == control_plane(quietly)
+    assert ensure_control_plane(quietly) == ensure_control_plane(quietly)
     assert len(built) == 1
 
 
 @pytest.mark.parametrize("changed", ["go.mod", "go.sum", "etcd/main.go"])
 def test_another_pin_is_built_beside_the_old_one(built: list[Path], tmp_path: Path, changed: str) -> None:
-    old = control_plane(quietly)
+    old = ensure_control_plane(quietly)
     (tmp_path / "source" / changed).write_text("another pin")
-    new = control_plane(quietly)
+    new = ensure_control_plane(quietly)
     assert new != old
     assert old.exists()
 
 
 def test_a_build_that_lacks_a_program_is_made_again(built: list[Path]) -> None:
-    (control_plane(quietly) / "etcd").unlink()
-    control_plane(quietly)
+    (ensure_control_plane(quietly) / "etcd").unlink()
+    ensure_control_plane(quietly)
     assert len(built) == 2
 
 
@@ -63,9 +63,9 @@ def test_given_programs_are_used_and_nothing_is_built(
         (tmp_path / name).write_text(f"#!/bin/sh\ncat <<EOF\n{said.get(name, '')}\nEOF\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
-    assert control_plane(quietly) == tmp_path
+    assert ensure_control_plane(quietly) == tmp_path
     assert not built
-    assert [version_of("etcd"), version_of("kube-apiserver")] == ["v3.5.1", "v1.34.2"]
+    assert [get_version("etcd"), get_version("kube-apiserver")] == ["v3.5.1", "v1.34.2"]
 
 
 def test_given_programs_that_are_incomplete_are_refused_by_name(
@@ -74,11 +74,11 @@ def test_given_programs_that_are_incomplete_are_refused_by_name(
     (tmp_path / "etcd").touch()
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     with pytest.raises(LocalError, match=r"has no kube-apiserver, kube-controller-manager"):
-        control_plane(quietly)
+        ensure_control_plane(quietly)
 
 
 def test_the_versions_shown_are_the_versions_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     pins = dict(re.findall(r"^\s*(\S+) (v[\d.]+)$", (build.SOURCE / "go.mod").read_text(), re.MULTILINE))
-    assert version_of("kube-apiserver") == pins["k8s.io/kubernetes"]
-    assert version_of("etcd") == pins["go.etcd.io/etcd/server/v3"]
+    assert get_version("kube-apiserver") == pins["k8s.io/kubernetes"]
+    assert get_version("etcd") == pins["go.etcd.io/etcd/server/v3"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tenantry_local import platform as module
 from tenantry_local.context import Context
-from tenantry_local.part import Command, Part, answers
+from tenantry_local.part import Command, Part, is_http_ok
 from tenantry_local.platform import Platform
-from tenantry_local.processes import LocalError, PortTaken
+from tenantry_local.processes import LocalError, PortInUse
 from typing_extensions import override
 
 from tests.support.programs import web_server
@@ -19,9 +19,9 @@ class LittleServer(Part):
     """A web server that stands for any program."""
 
     name = "gateway"
-    what = "a little server"
+    summary = "a little server"
     ports = ("gateway",)
-    patience = 20.0
+    start_timeout = 20.0
 
     argv: tuple[str, ...] = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1")
     setting = "one"
@@ -37,8 +37,8 @@ class LittleServer(Part):
         return Command([*self.argv, str(self.context.ports[self.name])], {"SETTING": self.setting})
 
     @override
-    def healthy(self) -> bool:
-        return answers(self.url)
+    def is_healthy(self) -> bool:
+        return is_http_ok(self.url)
 
     @override
     def provision(self) -> None:
@@ -48,7 +48,7 @@ class LittleServer(Part):
 class Dependant(LittleServer):
     name = "operator"
     ports = ("operator",)
-    needs = ("gateway",)
+    depends_on = ("gateway",)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_port_that_its_own_program_is_about_to_leave_is_waited_for(
     platform.up()
     server(platform).setting = "another"
     looks = iter(["a program of another user", "a program of another user"])
-    monkeypatch.setattr(module, "holder", lambda _: next(looks, None))
+    monkeypatch.setattr(module, "find_port_owner", lambda _: next(looks, None))
     platform.up()
     assert next(looks, None) is None
 
@@ -120,7 +120,7 @@ def test_a_port_that_is_taken_is_told_with_its_number_its_holder_and_the_way_out
         with pytest.raises(LocalError) as told:
             platform.up()
         assert [state.healthy for state in platform.states()] == [False], "another's server is not ours"
-    assert isinstance(told.value.__cause__, PortTaken)
+    assert isinstance(told.value.__cause__, PortInUse)
     for part in (str(port), f"pid {pid}", "http.server", "TENANTRY_PORT_GATEWAY="):
         assert part in str(told.value)
 
@@ -135,7 +135,7 @@ def test_a_program_that_ends_at_once_is_told_with_its_last_words(platform: Platf
 
 def test_a_program_that_does_not_get_healthy_is_told_after_its_patience(platform: Platform) -> None:
     server(platform).argv = ("sh", "-c", "echo still thinking; sleep 600")
-    server(platform).patience = 0.5  # type: ignore[misc]
+    server(platform).start_timeout = 0.5  # type: ignore[misc]
     with pytest.raises(LocalError, match=r"(?s)not healthy within 0 s \(tenantry logs gateway\).*thinking"):
         platform.up()
 
@@ -153,19 +153,19 @@ def test_down_stops_what_up_started_and_a_second_down_has_nothing_to_do(platform
     platform.parts["operator"] = Dependant(platform.context)
     platform.up()
     assert platform.down() == ["operator", "gateway"], "dependants first"
-    assert not answers(server(platform).url)
+    assert not is_http_ok(server(platform).url)
     assert platform.down() == []
 
 
 def test_a_part_that_somebody_else_runs_is_probed_but_neither_started_nor_stopped(platform: Platform) -> None:
-    server(platform).ours = False
+    server(platform).managed = False
     port = platform.context.ports["gateway"]
     assert [state.healthy for state in platform.states()] == [False]
     with web_server(port):
         platform.up()
         assert [state.healthy for state in platform.states()] == [True]
         assert platform.down() == []
-        assert answers(f"http://127.0.0.1:{port}")
+        assert is_http_ok(f"http://127.0.0.1:{port}")
 
 
 class Extra(LittleServer):

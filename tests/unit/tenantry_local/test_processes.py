@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tenantry_local import processes as module
-from tenantry_local.processes import LocalError, Process, Processes, holder
+from tenantry_local.processes import LocalError, Process, Processes, find_port_owner
 
 from tests.support.programs import stranger, web_server
 
@@ -155,8 +155,8 @@ def test_a_program_that_cannot_be_recorded_is_not_started(processes: Processes, 
 
 def test_the_holder_of_a_port_is_named_with_its_pid_and_command() -> None:
     with web_server() as (pid, port):
-        told = holder(port)
+        told = find_port_owner(port)
     assert told is not None
     assert f"pid {pid}" in told
     assert "http.server" in told
-    assert holder(port) is None
+    assert find_port_owner(port) is None

@@ -4,7 +4,7 @@ import argparse
 
 from ..serving import add_address, serve
 from .app import make_app
-from .embeddings import load
+from .embeddings import load_model
 from .settings import Settings
 
 if __name__ == "__main__":
@@ -13,5 +13,5 @@ if __name__ == "__main__":
     )
     add_address(parser)
     arguments = parser.parse_args()
-    load()
+    load_model()
     serve(make_app(Settings()), service="bedrock", host=arguments.host, port=arguments.port)

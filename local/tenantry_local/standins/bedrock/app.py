@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from . import invoke
-from .converse import Reply, Talker, check
+from .converse import ChatModel, Reply, check
 from .errors import (
     BedrockError,
     MissingAuthenticationTokenException,
@@ -22,8 +22,8 @@ from .errors import (
     UnknownOperationException,
 )
 from .eventstream import encode_event, encode_exception
-from .faults import HEADER, Fault, Faults, Kind, Limit
-from .forward import Forward
+from .faults import HEADER, Fault, Faults, FaultType, Limit
+from .forward import ForwardClient
 from .guardrails import Guardrails
 from .models import require_chat, require_embedding
 from .settings import Settings
@@ -34,24 +34,24 @@ __all__ = ["REMEMBERED_CALLS", "SLOW_SECONDS", "make_app"]
 REMEMBERED_CALLS = 2000
 """How many calls ``/standin/calls`` can tell of."""
 
-EVENTS_BEFORE_BREAK = 2
+EVENTS_BEFORE_FAULT = 2
 """A stream that is to break does so after its start and its first words."""
 
 SLOW_SECONDS = 0.2
 """Between two events of a slow stream."""
 
 
-class StreamCut(Exception):
+class StreamAborted(Exception):
     """Ends a response without its end, as a broken connection does."""
 
 
-class Words(BaseModel):
+class BlockedWords(BaseModel):
     """What guardrails stop."""
 
     words: list[str]
 
 
-class Standin:
+class StandinState:
     """What the routes share.
 
     Parameters
@@ -64,10 +64,12 @@ class Standin:
         self.faults = Faults()
         self.guardrails = Guardrails.from_list(settings.blocked_words)
         self.calls: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_CALLS)
-        forward = Forward(settings.forward_url, settings.forward_model, settings.forward_api_key)
-        self.talker = Talker(self.guardrails, forward if settings.forward_url else None)
+        forward = ForwardClient(settings.forward_url, settings.forward_model, settings.forward_api_key)
+        self.chat_model = ChatModel(self.guardrails, forward if settings.forward_url else None)
 
-    async def admit(self, request: Request, operation: str, model: str, metadata: object) -> Kind | None:
+    async def record_call(
+        self, request: Request, operation: str, model: str, metadata: object
+    ) -> FaultType | None:
         """Note a call; return the fault that must befall its answer, if any.
 
         Raises
@@ -77,35 +79,35 @@ class Standin:
         """
         call = {"operation": operation, "model": model, "time": time.time(), "requestMetadata": metadata}
         self.calls.append(call)
-        return await self.faults.strike(operation, request.headers.get(HEADER, ""))
+        return await self.faults.apply_next(operation, request.headers.get(HEADER, ""))
 
-    async def converse(self, request: Request, operation: str, model: str) -> tuple[Reply, Kind | None]:
+    async def converse(self, request: Request, operation: str, model: str) -> tuple[Reply, FaultType | None]:
         """Answer Converse or ConverseStream."""
         body = await _read_object(request)
-        fault = await self.admit(request, operation, model, body.get("requestMetadata", {}))
+        fault = await self.record_call(request, operation, model, body.get("requestMetadata", {}))
         require_chat(model)
         check(operation, model, body)
-        return await asyncio.to_thread(self.talker.reply, body), fault
+        return await asyncio.to_thread(self.chat_model.reply, body), fault
 
 
 def make_app(settings: Settings) -> FastAPI:
     """Return the application."""
     app = FastAPI(title="Bedrock stand-in", openapi_url=None)
-    standin = Standin(settings)
+    standin = StandinState(settings)
     _add_errors(app)
     _add_models(app, standin)
     _add_guardrails(app, standin)
-    _add_steering(app, standin)
+    _add_control_routes(app, standin)
     return app
 
 
-def _add_models(app: FastAPI, standin: Standin) -> None:
+def _add_models(app: FastAPI, standin: StandinState) -> None:
     # A model id may be an ARN, whose slashes have been decoded before the path is matched.
     @app.post("/model/{model:path}/invoke")
     async def _(model: str, request: Request) -> Response:
-        raw = await _read(request)
-        metadata = _object(request.headers.get("x-amzn-bedrock-request-metadata", "{}"))
-        await standin.admit(request, "InvokeModel", model, metadata)
+        raw = await _read_signed_body(request)
+        metadata = _parse_object(request.headers.get("x-amzn-bedrock-request-metadata", "{}"))
+        await standin.record_call(request, "InvokeModel", model, metadata)
         base = require_embedding(model)
         started = time.perf_counter()
         body, tokens = await asyncio.to_thread(invoke.invoke, base, raw)
@@ -114,12 +116,12 @@ def _add_models(app: FastAPI, standin: Standin) -> None:
             "x-amzn-bedrock-input-token-count": str(tokens),
             "x-amzn-bedrock-invocation-latency": str(spent),
         }
-        return _answer(body, headers)
+        return _json_response(body, headers)
 
     @app.post("/model/{model:path}/converse")
     async def _(model: str, request: Request) -> Response:
         said, _ = await standin.converse(request, "Converse", model)
-        return _answer(said.to_response())
+        return _json_response(said.to_response())
 
     @app.post("/model/{model:path}/converse-stream")
     async def _(model: str, request: Request) -> Response:
@@ -129,17 +131,17 @@ def _add_models(app: FastAPI, standin: Standin) -> None:
         )
 
 
-def _add_guardrails(app: FastAPI, standin: Standin) -> None:
+def _add_guardrails(app: FastAPI, standin: StandinState) -> None:
     @app.post("/guardrail/{guardrail:path}/version/{version}/apply")
     async def _(guardrail: str, version: str, request: Request) -> Response:
         body = await _read_object(request)
-        await standin.admit(request, "ApplyGuardrail", f"{guardrail}:{version}", {})
+        await standin.record_call(request, "ApplyGuardrail", f"{guardrail}:{version}", {})
         check_shape("ApplyGuardrail", {**body, "guardrailIdentifier": guardrail, "guardrailVersion": version})
         texts = [block["text"]["text"] for block in body["content"] if "text" in block]
-        return _answer(standin.guardrails.apply(body["source"], texts))
+        return _json_response(standin.guardrails.apply(body["source"], texts))
 
 
-def _add_steering(app: FastAPI, standin: Standin) -> None:
+def _add_control_routes(app: FastAPI, standin: StandinState) -> None:
     faults = standin.faults
 
     @app.get("/healthz")
@@ -163,7 +165,7 @@ def _add_steering(app: FastAPI, standin: Standin) -> None:
         return {"pending": 0}
 
     @app.put("/standin/guardrails")
-    async def _(words: Words) -> Words:
+    async def _(words: BlockedWords) -> BlockedWords:
         standin.guardrails.words = tuple(words.words)
         return words
 
@@ -178,7 +180,7 @@ def _add_steering(app: FastAPI, standin: Standin) -> None:
 
 
 def _add_errors(app: FastAPI) -> None:
-    def refuse(error: BedrockError) -> Response:
+    def error_response(error: BedrockError) -> Response:
         # The service's own name for its errors' home; SDKs cut it off.
         kind = f"{type(error).__name__}:http://internal.amazon.com/coral/com.amazon.bedrock/"
         headers = {"x-amzn-ErrorType": kind, **_request_id()}
@@ -186,29 +188,29 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(BedrockError)
     async def _(_: Request, exc: BedrockError) -> Response:
-        return refuse(exc)
+        return error_response(exc)
 
     @app.exception_handler(404)
     @app.exception_handler(405)
     async def _(request: Request, _: Exception) -> Response:
-        return refuse(
+        return error_response(
             UnknownOperationException(f"This stand-in does not serve {request.method} {request.url.path}")
         )
 
 
-async def _stream(said: Reply, fault: Kind | None) -> AsyncIterator[bytes]:
+async def _stream(said: Reply, fault: FaultType | None) -> AsyncIterator[bytes]:
     for number, (name, payload) in enumerate(said.to_events()):
-        if number == EVENTS_BEFORE_BREAK and fault is Kind.STREAM_ERROR:
+        if number == EVENTS_BEFORE_FAULT and fault is FaultType.STREAM_ERROR:
             yield encode_exception("modelStreamErrorException", "The model's stream broke.")
             return
-        if number == EVENTS_BEFORE_BREAK and fault is Kind.STREAM_CUT:
-            raise StreamCut
-        if fault is Kind.STREAM_SLOW:
+        if number == EVENTS_BEFORE_FAULT and fault is FaultType.STREAM_CUT:
+            raise StreamAborted
+        if fault is FaultType.STREAM_SLOW:
             await asyncio.sleep(SLOW_SECONDS)
         yield encode_event(name, payload)
 
 
-def _answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+def _json_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     # Two thousand floats a response: json.dumps would take a millisecond of it.
     return Response(
         pydantic_core.to_json(body),
@@ -221,7 +223,7 @@ def _request_id() -> dict[str, str]:
     return {"x-amzn-RequestId": str(uuid.uuid4())}
 
 
-async def _read(request: Request) -> bytes:
+async def _read_signed_body(request: Request) -> bytes:
     """Return the body of a signed request; any signature will do."""
     if not request.headers.get("authorization", "").startswith(("AWS4-HMAC-SHA256 ", "Bearer ")):
         raise MissingAuthenticationTokenException("Missing Authentication Token")
@@ -229,10 +231,10 @@ async def _read(request: Request) -> bytes:
 
 
 async def _read_object(request: Request) -> dict[str, Any]:
-    return _object(await _read(request))
+    return _parse_object(await _read_signed_body(request))
 
 
-def _object(raw: bytes | str) -> dict[str, Any]:
+def _parse_object(raw: bytes | str) -> dict[str, Any]:
     try:
         parsed = json.loads(raw)
     except ValueError as exc:

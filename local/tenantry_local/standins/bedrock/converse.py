@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .answers import answer
+from .answers import extract_answer
 from .embeddings import count_tokens
 from .errors import ValidationException
-from .forward import Forward
+from .forward import ForwardClient
 from .guardrails import BLOCKED_ANSWER, BLOCKED_QUESTION, Guardrails
 from .shapes import check_shape
 
-__all__ = ["Reply", "Talker", "check"]
+__all__ = ["ChatModel", "Reply", "check"]
 
 WORDS_PER_EVENT = 3
 """How much text one event of a stream carries."""
@@ -55,7 +55,7 @@ class Reply:
         return {"usage": usage, "metrics": {"latencyMs": self.latency_ms}}
 
 
-class Talker:
+class ChatModel:
     """Answers conversations, extractively or through another server.
 
     Parameters
@@ -66,7 +66,7 @@ class Talker:
         Who answers instead of us, if anybody.
     """
 
-    def __init__(self, guardrails: Guardrails, forward: Forward | None) -> None:
+    def __init__(self, guardrails: Guardrails, forward: ForwardClient | None) -> None:
         self._guardrails = guardrails
         self._forward = forward
 
@@ -102,7 +102,7 @@ class Talker:
     ) -> str:
         if self._forward:
             return self._forward.ask(system, messages, inference)
-        return answer(messages[-1][1])
+        return extract_answer(messages[-1][1])
 
 
 def check(operation: str, model: str, body: Mapping[str, Any]) -> None:

@@ -15,26 +15,26 @@ import numpy as np
 import wordllama
 from numpy.typing import NDArray
 
-__all__ = ["count_tokens", "embed", "load", "widen"]
+__all__ = ["count_tokens", "embed", "load_model", "project"]
 
 SOURCE_DIMENSIONS = 256
 """What wordllama gives."""
 
-CARRIED_DIMENSIONS = 3 * SOURCE_DIMENSIONS
+MEANINGFUL_DIMENSIONS = 3 * SOURCE_DIMENSIONS
 """All meaning lies in this many first numbers; the others are zero."""
 
 
 def embed(texts: Sequence[str]) -> NDArray[np.float64]:
     """Return wordllama's embeddings, one row of 256 numbers a text, each of length 1."""
-    rows = np.asarray(load().embed(list(texts)), dtype=np.float64)
+    rows = np.asarray(load_model().embed(list(texts)), dtype=np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     np.divide(rows, lengths, out=rows, where=lengths > 0)
     return rows
 
 
-def widen(rows: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
+def project(rows: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
     """Carry embeddings into ``dimensions`` numbers (256 at least), each row of length 1 again."""
-    front = rows @ _map()[:, :dimensions]
+    front = rows @ _projection()[:, :dimensions]
     wide = np.zeros((len(rows), dimensions))
     wide[:, : front.shape[1]] = front
     lengths = np.linalg.norm(wide, axis=1, keepdims=True)
@@ -44,11 +44,11 @@ def widen(rows: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
 
 def count_tokens(text: str) -> int:
     """Return how many tokens wordllama's tokenizer (Llama 2's) makes of a text."""
-    return len(load().tokenizer.encode(text, add_special_tokens=False).ids)
+    return len(load_model().tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 @cache
-def load() -> Any:
+def load_model() -> Any:
     """Return the model; the first call reads 16 MB from disk, so a server makes it before it serves."""
     folder = Path(wordllama.__file__).parent
     # With its own folder as cache it finds the files it ships, and asks no hub for them.
@@ -56,7 +56,7 @@ def load() -> Any:
 
 
 @cache
-def _map() -> NDArray[np.float64]:
+def _projection() -> NDArray[np.float64]:
     """Return the map, 256 x 768, with orthonormal rows.
 
     Its blocks are the orthonormal DCT-II with its rows moved on by none, a third and two thirds: three rotations

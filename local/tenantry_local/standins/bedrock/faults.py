@@ -20,16 +20,17 @@ from .errors import (
     ValidationException,
 )
 
-__all__ = ["HEADER", "Fault", "Faults", "Kind", "Limit"]
+__all__ = ["HEADER", "Fault", "FaultType", "Faults", "Limit"]
 
 HEADER = "x-standin-fault"
 """``throttle``, or ``timeout:2.5`` to have it after so many seconds."""
 
 WINDOW_SECONDS = 60
 THROTTLED = "Too many requests, please wait before trying again."
+FAILED = "The system encountered an unexpected error during processing."
 
 
-class Kind(StrEnum):
+class FaultType(StrEnum):
     """What can go wrong."""
 
     THROTTLE = "throttle"
@@ -47,16 +48,16 @@ class Kind(StrEnum):
     """The words of a stream come slowly, as a real model's do."""
 
 
-_ERRORS: dict[Kind, BedrockError] = {
-    Kind.THROTTLE: ThrottlingException(THROTTLED),
-    Kind.UNAVAILABLE: ServiceUnavailableException(
+_ERRORS: dict[FaultType, BedrockError] = {
+    FaultType.THROTTLE: ThrottlingException(THROTTLED),
+    FaultType.UNAVAILABLE: ServiceUnavailableException(
         "The service is unable to process your request at this time."
     ),
-    Kind.TIMEOUT: ModelTimeoutException(
+    FaultType.TIMEOUT: ModelTimeoutException(
         "Model has timed out in processing the request. Try your request again."
     ),
-    Kind.MODEL_ERROR: ModelErrorException("The system encountered an unexpected error during processing."),
-    Kind.INTERNAL: InternalServerException("The system encountered an unexpected error during processing."),
+    FaultType.MODEL_ERROR: ModelErrorException(FAILED),
+    FaultType.INTERNAL: InternalServerException(FAILED),
 }
 
 
@@ -64,7 +65,7 @@ class Fault(BaseModel):
     """A fault to come: to ``operation`` (empty: any), ``times`` over, each after ``delay`` seconds."""
 
     operation: str = ""
-    fault: Kind
+    fault: FaultType
     times: int = Field(1, ge=1)
     delay: float = Field(0, ge=0, le=600)
 
@@ -94,7 +95,7 @@ class Faults:
         self.pending.clear()
         self._limits.clear()
 
-    async def strike(self, operation: str, header: str) -> Kind | None:
+    async def apply_next(self, operation: str, header: str) -> FaultType | None:
         """Do what is due to this request; return what must still befall its answer, if anything.
 
         Raises
@@ -102,8 +103,8 @@ class Faults:
         BedrockError
             The error that is due.
         """
-        self._throttle(operation)
-        fault = _parse(header) if header else self._take(operation)
+        self._check_limit(operation)
+        fault = _parse(header) if header else self._next_fault(operation)
         if not fault:
             return None
         await asyncio.sleep(fault.delay)
@@ -113,7 +114,7 @@ class Faults:
             raise type(due)(str(due))
         return fault.fault
 
-    def _throttle(self, operation: str) -> None:
+    def _check_limit(self, operation: str) -> None:
         most = self._limits.get(operation) or self._limits.get("")
         if not most:
             return
@@ -124,7 +125,7 @@ class Faults:
             raise ThrottlingException(THROTTLED)
         calls.append(now)
 
-    def _take(self, operation: str) -> Fault | None:
+    def _next_fault(self, operation: str) -> Fault | None:
         due = next((fault for fault in self.pending if fault.operation in ("", operation)), None)
         if due:
             due.times -= 1
@@ -136,8 +137,8 @@ class Faults:
 def _parse(header: str) -> Fault:
     name, _, seconds = header.partition(":")
     try:
-        return Fault(fault=Kind(name), delay=float(seconds or 0))
+        return Fault(fault=FaultType(name), delay=float(seconds or 0))
     except ValueError as exc:
         raise ValidationException(
-            f"{HEADER}: {header} is none of {', '.join(Kind)}, with or without :seconds"
+            f"{HEADER}: {header} is none of {', '.join(FaultType)}, with or without :seconds"
         ) from exc

@@ -9,14 +9,14 @@ from pydantic import SecretStr
 
 from .errors import ModelErrorException, ModelTimeoutException, ThrottlingException
 
-__all__ = ["Forward"]
+__all__ = ["ForwardClient"]
 
 TIMEOUT_SECONDS = 120
 """As long as a small model on a machine without a GPU may take for one answer."""
 
 
 @dataclass(frozen=True)
-class Forward:
+class ForwardClient:
     """Where questions go.
 
     Parameters

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .embeddings import count_tokens, embed, widen
+from .embeddings import count_tokens, embed, project
 from .errors import ValidationException
 from .models import COHERE_V3, TITAN_G1, TITAN_V2
 
@@ -115,7 +115,7 @@ def _cohere(model: str, body: Any) -> tuple[dict[str, Any], int]:
 
 def _vectors(texts: list[str], dimensions: int) -> list[list[float]]:
     """Return embeddings with eight decimals, about what the models' own 32-bit floats hold."""
-    rounded: list[list[float]] = np.round(widen(embed(texts), dimensions), 8).tolist()
+    rounded: list[list[float]] = np.round(project(embed(texts), dimensions), 8).tolist()
     return rounded
 
 

@@ -13,13 +13,13 @@ from joserfc import jwt
 from joserfc.errors import BadSignatureError, ExpiredTokenError, JoseError
 from joserfc.jwk import OctKey
 
-__all__ = ["Access", "Gate", "Level", "NotAllowed", "Rejected"]
+__all__ = ["Access", "Authenticator", "Forbidden", "Level", "Unauthenticated"]
 
 LEEWAY_SECONDS = 30
 """How long an expired token is still good: clocks differ."""
 
 
-class Rejected(Exception):
+class Unauthenticated(Exception):
     """The credentials are no good. Qdrant says so in plain text.
 
     Parameters
@@ -33,7 +33,7 @@ class Rejected(Exception):
         self.status = status
 
 
-class NotAllowed(Exception):
+class Forbidden(Exception):
     """The credentials are good, but not for this."""
 
 
@@ -59,7 +59,7 @@ class Access:
     everywhere: Level | None = None
     collections: Mapping[str, Level] = field(default_factory=dict)
 
-    def sees(self, collection: str) -> bool:
+    def can_read(self, collection: str) -> bool:
         """Whether a collection may be read."""
         return self.everywhere is not None or collection in self.collections
 
@@ -67,17 +67,17 @@ class Access:
         """Raise :class:`NotAllowed` unless this much may be done with the collection."""
         if self.everywhere is not None:
             if needed > Level.READ and self.everywhere < needed:
-                raise NotAllowed("Global manage access is required")
+                raise Forbidden("Global manage access is required")
             return
         if collection not in self.collections:
-            raise NotAllowed(f"Access to collection {collection} is required")
+            raise Forbidden(f"Access to collection {collection} is required")
         if needed is Level.MANAGE:
-            raise NotAllowed("Manage access for this operation is required")
+            raise Forbidden("Manage access for this operation is required")
         if self.collections[collection] < needed:
-            raise NotAllowed(f"Write access to collection {collection} is required")
+            raise Forbidden(f"Write access to collection {collection} is required")
 
 
-class Gate:
+class Authenticator:
     """Turns credentials into rights.
 
     Parameters
@@ -90,7 +90,7 @@ class Gate:
         self._api_key = api_key.encode()
         self._signing_key = OctKey.import_key(api_key) if api_key else None
 
-    def open(self, presented: str) -> Access:
+    def authenticate(self, presented: str) -> Access:
         """Return the rights of a presented key or token.
 
         Raises
@@ -101,21 +101,21 @@ class Gate:
         if self._signing_key is None:
             return Access(Level.MANAGE)
         if not presented:
-            raise Rejected(401, "Must provide an API key or an Authorization bearer token")
+            raise Unauthenticated(401, "Must provide an API key or an Authorization bearer token")
         if hmac.compare_digest(presented.encode(), self._api_key):
             return Access(Level.MANAGE)
         try:
             claims = jwt.decode(presented, self._signing_key, algorithms=["HS256"]).claims
             jwt.JWTClaimsRegistry(leeway=LEEWAY_SECONDS).validate(claims)
         except ExpiredTokenError as exc:
-            raise Rejected(403, "ExpiredSignature") from exc
+            raise Unauthenticated(403, "ExpiredSignature") from exc
         except BadSignatureError as exc:
-            raise Rejected(403, "InvalidSignature") from exc
+            raise Unauthenticated(403, "InvalidSignature") from exc
         except (JoseError, ValueError) as exc:
-            raise Rejected(401, "Invalid API key or JWT") from exc
+            raise Unauthenticated(401, "Invalid API key or JWT") from exc
         if "value_exists" in claims:
             # To pass over it would grant more than the token does.
-            raise Rejected(403, "Invalid JWT, stateful validation failed")
+            raise Unauthenticated(403, "Invalid JWT, stateful validation failed")
         return _read_access(claims)
 
 
@@ -127,13 +127,13 @@ def _read_access(claims: Mapping[str, object]) -> Access:
                 return Access(_GLOBAL[access])
             case list():
                 if any("payload" in entry for entry in access):
-                    raise Rejected(
+                    raise Unauthenticated(
                         401, "access: payload: Payload access is deprecated and should not be used"
                     )
                 return Access(
                     None, {entry["collection"]: _OF_COLLECTION[entry["access"]] for entry in access}
                 )
             case _:
-                raise Rejected(401, "Invalid API key or JWT")
+                raise Unauthenticated(401, "Invalid API key or JWT")
     except (KeyError, TypeError) as exc:
-        raise Rejected(401, "Invalid API key or JWT") from exc
+        raise Unauthenticated(401, "Invalid API key or JWT") from exc

@@ -6,8 +6,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from .access import Gate, NotAllowed, Rejected
-from .engine import Engine, Exists, NotFound, Refused
+from .access import Authenticator, Forbidden, Unauthenticated
+from .engine import AlreadyExists, BadRequest, Engine, NotFound
 from .routes import router
 
 __all__ = ["VERSION", "make_app"]
@@ -15,7 +15,7 @@ __all__ = ["VERSION", "make_app"]
 VERSION = version("qdrant-client")
 """What it calls itself: the client warns of a server whose version is far from its own."""
 
-_STATUS: dict[type[Exception], int] = {Refused: 400, NotAllowed: 403, NotFound: 404, Exists: 409}
+_STATUS: dict[type[Exception], int] = {BadRequest: 400, Forbidden: 403, NotFound: 404, AlreadyExists: 409}
 
 
 def make_app(engine: Engine, api_key: str) -> FastAPI:
@@ -30,7 +30,7 @@ def make_app(engine: Engine, api_key: str) -> FastAPI:
     """
     app = FastAPI(title="Qdrant front", openapi_url=None)
     app.state.engine = engine
-    app.state.gate = Gate(api_key)
+    app.state.authenticator = Authenticator(api_key)
     app.include_router(router)
     _add_probes(app)
     _add_errors(app)
@@ -50,12 +50,12 @@ def _add_probes(app: FastAPI) -> None:
 
 
 def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(Rejected)
-    async def _(_: Request, exc: Rejected) -> Response:
+    @app.exception_handler(Unauthenticated)
+    async def _(_: Request, exc: Unauthenticated) -> Response:
         return PlainTextResponse(str(exc), status_code=exc.status)
 
     async def refuse(_: Request, exc: Exception) -> Response:
-        prefix = "Forbidden: " if isinstance(exc, NotAllowed) else ""
+        prefix = "Forbidden: " if isinstance(exc, Forbidden) else ""
         return _error(_STATUS[type(exc)], f"{prefix}{exc}")
 
     for kind in _STATUS:

@@ -14,7 +14,7 @@ from qdrant_client.local.qdrant_local import QdrantLocal
 
 from .collection import IndexedCollection
 
-__all__ = ["Engine", "Exists", "NotFound", "Refused"]
+__all__ = ["AlreadyExists", "BadRequest", "Engine", "NotFound"]
 
 # The engine names its collections' class in its own module, and can be given another only there.
 qdrant_local.LocalCollection = IndexedCollection  # type: ignore[attr-defined]
@@ -35,11 +35,11 @@ class NotFound(Exception):
     """The collection or the point does not exist."""
 
 
-class Exists(Exception):
+class AlreadyExists(Exception):
     """The collection exists already."""
 
 
-class Refused(Exception):
+class BadRequest(Exception):
     """The request does not fit the collection."""
 
 
@@ -81,12 +81,12 @@ class Engine:
         """
         with self._lock:
             if name in self._local.collections:
-                raise Exists(f"Wrong input: Collection `{name}` already exists!")
+                raise AlreadyExists(f"Wrong input: Collection `{name}` already exists!")
             # First, so that a collection that outlives a kill at any moment has its settings.
             self._extras[name] = {"hnsw": _plain(request.hnsw_config), "indexes": {}}
             self._save()
             return bool(
-                _translated(
+                _call_engine(
                     self._local.create_collection,
                     name,
                     vectors_config=request.vectors,
@@ -99,7 +99,7 @@ class Engine:
         """Change a collection's HNSW settings, sparse vectors or metadata."""
         with self._lock:
             self._collection(name)
-            _translated(
+            _call_engine(
                 self._local.update_collection,
                 name,
                 sparse_vectors_config=request.sparse_vectors,
@@ -163,11 +163,11 @@ class Engine:
         with self._lock:
             self._collection(name)
             if request.key not in self._extras[name]["indexes"]:
-                raise Refused(
+                raise BadRequest(
                     f'Bad request: Index required but not found for "{request.key}" of one of the following '
                     "types: [keyword]. Help: Create an index for this key or use a different filter."
                 )
-            return _translated(
+            return _call_engine(
                 self._local.facet,
                 name,
                 key=request.key,
@@ -187,7 +187,7 @@ class Engine:
         """
         with self._lock:
             self._collection(name)
-            return _translated(getattr(self._local, method), name, **arguments)
+            return _call_engine(getattr(self._local, method), name, **arguments)
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -220,7 +220,7 @@ def _plain(model: BaseModel | None) -> dict[str, Any]:
     return model.model_dump(mode="json", exclude_none=True) if model else {}
 
 
-def _translated(method: Any, name: str, **arguments: Any) -> Any:
+def _call_engine(method: Any, name: str, **arguments: Any) -> Any:
     """Call the engine, and say what it raises in the server's words."""
     try:
         return method(name, **arguments)
@@ -234,4 +234,4 @@ def _translated(method: Any, name: str, **arguments: Any) -> Any:
             r"Not existing vector name error: \1",
             unnamed,
         )
-        raise Refused(f"Wrong input: {unknown}") from exc
+        raise BadRequest(f"Wrong input: {unknown}") from exc

@@ -13,7 +13,7 @@ from tenantry_local.parts.kubernetes import USERS, ApiServer, kubeconfig
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     monkeypatch.delenv("TENANTRY_KUBECONFIG", raising=False)
-    monkeypatch.setattr(module, "control_plane", lambda _: Path("/programs"))
+    monkeypatch.setattr(module, "ensure_control_plane", lambda _: Path("/programs"))
     return Context.open(tmp_path)
 
 
@@ -58,7 +58,7 @@ def test_an_ordinary_kubeconfig_is_not_taken_for_the_platforms(
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", "/home/somebody/.kube/config")
     assert kubeconfig(context, "admin").is_relative_to(context.state)
-    assert ApiServer(context).ours
+    assert ApiServer(context).managed
 
 
 def test_a_given_cluster_is_used_for_everybody_and_none_of_ours_is_started(
@@ -67,7 +67,7 @@ def test_a_given_cluster_is_used_for_everybody_and_none_of_ours_is_started(
     monkeypatch.setenv("TENANTRY_KUBECONFIG", str(tmp_path / "theirs"))
     assert {kubeconfig(context, user) for user in ("admin", "operator", "gateway")} == {tmp_path / "theirs"}
     parts = {part.name: part for part in make_parts(context)}
-    assert not parts["kubernetes"].ours
+    assert not parts["kubernetes"].managed
     assert not {"etcd", "controller-manager"} & set(parts)
 
 
@@ -76,5 +76,5 @@ def test_a_given_cluster_that_cannot_be_reached_is_shown_as_unhealthy(
 ) -> None:
     monkeypatch.setenv("TENANTRY_KUBECONFIG", str(tmp_path / "missing"))
     given = ApiServer(context)
-    assert not given.healthy()
+    assert not given.is_healthy()
     assert given.version == "unknown"

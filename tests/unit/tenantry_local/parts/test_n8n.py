@@ -23,7 +23,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     node.chmod(stat.S_IRWXU)
     installed = tmp_path / "tree" / "node_modules" / "n8n" / "bin" / "n8n"
     installed.parent.mkdir(parents=True)
-    monkeypatch.setattr(module, "node", lambda: Node(tmp_path / "node", "v24.0.0"))
+    monkeypatch.setattr(module, "find_node", lambda: Node(tmp_path / "node", "v24.0.0"))
     monkeypatch.setattr(program, "install", lambda _: installed)
     return Context.open(tmp_path / "state", whole=True)
 

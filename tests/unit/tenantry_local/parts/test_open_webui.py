@@ -7,7 +7,7 @@ import pytest
 from gateway.documents.formats import _CLAIMS
 from gateway.settings import Settings as GatewaySettings
 from tenantry_local.context import Context, write_private
-from tenantry_local.parts.open_webui import FORMATS, LARGEST_FILE_MIB, OpenWebUi
+from tenantry_local.parts.open_webui import FILE_EXTENSIONS, LARGEST_FILE_MIB, OpenWebUI
 from tenantry_local.parts.services import operator_env
 from tenantry_local.programs import open_webui as program
 
@@ -23,7 +23,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 @pytest.fixture
 def env(context: Context) -> dict[str, str]:
-    return dict(OpenWebUi(context).command().env)
+    return dict(OpenWebUI(context).command().env)
 
 
 def test_people_come_in_through_keycloak_only(env: dict[str, str], context: Context) -> None:
@@ -76,7 +76,7 @@ def test_its_installation_is_not_written_to(env: dict[str, str], context: Contex
 
 
 def test_it_takes_the_files_that_the_gateway_takes_and_no_others() -> None:
-    assert {f".{ending}" for ending in FORMATS.split(",")} == set(_CLAIMS)
+    assert {f".{ending}" for ending in FILE_EXTENSIONS.split(",")} == set(_CLAIMS)
     assert GatewaySettings.model_fields["document_bytes"].default == LARGEST_FILE_MIB * 1024 * 1024
 
 

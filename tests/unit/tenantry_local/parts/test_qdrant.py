@@ -12,7 +12,7 @@ def test_without_a_url_the_stand_in_is_started_with_a_key_of_its_own(
 ) -> None:
     monkeypatch.delenv("QDRANT_URL", raising=False)
     part = Qdrant(Context.open(tmp_path))
-    assert part.ours
+    assert part.managed
     assert not part.real
     assert part.command().env == {"QDRANT_API_KEY": part.context.secrets["qdrant"]}
 
@@ -23,7 +23,7 @@ def test_with_a_url_the_given_server_and_key_are_used(
     monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("QDRANT_API_KEY", "theirs")
     part = Qdrant(Context.open(tmp_path))
-    assert (part.ours, part.real) == (False, True)
+    assert (part.managed, part.real) == (False, True)
     assert (part.url, part.api_key) == ("http://127.0.0.1:9", "theirs")
     assert part.version == "unknown", "it does not answer"
-    assert not part.healthy()
+    assert not part.is_healthy()

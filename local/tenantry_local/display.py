@@ -79,7 +79,7 @@ def parts_table(states: list[State]) -> Table:
     for state in states:
         table.add_row(
             f"[green]●[/] {state.part.name}" if state.healthy else f"[red]✗ {state.part.name}: down[/]",
-            state.part.what,
+            state.part.summary,
             "real" if state.part.real else "[yellow]stand-in[/]",
             state.part.version,
             state.part.url,

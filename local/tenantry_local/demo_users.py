@@ -12,9 +12,9 @@ from .context import Context
 from .parts.keycloak import REALM, REALM_FILE
 from .processes import LocalError
 
-__all__ = ["PEOPLE", "access_token"]
+__all__ = ["DEMO_USERS", "access_token"]
 
-PEOPLE: tuple[str, ...] = tuple(
+DEMO_USERS: tuple[str, ...] = tuple(
     user["email"] for user in json.loads(REALM_FILE.read_text())["users"] if "email" in user
 )
 """E-mail addresses of everybody in the realm; one of them is not verified."""
@@ -43,7 +43,9 @@ def access_token(context: Context, email: str, client_id: str = "tenantry-cli") 
     except httpx.TransportError as exc:
         raise LocalError("Keycloak does not answer. Is the platform up? (make up)") from exc
     if answer.is_error:
-        raise LocalError(f"Keycloak does not sign in {email}: {_reason(answer)}. People: {', '.join(PEOPLE)}")
+        raise LocalError(
+            f"Keycloak does not sign in {email}: {_reason(answer)}. Demo users: {', '.join(DEMO_USERS)}"
+        )
     return str(answer.json()["access_token"])
 
 

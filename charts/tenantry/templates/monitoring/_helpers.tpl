@@ -1,13 +1,13 @@
-{{/* A file about this release: takes the scope and the file's name. */}}
-{{- define "monitoring.own" -}}
+{{/* A file in files/monitoring with namespace and release filled in. Takes a list: the scope and the file's name. */}}
+{{- define "monitoring.file" -}}
 {{- $top := index . 0 -}}
 {{ $top.Files.Get (printf "files/monitoring/%s" (index . 1)) | replace "$namespace" $top.Release.Namespace | replace "$release" $top.Release.Name }}
 {{- end }}
 
-{{/* Takes a workload's dict, and in it the labels by which a Prometheus or Grafana chooses. */}}
+{{/* Takes the dict of a workload with extraLabels: the labels that Prometheus or Grafana selects. */}}
 {{- define "monitoring.metadata" -}}
 {{ include "tenantry.metadata" . }}
-  {{- with .chosenBy }}
+  {{- with .extraLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}

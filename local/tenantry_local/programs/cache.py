@@ -8,29 +8,29 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..build import locked
+from ..build import lock_folder
 from ..context import CACHE
 from ..processes import LocalError
 
-__all__ = ["folder_of", "installed", "run"]
+__all__ = ["cache_folder", "ensure_installed", "run_logged"]
 
 PROBLEM_LINES = 25
 """As many of a failed command's last lines are shown."""
 
 
-def folder_of(name: str, *pins: bytes) -> Path:
+def cache_folder(name: str, *pins: bytes) -> Path:
     """Return the cache's folder for a program: other pins, another folder."""
     return CACHE / name / hashlib.sha256(b"\0".join(pins)).hexdigest()[:16]
 
 
-def installed(folder: Path, install: Callable[[Path], None]) -> Path:
+def ensure_installed(folder: Path, install: Callable[[Path], None]) -> Path:
     """Return ``folder`` with the program in it; ``install`` fills it if nobody has yet.
 
     It is not moved once it is filled, because a virtual environment names its own place. So a mark beside
     it says that it is whole: without the mark it is what an interrupted installation has left.
     """
     mark = folder.with_name(f"{folder.name}.installed")
-    with locked(folder):
+    with lock_folder(folder):
         if not mark.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -39,7 +39,7 @@ def installed(folder: Path, install: Callable[[Path], None]) -> Path:
     return folder
 
 
-def run(
+def run_logged(
     argv: Sequence[str],
     *,
     folder: Path,

@@ -2,26 +2,26 @@
 
 import re
 
-__all__ = ["split_words"]
+__all__ = ["extract_keywords"]
 
 _WORD = re.compile(r"[^\W_]+(?:[.,][0-9]+)*")
 
-_EMPTY_WORDS = """
+_STOP_WORD_LIST = """
 a about all also an and any are as at be been by can could did do does for from get give had has
 have how i if in into is it its list long many may me much my name of on or our please say shall
 should show so some tell than that the their them there these they this those to us was we were what
 when where which who whom whose why will with would you your
 """
-_EMPTY = frozenset(_EMPTY_WORDS.split())
+_STOP_WORDS = frozenset(_STOP_WORD_LIST.split())
 """Words that say nothing of what a question is about."""
 
 _ENDINGS = (("ies", "y"), ("ied", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("ly", ""))
 _SHORTEST_STEM = 3
 
 
-def split_words(text: str) -> dict[str, str]:
+def extract_keywords(text: str) -> dict[str, str]:
     """Return the telling words of a text by their stems, in order; ``budgets`` and ``budget`` have one."""
-    return {_stem(word): word for word in _WORD.findall(text.casefold()) if word not in _EMPTY}
+    return {_stem(word): word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS}
 
 
 def _stem(word: str) -> str:
