@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 import structlog
@@ -14,8 +15,9 @@ from servicekit.fair_semaphore import FairSemaphore
 from servicekit.keycloak import KeycloakAdmin
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import background_task
+from servicekit.web.readiness import Check, Readiness, run_until_passed
 from tenancy.call_limiter import CallLimiter
-from tenancy.errors import IdentityUnavailable
+from tenancy.callers import check_synced
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
 from tenancy.registry import TenantRegistry, watched_registry
@@ -37,7 +39,7 @@ from .sync.loops import SyncLoops
 from .sync.tenant_sync import TenantSync
 from .user_files import UserFiles
 
-__all__ = ["ProcessContext", "Readiness", "open_context"]
+__all__ = ["ProcessContext", "open_context"]
 
 CONNECT_SECONDS = 5.0
 """Longest time for a connection to n8n; a timeout is the only sign that it is unavailable."""
@@ -54,62 +56,7 @@ class ProcessContext:
     files: UserFiles
     sync: SyncLoops
     leader_elector: LeaderElector
-    readiness: "Readiness"
-
-
-class Readiness:
-    """Readiness and liveness of the process. A replica that is not the leader serves the API as well.
-
-    Parameters
-    ----------
-    endless
-        Tasks that must not end: if one ends, only a restart helps.
-    """
-
-    def __init__(
-        self,
-        registry: TenantRegistry,
-        endless: "Sequence[asyncio.Task[None]]",
-        keys: RemoteKeys,
-        database: OpenWebUIDatabase,
-    ) -> None:
-        self._registry = registry
-        self._endless = endless
-        self._keys = keys
-        self._database = database
-        self._is_supported = False
-
-    @property
-    def ended(self) -> list[str]:
-        """Names of tasks that ended and must not end."""
-        return [task.get_name() for task in self._endless if task.done()]
-
-    async def check_database(self) -> None:
-        """Check once that Open WebUI's database is supported.
-
-        Raises
-        ------
-        UnsupportedSchema
-            It is not, or its role does not have the rights of grants.sql.
-        RemoteUnavailable, RemoteRefused
-            It did not answer.
-        """
-        if not self._is_supported:
-            await self._database.check()
-            self._is_supported = True
-
-    async def missing(self) -> list[str]:
-        """Return the reasons why requests cannot be served; empty if they can."""
-        missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
-        try:
-            await self._keys.wait_fetched()
-        except IdentityUnavailable as exc:
-            missing.append(exc.detail)
-        try:
-            await self.check_database()
-        except (UnsupportedSchema, RemoteError) as exc:
-            missing.append(exc.to_problem()["detail"])
-        return missing
+    readiness: Readiness
 
 
 @asynccontextmanager
@@ -186,13 +133,17 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         leader_elector = LeaderElector(database, sync.run, sync.hint)
         stack.push_async_callback(leader_elector.close)
         endless = [watching, await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))]
-        readiness = Readiness(registry, endless, keys, database)
+        check_database = run_until_passed(database.check)
+        # A replica that is not the leader serves the API as well.
+        readiness = Readiness(endless, [partial(check_synced, registry), keys.wait_fetched, check_database])
         try:
-            await readiness.check_database()
+            await check_database()
         except RemoteError as exc:
             log.warning("Cannot check Open WebUI's database yet; not ready", error=str(exc))
         endless.append(
-            await stack.enter_async_context(background_task(_run_elector(readiness, leader_elector), "sync"))
+            await stack.enter_async_context(
+                background_task(_run_elector(check_database, leader_elector), "sync")
+            )
         )
         config = PlanConfig(settings.document_bytes, settings.files_bucket)
         yield ProcessContext(
@@ -207,11 +158,11 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         )
 
 
-async def _run_elector(readiness: Readiness, leader_elector: LeaderElector) -> None:
+async def _run_elector(check_database: Check, leader_elector: LeaderElector) -> None:
     """Compete for leadership, once the database is known to be supported."""
     while True:
         try:
-            await readiness.check_database()
+            await check_database()
             break
         except (RemoteError, UnsupportedSchema):
             await asyncio.sleep(1)

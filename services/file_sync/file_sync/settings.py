@@ -1,38 +1,25 @@
 """Settings of file-sync, from the environment: ``FILE_SYNC_`` and the field's name in capitals.
 
-Addresses and credentials of AWS and Kubernetes are not among them: boto3 and the Kubernetes client read
-their standard variables (``AWS_PROFILE``, ``AWS_CONFIG_FILE``, ``KUBECONFIG``, or the pod's identity).
+boto3 and the Kubernetes client find addresses and credentials through their own variables (``AWS_PROFILE``,
+``AWS_CONFIG_FILE``, ``KUBECONFIG``) or the pod's identity.
 """
 
 import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+from servicekit.settings import HttpSettings
 
 __all__ = ["Settings"]
 
 MEBIBYTE = 1024 * 1024
 
 
-class Settings(BaseSettings):
-    """Settings of one installation. A wrong value stops the start and names the field."""
+class Settings(HttpSettings):
+    """Settings of one installation."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FILE_SYNC_",
-        frozen=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,  # a wrong URL may hold a password, and the error goes to the log
-    )
-
-    host: str = "127.0.0.1"
-    """Address to bind."""
-
-    port: int = Field(8080, ge=0, le=65535)
-    """Port to bind; 0 takes a free one."""
-
-    metrics_port: int = Field(0, ge=0, le=65535)
-    """Port of `/metrics`, which the other port does not serve; 0 serves none."""
+    model_config = SettingsConfigDict(env_prefix="FILE_SYNC_")
 
     database_url: SecretStr
     """Open WebUI's Postgres (`postgresql://`), as the role of `role.sql`; a pooler in between must pool
@@ -100,9 +87,6 @@ class Settings(BaseSettings):
 
     ingest_seconds: float = Field(660.0, gt=0)
     """Longest time for one document at n8n; a little more than the gateway's limit."""
-
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Lowest level of log lines that are written."""
 
     @field_validator("database_url")
     @classmethod

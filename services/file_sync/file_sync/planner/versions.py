@@ -44,7 +44,7 @@ class LinkedFile:
 
     @property
     def name(self) -> Name:
-        """The name that it takes in the tenant."""
+        """Its name within the tenant."""
         return self.persona_id, self.directory, self.filename
 
     @property
