@@ -137,7 +137,7 @@ def test_such_a_job_runs_again_when_there_is_something_else_to_do_and_only_then(
         return str(found)
 
     workload = name.rpartition("-")[0]
-    assert job() == job("--set", "gateway.autoscaling.max=11")
+    assert job() == job("--set", "gateway.autoscaling.maxReplicas=11")
     assert job() != job("--set", f"{workload}.image.tag=9.9.9")
     assert "helm.sh/hook" not in render(PROFILE).get("Job", job().removeprefix("demo-"))["metadata"].get(
         "annotations", {}

@@ -28,7 +28,7 @@ VALUES = {
     "gateway": ["gateway.image"],
     "file-sync": ["file-sync.image"],
     "jobs": ["n8n.install.image", "open-webui.install.image"],
-    "kubectl": ["n8n.start.image"],
+    "kubectl": ["n8n.initialScale.image"],
     "postgres": ["postgres.image"],
     "redis": ["redis.image"],
     "qdrant": ["qdrant.image"],

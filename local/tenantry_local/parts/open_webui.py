@@ -118,7 +118,10 @@ DISABLED_FEATURES = {
 }
 
 PROMPT_SUGGESTIONS = [
-    {"title": ["Which of my files can be searched?", "and what became of the others"], "content": "/files"},
+    {
+        "title": ["Which of my files can be searched?", "and what is the state of the others"],
+        "content": "/files",
+    },
 ]
 """Suggestions of an empty chat; Open WebUI's defaults are about college exams."""
 
