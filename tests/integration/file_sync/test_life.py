@@ -1,4 +1,4 @@
-"""A file's life, on the real Postgres, S3, Keycloak, gateway and index; n8n is a pass-through."""
+"""Tests of a file's life cycle, on the real Postgres, S3, Keycloak, gateway and index, with a fake n8n."""
 
 import base64
 import hashlib
@@ -20,14 +20,17 @@ async def test_a_file_becomes_a_document_that_is_found(harness: Harness, anna: s
     assert await harness.states(A) == {"plan.txt": "ready"}
     (passage,) = await harness.search(ANNA, word)
     assert (passage["filename"], passage["personaId"]) == ("plan.txt", "finance")
-    head = harness.s3.head_object(Bucket=BUCKET, Key=f"tenant-{A}/{harness.key(file_id, 'plan.txt')}")
+    key = f"tenant-{A}/{harness.key(file_id, 'plan.txt')}"
+    head = harness.s3.head_object(Bucket=BUCKET, Key=key, ChecksumMode="ENABLED")
     digest = hashlib.sha256(f"The {word} budget is $5,000,000.".encode()).digest()
     assert head["Metadata"]["sha256"] == digest.hex()
     assert head["Metadata"]["owner"] == harness.subjects[ANNA]
     assert head["Metadata"]["open-webui-file"] == file_id
     assert head["ServerSideEncryption"] == "AES256"
     assert head["ContentType"] == "text/plain"
-    assert base64.b64encode(digest).decode()
+    # S3 hashes the checksums of the parts of a multipart upload; there is one part.
+    composite = base64.b64encode(hashlib.sha256(digest).digest()).decode()
+    assert head["ChecksumSHA256"] == f"{composite}-1", "S3 checked the content"
 
 
 async def test_a_second_comparison_does_nothing(harness: Harness, anna: str) -> None:
