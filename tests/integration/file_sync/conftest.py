@@ -80,7 +80,7 @@ class Harness:
         listed = self.s3.list_objects_v2(
             Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/", StartAfter=trash_end(tenant_id)
         )
-        return [each["Key"].partition("/")[2] for each in listed.get("FileDownloader", [])]
+        return [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
 
     def key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
         return f"{persona_id}/documents/{document_id_for_file(file_id)}/{filename}"
@@ -133,7 +133,7 @@ class Harness:
         self.replica.tenant_sync.close()
         self.owui.execute('truncate "file", chat, knowledge_file, chat_file, chat_message, "user"')
         for bucket, prefix in ((BUCKET, f"tenant-{A}/"), (BUCKET, f"tenant-{B}/")):
-            listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("FileDownloader", [])
+            listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
             for each in listed:
                 self.s3.delete_object(Bucket=bucket, Key=each["Key"])
         for tenant_id in (A, B):
