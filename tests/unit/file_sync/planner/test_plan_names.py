@@ -47,7 +47,7 @@ def test_c11_a_file_that_is_renamed_to_a_colleagues_name_stays_where_it_is() -> 
     assert compared.statuses["bens"].reason == NAME_OF_COLLEAGUE
 
 
-def test_a_name_that_two_people_had_before_stays_with_both() -> None:
+def test_existing_documents_of_two_people_keep_one_name() -> None:
     files = [make_file("annas"), make_file("bens", created_at=2, **BENS)]
     compared = compare(files, [make_document("annas"), make_document("bens")])
     assert not compared.actions
@@ -62,7 +62,7 @@ def test_a_name_in_another_directory_or_persona_is_free() -> None:
         ]
 
 
-def test_a_stranger_takes_no_name() -> None:
+def test_a_file_of_another_tenant_takes_no_name() -> None:
     eves = make_file("eves", created_at=1, owner="owui-eve", subject="eve")
     compared = compare([eves, make_file("annas", created_at=2)], [])
     assert actions_of(compared) == [(STORE, "owui-annas")]

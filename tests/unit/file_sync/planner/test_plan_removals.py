@@ -20,7 +20,7 @@ STORE, CHECK, INDEX, DELETE = ActionType
 @pytest.mark.parametrize(
     ("values", "is_deleted"),
     [
-        pytest.param({}, False, id="nobody-knows-who-removed-it"),
+        pytest.param({}, False, id="unknown-remover"),
         pytest.param({"remover": "ben"}, False, id="a-colleague"),
         pytest.param({"remover": "eve"}, False, id="another-tenants-administrator"),
         pytest.param({"remover": "unknown"}, False, id="keycloak-does-not-answer"),
@@ -28,10 +28,10 @@ STORE, CHECK, INDEX, DELETE = ActionType
         pytest.param({"remover": "dora"}, True, id="an-administrator"),
         pytest.param({"subject": "", "remover": ""}, False, id="an-owner-without-keycloak"),
         pytest.param({"knowledge": ""}, True, id="its-owner-deleted-the-chat"),
-        pytest.param({"knowledge": "kb-of-before"}, False, id="the-knowledge-base-is-gone-too"),
+        pytest.param({"knowledge": "kb-of-before"}, False, id="the-knowledge-base-was-deleted"),
     ],
 )
-def test_c11_a_document_goes_only_when_who_removed_its_file_may(
+def test_c11_only_an_owner_or_administrator_removes_a_document(
     values: dict[str, Any], *, is_deleted: bool
 ) -> None:
     compared = compare([], [make_document()], [removed_file(**values)])
@@ -42,11 +42,11 @@ def test_c11_a_document_goes_only_when_who_removed_its_file_may(
         assert states_of(compared) == {"f1": FileState.KEPT}
 
 
-def test_c11_a_deleted_file_is_deleted() -> None:
+def test_c11_the_document_of_a_deleted_file_is_deleted() -> None:
     assert actions_of(compare([], [make_document()])) == [(DELETE, "owui-f1")]
 
 
-def test_c11_a_reset_deletes_only_the_files_of_who_resets() -> None:
+def test_c11_a_reset_deletes_only_the_callers_own_files() -> None:
     """Open WebUI's Reset takes out all files, and deletes those of the person who resets."""
     documents = [make_document(f"f{number}", filename=f"{number}.pdf") for number in range(50)]
     colleagues = [removed_file(f"f{number}", filename=f"{number}.pdf") for number in range(45)]
@@ -55,7 +55,7 @@ def test_c11_a_reset_deletes_only_the_files_of_who_resets() -> None:
     assert compared.counts[FileState.KEPT] == 45
 
 
-def test_nothing_without_a_link_is_deleted_before_its_file_was_fetched() -> None:
+def test_a_document_without_a_link_is_not_deleted_before_its_file_was_fetched() -> None:
     tenant = tenant_with_workspace()
     compared = plan(
         tenant,
@@ -69,11 +69,11 @@ def test_nothing_without_a_link_is_deleted_before_its_file_was_fetched() -> None
     assert (compared.actions, compared.detached) == ([], {"owui-f1"})
 
 
-def test_keycloak_is_asked_who_removed_a_file() -> None:
+def test_an_unresolved_remover_is_resolved() -> None:
     compared = compare([], [make_document()], [removed_file(remover="dora")], owners={})
     assert (compared.actions, compared.unresolved_subjects) == ([], {"dora"})
 
 
-def test_what_keycloak_cannot_say_of_a_remover_is_asked_again() -> None:
+def test_an_unknown_remover_needs_a_recheck() -> None:
     assert compare([], [make_document()], [removed_file(remover="unknown")]).needs_recheck
     assert not compare([], [make_document()], [removed_file()]).needs_recheck

@@ -1,4 +1,4 @@
-"""Files under the names of documents that were uploaded at the gateway, in the comparison."""
+"""Tests of plans for files with the name of a document that was uploaded at the gateway."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ TIED = make_file("tied", created_at=5)
 @pytest.mark.parametrize("link", [knowledge_link(), chat_link()], ids=["knowledge", "chat"])
 @pytest.mark.parametrize("created_at", [4, 5, 6])
 @pytest.mark.parametrize("state", ["ready", "received", "failed"])
-@pytest.mark.parametrize("owner", ["anna", ""], ids=["a-colleagues", "nobody-knows-whose"])
+@pytest.mark.parametrize("owner", ["anna", ""], ids=["a-colleagues", "no-owner"])
 def test_c11_the_name_of_a_colleagues_upload_is_refused(
     link: Any, created_at: int, state: str, owner: str
 ) -> None:
@@ -40,7 +40,7 @@ def test_c11_the_name_of_a_colleagues_upload_is_refused(
     ],
 )
 @pytest.mark.parametrize("whose", [BENS, {}], ids=["a-colleague", "its-owner"])
-def test_another_name_is_free_and_replaces_nothing(other: dict[str, Any], whose: dict[str, Any]) -> None:
+def test_another_name_conflicts_with_nothing(other: dict[str, Any], whose: dict[str, Any]) -> None:
     values = {"created_at": 6, **whose, **other}
     file = make_file("f1", *values.pop("links", ()), **values)
     assert actions_of(compare([file], [UPLOAD])) == [(STORE, "owui-f1")]
@@ -54,7 +54,7 @@ def test_an_upload_of_another_persona_takes_no_name() -> None:
         assert actions_of(compare([file], [replace(UPLOAD, persona_id="hr")])) == [(STORE, file.document_id)]
 
 
-def test_the_owner_of_an_upload_is_fetched_before_its_name_is_given_away() -> None:
+def test_a_file_waits_until_the_owner_of_an_upload_with_its_name_is_fetched() -> None:
     unowned = replace(UPLOAD, owner=None)
     for file in (NEWER, make_file("bens", created_at=6, **BENS)):
         compared = compare([file], [unowned])
@@ -77,7 +77,7 @@ def test_nothing_is_deleted_for_an_upload_whose_owner_is_unknown() -> None:
         assert (compared.actions, states_of(compared)) == ([], {file.id: FileState.READY})
 
 
-def test_no_owner_is_fetched_where_no_file_has_the_name() -> None:
+def test_no_owner_is_fetched_for_other_names() -> None:
     others = [replace(UPLOAD, id=f"n{number}", filename=f"{number}.pdf", owner=None) for number in range(9)]
     assert not compare([NEWER], others).unowned
 
@@ -130,19 +130,19 @@ def test_c13_an_upload_that_is_not_ready_replaces_nothing(state: str) -> None:
     assert (compared.actions, states_of(compared)) == ([], {"older": FileState.READY})
 
 
-def test_two_of_one_second_are_no_versions_of_each_other() -> None:
+def test_a_file_and_an_upload_of_one_second_are_not_versions() -> None:
     compared = compare([TIED], [UPLOAD, make_document("tied")])
     assert (compared.actions, states_of(compared)) == ([], {"tied": FileState.READY})
 
 
-def test_c13_of_a_file_an_upload_and_a_file_the_newest_stays() -> None:
+def test_c13_the_newest_of_a_file_an_upload_and_a_file_stays() -> None:
     documents = [make_document("older"), UPLOAD, make_document("newer")]
     compared = compare([OLDER, NEWER], documents)
     assert sorted(actions_of(compared)) == [(DELETE, "by-name"), (DELETE, "owui-older")]
     assert {action.replaced_by for action in compared.actions} == {"owui-newer"}
 
 
-def test_a_name_that_a_file_and_a_colleagues_upload_have_already_stays_with_both() -> None:
+def test_an_existing_file_and_a_colleagues_upload_keep_one_name() -> None:
     for file in (make_file("bens", created_at=number, **BENS) for number in (4, 6)):
         compared = compare([file], [UPLOAD, make_document("bens")])
         assert (compared.actions, states_of(compared)) == ([], {"bens": FileState.READY})
@@ -164,5 +164,5 @@ def test_c13_a_kept_document_is_replaced_by_a_newer_upload_and_replaces_none() -
         assert actions_of(compared) == done
 
 
-def test_an_upload_without_a_file_of_its_name_is_left_alone() -> None:
+def test_an_upload_without_a_file_of_its_name_is_not_deleted() -> None:
     assert not compare([], [UPLOAD]).actions
