@@ -66,6 +66,9 @@ class Part(ABC):
     def prepare(self) -> None:  # noqa: B027 (some programs need nothing)
         """Get everything ready that must be there before the program starts. Idempotent."""
 
+    def restore(self) -> None:  # noqa: B027 (most programs start empty)
+        """Write the data that the program starts with, once what it depends on is healthy. Idempotent."""
+
     @abstractmethod
     def command(self) -> Command:
         """Return how the program is started, if it is :attr:`ours`."""
