@@ -12,8 +12,8 @@ from servicekit.tracing import exporting
 from .api import answers, deletions, documents, me, openai, probes, search, trash, usage
 from .api.description import describe
 from .api.errors import add_error_handlers
-from .api.middleware import RequestMiddleware, Terms
-from .concurrency import Lane
+from .api.middleware import RequestMiddleware, RouteLimits
+from .concurrency import ConcurrencyLimiter
 from .context import open_context
 from .settings import Settings
 
@@ -53,7 +53,7 @@ def make_app(settings: Settings) -> FastAPI:
         telemetry={"operation_spans": False, "metrics": False, "logs": False},
     )
     add_error_handlers(app)
-    app.add_middleware(RequestMiddleware, **_terms(settings))
+    app.add_middleware(RequestMiddleware, **_route_limits(settings))
     for router in (
         documents.router,
         trash.router,
@@ -70,22 +70,22 @@ def make_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _terms(settings: Settings) -> dict[str, Any]:
-    lane = Lane(
+def _route_limits(settings: Settings) -> dict[str, Any]:
+    limiter = ConcurrencyLimiter(
         "requests",
-        at_once=settings.requests_at_once,
-        waiting=settings.requests_waiting,
-        seconds=WAITING_SECONDS,
-        share=max(settings.requests_at_once // 2, 1),
+        max_concurrent=settings.requests_at_once,
+        max_waiting=settings.requests_waiting,
+        wait_seconds=WAITING_SECONDS,
+        max_per_tenant=max(settings.requests_at_once // 2, 1),
     )
-    usual = Terms(lane, settings.request_seconds, BODY_BYTES)
-    chat = replace(usual, body_bytes=CHAT_BYTES)
+    default = RouteLimits(limiter, settings.request_seconds, BODY_BYTES)
+    chat = replace(default, body_bytes=CHAT_BYTES)
     ingest = replace(
-        usual, seconds=settings.ingest_seconds, body_bytes=settings.document_bytes + documents.FORM_BYTES
+        default, seconds=settings.ingest_seconds, body_bytes=settings.document_bytes + documents.FORM_BYTES
     )
-    terms = {
+    limits = {
         "POST /v1/documents": ingest,
         "POST /v1/answers": chat,
         "POST /v1/chat/completions": chat,
     }
-    return {"terms": terms, "otherwise": usual}
+    return {"limits": limits, "default": default}

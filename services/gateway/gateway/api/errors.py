@@ -10,7 +10,7 @@ from servicekit.errors import TenantryError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from ..problems import BodyTooLarge, Busy, FormRefused
+from ..problems import BodyTooLarge, Busy, InvalidRequest
 from .openai_schemas import openai_error
 
 OPENAI_PATHS = frozenset({"/v1/models", "/v1/chat/completions"})
@@ -39,7 +39,7 @@ def add_error_handlers(app: FastAPI) -> None:
         if exc.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return error_response(BodyTooLarge(str(exc.detail)), request.scope)
         if exc.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's word for a body that cannot be decoded
-            return error_response(FormRefused("The body cannot be read as JSON in UTF-8."), request.scope)
+            return error_response(InvalidRequest("The body cannot be read as JSON in UTF-8."), request.scope)
         problem = {
             "type": "about:blank",
             "title": HTTPStatus(exc.status_code).phrase,
@@ -58,7 +58,7 @@ def add_error_handlers(app: FastAPI) -> None:
             {"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
         ]
         detail = "See `errors`: each names a place in the request and what is wrong there."
-        return error_response(FormRefused(detail, errors=errors), request.scope)
+        return error_response(InvalidRequest(detail, errors=errors), request.scope)
 
 
 def error_response(exc: TenantryError, scope: Scope) -> JSONResponse:

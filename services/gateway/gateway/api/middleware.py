@@ -21,12 +21,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..concurrency import Lane
+from ..concurrency import ConcurrencyLimiter
 from ..metrics import REQUEST_SECONDS
-from ..timings import Stages
+from ..timings import RequestTimings
 from .errors import error_response
 
-__all__ = ["RequestMiddleware", "Terms"]
+__all__ = ["RequestMiddleware", "RouteLimits"]
 
 GRACE_SECONDS = 1.0
 """How long after its deadline a request is cut off, whatever it waits for. Calls give up by themselves, and
@@ -45,12 +45,12 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True)
-class Terms:
+class RouteLimits:
     """How requests are served.
 
     Parameters
     ----------
-    lane
+    limiter
         Where they wait for their turn, as soon as their tenant is proven.
     seconds
         Longest time that one may take.
@@ -58,7 +58,7 @@ class Terms:
         Largest body.
     """
 
-    lane: Lane
+    limiter: ConcurrencyLimiter
     seconds: float
     body_bytes: int
 
@@ -68,16 +68,16 @@ class RequestMiddleware:
 
     Parameters
     ----------
-    terms
+    limits
         By method and path (``POST /v1/search``).
-    otherwise
+    default
         For all other requests.
     """
 
-    def __init__(self, app: ASGIApp, terms: Mapping[str, Terms], otherwise: Terms) -> None:
+    def __init__(self, app: ASGIApp, limits: Mapping[str, RouteLimits], default: RouteLimits) -> None:
         self._app = app
-        self._terms = terms
-        self._otherwise = otherwise
+        self._limits = limits
+        self._default = default
         self._log = structlog.get_logger("gateway.request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +86,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers, state = Headers(scope=scope), scope.setdefault("state", {})
-        state.update(request_id=_request_id(headers), stages=Stages(), headers={}, status=0)
+        state.update(request_id=_request_id(headers), timings=RequestTimings(), headers={}, status=0)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=state["request_id"])
         if trace_id := tracing.trace_id(headers):
@@ -99,8 +99,8 @@ class RequestMiddleware:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; ``status`` in its state is what was sent, 0 as long as nothing was."""
         state = scope["state"]
-        terms = self._terms.get(f"{scope['method']} {scope['path']}", self._otherwise)
-        body = _Body(receive, Headers(scope=scope), terms.body_bytes)
+        limits = self._limits.get(f"{scope['method']} {scope['path']}", self._default)
+        body = _Body(receive, Headers(scope=scope), limits.body_bytes)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -111,11 +111,11 @@ class RequestMiddleware:
                 if body.may_go_on:
                     headers["Connection"] = "close"
                 headers["X-Request-ID"] = state["request_id"]
-                headers["Server-Timing"] = state["stages"].to_header()
+                headers["Server-Timing"] = state["timings"].to_header()
             await send(message)
 
         try:
-            await self._serve_on_terms(terms, scope, body, send_with_headers)
+            await self._serve_within_limits(limits, scope, body, send_with_headers)
         except TenantryError as exc:
             problem = exc
         except Exception:  # noqa: BLE001 (whatever it is, the caller gets a problem document)
@@ -126,18 +126,20 @@ class RequestMiddleware:
         if not state["status"]:
             await error_response(problem, scope)(scope, receive, send_with_headers)
 
-    async def _serve_on_terms(self, terms: Terms, scope: Scope, receive: Receive, send: Send) -> None:
-        backstop = asyncio.timeout(terms.seconds + GRACE_SECONDS)
+    async def _serve_within_limits(
+        self, limits: RouteLimits, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        backstop = asyncio.timeout(limits.seconds + GRACE_SECONDS)
         try:
-            async with backstop, AsyncExitStack() as place:
+            async with backstop, AsyncExitStack() as stack:
 
                 async def admit(tenant_key: str) -> None:
                     if connection := scope["state"].get("connection"):
                         connection.admit()
-                    await place.enter_async_context(terms.lane.place(tenant_key))
+                    await stack.enter_async_context(limits.limiter.acquire(tenant_key))
 
                 scope["state"]["admit"] = admit
-                with deadline.within(terms.seconds):
+                with deadline.within(limits.seconds):
                     await self._app(scope, receive, send)
         except TimeoutError as exc:
             if not backstop.expired():
@@ -146,7 +148,7 @@ class RequestMiddleware:
 
     def _report(self, scope: Scope) -> None:
         route, method, state = _route(scope), _method(scope), scope["state"]
-        status, total = state["status"], state["stages"].total
+        status, total = state["status"], state["timings"].total
         REQUEST_SECONDS.labels(method, route, f"{status // 100}xx").observe(total)
         self._log.info(
             "Request served",

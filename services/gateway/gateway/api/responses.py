@@ -20,17 +20,17 @@ from ..problems import (
     BudgetExhausted,
     CollectionMissing,
     DocumentBusy,
-    FormRefused,
     IdempotencyKeyBusy,
     IdempotencyKeyRefused,
     IdempotencyKeyReused,
+    InvalidRequest,
     LimitsUnavailable,
     ModelUnavailable,
     Overloaded,
     PersonaMissing,
     RateLimited,
     WritesUnavailable,
-    kinds,
+    list_problem_types,
 )
 from .components import HEADERS
 from .errors import headers_of
@@ -63,7 +63,7 @@ PERSON = (
 )
 """Of every operation that a person calls."""
 
-BODY = (BodyTooLarge, FormRefused)
+BODY = (BodyTooLarge, InvalidRequest)
 """Where a body is read."""
 
 TICKET = (*PERSON, TicketRefused)
@@ -123,7 +123,7 @@ def examples_of_all() -> dict[str, Any]:
             "summary": kind.title,
             "value": openai_error(example(kind)) if openai else example(kind),
         }
-        for kind in kinds()
+        for kind in list_problem_types()
         for openai in (False, True)
     }
 
