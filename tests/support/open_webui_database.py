@@ -229,7 +229,7 @@ def open_webui(platform: Platform) -> Iterator[OpenWebUi]:
     postgres.run(TABLES, database)
     for name in ("role.sql", "grants.sql"):
         postgres.run((files("file_sync") / name).read_text(), database)
-    postgres.make_role(FILE_SYNC_ROLE, context.secrets["postgres-file-sync"])
+    postgres.ensure_role(FILE_SYNC_ROLE, context.secrets["postgres-file-sync"])
     url = postgres.dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
     owner = psycopg.connect(postgres.dsn(database, "postgres", "postgres"), autocommit=True)
     try:

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 import structlog
@@ -14,8 +15,9 @@ from servicekit.fair_semaphore import FairSemaphore
 from servicekit.keycloak import KeycloakAdmin
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import background_task
+from servicekit.web.readiness import Check, Readiness, run_until_passed
 from tenancy.call_limiter import CallLimiter
-from tenancy.errors import IdentityUnavailable
+from tenancy.callers import check_synced
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
 from tenancy.registry import TenantRegistry, watched_registry
@@ -37,7 +39,7 @@ from .sync.loops import Sync
 from .sync.tenant_sync import Work
 from .user_files import OwnFiles
 
-__all__ = ["ProcessContext", "Readiness", "open_context"]
+__all__ = ["ProcessContext", "open_context"]
 
 CONNECT_SECONDS = 5.0
 """Longest that a connection to n8n may take; then it is away, which it tells us in no other way."""
@@ -54,64 +56,7 @@ class ProcessContext:
     files: OwnFiles
     sync: Sync
     leadership: Leadership
-    readiness: "Readiness"
-
-
-class Readiness:
-    """Whether requests can be served, and why not.
-
-    Whether this replica leads does not matter: those that do not tell people about their files.
-
-    Parameters
-    ----------
-    endless
-        Tasks that never end by themselves: if one did, only a restart would help.
-    """
-
-    def __init__(
-        self,
-        registry: TenantRegistry,
-        endless: "Sequence[asyncio.Task[None]]",
-        keys: RemoteKeys,
-        source: Source,
-    ) -> None:
-        self._registry = registry
-        self._endless = endless
-        self._keys = keys
-        self._source = source
-        self._fits = False
-
-    @property
-    def ended(self) -> list[str]:
-        """Names of what has ended and must not have: only a restart helps."""
-        return [task.get_name() for task in self._endless if task.done()]
-
-    async def check_source(self) -> None:
-        """Make sure once that Open WebUI's database is one that we know.
-
-        Raises
-        ------
-        SourceUnfit
-            It is not, or its role is not the one of grants.sql.
-        RemoteUnavailable, RemoteRefused
-            It cannot say.
-        """
-        if not self._fits:
-            await self._source.check()
-            self._fits = True
-
-    async def missing(self) -> list[str]:
-        """Return what we still wait for; empty when requests can be served."""
-        missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
-        try:
-            await self._keys.wait_fetched()
-        except IdentityUnavailable as exc:
-            missing.append(exc.detail)
-        try:
-            await self.check_source()
-        except (SourceUnfit, RemoteError) as exc:
-            missing.append(exc.to_problem()["detail"])
-        return missing
+    readiness: Readiness
 
 
 @asynccontextmanager
@@ -186,12 +131,16 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         leadership = Leadership(source, sync.lead, sync.hint)
         stack.push_async_callback(leadership.close)
         endless = [watching, await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))]
-        readiness = Readiness(registry, endless, keys, source)
+        check_source = run_until_passed(source.check)
+        # It does not matter which replica leads: the others report files, too.
+        readiness = Readiness(endless, [partial(check_synced, registry), keys.wait_fetched, check_source])
         try:
-            await readiness.check_source()
+            await check_source()
         except RemoteError as exc:
             log.warning("Cannot check Open WebUI's database yet; not ready until then", error=str(exc))
-        endless.append(await stack.enter_async_context(background_task(_lead(readiness, leadership), "sync")))
+        endless.append(
+            await stack.enter_async_context(background_task(_lead(check_source, leadership), "sync"))
+        )
         rules = Rules(settings.document_bytes, settings.files_bucket)
         yield ProcessContext(
             settings=settings,
@@ -205,11 +154,11 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         )
 
 
-async def _lead(readiness: Readiness, leadership: Leadership) -> None:
+async def _lead(check_source: Check, leadership: Leadership) -> None:
     """Lead, but not before the database was checked."""
     while True:
         try:
-            await readiness.check_source()
+            await check_source()
             break
         except (RemoteError, SourceUnfit):
             await asyncio.sleep(1)

@@ -86,6 +86,6 @@ POLL_SECONDS = Histogram(
 REQUEST_SECONDS = Histogram(
     "tenantry_file_sync_request_seconds",
     "Duration of each request, by route template and class of status",
-    ("route", "status"),
+    ("method", "route", "status"),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )

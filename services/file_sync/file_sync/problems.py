@@ -9,7 +9,6 @@ __all__ = [
     "HintRefused",
     "IngestRefused",
     "Postponed",
-    "RequestRefused",
     "SourceUnfit",
 ]
 
@@ -31,16 +30,6 @@ class HintRefused(TenantryError):
     remedy = "Give the function `tenantry_events` the same secret as file-sync (`FILE_SYNC_HINT_SECRET`)."
     example = "The header X-Tenantry-Hint is missing or wrong."
     status = 401
-
-
-class RequestRefused(TenantryError):
-    """A parameter of the request is missing or not as described."""
-
-    slug = "invalid-request"
-    title = "The request is not sound"
-    remedy = "`errors` names each place and what is wrong there."
-    example = "See `errors`: each names a place in the request and what is wrong there."
-    status = 422
 
 
 class Postponed(Exception):

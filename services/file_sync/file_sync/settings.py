@@ -1,38 +1,25 @@
 """Settings of file-sync, from the environment: ``FILE_SYNC_`` and the field's name in capitals.
 
-Where AWS and Kubernetes are, and who we are there, is not ours to say: boto3 and the Kubernetes client
-read their own variables (``AWS_PROFILE``, ``AWS_CONFIG_FILE``, ``KUBECONFIG``, or the pod's identity).
+boto3 and the Kubernetes client find addresses and credentials through their own variables (``AWS_PROFILE``,
+``AWS_CONFIG_FILE``, ``KUBECONFIG``) or the pod's identity.
 """
 
 import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+from servicekit.settings import HttpSettings
 
 __all__ = ["Settings"]
 
 MEBIBYTE = 1024 * 1024
 
 
-class Settings(BaseSettings):
-    """What differs from one installation to the next. A wrong value stops the start and names the field."""
+class Settings(HttpSettings):
+    """Settings of one installation."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FILE_SYNC_",
-        frozen=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,  # a wrong URL may hold a password, and the error goes to the log
-    )
-
-    host: str = "127.0.0.1"
-    """Address to bind."""
-
-    port: int = Field(8080, ge=0, le=65535)
-    """Port to bind; 0 takes a free one."""
-
-    metrics_port: int = Field(0, ge=0, le=65535)
-    """Port of `/metrics`, for monitoring alone; 0 serves none. Nothing of it is on the other port."""
+    model_config = SettingsConfigDict(env_prefix="FILE_SYNC_")
 
     database_url: SecretStr
     """Open WebUI's Postgres (`postgresql://`), as the role of `role.sql`; a pooler in between has to pool
@@ -100,9 +87,6 @@ class Settings(BaseSettings):
 
     ingest_seconds: float = Field(660.0, gt=0)
     """Longest that one document may take there; a little more than the gateway's own limit."""
-
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Least severe log line that is written."""
 
     @field_validator("database_url")
     @classmethod

@@ -11,7 +11,6 @@ from servicekit.errors import TenantryError
 
 __all__ = [
     "AdminOnly",
-    "BodyTooLarge",
     "BudgetExhausted",
     "Busy",
     "CollectionMissing",
@@ -32,7 +31,6 @@ __all__ = [
     "IdempotencyKeyRefused",
     "IdempotencyKeyReused",
     "IndexingFailed",
-    "InvalidRequest",
     "LimitReached",
     "LimitsUnavailable",
     "MediaTypeRefused",
@@ -147,16 +145,6 @@ class FilenameRefused(TenantryError):
     status = 422
 
 
-class BodyTooLarge(TenantryError):
-    """The request's body exceeds the size limit of its operation."""
-
-    slug = "body-too-large"
-    title = "The body is too large"
-    remedy = "Send a smaller body."
-    example = "The body has more than 65536 bytes."
-    status = 413
-
-
 class MediaTypeRefused(TenantryError):
     """The operation does not accept the body's media type."""
 
@@ -165,21 +153,6 @@ class MediaTypeRefused(TenantryError):
     status = 415
     remedy = "Send the document as a form: `multipart/form-data`."
     example = "Send a form: multipart/form-data with `file` and `personaId`."
-
-
-class InvalidRequest(TenantryError):
-    """A parameter, field or form of the request is missing, unknown or invalid."""
-
-    slug = "invalid-request"
-    title = "The request is not valid"
-    remedy = (
-        "Read `detail` and, if present, `errors`: each entry names a place in the request and the reason."
-    )
-    example = "See `errors`: each entry names a place in the request and the reason."
-    members: ClassVar[Mapping[str, Any]] = {
-        "errors": [{"place": ["body", "topK"], "reason": "Input should be less than or equal to 50"}]
-    }
-    status = 422
 
 
 class CursorRefused(TenantryError):
@@ -346,6 +319,7 @@ class Busy(TenantryError):
     """
 
     status: ClassVar[int] = 409
+    retryable: ClassVar[bool] = True
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)

@@ -22,8 +22,8 @@ def database(platform: Platform) -> Iterator[str]:
     """An empty database with an owner of the same name, who may make nothing else."""
     postgres, name = Postgres(platform.context), f"owned_{uuid.uuid4().hex[:8]}"
     postgres.run((files("file_sync") / "role.sql").read_text())
-    postgres.make_role(FILE_SYNC_ROLE, platform.context.secrets["postgres-file-sync"])
-    postgres.make_role(name, PASSWORD)
+    postgres.ensure_role(FILE_SYNC_ROLE, platform.context.secrets["postgres-file-sync"])
+    postgres.ensure_role(name, PASSWORD)
     postgres.run(f"create database {name} owner {name}")
     yield name
     postgres.run(f"drop database {name} with (force)")

@@ -12,9 +12,9 @@ import psycopg
 import structlog
 from psycopg import errors
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from servicekit.logs import configure_logs
-from servicekit.settings import read_settings
+from servicekit.settings import ProgramSettings, read_settings
 
 __all__ = ["Settings", "grant"]
 
@@ -28,21 +28,16 @@ NOT_YET = (psycopg.OperationalError, errors.UndefinedTable, errors.UndefinedColu
 """Postgres, or Open WebUI's tables, may still come. Whatever else is wrong stays wrong."""
 
 
-class Settings(BaseSettings):
-    """What differs from one installation to the next. A wrong value stops the start and names the field."""
+class Settings(ProgramSettings):
+    """Settings of one installation."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FILE_SYNC_GRANTS_", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="FILE_SYNC_GRANTS_")
 
     database_url: SecretStr
     """Open WebUI's Postgres (`postgresql://`), as the role that owns its tables."""
 
     seconds: float = Field(600.0, gt=0)
     """How long to try until Open WebUI has made its tables."""
-
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Least severe log line that is written."""
 
 
 def grant(settings: Settings) -> None:

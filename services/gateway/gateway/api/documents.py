@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from servicekit.errors import InvalidRequest
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from tenancy.errors import TicketRefused
@@ -23,7 +24,6 @@ from ..problems import (
     DocumentUnreadable,
     DocumentUnsupported,
     FilenameRefused,
-    InvalidRequest,
     LimitsUnavailable,
     MediaTypeRefused,
     ModelUnavailable,
@@ -261,10 +261,10 @@ async def _form(request: Request) -> tuple[str, str, bytes]:
     try:
         form = await parser.parse()
     except MultiPartException as exc:
-        raise InvalidRequest(f"The form is not sound: {exc.message}") from exc
+        raise InvalidRequest(f"The form is not valid: {exc.message}") from exc
     except UnicodeError as exc:  # the caller may name an encoding for the fields
         raise InvalidRequest(
-            "The form is not sound: its fields are not in the encoding that it names."
+            "The form is not valid: its fields do not match the encoding that it names."
         ) from exc
     try:
         file, persona_id = form.get("file"), form.get("personaId")

@@ -3,12 +3,12 @@
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from servicekit.errors import InvalidRequest
 from tenancy.model import Tenant
 
 from ..answers.sanitizer import AnswerFormat
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
-from ..problems import InvalidRequest
 from .schemas import EXAMPLE_ANSWER, EXAMPLE_CITATION, MAX_QUESTION, CitationResponse, PersonaId, examples
 
 __all__ = ["EXAMPLE_HEAD", "ChatCompletion", "ChatRequest", "ModelList", "chunk", "openai_error"]

@@ -4,7 +4,15 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from servicekit.errors import DeadlineExceeded, RemoteRefused, RemoteUnavailable, TenantryError
+from servicekit.errors import (
+    BodyTooLarge,
+    DeadlineExceeded,
+    InvalidRequest,
+    RemoteRefused,
+    RemoteUnavailable,
+    TenantryError,
+)
+from servicekit.web.errors import headers_of
 from tenancy.errors import (
     IdentityUnavailable,
     NoTenant,
@@ -16,14 +24,12 @@ from tenancy.errors import (
 )
 
 from ..problems import (
-    BodyTooLarge,
     BudgetExhausted,
     CollectionMissing,
     DocumentBusy,
     IdempotencyKeyBusy,
     IdempotencyKeyRefused,
     IdempotencyKeyReused,
-    InvalidRequest,
     LimitsUnavailable,
     ModelUnavailable,
     Overloaded,
@@ -33,7 +39,6 @@ from ..problems import (
     list_problem_types,
 )
 from .components import HEADERS
-from .errors import headers_of
 from .openai_schemas import openai_error
 
 __all__ = [

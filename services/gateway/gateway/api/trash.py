@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from servicekit.errors import InvalidRequest
 
 from ..problems import (
     CursorRefused,
@@ -13,7 +14,6 @@ from ..problems import (
     DocumentTooLarge,
     DocumentUnreadable,
     DocumentUnsupported,
-    InvalidRequest,
     LimitsUnavailable,
     ModelUnavailable,
     PersonaMissing,
@@ -29,7 +29,6 @@ from .schemas import DocumentId, DocumentResponse, RemovalId, TrashItem, TrashLi
 __all__ = ["router"]
 
 _REFUSALS = (
-    InvalidRequest,
     TrashMissing,
     DocumentExists,
     DocumentForeign,

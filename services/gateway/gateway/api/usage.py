@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from servicekit.errors import InvalidRequest
 from starlette.responses import Response
 
 from ..limits.usage import Counts, UsageRow
 from ..prices import Price, calculate_cost
-from ..problems import AdminOnly, InvalidRequest, LimitsUnavailable
+from ..problems import AdminOnly, LimitsUnavailable
 from .auth import Administrator, Context
 from .responses import PERSON, problems
 from .schemas import BudgetResponse, UsageResponse, UsageRowResponse, UsageTotals
@@ -42,9 +43,7 @@ async def usage(
     try:
         rows = await context.usage.read(person.tenant, first, last)
     except ValueError as exc:
-        raise InvalidRequest(
-            "`to` must not be before `from`, and at most 92 days are shown at once."
-        ) from exc
+        raise InvalidRequest("`to` must not be before `from`, and a report has at most 92 days.") from exc
     shown: list[str] = []
     counts, dollars = Counts(), list[Decimal | None]()
     for start in range(0, len(rows), ROWS):

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.routing import APIRoute
-from file_sync.api import probes
 from file_sync.app import make_app
 from file_sync.models import File
 from file_sync.planner.plan import State, Verdict
 from file_sync.settings import Settings
 from file_sync.user_files import MOST, OwnFile
 from pydantic import SecretStr
+from servicekit.web import probes
 from tenancy.call_limiter import CallLimiter
 from tenancy.identity import Principal
 
