@@ -1,17 +1,17 @@
-"""The stopwatch: what of a request's time was n8n's."""
+"""Tests of the timing proxy."""
 
 import asyncio
 
 import pytest
 
-from tests.bench.stopwatch import open_stopwatch, share_of
+from tests.bench.timing_proxy import get_overhead_ms, open_timing_proxy
 
 TIMING = "embed;dur=1.0, model;dur=2000.5, total;dur=2010.25"
 HEAD = f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer-Timing: {TIMING}\r\n\r\n"
 
 
-def test_the_share_is_what_the_gateway_does_not_account_for() -> None:
-    assert share_of(HEAD.encode() + b"{}", 2.05) == pytest.approx(39.75)
+def test_overhead_is_the_time_beyond_the_gateways_total() -> None:
+    assert get_overhead_ms(HEAD.encode() + b"{}", 2.05) == pytest.approx(39.75)
 
 
 @pytest.mark.parametrize(
@@ -24,12 +24,12 @@ def test_the_share_is_what_the_gateway_does_not_account_for() -> None:
         ),
     ],
 )
-def test_an_answer_that_is_not_the_gateways_has_no_share(answer: bytes) -> None:
+def test_a_response_that_is_not_the_gateways_is_refused(answer: bytes) -> None:
     with pytest.raises(ValueError, match="not the gateway's"):
-        share_of(answer, 1.0)
+        get_overhead_ms(answer, 1.0)
 
 
-async def test_it_hands_everything_on_and_notes_each_request() -> None:
+async def test_requests_are_forwarded_unchanged_and_measured() -> None:
     asked = []
 
     async def n8n(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,7 +40,7 @@ async def test_it_hands_everything_on_and_notes_each_request() -> None:
         writer.close()
 
     server = await asyncio.start_server(n8n, "127.0.0.1", 0)
-    async with server, open_stopwatch(server.sockets[0].getsockname()[1]) as (stopwatch, url):
+    async with server, open_timing_proxy(server.sockets[0].getsockname()[1]) as (timing_proxy, url):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         request = b"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
         for _ in range(2):
@@ -48,5 +48,5 @@ async def test_it_hands_everything_on_and_notes_each_request() -> None:
             assert await reader.readexactly(len(HEAD) + 2) == HEAD.encode() + b"{}"
         writer.close()
         assert asked == [request, request]
-        assert len(stopwatch.take()) == 2
-        assert stopwatch.take() == []
+        assert len(timing_proxy.pop_overheads()) == 2
+        assert timing_proxy.pop_overheads() == []

@@ -1,4 +1,4 @@
-"""A gateway of its own process on a platform, before backends that cost next to nothing."""
+"""A separate gateway process on a platform, with stubs of Qdrant and Bedrock."""
 
 import asyncio
 import os
@@ -15,14 +15,14 @@ from tenantry_local.platform import Platform
 
 from tests.support.ports import free_port
 
-__all__ = ["PERSON", "CannedGateway", "running_canned_gateway"]
+__all__ = ["PERSON", "StubbedGateway", "run_stubbed_gateway"]
 
 PERSON = "diana.tenantb@gmail.com"
 
 
 @dataclass(frozen=True)
-class CannedGateway:
-    """A gateway before canned backends."""
+class StubbedGateway:
+    """A running gateway with stub backends."""
 
     process: psutil.Process
     port: int
@@ -31,17 +31,17 @@ class CannedGateway:
 
     @property
     def rss(self) -> float:
-        """Mebibytes of the gateway and of the processes that it started."""
+        """Return the resident memory of the gateway and its child processes, in MiB."""
         family = [self.process, *self.process.children(recursive=True)]
         return sum(each.memory_info().rss for each in family) / 2**20
 
 
 @asynccontextmanager
-async def running_canned_gateway(platform: Platform, *canned_options: str) -> AsyncIterator[CannedGateway]:
-    """Start a gateway that is ready, and its backends; both end with the block."""
-    async with _program("tests.bench.canned", {}, *canned_options) as canned:
-        assert canned.stdout
-        backend = f"http://127.0.0.1:{int(await canned.stdout.readline())}"
+async def run_stubbed_gateway(platform: Platform, *stub_options: str) -> AsyncIterator[StubbedGateway]:
+    """Run a ready gateway and its stub backends until the block ends."""
+    async with _run_program("tests.bench.stub_backends", {}, *stub_options) as stubs:
+        assert stubs.stdout
+        backend = f"http://127.0.0.1:{int(await stubs.stdout.readline())}"
         port, metrics_port = free_port(), free_port()
         env = gateway_env(platform.context) | {
             "GATEWAY_PORT": str(port),
@@ -51,14 +51,14 @@ async def running_canned_gateway(platform: Platform, *canned_options: str) -> As
             "GATEWAY_LOG_LEVEL": "WARNING",
         }
         token = await asyncio.to_thread(access_token, platform.context, PERSON)
-        async with _program("gateway", env) as process:
+        async with _run_program("gateway", env) as process:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-                await _ready(http)
-            yield CannedGateway(psutil.Process(process.pid), port, metrics_port, token)
+                await _wait_until_ready(http)
+            yield StubbedGateway(psutil.Process(process.pid), port, metrics_port, token)
 
 
 @asynccontextmanager
-async def _program(
+async def _run_program(
     module: str, env: dict[str, str], *options: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
@@ -71,12 +71,12 @@ async def _program(
         await process.wait()
 
 
-async def _ready(http: httpx.AsyncClient) -> None:
+async def _wait_until_ready(http: httpx.AsyncClient) -> None:
     async with asyncio.timeout(120):
         while True:
             try:
                 if (await http.get("/readyz")).status_code == 200:
                     return
             except httpx.TransportError:
-                pass  # it is still starting
+                pass  # the gateway is still starting
             await asyncio.sleep(0.1)

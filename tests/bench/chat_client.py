@@ -1,7 +1,6 @@
-"""A page of Open WebUI that is open in somebody's browser: it asks in a chat, and hears over its socket.
+"""Chat client that behaves like a browser page of Open WebUI: it asks over HTTP and listens on a WebSocket.
 
-Only what the page needs of Socket.IO is spoken here, over one WebSocket. Asking the server again and again
-whether it is done, as tests do, would be load that no browser makes.
+It implements only the needed part of Socket.IO. Polling, as tests do, would be load that no browser causes.
 """
 
 import asyncio
@@ -18,77 +17,77 @@ import aiohttp
 
 from tests.support.open_webui import Person
 
-__all__ = ["Page", "Said", "open_page"]
+__all__ = ["ChatAnswer", "ChatClient", "open_chat_client"]
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 @dataclass
-class Said:
-    """An answer as the page has it at last.
+class ChatAnswer:
+    """An answer as the page shows it at the end.
 
     Parameters
     ----------
     began
-        When it was asked for, on the performance counter.
+        Time of the question on the performance counter.
     """
 
     began: float
     text: str = ""
     first_at: int = 0
-    """When its first words came, in nanoseconds since 1970."""
+    """Arrival of its first words, in nanoseconds since 1970."""
     first_words: str = ""
     seconds: float = 0.0
-    """From the question to the end of the answer."""
+    """Time from the question to the end of the answer."""
     sources: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
-        """Filenames of the passages that are shown as sources, in their order."""
+        """Return the filenames of the sources shown, in order."""
         return [
             each["name"].partition(", page ")[0] for source in self.sources for each in source["metadata"]
         ]
 
 
-class Page:
-    """One open page.
+class ChatClient:
+    """One open page of a user.
 
     Parameters
     ----------
     person
-        Whose it is.
+        The user.
     socket
-        Its connection, on which the person has been accepted.
+        Its authenticated WebSocket.
     session
-        What Open WebUI calls it.
+        Open WebUI's id of the session.
     """
 
     def __init__(self, person: Person, socket: aiohttp.ClientWebSocketResponse, session: str) -> None:
         self.person = person
         self._socket = socket
         self._session = session
-        self._heard: defaultdict[str, asyncio.Queue[tuple[int, dict[str, Any]]]] = defaultdict(asyncio.Queue)
+        self._events: defaultdict[str, asyncio.Queue[tuple[int, dict[str, Any]]]] = defaultdict(asyncio.Queue)
 
     async def listen(self) -> None:
-        """Sort what comes by chat, until the socket is closed."""
+        """Put events into the queue of their chat until the socket is closed."""
         async for message in self._socket:
             if message.data == "2":
-                await self._socket.send_str("3")  # it asks whether we are still there
+                await self._socket.send_str("3")  # reply to a ping
             elif str(message.data).startswith("42"):
                 name, event = json.loads(message.data[2:])
                 if name == "events":
-                    self._heard[event["chat_id"]].put_nowait((time.time_ns(), event["data"]))
+                    self._events[event["chat_id"]].put_nowait((time.time_ns(), event["data"]))
 
-    async def ask(self, model: str, question: str, **body: Any) -> Said:
-        """Ask in a new chat, and return the answer once the page shows the whole of it."""
-        said = Said(time.perf_counter())
+    async def ask(self, model: str, question: str, **body: Any) -> ChatAnswer:
+        """Ask in a new chat and return the complete answer."""
+        answer = ChatAnswer(time.perf_counter())
         message = {
             "id": str(uuid.uuid4()),
             "role": "user",
             "content": question,
             "files": body.get("files", []),
         }
-        begun = await self.person.post(
+        started = await self.person.post(
             "/api/chat/completions",
             {
                 "model": model,
@@ -101,32 +100,32 @@ class Page:
                 **body,
             },
         )
-        queue = self._heard[begun["chat_id"]]
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not said.seconds:
-                _hear(said, *await queue.get())
-        del self._heard[begun["chat_id"]]
-        return said
+        queue = self._events[started["chat_id"]]
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not answer.seconds:
+                _apply_event(answer, *await queue.get())
+        del self._events[started["chat_id"]]
+        return answer
 
 
-def _hear(said: Said, at: int, event: dict[str, Any]) -> None:
+def _apply_event(answer: ChatAnswer, at: int, event: dict[str, Any]) -> None:
     kind, data = event.get("type"), event.get("data") or {}
     if kind in ("source", "citation"):
-        said.sources.append(data)
+        answer.sources.append(data)
     elif kind == "chat:message:error":
         raise RuntimeError(f"no answer: {data}")
     elif kind in ("chat:completion", "response:completion"):
-        said.sources += data.get("sources") or []
+        answer.sources += data.get("sources") or []
         words = _words(data)
-        if words and not said.first_at:
-            said.first_at, said.first_words = at, words
+        if words and not answer.first_at:
+            answer.first_at, answer.first_words = at, words
         if data.get("done"):
-            said.text = data.get("content") or _output(data)
-            said.seconds = time.perf_counter() - said.began
+            answer.text = data.get("content") or _output(data)
+            answer.seconds = time.perf_counter() - answer.began
 
 
 def _words(data: dict[str, Any]) -> str:
-    """Return the words that an event carries, in whichever of Open WebUI's shapes."""
+    """Return the text of an event in any of Open WebUI's formats."""
     delta = data.get("delta")
     if isinstance(delta, str):
         return delta
@@ -140,8 +139,8 @@ def _output(data: dict[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def open_page(url: str, person: Person) -> AsyncIterator[Page]:
-    """Open a page of the Open WebUI at ``url``, and close it at the end."""
+async def open_chat_client(url: str, person: Person) -> AsyncIterator[ChatClient]:
+    """Connect a client to the Open WebUI at ``url`` and close it at the end."""
     token = person.http.headers["Authorization"].removeprefix("Bearer ")
     address = f"{url.replace('http', 'ws', 1)}/ws/socket.io/?EIO=4&transport=websocket"
     async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:
@@ -149,9 +148,9 @@ async def open_page(url: str, person: Person) -> AsyncIterator[Page]:
         await socket.send_str("40" + json.dumps({"token": token}))
         accepted = json.loads((await socket.receive_str()).removeprefix("40"))
         await socket.send_str("42" + json.dumps(["user-join", {"auth": {"token": token}}]))
-        page = Page(person, socket, accepted["sid"])
-        listening = asyncio.create_task(page.listen())
+        client = ChatClient(person, socket, accepted["sid"])
+        listening = asyncio.create_task(client.listen())
         try:
-            yield page
+            yield client
         finally:
             listening.cancel()

@@ -1,7 +1,6 @@
-"""A stopwatch between the pipe and n8n: an HTTP proxy that notes how long n8n had each question.
+"""HTTP proxy between the pipe and n8n that measures n8n's overhead on each question.
 
-n8n hands the gateway's ``Server-Timing`` on. What it took beyond the gateway's ``total`` is its own share, of
-the very requests that people's questions became, while everything else runs.
+n8n passes on the gateway's ``Server-Timing``. The time beyond the gateway's ``total`` is n8n's overhead.
 """
 
 import asyncio
@@ -10,14 +9,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-__all__ = ["Stopwatch", "open_stopwatch", "share_of"]
+__all__ = ["TimingProxy", "get_overhead_ms", "open_timing_proxy"]
 
 _LENGTH = re.compile(rb"(?i)^content-length: *(\d+)", re.MULTILINE)
 _TOTAL = re.compile(rb"(?i)^server-timing:.*\btotal;dur=([\d.]+)", re.MULTILINE)
 
 
-class Stopwatch:
-    """Forwards requests to a port of 127.0.0.1, one after the other on each connection.
+class TimingProxy:
+    """Forwards requests to a port of 127.0.0.1, sequentially on each connection.
 
     Parameters
     ----------
@@ -30,13 +29,13 @@ class Stopwatch:
         self._shares: list[float] = []
         self._serving: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
-    def take(self) -> list[float]:
-        """Return the milliseconds that were n8n's of each request since the last time."""
+    def pop_overheads(self) -> list[float]:
+        """Return n8n's overhead in milliseconds for each request since the last call."""
         taken, self._shares = self._shares, []
         return taken
 
     async def aclose(self) -> None:
-        """Let connections go."""
+        """Close the connections."""
         serving = dict(self._serving)
         for writer in serving:
             writer.transport.abort()
@@ -52,7 +51,7 @@ class Stopwatch:
                 began = time.perf_counter()
                 back_writer.write(request)
                 answer = await _message(back_reader)
-                self._shares.append(share_of(answer, time.perf_counter() - began))
+                self._shares.append(get_overhead_ms(answer, time.perf_counter() - began))
                 writer.write(answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -63,13 +62,13 @@ class Stopwatch:
             back_writer.close()
 
 
-def share_of(answer: bytes, seconds: float) -> float:
-    """Return the milliseconds of an answer that were not the gateway's.
+def get_overhead_ms(answer: bytes, seconds: float) -> float:
+    """Return the milliseconds of a response beyond the gateway's total.
 
     Raises
     ------
     ValueError
-        The answer does not come from the gateway: there would be nothing to compare.
+        The response does not come from the gateway.
     """
     total = _TOTAL.search(answer.partition(b"\r\n\r\n")[0])
     if not total:
@@ -78,19 +77,19 @@ def share_of(answer: bytes, seconds: float) -> float:
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:
-    """Return a request or a response, head and body."""
+    """Read a request or a response: head and body."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)
     return head + await reader.readexactly(int(length[1]) if length else 0)
 
 
 @asynccontextmanager
-async def open_stopwatch(target: int) -> AsyncIterator[tuple[Stopwatch, str]]:
-    """Stand before a port; yield the stopwatch and its URL."""
-    stopwatch = Stopwatch(target)
-    server = await asyncio.start_server(stopwatch.serve, "127.0.0.1", 0)
+async def open_timing_proxy(target: int) -> AsyncIterator[tuple[TimingProxy, str]]:
+    """Serve a proxy in front of a port; yield it and its URL."""
+    timing_proxy = TimingProxy(target)
+    server = await asyncio.start_server(timing_proxy.serve, "127.0.0.1", 0)
     try:
-        yield stopwatch, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield timing_proxy, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        await stopwatch.aclose()
+        await timing_proxy.aclose()

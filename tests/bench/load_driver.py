@@ -1,6 +1,6 @@
-"""Requests at a steady rate, whatever becomes of the ones before: an open loop, as people are.
+"""HTTP client that sends requests at a fixed rate, independent of responses (open loop).
 
-A client of its own, because every general one costs more per request than what is measured here.
+General HTTP clients cost more per request than what is measured here.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Driver", "Response"]
+__all__ = ["LoadDriver", "Response"]
 
 
 @dataclass(frozen=True)
 class Response:
-    """A response, and how long it took in seconds from the moment when it was due."""
+    """A response, with the seconds since the request was due."""
 
     status: int
     head: str
@@ -25,20 +25,20 @@ class Response:
     seconds: float
 
     def stage(self, name: str) -> float:
-        """Return the milliseconds of a stage of the ``Server-Timing`` header; 0 where there was none."""
+        """Return the milliseconds of a stage in the ``Server-Timing`` header, or 0."""
         found = re.search(rf"\b{name};dur=([\d.]+)", self.head)
         return float(found[1]) if found else 0.0
 
 
-class Driver:
-    """Sends requests to one server of 127.0.0.1.
+class LoadDriver:
+    """Sends requests to one server on 127.0.0.1.
 
     Parameters
     ----------
     port
-        Its port.
+        The server's port.
     token
-        Whose requests they are.
+        Bearer token of the requests.
     """
 
     def __init__(self, port: int, token: str) -> None:
@@ -46,7 +46,7 @@ class Driver:
         self._token = token
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def at_rate(self, path: str, body: Any, *, rate: float, seconds: float) -> list[Response]:
+    async def send_at_rate(self, path: str, body: Any, *, rate: float, seconds: float) -> list[Response]:
         """Send a request every ``1 / rate`` seconds, and return all responses."""
         began = time.perf_counter()
         tasks = []
@@ -68,23 +68,23 @@ class Driver:
         return Response(int(head.split(" ", 2)[1]), head, content, time.perf_counter() - due)
 
     async def stream(self, path: str, body: Any) -> list[tuple[int, bytes]]:
-        """Send one request, and return what came with the time of its coming (nanoseconds since 1970)."""
+        """Send one request; return each chunk with its arrival time (nanoseconds since 1970)."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             writer.write(self._request(path, body))
             head = await reader.readuntil(b"\r\n\r\n")
             if b" 200 " not in head.split(b"\r\n", 1)[0]:
                 raise RuntimeError(head.decode())
-            came = []
+            chunks = []
             while size := int((await reader.readline()).strip() or b"0", 16):
-                came.append((time.time_ns(), await reader.readexactly(size)))
+                chunks.append((time.time_ns(), await reader.readexactly(size)))
                 await reader.readexactly(2)
-            return came
+            return chunks
         finally:
             writer.close()
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close the connections."""
         for _, writer in self._idle:
             writer.close()
 

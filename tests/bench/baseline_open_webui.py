@@ -1,4 +1,4 @@
-"""An Open WebUI as it comes, beside the one of a platform: its own database, and none of our settings."""
+"""A second Open WebUI next to the one of a platform, with a separate database and default settings."""
 
 import asyncio
 import os
@@ -17,21 +17,21 @@ from tests.support.open_webui import WebUI, open_webui_administrator
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
-__all__ = ["running_open_webui"]
+__all__ = ["run_open_webui"]
 
 ADMIN = ("admin@tenantry.example", "An-administrator-of-the-bench-1")
 START_SECONDS = 240
-"""The first start makes every table, on a machine that may be busy."""
+"""Timeout of the first start, which creates all tables."""
 
 
 @asynccontextmanager
-async def running_open_webui(platform: Platform, settings: Mapping[str, str]) -> AsyncIterator[WebUI]:
-    """Start it on a free port with these settings, and stop it at the end."""
+async def run_open_webui(platform: Platform, settings: Mapping[str, str]) -> AsyncIterator[WebUI]:
+    """Run Open WebUI on a free port with additional settings until the block ends."""
     program = await asyncio.to_thread(open_webui.install, lambda _: None)
-    database = f"peer_{uuid.uuid4().hex[:8]}"
+    database = f"baseline_{uuid.uuid4().hex[:8]}"
     await asyncio.to_thread(Postgres(platform.context).run, f"create database {database}")
     port = free_port()
-    with tempfile.TemporaryDirectory(prefix="tenantry-peer-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tenantry-baseline-") as folder:
         env = _environment(platform, Path(folder), database) | dict(settings)
         with (Path(folder) / "log").open("wb") as log:
             argv = (str(program), "serve", "--host", "127.0.0.1", "--port", str(port))
@@ -54,7 +54,7 @@ def _environment(platform: Platform, folder: Path, database: str) -> dict[str, s
     email, password = ADMIN
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
         "DATA_DIR": str(folder / "data"),
-        "STATIC_DIR": str(folder / "static"),  # else the shared installation's own is written
+        "STATIC_DIR": str(folder / "static"),  # otherwise it writes into the shared installation
         "DATABASE_URL": Postgres(platform.context).dsn(database, "postgres", "postgres"),
         "VECTOR_DB": "pgvector",
         "WEBUI_SECRET_KEY": uuid.uuid4().hex,

@@ -1,4 +1,4 @@
-"""A company on the whole platform: people who are logged in to the real Open WebUI, each with a page open."""
+"""Fixture for benchmarks: a tenant whose users are logged in to the real Open WebUI, with a client each."""
 
 import asyncio
 import json
@@ -21,35 +21,35 @@ from tests.support.standins import spoilt
 from tests.support.tenants import ANEW, tenant_manifest
 from tests.support.waiting import until
 
-from .page import Page, open_page
+from .chat_client import ChatClient, open_chat_client
 
-__all__ = ["Office", "model_takes", "open_office"]
+__all__ = ["TenantFixture", "create_tenant", "delay_model"]
 
 QUOTA = {"queriesPerMinute": 1_000_000, "tokensPerMonth": 1_000_000_000}
-"""What is measured is the way, not the limit at its end."""
+"""Limits that a benchmark does not reach."""
 
-ALWAYS = 1_000_000
-"""As many times as a fault is to be had: until it is taken back."""
+UNLIMITED = 1_000_000
+"""Times that a fault is injected: until it is removed."""
 
-UPLOADS_AT_ONCE = 4
+CONCURRENT_UPLOADS = 4
 
 
 @dataclass
-class Office:
-    """A company and what its people have open.
+class TenantFixture:
+    """A tenant with clients of its users.
 
     Parameters
     ----------
     gateway, file_sync
-        Clients with the token of the first of its people.
+        HTTP clients with the token of the first user.
     knowledge_id
-        The knowledge base of its persona.
+        Id of its persona's knowledge base.
     """
 
     platform: Platform
     tenant_id: str
     webui: WebUI
-    pages: list[Page]
+    clients: list[ChatClient]
     gateway: httpx.AsyncClient
     file_sync: httpx.AsyncClient
     knowledge_id: str
@@ -60,8 +60,8 @@ class Office:
         return model_id(self.tenant_id, "finance")
 
     async def upload(self, documents: dict[str, str]) -> None:
-        """Put documents in through the gateway, a few at a time."""
-        bound = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        """Upload documents through the gateway, a few concurrently."""
+        bound = asyncio.Semaphore(CONCURRENT_UPLOADS)
 
         async def one(name: str, text: str) -> None:
             async with bound:
@@ -72,8 +72,10 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(platform: Platform, tenant_id: str, *, staff: int = 1) -> AsyncIterator[Office]:
-    """Make a company whose people are logged in; its documents go with it at the end."""
+async def create_tenant(
+    platform: Platform, tenant_id: str, *, user_count: int = 1
+) -> AsyncIterator[TenantFixture]:
+    """Create a tenant with logged-in users; delete it, with its documents, at the end."""
     context, name = platform.context, ("tenant", tenant_id)
     manifest = tenant_manifest(
         tenant_id,
@@ -90,13 +92,15 @@ async def open_office(platform: Platform, tenant_id: str, *, staff: int = 1) -> 
                 open_webui_administrator(context.url("open-webui"), *open_webui_admin(context))
             )
             people = await stack.enter_async_context(open_people(platform))
-            emails = [f"{uuid.uuid4().hex}@{tenant_id}.example" for _ in range(staff)]  # new to Open WebUI
-            pages = []
+            emails = [
+                f"{uuid.uuid4().hex}@{tenant_id}.example" for _ in range(user_count)
+            ]  # unknown to Open WebUI
+            clients = []
             for email in emails:
                 await people.add(email)
                 person = await webui.log_in(email, PASSWORD)
-                await until(lambda person=person: _offered(person, tenant_id), seconds=60)  # type: ignore[misc]
-                pages.append(await stack.enter_async_context(open_page(webui.url, person)))
+                await until(lambda person=person: _is_offered(person, tenant_id), seconds=60)  # type: ignore[misc]
+                clients.append(await stack.enter_async_context(open_chat_client(webui.url, person)))
             headers = {"Authorization": f"Bearer {await people.token(emails[0])}"}
             gateway, file_sync = [
                 await stack.enter_async_context(
@@ -104,31 +108,37 @@ async def open_office(platform: Platform, tenant_id: str, *, staff: int = 1) -> 
                 )
                 for service in ("gateway", "file-sync")
             ]
-            yield Office(
-                platform, tenant_id, webui, pages, gateway, file_sync, await _knowledge(platform, name)
+            yield TenantFixture(
+                platform,
+                tenant_id,
+                webui,
+                clients,
+                gateway,
+                file_sync,
+                await _get_knowledge_id(platform, name),
             )
     finally:
         await asyncio.to_thread(kubectl, context, "delete", *name, "--timeout=120s")
 
 
 @asynccontextmanager
-async def model_takes(platform: Platform, seconds: float) -> AsyncIterator[None]:
-    """Let the stand-in's model take so long for every answer inside the block."""
+async def delay_model(platform: Platform, seconds: float) -> AsyncIterator[None]:
+    """Delay every answer of the stand-in's model inside the block."""
     faults = (
-        {"operation": operation, "fault": "delay", "delay": seconds, "times": ALWAYS}
+        {"operation": operation, "fault": "delay", "delay": seconds, "times": UNLIMITED}
         for operation in ("Converse", "ConverseStream")
     )
     async with spoilt(platform.context.url("bedrock"), *faults):
         yield
 
 
-async def _offered(person: Any, tenant_id: str) -> bool:
+async def _is_offered(person: Any, tenant_id: str) -> bool:
     return model_id(tenant_id, "finance") in await person.models()
 
 
-async def _knowledge(platform: Platform, name: tuple[str, str]) -> str:
+async def _get_knowledge_id(platform: Platform, name: tuple[str, str]) -> str:
     seen = await asyncio.to_thread(kubectl, platform.context, "get", *name, "-o", "json")
     workspace = Tenant.from_object(json.loads(seen)).status.workspace
     if not workspace:
-        raise RuntimeError(f"{name[1]} has nothing in Open WebUI")
+        raise RuntimeError(f"{name[1]} has no workspace in Open WebUI")
     return workspace.knowledge[0].id

@@ -1,8 +1,7 @@
-"""``python -m tests.bench.canned``: Qdrant and Bedrock that cost next to nothing.
+"""Stubs of Qdrant and Bedrock with minimal cost: ``python -m tests.bench.stub_backends``.
 
-They answer what a search, an answer and an ingest ask for, with the same few bytes each time, after a pause
-that the command line names. They hold nothing, and are for measuring only: whether anything works is for the
-tests, on the stand-ins of the local platform.
+They answer the calls of a search, an answer and an ingest with constant bytes, after a configurable delay.
+They store nothing and serve only benchmarks; tests use the stand-ins of the local platform.
 """
 
 import argparse
@@ -19,14 +18,14 @@ from tenantry_local.standins.bedrock.eventstream import encode_event
 TITAN, DENSE = 1024, 768
 PASSAGES = 3
 WORDS = 250
-"""Of a passage: as many as a chunk of ours has."""
+"""Words per passage: as many as in a chunk."""
 
 TENANT = re.compile(rb"tenant-[a-z0-9-]+")
 UID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class Canned:
-    """The answers, made once.
+class StubBackends:
+    """Responses of both backends, built once.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ class Canned:
     model_seconds
         Pause before an answer begins.
     stream_events, stream_seconds
-        How many words an answer has, and the pause before each.
+        Number of words of an answer, and the pause before each.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Canned:
         self._found = [_point(number, numbers[:DENSE]) for number in range(PASSAGES)]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the requests of a connection, one after the other."""
+        """Answer the requests of a connection sequentially."""
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -96,7 +95,7 @@ class Canned:
         await asyncio.sleep(self._model_seconds)
         for _ in range(self._stream_events):
             await asyncio.sleep(self._stream_seconds)
-            # When it was sent: whoever gets it knows how long it was under way.
+            # The text is the sending time, so that the client can compute the delay.
             text = f"{time.time_ns()} "
             _chunk(
                 writer, encode_event("contentBlockDelta", {"delta": {"text": text}, "contentBlockIndex": 0})
@@ -152,15 +151,15 @@ def _chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 
 async def main() -> None:
-    """Serve on a free port of 127.0.0.1, and print it."""
+    """Serve on a free port of 127.0.0.1 and print the port."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--embedding-seconds", type=float, default=0.0)
     parser.add_argument("--model-seconds", type=float, default=0.0)
     parser.add_argument("--stream-events", type=int, default=5)
     parser.add_argument("--stream-seconds", type=float, default=0.0)
     options = parser.parse_args()
-    canned = Canned(**vars(options))
-    server = await asyncio.start_server(canned.serve, "127.0.0.1", 0, limit=2**24)
+    stubs = StubBackends(**vars(options))
+    server = await asyncio.start_server(stubs.serve, "127.0.0.1", 0, limit=2**24)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await server.serve_forever()
