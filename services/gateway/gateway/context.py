@@ -1,11 +1,11 @@
 """Everything that lives as long as the process, wired in one place and closed in order."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
 
 import httpx
 import structlog
@@ -14,18 +14,19 @@ from servicekit.errors import RemoteError
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import background_task
 from servicekit.tls import ssl_context
+from servicekit.web.readiness import Readiness, run_until_passed
 from tenancy.call_limiter import CallLimiter
-from tenancy.errors import IdentityUnavailable
+from tenancy.callers import check_synced
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
 from tenancy.registry import TenantRegistry, watched_registry
 from tenancy.tickets import TicketVerifier
 
 from .answers.cache import AnswerCache
-from .answers.cached import CachedAnswers
+from .answers.cached_service import CachedAnswerService
 from .answers.service import AnswerService
 from .bedrock import Bedrock
-from .concurrency import Lane
+from .concurrency import ConcurrencyLimiter
 from .documents.catalog import Catalog
 from .documents.deletions import DeletionLimit
 from .documents.expiry import TrashExpiry
@@ -39,22 +40,18 @@ from .idempotency_store import IdempotencyStore
 from .index_fence import IndexChanges
 from .limits.budget import Budget
 from .limits.rate import RateLimiter
-from .limits.storage_quota import Stock
-from .limits.tenant_metrics import TenantSeries
-from .limits.token_meter import Ledger
+from .limits.storage_quota import StorageQuota
+from .limits.tenant_metrics import TenantMetrics
+from .limits.token_meter import TokenMeter
 from .limits.usage import UsageLog
 from .model_check import ModelCheck
 from .objects import TenantObjects, TrashObjects
-from .problems import DimensionMismatch
 from .redis import TenantRedis
 from .retrieval.service import RetrievalService
 from .settings import Settings
 from .vectors import Vectors
 
-if TYPE_CHECKING:
-    import asyncio
-
-__all__ = ["ProcessContext", "Readiness", "open_context"]
+__all__ = ["ProcessContext", "open_context"]
 
 INGEST_WAITING_SECONDS = 60.0
 """Longest that a document waits for its turn."""
@@ -69,78 +66,19 @@ class ProcessContext:
     tokens: TokenVerifier
     tickets: TicketVerifier
     documents: DocumentService
-    ingests: Lane
+    ingests: ConcurrencyLimiter
     catalog: Catalog
     trash: Trash
     deletions: DeletionLimit
     rejection: DeletionRejection
     idempotency: IdempotencyStore
     retrieval: RetrievalService
-    answers: CachedAnswers
+    answers: CachedAnswerService
     rate: RateLimiter
     calls: CallLimiter
     budget: Budget
     usage: UsageLog
-    readiness: "Readiness"
-
-
-class Readiness:
-    """Whether requests can be served, and why not.
-
-    Redis is not asked. All gateways share it, so to take one out of service when it is away would take out
-    all of them, and with them search and sign-in, which go on without it.
-
-    Parameters
-    ----------
-    endless
-        Tasks that never end by themselves. If one did, we would serve an ever older state of the Tenants, or
-        never repair a document again, so that counts as dead.
-    """
-
-    def __init__(
-        self,
-        registry: TenantRegistry,
-        endless: "Sequence[asyncio.Task[None]]",
-        keys: RemoteKeys,
-        vectors: Vectors,
-    ) -> None:
-        self._registry = registry
-        self._endless = endless
-        self._keys = keys
-        self._vectors = vectors
-        self._fits = False
-
-    @property
-    def ended(self) -> list[str]:
-        """Names of what has ended and must not have: only a restart helps."""
-        return [task.get_name() for task in self._endless if task.done()]
-
-    async def check_collection(self) -> None:
-        """Make sure once that our vectors fit the collection.
-
-        Raises
-        ------
-        DimensionMismatch
-            They do not, and never will without a person.
-        RemoteUnavailable, RemoteRefused
-            Qdrant cannot say.
-        """
-        if not self._fits:
-            await self._vectors.check()
-            self._fits = True
-
-    async def missing(self) -> list[str]:
-        """Return what we still wait for; empty when requests can be served."""
-        missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
-        try:
-            await self._keys.wait_fetched()
-        except IdentityUnavailable as exc:
-            missing.append(exc.detail)
-        try:
-            await self.check_collection()
-        except (DimensionMismatch, RemoteError) as exc:
-            missing.append(exc.to_problem()["detail"])
-        return missing
+    readiness: Readiness
 
 
 @asynccontextmanager
@@ -181,13 +119,15 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
         watching_loop = await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))
-        series = TenantSeries(by_tenant=settings.metrics_by_tenant)
-        _ = await stack.enter_async_context(background_task(series.run(registry.all), "series"))
-        budget, usage = Budget(redis), UsageLog(redis, series)
+        tenant_metrics = TenantMetrics(by_tenant=settings.metrics_by_tenant)
+        _ = await stack.enter_async_context(
+            background_task(tenant_metrics.run(registry.all), "tenant-metrics")
+        )
+        budget, usage = Budget(redis), UsageLog(redis, tenant_metrics)
         recording = await stack.enter_async_context(background_task(usage.run(), "usage"))
-        ledger, stock = Ledger(budget, usage, series), Stock(redis)
+        token_meter, quota = TokenMeter(budget, usage, tenant_metrics), StorageQuota(redis)
         journal = Journal(redis)
-        stack.push_async_callback(ledger.close)
+        stack.push_async_callback(token_meter.close)
         reader = DocumentReader(
             processes=settings.document_readers,
             seconds=settings.document_seconds,
@@ -202,7 +142,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         _ = await stack.enter_async_context(checking)
         retrieval = RetrievalService(bedrock, vectors, usage)
         documents = DocumentService(
-            reader, bedrock, objects, vectors, stock, usage, journal, max_bytes=settings.document_bytes
+            reader, bedrock, objects, vectors, quota, usage, journal, max_bytes=settings.document_bytes
         )
         trash = Trash(
             TrashObjects(objects.sessions, settings.bucket),
@@ -213,22 +153,24 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             retention=timedelta(days=settings.trash_days),
         )
         deletions = DeletionLimit(redis)
-        catalog = Catalog(objects, vectors, stock, journal, trash, deletions)
+        catalog = Catalog(objects, vectors, quota, journal, trash, deletions)
         repair = Repair(registry.all, journal, objects, vectors, documents, catalog, trash)
         repairing = await stack.enter_async_context(background_task(repair.run(), "repair"))
         expiry = TrashExpiry(registry.all, redis, trash)
         expiring = await stack.enter_async_context(background_task(expiry.run(), "trash-expiry"))
+        check_collection = run_until_passed(vectors.check)
         readiness = Readiness(
-            registry, [watching, watching_loop, recording, repairing, expiring], keys, vectors
+            [watching, watching_loop, recording, repairing, expiring],
+            [partial(check_synced, registry), keys.wait_fetched, check_collection],
         )
         try:
-            await readiness.check_collection()
+            await check_collection()
         except RemoteError as exc:
             log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
         answers = AnswerService(
             retrieval,
             bedrock,
-            ledger,
+            token_meter,
             models=models,
             max_tokens=settings.answer_tokens,
             history_tokens=settings.history_tokens,
@@ -246,15 +188,15 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             deletions=deletions,
             rejection=DeletionRejection(catalog, trash, deletions),
             idempotency=IdempotencyStore(redis),
-            ingests=Lane(
+            ingests=ConcurrencyLimiter(
                 "ingests",
-                at_once=settings.ingests_at_once,
-                waiting=settings.ingests_waiting,
-                seconds=INGEST_WAITING_SECONDS,
-                share=max(settings.ingests_at_once // 2, 1),
+                max_concurrent=settings.ingests_at_once,
+                max_waiting=settings.ingests_waiting,
+                wait_seconds=INGEST_WAITING_SECONDS,
+                max_per_tenant=max(settings.ingests_at_once // 2, 1),
             ),
             retrieval=retrieval,
-            answers=CachedAnswers(answers, cache, usage),
+            answers=CachedAnswerService(answers, cache, usage),
             rate=RateLimiter(redis),
             calls=CallLimiter(settings.calls_per_minute),
             budget=budget,

@@ -4,7 +4,15 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from servicekit.errors import DeadlineExceeded, RemoteRefused, RemoteUnavailable, TenantryError
+from servicekit.errors import (
+    BodyTooLarge,
+    DeadlineExceeded,
+    InvalidRequest,
+    RemoteRefused,
+    RemoteUnavailable,
+    TenantryError,
+)
+from servicekit.web.errors import headers_of
 from tenancy.errors import (
     IdentityUnavailable,
     NoTenant,
@@ -16,11 +24,9 @@ from tenancy.errors import (
 )
 
 from ..problems import (
-    BodyTooLarge,
     BudgetExhausted,
     CollectionMissing,
     DocumentBusy,
-    FormRefused,
     IdempotencyKeyBusy,
     IdempotencyKeyRefused,
     IdempotencyKeyReused,
@@ -30,10 +36,9 @@ from ..problems import (
     PersonaMissing,
     RateLimited,
     WritesUnavailable,
-    kinds,
+    list_problem_types,
 )
 from .components import HEADERS
-from .errors import headers_of
 from .openai_schemas import openai_error
 
 __all__ = [
@@ -63,7 +68,7 @@ PERSON = (
 )
 """Of every operation that a person calls."""
 
-BODY = (BodyTooLarge, FormRefused)
+BODY = (BodyTooLarge, InvalidRequest)
 """Where a body is read."""
 
 TICKET = (*PERSON, TicketRefused)
@@ -123,7 +128,7 @@ def examples_of_all() -> dict[str, Any]:
             "summary": kind.title,
             "value": openai_error(example(kind)) if openai else example(kind),
         }
-        for kind in kinds()
+        for kind in list_problem_types()
         for openai in (False, True)
     }
 

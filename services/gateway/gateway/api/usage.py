@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from servicekit.errors import InvalidRequest
 from starlette.responses import Response
 
 from ..limits.usage import Counts, UsageRow
-from ..prices import Price, cost
-from ..problems import AdminOnly, FormRefused, LimitsUnavailable
+from ..prices import Price, calculate_cost
+from ..problems import AdminOnly, LimitsUnavailable
 from .auth import Administrator, Context
 from .responses import PERSON, problems
 from .schemas import BudgetResponse, UsageResponse, UsageRowResponse, UsageTotals
@@ -28,7 +29,7 @@ ROWS = 250
     "/v1/usage",
     summary="Show a tenant's administrators what it used, and what that cost",
     response_model=UsageResponse,
-    responses=problems(*PERSON, FormRefused, AdminOnly, LimitsUnavailable),
+    responses=problems(*PERSON, InvalidRequest, AdminOnly, LimitsUnavailable),
 )
 async def usage(
     person: Administrator,
@@ -42,7 +43,7 @@ async def usage(
     try:
         rows = await context.usage.read(person.tenant, first, last)
     except ValueError as exc:
-        raise FormRefused("`to` must not be before `from`, and at most 92 days are shown at once.") from exc
+        raise InvalidRequest("`to` must not be before `from`, and a report has at most 92 days.") from exc
     shown: list[str] = []
     counts, dollars = Counts(), list[Decimal | None]()
     for start in range(0, len(rows), ROWS):
@@ -58,7 +59,7 @@ async def usage(
         rows=[],
         # A sum that leaves something out would look like a whole one.
         totals=UsageTotals.of(counts, sum(known, Decimal(0)) if len(known) == len(dollars) else None),
-        budget=BudgetResponse.of(await context.budget.state(person.tenant)),
+        budget=BudgetResponse.of(await context.budget.get_state(person.tenant)),
     )
     # FastAPI would make dictionaries of it first, which takes ten times as long.
     around, _, end = report.model_dump_json(by_alias=True).partition('"rows":[')
@@ -67,7 +68,7 @@ async def usage(
 
 def _cost(prices: Mapping[str, Price], row: UsageRow) -> Decimal | None:
     counts = row.counts
-    return cost(
+    return calculate_cost(
         prices,
         row.model,
         input_tokens=counts.input_tokens + counts.embedding_tokens,
