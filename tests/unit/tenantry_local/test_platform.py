@@ -151,7 +151,7 @@ def test_a_program_that_makes_progress_may_take_longer_than_its_start_timeout(
     used = iter([1.0, 2.0, 3.0])
     monkeypatch.setattr(platform.processes, "cpu_seconds", lambda _: next(used))
     health = iter([False, False, False, True])
-    monkeypatch.setattr(LittleServer, "is_healthy", lambda _: next(health))
+    monkeypatch.setattr(WebServer, "is_healthy", lambda _: next(health))
     monkeypatch.setattr(startup, "MAX_EXTENSION", float("inf"))
     server(platform).start_timeout = 1e-9  # type: ignore[misc]
     platform.up()
@@ -162,7 +162,7 @@ def test_a_program_that_makes_progress_for_too_long_is_reported(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform.processes, "cpu_seconds", lambda _: 100.0)
-    monkeypatch.setattr(LittleServer, "is_healthy", lambda _: False)
+    monkeypatch.setattr(WebServer, "is_healthy", lambda _: False)
     server(platform).start_timeout = 1e-9  # type: ignore[misc]
     with pytest.raises(LocalError, match=r"gateway was not healthy within 0 s"):
         platform.up()
@@ -173,7 +173,7 @@ def test_data_is_restored_before_a_program_starts_and_not_while_it_runs(
 ) -> None:
     running: list[bool] = []
     find = platform.processes.find
-    monkeypatch.setattr(LittleServer, "restore", lambda _: running.append(find("gateway") is not None))
+    monkeypatch.setattr(WebServer, "restore", lambda _: running.append(find("gateway") is not None))
     platform.up()
     platform.up()
     assert running == [False]
