@@ -1,10 +1,10 @@
-"""The tests with real pods can put images of their own in the place of all that the chart names."""
+"""Tests of the replacement of all images in the tests with real pods."""
 
 from tests.e2e.images import OFFICIAL, OURS, VALUES, chosen
 from tests.support.charts import render
 
 
-def test_no_image_of_the_kind_profile_is_forgotten() -> None:
+def test_every_image_of_the_kind_profile_is_replaced() -> None:
     options = chosen({name: f"registry.example/{name}:some" for name in VALUES})
     images = {
         container["image"]
@@ -14,5 +14,5 @@ def test_no_image_of_the_kind_profile_is_forgotten() -> None:
     assert images == {f"registry.example/{name}:some" for name in VALUES}
 
 
-def test_each_is_built() -> None:
+def test_every_replacement_is_built() -> None:
     assert {image.name for image in (*OURS, *OFFICIAL)} == set(VALUES)
