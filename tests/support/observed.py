@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import httpx
 import redis
-from tenantry_local.leftovers import leftovers
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.keycloak import REALM, Keycloak
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.parts.qdrant import Qdrant
 from tenantry_local.parts.redis import Redis
 from tenantry_local.platform import Platform
+from tenantry_local.tenant_data import find_tenant_data
 
 __all__ = ["Observed"]
 
@@ -46,9 +46,9 @@ class Observed:
         self.s3.close()
         self.redis.close()
 
-    def list_leftovers(self, tenant_id: str) -> dict[str, Any]:
+    def find_data(self, tenant_id: str) -> dict[str, Any]:
         """Return the remaining data of a tenant in every system; empty for none."""
-        return leftovers(self._context, tenant_id)
+        return find_tenant_data(self._context, tenant_id)
 
     def get_state(self, tenant_id: str) -> dict[str, Any]:
         """Return everything that the operator creates for a tenant, without ids that differ between runs."""

@@ -22,7 +22,7 @@ async def test_the_younger_is_stalled_until_the_older_changes(
         "Reconciling": ("False", "UpToDate"),
         "Stalled": ("True", "EmailConflict"),
     }
-    assert observed.list_leftovers("younger") == {}
+    assert observed.find_data("younger") == {}
     assert conditions(tenants.get("elder"))["Ready"] == ("True", "AsDeclared")
     tenants.patch("elder", {"spec": {"identity": {"emails": ["*@else.example"]}}})
     await driver.reconcile("elder")

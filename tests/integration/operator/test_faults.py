@@ -164,7 +164,7 @@ async def test_an_unavailable_backend_delays_the_deletion_of_a_tenant(
             proxy.mend()
             await cut_off.reconcile("held")
     assert tenants.get("held") is None
-    assert observed.list_leftovers("held") == {}
+    assert observed.find_data("held") == {}
 
 
 async def test_a_recreated_tenant_gets_no_finalizer_of_the_old_one(

@@ -59,10 +59,10 @@ async def test_a_removed_finalizer_is_added_again_before_the_deletion(
     for _ in range(3):
         replace(observed, "replaced")
         await until(lambda: is_held(tenants, "replaced"), seconds=2)
-    assert observed.list_leftovers("replaced")
+    assert observed.find_data("replaced")
     tenants.delete("replaced")
     await until(lambda: tenants.get("replaced") is None, seconds=20)
-    assert observed.list_leftovers("replaced") == {}
+    assert observed.find_data("replaced") == {}
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground"])
@@ -76,10 +76,10 @@ async def test_a_tenant_deleted_without_its_finalizer_leaves_nothing(
         replace(observed, "replaced")
         observed.kubectl("delete", "tenant", "replaced", "--wait=false", f"--cascade={cascade}")
         await until(lambda: tenants.get("replaced") is None, seconds=20)
-        assert observed.list_leftovers("replaced")
+        assert observed.find_data("replaced")
     finally:
         running.send_signal(signal.SIGCONT)
-    await until(lambda: observed.list_leftovers("replaced") == {}, seconds=20, every=0.2)
+    await until(lambda: observed.find_data("replaced") == {}, seconds=20, every=0.2)
 
 
 @pytest.mark.usefixtures("running")
@@ -96,7 +96,7 @@ async def test_a_finalizer_removed_from_a_waiting_deletion_leaves_nothing(
         await until(lambda: tenants.get("stuck") is None, seconds=20)
     finally:
         platform.start("keycloak")
-    await until(lambda: observed.list_leftovers("stuck") == {}, seconds=60, every=0.2)
+    await until(lambda: observed.find_data("stuck") == {}, seconds=60, every=0.2)
 
 
 def waits_for_identity(tenants: Tenants, name: str) -> bool:

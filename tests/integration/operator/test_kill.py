@@ -82,7 +82,7 @@ async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it
         assert (await driver.reconcile("undead")).name == "ready", f"after {last} calls"
         assert made_for_undead(observed) == undisturbed, f"after {last} calls"
         await harness.delete_all()
-        assert observed.list_leftovers("undead") == {}, f"after {last} calls"
+        assert observed.find_data("undead") == {}, f"after {last} calls"
     assert last >= 12, "a creation needs more calls"
 
 
@@ -96,7 +96,7 @@ async def test_after_a_crash_at_any_call_of_a_removal_the_next_run_completes_it(
         if not await killed_after(last, driver, "undead"):
             break
         await harness.delete_all()
-        assert observed.list_leftovers("undead") == {}, f"after {last} calls"
+        assert observed.find_data("undead") == {}, f"after {last} calls"
     assert last >= 6, "a removal needs more calls"
 
 

@@ -180,14 +180,14 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
         await driver.reconcile(name)
         put_documents(observed, name)
         use(observed, name, uid)
-    neighbour = observed.get_state("gone-not"), observed.list_leftovers("gone-not")
+    neighbour = observed.get_state("gone-not"), observed.find_data("gone-not")
     tenants.delete("gone")
     await driver.reconcile_until_ready("gone")
     assert tenants.get("gone") is None
-    assert observed.list_leftovers("gone") == {}
+    assert observed.find_data("gone") == {}
     uploads = observed.s3.list_multipart_uploads(Bucket=BUCKET, Prefix="tenant-gone/").get("Uploads", [])
     assert uploads == []
-    assert (observed.get_state("gone-not"), observed.list_leftovers("gone-not")) == neighbour
+    assert (observed.get_state("gone-not"), observed.find_data("gone-not")) == neighbour
 
 
 def versions(observed: Observed, prefix: str) -> list[tuple[str, bytes | None]]:
@@ -275,12 +275,12 @@ async def test_retain_keeps_counters_and_deletes_answers(
     uid = harness.apply("calm", deletionPolicy="Retain")["metadata"]["uid"]
     await driver.reconcile("calm")
     use(observed, "calm", uid)
-    before = observed.list_leftovers("calm")["redis"]
+    before = observed.find_data("calm")["redis"]
     tenants.delete("calm")
     await driver.reconcile("calm")
-    gone = {key.split(":")[2] for key in set(before) - set(observed.list_leftovers("calm")["redis"])}
+    gone = {key.split(":")[2] for key in set(before) - set(observed.find_data("calm")["redis"])}
     assert gone == {"limits", "answers", "idempotency"}
-    assert {key.split(":")[2] for key in observed.list_leftovers("calm")["redis"]} == {"usage", "tokens"}
+    assert {key.split(":")[2] for key in observed.find_data("calm")["redis"]} == {"usage", "tokens"}
     harness.apply("calm")
 
 
@@ -308,7 +308,7 @@ async def test_no_point_outlives_its_tenant_in_any_collection(
     plant_points(observed, "both", "digital_twin_knowledge")
     tenants.delete("both")
     await driver.reconcile_until_ready("both")
-    assert "qdrant" not in observed.list_leftovers("both")
+    assert "qdrant" not in observed.find_data("both")
     assert observed.collection(own) == {}
 
 

@@ -35,7 +35,7 @@ async def test_the_program_creates_changes_and_deletes_a_tenant(
         await until(lambda: "tenant-watched/legal/documents/" in observed.get_state("watched")["storage"])
         tenants.delete("watched")
         await until(lambda: tenants.get("watched") is None)
-        assert observed.list_leftovers("watched") == {}
+        assert observed.find_data("watched") == {}
         assert _answers(f"http://127.0.0.1:{port}/healthz")
         assert 'tenantry_reconciles_total{outcome="ready"}' in _get(f"http://127.0.0.1:{metrics}/metrics")
         assert not _answers(f"http://127.0.0.1:{port}/metrics")
@@ -82,7 +82,7 @@ async def test_after_a_kill_during_a_removal_the_next_run_completes_it(
     tenants.delete("mortal")
     await die_at(platform, 4, "after")
     await harness.delete_all()
-    assert observed.list_leftovers("mortal") == {}
+    assert observed.find_data("mortal") == {}
 
 
 async def die_at(platform: Platform, number: int, when: str, **settings: str) -> None:

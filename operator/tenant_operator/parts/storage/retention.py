@@ -142,12 +142,9 @@ def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> Non
         answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
         for error in answer.get("Errors", []):
             # The response is a success that lists the errors of single objects.
+            refused: Any = {"Error": {"Code": error.get("Code", "Unknown")}}
             raise client.exceptions.ClientError(
-                {
-                    "Error": {"Code": error.get("Code", "Unknown")},
-                    "ResponseMetadata": answer["ResponseMetadata"],
-                },
-                "DeleteObjects",
+                refused | {"ResponseMetadata": answer["ResponseMetadata"]}, "DeleteObjects"
             )
 
 

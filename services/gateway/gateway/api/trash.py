@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from servicekit.errors import InvalidRequest
 
 from ..problems import (
     CursorRefused,
@@ -13,7 +14,6 @@ from ..problems import (
     DocumentTooLarge,
     DocumentUnreadable,
     DocumentUnsupported,
-    FormRefused,
     LimitsUnavailable,
     ModelUnavailable,
     PersonaMissing,
@@ -22,14 +22,14 @@ from ..problems import (
 )
 from .auth import Context, Person, RequestStages
 from .cursor import from_cursor, to_cursor
-from .idempotency import IdempotencyKey, once
+from .idempotency import IdempotencyKey, run_once
 from .responses import PERSON, STORED, WRITE, problems
 from .schemas import DocumentId, DocumentResponse, RemovalId, TrashItem, TrashList
 
 __all__ = ["router"]
 
 _REFUSALS = (
-    FormRefused,
+    InvalidRequest,
     TrashMissing,
     DocumentExists,
     DocumentForeign,
@@ -56,7 +56,7 @@ async def _turn(person: Person, context: Context) -> AsyncIterator[None]:
 @router.get(
     "/v1/trash",
     summary="List the removed documents that one may restore",
-    responses=problems(*PERSON, *STORED, FormRefused, CursorRefused),
+    responses=problems(*PERSON, *STORED, InvalidRequest, CursorRefused),
 )
 async def list_trash(
     person: Person,
@@ -105,4 +105,4 @@ async def restore_document(
     async def restore() -> DocumentResponse:
         return DocumentResponse.of(await context.trash.restore(person, document_id, removal_id, stages))
 
-    return await once(request, person, context, key, restore, status=201, parts=(removal_id or "",))
+    return await run_once(request, person, context, key, restore, status=201, parts=(removal_id or "",))

@@ -135,7 +135,7 @@ async def test_a_late_writer_holds_the_tenant_until_it_is_removed_too(
     assert "keys tenant-gone:*" in str(held)
     await driver.reconcile_until_ready("gone")
     assert tenants.get("gone") is None
-    assert observed.list_leftovers("gone") == {}
+    assert observed.find_data("gone") == {}
 
 
 async def test_a_neighbour_is_not_counted(

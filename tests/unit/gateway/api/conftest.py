@@ -13,12 +13,12 @@ from gateway.answers.cached import CachedAnswers
 from gateway.answers.service import AnswerService
 from gateway.app import make_app
 from gateway.concurrency import Lane
-from gateway.context import ProcessContext, Readiness
+from gateway.context import ProcessContext
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.rejection import DeletionRejection
 from gateway.documents.service import DocumentService
-from gateway.idempotency_store import Replies
+from gateway.idempotency_store import IdempotencyStore
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey
@@ -33,13 +33,14 @@ from tenancy.tickets import TicketIssuer, TicketVerifier
 from tests.support.answers import FakeAnswerCache
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
 from tests.support.deletions import FakeDeletionLimit
+from tests.support.fake_idempotency_redis import FakeIdempotencyRedis
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
-from tests.support.replies import FakeKeys
 from tests.support.tenants import make_tenant, uid_of
 from tests.support.trash import make_trash
 
 if TYPE_CHECKING:
+    from servicekit.web.readiness import Readiness
     from tenancy.registry import TenantRegistry
 
 DOCUMENT_BYTES = 100_000
@@ -127,7 +128,7 @@ class World:
     budget: FakeBudget
     usage: FakeUsage
     journal: FakeJournal
-    keys: FakeKeys
+    keys: FakeIdempotencyRedis
 
     async def get(self, path: str, *, as_: str, **arguments: Any) -> httpx.Response:
         return await self.http.get(path, headers={"Authorization": as_}, **arguments)
@@ -176,7 +177,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
     readiness = FakeReadiness()
     rate, budget, usage, journal = FakeRate(), FakeBudget(), FakeUsage(), FakeJournal()
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
-    ledger, keys = make_ledger(budget, usage), FakeKeys()
+    ledger, keys = make_ledger(budget, usage), FakeIdempotencyRedis()
     cache = FakeAnswerCache()
     answers = AnswerService(
         retrieval,
@@ -218,7 +219,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         trash=trash,
         deletions=deletions,
         rejection=DeletionRejection(catalog, trash, deletions),
-        replies=Replies(keys.as_adapter()),
+        idempotency=IdempotencyStore(keys.as_adapter()),
         ingests=Lane("ingests", at_once=4, waiting=0, seconds=1, share=2),
         retrieval=retrieval,
         answers=CachedAnswers(answers, cache.as_cache(), usage.as_log()),

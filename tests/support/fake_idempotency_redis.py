@@ -1,0 +1,54 @@
+"""A Redis in memory that knows the two scripts of :mod:`gateway.idempotency_store`."""
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from gateway.redis import TenantRedis
+from servicekit.errors import RemoteUnavailable
+from tenancy.model import Tenant
+
+__all__ = ["FakeIdempotencyRedis"]
+
+
+class _Script:
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self._run = run
+
+    async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:
+        assert keys[0].startswith(f"{tenant.key}:")
+        return self._run(keys[0], *arguments)
+
+
+class FakeIdempotencyRedis:
+    """Keeps values by key for ever; ``away`` lets every call fail."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.away = False
+
+    def script(self, operation: str, source: str) -> _Script:
+        return _Script(self._claim if operation == "claim-key" else self._write)
+
+    def as_adapter(self) -> TenantRedis:
+        """Return itself in the place of the real one."""
+        return cast("TenantRedis", self)
+
+    def _claim(self, key: str, value: str, _milliseconds: int) -> str:
+        self._check()
+        found = self.values.get(key, "")
+        self.values.setdefault(key, value)
+        return found
+
+    def _write(self, key: str, token: str, value: str, _milliseconds: int) -> int:
+        self._check()
+        if json.loads(self.values.get(key, "{}")).get("token") != token:
+            return 0
+        self.values[key] = value
+        if not value:
+            del self.values[key]
+        return 1
+
+    def _check(self) -> None:
+        if self.away:
+            raise RemoteUnavailable("redis", "any", "host redis-1 is down")
