@@ -53,7 +53,7 @@ __all__ = [
     "removals_prefix",
     "reservations_key",
     "retained_prefix",
-    "stock_key",
+    "storage_quota_key",
     "tenant_id_from_group",
     "tenant_key",
     "tenant_prefix",
@@ -264,7 +264,7 @@ def reservations_key(tenant_id: str, uid: str, month: date) -> str:
     return f"{tokens_key(tenant_id, uid, month)}:reserved"
 
 
-def stock_key(tenant_id: str, uid: str) -> str:
+def storage_quota_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash that knows the size of each document that a tenant has stored."""
     return f"{redis_prefix(tenant_id, uid)}stock"
 

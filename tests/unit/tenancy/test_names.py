@@ -39,7 +39,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "reservations_key": lambda tenant: names.reservations_key(tenant, UID, DAY),
     "answers_key": lambda tenant: names.answers_key(tenant, UID),
     "changes_key": lambda tenant: names.changes_key(tenant, UID),
-    "stock_key": lambda tenant: names.stock_key(tenant, UID),
+    "storage_quota_key": lambda tenant: names.storage_quota_key(tenant, UID),
     "ingests_key": lambda tenant: names.ingests_key(tenant, UID),
     "failures_key": lambda tenant: names.failures_key(tenant, UID),
     "idempotency_key": lambda tenant: names.idempotency_key(tenant, UID, "0" * 64),
