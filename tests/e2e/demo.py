@@ -46,9 +46,7 @@ def load_demo_data(installation: Installation) -> None:
 def ask_question(installation: Installation, *people: str) -> list[dict[str, Any]]:
     """Ask the question as several users and return the gateway's answers."""
     asked = [
-        installation.gateway(
-            "POST", "/v1/answers", installation.token(person), json={"question": QUESTION}
-        )
+        installation.gateway("POST", "/v1/answers", installation.token(person), json={"question": QUESTION})
         for person in people
     ]
     given = []

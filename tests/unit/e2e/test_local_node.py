@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e import local_node
 from tests.e2e.local_node import LocalNode
-from tests.support.programs import stranger
+from tests.support.programs import unrelated_program
 
 SCRIPTS = {
     "env.sh": "D=$PWD/node B=$PWD/bin K=$PWD/bin; export KUBECONFIG=$D/admin.kubeconfig PATH=$PWD/bin:$PATH",
@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def process(*arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run an idle process with some arguments."""
-    return stranger(sys.executable, "-c", "import time; time.sleep(60)", *arguments)
+    return unrelated_program(sys.executable, "-c", "import time; time.sleep(60)", *arguments)
 
 
 def create_remains(folder: Path, pid: int) -> None:
