@@ -40,9 +40,8 @@ class FakeSession:
         self.requested.append((Bucket, Key))
         code = self.errors.pop(0) if self.errors else "" if Key in self.objects else "NoSuchKey"
         if code:
-            raise ClientError(
-                {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "GetObject"
-            )
+            response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(response, "GetObject")
         return {"Body": io.BytesIO(self.objects[Key]), "ContentLength": len(self.objects[Key])}
 
 

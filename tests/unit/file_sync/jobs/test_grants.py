@@ -38,8 +38,8 @@ class FakePostgres:
 
 def grant(postgres: FakePostgres, monkeypatch: pytest.MonkeyPatch, *, seconds: float = 60.0) -> None:
     monkeypatch.setattr(psycopg, "connect", postgres.connect)
-    monkeypatch.setattr(grants.time, "sleep", postgres.sleep)
-    monkeypatch.setattr(grants.time, "monotonic", lambda: postgres.now)
+    monkeypatch.setattr("file_sync.jobs.grants.time.sleep", postgres.sleep)
+    monkeypatch.setattr("file_sync.jobs.grants.time.monotonic", lambda: postgres.now)
     grants.grant(grants.Settings(database_url=SecretStr(URL), seconds=seconds))
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from file_sync.models import Link, LinkKind, PersonaRef
-from file_sync.planner import persona_index
 from file_sync.planner.persona_index import CACHE_SECONDS, PersonaIndex, PersonaIndexCache
 from tenancy.model import Tenant
 
@@ -105,7 +104,7 @@ class TestCache:
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         """Return the current time, in a list of one number."""
         now = [1000.0]
-        monkeypatch.setattr(persona_index.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr("file_sync.planner.persona_index.time.monotonic", lambda: now[0])
         return now
 
     def test_the_first_index_has_the_registrys_tenants(
