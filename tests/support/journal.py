@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from gateway.documents.intents import Failure, Note, Standing, Task
-from gateway.documents.journal import Due, Journal, Lease
+from gateway.documents.intents import Failure, Intent, DocumentStatus, IntentKind
+from gateway.documents.journal import DueRepairs, Journal, Lease
 from gateway.problems import DocumentBusy, WritesUnavailable
 from servicekit.locks import KeyedLocks
 from tenancy.model import Tenant
@@ -21,14 +21,14 @@ class FakeLease:
         self._key = key
 
     @property
-    def note(self) -> Note | None:
-        return self._journal.notes.get(self._key)
+    def note(self) -> Intent | None:
+        return self._journal.intents.get(self._key)
 
-    async def intend(self, note: Note) -> None:
-        self._journal.notes[self._key] = note
+    async def begin(self, intent: Intent) -> None:
+        self._journal.intents[self._key] = note
 
-    async def settle(self, failure: Failure | None = None) -> None:
-        self._journal.notes.pop(self._key, None)
+    async def commit(self, failure: Failure | None = None) -> None:
+        self._journal.intents.pop(self._key, None)
         self._journal.failures.pop(self._key, None)
         if failure:
             self._journal.failures[self._key] = failure
@@ -42,7 +42,7 @@ class FakeJournal:
     """Lets one at a time write a document, as long as ``away`` is false."""
 
     def __init__(self) -> None:
-        self.notes: dict[tuple[str, str], Note] = {}
+        self.intents: dict[tuple[str, str], Intent] = {}
         self.failures: dict[tuple[str, str], Failure] = {}
         self.away = False
         self.asked: list[str] = []
@@ -50,7 +50,7 @@ class FakeJournal:
         self._held: set[tuple[str, str]] = set()
 
     @asynccontextmanager
-    async def hold(
+    async def acquire(
         self, tenant: Tenant, document_id: str, *, repairing: bool = False
     ) -> AsyncIterator[Lease]:
         key = (tenant.id, document_id)
@@ -65,20 +65,20 @@ class FakeJournal:
             finally:
                 self._held.discard(key)
 
-    async def standings(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, Standing]:
+    async def get_statuses(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, DocumentStatus]:
         keys = {document_id: (tenant.id, document_id) for document_id in document_ids}
         return {
-            document_id: Standing(self._is_indexing(key), self.failures.get(key))
+            document_id: DocumentStatus(self._is_indexing(key), self.failures.get(key))
             for document_id, key in keys.items()
         }
 
-    async def due(self, tenants: Sequence[Tenant]) -> list[Due]:
+    async def list_due(self, tenants: Sequence[Tenant]) -> list[DueRepairs]:
         self.asked += [tenant.id for tenant in tenants]
         found = []
         for tenant in tenants:
-            ids = [document_id for tenant_id, document_id in self.notes if tenant_id == tenant.id]
+            ids = [document_id for tenant_id, document_id in self.intents if tenant_id == tenant.id]
             if ids:
-                found.append(Due(tenant, len(ids), ids))
+                found.append(DueRepairs(tenant, len(ids), ids))
         return found
 
     def as_journal(self) -> Journal:
@@ -86,5 +86,5 @@ class FakeJournal:
         return cast("Journal", self)
 
     def _is_indexing(self, key: tuple[str, str]) -> bool:
-        note = self.notes.get(key)
-        return key in self._held and note is not None and note.task is not Task.DELETE
+        note = self.intents.get(key)
+        return key in self._held and note is not None and intent.kind is not IntentKind.DELETE

@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Self
 
-__all__ = ["Chunk", "Document", "Edition", "Heading", "IndexedDocument", "Page", "Passage"]
+__all__ = ["Chunk", "Document", "DocumentVersion", "Heading", "IndexedDocument", "Page", "Passage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Edition:
+class DocumentVersion:
     """A content of a document, cut into chunks.
 
     ``version`` is a name for it: the same chunks under the same name always have the same version.
@@ -77,14 +77,14 @@ class Edition:
 
     @classmethod
     def of(cls, document: Document, chunks: Sequence[Chunk]) -> Self:
-        """Return the edition that these chunks are."""
+        """Return the version that these chunks are."""
         digest = blake2b(f"{document.persona_id}/{document.filename}".encode(), digest_size=12)
         for chunk in chunks:
             digest.update(f"\0{chunk.page}\0{chunk.heading}\0{chunk.text}".encode())
         return cls(document, chunks, digest.hexdigest())
 
     def stored_as(self, etag: str) -> Self:
-        """Return the same edition, with S3's name for its content."""
+        """Return the same version, with S3's name for its content."""
         return replace(self, document=replace(self.document, etag=etag))
 
 

@@ -362,7 +362,7 @@ class DocumentItem(_Response):
             persona_id=entry.stored.persona_id,
             filename=entry.stored.filename,
             size=entry.stored.size,
-            stored_at=entry.stored.stamp.stored_at,
+            stored_at=entry.stored.version.stored_at,
             state=entry.state,
             chunks=entry.indexed.chunks if entry.indexed else 0,
             sha256=entry.indexed.document.sha256 if entry.indexed else None,

@@ -20,7 +20,7 @@ from ..personas import require_persona
 from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
 from .deletions import DeletionLimit
-from .intents import Failure, Note, Standing, Task
+from .intents import Failure, Intent, DocumentStatus, IntentKind
 from .journal import Journal
 from .trash import Trash
 
@@ -45,12 +45,12 @@ class CatalogEntry:
 
     stored: StoredEntry
     indexed: IndexedDocument | None
-    standing: Standing = field(default_factory=Standing)
+    standing: DocumentStatus = field(default_factory=DocumentStatus)
 
     @property
     def state(self) -> DocumentState:
         """How far this content is."""
-        if self.indexed and self.indexed.document.etag == self.stored.stamp.etag:
+        if self.indexed and self.indexed.document.etag == self.stored.version.etag:
             return DocumentState.READY
         if self.standing.indexing:
             return DocumentState.INDEXING
@@ -64,7 +64,7 @@ class CatalogEntry:
     @property
     def _refused(self) -> Failure | None:
         failure = self.standing.failure
-        return failure if failure and failure.etag == self.stored.stamp.etag else None
+        return failure if failure and failure.etag == self.stored.version.etag else None
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Catalog:
         """
         if persona_id is not None:
             require_persona(tenant, persona_id)
-        stored = await self._objects.entries(tenant, persona_id=persona_id, after=after, limit=limit)
+        stored = await self._objects.list_documents(tenant, persona_id=persona_id, after=after, limit=limit)
         entries = await self._describe(tenant, stored)
         return CatalogPage(
             [entry for entry in entries if state in (None, entry.state)],
@@ -194,12 +194,12 @@ class Catalog:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`page`.
         """
-        async with self._journal.hold(tenant, document_id) as lease:
+        async with self._journal.acquire(tenant, document_id) as lease:
             stored = await self._objects.find(tenant, document_id)
             if stored is None:
                 raise DocumentMissing("The tenant has no document of that id.")
             if person and not (
-                person.admin or await self._objects.owner(tenant, stored.key) == person.subject
+                person.admin or await self._objects.get_owner(tenant, stored.key) == person.subject
             ):
                 raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
             removed_by = (person.email or person.subject) if person else SERVICE
@@ -215,11 +215,11 @@ class Catalog:
                     stored,
                     removed_by,
                     batch=batch,
-                    count_stored=lambda: self._stock.count(tenant, lambda: self._objects.sizes(tenant)),
+                    count_stored=lambda: self._stock.count(tenant, lambda: self._objects.get_sizes(tenant)),
                 )
-            await lease.intend(Note(Task.DELETE, doomed=stored.stamp, removed_by=removed_by))
+            await lease.begin(Intent(IntentKind.DELETE, to_delete=stored.version, removed_by=removed_by))
             await self.erase(tenant, stored, removed_by)
-            await lease.settle()
+            await lease.commit()
 
     async def _is_replaced(self, tenant: Tenant, stored: StoredEntry, document_id: str) -> bool:
         """Return True if another document of the same owner, name and persona exists, and searches find it.
@@ -232,9 +232,9 @@ class Catalog:
         if (other.persona_id, other.filename) != (stored.persona_id, stored.filename):
             return False
         is_file = stored.document_id.startswith(FILE_DOCUMENTS)
-        if not is_file and stored.stamp.stored_at > other.stamp.stored_at:
+        if not is_file and stored.version.stored_at > other.version.stored_at:
             return False
-        owners = [await self._objects.owner_of_stored(tenant, each.key) for each in (stored, other)]
+        owners = [await self._objects.find_owner(tenant, each.key) for each in (stored, other)]
         (entry,) = await self._describe(tenant, [other])
         return owners[0] == owners[1] and entry.state is DocumentState.READY
 
@@ -257,9 +257,9 @@ class Catalog:
 
     async def _describe(self, tenant: Tenant, stored: Sequence[StoredEntry]) -> list[CatalogEntry]:
         document_ids = sorted({entry.document_id for entry in stored})
-        standings = await self._journal.standings(tenant, document_ids)
-        indexed = await self._vectors.indexed(tenant, document_ids)
+        get_statuses = await self._journal.get_statuses(tenant, document_ids)
+        indexed = await self._vectors.get_indexed(tenant, document_ids)
         return [
-            CatalogEntry(entry, indexed.get(entry.document_id), standings.get(entry.document_id, Standing()))
+            CatalogEntry(entry, indexed.get(entry.document_id), get_statuses.get(entry.document_id, DocumentStatus()))
             for entry in stored
         ]

@@ -25,7 +25,7 @@ from ..problems import (
     DocumentUnsupported,
 )
 from .formats import Format
-from .frames import FRAME
+from .framing import FRAME_HEADER
 
 __all__ = ["SMALL_BYTES", "DocumentReader", "Reading"]
 
@@ -167,7 +167,7 @@ async def _exchange(process: Process, header: bytes, content: bytes) -> Reading:
         The process refused it, with the reason.
     """
     assert process.stdin  # noqa: S101 (a pipe, see _start)
-    process.stdin.write(FRAME.pack(len(header), len(content)) + header)
+    process.stdin.write(FRAME_HEADER.pack(len(header), len(content)) + header)
     for start in range(0, len(content), WRITE_BYTES):
         process.stdin.write(content[start : start + WRITE_BYTES])
         await process.stdin.drain()
@@ -183,7 +183,7 @@ async def _exchange(process: Process, header: bytes, content: bytes) -> Reading:
 
 async def _receive(process: Process) -> Any:
     assert process.stdout  # noqa: S101 (a pipe, see _start)
-    length, _ = FRAME.unpack(await process.stdout.readexactly(FRAME.size))
+    length, _ = FRAME_HEADER.unpack(await process.stdout.readexactly(FRAME_HEADER.size))
     return json.loads(await process.stdout.readexactly(length))
 
 

@@ -21,8 +21,8 @@ from ..problems import DocumentBusy, DocumentRefused, IndexingFailed, PersonaMis
 from ..timings import Stages
 from ..vectors import Vectors
 from .catalog import Catalog
-from .intents import Failure, Note, Task
-from .journal import Due, Journal, Lease
+from .intents import Failure, Intent, IntentKind
+from .journal import DueRepairs, Journal, Lease
 from .service import DocumentService
 from .trash import Trash
 
@@ -97,9 +97,9 @@ class Repair:
             Redis did not answer, or refused.
         """
         active = [each for each in self._tenants() if not (each.spec.suspended or each.deleting)]
-        found: list[Due] = []
+        found: list[DueRepairs] = []
         for start in range(0, len(active), TENANTS_AT_ONCE):
-            found += await self._journal.due(active[start : start + TENANTS_AT_ONCE])
+            found += await self._journal.list_due(active[start : start + TENANTS_AT_ONCE])
         INGESTS_OPEN.set(sum(due.entries for due in found))
         # One document of each tenant, then a second one of each: nobody waits for all of somebody else's.
         turns = zip_longest(*([(due.tenant, each) for each in due.document_ids] for due in found))
@@ -125,24 +125,24 @@ class Repair:
     async def _repair(self, tenant: Tenant, document_id: str) -> None:
         async with self._at_once:
             try:
-                async with self._journal.hold(tenant, document_id, repairing=True) as lease:
-                    if lease.note:  # else it was cut off before it changed anything
-                        outcome = await self._attempt(tenant, document_id, lease, lease.note)
+                async with self._journal.acquire(tenant, document_id, repairing=True) as lease:
+                    if lease.intent:  # else it was cut off before it changed anything
+                        outcome = await self._attempt(tenant, document_id, lease, lease.intent)
                         REPAIRS.labels(outcome).inc()
                         self._log.info("Repaired a document", tenant=tenant.key, outcome=outcome)
             except DocumentBusy:
                 return  # another gateway is at it, or was
 
-    async def _attempt(self, tenant: Tenant, document_id: str, lease: Lease, note: Note) -> str:
+    async def _attempt(self, tenant: Tenant, document_id: str, lease: Lease, intent: Intent) -> str:
         """Return what came of it: a label of the metric."""
         # Counted before: an attempt may end with this process.
-        note = replace(note, attempts=note.attempts + 1)
-        await lease.intend(note)
+        note = replace(note, attempts=intent.attempts + 1)
+        await lease.begin(note)
         stored: StoredEntry | None = None
         try:
             async with asyncio.timeout(self._longest):
                 stored = await self._objects.find(tenant, document_id)
-                if note.attempts > ATTEMPTS:
+                if intent.attempts > ATTEMPTS:
                     raise IndexingFailed("Every attempt ended the gateway that made it.")
                 await self._complete(tenant, document_id, stored, lease, note)
         except TimeoutError:
@@ -152,28 +152,28 @@ class Repair:
             return "refused"
         except TenantryError as exc:
             self._log.warning("Cannot complete a document", tenant=tenant.key, error=str(exc))
-            if stored is None or note.attempts < ATTEMPTS:
+            if stored is None or intent.attempts < ATTEMPTS:
                 return "postponed"
-            await lease.settle(Failure.of(_given_up(note, exc), stored.stamp.etag))
+            await lease.commit(Failure.of(_given_up(note, exc), stored.version.etag))
             return "given_up"
-        await lease.settle()
+        await lease.commit()
         return "completed"
 
     async def _complete(
-        self, tenant: Tenant, document_id: str, stored: StoredEntry | None, lease: Lease, note: Note
+        self, tenant: Tenant, document_id: str, stored: StoredEntry | None, lease: Lease, intent: Intent
     ) -> None:
         if stored is None:
             await self._vectors.remove(tenant, document_id)
-        elif note.task is Task.DELETE:
+        elif intent.kind is IntentKind.DELETE:
             # What somebody stored since then was not meant.
-            if stored.stamp == note.doomed:
-                await self._catalog.erase(tenant, stored, note.removed_by)
+            if stored.version == intent.to_delete:
+                await self._catalog.erase(tenant, stored, intent.removed_by)
         else:
-            indexed = (await self._vectors.indexed(tenant, [document_id])).get(document_id)
-            if indexed and indexed.document.etag == stored.stamp.etag:
-                await self._vectors.tidy(tenant, indexed)
-            elif note.restored:
-                await self._trash.complete(tenant, stored.key, lease, note.restored, Stages())
+            indexed = (await self._vectors.get_indexed(tenant, [document_id])).get(document_id)
+            if indexed and indexed.document.etag == stored.version.etag:
+                await self._vectors.delete_stale(tenant, indexed)
+            elif intent.restored:
+                await self._trash.complete(tenant, stored.key, lease, intent.restored, Stages())
             else:
                 await self._documents.index_object(tenant, stored.key, lease, Stages())
 
@@ -184,8 +184,8 @@ def _is_meant() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _given_up(note: Note, last: TenantryError) -> IndexingFailed:
-    what = "deleted" if note.task is Task.DELETE else "indexed"
+def _given_up(intent: Intent, last: TenantryError) -> IndexingFailed:
+    what = "deleted" if intent.kind is IntentKind.DELETE else "indexed"
     return IndexingFailed(
         f"It could not be {what} in {ATTEMPTS} attempts; the last one said: {last.to_problem()['detail']} "
         "Send it again, or tell the operators."

@@ -21,7 +21,7 @@ from ..bedrock import Bedrock
 from ..gather import together
 from ..limits.storage_quota import Stock
 from ..limits.usage import Counts, UsageLog
-from ..models import Document, Edition
+from ..models import Document, DocumentVersion
 from ..objects import TenantObjects
 from ..personas import require_persona
 from ..problems import (
@@ -37,7 +37,7 @@ from ..timings import Stages
 from ..vectors import Vectors
 from .embeddings import digest
 from .filenames import clean_filename
-from .intents import Failure, Note, Task
+from .intents import Failure, Intent, IntentKind
 from .journal import RETRY_SECONDS, Journal, Lease
 from .reader import DocumentReader, Reading
 
@@ -125,15 +125,15 @@ class DocumentService:
             reading = await self._read(tenant, filename, content, stages)
             # Before it costs anything. What fails after this gives its room back within minutes.
             await self.admit(tenant, document_id, len(content))
-            await lease.intend(Note(Task.INGEST))
+            await lease.begin(Intent(IntentKind.INGEST))
             document = await _document(persona_id, document_id, filename, content, datetime.now(UTC))
-            edition = await asyncio.to_thread(Edition.of, document, reading.chunks)
-            head = await self._stage(tenant, edition, stages)
+            version = await asyncio.to_thread(DocumentVersion.of, document, reading.chunks)
+            head = await self._stage(tenant, version, stages)
             with stages.measure("store"):
-                stamp = await self._objects.put(
+                version = await self._objects.put(
                     tenant, key, content, media_type=reading.format.media_type, owner=owner
                 )
-            document = await self._publish(tenant, edition.stored_as(stamp.etag), head, lease, stages)
+            document = await self._publish(tenant, version.stored_as(version.etag), head, lease, stages)
             return Ingested(document, reading)
 
     async def index_stored(self, tenant: Tenant, ticket: Ticket, stages: Stages) -> Ingested:
@@ -186,16 +186,16 @@ class DocumentService:
             require_persona(tenant, persona_id)
             with stages.measure("store"):
                 stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
-            etag = stored.stamp.etag
-            await lease.intend(lease.note or Note(Task.INGEST))
+            etag = stored.version.etag
+            await lease.begin(lease.intent or Intent(IntentKind.INGEST))
             reading = await self._read(tenant, filename, stored.content, stages)
         except (DocumentRefused, PersonaMissing) as exc:
-            await lease.settle(Failure.of(exc, etag or await self._etag(tenant, document_id)))
+            await lease.commit(Failure.of(exc, etag or await self._etag(tenant, document_id)))
             raise
-        document = await _document(persona_id, document_id, filename, stored.content, stored.stamp.stored_at)
-        edition = (await asyncio.to_thread(Edition.of, document, reading.chunks)).stored_as(etag)
-        head = await self._stage(tenant, edition, stages, embeddings)
-        document = await self._publish(tenant, edition, head, lease, stages)
+        document = await _document(persona_id, document_id, filename, stored.content, stored.version.stored_at)
+        version = (await asyncio.to_thread(DocumentVersion.of, document, reading.chunks)).stored_as(etag)
+        head = await self._stage(tenant, version, stages, embeddings)
+        document = await self._publish(tenant, version, head, lease, stages)
         return Ingested(document, reading)
 
     async def admit(self, tenant: Tenant, document_id: str, size: int) -> None:
@@ -206,7 +206,7 @@ class DocumentService:
         QuotaExceeded, LimitsUnavailable
             See :meth:`~gateway.limits.storage_quota.Stock.admit`.
         """
-        await self._stock.admit(tenant, document_id, size, lambda: self._objects.sizes(tenant))
+        await self._stock.admit(tenant, document_id, size, lambda: self._objects.get_sizes(tenant))
 
     @asynccontextmanager
     async def writing(self, tenant: Tenant, document_id: str) -> AsyncIterator[Lease]:
@@ -215,10 +215,10 @@ class DocumentService:
         Raises
         ------
         DocumentBusy, WritesUnavailable
-            See :meth:`.journal.Journal.hold`.
+            See :meth:`.journal.Journal.acquire`.
         """
-        async with self._journal.hold(tenant, document_id) as lease:
-            if lease.note and lease.note.task is Task.DELETE:
+        async with self._journal.acquire(tenant, document_id) as lease:
+            if lease.intent and lease.intent.kind is IntentKind.DELETE:
                 raise DocumentBusy(
                     "A delete of the document was cut off and is being completed. Try again after that.",
                     retry_after=RETRY_SECONDS,
@@ -233,11 +233,11 @@ class DocumentService:
         A new version of their document may always be stored. A new document needs a name that no document
         has that came through Open WebUI.
         """
-        stored_by = await self._objects.owner_of_stored(tenant, key)
+        stored_by = await self._objects.find_owner(tenant, key)
         owners = {stored_by} - {None}
         if stored_by is None:
             files = await self._objects.find_files(tenant, persona_id, filename)
-            owners = {await self._objects.owner_of_stored(tenant, each.key) for each in files} - {None}
+            owners = {await self._objects.find_owner(tenant, each.key) for each in files} - {None}
         if owners - {owner}:
             raise DocumentForeign(
                 "A colleague's document has this name in this persona. Send yours under another name, or "
@@ -256,7 +256,7 @@ class DocumentService:
     async def _stage(
         self,
         tenant: Tenant,
-        edition: Edition,
+        version: DocumentVersion,
         stages: Stages,
         known: Mapping[bytes, Sequence[float]] | None = None,
     ) -> Sequence[float]:
@@ -265,17 +265,17 @@ class DocumentService:
 
         async def stage(start: int) -> Sequence[float]:
             async with bound:
-                texts = [chunk.embedded_text for chunk in edition.chunks[start : start + BATCH]]
+                texts = [chunk.embedded_text for chunk in version.chunks[start : start + BATCH]]
                 vectors = await self._embed(tenant, texts, known or {}, tokens)
-                await self._vectors.stage(tenant, edition, start, vectors)
+                await self._vectors.upsert_unpublished(tenant, version, start, vectors)
                 return vectors[0]
 
         try:
             with stages.measure("embed"):
-                firsts = await together(map(stage, range(0, len(edition.chunks), BATCH)))
+                firsts = await together(map(stage, range(0, len(version.chunks), BATCH)))
         finally:
             used = Counts(requests=len(tokens), embedding_tokens=sum(tokens))
-            persona_id, model = edition.document.persona_id, self._bedrock.embedding_model
+            persona_id, model = version.document.persona_id, self._bedrock.embedding_model
             self._usage.record(tenant, used, model=model, persona_id=persona_id)
         return firsts[0]
 
@@ -294,11 +294,11 @@ class DocumentService:
         return [next(new) if vector is None else vector for vector in vectors]
 
     async def _publish(
-        self, tenant: Tenant, edition: Edition, head: Sequence[float], lease: Lease, stages: Stages
+        self, tenant: Tenant, version: DocumentVersion, head: Sequence[float], lease: Lease, stages: Stages
     ) -> Document:
         with stages.measure("index"):
-            published = await self._vectors.publish(tenant, edition, head)
-        await lease.settle()
+            published = await self._vectors.publish(tenant, version, head)
+        await lease.commit()
         return published.document
 
     async def _etag(self, tenant: Tenant, document_id: str) -> str:
@@ -306,7 +306,7 @@ class DocumentService:
         entry = await self._objects.find(tenant, document_id)
         if entry is None:
             raise DocumentMissing("The document was deleted meanwhile.")
-        return entry.stamp.etag
+        return entry.version.etag
 
 
 async def _document(

@@ -22,7 +22,7 @@ from ..problems import DocumentExists, DocumentForeign, DocumentMissing, TrashMi
 from ..timings import Stages
 from ..vectors import Vectors
 from .embeddings import pack, unpack
-from .intents import Note, Task
+from .intents import Intent, IntentKind
 from .journal import Lease
 from .service import DocumentService, Ingested
 
@@ -86,7 +86,7 @@ class Trash:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             A backend did not answer: nothing may be removed.
         """
-        current = await self._trash.current(tenant, stored.key)
+        current = await self._trash.get_current(tenant, stored.key)
         if current is None:
             raise DocumentMissing("The document was deleted meanwhile.")
         if not current.version_id:
@@ -103,7 +103,7 @@ class Trash:
             version_id=current.version_id,
             size=stored.size,
             sha256=current.sha256,
-            stored_at=stored.stamp.stored_at,
+            stored_at=stored.version.stored_at,
             owner=current.owner,
             removed_by=removed_by,
             removed_at=datetime.now(UTC),
@@ -112,7 +112,7 @@ class Trash:
         if await self._trash.get(tenant, removal.document_id, removal.id):
             return
         async with self._packing:
-            batches = self._vectors.embeddings(tenant, stored.document_id)
+            batches = self._vectors.iter_embeddings(tenant, stored.document_id)
             if content := await pack(*self._embedding, batches):
                 await self._trash.put_embeddings(tenant, removal, content)
         await self._trash.put(tenant, removal)
@@ -141,7 +141,7 @@ class Trash:
                 removal = await self._trash.get(tenant, document_id, removal_id)
                 if removal is None or self._is_expired(removal) or not _may_restore(person, removal):
                     return None
-                current = await self._trash.current(tenant, removal.key)
+                current = await self._trash.get_current(tenant, removal.key)
                 # The record is stored first: a removal that was cut off has not happened.
                 return None if current and current.version_id == removal.version_id else removal
 
@@ -196,7 +196,7 @@ class Trash:
                     "first: it goes to the trash, too, and each can be restored by its `removalId`."
                 )
             await self._documents.admit(tenant, restored_id, removal.size)
-            await lease.intend(Note(Task.RESTORE, restored=(removal.document_id, removal.id)))
+            await lease.begin(Intent(IntentKind.RESTORE, restored=(removal.document_id, removal.id)))
             key = object_key(tenant.id, removal.persona_id, restored_id, removal.filename)
             with stages.measure("store"):
                 await self._trash.restore(tenant, removal, key)

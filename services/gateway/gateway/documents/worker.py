@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from ..problems import DocumentRefused, DocumentTooLarge, DocumentUnreadable
 from .chunk import Chunker
 from .extract import extract
-from .frames import FRAME
+from .framing import FRAME_HEADER
 
 __all__ = ["main", "serve"]
 
@@ -49,15 +49,15 @@ def main(arguments: list[str]) -> None:
 
 def serve(requests: BinaryIO, replies: BinaryIO, chunker: Chunker, max_chunks: int) -> None:
     """Answer requests until their stream ends."""
-    while lengths := requests.read(FRAME.size):
-        header_length, content_length = FRAME.unpack(lengths)
+    while lengths := requests.read(FRAME_HEADER.size):
+        header_length, content_length = FRAME_HEADER.unpack(lengths)
         header = json.loads(requests.read(header_length))
         content = requests.read(content_length)
         if "cpuSeconds" in header:
             _bound_cpu(header["cpuSeconds"])
         for part in _read(header["filename"], content, chunker, max_chunks):
             reply = json.dumps(part).encode()
-            replies.write(FRAME.pack(len(reply), 0) + reply)
+            replies.write(FRAME_HEADER.pack(len(reply), 0) + reply)
         replies.flush()
 
 

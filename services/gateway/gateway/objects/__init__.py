@@ -1,14 +1,14 @@
 """The documents in S3, each tenant's through a role session that reaches that tenant's prefix only."""
 
-from .store import Stamp, StoredEntry, StoredObject, TenantObjects
-from .trash import Removal, StoredVersion, TrashObjects, removal_id
+from .store import ObjectVersion, StoredEntry, StoredObject, TenantObjects
+from .trash import Removal, ObjectMetadata, TrashObjects, removal_id
 
 __all__ = [
     "Removal",
-    "Stamp",
+    "ObjectVersion",
     "StoredEntry",
     "StoredObject",
-    "StoredVersion",
+    "ObjectMetadata",
     "TenantObjects",
     "TrashObjects",
     "removal_id",

@@ -21,17 +21,17 @@ from ..problems import DocumentMissing, DocumentTooLarge
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Stamp", "StoredEntry", "StoredObject", "TenantObjects"]
+__all__ = ["ObjectVersion", "StoredEntry", "StoredObject", "TenantObjects"]
 
-LISTED = 1000
+LIST_PAGE_SIZE = 1000
 """Most keys that S3 lists at once."""
 
-MOST_DOCUMENTS = 100_000_000
+MAX_DOCUMENTS = 100_000_000
 """As many as a Tenant's quota can be."""
 
 
 @dataclass(frozen=True)
-class Stamp:
+class ObjectVersion:
     """Which content an object has: when S3 stored it, and S3's name for it."""
 
     stored_at: datetime
@@ -43,7 +43,7 @@ class StoredObject:
     """An object's content, and which one that is."""
 
     content: bytes
-    stamp: Stamp
+    version: ObjectVersion
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class StoredEntry:
     document_id: str
     filename: str
     size: int
-    stamp: Stamp
+    version: ObjectVersion
 
 
 class TenantObjects:
@@ -89,7 +89,7 @@ class TenantObjects:
         """
         return await self.sessions.call(tenant, "get", self._get, key, max_bytes)
 
-    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:
+    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> ObjectVersion:
         """Store a document of the tenant.
 
         Parameters
@@ -106,8 +106,8 @@ class TenantObjects:
         with io.BytesIO(content) as body:
             return await self.sessions.call(tenant, "put", self._put, key, content, body, media_type, owner)
 
-    async def entries(
-        self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = LISTED
+    async def list_documents(
+        self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = LIST_PAGE_SIZE
     ) -> list[StoredEntry]:
         """Return documents of the tenant by key, at most ``limit`` of them.
 
@@ -124,9 +124,9 @@ class TenantObjects:
             S3 did not answer, or denied the call.
         """
         prefix = persona_prefix(tenant.id, persona_id) if persona_id else tenant_prefix(tenant.id)
-        return await self.sessions.call(tenant, "list", self._entries, tenant, prefix, after, limit)
+        return await self.sessions.call(tenant, "list", self._list_documents, tenant, prefix, after, limit)
 
-    async def sizes(self, tenant: Tenant) -> dict[str, int]:
+    async def get_sizes(self, tenant: Tenant) -> dict[str, int]:
         """Return the bytes of all documents of the tenant, by their ids.
 
         Raises
@@ -134,7 +134,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return {each.document_id: each.size for each in await self.entries(tenant, limit=MOST_DOCUMENTS)}
+        return {each.document_id: each.size for each in await self.list_documents(tenant, limit=MAX_DOCUMENTS)}
 
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
         """Return the document of that id, whatever its persona; the newest when a rename left two.
@@ -157,20 +157,20 @@ class TenantObjects:
             S3 did not answer, or denied the call.
         """
         prefix = f"{persona_prefix(tenant.id, persona_id)}{FILE_DOCUMENTS}"
-        listed = await self.sessions.call(tenant, "list", self._entries, tenant, prefix, "", MOST_DOCUMENTS)
+        listed = await self.sessions.call(tenant, "list", self._list_documents, tenant, prefix, "", MAX_DOCUMENTS)
         return [entry for entry in listed if entry.filename == filename]
 
-    async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
-        """Return :meth:`owner` of a document that may not be there; ``None`` when it is not.
+    async def find_owner(self, tenant: Tenant, key: str) -> str | None:
+        """Return :meth:`get_owner` of a document that may not be there; ``None`` when it is not.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self.sessions.call(tenant, "head", self._owner_of_stored, key)
+        return await self.sessions.call(tenant, "head", self._find_owner, key)
 
-    async def owner(self, tenant: Tenant, key: str) -> str:
+    async def get_owner(self, tenant: Tenant, key: str) -> str:
         """Return the subject of the person who stored a document; empty when nobody's is known.
 
         Raises
@@ -178,7 +178,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self.sessions.call(tenant, "head", self._owner, key)
+        return await self.sessions.call(tenant, "head", self._get_owner, key)
 
     async def delete(self, tenant: Tenant, key: str) -> None:
         """Delete a document of the tenant; one that is not there is deleted.
@@ -204,7 +204,7 @@ class TenantObjects:
         with response["Body"] as body:
             if response["ContentLength"] > max_bytes:
                 raise DocumentTooLarge(f"The document has more than {max_bytes} bytes.")
-            return StoredObject(body.read(), Stamp(response["LastModified"], response["ETag"]))
+            return StoredObject(body.read(), ObjectVersion(response["LastModified"], response["ETag"]))
 
     def _is_absent(self, client: "S3Client", key: str, exc: ClientError) -> bool:
         """Tell "not there" from "not allowed": who may list only under a prefix gets 403 for both."""
@@ -215,7 +215,7 @@ class TenantObjects:
 
     def _put(
         self, client: "S3Client", key: str, content: bytes, body: io.BytesIO, media_type: str, owner: str
-    ) -> Stamp:
+    ) -> ObjectVersion:
         digest = hashlib.sha256(content)
         body.seek(0)
         stored = client.put_object(
@@ -229,9 +229,9 @@ class TenantObjects:
         )
         # The answer to a PUT does not say when.
         stored_at = client.head_object(Bucket=self._bucket, Key=key)["LastModified"]
-        return Stamp(stored_at, stored["ETag"])
+        return ObjectVersion(stored_at, stored["ETag"])
 
-    def _entries(
+    def _list_documents(
         self, client: "S3Client", tenant: Tenant, prefix: str, after: str, limit: int
     ) -> list[StoredEntry]:
         entries: list[StoredEntry] = []
@@ -239,13 +239,13 @@ class TenantObjects:
         after = max(after, trash_end(tenant.id))
         while len(entries) < limit:
             page = client.list_objects_v2(
-                Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=min(limit, LISTED)
+                Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=min(limit, LIST_PAGE_SIZE)
             )
             for found in page.get("Contents", []):
                 after = found["Key"]
                 if names := parse_object_key(tenant.id, after):
-                    stamp = Stamp(found["LastModified"], found["ETag"])
-                    entries.append(StoredEntry(after, *names, found["Size"], stamp))
+                    version = ObjectVersion(found["LastModified"], found["ETag"])
+                    entries.append(StoredEntry(after, *names, found["Size"], version))
             if not page["IsTruncated"]:
                 break
         return entries[:limit]
@@ -258,17 +258,17 @@ class TenantObjects:
         found = [
             entry
             for folder in folders
-            for entry in self._entries(client, tenant, f"{folder}documents/{document_id}/", "", LISTED)
+            for entry in self._list_documents(client, tenant, f"{folder}documents/{document_id}/", "", LIST_PAGE_SIZE)
         ]
-        return max(found, key=lambda entry: entry.stamp.stored_at, default=None)
+        return max(found, key=lambda entry: entry.version.stored_at, default=None)
 
-    def _owner(self, client: "S3Client", key: str) -> str:
+    def _get_owner(self, client: "S3Client", key: str) -> str:
         return unquote(client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get("owner", ""))
 
-    def _owner_of_stored(self, client: "S3Client", key: str) -> str | None:
+    def _find_owner(self, client: "S3Client", key: str) -> str | None:
         # Without the right to list the whole bucket, HEAD answers 403 for a missing object, too.
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
-        return self._owner(client, key) if any(found["Key"] == key for found in listed) else None
+        return self._get_owner(client, key) if any(found["Key"] == key for found in listed) else None
 
     def _delete(self, client: "S3Client", key: str) -> None:
         client.delete_object(Bucket=self._bucket, Key=key)

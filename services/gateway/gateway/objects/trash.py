@@ -18,14 +18,14 @@ from tenancy.names import embeddings_key, embeddings_prefix, removal_key, remova
 from tenancy.sessions import TenantSessions
 
 from ..problems import TrashMissing
-from .store import Stamp
+from .store import ObjectVersion
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Removal", "StoredVersion", "TrashObjects", "removal_id"]
+__all__ = ["Removal", "ObjectMetadata", "TrashObjects", "removal_id"]
 
-LISTED = 1000
+LIST_PAGE_SIZE = 1000
 """Most keys that S3 lists in one call."""
 
 ABSENT = frozenset({"404", "403", "NoSuchKey", "AccessDenied"})
@@ -35,7 +35,7 @@ VERSION_ABSENT = frozenset({"NoSuchVersion", "NoSuchKey", "404"})
 
 
 @dataclass(frozen=True)
-class StoredVersion:
+class ObjectMetadata:
     """The current version of an object; ``version_id`` is empty in a bucket without versions."""
 
     version_id: str
@@ -111,9 +111,9 @@ class TrashObjects:
         self._sessions = sessions
         self._bucket = bucket
 
-    async def current(self, tenant: Tenant, key: str) -> StoredVersion | None:
+    async def get_current(self, tenant: Tenant, key: str) -> ObjectMetadata | None:
         """Return the current version of a document's object; ``None`` when there is none."""
-        return await self._sessions.call(tenant, "head", self._current, key)
+        return await self._sessions.call(tenant, "head", self._get_current, key)
 
     async def put(self, tenant: Tenant, removal: Removal) -> None:
         """Store a record; the same removal is stored once."""
@@ -155,7 +155,7 @@ class TrashObjects:
         key = embeddings_key(tenant.id, tenant.uid, document_id, removal)
         return await self._sessions.call(tenant, "get-embeddings", self._get, key)
 
-    async def restore(self, tenant: Tenant, removal: Removal, key: str) -> Stamp:
+    async def restore(self, tenant: Tenant, removal: Removal, key: str) -> ObjectVersion:
         """Copy the content of a removed document to a key of the tenant: it is the current version there.
 
         Raises
@@ -183,7 +183,7 @@ class TrashObjects:
             count = await self._sessions.call(tenant, "expire", self._delete_older, prefix, before)
         return count
 
-    def _current(self, client: "S3Client", key: str) -> StoredVersion | None:
+    def _get_current(self, client: "S3Client", key: str) -> ObjectMetadata | None:
         try:
             head = client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
@@ -191,7 +191,7 @@ class TrashObjects:
                 return None
             raise
         metadata = head["Metadata"]
-        return StoredVersion(
+        return ObjectMetadata(
             head.get("VersionId", ""), unquote(metadata.get("owner", "")), metadata.get("sha256", "")
         )
 
@@ -216,11 +216,11 @@ class TrashObjects:
 
     def _list(self, client: "S3Client", prefix: str, start: str, limit: int) -> list[str]:
         page = client.list_objects_v2(
-            Bucket=self._bucket, Prefix=prefix, StartAfter=start, MaxKeys=min(limit, LISTED)
+            Bucket=self._bucket, Prefix=prefix, StartAfter=start, MaxKeys=min(limit, LIST_PAGE_SIZE)
         )
         return [found["Key"] for found in page.get("Contents", [])]
 
-    def _restore(self, client: "S3Client", removal: Removal, key: str) -> Stamp:
+    def _restore(self, client: "S3Client", removal: Removal, key: str) -> ObjectVersion:
         try:
             copied = client.copy_object(
                 Bucket=self._bucket,
@@ -234,7 +234,7 @@ class TrashObjects:
             raise
         # The answer's time is that of the copy's part; the object's own is asked for, as after a PUT.
         stored_at = client.head_object(Bucket=self._bucket, Key=key)["LastModified"]
-        return Stamp(stored_at, copied["CopyObjectResult"]["ETag"])
+        return ObjectVersion(stored_at, copied["CopyObjectResult"]["ETag"])
 
     def _delete(self, client: "S3Client", key: str) -> None:
         client.delete_object(Bucket=self._bucket, Key=key)

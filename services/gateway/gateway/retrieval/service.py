@@ -84,5 +84,5 @@ class RetrievalService:
             See :class:`~gateway.vectors.Vectors`.
         """
         with stages.measure("search"):
-            beside = await self._vectors.beside(tenant, passages)
+            beside = await self._vectors.neighbours(tenant, passages)
         return widen(passages, beside, tokens)

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-__all__ = ["opening", "sign"]
+__all__ = ["token_scope", "sign_token"]
 
 TOKEN_SECONDS = 60
 """How long a token for one request holds; longer than any request, clocks apart included."""
@@ -18,7 +18,7 @@ _SCOPE: ContextVar[tuple[str, str]] = ContextVar("qdrant_scope")
 
 
 @contextmanager
-def opening(collection: str, access: str) -> Iterator[None]:
+def token_scope(collection: str, access: str) -> Iterator[None]:
     """Let requests made inside the block open one collection, with ``access`` ``r`` or ``rw``."""
     outer = _SCOPE.set((collection, access))
     try:
@@ -27,13 +27,13 @@ def opening(collection: str, access: str) -> Iterator[None]:
         _SCOPE.reset(outer)
 
 
-def sign(key: OctKey) -> str:
+def sign_token(key: OctKey) -> str:
     """Return a token for the request under way.
 
     Raises
     ------
     LookupError
-        The request was not made inside :func:`opening`.
+        The request was not made inside :func:`token_scope`.
     """
     collection, access = _SCOPE.get()
     claims = {

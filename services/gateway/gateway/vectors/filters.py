@@ -5,7 +5,7 @@ from collections.abc import Collection
 from qdrant_client import models
 from tenancy.model import Tenant
 
-__all__ = ["tenant_filter", "without"]
+__all__ = ["tenant_filter", "exclude_versions"]
 
 
 def tenant_filter(
@@ -27,7 +27,7 @@ def tenant_filter(
     return models.Filter(must=must, must_not=others or None)
 
 
-def without(filter_: models.Filter, stale: Collection[tuple[str, str]]) -> models.Filter:
+def exclude_versions(filter_: models.Filter, stale: Collection[tuple[str, str]]) -> models.Filter:
     """Return a filter that also leaves out some versions of documents: pairs of document id and version."""
     left_out: list[models.Condition] = [
         models.Filter(must=[_equals("documentId", document_id), _equals("version", version)])

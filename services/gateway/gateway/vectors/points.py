@@ -8,18 +8,18 @@ from typing import Any
 
 from qdrant_client import models
 from tenancy.model import Tenant
-from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, head_id, point_id
+from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, commit_marker_id, point_id
 
 from .. import bm25
-from ..models import Chunk, Document, Edition, IndexedDocument, Passage
+from ..models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
 
 __all__ = [
     "EMBEDDED_FIELDS",
-    "HEAD_FIELDS",
+    "MARKER_FIELDS",
     "chunk_id",
-    "head_ids",
-    "lexical",
-    "similarity",
+    "commit_marker_ids",
+    "to_sparse_vector",
+    "cosine_similarity",
     "to_embedding",
     "to_indexed",
     "to_passage",
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-HEAD_FIELDS = [
+MARKER_FIELDS = [
     "tenantId",
     "tenantUid",
     "personaId",
@@ -46,28 +46,28 @@ EMBEDDED_FIELDS = ["tenantId", "tenantUid", "text", "heading"]
 """Fields of a payload that make the embedded text, and the tenant, by which each point is checked."""
 
 
-def to_point(tenant: Tenant, edition: Edition, number: int, vector: Sequence[float]) -> models.PointStruct:
-    """Return the point of an edition's chunk."""
+def to_point(tenant: Tenant, version: DocumentVersion, number: int, vector: Sequence[float]) -> models.PointStruct:
+    """Return the point of an version's chunk."""
     return models.PointStruct(
-        id=chunk_id(tenant, edition.document.document_id, edition.version, number),
+        id=chunk_id(tenant, version.document.document_id, version.id, number),
         vector={
             DENSE_VECTOR: list(vector),
-            LEXICAL_VECTOR: lexical(bm25.document_vector(edition.chunks[number].embedded_text)),
+            LEXICAL_VECTOR: to_sparse_vector(bm25.document_vector(version.chunks[number].embedded_text)),
         },
-        payload=_payload(tenant, edition, number),
+        payload=_payload(tenant, version, number),
     )
 
 
 def chunk_id(tenant: Tenant, document_id: str, version: str, number: int) -> str:
     """Return the id of a chunk; the head's is the same in every version."""
     if number == 0:
-        return head_id(tenant.id, tenant.uid, document_id)
+        return commit_marker_id(tenant.id, tenant.uid, document_id)
     return point_id(tenant.id, tenant.uid, document_id, version, number)
 
 
-def head_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
+def commit_marker_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
     """Return the ids of documents' heads."""
-    return [head_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
+    return [commit_marker_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
 
 
 def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passage:
@@ -107,19 +107,19 @@ def to_indexed(payload: dict[str, Any]) -> IndexedDocument:
     return IndexedDocument(document, payload.get("version", ""), payload.get("chunks", 0))
 
 
-def lexical(vector: bm25.SparseVector) -> models.SparseVector:
+def to_sparse_vector(vector: bm25.SparseVector) -> models.SparseVector:
     """Return a sparse vector in Qdrant's form."""
     return models.SparseVector(indices=vector.indices, values=vector.values)
 
 
-def similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
+def cosine_similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
     """Return the cosine of a unit vector and a point's; Qdrant keeps points at length 1 for that measure."""
     own: Any = point.vector[DENSE_VECTOR] if isinstance(point.vector, dict) else [math.nan] * len(vector)
     return float(sum(map(mul, vector, own)))
 
 
-def _payload(tenant: Tenant, edition: Edition, number: int) -> dict[str, Any]:
-    document, chunk = edition.document, edition.chunks[number]
+def _payload(tenant: Tenant, version: DocumentVersion, number: int) -> dict[str, Any]:
+    document, chunk = version.document, version.chunks[number]
     # What is only known at the end stands in the head alone, which is written last.
     head = {"etag": document.etag} if number == 0 else {}
     return {
@@ -134,7 +134,7 @@ def _payload(tenant: Tenant, edition: Edition, number: int) -> dict[str, Any]:
         "page": chunk.page,
         "sha256": document.sha256,
         "createdAt": document.created_at.isoformat(),
-        "version": edition.version,
-        "chunks": len(edition.chunks),
+        "version": version.id,
+        "chunks": len(version.chunks),
         **head,
     }

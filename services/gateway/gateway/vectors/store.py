@@ -23,23 +23,23 @@ from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR
 
 from ..bm25 import SparseVector
 from ..metrics import FOREIGN_HITS
-from ..models import Edition, IndexedDocument, Passage
+from ..models import DocumentVersion, IndexedDocument, Passage
 from ..problems import CollectionMissing, DimensionMismatch
-from .access import opening, sign
-from .filters import tenant_filter, without
+from .access import token_scope, sign
+from .filters import exclude_versions, tenant_filter
 from .points import (
     EMBEDDED_FIELDS,
-    HEAD_FIELDS,
+    MARKER_FIELDS,
     chunk_id,
-    head_ids,
-    lexical,
-    similarity,
+    commit_marker_ids,
+    to_sparse_vector,
+    cosine_similarity,
     to_embedding,
     to_indexed,
     to_passage,
     to_point,
 )
-from .stale_filter import Rounds
+from .stale_filter import StaleFilter
 
 __all__ = ["Vectors"]
 
@@ -94,7 +94,7 @@ class Vectors:
             warnings.simplefilter("ignore", UserWarning)
             self._client = AsyncQdrantClient(
                 url=url,
-                auth_token_provider=(lambda: sign(key)) if key else None,
+                auth_token_provider=(lambda: sign_token(key)) if key else None,
                 timeout=int(CALL_SECONDS),
                 check_compatibility=False,
                 # httpx' own pool looks at every connection for every request: under load, that is half of
@@ -126,10 +126,10 @@ class Vectors:
                 "into a new collection."
             )
 
-    async def stage(
-        self, tenant: Tenant, edition: Edition, start: int, vectors: Sequence[Sequence[float]]
+    async def upsert_unpublished(
+        self, tenant: Tenant, version: DocumentVersion, start: int, vectors: Sequence[Sequence[float]]
     ) -> None:
-        """Write an edition's chunks from number ``start`` on. No search finds them before it is published.
+        """Write an version's chunks from number ``start`` on. No search finds them before it is published.
 
         The head is left out: it is for :meth:`publish`. A second run changes nothing.
 
@@ -148,31 +148,31 @@ class Vectors:
 
         def points() -> list[models.PointStruct]:
             numbered = enumerate(vectors, start)
-            return [to_point(tenant, edition, number, vector) for number, vector in numbered if number > 0]
+            return [to_point(tenant, version, number, vector) for number, vector in numbered if number > 0]
 
         # In a thread: the words of a batch take some tens of milliseconds to count.
         if staged := await asyncio.to_thread(points):
             await self._upsert(tenant, staged)
 
-    async def publish(self, tenant: Tenant, edition: Edition, vector: Sequence[float]) -> IndexedDocument:
-        """Let a document's content be this edition, for every reader from one moment to the next.
+    async def publish(self, tenant: Tenant, version: DocumentVersion, vector: Sequence[float]) -> IndexedDocument:
+        """Let a document's content be this version, for every reader from one moment to the next.
 
         All its other chunks are staged; the head, whose ``vector`` this is, goes last, and until then readers
-        have the old edition whole. A second run changes nothing, and completes what one that was killed has
+        have the old version whole. A second run changes nothing, and completes what one that was killed has
         left.
 
         Raises
         ------
         CollectionMissing, RemoteUnavailable, RemoteRefused
-            As :meth:`stage`; or the change could not be announced, and nothing is changed.
+            As :meth:`upsert_unpublished`; or the change could not be announced, and nothing is changed.
         """
-        published = IndexedDocument(edition.document, edition.version, len(edition.chunks))
+        published = IndexedDocument(version.document, version.id, len(version.chunks))
         async with self._announce(tenant):
-            await self._upsert(tenant, [to_point(tenant, edition, 0, vector)])
-            await self.tidy(tenant, published)
+            await self._upsert(tenant, [to_point(tenant, version, 0, vector)])
+            await self.delete_stale(tenant, published)
         return published
 
-    async def tidy(self, tenant: Tenant, published: IndexedDocument) -> None:
+    async def delete_stale(self, tenant: Tenant, published: IndexedDocument) -> None:
         """Remove what other versions of a document have left. No search finds that, with or without this.
 
         Raises
@@ -194,14 +194,14 @@ class Vectors:
         head = models.Filter(
             must=[
                 *(tenant_filter(tenant).must or []),
-                models.HasIdCondition(has_id=list(head_ids(tenant, [document_id]))),
+                models.HasIdCondition(has_id=list(commit_marker_ids(tenant, [document_id]))),
             ]
         )
         async with self._announce(tenant):
             await self._delete(tenant, head)
             await self._delete(tenant, tenant_filter(tenant, document_id=document_id))
 
-    async def indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
+    async def get_indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
         """Return those of the documents that can be found, by their ids.
 
         Raises
@@ -214,14 +214,14 @@ class Vectors:
         call = functools.partial(
             self._client.retrieve,
             _collection(tenant),
-            head_ids(tenant, sorted(document_ids)),
-            with_payload=HEAD_FIELDS,
+            commit_marker_ids(tenant, sorted(document_ids)),
+            with_payload=MARKER_FIELDS,
         )
         heads = await self._call(_collection(tenant), "r", "retrieve", call)
         found = [to_indexed(head.payload or {}) for head in heads if self._is_own(tenant, head)]
         return {each.document.document_id: each for each in found}
 
-    async def embeddings(
+    async def iter_embeddings(
         self, tenant: Tenant, document_id: str
     ) -> AsyncIterator[list[tuple[str, Sequence[float]]]]:
         """Yield the embedded texts of a document with their vectors, some at a time.
@@ -277,14 +277,14 @@ class Vectors:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
-        own, rounds = tenant_filter(tenant, persona_id=persona_id), Rounds()
+        own, rounds = tenant_filter(tenant, persona_id=persona_id), StaleFilter()
         request = _dense if words is None else functools.partial(_hybrid, words=words, tenant=tenant)
         for _ in range(MOST_ROUNDS):
-            arguments = request(vector, filter_=without(own, rounds.stale), limit=limit, threshold=threshold)
+            arguments = request(vector, filter_=exclude_versions(own, rounds.stale), limit=limit, threshold=threshold)
             query = functools.partial(self._client.query_points, _collection(tenant), **arguments)
             found = (await self._call(_collection(tenant), "r", "search", query)).points
             passages = [
-                to_passage(point, point.score if words is None else similarity(vector, point))
+                to_passage(point, point.score if words is None else cosine_similarity(vector, point))
                 for point in found
                 if self._is_own(tenant, point)
             ]
@@ -293,7 +293,7 @@ class Vectors:
                 break
         return [each for each in rounds.best if each.score >= threshold][:limit]
 
-    async def beside(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
+    async def neighbours(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
         """Return the chunks before and after passages, by document and number, of the very same versions.
 
         Raises
@@ -332,7 +332,7 @@ class Vectors:
         # A head that was found says so by itself.
         counting = {each.document_id: each.version for each in passages if each.chunk == 0}
         asked = {each.document_id for each in passages} | set(others)
-        heads = await self.indexed(tenant, asked - counting.keys())
+        heads = await self.get_indexed(tenant, asked - counting.keys())
         return counting | {document_id: head.version for document_id, head in heads.items()}
 
     async def _upsert(self, tenant: Tenant, points: list[models.PointStruct]) -> None:
@@ -349,7 +349,7 @@ class Vectors:
         self, collection: str, access: str, operation: str, call: Callable[[], Awaitable[T]]
     ) -> T:
         """Make a call whose token opens one collection, with ``access`` ``r`` or ``rw``."""
-        with opening(collection, access):
+        with token_scope(collection, access):
             try:
                 return await self._remote.call(operation, call)
             except UnexpectedResponse as exc:
@@ -397,7 +397,7 @@ def _hybrid(
     prefetch = [
         models.Prefetch(query=list(vector), using=DENSE_VECTOR, filter=filter_, limit=candidates),
         models.Prefetch(
-            query=lexical(words), using=LEXICAL_VECTOR, filter=filter_, limit=candidates, params=own_words
+            query=to_sparse_vector(words), using=LEXICAL_VECTOR, filter=filter_, limit=candidates, params=own_words
         ),
     ]
     return {

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from gateway.documents.intents import Failure, Note, Standing, Task
+from gateway.documents.intents import Failure, Intent, DocumentStatus, IntentKind
 from gateway.documents.journal import Journal, Lease
-from gateway.objects import Stamp
+from gateway.objects import ObjectVersion
 from gateway.problems import DocumentBusy, WritesUnavailable
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
@@ -22,7 +22,7 @@ from tests.support.proxy import Proxy
 from tests.support.tenants import make_tenant
 from tests.support.waiting import until
 
-INGEST = Note(Task.INGEST)
+INGEST = Intent(IntentKind.INGEST)
 FAILURE = Failure("e1", "https://tenantry.io/problems/document-empty", "No text", "It holds no text.")
 
 
@@ -32,38 +32,38 @@ def journal(redis: TenantRedis) -> Journal:
 
 
 @asynccontextmanager
-async def dead(redis: TenantRedis, tenant: Tenant, note: Note | None) -> AsyncIterator[Lease]:
+async def dead(redis: TenantRedis, tenant: Tenant, intent: Intent | None) -> AsyncIterator[Lease]:
     """Leave a lease of 50 ms, and what was noted under it, as a gateway does that dies."""
     journal = Journal(redis, lease_seconds=0.05)
     lease = await journal._acquire(tenant, "d1", repairing=False)
     if note:
-        await lease.intend(note)
+        await lease.begin(note)
     yield lease
 
 
-async def cut_off(journal: Journal, tenant: Tenant, note: Note) -> None:
+async def cut_off(journal: Journal, tenant: Tenant, intent: Intent) -> None:
     """Begin something, and fail."""
     with suppress(RuntimeError):
-        async with journal.hold(tenant, "d1") as lease:
-            await lease.intend(note)
+        async with journal.acquire(tenant, "d1") as lease:
+            await lease.begin(note)
             raise RuntimeError("a backend is away")
 
 
-async def due(journal: Journal, tenant: Tenant) -> list[str]:
-    return [document_id for each in await journal.due([tenant]) for document_id in each.document_ids]
+async def list_due(journal: Journal, tenant: Tenant) -> list[str]:
+    return [document_id for each in await journal.list_due([tenant]) for document_id in each.document_ids]
 
 
 async def test_one_at_a_time_holds_a_document_and_nobody_waits_for_another_one(
     journal: Journal, tenant: Tenant
 ) -> None:
-    async with journal.hold(tenant, "d1"):
+    async with journal.acquire(tenant, "d1"):
         with pytest.raises(DocumentBusy) as busy:
-            async with journal.hold(tenant, "d1"):
+            async with journal.acquire(tenant, "d1"):
                 pass
         assert busy.value.retry_after > 0
-        async with journal.hold(tenant, "d2"), journal.hold(make_tenant("t-other"), "d1"):
+        async with journal.acquire(tenant, "d2"), journal.acquire(make_tenant("t-other"), "d1"):
             pass
-    async with journal.hold(tenant, "d1"):
+    async with journal.acquire(tenant, "d1"):
         pass
 
 
@@ -72,7 +72,7 @@ async def test_who_waits_gets_the_document_when_it_is_free(redis: TenantRedis, t
 
     async def work() -> None:
         nonlocal holders, most
-        async with Journal(redis).hold(tenant, "d1"):
+        async with Journal(redis).acquire(tenant, "d1"):
             holders += 1
             most = max(most, holders)
             await asyncio.sleep(0.01)
@@ -83,36 +83,36 @@ async def test_who_waits_gets_the_document_when_it_is_free(redis: TenantRedis, t
 
 
 async def test_a_lease_lasts_while_its_holder_works(redis: TenantRedis, tenant: Tenant) -> None:
-    async with Journal(redis, lease_seconds=0.6).hold(tenant, "d1"):
+    async with Journal(redis, lease_seconds=0.6).acquire(tenant, "d1"):
         ends = time.monotonic() + 1.2
         while time.monotonic() < ends:
             with pytest.raises(DocumentBusy):
-                async with Journal(redis, wait_seconds=0.0).hold(tenant, "d1"):
+                async with Journal(redis, wait_seconds=0.0).acquire(tenant, "d1"):
                     pass
             await asyncio.sleep(0.05)
 
 
 async def test_the_lease_of_a_dead_holder_runs_out(redis: TenantRedis, tenant: Tenant) -> None:
-    async with dead(redis, tenant, INGEST), Journal(redis).hold(tenant, "d1") as lease:
-        assert lease.note == INGEST, "what is to be done is handed on"
+    async with dead(redis, tenant, INGEST), Journal(redis).acquire(tenant, "d1") as lease:
+        assert lease.intent == INGEST, "what is to be done is handed on"
 
 
 async def test_who_comes_back_to_a_lease_that_is_somebody_elses_changes_nothing(
     redis: TenantRedis, tenant: Tenant
 ) -> None:
-    async with dead(redis, tenant, INGEST) as late, Journal(redis).hold(tenant, "d1") as lease:
-        await lease.intend(Note(Task.DELETE))
+    async with dead(redis, tenant, INGEST) as late, Journal(redis).acquire(tenant, "d1") as lease:
+        await lease.begin(Intent(IntentKind.DELETE))
         with pytest.raises(WritesUnavailable):
-            await late.intend(INGEST)
-        await late.settle(FAILURE)
+            await late.begin(INGEST)
+        await late.commit(FAILURE)
         await late.release()
         assert not await late.renew()
         assert await lease.renew()
-        assert (await Journal(redis).standings(tenant, ["d1"]))["d1"] == Standing()
+        assert (await Journal(redis).get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
 
 
 async def test_what_changed_nothing_leaves_nothing(journal: Journal, tenant: Tenant, raw: Any) -> None:
-    async with journal.hold(tenant, "d1"):
+    async with journal.acquire(tenant, "d1"):
         pass
     assert not await raw.exists(ingests_key(tenant.id, tenant.uid))
 
@@ -121,10 +121,10 @@ async def test_what_was_begun_and_failed_is_due_after_a_pause_that_grows(
     journal: Journal, tenant: Tenant, raw: Any
 ) -> None:
     for attempts, seconds in enumerate((15, 60, 240, 960, 3840, 3840)):
-        await cut_off(journal, tenant, Note(Task.INGEST, attempts=attempts))
+        await cut_off(journal, tenant, Intent(IntentKind.INGEST, attempts=attempts))
         assert await due(journal, tenant) == []
         with pytest.raises(DocumentBusy):
-            async with journal.hold(tenant, "d1", repairing=True):
+            async with journal.acquire(tenant, "d1", repairing=True):
                 pass
         (now, _), entry = await raw.time(), await raw.hget(ingests_key(tenant.id, tenant.uid), "d1")
         assert f'"due":{now + seconds}'[:-1] in entry.replace(" ", "")
@@ -133,7 +133,7 @@ async def test_what_was_begun_and_failed_is_due_after_a_pause_that_grows(
 async def test_who_did_not_begin_does_not_put_the_repair_off(redis: TenantRedis, tenant: Tenant) -> None:
     async with dead(redis, tenant, INGEST):
         journal = Journal(redis)
-        async with journal.hold(tenant, "d1"):
+        async with journal.acquire(tenant, "d1"):
             assert await due(journal, tenant) == []
         assert await due(journal, tenant) == ["d1"]
 
@@ -141,15 +141,15 @@ async def test_who_did_not_begin_does_not_put_the_repair_off(redis: TenantRedis,
 async def test_what_a_dead_gateway_left_is_due_when_its_lease_has_run_out(
     redis: TenantRedis, journal: Journal, tenant: Tenant
 ) -> None:
-    note = Note(Task.DELETE, Stamp(STORED_AT, '"e1"'), attempts=2)
+    note = Intent(IntentKind.DELETE, ObjectVersion(STORED_AT, '"e1"'), attempts=2)
     async with dead(redis, tenant, note):
 
         async def is_due() -> bool:
             return await due(journal, tenant) == ["d1"]
 
         await until(is_due)
-        async with journal.hold(tenant, "d1", repairing=True) as lease:
-            assert lease.note == note
+        async with journal.acquire(tenant, "d1", repairing=True) as lease:
+            assert lease.intent == note
             assert await due(journal, tenant) == [], "somebody is at it"
 
 
@@ -159,8 +159,8 @@ async def test_of_many_replicas_one_repairs(redis: TenantRedis, tenant: Tenant) 
     async def repair() -> None:
         nonlocal repaired
         try:
-            async with Journal(redis).hold(tenant, "d1", repairing=True) as lease:
-                await lease.intend(INGEST)
+            async with Journal(redis).acquire(tenant, "d1", repairing=True) as lease:
+                await lease.begin(INGEST)
                 repaired += 1
         except DocumentBusy:
             pass
@@ -172,49 +172,49 @@ async def test_of_many_replicas_one_repairs(redis: TenantRedis, tenant: Tenant) 
 
 
 async def test_a_failure_stands_until_a_success_or_a_delete(journal: Journal, tenant: Tenant) -> None:
-    async with journal.hold(tenant, "d1") as lease:
-        await lease.intend(INGEST)
-        assert (await journal.standings(tenant, ["d1"]))["d1"] == Standing(indexing=True)
-        await lease.settle(FAILURE)
-    assert await journal.standings(tenant, ["d1", "d2"]) == {
-        "d1": Standing(failure=FAILURE),
-        "d2": Standing(),
+    async with journal.acquire(tenant, "d1") as lease:
+        await lease.begin(INGEST)
+        assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus(indexing=True)
+        await lease.commit(FAILURE)
+    assert await journal.get_statuses(tenant, ["d1", "d2"]) == {
+        "d1": DocumentStatus(failure=FAILURE),
+        "d2": DocumentStatus(),
     }
     with pytest.raises(RuntimeError):
-        async with journal.hold(tenant, "d1"):
+        async with journal.acquire(tenant, "d1"):
             raise RuntimeError("refused before anything was stored")
-    assert (await journal.standings(tenant, ["d1"]))["d1"].failure == FAILURE
-    async with journal.hold(tenant, "d1") as lease:
-        await lease.settle()
-    assert (await journal.standings(tenant, ["d1"]))["d1"] == Standing()
+    assert (await journal.get_statuses(tenant, ["d1"]))["d1"].failure == FAILURE
+    async with journal.acquire(tenant, "d1") as lease:
+        await lease.commit()
+    assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
 
 
 async def test_a_deletion_and_a_dead_ingest_are_not_shown_as_indexing(
     redis: TenantRedis, journal: Journal, tenant: Tenant
 ) -> None:
-    async with journal.hold(tenant, "d2") as lease:
-        await lease.intend(Note(Task.DELETE))
-        assert (await journal.standings(tenant, ["d2"]))["d2"] == Standing()
+    async with journal.acquire(tenant, "d2") as lease:
+        await lease.begin(Intent(IntentKind.DELETE))
+        assert (await journal.get_statuses(tenant, ["d2"]))["d2"] == DocumentStatus()
     async with dead(redis, tenant, INGEST):
         await asyncio.sleep(0.1)
-        assert (await journal.standings(tenant, ["d1"]))["d1"] == Standing()
+        assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
 
 
 async def test_tenants_never_see_each_others_entries(journal: Journal, tenant: Tenant) -> None:
     other = make_tenant(f"{tenant.id}-x")
-    async with journal.hold(tenant, "d1") as lease:
-        await lease.intend(INGEST)
-        await lease.settle(FAILURE)
+    async with journal.acquire(tenant, "d1") as lease:
+        await lease.begin(INGEST)
+        await lease.commit(FAILURE)
     await cut_off(journal, tenant, INGEST)
-    assert await journal.standings(other, ["d1"]) == {"d1": Standing()}
-    assert [each.tenant.id for each in await journal.due([other, tenant])] == [tenant.id]
+    assert await journal.get_statuses(other, ["d1"]) == {"d1": DocumentStatus()}
+    assert [each.tenant.id for each in await journal.list_due([other, tenant])] == [tenant.id]
 
 
 async def test_entries_run_out_ninety_days_after_the_last_change(
     journal: Journal, tenant: Tenant, raw: Any
 ) -> None:
-    async with journal.hold(tenant, "d1") as lease:
-        await lease.settle(FAILURE)
+    async with journal.acquire(tenant, "d1") as lease:
+        await lease.commit(FAILURE)
     await cut_off(journal, tenant, INGEST)
     for key in (ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)):
         assert 89 < await raw.ttl(key) / 86400 <= 90
@@ -229,19 +229,19 @@ async def test_without_redis_nothing_is_begun_and_states_are_shown_without_it(
         journal = Journal(redis, lease_seconds=1.0)
 
         async def work_for_ever() -> None:
-            async with journal.hold(tenant, "d1") as lease:
-                await lease.intend(INGEST)
+            async with journal.acquire(tenant, "d1") as lease:
+                await lease.begin(INGEST)
                 proxy.cut()
                 with pytest.raises(WritesUnavailable):
-                    await lease.intend(INGEST)
-                await lease.settle()
+                    await lease.begin(INGEST)
+                await lease.commit()
                 await asyncio.Event().wait()
 
         with pytest.raises(WritesUnavailable):
             await work_for_ever()
         with pytest.raises(WritesUnavailable):
-            async with journal.hold(tenant, "d1"):
+            async with journal.acquire(tenant, "d1"):
                 pass
-        assert await journal.standings(tenant, ["d1"]) == {}
+        assert await journal.get_statuses(tenant, ["d1"]) == {}
         proxy.mend()
         await redis.close()

@@ -19,7 +19,7 @@ from tenancy.model import Tenant
 
 from tests.support.answers import FakeAnswerCache
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
-from tests.support.editions import publish
+from tests.support.index_writes import publish
 from tests.support.limits import FakeBudget, FakeUsage, make_ledger, metric
 from tests.support.tenants import tenant_manifest
 

@@ -7,7 +7,7 @@ from gateway.retrieval.service import QUERY_BYTES, RetrievalService
 from gateway.timings import Stages
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
-from tests.support.editions import publish
+from tests.support.index_writes import publish
 from tests.support.limits import FakeUsage
 from tests.support.tenants import make_tenant
 

@@ -1,7 +1,7 @@
-"""Rounds of one search while documents change: what is returned, and when no further round is made."""
+"""StaleFilter of one search while documents change: what is returned, and when no further round is made."""
 
 from gateway.models import Passage
-from gateway.vectors.stale_filter import Rounds
+from gateway.vectors.stale_filter import StaleFilter
 
 
 def passage(document_id: str, version: str = "v1", chunk: int = 1) -> Passage:
@@ -9,21 +9,21 @@ def passage(document_id: str, version: str = "v1", chunk: int = 1) -> Passage:
 
 
 def test_a_round_that_finds_nothing_ends_the_search() -> None:
-    rounds = Rounds()
+    rounds = StaleFilter()
     assert rounds.take([], {}, full=False)
     assert rounds.best == []
 
 
 def test_chunks_of_a_deleted_document_cost_another_round_only_if_they_took_places() -> None:
     gone, good = passage("gone"), passage("good")
-    assert Rounds().take([gone, good], {"good": "v1"}, full=False)
-    rounds = Rounds()
+    assert StaleFilter().take([gone, good], {"good": "v1"}, full=False)
+    rounds = StaleFilter()
     assert not rounds.take([gone, good], {"good": "v1"}, full=True)
     assert rounds.stale == {("gone", "v1")}
 
 
 def test_of_rounds_that_all_missed_something_the_one_that_saw_most_counts() -> None:
-    rounds = Rounds()
+    rounds = StaleFilter()
     changing = passage("changing", "v1")
     first = [passage("a"), passage("b"), changing]
     assert not rounds.take(first, {"a": "v1", "b": "v1", "changing": "v2"}, full=False)
@@ -36,7 +36,7 @@ def test_of_rounds_that_all_missed_something_the_one_that_saw_most_counts() -> N
 
 
 def test_a_round_that_missed_nothing_counts_more_than_one_that_saw_more() -> None:
-    rounds = Rounds()
+    rounds = StaleFilter()
     first = [passage("a"), passage("b"), passage("changing")]
     assert not rounds.take(first, {"a": "v1", "b": "v1", "changing": "v2"}, full=False)
     assert rounds.take([passage("changing", "v2")], {"changing": "v2"}, full=False)

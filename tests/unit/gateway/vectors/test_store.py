@@ -15,7 +15,7 @@ import respx
 import stamina
 from gateway.bm25 import query_vector
 from gateway.metrics import FOREIGN_HITS
-from gateway.models import Chunk, Document, Edition, IndexedDocument, Passage
+from gateway.models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
 from gateway.problems import CollectionMissing, DimensionMismatch
 from gateway.vectors import Vectors
 from gateway.vectors.access import sign
@@ -26,10 +26,10 @@ from joserfc.jwk import OctKey
 from pydantic import SecretStr
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import head_id, point_id
+from tenancy.names import commit_marker_id, point_id
 
 from tests.support.backends import STORED_AT
-from tests.support.editions import publish
+from tests.support.index_writes import publish
 from tests.support.tenants import make_tenant, uid_of
 from tests.support.wire import AIOHTTP
 
@@ -96,7 +96,7 @@ def hit(
 def head(version: str) -> dict[str, Any]:
     return {
         **hit("tenant-tenanta", "head", version=version),
-        "id": head_id("tenanta", uid_of("tenanta"), "d"),
+        "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
     }
 
 
@@ -179,16 +179,16 @@ async def test_reading_by_id_opens_the_tenants_collection_for_reading(
     by_id = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points").mock(return_value=result([]))
     scroll = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points/scroll")
     scroll.mock(return_value=result({"points": [], "next_page_offset": None}))
-    await vectors.indexed(dedicated, ["d"])
-    await vectors.beside(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
-    assert [batch async for batch in vectors.embeddings(dedicated, "d")] == [[]]
+    await vectors.get_indexed(dedicated, ["d"])
+    await vectors.neighbours(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
+    assert [batch async for batch in vectors.iter_embeddings(dedicated, "d")] == [[]]
     for call in (*by_id.calls, *scroll.calls):
         assert access(call.request) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "r"}]
 
 
 def test_a_call_that_forgot_its_collection_gets_no_token() -> None:
     with pytest.raises(LookupError):
-        sign(OctKey.import_key(KEY))
+        sign_token(OctKey.import_key(KEY))
 
 
 async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.MockRouter) -> None:
@@ -242,9 +242,9 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
     route = qdrant["upsert"]
     chunks = [Chunk("One.", 1), Chunk("Two.", 2, "Plan > Part two")]
     await publish(vectors, TENANT, replace(DOCUMENT, etag='"e"'), chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
-    version = Edition.of(DOCUMENT, chunks).version
+    version = DocumentVersion.of(DOCUMENT, chunks).version
     second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
-    assert first["id"] == head_id("tenanta", uid_of("tenanta"), "doc-1")
+    assert first["id"] == commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")
     assert second["id"] == point_id("tenanta", uid_of("tenanta"), "doc-1", version, 1)
     assert first["payload"]["etag"] == '"e"'
     assert second["payload"] == {
@@ -273,25 +273,25 @@ async def test_the_head_is_written_last_and_then_other_versions_go(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     chunks = [Chunk("x")] * 5
-    edition = Edition.of(DOCUMENT, chunks)
+    version = DocumentVersion.of(DOCUMENT, chunks)
     for start in (0, 2, 4):
-        await vectors.stage(TENANT, edition, start, [[1, 0, 0, 0]] * min(2, 5 - start))
+        await vectors.upsert_unpublished(TENANT, version, start, [[1, 0, 0, 0]] * min(2, 5 - start))
     assert not qdrant["delete"].called
-    await vectors.publish(TENANT, edition, [1, 0, 0, 0])
+    await vectors.publish(TENANT, version, [1, 0, 0, 0])
     batches = [json.loads(call.request.content)["points"] for call in qdrant["upsert"].calls]
     assert [[point["payload"]["chunk"] for point in batch] for batch in batches] == [[1], [2, 3], [4], [0]]
     assert sent(qdrant["delete"])["filter"] == {
         "must": [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}],
-        "must_not": [{"key": "version", "match": {"value": Edition.of(DOCUMENT, chunks).version}}],
+        "must_not": [{"key": "version", "match": {"value": DocumentVersion.of(DOCUMENT, chunks).version}}],
     }
 
 
 async def test_a_document_is_published_with_its_chunks_counted(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    edition = Edition.of(DOCUMENT, [Chunk("x")] * 5)
-    published = await vectors.publish(TENANT, edition, [1, 0, 0, 0])
-    assert published == IndexedDocument(DOCUMENT, edition.version, 5)
+    version = DocumentVersion.of(DOCUMENT, [Chunk("x")] * 5)
+    published = await vectors.publish(TENANT, version, [1, 0, 0, 0])
+    assert published == IndexedDocument(DOCUMENT, version.id, 5)
 
 
 async def test_what_is_reported_as_removed_is_gone(vectors: Vectors, qdrant: respx.MockRouter) -> None:
@@ -304,11 +304,11 @@ async def test_an_indexed_document_comes_back_whole(vectors: Vectors, qdrant: re
     stored["payload"] |= {"etag": '"e"', "sha256": "0" * 64, "documentId": "doc-1"}
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([stored]))
     expected = IndexedDocument(replace(DOCUMENT, etag='"e"'), "v1", 9)
-    assert await vectors.indexed(TENANT, ["doc-1"]) == {"doc-1": expected}
+    assert await vectors.get_indexed(TENANT, ["doc-1"]) == {"doc-1": expected}
     assert {"tenantId", "tenantUid"} < set(sent(route)["with_payload"])
     del stored["payload"]["etag"]
     route.mock(return_value=result([stored]))
-    assert await vectors.indexed(TENANT, ["doc-1"]) == {"doc-1": IndexedDocument(DOCUMENT, "v1", 9)}
+    assert await vectors.get_indexed(TENANT, ["doc-1"]) == {"doc-1": IndexedDocument(DOCUMENT, "v1", 9)}
 
 
 async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
@@ -332,7 +332,7 @@ async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
     ],
 )
 def test_whatever_a_reader_sees_makes_another_version(changed: tuple[Document, list[Chunk]]) -> None:
-    assert Edition.of(*changed).version != Edition.of(DOCUMENT, [Chunk("x", 1)]).version
+    assert DocumentVersion.of(*changed).version != DocumentVersion.of(DOCUMENT, [Chunk("x", 1)]).version
 
 
 async def test_chunks_of_another_version_than_the_heads_are_not_there(
@@ -346,13 +346,13 @@ async def test_chunks_of_another_version_than_the_heads_are_not_there(
     heads = qdrant.post(f"/collections/{COLLECTION}/points")
     heads.mock(
         return_value=result(
-            [{**hit("tenant-tenanta", "head"), "id": head_id("tenanta", uid_of("tenanta"), "d")}]
+            [{**hit("tenant-tenanta", "head"), "id": commit_marker_id("tenanta", uid_of("tenanta"), "d")}]
         )
     )
     assert await search(vectors) == ["good"]
     assert json.loads(heads.calls[0].request.content)["ids"] == [
-        head_id("tenanta", uid_of("tenanta"), "d"),
-        head_id("tenanta", uid_of("tenanta"), "deleted"),
+        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+        commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
     ]
     left_out = sent(route)["filter"]["must_not"]
     assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
@@ -370,7 +370,7 @@ async def test_points_of_before_there_were_versions_are_found(
     qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": [old]}))
     qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([old]))
     assert await search(vectors) == ["old"]
-    assert (await vectors.indexed(TENANT, ["d"]))["d"].chunks == 0
+    assert (await vectors.get_indexed(TENANT, ["d"]))["d"].chunks == 0
 
 
 async def test_a_version_that_begins_to_count_between_two_looks_is_found(
@@ -446,14 +446,14 @@ async def test_the_threshold_holds_for_a_hybrid_search_too(
 async def test_the_head_of_a_removed_document_goes_first(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     await vectors.remove(TENANT, "doc-1")
     head, rest = (json.loads(call.request.content)["filter"]["must"] for call in qdrant["delete"].calls)
-    assert head == [*OWN, {"has_id": [head_id("tenanta", uid_of("tenanta"), "doc-1")]}]
+    assert head == [*OWN, {"has_id": [commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]}]
     assert rest == [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
 
 
 async def test_a_foreign_head_is_no_document_of_ours(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     heads = [hit("tenant-tenantb", "theirs"), hit("tenant-tenanta", "ours", document_id="e")]
     qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(heads))
-    assert set(await vectors.indexed(TENANT, ["d", "e"])) == {"e"}
+    assert set(await vectors.get_indexed(TENANT, ["d", "e"])) == {"e"}
 
 
 @pytest.mark.parametrize(
@@ -551,14 +551,14 @@ async def test_what_stands_beside_a_passage_is_of_the_same_version(
         hit("tenant-tenantb", "theirs", chunk=2),
     ]
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(points))
-    found = await vectors.beside(TENANT, [passage])
+    found = await vectors.neighbours(TENANT, [passage])
     assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
     assert sent(route)["with_payload"] is True
     assert set(sent(route)["ids"]) == {
-        head_id("tenanta", uid_of("tenanta"), "d"),
+        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
         point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
     }
-    assert await vectors.beside(TENANT, []) == {}
+    assert await vectors.neighbours(TENANT, []) == {}
 
 
 @pytest.mark.parametrize("change", ["publish", "remove"])
@@ -578,7 +578,7 @@ async def test_a_change_that_must_not_be_is_not_begun_and_every_other_is_announc
 
     async def make() -> None:
         if change == "publish":
-            await vectors.publish(TENANT, Edition.of(DOCUMENT, [Chunk("x")]), [1, 0, 0, 0])
+            await vectors.publish(TENANT, DocumentVersion.of(DOCUMENT, [Chunk("x")]), [1, 0, 0, 0])
         else:
             await vectors.remove(TENANT, "doc-1")
 
@@ -607,7 +607,7 @@ async def test_the_embeddings_of_a_document_are_read_and_those_of_another_tenant
     next_page = [None, 33]
 
     route = qdrant.post(path__regex=r"/points/scroll$").mock(side_effect=scroll)
-    found = [each async for batch in vectors.embeddings(TENANT, "d") for each in batch]
+    found = [each async for batch in vectors.iter_embeddings(TENANT, "d") for each in batch]
     assert found == [
         ("Own.", [0.6, 0.8, 0, 0]),
         (Chunk("Own.", heading="Plan").embedded_text, [0.6, 0.8, 0, 0]),
@@ -625,5 +625,5 @@ async def test_embeddings_of_before_there_were_headings_are_read(
     del old["payload"]["heading"]
     route = qdrant.post(path__regex=r"/points/scroll$")
     route.mock(return_value=result({"points": [old], "next_page_offset": None}))
-    found = [each async for batch in vectors.embeddings(TENANT, "d") for each in batch]
+    found = [each async for batch in vectors.iter_embeddings(TENANT, "d") for each in batch]
     assert found == [("Own.", [0.6, 0.8, 0, 0])]
