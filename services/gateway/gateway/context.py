@@ -35,7 +35,7 @@ from .documents.rejection import DeletionRejection
 from .documents.repair import Repair
 from .documents.service import DocumentService
 from .documents.trash import Trash
-from .idempotency_store import Replies
+from .idempotency_store import IdempotencyStore
 from .index_fence import IndexChanges
 from .limits.budget import Budget
 from .limits.rate import RateLimiter
@@ -74,7 +74,7 @@ class ProcessContext:
     trash: Trash
     deletions: DeletionLimit
     rejection: DeletionRejection
-    replies: Replies
+    idempotency: IdempotencyStore
     retrieval: RetrievalService
     answers: CachedAnswers
     rate: RateLimiter
@@ -245,7 +245,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             trash=trash,
             deletions=deletions,
             rejection=DeletionRejection(catalog, trash, deletions),
-            replies=Replies(redis),
+            idempotency=IdempotencyStore(redis),
             ingests=Lane(
                 "ingests",
                 at_once=settings.ingests_at_once,

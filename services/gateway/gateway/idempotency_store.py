@@ -23,7 +23,7 @@ from .leases import LEASE_SECONDS, LeaseLost, leased
 from .problems import IdempotencyKeyBusy, IdempotencyKeyReused, WritesUnavailable
 from .redis import TenantRedis
 
-__all__ = ["Claim", "Deed", "Replies", "Reply"]
+__all__ = ["Claim", "IdempotencyStore", "IdempotentRequest", "StoredResponse"]
 
 KEEP_SECONDS = 24 * 3600
 """How long an answer is given again."""
@@ -48,8 +48,8 @@ return 1
 
 
 @dataclass(frozen=True)
-class Deed:
-    """A request that is to be done once.
+class IdempotentRequest:
+    """A request that must be processed once.
 
     Parameters
     ----------
@@ -75,27 +75,27 @@ class Deed:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """An answer: its status, and its body as text."""
+class StoredResponse:
+    """A stored response: its status, and its body as text."""
 
     status: int
     body: str
 
 
 class Claim:
-    """The right to do a deed, or what was answered when it was done."""
+    """The right to process a request, or the response stored when it was processed."""
 
-    def __init__(self, reply: Reply | None = None) -> None:
-        self.reply = reply
-        self.answered: Reply | None = None
+    def __init__(self, stored: StoredResponse | None = None) -> None:
+        self.stored = stored
+        self.saved: StoredResponse | None = None
 
-    def remember(self, reply: Reply) -> None:
-        """Give this answer from now on."""
-        self.answered = reply
+    def save(self, response: StoredResponse) -> None:
+        """Return this response to repeated requests from now on."""
+        self.saved = response
 
 
-class Replies:
-    """Remembers answers, tenant by tenant.
+class IdempotencyStore:
+    """Store of responses by idempotency key, per tenant.
 
     Parameters
     ----------
@@ -110,10 +110,10 @@ class Replies:
         self._log = structlog.get_logger("gateway.idempotency")
 
     @asynccontextmanager
-    async def once(self, tenant: Tenant, deed: Deed) -> AsyncIterator[Claim]:
-        """Let the block do a deed unless it was done; it asks :attr:`Claim.reply` first.
+    async def run_once(self, tenant: Tenant, request: IdempotentRequest) -> AsyncIterator[Claim]:
+        """Hold the claim to process a request; the block checks :attr:`Claim.stored` first.
 
-        What the block does not let be remembered may be done again.
+        A request whose response the block does not save may be processed again.
 
         Raises
         ------
@@ -124,15 +124,15 @@ class Replies:
         WritesUnavailable
             Redis is away; or it was for so long that the block was cancelled.
         """
-        key, token = idempotency_key(tenant.id, tenant.uid, deed.digest), uuid.uuid4().hex
-        mine = {"fingerprint": deed.fingerprint, "token": token}
+        key, token = idempotency_key(tenant.id, tenant.uid, request.digest), uuid.uuid4().hex
+        mine = {"fingerprint": request.fingerprint, "token": token}
         lease_ms = round(self._lease_seconds * 1000)
         try:
             found = await self._claim.run(tenant, [key], json.dumps(mine), lease_ms)
         except RemoteError as exc:
             raise _unavailable() from exc
         if found:
-            yield _known(json.loads(found), deed)
+            yield _known(json.loads(found), request)
             return
 
         async def renew() -> bool:
@@ -145,7 +145,7 @@ class Replies:
         except LeaseLost as exc:
             raise _unavailable() from exc
         finally:
-            done = json.dumps({**mine, "reply": asdict(claim.answered)}) if claim.answered else ""
+            done = json.dumps({**mine, "reply": asdict(claim.saved)}) if claim.saved else ""
             try:
                 with lifted():  # what was done stays done, however late
                     await self._write.run(tenant, [key], token, done, KEEP_SECONDS * 1000)
@@ -153,14 +153,14 @@ class Replies:
                 self._log.warning("Cannot remember what was answered", error=str(exc))
 
 
-def _known(found: dict[str, object], deed: Deed) -> Claim:
-    if found["fingerprint"] != deed.fingerprint:
+def _known(found: dict[str, object], request: IdempotentRequest) -> Claim:
+    if found["fingerprint"] != request.fingerprint:
         raise IdempotencyKeyReused(
             "This `Idempotency-Key` was sent with another request. Use a new key for a new request."
         )
     match found.get("reply"):
         case {"status": int(status), "body": str(body)}:
-            return Claim(Reply(status, body))
+            return Claim(StoredResponse(status, body))
         case _:
             raise IdempotencyKeyBusy(
                 "The first request with this `Idempotency-Key` is still under way. Ask again for its answer.",

@@ -34,7 +34,7 @@ from .auth import Context, Deleter, Ingester, Lister, Person, RequestStages, Tic
 from .components import PERSON as PERSON_SCHEME
 from .components import TICKET as TICKET_SCHEME
 from .cursor import from_cursor, to_cursor
-from .idempotency import IdempotencyKey, once
+from .idempotency import IdempotencyKey, run_once
 from .responses import BODY, PERSON, STORED, TICKET, WRITE, problems
 from .schemas import DocumentId, DocumentItem, DocumentList, DocumentResponse, PersonaId
 
@@ -139,7 +139,9 @@ async def ingest(
         async def index_stored() -> DocumentResponse:
             return DocumentResponse.of(await context.documents.index_stored(tenant, ticket, stages))
 
-        return await once(request, caller, context, key, index_stored, status=201, parts=(ticket.object_key,))
+        return await run_once(
+            request, caller, context, key, index_stored, status=201, parts=(ticket.object_key,)
+        )
     person = caller
     persona_id, filename, content = await _form(request)
 
@@ -153,7 +155,7 @@ async def ingest(
     parts: tuple[str, ...] = ()
     if key:
         parts = (persona_id, filename, (await asyncio.to_thread(hashlib.sha256, content)).hexdigest())
-    return await once(request, caller, context, key, upload, status=201, parts=parts)
+    return await run_once(request, caller, context, key, upload, status=201, parts=parts)
 
 
 @router.get(
@@ -248,7 +250,7 @@ async def delete_document(
             caller.tenant, document_id, person=person, batch=batch, replaced_by=replaced_by
         )
 
-    return await once(request, caller, context, key, remove, status=204)
+    return await run_once(request, caller, context, key, remove, status=204)
 
 
 async def _form(request: Request) -> tuple[str, str, bytes]:

@@ -15,12 +15,12 @@ from servicekit.errors import TenantryError
 from starlette.responses import Response
 from tenancy.identity import Principal
 
-from ..idempotency_store import Deed, Reply
+from ..idempotency_store import IdempotentRequest, StoredResponse
 from ..problems import IdempotencyKeyRefused
 from .auth import Context, TicketHolder
 from .errors import problem_response
 
-__all__ = ["KEY_PATTERN", "IdempotencyKey", "once"]
+__all__ = ["KEY_PATTERN", "IdempotencyKey", "run_once"]
 
 MAX_KEY = 255
 """Longest key, in characters."""
@@ -28,7 +28,7 @@ MAX_KEY = 255
 KEY_PATTERN = r"""^([!#-~]([ -~]*[!-~])?|"[!-~]([ -~]*[!-~])?")$"""
 """What the API's description says of its characters."""
 
-NOT_REMEMBERED = (409, 429)
+NOT_STORED = (409, 429)
 """What passes with time is asked anew, and so is every failure of ours (5xx)."""
 
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -72,7 +72,7 @@ IdempotencyKey = Annotated[str | None, Depends(_key)]
 """The caller's key; ``None`` when there is none."""
 
 
-async def once(
+async def run_once(
     request: Request,
     caller: Principal | TicketHolder,
     context: Context,
@@ -94,37 +94,37 @@ async def once(
     Raises
     ------
     IdempotencyKeyReused, IdempotencyKeyBusy, WritesUnavailable
-        See :meth:`~gateway.idempotency_store.Replies.once`.
+        See :meth:`~gateway.idempotency_store.IdempotencyStore.run_once`.
     """
     if key is None:
         return await work()
-    deed = Deed(
+    idempotent = IdempotentRequest(
         caller=f"person {caller.subject}" if isinstance(caller, Principal) else "ticket",
         route=f"{request.method} {request.url.path}",
         key=key,
         fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
     )
-    async with context.replies.once(caller.tenant, deed) as claim:
-        if claim.reply:
-            return _again(claim.reply, request)
+    async with context.idempotency.run_once(caller.tenant, idempotent) as claim:
+        if claim.stored:
+            return _replay(claim.stored, request)
         try:
             result = await work()
         except TenantryError as exc:
-            if exc.status < _FAILURE_FROM and exc.status not in NOT_REMEMBERED:
-                claim.remember(Reply(exc.status, json.dumps(exc.to_problem())))
+            if exc.status < _FAILURE_FROM and exc.status not in NOT_STORED:
+                claim.save(StoredResponse(exc.status, json.dumps(exc.to_problem())))
             raise
-        reply = Reply(status, result.model_dump_json(by_alias=True) if result else "")
-        claim.remember(reply)
+        reply = StoredResponse(status, result.model_dump_json(by_alias=True) if result else "")
+        claim.save(reply)
         return _response(reply)
 
 
-def _again(reply: Reply, request: Request) -> Response:
+def _replay(reply: StoredResponse, request: Request) -> Response:
     """Return an answer that was given before. A problem's ``instance`` is this request's id."""
     if reply.status >= _PROBLEM_FROM:
         return problem_response(json.loads(reply.body), request.scope, REPLAYED)
     return _response(reply, REPLAYED)
 
 
-def _response(reply: Reply, headers: dict[str, str] | None = None) -> Response:
+def _response(reply: StoredResponse, headers: dict[str, str] | None = None) -> Response:
     media_type = "application/json" if reply.body else None
     return Response(reply.body or None, reply.status, headers=headers, media_type=media_type)

@@ -22,7 +22,7 @@ from ..problems import (
 )
 from .auth import Context, Person, RequestStages
 from .cursor import from_cursor, to_cursor
-from .idempotency import IdempotencyKey, once
+from .idempotency import IdempotencyKey, run_once
 from .responses import PERSON, STORED, WRITE, problems
 from .schemas import DocumentId, DocumentResponse, RemovalId, TrashItem, TrashList
 
@@ -105,4 +105,4 @@ async def restore_document(
     async def restore() -> DocumentResponse:
         return DocumentResponse.of(await context.trash.restore(person, document_id, removal_id, stages))
 
-    return await once(request, person, context, key, restore, status=201, parts=(removal_id or "",))
+    return await run_once(request, person, context, key, restore, status=201, parts=(removal_id or "",))

@@ -18,7 +18,7 @@ from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.rejection import DeletionRejection
 from gateway.documents.service import DocumentService
-from gateway.idempotency_store import Replies
+from gateway.idempotency_store import IdempotencyStore
 from gateway.retrieval.service import RetrievalService
 from gateway.settings import Settings
 from joserfc.jwk import OKPKey
@@ -33,9 +33,9 @@ from tenancy.tickets import TicketIssuer, TicketVerifier
 from tests.support.answers import FakeAnswerCache
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
 from tests.support.deletions import FakeDeletionLimit
+from tests.support.fake_idempotency_redis import FakeIdempotencyRedis
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
-from tests.support.replies import FakeKeys
 from tests.support.tenants import make_tenant, uid_of
 from tests.support.trash import make_trash
 
@@ -127,7 +127,7 @@ class World:
     budget: FakeBudget
     usage: FakeUsage
     journal: FakeJournal
-    keys: FakeKeys
+    keys: FakeIdempotencyRedis
 
     async def get(self, path: str, *, as_: str, **arguments: Any) -> httpx.Response:
         return await self.http.get(path, headers={"Authorization": as_}, **arguments)
@@ -176,7 +176,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
     readiness = FakeReadiness()
     rate, budget, usage, journal = FakeRate(), FakeBudget(), FakeUsage(), FakeJournal()
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
-    ledger, keys = make_ledger(budget, usage), FakeKeys()
+    ledger, keys = make_ledger(budget, usage), FakeIdempotencyRedis()
     cache = FakeAnswerCache()
     answers = AnswerService(
         retrieval,
@@ -218,7 +218,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         trash=trash,
         deletions=deletions,
         rejection=DeletionRejection(catalog, trash, deletions),
-        replies=Replies(keys.as_adapter()),
+        idempotency=IdempotencyStore(keys.as_adapter()),
         ingests=Lane("ingests", at_once=4, waiting=0, seconds=1, share=2),
         retrieval=retrieval,
         answers=CachedAnswers(answers, cache.as_cache(), usage.as_log()),

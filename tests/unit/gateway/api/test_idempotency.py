@@ -1,4 +1,4 @@
-"""A write that is sent again with its ``Idempotency-Key`` is answered again, and done once."""
+"""Replay of the response to a repeated write with the same ``Idempotency-Key``."""
 
 import asyncio
 from typing import Any

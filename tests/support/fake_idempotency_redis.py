@@ -8,7 +8,7 @@ from gateway.redis import TenantRedis
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-__all__ = ["FakeKeys"]
+__all__ = ["FakeIdempotencyRedis"]
 
 
 class _Script:
@@ -20,7 +20,7 @@ class _Script:
         return self._run(keys[0], *arguments)
 
 
-class FakeKeys:
+class FakeIdempotencyRedis:
     """Keeps values by key for ever; ``away`` lets every call fail."""
 
     def __init__(self) -> None:
