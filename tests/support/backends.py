@@ -98,7 +98,9 @@ class FakeVectors:
         staged = self.unpublished.setdefault((tenant.key, version.document.document_id), {})
         staged |= dict(enumerate(vectors, start))
 
-    async def publish(self, tenant: Tenant, version: DocumentVersion, vector: Sequence[float]) -> IndexedDocument:
+    async def publish(
+        self, tenant: Tenant, version: DocumentVersion, vector: Sequence[float]
+    ) -> IndexedDocument:
         if self.fails:
             raise self.fails
         place = (tenant.key, version.document.document_id)
@@ -133,7 +135,7 @@ class FakeVectors:
         tenant: Tenant,
         vector: Sequence[float],
         *,
-        words: SparseVector | None,
+        sparse: SparseVector | None,
         persona_id: str | None,
         limit: int,
         threshold: float,
@@ -141,7 +143,7 @@ class FakeVectors:
         self.asked.append(
             {
                 "tenant": tenant.key,
-                "words": words,
+                "sparse": sparse,
                 "persona_id": persona_id,
                 "limit": limit,
                 "threshold": threshold,
@@ -197,7 +199,9 @@ class FakeObjects:
             raise DocumentTooLarge("It is too large.")
         return StoredObject(self.contents[key], object_version_of(self.contents[key]))
 
-    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> ObjectVersion:
+    async def put(
+        self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str
+    ) -> ObjectVersion:
         self.contents[key] = content
         self.owners[key] = owner
         return object_version_of(content)

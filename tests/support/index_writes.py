@@ -16,7 +16,9 @@ class Index(Protocol):
         self, tenant: Tenant, version: DocumentVersion, start: int, vectors: Sequence[Sequence[float]]
     ) -> None: ...
 
-    async def publish(self, tenant: Tenant, version: DocumentVersion, vector: Sequence[float]) -> IndexedDocument: ...
+    async def publish(
+        self, tenant: Tenant, version: DocumentVersion, vector: Sequence[float]
+    ) -> IndexedDocument: ...
 
 
 async def publish(
@@ -27,6 +29,6 @@ async def publish(
     vectors: Sequence[Sequence[float]],
 ) -> IndexedDocument:
     """Let a document of these chunks be found."""
-    version = DocumentVersion.of(document, chunks)
+    version = DocumentVersion.from_chunks(document, chunks)
     await index.upsert_unpublished(tenant, version, 0, vectors)
     return await index.publish(tenant, version, vectors[0])

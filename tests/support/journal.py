@@ -1,11 +1,11 @@
-"""The journal without Redis: leases that never run out, notes and failures to look at."""
+"""Fake document journal without Redis, with leases that never expire."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from gateway.documents.intents import Failure, Intent, DocumentStatus, IntentKind
-from gateway.documents.journal import DueRepairs, Journal, Lease
+from gateway.documents.intents import DocumentStatus, Failure, Intent, IntentKind
+from gateway.documents.journal import DueRepairs, Journal, WriteLease
 from gateway.problems import DocumentBusy, WritesUnavailable
 from servicekit.locks import KeyedLocks
 from tenancy.model import Tenant
@@ -14,18 +14,18 @@ __all__ = ["FakeJournal"]
 
 
 class FakeLease:
-    """Keeps what is intended and settled in its journal."""
+    """Stores intents and failures in its journal."""
 
     def __init__(self, journal: "FakeJournal", key: tuple[str, str]) -> None:
         self._journal = journal
         self._key = key
 
     @property
-    def note(self) -> Intent | None:
+    def intent(self) -> Intent | None:
         return self._journal.intents.get(self._key)
 
     async def begin(self, intent: Intent) -> None:
-        self._journal.intents[self._key] = note
+        self._journal.intents[self._key] = intent
 
     async def commit(self, failure: Failure | None = None) -> None:
         self._journal.intents.pop(self._key, None)
@@ -33,18 +33,18 @@ class FakeLease:
         if failure:
             self._journal.failures[self._key] = failure
 
-    def as_lease(self) -> Lease:
-        """Return itself in the place of the real one."""
-        return cast("Lease", self)
+    def as_lease(self) -> WriteLease:
+        """Return the fake with the type of the real class."""
+        return cast("WriteLease", self)
 
 
 class FakeJournal:
-    """Lets one at a time write a document, as long as ``away`` is false."""
+    """Serialises the writes of a document; fails while ``is_unavailable`` is true."""
 
     def __init__(self) -> None:
         self.intents: dict[tuple[str, str], Intent] = {}
         self.failures: dict[tuple[str, str], Failure] = {}
-        self.away = False
+        self.is_unavailable = False
         self.asked: list[str] = []
         self._locks = KeyedLocks()
         self._held: set[tuple[str, str]] = set()
@@ -52,12 +52,12 @@ class FakeJournal:
     @asynccontextmanager
     async def acquire(
         self, tenant: Tenant, document_id: str, *, repairing: bool = False
-    ) -> AsyncIterator[Lease]:
+    ) -> AsyncIterator[WriteLease]:
         key = (tenant.id, document_id)
-        if self.away:
-            raise WritesUnavailable("Redis is away.")
+        if self.is_unavailable:
+            raise WritesUnavailable("Redis is unavailable.")
         if repairing and key in self._held:
-            raise DocumentBusy("Somebody is at it.", retry_after=1)
+            raise DocumentBusy("Another request writes it.", retry_after=1)
         async with self._locks["/".join(key)]:
             self._held.add(key)
             try:
@@ -82,9 +82,9 @@ class FakeJournal:
         return found
 
     def as_journal(self) -> Journal:
-        """Return itself in the place of the real one."""
+        """Return the fake with the type of the real class."""
         return cast("Journal", self)
 
     def _is_indexing(self, key: tuple[str, str]) -> bool:
-        note = self.intents.get(key)
-        return key in self._held and note is not None and intent.kind is not IntentKind.DELETE
+        intent = self.intents.get(key)
+        return key in self._held and intent is not None and intent.kind is not IntentKind.DELETE

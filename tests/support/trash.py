@@ -5,7 +5,7 @@ from typing import cast
 
 from gateway.documents.service import DocumentService
 from gateway.documents.trash import Trash
-from gateway.objects import Removal, ObjectVersion, ObjectMetadata, TrashObjects
+from gateway.objects import ObjectMetadata, ObjectVersion, Removal, TrashObjects
 from gateway.problems import TrashMissing
 from tenancy.model import Tenant
 from tenancy.names import removal_key

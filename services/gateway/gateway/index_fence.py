@@ -4,9 +4,9 @@ Answers are cached (:mod:`gateway.answers.cache`). Each write to a tenant's inde
 and after it. Both times all cached answers of the tenant are deleted. In between, no gateway stores or
 returns a cached answer.
 
-A write that cannot be announced does not happen: stale answers would stay cached. A failed write is not marked
-as finished, because Qdrant may still execute a call that timed out here. Its mark expires, as does the mark
-of a gateway that died.
+A write that cannot be announced does not happen: stale answers would stay cached. A failed write is not
+marked as finished, because Qdrant may still execute a call that timed out here. Its mark expires, as does the
+mark of a gateway that died.
 """
 
 import asyncio
@@ -87,7 +87,9 @@ class IndexWriteFence:
                     tenant, "end-index-write", ("UNLINK", answers), ("ZREM", writes, write)
                 )
         except RemoteError as exc:
-            self._log.warning("Cannot end an index write; no answer is cached until its mark expires", error=str(exc))
+            self._log.warning(
+                "Cannot end an index write; no answer is cached until its mark expires", error=str(exc)
+            )
 
 
 def fence_keys(tenant: Tenant) -> list[str]:

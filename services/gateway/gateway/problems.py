@@ -121,7 +121,7 @@ class DocumentExists(TenantryError):
         "new version of what came through Open WebUI, upload it there."
     )
     example = (
-        "The persona has a document named budget-2026.pdf already. Delete that one first: it goes to the "
+        "The persona already has a document named budget-2026.pdf. Delete that one first: it moves to the "
         "trash, too, and each can be restored by its `removalId`."
     )
     status = 409
@@ -143,7 +143,7 @@ class FilenameRefused(TenantryError):
     slug = "filename-refused"
     title = "The file's name was refused"
     remedy = "Rename the file: a plain name of at most 255 bytes, without `/`, `\\` and control characters."
-    example = "The file's name must not hold a slash or a backslash."
+    example = "The file's name must not contain a slash or a backslash."
     status = 422
 
 
@@ -329,12 +329,12 @@ class LimitsUnavailable(TenantryError):
 
 
 class WritesUnavailable(TenantryError):
-    """Who writes what cannot be agreed on, so nothing more is written."""
+    """A write cannot be locked, so nothing is written."""
 
     slug = "writes-unavailable"
     title = "Documents cannot be written right now"
     remedy = "Try again after `Retry-After`: Redis cannot be reached. What was begun is completed by itself."
-    example = "Who writes the document cannot be agreed on right now. Try again in a moment."
+    example = "The document cannot be locked for writing right now. Try again in a moment."
     status = 503
 
 
@@ -386,8 +386,8 @@ class IndexingFailed(TenantryError):
     title = "The document could not be completed"
     remedy = "Send the document again; if it fails again, tell the operators."
     example = (
-        "It could not be indexed in 5 attempts; the last one said: A backend is not available right now. Try "
-        "again; if it stays, tell the operators. Send it again, or tell the operators."
+        "It could not be indexed in 5 attempts. Last error: A backend is not available right now. Try "
+        "again; if it stays, tell the operators. Send it again, or contact the operators."
     )
 
 

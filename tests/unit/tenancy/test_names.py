@@ -177,7 +177,9 @@ Chunk = tuple[str, str, str, str, int]
 @given(first=chunks, second=chunks)
 def test_point_ids_are_the_same_only_for_the_same_chunk(first: Chunk, second: Chunk) -> None:
     assert (names.point_id(*first) == names.point_id(*second)) == (first == second)
-    assert (names.commit_marker_id(*first[:3]) == names.commit_marker_id(*second[:3])) == (first[:3] == second[:3])
+    assert (names.commit_marker_id(*first[:3]) == names.commit_marker_id(*second[:3])) == (
+        first[:3] == second[:3]
+    )
     assert names.commit_marker_id(*first[:3]) != names.point_id(*second)
 
 

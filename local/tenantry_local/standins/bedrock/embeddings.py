@@ -1,9 +1,9 @@
 """Embeddings that carry meaning without a download: wordllama's weights come inside its package.
 
 wordllama gives 256 numbers. A fixed orthonormal map carries them into the first 768 of 1,024, in three blocks
-that are each a rotation of all 256. So every cosine of wordllama's survives a cut at 256, 512, 768 or 1,024, as
-Titan V2's (Matryoshka) embeddings survive one approximately; and vectors that were cut at different places do
-not match, so that such a mistake shows.
+that are each a rotation of all 256. So every cosine of wordllama's survives a cut at 256, 512, 768 or 1,024,
+as Titan V2's (Matryoshka) embeddings survive one approximately; and vectors that were cut at different places
+do not match, so that such a mistake shows.
 """
 
 from collections.abc import Sequence
@@ -59,8 +59,9 @@ def load() -> Any:
 def _map() -> NDArray[np.float64]:
     """Return the map, 256 x 768, with orthonormal rows.
 
-    Its blocks are the orthonormal DCT-II with its rows moved on by none, a third and two thirds: three rotations
-    whose results do not resemble each other and, made without random numbers, are the same on every machine.
+    Its blocks are the orthonormal DCT-II with its rows moved on by none, a third and two thirds: three
+    rotations whose results do not resemble each other and, made without random numbers, are the same on every
+    machine.
     """
     frequency = np.arange(SOURCE_DIMENSIONS)[:, None]
     position = np.arange(SOURCE_DIMENSIONS)[None, :] + 0.5

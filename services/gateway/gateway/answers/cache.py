@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 
-from ..index_fence import STATE, keys
+from ..index_fence import STATE_SCRIPT, fence_keys
 from ..redis import TenantRedis
 from .service import Answer
 
@@ -37,8 +37,8 @@ FORMAT = 2
 
 # The version is a random word, so one that was lost never comes back with answers of another time. While a
 # change is under way there is none.
-_FIND = f"""{STATE}
-if changing then return {{false, false}} end
+_FIND = f"""{STATE_SCRIPT}
+if is_writing then return {{false, false}} end
 local version = redis.call('HGET', KEYS[1], 'version')
 if not version then
   version = ARGV[2]
@@ -111,7 +111,7 @@ class AnswerCache:
             return Look(Outcome.BYPASS)
         try:
             version, kept = await self._find.run(
-                tenant, keys(tenant), digest, uuid.uuid4().hex, self._seconds
+                tenant, fence_keys(tenant), digest, uuid.uuid4().hex, self._seconds
             )
         except RemoteError as exc:
             self._log.warning("Cannot look for a kept answer", error=str(exc))
@@ -138,7 +138,7 @@ class AnswerCache:
         if len(text.encode()) > ANSWER_BYTES:
             return
         try:
-            await self._keep.run(tenant, keys(tenant), slot.digest, slot.version, text, ANSWERS)
+            await self._keep.run(tenant, fence_keys(tenant), slot.digest, slot.version, text, ANSWERS)
         except RemoteError as exc:
             self._log.warning("Cannot keep an answer", error=str(exc))
 

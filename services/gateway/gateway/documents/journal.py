@@ -165,9 +165,7 @@ class Journal:
         finally:
             await lease.release()
 
-    async def get_statuses(
-        self, tenant: Tenant, document_ids: Sequence[str]
-    ) -> dict[str, DocumentStatus]:
+    async def get_statuses(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, DocumentStatus]:
         """Return the statuses of documents; an empty mapping if Redis is unavailable."""
         if not document_ids:
             return {}
@@ -202,9 +200,7 @@ class Journal:
             found.append(DueRepairs(tenant, entries, document_ids))
         return found
 
-    async def renew(
-        self, tenant: Tenant, document_id: str, token: str, intent: Intent | None = None
-    ) -> bool:
+    async def renew(self, tenant: Tenant, document_id: str, token: str, intent: Intent | None = None) -> bool:
         """Renew a lease and optionally replace its intent; return False if another writer holds it.
 
         Raises

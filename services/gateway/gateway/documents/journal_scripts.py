@@ -1,6 +1,7 @@
 """Lua scripts of the document journal.
 
-``KEYS[1]`` is the tenant's hash of entries, ``KEYS[2]`` its hash of failures. All times are those of Redis' clock.
+``KEYS[1]`` is the tenant's hash of entries, ``KEYS[2]`` its hash of failures. All times are those of Redis'
+clock.
 """
 
 __all__ = ["ACQUIRE", "COMMIT", "LIST_DUE", "READ", "RELEASE", "RENEW"]
@@ -23,9 +24,8 @@ end
 """.replace("$RETENTION", str(RETENTION_SECONDS))
 """Common part of the scripts. An entry has four fields.
 
-``token`` is the lease holder's, empty without a holder, and ``expires`` the end of the lease in ms. ``due`` is
-the earliest repair in ms. ``intent`` is the write to complete, empty until it has changed something.
-"""
+``token`` is the lease holder's, empty without a holder, and ``expires`` the end of the lease in ms. ``due``
+is the earliest repair in ms. ``intent`` is the write to complete, empty until it has changed something. """
 
 # ARGV: document id, token, milliseconds of the lease, 1 for a repair
 ACQUIRE = f"""{_ENTRY}
@@ -85,8 +85,8 @@ return {{intents, failures}}
 LIST_DUE = f"""{_ENTRY}
 local entries, due = redis.call('HGETALL', KEYS[1]), {{}}
 for i = 1, #entries, 2 do
-  local entry = cjson.decode(entries[i + 1])
-  if #due < tonumber(ARGV[1]) and not is_held(entry) and entry.due <= now then table.insert(due, entries[i]) end
+  local entry = cjson.decode(entries[i + 1]) if #due < tonumber(ARGV[1]) and not is_held(entry) and entry.due
+  <= now then table.insert(due, entries[i]) end
 end
 return {{#entries / 2, due}}
 """

@@ -67,7 +67,7 @@ class RetrievalService:
             return await self._vectors.search(
                 tenant,
                 vector,
-                words=bm25.query_vector(query) if hybrid else None,
+                sparse=bm25.query_vector(query) if hybrid else None,
                 persona_id=persona_id,
                 limit=top_k or tenant.spec.retrieval.top_k,
                 threshold=tenant.spec.retrieval.score_threshold,

@@ -1,8 +1,8 @@
 """Filter that removes chunks of stale document versions from a search's results.
 
-Qdrant finds chunks of versions that are not committed (any more) like others. If they took places from committed
-chunks, the search is repeated without them. The committed version of a document may change between two
-rounds. Then the result of the round with most committed passages is returned.
+Qdrant finds chunks of versions that are not committed (any more) like others. If they took places from
+committed chunks, the search is repeated without them. The committed version of a document may change between
+two rounds. Then the result of the round with most committed passages is returned.
 """
 
 from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gateway.answers.cache import ANSWERS, AnswerCache, Outcome, Slot
 from gateway.answers.service import Answer
-from gateway.index_fence import RUN_OUT_SECONDS, IndexChanges
+from gateway.index_fence import EXPIRY_SECONDS, IndexWriteFence
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
 from tenancy.names import answers_key, changes_key
@@ -28,8 +28,8 @@ def cache(redis: TenantRedis) -> AnswerCache:
 
 
 @pytest.fixture
-def changes(redis: TenantRedis) -> IndexChanges:
-    return IndexChanges(redis)
+def changes(redis: TenantRedis) -> IndexWriteFence:
+    return IndexWriteFence(redis)
 
 
 async def slot_of(cache: AnswerCache, tenant: Tenant, digest: str = "d") -> Slot:
@@ -49,11 +49,11 @@ async def test_what_is_kept_is_found_by_its_own_name_in_its_own_tenant(
 
 
 async def test_a_change_throws_answers_away_at_its_begin_and_at_its_end(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
 ) -> None:
     slot = await slot_of(cache, tenant)
     await cache.keep(tenant, slot, ANSWER)
-    async with changes.announce(tenant):
+    async with changes.guard(tenant):
         assert not await raw.exists(answers_key(tenant.id, tenant.uid)), "text of documents goes at once"
         assert await cache.find(tenant, "d") == await cache.find(tenant, "e")
         assert (await cache.find(tenant, "d")).outcome is Outcome.BYPASS
@@ -66,10 +66,10 @@ async def test_a_change_throws_answers_away_at_its_begin_and_at_its_end(
 
 
 async def test_an_answer_drawn_before_a_change_is_not_kept_after_it(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant
 ) -> None:
     before = await slot_of(cache, tenant)
-    async with changes.announce(tenant):
+    async with changes.guard(tenant):
         pass
     await cache.keep(tenant, before, ANSWER)
     after = await slot_of(cache, tenant)
@@ -79,40 +79,40 @@ async def test_an_answer_drawn_before_a_change_is_not_kept_after_it(
 
 
 async def test_one_change_that_ends_does_not_end_another(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant
 ) -> None:
-    async with changes.announce(tenant):
-        async with changes.announce(tenant):
+    async with changes.guard(tenant):
+        async with changes.guard(tenant):
             pass
         assert (await cache.find(tenant, "d")).outcome is Outcome.BYPASS
     assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
 
 
 async def test_the_change_of_a_gateway_that_died_runs_out(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
 ) -> None:
     before = await slot_of(cache, tenant)
     await cache.keep(tenant, before, ANSWER)
     with pytest.raises(ZeroDivisionError):
-        async with changes.announce(tenant):
+        async with changes.guard(tenant):
             raise ZeroDivisionError
     assert (await cache.find(tenant, "d")).outcome is Outcome.BYPASS
     key = changes_key(tenant.id, tenant.uid)
     ((change, deadline),) = await raw.zrange(key, 0, -1, withscores=True)
-    assert deadline / 1000 - time.time() == pytest.approx(RUN_OUT_SECONDS, abs=2)
-    assert 0 < await raw.ttl(key) <= RUN_OUT_SECONDS
-    await raw.zadd(key, {change: deadline - RUN_OUT_SECONDS * 1000 - 1})
+    assert deadline / 1000 - time.time() == pytest.approx(EXPIRY_SECONDS, abs=2)
+    assert 0 < await raw.ttl(key) <= EXPIRY_SECONDS
+    await raw.zadd(key, {change: deadline - EXPIRY_SECONDS * 1000 - 1})
     assert (await cache.find(tenant, "d")).outcome is Outcome.MISS, "caching goes on, with nothing of before"
     await cache.keep(tenant, before, ANSWER)
     assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
-    async with changes.announce(tenant):
+    async with changes.guard(tenant):
         assert await raw.zcard(key) == 1, "the dead one is swept away"
 
 
 async def test_a_change_that_outlived_its_time_still_takes_all_answers_along(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
 ) -> None:
-    async with changes.announce(tenant):
+    async with changes.guard(tenant):
         await raw.delete(changes_key(tenant.id, tenant.uid))
         await cache.keep(tenant, await slot_of(cache, tenant), ANSWER)
         assert (await cache.find(tenant, "d")).outcome is Outcome.HIT

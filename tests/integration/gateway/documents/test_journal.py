@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from gateway.documents.intents import Failure, Intent, DocumentStatus, IntentKind
+from gateway.documents.intents import DocumentStatus, Failure, Intent, IntentKind
 from gateway.documents.journal import Journal, Lease
 from gateway.objects import ObjectVersion
 from gateway.problems import DocumentBusy, WritesUnavailable
@@ -36,8 +36,8 @@ async def dead(redis: TenantRedis, tenant: Tenant, intent: Intent | None) -> Asy
     """Leave a lease of 50 ms, and what was noted under it, as a gateway does that dies."""
     journal = Journal(redis, lease_seconds=0.05)
     lease = await journal._acquire(tenant, "d1", repairing=False)
-    if note:
-        await lease.begin(note)
+    if intent:
+        await lease.begin(intent)
     yield lease
 
 
@@ -45,7 +45,7 @@ async def cut_off(journal: Journal, tenant: Tenant, intent: Intent) -> None:
     """Begin something, and fail."""
     with suppress(RuntimeError):
         async with journal.acquire(tenant, "d1") as lease:
-            await lease.begin(note)
+            await lease.begin(intent)
             raise RuntimeError("a backend is away")
 
 
@@ -122,7 +122,7 @@ async def test_what_was_begun_and_failed_is_due_after_a_pause_that_grows(
 ) -> None:
     for attempts, seconds in enumerate((15, 60, 240, 960, 3840, 3840)):
         await cut_off(journal, tenant, Intent(IntentKind.INGEST, attempts=attempts))
-        assert await due(journal, tenant) == []
+        assert await list_due(journal, tenant) == []
         with pytest.raises(DocumentBusy):
             async with journal.acquire(tenant, "d1", repairing=True):
                 pass
@@ -134,23 +134,23 @@ async def test_who_did_not_begin_does_not_put_the_repair_off(redis: TenantRedis,
     async with dead(redis, tenant, INGEST):
         journal = Journal(redis)
         async with journal.acquire(tenant, "d1"):
-            assert await due(journal, tenant) == []
-        assert await due(journal, tenant) == ["d1"]
+            assert await list_due(journal, tenant) == []
+        assert await list_due(journal, tenant) == ["d1"]
 
 
 async def test_what_a_dead_gateway_left_is_due_when_its_lease_has_run_out(
     redis: TenantRedis, journal: Journal, tenant: Tenant
 ) -> None:
-    note = Intent(IntentKind.DELETE, ObjectVersion(STORED_AT, '"e1"'), attempts=2)
-    async with dead(redis, tenant, note):
+    intent = Intent(IntentKind.DELETE, ObjectVersion(STORED_AT, '"e1"'), attempts=2)
+    async with dead(redis, tenant, intent):
 
         async def is_due() -> bool:
-            return await due(journal, tenant) == ["d1"]
+            return await list_due(journal, tenant) == ["d1"]
 
         await until(is_due)
         async with journal.acquire(tenant, "d1", repairing=True) as lease:
-            assert lease.intent == note
-            assert await due(journal, tenant) == [], "somebody is at it"
+            assert lease.intent == intent
+            assert await list_due(journal, tenant) == [], "somebody is at it"
 
 
 async def test_of_many_replicas_one_repairs(redis: TenantRedis, tenant: Tenant) -> None:

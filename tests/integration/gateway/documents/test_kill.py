@@ -131,8 +131,8 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_
     survivor = world.gateway.http
     for number in range(HALF):
         assert await person.upload(survivor, number, "old") == 201
-    async with doomed_gateway(platform) as (process, to_delete):
-        uploads = [asyncio.create_task(person.upload(to_delete, number, "new")) for number in range(DOCUMENTS)]
+    async with doomed_gateway(platform) as (process, doomed):
+        uploads = [asyncio.create_task(person.upload(doomed, number, "new")) for number in range(DOCUMENTS)]
         await asyncio.wait(uploads, return_when=asyncio.FIRST_COMPLETED)
         process.kill()
         statuses = await asyncio.gather(*uploads)
@@ -171,9 +171,9 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_th
         assert await person.upload(survivor, number, "old") == 201
         if restore:
             assert await person.move(survivor, number, restore=False) == 204
-    async with doomed_gateway(platform) as (process, to_delete):
+    async with doomed_gateway(platform) as (process, doomed):
         moves = [
-            asyncio.create_task(person.move(to_delete, number, restore=restore)) for number in range(DOCUMENTS)
+            asyncio.create_task(person.move(doomed, number, restore=restore)) for number in range(DOCUMENTS)
         ]
         await asyncio.wait(moves, return_when=asyncio.FIRST_COMPLETED)
         process.kill()
@@ -201,5 +201,5 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_th
     assert await count_points(world.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
 
 
-async def list_documents(raw: Any, person: Person) -> Any:
+async def entries(raw: Any, person: Person) -> Any:
     return await raw.hgetall(ingests_key(person.tenant_id, person.tenant_uid))

@@ -52,7 +52,7 @@ class Company:
         return sum([await self.delete(f"d{number}") for number in range(count)])
 
     async def held(self) -> set[str]:
-        return {each.document_id for each in await self.limit.held(self.tenant)}
+        return {each.document_id for each in await self.limit.list_held(self.tenant)}
 
 
 async def test_a_few_deletions_are_never_held(redis: TenantRedis, tenant: Tenant) -> None:

@@ -4,7 +4,7 @@ import pytest
 from gateway.answers.cache import ANSWER_BYTES, ANSWERS, AnswerCache, Look, Outcome, Slot, digest
 from gateway.answers.citations import Citation
 from gateway.answers.service import Answer
-from gateway.index_fence import keys
+from gateway.index_fence import fence_keys
 from structlog.testing import capture_logs
 
 from tests.support.limits import FakeRedis, redis_gone
@@ -23,11 +23,11 @@ async def test_what_was_kept_comes_back_as_it_was() -> None:
     redis = FakeRedis(None)
     await cache(redis).keep(TENANT, SLOT, ANSWER)
     ((*own, name, version, text, most),) = redis.sent
-    assert (own, name, version, most) == (keys(TENANT), "d", "v1", ANSWERS)
+    assert (own, name, version, most) == (fence_keys(TENANT), "d", "v1", ANSWERS)
     redis.answer = ["v1", text]
     assert await cache(redis).find(TENANT, "d") == Look(Outcome.HIT, ANSWER, SLOT)
     *own, name, new_version, seconds = redis.sent[1]
-    assert (own, name, seconds) == (keys(TENANT), "d", 60)
+    assert (own, name, seconds) == (fence_keys(TENANT), "d", 60)
     assert len(new_version) == 32
 
 

@@ -96,7 +96,7 @@ def catalog(
 
 
 async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Catalog) -> None:
-    page = await catalog.page(TENANT, limit=10)
+    page = await catalog.list_page(TENANT, limit=10)
     assert [(entry.stored.document_id, entry.state.value) for entry in page.entries] == [
         ("d1", "ready"),
         ("d2", "received"),
@@ -111,9 +111,11 @@ async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_
 ) -> None:
     refused = DocumentEmpty("It holds no text.")
     for document_id in ("d1", "d3"):
-        journal.failures["tenanta", document_id] = Failure.of(refused, object_version_of(b"Text.").etag)
-    journal.failures["tenanta", "d2"] = Failure.of(refused, "another-etag")
-    page = await catalog.page(TENANT, limit=10)
+        journal.failures["tenanta", document_id] = Failure.from_problem(
+            refused, object_version_of(b"Text.").etag
+        )
+    journal.failures["tenanta", "d2"] = Failure.from_problem(refused, "another-etag")
+    page = await catalog.list_page(TENANT, limit=10)
     assert [entry.state.value for entry in page.entries] == ["ready", "received", "failed", "received"]
     assert [entry.failure for entry in page.entries] == [
         None,
@@ -126,7 +128,7 @@ async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_
         ),
         None,
     ]
-    failed = await catalog.page(TENANT, state=DocumentState.FAILED, limit=10)
+    failed = await catalog.list_page(TENANT, state=DocumentState.FAILED, limit=10)
     assert [entry.stored.document_id for entry in failed.entries] == ["d3"]
     objects.contents[key_of("d3")] = b"Better."
     assert (await catalog.get(TENANT, "d3")).state is DocumentState.RECEIVED
@@ -157,7 +159,7 @@ async def test_a_delete_is_noted_with_the_content_that_it_means(
 async def test_without_a_journal_nothing_is_deleted(
     catalog: Catalog, objects: FakeObjects, journal: FakeJournal
 ) -> None:
-    journal.away = True
+    journal.is_unavailable = True
     with pytest.raises(WritesUnavailable):
         await catalog.remove(TENANT, "d1", person=PERSON)
     assert key_of("d1") in objects.contents
@@ -166,7 +168,7 @@ async def test_without_a_journal_nothing_is_deleted(
 async def test_pages_lead_through_all_documents_once(catalog: Catalog) -> None:
     seen, after = [], ""
     while True:
-        page = await catalog.page(TENANT, after=after, limit=2)
+        page = await catalog.list_page(TENANT, after=after, limit=2)
         seen += [entry.stored.document_id for entry in page.entries]
         after = page.after
         if not after:
@@ -175,12 +177,12 @@ async def test_pages_lead_through_all_documents_once(catalog: Catalog) -> None:
 
 
 async def test_a_list_is_narrowed_by_persona_and_state(catalog: Catalog) -> None:
-    hr = await catalog.page(TENANT, persona_id="hr", limit=10)
+    hr = await catalog.list_page(TENANT, persona_id="hr", limit=10)
     assert [entry.stored.document_id for entry in hr.entries] == ["d4"]
-    ready = await catalog.page(TENANT, state=DocumentState.READY, limit=10)
+    ready = await catalog.list_page(TENANT, state=DocumentState.READY, limit=10)
     assert [entry.stored.document_id for entry in ready.entries] == ["d1"]
     with pytest.raises(PersonaMissing):
-        await catalog.page(TENANT, persona_id="legal", limit=10)
+        await catalog.list_page(TENANT, persona_id="legal", limit=10)
 
 
 async def test_another_tenants_document_is_not_there(catalog: Catalog) -> None:

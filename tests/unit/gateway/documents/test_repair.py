@@ -8,7 +8,7 @@ import pytest
 from gateway.documents.catalog import Catalog
 from gateway.documents.intents import Intent, IntentKind
 from gateway.documents.reader import DocumentReader
-from gateway.documents.repair import ATTEMPTS, TENANTS_AT_ONCE, Repair
+from gateway.documents.repair import MAX_ATTEMPTS, TENANTS_PER_CALL, Repair
 from gateway.documents.service import DocumentService
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
@@ -63,7 +63,7 @@ class World:
             self.service,
             Catalog(objects, vectors, stock, journal, self.trash, FakeDeletionLimit().as_limit()),
             self.trash,
-            every=0.01,
+            interval=0.01,
         )
 
     def found(self) -> list[str]:
@@ -115,7 +115,9 @@ async def test_of_an_object_that_is_gone_the_index_goes_too(world: World) -> Non
 
 async def test_a_delete_that_was_cut_off_is_completed_and_nothing_is_found_again(world: World) -> None:
     world.objects.contents[KEY] = b"The budget is $5."
-    world.journal.intents[ENTRY] = Intent(IntentKind.DELETE, to_delete=object_version_of(b"The budget is $5."))
+    world.journal.intents[ENTRY] = Intent(
+        IntentKind.DELETE, to_delete=object_version_of(b"The budget is $5.")
+    )
     await world.repair.sweep()
     assert not world.objects.contents
     assert not world.found()
@@ -161,7 +163,7 @@ async def test_after_five_attempts_it_is_given_up_with_a_clear_reason(world: Wor
     world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     world.vectors.fails = DOWN
     before = metric("tenantry_gateway_repairs_total", outcome="given_up")
-    for attempt in range(1, ATTEMPTS):
+    for attempt in range(1, MAX_ATTEMPTS):
         await world.repair.sweep()
         assert world.journal.intents[ENTRY].attempts == attempt
         assert not world.journal.failures
@@ -176,7 +178,7 @@ async def test_after_five_attempts_it_is_given_up_with_a_clear_reason(world: Wor
 
 async def test_a_document_that_kills_its_gateway_is_given_up_without_another_try(world: World) -> None:
     world.objects.contents[KEY] = b"Text."
-    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST, attempts=ATTEMPTS)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST, attempts=MAX_ATTEMPTS)
     world.bedrock.fails = AssertionError("it must not be tried again")
     await world.repair.sweep()
     assert world.journal.failures[ENTRY].type.endswith("/indexing-failed")
@@ -191,7 +193,7 @@ async def test_what_cannot_be_looked_at_is_never_given_up(
 
     monkeypatch.setattr(world.objects, "find", away)
     world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
-    for _ in range(ATTEMPTS + 2):
+    for _ in range(MAX_ATTEMPTS + 2):
         await world.repair.sweep()
     assert ENTRY in world.journal.intents
     assert not world.journal.failures
@@ -220,7 +222,9 @@ async def test_an_entry_of_one_tenant_touches_no_other_tenants_document(world: W
     theirs = "tenant-tenantb/finance/documents/doc-1/budget.md"
     world.objects.contents[theirs] = b"Theirs."
     for document_id in ("doc-1", theirs, "../../tenant-tenantb/finance/documents/doc-1"):
-        world.journal.intents["tenanta", document_id] = Intent(IntentKind.DELETE, to_delete=object_version_of(b"Theirs."))
+        world.journal.intents["tenanta", document_id] = Intent(
+            IntentKind.DELETE, to_delete=object_version_of(b"Theirs.")
+        )
         await world.repair.sweep()
         world.journal.intents["tenanta", document_id] = Intent(IntentKind.INGEST)
         await world.repair.sweep()
@@ -233,15 +237,15 @@ async def test_one_documents_surprise_does_not_stop_the_repair_of_others(world: 
     for tenant_id in ("tenanta", "tenantb"):
         world.objects.contents[f"tenant-{tenant_id}/finance/documents/doc-1/a.md"] = b"Text."
         world.journal.intents[tenant_id, "doc-1"] = Intent(IntentKind.INGEST)
-    indexed = world.vectors.indexed
+    get_indexed = world.vectors.get_indexed
     before = metric("tenantry_gateway_repairs_total", outcome="error")
 
     async def surprising(tenant: Tenant, ids: list[str]) -> object:
         if tenant.id == "tenanta":
             raise RuntimeError("a fault of ours")
-        return await indexed(tenant, ids)
+        return await get_indexed(tenant, ids)
 
-    world.vectors.indexed = surprising  # type: ignore[assignment, method-assign]
+    world.vectors.get_indexed = surprising  # type: ignore[assignment, method-assign]
     await world.repair.sweep()
     assert ("tenant-tenantb", "doc-1") in world.vectors.documents
     assert world.journal.intents[ENTRY].attempts == 1, "it counts as an attempt"
@@ -258,7 +262,7 @@ async def test_the_repair_goes_on_after_whatever_happens(
         looks += 1
         raise (DOWN, RuntimeError("a fault of ours"), asyncio.CancelledError())[looks % 3]
 
-    monkeypatch.setattr(world.journal, "due", due)
+    monkeypatch.setattr(world.journal, "list_due", list_due)
     running = asyncio.create_task(world.repair.run())
     await until(lambda: looks > 6)
     running.cancel()
@@ -271,15 +275,15 @@ async def test_a_repair_that_hangs_is_put_off_and_keeps_nobody_waiting(world: Wo
     for tenant_id in ("tenanta", "tenantb"):
         world.objects.contents[f"tenant-{tenant_id}/finance/documents/doc-1/a.md"] = b"Text."
         world.journal.intents[tenant_id, "doc-1"] = Intent(IntentKind.INGEST)
-    indexed = world.vectors.indexed
+    get_indexed = world.vectors.get_indexed
 
     async def hanging(tenant: Tenant, ids: list[str]) -> object:
         if tenant.id == "tenanta":
             await asyncio.Event().wait()
-        return await indexed(tenant, ids)
+        return await get_indexed(tenant, ids)
 
-    world.vectors.indexed = hanging  # type: ignore[assignment, method-assign]
-    world.repair._longest = 0.2
+    world.vectors.get_indexed = hanging  # type: ignore[assignment, method-assign]
+    world.repair._attempt_timeout = 0.2
     await world.repair.sweep()
     assert ("tenant-tenantb", "doc-1") in world.vectors.documents
     assert world.journal.intents[ENTRY].attempts == 1, "it counts as an attempt"
@@ -287,13 +291,13 @@ async def test_a_repair_that_hangs_is_put_off_and_keeps_nobody_waiting(world: Wo
 
 async def test_many_tenants_are_asked_about_in_a_few_calls(world: World) -> None:
     calls = []
-    due = world.journal.list_due
+    list_due = world.journal.list_due
 
     async def counted(tenants: list[Tenant]) -> object:
         calls.append(len(tenants))
-        return await due(tenants)
+        return await list_due(tenants)
 
     world.journal.list_due = counted  # type: ignore[assignment, method-assign]
-    world.tenants = [make_tenant(f"t-{number}") for number in range(2 * TENANTS_AT_ONCE + 1)]
+    world.tenants = [make_tenant(f"t-{number}") for number in range(2 * TENANTS_PER_CALL + 1)]
     await world.repair.sweep()
-    assert calls == [TENANTS_AT_ONCE, TENANTS_AT_ONCE, 1]
+    assert calls == [TENANTS_PER_CALL, TENANTS_PER_CALL, 1]

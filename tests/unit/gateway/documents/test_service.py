@@ -226,7 +226,7 @@ async def test_a_lost_index_is_noted_and_completed_by_the_same_call_again(world:
     with pytest.raises(RemoteUnavailable):
         await world.upload(b"Text.")
     assert world.objects.contents, "S3 is the truth and comes first"
-    assert [intent.kind for note in world.journal.intents.values()] == [IntentKind.INGEST]
+    assert [intent.kind for intent in world.journal.intents.values()] == [IntentKind.INGEST]
     world.vectors.fails = None
     await world.upload(b"Text.")
     assert len(world.objects.contents) == len(world.vectors.documents) == 1
@@ -244,7 +244,7 @@ async def test_chunks_of_what_could_not_be_embedded_are_noted_to_be_cleared_away
     world.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
     with pytest.raises(RemoteUnavailable):
         await world.upload(b"Text.")
-    assert [intent.kind for note in world.journal.intents.values()] == [IntentKind.INGEST]
+    assert [intent.kind for intent in world.journal.intents.values()] == [IntentKind.INGEST]
 
 
 async def test_each_chunk_gets_its_own_vector_however_many_batches_there_are(
@@ -258,7 +258,7 @@ async def test_each_chunk_gets_its_own_vector_however_many_batches_there_are(
 
 
 async def test_without_a_journal_nothing_is_stored(world: World) -> None:
-    world.journal.away = True
+    world.journal.is_unavailable = True
     world.objects.contents[STORED] = b"From S3."
     with pytest.raises(WritesUnavailable):
         await world.upload(b"Text.")
@@ -295,13 +295,15 @@ async def test_a_document_whose_delete_was_cut_off_is_not_written_before_that_is
 ) -> None:
     world.objects.contents[STORED] = b"From S3."
     for document_id in ("doc-1", document_id_for("tenanta", "finance", "budget.md")):
-        world.journal.intents[TENANT.id, document_id] = Intent(IntentKind.DELETE, to_delete=object_version_of(b"From S3."))
+        world.journal.intents[TENANT.id, document_id] = Intent(
+            IntentKind.DELETE, to_delete=object_version_of(b"From S3.")
+        )
     with pytest.raises(DocumentBusy):
         await world.redeem()
     with pytest.raises(DocumentBusy):
         await world.upload(b"Text.")
     assert not world.vectors.documents
-    assert {intent.kind for note in world.journal.intents.values()} == {IntentKind.DELETE}
+    assert {intent.kind for intent in world.journal.intents.values()} == {IntentKind.DELETE}
 
 
 async def test_a_ticket_indexes_what_is_in_the_bucket(world: World) -> None:
@@ -324,7 +326,9 @@ class SlowAtFirst(FakeObjects):
     """The first upload hears of its success only after a second one had time to pass it."""
 
     @override
-    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> ObjectVersion:
+    async def put(
+        self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str
+    ) -> ObjectVersion:
         first = not self.contents
         version = await super().put(tenant, key, content, media_type=media_type, owner=owner)
         await asyncio.sleep(0.2 if first else 0)

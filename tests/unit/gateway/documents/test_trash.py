@@ -78,7 +78,7 @@ class World:
         self.catalog = Catalog(*adapters, stock, journal, self.trash, self.limit.as_limit())
         self.rejection = DeletionRejection(self.catalog, self.trash, self.limit.as_limit())
         self.repair = Repair(
-            lambda: [TENANT], journal, *adapters, self.service, self.catalog, self.trash, every=0.01
+            lambda: [TENANT], journal, *adapters, self.service, self.catalog, self.trash, interval=0.01
         )
 
     async def upload(self, content: bytes = TEXT) -> None:
@@ -101,7 +101,7 @@ class World:
         return restored.document.document_id
 
     async def listed(self, person: Principal = OWNER) -> list[Removal]:
-        return (await self.trash.page(person, limit=50)).removals
+        return (await self.trash.list_page(person, limit=50)).removals
 
     def found(self, document_id: str = ID) -> list[str]:
         """Return the texts that a search can find of the document."""
@@ -272,7 +272,9 @@ async def test_a_repair_keeps_the_record_and_embeddings_of_the_attempt_that_was_
     first = await world.listed()
     (stored,) = world.objects.versions
     world.objects.contents[stored] = world.objects.versions[stored].pop()
-    world.journal.intents["tenanta", ID] = Intent(IntentKind.DELETE, to_delete=object_version_of(TEXT), removed_by="anna@a.example")
+    world.journal.intents["tenanta", ID] = Intent(
+        IntentKind.DELETE, to_delete=object_version_of(TEXT), removed_by="anna@a.example"
+    )
     await world.repair.sweep()
     assert await world.listed() == first, "with the time at which it was removed"
     world.bedrock.fails = AssertionError("nothing is to be embedded")
@@ -342,7 +344,7 @@ async def test_a_document_that_was_deleted_meanwhile_is_missing(world: World) ->
     assert stored
     await world.objects.delete(TENANT, stored.key)
     with pytest.raises(DocumentMissing):
-        await world.trash.keep(TENANT, stored, "anna")
+        await world.trash.record(TENANT, stored, "anna")
 
 
 async def test_pages_lead_through_all_removals_once(world: World) -> None:
@@ -351,7 +353,7 @@ async def test_pages_lead_through_all_removals_once(world: World) -> None:
         await world.remove()
     seen, after = set(), ""
     while True:
-        page = await world.trash.page(OWNER, after=after, limit=2)
+        page = await world.trash.list_page(OWNER, after=after, limit=2)
         seen |= {each.id for each in page.removals}
         if not (after := page.after):
             break

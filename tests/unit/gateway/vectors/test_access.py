@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from gateway.vectors.access import TOKEN_SECONDS, token_scope, sign
+from gateway.vectors.access import TOKEN_SECONDS, sign_token, token_scope
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
