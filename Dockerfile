@@ -1,7 +1,7 @@
-# One image a target: operator, gateway, file-sync, jobs.
+# One target per image: operator, gateway, file-sync, jobs.
 #   docker build --target gateway -t tenantry/gateway:0.0.0-dev .
-# The version in a build from the tree is a placeholder; `make release` packs a context with that of the commit.
-# Everything in them is installed by hash. BASE can be given with a digest: python:3.11-slim-bookworm@sha256:...
+# A build from the tree has a placeholder version; `make release` packs a context with the commit's version.
+# All packages are installed by hash. BASE accepts a digest: python:3.11-slim-bookworm@sha256:...
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS tools
@@ -39,7 +39,7 @@ RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/file-s
 COPY --from=wheels /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_file_sync-*.whl /wheels/
 RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
 
-# Both jobs need the same packages.
+# Both install jobs need the same packages.
 FROM tools AS jobs-packages
 COPY requirements/n8n-install.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/n8n-install.txt
@@ -63,7 +63,7 @@ FROM runtime AS file-sync
 COPY --from=file-sync-packages /app /app
 ENTRYPOINT ["python", "-m", "file_sync"]
 
-# Which one is said by whoever starts it: n8n_install or webui_install.
+# The argument selects the job: n8n_install or webui_install.
 FROM runtime AS jobs
 COPY --from=jobs-packages /app /app
 ENTRYPOINT ["python", "-m"]

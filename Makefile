@@ -1,4 +1,4 @@
-# People and CI call the same targets. `make help` lists them.
+# Build and test targets for developers and CI. `make help` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -6,19 +6,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(VENV)/uv/bin/uv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# uv must neither fetch another Python nor read somebody else's configuration of ours.
+# uv must not download another Python.
 export UV_PYTHON_DOWNLOADS := never
-# A company's own certificate authority is known to the system, and to pip through it.
+# Trust the CAs of the system, among them those of a company's proxy.
 export UV_SYSTEM_CERTS := 1
 export UV_NO_PROGRESS := $(if $(CI),1,0)
 
 MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
 READY := $(VENV)/.ready
-# Processes of tests, and of mypy, at once. Each of tests that needs a platform brings one up for itself.
+# Concurrent processes of pytest and mypy. Each test process that needs a platform starts a separate one.
 WORKERS ?= 2
 PYTEST ?= python -m pytest
 
-.PHONY: help up up-all down status reset demo test unit integration coverage mutants programs story e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
+.PHONY: help up up-all down status reset demo test unit integration coverage mutants programs browser e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -36,83 +36,83 @@ $(READY): $(UV) requirements/dev.txt pyproject.toml $(addsuffix /pyproject.toml,
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
-up: $(READY) ## Bring the whole platform up on this machine, with two demo Tenants
+up: $(READY) ## Start the core platform on this machine, with two demo Tenants
 	@tenantry up
 
-up-all: $(READY) ## ... and Open WebUI, n8n and file-sync, the real programs
+up-all: $(READY) ## Start the core platform and the real Open WebUI, n8n and file-sync
 	@tenantry up --all
 
-down: $(READY) ## Stop what was started; data is kept
+down: $(READY) ## Stop the platform; data is kept
 	@tenantry down
 
-status: $(READY) ## Show each part: what it is, its version, URL and health
+status: $(READY) ## Show each part with its version, URL and health
 	@tenantry status
 
-reset: $(READY) ## Stop everything and forget all data (asks first)
+reset: $(READY) ## Stop the platform and delete its data (asks first)
 	@tenantry reset
 
-demo: $(READY) ## Play the story: Diana's budget, Alice's silence, a Tenant's life
+demo: $(READY) ## Run the demo: two isolated tenants, and a third that is created and deleted
 	@tenantry demo
 
-test: lint types imports docs unit integration ## All checks: style, types, arrows, docs, unit, integration and isolation tests
+test: lint types imports docs unit integration ## All checks: lint, types, imports, docs, unit, integration and isolation tests
 
 lint: $(READY) ## ruff, formatting, locks that name no host
 	@ruff check . && ruff format --check .
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
 	@! grep -n '://' local/n8n/package-lock.json
 
-format: $(READY) ## Let ruff write what it can
+format: $(READY) ## Fix style and formatting with ruff
 	@ruff check --fix . ; ruff format .
 
-types: $(READY) ## mypy --strict
+types: $(READY) ## Check types with mypy --strict
 	@mypy --num-workers $(WORKERS) operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
 
-imports: $(READY) ## import-linter: arrows run one way
+imports: $(READY) ## Check import contracts with import-linter
 	@lint-imports
 
-unit: $(READY) ## Fast tests without any program
+unit: $(READY) ## Run unit tests, which need no other program
 	@$(PYTEST) -n $(WORKERS) --dist loadfile tests/unit
 
-# Files in their own order: else those with few tests, which are the longest, come last, and one process waits for the other.
-integration: $(READY) ## Tests on the real API server, Keycloak, S3, Postgres and Redis
+# Keep the order of files. By default, files with few tests come last; they are the slowest, and one process would wait for the other.
+integration: $(READY) ## Run tests against a real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare && python -m tools.linters
 	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
 
-# Of the time of tests that are measured a third is measuring, so whoever only wants to know whether they pass does without.
-coverage: $(READY) ## The same tests, and which lines of ours none of them runs
+# Measuring takes a third of the time, so `make test` does not measure.
+coverage: $(READY) ## Run unit and integration tests and report lines that no test runs
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@$(MAKE) --no-print-directory unit integration PYTEST="coverage run -m pytest"
 	@coverage combine -q && coverage report
 
-# mutmut takes the path of a module for its name, so both packages lie side by side where it works.
-mutants: $(READY) ## Break the code of guards line by line; lists each change that no unit test notices (MUTANTS='tenancy.identity.*')
+# mutmut derives a module's name from its path, so the packages are linked into one folder.
+mutants: $(READY) ## Run mutation tests of security code and list surviving mutants (MUTANTS='tenancy.identity.*')
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/mutants.txt
 	@mkdir -p build/mutants && cp pyproject.toml build/mutants/
 	@ln -sfn $(addprefix $(CURDIR)/,services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway tests crds docs) build/mutants/
 	@cd build/mutants && mutmut run --max-children $(WORKERS) $(MUTANTS) && { mutmut results | grep -v 'not checked' || true; }
 
-programs: $(READY) ## Tests on the real Open WebUI, n8n and a browser, which are installed first
+programs: $(READY) ## Install the real Open WebUI and n8n, and run tests against them and a browser
 	@tenantry prepare --all
 	@pytest -rs -m programs tests
 
-story: $(READY) ## Of these the story in a browser, and uploads that go wrong
+browser: $(READY) ## Run a part of these: the browser test and failing uploads
 	@tenantry prepare --all
 	@pytest -rs -m programs tests/browser tests/faults --ignore tests/faults/test_kill.py
 
-e2e: $(READY) ## Tests of the chart with real pods, where a node can be brought up beside the checkout
+e2e: $(READY) ## Run tests of the chart with real pods, on a local node
 	@tenantry prepare --all
 	@python -m tests.e2e rig
 
-kind: $(READY) ## ... and on a cluster of kind, which is left up; needs Docker and kind
+kind: $(READY) ## Run tests of the chart on a kind cluster and keep it; needs Docker and kind
 	@python -m tests.e2e kind
 
-test-all: test programs ## Everything: `make test`, then the real programs
+test-all: test programs ## Run `make test` and `make programs`
 
-bench: $(READY) ## Measure; prints tables and writes build/bench.json
+bench: $(READY) ## Run benchmarks; prints tables and writes build/bench.json
 	@tenantry prepare --all
 	@python -m tests.bench
 
-reference: $(READY) ## Write what is generated: reference pages, the schema of the chart's values, the index of decisions
+reference: $(READY) ## Generate reference pages, the schema of the chart's values and the index of decisions
 	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference && python -m tools.decisions_index
 
 docs: $(READY) ## Build the documentation into site/; a warning fails
@@ -131,9 +131,9 @@ changelog: $(READY) ## Show the next section of the changelog; VERSION=X.Y.Z wri
 release: $(READY) ## Build wheels, the images' context and the chart into dist/, and check them
 	@python -m tools.release
 
-# `export` writes hashes and no address; the lock itself (uv.lock) names the registry and stays out of git.
+# `uv export` writes hashes without URLs. uv.lock names the registry, so it is not committed.
 EXPORT = $(UV) export -q --no-emit-workspace --no-emit-project --no-header --no-annotate --no-emit-index-url
-lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
+lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@rm -f uv.lock && $(UV) lock -q --python "$$(command -v $(PYTHON))"
 	@$(EXPORT) --all-packages --all-groups -o requirements/dev.txt >/dev/null
 	@$(EXPORT) --only-group build -o requirements/build.txt >/dev/null
@@ -149,7 +149,7 @@ lock: $(UV) ## Resolve again and write requirements/*.txt with hashes
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/changelog.in -o requirements/changelog.txt
 	@rm -f uv.lock
 
-lock-n8n: $(READY) ## Resolve n8n's packages again; its version is in local/n8n/package.json
+lock-n8n: $(READY) ## Resolve n8n's packages; its version is in local/n8n/package.json
 	@python -m tools.n8n_lock
 
 clean: ## Remove the virtual environment and build outputs (not the platform's data)

@@ -134,12 +134,12 @@ BY_PATH: list[tuple[str, Schema]] = [
     (r"monitoring\.interval", {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"}),
     (r"monitoring\.docsUrl", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r".*\.port", {"type": "integer", "minimum": 1, "maximum": 65535}),
-    (r".*\.(cpu|memory)", {"type": "integer", "minimum": 1, "maximum": 100}),
+    (r".*UtilizationPercentage", {"type": "integer", "minimum": 1, "maximum": 100}),
     (r".*(Seconds|\.drainSeconds)", {"type": "integer", "minimum": 0, "maximum": 3600}),
     (r"n8n\.redis\.database", {"type": "integer", "minimum": 0}),
     (r"open-webui\.orchestrator", {"enum": ["n8n", "direct"]}),
     (r".*\.autoscaling\.source", {"enum": ["prometheus-adapter", "keda"]}),
-    (r".*\.autoscaling\.(min|max|start|queueDepth)", {"type": "integer", "minimum": 1}),
+    (r".*\.autoscaling\.((min|max|initial)Replicas|queueDepth)", {"type": "integer", "minimum": 1}),
     (r".*\.(replicas|concurrency|embeddingsPerMinute)", {"type": "integer", "minimum": 1}),
 ]  # fmt: skip
 """The first pattern that a path matches as a whole counts."""

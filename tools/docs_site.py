@@ -11,8 +11,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from tenantry_local.processes import LocalError
-from tenantry_local.programs.cached import folder_of, installed, run
-from tenantry_local.programs.node import node
+from tenantry_local.programs.cache import cache_folder, ensure_installed, run_logged
+from tenantry_local.programs.node import find_node
 from typing_extensions import override
 
 __all__ = ["list_outside_fetches", "on_files", "on_post_build", "on_post_page", "prepare_mermaid"]
@@ -63,7 +63,9 @@ def prepare_mermaid() -> Path:
         npm failed, or the package is not the pinned one.
     """
     try:
-        folder = installed(folder_of("mermaid", MERMAID.encode(), MERMAID_INTEGRITY.encode()), _install)
+        folder = ensure_installed(
+            cache_folder("mermaid", MERMAID.encode(), MERMAID_INTEGRITY.encode()), _install
+        )
     except LocalError as exc:
         raise PluginError(str(exc)) from exc
     return folder / "mermaid.min.js"
@@ -106,9 +108,9 @@ class _Fetches(HTMLParser):
 
 
 def _install(folder: Path) -> None:
-    runtime = node()
+    runtime = find_node()
     argv = [runtime.program, runtime.npm, "pack", MERMAID, "--prefer-offline", "--silent"]
-    run(argv, folder=folder, env={}, report=lambda _: None, doing=f"fetching {MERMAID}")
+    run_logged(argv, folder=folder, env={}, report=lambda _: None, doing=f"fetching {MERMAID}")
     (package,) = folder.glob("*.tgz")
     _extract(package, folder / "mermaid.min.js")
     package.unlink()

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tenantry_local.programs.n8n import PINS
-from tenantry_local.programs.node import node
+from tenantry_local.programs.node import find_node
 
 __all__ = ["main", "without_addresses"]
 
@@ -22,7 +22,7 @@ def without_addresses(lock: str) -> str:
 
 def main() -> None:
     """Resolve in a folder of its own, so that what is locked now has no say."""
-    runtime = node()
+    runtime = find_node()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "package.json").write_text((PINS / "package.json").read_text())

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.api.errors import headers_of
 from gateway.api.responses import example
 from gateway.problems import kinds
 from servicekit.errors import TenantryError
+from servicekit.web.errors import headers_of
 
 from .gateway_reference import describe
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from tenantry_local.processes import LocalError
 from tenantry_local.programs import helm
-from tenantry_local.programs.uv import uv
+from tenantry_local.programs.uv import find_uv
 
 from .release_checks import ReleaseError, check, run, unpack
 from .version import REPOSITORY, get_version, list_versioned_files, stamp
@@ -81,7 +81,7 @@ def build(source: Path, target: Path, version: str) -> None:
         context = unpack(archive, Path(name))
         for project in [context / "operator", *sorted((context / "services").iterdir())]:
             run(
-                uv(), "build", "-q", "--wheel", "--offline", "--no-build-isolation",
+                find_uv(), "build", "-q", "--wheel", "--offline", "--no-build-isolation",
                 "--python", sys.executable, "-o", str(target), str(project),
             )  # fmt: skip
     (target / ".gitignore").unlink(missing_ok=True)  # uv's own

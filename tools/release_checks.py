@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 from tenantry_local.programs import helm
-from tenantry_local.programs.uv import uv
+from tenantry_local.programs.uv import find_uv
 
 __all__ = [
     "ImageSpec",
@@ -103,12 +103,12 @@ def check_images(context: Path, dist: Path, scratch: Path, version: str) -> None
                 raise ReleaseError(f"The Dockerfile copies {name}, which .dockerignore leaves out")
     for image in parse_dockerfile(dockerfile):
         environment = scratch / image.name
-        run(uv(), "venv", "-q", "--offline", "--python", sys.executable, str(environment))
-        install = [uv(), "pip", "install", "-q", "--offline", "--python", str(environment)]
+        run(find_uv(), "venv", "-q", "--offline", "--python", sys.executable, str(environment))
+        install = [find_uv(), "pip", "install", "-q", "--offline", "--python", str(environment)]
         run(*install, "--require-hashes", "-r", str(context / image.lock))
         wheels = [str(wheel) for pattern in image.wheels for wheel in dist.glob(pattern)]
         run(*install, "--no-deps", *wheels)
-        run(uv(), "pip", "check", "-q", "--python", str(environment))
+        run(find_uv(), "pip", "check", "-q", "--python", str(environment))
         printed = run(str(environment / "bin" / "python"), "-I", "-c", IMPORT_ALL).split()
         names, versions = printed[::2], printed[1::2]
         if len(names) != len(image.wheels):

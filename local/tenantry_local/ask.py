@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from .context import Context, state_folder
-from .people import access_token
+from .demo_users import access_token
 from .processes import LocalError
 
-__all__ = ["ask", "ask_gateway", "show"]
+__all__ = ["ask", "print_answer", "request_answer"]
 
 ANSWER_SECONDS = 60
 
@@ -24,10 +24,10 @@ def ask(
 ) -> None:
     """Ask a question as a chosen person and print the answer with its sources."""
     context = Context.open(state_folder())
-    show(Console(), ask_gateway(context, access_token(context, person), question, persona))
+    print_answer(Console(), request_answer(context, access_token(context, person), question, persona))
 
 
-def ask_gateway(context: Context, token: str, question: str, persona: str = "") -> dict[str, Any]:
+def request_answer(context: Context, token: str, question: str, persona: str = "") -> dict[str, Any]:
     """Return the gateway's answer.
 
     Raises
@@ -51,7 +51,7 @@ def ask_gateway(context: Context, token: str, question: str, persona: str = "") 
     return answer
 
 
-def show(console: Console, answer: dict[str, Any]) -> None:
+def print_answer(console: Console, answer: dict[str, Any]) -> None:
     """Print an answer and what it stands on."""
     console.print(f"  [bold]{escape(answer['answer'])}[/]")
     for citation in answer["citations"]:

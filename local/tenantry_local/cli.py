@@ -14,11 +14,11 @@ from tenancy.receipts import ReceiptInvalid, verify_file
 
 from . import ask, demo, receipts, samples
 from .context import Context, state_folder
+from .display import Progress, parts_table
 from .parts.kubernetes import kubeconfig
 from .platform import Platform
 from .processes import LocalError
 from .programs import helm
-from .screen import Progress, parts_table
 
 __all__ = ["main"]
 
@@ -112,7 +112,7 @@ def verify_erasure(
         raise LocalError(str(exc)) from exc
 
 
-app.command(name="demo")(demo.play)
+app.command(name="demo")(demo.run_demo)
 app.command(name="ask")(ask.ask)
 
 

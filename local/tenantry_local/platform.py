@@ -12,7 +12,7 @@ from pathlib import Path
 from .context import Context
 from .part import Part
 from .parts import BACKENDS, WORKSPACE, make_parts
-from .processes import LocalError, PortTaken, Process, Processes, fingerprint, holder
+from .processes import LocalError, PortInUse, Process, Processes, find_port_owner, fingerprint
 
 __all__ = ["Platform", "State"]
 
@@ -79,7 +79,7 @@ class Platform:
         with ThreadPoolExecutor(len(wanted)) as pool:
             # Parts are listed after what they need, so every future waited for has been submitted.
             for part in wanted:
-                needed = [results[need] for need in part.needs if need in results]
+                needed = [results[need] for need in part.depends_on if need in results]
                 results[part.name] = pool.submit(self._bring_up, part, needed)
         errors = {str(error): error for result in results.values() if (error := result.exception())}
         if errors:
@@ -124,16 +124,16 @@ class Platform:
         return any(self.processes.find(kind.name) for kind in WORKSPACE)
 
     def _state(self, part: Part) -> State:
-        process = self.processes.find(part.name) if part.ours else None
+        process = self.processes.find(part.name) if part.managed else None
         # A port of ours that answers without our process belongs to somebody else.
-        return State(part, process, healthy=part.healthy() if process or not part.ours else False)
+        return State(part, process, healthy=part.is_healthy() if process or not part.managed else False)
 
     def _bring_up(self, part: Part, needed: list[Future[None]]) -> None:
         self._prepare(part)
         with _named(part):
             for future in needed:
                 future.result()
-            if part.ours:
+            if part.managed:
                 self._run(part)
             self._wait_healthy(part)
             part.provision()
@@ -162,24 +162,25 @@ class Platform:
         deadline = time.monotonic() + patience
         for name in part.ports:
             port = self.context.ports[name]
-            while (taken_by := holder(port)) and time.monotonic() < deadline:
+            while (taken_by := find_port_owner(port)) and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
             if taken_by:
                 variable = f"TENANTRY_PORT_{name.upper().replace('-', '_')}"
-                raise PortTaken(
+                raise PortInUse(
                     f"{part.name} needs port {port}, which is taken by {taken_by}. "
                     f"Stop that program, or choose another port: {variable}=... make up"
                 )
 
     def _wait_healthy(self, part: Part) -> None:
-        deadline = time.monotonic() + part.patience
-        while not part.healthy():
-            if part.ours and not self.processes.find(part.name):
+        deadline = time.monotonic() + part.start_timeout
+        while not part.is_healthy():
+            if part.managed and not self.processes.find(part.name):
                 log = self.processes.tail(part.name)
                 raise LocalError(f"{part.name} stopped right after its start:\n{log}")
             if time.monotonic() > deadline:
                 raise LocalError(
-                    f"{part.name} was not healthy within {part.patience:.0f} s (tenantry logs {part.name}):\n"
+                    f"{part.name} was not healthy within {part.start_timeout:.0f} s "
+                    f"(tenantry logs {part.name}):\n"
                     f"{self.processes.tail(part.name)}"
                 )
             time.sleep(POLL_SECONDS)

@@ -15,9 +15,9 @@ from tenancy.model import Tenant
 from tenancy.names import document_id_for
 
 from .context import Context
+from .demo_users import access_token
 from .parts.kubernetes import kubectl
 from .parts.qdrant import Qdrant
-from .people import access_token
 from .processes import LocalError
 
 __all__ = ["apply"]
@@ -56,14 +56,16 @@ def apply(context: Context) -> None:
     for tenant in tenants:
         context.report("samples", f"waiting until {tenant.id} is Ready")
         _wait_ready(context, tenant)
-    missing = [sample for tenant in tenants for sample in samples_of(tenant) if not _indexed(context, sample)]
+    missing = [
+        sample for tenant in tenants for sample in list_samples(tenant) if not _is_indexed(context, sample)
+    ]
     for count, sample in enumerate(missing, start=1):
         context.report("samples", f"ingesting {sample.path.name} ({count} of {len(missing)})")
         _ingest(context, sample)
     context.report("samples", "ready")
 
 
-def samples_of(tenant: Tenant) -> list[Sample]:
+def list_samples(tenant: Tenant) -> list[Sample]:
     """Return a demo tenant's documents."""
     paths = sorted(path for path in (DOCUMENTS / tenant.id).glob("*/*") if path.is_file())
     return [Sample(tenant, path.parent.name, path) for path in paths]
@@ -81,7 +83,7 @@ def _wait_ready(context: Context, tenant: Tenant) -> None:
         raise LocalError(f"The Tenant {tenant.id} is not Ready after {READY_SECONDS} s:\n{reasons}") from exc
 
 
-def _indexed(context: Context, sample: Sample) -> bool:
+def _is_indexed(context: Context, sample: Sample) -> bool:
     """Tell whether the index holds this very content. Indexing is the last step, so the rest is done, too."""
     tenant, qdrant = sample.tenant, Qdrant(context)
     payload = {

@@ -1,1 +1,1 @@
-"""Measurements, not tests: `make bench` prints a table and writes build/bench.json."""
+"""Benchmarks: `make bench` prints tables and writes build/bench.json."""

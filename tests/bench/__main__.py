@@ -1,6 +1,6 @@
-"""``make bench``: platforms of their own, measured, and taken down again.
+"""Command line of the benchmarks: starts separate platforms, measures them and stops them.
 
-``python -m tests.bench chat uploads`` measures only those subjects, and leaves the file of a whole run alone.
+``python -m tests.bench chat uploads`` measures only these subjects and writes a separate file.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from rich.console import Console
 from tenantry_local import samples
 from tenantry_local.platform import Platform
 
-from . import beside, chat, erasure, gateway, operator, retrieval, share, streams, uploads
+from . import chat, comparison, erasure, gateway, operator, overhead, retrieval, streams, uploads
 from .report import Figure, show, write
 
 OUTPUT = Path("build/bench.json")
@@ -25,19 +25,19 @@ CORE: dict[str, Measure] = {
     "gateway": gateway.measure,
     "retrieval": retrieval.measure,
     "operator": operator.measure,
-    "share": share.measure,  # the last: it stops the operator
+    "overhead": overhead.measure,  # last, because it stops the operator
 }
-"""What is measured on our services and their backends alone."""
+"""Subjects that need only Tenantry's services and their backends."""
 
 WHOLE: dict[str, Measure] = {
     "chat": chat.measure,
     "streams": streams.measure,
     "uploads": uploads.measure,
-    "beside": beside.measure,
+    "comparison": comparison.measure,
     "engine": chat.measure_engine,
     "erasure": erasure.measure,
 }
-"""What needs Open WebUI, n8n and file-sync, too. They run beside nothing of ``CORE``."""
+"""Subjects that also need Open WebUI, n8n and file-sync. They run on a separate platform."""
 
 
 async def _measure(
@@ -46,19 +46,21 @@ async def _measure(
     figures: list[Figure] = []
     for name in [name for name in subjects if name in wanted]:
         load = os.getloadavg()[0]
-        console.print(f"Measuring: {name} (load of the last minute {load:.1f} on {os.cpu_count()} cores)")
+        console.print(f"Measuring: {name} (1-minute load average {load:.1f} on {os.cpu_count()} cores)")
         figures += await subjects[name](platform)
     return figures
 
 
-def _on_a_platform(subjects: dict[str, Measure], wanted: Sequence[str], console: Console) -> list[Figure]:
-    """Bring a platform up, measure what is wanted of these subjects, and take it down."""
+def _measure_on_platform(
+    subjects: dict[str, Measure], wanted: Sequence[str], console: Console
+) -> list[Figure]:
+    """Start a platform, measure the wanted ones of these subjects, and stop it."""
     if not subjects.keys() & set(wanted):
         return []
     with tempfile.TemporaryDirectory(prefix="tenantry-bench-") as folder:
         platform = Platform.ephemeral(Path(folder), whole=subjects is WHOLE)
         try:
-            console.print("Bringing up a platform")
+            console.print("Starting a platform")
             platform.up()
             samples.apply(platform.context)
             return asyncio.run(_measure(platform, subjects, wanted, console))
@@ -67,15 +69,17 @@ def _on_a_platform(subjects: dict[str, Measure], wanted: Sequence[str], console:
 
 
 def main() -> None:
-    """Measure, print tables and write a file."""
+    """Run the benchmarks, print tables and write a file."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("subjects", nargs="*", metavar="subject", help=f"{', '.join([*CORE, *WHOLE])}; all")
     given: list[str] = parser.parse_args().subjects
     if unknown := set(given) - CORE.keys() - WHOLE.keys():
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join([*CORE, *WHOLE])}")
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join([*CORE, *WHOLE])}")
     wanted = given or [*CORE, *WHOLE]
     console = Console()
-    figures = [figure for subjects in (CORE, WHOLE) for figure in _on_a_platform(subjects, wanted, console)]
+    figures = [
+        figure for subjects in (CORE, WHOLE) for figure in _measure_on_platform(subjects, wanted, console)
+    ]
     show(figures)
     output = OUTPUT.with_name(f"bench-{'-'.join(given)}.json") if given else OUTPUT
     write(figures, output)

@@ -1,7 +1,7 @@
-"""OpenAI's interface before the Bedrock stand-in, for programs that speak no Bedrock.
+"""OpenAI-compatible HTTP API in front of the Bedrock stand-in, for Open WebUI without Tenantry.
 
-Embeddings and answers are the very ones that our gateway gets. Open WebUI's prompt is put into the words that
-the stand-in takes its answers from: the passages as passages, and what the person has asked as the question.
+Embeddings and answers are the same as the gateway's. The prompt of Open WebUI is converted to the stand-in's
+format: passages and a question.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ import httpx
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-__all__ = ["EMBEDDINGS", "MODEL", "make_adapter", "to_converse"]
+__all__ = ["EMBEDDINGS", "MODEL", "build_converse_request", "make_adapter"]
 
 MODEL = "claude"
-"""What the answering model is called here."""
+"""Name of the chat model."""
 
 EMBEDDINGS = "titan"
-"""What the embedding model is called here."""
+"""Name of the embedding model."""
 
 _TITAN = "amazon.titan-embed-text-v2:0"
 _CLAUDE = "us.anthropic.claude-sonnet-4-6"
@@ -59,7 +59,7 @@ def make_adapter(bedrock: httpx.AsyncClient) -> FastAPI:
     @app.post("/v1/chat/completions")
     async def _(request: Request) -> Response:
         body = await request.json()
-        answer = await call(f"/model/{_CLAUDE}/converse", to_converse(body["messages"]))
+        answer = await call(f"/model/{_CLAUDE}/converse", build_converse_request(body["messages"]))
         text = answer["output"]["message"]["content"][0]["text"]
         if body.get("stream"):
             return StreamingResponse(_events(text), media_type="text/event-stream")
@@ -69,13 +69,13 @@ def make_adapter(bedrock: httpx.AsyncClient) -> FastAPI:
     return app
 
 
-def to_converse(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a request of Converse for the messages of a chat: the last one, with what was found for it.
+def build_converse_request(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a Converse request with the last message of a chat and the passages that were found for it.
 
-    Open WebUI writes what was found before the question, or among the system's words.
+    Open WebUI writes the passages before the question or into the system message.
     """
     texts = [_text(message["content"]) for message in messages]
-    # Its instructions name the tag, too: only what stands in the context are passages.
+    # The instructions also contain the tag, so only sources inside the context are passages.
     contexts = [text.partition("<context>")[2].rpartition("</context>")[0] for text in texts]
     found = [source for context in contexts for source in _SOURCE.findall(context)]
     passages = "\n".join(f'<passage id="{number}">{text}</passage>' for number, text in found)

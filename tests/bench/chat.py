@@ -1,7 +1,7 @@
-"""Questions through the whole chain: Open WebUI, the pipe, n8n and the gateway, with a model that takes 2 s.
+"""Benchmark of questions through Open WebUI, the pipe, n8n and the gateway, with a model that takes 2 s.
 
-Each of five people asks as soon as the answer is there, as a program does and as the browser does. They begin
-at different moments. What n8n took is noted on the way, of the same requests.
+Each of five users asks the next question when the answer has arrived, as an API client and as the browser.
+They start at different moments. The timing proxy records n8n's overhead of the same requests.
 """
 
 import asyncio
@@ -15,29 +15,29 @@ from tenantry_local.platform import Platform
 
 from tests.support.n8n import told
 
-from .office import Office, model_takes, open_office
-from .page import Page
-from .question_sets import read_own
+from .chat_client import ChatClient
+from .question_sets import read_samples
 from .report import Figure, percentile
-from .stopwatch import Stopwatch, open_stopwatch
+from .tenant_fixture import TenantFixture, create_tenant, delay_model
+from .timing_proxy import TimingProxy, open_timing_proxy
 
-__all__ = ["MODEL_SECONDS", "PEOPLE", "Rounds", "crowd", "measure", "measure_engine"]
+__all__ = ["MODEL_SECONDS", "USERS", "Rounds", "ask_concurrently", "measure", "measure_engine"]
 
-PEOPLE = 5
+USERS = 5
 MODEL_SECONDS = 2.0
-WARM = 60
-"""Questions of each person before the first round: n8n's first hundreds are slower."""
+WARM_UP_QUESTIONS = 60
+"""Warm-up questions per user before the first round: n8n's first hundreds are slower."""
 
-WARM_AGAIN = 6
-"""... and before the rounds of the next way to ask."""
+SHORT_WARM_UP_QUESTIONS = 6
+"""Warm-up questions per user before the rounds of the second client."""
 
-EACH = 6
-"""Questions of each person a round."""
+QUESTIONS_PER_ROUND = 6
+"""Questions per user in a round."""
 
 ROUNDS = 5
-"""The median over the rounds is reported: one in which the machine did something else drops out."""
+"""The median over the rounds is reported, so that a disturbed round does not count."""
 
-Asks = Callable[[Page, str], Awaitable[float]]
+AskFunction = Callable[[ChatClient, str], Awaitable[float]]
 
 
 @dataclass
@@ -53,9 +53,10 @@ class Rounds:
 
 async def measure(platform: Platform) -> list[Figure]:
     """Measure on a whole platform."""
-    async with open_office(platform, "bench-chat", staff=PEOPLE) as office:
-        measured = await _measured(office)
-    note = f"{PEOPLE} people at once, model {MODEL_SECONDS:g} s, median of {ROUNDS} rounds of {PEOPLE * EACH}"
+    async with create_tenant(platform, "bench-chat", user_count=USERS) as tenant:
+        measured = await _measured(tenant)
+    size = USERS * QUESTIONS_PER_ROUND
+    note = f"{USERS} concurrent users, model {MODEL_SECONDS:g} s, median of {ROUNDS} rounds of {size}"
     return [
         figure
         for name, (wholes, shares) in measured.items()
@@ -71,13 +72,13 @@ async def measure(platform: Platform) -> list[Figure]:
 
 
 async def measure_engine(platform: Platform) -> list[Figure]:
-    """Measure n8n's share with its other engine for expressions, and leave n8n as it was."""
+    """Measure n8n's overhead with its other expression engine, then restore n8n."""
     parts = (N8n.name, N8nWorker.name, N8nWebhook.name)
-    async with open_office(platform, "bench-engine", staff=PEOPLE) as office:
+    async with create_tenant(platform, "bench-engine", user_count=USERS) as tenant:
         try:
             with told({"N8N_EXPRESSION_ENGINE": "vm"}):
                 await asyncio.to_thread(platform.up, parts)
-                _, shares = (await _measured(office, {"as a program": _as_program}))["as a program"]
+                _, shares = (await _measured(tenant, {"as a program": _as_program}))["as a program"]
         finally:
             await asyncio.to_thread(platform.up, parts)
     note = "N8N_EXPRESSION_ENGINE=vm, n8n's default"
@@ -87,71 +88,75 @@ async def measure_engine(platform: Platform) -> list[Figure]:
     ]
 
 
-async def crowd(
-    pages: Sequence[Page], asks: Asks, questions: Sequence[str], *, each: int, apart: float
+async def ask_concurrently(
+    clients: Sequence[ChatClient], ask: AskFunction, questions: Sequence[str], *, each: int, apart: float
 ) -> list[float]:
-    """Let all ask some questions one after the other; each begins ``apart`` seconds after the one before."""
+    """Let each user ask questions sequentially; users start ``apart`` seconds after each other."""
 
-    async def one(place: int, page: Page) -> list[float]:
+    async def one(place: int, page: ChatClient) -> list[float]:
         await asyncio.sleep(place * apart)
-        first = place * len(questions) // len(pages)
-        return [await asks(page, questions[(first + number) % len(questions)]) for number in range(each)]
+        first = place * len(questions) // len(clients)
+        return [await ask(page, questions[(first + number) % len(questions)]) for number in range(each)]
 
-    return [value for values in await asyncio.gather(*map(one, range(len(pages)), pages)) for value in values]
+    return [
+        value for values in await asyncio.gather(*map(one, range(len(clients)), clients)) for value in values
+    ]
 
 
 async def _measured(
-    office: Office, ways: "dict[str, Callable[[str], Asks]] | None" = None
+    tenant: TenantFixture, ways: "dict[str, Callable[[str], AskFunction]] | None" = None
 ) -> dict[str, tuple[Rounds, Rounds]]:
-    """Return the whole time (seconds) and n8n's share (milliseconds) of each way to ask."""
-    own = read_own()
+    """Return the total time (seconds) and n8n's overhead (milliseconds) for each client."""
+    own = read_samples()
     questions = [question.text for question in own.questions]
-    await office.upload(own.documents)
-    port = office.platform.context.ports[N8nWebhook.name]
+    await tenant.upload(own.documents)
+    port = tenant.platform.context.ports[N8nWebhook.name]
     measured: dict[str, tuple[Rounds, Rounds]] = {}
     async with (
-        open_stopwatch(port) as (stopwatch, url),
-        office.webui.valves(n8n_url=url, fallback_to_direct=False),
+        open_timing_proxy(port) as (timing_proxy, url),
+        tenant.webui.valves(n8n_url=url, fallback_to_direct=False),
     ):
         for name, way in (ways or WAYS).items():
-            asks = way(office.model)
-            before = WARM_AGAIN if measured else WARM
-            await crowd(office.pages, asks, questions, each=before, apart=0)
-            async with model_takes(office.platform, MODEL_SECONDS):
-                measured[name] = await _rounds(office, asks, questions, stopwatch)
+            ask = way(tenant.model)
+            before = SHORT_WARM_UP_QUESTIONS if measured else WARM_UP_QUESTIONS
+            await ask_concurrently(tenant.clients, ask, questions, each=before, apart=0)
+            async with delay_model(tenant.platform, MODEL_SECONDS):
+                measured[name] = await _rounds(tenant, ask, questions, timing_proxy)
     return measured
 
 
 async def _rounds(
-    office: Office, asks: Asks, questions: Sequence[str], stopwatch: Stopwatch
+    tenant: TenantFixture, ask: AskFunction, questions: Sequence[str], timing_proxy: TimingProxy
 ) -> tuple[Rounds, Rounds]:
     wholes, shares = Rounds(), Rounds()
     for _ in range(ROUNDS):
-        stopwatch.take()
-        seconds = await crowd(office.pages, asks, questions, each=EACH, apart=MODEL_SECONDS / PEOPLE)
-        taken = stopwatch.take()
+        timing_proxy.pop_overheads()
+        seconds = await ask_concurrently(
+            tenant.clients, ask, questions, each=QUESTIONS_PER_ROUND, apart=MODEL_SECONDS / USERS
+        )
+        taken = timing_proxy.pop_overheads()
         if len(taken) != len(seconds):
-            raise RuntimeError(f"of {len(seconds)} questions n8n had {len(taken)}")
+            raise RuntimeError(f"n8n received {len(taken)} of {len(seconds)} questions")
         wholes.rounds.append(seconds)
         shares.rounds.append(taken)
     return wholes, shares
 
 
-def _as_program(model: str) -> Asks:
-    async def asks(page: Page, question: str) -> float:
+def _as_program(model: str) -> AskFunction:
+    async def ask(page: ChatClient, question: str) -> float:
         began = time.perf_counter()
         response = await page.person.ask(model, question)
         response.raise_for_status()
         return time.perf_counter() - began
 
-    return asks
+    return ask
 
 
-def _in_browser(model: str) -> Asks:
-    async def asks(page: Page, question: str) -> float:
+def _in_browser(model: str) -> AskFunction:
+    async def ask(page: ChatClient, question: str) -> float:
         return (await page.ask(model, question)).seconds
 
-    return asks
+    return ask
 
 
 WAYS = {"as a program": _as_program, "in a browser": _in_browser}

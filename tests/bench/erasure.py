@@ -1,4 +1,4 @@
-"""How long the erasure of a large tenant takes: deletion, the second count, and the signed receipt."""
+"""Benchmark of the erasure of a large tenant: deletion, the second count and the signed receipt."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ __all__ = ["measure"]
 TENANT = "large"
 DOCUMENTS = 10_000
 CHUNKS = 4
-"""Points of a document."""
+"""Points per document."""
 
 DIMENSIONS = 768
 GOAL_SECONDS = 60
@@ -36,7 +36,7 @@ CONTENT = b"x" * 2000
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Fill a Tenant with documents in every store, delete it, and measure until it is gone."""
+    """Create documents of a Tenant in every store, delete the Tenant, and measure until it is gone."""
     manifest = tenant_manifest(TENANT, deletionPolicy="Delete", identity={"emails": [f"*@{TENANT}.example"]})
     with (
         admin_client(platform) as api,
@@ -46,20 +46,20 @@ async def measure(platform: Platform) -> list[Figure]:
         tenants = Tenants(api)
         uid = str((await asyncio.to_thread(tenants.create, manifest))["metadata"]["uid"])
         await until(lambda: asyncio.to_thread(_is_ready, tenants), seconds=120)
-        await asyncio.to_thread(_plant, world, webui, uid)
-        await _plant_points(platform, uid)
+        await asyncio.to_thread(_create_documents, world, webui, uid)
+        await _create_points(platform, uid)
         started = time.monotonic()
         await asyncio.to_thread(tenants.delete, TENANT)
         await until(lambda: asyncio.to_thread(_is_gone, tenants), seconds=600, every=0.5)
         seconds = time.monotonic() - started
-        _require_whole(world, uid)
+        _require_complete_receipt(world, uid)
     note = f"{DOCUMENTS:,} documents of {CHUNKS} points, with their files in Open WebUI"
     return [Figure("erasure of a tenant, with its receipt", seconds, "s", GOAL_SECONDS, note=note)]
 
 
-def _plant(world: World, webui: WebUi, uid: str) -> None:
+def _create_documents(world: World, webui: WebUi, uid: str) -> None:
     base, owner = webui.base(TENANT)["id"], webui.call("GET", "/auths/")["id"]
-    prefix = str(uuid.uuid4())[:24]  # the number of the file is the end of its id
+    prefix = str(uuid.uuid4())[:24]  # the file's number is the end of its id
     ids = [f"{prefix}{number:012x}" for number in range(DOCUMENTS)]
 
     def put(file_id: str) -> None:
@@ -86,7 +86,7 @@ def _plant(world: World, webui: WebUi, uid: str) -> None:
     pipe.execute()
 
 
-async def _plant_points(platform: Platform, uid: str) -> None:
+async def _create_points(platform: Platform, uid: str) -> None:
     draw = random.Random(1)
     async with open_qdrant(platform) as qdrant:
         for first in range(0, DOCUMENTS * CHUNKS, 1000):
@@ -116,16 +116,16 @@ def _is_gone(tenants: Tenants) -> bool:
     return tenants.get(TENANT) is None
 
 
-def _require_whole(world: World, uid: str) -> None:
-    """Raise unless the receipt says that all that was planted was there before, and nothing after."""
+def _require_complete_receipt(world: World, uid: str) -> None:
+    """Raise unless the receipt counts all created data before the deletion and none after."""
     key = f"receipts/erasure/tenant-{TENANT}/{uid}.json"
     stores = json.loads(world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())["stores"]
     before = {store["store"]: sum(store["before"].values()) for store in stores}
-    planted = {
+    created = {
         "storage": DOCUMENTS,
         "vectors": DOCUMENTS * CHUNKS,
         "quota": DOCUMENTS,
         "workspace": DOCUMENTS,
     }
-    assert all(before[store] >= count for store, count in planted.items()), before
+    assert all(before[store] >= count for store, count in created.items()), before
     assert not any(sum(store["after"].values()) for store in stores), stores

@@ -1,4 +1,4 @@
-"""The gateway's numbers: what a search, an answer and an ingest take, and how much of it is our own."""
+"""Benchmark of the gateway: duration of a search, an answer and an ingest, and the gateway's overhead."""
 
 import asyncio
 import re
@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import psutil
+from tenantry_local.demo_users import access_token
 from tenantry_local.parts.kubernetes import kubectl
-from tenantry_local.people import access_token
 from tenantry_local.platform import Platform
 
 from .report import Figure, percentile
@@ -21,7 +21,7 @@ PERSON = "diana.tenantb@gmail.com"
 QUESTION = "What is the approved marketing budget for 2026?"
 ROUNDS = 5
 REQUESTS = 40
-"""Requests a round; the median over the rounds is what is reported."""
+"""Requests per round; the median over the rounds is reported."""
 
 PAGES = 60
 
@@ -30,7 +30,7 @@ _STAGE = re.compile(r"(\w+);dur=([\d.]+)")
 
 async def measure(platform: Platform) -> list[Figure]:
     """Measure on a platform with the sample documents in it."""
-    # What is measured is the way, not the limit at its end, nor an answer that was given before.
+    # Neither limits nor cached answers may affect the measurement.
     limits = (
         '{"spec":{"quota":{"queriesPerMinute":1000000,"tokensPerMonth":1000000000},'
         '"model":{"cacheAnswers":false}}}'
@@ -58,7 +58,7 @@ async def measure(platform: Platform) -> list[Figure]:
 async def _timed(
     http: httpx.AsyncClient, name: str, path: str, body: dict[str, Any], *, goal: float | None
 ) -> list[Figure]:
-    for _ in range(REQUESTS):  # warm: sessions, connections, the stand-in's model
+    for _ in range(REQUESTS):  # warm up sessions, connections and the stand-in's model
         (await http.post(path, json=body)).raise_for_status()
     rounds = [[await _one(http, path, body) for _ in range(REQUESTS)] for _ in range(ROUNDS)]
     total = statistics.median(statistics.median(each["total"] for each in one) for one in rounds)
@@ -81,7 +81,7 @@ async def _one(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict
 
 
 async def _ingest(http: httpx.AsyncClient) -> Figure:
-    """Take in a text of many pages; a page is 2,000 characters, as a printed one."""
+    """Ingest a text of many pages of 2,000 characters."""
     page = " ".join(f"Sentence {n} speaks of matter {n * n}." for n in range(70))[:2000]
     content = "\n\n".join(f"Page {number}. {page}" for number in range(PAGES)).encode()
     seconds = []

@@ -1,4 +1,4 @@
-"""The API server as the benchmark sees it: Tenants made and watched, writes counted by the server itself."""
+"""Client of the API server for benchmarks: creates and watches Tenants, and reads the server's counters."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ _REQUESTS = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count
 
 
 def manifest(name: str) -> dict[str, Any]:
-    """Return a Tenant of two personas whose addresses nobody else claims."""
+    """Return a Tenant with two personas and unique addresses."""
     return {
         "apiVersion": "tenantry.io/v1alpha1",
         "kind": "Tenant",
@@ -32,7 +32,7 @@ def manifest(name: str) -> dict[str, Any]:
 
 
 class ApiServer:
-    """One API server, as its administrator."""
+    """Administrator's client of an API server."""
 
     def __init__(self, platform: Platform) -> None:
         self._http = httpx.AsyncClient(
@@ -47,17 +47,17 @@ class ApiServer:
         await self._http.aclose()
 
     async def create(self, name: str) -> float:
-        """Apply a Tenant; return when, on the monotonic clock."""
+        """Create a Tenant and return the monotonic time of the request."""
         started = time.monotonic()
         (await self._http.post(TENANTS, json=manifest(name))).raise_for_status()
         return started
 
     async def delete(self, name: str) -> None:
-        """Ask for a Tenant's removal."""
+        """Delete a Tenant."""
         (await self._http.delete(f"{TENANTS}/{name}")).raise_for_status()
 
     async def wait(self, names: Collection[str], *, ready: bool, version: str = "0") -> dict[str, float]:
-        """Return when each Tenant was seen Ready (or gone), on the monotonic clock."""
+        """Return the monotonic time at which each Tenant became Ready (or was gone)."""
         waiting, seen = set(names), {}
         params = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "110"}
         async with self._http.stream("GET", TENANTS, params=params) as events:
@@ -69,16 +69,16 @@ class ApiServer:
                     waiting.remove(name)
                 if not waiting:
                     return seen
-        raise TimeoutError(f"{len(waiting)} Tenants were not {'Ready' if ready else 'gone'} in time")
+        raise TimeoutError(f"{len(waiting)} Tenants are still not {'Ready' if ready else 'gone'}")
 
     async def version(self) -> str:
-        """Return the resource version of now, from which a watch can start."""
+        """Return the current resource version, from which a watch can start."""
         listed = (await self._http.get(TENANTS, params={"limit": "1"})).json()
         return str(listed["metadata"]["resourceVersion"])
 
     async def writes(self) -> float:
-        """Return how many writes to Tenants and events the server has answered since its start."""
-        await asyncio.sleep(0.5)  # the last answers may still be on their way into the counters
+        """Return the number of writes to Tenants and events since the server's start."""
+        await asyncio.sleep(0.5)  # the last responses may not be counted yet
         text = (await self._http.get("/metrics")).text
         total = 0.0
         for found in _REQUESTS.finditer(text):

@@ -1,4 +1,4 @@
-"""The operator's numbers: how soon a Tenant is Ready, and what it costs."""
+"""Benchmark of the operator: time until a Tenant is Ready, and its calls and writes."""
 
 import asyncio
 import re
@@ -15,16 +15,16 @@ from .report import Figure, percentile
 __all__ = ["measure"]
 
 IDLE_TENANTS = 30
-AT_ONCE = 200
+CONCURRENT_TENANTS = 200
 
 _CALLS = re.compile(r'^tenantry_remote_seconds_count\{[^}]*system="(\w+)"\} (\S+)$', re.MULTILINE)
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Measure on a platform whose operator runs and has nothing to do."""
+    """Measure on a platform whose operator is idle."""
     api = ApiServer(platform)
     try:
-        figures = [*await _idle(platform, api), *await _at_once(api)]
+        figures = [*await _measure_idle(platform, api), *await _measure_concurrent_tenants(api)]
         figures += await _restart(platform, api)
         figures.append(_rss(platform, "operator"))
         return figures
@@ -32,7 +32,7 @@ async def measure(platform: Platform) -> list[Figure]:
         await api.close()
 
 
-async def _idle(platform: Platform, api: ApiServer) -> list[Figure]:
+async def _measure_idle(platform: Platform, api: ApiServer) -> list[Figure]:
     writes, calls = await api.writes(), _remote_calls(platform)
     names = [f"idle-{number}" for number in range(IDLE_TENANTS)]
     seconds = [await _one(api, name) for name in names]
@@ -52,35 +52,42 @@ async def _idle(platform: Platform, api: ApiServer) -> list[Figure]:
 async def _one(api: ApiServer, name: str) -> float:
     version = await api.version()
     watch = asyncio.create_task(api.wait([name], ready=True, version=version))
-    await asyncio.sleep(0.2)  # idle between two, and the watch is there before the Tenant
+    await asyncio.sleep(0.2)  # the operator must be idle, and the watch must start before the Tenant
     started = await api.create(name)
     return (await watch)[name] - started
 
 
-async def _at_once(api: ApiServer) -> list[Figure]:
-    names = [f"crowd-{number}" for number in range(AT_ONCE)]
+async def _measure_concurrent_tenants(api: ApiServer) -> list[Figure]:
+    names = [f"crowd-{number}" for number in range(CONCURRENT_TENANTS)]
     version = await api.version()
     watch = asyncio.create_task(api.wait(names, ready=True, version=version))
     started = await asyncio.gather(*(api.create(name) for name in names))
     seen = await watch
     took = max(seen.values()) - min(started)
-    return [Figure(f"{AT_ONCE} Tenants at once, all Ready", took, "s", note=f"{AT_ONCE / took:.0f} a second")]
+    return [
+        Figure(
+            f"{CONCURRENT_TENANTS} concurrent Tenants, all Ready",
+            took,
+            "s",
+            note=f"{CONCURRENT_TENANTS / took:.0f} a second",
+        )
+    ]
 
 
 async def _restart(platform: Platform, api: ApiServer) -> list[Figure]:
-    """Restart the operator over the crowd, unchanged: it must look at all and write nothing."""
-    names = [f"crowd-{number}" for number in range(AT_ONCE)]
+    """Restart the operator with unchanged Tenants: it must read all and write nothing."""
+    names = [f"crowd-{number}" for number in range(CONCURRENT_TENANTS)]
     before = await api.writes()
     platform.stop("operator")
     platform.start("operator")
-    await _until_quiet(platform)
+    await _wait_until_calls_stop(platform)
     writes = await api.writes() - before
     await _remove(api, names)
-    note = f"{AT_ONCE} Tenants"
+    note = f"{CONCURRENT_TENANTS} Tenants"
     return [Figure("Kubernetes writes on an unchanged restart", writes, "writes", 0, note=note)]
 
 
-async def _until_quiet(platform: Platform) -> None:
+async def _wait_until_calls_stop(platform: Platform) -> None:
     last = Counter[str]()
     while (now := _remote_calls(platform)) != last or not now:
         last = now

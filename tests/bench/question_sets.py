@@ -1,8 +1,7 @@
-"""What retrieval is measured with: documents, and questions whose answer stands in one of them.
+"""Question sets for measuring retrieval: documents, and questions that one of them answers.
 
-Our own set is the files of ``samples``: one invented company's papers, some of which differ in little, and
-questions that say of what kind they are. XQuAD's English articles are the larger set; its file is not ours
-to ship (CC BY-SA).
+The sample set in ``samples`` has papers of an invented company, some of them similar, and questions of three
+kinds. The larger set is XQuAD's English articles; its licence (CC BY-SA) does not allow shipping the file.
 """
 
 import json
@@ -12,14 +11,14 @@ from pathlib import Path
 
 import yaml
 
-__all__ = ["XQUAD", "Question", "QuestionSet", "read_own", "read_xquad"]
+__all__ = ["XQUAD", "Question", "QuestionSet", "read_samples", "read_xquad"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = Path(__file__).parent / "samples"
 QUESTIONS = SAMPLES / "questions.yaml"
 
 XQUAD = Path(os.environ.get("TENANTRY_XQUAD") or ROOT.parent / "shared" / "data" / "xquad-en-16.json")
-"""Where XQuAD is looked for; it may be absent."""
+"""Path of XQuAD, which may be absent."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,9 @@ class Question:
     Parameters
     ----------
     kind
-        ``exact``, ``paraphrase`` or ``near``, as ``questions.yaml`` explains; empty where a set has no kinds.
+        ``exact``, ``paraphrase`` or ``near``, as ``questions.yaml`` explains; empty if the set has no kinds.
     answer
-        Words of the document that answer it; empty where a set does not say.
+        Words of the document that answer it; empty if the set has no answers.
     """
 
     text: str
@@ -50,12 +49,12 @@ class QuestionSet:
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of its questions, sorted; none where it has no kinds."""
+        """Return the sorted kinds of its questions, if it has kinds."""
         return sorted({question.kind for question in self.questions} - {""})
 
 
-def read_own() -> QuestionSet:
-    """Return our own samples."""
+def read_samples() -> QuestionSet:
+    """Return the sample set."""
     documents = {file.name: file.read_text() for file in sorted(SAMPLES.iterdir()) if file != QUESTIONS}
     questions = [
         Question(text, document, kind, answer)
@@ -67,7 +66,7 @@ def read_own() -> QuestionSet:
 
 
 def read_xquad() -> QuestionSet | None:
-    """Return XQuAD, every paragraph a document; ``None`` when the file is not there."""
+    """Return XQuAD with a document per paragraph; ``None`` if the file is absent."""
     if not XQUAD.exists():
         return None
     held = [each for article in json.loads(XQUAD.read_text())["data"] for each in article["paragraphs"]]

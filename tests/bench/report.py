@@ -1,4 +1,4 @@
-"""What a measurement looks like, on a screen and in a file."""
+"""Figures of a benchmark, their tables and their JSON file."""
 
 import json
 import statistics
@@ -16,10 +16,10 @@ __all__ = ["Figure", "percentile", "show", "write"]
 
 @dataclass(frozen=True)
 class Figure:
-    """One number, with the goal that it is held against (``None`` where it only informs).
+    """One measured value with its goal (``None``: no goal).
 
-    ``strict`` says that to equal the goal is not enough. ``peer`` is the same of Open WebUI's own RAG, where
-    both were measured side by side.
+    With ``strict``, a value equal to the goal fails. ``baseline`` is the value of Open WebUI's own RAG, if
+    it was measured as well.
     """
 
     name: str
@@ -29,11 +29,11 @@ class Figure:
     better: Literal["lower", "higher"] = "lower"
     note: str = ""
     strict: bool = False
-    peer: float | None = None
+    baseline: float | None = None
 
     @property
     def reached(self) -> bool:
-        """Whether the goal is reached; true where there is none."""
+        """Return True if the goal is reached or there is none."""
         if self.goal is None:
             return True
         if self.strict and self.value == self.goal:
@@ -47,23 +47,25 @@ def percentile(values: Sequence[float], share: int) -> float:
 
 
 def show(figures: Sequence[Figure]) -> None:
-    """Print the table, and a second one of what was measured side by side."""
-    alone = [figure for figure in figures if figure.peer is None]
-    beside = [figure for figure in figures if figure.peer is not None]
+    """Print a table of the figures, and a second one of those with a baseline."""
+    alone = [figure for figure in figures if figure.baseline is None]
+    compared = [figure for figure in figures if figure.baseline is not None]
     if alone:
         _print("", alone)
-    if beside:
-        _print("Side by side", beside, "Open WebUI's own RAG")
+    if compared:
+        _print("Side by side", compared, "Open WebUI's own RAG")
 
 
-def _print(title: str, figures: Sequence[Figure], peer: str = "") -> None:
-    table = Table("name", "value", *([peer] if peer else []), "unit", "goal", "note", title=title or None)
+def _print(title: str, figures: Sequence[Figure], baseline: str = "") -> None:
+    table = Table(
+        "name", "value", *([baseline] if baseline else []), "unit", "goal", "note", title=title or None
+    )
     for figure in figures:
         colour = "green" if figure.reached else "red"
         mark = {"lower": "<", "higher": ">"}[figure.better] + ("" if figure.strict else "=")
         goal = "" if figure.goal is None else f"{mark} {figure.goal:g}"
         value = f"[{colour}]{figure.value:.4g}[/]"
-        values = (value, f"{figure.peer:.4g}") if peer else (value,)
+        values = (value, f"{figure.baseline:.4g}") if baseline else (value,)
         table.add_row(figure.name, *values, figure.unit, goal, figure.note)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 

@@ -1,9 +1,8 @@
-"""How well passages are found: by meaning, by words and by both, in one tenant's documents.
+"""Benchmark of retrieval quality: dense, lexical and hybrid search in one tenant's documents.
 
-A set's documents are put into ONE tenant, so that each competes with all others: our own samples, and
-XQuAD's paragraphs when that file is there. Words alone are no mode of the gateway's: they are asked of Qdrant
-directly, with the gateway's own vectors and filter, so that the fusion can be held against both of its
-halves.
+All documents of a set belong to one tenant, so each competes with all others. The sets are the samples and,
+if the file exists, XQuAD. The gateway has no lexical mode, so lexical searches query Qdrant directly, with
+the gateway's vectors and filter. So the fusion can be compared with both of its halves.
 """
 
 import asyncio
@@ -25,38 +24,38 @@ from tests.support.people import open_people
 from tests.support.qdrant import open_qdrant
 from tests.support.tenants import PLENTY, make_tenant, tenant_manifest
 
-from .question_sets import XQUAD, Question, QuestionSet, read_own, read_xquad
+from .question_sets import XQUAD, Question, QuestionSet, read_samples, read_xquad
 from .report import Figure
 
 __all__ = ["measure"]
 
 CONCURRENCY = 4
 DEPTH = 10
-"""How far down a list a document still counts for the mean reciprocal rank."""
+"""Lowest rank that counts for the mean reciprocal rank."""
 
-FOLLOW_SECONDS = 1.0
-"""The gateway watches Tenants, and has followed a change by then."""
+WATCH_SECONDS = 1.0
+"""Time within which the gateway applies a change of a Tenant."""
 
 Search = Callable[[str], Awaitable[list[str]]]
 Ranks = Sequence[int | None]
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Measure on a platform whose operator and gateway run; XQuAD only when its file is there."""
-    async with _company(platform, "bench-samples") as company:
-        figures = await _by_mode(company, read_own())
+    """Measure on a platform whose operator and gateway run; skip XQuAD if its file is absent."""
+    async with _create_tenant(platform, "bench-samples") as company:
+        figures = await _measure_modes(company, read_samples())
     xquad = read_xquad()
     if xquad is None:
-        print(f"Skipping XQuAD: {XQUAD.name} is not there; TENANTRY_XQUAD names it")
+        print(f"Skipping XQuAD: {XQUAD.name} does not exist; TENANTRY_XQUAD is its path")
         return figures
-    async with _company(platform, "bench-xquad") as company:
-        figures += await _by_mode(company, xquad)
-        async with _company(platform, "bench-neighbour") as neighbour:
-            return figures + await _moved(company, neighbour, xquad)
+    async with _create_tenant(platform, "bench-xquad") as company:
+        figures += await _measure_modes(company, xquad)
+        async with _create_tenant(platform, "bench-neighbour") as neighbour:
+            return figures + await _measure_neighbour_effect(company, neighbour, xquad)
 
 
-class _Company:
-    """A tenant, and what one of its people does with its documents."""
+class _TenantClient:
+    """Client of a tenant's user."""
 
     def __init__(
         self, platform: Platform, tenant_id: str, http: httpx.AsyncClient, qdrant: AsyncQdrantClient
@@ -67,15 +66,15 @@ class _Company:
         self._qdrant = qdrant
 
     async def set_mode(self, mode: str) -> None:
-        """Let the gateway search ``dense`` or ``hybrid`` from now on."""
+        """Set the tenant's retrieval mode: ``dense`` or ``hybrid``."""
         patch = json.dumps({"spec": {"retrieval": {"mode": mode}}})
         tenant = ("tenant", self._tenant_id)
         await _kubectl(self._platform, "patch", *tenant, "--type=merge", "-p", patch)
         await _kubectl(self._platform, "wait", "--for=condition=Ready", "--timeout=60s", *tenant)
-        await asyncio.sleep(FOLLOW_SECONDS)
+        await asyncio.sleep(WATCH_SECONDS)
 
     async def upload(self, documents: dict[str, str]) -> None:
-        """Put documents in, a few at a time."""
+        """Upload documents, a few concurrently."""
         bound = asyncio.Semaphore(CONCURRENCY)
 
         async def one(name: str, text: str) -> None:
@@ -86,13 +85,13 @@ class _Company:
         await asyncio.gather(*(one(name, text) for name, text in documents.items()))
 
     async def search(self, text: str) -> list[str]:
-        """Return the documents of the passages that the gateway finds, best first."""
+        """Return the filenames of the passages that the gateway finds, best first."""
         response = await self._http.post("/v1/search", json={"query": text, "topK": DEPTH})
         response.raise_for_status()
         return [passage["filename"] for passage in response.json()["passages"]]
 
-    async def search_words(self, text: str, *, idf_of_all: bool = False) -> list[str]:
-        """Return what words alone find, each weighed among the tenant's own points or among all."""
+    async def search_lexical(self, text: str, *, idf_of_all: bool = False) -> list[str]:
+        """Return the results of a lexical search, with IDF over the tenant's points or over all points."""
         mine = tenant_filter(make_tenant(self._tenant_id))
         idf = None if idf_of_all else models.IdfCorpusParams(corpus=mine)
         found = await self._qdrant.query_points(
@@ -108,8 +107,8 @@ class _Company:
 
 
 @asynccontextmanager
-async def _company(platform: Platform, tenant_id: str) -> AsyncIterator[_Company]:
-    """Make a tenant and one of its people; both the tenant and its documents go at the end."""
+async def _create_tenant(platform: Platform, tenant_id: str) -> AsyncIterator[_TenantClient]:
+    """Create a tenant with a user; delete the tenant and its documents at the end."""
     email = f"anna@{tenant_id}.example"
     manifest = tenant_manifest(
         tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY, deletionPolicy="Delete"
@@ -126,7 +125,7 @@ async def _company(platform: Platform, tenant_id: str) -> AsyncIterator[_Company
             open_qdrant(platform) as qdrant,
             httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as http,
         ):
-            yield _Company(platform, tenant_id, http, qdrant)
+            yield _TenantClient(platform, tenant_id, http, qdrant)
     finally:
         await _kubectl(platform, "delete", *tenant, "--timeout=120s")
 
@@ -135,18 +134,18 @@ async def _kubectl(platform: Platform, *arguments: str, stdin: str | None = None
     await asyncio.to_thread(kubectl, platform.context, *arguments, stdin=stdin)
 
 
-async def _by_mode(company: _Company, held: QuestionSet) -> list[Figure]:
-    """Put a set into a tenant that holds nothing else, and ask all its questions in each mode."""
+async def _measure_modes(company: _TenantClient, held: QuestionSet) -> list[Figure]:
+    """Upload a set into an empty tenant and ask all its questions in each mode."""
     await company.upload(held.documents)
     ranks = {}
     for mode in ("dense", "hybrid"):
         await company.set_mode(mode)
         ranks[mode] = await _ranks(held.questions, company.search)
-    return _figures(held, {**ranks, "words": await _ranks(held.questions, company.search_words)})
+    return _figures(held, {**ranks, "words": await _ranks(held.questions, company.search_lexical)})
 
 
 async def _ranks(questions: list[Question], search: Search) -> Ranks:
-    """Return where the answering document came for each question, from 0; ``None`` where it did not."""
+    """Return the rank of the answering document per question, from 0; ``None`` if it was not found."""
     found = await _find(questions, search)
     return [
         names.index(question.document) if question.document in names else None
@@ -180,7 +179,7 @@ MEASURES: dict[str, Callable[[Ranks], float]] = {
 
 
 def _figures(held: QuestionSet, ranks: dict[str, Ranks]) -> list[Figure]:
-    """Return each measure of each mode; the fusion's goals are what its halves reached."""
+    """Return each measure of each mode; the goals of the fusion are the results of its halves."""
     dense, words = ranks["dense"], ranks["words"]
     goals = {
         ("hybrid", "hit@1"): _hits(dense, 1),
@@ -202,7 +201,7 @@ def _figures(held: QuestionSet, ranks: dict[str, Ranks]) -> list[Figure]:
 
 
 def _by_kind(held: QuestionSet, ranks: Ranks, label: str) -> str:
-    """Return a measure of each kind of question; how large the set is where it has no kinds."""
+    """Return a measure per kind of question, or the set's size if it has no kinds."""
     if not held.kinds:
         return f"one tenant, {len(held.documents)} documents, {len(held.questions)} questions"
     parts = []
@@ -214,15 +213,17 @@ def _by_kind(held: QuestionSet, ranks: Ranks, label: str) -> str:
     return ", ".join(parts)
 
 
-async def _moved(company: _Company, neighbour: _Company, held: QuestionSet) -> list[Figure]:
-    """Fill a neighbour with the words of every third question, and see whose lists of words change."""
-    search_all = partial(company.search_words, idf_of_all=True)
-    own = await _find(held.questions, company.search_words)
+async def _measure_neighbour_effect(
+    company: _TenantClient, neighbour: _TenantClient, held: QuestionSet
+) -> list[Figure]:
+    """Upload the words of every third question for another tenant, and compare lexical results."""
+    search_all = partial(company.search_lexical, idf_of_all=True)
+    own = await _find(held.questions, company.search_lexical)
     crowd = {f"n{n}.txt": f"{question.text} " * 20 for n, question in enumerate(held.questions[::3])}
     await neighbour.upload(crowd)
-    still = await _find(held.questions, company.search_words)
+    still = await _find(held.questions, company.search_lexical)
     moved = await _find(held.questions, search_all)
-    note = f"{len(crowd)} documents of the neighbour's"
+    note = f"{len(crowd)} documents of the other tenant"
     return [
         Figure(
             "to_sparse_vector top 3 moved by a neighbour, IDF of the tenant",
@@ -236,6 +237,6 @@ async def _moved(company: _Company, neighbour: _Company, held: QuestionSet) -> l
 
 
 def _changed(before: list[list[str]], after: list[list[str]]) -> float:
-    """Return the share of questions whose first three passages are others now."""
+    """Return the share of questions whose first three passages changed."""
     pairs = list(zip(before, after, strict=True))
     return sum(first[:3] != second[:3] for first, second in pairs) / len(pairs)

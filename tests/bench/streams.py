@@ -1,6 +1,6 @@
-"""How soon after the model's first word somebody in Open WebUI has it, when the pipe asks the gateway itself.
+"""Benchmark of streaming: delay of the model's first word on its way to a user of Open WebUI.
 
-The gateway stands before a model whose words say when they were sent.
+The pipe asks the gateway directly, and the words of the stub model contain their sending time.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ from collections.abc import Awaitable, Callable
 
 from tenantry_local.platform import Platform
 
-from .canned_gateway import running_canned_gateway
-from .chat import MODEL_SECONDS, PEOPLE
-from .office import Office, open_office
-from .page import Page
+from .chat import MODEL_SECONDS, USERS
+from .chat_client import ChatClient
 from .report import Figure, percentile
+from .stubbed_gateway import run_stubbed_gateway
+from .tenant_fixture import TenantFixture, create_tenant
 
 __all__ = ["measure"]
 
 QUESTION = "What is the approved marketing budget for 2026?"
 ROUNDS = 5
-EACH = 5
-"""Questions of each person a round."""
+QUESTIONS_PER_ROUND = 5
+"""Questions per user in a round."""
 
 GOAL_MS = 150
 
@@ -31,26 +31,28 @@ async def measure(platform: Platform) -> list[Figure]:
     """Measure on a whole platform."""
     options = (f"--model-seconds={MODEL_SECONDS}", "--stream-events=10", "--stream-seconds=0.05")
     async with (
-        open_office(platform, "bench-streams", staff=PEOPLE) as office,
-        running_canned_gateway(platform, *options) as gateway,
-        office.webui.valves(orchestrator="direct", gateway_url=f"http://127.0.0.1:{gateway.port}"),
+        create_tenant(platform, "bench-streams", user_count=USERS) as tenant,
+        run_stubbed_gateway(platform, *options) as gateway,
+        tenant.webui.valves(orchestrator="direct", gateway_url=f"http://127.0.0.1:{gateway.port}"),
     ):
         return [
-            *await _figures(office, "as a program", _as_program),
-            *await _figures(office, "in a browser", _in_browser),
+            *await _figures(tenant, "as a program", _as_program),
+            *await _figures(tenant, "in a browser", _in_browser),
         ]
 
 
-async def _figures(office: Office, name: str, late: Callable[[Page, str], Awaitable[float]]) -> list[Figure]:
-    async def one(page: Page, place: int) -> list[float]:
-        await asyncio.sleep(place * MODEL_SECONDS / PEOPLE)
-        return [await late(page, office.model) for _ in range(EACH)]
+async def _figures(
+    tenant: TenantFixture, name: str, late: Callable[[ChatClient, str], Awaitable[float]]
+) -> list[Figure]:
+    async def one(page: ChatClient, place: int) -> list[float]:
+        await asyncio.sleep(place * MODEL_SECONDS / USERS)
+        return [await late(page, tenant.model) for _ in range(QUESTIONS_PER_ROUND)]
 
     rounds = []
     for _ in range(ROUNDS + 1):
-        answers = await asyncio.gather(*(one(page, place) for place, page in enumerate(office.pages)))
+        answers = await asyncio.gather(*(one(page, place) for place, page in enumerate(tenant.clients)))
         rounds.append([value for values in answers for value in values])
-    note = f"{PEOPLE} people at once, direct, median of {ROUNDS} rounds of {PEOPLE * EACH}"
+    note = f"{USERS} concurrent users, direct, median of {ROUNDS} rounds of {USERS * QUESTIONS_PER_ROUND}"
     return [
         Figure(
             f"first word after the model's, {name}, p{percent}",
@@ -63,7 +65,7 @@ async def _figures(office: Office, name: str, late: Callable[[Page, str], Awaita
     ]
 
 
-async def _as_program(page: Page, model: str) -> float:
+async def _as_program(page: ChatClient, model: str) -> float:
     messages = [{"role": "user", "content": QUESTION}]
     body = {"model": model, "messages": messages, "stream": True}
     late = None
@@ -72,15 +74,15 @@ async def _as_program(page: Page, model: str) -> float:
         async for line in response.aiter_lines():
             at = time.time_ns()
             if late is None and (words := _words(line)):
-                late = _late(at, words)
+                late = _get_delay_ms(at, words)
     if late is None:
-        raise RuntimeError("no words came")
+        raise RuntimeError("no words arrived")
     return late
 
 
-async def _in_browser(page: Page, model: str) -> float:
+async def _in_browser(page: ChatClient, model: str) -> float:
     said = await page.ask(model, QUESTION)
-    return _late(said.first_at, said.first_words)
+    return _get_delay_ms(said.first_at, said.first_words)
 
 
 def _words(line: str) -> str:
@@ -90,6 +92,6 @@ def _words(line: str) -> str:
     return choices[0].get("delta", {}).get("content") or ""
 
 
-def _late(at: int, words: str) -> float:
-    """Return how many milliseconds the first word was under way; it is the time of its sending."""
+def _get_delay_ms(at: int, words: str) -> float:
+    """Return the delay of the first word in milliseconds; the word is its sending time."""
     return (at - int(words.split(maxsplit=1)[0])) / 1e6

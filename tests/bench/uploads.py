@@ -1,8 +1,8 @@
-"""Files that people put into a knowledge base: how soon they are found, and how soon they are safe.
+"""Benchmark of uploads into a knowledge base: time until a file is searchable, and until it is in S3.
 
-Ready means that file-sync says so and a search finds the file's own words. Safe means that the object lies in
-the tenant's bucket, seen there and not asked of file-sync: what comes before is what could be lost with Open
-WebUI (RPO). For that file-sync is told nothing and only polls.
+Ready means that file-sync reports it and a search finds the file's words. Stored means that the object is in
+the bucket, read from S3. The time until then is the recovery point (RPO). It is measured without hints, so
+file-sync only polls.
 """
 
 import asyncio
@@ -16,44 +16,44 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
 from tests.support.files import pdf_file
-from tests.support.uploads import Paper, upload
+from tests.support.uploads import SampleFile, upload
 from tests.support.waiting import until
 
-from .office import Office, open_office
 from .report import Figure, percentile
+from .tenant_fixture import TenantFixture, create_tenant
 
 __all__ = ["measure"]
 
 PAGES = 10
 LINES = 40
-"""Of a page, each of some 80 characters."""
+"""Lines per page, of about 80 characters."""
 
-ONE_BY_ONE = 15
-AT_RANDOM = 120
-WITHIN_SECONDS = 90.0
+SEQUENTIAL_UPLOADS = 15
+RANDOM_UPLOADS = 120
+PERIOD_SECONDS = 90.0
 POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 async def measure(platform: Platform) -> list[Figure]:
     """Measure on a whole platform."""
-    async with open_office(platform, "bench-uploads") as office:
-        ready = [await _until_found(office) for _ in range(ONE_BY_ONE + 1)][1:]
-        async with office.webui.valves("tenantry_events", file_sync_url=""):
-            safe = await _until_safe(office)
-    note = f"PDF of {PAGES} pages, {ONE_BY_ONE} one by one"
-    polling = f"polling alone, {AT_RANDOM} such PDFs within {WITHIN_SECONDS:g} s"
+    async with create_tenant(platform, "bench-uploads") as tenant:
+        ready = [await _measure_searchable(tenant) for _ in range(SEQUENTIAL_UPLOADS + 1)][1:]
+        async with tenant.webui.valves("tenantry_events", file_sync_url=""):
+            stored = await _measure_stored(tenant)
+    note = f"PDF of {PAGES} pages, {SEQUENTIAL_UPLOADS} sequential"
+    polling = f"polling only, {RANDOM_UPLOADS} such PDFs within {PERIOD_SECONDS:g} s"
     return [
         Figure("upload to ready, p50", percentile(ready, 50), "s", 5, note=note),
         Figure("upload to ready, p95", percentile(ready, 95), "s", note=note),
-        Figure("upload to S3, p50", percentile(safe, 50), "s", note=polling),
-        Figure("upload to S3, p99", percentile(safe, 99), "s", 15, note=polling),
+        Figure("upload to S3, p50", percentile(stored, 50), "s", note=polling),
+        Figure("upload to S3, p99", percentile(stored, 99), "s", 15, note=polling),
     ]
 
 
 @dataclass(frozen=True)
 class _Upload:
-    """A file that Open WebUI has taken; ``at`` is when it said so."""
+    """A file that Open WebUI has accepted; ``at`` is the time of its response."""
 
     file_id: str
     word: str
@@ -61,65 +61,65 @@ class _Upload:
     at: float
 
 
-async def _upload(office: Office) -> _Upload:
-    """Upload a PDF that nobody has seen before into the knowledge base, as the page does."""
+async def _upload(tenant: TenantFixture) -> _Upload:
+    """Upload a new PDF into the knowledge base, with the page's request."""
     word = uuid.uuid4().hex
-    paper = Paper(f"report-{word[:8]}.pdf", _pdf(word))
+    paper = SampleFile(f"report-{word[:8]}.pdf", _pdf(word))
     began = time.perf_counter()
-    response = await upload(office.pages[0].person, office.knowledge_id, paper)
+    response = await upload(tenant.clients[0].person, tenant.knowledge_id, paper)
     response.raise_for_status()
     return _Upload(response.json()["id"], word, began, time.perf_counter())
 
 
-async def _until_found(office: Office) -> float:
-    """Return the seconds from the beginning of an upload until searches find it."""
-    sent = await _upload(office)
-    await until(lambda: _ready(office, sent), seconds=PATIENCE_SECONDS, every=POLL_SECONDS)
-    await until(lambda: _found(office, sent), seconds=PATIENCE_SECONDS, every=POLL_SECONDS)
+async def _measure_searchable(tenant: TenantFixture) -> float:
+    """Return the seconds from the start of an upload until searches find it."""
+    sent = await _upload(tenant)
+    await until(lambda: _ready(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
+    await until(lambda: _found(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
     return time.perf_counter() - sent.began
 
 
-async def _ready(office: Office, sent: _Upload) -> bool:
-    response = await office.file_sync.get("/v1/files", params={"id": sent.file_id})
+async def _ready(tenant: TenantFixture, sent: _Upload) -> bool:
+    response = await tenant.file_sync.get("/v1/files", params={"id": sent.file_id})
     response.raise_for_status()
     return [each["state"] for each in response.json()["files"]] == ["ready"]
 
 
-async def _found(office: Office, sent: _Upload) -> bool:
-    response = await office.gateway.post("/v1/search", json={"query": f"report {sent.word}"})
+async def _found(tenant: TenantFixture, sent: _Upload) -> bool:
+    response = await tenant.gateway.post("/v1/search", json={"query": f"report {sent.word}"})
     response.raise_for_status()
     found = {passage["documentId"] for passage in response.json()["passages"]}
     return document_id_for_file(sent.file_id) in found
 
 
-async def _until_safe(office: Office) -> list[float]:
-    """Return, for uploads at random moments, the seconds from Open WebUI's answer until they lie in S3."""
+async def _measure_stored(tenant: TenantFixture) -> list[float]:
+    """Return, for uploads at random times, the seconds from Open WebUI's response until they are in S3."""
     seen: dict[str, float] = {}
-    watching = asyncio.create_task(_watch(office, seen))
+    watching = asyncio.create_task(_watch(tenant, seen))
 
     async def one(moment: float) -> _Upload:
         await asyncio.sleep(moment)
-        return await _upload(office)
+        return await _upload(tenant)
 
     try:
         draw = random.Random(5)
-        moments = [draw.uniform(0, WITHIN_SECONDS) for _ in range(AT_RANDOM)]
+        moments = [draw.uniform(0, PERIOD_SECONDS) for _ in range(RANDOM_UPLOADS)]
         uploads = await asyncio.gather(*map(one, moments))
         wanted = {document_id_for_file(sent.file_id): sent.at for sent in uploads}
-        await until(lambda: wanted.keys() <= seen.keys(), seconds=PATIENCE_SECONDS)
+        await until(lambda: wanted.keys() <= seen.keys(), seconds=TIMEOUT_SECONDS)
     finally:
         watching.cancel()
     return [seen[document] - at for document, at in wanted.items()]
 
 
-async def _watch(office: Office, seen: dict[str, float]) -> None:
-    """Note when each document is first seen in the tenant's bucket."""
-    s3 = Aws(office.platform.context).s3
-    prefix = persona_prefix(office.tenant_id, "finance")
+async def _watch(tenant: TenantFixture, seen: dict[str, float]) -> None:
+    """Record the time at which each document first appears in the bucket."""
+    s3 = Aws(tenant.platform.context).s3
+    prefix = persona_prefix(tenant.tenant_id, "finance")
     while True:
         listed = await asyncio.to_thread(s3.list_objects_v2, Bucket=BUCKET, Prefix=prefix)
         for entry in listed.get("Contents", []):
-            if parsed := parse_object_key(office.tenant_id, entry["Key"]):
+            if parsed := parse_object_key(tenant.tenant_id, entry["Key"]):
                 seen.setdefault(parsed[1], time.perf_counter())
         await asyncio.sleep(POLL_SECONDS)
 
@@ -130,7 +130,7 @@ def _pdf(word: str) -> bytes:
 
     def page(number: int) -> str:
         return "\n".join(
-            f"Line {line} of page {number} tells of lot {draw.randrange(10**6)}, which has many parts."
+            f"Line {line} of page {number} describes lot {draw.randrange(10**6)}, which has many parts."
             for line in range(LINES)
         )
 

@@ -19,7 +19,7 @@ TOGGLES = (
     "open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false",
     "n8n.enabled=false,open-webui.orchestrator=direct",
     "n8n.worker.autoscaling.source=keda",
-    "n8n.worker.autoscaling.start=2",
+    "n8n.worker.autoscaling.initialReplicas=2",
     "qdrant.enabled=false,global.qdrant.url=https://qdrant.example",
     "global.qdrant.tlsSecret=qdrant-tls",
     "ingress.enabled=false",

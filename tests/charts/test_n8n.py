@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from n8n_install.environment import ENVIRONMENT
-from tenantry_local.parts.n8n import CONCURRENCY, QUIET
+from tenantry_local.parts.n8n import CONCURRENCY, NO_TELEMETRY
 from tenantry_local.programs import n8n
 
 from tests.support.charts import Release, render
@@ -29,7 +29,7 @@ def container(release: Release, process: str) -> dict[str, Any]:
 @pytest.mark.parametrize("process", PROCESSES)
 def test_each_process_is_told_what_keeps_it_from_keeping_anything(release: Release, process: str) -> None:
     given = {entry["name"]: entry.get("value") for entry in container(release, process)["env"]}
-    assert (QUIET | dict(ENVIRONMENT)).items() <= given.items()
+    assert (NO_TELEMETRY | dict(ENVIRONMENT)).items() <= given.items()
     names = [entry["name"] for entry in container(release, process)["env"]]
     assert len(set(names)) == len(names)
 
@@ -91,23 +91,25 @@ def test_keda_may_follow_it_instead_with_the_same_bounds(release: Release) -> No
 
 
 def test_there_are_three_workers_to_begin_with_and_it_is_said_once(release: Release) -> None:
-    job = release.get("Job", "n8n-start")
+    job = release.get("Job", "n8n-initial-scale")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install"
     arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
     assert {"deployment/demo-n8n-worker", "--replicas=3"} <= set(arguments)
 
 
 def test_who_may_set_that_number_may_nothing_else_and_is_gone_afterwards(release: Release) -> None:
-    rules = release.get("Role", "n8n-start")["rules"]
+    rules = release.get("Role", "n8n-initial-scale")["rules"]
     assert all(rule["resourceNames"] == ["demo-n8n-worker"] for rule in rules)
     for kind in ("ServiceAccount", "Role", "RoleBinding", "Job"):
-        policy = release.get(kind, "n8n-start")["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+        policy = release.get(kind, "n8n-initial-scale")["metadata"]["annotations"][
+            "helm.sh/hook-delete-policy"
+        ]
         assert "hook-succeeded" in policy
 
 
 def test_without_another_number_to_begin_with_nobody_sets_one() -> None:
-    release = render(PROFILE, "--set", "n8n.worker.autoscaling.start=2")
-    assert not [item for item in release.objects if item["metadata"]["name"] == "demo-n8n-start"]
+    release = render(PROFILE, "--set", "n8n.worker.autoscaling.initialReplicas=2")
+    assert not [item for item in release.objects if item["metadata"]["name"] == "demo-n8n-initial-scale"]
 
 
 def test_without_n8n_there_is_nothing_of_it() -> None:

@@ -47,9 +47,9 @@ ALLOWED = {
     ("n8n-webhook", POSTGRES, 6379),
     ("n8n-worker", POSTGRES, 5432),
     ("n8n-worker", POSTGRES, 6379),
-    ("n8n-start", KUBERNETES, 443),
-    ("n8n-start", LOAD_BALANCER, 443),
-    ("n8n-start", POSTGRES, 443),
+    ("n8n-initial-scale", KUBERNETES, 443),
+    ("n8n-initial-scale", LOAD_BALANCER, 443),
+    ("n8n-initial-scale", POSTGRES, 443),
     ("gateway", WORLD, 443),
     ("operator", WORLD, 443),
     ("file-sync", WORLD, 443),
@@ -191,5 +191,11 @@ def test_monitoring_reads_metrics_when_it_is_named() -> None:
 
 def test_monitoring_reads_nothing_of_jobs() -> None:
     release = render("values-eks-prod.yaml")
-    for name in ("n8n-install", "n8n-start", "open-webui-install", "open-webui-migrate", "file-sync-grants"):
+    for name in (
+        "n8n-install",
+        "n8n-initial-scale",
+        "open-webui-install",
+        "open-webui-migrate",
+        "file-sync-grants",
+    ):
         assert not release.get("NetworkPolicy", name)["spec"]["ingress"]

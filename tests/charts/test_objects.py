@@ -13,7 +13,7 @@ from tenantry_local.parts.kubernetes import RBAC
 from tests.support.charts import PROFILES, Release, render
 from tools.chart_schema import CHART
 
-NEEDS_THE_API = {"operator", "gateway", "file-sync", "n8n-start"}
+NEEDS_THE_API = {"operator", "gateway", "file-sync", "n8n-initial-scale"}
 """Whose pods have a token of the Kubernetes API."""
 
 PLAIN_SECRET = re.compile(r"""(?i)(secret|password)[\w-]*(":\s*"(?!\$\{)|\s+'|=)""")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tenantry_local.context import Context, write_private
 from tenantry_local.part import Command
-from tenantry_local.parts.open_webui import OpenWebUi
+from tenantry_local.parts.open_webui import OpenWebUI
 from tenantry_local.programs import open_webui as program
 
 from tests.support.charts import Release, render
@@ -39,7 +39,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     context = Context.open(tmp_path, whole=True)
     key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
     write_private(context.state / "aws" / "open-webui.json", json.dumps(key))
-    return OpenWebUi(context).command()
+    return OpenWebUI(context).command()
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_such_a_job_runs_again_when_there_is_something_else_to_do_and_only_then(
         return str(found)
 
     workload = name.rpartition("-")[0]
-    assert job() == job("--set", "gateway.autoscaling.max=11")
+    assert job() == job("--set", "gateway.autoscaling.maxReplicas=11")
     assert job() != job("--set", f"{workload}.image.tag=9.9.9")
     assert "helm.sh/hook" not in render(PROFILE).get("Job", job().removeprefix("demo-"))["metadata"].get(
         "annotations", {}

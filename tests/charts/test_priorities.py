@@ -18,7 +18,7 @@ def classes(release: Release) -> dict[str, str | None]:
 def test_background_is_what_nobody_waits_for(profile: str) -> None:
     found = classes(render(profile))
     background = {name for name, value in found.items() if value == "chart-test-demo-background"}
-    assert background - {"n8n-start"} == BACKGROUND
+    assert background - {"n8n-initial-scale"} == BACKGROUND
     assert {found[name] for name in set(found) - background} == {"chart-test-demo-serving"}
 
 

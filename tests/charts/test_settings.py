@@ -103,7 +103,7 @@ def test_a_setting_from_the_values_reaches_the_service() -> None:
 
 def test_gateways_share_the_accounts_quota_of_embeddings() -> None:
     release = render(
-        "values-eks-prod.yaml", "--set", "gateway.embeddingsPerMinute=3000,gateway.autoscaling.max=7"
+        "values-eks-prod.yaml", "--set", "gateway.embeddingsPerMinute=3000,gateway.autoscaling.maxReplicas=7"
     )
     assert environment(release, "gateway")["GATEWAY_EMBEDDINGS_PER_MINUTE"] == str(3000 // 7)
 

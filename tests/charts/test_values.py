@@ -19,7 +19,7 @@ def test_helm_finds_nothing_to_say_of_a_profile(profile: str) -> None:
     [
         ("gatewy.image.tag=1", "gatewy"),
         ("gateway.autoscaling.maximum=3", "/gateway/autoscaling"),
-        ("gateway.autoscaling.max=0", "/gateway/autoscaling/max"),
+        ("gateway.autoscaling.maxReplicas=0", "/gateway/autoscaling/maxReplicas"),
         ("gateway.resources.requests.memory=2GB", "/gateway/resources/requests/memory"),
         ("gateway.settings.GATEWAY_CHAT_MODELL=x", "/gateway/settings"),
         ("gateway.settings.GATEWAY_HOST=x", "/gateway/settings"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 from tenancy.model import Tenant
-from tenantry_local.samples import TENANTS, samples_of
+from tenantry_local.samples import TENANTS, list_samples
 
 from .installation import Installation
 
@@ -37,7 +37,7 @@ def fill(installation: Installation) -> None:
                 document=[sample.path.name, base64.b64encode(sample.path.read_bytes()).decode()],
                 data={"personaId": sample.persona_id},
             )
-            for sample in samples_of(tenant)
+            for sample in list_samples(tenant)
         ]  # fmt: skip
         for status, body in installation.call(uploads):
             assert status in (200, 201), body

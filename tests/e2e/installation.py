@@ -16,8 +16,8 @@ from typing import Any
 import boto3
 import httpx
 from tenantry_local.context import Context
+from tenantry_local.demo_users import access_token
 from tenantry_local.parts.aws import ACCOUNT, REGION, ROLE_SERVICES, Aws
-from tenantry_local.people import access_token
 
 from tests.support.cluster import Cluster, until_it_holds
 from tests.support.people import LASTING, People
@@ -163,7 +163,7 @@ class Installation:
     def _provision_aws(self) -> None:
         with self.cluster.forwarded("aws", 4566) as port, _state() as state:
             aws = Aws(_context({"aws": port}, {}, state))
-            until_it_holds(aws.healthy, "AWS answers", seconds=60)
+            until_it_holds(aws.is_healthy, "AWS answers", seconds=60)
             aws.provision()
             for service in ROLE_SERVICES:
                 self._keep(f"aws-{service}", _session(aws, service))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tenantry_local.build import control_plane, locked
+from tenantry_local.build import ensure_control_plane, lock_folder
 from tenantry_local.context import CACHE, REPOSITORY
 
 from .images import Image
@@ -62,7 +62,7 @@ class Rig:
         if name in _said("$CTR images ls -q").split():
             return name
         archive = ARCHIVES / f"{image.name}-{image.digest}.tar"
-        with locked(ARCHIVES / image.name):
+        with lock_folder(ARCHIVES / image.name):
             if archive.exists():
                 _run(f"$CTR images import {archive}")
             else:
@@ -84,7 +84,7 @@ def _build() -> None:
     """Build the node's programs, once. Two are the local platform's own; of the rest Go has most already."""
     programs = Path(_said('printf %s "$B"'))
     programs.mkdir(parents=True, exist_ok=True)
-    built = control_plane(lambda _: None)
+    built = ensure_control_plane(lambda _: None)
     for name in ("kube-apiserver", "kube-controller-manager"):
         if not (programs / name).exists():
             shutil.copy(built / name, programs)

@@ -21,7 +21,7 @@ from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET
 from tenantry_local.parts.keycloak import REALM
 from tenantry_local.parts.kubernetes import kubeconfig, kubectl
 from tenantry_local.parts.qdrant import Qdrant
-from tenantry_local.parts.redis import OURS, Redis
+from tenantry_local.parts.redis import SERVICES_DATABASE, Redis
 from tenantry_local.parts.services import file_sync_env, gateway_env, operator_env
 from tenantry_local.platform import Platform
 from tenantry_local.redis_users import GATEWAY, OPERATOR
@@ -139,9 +139,12 @@ class ChartPods:
             "tenantry-operator": {
                 "keycloak-client-secret": context.secrets["keycloak-operator"],
                 "qdrant-api-key": qdrant,
-                "redis-url": redis.url_for(OURS, OPERATOR),
+                "redis-url": redis.url_for(SERVICES_DATABASE, OPERATOR),
             },
-            "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": redis.url_for(OURS, GATEWAY)},
+            "tenantry-gateway": {
+                "qdrant-api-key": qdrant,
+                "redis-url": redis.url_for(SERVICES_DATABASE, GATEWAY),
+            },
             "tenantry-file-sync": {
                 "database-url": self.database_url,
                 "keycloak-client-secret": context.secrets["keycloak-file-sync"],

@@ -44,7 +44,7 @@ class Kubelet:
     async def ready(self) -> None:
         """Return when every part can do its work."""
         for part in self._platform.parts.values():
-            await until(partial(asyncio.to_thread, part.healthy), seconds=part.patience, every=0.2)
+            await until(partial(asyncio.to_thread, part.is_healthy), seconds=part.start_timeout, every=0.2)
 
     async def run(self) -> None:
         """Look again and again; parts that died are started side by side."""
@@ -54,7 +54,7 @@ class Kubelet:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _runs(self, name: str) -> bool:
-        return not self._platform.parts[name].ours or bool(self._platform.processes.find(name))
+        return not self._platform.parts[name].managed or bool(self._platform.processes.find(name))
 
     async def _start(self, name: str) -> None:
         self.restarts[name] += 1

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tenantry_local.part import Command
 from tenantry_local.parts.n8n import OWNER, N8n, N8nWebhook, N8nWorker, _N8nProcess
-from tenantry_local.parts.postgres import _programs
+from tenantry_local.parts.postgres import find_postgres_programs
 from tenantry_local.platform import Platform
 
 from tests.support.waiting import until
@@ -102,7 +102,7 @@ class RunningN8n:
             "--dbname=n8n",
         ]
         done = subprocess.run(
-            [str(_programs() / name), *where, *arguments],
+            [str(find_postgres_programs() / name), *where, *arguments],
             env={**os.environ, "PGPASSWORD": context.secrets["postgres"]},
             capture_output=True,
             text=True,

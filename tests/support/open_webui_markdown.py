@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenantry_local.programs import open_webui
-from tenantry_local.programs.node import node
+from tenantry_local.programs.node import find_node
 
 __all__ = ["OpenWebuiReader", "Reading", "open_webui_reader"]
 
@@ -71,7 +71,7 @@ class OpenWebuiReader:
 def open_webui_reader(directory: Path) -> Iterator[OpenWebuiReader]:
     """Extract Open WebUI's reader to an empty directory and run it."""
     _extract(directory)
-    command = [node().program, "--no-warnings", str(directory / READER.name)]
+    command = [find_node().program, "--no-warnings", str(directory / READER.name)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield OpenWebuiReader(process)
         assert process.stdin

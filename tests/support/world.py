@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import httpx
 import redis
-from tenantry_local.leftovers import leftovers
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.keycloak import REALM, Keycloak
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.parts.qdrant import Qdrant
 from tenantry_local.parts.redis import Redis
 from tenantry_local.platform import Platform
+from tenantry_local.tenant_data import find_tenant_data
 
 __all__ = ["World"]
 
@@ -48,7 +48,7 @@ class World:
 
     def left(self, tenant_id: str) -> dict[str, Any]:
         """Return what is left of a tenant anywhere; empty when nothing is."""
-        return leftovers(self._context, tenant_id)
+        return find_tenant_data(self._context, tenant_id)
 
     def look(self, tenant_id: str) -> dict[str, Any]:
         """Return all that the operator makes for a tenant, without ids that differ from run to run."""

@@ -1,13 +1,13 @@
-"""The programs of the platform, one module each, in the order in which a reader meets them."""
+"""Parts of the platform, one module per program."""
 
 from ..context import Context
 from ..part import Part
 from .aws import Aws
 from .bedrock import Bedrock
 from .keycloak import Keycloak
-from .kubernetes import ApiServer, ControllerManager, Etcd, given
+from .kubernetes import ApiServer, ControllerManager, Etcd, external_kubeconfig
 from .n8n import N8n, N8nWebhook, N8nWorker
-from .open_webui import OpenWebUi
+from .open_webui import OpenWebUI
 from .postgres import Postgres
 from .qdrant import Qdrant
 from .redis import Redis
@@ -18,17 +18,17 @@ __all__ = ["BACKENDS", "SERVICES", "WORKSPACE", "make_parts"]
 BACKENDS: tuple[type[Part], ...] = (
     Etcd, ApiServer, ControllerManager, Postgres, Redis, Keycloak, Aws, Bedrock, Qdrant,
 )  # fmt: skip
-"""What our own services stand on."""
+"""Programs that Tenantry's services depend on."""
 
 SERVICES: tuple[type[Part], ...] = (Operator, Gateway)
-"""Our own services, those of `make up`."""
+"""Tenantry's services that `make up` starts."""
 
-WORKSPACE: tuple[type[Part], ...] = (OpenWebUi, N8n, N8nWorker, N8nWebhook, FileSync)
-"""What `make up-all` adds: where people work, and what brings their files and questions to the gateway."""
+WORKSPACE: tuple[type[Part], ...] = (OpenWebUI, N8n, N8nWorker, N8nWebhook, FileSync)
+"""Parts that `make up-all` adds: Open WebUI, n8n and file-sync."""
 
 
 def make_parts(context: Context) -> list[Part]:
-    """Return every part of a platform; a cluster that is given has its own etcd and controllers."""
-    elsewhere: set[type[Part]] = {Etcd, ControllerManager} if given() else set()
+    """Return all parts of a platform, without etcd and controllers if the cluster is external."""
+    external: set[type[Part]] = {Etcd, ControllerManager} if external_kubeconfig() else set()
     kinds = (*BACKENDS, *SERVICES, *(WORKSPACE if context.whole else ()))
-    return [kind(context) for kind in kinds if kind not in elsewhere]
+    return [kind(context) for kind in kinds if kind not in external]

@@ -1,7 +1,7 @@
-"""S3, IAM and STS: ministack, with IAM enforced, so that a wrong policy fails here, too.
+"""S3, IAM and STS: ministack with IAM enforcement, so that a wrong policy fails locally.
 
-Each service has a user whose only right is to assume the service's role, as a pod on EKS has through its
-service account. The policies are the ones of ``infra/iam``.
+Each service has a user whose only right is to assume the service's role, like a pod's service account on EKS.
+The policies are those of ``infra/iam``.
 """
 
 import configparser
@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import override
 
 from ..context import REPOSITORY, write_private
-from ..part import Command, Part, program
+from ..part import Command, Part, find_program
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,7 +29,7 @@ __all__ = ["ACCOUNT", "BUCKET", "FILES_BUCKET", "REGION", "Aws"]
 ACCOUNT = "000000000000"
 BUCKET = "digital-twin-docs-dev"
 FILES_BUCKET = "open-webui-files-dev"
-"""Where Open WebUI keeps what people have given it; only file-sync reads there, too."""
+"""Bucket of the files that users upload to Open WebUI; file-sync is the only other reader."""
 
 REGION = "us-east-1"
 POLICIES = REPOSITORY / "infra" / "iam"
@@ -37,10 +37,10 @@ ROLE_SERVICES = ("operator", "gateway", "file-sync")
 
 
 class Aws(Part):
-    """The documents' bucket, and who may touch it."""
+    """S3 with the buckets, and IAM with the services' users and roles."""
 
     name = "aws"
-    what = "S3, IAM (ministack)"
+    summary = "S3, IAM (ministack)"
     real = False
     ports = ("aws",)
 
@@ -51,7 +51,7 @@ class Aws(Part):
 
     @property
     def config_file(self) -> Path:
-        """AWS configuration with a profile for each of our services that has a role."""
+        """Return the AWS configuration file, with a profile per service that has a role."""
         return self.context.state / "aws" / "config"
 
     @override
@@ -62,7 +62,7 @@ class Aws(Part):
     def command(self) -> Command:
         data = self.context.folder("data", "aws")
         return Command(
-            [program("ministack")],
+            [find_program("ministack")],
             {
                 "AUTH": "true",
                 "BIND_HOST": "127.0.0.1",
@@ -77,7 +77,7 @@ class Aws(Part):
         )
 
     @override
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         try:
             self.s3.list_buckets()
         except (BotoCoreError, ClientError):
@@ -86,31 +86,31 @@ class Aws(Part):
 
     @override
     def provision(self) -> None:
-        self._make_bucket()
-        self._make_files_bucket()
+        self._ensure_bucket()
+        self._ensure_files_bucket()
         iam = self._root("iam")
         for service in ROLE_SERVICES:
-            self._make_user(iam, service, policy=json.dumps(_assume(f"tenantry-{service}")))
+            self._ensure_user(iam, service, policy=json.dumps(_assume_role_policy(f"tenantry-{service}")))
             trust = _render("trust", principal=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
-            self._make_role(iam, service, trust)
-        self._make_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
-        self._make_role(iam, "retention", _render("retention-trust", account=ACCOUNT))
-        # Open WebUI takes a key pair and assumes no role.
-        self._make_user(iam, "open-webui", policy=_policy("open-webui"))
+            self._ensure_role(iam, service, trust)
+        self._ensure_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
+        self._ensure_role(iam, "retention", _render("retention-trust", account=ACCOUNT))
+        # Open WebUI uses a key pair and assumes no role.
+        self._ensure_user(iam, "open-webui", policy=_policy("open-webui"))
 
     @cached_property
     def s3(self) -> "S3Client":
-        """S3 as the account's root."""
+        """Return an S3 client with the rights of the account's root."""
         client: S3Client = self._root("s3")
         return client
 
     def _root(self, service: str) -> Any:
-        # ministack takes this key pair for the account's root.
+        # ministack treats this key pair as the account's root.
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106
         config = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 1})
         return session.client(service, endpoint_url=self.url, config=config)  # type: ignore[call-overload]
 
-    def _make_bucket(self) -> None:
+    def _ensure_bucket(self) -> None:
         if BUCKET in {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}:
             return
         self.s3.create_bucket(Bucket=BUCKET)
@@ -138,20 +138,20 @@ class Aws(Part):
         )
 
     def key_pair(self, service: str) -> tuple[str, str]:
-        """Return the access key of a service's user, which is a secret: its id and the secret itself."""
+        """Return the access key of a service's user: the id and the secret."""
         key = json.loads(self._key_file(service).read_text())
         return key["AccessKeyId"], key["SecretAccessKey"]
 
-    def _make_files_bucket(self) -> None:
+    def _ensure_files_bucket(self) -> None:
         if FILES_BUCKET in {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}:
             return
         self.s3.create_bucket(Bucket=FILES_BUCKET)
 
-    def _make_user(self, iam: Any, service: str, *, policy: str) -> None:
+    def _ensure_user(self, iam: Any, service: str, *, policy: str) -> None:
         name, file = f"tenantry-{service}", self._key_file(service)
-        _unless_there(iam.create_user, UserName=name)
+        _create_if_missing(iam.create_user, UserName=name)
         iam.put_user_policy(UserName=name, PolicyName="tenantry", PolicyDocument=policy)
-        # A ministack that was killed may have forgotten a key that we still have in our file.
+        # ministack may have lost a key in a crash although the key file is still there.
         known = {key["AccessKeyId"] for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}
         if not file.exists() or self.key_pair(service)[0] not in known:
             key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -161,9 +161,9 @@ class Aws(Part):
     def _key_file(self, service: str) -> Path:
         return self.context.state / "aws" / f"{service}.json"
 
-    def _make_role(self, iam: Any, service: str, trust: str) -> None:
+    def _ensure_role(self, iam: Any, service: str, trust: str) -> None:
         name = f"tenantry-{service}"
-        _unless_there(iam.create_role, RoleName=name, AssumeRolePolicyDocument=trust)
+        _create_if_missing(iam.create_role, RoleName=name, AssumeRolePolicyDocument=trust)
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
         iam.put_role_policy(RoleName=name, PolicyName="tenantry", PolicyDocument=_policy(service))
 
@@ -173,7 +173,7 @@ class Aws(Part):
             if self._key_file(service).exists():
                 identifier, secret = self.key_pair(service)
                 file[f"{service}-user"] = {"aws_access_key_id": identifier, "aws_secret_access_key": secret}
-        write_private(self.config_file.with_name("credentials"), _text(file))
+        write_private(self.config_file.with_name("credentials"), _to_text(file))
 
     def _config(self) -> str:
         file = configparser.ConfigParser()
@@ -193,16 +193,16 @@ class Aws(Part):
                 "role_arn": f"arn:aws:iam::{ACCOUNT}:role/tenantry-{service}",
                 "source_profile": f"{service}-user",
             }
-        return _text(file)
+        return _to_text(file)
 
 
-def _text(file: configparser.ConfigParser) -> str:
+def _to_text(file: configparser.ConfigParser) -> str:
     buffer = io.StringIO()
     file.write(buffer)
     return buffer.getvalue()
 
 
-def _unless_there(create: Any, **arguments: Any) -> None:
+def _create_if_missing(create: Any, **arguments: Any) -> None:
     try:
         create(**arguments)
     except ClientError as exc:
@@ -210,7 +210,7 @@ def _unless_there(create: Any, **arguments: Any) -> None:
             raise
 
 
-def _assume(role: str) -> dict[str, Any]:
+def _assume_role_policy(role: str) -> dict[str, Any]:
     resource = f"arn:aws:iam::{ACCOUNT}:role/{role}"
     return {
         "Version": "2012-10-17",
@@ -219,15 +219,15 @@ def _assume(role: str) -> dict[str, Any]:
 
 
 def _render(name: str, **values: str) -> str:
-    """Fill in a policy document; what is AWS' own (``${aws:...}``) is left as it is."""
+    """Return a policy document with its variables filled in; AWS' variables (``${aws:...}``) are kept."""
     return Template((POLICIES / f"{name}.json").read_text()).safe_substitute(values)
 
 
 def _policy(service: str) -> str:
     """Return a role's policy.
 
-    ministack takes ``${aws:PrincipalTag/tenant}`` for a literal and would deny everything. So here the
-    tenant role reaches every tenant's prefix, and the session policy alone narrows it to one.
+    ministack treats ``${aws:PrincipalTag/tenant}`` as a literal and would deny everything. So the local
+    tenant role covers the prefix of every tenant, and only the session policy restricts it to one.
     """
     document = _render(service, bucket=BUCKET, files=FILES_BUCKET, account=ACCOUNT)
     return document.replace("${aws:PrincipalTag/tenant}", "tenant-*")

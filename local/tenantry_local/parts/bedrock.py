@@ -1,20 +1,20 @@
-"""Bedrock: a stand-in with its wire format. ``BEDROCK_FORWARD_URL`` lets a real model write the answers."""
+"""Bedrock: a stand-in with its wire format. ``BEDROCK_FORWARD_URL`` names a model server for the answers."""
 
 import os
 from importlib.metadata import version
 
 from typing_extensions import override
 
-from ..part import Command, Part, answers, program
+from ..part import Command, Part, find_program, is_http_ok
 
 __all__ = ["Bedrock"]
 
 
 class Bedrock(Part):
-    """Embeddings and answers."""
+    """Stand-in for Amazon Bedrock: embeddings and answers."""
 
     name = "bedrock"
-    what = "Bedrock's API"
+    summary = "Bedrock's API"
     real = False
     ports = ("bedrock",)
 
@@ -27,7 +27,7 @@ class Bedrock(Part):
     def command(self) -> Command:
         forward = {name: os.environ[name] for name in ("BEDROCK_FORWARD_URL",) if name in os.environ}
         argv = [
-            program("python"),
+            find_program("python"),
             "-m",
             "tenantry_local.standins.bedrock",
             "--port",
@@ -36,5 +36,5 @@ class Bedrock(Part):
         return Command(argv, forward)
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/healthz")
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/healthz")

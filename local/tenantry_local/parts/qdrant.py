@@ -1,4 +1,4 @@
-"""Qdrant: ``QDRANT_URL`` names a real server; without it a stand-in serves its REST API."""
+"""Qdrant: the server at ``QDRANT_URL`` or, without it, a stand-in for its REST API."""
 
 import os
 from importlib.metadata import version
@@ -7,27 +7,27 @@ import httpx
 from typing_extensions import override
 
 from ..context import Context
-from ..part import Command, Part, answers, program
+from ..part import Command, Part, find_program, is_http_ok
 
 __all__ = ["Qdrant"]
 
 
 class Qdrant(Part):
-    """Where vectors lie."""
+    """Vector database: a stand-in, or an external server."""
 
     name = "qdrant"
     ports = ("qdrant",)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.ours = not os.environ.get("QDRANT_URL")
-        self.real = not self.ours
-        self.what = "Qdrant's API" if self.ours else "your Qdrant server"
+        self.managed = not os.environ.get("QDRANT_URL")
+        self.real = not self.managed
+        self.summary = "Qdrant's API" if self.managed else "your Qdrant server"
 
     @property
     @override
     def version(self) -> str:
-        return version("qdrant-client") if self.ours else _server_version(self.url)
+        return version("qdrant-client") if self.managed else _server_version(self.url)
 
     @property
     @override
@@ -36,8 +36,8 @@ class Qdrant(Part):
 
     @property
     def api_key(self) -> str:
-        """The key that may do everything; it is a secret."""
-        return self.context.secrets["qdrant"] if self.ours else os.environ.get("QDRANT_API_KEY", "")
+        """Return the API key with all rights."""
+        return self.context.secrets["qdrant"] if self.managed else os.environ.get("QDRANT_API_KEY", "")
 
     @override
     def prepare(self) -> None:
@@ -46,7 +46,7 @@ class Qdrant(Part):
     @override
     def command(self) -> Command:
         argv = [
-            program("python"),
+            find_program("python"),
             "-m",
             "tenantry_local.standins.qdrant",
             "--port",
@@ -58,8 +58,8 @@ class Qdrant(Part):
         )
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/healthz")
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/healthz")
 
 
 def _server_version(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Redis, from the PATH or from a Python package that carries it."""
+"""Redis, from a Python package that contains it or from the PATH."""
 
 import subprocess
 from functools import cached_property
@@ -8,27 +8,27 @@ import redis
 from typing_extensions import override
 
 from ..context import write_private
-from ..part import Command, Part, program
+from ..part import Command, Part, find_program
 from ..redis_users import USERS, acl_file
 
-__all__ = ["N8N", "OPEN_WEBUI", "OURS", "Redis", "password_of"]
+__all__ = ["N8N_DATABASE", "OPEN_WEBUI_DATABASE", "SERVICES_DATABASE", "Redis", "secret_name"]
 
-OURS, OPEN_WEBUI, N8N = 0, 1, 2
-"""The numbered database of each program, so that none can meet another's keys."""
+SERVICES_DATABASE, OPEN_WEBUI_DATABASE, N8N_DATABASE = 0, 1, 2
+"""Number of each program's database, so that their keys cannot collide."""
 
 
 class Redis(Part):
-    """Where tenants' limits and answers are kept, and what they use is counted."""
+    """Store of limits, usage counters and cached answers."""
 
     name = "redis"
-    what = "limits, counters, answers"
+    summary = "limits, counters, answers"
     ports = ("redis",)
 
     @cached_property
     @override
     def version(self) -> str:
         printed = subprocess.run(
-            [program("redis-server"), "--version"], capture_output=True, text=True, check=True
+            [find_program("redis-server"), "--version"], capture_output=True, text=True, check=True
         )
         return printed.stdout.split("v=")[1].split()[0]
 
@@ -39,43 +39,43 @@ class Redis(Part):
 
     @property
     def url_with_password(self) -> str:
-        """The URL for tests and tools, with every right on the database of our services; it is a secret."""
-        return self.url_for(OURS)
+        """Return the URL with all rights on the services' database; it contains the password."""
+        return self.url_for(SERVICES_DATABASE)
 
     def url_for(self, database: int, user: str = "") -> str:
-        """Return the URL of one of the numbered databases, with a user's password: it is a secret.
+        """Return the URL of a numbered database; it contains the user's password.
 
         Parameters
         ----------
         user
-            One of :data:`~tenantry_local.redis_users.USERS`; empty for the one with every right.
+            One of :data:`~tenantry_local.redis_users.USERS`; empty for the user with all rights.
         """
-        password = self.context.secrets[password_of(user)]
+        password = self.context.secrets[secret_name(user)]
         return f"redis://{user}:{password}@127.0.0.1:{self.context.ports['redis']}/{database}"
 
     @override
     def prepare(self) -> None:
-        # In files, so that no password is in the list of processes.
+        # In files, so that the process list shows no password.
         settings = {
             "bind": "127.0.0.1",
             "port": self.context.ports["redis"],
             "dir": self.context.folder("data", "redis"),
             "appendonly": "no" if self.context.ephemeral else "yes",
             "save": '""',
-            "auto-aof-rewrite-min-size": "4mb",  # deleted keys are gone from the file soon
+            "auto-aof-rewrite-min-size": "4mb",  # removes deleted keys from the file soon
         }
         lines = [f"{key} {value}" for key, value in settings.items()]
         write_private(self._settings, "\n".join(lines) + "\n")
         secrets = self.context.secrets
-        passwords = {user: secrets[password_of(user)] for user in USERS}
-        write_private(self._users, acl_file(passwords, admin=secrets[password_of("")]))
+        passwords = {user: secrets[secret_name(user)] for user in USERS}
+        write_private(self._users, acl_file(passwords, admin=secrets[secret_name("")]))
 
     @override
     def command(self) -> Command:
-        return Command([program("redis-server"), str(self._settings), "--aclfile", str(self._users)])
+        return Command([find_program("redis-server"), str(self._settings), "--aclfile", str(self._users)])
 
     @override
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         try:
             with redis.Redis.from_url(self.url_with_password, socket_timeout=2) as client:
                 return bool(client.ping())
@@ -91,6 +91,6 @@ class Redis(Part):
         return self.context.state / "redis.acl"
 
 
-def password_of(user: str) -> str:
-    """Return the name of a user's password among the platform's secrets."""
+def secret_name(user: str) -> str:
+    """Return the name of the secret that is a user's password."""
     return user.replace("tenantry", "redis", 1) if user else "redis"

@@ -1,4 +1,4 @@
-"""Our own services, as they run anywhere: only URLs and credentials are local."""
+"""Tenantry's services: operator, gateway and file-sync, with local URLs and credentials."""
 
 from abc import abstractmethod
 from importlib.metadata import version
@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from .. import receipts
 from ..context import Context
-from ..part import Command, Part, answers, program
+from ..part import Command, Part, find_program, is_http_ok
 from ..redis_users import GATEWAY, OPERATOR
 from ..tickets import key_set, private_key
 from .aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
@@ -17,13 +17,13 @@ from .kubernetes import kubeconfig
 from .open_webui import FILE_SYNC_ROLE, open_webui_admin
 from .postgres import Postgres
 from .qdrant import Qdrant
-from .redis import OURS, Redis
+from .redis import SERVICES_DATABASE, Redis
 
 __all__ = ["FileSync", "Gateway", "Operator", "file_sync_env", "gateway_env", "operator_env"]
 
 
 def operator_env(context: Context) -> dict[str, str]:
-    """Return the environment in which the operator finds this platform."""
+    """Return the operator's environment variables for this platform."""
     return {
         **_common_env(context, "operator"),
         **(_open_webui_env(context) if context.whole else {}),
@@ -34,7 +34,7 @@ def operator_env(context: Context) -> dict[str, str]:
         "OPERATOR_KEYCLOAK_CLIENT_SECRET": context.secrets["keycloak-operator"],
         "OPERATOR_QDRANT_URL": Qdrant(context).url,
         "OPERATOR_QDRANT_API_KEY": Qdrant(context).api_key,
-        "OPERATOR_REDIS_URL": Redis(context).url_for(OURS, OPERATOR),
+        "OPERATOR_REDIS_URL": Redis(context).url_for(SERVICES_DATABASE, OPERATOR),
         "OPERATOR_RECEIPT_KEY_FILE": str(receipts.private_key(context.state)),
         "OPERATOR_PROBES_PORT": str(context.ports["operator"]),
         "OPERATOR_METRICS_PORT": str(context.ports["operator-metrics"]),
@@ -42,7 +42,7 @@ def operator_env(context: Context) -> dict[str, str]:
 
 
 def gateway_env(context: Context) -> dict[str, str]:
-    """Return the environment in which the gateway finds this platform."""
+    """Return the gateway's environment variables for this platform."""
     return {
         **_common_env(context, "gateway"),
         "GATEWAY_PORT": str(context.ports["gateway"]),
@@ -51,16 +51,16 @@ def gateway_env(context: Context) -> dict[str, str]:
         "GATEWAY_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
         "GATEWAY_QDRANT_URL": Qdrant(context).url,
         "GATEWAY_QDRANT_API_KEY": Qdrant(context).api_key,
-        "GATEWAY_REDIS_URL": Redis(context).url_for(OURS, GATEWAY),
+        "GATEWAY_REDIS_URL": Redis(context).url_for(SERVICES_DATABASE, GATEWAY),
         "GATEWAY_OIDC_ISSUER": f"{context.url('keycloak')}/realms/{REALM}",
         "GATEWAY_TICKET_JWKS": str(key_set(context.state)),
-        # The stand-in has no quota that would have to be kept.
+        # The stand-in has no quota.
         "GATEWAY_EMBEDDINGS_PER_MINUTE": "1000000",
     }
 
 
 def file_sync_env(context: Context) -> dict[str, str]:
-    """Return the environment in which file-sync finds this platform."""
+    """Return file-sync's environment variables for this platform."""
     return {
         **_common_env(context, "file-sync"),
         "FILE_SYNC_PORT": str(context.ports["file-sync"]),
@@ -81,7 +81,7 @@ def file_sync_env(context: Context) -> dict[str, str]:
 
 
 class _Service(Part):
-    """A service of our own, started as a module."""
+    """One of Tenantry's services, started as a Python module."""
 
     module: ClassVar[str]
     distribution: ClassVar[str]
@@ -93,25 +93,25 @@ class _Service(Part):
 
     @override
     def command(self) -> Command:
-        return Command([program("python"), "-m", self.module], self._env())
+        return Command([find_program("python"), "-m", self.module], self._env())
 
     @override
-    def healthy(self) -> bool:
-        return answers(f"{self.url}/readyz")
+    def is_healthy(self) -> bool:
+        return is_http_ok(f"{self.url}/readyz")
 
     @abstractmethod
     def _env(self) -> dict[str, str]:
-        """Return where it finds this platform."""
+        """Return the environment variables of the service."""
 
 
 class Operator(_Service):
-    """The kopf operator."""
+    """Operator, which reconciles Tenants."""
 
     name = "operator"
-    what = "keeps Tenants"
+    summary = "reconciles Tenants"
     module = "tenant_operator"
     distribution = "tenantry-operator"
-    needs = ("kubernetes", "controller-manager", "keycloak", "aws", "qdrant", "redis")
+    depends_on = ("kubernetes", "controller-manager", "keycloak", "aws", "qdrant", "redis")
     ports = ("operator", "operator-metrics")
 
     @override
@@ -120,13 +120,13 @@ class Operator(_Service):
 
 
 class Gateway(_Service):
-    """The one door."""
+    """Gateway, the only service with access to Qdrant and Bedrock."""
 
     name = "gateway"
-    what = "documents, answers"
+    summary = "documents, answers"
     module = "gateway"
     distribution = "tenantry-gateway"
-    needs = ("kubernetes", "keycloak", "aws", "qdrant", "bedrock", "redis")
+    depends_on = ("kubernetes", "keycloak", "aws", "qdrant", "bedrock", "redis")
     ports = ("gateway", "gateway-metrics")
 
     @override
@@ -135,13 +135,13 @@ class Gateway(_Service):
 
 
 class FileSync(_Service):
-    """Brings what people give to Open WebUI to their tenant."""
+    """File-sync, which ingests files from Open WebUI as documents."""
 
     name = "file-sync"
-    what = "files to documents"
+    summary = "files to documents"
     module = "file_sync"
     distribution = "tenantry-file-sync"
-    needs = ("kubernetes", "keycloak", "aws", "open-webui")
+    depends_on = ("kubernetes", "keycloak", "aws", "open-webui")
     ports = ("file-sync", "file-sync-metrics")
 
     @override

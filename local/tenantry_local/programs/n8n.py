@@ -1,4 +1,4 @@
-"""n8n, from npm. What is installed is pinned by ``local/n8n/package-lock.json``, with digests."""
+"""Installation of n8n from npm, pinned with digests by ``local/n8n/package-lock.json``."""
 
 import json
 import shutil
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..context import REPOSITORY
-from .cached import folder_of, installed, run
-from .node import node
+from .cache import cache_folder, ensure_installed, run_logged
+from .node import find_node
 
 __all__ = ["install", "version"]
 
@@ -16,22 +16,22 @@ FILES = ("package.json", "package-lock.json")
 
 
 def version() -> str:
-    """Return the version that is pinned."""
+    """Return the pinned version."""
     dependencies: dict[str, str] = json.loads((PINS / "package.json").read_text())["dependencies"]
     return dependencies["n8n"]
 
 
 def install(report: Callable[[str], None]) -> Path:
-    """Return the program ``n8n``, installed when it is not. It is to be run by :func:`node`'s Node.js.
+    """Return the script ``n8n``, which :func:`find_node`'s Node.js runs; install it if the cache lacks it.
 
     Raises
     ------
     LocalError
-        It cannot be installed; the message says why.
+        The installation failed; the message gives the reason.
     """
-    runtime = node()
+    runtime = find_node()
     pins = [(PINS / name).read_bytes() for name in FILES]
-    folder = folder_of("n8n", *pins, runtime.version.encode())
+    folder = cache_folder("n8n", *pins, runtime.version.encode())
 
     def fill(folder: Path) -> None:
         for name in FILES:
@@ -42,9 +42,11 @@ def install(report: Callable[[str], None]) -> Path:
             "npm_config_fund": "false",
             "npm_config_update_notifier": "false",
         }
-        # Without the packages' own scripts: some fetch programs from places that are no registry, and what
-        # they would compile (SQLite) is not used here. So no compiler is needed.
+        # Without install scripts: some download programs from outside the registry. Others compile SQLite,
+        # which is not used here, so no compiler is needed.
         argv = [runtime.program, runtime.npm, "ci", "--ignore-scripts", "--omit=dev"]
-        run(argv, folder=folder, env=env, report=report, doing="fetching n8n's 2,400 packages (2.9 GB)")
+        run_logged(
+            argv, folder=folder, env=env, report=report, doing="downloading n8n (2,400 packages, 2.9 GB)"
+        )
 
-    return installed(folder, fill) / "node_modules" / "n8n" / "bin" / "n8n"
+    return ensure_installed(folder, fill) / "node_modules" / "n8n" / "bin" / "n8n"

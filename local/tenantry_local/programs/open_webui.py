@@ -1,4 +1,4 @@
-"""Open WebUI, in a virtual environment of its own: it pins what we use in other versions."""
+"""Installation of Open WebUI in a separate virtual environment, because it pins other versions."""
 
 import re
 import shutil
@@ -8,45 +8,47 @@ from pathlib import Path
 
 from ..context import REPOSITORY
 from ..processes import LocalError
-from .cached import folder_of, installed, run
-from .uv import ENVIRONMENT, uv
+from .cache import cache_folder, ensure_installed, run_logged
+from .uv import ENVIRONMENT, find_uv
 
 __all__ = ["install", "version"]
 
 LOCK = REPOSITORY / "requirements" / "open-webui.txt"
 NEWEST_PYTHON = (3, 12)
-"""The newest Python that Open WebUI runs on."""
+"""Newest Python that Open WebUI supports."""
 
 
 def version() -> str:
-    """Return the version that is pinned."""
+    """Return the pinned version."""
     found = re.search(r"^open-webui(?:\[.*?\])?==(\S+)", LOCK.read_text(), re.MULTILINE)
     return found[1] if found else "unknown"
 
 
 def install(report: Callable[[str], None]) -> Path:
-    """Return the program ``open-webui``, installed when it is not.
+    """Return the program ``open-webui``; install it if the cache lacks it.
 
     Raises
     ------
     LocalError
-        It cannot be installed; the message says why.
+        The installation failed; the message gives the reason.
     """
     python = _python()
-    folder = folder_of("open-webui", LOCK.read_bytes(), python.encode())
+    folder = cache_folder("open-webui", LOCK.read_bytes(), python.encode())
 
     def fill(folder: Path) -> None:
         steps = (
-            [uv(), "venv", "-q", "--no-config", "--python", python, "venv"],
+            [find_uv(), "venv", "-q", "--no-config", "--python", python, "venv"],
             [
-                uv(), "pip", "install", "-q", "--no-config", "--python", "venv/bin/python",
+                find_uv(), "pip", "install", "-q", "--no-config", "--python", "venv/bin/python",
                 "--no-deps", "--require-hashes", "-r", str(LOCK),
             ],
         )  # fmt: skip
         for argv in steps:
-            run(argv, folder=folder, env=ENVIRONMENT, report=report, doing="installing Open WebUI (0.7 GB)")
+            run_logged(
+                argv, folder=folder, env=ENVIRONMENT, report=report, doing="installing Open WebUI (0.7 GB)"
+            )
 
-    return installed(folder, fill) / "venv" / "bin" / "open-webui"
+    return ensure_installed(folder, fill) / "venv" / "bin" / "open-webui"
 
 
 def _python() -> str:

@@ -1,7 +1,7 @@
--- The role with which file-sync reads Open WebUI's database. Run it once, as somebody who may make roles (on RDS the
--- administrator). Then give it a password (psql: \password tenantry_file_sync) and let it in:
+-- Creates the role with which file-sync reads Open WebUI's database. Run it once, with a role that may create roles (on RDS
+-- the administrator). Then set a password (psql: \password tenantry_file_sync) and allow the connection:
 --   grant connect on database openwebui to tenantry_file_sync;
--- What it may read is in grants.sql.
+-- grants.sql lists the tables that it may read.
 
 do $$
 begin

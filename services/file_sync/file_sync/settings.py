@@ -1,45 +1,32 @@
 """Settings of file-sync, from the environment: ``FILE_SYNC_`` and the field's name in capitals.
 
-Where AWS and Kubernetes are, and who we are there, is not ours to say: boto3 and the Kubernetes client
-read their own variables (``AWS_PROFILE``, ``AWS_CONFIG_FILE``, ``KUBECONFIG``, or the pod's identity).
+boto3 and the Kubernetes client find addresses and credentials through their own variables (``AWS_PROFILE``,
+``AWS_CONFIG_FILE``, ``KUBECONFIG``) or the pod's identity.
 """
 
 import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+from servicekit.settings import HttpSettings
 
 __all__ = ["Settings"]
 
 MEBIBYTE = 1024 * 1024
 
 
-class Settings(BaseSettings):
-    """What differs from one installation to the next. A wrong value stops the start and names the field."""
+class Settings(HttpSettings):
+    """Settings of one installation."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FILE_SYNC_",
-        frozen=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,  # a wrong URL may hold a password, and the error goes to the log
-    )
-
-    host: str = "127.0.0.1"
-    """Address to bind."""
-
-    port: int = Field(8080, ge=0, le=65535)
-    """Port to bind; 0 takes a free one."""
-
-    metrics_port: int = Field(0, ge=0, le=65535)
-    """Port of `/metrics`, for monitoring alone; 0 serves none. Nothing of it is on the other port."""
+    model_config = SettingsConfigDict(env_prefix="FILE_SYNC_")
 
     database_url: SecretStr
-    """Open WebUI's Postgres (`postgresql://`), as the role of `role.sql`; a pooler in between has to pool
+    """Open WebUI's Postgres (`postgresql://`), as the role of `role.sql`; a pooler in between must pool
     sessions, not transactions."""
 
     files_bucket: str = Field(min_length=3)
-    """Bucket in which Open WebUI keeps the files; it is only read."""
+    """Bucket of Open WebUI's files, for reading."""
 
     bucket: str = Field(min_length=3)
     """Bucket of the documents."""
@@ -51,10 +38,10 @@ class Settings(BaseSettings):
     """The gateway's address."""
 
     upload_url: str = Field(pattern=r"^https?://")
-    """n8n's upload webhook, whole: `.../webhook/tenantry/upload`."""
+    """Complete URL of n8n's upload webhook: `.../webhook/tenantry/upload`."""
 
     ticket_key: Path
-    """File with the private key (an Ed25519 JWK) with which tickets are signed."""
+    """File with the private key (an Ed25519 JWK) that signs tickets."""
 
     keycloak_url: str = Field(pattern=r"^https?://")
     """Keycloak's address, without `/realms`."""
@@ -69,40 +56,37 @@ class Settings(BaseSettings):
     """Its secret."""
 
     oidc_issuer: str = Field(pattern=r"^https?://.+[^/]$")
-    """The Keycloak realm's issuer, to the letter, without a closing slash."""
+    """Exact issuer of the Keycloak realm, without a trailing slash."""
 
     oidc_audience: str = Field("tenantry-gateway", min_length=1)
-    """What an access token's `aud` must name."""
+    """Audience that an access token's `aud` must contain."""
 
     hint_secret: SecretStr = Field(min_length=16)
-    """What Open WebUI sends with a hint, in `X-Tenantry-Hint`."""
+    """Secret that Open WebUI sends with a hint, in `X-Tenantry-Hint`."""
 
     poll_seconds: float = Field(10.0, gt=0)
-    """How often Open WebUI's database is asked for what changed; the longest that a lost hint costs."""
+    """Interval of polls of Open WebUI's database; the longest delay by a lost hint."""
 
-    full_seconds: float = Field(900.0, gt=0)
-    """How often every tenant is compared, though nothing changed in Open WebUI."""
+    resync_seconds: float = Field(900.0, gt=0)
+    """Interval at which every tenant is compared, even without a change in Open WebUI."""
 
-    owner_seconds: float = Field(60.0, ge=0)
-    """How long what Keycloak said of a person is taken for true."""
+    owner_cache_seconds: float = Field(60.0, ge=0)
+    """Lifetime of a cached answer of Keycloak about a person."""
 
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
-    """Largest file that is taken; the gateway has the same limit."""
+    """Largest file that is stored, in bytes; the gateway has the same limit."""
 
     calls_per_minute: int = Field(1200, ge=1)
-    """Calls of one tenant's people a minute that each file-sync serves."""
+    """Calls per minute of one tenant's people that each replica serves."""
 
-    puts_at_once: int = Field(8, ge=1)
-    """Files that are copied to S3 at once, at most half of them of one tenant; each is on disk meanwhile."""
+    put_concurrency: int = Field(8, ge=1)
+    """Files that are copied to S3 concurrently, at most half of them of one tenant; each is on disk."""
 
-    ingests_at_once: int = Field(8, ge=1)
-    """Documents that n8n is given at once, at most half of them of one tenant."""
+    ingest_concurrency: int = Field(8, ge=1)
+    """Documents that are sent to n8n concurrently, at most half of them of one tenant."""
 
     ingest_seconds: float = Field(660.0, gt=0)
-    """Longest that one document may take there; a little more than the gateway's own limit."""
-
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Least severe log line that is written."""
+    """Longest time for one document at n8n; a little more than the gateway's limit."""
 
     @field_validator("database_url")
     @classmethod

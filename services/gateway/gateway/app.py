@@ -1,20 +1,21 @@
-"""The application: routes, errors and the process context, put together."""
+"""The gateway's FastAPI application: routes, limits of the routes, error responses."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 from fastapi import FastAPI
-from servicekit.tracing import exporting
+from servicekit.web import app as web
+from servicekit.web import probes
+from servicekit.web.errors import add_error_handlers
+from servicekit.web.middleware import RouteLimits
 
-from .api import answers, deletions, documents, me, openai, probes, search, trash, usage
+from .api import answers, deletions, documents, me, openai, search, trash, usage
 from .api.description import describe
-from .api.errors import add_error_handlers
-from .api.middleware import RequestMiddleware, Terms
+from .api.errors import render_problem
+from .api.middleware import TimedRequestMiddleware
 from .concurrency import Lane
 from .context import open_context
+from .metrics import REQUEST_SECONDS
 from .settings import Settings
 
 __all__ = ["make_app"]
@@ -24,53 +25,48 @@ BODY_BYTES = 64 * 1024
 """Largest body of a request that is neither a document nor a chat."""
 
 CHAT_BYTES = 1024 * 1024
-"""Largest body with what was said before; only the latest of it is read."""
+"""Largest body with a conversation; only its latest turns are used."""
 
 WAITING_SECONDS = 10.0
-"""Longest that a request waits for its turn. A person who waits longer asks again, and makes it worse."""
+"""Longest wait of a request for its turn. People who wait longer repeat the request, which adds load."""
+
+
+class _Limits(TypedDict):
+    limits: dict[str, RouteLimits]
+    default: RouteLimits
 
 
 def make_app(settings: Settings) -> FastAPI:
     """Return the application; its connections are opened when it starts and closed when it ends."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with exporting("tenantry-gateway"), open_context(settings) as context:
-            app.state.context = context
-            await asyncio.to_thread(app.openapi)  # so that no request waits until it is made
-            yield
-
-    app = FastAPI(
-        title="Tenantry gateway",
-        version="v1",
-        lifespan=lifespan,
-        openapi_url=None,  # describe() serves it
-        docs_url=None,  # their pages would load scripts from elsewhere
-        redoc_url=None,
-        redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
-        # Spans of requests are FastAPI's. Its log records would hold the words of exceptions.
-        telemetry={"operation_spans": False, "metrics": False, "logs": False},
+    app = web.make_app(
+        "gateway",
+        lambda: open_context(settings),
+        (
+            documents.router,
+            trash.router,
+            deletions.router,
+            search.router,
+            answers.router,
+            openai.router,
+            usage.router,
+            me.router,
+            probes.router,
+        ),
+        openapi_url=None,  # describe() adds the route
     )
-    add_error_handlers(app)
-    app.add_middleware(RequestMiddleware, **_terms(settings))
-    for router in (
-        documents.router,
-        trash.router,
-        deletions.router,
-        search.router,
-        answers.router,
-        openai.router,
-        usage.router,
-        me.router,
-        probes.router,
-    ):
-        app.include_router(router)
+    add_error_handlers(app, render_problem)
+    app.add_middleware(
+        TimedRequestMiddleware,
+        service="gateway",
+        durations=REQUEST_SECONDS,
+        render=render_problem,
+        **_limits(settings),
+    )
     describe(app)
     return app
 
 
-def _terms(settings: Settings) -> dict[str, Any]:
+def _limits(settings: Settings) -> _Limits:
     lane = Lane(
         "requests",
         at_once=settings.requests_at_once,
@@ -78,14 +74,14 @@ def _terms(settings: Settings) -> dict[str, Any]:
         seconds=WAITING_SECONDS,
         share=max(settings.requests_at_once // 2, 1),
     )
-    usual = Terms(lane, settings.request_seconds, BODY_BYTES)
-    chat = replace(usual, body_bytes=CHAT_BYTES)
+    default = RouteLimits(settings.request_seconds, BODY_BYTES, lane.place)
+    chat = replace(default, body_bytes=CHAT_BYTES)
     ingest = replace(
-        usual, seconds=settings.ingest_seconds, body_bytes=settings.document_bytes + documents.FORM_BYTES
+        default, seconds=settings.ingest_seconds, body_bytes=settings.document_bytes + documents.FORM_BYTES
     )
-    terms = {
+    limits = {
         "POST /v1/documents": ingest,
         "POST /v1/answers": chat,
         "POST /v1/chat/completions": chat,
     }
-    return {"terms": terms, "otherwise": usual}
+    return {"limits": limits, "default": default}

@@ -1,11 +1,11 @@
 """Everything that lives as long as the process, wired in one place and closed in order."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
 
 import httpx
 import structlog
@@ -14,8 +14,9 @@ from servicekit.errors import RemoteError
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import background_task
 from servicekit.tls import ssl_context
+from servicekit.web.readiness import Readiness, run_until_passed
 from tenancy.call_limiter import CallLimiter
-from tenancy.errors import IdentityUnavailable
+from tenancy.callers import check_synced
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
 from tenancy.registry import TenantRegistry, watched_registry
@@ -45,16 +46,12 @@ from .limits.token_meter import Ledger
 from .limits.usage import UsageLog
 from .model_check import ModelCheck
 from .objects import TenantObjects, TrashObjects
-from .problems import DimensionMismatch
 from .redis import TenantRedis
 from .retrieval.service import RetrievalService
 from .settings import Settings
 from .vectors import Vectors
 
-if TYPE_CHECKING:
-    import asyncio
-
-__all__ = ["ProcessContext", "Readiness", "open_context"]
+__all__ = ["ProcessContext", "open_context"]
 
 INGEST_WAITING_SECONDS = 60.0
 """Longest that a document waits for its turn."""
@@ -81,66 +78,7 @@ class ProcessContext:
     calls: CallLimiter
     budget: Budget
     usage: UsageLog
-    readiness: "Readiness"
-
-
-class Readiness:
-    """Whether requests can be served, and why not.
-
-    Redis is not asked. All gateways share it, so to take one out of service when it is away would take out
-    all of them, and with them search and sign-in, which go on without it.
-
-    Parameters
-    ----------
-    endless
-        Tasks that never end by themselves. If one did, we would serve an ever older state of the Tenants, or
-        never repair a document again, so that counts as dead.
-    """
-
-    def __init__(
-        self,
-        registry: TenantRegistry,
-        endless: "Sequence[asyncio.Task[None]]",
-        keys: RemoteKeys,
-        vectors: Vectors,
-    ) -> None:
-        self._registry = registry
-        self._endless = endless
-        self._keys = keys
-        self._vectors = vectors
-        self._fits = False
-
-    @property
-    def ended(self) -> list[str]:
-        """Names of what has ended and must not have: only a restart helps."""
-        return [task.get_name() for task in self._endless if task.done()]
-
-    async def check_collection(self) -> None:
-        """Make sure once that our vectors fit the collection.
-
-        Raises
-        ------
-        DimensionMismatch
-            They do not, and never will without a person.
-        RemoteUnavailable, RemoteRefused
-            Qdrant cannot say.
-        """
-        if not self._fits:
-            await self._vectors.check()
-            self._fits = True
-
-    async def missing(self) -> list[str]:
-        """Return what we still wait for; empty when requests can be served."""
-        missing = [] if self._registry.synced else ["the Tenants have not been listed yet"]
-        try:
-            await self._keys.wait_fetched()
-        except IdentityUnavailable as exc:
-            missing.append(exc.detail)
-        try:
-            await self.check_collection()
-        except (DimensionMismatch, RemoteError) as exc:
-            missing.append(exc.to_problem()["detail"])
-        return missing
+    readiness: Readiness
 
 
 @asynccontextmanager
@@ -218,11 +156,13 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         repairing = await stack.enter_async_context(background_task(repair.run(), "repair"))
         expiry = TrashExpiry(registry.all, redis, trash)
         expiring = await stack.enter_async_context(background_task(expiry.run(), "trash-expiry"))
+        check_collection = run_until_passed(vectors.check)
         readiness = Readiness(
-            registry, [watching, watching_loop, recording, repairing, expiring], keys, vectors
+            [watching, watching_loop, recording, repairing, expiring],
+            [partial(check_synced, registry), keys.wait_fetched, check_collection],
         )
         try:
-            await readiness.check_collection()
+            await check_collection()
         except RemoteError as exc:
             log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
         answers = AnswerService(

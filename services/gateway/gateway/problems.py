@@ -11,7 +11,6 @@ from servicekit.errors import TenantryError
 
 __all__ = [
     "AdminOnly",
-    "BodyTooLarge",
     "BudgetExhausted",
     "Busy",
     "CollectionMissing",
@@ -28,7 +27,6 @@ __all__ = [
     "DocumentUnreadable",
     "DocumentUnsupported",
     "FilenameRefused",
-    "FormRefused",
     "IdempotencyKeyBusy",
     "IdempotencyKeyRefused",
     "IdempotencyKeyReused",
@@ -147,16 +145,6 @@ class FilenameRefused(TenantryError):
     status = 422
 
 
-class BodyTooLarge(TenantryError):
-    """The request's body has more bytes than one of its kind may."""
-
-    slug = "body-too-large"
-    title = "The body is too large"
-    remedy = "Send less at once."
-    example = "The body has more than 65536 bytes."
-    status = 413
-
-
 class MediaTypeRefused(TenantryError):
     """The body is of a media type that the operation does not take."""
 
@@ -165,22 +153,6 @@ class MediaTypeRefused(TenantryError):
     status = 415
     remedy = "Send the document as a form: `multipart/form-data`."
     example = "Send a form: multipart/form-data with `file` and `personaId`."
-
-
-class FormRefused(TenantryError):
-    """A parameter, field or form of the request is missing, unknown, or not as it must be."""
-
-    slug = "invalid-request"
-    title = "The request is not valid"
-    remedy = (
-        "Read `detail`, or `errors` where it is there: each names a place in the request and what "
-        "is wrong with it."
-    )
-    example = "See `errors`: each names a place in the request and what is wrong there."
-    members: ClassVar[Mapping[str, Any]] = {
-        "errors": [{"place": ["body", "topK"], "reason": "Input should be less than or equal to 50"}]
-    }
-    status = 422
 
 
 class CursorRefused(TenantryError):
@@ -348,6 +320,7 @@ class Busy(TenantryError):
     """
 
     status: ClassVar[int] = 409
+    retryable: ClassVar[bool] = True
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)

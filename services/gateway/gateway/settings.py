@@ -1,7 +1,7 @@
 """Settings of the gateway, from the environment: ``GATEWAY_`` and the field's name in capitals.
 
-Where AWS and Kubernetes are, and who we are there, is not ours to say: boto3 and the Kubernetes client
-read their own variables (``AWS_PROFILE``, ``AWS_CONFIG_FILE``, ``KUBECONFIG``, or the pod's identity).
+boto3 and the Kubernetes client find addresses and credentials through their own variables (``AWS_PROFILE``,
+``AWS_CONFIG_FILE``, ``KUBECONFIG``) or the pod's identity.
 """
 
 import re
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+from servicekit.settings import HttpSettings
 from servicekit.tls import AuthorityFile
 
 from .prices import EXAMPLES, Price
@@ -19,24 +20,10 @@ __all__ = ["Settings"]
 MEBIBYTE = 1024 * 1024
 
 
-class Settings(BaseSettings):
-    """What differs from one installation to the next. A wrong value stops the start and names the field."""
+class Settings(HttpSettings):
+    """Settings of one installation."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="GATEWAY_",
-        frozen=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,  # a wrong URL may hold a password, and the error goes to the log
-    )
-
-    host: str = "127.0.0.1"
-    """Address to bind."""
-
-    port: int = Field(8080, ge=0, le=65535)
-    """Port to bind; 0 takes a free one."""
-
-    metrics_port: int = Field(0, ge=0, le=65535)
-    """Port of `/metrics`, for monitoring alone; 0 serves none. Nothing of it is on the other port."""
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
     metrics_by_tenant: bool = False
     """Whether two counters name tenants: who reads `/metrics` then knows them, and how much each asks."""
@@ -145,9 +132,6 @@ class Settings(BaseSettings):
     prices: dict[str, Price] = EXAMPLES
     """US dollars for a million tokens, ``{"prefix of a model id": {"input": 3, "output": 15}}``; the longest
     prefix counts. The default holds examples: check them against your own prices."""
-
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Least severe log line that is written."""
 
     @field_validator("redis_url")
     @classmethod

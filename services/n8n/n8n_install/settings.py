@@ -1,17 +1,16 @@
 """Settings of the import job, from the environment: ``N8N_INSTALL_`` and the field's name in capitals."""
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+from servicekit.settings import ProgramSettings
 
 __all__ = ["Settings"]
 
 
-class Settings(BaseSettings):
-    """What differs from one installation to the next. A wrong value stops the start and names the field."""
+class Settings(ProgramSettings):
+    """Settings of one installation."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="N8N_INSTALL_", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="N8N_INSTALL_")
 
     url: str = Field(pattern=r"^https?://.+")
     """n8n's main process, which serves its REST interface."""
@@ -30,6 +29,3 @@ class Settings(BaseSettings):
 
     wait_seconds: float = Field(300.0, gt=0)
     """How long n8n may take to come up, and then its webhooks to answer."""
-
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Least severe log line that is written."""

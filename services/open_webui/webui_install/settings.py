@@ -3,20 +3,16 @@
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+from servicekit.settings import ProgramSettings
 
 __all__ = ["Settings"]
 
 
-class Settings(BaseSettings):
-    """What differs from one installation to the next. A wrong value stops the start and names the field."""
+class Settings(ProgramSettings):
+    """Settings of one installation."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="WEBUI_INSTALL_",
-        frozen=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,  # a wrong URL may hold a password, and the error goes to the log
-    )
+    model_config = SettingsConfigDict(env_prefix="WEBUI_INSTALL_")
 
     url: str = Field(pattern=r"^https?://")
     """Open WebUI's address."""
@@ -44,9 +40,6 @@ class Settings(BaseSettings):
 
     seconds: float = Field(300.0, gt=0)
     """How long to try until Open WebUI is up and as wanted."""
-
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Least severe log line that is written."""
 
     @model_validator(mode="after")
     def _has_orchestrator(self) -> Self:

@@ -12,7 +12,15 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-__all__ = ["DeadlineExceeded", "RemoteError", "RemoteRefused", "RemoteUnavailable", "TenantryError"]
+__all__ = [
+    "BodyTooLarge",
+    "DeadlineExceeded",
+    "InvalidRequest",
+    "RemoteError",
+    "RemoteRefused",
+    "RemoteUnavailable",
+    "TenantryError",
+]
 
 
 class TenantryError(Exception):
@@ -34,7 +42,9 @@ class TenantryError(Exception):
     example
         A ``detail`` as it may read.
     members
-        Further members that the problem document may have, with values as they may be.
+        Further members that the problem document can have, with example values.
+    retryable
+        True if responses have ``Retry-After`` though the status alone does not imply it.
     """
 
     slug: ClassVar[str] = "internal"
@@ -43,6 +53,7 @@ class TenantryError(Exception):
     remedy: ClassVar[str] = "Tell the operators the request's id: the log has the rest under it."
     example: ClassVar[str] = "It has been logged under the request's id."
     members: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    retryable: ClassVar[bool] = False
 
     def __init__(self, detail: str, **extensions: Any) -> None:
         super().__init__(detail)
@@ -63,6 +74,32 @@ class TenantryError(Exception):
             "detail": self.detail,
             **self.extensions,
         }
+
+
+class InvalidRequest(TenantryError):
+    """A parameter, field or form of the request is missing, unknown, or not valid."""
+
+    slug = "invalid-request"
+    title = "The request is not valid"
+    remedy = (
+        "Read `detail`, or `errors` where it is there: each names a place in the request and what "
+        "is wrong with it."
+    )
+    example = "See `errors`: each names a place in the request and what is wrong there."
+    members: ClassVar[Mapping[str, Any]] = {
+        "errors": [{"place": ["body", "topK"], "reason": "Input should be less than or equal to 50"}]
+    }
+    status = 422
+
+
+class BodyTooLarge(TenantryError):
+    """The request's body exceeds the size limit of its route."""
+
+    slug = "body-too-large"
+    title = "The body is too large"
+    remedy = "Send a smaller body."
+    example = "The body has more than 65536 bytes."
+    status = 413
 
 
 class DeadlineExceeded(TenantryError):

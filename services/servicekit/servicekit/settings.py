@@ -1,14 +1,40 @@
-"""How a program reads its settings from the environment."""
+"""Settings of programs, read from environment variables."""
 
 import sys
 from typing import TypeVar
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["read_settings"]
+__all__ = ["HttpSettings", "ProgramSettings", "read_settings"]
 
 S = TypeVar("S", bound=BaseSettings)
+
+
+class ProgramSettings(BaseSettings):
+    """Base class of all settings. Subclasses add ``env_prefix`` and fields with a docstring each."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # a wrong URL can hold a password, and errors are logged
+    )
+
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """Least severe level that is logged."""
+
+
+class HttpSettings(ProgramSettings):
+    """Settings of a program that serves HTTP."""
+
+    host: str = "127.0.0.1"
+    """Address to bind."""
+
+    port: int = Field(8080, ge=0, le=65535)
+    """Port to bind; 0 takes a free one."""
+
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """Port of `/metrics`, for monitoring alone; 0 serves none. The other port serves no metrics."""
 
 
 def read_settings(kind: type[S]) -> S:
@@ -17,8 +43,8 @@ def read_settings(kind: type[S]) -> S:
     Raises
     ------
     SystemExit
-        One is missing or wrong. Each such variable is named on the standard error, without its value, which
-        may be a secret; the exit status is 2.
+        A variable is missing or wrong. Each is named on the standard error, without its value, which can be a
+        secret. The exit status is 2.
     """
     try:
         return kind()

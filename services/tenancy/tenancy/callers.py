@@ -8,7 +8,7 @@ from .errors import IdentityUnavailable, TokenRefused
 from .identity import Claims, Principal, TokenVerifier, resolve
 from .registry import TenantRegistry
 
-__all__ = ["credentials", "identify", "require_bearer", "require_synced", "verify"]
+__all__ = ["check_synced", "credentials", "identify", "require_bearer", "require_synced", "verify"]
 
 
 def credentials(headers: Sequence[str]) -> tuple[str, str]:
@@ -80,3 +80,8 @@ def require_synced(registry: TenantRegistry) -> None:
     """
     if not registry.synced:
         raise IdentityUnavailable("The Tenants are not known yet. Try again in a moment.")
+
+
+async def check_synced(registry: TenantRegistry) -> None:
+    """Do the same as :func:`require_synced`, as a check of readiness."""
+    require_synced(registry)

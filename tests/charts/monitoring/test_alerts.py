@@ -38,11 +38,11 @@ DOCS = "https://docs.example.com"
 
 BY_THE_AWS_DOCUMENT = {
     "TenantryAnswersVerySlow": "critical",
-    "TenantryErrors": "critical",
+    "TenantryErrorRateHigh": "critical",
     "TenantryMemoryNearLimit": "critical",
     "TenantryAnswersSlow": "warning",
     "TenantryBedrockThrottled": "warning",
-    "TenantryS3Refused": "warning",
+    "TenantryS3RequestsRefused": "warning",
 }
 """Its alarms but one: how busy RDS is, CloudWatch knows and Prometheus does not."""
 
@@ -76,7 +76,7 @@ CASES = [
         observed(gateway.REQUEST_SECONDS, 50, "gateway", method="POST", route="/v1/documents", status="2xx"),
         (),
     ),
-    Case("one request in ten fails", questioned(0.2, "5xx", a_minute=8), ("TenantryErrors",)),
+    Case("one request in ten fails", questioned(0.2, "5xx", a_minute=8), ("TenantryErrorRateHigh",)),
     Case("people make mistakes", questioned(0.01, "4xx", a_minute=50), ()),
     Case(
         "the gateway is not ready, which only the kubelet asks",
@@ -86,7 +86,7 @@ CASES = [
     Case(
         "there is no room",
         counted(gateway.SHED, rising(3), "gateway", lane="requests"),
-        ("TenantryOverloaded",),
+        ("TenantryGatewayOverloaded",),
     ),
     Case(
         "the event loop of a pod stands still again and again",
@@ -97,19 +97,19 @@ CASES = [
     Case(
         "a point of another tenant",
         counted(gateway.FOREIGN_HITS, since(40), "gateway"),
-        ("TenantryForeignHits",),
+        ("TenantryCrossTenantHits",),
     ),
     Case(
         "limits are not checked",
         counted(gateway.LIMITS_OPEN, rising(2), "gateway", limit="rate"),
-        ("TenantryUnmetered",),
+        ("TenantryLimitsNotEnforced",),
     ),
     Case(
         "use is not written down",
         counted(gateway.USAGE_LOST, rising(2), "gateway", what="usage"),
-        ("TenantryUnmetered",),
+        ("TenantryLimitsNotEnforced",),
     ),
-    Case("Keycloak is away", called("file-sync keycloak user", "transient"), ("TenantryBackendAway",)),
+    Case("Keycloak is away", called("file-sync keycloak user", "transient"), ("TenantryBackendUnavailable",)),
     Case(
         "every third call of Bedrock fails", called("gateway bedrock converse", "transient", a_minute=30), ()
     ),
@@ -121,13 +121,13 @@ CASES = [
     Case(
         "a model is retired",
         gauged(gateway.MODEL_SERVED, steady(0), "gateway", model="some.model"),
-        ("TenantryModelNotServed",),
+        ("TenantryModelUnavailable",),
     ),
-    Case("S3 refuses", called("file-sync s3 put", "permanent", a_minute=1), ("TenantryS3Refused",)),
+    Case("S3 refuses", called("file-sync s3 put", "permanent", a_minute=1), ("TenantryS3RequestsRefused",)),
     Case(
         "the Kubernetes API is away",
         counted(registry.FAILURES, rising(1), "gateway"),
-        ("TenantryTenantsUnseen",),
+        ("TenantryTenantWatchFailing",),
     ),
     Case(
         "two Tenants claim one address",
@@ -142,39 +142,45 @@ CASES = [
     Case(
         "files are stored after twenty minutes",
         observed(file_sync.STORE_LAG, 1200, "file-sync", a_minute=2),
-        ("TenantryDocumentsLate",),
+        ("TenantryStoreLagHigh",),
     ),
     Case(
         "file-sync's backends are away",
         compared("settled", steady(40)) | compared("away", rising(5)),
-        ("TenantryDocumentsStuck",),
+        ("TenantryFileSyncStuck",),
     ),
     Case(
         "there are no Tenants yet",
         compared("settled", steady(0)) | gauged(registry.TENANTS, steady(0), "file-sync"),
         (),
     ),
-    Case("nobody leads", gauged(file_sync.LEADER, steady(0), "file-sync"), ("TenantryNobodyLeads",)),
-    Case("deletions are held", gauged(file_sync.BRAKED, steady(30), "file-sync"), ("TenantryDeletionsHeld",)),
-    Case("no worker takes a job", series(ACTIVE, steady(0), **MAIN), ("TenantryQueueStands",)),
+    Case(
+        "nobody leads", gauged(file_sync.LEADER, steady(0), "file-sync"), ("TenantryFileSyncLeaderMismatch",)
+    ),
+    Case(
+        "deletions are held",
+        gauged(file_sync.BLOCKED_DELETIONS, steady(30), "file-sync"),
+        ("TenantryDeletionsBlocked",),
+    ),
+    Case("no worker takes a job", series(ACTIVE, steady(0), **MAIN), ("TenantryN8nQueueStuck",)),
     Case(
         "there is nothing to do", series(ACTIVE, steady(0), **MAIN) | series(WAITING, steady(0), **MAIN), ()
     ),
     Case(
         "a repair fails, the first time",
         counted(gateway.REPAIRS, since(20), "gateway", outcome="error"),
-        ("TenantryFault",),
+        ("TenantryInternalErrors",),
     ),
     Case(
         "an action fails, the first time",
-        counted(file_sync.ACTIONS, since(20), "file-sync", deed="store", outcome="error"),
-        ("TenantryFault",),
+        counted(file_sync.ACTIONS, since(20), "file-sync", action="store", outcome="error"),
+        ("TenantryInternalErrors",),
     ),
-    Case("a comparison fails, the first time", compared("error", since(20)), ("TenantryFault",)),
+    Case("a comparison fails, the first time", compared("error", since(20)), ("TenantryInternalErrors",)),
     Case(
         "a reconcile fails, the first time",
         counted(operator.RECONCILES, since(20), "operator", outcome="error"),
-        ("TenantryFault",),
+        ("TenantryInternalErrors",),
     ),
     Case(
         "a Tenant of another version",
@@ -184,12 +190,12 @@ CASES = [
     Case(
         "no gateway is ready",
         series("kube_deployment_status_replicas_available", steady(0), deployment=f"{RELEASE}-gateway"),
-        ("TenantryDown",),
+        ("TenantryWorkloadDown",),
     ),
     Case(
         "no Qdrant is ready",
         series("kube_statefulset_status_replicas_ready", steady(0), statefulset=f"{RELEASE}-qdrant"),
-        ("TenantryDown",),
+        ("TenantryWorkloadDown",),
     ),
     Case(
         "somebody else's Deployment is down",
@@ -197,7 +203,7 @@ CASES = [
         (),
     ),
     Case(
-        "metrics are not read", series("up", steady(0), job="gateway", **GATEWAY_POD), ("TenantryUnwatched",)
+        "metrics are not read", series("up", steady(0), job="gateway", **GATEWAY_POD), ("TenantryTargetDown",)
     ),
     Case(
         "memory runs out",
@@ -207,18 +213,18 @@ CASES = [
     Case(
         "the workers are as many as they may be",
         scaled(f"{RELEASE}-n8n-worker", 10, least=2, most=10),
-        ("TenantryAtMost",),
+        ("TenantryHpaMaxedOut",),
     ),
     Case(
         "so they are, and KEDA has found it",
         scaled(f"keda-hpa-{RELEASE}-n8n-worker", 20, least=2, most=20),
-        ("TenantryAtMost",),
+        ("TenantryHpaMaxedOut",),
     ),
     Case("an autoscaler has no choice", scaled(f"{RELEASE}-qdrant", 1, least=1, most=1), ()),
     Case(
         "the queue's depth is not served",
         scaled(f"{RELEASE}-n8n-worker", 2, least=2, most=10, sees=False),
-        ("TenantryScalingBlind",),
+        ("TenantryHpaMetricUnavailable",),
     ),
     Case(
         "Qdrant's disk is nearly full",
@@ -227,7 +233,7 @@ CASES = [
             steady(9e9),
             persistentvolumeclaim=f"data-{RELEASE}-qdrant-0",
         ),
-        ("TenantryDiskFilling",),
+        ("TenantryVolumeFillingUp",),
     ),
 ]
 
@@ -265,7 +271,7 @@ def test_every_alert_was_seen_to_fire(rules: dict[str, Any]) -> None:
 
 
 def test_the_first_fault_is_a_rise_because_its_series_is_there_before(rules: dict[str, Any]) -> None:
-    (fault,) = [rule["expr"] for rule in alerts(rules) if rule["alert"] == "TenantryFault"]
+    (fault,) = [rule["expr"] for rule in alerts(rules) if rule["alert"] == "TenantryInternalErrors"]
     program = (
         "import file_sync.metrics, gateway.metrics, tenant_operator.metrics, prometheus_client\n"
         "print(prometheus_client.generate_latest().decode())"

@@ -39,6 +39,6 @@ def test_a_route_is_one_of_the_gateways() -> None:
 
 
 def test_a_job_is_a_workload_that_is_read() -> None:
-    template = (CHART / "templates" / "monitoring" / "metrics.yaml").read_text()
+    template = (CHART / "templates" / "monitoring" / "pod-monitors.yaml").read_text()
     assert asked("job")
     assert all(f'"{job}"' in template for job in asked("job"))

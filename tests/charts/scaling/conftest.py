@@ -116,7 +116,7 @@ def hurried(autoscaler: Object) -> Object:
 @pytest.fixture(scope="module")
 def load(platform: Platform) -> Iterator[Load]:
     """What there is to do, for all releases alike."""
-    if not platform.parts["kubernetes"].ours:
+    if not platform.parts["kubernetes"].managed:
         pytest.skip("another cluster has its own controllers, and nobody may tell them how time passes")
     with serving_metrics(platform) as load, running_workloads(platform):
         yield load

@@ -141,7 +141,7 @@ async def test_three_workers_begin_and_stay_for_the_time_that_any_have(
 ) -> None:
     with new_cluster(platform) as cluster:
         cluster.apply([*cluster.workloads(), *start_of_workers(cluster)])
-        job = cluster.release.get("Job", "n8n-start")["metadata"]["name"]
+        job = cluster.release.get("Job", "n8n-initial-scale")["metadata"]["name"]
         complete = ("wait", "--for=condition=Complete", "--timeout=30s", f"job/{job}")
         kubectl(platform.context, *complete, "-n", cluster.namespace)
         # Whoever may set the number may do nothing else.
@@ -182,5 +182,6 @@ def last_scaled(cluster: Cluster) -> dict[str, str]:
 
 def start_of_workers(cluster: Cluster) -> list[dict[str, object]]:
     return [
-        cluster.release.get(kind, "n8n-start") for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")
+        cluster.release.get(kind, "n8n-initial-scale")
+        for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")
     ]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from tenantry_local.parts.redis import N8N, Redis
+from tenantry_local.parts.redis import N8N_DATABASE, Redis
 from tenantry_local.platform import Platform
 
 from tests.support.fake_gateway import Answer
@@ -36,7 +36,7 @@ SWEPT_SECONDS = 30.0
 
 @pytest.fixture
 def store(backends: Platform) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(Redis(backends.context).url_for(N8N)) as client:
+    with redis.Redis.from_url(Redis(backends.context).url_for(N8N_DATABASE)) as client:
         yield client
 
 

@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from tenantry_local.parts.open_webui import WORDS
+from tenantry_local.parts.open_webui import UI_TEXTS
 
 from tests.support.open_webui import Person
 from tests.support.people import PASSWORD
@@ -13,7 +13,7 @@ from .conftest import Office
 
 pytestmark = pytest.mark.programs
 
-NOTICE = WORDS["TENANTRY_NO_TENANT_NOTICE"]
+NOTICE = UI_TEXTS["TENANTRY_NO_TENANT_NOTICE"]
 
 
 async def shown(person: Person) -> list[str]:
@@ -52,4 +52,4 @@ async def test_who_gets_a_tenant_meanwhile_no_longer_reads_it(office: Office) ->
 async def test_the_button_to_sign_in_has_the_words_of_the_setting(office: Office) -> None:
     async with office.webui.client() as http:
         config = (await http.get("/api/config")).json()
-    assert config["oauth"]["providers"]["oidc"] == WORDS["OAUTH_PROVIDER_NAME"]
+    assert config["oauth"]["providers"]["oidc"] == UI_TEXTS["OAUTH_PROVIDER_NAME"]

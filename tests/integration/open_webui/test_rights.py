@@ -213,6 +213,6 @@ async def test_nobody_looks_up_people(shelf: Shelf) -> None:
     ):
         answer = await ann.http.get(f"/api/v1/{path}")
         assert answer.status_code == 403, path
-        assert answer.json() == {"detail": "Nobody can look up other people here."}
+        assert answer.json() == {"detail": "You cannot search for other people here."}
     for path in ("info", "active"):
         assert (await ann.http.get(f"/api/v1/users/{ann.id}/{path}")).is_success

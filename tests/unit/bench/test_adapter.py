@@ -1,12 +1,12 @@
-"""The peer's prompt becomes one that the stand-in answers as it answers ours."""
+"""The baseline's prompt becomes one that the stand-in answers as it answers ours."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tenantry_local.standins.bedrock.answers import answer
+from tenantry_local.standins.bedrock.answers import extract_answer
 
-from tests.bench.adapter import to_converse
+from tests.bench.adapter import build_converse_request
 
 TEMPLATE = """### Task:
 Only when the <source> tag has an id (e.g., <source id="1">) cite it.
@@ -21,7 +21,7 @@ QUESTION = "What is the budget of 2026 & not <that> of 2025?"
 
 
 def prompt(*messages: Mapping[str, Any]) -> str:
-    (message,) = to_converse(messages)["messages"]
+    (message,) = build_converse_request(messages)["messages"]
     text: str = message["content"][0]["text"]
     return text
 
@@ -43,6 +43,6 @@ def test_what_was_found_becomes_passages_and_the_rest_the_question(system: bool)
 
 def test_the_stand_in_answers_from_it() -> None:
     text = TEMPLATE.format(sources=SOURCES) + "What is the budget of 2026?"
-    assert answer(prompt({"role": "user", "content": [{"type": "text", "text": text}]})) == (
+    assert extract_answer(prompt({"role": "user", "content": [{"type": "text", "text": text}]})) == (
         "The budget of 2026 is $5. [cite:2]"
     )

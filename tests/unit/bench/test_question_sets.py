@@ -1,4 +1,4 @@
-"""Our own question set is sound: what it measures is retrieval, and not a mistake in the set."""
+"""Tests of the sample question set: its documents, questions and answers are consistent."""
 
 import re
 from collections import Counter
@@ -7,9 +7,9 @@ from itertools import combinations
 
 import pytest
 
-from tests.bench.question_sets import Question, read_own
+from tests.bench.question_sets import Question, read_samples
 
-OWN = read_own()
+OWN = read_samples()
 TEXTS = {name: " ".join(text.split()) for name, text in OWN.documents.items()}
 OF_KIND = {kind: [each for each in OWN.questions if each.kind == kind] for kind in OWN.kinds}
 
@@ -21,14 +21,14 @@ def words(text: str) -> set[str]:
 WORDS = {name: words(text) for name, text in TEXTS.items()}
 
 
-def only_there(question: Question) -> set[str]:
-    """Return the question's words that stand in its document and in no other."""
+def get_unique_words(question: Question) -> set[str]:
+    """Return the question's words that only its document contains."""
     holders = {word: [name for name in WORDS if word in WORDS[name]] for word in words(question.text)}
     return {word for word, names in holders.items() if names == [question.document]}
 
 
-def alike(one: str, other: str) -> float:
-    """Return how much of two documents is the same words in the same order, from 0 to 1."""
+def get_similarity(one: str, other: str) -> float:
+    """Return the share of equal words in the same order in two documents, from 0 to 1."""
     return SequenceMatcher(None, TEXTS[one].split(), TEXTS[other].split(), autojunk=False).ratio()
 
 
@@ -39,11 +39,11 @@ def test_there_are_enough_documents_of_the_promised_length() -> None:
 
 def test_no_document_repeats_another() -> None:
     pairs = list(combinations(TEXTS, 2))
-    assert [pair for pair in pairs if alike(*pair) > 0.85] == []
-    assert sum(alike(*pair) > 0.4 for pair in pairs) >= 5, "no neighbour would tempt anybody"
+    assert [pair for pair in pairs if get_similarity(*pair) > 0.85] == []
+    assert sum(get_similarity(*pair) > 0.4 for pair in pairs) >= 5, "too few similar documents"
 
 
-def test_every_question_names_a_document_and_every_document_is_asked_for() -> None:
+def test_every_question_names_a_document_and_every_document_has_a_question() -> None:
     assert {question.document for question in OWN.questions} == set(TEXTS)
 
 
@@ -58,28 +58,29 @@ def test_there_are_enough_questions_of_each_kind() -> None:
 
 
 @pytest.mark.parametrize("question", OWN.questions, ids=lambda question: question.text)
-def test_the_answer_stands_in_the_document_and_in_no_other(question: Question) -> None:
+def test_the_answer_is_in_its_document_and_in_no_other(question: Question) -> None:
     assert [name for name, text in TEXTS.items() if question.answer in text] == [question.document]
 
 
 def test_exact_questions_use_a_word_that_no_other_document_has() -> None:
-    assert [each.text for each in OF_KIND["exact"] if not only_there(each)] == []
+    assert [each.text for each in OF_KIND["exact"] if not get_unique_words(each)] == []
 
 
 def test_paraphrases_use_no_long_word_that_only_their_document_has() -> None:
-    """A long one: of a language with few documents here, even words like "einer" stand in one alone."""
-    given_away = {
-        each.text: [word for word in only_there(each) if len(word) > 5] for each in OF_KIND["paraphrase"]
+    """Short words do not count: in a language with few documents, even "einer" is in only one."""
+    unique = {
+        each.text: [word for word in get_unique_words(each) if len(word) > 5]
+        for each in OF_KIND["paraphrase"]
     }
-    assert {text: found for text, found in given_away.items() if found} == {}
+    assert {text: found for text, found in unique.items() if found} == {}
 
 
-def test_the_neighbours_of_near_questions_share_their_words() -> None:
-    """Some other document holds all but one or two of the words that the right one shares."""
-    lonely = []
+def test_similar_documents_share_the_words_of_near_questions() -> None:
+    """Another document contains all but two of the words that the right one shares."""
+    failed = []
     for each in OF_KIND["near"]:
         shared = words(each.text) & WORDS[each.document]
         missing = min(len(shared - WORDS[name]) for name in WORDS if name != each.document)
         if missing > 2:
-            lonely.append(each.text)
-    assert lonely == []
+            failed.append(each.text)
+    assert failed == []

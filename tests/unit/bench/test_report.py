@@ -1,4 +1,4 @@
-"""Tables: what was measured beside somebody else stands in a table of its own."""
+"""Tests of the benchmarks' tables and JSON file."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,13 @@ import pytest
 
 from tests.bench.report import Figure, show, write
 
-FIGURES = [Figure("search, p50", 4.2, "ms", 10), Figure("hit@3", 0.86, "share", None, "higher", peer=0.77)]
+FIGURES = [
+    Figure("search, p50", 4.2, "ms", 10),
+    Figure("hit@3", 0.86, "share", None, "higher", baseline=0.77),
+]
 
 
-def test_side_by_side_is_a_table_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_figures_with_a_baseline_have_a_separate_table(capsys: pytest.CaptureFixture[str]) -> None:
     show(FIGURES)
     before, _, after = capsys.readouterr().out.partition("Side by side")
     assert "4.2" in before
@@ -19,6 +22,6 @@ def test_side_by_side_is_a_table_of_its_own(capsys: pytest.CaptureFixture[str]) 
     assert "0.77" in after
 
 
-def test_the_peers_value_is_in_the_file(tmp_path: Path) -> None:
+def test_the_file_contains_the_baselines_value(tmp_path: Path) -> None:
     write(FIGURES, tmp_path / "bench.json")
-    assert [each["peer"] for each in json.loads((tmp_path / "bench.json").read_text())] == [None, 0.77]
+    assert [each["baseline"] for each in json.loads((tmp_path / "bench.json").read_text())] == [None, 0.77]

@@ -1,4 +1,4 @@
-"""Requests that the guard refuses, as the router of Open WebUI sees them; all others pass."""
+"""Tests of the guard in front of Open WebUI: the requests that it refuses and those that pass."""
 
 import importlib.util
 import json
@@ -15,9 +15,9 @@ from starlette.responses import PlainTextResponse
 from tenantry_local.parts.open_webui import GUARD, LARGEST_FILE_MIB
 
 BASE = "kb"
-"""A persona's knowledge base: the platform owns it, and the tenant's people may write to it."""
+"""A persona's knowledge base: the platform owns it, and the tenant's members may write to it."""
 PRIVATE = "anns-own"
-"""A knowledge base that Ann has made for herself."""
+"""A knowledge base that Ann created for herself."""
 
 
 def _load() -> ModuleType:
@@ -41,32 +41,32 @@ class FakeUser:
 
 
 @dataclass
-class FakeLibrary:
-    """Two people's files and directories."""
+class FakeStore:
+    """In-memory store with the files and directories of two users."""
 
     files: dict[str, str] = field(default_factory=lambda: {"of-ann": "ann", "of-bob": "bob"})
     """Owner of each file."""
     tokens: dict[str, str] = field(
         default_factory=lambda: {"ann": "member", "dora": "admin", "eve": "admin-b"}
     )
-    notes: dict[str, dict[str, str]] = field(default_factory=dict)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    async def knowledge_owner(self, knowledge_id: str) -> str | None:
+    async def get_knowledge_owner(self, knowledge_id: str) -> str | None:
         return {BASE: "platform", PRIVATE: "ann"}.get(knowledge_id)
 
-    async def tenants(self, knowledge_id: str) -> set[str]:
+    async def get_tenants(self, knowledge_id: str) -> set[str]:
         return {"tenant-a"} if knowledge_id == BASE else set()
 
-    async def may_write(self, knowledge_id: str, user_id: str) -> bool:
+    async def can_write(self, knowledge_id: str, user_id: str) -> bool:
         return user_id in {BASE: {"ann", "bob", "dora"}, PRIVATE: {"ann"}}.get(knowledge_id, set())
 
-    async def file_owners(self, file_ids: Iterable[str]) -> dict[str, str]:
+    async def get_file_owners(self, file_ids: Iterable[str]) -> dict[str, str]:
         return {each: self.files[each] for each in file_ids if each in self.files}
 
-    async def filenames(self, file_ids: Iterable[str]) -> dict[str, str]:
+    async def get_filenames(self, file_ids: Iterable[str]) -> dict[str, str]:
         return {each: f"{each}.md" for each in file_ids if each in self.files}
 
-    async def directory(self, _knowledge_id: str, directory_id: str) -> tuple[set[str], set[str]]:
+    async def get_directory(self, _knowledge_id: str, directory_id: str) -> tuple[set[str], set[str]]:
         return {
             "ann-only": ({"ann"}, {"of-ann"}),
             "mixed": ({"ann"}, {"of-ann", "of-bob"}),
@@ -75,13 +75,13 @@ class FakeLibrary:
             "bobs-below": ({"bob"}, {"of-bob"}),
         }[directory_id]
 
-    async def parent_directory(self, directory_id: str) -> str | None:
+    async def get_parent_directory(self, directory_id: str) -> str | None:
         return {"bobs-below": "anns"}.get(directory_id)
 
-    async def directories_of(self, file_id: str) -> list[tuple[str, str | None]]:
+    async def list_locations(self, file_id: str) -> list[tuple[str, str | None]]:
         return [(PRIVATE, None), (BASE, None)] if file_id == "of-ann" else []
 
-    async def owners_of_names(
+    async def get_name_owners(
         self, knowledge_id: str, directory_id: str | None, filenames: Iterable[str]
     ) -> dict[str, set[str]]:
         taken = {
@@ -90,22 +90,22 @@ class FakeLibrary:
         }.get((knowledge_id, directory_id), {})
         return {each: set(taken[each]) for each in filenames if each in taken}
 
-    async def annotate(self, file_ids: Iterable[str], notes: dict[str, str]) -> None:
+    async def set_metadata(self, file_ids: Iterable[str], values: dict[str, str]) -> None:
         for file_id in file_ids:
-            self.notes.setdefault(file_id, {}).update(notes)
+            self.metadata.setdefault(file_id, {}).update(values)
 
-    async def access_token(self, _request: Request, user_id: str) -> str:
+    async def get_access_token(self, _request: Request, user_id: str) -> str:
         return self.tokens.get(user_id, "")
 
-    async def gateway_url(self) -> str:
+    async def get_gateway_url(self) -> str:
         return "http://gateway/"
 
-    async def groups(self, user_id: str) -> set[str]:
+    async def list_groups(self, user_id: str) -> set[str]:
         return {"ann": {"/tenants/tenant-a", "staff"}, "nemo": {"staff", "tenants"}}.get(user_id, set())
 
 
-def me(request: httpx.Request) -> httpx.Response:
-    """Answer as the gateway does."""
+def respond_as_gateway(request: httpx.Request) -> httpx.Response:
+    """Return the gateway's response to ``GET /v1/me``."""
     assert request.url == "http://gateway/v1/me"
     match request.headers["authorization"].split()[1]:
         case "member":
@@ -118,18 +118,18 @@ def me(request: httpx.Request) -> httpx.Response:
             return httpx.Response(503, json={"type": "unavailable"})
 
 
-async def signed_in(request: Request) -> FakeUser:
-    """Return the user whom a header names."""
+async def get_user(request: Request) -> FakeUser:
+    """Return the user that a header names."""
     if not (name := request.headers.get("x-user")):
         raise HTTPException(401)
     return FakeUser(name, "admin" if name == "platform" else "user")
 
 
-def _router(rules: Iterable[str], *more: str) -> APIRouter:
-    """Return a router with these routes, each of which says that it was reached."""
+def _make_router(rules: Iterable[str], *more: str) -> APIRouter:
+    """Return a router with these routes; each responds with the size of the body that reached it."""
     router = APIRouter()
 
-    async def reached(request: Request, _user: Annotated[FakeUser, Depends(signed_in)]) -> PlainTextResponse:
+    async def reached(request: Request, _user: Annotated[FakeUser, Depends(get_user)]) -> PlainTextResponse:
         try:
             return PlainTextResponse(str(len(await request.body())))
         except ClientDisconnect:
@@ -144,19 +144,21 @@ def _router(rules: Iterable[str], *more: str) -> APIRouter:
     return router
 
 
-def behind(library: FakeLibrary, gateway: Callable[[httpx.Request], httpx.Response] = me) -> FastAPI:
-    """Return an application with the routes that matter, as Open WebUI has them, and the guard's rules."""
-    rights = guard.Rights(library, httpx.AsyncClient(transport=httpx.MockTransport(gateway)))
+def make_app(
+    store: FakeStore, gateway: Callable[[httpx.Request], httpx.Response] = respond_as_gateway
+) -> FastAPI:
+    """Return an application with Open WebUI's guarded routes, some others, and the guard's rules."""
+    permissions = guard.Permissions(store, httpx.AsyncClient(transport=httpx.MockTransport(gateway)))
     app = FastAPI()
-    for name, rules, complete, more in (
+    for name, rules, deny_unknown, more in (
         ("knowledge", guard.KNOWLEDGE, True, ("GET /{id}", "POST /{id}/new-in-the-next-version")),
         ("files", guard.FILES, True, ("GET /{id}/content",)),
         ("users", guard.USERS, False, ("GET /user/settings", "POST /{user_id}/update")),
         ("groups", guard.GROUPS, False, ("GET /",)),
         ("chats", guard.CHATS, False, ("POST /new",)),
     ):
-        router = _router(rules, *more)
-        guard.protect(router, rules, rights, signed_in, complete=complete)
+        router = _make_router(rules, *more)
+        guard.add_rules(router, rules, permissions, get_user, deny_unknown=deny_unknown)
         app.include_router(router, prefix=f"/api/v1/{name}")
     return app
 
@@ -167,13 +169,13 @@ def client(app: Any) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-def library() -> FakeLibrary:
-    return FakeLibrary()
+def store() -> FakeStore:
+    return FakeStore()
 
 
 @pytest.fixture
-async def http(library: FakeLibrary) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(guard.Guard(behind(library))) as http:
+async def http(store: FakeStore) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(guard.BodyLimitMiddleware(make_app(store))) as http:
         yield http
 
 
@@ -256,7 +258,7 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
         for user, status in users.items()
     ],
 )
-async def test_who_may_do_what(
+async def test_each_user_may_do_only_what_the_table_allows(
     http: httpx.AsyncClient, method: str, path: str, body: Any, user: str, status: int
 ) -> None:
     answer = await http.request(method, f"/api/v1/{path}", json=body, headers={"x-user": user})
@@ -286,62 +288,58 @@ async def test_who_may_do_what(
         ("GET", "/api/v1/groups/id/g/%69nfo"),
     ],
 )
-async def test_however_a_path_is_written(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_encoded_paths_do_not_bypass_a_rule(http: httpx.AsyncClient, method: str, path: str) -> None:
     answer = await http.request(method, path, headers={"x-user": "ann"}, follow_redirects=True)
     assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
-async def test_a_method_that_a_route_does_not_have_reaches_nothing(
-    http: httpx.AsyncClient, method: str
-) -> None:
+async def test_an_unsupported_method_is_answered_with_405(http: httpx.AsyncClient, method: str) -> None:
     answer = await http.request(method, "/api/v1/knowledge/kb/reset", headers={"x-user": "ann"})
     assert answer.status_code == 405
 
 
-async def test_nobody_is_asked_about_rights_without_a_sign_in(http: httpx.AsyncClient) -> None:
+async def test_an_unauthenticated_request_is_answered_with_401(http: httpx.AsyncClient) -> None:
     assert (await http.post("/api/v1/knowledge/kb/reset")).status_code == 401
 
 
 @pytest.mark.parametrize("body", [None, [], {"file_id": 3}, {"file_id": ["of-bob"]}, {}])
-async def test_a_form_that_names_no_file_is_refused(http: httpx.AsyncClient, body: Any) -> None:
+async def test_a_form_without_a_file_id_is_refused(http: httpx.AsyncClient, body: Any) -> None:
     answer = await http.post("/api/v1/knowledge/kb/file/remove", json=body, headers={"x-user": "ann"})
     assert answer.status_code == 422
 
 
-async def test_who_removes_is_noted_and_who_is_refused_is_not(
-    http: httpx.AsyncClient, library: FakeLibrary
+async def test_a_removal_records_its_user_and_a_refused_one_does_not(
+    http: httpx.AsyncClient, store: FakeStore
 ) -> None:
     for user, noted in (("bob", "bob"), ("ann", "bob"), ("dora", "dora"), ("eve", "dora")):
         await http.post("/api/v1/knowledge/kb/file/remove", json=file("of-bob"), headers={"x-user": user})
-        assert library.notes["of-bob"] == {"tenantry_removed_by": noted}
+        assert store.metadata["of-bob"] == {"tenantry_removed_by": noted}
 
 
-async def test_who_puts_a_file_back_takes_the_removal_back(
-    http: httpx.AsyncClient, library: FakeLibrary
+async def test_adding_a_removed_file_again_clears_the_removal(
+    http: httpx.AsyncClient, store: FakeStore
 ) -> None:
     for verb in ("remove", "add"):
         await http.post(f"/api/v1/knowledge/kb/file/{verb}", json=file("of-bob"), headers={"x-user": "bob"})
-    assert library.notes["of-bob"] == {"tenantry_removed_by": "", "tenantry_added_to": BASE}
+    assert store.metadata["of-bob"] == {"tenantry_removed_by": "", "tenantry_added_to": BASE}
 
 
-async def test_a_file_that_is_refused_is_not_noted_as_on_its_way(
-    http: httpx.AsyncClient, library: FakeLibrary
-) -> None:
+async def test_a_refused_addition_records_nothing(http: httpx.AsyncClient, store: FakeStore) -> None:
     await http.post(f"/api/v1/knowledge/{PRIVATE}/file/add", json=file("of-bob"), headers={"x-user": "bob"})
-    assert library.notes == {}
+    assert store.metadata == {}
 
 
-async def test_nothing_is_removed_while_the_gateway_cannot_say_who_is_administrator(
-    library: FakeLibrary,
+async def test_a_removal_is_refused_while_the_gateway_is_unavailable(
+    store: FakeStore,
 ) -> None:
-    library.tokens["dora"] = "away"
-    async with client(behind(library)) as http:
+    store.tokens["dora"] = "unknown-token"
+    async with client(make_app(store)) as http:
         answer = await http.post(
             "/api/v1/knowledge/kb/file/remove", json=file("of-bob"), headers={"x-user": "dora"}
         )
     assert answer.status_code == 503
-    assert not library.notes
+    assert not store.metadata
 
 
 @pytest.mark.parametrize(
@@ -360,7 +358,7 @@ async def test_nothing_is_removed_while_the_gateway_cannot_say_who_is_administra
         (None, "plan.md", OK),
     ],
 )
-async def test_an_upload_under_a_colleagues_name_or_without_the_right_is_refused(
+async def test_an_upload_under_a_colleagues_name_or_without_write_access_is_refused(
     http: httpx.AsyncClient, metadata: Any, filename: str, status: int
 ) -> None:
     answer = await http.post(
@@ -372,34 +370,34 @@ async def test_an_upload_under_a_colleagues_name_or_without_the_right_is_refused
     assert answer.status_code == status
 
 
-def test_a_version_without_a_guarded_route_is_not_served(library: FakeLibrary) -> None:
-    rights = guard.Rights(library, httpx.AsyncClient())
-    router = _router([each for each in guard.KNOWLEDGE if each != "POST /{id}/reset"])
+def test_a_missing_guarded_route_prevents_the_start(store: FakeStore) -> None:
+    permissions = guard.Permissions(store, httpx.AsyncClient())
+    router = _make_router([each for each in guard.KNOWLEDGE if each != "POST /{id}/reset"])
     with pytest.raises(LookupError, match="reset"):
-        guard.protect(router, guard.KNOWLEDGE, rights, signed_in, complete=True)
+        guard.add_rules(router, guard.KNOWLEDGE, permissions, get_user, deny_unknown=True)
 
 
 @pytest.fixture
-def small_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guard for smaller bodies, so that no test carries fifty megabytes about."""
-    monkeypatch.setattr(guard, "LARGEST_BODY", 1000)
+def low_body_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lower the limit, so that no test sends 50 MB."""
+    monkeypatch.setattr(guard, "MAX_BODY_BYTES", 1000)
 
 
-@pytest.mark.usefixtures("small_guard")
-async def test_a_body_of_the_largest_size_passes_and_a_larger_one_does_not(http: httpx.AsyncClient) -> None:
+@pytest.mark.usefixtures("low_body_limit")
+async def test_a_body_of_the_maximum_size_passes_and_a_larger_one_does_not(http: httpx.AsyncClient) -> None:
     http.headers["x-user"] = "ann"
     assert (await http.post("/api/v1/knowledge/create", content=b"x" * 1000)).text == "1000"
     assert (await http.post("/api/v1/knowledge/create", content=b"x" * 1001)).status_code == 413
 
 
-@pytest.mark.usefixtures("small_guard")
-async def test_who_does_not_say_how_much_it_is_is_stopped_in_the_middle(http: httpx.AsyncClient) -> None:
-    given = 0
+@pytest.mark.usefixtures("low_body_limit")
+async def test_a_body_without_content_length_is_stopped_at_the_limit(http: httpx.AsyncClient) -> None:
+    sent = 0
 
     def endless() -> Iterator[bytes]:
-        nonlocal given
+        nonlocal sent
         for _ in range(100):
-            given += 100
+            sent += 100
             yield b"x" * 100
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -409,29 +407,29 @@ async def test_who_does_not_say_how_much_it_is_is_stopped_in_the_middle(http: ht
     http.headers["x-user"] = "ann"
     answer = await http.post("/api/v1/knowledge/create", content=chunks())
     assert (answer.status_code, answer.text) == (400, "gone")
-    assert given <= 1200
+    assert sent <= 1200
 
 
-def test_a_file_of_the_largest_size_fits_with_its_form() -> None:
-    assert 0 < guard.LARGEST_BODY - LARGEST_FILE_MIB * 1024 * 1024 <= 2 * 1024 * 1024
+def test_the_limit_allows_the_largest_file_with_its_form() -> None:
+    assert 0 < guard.MAX_BODY_BYTES - LARGEST_FILE_MIB * 1024 * 1024 <= 2 * 1024 * 1024
 
 
-async def test_what_is_no_request_passes() -> None:
+async def test_lifespan_and_websocket_events_pass() -> None:
     seen = []
 
     async def app(scope: dict[str, str], _receive: object, _send: object) -> None:
         seen.append(scope["type"])
 
     for kind in ("lifespan", "websocket"):
-        await guard.Guard(app)({"type": kind}, None, None)
+        await guard.BodyLimitMiddleware(app)({"type": kind}, None, None)
     assert seen == ["lifespan", "websocket"]
 
 
 NOTICE = "Ask your administrator."
 
 
-def banners_behind(library: FakeLibrary) -> FastAPI:
-    """Return an application with Open WebUI's banners, of which there is one for everybody."""
+def make_banner_app(store: FakeStore) -> FastAPI:
+    """Return an application with the banner routes of Open WebUI and one banner for all users."""
     router = APIRouter()
 
     @router.post("/banners")
@@ -440,30 +438,30 @@ def banners_behind(library: FakeLibrary) -> FastAPI:
 
     @router.get("/banners")
     async def get_banners(
-        request: Request, user: Annotated[FakeUser, Depends(signed_in)]
+        request: Request, user: Annotated[FakeUser, Depends(get_user)]
     ) -> list[dict[str, Any]]:
         assert request.url.path.endswith("/banners")
         assert user.id
         return [{"content": "Maintenance on Sunday."}]
 
-    guard.explain(router, library, signed_in, NOTICE)
+    guard.add_notice_banner(router, store, get_user, NOTICE)
     app = FastAPI()
     app.include_router(router, prefix="/api/v1/configs")
     return app
 
 
 @pytest.mark.parametrize(
-    ("user", "is_explained"), [("ann", False), ("nemo", True), ("first-time", True), ("platform", False)]
+    ("user", "has_notice"), [("ann", False), ("nemo", True), ("first-time", True), ("platform", False)]
 )
-async def test_only_who_has_no_tenant_reads_why_there_is_nothing(
-    library: FakeLibrary, user: str, is_explained: bool
+async def test_only_users_without_a_tenant_see_the_notice(
+    store: FakeStore, user: str, has_notice: bool
 ) -> None:
-    async with client(banners_behind(library)) as http:
+    async with client(make_banner_app(store)) as http:
         assert (await http.get("/api/v1/configs/banners")).status_code == 401
         shown = (await http.get("/api/v1/configs/banners", headers={"x-user": user})).json()
-    assert [each["content"] for each in shown] == ["Maintenance on Sunday."] + [NOTICE] * is_explained
+    assert [each["content"] for each in shown] == ["Maintenance on Sunday."] + [NOTICE] * has_notice
 
 
-def test_a_version_without_banners_is_not_served(library: FakeLibrary) -> None:
+def test_a_missing_banner_route_prevents_the_start(store: FakeStore) -> None:
     with pytest.raises(LookupError, match="GET /banners"):
-        guard.explain(APIRouter(), library, signed_in, NOTICE)
+        guard.add_notice_banner(APIRouter(), store, get_user, NOTICE)

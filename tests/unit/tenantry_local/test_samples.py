@@ -1,4 +1,4 @@
-"""The demo's own promises: files fit their Tenants, and no tenant's secret is in a file of the other's."""
+"""Tests of the sample documents: they fit their Tenants, and contain no facts of the other tenant."""
 
 from collections.abc import Iterator
 
@@ -7,8 +7,8 @@ import yaml
 from gateway.documents.extract import extract
 from tenancy.emails import matches
 from tenancy.model import Tenant
-from tenantry_local.people import PEOPLE
-from tenantry_local.samples import TENANTS, Sample, samples_of
+from tenantry_local.demo_users import DEMO_USERS
+from tenantry_local.samples import TENANTS, Sample, list_samples
 
 TENANTS_BY_ID = {
     tenant.id: tenant
@@ -23,7 +23,7 @@ def pages(sample: Sample) -> list[tuple[int | None, str]]:
 
 def every_sample() -> Iterator[Sample]:
     for tenant in TENANTS_BY_ID.values():
-        yield from samples_of(tenant)
+        yield from list_samples(tenant)
 
 
 def test_the_demo_has_two_tenants_with_two_personas_each() -> None:
@@ -34,7 +34,7 @@ def test_the_demo_has_two_tenants_with_two_personas_each() -> None:
 
 def test_every_persona_has_documents_and_every_document_a_persona() -> None:
     for tenant in TENANTS_BY_ID.values():
-        assert {sample.persona_id for sample in samples_of(tenant)} == {p.id for p in tenant.spec.personas}
+        assert {sample.persona_id for sample in list_samples(tenant)} == {p.id for p in tenant.spec.personas}
 
 
 def test_the_documents_are_of_every_format_that_the_gateway_reads() -> None:
@@ -42,29 +42,29 @@ def test_the_documents_are_of_every_format_that_the_gateway_reads() -> None:
 
 
 @pytest.mark.parametrize("person", ["alice.tenanta@gmail.com", "diana.tenantb@gmail.com"])
-def test_the_storys_people_belong_to_exactly_one_demo_tenant(person: str) -> None:
+def test_the_users_of_the_demo_belong_to_exactly_one_tenant(person: str) -> None:
     owners = [
         tenant.id
         for tenant in TENANTS_BY_ID.values()
         if any(matches(pattern, person) for pattern in tenant.spec.email_patterns)
     ]
-    assert person in PEOPLE
+    assert person in DEMO_USERS
     assert owners == [person.split("@", maxsplit=1)[0].split(".")[1]]
 
 
 def test_each_tenant_has_an_administrator_who_can_sign_in() -> None:
     for tenant in TENANTS_BY_ID.values():
-        assert tenant.spec.identity.admins[0] in PEOPLE
+        assert tenant.spec.identity.admins[0] in DEMO_USERS
 
 
-def test_the_budget_stands_on_page_two_of_tenant_bs_plan() -> None:
-    (plan,) = [s for s in samples_of(TENANTS_BY_ID["tenantb"]) if s.path.suffix == ".pdf"]
+def test_the_budget_is_on_page_two_of_tenant_bs_plan() -> None:
+    (plan,) = [s for s in list_samples(TENANTS_BY_ID["tenantb"]) if s.path.suffix == ".pdf"]
     assert [number for number, _ in pages(plan)] == [1, 2]
     assert [number for number, text in pages(plan) if FIGURE in text] == [2]
 
 
-def test_tenant_as_documents_never_speak_of_a_budget_nor_of_the_amount() -> None:
-    for sample in samples_of(TENANTS_BY_ID["tenanta"]):
+def test_tenant_as_documents_mention_neither_the_budget_nor_the_amount() -> None:
+    for sample in list_samples(TENANTS_BY_ID["tenanta"]):
         text = " ".join(text for _, text in pages(sample)).casefold()
         assert "budget" not in text
         assert "5,000,000" not in text

@@ -1,10 +1,10 @@
-"""``python -m tenantry_local.standins.bedrock --port N``: serve the stand-in on 127.0.0.1."""
+"""Command line of the Bedrock stand-in: ``python -m tenantry_local.standins.bedrock --port N``."""
 
 import argparse
 
 from ..serving import add_address, serve
 from .app import make_app
-from .embeddings import load
+from .embeddings import load_model
 from .settings import Settings
 
 if __name__ == "__main__":
@@ -13,5 +13,5 @@ if __name__ == "__main__":
     )
     add_address(parser)
     arguments = parser.parse_args()
-    load()
+    load_model()
     serve(make_app(Settings()), service="bedrock", host=arguments.host, port=arguments.port)

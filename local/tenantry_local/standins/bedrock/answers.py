@@ -1,8 +1,7 @@
-"""Answers taken word for word from the passages of the prompt, so that a demo's answers are grounded.
+"""Extractive answers: sentences quoted from the passages of the prompt, so that answers are grounded.
 
-The best sentence is the one that covers the question's words and is near to it in meaning. When the
-passages do not speak of what is asked, that is said, without a marker: better silent than wrong. Passages are
-only ever quoted; what they tell a model to do moves nobody here.
+The best sentence covers the question's keywords and has a similar embedding. If no passage covers the
+question, the answer says so and has no citation marker. Instructions inside passages have no effect.
 """
 
 import html
@@ -12,29 +11,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .embeddings import embed
-from .words import split_words
+from .keywords import extract_keywords
 
-__all__ = ["NOTHING_GIVEN", "NOT_THERE", "answer"]
+__all__ = ["NO_ANSWER", "NO_PASSAGES", "extract_answer"]
 
-NOT_THERE = "The passages do not hold the answer to this question."
-NOTHING_GIVEN = "There is no passage that I could answer from."
+NO_ANSWER = "The passages do not contain the answer to this question."
+NO_PASSAGES = "There is no passage that I could answer from."
 
 MISSING_ALLOWED = 0.3
-"""Share of the question's words that may be missing from the passages: one of four, none of three."""
+"""Share of the question's keywords that may be missing from the passages: one of four, none of three."""
 
 COVERED_NEEDED = 0.5
-"""Share of the question's words that the best sentence, with what stands around it, must have."""
+"""Share of the question's keywords that the best sentence with its passage must cover."""
 
 SAME_MEANING = 0.6
-"""Cosine from which two words mean the same: staff and employees are at 0.62, marketing and sales at 0.33."""
+"""Lowest cosine of synonyms: staff and employees have 0.62, marketing and sales 0.33."""
 
 AROUND_WEIGHT = 0.25
-"""What a word counts that stands not in the sentence but elsewhere in its passage."""
+"""Weight of a keyword that is elsewhere in the sentence's passage."""
 
 NEARNESS_WEIGHT = 0.5
 
 STATEMENT_WEIGHT = 0.5
-"""For what reads like a statement, so that a heading does not answer what the text below it does."""
+"""Bonus of statements, so that the text below a heading wins over the heading."""
 
 _PASSAGE = re.compile(r'<passage id="(\d+)"[^>]*>(.*?)</passage>', re.DOTALL)
 _QUESTION = re.compile(r"<question>(.*?)</question>", re.DOTALL)
@@ -44,10 +43,10 @@ _SENTENCE_END = re.compile(
     r"|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))"  # a list, a heading, a row begins
     r"|(?<=\|)\n"  # a table ends
 )
-_OWN_LINE = re.compile(
+_SINGLE_LINE = re.compile(
     r"^(\s*#.*"  # a heading
     r"|.*\|.*"  # a row of a table
-    r"|.{1,60}(?<![.!?,;]))"  # a heading without its mark: too short to be a line that was wrapped
+    r"|.{1,60}(?<![.!?,;]))"  # a heading without a mark: too short for a wrapped line
     r"\n(?=\s*[A-Z0-9\"'(])",
     re.MULTILINE,
 )
@@ -60,38 +59,40 @@ class _Sentence:
     passage: str
     text: str
     words: frozenset[str]
-    around: frozenset[str]
+    context: frozenset[str]
 
 
-def answer(prompt: str) -> str:
-    """Return the best sentence of the prompt's passages with its marker, or one that there is none."""
+def extract_answer(prompt: str) -> str:
+    """Return the best sentence of the prompt's passages with its citation marker, or a refusal."""
     passages = _PASSAGE.findall(prompt)
     if not passages:
-        return NOTHING_GIVEN
+        return NO_PASSAGES
     asked = _QUESTION.findall(prompt)
     question = html.unescape(asked[-1]) if asked else _PASSAGE.sub("", prompt)
     sentences = [
-        sentence for number, text in passages for sentence in _sentences(number, html.unescape(text))
+        sentence for number, text in passages for sentence in _split_sentences(number, html.unescape(text))
     ]
-    known = {stem: word for _, text in passages for stem, word in split_words(html.unescape(text)).items()}
-    wanted = split_words(question)
-    spoken_of = _spoken_of(wanted, known)
-    if spoken_of is None or not sentences:
-        return NOT_THERE
-    weights = _weights(spoken_of, sentences)
+    known = {
+        stem: word for _, text in passages for stem, word in extract_keywords(html.unescape(text)).items()
+    }
+    wanted = extract_keywords(question)
+    matched = _match_keywords(wanted, known)
+    if matched is None or not sentences:
+        return NO_ANSWER
+    weights = _weights(matched, sentences)
     whole = sum(weights.values()) + (len(wanted) - len(weights)) * max(weights.values(), default=1)
     coverage = [_coverage(weights, sentence) / whole for sentence in sentences]
-    scores = [covered + extra for covered, extra in zip(coverage, _extras(question, sentences), strict=True)]
+    scores = [covered + extra for covered, extra in zip(coverage, _bonuses(question, sentences), strict=True)]
     best = scores.index(max(scores))
     if coverage[best] < COVERED_NEEDED:
-        return NOT_THERE
+        return NO_ANSWER
     return f"{sentences[best].text} [cite:{sentences[best].passage}]"
 
 
-def _spoken_of(wanted: dict[str, str], known: dict[str, str]) -> frozenset[str] | None:
-    """Return the passages' words for those of the question; None when too many have none.
+def _match_keywords(wanted: dict[str, str], known: dict[str, str]) -> frozenset[str] | None:
+    """Return the stems in the passages that match the question's; None if too many are missing.
 
-    A figure must stand there as it was asked for: the budget of 2025 says nothing of 2026's.
+    A number must match exactly: the budget of 2025 does not answer a question about 2026.
     """
     missing = {stem: word for stem, word in wanted.items() if stem not in known}
     if not wanted or any(_FIGURE.search(word) for word in missing):
@@ -103,7 +104,7 @@ def _spoken_of(wanted: dict[str, str], known: dict[str, str]) -> frozenset[str] 
 
 
 def _synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
-    """Return, for each word that has one, the passages' nearest word of the same meaning."""
+    """Return the stem of the nearest synonym in the passages for each word that has one."""
     if not words or not known:
         return set()
     cosines = embed(words) @ embed(list(known.values())).T
@@ -111,31 +112,31 @@ def _synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
     return {stems[row.argmax()] for row in cosines if row.max() >= SAME_MEANING}
 
 
-def _weights(spoken_of: frozenset[str], sentences: Sequence[_Sentence]) -> dict[str, float]:
-    """Weigh each word by how few sentences have it: of a marketing budget, marketing says more."""
-    having = {word: sum(word in sentence.words for sentence in sentences) for word in spoken_of}
+def _weights(matched: frozenset[str], sentences: Sequence[_Sentence]) -> dict[str, float]:
+    """Return the weight of each keyword: its inverse sentence frequency."""
+    having = {word: sum(word in sentence.words for sentence in sentences) for word in matched}
     return {word: math.log(1 + len(sentences) / count) for word, count in having.items()}
 
 
 def _coverage(weights: Mapping[str, float], sentence: _Sentence) -> float:
-    """Return the weight of the question's words that a sentence has, those around it with less."""
+    """Return the weight of the question's keywords in a sentence and, reduced, in its passage."""
     return sum(
         weight * (1 if word in sentence.words else AROUND_WEIGHT)
         for word, weight in weights.items()
-        if word in sentence.around
+        if word in sentence.context
     )
 
 
-def _extras(question: str, sentences: Sequence[_Sentence]) -> Iterator[float]:
-    """Yield what speaks for each sentence beside the words that it shares with the question."""
+def _bonuses(question: str, sentences: Sequence[_Sentence]) -> Iterator[float]:
+    """Yield the bonus of each sentence for its similarity and its form."""
     meanings = embed([question, *(sentence.text for sentence in sentences)])
     for sentence, nearness in zip(sentences, meanings[1:] @ meanings[0], strict=True):
         yield NEARNESS_WEIGHT * float(nearness) + STATEMENT_WEIGHT * bool(_STATEMENT.search(sentence.text))
 
 
-def _sentences(number: str, text: str) -> Iterator[_Sentence]:
-    around = frozenset(split_words(text))
-    for part in _SENTENCE_END.split(_OWN_LINE.sub(r"\1\n\n", text)):
+def _split_sentences(number: str, text: str) -> Iterator[_Sentence]:
+    context = frozenset(extract_keywords(text))
+    for part in _SENTENCE_END.split(_SINGLE_LINE.sub(r"\1\n\n", text)):
         sentence = " ".join(part.split()).strip("#*-•| ")
         if sentence:
-            yield _Sentence(number, sentence, frozenset(split_words(sentence)), around)
+            yield _Sentence(number, sentence, frozenset(extract_keywords(sentence)), context)

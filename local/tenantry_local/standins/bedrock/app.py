@@ -1,4 +1,4 @@
-"""The stand-in's HTTP surface: Bedrock's operations, and ``/standin`` to steer and watch it."""
+"""HTTP routes of the Bedrock stand-in: operations, and ``/standin`` for faults and recorded calls."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from . import invoke
-from .converse import Reply, Talker, check
+from .converse import ChatModel, Reply, validate
 from .errors import (
     BedrockError,
     MissingAuthenticationTokenException,
@@ -22,8 +22,8 @@ from .errors import (
     UnknownOperationException,
 )
 from .eventstream import encode_event, encode_exception
-from .faults import HEADER, Fault, Faults, Kind, Limit
-from .forward import Forward
+from .faults import HEADER, Fault, Faults, FaultType, Limit
+from .forward import ForwardClient
 from .guardrails import Guardrails
 from .models import require_chat, require_embedding
 from .settings import Settings
@@ -32,80 +32,82 @@ from .shapes import check_shape
 __all__ = ["REMEMBERED_CALLS", "SLOW_SECONDS", "make_app"]
 
 REMEMBERED_CALLS = 2000
-"""How many calls ``/standin/calls`` can tell of."""
+"""Number of calls that ``/standin/calls`` returns at most."""
 
-EVENTS_BEFORE_BREAK = 2
-"""A stream that is to break does so after its start and its first words."""
+EVENTS_BEFORE_FAULT = 2
+"""Events that a stream sends before an injected fault: its start and its first words."""
 
 SLOW_SECONDS = 0.2
-"""Between two events of a slow stream."""
+"""Pause between two events of a slow stream."""
 
 
-class StreamCut(Exception):
-    """Ends a response without its end, as a broken connection does."""
+class StreamAborted(Exception):
+    """Ends a response early, like a broken connection."""
 
 
-class Words(BaseModel):
-    """What guardrails stop."""
+class BlockedWords(BaseModel):
+    """Words that guardrails block."""
 
     words: list[str]
 
 
-class Standin:
-    """What the routes share.
+class StandinState:
+    """State that the routes share.
 
     Parameters
     ----------
     settings
-        Read once.
+        Settings of the stand-in, read once.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.faults = Faults()
         self.guardrails = Guardrails.from_list(settings.blocked_words)
         self.calls: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_CALLS)
-        forward = Forward(settings.forward_url, settings.forward_model, settings.forward_api_key)
-        self.talker = Talker(self.guardrails, forward if settings.forward_url else None)
+        forward = ForwardClient(settings.forward_url, settings.forward_model, settings.forward_api_key)
+        self.chat_model = ChatModel(self.guardrails, forward if settings.forward_url else None)
 
-    async def admit(self, request: Request, operation: str, model: str, metadata: object) -> Kind | None:
-        """Note a call; return the fault that must befall its answer, if any.
+    async def record_call(
+        self, request: Request, operation: str, model: str, metadata: object
+    ) -> FaultType | None:
+        """Record a call; return the fault that its response must show, if any.
 
         Raises
         ------
         BedrockError
-            A fault is due now.
+            The injected fault is an error.
         """
         call = {"operation": operation, "model": model, "time": time.time(), "requestMetadata": metadata}
         self.calls.append(call)
-        return await self.faults.strike(operation, request.headers.get(HEADER, ""))
+        return await self.faults.apply_next(operation, request.headers.get(HEADER, ""))
 
-    async def converse(self, request: Request, operation: str, model: str) -> tuple[Reply, Kind | None]:
-        """Answer Converse or ConverseStream."""
+    async def converse(self, request: Request, operation: str, model: str) -> tuple[Reply, FaultType | None]:
+        """Return the reply to Converse or ConverseStream, and the fault of its stream."""
         body = await _read_object(request)
-        fault = await self.admit(request, operation, model, body.get("requestMetadata", {}))
+        fault = await self.record_call(request, operation, model, body.get("requestMetadata", {}))
         require_chat(model)
-        check(operation, model, body)
-        return await asyncio.to_thread(self.talker.reply, body), fault
+        validate(operation, model, body)
+        return await asyncio.to_thread(self.chat_model.reply, body), fault
 
 
 def make_app(settings: Settings) -> FastAPI:
-    """Return the application."""
+    """Return the application with all routes."""
     app = FastAPI(title="Bedrock stand-in", openapi_url=None)
-    standin = Standin(settings)
+    standin = StandinState(settings)
     _add_errors(app)
     _add_models(app, standin)
     _add_guardrails(app, standin)
-    _add_steering(app, standin)
+    _add_control_routes(app, standin)
     return app
 
 
-def _add_models(app: FastAPI, standin: Standin) -> None:
+def _add_models(app: FastAPI, standin: StandinState) -> None:
     # A model id may be an ARN, whose slashes have been decoded before the path is matched.
     @app.post("/model/{model:path}/invoke")
     async def _(model: str, request: Request) -> Response:
-        raw = await _read(request)
-        metadata = _object(request.headers.get("x-amzn-bedrock-request-metadata", "{}"))
-        await standin.admit(request, "InvokeModel", model, metadata)
+        raw = await _read_signed_body(request)
+        metadata = _parse_object(request.headers.get("x-amzn-bedrock-request-metadata", "{}"))
+        await standin.record_call(request, "InvokeModel", model, metadata)
         base = require_embedding(model)
         started = time.perf_counter()
         body, tokens = await asyncio.to_thread(invoke.invoke, base, raw)
@@ -114,32 +116,32 @@ def _add_models(app: FastAPI, standin: Standin) -> None:
             "x-amzn-bedrock-input-token-count": str(tokens),
             "x-amzn-bedrock-invocation-latency": str(spent),
         }
-        return _answer(body, headers)
+        return _json_response(body, headers)
 
     @app.post("/model/{model:path}/converse")
     async def _(model: str, request: Request) -> Response:
-        said, _ = await standin.converse(request, "Converse", model)
-        return _answer(said.to_response())
+        reply, _ = await standin.converse(request, "Converse", model)
+        return _json_response(reply.to_response())
 
     @app.post("/model/{model:path}/converse-stream")
     async def _(model: str, request: Request) -> Response:
-        said, fault = await standin.converse(request, "ConverseStream", model)
+        reply, fault = await standin.converse(request, "ConverseStream", model)
         return StreamingResponse(
-            _stream(said, fault), media_type="application/vnd.amazon.eventstream", headers=_request_id()
+            _stream(reply, fault), media_type="application/vnd.amazon.eventstream", headers=_request_id()
         )
 
 
-def _add_guardrails(app: FastAPI, standin: Standin) -> None:
+def _add_guardrails(app: FastAPI, standin: StandinState) -> None:
     @app.post("/guardrail/{guardrail:path}/version/{version}/apply")
     async def _(guardrail: str, version: str, request: Request) -> Response:
         body = await _read_object(request)
-        await standin.admit(request, "ApplyGuardrail", f"{guardrail}:{version}", {})
+        await standin.record_call(request, "ApplyGuardrail", f"{guardrail}:{version}", {})
         check_shape("ApplyGuardrail", {**body, "guardrailIdentifier": guardrail, "guardrailVersion": version})
         texts = [block["text"]["text"] for block in body["content"] if "text" in block]
-        return _answer(standin.guardrails.apply(body["source"], texts))
+        return _json_response(standin.guardrails.apply(body["source"], texts))
 
 
-def _add_steering(app: FastAPI, standin: Standin) -> None:
+def _add_control_routes(app: FastAPI, standin: StandinState) -> None:
     faults = standin.faults
 
     @app.get("/healthz")
@@ -153,17 +155,17 @@ def _add_steering(app: FastAPI, standin: Standin) -> None:
 
     @app.put("/standin/limits")
     async def _(limit: Limit) -> dict[str, str]:
-        faults.limit(limit)
+        faults.set_limit(limit)
         return {"status": "ok"}
 
     @app.delete("/standin/faults")
     async def _() -> dict[str, int]:
-        """Forget faults and limits."""
+        """Delete all faults and limits."""
         faults.clear()
         return {"pending": 0}
 
     @app.put("/standin/guardrails")
-    async def _(words: Words) -> Words:
+    async def _(words: BlockedWords) -> BlockedWords:
         standin.guardrails.words = tuple(words.words)
         return words
 
@@ -178,38 +180,38 @@ def _add_steering(app: FastAPI, standin: Standin) -> None:
 
 
 def _add_errors(app: FastAPI) -> None:
-    def refuse(error: BedrockError) -> Response:
-        # The service's own name for its errors' home; SDKs cut it off.
+    def error_response(error: BedrockError) -> Response:
+        # The namespace that the service appends to its error names; SDKs remove it.
         kind = f"{type(error).__name__}:http://internal.amazon.com/coral/com.amazon.bedrock/"
         headers = {"x-amzn-ErrorType": kind, **_request_id()}
         return JSONResponse({"message": str(error)}, status_code=error.status, headers=headers)
 
     @app.exception_handler(BedrockError)
     async def _(_: Request, exc: BedrockError) -> Response:
-        return refuse(exc)
+        return error_response(exc)
 
     @app.exception_handler(404)
     @app.exception_handler(405)
     async def _(request: Request, _: Exception) -> Response:
-        return refuse(
+        return error_response(
             UnknownOperationException(f"This stand-in does not serve {request.method} {request.url.path}")
         )
 
 
-async def _stream(said: Reply, fault: Kind | None) -> AsyncIterator[bytes]:
-    for number, (name, payload) in enumerate(said.to_events()):
-        if number == EVENTS_BEFORE_BREAK and fault is Kind.STREAM_ERROR:
+async def _stream(reply: Reply, fault: FaultType | None) -> AsyncIterator[bytes]:
+    for number, (name, payload) in enumerate(reply.to_events()):
+        if number == EVENTS_BEFORE_FAULT and fault is FaultType.STREAM_ERROR:
             yield encode_exception("modelStreamErrorException", "The model's stream broke.")
             return
-        if number == EVENTS_BEFORE_BREAK and fault is Kind.STREAM_CUT:
-            raise StreamCut
-        if fault is Kind.STREAM_SLOW:
+        if number == EVENTS_BEFORE_FAULT and fault is FaultType.STREAM_CUT:
+            raise StreamAborted
+        if fault is FaultType.STREAM_SLOW:
             await asyncio.sleep(SLOW_SECONDS)
         yield encode_event(name, payload)
 
 
-def _answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    # Two thousand floats a response: json.dumps would take a millisecond of it.
+def _json_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    # json.dumps takes a millisecond for the 2,000 floats of a response.
     return Response(
         pydantic_core.to_json(body),
         media_type="application/json",
@@ -221,18 +223,18 @@ def _request_id() -> dict[str, str]:
     return {"x-amzn-RequestId": str(uuid.uuid4())}
 
 
-async def _read(request: Request) -> bytes:
-    """Return the body of a signed request; any signature will do."""
+async def _read_signed_body(request: Request) -> bytes:
+    """Return the body of a signed request; the signature is not verified."""
     if not request.headers.get("authorization", "").startswith(("AWS4-HMAC-SHA256 ", "Bearer ")):
         raise MissingAuthenticationTokenException("Missing Authentication Token")
     return await request.body()
 
 
 async def _read_object(request: Request) -> dict[str, Any]:
-    return _object(await _read(request))
+    return _parse_object(await _read_signed_body(request))
 
 
-def _object(raw: bytes | str) -> dict[str, Any]:
+def _parse_object(raw: bytes | str) -> dict[str, Any]:
     try:
         parsed = json.loads(raw)
     except ValueError as exc:

@@ -1,6 +1,6 @@
-"""Faults on demand: a header spoils one request, a setting spoils the next few of an operation.
+"""Fault injection: by a header for one request, or by a setting for the next calls of an operation.
 
-They are for the tests of whoever calls Bedrock: throttling, outages, slow models and streams that break.
+The faults are for tests of Bedrock's callers: throttling, outages, slow models and broken streams.
 """
 
 import asyncio
@@ -20,17 +20,18 @@ from .errors import (
     ValidationException,
 )
 
-__all__ = ["HEADER", "Fault", "Faults", "Kind", "Limit"]
+__all__ = ["HEADER", "Fault", "FaultType", "Faults", "Limit"]
 
 HEADER = "x-standin-fault"
-"""``throttle``, or ``timeout:2.5`` to have it after so many seconds."""
+"""Header with a fault: ``throttle``, or ``timeout:2.5`` for one after 2.5 seconds."""
 
 WINDOW_SECONDS = 60
 THROTTLED = "Too many requests, please wait before trying again."
+FAILED = "The system encountered an unexpected error during processing."
 
 
-class Kind(StrEnum):
-    """What can go wrong."""
+class FaultType(StrEnum):
+    """Types of injected faults."""
 
     THROTTLE = "throttle"
     UNAVAILABLE = "unavailable"
@@ -38,82 +39,82 @@ class Kind(StrEnum):
     MODEL_ERROR = "modelerror"
     INTERNAL = "internal"
     DELAY = "delay"
-    """Nothing but the wait; for clients with a timeout of their own."""
+    """A delay only, for clients with a timeout."""
     STREAM_ERROR = "streamerror"
-    """An exception as an event, after the first words of a stream."""
+    """An exception event after the first words of a stream."""
     STREAM_CUT = "streamcut"
     """The connection ends after the first words of a stream."""
     STREAM_SLOW = "streamslow"
-    """The words of a stream come slowly, as a real model's do."""
+    """Pauses between the words of a stream."""
 
 
-_ERRORS: dict[Kind, BedrockError] = {
-    Kind.THROTTLE: ThrottlingException(THROTTLED),
-    Kind.UNAVAILABLE: ServiceUnavailableException(
+_ERRORS: dict[FaultType, BedrockError] = {
+    FaultType.THROTTLE: ThrottlingException(THROTTLED),
+    FaultType.UNAVAILABLE: ServiceUnavailableException(
         "The service is unable to process your request at this time."
     ),
-    Kind.TIMEOUT: ModelTimeoutException(
+    FaultType.TIMEOUT: ModelTimeoutException(
         "Model has timed out in processing the request. Try your request again."
     ),
-    Kind.MODEL_ERROR: ModelErrorException("The system encountered an unexpected error during processing."),
-    Kind.INTERNAL: InternalServerException("The system encountered an unexpected error during processing."),
+    FaultType.MODEL_ERROR: ModelErrorException(FAILED),
+    FaultType.INTERNAL: InternalServerException(FAILED),
 }
 
 
 class Fault(BaseModel):
-    """A fault to come: to ``operation`` (empty: any), ``times`` over, each after ``delay`` seconds."""
+    """A fault for the next ``times`` calls of ``operation`` (empty: any), each after ``delay`` seconds."""
 
     operation: str = ""
-    fault: Kind
+    fault: FaultType
     times: int = Field(1, ge=1)
     delay: float = Field(0, ge=0, le=600)
 
 
 class Limit(BaseModel):
-    """How often a minute an operation (empty: each) may be called; 0 is no limit."""
+    """Limit of calls per minute of an operation (empty: each operation); 0 is unlimited."""
 
     operation: str = ""
     requests_per_minute: int = Field(ge=0, alias="requestsPerMinute")
 
 
 class Faults:
-    """The faults that are still to come, and the limits that hold."""
+    """Pending faults and current limits."""
 
     def __init__(self) -> None:
         self.pending: list[Fault] = []
         self._limits: dict[str, int] = {}
         self._calls: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    def limit(self, limit: Limit) -> None:
-        """Set a limit."""
+    def set_limit(self, limit: Limit) -> None:
+        """Set the limit of an operation."""
         self._limits[limit.operation] = limit.requests_per_minute
         self._calls.clear()
 
     def clear(self) -> None:
-        """Forget all faults and limits."""
+        """Delete all faults and limits."""
         self.pending.clear()
         self._limits.clear()
 
-    async def strike(self, operation: str, header: str) -> Kind | None:
-        """Do what is due to this request; return what must still befall its answer, if anything.
+    async def apply_next(self, operation: str, header: str) -> FaultType | None:
+        """Apply the limit and the next fault to a request; return a fault that its stream must show, if any.
 
         Raises
         ------
         BedrockError
-            The error that is due.
+            The limit is exceeded, or the fault is an error.
         """
-        self._throttle(operation)
-        fault = _parse(header) if header else self._take(operation)
+        self._check_limit(operation)
+        fault = _parse(header) if header else self._next_fault(operation)
         if not fault:
             return None
         await asyncio.sleep(fault.delay)
         if fault.fault in _ERRORS:
-            # Anew: an exception that is raised twice would drag its first traceback along.
-            due = _ERRORS[fault.fault]
-            raise type(due)(str(due))
+            # A copy: an exception that is raised twice keeps its first traceback.
+            error = _ERRORS[fault.fault]
+            raise type(error)(str(error))
         return fault.fault
 
-    def _throttle(self, operation: str) -> None:
+    def _check_limit(self, operation: str) -> None:
         most = self._limits.get(operation) or self._limits.get("")
         if not most:
             return
@@ -124,7 +125,7 @@ class Faults:
             raise ThrottlingException(THROTTLED)
         calls.append(now)
 
-    def _take(self, operation: str) -> Fault | None:
+    def _next_fault(self, operation: str) -> Fault | None:
         due = next((fault for fault in self.pending if fault.operation in ("", operation)), None)
         if due:
             due.times -= 1
@@ -136,8 +137,8 @@ class Faults:
 def _parse(header: str) -> Fault:
     name, _, seconds = header.partition(":")
     try:
-        return Fault(fault=Kind(name), delay=float(seconds or 0))
+        return Fault(fault=FaultType(name), delay=float(seconds or 0))
     except ValueError as exc:
         raise ValidationException(
-            f"{HEADER}: {header} is none of {', '.join(Kind)}, with or without :seconds"
+            f"{HEADER}: {header} is none of {', '.join(FaultType)}, optionally with :seconds"
         ) from exc

@@ -1,7 +1,7 @@
-"""Who may touch which collection: the API key everything, a JWT signed with it what its claims say.
+"""Access control: the API key grants all rights, a JWT signed with it those in its claims.
 
-Source: Qdrant's own ``rbac`` and ``auth`` modules, and what a Qdrant 1.18 was seen to do: a token with a
-payload filter is refused, a token without ``access`` may do everything.
+Source: Qdrant's modules ``rbac`` and ``auth``, and tests of Qdrant 1.18. It rejects a token with a payload
+filter, and grants all rights to a token without ``access``.
 """
 
 import hmac
@@ -13,19 +13,19 @@ from joserfc import jwt
 from joserfc.errors import BadSignatureError, ExpiredTokenError, JoseError
 from joserfc.jwk import OctKey
 
-__all__ = ["Access", "Gate", "Level", "NotAllowed", "Rejected"]
+__all__ = ["Access", "Authenticator", "Forbidden", "Level", "Unauthenticated"]
 
 LEEWAY_SECONDS = 30
-"""How long an expired token is still good: clocks differ."""
+"""Tolerance for differing clocks: an expired token is valid for this long."""
 
 
-class Rejected(Exception):
-    """The credentials are no good. Qdrant says so in plain text.
+class Unauthenticated(Exception):
+    """The credentials are invalid. Qdrant answers in plain text.
 
     Parameters
     ----------
     status
-        401, or 403 for a token that was good once or elsewhere.
+        401, or 403 for a token that is expired or signed with another key.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -33,19 +33,19 @@ class Rejected(Exception):
         self.status = status
 
 
-class NotAllowed(Exception):
-    """The credentials are good, but not for this."""
+class Forbidden(Exception):
+    """The credentials are valid but do not grant the operation."""
 
 
 class Level(IntEnum):
-    """What may be done with a collection."""
+    """Levels of rights on a collection."""
 
     READ = 1
     WRITE_POINTS = 2
     WRITE = 3
-    """Payload indexes as well."""
+    """Points and payload indexes."""
     MANAGE = 4
-    """Collections themselves."""
+    """Creation, change and deletion of collections."""
 
 
 _GLOBAL = {"r": Level.READ, "m": Level.MANAGE}
@@ -54,68 +54,68 @@ _OF_COLLECTION = {"r": Level.READ, "prw": Level.WRITE_POINTS, "rw": Level.WRITE}
 
 @dataclass(frozen=True)
 class Access:
-    """Rights: everywhere, or else by collection."""
+    """Rights on all collections, or per collection."""
 
     everywhere: Level | None = None
     collections: Mapping[str, Level] = field(default_factory=dict)
 
-    def sees(self, collection: str) -> bool:
-        """Whether a collection may be read."""
+    def can_read(self, collection: str) -> bool:
+        """Return True if a collection may be read."""
         return self.everywhere is not None or collection in self.collections
 
     def require(self, collection: str, needed: Level) -> None:
-        """Raise :class:`NotAllowed` unless this much may be done with the collection."""
+        """Raise :class:`Forbidden` unless the rights on a collection include a level."""
         if self.everywhere is not None:
             if needed > Level.READ and self.everywhere < needed:
-                raise NotAllowed("Global manage access is required")
+                raise Forbidden("Global manage access is required")
             return
         if collection not in self.collections:
-            raise NotAllowed(f"Access to collection {collection} is required")
+            raise Forbidden(f"Access to collection {collection} is required")
         if needed is Level.MANAGE:
-            raise NotAllowed("Manage access for this operation is required")
+            raise Forbidden("Manage access for this operation is required")
         if self.collections[collection] < needed:
-            raise NotAllowed(f"Write access to collection {collection} is required")
+            raise Forbidden(f"Write access to collection {collection} is required")
 
 
-class Gate:
-    """Turns credentials into rights.
+class Authenticator:
+    """Verifies credentials and returns their rights.
 
     Parameters
     ----------
     api_key
-        The key that may do everything; empty lets everybody do everything.
+        Key with all rights; if it is empty, every caller has all rights.
     """
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key.encode()
         self._signing_key = OctKey.import_key(api_key) if api_key else None
 
-    def open(self, presented: str) -> Access:
-        """Return the rights of a presented key or token.
+    def authenticate(self, presented: str) -> Access:
+        """Return the rights of a key or token.
 
         Raises
         ------
-        Rejected
-            It is neither the key nor a good token.
+        Unauthenticated
+            It is neither the key nor a valid token.
         """
         if self._signing_key is None:
             return Access(Level.MANAGE)
         if not presented:
-            raise Rejected(401, "Must provide an API key or an Authorization bearer token")
+            raise Unauthenticated(401, "Must provide an API key or an Authorization bearer token")
         if hmac.compare_digest(presented.encode(), self._api_key):
             return Access(Level.MANAGE)
         try:
             claims = jwt.decode(presented, self._signing_key, algorithms=["HS256"]).claims
             jwt.JWTClaimsRegistry(leeway=LEEWAY_SECONDS).validate(claims)
         except ExpiredTokenError as exc:
-            raise Rejected(403, "ExpiredSignature") from exc
+            raise Unauthenticated(403, "ExpiredSignature") from exc
         except BadSignatureError as exc:
-            raise Rejected(403, "InvalidSignature") from exc
+            raise Unauthenticated(403, "InvalidSignature") from exc
         except (JoseError, ValueError) as exc:
-            raise Rejected(401, "Invalid API key or JWT") from exc
+            raise Unauthenticated(401, "Invalid API key or JWT") from exc
         if "value_exists" in claims:
-            # To pass over it would grant more than the token does.
-            raise Rejected(403, "Invalid JWT, stateful validation failed")
+            # Ignoring the claim would grant more rights than the token has.
+            raise Unauthenticated(403, "Invalid JWT, stateful validation failed")
         return _read_access(claims)
 
 
@@ -127,13 +127,13 @@ def _read_access(claims: Mapping[str, object]) -> Access:
                 return Access(_GLOBAL[access])
             case list():
                 if any("payload" in entry for entry in access):
-                    raise Rejected(
+                    raise Unauthenticated(
                         401, "access: payload: Payload access is deprecated and should not be used"
                     )
                 return Access(
                     None, {entry["collection"]: _OF_COLLECTION[entry["access"]] for entry in access}
                 )
             case _:
-                raise Rejected(401, "Invalid API key or JWT")
+                raise Unauthenticated(401, "Invalid API key or JWT")
     except (KeyError, TypeError) as exc:
-        raise Rejected(401, "Invalid API key or JWT") from exc
+        raise Unauthenticated(401, "Invalid API key or JWT") from exc

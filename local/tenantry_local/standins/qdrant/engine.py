@@ -1,4 +1,4 @@
-"""The local engine behind a lock, with what it forgets (indexes, HNSW settings) kept beside it."""
+"""The local engine behind a lock; indexes and HNSW settings are stored in a separate file."""
 
 import json
 import re
@@ -14,12 +14,12 @@ from qdrant_client.local.qdrant_local import QdrantLocal
 
 from .collection import IndexedCollection
 
-__all__ = ["Engine", "Exists", "NotFound", "Refused"]
+__all__ = ["AlreadyExists", "BadRequest", "Engine", "NotFound"]
 
-# The engine names its collections' class in its own module, and can be given another only there.
+# The engine reads the class of its collections from its module, so it is replaced there.
 qdrant_local.LocalCollection = IndexedCollection  # type: ignore[attr-defined]
 
-# It warns that it is no server; the platform's table of parts says so already.
+# It warns that it is no server; `tenantry status` shows that already.
 warnings.filterwarnings("ignore", message="Local mode")
 
 _SERVER_PARAMS = {
@@ -28,18 +28,18 @@ _SERVER_PARAMS = {
     "write_consistency_factor": 1,
     "on_disk_payload": True,
 }
-"""What a single server says of a collection that was made without naming these."""
+"""Parameters that a single server reports for a collection created without them."""
 
 
 class NotFound(Exception):
     """The collection or the point does not exist."""
 
 
-class Exists(Exception):
+class AlreadyExists(Exception):
     """The collection exists already."""
 
 
-class Refused(Exception):
+class BadRequest(Exception):
     """The request does not fit the collection."""
 
 
@@ -49,7 +49,7 @@ class Engine:
     Parameters
     ----------
     folder
-        Where they are kept; no other process may use it.
+        Data folder; no other process may use it.
 
     Raises
     ------
@@ -70,23 +70,23 @@ class Engine:
             return sorted(self._local.collections)
 
     def create(self, name: str, request: models.CreateCollection) -> bool:
-        """Make a collection.
+        """Create a collection.
 
         Raises
         ------
-        Exists
-            There is one of that name.
-        Refused
-            Its name or its vectors cannot be.
+        AlreadyExists
+            A collection of that name exists.
+        BadRequest
+            The name or the vectors are invalid.
         """
         with self._lock:
             if name in self._local.collections:
-                raise Exists(f"Wrong input: Collection `{name}` already exists!")
-            # First, so that a collection that outlives a kill at any moment has its settings.
+                raise AlreadyExists(f"Wrong input: Collection `{name}` already exists!")
+            # Saved first, so that a collection always has its settings, even after a crash.
             self._extras[name] = {"hnsw": _plain(request.hnsw_config), "indexes": {}}
             self._save()
             return bool(
-                _translated(
+                _call_engine(
                     self._local.create_collection,
                     name,
                     vectors_config=request.vectors,
@@ -99,7 +99,7 @@ class Engine:
         """Change a collection's HNSW settings, sparse vectors or metadata."""
         with self._lock:
             self._collection(name)
-            _translated(
+            _call_engine(
                 self._local.update_collection,
                 name,
                 sparse_vectors_config=request.sparse_vectors,
@@ -111,7 +111,7 @@ class Engine:
             return True
 
     def delete(self, name: str) -> bool:
-        """Remove a collection; tell whether there was one."""
+        """Delete a collection; return True if it existed."""
         with self._lock:
             if name not in self._local.collections:
                 return False
@@ -122,7 +122,7 @@ class Engine:
             return True
 
     def info(self, name: str) -> dict[str, Any]:
-        """Return a collection's description in the server's shape."""
+        """Return the description of a collection in the server's format."""
         with self._lock:
             collection = self._collection(name)
             info = collection.info().model_dump(mode="json", exclude_none=True)
@@ -135,7 +135,7 @@ class Engine:
         return info
 
     def create_index(self, name: str, request: models.CreateFieldIndex) -> None:
-        """Index a field of the payload; one that is indexed already is indexed anew."""
+        """Index a field of the payload; rebuild an existing index."""
         schema = request.field_schema or models.PayloadSchemaType.KEYWORD
         index: dict[str, Any] = {"data_type": schema if isinstance(schema, str) else schema.type}
         if not isinstance(schema, str):
@@ -146,7 +146,7 @@ class Engine:
             self._save()
 
     def delete_index(self, name: str, field: str) -> None:
-        """Forget a payload index; one that is not there is forgotten already."""
+        """Delete a payload index, if it exists."""
         with self._lock:
             self._collection(name).delete_payload_index(field)
             self._extras[name]["indexes"].pop(field, None)
@@ -157,17 +157,17 @@ class Engine:
 
         Raises
         ------
-        Refused
+        BadRequest
             The field is not indexed.
         """
         with self._lock:
             self._collection(name)
             if request.key not in self._extras[name]["indexes"]:
-                raise Refused(
+                raise BadRequest(
                     f'Bad request: Index required but not found for "{request.key}" of one of the following '
                     "types: [keyword]. Help: Create an index for this key or use a different filter."
                 )
-            return _translated(
+            return _call_engine(
                 self._local.facet,
                 name,
                 key=request.key,
@@ -183,14 +183,14 @@ class Engine:
         NotFound
             There is no such collection, or no such point.
         Refused
-            The arguments do not fit it.
+            The arguments are invalid.
         """
         with self._lock:
             self._collection(name)
-            return _translated(getattr(self._local, method), name, **arguments)
+            return _call_engine(getattr(self._local, method), name, **arguments)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the engine and release the folder."""
         with self._lock:
             self._local.close()
 
@@ -198,11 +198,11 @@ class Engine:
         collection = self._local.collections.get(name)
         if collection is None:
             raise NotFound(f"Not found: Collection `{name}` doesn't exist!")
-        assert isinstance(collection, IndexedCollection)  # noqa: S101 (made above, in no other way)
+        assert isinstance(collection, IndexedCollection)  # noqa: S101 (the class is set above)
         return collection
 
     def _load(self) -> dict[str, dict[str, Any]]:
-        """Read the extras of the collections that are there, and index these again."""
+        """Return the stored settings of the existing collections, and rebuild their indexes."""
         known = json.loads(self._extras_file.read_text()) if self._extras_file.exists() else {}
         extras = {name: known.get(name, {"hnsw": {}, "indexes": {}}) for name in self._local.collections}
         for name, extra in extras.items():
@@ -220,8 +220,8 @@ def _plain(model: BaseModel | None) -> dict[str, Any]:
     return model.model_dump(mode="json", exclude_none=True) if model else {}
 
 
-def _translated(method: Any, name: str, **arguments: Any) -> Any:
-    """Call the engine, and say what it raises in the server's words."""
+def _call_engine(method: Any, name: str, **arguments: Any) -> Any:
+    """Call the engine; convert its errors to the server's."""
     try:
         return method(name, **arguments)
     except KeyError as exc:
@@ -234,4 +234,4 @@ def _translated(method: Any, name: str, **arguments: Any) -> Any:
             r"Not existing vector name error: \1",
             unnamed,
         )
-        raise Refused(f"Wrong input: {unknown}") from exc
+        raise BadRequest(f"Wrong input: {unknown}") from exc

@@ -1,6 +1,6 @@
-"""What can be asked about collections and points: the calls that qdrant-client makes, and no others.
+"""HTTP routes for collections and points: the calls that Tenantry makes through qdrant-client.
 
-Routes are no coroutines, so FastAPI runs them in threads, where they may wait for the engine.
+The routes are plain functions, so FastAPI runs them in threads, which may block on the engine.
 """
 
 import time
@@ -19,96 +19,100 @@ __all__ = ["router"]
 router = APIRouter(prefix="/collections")
 
 _DONE = {"operation_id": 0, "status": "completed"}
-"""Every write is on disk when it is answered, whether the caller waits for that or not."""
+"""Result of every write; it is on disk before the response, regardless of ``wait``."""
 
 PAGE = 10
-"""How many points an answer has when the caller does not say."""
+"""Default number of points per response."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request: whom it asks, what it may do, and since when it runs."""
+    """One request: its engine, its rights and its start time."""
 
     engine: Engine
     access: Access
     started: float
 
     def require(self, collection: str, needed: Level) -> Engine:
-        """Return the engine to one who may do this much with the collection."""
+        """Return the engine if the rights on a collection include a level."""
         self.access.require(collection, needed)
         return self.engine
 
     def result(self, result: Any) -> Response:
-        """Wrap a result as Qdrant does."""
+        """Return a result in Qdrant's envelope."""
         spent = round(time.perf_counter() - self.started, 6)
         envelope = {"result": result, "status": "ok", "time": spent}
         return Response(pydantic_core.to_json(envelope, exclude_none=True), media_type="application/json")
 
 
-async def admit(request: Request) -> Call:
-    """Look at a request's credentials."""
+async def authenticate(request: Request) -> Call:
+    """Verify a request's credentials."""
     state = request.app.state
     bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-    return Call(state.engine, state.gate.open(request.headers.get("api-key") or bearer), time.perf_counter())
+    return Call(
+        state.engine,
+        state.authenticator.authenticate(request.headers.get("api-key") or bearer),
+        time.perf_counter(),
+    )
 
 
-Admitted = Annotated[Call, Depends(admit)]
+AuthenticatedCall = Annotated[Call, Depends(authenticate)]
 
 
 @router.get("")
-def list_collections(call: Admitted) -> Response:
-    """Name the collections that the caller may see."""
-    seen = [{"name": name} for name in call.engine.names() if call.access.sees(name)]
+def list_collections(call: AuthenticatedCall) -> Response:
+    """List the collections that the caller may read."""
+    seen = [{"name": name} for name in call.engine.names() if call.access.can_read(name)]
     return call.result({"collections": seen})
 
 
 @router.get("/{name}")
-def get_collection(name: str, call: Admitted) -> Response:
+def get_collection(name: str, call: AuthenticatedCall) -> Response:
     """Describe a collection."""
     return call.result(call.require(name, Level.READ).info(name))
 
 
 @router.get("/{name}/exists")
-def collection_exists(name: str, call: Admitted) -> Response:
-    """Tell whether there is such a collection."""
+def collection_exists(name: str, call: AuthenticatedCall) -> Response:
+    """Return whether a collection exists."""
     return call.result({"exists": name in call.require(name, Level.READ).names()})
 
 
 @router.put("/{name}")
-def create_collection(name: str, body: models.CreateCollection, call: Admitted) -> Response:
-    """Make a collection."""
+def create_collection(name: str, body: models.CreateCollection, call: AuthenticatedCall) -> Response:
+    """Create a collection."""
     return call.result(call.require(name, Level.MANAGE).create(name, body))
 
 
 @router.patch("/{name}")
-def update_collection(name: str, body: models.UpdateCollection, call: Admitted) -> Response:
+def update_collection(name: str, body: models.UpdateCollection, call: AuthenticatedCall) -> Response:
     """Change a collection's settings."""
     return call.result(call.require(name, Level.MANAGE).update(name, body))
 
 
 @router.delete("/{name}")
-def delete_collection(name: str, call: Admitted) -> Response:
-    """Remove a collection."""
+def delete_collection(name: str, call: AuthenticatedCall) -> Response:
+    """Delete a collection."""
     return call.result(call.require(name, Level.MANAGE).delete(name))
 
 
 @router.put("/{name}/index")
-def create_index(name: str, body: models.CreateFieldIndex, call: Admitted) -> Response:
+def create_index(name: str, body: models.CreateFieldIndex, call: AuthenticatedCall) -> Response:
     """Index a field."""
     call.require(name, Level.WRITE).create_index(name, body)
     return call.result(_DONE)
 
 
 @router.delete("/{name}/index/{field}")
-def delete_index(name: str, field: str, call: Admitted) -> Response:
-    """Remove a field's index."""
+def delete_index(name: str, field: str, call: AuthenticatedCall) -> Response:
+    """Delete a field's index."""
     call.require(name, Level.WRITE).delete_index(name, field)
     return call.result(_DONE)
 
 
 @router.put("/{name}/points")
-def upsert(name: str, body: models.PointsList | models.PointsBatch, call: Admitted) -> Response:
-    """Write points, over those of the same ids."""
+def upsert(name: str, body: models.PointsList | models.PointsBatch, call: AuthenticatedCall) -> Response:
+    """Insert points, or replace those with the same ids."""
     points = body.points if isinstance(body, models.PointsList) else body.batch
     engine = call.require(name, Level.WRITE_POINTS)
     return call.result(
@@ -119,21 +123,21 @@ def upsert(name: str, body: models.PointsList | models.PointsBatch, call: Admitt
 
 
 @router.post("/{name}/points/delete")
-def delete(name: str, body: models.FilterSelector | models.PointIdsList, call: Admitted) -> Response:
-    """Remove points by filter or ids."""
+def delete(name: str, body: models.FilterSelector | models.PointIdsList, call: AuthenticatedCall) -> Response:
+    """Delete points by filter or ids."""
     return call.result(call.require(name, Level.WRITE_POINTS).call(name, "delete", points_selector=body))
 
 
 @router.post("/{name}/points/payload")
-def set_payload(name: str, body: models.SetPayload, call: Admitted) -> Response:
-    """Set fields of points' payloads, and leave the others."""
+def set_payload(name: str, body: models.SetPayload, call: AuthenticatedCall) -> Response:
+    """Set fields of points' payloads and keep the others."""
     points = body.filter if body.points is None else body.points
     engine = call.require(name, Level.WRITE_POINTS)
     return call.result(engine.call(name, "set_payload", payload=body.payload, points=points, key=body.key))
 
 
 @router.post("/{name}/points")
-def retrieve(name: str, body: models.PointRequest, call: Admitted) -> Response:
+def retrieve(name: str, body: models.PointRequest, call: AuthenticatedCall) -> Response:
     """Return points by their ids."""
     engine = call.require(name, Level.READ)
     return call.result(
@@ -141,15 +145,15 @@ def retrieve(name: str, body: models.PointRequest, call: Admitted) -> Response:
             name,
             "retrieve",
             ids=body.ids,
-            with_payload=_unless_told(body.with_payload),
+            with_payload=_default_payload(body.with_payload),
             with_vectors=body.with_vector or False,
         )
     )
 
 
 @router.post("/{name}/points/query")
-def query(name: str, body: models.QueryRequest, call: Admitted) -> Response:
-    """Search."""
+def query(name: str, body: models.QueryRequest, call: AuthenticatedCall) -> Response:
+    """Search points."""
     engine = call.require(name, Level.READ)
     return call.result(
         engine.call(
@@ -171,8 +175,8 @@ def query(name: str, body: models.QueryRequest, call: Admitted) -> Response:
 
 
 @router.post("/{name}/points/scroll")
-def scroll(name: str, body: models.ScrollRequest, call: Admitted) -> Response:
-    """Return points page by page."""
+def scroll(name: str, body: models.ScrollRequest, call: AuthenticatedCall) -> Response:
+    """Return a page of points."""
     engine = call.require(name, Level.READ)
     points, following = engine.call(
         name,
@@ -181,24 +185,24 @@ def scroll(name: str, body: models.ScrollRequest, call: Admitted) -> Response:
         limit=body.limit or PAGE,
         order_by=body.order_by,
         offset=body.offset,
-        with_payload=_unless_told(body.with_payload),
+        with_payload=_default_payload(body.with_payload),
         with_vectors=body.with_vector or False,
     )
     return call.result({"points": points, "next_page_offset": following})
 
 
 @router.post("/{name}/points/count")
-def count(name: str, body: models.CountRequest, call: Admitted) -> Response:
+def count(name: str, body: models.CountRequest, call: AuthenticatedCall) -> Response:
     """Count points."""
     return call.result(call.require(name, Level.READ).call(name, "count", count_filter=body.filter))
 
 
 @router.post("/{name}/facet")
-def facet(name: str, body: models.FacetRequest, call: Admitted) -> Response:
+def facet(name: str, body: models.FacetRequest, call: AuthenticatedCall) -> Response:
     """Count the values of an indexed field."""
     return call.result(call.require(name, Level.READ).facet(name, body))
 
 
-def _unless_told(with_payload: Any) -> Any:
-    """Say what retrieve and scroll return when they are not told: payloads."""
+def _default_payload(with_payload: Any) -> Any:
+    """Return the default of retrieve and scroll if the request has no value: with payloads."""
     return True if with_payload is None else with_payload

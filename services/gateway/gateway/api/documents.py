@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from servicekit.errors import InvalidRequest
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from tenancy.errors import TicketRefused
@@ -23,7 +24,6 @@ from ..problems import (
     DocumentUnreadable,
     DocumentUnsupported,
     FilenameRefused,
-    FormRefused,
     LimitsUnavailable,
     MediaTypeRefused,
     ModelUnavailable,
@@ -134,7 +134,7 @@ async def ingest(
     if isinstance(caller, TicketHolder):
         tenant, ticket = caller.tenant, caller.ticket
         if await request.body():
-            raise FormRefused("The ticket says everything; send it with an empty body.")
+            raise InvalidRequest("The ticket says everything; send it with an empty body.")
 
         async def index_stored() -> DocumentResponse:
             return DocumentResponse.of(await context.documents.index_stored(tenant, ticket, stages))
@@ -162,7 +162,7 @@ async def ingest(
     "/v1/documents",
     summary="List the documents of one's own tenant",
     openapi_extra=_PERSON_OR_TICKET,
-    responses=problems(*TICKET, *STORED, FormRefused, CursorRefused, PersonaMissing),
+    responses=problems(*TICKET, *STORED, InvalidRequest, CursorRefused, PersonaMissing),
 )
 async def list_documents(
     caller: Lister,
@@ -199,7 +199,7 @@ async def list_documents(
 @router.get(
     "/v1/documents/{documentId}",
     summary="Look at one document",
-    responses=problems(*PERSON, *STORED, FormRefused, DocumentMissing),
+    responses=problems(*PERSON, *STORED, InvalidRequest, DocumentMissing),
 )
 async def get_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")], person: Person, context: Context
@@ -215,7 +215,7 @@ async def get_document(
     summary="Delete one document",
     openapi_extra=_PERSON_OR_TICKET,
     responses=problems(
-        *TICKET, *WRITE, FormRefused, DocumentMissing, DocumentForeign, DeletionsHeld, LimitsUnavailable
+        *TICKET, *WRITE, InvalidRequest, DocumentMissing, DocumentForeign, DeletionsHeld, LimitsUnavailable
     ),
 )
 async def delete_document(
@@ -261,9 +261,11 @@ async def _form(request: Request) -> tuple[str, str, bytes]:
     try:
         form = await parser.parse()
     except MultiPartException as exc:
-        raise FormRefused(f"The form is not sound: {exc.message}") from exc
+        raise InvalidRequest(f"The form is not valid: {exc.message}") from exc
     except UnicodeError as exc:  # the caller may name an encoding for the fields
-        raise FormRefused("The form is not sound: its fields are not in the encoding that it names.") from exc
+        raise InvalidRequest(
+            "The form is not valid: its fields do not match the encoding that it names."
+        ) from exc
     try:
         file, persona_id = form.get("file"), form.get("personaId")
         if (
@@ -271,7 +273,7 @@ async def _form(request: Request) -> tuple[str, str, bytes]:
             or not isinstance(file, UploadFile)
             or not isinstance(persona_id, str)
         ):
-            raise FormRefused("The form must hold one `file` and one `personaId`, and nothing else.")
+            raise InvalidRequest("The form must hold one `file` and one `personaId`, and nothing else.")
         return persona_id, file.filename or "", await file.read()
     finally:
         await form.close()

@@ -18,7 +18,7 @@ from tenancy.identity import Principal
 from ..idempotency_store import IdempotentRequest, StoredResponse
 from ..problems import IdempotencyKeyRefused
 from .auth import Context, TicketHolder
-from .errors import problem_response
+from .errors import render_problem
 
 __all__ = ["KEY_PATTERN", "IdempotencyKey", "run_once"]
 
@@ -121,7 +121,7 @@ async def run_once(
 def _replay(reply: StoredResponse, request: Request) -> Response:
     """Return an answer that was given before. A problem's ``instance`` is this request's id."""
     if reply.status >= _PROBLEM_FROM:
-        return problem_response(json.loads(reply.body), request.scope, REPLAYED)
+        return render_problem(json.loads(reply.body), request.scope, REPLAYED)
     return _response(reply, REPLAYED)
 
 

@@ -3,12 +3,12 @@
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from servicekit.errors import InvalidRequest
 from tenancy.model import Tenant
 
 from ..answers.sanitizer import AnswerFormat
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
-from ..problems import FormRefused
 from .schemas import EXAMPLE_ANSWER, EXAMPLE_CITATION, MAX_QUESTION, CitationResponse, PersonaId, examples
 
 __all__ = ["EXAMPLE_HEAD", "ChatCompletion", "ChatRequest", "ModelList", "chunk", "openai_error"]
@@ -76,12 +76,12 @@ class ChatRequest(_Shape):
 
         Raises
         ------
-        FormRefused
+        InvalidRequest
             The last message is no question of the user's, or is too long.
         """
         last = self.messages[-1]
         if last.role != "user" or not 0 < len(last.said) <= MAX_QUESTION:
-            raise FormRefused(
+            raise InvalidRequest(
                 f"The last of `messages` must be the user's, with text of at most {MAX_QUESTION} characters."
             )
         history = [

@@ -4,7 +4,15 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from servicekit.errors import DeadlineExceeded, RemoteRefused, RemoteUnavailable, TenantryError
+from servicekit.errors import (
+    BodyTooLarge,
+    DeadlineExceeded,
+    InvalidRequest,
+    RemoteRefused,
+    RemoteUnavailable,
+    TenantryError,
+)
+from servicekit.web.errors import headers_of
 from tenancy.errors import (
     IdentityUnavailable,
     NoTenant,
@@ -16,11 +24,9 @@ from tenancy.errors import (
 )
 
 from ..problems import (
-    BodyTooLarge,
     BudgetExhausted,
     CollectionMissing,
     DocumentBusy,
-    FormRefused,
     IdempotencyKeyBusy,
     IdempotencyKeyRefused,
     IdempotencyKeyReused,
@@ -33,7 +39,6 @@ from ..problems import (
     kinds,
 )
 from .components import HEADERS
-from .errors import headers_of
 from .openai_schemas import openai_error
 
 __all__ = [
@@ -63,7 +68,7 @@ PERSON = (
 )
 """Of every operation that a person calls."""
 
-BODY = (BodyTooLarge, FormRefused)
+BODY = (BodyTooLarge, InvalidRequest)
 """Where a body is read."""
 
 TICKET = (*PERSON, TicketRefused)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from servicekit.errors import InvalidRequest
 
 from ..problems import (
     CursorRefused,
@@ -13,7 +14,6 @@ from ..problems import (
     DocumentTooLarge,
     DocumentUnreadable,
     DocumentUnsupported,
-    FormRefused,
     LimitsUnavailable,
     ModelUnavailable,
     PersonaMissing,
@@ -29,7 +29,7 @@ from .schemas import DocumentId, DocumentResponse, RemovalId, TrashItem, TrashLi
 __all__ = ["router"]
 
 _REFUSALS = (
-    FormRefused,
+    InvalidRequest,
     TrashMissing,
     DocumentExists,
     DocumentForeign,
@@ -56,7 +56,7 @@ async def _turn(person: Person, context: Context) -> AsyncIterator[None]:
 @router.get(
     "/v1/trash",
     summary="List the removed documents that one may restore",
-    responses=problems(*PERSON, *STORED, FormRefused, CursorRefused),
+    responses=problems(*PERSON, *STORED, InvalidRequest, CursorRefused),
 )
 async def list_trash(
     person: Person,

@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from servicekit.errors import InvalidRequest
 from starlette.responses import Response
 
 from ..limits.usage import Counts, UsageRow
 from ..prices import Price, cost
-from ..problems import AdminOnly, FormRefused, LimitsUnavailable
+from ..problems import AdminOnly, LimitsUnavailable
 from .auth import Administrator, Context
 from .responses import PERSON, problems
 from .schemas import BudgetResponse, UsageResponse, UsageRowResponse, UsageTotals
@@ -28,7 +29,7 @@ ROWS = 250
     "/v1/usage",
     summary="Show a tenant's administrators what it used, and what that cost",
     response_model=UsageResponse,
-    responses=problems(*PERSON, FormRefused, AdminOnly, LimitsUnavailable),
+    responses=problems(*PERSON, InvalidRequest, AdminOnly, LimitsUnavailable),
 )
 async def usage(
     person: Administrator,
@@ -42,7 +43,7 @@ async def usage(
     try:
         rows = await context.usage.read(person.tenant, first, last)
     except ValueError as exc:
-        raise FormRefused("`to` must not be before `from`, and at most 92 days are shown at once.") from exc
+        raise InvalidRequest("`to` must not be before `from`, and a report has at most 92 days.") from exc
     shown: list[str] = []
     counts, dollars = Counts(), list[Decimal | None]()
     for start in range(0, len(rows), ROWS):

@@ -206,8 +206,8 @@ class Catalog:
             is_replaced = replaced_by is not None and await self._is_replaced(tenant, stored, replaced_by)
             if not (person or is_replaced or document_id.startswith(FILE_DOCUMENTS)):
                 raise DocumentForeign(
-                    "The document was not made from a file of Open WebUI, so a service may delete it only if a "
-                    "newer one of its owner, name and persona is ready (`replacedBy`)."
+                    "The document was not made from a file of Open WebUI, so a service may delete it only if "
+                    "a newer one of its owner, name and persona is ready (`replacedBy`)."
                 )
             if is_limited and not is_replaced:
                 await self._deletions.admit(

@@ -1,9 +1,9 @@
 """The stand-in for Bedrock, for all pods of the cluster."""
 
 from tenantry_local.standins.bedrock.app import make_app
-from tenantry_local.standins.bedrock.embeddings import load
+from tenantry_local.standins.bedrock.embeddings import load_model
 from tenantry_local.standins.bedrock.settings import Settings
 from tenantry_local.standins.serving import serve
 
-load()
+load_model()
 serve(make_app(Settings()), service="bedrock", host="0.0.0.0", port=4566)

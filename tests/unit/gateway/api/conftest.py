@@ -13,7 +13,7 @@ from gateway.answers.cached import CachedAnswers
 from gateway.answers.service import AnswerService
 from gateway.app import make_app
 from gateway.concurrency import Lane
-from gateway.context import ProcessContext, Readiness
+from gateway.context import ProcessContext
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.rejection import DeletionRejection
@@ -40,6 +40,7 @@ from tests.support.tenants import make_tenant, uid_of
 from tests.support.trash import make_trash
 
 if TYPE_CHECKING:
+    from servicekit.web.readiness import Readiness
     from tenancy.registry import TenantRegistry
 
 DOCUMENT_BYTES = 100_000

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from gateway.api import probes
 from gateway.app import make_app
 from gateway.limits.tenant_metrics import TenantSeries
 from gateway.limits.usage import Counts, UsageLog
+from servicekit.web import probes
 from tenancy.call_limiter import CallLimiter
 from tenancy.model import Tenant
 from tenancy.names import document_id_for

@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.api.errors import error_response, headers_of
 from gateway.problems import kinds
 from servicekit.errors import RemoteRefused, RemoteUnavailable, TenantryError
+from servicekit.web.errors import error_response, headers_of
 
 from .conftest import World
 

@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from gateway.api import middleware
-from gateway.api.middleware import RequestMiddleware, Terms
 from gateway.app import make_app
 from gateway.concurrency import Lane
 from gateway.metrics import REQUEST_SECONDS
 from servicekit import deadline
+from servicekit.web import middleware
+from servicekit.web.middleware import RequestMiddleware, RouteLimits
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import LogCapture
@@ -159,7 +159,7 @@ async def test_a_malformed_trace_is_none(world: World, logs: LogCapture) -> None
     assert "trace_id" not in logs.entries[-1]
 
 
-def on_terms(app: ASGIApp, *, seconds: float = 60, lane: Lane | None = None) -> httpx.AsyncClient:
+def limited(app: ASGIApp, *, seconds: float = 60, lane: Lane | None = None) -> httpx.AsyncClient:
     """Return a client of an application behind the middleware alone."""
     lane = lane or Lane("test", at_once=1, waiting=0, seconds=1)
 
@@ -167,7 +167,13 @@ def on_terms(app: ASGIApp, *, seconds: float = 60, lane: Lane | None = None) -> 
         await scope["state"]["admit"]("tenant-a")
         await app(scope, receive, send)
 
-    served = RequestMiddleware(admitted, {}, Terms(lane, seconds, 1000))
+    served = RequestMiddleware(
+        admitted,
+        service="gateway",
+        durations=REQUEST_SECONDS,
+        limits={},
+        default=RouteLimits(seconds, 1000, lane.place),
+    )
     return httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://gateway.test")
 
 
@@ -177,7 +183,7 @@ async def test_a_request_that_takes_too_long_is_a_504_that_says_so(monkeypatch: 
     async def hang(*_: Any) -> None:
         await asyncio.sleep(60)
 
-    async with on_terms(hang, seconds=0.01) as http:
+    async with limited(hang, seconds=0.01) as http:
         response = await http.get("/v1/search")
     assert response.status_code == 504
     assert response.json()["type"].endswith("/deadline-exceeded")
@@ -190,7 +196,7 @@ async def test_calls_for_a_request_know_its_deadline() -> None:
         left.append(deadline.remaining())
         await PlainTextResponse("")(scope, receive, send)
 
-    async with on_terms(look, seconds=30) as http:
+    async with limited(look, seconds=30) as http:
         await http.get("/v1/search")
     assert left[0] is not None
     assert 29 < left[0] <= 30
@@ -207,7 +213,7 @@ async def test_one_request_too_many_is_told_to_come_back_and_nothing_of_it_is_do
         await release.wait()
         await PlainTextResponse("")(scope, receive, send)
 
-    async with on_terms(slow) as http:
+    async with limited(slow) as http:
         first = asyncio.create_task(http.get("/v1/search"))
         await begun.wait()
         second = await http.get("/v1/search")

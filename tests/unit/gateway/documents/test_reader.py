@@ -151,7 +151,7 @@ async def test_one_tenants_small_documents_do_not_use_all_processes() -> None:
 
 
 async def test_a_file_of_one_kind_of_character_is_read_like_any_other() -> None:
-    # With windows this takes 3 s of CPU time. Without them the splitter takes quadratic time: a minute and more.
+    # This takes 3 s of CPU time. Without windows the splitter takes quadratic time, over a minute.
     reader = make_reader(cpu_seconds=30)
     try:
         document = await reader.read("tenant-a", "a.txt", ("漢" * 400_000).encode())

@@ -1,21 +1,21 @@
 {{/*
-A workload is described by a dict that all helpers take:
+All helpers take a dict that describes a workload:
   top     the scope of its chart
-  name    what it is called behind the release's name: gateway, n8n-worker
-  role    what it is for, as a label: api, controller, worker
-  values  its part of the values: image, resources, autoscaling ...
+  name    its name after the release's name: gateway, n8n-worker
+  role    its component label: api, controller, worker
+  values  its section of the values: image, resources, autoscaling ...
 */}}
 {{- define "tenantry.name" -}}
 {{ .top.Release.Name }}-{{ .name }}
 {{- end }}
 
-{{/* What tells this workload's pods from all others. It never changes: selectors are immutable. */}}
+{{/* The labels that select this workload's pods. They never change, because selectors are immutable. */}}
 {{- define "tenantry.selector" -}}
 app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .top.Release.Name }}
 {{- end }}
 
-{{/* Nothing here changes with the chart's version, which would restart every pod for nothing. */}}
+{{/* The labels of pods. None of them changes with the chart's version, because that would restart every pod. */}}
 {{- define "tenantry.pod-labels" -}}
 {{ include "tenantry.selector" . }}
 app.kubernetes.io/component: {{ .role }}
@@ -40,12 +40,12 @@ labels:
   {{- include "tenantry.labels" . | nindent 2 }}
 {{- end }}
 
-{{/* Of the whole cluster, so with the namespace. Takes top, and name: serving or background. */}}
+{{/* The name of a PriorityClass. It is cluster-scoped, so it contains the namespace. Takes top, and name: serving or background. */}}
 {{- define "tenantry.priority-class" -}}
 {{ .top.Release.Namespace }}-{{ .top.Release.Name }}-{{ .name }}
 {{- end }}
 
-{{/* Where the others are: takes the scope of any chart. */}}
+{{/* The URLs of other parts: takes the scope of any chart. */}}
 {{- define "tenantry.url.gateway" -}}
 http://{{ .Release.Name }}-gateway:8080
 {{- end }}
@@ -77,7 +77,7 @@ http://{{ .Release.Name }}-n8n-webhook:5678
 {{ include "tenantry.url.keycloak" . }}/realms/{{ .Values.global.keycloak.realm }}
 {{- end }}
 
-{{/* Takes a list: the scope, postgres or redis, and the host of one outside, if there is. */}}
+{{/* The host of a database. Takes a list: the scope, postgres or redis, and the host of an external one or "". */}}
 {{- define "tenantry.host" -}}
 {{ index . 2 | default (printf "%s-%s" (index . 0).Release.Name (index . 1)) }}
 {{- end }}

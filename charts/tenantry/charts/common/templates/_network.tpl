@@ -1,9 +1,9 @@
 {{/*
-The edges of the network. Takes also:
-  from   {port of this workload: [callers of this release]}; "load-balancer" is the world's door
-  to     [[workload of this release, its port], ...]
-  out    names in global.network: postgres, redis, keycloak, aws, kubernetes; without addresses it is the release's own
-  metricsPort  where monitoring reads, if it may and there is something to read
+The NetworkPolicy of a workload. Also takes:
+  from      {port of this workload: [workloads of this release that connect to it]}; "load-balancer" is also allowed
+  to        [[workload of this release, its port], ...]
+  external  names in global.network: postgres, redis, keycloak, aws, kubernetes; without addresses: the workload of this release
+  metricsPort  the port that Prometheus scrapes, if there is one
 */}}
 {{- define "tenantry.network-policy" -}}
 apiVersion: networking.k8s.io/v1
@@ -21,7 +21,7 @@ spec:
     # {{ . }} --> {{ $.name }}
     - ports: [{port: {{ $port }}}]
       from:
-        {{- include "tenantry.caller" (list $.top .) | nindent 8 }}
+        {{- include "tenantry.network-peer" (list $.top .) | nindent 8 }}
     {{- end }}
     {{- end }}
     {{- if and .metricsPort .top.Values.global.network.monitoringNamespace }}
@@ -37,20 +37,20 @@ spec:
       to:
         - podSelector: {matchLabels: {app.kubernetes.io/name: {{ index . 0 }}, app.kubernetes.io/instance: {{ $.top.Release.Name }}}}
     {{- end }}
-    {{- range .out }}
-    {{- $place := index $.top.Values.global.network . }}
+    {{- range .external }}
+    {{- $target := index $.top.Values.global.network . }}
     # {{ $.name }} --> {{ . }}
-    - ports: [{port: {{ $place.port }}}]
+    - ports: [{port: {{ $target.port }}}]
       to:
-        {{- range $place.cidrs }}
+        {{- range $target.cidrs }}
         - ipBlock: {cidr: {{ . }}}
         {{- else }}
-        {{- include "tenantry.caller" (list $.top .) | nindent 8 }}
+        {{- include "tenantry.network-peer" (list $.top .) | nindent 8 }}
         {{- end }}
     {{- end }}
 {{- end }}
 
-{{- define "tenantry.caller" -}}
+{{- define "tenantry.network-peer" -}}
 {{- $top := index . 0 -}}
 {{- if eq (index . 1) "load-balancer" -}}
 {{- range $top.Values.global.network.loadBalancer.cidrs }}

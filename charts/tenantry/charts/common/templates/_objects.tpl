@@ -9,7 +9,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- end }}
-automountServiceAccountToken: false # each pod says for itself whether it needs one
+automountServiceAccountToken: false # pods that need a token mount it explicitly
 {{- end }}
 
 {{- define "tenantry.service" -}}
@@ -24,7 +24,7 @@ spec:
     - {name: http, port: {{ .port }}, targetPort: http}
 {{- end }}
 
-{{/* What a StatefulSet keeps, end of its spec: it outlives the set, and pods that are scaled away. */}}
+{{/* The volumes of a StatefulSet, for the end of its spec. They are kept when the set is deleted or scaled down. */}}
 {{- define "tenantry.volume" -}}
 persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}
 volumeClaimTemplates:
@@ -37,7 +37,7 @@ volumeClaimTemplates:
       resources: {requests: {storage: {{ .values.storage.size }}}}
 {{- end }}
 
-{{/* Runs once for each content that it has: a Job cannot be changed, so another has another name. Takes also pod, its spec. */}}
+{{/* A Job that runs once for each content. A Job is immutable, so its name has a hash of its content. Also takes pod, the pod's spec. */}}
 {{- define "tenantry.job" -}}
 apiVersion: batch/v1
 kind: Job
@@ -57,9 +57,9 @@ spec:
 {{- end }}
 
 {{/*
-A job of ours that sets something up once the release's pods are there, and again after each change. Takes also:
-  args  its program
-  env   what it is told
+A Job that configures a program after each install, upgrade and rollback. Also takes:
+  args     its arguments
+  env      its variables
   secrets  the Secrets that it reads
 */}}
 {{- define "tenantry.install-job" -}}
@@ -87,13 +87,13 @@ spec:
             {{- .env | nindent 12 }}
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
-            {{- include "tenantry.store-mounts" . | nindent 12 }}
+            {{- include "tenantry.secrets-store-mounts" . | nindent 12 }}
       volumes:
         - {name: tmp, emptyDir: {sizeLimit: 16Mi}}
-        {{- include "tenantry.store-volumes" . | nindent 8 }}
+        {{- include "tenantry.secrets-store-volumes" . | nindent 8 }}
 {{- end }}
 
-{{/* One pod at a time, so that a node can always be drained. */}}
+{{/* Allow the eviction of one pod at a time, so that a node can always be drained. */}}
 {{- define "tenantry.disruption-budget" -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
@@ -108,8 +108,8 @@ spec:
 {{- end }}
 
 {{/*
-Takes also: metric, the one by which it scales, and behavior, if it is not the usual one.
-The workload itself states no number of replicas: with one, every upgrade would undo what this has found.
+Also takes metric, and behavior if it differs from the default.
+The workload itself must not set replicas: every upgrade would then reset the number.
 */}}
 {{- define "tenantry.autoscaler" -}}
 apiVersion: autoscaling/v2
@@ -118,15 +118,15 @@ metadata:
   {{- include "tenantry.metadata" . | nindent 2 }}
 spec:
   scaleTargetRef: {apiVersion: apps/v1, kind: {{ ternary "StatefulSet" "Deployment" (default false .stateful) }}, name: {{ include "tenantry.name" . }}}
-  minReplicas: {{ .values.autoscaling.min }}
-  maxReplicas: {{ .values.autoscaling.max }}
+  minReplicas: {{ .values.autoscaling.minReplicas }}
+  maxReplicas: {{ .values.autoscaling.maxReplicas }}
   metrics:
     {{- .metric | nindent 4 }}
   behavior:
     {{- .behavior | default (include "tenantry.scaling-behavior" .) | nindent 4 }}
 {{- end }}
 
-{{/* Up at once, doubled or by four pods in a minute. Down slowly: a peak is often followed by the next. */}}
+{{/* Scale up immediately, by 100 % or four pods a minute. Scale down slowly, because peaks often follow each other. */}}
 {{- define "tenantry.scaling-behavior" -}}
 scaleUp:
   stabilizationWindowSeconds: 0
@@ -140,13 +140,13 @@ scaleDown:
     - {type: Percent, value: 25, periodSeconds: 60}
 {{- end }}
 
-{{/* Takes a list: cpu or memory, per cent of what the pods ask for. */}}
+{{/* Takes a list: cpu or memory, percent of the request. */}}
 {{- define "tenantry.resource-metric" -}}
 - type: Resource
   resource: {name: {{ index . 0 }}, target: {type: Utilization, averageUtilization: {{ index . 1 }}}}
 {{- end }}
 
-{{/* Takes also rules: the ClusterRole's. */}}
+{{/* Also takes rules: those of the ClusterRole. */}}
 {{- define "tenantry.cluster-role" -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

@@ -1,6 +1,6 @@
 {{/*
-The tag of an image of ours is the chart's version; that of another program is its chart's appVersion. Jobs that
-install are ours. The digest in Chart.yaml belongs to its appVersion, so another tag leaves it out.
+Tenantry's own images, also those of install jobs, have the chart's version as their tag. Images of other programs have
+their subchart's appVersion. The digest in Chart.yaml belongs to that appVersion, so it is left out with another tag.
 */}}
 {{- define "tenantry.image" -}}
 {{- $image := .values.image -}}
@@ -10,7 +10,7 @@ install are ours. The digest in Chart.yaml belongs to its appVersion, so another
 {{ $image.repository }}:{{ $image.tag | default $version }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
 {{- end }}
 
-{{/* What a pod of any workload has: Pod Security "restricted", and a place apart from its siblings. */}}
+{{/* The fields of every pod: Pod Security "restricted", its PriorityClass, and the spread over zones and nodes. */}}
 {{- define "tenantry.pod" -}}
 serviceAccountName: {{ include "tenantry.name" . }}
 automountServiceAccountToken: {{ .token | default false }}
@@ -64,20 +64,20 @@ resources:
   {{- toYaml .values.resources | nindent 2 }}
 {{- end }}
 
-{{/* The kubelet's questions to a service of ours. */}}
+{{/* HTTP probes. Also takes live and ready (paths), probePort and scheme. */}}
 {{- define "tenantry.probes" -}}
 {{- $port := .probePort | default "http" }}
 {{- $scheme := upper (.scheme | default "http") }}
 {{- $live := dict "path" (.live | default "/healthz") "port" $port "scheme" $scheme }}
 {{- $ready := dict "path" (.ready | default "/readyz") "port" $port "scheme" $scheme }}
-{{- include "tenantry.probes-by" (dict "httpGet" $live "ready" (dict "httpGet" $ready)) }}
+{{- include "tenantry.probes-from" (dict "httpGet" $live "ready" (dict "httpGet" $ready)) }}
 {{- end }}
 
 {{/*
-Takes how to ask whether it lives, as Kubernetes writes it, and as "ready" how to ask whether it may be given work, where
-that is another question. Ready late beats restarted early: ten minutes to come up, since Keycloak builds itself first.
+Takes the handler of the liveness probe in the syntax of Kubernetes, and as "ready" the handler of the readiness probe if it
+differs. A start may take ten minutes, because Keycloak builds itself first.
 */}}
-{{- define "tenantry.probes-by" -}}
+{{- define "tenantry.probes-from" -}}
 startupProbe:
   {{- omit . "ready" | toYaml | nindent 2 }}
   periodSeconds: 3
@@ -95,20 +95,20 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
-{{/* Load balancers and kube-proxy send requests for some seconds more: they are still served. */}}
-{{- define "tenantry.drain" -}}
+{{/* Keep serving for some seconds at shutdown, because load balancers and kube-proxy still send requests. */}}
+{{- define "tenantry.pre-stop" -}}
 lifecycle:
   preStop:
     sleep: {seconds: {{ .Values.global.drainSeconds }}}
 {{- end }}
 
-{{/* One variable out of a Secret. Takes a list: variable, Secret, key. */}}
+{{/* A variable from a Secret. Takes a list: variable, Secret, key. */}}
 {{- define "tenantry.secret-env" -}}
 - name: {{ index . 0 }}
   valueFrom: {secretKeyRef: {name: {{ index . 1 }}, key: {{ index . 2 }}}}
 {{- end }}
 
-{{/* The authority of Qdrant's certificate, for a pod that talks to it: what its setting is called, and nothing of the private key. */}}
+{{/* The CA of Qdrant's certificate, without the private key, for a client. Takes a list: the scope and the variable. */}}
 {{- define "tenantry.qdrant-ca-env" -}}
 {{- if (index . 0).Values.global.qdrant.tlsSecret }}
 - {name: {{ index . 1 }}, value: /etc/tenantry/qdrant/ca.crt}
@@ -129,10 +129,10 @@ lifecycle:
 {{- end }}
 
 {{/*
-The Secrets Store CSI driver makes a Secret when a pod has its volume, and takes it away with the last such pod. So each pod that reads a Secret mounts its
-volume, too. Takes also secrets: their names.
+The Secrets Store CSI driver creates a Secret when a pod mounts its volume, and deletes it with the last such pod. So each
+pod that reads a Secret mounts its volume as well. Also takes secrets: their names.
 */}}
-{{- define "tenantry.store-mounts" -}}
+{{- define "tenantry.secrets-store-mounts" -}}
 {{- if .top.Values.global.secretsStore.enabled }}
 {{- range $number, $name := uniq .secrets }}
 - {name: store-{{ $number }}, mountPath: /mnt/secrets-store/{{ $name }}, readOnly: true}
@@ -140,7 +140,7 @@ volume, too. Takes also secrets: their names.
 {{- end }}
 {{- end }}
 
-{{- define "tenantry.store-volumes" -}}
+{{- define "tenantry.secrets-store-volumes" -}}
 {{- if .top.Values.global.secretsStore.enabled }}
 {{- range $number, $name := uniq .secrets }}
 - name: store-{{ $number }}
@@ -149,7 +149,7 @@ volume, too. Takes also secrets: their names.
 {{- end }}
 {{- end }}
 
-{{/* The settings of a service that the chart does not derive, and whatever else its pod is to be told. */}}
+{{/* The settings and additional variables of a service from the values. */}}
 {{- define "tenantry.settings-env" -}}
 {{- range $name, $value := .values.settings }}
 - {name: {{ $name }}, value: {{ $value | quote }}}

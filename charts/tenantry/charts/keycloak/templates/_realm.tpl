@@ -1,7 +1,7 @@
 {{/*
-The realm to import. Its file is the local platform's, with people of two invented companies and with clients that take
-their passwords in a terminal: these are only there for a demonstration. Clients of ours have a secret, which Keycloak
-reads from its environment.
+The realm to import. Its file is the one of the local platform. Users of invented companies, and clients that accept
+passwords in a terminal, are left out unless the value demo is set. The other clients have a secret, which Keycloak reads
+from its environment.
 */}}
 {{- define "keycloak.realm" -}}
 {{- $realm := .Files.Get "files/realm.json" | fromJson }}

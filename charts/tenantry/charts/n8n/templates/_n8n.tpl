@@ -1,11 +1,11 @@
-{{/* One of n8n's processes: takes the scope, its key in the values, its name and its role. */}}
+{{/* The dict of one of n8n's processes. Takes a list: the scope, its key in the values, its name and its role. */}}
 {{- define "n8n.workload" -}}
 {{- $top := index . 0 -}}
-{{- $own := merge (deepCopy (index $top.Values (index . 1))) (pick $top.Values "image" "extraEnv") -}}
-{{ dict "name" (index . 2) "role" (index . 3) "values" $own "port" 5678 "metricsPort" 5678 "user" 1000 "live" "/healthz" "ready" "/healthz/readiness" "secrets" (list $top.Values.existingSecret) | toJson }}
+{{- $values := merge (deepCopy (index $top.Values (index . 1))) (pick $top.Values "image" "extraEnv") -}}
+{{ dict "name" (index . 2) "role" (index . 3) "values" $values "port" 5678 "metricsPort" 5678 "user" 1000 "live" "/healthz" "ready" "/healthz/readiness" "secrets" (list $top.Values.existingSecret) | toJson }}
 {{- end }}
 
-{{/* A Deployment's spec from "selector" on; takes also args, and env that is its own. */}}
+{{/* The spec of a Deployment from "selector" on. Also takes args, and env: additional variables. */}}
 {{- define "n8n.pods" -}}
 selector:
   matchLabels:
@@ -23,7 +23,7 @@ template:
         ports:
           - {name: http, containerPort: 5678}
         {{- include "tenantry.probes" . | nindent 8 }}
-        {{- include "tenantry.drain" .top | nindent 8 }}
+        {{- include "tenantry.pre-stop" .top | nindent 8 }}
         env:
           {{- range $name, $value := .top.Files.Get "environment.yaml" | fromYaml }}
           - {name: {{ $name }}, value: {{ $value | quote }}}
@@ -65,10 +65,10 @@ template:
         volumeMounts:
           - {name: data, mountPath: /data}
           - {name: tmp, mountPath: /tmp}
-          {{- include "tenantry.store-mounts" . | nindent 10 }}
+          {{- include "tenantry.secrets-store-mounts" . | nindent 10 }}
     volumes:
-      # Workflows are in Postgres: what lies here is made again at each start.
+      # Recreated at each start: workflows are stored in Postgres.
       - {name: data, emptyDir: {sizeLimit: 1Gi}}
       - {name: tmp, emptyDir: {sizeLimit: 1Gi}}
-      {{- include "tenantry.store-volumes" . | nindent 6 }}
+      {{- include "tenantry.secrets-store-volumes" . | nindent 6 }}
 {{- end }}

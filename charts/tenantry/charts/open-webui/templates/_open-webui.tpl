@@ -1,4 +1,4 @@
-{{/* The variables of Open WebUI: of its pods, and of the job that migrates its database. */}}
+{{/* The variables of Open WebUI, for its pods and for the job that migrates its database. */}}
 {{- define "open-webui.env" -}}
 {{- $public := include "tenantry.url.public" . -}}
 {{- range $name, $value := .Files.Get "environment.yaml" | fromYaml -}}
@@ -22,9 +22,9 @@
 - {name: S3_BUCKET_NAME, value: {{ .Values.global.aws.filesBucket }}}
 - {name: AWS_DEFAULT_REGION, value: {{ .Values.global.aws.region }}}
 - {name: HOME, value: /data}
-- {name: USER, value: open-webui} # libraries ask for it, and the user has no entry in /etc/passwd
+- {name: USER, value: open-webui} # libraries need it, and the user has no entry in /etc/passwd
 - {name: DATA_DIR, value: /data}
-- {name: STATIC_DIR, value: /data/static} # it is emptied and written anew at each start
+- {name: STATIC_DIR, value: /data/static} # emptied and rewritten at each start
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
@@ -33,12 +33,12 @@
 {{- define "open-webui.mounts" -}}
 - {name: data, mountPath: /data}
 - {name: tmp, mountPath: /tmp}
-{{- include "tenantry.store-mounts" . }}
+{{- include "tenantry.secrets-store-mounts" . }}
 {{- end }}
 
-{{/* Files are in S3, and everything else in Postgres: what lies here is made again, or fetched again. */}}
+{{/* Only caches are stored here: files are in S3, and everything else is in Postgres. */}}
 {{- define "open-webui.volumes" -}}
 - {name: data, emptyDir: {sizeLimit: 10Gi}}
 - {name: tmp, emptyDir: {sizeLimit: 2Gi}}
-{{- include "tenantry.store-volumes" . }}
+{{- include "tenantry.secrets-store-volumes" . }}
 {{- end }}

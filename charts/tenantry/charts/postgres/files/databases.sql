@@ -1,5 +1,5 @@
--- Run once, as the superuser, when the data folder is made, after file-sync's role.sql. Each role has the database of its
--- own name and reaches no other's; their passwords come from the environment, and so out of the Secret.
+-- Runs once, as the superuser, when the data folder is created, after file-sync's role.sql. Each role owns the database with
+-- its name and cannot connect to another. The passwords come from the Secret, through the environment.
 \getenv keycloak KEYCLOAK_PASSWORD
 \getenv n8n N8N_PASSWORD
 \getenv openwebui OPENWEBUI_PASSWORD
@@ -17,6 +17,6 @@ revoke all on database keycloak, n8n, openwebui from public;
 alter role tenantry_file_sync password :'file_sync';
 grant connect on database openwebui to tenantry_file_sync;
 
--- Only a superuser may.
+-- Only a superuser may create this extension.
 \connect openwebui
 create extension vector;

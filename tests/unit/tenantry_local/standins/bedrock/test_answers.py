@@ -1,9 +1,9 @@
-"""Questions to three small documents: the sentence that answers, or an honest no."""
+"""Tests of extractive answers from three small documents."""
 
 from xml.sax.saxutils import escape
 
 import pytest
-from tenantry_local.standins.bedrock.answers import NOT_THERE, NOTHING_GIVEN, answer
+from tenantry_local.standins.bedrock.answers import NO_ANSWER, NO_PASSAGES, extract_answer
 
 BUDGET = """\
 # Budget 2025
@@ -29,7 +29,7 @@ def ask(question: str, *passages: str) -> str:
         f'<passage id="{number}" document="file &gt; {number}.md" page="1">{escape(text)}</passage>'
         for number, text in enumerate(passages, start=1)
     ]
-    return answer("\n".join([*fenced, f"<question>{escape(question)}</question>"]))
+    return extract_answer("\n".join([*fenced, f"<question>{escape(question)}</question>"]))
 
 
 @pytest.mark.parametrize(
@@ -74,30 +74,30 @@ def test_the_best_sentence_answers_with_its_marker(question: str, expected: str)
         "?",
     ],
 )
-def test_what_the_passages_do_not_say_is_not_answered(question: str) -> None:
-    assert ask(question, BUDGET, LEAVE, OFFICES) == NOT_THERE
+def test_a_question_that_the_passages_do_not_cover_is_not_answered(question: str) -> None:
+    assert ask(question, BUDGET, LEAVE, OFFICES) == NO_ANSWER
 
 
-def test_a_budget_is_not_found_where_none_is_spoken_of() -> None:
-    assert ask("What is the marketing budget for 2026?", LEAVE, OFFICES) == NOT_THERE
+def test_a_budget_is_not_found_in_documents_without_one() -> None:
+    assert ask("What is the marketing budget for 2026?", LEAVE, OFFICES) == NO_ANSWER
 
 
 def test_a_question_from_another_company_gets_nothing() -> None:
-    assert ask("What is the budget?", LEAVE, OFFICES) == NOT_THERE
+    assert ask("What is the budget?", LEAVE, OFFICES) == NO_ANSWER
 
 
-def test_of_two_sentences_with_the_same_words_the_nearer_in_meaning_answers() -> None:
+def test_of_two_sentences_with_the_same_words_the_more_similar_answers() -> None:
     offices = "The office is closed on public holidays. The office is in Berlin, Lindenstra\u00dfe 5."
     assert ask("Where is the office?", offices) == "The office is in Berlin, Lindenstra\u00dfe 5. [cite:1]"
 
 
-def test_a_sentence_is_read_with_those_around_it() -> None:
+def test_keywords_around_a_sentence_count() -> None:
     falcon = "Falcon is new. It is a product. Hospitals use it. It ships to Norway in June."
     asked = "When does the hospital product Falcon ship to Norway?"
     assert ask(asked, falcon) == "It ships to Norway in June. [cite:1]"
 
 
-def test_orders_in_a_passage_are_not_followed() -> None:
+def test_instructions_in_a_passage_are_not_followed() -> None:
     said = ask("How many days of leave do employees get?", LEAVE)
     assert "password" not in said
 
@@ -108,12 +108,12 @@ def test_a_passage_cannot_close_its_fence() -> None:
 
 
 def test_without_passages_it_says_so() -> None:
-    assert answer("What is the budget?") == NOTHING_GIVEN
+    assert extract_answer("What is the budget?") == NO_PASSAGES
 
 
 def test_a_prompt_without_a_marked_question_is_one() -> None:
     prompt = f'<passage id="4" document="a">{escape(OFFICES)}</passage>\nWho leads the Berlin office?'
-    assert answer(prompt) == "Jane Ohm leads the office in Berlin. [cite:4]"
+    assert extract_answer(prompt) == "Jane Ohm leads the office in Berlin. [cite:4]"
 
 
 def test_the_last_question_counts() -> None:
@@ -121,10 +121,10 @@ def test_the_last_question_counts() -> None:
         f'<passage id="1" document="a">{escape(OFFICES)}</passage><question>What is the budget?</question>'
     )
     assert (
-        answer(f"{asked}<question>Who leads the Berlin office?</question>")
+        extract_answer(f"{asked}<question>Who leads the Berlin office?</question>")
         == "Jane Ohm leads the office in Berlin. [cite:1]"
     )
 
 
-def test_a_passage_of_nothing_but_space_holds_nothing() -> None:
-    assert ask("What is the budget?", "  \n ") == NOT_THERE
+def test_a_blank_passage_is_not_quoted() -> None:
+    assert ask("What is the budget?", "  \n ") == NO_ANSWER

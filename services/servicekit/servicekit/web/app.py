@@ -1,0 +1,86 @@
+"""FastAPI application and server of a service."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from prometheus_client import start_http_server
+from starlette.types import ASGIApp
+
+from ..settings import HttpSettings
+from ..tracing import exporting
+from .server import BoundedH11Protocol
+
+__all__ = ["make_app", "serve"]
+
+KEEP_ALIVE_SECONDS = 75
+"""Longest idle time of a connection. It exceeds a load balancer's 60 s: the balancer would otherwise send a
+request into a connection that is being closed, and answer 502."""
+
+
+def make_app(
+    name: str,
+    open_context: Callable[[], AbstractAsyncContextManager[object]],
+    routers: Iterable[APIRouter],
+    **options: Any,
+) -> FastAPI:
+    """Return an application whose context is opened at start and closed at the end.
+
+    Parameters
+    ----------
+    name
+        Name of the service in traces and in the API's title: ``gateway``.
+    open_context
+        Opens ``app.state.context``.
+    options
+        Further arguments of :class:`fastapi.FastAPI`.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with exporting(f"tenantry-{name}"), open_context() as context:
+            app.state.context = context
+            await asyncio.to_thread(app.openapi)  # else the first request that needs it waits for it
+            yield
+
+    app = FastAPI(
+        title=f"Tenantry {name}",
+        version="v1",
+        lifespan=lifespan,
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        # FastAPI makes the spans of requests. Its log records would contain the messages of exceptions.
+        telemetry={"operation_spans": False, "metrics": False, "logs": False},
+        **options,
+    )
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def serve(app: ASGIApp, settings: HttpSettings, *, grace_seconds: int) -> None:
+    """Serve an application until SIGTERM, and its metrics on a separate port.
+
+    Parameters
+    ----------
+    grace_seconds
+        Longest time that requests in progress are given after SIGTERM.
+    """
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.host)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=grace_seconds,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        http=BoundedH11Protocol,
+    )

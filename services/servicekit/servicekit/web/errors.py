@@ -1,0 +1,99 @@
+"""Error responses: each error of the service or of the framework as a problem document (RFC 9457)."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from ..errors import BodyTooLarge, InvalidRequest, TenantryError
+
+__all__ = ["Renderer", "add_error_handlers", "error_response", "headers_of", "problem_response"]
+
+MAX_ERRORS = 20
+"""Most places of a request that a response names: a body can be wrong in ten thousand."""
+
+RETRY_SECONDS = 5
+"""``Retry-After`` of a 503 or 504 for which the backend named no time."""
+
+_TRANSIENT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+"""Statuses that come with ``Retry-After``."""
+
+Renderer = Callable[[dict[str, Any], Scope, Mapping[str, str]], JSONResponse]
+"""Builds the response for a problem, a request's scope and further headers."""
+
+
+def problem_response(problem: dict[str, Any], scope: Scope, headers: Mapping[str, str]) -> JSONResponse:
+    """Return a problem document as a response; its ``instance`` is the request id."""
+    return JSONResponse(
+        problem | {"instance": scope["state"]["request_id"]},
+        status_code=problem["status"],
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+def error_response(exc: TenantryError, scope: Scope, render: Renderer = problem_response) -> JSONResponse:
+    """Return an error as a response, with the headers that belong to its kind."""
+    return render(exc.to_problem(), scope, _headers(exc))
+
+
+def headers_of(kind: type[TenantryError]) -> set[str]:
+    """Return the names of the headers that come with a kind of problem."""
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate"}
+    return {"Retry-After"} if kind.status in _TRANSIENT or kind.retryable else set()
+
+
+def add_error_handlers(app: FastAPI, render: Renderer = problem_response) -> None:
+    """Register handlers that answer errors with problem documents."""
+
+    @app.exception_handler(TenantryError)
+    async def _(request: Request, exc: TenantryError) -> JSONResponse:
+        return error_response(exc, request.scope, render)
+
+    @app.exception_handler(HTTPException)
+    async def _(request: Request, exc: HTTPException) -> JSONResponse:
+        if exc.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return error_response(BodyTooLarge(str(exc.detail)), request.scope, render)
+        if exc.status_code == HTTPStatus.BAD_REQUEST:  # raised by FastAPI for a body that is no JSON or UTF-8
+            invalid = InvalidRequest("The body cannot be read as JSON in UTF-8.")
+            return error_response(invalid, request.scope, render)
+        problem = {
+            "type": "about:blank",
+            "title": HTTPStatus(exc.status_code).phrase,
+            "status": exc.status_code,
+            "detail": exc.detail,
+        }
+        headers = dict(exc.headers or {})
+        if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers |= _allowed(request)
+        return render(problem, request.scope, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
+        # Without the value, which can be a person's text.
+        errors = [
+            {"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
+        ]
+        detail = "See `errors`: each names a place in the request and what is wrong there."
+        return error_response(InvalidRequest(detail, errors=errors), request.scope, render)
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """Return the header that names all methods of a path; a route knows only its own."""
+    path = getattr(request.scope.get("route"), "path", "")
+    methods = request.app.openapi()["paths"].get(path, {})
+    return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
+
+
+def _headers(exc: TenantryError) -> dict[str, str]:
+    values = {
+        "WWW-Authenticate": 'Bearer realm="tenantry"',
+        "Retry-After": str(round(getattr(exc, "retry_after", None) or RETRY_SECONDS)),
+    }
+    return {name: values[name] for name in headers_of(type(exc))}

@@ -1,0 +1,227 @@
+"""Benchmark of the gateway's overhead under load: a real gateway process with stub backends.
+
+The overhead is the time of a request beyond its calls to Qdrant and Bedrock, read from ``Server-Timing``. It
+covers identity (a real Keycloak's token, the real API server's Tenants), limits (a real Redis) and FastAPI.
+The total time at the client also includes the clients of Qdrant and Bedrock, and waiting on a machine that
+runs the load driver and the stubs as well.
+"""
+
+import asyncio
+import json
+import math
+import re
+import statistics
+from dataclasses import dataclass, field
+
+import httpx
+import psutil
+from gateway.bedrock import INGEST_CONCURRENCY
+from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.platform import Platform
+
+from .kubernetes import ApiServer
+from .load_driver import LoadDriver, Response
+from .report import Figure, percentile
+from .stubbed_gateway import StubbedGateway, run_stubbed_gateway
+
+__all__ = ["measure"]
+
+TENANT = "tenantb"
+SEARCH = ("/v1/search", {"query": "What is the approved marketing budget for 2026?"})
+SEARCH_CALLS = ("embed", "search")
+ANSWER = ("/v1/answers", {"question": "What is the approved marketing budget for 2026?"})
+ANSWER_CALLS = (*SEARCH_CALLS, "model")
+
+SEARCH_RATE = 100.0
+"""Searches per second."""
+
+ANSWER_RATE = 25.0
+"""Answers per second. One gateway process on one of two cores handles about 60 with stub backends; at higher
+rates the benchmark would measure a queue."""
+
+SECONDS = 5.0
+ROUNDS = 5
+"""The median over the rounds is reported, so that a disturbed round does not count."""
+
+TENANT_COUNT = 10_000
+"""Number of Tenants that must not slow down a request."""
+
+STREAMS = 200
+TITAN_SECONDS = 0.1
+PAGES = 120
+
+
+async def measure(platform: Platform) -> list[Figure]:
+    """Measure on a platform with the sample Tenants; stop the operator permanently."""
+    quota = {"queriesPerMinute": 1_000_000, "tokensPerMonth": 1_000_000_000}
+    spec = json.dumps({"spec": {"quota": quota, "model": {"cacheAnswers": False}}})
+    await asyncio.to_thread(kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", spec)
+    async with run_stubbed_gateway(platform) as gateway:
+        few = await _rounds(gateway, *SEARCH, SEARCH_CALLS, rate=SEARCH_RATE)
+        answers = await _rounds(gateway, *ANSWER, ANSWER_CALLS, rate=ANSWER_RATE)
+    async with run_stubbed_gateway(platform, "--stream-events=20", "--stream-seconds=0.2") as gateway:
+        streams = await _streams(gateway)
+    async with run_stubbed_gateway(platform, f"--embedding-seconds={TITAN_SECONDS}") as gateway:
+        ingest = await _ingest(gateway)
+    await asyncio.to_thread(platform.stop, "operator")  # it must not reconcile ten thousand Tenants
+    await _make_tenants(platform)
+    async with run_stubbed_gateway(platform) as gateway:
+        await _wait_until_idle()
+        many = await _rounds(gateway, *SEARCH, SEARCH_CALLS, rate=SEARCH_RATE)
+    return [
+        *_figures("search", few, SEARCH_RATE, p50=5, p99=20),
+        *_figures("answer", answers, ANSWER_RATE, p50=None, p99=30),
+        Figure(
+            f"search, whole, with {TENANT_COUNT:,} tenants instead of 10",
+            many.whole(50) / few.whole(50),
+            "x",
+            1.1,
+            note="of the p50s",
+        ),
+        *streams,
+        ingest,
+    ]
+
+
+@dataclass
+class _Rounds:
+    """Milliseconds of the requests of each round: the gateway's overhead and the total time."""
+
+    shares: list[list[float]] = field(default_factory=list)
+    wholes: list[list[float]] = field(default_factory=list)
+
+    def share(self, percent: int) -> float:
+        """Return the median over the rounds of a percentile of the overhead."""
+        return statistics.median(percentile(each, percent) for each in self.shares)
+
+    def whole(self, percent: int) -> float:
+        """Return the median over the rounds of a percentile of the total time."""
+        return statistics.median(percentile(each, percent) for each in self.wholes)
+
+
+def _figures(name: str, rounds: _Rounds, rate: float, *, p50: float | None, p99: float) -> list[Figure]:
+    note = f"{rate:g} requests/s, median of {ROUNDS} rounds"
+    return [
+        Figure(f"{name}, gateway's overhead at load, p50", rounds.share(50), "ms", p50, note=note),
+        Figure(f"{name}, gateway's overhead at load, p99", rounds.share(99), "ms", p99, note=note),
+        Figure(f"{name}, whole at load, p50", rounds.whole(50), "ms", note=note),
+        Figure(f"{name}, whole at load, p99", rounds.whole(99), "ms", note=note),
+    ]
+
+
+async def _rounds(
+    gateway: StubbedGateway, path: str, body: dict[str, str], calls: tuple[str, ...], *, rate: float
+) -> _Rounds:
+    driver = LoadDriver(gateway.port, gateway.token)
+    await driver.send_at_rate(path, body, rate=rate, seconds=SECONDS)  # warm
+    rounds = _Rounds()
+    for _ in range(ROUNDS):
+        responses = await driver.send_at_rate(path, body, rate=rate, seconds=SECONDS)
+        _require_ok(responses)
+        rounds.wholes.append([each.seconds * 1000 for each in responses])
+        rounds.shares.append([each.stage("total") - sum(map(each.stage, calls)) for each in responses])
+    driver.close()
+    return rounds
+
+
+async def _streams(gateway: StubbedGateway) -> list[Figure]:
+    """Read many streams concurrently; their words contain the time at which the backend sent them."""
+    driver = LoadDriver(gateway.port, gateway.token)
+    body = {**ANSWER[1], "stream": True}
+    await driver.stream(ANSWER[0], body)
+    most_rss = 0.0
+
+    async def watch() -> None:
+        nonlocal most_rss
+        while True:
+            most_rss = max(most_rss, gateway.rss)
+            await asyncio.sleep(0.25)
+
+    watching = asyncio.create_task(watch())
+    streams = await asyncio.gather(*(driver.stream(ANSWER[0], body) for _ in range(STREAMS)))
+    watching.cancel()
+    lost = sum(b"event: answer" not in chunks[-1][1] for chunks in streams)
+    alone = [await driver.stream(ANSWER[0], body) for _ in range(10)]
+    return [
+        Figure("first streamed word forwarded after, p50", statistics.median(map(_first, alone)), "ms", 10),
+        Figure(
+            f"the same with {STREAMS} concurrent streams, p50", statistics.median(map(_first, streams)), "ms"
+        ),
+        Figure(f"{STREAMS} concurrent streams, lost", lost, "streams", 0),
+        Figure(f"{STREAMS} concurrent streams, memory (RSS)", most_rss, "MiB", 400),
+    ]
+
+
+def _first(chunks: list[tuple[int, bytes]]) -> float:
+    at, event = next((at, event) for at, event in chunks if b"event: words" in event)
+    sent = re.search(rb'"text":"(\d+)', event)
+    assert sent
+    return (at - int(sent[1])) / 1e6
+
+
+async def _ingest(gateway: StubbedGateway) -> Figure:
+    """Ingest documents; the gateway's metrics show the duration of its embedding calls.
+
+    A limited number of calls run concurrently and take about the same time, so they run in waves. The time of
+    the waves is the time of the embedding model.
+    """
+    text = "\n\n".join(f"Page {number}. {_page()}" for number in range(PAGES)).encode()
+    shares = []
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=120) as http:
+        for number in range(ROUNDS + 1):
+            calls, seconds = await _embedding(gateway, http)
+            answer = await http.post(
+                "/v1/documents",
+                files={"file": (f"bench-{number}.txt", text)},
+                data={"personaId": "finance"},
+                headers={"Authorization": f"Bearer {gateway.token}"},
+            )
+            answer.raise_for_status()
+            total = re.search(r"total;dur=([\d.]+)", answer.headers["server-timing"])
+            assert total
+            calls_after, seconds_after = await _embedding(gateway, http)
+            made = calls_after - calls
+            waves = math.ceil(made / INGEST_CONCURRENCY)
+            shares.append(1 - 1000 * waves * (seconds_after - seconds) / made / float(total[1]))
+    share = statistics.median(shares[1:])  # the first one starts the reader process
+    note = f"{PAGES} pages, {TITAN_SECONDS:g} s an embedding"
+    return Figure("ingest, all but embedding calls", share * 100, "%", 10, note=note)
+
+
+def _page() -> str:
+    """Return the text of a printed page: 2,000 characters in seven paragraphs."""
+    sentences = [f"Sentence {n} speaks of matter {n * n}." for n in range(56)]
+    return "\n\n".join(" ".join(sentences[start : start + 8]) for start in range(0, 56, 8))
+
+
+async def _embedding(gateway: StubbedGateway, http: httpx.AsyncClient) -> tuple[float, float]:
+    """Return the number of embedding calls so far and their total duration."""
+    metrics = (await http.get(f"http://127.0.0.1:{gateway.metrics_port}/metrics")).text
+    name = r'tenantry_remote_seconds_{}\{{operation="embed",.*system="bedrock"\}} (\S+)'
+    calls, seconds = (sum(map(float, re.findall(name.format(what), metrics))) for what in ("count", "sum"))
+    return calls, seconds
+
+
+async def _make_tenants(platform: Platform) -> None:
+    api, bound = ApiServer(platform), asyncio.Semaphore(32)
+
+    async def make(number: int) -> None:
+        async with bound:
+            await api.create(f"tenant-{number}")
+
+    try:
+        await asyncio.gather(*(make(number) for number in range(TENANT_COUNT)))
+    finally:
+        await api.close()
+
+
+async def _wait_until_idle() -> None:
+    """Wait until the machine is idle after the creation of many objects, at most a minute."""
+    async with asyncio.timeout(60):
+        while await asyncio.to_thread(psutil.cpu_percent, 2) > 15:
+            pass
+
+
+def _require_ok(responses: list[Response]) -> None:
+    if failed := [response for response in responses if response.status != 200]:
+        raise RuntimeError(f"{len(failed)} of {len(responses)} failed: {failed[0].body.decode()}")

@@ -1,0 +1,63 @@
+"""Factories of files of Open WebUI, of their documents, and of Tenants with a workspace."""
+
+from typing import Any
+
+from file_sync.models import Document, File, Link, LinkKind
+from tenancy.model import Tenant
+
+from .tenants import tenant_manifest
+
+__all__ = ["BUCKET", "chat_link", "knowledge_link", "make_document", "make_file", "tenant_with_workspace"]
+
+BUCKET = "open-webui-files-dev"
+
+
+def tenant_with_workspace(
+    tenant_id: str = "tenanta", *, personas: tuple[str, ...] = ("finance", "hr"), **spec: Any
+) -> Tenant:
+    """Return a Tenant whose personas have the knowledge bases ``kb-TENANT-PERSONA``."""
+    manifest = tenant_manifest(tenant_id, **{"personas": [{"id": each} for each in personas], **spec})
+    knowledge = [{"persona": each, "id": f"kb-{tenant_id}-{each}"} for each in personas]
+    manifest["status"] = {"workspace": {"groupId": f"group-{tenant_id}", "knowledge": knowledge}}
+    return Tenant.from_object(manifest)
+
+
+def knowledge_link(
+    persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1, directory: str = ""
+) -> Link:
+    """Return a link to a persona's knowledge base."""
+    return Link(since, LinkKind.KNOWLEDGE, f"kb-{tenant_id}-{persona_id}", directory)
+
+
+def chat_link(persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1) -> Link:
+    """Return a link to a persona's model."""
+    return Link(since, LinkKind.MODEL, f"tenant-{tenant_id}.{persona_id}")
+
+
+def make_file(file_id: str = "f1", *links: Link, **values: Any) -> File:
+    """Return a file of Anna in ``tenanta``, by default in the knowledge base of Finance."""
+    settings = {
+        "owner": "owui-anna",
+        "subject": "anna",
+        "filename": "plan.pdf",
+        "path": f"s3://{BUCKET}/{file_id}_plan.pdf",
+        "size": 10,
+        "digest": "a" * 64,
+        "created_at": 1,
+        "updated_at": 1,
+        **values,
+    }
+    return File(id=file_id, links=links or (knowledge_link(),), **settings)
+
+
+def make_document(file_id: str = "f1", **values: Any) -> Document:
+    """Return the document of :func:`make_file`, by default ready."""
+    settings = {
+        "persona_id": "finance",
+        "filename": "plan.pdf",
+        "size": 10,
+        "state": "ready",
+        "sha256": "a" * 64,
+        **values,
+    }
+    return Document(id=f"owui-{file_id}", **settings)

@@ -1,0 +1,64 @@
+"""Readiness: names what is missing, and recovers without a restart."""
+
+import asyncio
+
+import pytest
+from servicekit.errors import RemoteUnavailable, TenantryError
+from servicekit.web.readiness import Readiness, run_until_passed
+
+
+class Backend:
+    """A system whose check fails with the error that the test sets."""
+
+    def __init__(self) -> None:
+        self.error: TenantryError | None = None
+        self.checks = 0
+
+    async def check(self) -> None:
+        self.checks += 1
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def backend() -> Backend:
+    return Backend()
+
+
+async def test_a_service_is_ready_when_all_checks_pass(backend: Backend) -> None:
+    assert await Readiness([], [backend.check, backend.check]).missing() == []
+
+
+async def test_all_missing_things_are_named_without_the_backends_words(backend: Backend) -> None:
+    other = Backend()
+    backend.error = TenantryError("The Tenants are not known yet.")
+    other.error = RemoteUnavailable("qdrant", "info", "host-1 is down")
+    tenants, qdrant = await Readiness([], [backend.check, other.check]).missing()
+    assert "Tenants" in tenants
+    assert "host-1" not in qdrant
+
+
+async def test_a_check_runs_until_it_passes_and_not_after(backend: Backend) -> None:
+    ready = Readiness([], [run_until_passed(backend.check)])
+    backend.error = RemoteUnavailable("qdrant", "info", "down")
+    assert await ready.missing()
+    backend.error = None
+    for _ in range(3):
+        assert not await ready.missing()
+    assert backend.checks == 2
+
+
+async def test_a_check_that_never_passes_keeps_the_service_out(backend: Backend) -> None:
+    ready = Readiness([], [run_until_passed(backend.check)])
+    backend.error = TenantryError("Collection x holds vectors of 4 numbers.")
+    for _ in range(2):
+        (missing,) = await ready.missing()
+        assert "4 numbers" in missing
+
+
+async def test_a_task_that_ended_is_named() -> None:
+    task = asyncio.create_task(asyncio.sleep(0), name="registry")
+    ready = Readiness([task], [])
+    assert ready.ended == []
+    await task
+    assert ready.ended == ["registry"]
