@@ -247,11 +247,11 @@ async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, ra
     theirs = (await world.upload("theirs.txt", b"The lighthouse keeper is called Ole.")).json()["documentId"]
     for note in (Intent(IntentKind.INGEST), Intent(IntentKind.DELETE)):
         dying = replicas.make(lease_seconds=0.01)
-        lease = await dying.journal._acquire(replicas.tenant, theirs, repairing=False)
+        lease = await dying.journal._acquire_lease(replicas.tenant, theirs, repairing=False)
         await lease.begin(note)
         await repaired(replica, raw)
     assert await replica.points() == 0
     assert (await world.search("lighthouse keeper", topK=1))[0]["documentId"] == theirs
     key = object_key("gw-main", "finance", theirs, "theirs.txt")
-    with pytest.raises(ValueError, match="no document"):
+    with pytest.raises(ValueError, match="not a document"):
         await replica.service.index_object(replicas.tenant, key, lease, Stages())
