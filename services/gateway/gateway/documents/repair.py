@@ -15,10 +15,10 @@ import structlog
 from servicekit.errors import TenantryError
 from tenancy.model import Tenant
 
-from ..metrics import INGESTS_OPEN, REPAIRS
+from ..metrics import PENDING_INGESTS, REPAIRS
 from ..objects import StoredEntry, TenantObjects
 from ..problems import DocumentBusy, DocumentRefused, IndexingFailed, PersonaMissing
-from ..timings import Stages
+from ..timings import RequestTimings
 from ..vectors import Vectors
 from .catalog import Catalog
 from .intents import Failure, Intent, IntentKind
@@ -101,7 +101,7 @@ class Repair:
         found: list[DueRepairs] = []
         for start in range(0, len(active), TENANTS_PER_CALL):
             found += await self._journal.list_due(active[start : start + TENANTS_PER_CALL])
-        INGESTS_OPEN.set(sum(due.entries for due in found))
+        PENDING_INGESTS.set(sum(due.entries for due in found))
         # One document of each tenant, then a second one of each, so that no tenant waits for all of another.
         rounds = zip_longest(*([(due.tenant, each) for each in due.document_ids] for due in found))
         await asyncio.gather(
@@ -174,9 +174,9 @@ class Repair:
             if indexed and indexed.document.etag == stored.version.etag:
                 await self._vectors.delete_stale(tenant, indexed)
             elif intent.restored:
-                await self._trash.complete(tenant, stored.key, lease, intent.restored, Stages())
+                await self._trash.complete(tenant, stored.key, lease, intent.restored, RequestTimings())
             else:
-                await self._documents.index_object(tenant, stored.key, lease, Stages())
+                await self._documents.index_object(tenant, stored.key, lease, RequestTimings())
 
 
 def _is_being_cancelled() -> bool:

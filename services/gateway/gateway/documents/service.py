@@ -19,8 +19,8 @@ from tenancy.names import document_id_for, object_key, parse_object_key
 from tenancy.tickets import Ticket
 
 from ..bedrock import Bedrock
-from ..gather import together
-from ..limits.storage_quota import Stock
+from ..gather import gather_or_cancel
+from ..limits.storage_quota import StorageQuota
 from ..limits.usage import Counts, UsageLog
 from ..models import Document, DocumentVersion
 from ..objects import TenantObjects
@@ -34,7 +34,7 @@ from ..problems import (
     DocumentTooLarge,
     PersonaMissing,
 )
-from ..timings import Stages
+from ..timings import RequestTimings
 from ..vectors import Vectors
 from .embeddings import digest
 from .filenames import clean_filename
@@ -77,7 +77,7 @@ class DocumentService:
         bedrock: Bedrock,
         objects: TenantObjects,
         vectors: Vectors,
-        stock: Stock,
+        quota: StorageQuota,
         usage: UsageLog,
         journal: Journal,
         *,
@@ -87,13 +87,19 @@ class DocumentService:
         self._bedrock = bedrock
         self._objects = objects
         self._vectors = vectors
-        self._stock = stock
+        self._quota = quota
         self._usage = usage
         self._max_bytes = max_bytes
         self._journal = journal
 
     async def upload(
-        self, tenant: Tenant, persona_id: str, filename: str, content: bytes, owner: str, stages: Stages
+        self,
+        tenant: Tenant,
+        persona_id: str,
+        filename: str,
+        content: bytes,
+        owner: str,
+        timings: RequestTimings,
     ) -> Ingested:
         """Store and index a person's file. The same name in the same persona is the same document.
 
@@ -123,22 +129,22 @@ class DocumentService:
         key = object_key(tenant.id, persona_id, document_id, filename)
         async with self.lock(tenant, document_id) as lease:
             await self._require_own_name(tenant, key, persona_id, filename, owner)
-            extracted = await self._extract(tenant, filename, content, stages)
+            extracted = await self._extract(tenant, filename, content, timings)
             # Before embeddings cost anything. After a failure the reservation is released within minutes.
             await self.reserve_storage(tenant, document_id, len(content))
             await lease.begin(Intent(IntentKind.INGEST))
             document = await _document(persona_id, document_id, filename, content, datetime.now(UTC))
             version = await asyncio.to_thread(DocumentVersion.from_chunks, document, extracted.chunks)
-            marker_vector = await self._upsert_chunks(tenant, version, stages)
-            with stages.measure("store"):
+            marker_vector = await self._upsert_chunks(tenant, version, timings)
+            with timings.measure("store"):
                 stored = await self._objects.put(
                     tenant, key, content, media_type=extracted.format.media_type, owner=owner
                 )
             version = version.with_etag(stored.etag)
-            document = await self._publish(tenant, version, marker_vector, lease, stages)
+            document = await self._publish(tenant, version, marker_vector, lease, timings)
             return Ingested(document, extracted)
 
-    async def index_stored(self, tenant: Tenant, ticket: Ticket, stages: Stages) -> Ingested:
+    async def index_stored(self, tenant: Tenant, ticket: Ticket, timings: RequestTimings) -> Ingested:
         """Index the document that a ticket names, with its content in S3.
 
         Raises
@@ -152,14 +158,14 @@ class DocumentService:
         """
         require_persona(tenant, ticket.persona_id)
         async with self.lock(tenant, ticket.document_id) as lease:
-            return await self.index_object(tenant, ticket.object_key, lease, stages)
+            return await self.index_object(tenant, ticket.object_key, lease, timings)
 
     async def index_object(
         self,
         tenant: Tenant,
         key: str,
         lease: WriteLease,
-        stages: Stages,
+        timings: RequestTimings,
         *,
         embeddings: Mapping[bytes, Sequence[float]] | None = None,
     ) -> Ingested:
@@ -186,11 +192,11 @@ class DocumentService:
         etag = ""
         try:
             require_persona(tenant, persona_id)
-            with stages.measure("store"):
+            with timings.measure("store"):
                 stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
             etag = stored.version.etag
             await lease.begin(lease.intent or Intent(IntentKind.INGEST))
-            extracted = await self._extract(tenant, filename, stored.content, stages)
+            extracted = await self._extract(tenant, filename, stored.content, timings)
         except (DocumentRefused, PersonaMissing) as exc:
             await lease.commit(Failure.from_problem(exc, etag or await self._get_etag(tenant, document_id)))
             raise
@@ -200,8 +206,8 @@ class DocumentService:
         version = (
             await asyncio.to_thread(DocumentVersion.from_chunks, document, extracted.chunks)
         ).with_etag(etag)
-        marker_vector = await self._upsert_chunks(tenant, version, stages, embeddings)
-        document = await self._publish(tenant, version, marker_vector, lease, stages)
+        marker_vector = await self._upsert_chunks(tenant, version, timings, embeddings)
+        document = await self._publish(tenant, version, marker_vector, lease, timings)
         return Ingested(document, extracted)
 
     async def reserve_storage(self, tenant: Tenant, document_id: str, size: int) -> None:
@@ -210,9 +216,9 @@ class DocumentService:
         Raises
         ------
         QuotaExceeded, LimitsUnavailable
-            See :meth:`~gateway.limits.storage_quota.Stock.admit`.
+            See :meth:`~gateway.limits.storage_quota.StorageQuota.reserve`.
         """
-        await self._stock.admit(tenant, document_id, size, lambda: self._objects.get_sizes(tenant))
+        await self._quota.reserve(tenant, document_id, size, lambda: self._objects.get_sizes(tenant))
 
     @asynccontextmanager
     async def lock(self, tenant: Tenant, document_id: str) -> AsyncIterator[WriteLease]:
@@ -256,16 +262,16 @@ class DocumentService:
             )
 
     async def _extract(
-        self, tenant: Tenant, filename: str, content: bytes, stages: Stages
+        self, tenant: Tenant, filename: str, content: bytes, timings: RequestTimings
     ) -> ExtractedDocument:
-        with stages.measure("read"):
+        with timings.measure("read"):
             return await self._reader.read(tenant.key, filename, content)
 
     async def _upsert_chunks(
         self,
         tenant: Tenant,
         version: DocumentVersion,
-        stages: Stages,
+        timings: RequestTimings,
         known: Mapping[bytes, Sequence[float]] | None = None,
     ) -> Sequence[float]:
         """Embed and write all chunks in concurrent batches; return the commit marker's vector."""
@@ -279,8 +285,8 @@ class DocumentService:
                 return vectors[0]
 
         try:
-            with stages.measure("embed"):
-                firsts = await together(map(upsert, range(0, len(version.chunks), BATCH)))
+            with timings.measure("embed"):
+                firsts = await gather_or_cancel(map(upsert, range(0, len(version.chunks), BATCH)))
         finally:
             used = Counts(requests=len(tokens), embedding_tokens=sum(tokens))
             persona_id, model = version.document.persona_id, self._bedrock.embedding_model
@@ -307,9 +313,9 @@ class DocumentService:
         version: DocumentVersion,
         marker_vector: Sequence[float],
         lease: WriteLease,
-        stages: Stages,
+        timings: RequestTimings,
     ) -> Document:
-        with stages.measure("index"):
+        with timings.measure("index"):
             published = await self._vectors.publish(tenant, version, marker_vector)
         await lease.commit()
         return published.document

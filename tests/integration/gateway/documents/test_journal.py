@@ -32,7 +32,9 @@ def journal(redis: TenantRedis) -> Journal:
 
 
 @asynccontextmanager
-async def abandoned_lease(redis: TenantRedis, tenant: Tenant, intent: Intent | None) -> AsyncIterator[WriteLease]:
+async def abandoned_lease(
+    redis: TenantRedis, tenant: Tenant, intent: Intent | None
+) -> AsyncIterator[WriteLease]:
     """Leave a lease of 50 ms and its intent, as a gateway that dies does."""
     journal = Journal(redis, lease_seconds=0.05)
     lease = await journal._acquire_lease(tenant, "d1", repairing=False)
@@ -74,7 +76,9 @@ async def test_one_writer_holds_a_document_and_other_documents_are_free(
         pass
 
 
-async def test_waiting_writers_get_the_document_one_after_the_other(redis: TenantRedis, tenant: Tenant) -> None:
+async def test_waiting_writers_get_the_document_one_after_the_other(
+    redis: TenantRedis, tenant: Tenant
+) -> None:
     holders, most = 0, 0
 
     async def work() -> None:
@@ -144,7 +148,9 @@ async def test_a_failed_write_is_due_for_repair_after_a_growing_delay(
         assert before + seconds <= due <= after + 1 + seconds
 
 
-async def test_a_write_that_did_not_begin_does_not_delay_the_repair(redis: TenantRedis, tenant: Tenant) -> None:
+async def test_a_write_that_did_not_begin_does_not_delay_the_repair(
+    redis: TenantRedis, tenant: Tenant
+) -> None:
     async with abandoned_lease(redis, tenant, INGEST):
         journal = Journal(redis)
         async with journal.acquire(tenant, "d1"):
