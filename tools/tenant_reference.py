@@ -32,8 +32,8 @@ STATUS = """Only the operator writes the status. [Conditions](conditions.md) exp
 
 PARTS = """## Parts
 
-Each part of the operator keeps one concern of a tenant. Its condition is in `status.conditions`, and its section is
-`status.{name}`. The last column lists the kinds that stay under `deletionPolicy: Retain`. [Add a
+Each part of the operator keeps one concern of a tenant. Its condition is in `status.conditions`, its section
+is `status.{name}`. The last column lists the kinds that stay under `deletionPolicy: Retain`. [Add a
 part](../how-to/add-a-part.md) describes how to write one.
 
 | part | condition | task | section | retained |
@@ -50,8 +50,8 @@ addition to types, bounds and duplicates, these rules apply:
 PROTECTED = """
 ## Protection from deletion
 
-A Tenant with the annotation `tenantry.io/protect: "true"` (or any value but `"false"`) cannot be deleted. Remove
-the annotation first: `kubectl annotate tenant NAME tenantry.io/protect-`. The definition of the resource has the
+A Tenant with the annotation `tenantry.io/protect: "true"` (or any value but `"false"`) cannot be deleted.
+Remove the annotation first: `kubectl annotate tenant NAME tenantry.io/protect-`. The definition has the
 same annotation, because its deletion would delete every Tenant.
 """
 

@@ -1,4 +1,4 @@
-"""Parts of the operator as the wiring builds them, and the contract that each one keeps on a real platform."""
+"""Parts of the operator as the wiring builds them, and checks of their contract on a real platform."""
 
 import asyncio
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def build_all_parts() -> list[AnyPart]:
 
 def list_enabled(*, open_webui: bool) -> list[str]:
     """Return the names of the parts of a platform with or without Open WebUI."""
-    clients = {field.name: Mock() for field in fields(Clients)}
+    clients: dict[str, Any] = {field.name: Mock() for field in fields(Clients)}
     parts = build_parts(Clients(**clients | ({} if open_webui else {"open_webui": None})))
     return [part.name for part in parts if not isinstance(part, DisabledPart)]
 
@@ -82,7 +82,7 @@ async def check_removal(part: AnyPart, tenant: Tenant, before: Any) -> None:
 
 
 async def check_release(part: AnyPart, tenant: Tenant) -> None:
-    """Check that ``release`` keeps only the kinds in ``retained``, and that a second call makes no difference."""
+    """Check that ``release`` keeps only the kinds in ``retained``, and that a second call changes nothing."""
     await part.release(tenant)
     first = await part.count(tenant)
     kept = {kind for kind, count in first.items() if count and not kind.startswith(part.retained)}

@@ -1,7 +1,8 @@
 """Mutation tests of the Tenant resource: without a rule, the API server accepts an invalid Tenant.
 
 Copies of the resource are in a separate API group, one version for each rule. There the rule is missing, or a
-bound is looser by one. When no Tenant of :data:`BAD` is accepted, the rule is superfluous, or a case is missing.
+bound is looser by one. When no Tenant of :data:`BAD` is accepted, the rule is superfluous, or a case is
+missing.
 """
 
 import time
