@@ -1,0 +1,150 @@
+"""Browser tests of Open WebUI: login, upload, answers with sources, and isolation between companies."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from tenancy.names import model_id
+
+from tests.support.browser import Visitor
+from tests.support.companies import Company
+from tests.support.waiting import until
+
+from .conftest import BrowserHarness
+
+pytestmark = [pytest.mark.programs, pytest.mark.timeout(900)]
+
+QUESTION = "What is the approved marketing budget for 2026?"
+EXPECTED_ANSWER = "$5,000,000"
+READY_TIMEOUT_SECONDS = 30
+"""Timeout from the upload of a file until it is ready."""
+
+
+async def wait_until_ready(visitor: Visitor, name: str) -> None:
+    """Wait until the chat lists a file as ready."""
+
+    async def is_listed_as_ready() -> bool:
+        answer = await visitor.ask("/files")
+        return name in answer and "ready" in answer.lower()
+
+    await until(is_listed_as_ready, seconds=READY_TIMEOUT_SECONDS)
+
+
+async def upload_plan(visitor: Visitor, company: Company, plan: Path) -> None:
+    """Upload the plan into the finance knowledge base, open a chat and wait until the plan is ready."""
+    await visitor.open_knowledge(f"{company.tenant.spec.display_name}: Finance")
+    await visitor.upload(plan)
+    await visitor.picture("knowledge")
+    await visitor.begin_chat(model_id(company.id, "finance"))
+    await wait_until_ready(visitor, plan.name)
+
+
+async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
+    harness: BrowserHarness, plan: Path
+) -> None:
+    async with harness.company("riverside") as company:
+        diana = await harness.log_in_visitor(company.address("diana"))
+        await diana.picture("first-page")
+        assert await diana.models() == {"Riverside: Finance"}
+        started = time.monotonic()
+        await upload_plan(diana, company, plan)
+        assert time.monotonic() - started < READY_TIMEOUT_SECONDS + 10
+        await diana.picture("files")
+        answer = await diana.ask(QUESTION)
+        assert EXPECTED_ANSWER in answer
+        await diana.picture("answer")
+        source = await diana.open_source(f"{plan.name}, page 2")
+        assert "The approved marketing budget for 2026 is $5,000,000." in source
+        await diana.picture("source")
+        await diana.page.keyboard.press("Escape")
+        answer = await diana.ask("Who won the football cup in 1974?")
+        assert "do not hold the answer" in answer
+        assert "source" not in answer.lower().replace("without a source", "")
+        await diana.picture("unknown")
+        await diana.open_knowledge("Riverside: Finance")
+        await diana.delete_file(plan.name)
+        await diana.begin_chat(model_id(company.id, "finance"))
+
+        async def is_forgotten() -> bool:
+            return EXPECTED_ANSWER not in await diana.ask(QUESTION)
+
+        await until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
+        await diana.picture("forgotten")
+        await diana.leave()
+
+
+@pytest.mark.usefixtures("slow_direct_answers")
+async def test_a_direct_answer_is_shown_while_it_streams(harness: BrowserHarness, plan: Path) -> None:
+    async with harness.company("riverside") as company:
+        diana = await harness.log_in_visitor(company.address("diana"))
+        await upload_plan(diana, company, plan)
+        seen = await diana.watch(QUESTION)
+        await diana.leave()
+    assert EXPECTED_ANSWER in seen[-1]
+    beginnings = [text for text in seen if "The approved" in text and EXPECTED_ANSWER not in text]
+    assert beginnings, seen
+
+
+async def test_a_user_of_another_company_sees_nothing(harness: BrowserHarness, plan: Path) -> None:
+    async with harness.company("riverside") as company, harness.company("hillside") as other:
+        diana = await harness.log_in_visitor(company.address("diana"))
+        alice = await harness.log_in_visitor(other.address("alice"))
+        await upload_plan(diana, company, plan)
+        assert EXPECTED_ANSWER in await diana.ask(QUESTION)
+        files = await diana.fetch("/api/v1/files/")
+        assert files
+        (file_id,) = [each["id"] for each in json.loads(files)["items"]]
+        knowledge = company.tenant.status.workspace
+        assert knowledge
+        theirs = model_id(company.id, "finance")
+        assert await alice.models() == {"Hillside: Finance"}
+        for path in (
+            f"/api/v1/files/{file_id}",
+            f"/api/v1/files/{file_id}/content",
+            f"/api/v1/files/{file_id}/data/content",
+            f"/api/v1/knowledge/{knowledge.knowledge[0].id}",
+            f"/api/v1/knowledge/{knowledge.knowledge[0].id}/files",
+            f"/api/v1/models/model?id={theirs}",
+        ):
+            assert await diana.fetch(path), path
+            assert not await alice.fetch(path), path
+        asked = {"messages": [{"role": "user", "content": QUESTION}], "stream": False}
+        assert EXPECTED_ANSWER not in str(
+            await alice.fetch("/api/chat/completions", asked | {"model": theirs})
+        )
+        named = asked | {"model": model_id(other.id, "finance"), "files": [{"type": "file", "id": file_id}]}
+        assert EXPECTED_ANSWER not in str(await alice.fetch("/api/chat/completions", named))
+        await alice.begin_chat(model_id(other.id, "finance"))
+        assert EXPECTED_ANSWER not in await alice.ask(QUESTION)
+        await alice.picture("another-company")
+        await diana.leave()
+        await alice.leave()
+
+
+async def test_a_user_of_a_suspended_company_sees_the_reason(harness: BrowserHarness, plan: Path) -> None:
+    async with harness.company("riverside") as company:
+        diana = await harness.log_in_visitor(company.address("diana"))
+        await upload_plan(diana, company, plan)
+        assert EXPECTED_ANSWER in await diana.ask(QUESTION)
+        company.change(suspended=True)
+
+        async def is_reported() -> bool:
+            answer = await diana.ask(QUESTION)
+            assert EXPECTED_ANSWER not in answer or "suspended" not in answer
+            return "suspended" in answer
+
+        await until(is_reported, seconds=60)
+        await diana.picture("suspended")
+        company.change(suspended=False)
+        await diana.leave()
+
+
+async def test_only_a_verified_address_admits_a_new_user(harness: BrowserHarness) -> None:
+    async with harness.company("riverside") as company:
+        newcomer = await harness.log_in_visitor(company.address("nora"))
+        assert await newcomer.models() == {"Riverside: Finance"}
+        impostor = await harness.log_in_visitor(company.address("mallory"), verified=False)
+        assert await impostor.models() == set()
+        await newcomer.leave()
+        await impostor.leave()

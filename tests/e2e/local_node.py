@@ -1,0 +1,127 @@
+"""Real single-node Kubernetes without Docker, from ``../shared/cluster`` next to the checkout.
+
+A running node is used and kept.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tenantry_local.build import ensure_control_plane, lock_folder
+from tenantry_local.context import CACHE, REPOSITORY
+
+from .images import Image
+
+__all__ = ["LocalNode"]
+
+FOLDER = REPOSITORY.parent / "shared" / "cluster"
+
+BASE = "localhost/base/python:3.11"
+"""Name of the base image that ``image.sh`` builds in place of the public one."""
+
+ARCHIVES = CACHE / "e2e-images"
+"""Archives of loaded images, because a stopped cluster deletes its images."""
+
+
+class LocalNode:
+    """A single-node cluster."""
+
+    @property
+    def missing(self) -> str:
+        """Return the reason why the node cannot be used here, or an empty string."""
+        if not FOLDER.exists():
+            return "../shared/cluster is not next to this checkout"
+        return "" if os.geteuid() == 0 else "only root can start a node"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the path of the kubeconfig."""
+        return Path(_capture('printf %s "$KUBECONFIG"'))
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        """Start the node if needed, and stop it again in that case."""
+        if self.kubeconfig.exists() and not _run("kubectl get --raw=/readyz", check=False):
+            yield
+            return
+        _build()
+        _remove_dead_node()
+        try:
+            _run("./up.sh")
+            yield
+        finally:
+            _run("./down.sh")
+
+    def load(self, image: Image) -> str:
+        """Load an image into the cluster, building it if needed, and return its reference."""
+        name = f"registry.local/tenantry/{image.name}:{image.digest}"
+        if name in _capture("$CTR images ls -q").split():
+            return name
+        archive = ARCHIVES / f"{image.name}-{image.digest}.tar"
+        with lock_folder(ARCHIVES / image.name):
+            if archive.exists():
+                _run(f"$CTR images import {archive}")
+            else:
+                self._build(image, name, archive)
+        return name
+
+    def _build(self, image: Image, name: str, archive: Path) -> None:
+        target = f"--target {image.target}" if image.target else ""
+        with image.context() as context:
+            # Cache layers, so that stages shared by several images are built once.
+            _run(f"BUILDAH_LAYERS=true ./image.sh {name} {context} --build-arg BASE={BASE} {target}")
+        for old in ARCHIVES.glob(f"{image.name}-*.tar"):
+            old.unlink()
+        _run(f"$CTR images export {archive}.new {name}")
+        Path(f"{archive}.new").rename(archive)
+
+
+def _build() -> None:
+    """Build the node's programs once. Two come from the local platform; Go has cached most of the others."""
+    programs = Path(_capture('printf %s "$B"'))
+    programs.mkdir(parents=True, exist_ok=True)
+    built = ensure_control_plane(lambda _: None)
+    for name in ("kube-apiserver", "kube-controller-manager"):
+        if not (programs / name).exists():
+            shutil.copy(built / name, programs)
+    _run("GOFLAGS='-trimpath -buildvcs=false' src/build.sh")
+
+
+def _remove_dead_node() -> None:
+    """Remove the remains of a node that was killed.
+
+    Exits with a message if one of its processes is alive, because another user may be starting the node.
+    """
+    node = Path(_capture('printf %s "$D"'))
+    if not node.exists():
+        return
+    pids = list(node.glob("pid/*.pid"))
+    if any(_belongs_to(node, pid.read_text().strip()) for pid in pids):
+        sys.exit(f"{node} is a live node that does not answer. If it is not needed, run {FOLDER}/down.sh")
+    print(f"Removing {node}, which a dead node left behind", flush=True)
+    for pid in pids:
+        pid.unlink()  # ``down.sh`` would stop other processes that now have these ids
+    _run("./down.sh")
+
+
+def _belongs_to(node: Path, pid: str) -> bool:
+    """Return True if a process is alive and its arguments or environment contain the node's folder."""
+    try:
+        texts = [Path("/proc", pid, name).read_bytes() for name in ("cmdline", "environ")]
+    except OSError:
+        return False
+    return any(f"{node}/".encode() in each for each in texts)
+
+
+def _run(command: str, *, check: bool = True) -> int:
+    """Run a command in the folder with its variables and return the exit code."""
+    return subprocess.run(["bash", "-c", f". ./env.sh; {command}"], cwd=FOLDER, check=check).returncode
+
+
+def _capture(command: str) -> str:
+    argv = ["bash", "-c", f". ./env.sh; {command}"]
+    return subprocess.run(argv, cwd=FOLDER, check=True, capture_output=True, text=True).stdout

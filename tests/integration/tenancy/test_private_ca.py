@@ -1,0 +1,88 @@
+"""Tests that gateway and operator accept a Qdrant certificate only from the configured private CA."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import stamina
+from gateway.vectors import Vectors
+from pydantic import SecretStr
+from servicekit.errors import RemoteUnavailable
+from servicekit.tls import ssl_context
+from tenancy.model import Tenant
+from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
+from tenantry_local.standins.qdrant.app import make_app
+from tenantry_local.standins.qdrant.engine import Engine
+
+from tests.support.certificates import Certificates, certificates
+from tests.support.gateway import serving
+from tests.support.tenants import make_tenant
+
+ADDRESS = "127.0.0.1"
+KEY = "a key that may do everything"
+TENANT = make_tenant("tenanta")
+
+
+@asynccontextmanager
+async def qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
+    """Serve Qdrant's API with a certificate until the block ends; yield its URL."""
+    engine = Engine(folder / "data")
+    try:
+        async with serving(make_app(engine, KEY), shown) as url:
+            yield url
+    finally:
+        engine.close()
+
+
+@asynccontextmanager
+async def announced(_: Tenant) -> AsyncIterator[None]:
+    """Do nothing around a change."""
+    yield
+
+
+async def operator(url: str, authority: Path | None) -> None:
+    """Create the tenant's collection as the operator does."""
+    client = connect(url, KEY, verify=ssl_context(authority))
+    try:
+        part = VectorsPart(client)
+        await part.ensure(TENANT, await part.observe(TENANT))
+    finally:
+        await client.close()
+
+
+async def gateway(url: str, authority: Path | None) -> None:
+    """Query a document as the gateway does; this fails without the collection."""
+    vectors = Vectors(
+        url=url,
+        api_key=SecretStr(KEY),
+        verify=ssl_context(authority),
+        dimension=DIMENSIONS,
+        announce=announced,
+    )
+    try:
+        assert await vectors.get_indexed(TENANT, ["a-document"]) == {}
+    finally:
+        await vectors.close()
+
+
+async def test_both_connect_with_the_right_ca(tmp_path: Path) -> None:
+    own = certificates(tmp_path / "own", ADDRESS)
+    async with qdrant(tmp_path, own) as url:
+        await operator(url, own.authority)
+        await gateway(url, own.authority)
+
+
+@pytest.mark.parametrize("call", [operator, gateway])
+async def test_an_untrusted_certificate_is_refused(
+    tmp_path: Path, call: Callable[[str, Path | None], Awaitable[None]]
+) -> None:
+    own, another = (certificates(tmp_path / name, ADDRESS) for name in ("own", "another"))
+    elsewhere = certificates(tmp_path / "elsewhere", "192.0.2.1")  # trusted, but for another address
+    cases = [(own, None), (own, another.authority), (elsewhere, elsewhere.authority)]
+    with stamina.set_testing(True, attempts=1):
+        for number, (shown, known) in enumerate(cases):
+            (folder := tmp_path / str(number)).mkdir()
+            async with qdrant(folder, shown) as url:
+                with pytest.raises(RemoteUnavailable, match=r"(?i)certificate"):
+                    await call(url, known)

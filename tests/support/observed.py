@@ -1,0 +1,160 @@
+"""State of a tenant in the external systems, read without the operator's code."""
+
+import json
+import uuid
+from typing import Any, cast
+
+import httpx
+import redis
+from tenantry_local.parts.aws import BUCKET, Aws
+from tenantry_local.parts.keycloak import REALM, Keycloak
+from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.qdrant import Qdrant
+from tenantry_local.parts.redis import Redis
+from tenantry_local.platform import Platform
+from tenantry_local.tenant_data import find_tenant_data
+
+__all__ = ["Observed"]
+
+NAMESPACED = (
+    "resourcequota/tenant",
+    "limitrange/tenant",
+    "networkpolicy/default-deny",
+    "serviceaccount/tenant",
+)
+
+
+class Observed:
+    """Reads and changes of the external systems.
+
+    Parameters
+    ----------
+    platform
+        The running platform.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._context = platform.context
+        self._keycloak = Keycloak(platform.context)
+        self._http = httpx.Client(base_url=self._keycloak.url, timeout=30)
+        self.s3 = Aws(platform.context).s3
+        self.redis = redis.Redis.from_url(Redis(platform.context).url_with_password, decode_responses=True)
+
+    def close(self) -> None:
+        """Close connections."""
+        self._http.close()
+        self.s3.close()
+        self.redis.close()
+
+    def find_data(self, tenant_id: str) -> dict[str, Any]:
+        """Return the remaining data of a tenant in every system; empty for none."""
+        return find_tenant_data(self._context, tenant_id)
+
+    def get_state(self, tenant_id: str) -> dict[str, Any]:
+        """Return everything that the operator creates for a tenant, without ids that differ between runs."""
+        return {
+            "storage": {
+                key: {name: value for name, value in tags.items() if name != "tenant-uid"}
+                for key, tags in self.markers(tenant_id).items()
+            },
+            "vectors": self.collection("digital_twin_knowledge"),
+            "identity": self._groups(tenant_id),
+            "namespace": self._namespace(tenant_id),
+        }
+
+    def collection(self, name: str) -> dict[str, Any]:
+        """Return the indexes and settings of a collection; empty when it is absent."""
+        answer = self._qdrant("GET", f"/collections/{name}")
+        if answer.status_code == 404:
+            return {}
+        found = answer.json()["result"]
+        return {
+            "size": found["config"]["params"]["vectors"]["dense"]["size"],
+            "words": found["config"]["params"]["sparse_vectors"]["bm25"]["modifier"],
+            "m": found["config"]["hnsw_config"]["m"],
+            "payload_m": found["config"]["hnsw_config"]["payload_m"],
+            "indexes": {
+                field: index["params"].get("is_tenant") for field, index in found["payload_schema"].items()
+            },
+        }
+
+    def drop_index(self, collection: str, field: str) -> None:
+        """Drop an index of a collection."""
+        self._qdrant("DELETE", f"/collections/{collection}/index/{field}").raise_for_status()
+
+    def make_collection(self, name: str, size: int) -> None:
+        """Create a collection as another program would."""
+        body = {"vectors": {"size": size, "distance": "Cosine"}}
+        self._qdrant("PUT", f"/collections/{name}", json=body).raise_for_status()
+
+    def put_point(self, collection: str, payload: dict[str, str]) -> None:
+        """Write a point as a gateway would."""
+        vector = {"dense": [1.0] + [0.0] * 767}
+        body = {"points": [{"id": str(uuid.uuid4()), "vector": vector, "payload": payload}]}
+        path = f"/collections/{collection}/points?wait=true"
+        self._qdrant("PUT", path, json=body).raise_for_status()
+
+    def drop_collection(self, name: str) -> None:
+        """Remove a collection."""
+        self._qdrant("DELETE", f"/collections/{name}").raise_for_status()
+
+    def keycloak(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Make a call to the realm's admin API."""
+        headers = {"Authorization": f"Bearer {self._keycloak.admin_token(self._http)}"}
+        return self._http.request(method, f"/admin/realms/{REALM}{path}", headers=headers, **arguments)
+
+    def group(self, path: str) -> dict[str, Any]:
+        """Return a group by its path; empty when it is absent."""
+        answer = self.keycloak("GET", f"/group-by-path{path}")
+        return cast("dict[str, Any]", answer.json()) if answer.is_success else {}
+
+    def add_person(self, email: str, *, verified: bool = True) -> str:
+        """Create an account; return its id."""
+        for known in self.keycloak("GET", "/users", params={"email": email, "exact": "true"}).json():
+            self.keycloak("DELETE", f"/users/{known['id']}").raise_for_status()
+        user = {"username": email, "email": email, "emailVerified": verified, "enabled": True}
+        made = self.keycloak("POST", "/users", json=user)
+        made.raise_for_status()
+        return made.headers["location"].rpartition("/")[2]
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl as administrator."""
+        return kubectl(self._context, *arguments, stdin=stdin)
+
+    def markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
+        """Return the tags of each marker in the bucket, by its key."""
+        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
+        keys = [entry["Key"] for entry in listed.get("Contents", []) if entry["Key"].endswith("/")]
+        tags = {key: self.s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in keys}
+        return {key: {tag["Key"]: tag["Value"] for tag in found} for key, found in tags.items()}
+
+    def _groups(self, tenant_id: str) -> dict[str, Any]:
+        group = self.group(f"/tenants/tenant-{tenant_id}")
+        if not group:
+            return {}
+        children = self.keycloak("GET", f"/groups/{group['id']}/children").json()
+        same_name = self.keycloak(
+            "GET", "/groups", params={"search": f"tenant-{tenant_id}", "exact": "true"}
+        ).json()
+        return {
+            "attributes": group["attributes"],
+            "members": self._emails(group["id"]),
+            "children": {child["name"]: self._emails(child["id"]) for child in children},
+            "copies": sum(len(parent.get("subGroups", [])) for parent in same_name),
+        }
+
+    def _emails(self, group_id: str) -> list[str]:
+        return sorted(user["email"] for user in self.keycloak("GET", f"/groups/{group_id}/members").json())
+
+    def _namespace(self, tenant_id: str) -> dict[str, Any]:
+        name = f"tenant-{tenant_id}"
+        if not self.kubectl("get", "namespace", name, "--ignore-not-found", "-o", "name"):
+            return {}
+        printed = self.kubectl("get", *NAMESPACED, "-n", name, "--ignore-not-found", "-o", "json")
+        return {item["kind"]: item.get("spec", {}) for item in json.loads(printed)["items"]}
+
+    def _qdrant(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        part = Qdrant(self._context)
+        return httpx.request(
+            method, part.url + path, headers={"api-key": part.api_key}, timeout=30, **arguments
+        )

@@ -1,0 +1,212 @@
+"""State of the real Open WebUI, read without the operator's code."""
+
+import json
+from typing import Any
+
+import httpx
+from tenantry_local.parts.aws import FILES_BUCKET, Aws
+from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.postgres import Postgres
+from tenantry_local.platform import Platform
+
+__all__ = ["USER_PASSWORD", "ObservedOpenWebUI", "rows_with"]
+
+USER_PASSWORD = "user-password-1"
+
+
+class ObservedOpenWebUI:
+    """Reads and changes of one Open WebUI, as its administrator.
+
+    Parameters
+    ----------
+    platform
+        Platform of the Open WebUI.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self.url = platform.context.url("open-webui")
+        self._postgres = Postgres(platform.context)
+        self._s3 = Aws(platform.context).s3
+        self._uploads = platform.context.folder("data", "open-webui") / "uploads"
+        self._http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60)
+        token = self.token(*open_webui_admin(platform.context))
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def close(self) -> None:
+        """Close connections."""
+        self._http.close()
+
+    def token(self, email: str, password: str) -> str:
+        """Sign in; return the access token."""
+        answer = self._http.post("/auths/signin", json={"email": email, "password": password})
+        answer.raise_for_status()
+        return str(answer.json()["token"])
+
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        """Make a call as administrator; return the JSON of the response."""
+        answer = self._http.request(method, path, **arguments)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def sql(self, statement: str) -> None:
+        """Run a statement in its database."""
+        self._postgres.run(statement, "openwebui")
+
+    def add_user(self, email: str, subject: str = "") -> str:
+        """Create an account, with a ``subject`` as a login through Keycloak would; return its id."""
+        form = {"name": email.partition("@")[0], "email": email, "password": USER_PASSWORD, "role": "user"}
+        made = str(self.call("POST", "/auths/add", json=form)["id"])
+        if subject:
+            oauth = json.dumps({"oidc": {"sub": subject}})
+            self.sql(f"""update "user" set oauth = '{oauth}' where id = '{made}'""")
+        return made
+
+    def person_token(self, email: str) -> str:
+        """Sign in an account of :meth:`add_user`; return its access token."""
+        return self.token(email, USER_PASSWORD)
+
+    def as_person(self, token: str, method: str, path: str, **arguments: Any) -> Any:
+        """Make a call with a person's token; return the JSON of the response."""
+        headers = {"Authorization": f"Bearer {token}"}
+        return self.call(method, path, headers=headers, **arguments)
+
+    def status(self, token: str, path: str) -> int:
+        """Return the status of a GET request with a person's token."""
+        return self._http.get(path, headers={"Authorization": f"Bearer {token}"}).status_code
+
+    def action(self, action: str, body: dict[str, Any], token: str = "") -> httpx.Response:
+        """Call an action function as administrator, or with a person's token."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return self._http.post(f"{self.url}/api/chat/actions/{action}", json=body, headers=headers)
+
+    def scan(self, text: str) -> dict[str, int]:
+        """Return the number of occurrences of a text by table, object and file of Open WebUI."""
+        found = rows_with(self._postgres, "openwebui", text)
+        objects = {
+            f"s3 {each['Key']}": 1
+            for each in self._s3.list_objects_v2(Bucket=FILES_BUCKET).get("Contents", [])
+            if text in each["Key"]
+            or text.encode() in self._s3.get_object(Bucket=FILES_BUCKET, Key=each["Key"])["Body"].read()
+        }
+        local = {
+            f"folder {path.name}": 1
+            for path in self._uploads.glob("*")
+            if text in path.name or text.encode() in path.read_bytes()
+        }
+        return found | objects | local
+
+    def drop_user(self, email: str) -> None:
+        """Delete an account if it exists."""
+        for found in self.call("GET", "/users/", params={"query": email})["users"]:
+            self.call("DELETE", f"/users/{found['id']}")
+
+    def add_file(self, knowledge_id: str, name: str = "report.txt") -> str:
+        """Add a file to a knowledge base; return its id."""
+        files = {"file": (name, b"The answer is 42.", "text/plain")}
+        made = self.call("POST", "/files/", files=files, params={"process_in_background": "false"})
+        self.call("POST", f"/knowledge/{knowledge_id}/file/add", json={"file_id": made["id"]})
+        return str(made["id"])
+
+    def has_file(self, file_id: str) -> bool:
+        """Return True if a file exists."""
+        return self._http.get(f"/files/{file_id}").is_success
+
+    def groups(self, tenant_id: str) -> list[dict[str, Any]]:
+        """Return the groups of the tenant's name, with the e-mails of their members."""
+        found = [g for g in self.call("GET", "/groups/") if g["name"] == f"/tenants/tenant-{tenant_id}"]
+        for group in found:
+            users = self.call("POST", f"/groups/id/{group['id']}/users")
+            group["members"] = sorted(user["email"] for user in users)
+            group["inherited"] = self.call("GET", f"/groups/id/{group['id']}/members")["counts"]["inherited"]
+        return found
+
+    def models(self, tenant_id: str) -> list[dict[str, Any]]:
+        """Return the tenant's models, found by their ids."""
+        found = [m for m in self.call("GET", "/models/all") if m["id"].startswith(f"tenant-{tenant_id}.")]
+        return sorted(found, key=lambda model: str(model["id"]))
+
+    def bases(self, tenant_id: str) -> list[dict[str, Any]]:
+        """Return the knowledge bases with the tenant's mark, sorted by name."""
+        found: list[dict[str, Any]] = []
+        page = 1
+        while answer := self.call("GET", "/knowledge/search", params={"page": page})["items"]:
+            found += [each for each in answer if persona_of(each, tenant_id)]
+            page += 1
+        return sorted(found, key=lambda base: str(base["name"]))
+
+    def base(self, tenant_id: str, persona: str = "finance") -> dict[str, Any]:
+        """Return the only knowledge base of a persona."""
+        (found,) = [each for each in self.bases(tenant_id) if persona_of(each, tenant_id) == persona]
+        return found
+
+    def get_state(self, tenant_id: str) -> dict[str, Any]:
+        """Return everything that the operator creates for a tenant, without ids that differ between runs."""
+        groups = self.groups(tenant_id)
+        named = {group["id"]: "own" for group in groups}
+        return {
+            "groups": [
+                {
+                    "description": group["description"],
+                    "parent": group["parent_group_id"],
+                    "members": group["members"],
+                    "inherited": group["inherited"],
+                }
+                for group in groups
+            ],
+            "models": {
+                model["id"]: {
+                    "name": model["name"],
+                    "base": model["base_model_id"],
+                    "active": model["is_active"],
+                    "description": model["meta"]["description"],
+                    "file_context": (model["meta"]["capabilities"] or {}).get("file_context"),
+                    "grants": _grants(model, named),
+                }
+                for model in self.models(tenant_id)
+            },
+            "knowledge": [
+                {
+                    "name": base["name"],
+                    "description": base["description"],
+                    "files": base["file_count"],
+                    "grants": _grants(base, named),
+                }
+                for base in self.bases(tenant_id)
+            ],
+        }
+
+    def versions(self, tenant_id: str) -> list[Any]:
+        """Return ids and times of all objects: any write changes them."""
+        things = [*self.groups(tenant_id), *self.models(tenant_id), *self.bases(tenant_id)]
+        return [(thing["id"], thing["updated_at"], thing.get("access_grants")) for thing in things]
+
+
+def rows_with(postgres: Postgres, database: str, text: str) -> dict[str, int]:
+    """Return the number of rows with a text in any column, by table of a database."""
+    listed = "select tablename from pg_tables where schemaname = 'public'"
+    tables = postgres.run(listed, database).split()
+    if not tables:
+        return {}
+    counts = "\nunion all\n".join(
+        f"select '{table}', count(*) from \"{table}\" t where t::text like '%{text}%'" for table in tables
+    )
+    lines = [line.split("|") for line in postgres.run(counts, database).splitlines()]
+    return {table.strip(): int(count) for table, count in lines if int(count)}
+
+
+def persona_of(base: dict[str, Any], tenant_id: str) -> str:
+    """Return the persona in a tenant's mark on a knowledge base; empty for none."""
+    holders = (grant["principal_id"].split("/") for grant in base["access_grants"])
+    return next((found[2] for found in holders if found[0] == f"tenantry:tenant-{tenant_id}"), "")
+
+
+def _grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:
+    """Return grants as text: the tenant's group is ``own``, a mark is named by its persona."""
+
+    def in_words(grant: dict[str, str]) -> str:
+        holder = grant["principal_id"]
+        if holder.startswith("tenantry:"):
+            return f"mark {holder.rpartition('/')[2]}"
+        return f"{grant['permission']} {grant['principal_type']} {groups.get(holder, holder)}"
+
+    return sorted(map(in_words, thing["access_grants"]))
