@@ -26,11 +26,14 @@ from ..context import CACHE
 from ..part import Command, Part, is_http_ok
 from ..processes import LocalError
 
-__all__ = ["REALM", "Keycloak"]
+__all__ = ["ADMIN", "REALM", "Keycloak"]
 
 VERSION = "26.7.0"
 SHA256 = "e63bd0167199c0092b8a4d22cc137e6b7a70e0089070f6f7799b1be504b69a8a"
 """Digest of the distribution. The registry's checksum proves only that the download is complete."""
+
+ADMIN = "admin"
+"""User of Keycloak's administrator; the secret ``keycloak-admin`` is the password."""
 
 REALM = "tenantry"
 REALM_FILE = Path(__file__).parents[1] / "realm.json"
@@ -78,7 +81,7 @@ class Keycloak(Part):
                 **_java_env(),
                 "JAVA_OPTS_KC_HEAP": "-Xms96m -Xmx512m",
                 "KC_DB_PASSWORD": self.context.secrets["postgres"],
-                "KC_BOOTSTRAP_ADMIN_USERNAME": "admin",
+                "KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN,
                 "KC_BOOTSTRAP_ADMIN_PASSWORD": self.context.secrets["keycloak-admin"],
             },
         )
@@ -109,7 +112,7 @@ class Keycloak(Part):
         form = {
             "grant_type": "password",
             "client_id": "admin-cli",
-            "username": "admin",
+            "username": ADMIN,
             "password": self.context.secrets["keycloak-admin"],
         }
         answer = http.post("/realms/master/protocol/openid-connect/token", data=form)
