@@ -99,7 +99,7 @@ def called(target: str, outcome: str, seconds: float = 0.1, a_minute: float = 60
 
 def compared(outcome: str, values: str) -> Series:
     """Return file-sync's comparisons of one outcome."""
-    return counted(file_sync.COMPARED, values, "file-sync", outcome=outcome)
+    return counted(file_sync.COMPARISONS, values, "file-sync", outcome=outcome)
 
 
 def scaled(autoscaler: str, replicas: int, *, least: int, most: int, sees: bool = True) -> Series:
@@ -163,10 +163,10 @@ HEALTHY: Series = (
     | observed(gateway.STAGE_SECONDS, 0.8, "gateway", stage="first_token")
     | counted(gateway.ANSWERS, rising(30), "gateway", tenant="tenant-tenanta")
     | counted(gateway.ANSWERS, rising(10), "gateway", tenant="tenant-tenantb")
-    | counted(gateway.SHED, steady(7), "gateway", lane="requests")
+    | counted(gateway.REJECTED, steady(7), "gateway", limiter="requests")
     | counted(gateway.FOREIGN_HITS, steady(0), "gateway")
-    | counted(gateway.LIMITS_OPEN, steady(3), "gateway", limit="rate")
-    | counted(gateway.USAGE_LOST, steady(3), "gateway", what="usage")
+    | counted(gateway.LIMIT_CHECKS_SKIPPED, steady(3), "gateway", limit="rate")
+    | counted(gateway.USAGE_WRITE_FAILURES, steady(3), "gateway", record="usage")
     | counted(gateway.REPAIRS, steady(0), "gateway", outcome="error")
     | counted(gateway.REPAIRS, rising(1), "gateway", outcome="completed")
     | gauged(gateway.MODEL_SERVED, steady(1), "gateway", model="some.model")
@@ -183,7 +183,7 @@ HEALTHY: Series = (
     | compared("away", rising(0.1))
     | compared("error", steady(0))
     | gauged(file_sync.LEADER, steady(1), "file-sync")
-    | gauged(file_sync.BRAKED, steady(0), "file-sync")
+    | gauged(file_sync.BLOCKED_DELETIONS, steady(0), "file-sync")
     | counted(file_sync.ACTIONS, rising(2), "file-sync", deed="store", outcome="ok")
     | counted(file_sync.ACTIONS, steady(0), "file-sync", deed="store", outcome="error")
     | counted(operator.RECONCILES, rising(1), "operator", outcome="ready")

@@ -40,7 +40,6 @@ __all__ = [
     "idempotency_key",
     "ingests_key",
     "is_tombstone",
-    "limits_key",
     "model_id",
     "object_key",
     "parse_model_id",
@@ -54,7 +53,7 @@ __all__ = [
     "removals_prefix",
     "reservations_key",
     "retained_prefix",
-    "stock_key",
+    "storage_quota_key",
     "tenant_id_from_group",
     "tenant_key",
     "tenant_prefix",
@@ -250,11 +249,6 @@ def redis_prefix(tenant_id: str, uid: str) -> str:
     return f"{_bound_key(tenant_id, uid)}:"
 
 
-def limits_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash in which the operator keeps a tenant's limits."""
-    return f"{redis_prefix(tenant_id, uid)}limits"
-
-
 def rate_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash that counts a tenant's queries, by second."""
     return f"{redis_prefix(tenant_id, uid)}rate"
@@ -270,7 +264,7 @@ def reservations_key(tenant_id: str, uid: str, month: date) -> str:
     return f"{tokens_key(tenant_id, uid, month)}:reserved"
 
 
-def stock_key(tenant_id: str, uid: str) -> str:
+def storage_quota_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash that knows the size of each document that a tenant has stored."""
     return f"{redis_prefix(tenant_id, uid)}stock"
 

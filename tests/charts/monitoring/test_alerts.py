@@ -85,7 +85,7 @@ CASES = [
     ),
     Case(
         "there is no room",
-        counted(gateway.SHED, rising(3), "gateway", lane="requests"),
+        counted(gateway.REJECTED, rising(3), "gateway", limiter="requests"),
         ("TenantryGatewayOverloaded",),
     ),
     Case(
@@ -101,12 +101,12 @@ CASES = [
     ),
     Case(
         "limits are not checked",
-        counted(gateway.LIMITS_OPEN, rising(2), "gateway", limit="rate"),
+        counted(gateway.LIMIT_CHECKS_SKIPPED, rising(2), "gateway", limit="rate"),
         ("TenantryLimitsNotEnforced",),
     ),
     Case(
         "use is not written down",
-        counted(gateway.USAGE_LOST, rising(2), "gateway", what="usage"),
+        counted(gateway.USAGE_WRITE_FAILURES, rising(2), "gateway", record="usage"),
         ("TenantryLimitsNotEnforced",),
     ),
     Case("Keycloak is away", called("file-sync keycloak user", "transient"), ("TenantryBackendUnavailable",)),
@@ -158,7 +158,9 @@ CASES = [
         "nobody leads", gauged(file_sync.LEADER, steady(0), "file-sync"), ("TenantryFileSyncLeaderMismatch",)
     ),
     Case(
-        "deletions are held", gauged(file_sync.BRAKED, steady(30), "file-sync"), ("TenantryDeletionsBlocked",)
+        "deletions are held",
+        gauged(file_sync.BLOCKED_DELETIONS, steady(30), "file-sync"),
+        ("TenantryDeletionsBlocked",),
     ),
     Case("no worker takes a job", series(ACTIVE, steady(0), **MAIN), ("TenantryN8nQueueStuck",)),
     Case(
@@ -171,7 +173,7 @@ CASES = [
     ),
     Case(
         "an action fails, the first time",
-        counted(file_sync.ACTIONS, since(20), "file-sync", deed="store", outcome="error"),
+        counted(file_sync.ACTIONS, since(20), "file-sync", action="store", outcome="error"),
         ("TenantryInternalErrors",),
     ),
     Case("a comparison fails, the first time", compared("error", since(20)), ("TenantryInternalErrors",)),
