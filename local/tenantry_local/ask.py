@@ -1,6 +1,7 @@
 """``tenantry ask``: answers a question as one of the demo users."""
 
 import json
+import re
 from typing import Annotated, Any
 
 import httpx
@@ -93,6 +94,7 @@ def _explain(problem: dict[str, Any], question: str, persona: str) -> str:
 
 
 def _explain_field(field: str, reason: str, question: str) -> str:
-    if field == "question":
-        return f"The question has {len(question)} characters, which is not allowed. {reason}."
+    limit = re.search(r"at most (\d+) characters", reason)
+    if field == "question" and limit:
+        return f"The question has {len(question)} characters. Shorten it to {limit[1]}."
     return f"{OPTIONS.get(field, field)}: {reason}."
