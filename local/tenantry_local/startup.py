@@ -1,56 +1,46 @@
-"""Records of the parts that a command brings up, which ``tenantry status`` reads in another process."""
+"""Wait for the health check of a started part."""
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import time
 
-__all__ = ["StartupRecords"]
+from .part import Part
+from .processes import LocalError, Processes
+
+__all__ = ["wait_until_healthy"]
+
+POLL_SECONDS = 0.1
+
+PROGRESS_WINDOW_SECONDS = 20.0
+PROGRESS_CPU_SECONDS = 0.5
+"""A program makes progress if it uses this much of a processor in each window: one that waits uses less."""
+
+MAX_EXTENSION = 10
+"""The longest wait, in start timeouts, for a program that makes progress and does not become healthy."""
 
 
-class StartupRecords:
-    """Phases of the parts that a running command brings up.
+def wait_until_healthy(part: Part, processes: Processes) -> None:
+    """Return when a part is healthy.
 
-    A record is a file that the command locks. The kernel releases the lock when the command ends in any way,
-    so no record outlives its command.
+    On a busy machine a program may need more than its start timeout. The wait goes on as long as the program
+    uses the processor, so that only a program that hangs fails.
 
-    Parameters
-    ----------
-    state
-        Folder of the platform; records are in ``run/``.
+    Raises
+    ------
+    LocalError
+        The program ended, or it did not become healthy; the message quotes its log.
     """
-
-    def __init__(self, state: Path) -> None:
-        self._folder = state / "run"
-
-    @contextmanager
-    def record(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Yield a function that records the phase of a part until the end of the block."""
-        with self._path(name).open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # another command brings the part up and records it
-                yield lambda _: None
-                return
-
-            def write(phase: str) -> None:
-                file.truncate(0)
-                file.write(phase)
-                file.flush()
-
-            yield write
-
-    def read(self, name: str) -> str | None:
-        """Return the recorded phase of a part; ``None`` if no running command brings it up."""
-        try:
-            with self._path(name).open() as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return file.read() or None
-        except FileNotFoundError:
-            pass
-        return None
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.startup"
+    started = time.monotonic()
+    deadline, limit = started + part.start_timeout, started + part.start_timeout * MAX_EXTENSION
+    used = 0.0
+    while not part.is_healthy():
+        if part.managed and not processes.find(part.name):
+            raise LocalError(f"{part.name} stopped right after its start:\n{processes.tail(part.name)}")
+        now = time.monotonic()
+        if now > deadline:
+            total = processes.cpu_seconds(part.name)
+            if now > limit or total - used < PROGRESS_CPU_SECONDS:
+                raise LocalError(
+                    f"{part.name} was not healthy within {now - started:.0f} s "
+                    f"(tenantry logs {part.name}):\n{processes.tail(part.name)}"
+                )
+            used, deadline = total, now + PROGRESS_WINDOW_SECONDS
+        time.sleep(POLL_SECONDS)

@@ -61,7 +61,7 @@ async def gateway(url: str, authority: Path | None) -> None:
         announce=announced,
     )
     try:
-        assert await vectors.indexed(TENANT, ["a-document"]) == {}
+        assert await vectors.get_indexed(TENANT, ["a-document"]) == {}
     finally:
         await vectors.close()
 
