@@ -27,7 +27,7 @@ async def test_keys_rotate_without_a_refused_login_and_withdrawn_ones_are_refuse
         before = await people.token(PERSON)
         assert (await verifier.verify(before)).email == PERSON
         monkeypatch.setattr(jwks, "MIN_INTERVAL_SECONDS", 0.0)
-        async with people.another_key():
+        async with people.rotated_signing_key():
             rotated = await people.token(PERSON)
             assert header_of(rotated)["kid"] != header_of(before)["kid"]
             for token in (rotated, before):
