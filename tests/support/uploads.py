@@ -11,7 +11,7 @@ from .open_webui import Person
 
 __all__ = ["Desk", "Paper", "papers", "upload"]
 
-AGAIN_SECONDS = 0.5
+CANCEL_INTERVAL_SECONDS = 0.5
 """A person who is told that it did not work tries again after a moment."""
 
 AT_ONCE = 2
@@ -57,7 +57,7 @@ class Desk:
                 paper = waiting.pop()
                 while not (file_id := await self._send(paper)):
                     self.repeated += 1
-                    await asyncio.sleep(AGAIN_SECONDS)
+                    await asyncio.sleep(CANCEL_INTERVAL_SECONDS)
                 self.done[file_id] = paper
 
         await asyncio.gather(*(send_some() for _ in range(AT_ONCE)))

@@ -60,7 +60,7 @@ class OpenWebui:
     async def group_ids(self, name: str) -> list[str]:
         """Return the ids of the groups of that name, the oldest first; up to half a minute old."""
         # While Open WebUI hangs, whoever tries it must not hold up all others at the lock.
-        self._session.require_admitted("list-groups")
+        self._session.require_closed_circuit("list-groups")
         async with self._listing_groups:
             now = asyncio.get_running_loop().time()
             if self._groups is None or now >= self._groups_listed + GROUPS_SECONDS:

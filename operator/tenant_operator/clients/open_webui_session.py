@@ -59,7 +59,7 @@ class Session:
         self._refusal: tuple[float, Exception] | None = None
         self._signing_in = asyncio.Lock()
 
-    def require_admitted(self, operation: str) -> None:
+    def require_closed_circuit(self, operation: str) -> None:
         """Return when Open WebUI would be called now.
 
         Raises
@@ -67,7 +67,7 @@ class Session:
         RemoteUnavailable
             It keeps failing, and is not called for a moment.
         """
-        self._remote.require_admitted(operation)
+        self._remote.require_closed_circuit(operation)
 
     async def get(self, operation: str, path: str, params: dict[str, str] | None = None) -> Any:
         """Return what a path answers; something is always there."""

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from servicekit.errors import RemoteError, RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import answers_key, changes_key
@@ -83,7 +83,7 @@ class IndexChanges:
         answers, changes = keys(tenant)
         try:
             # Once more: a change that has run out meanwhile kept nobody from keeping answers.
-            with lifted():
+            with without_deadline():
                 await self._redis.execute(
                     tenant, "end-change", ("UNLINK", answers), ("ZREM", changes, change)
                 )

@@ -38,7 +38,7 @@ class CallLimiter:
         self._buckets.move_to_end(tenant_id)
         if len(self._buckets) > TENANTS:
             self._buckets.popitem(last=False)
-        if seconds := math.ceil(bucket.try_take()):
+        if seconds := math.ceil(bucket.try_acquire()):
             raise TooManyCalls(
                 f"The tenant may call this service {self._per_minute} times a minute. "
                 f"Try again in {seconds} s.",

@@ -42,7 +42,9 @@ class RemoteKeys:
         self._url = url
         self._http = http
         # No circuit breaker: a fetch begins every few seconds at the most, and nobody waits for it twice.
-        self._remote = Remote("keycloak", _classify, timeout=3.0, attempts=2, concurrency=1, breaks=False)
+        self._remote = Remote(
+            "keycloak", _classify, timeout=3.0, attempts=2, concurrency=1, circuit_breaker=False
+        )
         self._keys: KeySet | None = None
         self._fetched = self._tried = float("-inf")
         self._away = False

@@ -98,7 +98,7 @@ class Owners:
             return None
         issued_at = int(time.time())
         whole = {"briefRepresentation": "false"}
-        groups = [group async for group in self._keycloak.pages("list-groups", f"{path}/groups", whole)]
+        groups = [group async for group in self._keycloak.list_all("list-groups", f"{path}/groups", whole)]
         return Claims(
             subject=subject,
             email=str(user.get("email") or ""),

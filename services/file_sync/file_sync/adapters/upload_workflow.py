@@ -44,7 +44,9 @@ class UploadWorkflow:
         self._tickets = tickets
         # One attempt: what fails here is looked at again, and the list of documents says what became of it.
         # No circuit breaker: Door holds calls back, and knows which failures are one tenant's alone.
-        self._remote = Remote("n8n", classify, timeout=seconds, attempts=1, concurrency=at_once, breaks=False)
+        self._remote = Remote(
+            "n8n", classify, timeout=seconds, attempts=1, concurrency=at_once, circuit_breaker=False
+        )
 
     async def ingest(self, tenant: Tenant, persona_id: str, document_id: str, filename: str) -> None:
         """Return when the document can be found.

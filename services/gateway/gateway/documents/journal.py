@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import failures_key, ingests_key
@@ -218,7 +218,7 @@ class Journal:
         keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
         words = json.dumps(vars(failure)) if failure else ""
         try:
-            with lifted():  # it is done, however late
+            with without_deadline():  # it is done, however late
                 await self._settle.run(tenant, keys, document_id, token, words)
         except RemoteError as exc:
             self._log.warning("Cannot close the journal's entry; a repair will", error=str(exc))
@@ -227,7 +227,7 @@ class Journal:
         """End a lease and keep its note; see :meth:`Lease.release`."""
         words = [] if pause is None else [round(pause * 1000)]
         try:
-            with lifted():  # what has come to its end must not keep others waiting
+            with without_deadline():  # what has come to its end must not keep others waiting
                 await self._run(self._release, tenant, document_id, token, *words)
         except RemoteError as exc:
             self._log.warning("Cannot give a lease back; it runs out", error=str(exc))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from tenancy.model import Tenant
 
 from .budget import Budget, Reservation
@@ -73,7 +73,7 @@ class Ledger:
     async def _write(
         self, reservation: Reservation, spending: Spending, *, model: str, persona_id: str | None
     ) -> None:
-        with lifted():
+        with without_deadline():
             if spending.counts is None:
                 await self._budget.release(reservation)
                 return
