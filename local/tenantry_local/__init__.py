@@ -1,1 +1,1 @@
-"""The whole platform on one Linux machine: real programs, and stand-ins only for what cannot be had."""
+"""The local platform: real programs on one Linux machine, and stand-ins for Bedrock and Qdrant."""

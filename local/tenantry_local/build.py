@@ -1,7 +1,7 @@
-"""Builds the Kubernetes control plane from its Go modules, once a machine.
+"""Build of the Kubernetes control plane from its Go modules, once per machine.
 
-The result is keyed by the pins (go.mod, go.sum) and by the flags, so a new pin is a new folder and an old
-checkout keeps its own.
+The cache folder's name is a hash of the pins (go.mod, go.sum) and the build flags. So each set of pins has a
+separate folder, and older checkouts keep theirs.
 """
 
 import fcntl
@@ -29,25 +29,25 @@ PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 _X = "k8s.io/component-base/version"
 LDFLAGS = f"-s -w -X {_X}.gitVersion={KUBERNETES_VERSION} -X {_X}.gitMajor=1 -X {_X}.gitMinor=35"
-"""Without the version the server calls itself v0.0.0, and clients complain."""
+"""Sets the version. Without it the server reports v0.0.0, and clients warn."""
 
 
 def ensure_control_plane(report: Callable[[str], None]) -> Path:
     """Return the folder with etcd, kube-apiserver and kube-controller-manager.
 
-    ``KUBEBUILDER_ASSETS`` is used when it is set; else they are built when they are not cached, which
-    takes minutes the first time and shows ``report`` how far it is.
+    ``KUBEBUILDER_ASSETS`` names a folder to use instead. Otherwise the programs are built if the cache lacks
+    them, which takes minutes; ``report`` receives the progress.
 
     Raises
     ------
     LocalError
         The build failed, or ``KUBEBUILDER_ASSETS`` lacks a program.
     """
-    if given := _external_programs():
-        missing = [name for name in PROGRAMS if not (given / name).exists()]
+    if external := _external_programs():
+        missing = [name for name in PROGRAMS if not (external / name).exists()]
         if missing:
-            raise LocalError(f"KUBEBUILDER_ASSETS={given} has no {', '.join(missing)}")
-        return given
+            raise LocalError(f"KUBEBUILDER_ASSETS={external} has no {', '.join(missing)}")
+        return external
     pins = b"".join((SOURCE / name).read_bytes() for name in ("go.mod", "go.sum", "etcd/main.go"))
     folder = CACHE / "controlplane" / hashlib.sha256(pins + LDFLAGS.encode()).hexdigest()[:16]
     with lock_folder(folder):
@@ -57,13 +57,13 @@ def ensure_control_plane(report: Callable[[str], None]) -> Path:
 
 
 def get_version(name: str) -> str:
-    """Return the version of a control plane program: our pin, or what a given program says of itself."""
-    given = _external_programs()
-    if not given:
+    """Return the version of a control plane program: the pinned one, or the output of an external program."""
+    external = _external_programs()
+    if not external:
         return ETCD_VERSION if name == "etcd" else KUBERNETES_VERSION
     try:
         printed = subprocess.run(
-            [given / name, "--version"], capture_output=True, text=True, check=True
+            [external / name, "--version"], capture_output=True, text=True, check=True
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -73,7 +73,7 @@ def get_version(name: str) -> str:
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold a folder of the cache against other processes that want to fill it, too."""
+    """Lock a folder of the cache against other processes that could fill it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -87,7 +87,7 @@ def _external_programs() -> Path | None:
 
 def _build(folder: Path, report: Callable[[str], None]) -> None:
     env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-    report("fetching the Go modules")
+    report("downloading the Go modules")
     deps = _go(["list", "-deps", *PACKAGES], env)
     temporary = folder.with_suffix(f".{os.getpid()}")
     temporary.mkdir(parents=True)
@@ -121,7 +121,7 @@ def _go(arguments: list[str], env: dict[str, str]) -> str:
 
 
 def _run_build(argv: list[str], env: dict[str, str], *, total: int, report: Callable[[str], None]) -> None:
-    """Run ``go build -v``, which names each package on standard error when it compiles it."""
+    """Run ``go build -v`` and report its progress: it prints each package that it compiles."""
     started = time.monotonic()
     last: list[str] = []
     with subprocess.Popen(argv, cwd=SOURCE, env=env, stderr=subprocess.PIPE, text=True) as build:
@@ -129,6 +129,7 @@ def _run_build(argv: list[str], env: dict[str, str], *, total: int, report: Call
         for count, line in enumerate(build.stderr, start=1):
             last = [*last[-40:], line]
             minutes, seconds = divmod(int(time.monotonic() - started), 60)
-            report(f"building from source, once: {count} of about {total} packages, {minutes}:{seconds:02d}")
+            progress = f"{count} of about {total} packages, {minutes}:{seconds:02d}"
+            report(f"building from source (once per machine): {progress}")
     if build.returncode:
         raise LocalError("go build failed:\n" + "".join(last))

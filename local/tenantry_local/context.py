@@ -1,7 +1,7 @@
-"""Where one local platform lives: its folder, its ports, its secrets.
+"""Folder, ports and secrets of one local platform.
 
-Two platforms on one machine differ in nothing else. A person's platform has fixed ports, so that URLs can
-be written down; a test's has free ones.
+Two platforms on one machine differ in these only. A developer's platform has fixed ports, so that its URLs
+stay valid; a test platform has free ones.
 """
 
 import json
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 """The checkout this package is installed from (it is only ever installed editable)."""
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenantry"
-"""Programs that are built or unpacked once a machine, each keyed by its version."""
+"""Folder of programs that are built or unpacked once per machine, keyed by their versions."""
 
 PORTS = {
     "gateway": 18000,
@@ -50,32 +50,32 @@ PORTS = {
 
 
 LOWEST_PORT = 20000
-"""Where the search for free ports begins: well-known services lie below."""
+"""First candidate for a free port; well-known services use lower ones."""
 
 
 def state_folder() -> Path:
-    """Return where this checkout's platform keeps its data: ``.tenantry``, or ``TENANTRY_STATE``."""
+    """Return the state folder of this checkout's platform: ``TENANTRY_STATE``, or ``.tenantry``."""
     return Path(os.environ.get("TENANTRY_STATE") or REPOSITORY / ".tenantry").resolve()
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every part of one platform is told.
+    """Configuration that all parts of one platform share.
 
     Parameters
     ----------
     state
         Folder of all data, logs, keys and process records.
     ports
-        A port on 127.0.0.1 for each name in :data:`PORTS`.
+        Port on 127.0.0.1 for each name in :data:`PORTS`.
     secrets
-        Generated passwords and tokens by name; each platform has its own.
+        Generated passwords and tokens of this platform, by name.
     ephemeral
-        True for a test's platform: nothing needs to survive a power cut.
+        True for a test platform: its data need not survive a power cut.
     whole
-        True when Open WebUI, n8n and file-sync belong to it, too.
+        True if Open WebUI, n8n and file-sync belong to it.
     report
-        Shows one line of progress for a part: ``report(part, text)``.
+        Callback that shows the progress of a part: ``report(part, text)``.
     """
 
     state: Path
@@ -94,25 +94,25 @@ class Context:
         whole: bool = False,
         report: Callable[[str, str], None] = lambda _, __: None,
     ) -> "Context":
-        """Open the platform in ``state``, making its folder, ports and secrets when it is new."""
+        """Open the platform in ``state``; create its folder, ports and secrets if they are missing."""
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         ports = _free_ports(state / "ports.json") if ephemeral else _fixed_ports()
         return cls(state, ports, _secrets(state / "secrets.json"), ephemeral, whole, report)
 
     def url(self, name: str) -> str:
-        """Return the base URL of a part that speaks HTTP."""
+        """Return the base URL of an HTTP port."""
         scheme = "https" if name == "kubernetes" else "http"
         return f"{scheme}://127.0.0.1:{self.ports[name]}"
 
     def folder(self, *names: str) -> Path:
-        """Return a folder below the state folder, made when it is missing."""
+        """Return a folder below the state folder; create it if it is missing."""
         path = self.state.joinpath(*names)
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
 
 
 def write_private(path: Path, text: str) -> Path:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Write a file atomically, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -130,10 +130,10 @@ def _fixed_ports() -> dict[str, int]:
 
 
 def _free_ports(record: Path) -> dict[str, int]:
-    """Choose free ports once, and remember them: a part that restarts must come back where it was.
+    """Return free ports; record them, so that a restarted part gets its former port.
 
-    They lie below the range from which the kernel takes a port for every outgoing connection, so that none
-    is gone while its part is down.
+    The ports lie below the kernel's range for outgoing connections. A port from that range could be in use by
+    the time its part restarts.
     """
     known: dict[str, int] = json.loads(record.read_text()) if record.exists() else {}
     missing = [name for name in PORTS if name not in known]
@@ -141,7 +141,7 @@ def _free_ports(record: Path) -> dict[str, int]:
         return known
     first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     candidates = list(range(LOWEST_PORT, first_of_kernel) or range(LOWEST_PORT, 65536))
-    random.shuffle(candidates)  # several platforms may look at the same time
+    random.shuffle(candidates)  # several platforms may choose at the same time
     taken = {*PORTS.values(), *known.values()}
     free = (port for port in candidates if port not in taken and _is_free(port))
     ports = known | dict(zip(missing, free, strict=False))
@@ -159,7 +159,7 @@ def _is_free(port: int) -> bool:
 
 
 class _Secrets(dict[str, str]):
-    """Makes a secret the first time it is asked for, and keeps it in a file."""
+    """Secrets in a JSON file; a missing one is generated when it is read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(json.loads(path.read_text()) if path.exists() else {})
@@ -173,7 +173,7 @@ class _Secrets(dict[str, str]):
 
 def _secrets(path: Path) -> Mapping[str, str]:
     known = _Secrets(path)
-    # Made at once, by one thread: parts that start side by side only read.
+    # One thread generates all secrets here, because parts that start concurrently may only read them.
     for name in SECRETS:
         _ = known[name]
     return known
@@ -205,5 +205,5 @@ SECRETS = (
     "redis-open-webui",
     "redis-operator",
 )
-"""Every secret of a platform. ``people`` is the password of all demo users, ``n8n-owner`` and
-``open-webui-admin`` are those of service accounts; with ``n8n`` and ``open-webui`` these programs encrypt."""
+"""Names of a platform's secrets. ``people`` is the password of all demo users. ``n8n-owner`` and
+``open-webui-admin`` are passwords of service accounts. ``n8n`` and ``open-webui`` are encryption keys."""

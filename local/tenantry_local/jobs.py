@@ -1,4 +1,4 @@
-"""Runs our jobs that bring something into another program, and end: on EKS they are hooks of the chart."""
+"""Runner for the installation jobs, which the chart runs as hooks on EKS."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from .processes import LocalError
 __all__ = ["run_job"]
 
 JOB_SECONDS = 420.0
-"""Longest that a job may take; each gives up before, and says why."""
+"""Time limit of a job. Each job has a shorter limit inside, and reports the reason."""
 
 
 def run_job(module: str, settings: Mapping[str, str]) -> None:
@@ -19,7 +19,7 @@ def run_job(module: str, settings: Mapping[str, str]) -> None:
     Raises
     ------
     LocalError
-        It failed; the message ends with what it wrote.
+        The job failed or timed out; the message ends with its output.
     """
     basics = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ}
     try:

@@ -1,4 +1,4 @@
-"""What every part of the local platform can say and do."""
+"""Base class of the local platform's parts, and health checks that they share."""
 
 import shutil
 import signal
@@ -21,7 +21,7 @@ __all__ = ["Command", "Part", "find_program", "is_http_ok", "is_port_open"]
 
 @dataclass(frozen=True)
 class Command:
-    """How a part's program is started."""
+    """Arguments and environment of a part's program."""
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
@@ -33,22 +33,24 @@ class Part(ABC):
     Parameters
     ----------
     context
-        The platform it belongs to.
+        Configuration of the platform.
     """
 
     name: ClassVar[str]
     summary: str
-    """What it is, in a few words."""
+    """Purpose of the part, in a few words."""
     real: bool = True
-    """Whether it is the program that production runs, not a stand-in for it."""
+    """True for the program that production runs, false for a stand-in."""
     managed: bool = True
-    """Whether the platform starts and stops it; else somebody else runs it, and it is only used."""
+    """True if the platform starts and stops it; false if it runs elsewhere and is only used."""
     depends_on: ClassVar[tuple[str, ...]] = ()
+    """Names of the parts that must be up before this one starts."""
     ports: ClassVar[tuple[str, ...]] = ()
+    """Names of the ports that it listens on."""
     start_timeout: ClassVar[float] = 60.0
-    """Seconds from its start until it must be healthy."""
+    """Seconds after its start within which it must become healthy."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    """What asks the program to end in order."""
+    """Signal for an orderly shutdown."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -56,35 +58,35 @@ class Part(ABC):
     @property
     @abstractmethod
     def version(self) -> str:
-        """Version of the program."""
+        """Return the version of the program."""
 
     @property
     def url(self) -> str:
-        """Where people and programs reach it."""
+        """Return the base URL."""
         return self.context.url(self.name)
 
     def prepare(self) -> None:  # noqa: B027 (some programs need nothing)
-        """Get everything ready that must be there before the program starts. Idempotent."""
+        """Download, build or write everything that the program needs to start. Idempotent."""
 
     @abstractmethod
     def command(self) -> Command:
-        """Return how the program is started, if it is :attr:`ours`."""
+        """Return the command that starts the program, if it is :attr:`managed`."""
 
     @abstractmethod
     def is_healthy(self) -> bool:
-        """Tell whether the program can do its work now."""
+        """Return True if the program answers its health check."""
 
     def provision(self) -> None:  # noqa: B027 (most programs need nothing)
-        """Put into the healthy program what the others expect in it. Idempotent."""
+        """Create in the healthy program the objects that other parts expect. Idempotent."""
 
 
 def find_program(name: str) -> str:
-    """Return a program of our own virtual environment, else one from the PATH.
+    """Return the path of a program from this virtual environment or, failing that, from the PATH.
 
     Raises
     ------
     FileNotFoundError
-        Neither has it.
+        The program is in neither.
     """
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     if not found:
@@ -95,8 +97,8 @@ def find_program(name: str) -> str:
 def is_http_ok(
     url: str, *, seconds: float = 2, verify: bool = True, headers: Mapping[str, str] | None = None
 ) -> bool:
-    """Tell whether a GET of ``url`` is answered with 2xx within some seconds."""
-    trust = _authorities() if verify else False
+    """Return True if a GET of ``url`` is answered with 2xx in time."""
+    trust = _system_tls_context() if verify else False
     try:
         return httpx.get(url, timeout=seconds, verify=trust, headers=headers).is_success
     except httpx.HTTPError:
@@ -104,13 +106,13 @@ def is_http_ok(
 
 
 @cache
-def _authorities() -> ssl.SSLContext:
-    """Read whom the system trusts, which takes longer than most answers: parts are asked again and again."""
+def _system_tls_context() -> ssl.SSLContext:
+    """Return the TLS context with the system's CAs; loading them takes longer than most requests."""
     return httpx.create_ssl_context()
 
 
 def is_port_open(port: int) -> bool:
-    """Tell whether anybody listens on a port of 127.0.0.1."""
+    """Return True if a program listens on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,7 +1,7 @@
-"""Starts programs that outlive us, finds them again, and stops those and no others.
+"""Start, search and stop of programs that outlive the command that started them.
 
-A record of pid *and* start time is kept for each: a pid alone may by now belong to somebody else. The
-program writes its record itself before it becomes itself, so none runs unrecorded, however we are killed.
+A record holds pid *and* start time of each program, because the kernel reuses pids. The shell that starts a
+program writes the record before ``exec``. So every program has a record, even if this process is killed.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ import psutil
 __all__ = ["LocalError", "PortInUse", "Process", "Processes", "find_port_owner", "fingerprint"]
 
 STOP_SECONDS = 20.0
-"""How long a program may take to stop in order before it is killed."""
+"""Time for an orderly shutdown before the program is killed."""
 
 RECORD_SECONDS = 10.0
-"""How long a program may take to write its record: a moment, but the machine may be busy."""
+"""Time limit for the record of a started program; long, because the machine may be busy."""
 
 RECORD_AND_EXEC = r"""
 set -e
@@ -34,20 +34,20 @@ printf '%s %s\n' "$fingerprint" "$stat" >"$record.new"
 mv -f "$record.new" "$record"
 exec "$@"
 """
-"""What the shell does that then becomes the program. A record is a fingerprint and /proc/PID/stat."""
+"""Shell script that writes the record (fingerprint and /proc/PID/stat) and executes the program."""
 
 
 class LocalError(Exception):
-    """Something about the platform that a person has to know; the message says what to do."""
+    """An error of the local platform that the user can act on; the message says how."""
 
 
 class PortInUse(LocalError):
-    """A port that a part needs belongs to another program."""
+    """A port that a part needs is in use by another program."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """A program that we started; ``started`` is in clock ticks since the machine's own start."""
+    """A program that was started here; ``started`` is in clock ticks since the boot of the machine."""
 
     pid: int
     started: int
@@ -60,7 +60,7 @@ class Processes:
     Parameters
     ----------
     state
-        The platform's folder; records go to ``run/``, output to ``logs/``.
+        Folder of the platform; records are in ``run/``, output is in ``logs/``.
     """
 
     def __init__(self, state: Path) -> None:
@@ -70,19 +70,19 @@ class Processes:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def find(self, name: str) -> Process | None:
-        """Return the running program of that name, or ``None``."""
+        """Return the running program of a name, or ``None``."""
         process = self._recorded(name)
         return process if process and _is_running(process) else None
 
     def start(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> Process:
-        """Start a program in a session of its own, with nothing of our environment but the basics.
+        """Start a program in a separate session, with only basic variables of this environment.
 
         Stop its predecessor first: even a dead one may have left children that hold its port.
 
         Raises
         ------
         LocalError
-            It could not be recorded, so it was not started.
+            The record could not be written, so the program was not started.
         """
         record = self._record(name)
         record.unlink(missing_ok=True)
@@ -104,30 +104,35 @@ class Processes:
                 popen.wait()
                 raise LocalError(f"{name} could not be started:\n{self.tail(name)}")
             time.sleep(0.002)
-        popen.returncode = 0  # it is to outlive us, so nobody waits for it, and Python need not warn of that
+        popen.returncode = (
+            0  # it outlives this process: suppress Python's warning about a child that is not waited for
+        )
         return process
 
     def stop(self, name: str, sign: signal.Signals = signal.SIGTERM) -> bool:
-        """Stop the program of that name with a signal, and what it has started; tell whether it ran."""
+        """Stop the program of a name and its children; return True if it was running."""
         process = self._recorded(name)
         if not process:
             return False
         running = _is_running(process)
-        if _read_start_time(process.pid) in (None, process.started):  # else the pid is a stranger's by now
+        if _read_start_time(process.pid) in (
+            None,
+            process.started,
+        ):  # otherwise the kernel has given the pid to another program
             _end_session(process.pid, sign)
         self._record(name).unlink(missing_ok=True)
         return running
 
     def names(self) -> list[str]:
-        """Return the names of all programs that have a record, running or not."""
+        """Return the names of all programs with a record, running or not."""
         return sorted(path.stem for path in self._run.glob("*.process"))
 
     def log(self, name: str) -> Path:
-        """Return the file that a program's output goes to."""
+        """Return the log file of a program."""
         return self._logs / f"{name}.log"
 
     def tail(self, name: str, lines: int = 15) -> str:
-        """Return the last lines of a program's output."""
+        """Return the last lines of a program's log."""
         log = self.log(name)
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
 
@@ -148,12 +153,12 @@ INHERITED_VARIABLES = (
 
 
 def fingerprint(argv: Sequence[str], env: Mapping[str, str]) -> str:
-    """Return a digest of how a program is started: another one means that it must be restarted."""
+    """Return a digest of a command and its environment: if it differs, the program needs a restart."""
     return hashlib.sha256(json.dumps([list(argv), sorted(env.items())]).encode()).hexdigest()
 
 
 def find_port_owner(port: int) -> str | None:
-    """Say which program listens on a port of this machine; ``None`` when nobody does."""
+    """Return a description of the program that listens on a port; ``None`` if the port is free."""
     for connection in psutil.net_connections("tcp"):
         if connection.status != psutil.CONN_LISTEN or not connection.laddr or connection.laddr.port != port:
             continue
@@ -167,12 +172,12 @@ def find_port_owner(port: int) -> str | None:
 
 
 def _parse_start_time(stat: str) -> int:
-    """Read the start from a line of /proc/PID/stat: field 22; the name in field 2 may hold anything."""
+    """Return the start time from a line of /proc/PID/stat: field 22; field 2 may contain spaces."""
     return int(stat.rpartition(")")[2].split()[19])
 
 
 def _read_start_time(pid: int) -> int | None:
-    """Return when the program of that pid was started; ``None`` when there is none."""
+    """Return the start time of the process with a pid; ``None`` if there is none."""
     try:
         return _parse_start_time(Path(f"/proc/{pid}/stat").read_text())
     except (FileNotFoundError, ProcessLookupError):
@@ -186,23 +191,23 @@ def _is_running(process: Process) -> bool:
 
 
 def _end_session(leader: int, sign: signal.Signals) -> None:
-    """Signal a whole session (a shell script's child, too), and kill what is left of it in the end.
+    """Send a signal to all processes of a session; kill those that remain after the time limit.
 
-    The leader's pid is the session's, and the kernel gives it to nobody else while a member lives.
+    The leader's pid is the session's id. The kernel does not reuse it while a member of the session lives.
     """
     family = _session_processes(leader)
-    with suppress(ProcessLookupError):  # it ended by itself meanwhile
+    with suppress(ProcessLookupError):  # it has ended in the meantime
         os.killpg(leader, sign)
     for process in _wait_ended(family):
         with suppress(psutil.NoSuchProcess):
             process.kill()
     _wait_ended(family)
-    with suppress(ChildProcessError):  # an earlier run started it, so it is not our child
+    with suppress(ChildProcessError):  # an earlier command started it: not a child of this process
         os.waitpid(leader, os.WNOHANG)
 
 
 def _session_processes(leader: int) -> list[psutil.Process]:
-    """Return a session's members, and their children that made sessions of their own (as Postgres' do)."""
+    """Return the members of a session and their children in other sessions, as Postgres has them."""
     family: set[psutil.Process] = set()
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
@@ -212,9 +217,9 @@ def _session_processes(leader: int) -> list[psutil.Process]:
 
 
 def _wait_ended(family: list[psutil.Process]) -> list[psutil.Process]:
-    """Wait until all have ended; return those that have not in time.
+    """Wait until all processes have ended; return those that have not within the time limit.
 
-    psutil's own waiting waits for zombies, too: for seconds, or for ever where init does not collect them.
+    ``psutil.wait_procs`` also waits for zombies, for ever if init does not collect them.
     """
     deadline = time.monotonic() + STOP_SECONDS
     while (left := [process for process in family if _is_alive(process)]) and time.monotonic() < deadline:

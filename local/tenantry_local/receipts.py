@@ -1,4 +1,4 @@
-"""The key pair with which this platform's operator signs receipts of erasure."""
+"""Key pair with which this platform's operator signs erasure receipts."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ __all__ = ["private_key", "public_key"]
 
 
 def private_key(state: Path) -> Path:
-    """Return the PEM file of the private key; it is made when it is missing."""
+    """Return the PEM file of the private key; create the pair if it is missing."""
     path = state / "receipts" / "key.pem"
     if not path.exists():
         key = Ed25519PrivateKey.generate()

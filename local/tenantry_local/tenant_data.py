@@ -1,4 +1,4 @@
-"""What is left of a tenant anywhere, as the systems themselves tell it: not as we believe it to be."""
+"""Search of all systems for data of a tenant."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ __all__ = ["find_tenant_data"]
 
 
 def find_tenant_data(context: Context, tenant_id: str) -> dict[str, Any]:
-    """Return what each system still has of a tenant, by system; empty when there is nothing."""
+    """Return the data that each system still holds for a tenant, by system; empty if there is none."""
     found = {
         "s3": _objects(context, tenant_id),
         "qdrant": _points(context, tenant_id),
@@ -26,7 +26,7 @@ def find_tenant_data(context: Context, tenant_id: str) -> dict[str, Any]:
         "redis": _keys(context, tenant_id),
         "kubernetes": _namespace(context, tenant_id),
     }
-    return {system: what for system, what in found.items() if what}
+    return {system: data for system, data in found.items() if data}
 
 
 def _objects(context: Context, tenant_id: str) -> list[str]:
@@ -45,7 +45,7 @@ def _points(context: Context, tenant_id: str) -> int:
         must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant_key(tenant_id)))]
     )
     url = httpx.URL(part.url)
-    # An header of our own: the client warns of keys without TLS, and this one stays on 127.0.0.1.
+    # Not through `api_key`: the client warns of keys without TLS, and this one stays on 127.0.0.1.
     client = QdrantClient(url=part.url, port=url.port, metadata={"api-key": part.api_key}, timeout=20)
     try:
         names = [collection_name(tenant_id, dedicated=False), collection_name(tenant_id, dedicated=True)]

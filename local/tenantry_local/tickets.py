@@ -1,4 +1,4 @@
-"""The key pair with which this platform's services sign tickets."""
+"""Key pair with which this platform's services sign tickets."""
 
 import json
 import threading
@@ -10,14 +10,14 @@ from .context import write_private
 
 __all__ = ["key_set", "private_key"]
 
-_MAKING = threading.Lock()
-"""Gateway and file-sync start side by side, and must not each make a key of their own."""
+_CREATE_LOCK = threading.Lock()
+"""Held while the pair is created: gateway and file-sync start concurrently and must share one pair."""
 
 
 def private_key(state: Path) -> Path:
-    """Return the file of the private key, an Ed25519 JWK; it is made when it is missing."""
+    """Return the file of the private key, an Ed25519 JWK; create the pair if it is missing."""
     path = state / "tickets" / "private.jwk"
-    with _MAKING:
+    with _CREATE_LOCK:
         if not path.exists():
             key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
             write_private(path.with_name("jwks.json"), json.dumps({"keys": [key.as_dict(private=False)]}))

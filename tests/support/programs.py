@@ -1,16 +1,16 @@
-"""Programs that a test runs beside the ones under test."""
+"""Unrelated programs that tests run next to the ones under test."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["stranger", "web_server"]
+__all__ = ["unrelated_program", "web_server"]
 
 
 @contextmanager
-def stranger(*argv: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a program that is none of ours, in a session of its own, until the block ends in any way."""
+def unrelated_program(*argv: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a program in a separate session; kill it at the end of the block."""
     with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, text=True) as program:
         try:
             yield program
@@ -20,8 +20,10 @@ def stranger(*argv: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def web_server(port: int = 0) -> Iterator[tuple[int, int]]:
-    """Run a web server on 127.0.0.1 that is none of ours; give its pid and port once it listens."""
-    with stranger(sys.executable, "-u", "-m", "http.server", str(port), "--bind", "127.0.0.1") as program:
+    """Run a web server on 127.0.0.1; yield its pid and port once it listens."""
+    with unrelated_program(
+        sys.executable, "-u", "-m", "http.server", str(port), "--bind", "127.0.0.1"
+    ) as program:
         assert program.stdout is not None
-        told = program.stdout.readline()  # Serving HTTP on 127.0.0.1 port 8000 (...)
-        yield program.pid, int(told.split(" port ")[1].split()[0])
+        line = program.stdout.readline()  # Serving HTTP on 127.0.0.1 port 8000 (...)
+        yield program.pid, int(line.split(" port ")[1].split()[0])

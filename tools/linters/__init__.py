@@ -1,1 +1,1 @@
-"""Linters that are built from their Go modules."""
+"""Linters that are built from Go modules."""

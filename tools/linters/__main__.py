@@ -1,4 +1,4 @@
-"""Build the linters that tests run: ``python -m tools.linters``. A second run does nothing."""
+"""Build of the linters that tests run: ``python -m tools.linters``. A second run does nothing."""
 
 from rich.console import Console
 from tenantry_local.display import Progress
@@ -7,7 +7,7 @@ from . import actionlint, kube_score, promtool
 
 
 def main() -> None:
-    """Build each linter that the cache does not hold yet."""
+    """Build each linter that the cache lacks."""
     with Progress(Console()) as progress:
         promtool.install(lambda text: progress.report("promtool", text))
         actionlint.install(lambda text: progress.report("actionlint", text))

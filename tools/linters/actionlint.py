@@ -1,4 +1,4 @@
-"""actionlint, which reads GitHub's workflows as GitHub does."""
+"""actionlint, a linter of GitHub workflows."""
 
 from .go_module import GoProgram
 

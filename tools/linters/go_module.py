@@ -1,6 +1,6 @@
-"""Programs that are built from their Go modules, once a machine.
+"""Build of programs from Go modules, once per machine.
 
-A module brings the hashes of all that it needs (go.sum), and its own hash is pinned where it is named.
+A module contains the hashes of its dependencies (go.sum). Its hash is pinned by each :class:`GoProgram`.
 """
 
 import json
@@ -21,16 +21,16 @@ ENVIRONMENT = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=read
 
 @dataclass(frozen=True)
 class GoProgram:
-    """A program and where it comes from.
+    """A program and its Go module.
 
     Parameters
     ----------
     name
-        Of the program, and of its folder below ``cmd`` in the module.
+        Name of the program and of its folder below ``cmd`` in the module.
     module
-        The module with its version.
+        Path of the module with its version.
     hash
-        What ``go.sum`` would say of it.
+        Hash of the module, as in ``go.sum``.
     flags
         Further flags of ``go build``.
     """
@@ -41,12 +41,12 @@ class GoProgram:
     flags: tuple[str, ...] = ()
 
     def install(self, report: Callable[[str], None]) -> Path:
-        """Return the program, built when it is not.
+        """Return the program; build it if the cache lacks it.
 
         Raises
         ------
         LocalError
-            It cannot be built, or the module is not the one that is pinned.
+            The build failed, or the module does not have the pinned hash.
         """
 
         def fill(folder: Path) -> None:
@@ -59,14 +59,14 @@ class GoProgram:
         return ensure_installed(cache_folder(self.name, self.hash.encode()), fill) / self.name
 
     def _source(self) -> str:
-        """Return the folder of Go's cache that has the module."""
+        """Download the module and return its folder in Go's cache."""
         argv = [find_program("go"), "mod", "download", "-json", self.module]
         done = subprocess.run(
             argv, env={**os.environ, **ENVIRONMENT}, cwd="/", capture_output=True, text=True, check=False
         )
-        said = json.loads(done.stdout or "{}")
+        module = json.loads(done.stdout or "{}")
         if done.returncode:
-            raise LocalError(f"{self.module} cannot be fetched: {said.get('Error', done.stderr)}")
-        if said["Sum"] != self.hash:
-            raise LocalError(f"{self.module} is another than the one that was pinned: {said['Sum']}")
-        return str(said["Dir"])
+            raise LocalError(f"{self.module} cannot be downloaded: {module.get('Error', done.stderr)}")
+        if module["Sum"] != self.hash:
+            raise LocalError(f"{self.module} does not have the pinned hash but {module['Sum']}")
+        return str(module["Dir"])

@@ -1,4 +1,4 @@
-"""kube-score, which reads Kubernetes objects as somebody with experience would."""
+"""kube-score, a linter of Kubernetes objects."""
 
 from .go_module import GoProgram
 

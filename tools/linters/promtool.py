@@ -1,6 +1,6 @@
-"""promtool, which checks and plays Prometheus' rules.
+"""promtool, which checks and tests Prometheus rules.
 
-Of the systems whose targets Prometheus can discover few are built in, which saves much of the time.
+It is built without service discoveries, which saves most of the build time.
 """
 
 from .go_module import GoProgram

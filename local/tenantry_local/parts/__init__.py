@@ -1,4 +1,4 @@
-"""The programs of the platform, one module each, in the order in which a reader meets them."""
+"""Parts of the platform, one module per program."""
 
 from ..context import Context
 from ..part import Part
@@ -18,17 +18,17 @@ __all__ = ["BACKENDS", "SERVICES", "WORKSPACE", "make_parts"]
 BACKENDS: tuple[type[Part], ...] = (
     Etcd, ApiServer, ControllerManager, Postgres, Redis, Keycloak, Aws, Bedrock, Qdrant,
 )  # fmt: skip
-"""What our own services stand on."""
+"""Programs that Tenantry's services depend on."""
 
 SERVICES: tuple[type[Part], ...] = (Operator, Gateway)
-"""Our own services, those of `make up`."""
+"""Tenantry's services that `make up` starts."""
 
 WORKSPACE: tuple[type[Part], ...] = (OpenWebUI, N8n, N8nWorker, N8nWebhook, FileSync)
-"""What `make up-all` adds: where people work, and what brings their files and questions to the gateway."""
+"""Parts that `make up-all` adds: Open WebUI, n8n and file-sync."""
 
 
 def make_parts(context: Context) -> list[Part]:
-    """Return every part of a platform; a cluster that is given has its own etcd and controllers."""
-    elsewhere: set[type[Part]] = {Etcd, ControllerManager} if external_kubeconfig() else set()
+    """Return all parts of a platform, without etcd and controllers if the cluster is external."""
+    external: set[type[Part]] = {Etcd, ControllerManager} if external_kubeconfig() else set()
     kinds = (*BACKENDS, *SERVICES, *(WORKSPACE if context.whole else ()))
-    return [kind(context) for kind in kinds if kind not in elsewhere]
+    return [kind(context) for kind in kinds if kind not in external]

@@ -1,7 +1,7 @@
-"""S3, IAM and STS: ministack, with IAM enforced, so that a wrong policy fails here, too.
+"""S3, IAM and STS: ministack with IAM enforcement, so that a wrong policy fails locally.
 
-Each service has a user whose only right is to assume the service's role, as a pod on EKS has through its
-service account. The policies are the ones of ``infra/iam``.
+Each service has a user whose only right is to assume the service's role, like a pod's service account on EKS.
+The policies are those of ``infra/iam``.
 """
 
 import configparser
@@ -29,7 +29,7 @@ __all__ = ["ACCOUNT", "BUCKET", "FILES_BUCKET", "REGION", "Aws"]
 ACCOUNT = "000000000000"
 BUCKET = "digital-twin-docs-dev"
 FILES_BUCKET = "open-webui-files-dev"
-"""Where Open WebUI keeps what people have given it; only file-sync reads there, too."""
+"""Bucket of the files that users upload to Open WebUI; file-sync is the only other reader."""
 
 REGION = "us-east-1"
 POLICIES = REPOSITORY / "infra" / "iam"
@@ -37,7 +37,7 @@ ROLE_SERVICES = ("operator", "gateway", "file-sync")
 
 
 class Aws(Part):
-    """The documents' bucket, and who may touch it."""
+    """S3 with the buckets, and IAM with the services' users and roles."""
 
     name = "aws"
     summary = "S3, IAM (ministack)"
@@ -51,7 +51,7 @@ class Aws(Part):
 
     @property
     def config_file(self) -> Path:
-        """AWS configuration with a profile for each of our services that has a role."""
+        """Return the AWS configuration file, with a profile per service that has a role."""
         return self.context.state / "aws" / "config"
 
     @override
@@ -95,17 +95,17 @@ class Aws(Part):
             self._ensure_role(iam, service, trust)
         self._ensure_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
         self._ensure_role(iam, "retention", _render("retention-trust", account=ACCOUNT))
-        # Open WebUI takes a key pair and assumes no role.
+        # Open WebUI uses a key pair and assumes no role.
         self._ensure_user(iam, "open-webui", policy=_policy("open-webui"))
 
     @cached_property
     def s3(self) -> "S3Client":
-        """S3 as the account's root."""
+        """Return an S3 client with the rights of the account's root."""
         client: S3Client = self._root("s3")
         return client
 
     def _root(self, service: str) -> Any:
-        # ministack takes this key pair for the account's root.
+        # ministack treats this key pair as the account's root.
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106
         config = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 1})
         return session.client(service, endpoint_url=self.url, config=config)  # type: ignore[call-overload]
@@ -138,7 +138,7 @@ class Aws(Part):
         )
 
     def key_pair(self, service: str) -> tuple[str, str]:
-        """Return the access key of a service's user, which is a secret: its id and the secret itself."""
+        """Return the access key of a service's user: the id and the secret."""
         key = json.loads(self._key_file(service).read_text())
         return key["AccessKeyId"], key["SecretAccessKey"]
 
@@ -151,7 +151,7 @@ class Aws(Part):
         name, file = f"tenantry-{service}", self._key_file(service)
         _create_if_missing(iam.create_user, UserName=name)
         iam.put_user_policy(UserName=name, PolicyName="tenantry", PolicyDocument=policy)
-        # A ministack that was killed may have forgotten a key that we still have in our file.
+        # ministack may have lost a key in a crash although the key file is still there.
         known = {key["AccessKeyId"] for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}
         if not file.exists() or self.key_pair(service)[0] not in known:
             key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -219,15 +219,15 @@ def _assume_role_policy(role: str) -> dict[str, Any]:
 
 
 def _render(name: str, **values: str) -> str:
-    """Fill in a policy document; what is AWS' own (``${aws:...}``) is left as it is."""
+    """Return a policy document with its variables filled in; AWS' variables (``${aws:...}``) are kept."""
     return Template((POLICIES / f"{name}.json").read_text()).safe_substitute(values)
 
 
 def _policy(service: str) -> str:
     """Return a role's policy.
 
-    ministack takes ``${aws:PrincipalTag/tenant}`` for a literal and would deny everything. So here the
-    tenant role reaches every tenant's prefix, and the session policy alone narrows it to one.
+    ministack treats ``${aws:PrincipalTag/tenant}`` as a literal and would deny everything. So the local
+    tenant role covers the prefix of every tenant, and only the session policy restricts it to one.
     """
     document = _render(service, bucket=BUCKET, files=FILES_BUCKET, account=ACCOUNT)
     return document.replace("${aws:PrincipalTag/tenant}", "tenant-*")

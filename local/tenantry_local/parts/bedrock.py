@@ -1,4 +1,4 @@
-"""Bedrock: a stand-in with its wire format. ``BEDROCK_FORWARD_URL`` lets a real model write the answers."""
+"""Bedrock: a stand-in with its wire format. ``BEDROCK_FORWARD_URL`` names a model server for the answers."""
 
 import os
 from importlib.metadata import version
@@ -11,7 +11,7 @@ __all__ = ["Bedrock"]
 
 
 class Bedrock(Part):
-    """Embeddings and answers."""
+    """Stand-in for Amazon Bedrock: embeddings and answers."""
 
     name = "bedrock"
     summary = "Bedrock's API"

@@ -1,7 +1,7 @@
 """Keycloak: the real server, with the realm ``tenantry`` imported from ``realm.json``.
 
-The distribution is unpacked and built for Postgres once a machine. Nothing of one platform is written
-into it, so several platforms can run from it at once.
+The distribution is unpacked and built for Postgres once per machine. It holds no data of a platform, so
+several platforms can run from it concurrently.
 """
 
 import hashlib
@@ -30,19 +30,18 @@ __all__ = ["REALM", "Keycloak"]
 
 VERSION = "26.7.0"
 SHA256 = "e63bd0167199c0092b8a4d22cc137e6b7a70e0089070f6f7799b1be504b69a8a"
-"""Digest of the distribution. The registry's own checksum proves only that the download is whole."""
+"""Digest of the distribution. The registry's checksum proves only that the download is complete."""
 
 REALM = "tenantry"
 REALM_FILE = Path(__file__).parents[1] / "realm.json"
 LOWEST_JAVA = 21
 
 FAST_HASHING = "hashAlgorithm(pbkdf2-sha256) and hashIterations(1)"
-"""How a platform keeps passwords that lives as long as its tests: each login would take 0.1 s of a processor
-otherwise, and there are hundreds."""
+"""Password policy of a test platform: with the default, each of hundreds of logins takes 0.1 s of CPU."""
 
 
 class Keycloak(Part):
-    """Who people are."""
+    """Keycloak with the realm of the demo users."""
 
     name = "keycloak"
     summary = "realm tenantry"
@@ -94,7 +93,7 @@ class Keycloak(Part):
             http.headers["Authorization"] = f"Bearer {self.admin_token(http)}"
             realm = self._realm()
             if http.get(f"/admin/realms/{REALM}").status_code == httpx.codes.OK:
-                # Of a realm that an earlier version has made, only clients and their mappers can be missing.
+                # A realm of an earlier version can lack only clients and their mappers.
                 answer = http.post(f"/admin/realms/{REALM}/partialImport", json=_clients(realm))
                 _add_missing_mappers(http, realm)
             else:
@@ -106,7 +105,7 @@ class Keycloak(Part):
                 answer.raise_for_status()
 
     def admin_token(self, http: httpx.Client) -> str:
-        """Return an access token of the server's administrator."""
+        """Return an access token of Keycloak's administrator."""
         form = {
             "grant_type": "password",
             "client_id": "admin-cli",
@@ -133,13 +132,13 @@ class Keycloak(Part):
 
 
 def _clients(realm: dict[str, Any]) -> dict[str, Any]:
-    """Return what imports a realm's clients that are missing, and what their service accounts may do."""
+    """Return the partial import of a realm's clients and their service accounts."""
     accounts = [user for user in realm["users"] if "serviceAccountClientId" in user]
     return {"ifResourceExists": "SKIP", "clients": realm["clients"], "users": accounts}
 
 
 def _add_missing_mappers(http: httpx.Client, realm: dict[str, Any]) -> None:
-    """Give clients that an earlier version has made the mappers that it did not know."""
+    """Add mappers to existing clients that were created by an earlier version without them."""
     for client in realm["clients"]:
         found = http.get(f"/admin/realms/{REALM}/clients", params={"clientId": client["clientId"]})
         known = found.raise_for_status().json()[0]
@@ -155,21 +154,21 @@ def server_folder() -> Path:
 
 
 def ensure_distribution(report: Callable[[str], None]) -> None:
-    """Unpack and build Keycloak if this machine has not yet."""
+    """Download, unpack and build Keycloak if the cache lacks it."""
     folder = server_folder()
     done = folder.parent / "built"
     with lock_folder(folder.parent):
         if done.exists():
             return
         shutil.rmtree(folder.parent, ignore_errors=True)
-        report("downloading (160 MB), once")
+        report("downloading (160 MB, once per machine)")
         archive = _download()
         report("unpacking")
         with zipfile.ZipFile(archive) as files:
             files.extractall(folder.parent)
         script = folder / "bin" / "kc.sh"
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
-        report("building for Postgres, once")
+        report("building for Postgres (once per machine)")
         built = subprocess.run(
             [str(script), "build", "--db=postgres", "--cache=local"],
             env={**os.environ, **_java_env()},
@@ -194,7 +193,7 @@ def _download() -> Path:
 
 
 def _java_env() -> dict[str, str]:
-    """Return the environment in which Keycloak finds a Java that is new enough."""
+    """Return the environment variables that point Keycloak to a Java that is new enough."""
     java = shutil.which("java")
     if java:
         printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr

@@ -1,7 +1,7 @@
 """The Kubernetes API: real etcd, kube-apiserver and kube-controller-manager, without nodes.
 
-``TENANTRY_KUBECONFIG`` names a cluster to use instead. It is not plain ``KUBECONFIG``: a shell that still
-points at a company's cluster must not have demo Tenants applied to it.
+``TENANTRY_KUBECONFIG`` names an external cluster. ``KUBECONFIG`` is ignored, so that demo Tenants are never
+applied to a company cluster that a shell still points to.
 """
 
 import json
@@ -22,19 +22,19 @@ from ..processes import LocalError
 __all__ = ["ApiServer", "ControllerManager", "Etcd", "kubeconfig", "kubectl"]
 
 USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry", "file-sync": "tenantry"}
-"""Who may talk to the API server, and the group of each. Rights of our services: manifests/rbac.yaml."""
+"""Users of the API server and the group of each. manifests/rbac.yaml has the rights of the services."""
 
 RBAC = Path(__file__).parents[1] / "manifests" / "rbac.yaml"
 
 
 def external_kubeconfig() -> Path | None:
-    """Return the kubeconfig of the cluster to use instead of our own control plane, if one is named."""
+    """Return the kubeconfig of the external cluster, or ``None`` without one."""
     path = os.environ.get("TENANTRY_KUBECONFIG")
     return Path(path).resolve() if path else None
 
 
 def kubeconfig(context: Context, user: str) -> Path:
-    """Return the kubeconfig with which one of :data:`USERS` reaches the API server."""
+    """Return the kubeconfig of one of :data:`USERS`."""
     return external_kubeconfig() or context.state / "kube" / f"{user}.kubeconfig"
 
 
@@ -44,7 +44,7 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
     Raises
     ------
     LocalError
-        It failed; the message is kubectl's own.
+        kubectl failed; the message is kubectl's.
     """
     done = subprocess.run(
         [find_program("kubectl"), f"--kubeconfig={kubeconfig(context, 'admin')}", *arguments],
@@ -60,7 +60,7 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
 
 
 class _ControlPlane(Part):
-    """A program of our own control plane, which is built where this machine has none yet."""
+    """A program of the local control plane, which is built if the cache lacks it."""
 
     program_name: ClassVar[str]
 
@@ -80,7 +80,7 @@ class _ControlPlane(Part):
 
 
 class Etcd(_ControlPlane):
-    """Where the API server keeps its objects."""
+    """Database of the API server."""
 
     program_name = "etcd"
 
@@ -109,7 +109,7 @@ class Etcd(_ControlPlane):
 
 
 class ApiServer(_ControlPlane):
-    """The API server, with our resource, its policy and the services' rights in it."""
+    """API server with the Tenant CRD, its policy and the services' RBAC rules."""
 
     program_name = "kube-apiserver"
     name = "kubernetes"
@@ -176,7 +176,7 @@ class ApiServer(_ControlPlane):
     def is_healthy(self) -> bool:
         if not self.managed:
             return bool(self._query("get", "--raw=/readyz"))
-        # Its certificate is its own, made at its start on this machine.
+        # The API server generates a self-signed certificate at its start.
         bearer = {"Authorization": f"Bearer {self.context.secrets['kube-admin']}"}
         return is_http_ok(f"{self.url}/readyz", verify=False, headers=bearer)
 
@@ -189,7 +189,7 @@ class ApiServer(_ControlPlane):
         kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(RBAC))
 
     def _query(self, *arguments: str) -> str:
-        """Ask the cluster that was given; the answer is empty when it cannot be reached."""
+        """Return the output of kubectl on the external cluster; empty if the cluster is unreachable."""
         try:
             return kubectl(self.context, *arguments, "--request-timeout=3s")
         except LocalError:
@@ -215,7 +215,7 @@ class ApiServer(_ControlPlane):
 
 
 class ControllerManager(_ControlPlane):
-    """Empties and removes namespaces, makes service accounts, counts quotas."""
+    """Controllers that delete namespaces, create service accounts and count quotas."""
 
     program_name = "kube-controller-manager"
     name = "controller-manager"

@@ -1,6 +1,6 @@
-"""n8n in queue mode, as in production: one main process, one that takes webhooks, one that works.
+"""n8n in queue mode, as in production: main, webhook and worker process.
 
-The main process migrates the database, so the other two wait for it.
+The main process migrates the database, so the other two start after it.
 """
 
 import subprocess
@@ -21,10 +21,10 @@ from . import redis
 __all__ = ["OWNER", "N8n", "N8nWebhook", "N8nWorker"]
 
 OWNER = "owner@tenantry.example"
-"""The account of n8n's owner; its password is the secret ``n8n-owner``."""
+"""E-mail address of n8n's owner; the secret ``n8n-owner`` is the password."""
 
 CONCURRENCY = 10
-"""Executions that a worker has in hand at once: mostly it waits for the gateway."""
+"""Concurrent executions per worker; each mostly waits for the gateway."""
 
 HASH_STDIN = """
 const password = require("fs").readFileSync(0, "utf8")
@@ -45,10 +45,10 @@ NO_TELEMETRY = {
     "N8N_LICENSE_AUTO_RENEW_ENABLED": "false",
     "N8N_SENTRY_DSN": "",
     "N8N_DISABLED_MODULES": "mcp-registry,instance-ai,community-packages,chat-hub,insights",
-    # Its virtual environment is not in the npm package; without this each start complains.
+    # The npm package lacks the Python virtual environment, and n8n would warn at each start.
     "N8N_PYTHON_ENABLED": "false",
 }
-"""Nothing is asked of, or told to, anybody outside; ``mcp-registry`` would ask at each start."""
+"""Disables all requests to n8n's servers; the module ``mcp-registry`` would send one at each start."""
 
 
 class _N8nProcess(Part):
@@ -56,7 +56,7 @@ class _N8nProcess(Part):
 
     subcommand: ClassVar[tuple[str, ...]]
     broker: ClassVar[str]
-    """Name of the port at which its task runner reaches it."""
+    """Name of the port that its task runner connects to."""
     start_timeout = 300.0
 
     @property
@@ -71,7 +71,7 @@ class _N8nProcess(Part):
     @override
     def command(self) -> Command:
         program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), find_node()
-        # It starts its task runner as plain "node", which must not be an older one of the system's.
+        # n8n starts its task runner as "node", which must not be an older one of the system.
         path = {"PATH": f"{runtime.root / 'bin'}:/usr/bin:/bin"}
         argv = [runtime.program, str(program), *self.subcommand]
         return Command(argv, path | self._env() | self._own_env())
@@ -118,10 +118,10 @@ class _N8nProcess(Part):
 
 
 class N8n(_N8nProcess):
-    """The main process: editor, REST interface, schedule, metrics of the queue."""
+    """Main process: editor, REST API, schedules and queue metrics."""
 
     name = "n8n"
-    summary = "main: editor, API"
+    summary = "editor and API"
     subcommand = ("start",)
     broker = "n8n-broker-main"
     depends_on = ("postgres", "redis")
@@ -133,7 +133,7 @@ class N8n(_N8nProcess):
 
 
 class N8nWorker(_N8nProcess):
-    """Runs the workflows."""
+    """Worker process, which runs the workflows."""
 
     name = "n8n-worker"
     summary = "runs workflows"
@@ -152,10 +152,10 @@ class N8nWorker(_N8nProcess):
 
 
 class N8nWebhook(_N8nProcess):
-    """Takes the webhooks' calls. With it the workflows are imported: the job waits until they answer."""
+    """Webhook process. Its provisioning imports the workflows, because the job waits for their webhooks."""
 
     name = "n8n-webhook"
-    summary = "takes webhooks"
+    summary = "webhooks"
     subcommand = ("webhook",)
     broker = "n8n-broker-webhook"
     depends_on = ("n8n",)
@@ -175,7 +175,7 @@ class N8nWebhook(_N8nProcess):
 
 
 def _owner_hash(context: Context) -> str:
-    """Return the owner's password as n8n wants it: hashed. Kept, because no two hashes are the same."""
+    """Return the bcrypt hash of the owner's password; stored, because each new hash would restart n8n."""
     file = context.state / "n8n" / "owner.hash"
     if not file.exists():
         tree = n8n.install(lambda _: None).parents[3]
@@ -188,6 +188,6 @@ def _owner_hash(context: Context) -> str:
             check=False,
         )
         if done.returncode:
-            raise LocalError(f"The password of n8n's owner could not be hashed:\n{done.stderr[-500:]}")
+            raise LocalError(f"Hashing the password of n8n's owner failed:\n{done.stderr[-500:]}")
         write_private(file, done.stdout)
     return file.read_text()

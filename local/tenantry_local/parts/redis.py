@@ -1,4 +1,4 @@
-"""Redis, from the PATH or from a Python package that carries it."""
+"""Redis, from a Python package that contains it or from the PATH."""
 
 import subprocess
 from functools import cached_property
@@ -14,11 +14,11 @@ from ..redis_users import USERS, acl_file
 __all__ = ["N8N_DATABASE", "OPEN_WEBUI_DATABASE", "SERVICES_DATABASE", "Redis", "secret_name"]
 
 SERVICES_DATABASE, OPEN_WEBUI_DATABASE, N8N_DATABASE = 0, 1, 2
-"""The numbered database of each program, so that none can meet another's keys."""
+"""Number of each program's database, so that their keys cannot collide."""
 
 
 class Redis(Part):
-    """Where tenants' limits and answers are kept, and what they use is counted."""
+    """Store of limits, usage counters and cached answers."""
 
     name = "redis"
     summary = "limits, counters, answers"
@@ -39,30 +39,30 @@ class Redis(Part):
 
     @property
     def url_with_password(self) -> str:
-        """The URL for tests and tools, with every right on the database of our services; it is a secret."""
+        """Return the URL with all rights on the services' database; it contains the password."""
         return self.url_for(SERVICES_DATABASE)
 
     def url_for(self, database: int, user: str = "") -> str:
-        """Return the URL of one of the numbered databases, with a user's password: it is a secret.
+        """Return the URL of a numbered database; it contains the user's password.
 
         Parameters
         ----------
         user
-            One of :data:`~tenantry_local.redis_users.USERS`; empty for the one with every right.
+            One of :data:`~tenantry_local.redis_users.USERS`; empty for the user with all rights.
         """
         password = self.context.secrets[secret_name(user)]
         return f"redis://{user}:{password}@127.0.0.1:{self.context.ports['redis']}/{database}"
 
     @override
     def prepare(self) -> None:
-        # In files, so that no password is in the list of processes.
+        # In files, so that the process list shows no password.
         settings = {
             "bind": "127.0.0.1",
             "port": self.context.ports["redis"],
             "dir": self.context.folder("data", "redis"),
             "appendonly": "no" if self.context.ephemeral else "yes",
             "save": '""',
-            "auto-aof-rewrite-min-size": "4mb",  # deleted keys are gone from the file soon
+            "auto-aof-rewrite-min-size": "4mb",  # removes deleted keys from the file soon
         }
         lines = [f"{key} {value}" for key, value in settings.items()]
         write_private(self._settings, "\n".join(lines) + "\n")
@@ -92,5 +92,5 @@ class Redis(Part):
 
 
 def secret_name(user: str) -> str:
-    """Return the name of a user's password among the platform's secrets."""
+    """Return the name of the secret that is a user's password."""
     return user.replace("tenantry", "redis", 1) if user else "redis"

@@ -1,4 +1,4 @@
-"""Our own services, as they run anywhere: only URLs and credentials are local."""
+"""Tenantry's services: operator, gateway and file-sync, with local URLs and credentials."""
 
 from abc import abstractmethod
 from importlib.metadata import version
@@ -23,7 +23,7 @@ __all__ = ["FileSync", "Gateway", "Operator", "file_sync_env", "gateway_env", "o
 
 
 def operator_env(context: Context) -> dict[str, str]:
-    """Return the environment in which the operator finds this platform."""
+    """Return the operator's environment variables for this platform."""
     return {
         **_common_env(context, "operator"),
         **(_open_webui_env(context) if context.whole else {}),
@@ -42,7 +42,7 @@ def operator_env(context: Context) -> dict[str, str]:
 
 
 def gateway_env(context: Context) -> dict[str, str]:
-    """Return the environment in which the gateway finds this platform."""
+    """Return the gateway's environment variables for this platform."""
     return {
         **_common_env(context, "gateway"),
         "GATEWAY_PORT": str(context.ports["gateway"]),
@@ -54,13 +54,13 @@ def gateway_env(context: Context) -> dict[str, str]:
         "GATEWAY_REDIS_URL": Redis(context).url_for(SERVICES_DATABASE, GATEWAY),
         "GATEWAY_OIDC_ISSUER": f"{context.url('keycloak')}/realms/{REALM}",
         "GATEWAY_TICKET_JWKS": str(key_set(context.state)),
-        # The stand-in has no quota that would have to be kept.
+        # The stand-in has no quota.
         "GATEWAY_EMBEDDINGS_PER_MINUTE": "1000000",
     }
 
 
 def file_sync_env(context: Context) -> dict[str, str]:
-    """Return the environment in which file-sync finds this platform."""
+    """Return file-sync's environment variables for this platform."""
     return {
         **_common_env(context, "file-sync"),
         "FILE_SYNC_PORT": str(context.ports["file-sync"]),
@@ -81,7 +81,7 @@ def file_sync_env(context: Context) -> dict[str, str]:
 
 
 class _Service(Part):
-    """A service of our own, started as a module."""
+    """One of Tenantry's services, started as a Python module."""
 
     module: ClassVar[str]
     distribution: ClassVar[str]
@@ -101,14 +101,14 @@ class _Service(Part):
 
     @abstractmethod
     def _env(self) -> dict[str, str]:
-        """Return where it finds this platform."""
+        """Return the environment variables of the service."""
 
 
 class Operator(_Service):
-    """The kopf operator."""
+    """Operator, which reconciles Tenants."""
 
     name = "operator"
-    summary = "keeps Tenants"
+    summary = "reconciles Tenants"
     module = "tenant_operator"
     distribution = "tenantry-operator"
     depends_on = ("kubernetes", "controller-manager", "keycloak", "aws", "qdrant", "redis")
@@ -120,7 +120,7 @@ class Operator(_Service):
 
 
 class Gateway(_Service):
-    """The one door."""
+    """Gateway, the only service with access to Qdrant and Bedrock."""
 
     name = "gateway"
     summary = "documents, answers"
@@ -135,7 +135,7 @@ class Gateway(_Service):
 
 
 class FileSync(_Service):
-    """Brings what people give to Open WebUI to their tenant."""
+    """File-sync, which ingests files from Open WebUI as documents."""
 
     name = "file-sync"
     summary = "files to documents"

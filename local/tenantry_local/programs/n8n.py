@@ -1,4 +1,4 @@
-"""n8n, from npm. What is installed is pinned by ``local/n8n/package-lock.json``, with digests."""
+"""Installation of n8n from npm, pinned with digests by ``local/n8n/package-lock.json``."""
 
 import json
 import shutil
@@ -16,18 +16,18 @@ FILES = ("package.json", "package-lock.json")
 
 
 def version() -> str:
-    """Return the version that is pinned."""
+    """Return the pinned version."""
     dependencies: dict[str, str] = json.loads((PINS / "package.json").read_text())["dependencies"]
     return dependencies["n8n"]
 
 
 def install(report: Callable[[str], None]) -> Path:
-    """Return the program ``n8n``, installed when it is not. It is to be run by :func:`node`'s Node.js.
+    """Return the script ``n8n``, which :func:`find_node`'s Node.js runs; install it if the cache lacks it.
 
     Raises
     ------
     LocalError
-        It cannot be installed; the message says why.
+        The installation failed; the message gives the reason.
     """
     runtime = find_node()
     pins = [(PINS / name).read_bytes() for name in FILES]
@@ -42,8 +42,8 @@ def install(report: Callable[[str], None]) -> Path:
             "npm_config_fund": "false",
             "npm_config_update_notifier": "false",
         }
-        # Without the packages' own scripts: some fetch programs from places that are no registry, and what
-        # they would compile (SQLite) is not used here. So no compiler is needed.
+        # Without install scripts: some download programs from outside the registry. Others compile SQLite,
+        # which is not used here, so no compiler is needed.
         argv = [runtime.program, runtime.npm, "ci", "--ignore-scripts", "--omit=dev"]
         run_logged(
             argv, folder=folder, env=env, report=report, doing="downloading n8n (2,400 packages, 2.9 GB)"

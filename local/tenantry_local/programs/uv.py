@@ -1,4 +1,4 @@
-"""uv, which installs packages of Python into folders of their own."""
+"""Search for uv, which installs Python packages into separate folders."""
 
 import shutil
 import sys
@@ -12,15 +12,15 @@ ENVIRONMENT = {"UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1", "UV_NO_PR
 
 
 def find_uv() -> str:
-    """Return the uv that has installed our own packages.
+    """Return the path of this environment's uv or, failing that, of the one on the PATH.
 
     Raises
     ------
     LocalError
-        There is none.
+        uv is not installed.
     """
-    ours = Path(sys.prefix) / "uv" / "bin" / "uv"
-    found = str(ours) if ours.exists() else shutil.which("uv")
+    bundled = Path(sys.prefix) / "uv" / "bin" / "uv"
+    found = str(bundled) if bundled.exists() else shutil.which("uv")
     if not found:
         raise LocalError("uv is not installed; `make up` installs it")
     return found

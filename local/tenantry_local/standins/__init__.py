@@ -1,1 +1,1 @@
-"""Stand-ins for systems that one machine cannot run: Amazon Bedrock and Qdrant."""
+"""Stand-ins for systems that cannot run on one machine: Amazon Bedrock and Qdrant."""

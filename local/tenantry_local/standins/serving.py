@@ -1,4 +1,4 @@
-"""Run one of the stand-ins: reachable from this machine only, one JSON line a request, an orderly end."""
+"""HTTP server of the stand-ins: loopback only, one JSON log line per request, graceful shutdown."""
 
 import argparse
 import ipaddress
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["RequestLogMiddleware", "add_address", "serve"]
 
 SHUTDOWN_SECONDS = 3
-"""How long requests under way may take after a SIGTERM; a stand-in has none worth waiting longer for."""
+"""Time for requests in flight to finish after SIGTERM."""
 
 KEEP_ALIVE_SECONDS = 75
 """Idle time after which a connection is closed: longer than clients keep one in their pools."""
@@ -22,9 +22,9 @@ log = structlog.get_logger(__name__)
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:
-    """Add ``--host`` and ``--port``. Port 0 is any free one; the first log line names it."""
-    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="an address of this machine only")
-    parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
+    """Add the options ``--host`` and ``--port``; the first log line has the number of a free port."""
+    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free port")
 
 
 def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
@@ -33,7 +33,7 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
     Raises
     ------
     OSError
-        The port is taken.
+        The port is in use.
     """
     configure_logs(service)
     config = uvicorn.Config(
@@ -44,7 +44,7 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named, and it costs 40 ms a request.
+    # asyncio disables Nagle's algorithm, which costs 40 ms per request, only if the protocol is given.
     with socket.socket(family, proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -54,32 +54,32 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
 
 
 class RequestLogMiddleware:
-    """Logs every request but health checks once it is answered.
+    """Middleware that logs each answered request except health checks.
 
     Parameters
     ----------
     app
-        What answers.
+        The application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
+        """Handle a request and log it."""
         if scope["type"] != "http" or scope["path"] == "/healthz":
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
 
-        async def note(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, note)
+            await self._app(scope, receive, send_and_record)
         finally:
             spent = round((time.perf_counter() - started) * 1000, 1)
             log.info(
@@ -92,7 +92,7 @@ class RequestLogMiddleware:
 
 
 def _loopback(host: str) -> str:
-    """Refuse any address that another machine could reach: a stand-in has no security worth the name."""
+    """Return a loopback address; refuse all others, because the stand-ins have no access control."""
     try:
         local = ipaddress.ip_address(host).is_loopback
     except ValueError:

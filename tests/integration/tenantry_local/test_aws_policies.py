@@ -1,4 +1,4 @@
-"""The policies of infra/iam as ministack enforces them: what each role may do, and above all what not.
+"""Tests of the policies of infra/iam as ministack enforces them.
 
 The session policy is the gateway's own, so a widening of it fails here, too. ``${aws:PrincipalTag}`` cannot
 be tried here (see ``tenantry_local.parts.aws``).
@@ -28,7 +28,7 @@ Connect = Callable[..., Any]
 
 @pytest.fixture
 def aws(platform: Platform) -> Iterator[Aws]:
-    """The bucket with one document of each of two tenants."""
+    """Return S3 with a bucket that has one document of each of two tenants."""
     part = platform.parts["aws"]
     assert isinstance(part, Aws)
     for tenant in (OWN, OTHER):
@@ -42,7 +42,7 @@ def aws(platform: Platform) -> Iterator[Aws]:
 
 @pytest.fixture
 def connect(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
-    """Make clients as a profile, or with the credentials of an assumed role."""
+    """Return a factory of clients for a profile or for the credentials of an assumed role."""
     environments = {
         "operator": operator_env(aws.context),
         "gateway": gateway_env(aws.context),
@@ -80,12 +80,12 @@ def refused(call: Callable[..., Any], **arguments: Any) -> bool:
 
 
 def key(tenant: str, rest: str = DOCUMENT) -> Any:
-    """Name an object; untyped, because boto3's stubs take no mapping of plain strings for arguments."""
+    """Return the parameters of an object; untyped because boto3's stubs accept no mapping of strings."""
     return {"Bucket": BUCKET, "Key": f"tenant-{tenant}/{rest}"}
 
 
 def assume_for_own(connect: Connect, service: str = "gateway") -> Any:
-    """Assume the tenant role as a service does for the tenant that it acts for."""
+    """Return credentials of the tenant role, assumed by a service for one tenant."""
     policy = session_policy(BUCKET, make_tenant(OWN))
     answer = connect("sts", service).assume_role(
         RoleArn=TENANT_ROLE,
@@ -96,7 +96,7 @@ def assume_for_own(connect: Connect, service: str = "gateway") -> Any:
     return connect("s3", credentials=answer["Credentials"])
 
 
-def test_the_operator_keeps_markers_with_their_tags(connect: Connect) -> None:
+def test_the_operator_writes_markers_and_tags(connect: Connect) -> None:
     s3 = connect("s3", "operator")
     for marker in (key(OWN, ""), key(OWN, "p/documents/")):
         s3.put_object(**marker, Body=b"", Tagging="managed-by=tenantry")
@@ -112,7 +112,7 @@ def test_the_operator_cannot_read_or_write_a_document(connect: Connect) -> None:
     assert refused(s3.put_object_tagging, **key(OWN), Tagging={"TagSet": []})
 
 
-def test_the_operator_removes_every_version_of_a_tenants_objects_and_nothing_else(
+def test_the_operator_deletes_every_version_of_a_tenants_objects_and_nothing_else(
     connect: Connect, aws: Aws
 ) -> None:
     s3 = connect("s3", "operator")
@@ -131,7 +131,7 @@ def test_the_operator_cannot_act_for_a_tenant(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("service", ["gateway", "file-sync"])
-def test_a_service_itself_reaches_no_object_of_a_tenant(connect: Connect, service: str) -> None:
+def test_a_service_role_reaches_no_object_of_a_tenant(connect: Connect, service: str) -> None:
     s3 = connect("s3", service)
     assert refused(s3.get_object, **key(OWN))
     assert refused(s3.put_object, **key(OWN), Body=b"")
@@ -156,7 +156,7 @@ def test_a_session_for_one_tenant_reaches_nothing_of_another(connect: Connect, s
 
 
 @pytest.mark.parametrize("service", ["gateway", "file-sync"])
-def test_a_services_user_can_do_nothing_but_become_its_own_role(connect: Connect, service: str) -> None:
+def test_a_services_user_can_only_assume_its_role(connect: Connect, service: str) -> None:
     assume = connect("sts", f"{service}-user").assume_role
     assert refused(assume, RoleArn=TENANT_ROLE, RoleSessionName="test")
     assert refused(assume, RoleArn=f"arn:aws:iam::{ACCOUNT}:role/tenantry-operator", RoleSessionName="test")
@@ -164,8 +164,8 @@ def test_a_services_user_can_do_nothing_but_become_its_own_role(connect: Connect
 
 
 @pytest.fixture
-def given_file(aws: Aws) -> Iterator[dict[str, Any]]:
-    """What somebody has given to Open WebUI."""
+def uploaded_file(aws: Aws) -> Iterator[dict[str, Any]]:
+    """Store a file as Open WebUI does; return its parameters."""
     file: dict[str, Any] = {"Bucket": FILES_BUCKET, "Key": "policy-test_report.txt"}
     aws.s3.put_object(**file, Body=b"given")
     yield file
@@ -174,17 +174,17 @@ def given_file(aws: Aws) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def open_webui(connect: Connect, aws: Aws) -> Any:
-    """S3 as Open WebUI sees it: with a key pair of its own."""
+    """Return S3 with the key pair of Open WebUI."""
     identifier, secret = aws.key_pair("open-webui")
     key_pair = {"AccessKeyId": identifier, "SecretAccessKey": secret, "SessionToken": None}
     return connect("s3", credentials=key_pair)
 
 
-def test_open_webui_keeps_its_files(open_webui: Any, given_file: dict[str, Any]) -> None:
-    open_webui.put_object(**given_file, Body=b"given again")
-    assert open_webui.get_object(**given_file)["Body"].read() == b"given again"
+def test_open_webui_reads_and_writes_its_files(open_webui: Any, uploaded_file: dict[str, Any]) -> None:
+    open_webui.put_object(**uploaded_file, Body=b"given again")
+    assert open_webui.get_object(**uploaded_file)["Body"].read() == b"given again"
     assert open_webui.list_objects_v2(Bucket=FILES_BUCKET)["Contents"]
-    open_webui.delete_object(**given_file)
+    open_webui.delete_object(**uploaded_file)
 
 
 def test_open_webui_reaches_no_document(open_webui: Any) -> None:
@@ -194,7 +194,7 @@ def test_open_webui_reaches_no_document(open_webui: Any) -> None:
     assert refused(open_webui.list_objects_v2, Bucket=BUCKET)
 
 
-def test_open_webui_can_become_nobody(connect: Connect, aws: Aws) -> None:
+def test_open_webui_can_assume_no_role(connect: Connect, aws: Aws) -> None:
     identifier, secret = aws.key_pair("open-webui")
     key_pair = {"AccessKeyId": identifier, "SecretAccessKey": secret, "SessionToken": None}
     assume = connect("sts", credentials=key_pair).assume_role
@@ -203,25 +203,27 @@ def test_open_webui_can_become_nobody(connect: Connect, aws: Aws) -> None:
         assert refused(assume, RoleArn=arn, RoleSessionName="test"), role
 
 
-def test_file_sync_reads_what_was_given_to_open_webui_and_changes_nothing(
-    connect: Connect, given_file: dict[str, Any]
-) -> None:
+def test_file_sync_only_reads_uploaded_files(connect: Connect, uploaded_file: dict[str, Any]) -> None:
     s3 = connect("s3", "file-sync")
-    assert s3.get_object(**given_file)["Body"].read() == b"given"
-    assert refused(s3.put_object, **given_file, Body=b"overwritten")
-    assert refused(s3.delete_object, **given_file)
+    assert s3.get_object(**uploaded_file)["Body"].read() == b"given"
+    assert refused(s3.put_object, **uploaded_file, Body=b"overwritten")
+    assert refused(s3.delete_object, **uploaded_file)
 
 
 @pytest.mark.parametrize("service", ["operator", "gateway"])
-def test_nobody_else_reads_it(connect: Connect, given_file: dict[str, Any], service: str) -> None:
-    assert refused(connect("s3", service).get_object, **given_file)
+def test_no_other_service_reads_an_uploaded_file(
+    connect: Connect, uploaded_file: dict[str, Any], service: str
+) -> None:
+    assert refused(connect("s3", service).get_object, **uploaded_file)
 
 
-def test_a_session_for_a_tenant_does_not_read_it_either(connect: Connect, given_file: dict[str, Any]) -> None:
-    assert refused(assume_for_own(connect, "file-sync").get_object, **given_file)
+def test_a_session_for_a_tenant_does_not_read_an_uploaded_file(
+    connect: Connect, uploaded_file: dict[str, Any]
+) -> None:
+    assert refused(assume_for_own(connect, "file-sync").get_object, **uploaded_file)
 
 
-def test_a_key_that_s3_has_forgotten_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_s3_has_lost_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = Platform.ephemeral(tmp_path)
     try:
         alone.start("aws")

@@ -1,4 +1,4 @@
-"""Redis' users on the real Redis: each does what its program does on its own keys, and nothing else."""
+"""Tests of the Redis users on a real Redis: each may run its program's commands on its keys only."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -38,7 +38,7 @@ DANGEROUS = [
 
 @pytest.fixture
 def connect(platform: Platform) -> Iterator[Connect]:
-    """Connect as a user; what tests have written is deleted afterwards."""
+    """Return a function that connects as a user; keys of tests are deleted afterwards."""
     part, opened = Redis(platform.context), []
 
     def as_user(user: str) -> Any:
@@ -65,7 +65,7 @@ def test_a_user_reads_and_writes_under_its_own_prefix(connect: Connect, user: st
 
 @pytest.mark.parametrize(("user", "key"), [(user, key) for user in USERS for key in OTHERS[user]])
 def test_a_user_is_refused_under_every_other_prefix(connect: Connect, user: str, key: str) -> None:
-    connect("").set(key, "somebody else's")
+    connect("").set(key, "another user's")
     client = connect(user)
     for command in (
         ("GET", key),
@@ -79,12 +79,12 @@ def test_a_user_is_refused_under_every_other_prefix(connect: Connect, user: str,
     if user != OPERATOR:
         with pytest.raises(redis.exceptions.ResponseError, match=r"(?i)permission|can't access"):
             client.eval("return redis.call('GET', ARGV[1])", 0, key)
-    assert connect("").get(key) == "somebody else's"
+    assert connect("").get(key) == "another user's"
 
 
 @pytest.mark.parametrize("user", [*USERS, PROBE])
 @pytest.mark.parametrize("command", DANGEROUS, ids=" ".join)
-def test_nobody_commands_the_server(
+def test_no_user_may_run_administrative_commands(
     platform: Platform, connect: Connect, user: str, command: tuple[str, ...]
 ) -> None:
     client = connect(user) if user in USERS else _probe(platform)
@@ -93,7 +93,7 @@ def test_nobody_commands_the_server(
 
 
 @pytest.mark.parametrize("user", [GATEWAY, N8N, OPEN_WEBUI])
-def test_only_who_deletes_tenants_sees_the_names_of_all_keys(connect: Connect, user: str) -> None:
+def test_only_the_operator_may_list_all_keys(connect: Connect, user: str) -> None:
     connect("").set(OWN[OPERATOR], "1")
     for command in (("SCAN", "0"), ("RANDOMKEY",)):
         with pytest.raises(redis.exceptions.NoPermissionError):
@@ -112,13 +112,13 @@ def test_channels_are_as_separate_as_keys(connect: Connect, user: str) -> None:
                 client.publish(channel, "hello")
 
 
-def test_scripts_run_for_those_who_need_them(connect: Connect) -> None:
+def test_only_users_that_need_scripts_may_run_them(connect: Connect) -> None:
     for user in (GATEWAY, N8N, OPEN_WEBUI):
         script = connect(user).register_script("return redis.call('SET', KEYS[1], redis.call('TIME')[1])")
         assert script(keys=[OWN[user]]) == "OK"
 
 
-def test_the_kubelet_may_ask_and_do_nothing_else(platform: Platform) -> None:
+def test_the_probe_user_may_only_ping(platform: Platform) -> None:
     client = _probe(platform)
     assert client.ping()
     for command in (("GET", "tenant-acl"), ("INFO",), ("SELECT", "1")):
@@ -126,7 +126,7 @@ def test_the_kubelet_may_ask_and_do_nothing_else(platform: Platform) -> None:
             client.execute_command(*command)
 
 
-def test_without_a_user_nothing_is_answered(platform: Platform) -> None:
+def test_commands_without_a_user_are_refused(platform: Platform) -> None:
     with pytest.raises(redis.exceptions.AuthenticationError):
         redis.Redis(port=platform.context.ports["redis"]).ping()
 

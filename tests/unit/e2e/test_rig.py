@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e import rig
 from tests.e2e.rig import Rig
-from tests.support.programs import stranger
+from tests.support.programs import unrelated_program
 
 SCRIPTS = {
     "env.sh": "D=$PWD/node B=$PWD/bin K=$PWD/bin; export KUBECONFIG=$D/admin.kubeconfig PATH=$PWD/bin:$PATH",
@@ -32,13 +32,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("kube-apiserver", "kube-controller-manager"):
         (tmp_path / "bin" / name).touch()
     monkeypatch.setattr(rig, "FOLDER", tmp_path)
-    monkeypatch.setattr(rig, "control_plane", lambda report: tmp_path / "bin")
+    monkeypatch.setattr(rig, "ensure_control_plane", lambda report: tmp_path / "bin")
     return tmp_path
 
 
 def process(*told: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run a process that was told something, and does nothing."""
-    return stranger(sys.executable, "-c", "import time; time.sleep(60)", *told)
+    return unrelated_program(sys.executable, "-c", "import time; time.sleep(60)", *told)
 
 
 def leave(folder: Path, pid: int) -> None:

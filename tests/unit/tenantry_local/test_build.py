@@ -1,4 +1,4 @@
-"""The control plane is built once for its pins; no Go is run here."""
+"""Tests of the build of the control plane, with a fake compiler."""
 
 import re
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from tenantry_local.processes import LocalError
 
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders that were built, in order; the cache and the pins are the test's own."""
+    """Return the list of built folders; cache and pins are in a temporary folder."""
     folders: list[Path] = []
 
-    def pretend(folder: Path, report: Callable[[str], None]) -> None:
+    def fake_build(folder: Path, report: Callable[[str], None]) -> None:
         folders.append(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name in PROGRAMS:
@@ -27,54 +27,54 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     monkeypatch.setattr(build, "SOURCE", tmp_path / "source")
     monkeypatch.setattr(build, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(build, "_build", pretend)
+    monkeypatch.setattr(build, "_build", fake_build)
     return folders
 
 
-def quietly(_: str) -> None:
+def ignore_progress(_: str) -> None:
     pass
 
 
 def test_the_control_plane_is_built_once_for_the_same_pins(built: list[Path]) -> None:
-    assert ensure_control_plane(quietly) == ensure_control_plane(quietly)
+    assert ensure_control_plane(ignore_progress) == ensure_control_plane(ignore_progress)
     assert len(built) == 1
 
 
 @pytest.mark.parametrize("changed", ["go.mod", "go.sum", "etcd/main.go"])
-def test_another_pin_is_built_beside_the_old_one(built: list[Path], tmp_path: Path, changed: str) -> None:
-    old = ensure_control_plane(quietly)
+def test_another_pin_is_built_into_a_separate_folder(built: list[Path], tmp_path: Path, changed: str) -> None:
+    old = ensure_control_plane(ignore_progress)
     (tmp_path / "source" / changed).write_text("another pin")
-    new = ensure_control_plane(quietly)
+    new = ensure_control_plane(ignore_progress)
     assert new != old
     assert old.exists()
 
 
-def test_a_build_that_lacks_a_program_is_made_again(built: list[Path]) -> None:
-    (ensure_control_plane(quietly) / "etcd").unlink()
-    ensure_control_plane(quietly)
+def test_a_build_that_lacks_a_program_is_repeated(built: list[Path]) -> None:
+    (ensure_control_plane(ignore_progress) / "etcd").unlink()
+    ensure_control_plane(ignore_progress)
     assert len(built) == 2
 
 
-def test_given_programs_are_used_and_nothing_is_built(
+def test_external_programs_are_used_without_a_build(
     built: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = {"etcd": "etcd Version: 3.5.1\nGit SHA: 0", "kube-apiserver": "Kubernetes v1.34.2"}
+    printed = {"etcd": "etcd Version: 3.5.1\nGit SHA: 0", "kube-apiserver": "Kubernetes v1.34.2"}
     for name in PROGRAMS:
-        (tmp_path / name).write_text(f"#!/bin/sh\ncat <<EOF\n{said.get(name, '')}\nEOF\n")
+        (tmp_path / name).write_text(f"#!/bin/sh\ncat <<EOF\n{printed.get(name, '')}\nEOF\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
-    assert ensure_control_plane(quietly) == tmp_path
+    assert ensure_control_plane(ignore_progress) == tmp_path
     assert not built
     assert [get_version("etcd"), get_version("kube-apiserver")] == ["v3.5.1", "v1.34.2"]
 
 
-def test_given_programs_that_are_incomplete_are_refused_by_name(
+def test_missing_external_programs_are_named_in_the_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "etcd").touch()
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     with pytest.raises(LocalError, match=r"has no kube-apiserver, kube-controller-manager"):
-        ensure_control_plane(quietly)
+        ensure_control_plane(ignore_progress)
 
 
 def test_the_versions_shown_are_the_versions_pinned(monkeypatch: pytest.MonkeyPatch) -> None:

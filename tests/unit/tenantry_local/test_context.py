@@ -1,4 +1,4 @@
-"""Ports and secrets of a platform: its own, and the same every time it is opened."""
+"""Tests of ports and secrets of a platform."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from tenantry_local.context import PORTS, SECRETS, Context, state_folder, write_private
 
 
-def test_secrets_stay_the_same_and_belong_to_one_platform(tmp_path: Path) -> None:
+def test_secrets_are_stable_and_differ_between_platforms(tmp_path: Path) -> None:
     first = dict(Context.open(tmp_path / "a").secrets)
     assert dict(Context.open(tmp_path / "a").secrets) == first
     assert set(first) == set(SECRETS)
@@ -21,21 +21,21 @@ def test_secrets_can_be_read_by_their_owner_only(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "secrets.json").stat().st_mode & 0o077 == 0
 
 
-def test_a_persons_platform_has_fixed_ports_that_the_environment_can_change(
+def test_a_developers_platform_has_fixed_ports_that_variables_override(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TENANTRY_PORT_ETCD_PEER", "4711")
     assert Context.open(tmp_path).ports == PORTS | {"etcd-peer": 4711}
 
 
-def test_a_tests_platform_remembers_its_free_ports(tmp_path: Path) -> None:
+def test_a_test_platform_keeps_its_free_ports(tmp_path: Path) -> None:
     ports = Context.open(tmp_path, ephemeral=True).ports
     assert set(ports) == set(PORTS)
     assert len(set(ports.values())) == len(ports)
     assert Context.open(tmp_path, ephemeral=True).ports == ports
 
 
-def test_free_ports_are_none_that_the_kernel_gives_away_and_none_of_a_persons_platform(
+def test_free_ports_are_outside_the_kernels_range_and_the_fixed_ports(
     tmp_path: Path,
 ) -> None:
     first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
@@ -44,7 +44,7 @@ def test_free_ports_are_none_that_the_kernel_gives_away_and_none_of_a_persons_pl
     assert not set(ports) & set(PORTS.values())
 
 
-def test_the_state_is_in_the_checkout_unless_it_is_placed_elsewhere(
+def test_the_state_folder_is_in_the_checkout_unless_a_variable_names_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TENANTRY_STATE", raising=False)
@@ -53,7 +53,7 @@ def test_the_state_is_in_the_checkout_unless_it_is_placed_elsewhere(
     assert state_folder() == tmp_path
 
 
-def test_a_private_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_private_file_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file.json"
     write_private(path, json.dumps([1]))
     write_private(path, json.dumps([2]))

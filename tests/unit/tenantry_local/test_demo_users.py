@@ -1,4 +1,4 @@
-"""Signing in as one of the demo's people; the real Keycloak is tests/integration's matter."""
+"""Tests of the login of a demo user, without a real Keycloak."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def token_url(context: Context) -> str:
 
 
 @respx.mock
-def test_a_person_signs_in_with_the_platforms_password_through_the_chosen_client(context: Context) -> None:
+def test_a_user_signs_in_with_the_platforms_password_through_the_chosen_client(context: Context) -> None:
     route = respx.post(token_url(context)).respond(json={"access_token": "a.b.c"})
     assert access_token(context, "diana.tenantb@gmail.com", "other-app") == "a.b.c"
     form = dict(httpx.QueryParams(route.calls.last.request.content.decode()))
@@ -33,23 +33,23 @@ def test_a_person_signs_in_with_the_platforms_password_through_the_chosen_client
 
 
 @respx.mock
-def test_an_unknown_person_is_told_who_there_is(context: Context) -> None:
+def test_the_error_for_an_unknown_user_lists_the_demo_users(context: Context) -> None:
     refusal = {"error": "invalid_grant", "error_description": "Invalid user credentials"}
     respx.post(token_url(context)).respond(401, json=refusal)
-    with pytest.raises(LocalError) as told:
-        access_token(context, "nobody@tenantb.example")
-    assert "nobody@tenantb.example: Invalid user credentials" in str(told.value)
-    assert "diana.tenantb@gmail.com" in str(told.value)
-    assert context.secrets["people"] not in str(told.value)
+    with pytest.raises(LocalError) as error:
+        access_token(context, "unknown@tenantb.example")
+    assert "unknown@tenantb.example: Invalid user credentials" in str(error.value)
+    assert "diana.tenantb@gmail.com" in str(error.value)
+    assert context.secrets["people"] not in str(error.value)
 
 
 @respx.mock
-def test_a_proxys_error_page_is_still_a_sentence(context: Context) -> None:
+def test_an_error_page_of_a_proxy_becomes_a_sentence(context: Context) -> None:
     respx.post(token_url(context)).respond(502, text="<html>")
     with pytest.raises(LocalError, match="status 502"):
         access_token(context, "diana.tenantb@gmail.com")
 
 
-def test_a_keycloak_that_does_not_answer_is_told_with_what_to_do(context: Context) -> None:
+def test_the_error_for_an_unreachable_keycloak_says_what_to_do(context: Context) -> None:
     with pytest.raises(LocalError, match="make up"):
         access_token(context, "diana.tenantb@gmail.com")

@@ -1,4 +1,4 @@
-"""What ``up`` does with one part: leaves it alone, restarts it, or says why it cannot run."""
+"""Tests of the platform with small web servers as its parts."""
 
 import sys
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from typing_extensions import override
 from tests.support.programs import web_server
 
 
-class LittleServer(Part):
-    """A web server that stands for any program."""
+class WebServer(Part):
+    """A part that is a small web server."""
 
     name = "gateway"
-    summary = "a little server"
+    summary = "a web server"
     ports = ("gateway",)
     start_timeout = 20.0
 
@@ -45,7 +45,7 @@ class LittleServer(Part):
         self.provisioned += 1
 
 
-class Dependant(LittleServer):
+class Dependant(WebServer):
     name = "operator"
     ports = ("operator",)
     depends_on = ("gateway",)
@@ -54,14 +54,14 @@ class Dependant(LittleServer):
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
     made = Platform(Context.open(tmp_path, ephemeral=True))
-    made.parts = {"gateway": LittleServer(made.context)}
+    made.parts = {"gateway": WebServer(made.context)}
     yield made
     made.down()
 
 
-def server(platform: Platform) -> LittleServer:
+def server(platform: Platform) -> WebServer:
     part = platform.parts["gateway"]
-    assert isinstance(part, LittleServer)
+    assert isinstance(part, WebServer)
     return part
 
 
@@ -70,26 +70,26 @@ def test_prepare_starts_nothing(platform: Platform) -> None:
     assert not platform.processes.names()
 
 
-def test_what_cannot_be_prepared_is_told_with_its_name(
+def test_an_error_during_preparation_names_the_part(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: LittleServer) -> None:
+    def broken(_: WebServer) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(LittleServer, "prepare", broken)
+    monkeypatch.setattr(WebServer, "prepare", broken)
     with pytest.raises(LocalError, match=r"gateway did not come up: OSError: the disk is full"):
         platform.prepare()
     with pytest.raises(LocalError, match=r"gateway did not come up: OSError: the disk is full"):
         platform.up()
 
 
-def test_up_leaves_a_program_alone_that_runs_as_it_should(platform: Platform) -> None:
+def test_up_does_not_restart_a_program_with_the_same_settings(platform: Platform) -> None:
     platform.up()
     first = platform.processes.find("gateway")
     platform.up()
     assert first is not None
     assert platform.processes.find("gateway") == first
-    assert server(platform).provisioned == 2, "what others expect in it is looked after each time"
+    assert server(platform).provisioned == 2, "each start provisions it"
 
 
 def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -> None:
@@ -103,29 +103,31 @@ def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -
     assert second.pid != first.pid
 
 
-def test_a_port_that_its_own_program_is_about_to_leave_is_waited_for(
+def test_a_port_of_the_stopped_predecessor_is_waited_for(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.up()
     server(platform).setting = "another"
-    looks = iter(["a program of another user", "a program of another user"])
-    monkeypatch.setattr(module, "find_port_owner", lambda _: next(looks, None))
+    owners = iter(["a program of another user", "a program of another user"])
+    monkeypatch.setattr(module, "find_port_owner", lambda _: next(owners, None))
     platform.up()
-    assert next(looks, None) is None
+    assert next(owners, None) is None
 
 
-def test_a_port_that_is_taken_is_told_with_its_number_its_holder_and_the_way_out(platform: Platform) -> None:
+def test_the_error_for_a_port_in_use_names_its_owner_and_the_variable(platform: Platform) -> None:
     port = platform.context.ports["gateway"]
     with web_server(port) as (pid, _):
-        with pytest.raises(LocalError) as told:
+        with pytest.raises(LocalError) as error:
             platform.up()
-        assert [state.healthy for state in platform.states()] == [False], "another's server is not ours"
-    assert isinstance(told.value.__cause__, PortInUse)
+        assert [state.healthy for state in platform.states()] == [False], (
+            "the server of another program is no part"
+        )
+    assert isinstance(error.value.__cause__, PortInUse)
     for part in (str(port), f"pid {pid}", "http.server", "TENANTRY_PORT_GATEWAY="):
-        assert part in str(told.value)
+        assert part in str(error.value)
 
 
-def test_a_program_that_ends_at_once_is_told_with_its_last_words(platform: Platform) -> None:
+def test_the_error_for_a_program_that_ends_has_its_last_output(platform: Platform) -> None:
     server(platform).argv = ("sh", "-c", "echo no space left on device; exit 3")
     with pytest.raises(
         LocalError, match=r"(?s)gateway stopped right after its start.*no space left on device"
@@ -133,19 +135,19 @@ def test_a_program_that_ends_at_once_is_told_with_its_last_words(platform: Platf
         platform.up()
 
 
-def test_a_program_that_does_not_get_healthy_is_told_after_its_patience(platform: Platform) -> None:
+def test_a_program_that_stays_unhealthy_is_an_error_after_its_timeout(platform: Platform) -> None:
     server(platform).argv = ("sh", "-c", "echo still thinking; sleep 600")
     server(platform).start_timeout = 0.5  # type: ignore[misc]
     with pytest.raises(LocalError, match=r"(?s)not healthy within 0 s \(tenantry logs gateway\).*thinking"):
         platform.up()
 
 
-def test_what_needs_a_part_that_failed_is_not_started_and_the_reason_is_told_once(platform: Platform) -> None:
+def test_parts_that_depend_on_a_failed_part_are_not_started(platform: Platform) -> None:
     platform.parts["operator"] = Dependant(platform.context)
     server(platform).argv = ("false",)
-    with pytest.raises(LocalError) as told:
+    with pytest.raises(LocalError) as error:
         platform.up()
-    assert str(told.value).count("gateway stopped right after its start") == 1
+    assert str(error.value).count("gateway stopped right after its start") == 1
     assert platform.processes.find("operator") is None
 
 
@@ -157,7 +159,7 @@ def test_down_stops_what_up_started_and_a_second_down_has_nothing_to_do(platform
     assert platform.down() == []
 
 
-def test_a_part_that_somebody_else_runs_is_probed_but_neither_started_nor_stopped(platform: Platform) -> None:
+def test_an_external_part_is_probed_but_neither_started_nor_stopped(platform: Platform) -> None:
     server(platform).managed = False
     port = platform.context.ports["gateway"]
     assert [state.healthy for state in platform.states()] == [False]
@@ -168,12 +170,12 @@ def test_a_part_that_somebody_else_runs_is_probed_but_neither_started_nor_stoppe
         assert is_http_ok(f"http://127.0.0.1:{port}")
 
 
-class Extra(LittleServer):
+class Extra(WebServer):
     name = "open-webui"
     ports = ("open-webui",)
 
 
-def test_what_make_up_all_adds_is_shown_from_its_start_to_its_stop(
+def test_optional_parts_are_shown_from_their_start_to_their_stop(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WORKSPACE", (Extra,))
@@ -189,6 +191,6 @@ def test_what_make_up_all_adds_is_shown_from_its_start_to_its_stop(
     assert not platform.runs_whole()
 
 
-def test_a_platform_is_whole_only_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_platform_has_all_parts_only_on_request(tmp_path: Path) -> None:
     core, whole = (Platform.ephemeral(tmp_path, whole=whole) for whole in (False, True))
     assert set(whole.parts) - set(core.parts) >= {"open-webui", "n8n", "n8n-worker", "n8n-webhook"}

@@ -1,4 +1,4 @@
-"""Programs that outlive us: found again, stopped whole, never mistaken for somebody else's."""
+"""Tests of start, search and stop of programs."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ import pytest
 from tenantry_local import processes as module
 from tenantry_local.processes import LocalError, Process, Processes, find_port_owner
 
-from tests.support.programs import stranger, web_server
+from tests.support.programs import unrelated_program, web_server
 
 SLEEP = ["sleep", "600"]
 
@@ -44,10 +44,10 @@ def test_a_started_program_is_found_by_a_later_run_and_stopped(processes: Proces
     assert not later.stop("sleeper"), "there is nothing left to stop"
 
 
-def test_a_stranger_with_a_recorded_pid_is_neither_found_nor_stopped(
+def test_another_program_with_a_recorded_pid_is_neither_found_nor_stopped(
     processes: Processes, tmp_path: Path
 ) -> None:
-    with stranger(*SLEEP) as theirs:
+    with unrelated_program(*SLEEP) as theirs:
         fields = Path(f"/proc/{theirs.pid}/stat").read_text().split()
         fields[21] = str(int(fields[21]) - 100)  # ours was started a second earlier
         (tmp_path / "run" / "old.process").write_text(f"digest {' '.join(fields)}\n")
@@ -77,7 +77,7 @@ Killed(Path({str(tmp_path)!r})).start("sleeper", {SLEEP!r}, {{}})
 
 
 def sleepers(leader: Process) -> list[psutil.Process]:
-    """Return the children that sleep. A program's first moments have others, of the shell that became it."""
+    """Return the child processes ``sleep``, without those of the shell before its ``exec``."""
     found = []
     for child in psutil.Process(leader.pid).children():
         with suppress(psutil.NoSuchProcess):
@@ -86,7 +86,7 @@ def sleepers(leader: Process) -> list[psutil.Process]:
     return found
 
 
-def test_children_that_a_dead_program_left_behind_are_stopped(processes: Processes) -> None:
+def test_children_of_a_dead_program_are_stopped(processes: Processes) -> None:
     leader = processes.start("shell", ["sh", "-c", "sleep 600 & setsid sleep 600 & wait"], {})
     eventually(lambda: len(sleepers(leader)) == 2)
     children = sleepers(leader)
@@ -102,7 +102,7 @@ def test_children_that_a_dead_program_left_behind_are_stopped(processes: Process
         child.kill()
 
 
-def test_children_with_sessions_of_their_own_are_stopped_with_their_parent(
+def test_children_in_other_sessions_are_stopped_with_their_parent(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
@@ -114,7 +114,7 @@ def test_children_with_sessions_of_their_own_are_stopped_with_their_parent(
     assert not child.is_running() or child.status() == "zombie"
 
 
-def test_a_program_that_ignores_the_signal_is_killed_in_the_end(
+def test_a_program_that_ignores_the_signal_is_killed(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
@@ -124,7 +124,7 @@ def test_a_program_that_ignores_the_signal_is_killed_in_the_end(
     assert not psutil.pid_exists(deaf.pid)
 
 
-def test_a_zombie_that_its_parent_does_not_collect_holds_nothing_up(processes: Processes) -> None:
+def test_a_zombie_does_not_delay_stop(processes: Processes) -> None:
     ended = processes.start("ended", ["true"], {})
     eventually(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
     assert processes.find("ended") is None
@@ -133,7 +133,7 @@ def test_a_zombie_that_its_parent_does_not_collect_holds_nothing_up(processes: P
     assert time.monotonic() - before < 1
 
 
-def test_a_program_gets_its_own_settings_and_nothing_of_our_secrets(
+def test_a_program_gets_its_settings_and_no_other_variables(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ours")
@@ -153,10 +153,10 @@ def test_a_program_that_cannot_be_recorded_is_not_started(processes: Processes, 
     assert not witness.exists()
 
 
-def test_the_holder_of_a_port_is_named_with_its_pid_and_command() -> None:
+def test_the_owner_of_a_port_is_described_by_pid_and_command() -> None:
     with web_server() as (pid, port):
-        told = find_port_owner(port)
-    assert told is not None
-    assert f"pid {pid}" in told
-    assert "http.server" in told
+        owner = find_port_owner(port)
+    assert owner is not None
+    assert f"pid {pid}" in owner
+    assert "http.server" in owner
     assert find_port_owner(port) is None

@@ -1,4 +1,4 @@
-"""The list of Redis' users: in the file that Redis reads, and on the page for ElastiCache."""
+"""Tests of the Redis users, in the ACL file and on the page for ElastiCache."""
 
 from tenantry_local.context import REPOSITORY
 from tenantry_local.redis_users import USERS, acl_file
@@ -18,7 +18,7 @@ def test_the_file_holds_no_password() -> None:
     assert "secret" not in text
 
 
-def test_nobody_may_do_everything_unless_that_is_asked_for() -> None:
+def test_the_default_user_is_off_without_an_admin_password() -> None:
     default = acl_file(PASSWORDS).splitlines()[0]
     assert default == "user default off resetkeys resetchannels -@all"
     assert "+@all" not in acl_file(PASSWORDS)

@@ -1,4 +1,4 @@
-"""The demo's own promises: files fit their Tenants, and no tenant's secret is in a file of the other's."""
+"""Tests of the sample documents: they fit their Tenants, and contain no facts of the other tenant."""
 
 from collections.abc import Iterator
 
@@ -42,7 +42,7 @@ def test_the_documents_are_of_every_format_that_the_gateway_reads() -> None:
 
 
 @pytest.mark.parametrize("person", ["alice.tenanta@gmail.com", "diana.tenantb@gmail.com"])
-def test_the_storys_people_belong_to_exactly_one_demo_tenant(person: str) -> None:
+def test_the_users_of_the_demo_belong_to_exactly_one_tenant(person: str) -> None:
     owners = [
         tenant.id
         for tenant in TENANTS_BY_ID.values()
@@ -57,13 +57,13 @@ def test_each_tenant_has_an_administrator_who_can_sign_in() -> None:
         assert tenant.spec.identity.admins[0] in DEMO_USERS
 
 
-def test_the_budget_stands_on_page_two_of_tenant_bs_plan() -> None:
+def test_the_budget_is_on_page_two_of_tenant_bs_plan() -> None:
     (plan,) = [s for s in list_samples(TENANTS_BY_ID["tenantb"]) if s.path.suffix == ".pdf"]
     assert [number for number, _ in pages(plan)] == [1, 2]
     assert [number for number, text in pages(plan) if FIGURE in text] == [2]
 
 
-def test_tenant_as_documents_never_speak_of_a_budget_nor_of_the_amount() -> None:
+def test_tenant_as_documents_mention_neither_the_budget_nor_the_amount() -> None:
     for sample in list_samples(TENANTS_BY_ID["tenanta"]):
         text = " ".join(text for _, text in pages(sample)).casefold()
         assert "budget" not in text

@@ -1,4 +1,4 @@
-"""The platform's services sign with one key pair, whoever asks for it first."""
+"""Tests of the key pair that signs tickets."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from pathlib import Path
 from tenantry_local.tickets import key_set, private_key
 
 
-def test_parts_that_start_side_by_side_are_given_one_key(tmp_path: Path) -> None:
+def test_parts_that_start_concurrently_share_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         files = list(pool.map(lambda number: (private_key, key_set)[number % 2](tmp_path), range(16)))
     private, public = files[0], files[1]

@@ -1,4 +1,4 @@
-"""A stand-in for Amazon Bedrock with its wire format: embeddings with meaning, grounded answers, faults.
+"""Stand-in for Amazon Bedrock with its wire format: embeddings, grounded answers and injected faults.
 
-Source of paths, shapes and errors: the service model of ``bedrock-runtime`` that botocore carries.
+Source of paths, shapes and errors: the service model of ``bedrock-runtime`` in botocore.
 """

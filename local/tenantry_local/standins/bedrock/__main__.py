@@ -1,4 +1,4 @@
-"""``python -m tenantry_local.standins.bedrock --port N``: serve the stand-in on 127.0.0.1."""
+"""Command line of the Bedrock stand-in: ``python -m tenantry_local.standins.bedrock --port N``."""
 
 import argparse
 

@@ -1,8 +1,7 @@
-"""Answers taken word for word from the passages of the prompt, so that a demo's answers are grounded.
+"""Extractive answers: sentences quoted from the passages of the prompt, so that answers are grounded.
 
-The best sentence is the one that covers the question's words and is near to it in meaning. When the
-passages do not speak of what is asked, that is said, without a marker: better silent than wrong. Passages are
-only ever quoted; what they tell a model to do moves nobody here.
+The best sentence covers the question's keywords and has a similar embedding. If no passage covers the
+question, the answer says so and has no citation marker. Instructions inside passages have no effect.
 """
 
 import html
@@ -16,25 +15,25 @@ from .keywords import extract_keywords
 
 __all__ = ["NO_ANSWER", "NO_PASSAGES", "extract_answer"]
 
-NO_ANSWER = "The passages do not hold the answer to this question."
+NO_ANSWER = "The passages do not contain the answer to this question."
 NO_PASSAGES = "There is no passage that I could answer from."
 
 MISSING_ALLOWED = 0.3
-"""Share of the question's words that may be missing from the passages: one of four, none of three."""
+"""Share of the question's keywords that may be missing from the passages: one of four, none of three."""
 
 COVERED_NEEDED = 0.5
-"""Share of the question's words that the best sentence, with what stands around it, must have."""
+"""Share of the question's keywords that the best sentence with its passage must cover."""
 
 SAME_MEANING = 0.6
-"""Cosine from which two words mean the same: staff and employees are at 0.62, marketing and sales at 0.33."""
+"""Lowest cosine of synonyms: staff and employees have 0.62, marketing and sales 0.33."""
 
 AROUND_WEIGHT = 0.25
-"""What a word counts that stands not in the sentence but elsewhere in its passage."""
+"""Weight of a keyword that is elsewhere in the sentence's passage."""
 
 NEARNESS_WEIGHT = 0.5
 
 STATEMENT_WEIGHT = 0.5
-"""For what reads like a statement, so that a heading does not answer what the text below it does."""
+"""Bonus of statements, so that the text below a heading wins over the heading."""
 
 _PASSAGE = re.compile(r'<passage id="(\d+)"[^>]*>(.*?)</passage>', re.DOTALL)
 _QUESTION = re.compile(r"<question>(.*?)</question>", re.DOTALL)
@@ -47,7 +46,7 @@ _SENTENCE_END = re.compile(
 _SINGLE_LINE = re.compile(
     r"^(\s*#.*"  # a heading
     r"|.*\|.*"  # a row of a table
-    r"|.{1,60}(?<![.!?,;]))"  # a heading without its mark: too short to be a line that was wrapped
+    r"|.{1,60}(?<![.!?,;]))"  # a heading without a mark: too short for a wrapped line
     r"\n(?=\s*[A-Z0-9\"'(])",
     re.MULTILINE,
 )
@@ -64,7 +63,7 @@ class _Sentence:
 
 
 def extract_answer(prompt: str) -> str:
-    """Return the best sentence of the prompt's passages with its marker, or one that there is none."""
+    """Return the best sentence of the prompt's passages with its citation marker, or a refusal."""
     passages = _PASSAGE.findall(prompt)
     if not passages:
         return NO_PASSAGES
@@ -91,9 +90,9 @@ def extract_answer(prompt: str) -> str:
 
 
 def _match_keywords(wanted: dict[str, str], known: dict[str, str]) -> frozenset[str] | None:
-    """Return the passages' words for those of the question; None when too many have none.
+    """Return the stems in the passages that match the question's; None if too many are missing.
 
-    A figure must stand there as it was asked for: the budget of 2025 says nothing of 2026's.
+    A number must match exactly: the budget of 2025 does not answer a question about 2026.
     """
     missing = {stem: word for stem, word in wanted.items() if stem not in known}
     if not wanted or any(_FIGURE.search(word) for word in missing):
@@ -105,7 +104,7 @@ def _match_keywords(wanted: dict[str, str], known: dict[str, str]) -> frozenset[
 
 
 def _synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
-    """Return, for each word that has one, the passages' nearest word of the same meaning."""
+    """Return the stem of the nearest synonym in the passages for each word that has one."""
     if not words or not known:
         return set()
     cosines = embed(words) @ embed(list(known.values())).T
@@ -114,13 +113,13 @@ def _synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
 
 
 def _weights(matched: frozenset[str], sentences: Sequence[_Sentence]) -> dict[str, float]:
-    """Weigh each word by how few sentences have it: of a marketing budget, marketing says more."""
+    """Return the weight of each keyword: its inverse sentence frequency."""
     having = {word: sum(word in sentence.words for sentence in sentences) for word in matched}
     return {word: math.log(1 + len(sentences) / count) for word, count in having.items()}
 
 
 def _coverage(weights: Mapping[str, float], sentence: _Sentence) -> float:
-    """Return the weight of the question's words that a sentence has, those around it with less."""
+    """Return the weight of the question's keywords in a sentence and, reduced, in its passage."""
     return sum(
         weight * (1 if word in sentence.words else AROUND_WEIGHT)
         for word, weight in weights.items()
@@ -129,7 +128,7 @@ def _coverage(weights: Mapping[str, float], sentence: _Sentence) -> float:
 
 
 def _bonuses(question: str, sentences: Sequence[_Sentence]) -> Iterator[float]:
-    """Yield what speaks for each sentence beside the words that it shares with the question."""
+    """Yield the bonus of each sentence for its similarity and its form."""
     meanings = embed([question, *(sentence.text for sentence in sentences)])
     for sentence, nearness in zip(sentences, meanings[1:] @ meanings[0], strict=True):
         yield NEARNESS_WEIGHT * float(nearness) + STATEMENT_WEIGHT * bool(_STATEMENT.search(sentence.text))

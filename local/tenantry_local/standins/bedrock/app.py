@@ -1,4 +1,4 @@
-"""The stand-in's HTTP surface: Bedrock's operations, and ``/standin`` to steer and watch it."""
+"""HTTP routes of the Bedrock stand-in: operations, and ``/standin`` for faults and recorded calls."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from . import invoke
-from .converse import ChatModel, Reply, check
+from .converse import ChatModel, Reply, validate
 from .errors import (
     BedrockError,
     MissingAuthenticationTokenException,
@@ -32,32 +32,32 @@ from .shapes import check_shape
 __all__ = ["REMEMBERED_CALLS", "SLOW_SECONDS", "make_app"]
 
 REMEMBERED_CALLS = 2000
-"""How many calls ``/standin/calls`` can tell of."""
+"""Number of calls that ``/standin/calls`` returns at most."""
 
 EVENTS_BEFORE_FAULT = 2
-"""A stream that is to break does so after its start and its first words."""
+"""Events that a stream sends before an injected fault: its start and its first words."""
 
 SLOW_SECONDS = 0.2
-"""Between two events of a slow stream."""
+"""Pause between two events of a slow stream."""
 
 
 class StreamAborted(Exception):
-    """Ends a response without its end, as a broken connection does."""
+    """Ends a response early, like a broken connection."""
 
 
 class BlockedWords(BaseModel):
-    """What guardrails stop."""
+    """Words that guardrails block."""
 
     words: list[str]
 
 
 class StandinState:
-    """What the routes share.
+    """State that the routes share.
 
     Parameters
     ----------
     settings
-        Read once.
+        Settings of the stand-in, read once.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -70,28 +70,28 @@ class StandinState:
     async def record_call(
         self, request: Request, operation: str, model: str, metadata: object
     ) -> FaultType | None:
-        """Note a call; return the fault that must befall its answer, if any.
+        """Record a call; return the fault that its response must show, if any.
 
         Raises
         ------
         BedrockError
-            A fault is due now.
+            The injected fault is an error.
         """
         call = {"operation": operation, "model": model, "time": time.time(), "requestMetadata": metadata}
         self.calls.append(call)
         return await self.faults.apply_next(operation, request.headers.get(HEADER, ""))
 
     async def converse(self, request: Request, operation: str, model: str) -> tuple[Reply, FaultType | None]:
-        """Answer Converse or ConverseStream."""
+        """Return the reply to Converse or ConverseStream, and the fault of its stream."""
         body = await _read_object(request)
         fault = await self.record_call(request, operation, model, body.get("requestMetadata", {}))
         require_chat(model)
-        check(operation, model, body)
+        validate(operation, model, body)
         return await asyncio.to_thread(self.chat_model.reply, body), fault
 
 
 def make_app(settings: Settings) -> FastAPI:
-    """Return the application."""
+    """Return the application with all routes."""
     app = FastAPI(title="Bedrock stand-in", openapi_url=None)
     standin = StandinState(settings)
     _add_errors(app)
@@ -120,14 +120,14 @@ def _add_models(app: FastAPI, standin: StandinState) -> None:
 
     @app.post("/model/{model:path}/converse")
     async def _(model: str, request: Request) -> Response:
-        said, _ = await standin.converse(request, "Converse", model)
-        return _json_response(said.to_response())
+        reply, _ = await standin.converse(request, "Converse", model)
+        return _json_response(reply.to_response())
 
     @app.post("/model/{model:path}/converse-stream")
     async def _(model: str, request: Request) -> Response:
-        said, fault = await standin.converse(request, "ConverseStream", model)
+        reply, fault = await standin.converse(request, "ConverseStream", model)
         return StreamingResponse(
-            _stream(said, fault), media_type="application/vnd.amazon.eventstream", headers=_request_id()
+            _stream(reply, fault), media_type="application/vnd.amazon.eventstream", headers=_request_id()
         )
 
 
@@ -155,12 +155,12 @@ def _add_control_routes(app: FastAPI, standin: StandinState) -> None:
 
     @app.put("/standin/limits")
     async def _(limit: Limit) -> dict[str, str]:
-        faults.limit(limit)
+        faults.set_limit(limit)
         return {"status": "ok"}
 
     @app.delete("/standin/faults")
     async def _() -> dict[str, int]:
-        """Forget faults and limits."""
+        """Delete all faults and limits."""
         faults.clear()
         return {"pending": 0}
 
@@ -181,7 +181,7 @@ def _add_control_routes(app: FastAPI, standin: StandinState) -> None:
 
 def _add_errors(app: FastAPI) -> None:
     def error_response(error: BedrockError) -> Response:
-        # The service's own name for its errors' home; SDKs cut it off.
+        # The namespace that the service appends to its error names; SDKs remove it.
         kind = f"{type(error).__name__}:http://internal.amazon.com/coral/com.amazon.bedrock/"
         headers = {"x-amzn-ErrorType": kind, **_request_id()}
         return JSONResponse({"message": str(error)}, status_code=error.status, headers=headers)
@@ -198,8 +198,8 @@ def _add_errors(app: FastAPI) -> None:
         )
 
 
-async def _stream(said: Reply, fault: FaultType | None) -> AsyncIterator[bytes]:
-    for number, (name, payload) in enumerate(said.to_events()):
+async def _stream(reply: Reply, fault: FaultType | None) -> AsyncIterator[bytes]:
+    for number, (name, payload) in enumerate(reply.to_events()):
         if number == EVENTS_BEFORE_FAULT and fault is FaultType.STREAM_ERROR:
             yield encode_exception("modelStreamErrorException", "The model's stream broke.")
             return
@@ -211,7 +211,7 @@ async def _stream(said: Reply, fault: FaultType | None) -> AsyncIterator[bytes]:
 
 
 def _json_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    # Two thousand floats a response: json.dumps would take a millisecond of it.
+    # json.dumps takes a millisecond for the 2,000 floats of a response.
     return Response(
         pydantic_core.to_json(body),
         media_type="application/json",
@@ -224,7 +224,7 @@ def _request_id() -> dict[str, str]:
 
 
 async def _read_signed_body(request: Request) -> bytes:
-    """Return the body of a signed request; any signature will do."""
+    """Return the body of a signed request; the signature is not verified."""
     if not request.headers.get("authorization", "").startswith(("AWS4-HMAC-SHA256 ", "Bearer ")):
         raise MissingAuthenticationTokenException("Missing Authentication Token")
     return await request.body()

@@ -1,4 +1,4 @@
-"""Converse and ConverseStream: requests checked as Bedrock checks them, answers and their events."""
+"""Converse and ConverseStream: validation of requests, replies and their stream events."""
 
 import itertools
 import time
@@ -13,15 +13,15 @@ from .forward import ForwardClient
 from .guardrails import BLOCKED_ANSWER, BLOCKED_QUESTION, Guardrails
 from .shapes import check_shape
 
-__all__ = ["ChatModel", "Reply", "check"]
+__all__ = ["ChatModel", "Reply", "validate"]
 
 WORDS_PER_EVENT = 3
-"""How much text one event of a stream carries."""
+"""Words per stream event."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model said, and what it cost."""
+    """Reply of the model, with its token counts."""
 
     text: str
     stop_reason: str
@@ -56,14 +56,14 @@ class Reply:
 
 
 class ChatModel:
-    """Answers conversations, extractively or through another server.
+    """Chat model that answers with quoted sentences or through another server.
 
     Parameters
     ----------
     guardrails
-        What they stop; it may change while the server runs.
+        Blocked words; they may change while the server runs.
     forward
-        Who answers instead of us, if anybody.
+        Client of the server that answers instead, or ``None``.
     """
 
     def __init__(self, guardrails: Guardrails, forward: ForwardClient | None) -> None:
@@ -71,12 +71,12 @@ class ChatModel:
         self._forward = forward
 
     def reply(self, body: Mapping[str, Any]) -> Reply:
-        """Answer a request that :func:`check` let through.
+        """Return the reply to a request that :func:`validate` accepts.
 
         Raises
         ------
         BedrockError
-            The other server did not answer.
+            The forwarding server failed.
         """
         started = time.monotonic()
         system = [block["text"] for block in body.get("system") or [] if "text" in block]
@@ -101,25 +101,25 @@ class ChatModel:
         self, system: list[str], messages: list[tuple[str, str]], inference: Mapping[str, Any]
     ) -> str:
         if self._forward:
-            return self._forward.ask(system, messages, inference)
+            return self._forward.complete(system, messages, inference)
         return extract_answer(messages[-1][1])
 
 
-def check(operation: str, model: str, body: Mapping[str, Any]) -> None:
-    """Check a request of Converse or ConverseStream.
+def validate(operation: str, model: str, body: Mapping[str, Any]) -> None:
+    """Validate a request of Converse or ConverseStream.
 
     Raises
     ------
     SerializationException, ValidationException
-        Bedrock would not take it either.
+        Bedrock would reject the request.
     """
     check_shape(operation, {**body, "modelId": model})
     messages = body.get("messages") or []
-    _check_turns([message["role"] for message in messages])
-    _check_blocks(messages)
+    _validate_turns([message["role"] for message in messages])
+    _validate_blocks(messages)
 
 
-def _check_turns(roles: Sequence[str]) -> None:
+def _validate_turns(roles: Sequence[str]) -> None:
     if not roles or roles[0] != "user":
         raise ValidationException(
             "A conversation must start with a user message. Try again with a conversation that starts with a user "
@@ -136,7 +136,7 @@ def _check_turns(roles: Sequence[str]) -> None:
         )
 
 
-def _check_blocks(messages: Sequence[Mapping[str, Any]]) -> None:
+def _validate_blocks(messages: Sequence[Mapping[str, Any]]) -> None:
     for number, message in enumerate(messages):
         if not message["content"]:
             raise ValidationException(
@@ -162,7 +162,7 @@ def _block_text(block: Mapping[str, Any]) -> str:
 
 
 def _cut(text: str, tokens: int) -> str:
-    """Return as many whole words from the front as fit into ``tokens``."""
+    """Return the longest prefix of whole words that fits into ``tokens``."""
     words = text.split(" ")
     while len(words) > 1 and count_tokens(" ".join(words)) > tokens:
         words.pop()

@@ -1,9 +1,9 @@
-"""Embeddings that carry meaning without a download: wordllama's weights come inside its package.
+"""Semantic embeddings without a download: wordllama's weights are in its package.
 
-wordllama gives 256 numbers. A fixed orthonormal map carries them into the first 768 of 1,024, in three blocks
-that are each a rotation of all 256. So every cosine of wordllama's survives a cut at 256, 512, 768 or 1,024, as
-Titan V2's (Matryoshka) embeddings survive one approximately; and vectors that were cut at different places do
-not match, so that such a mistake shows.
+wordllama's embeddings have 256 dimensions. A fixed orthonormal matrix projects them to the first 768 of 1,024,
+in three blocks that are each a rotation of all 256. So cosines stay the same after a cut at 256, 512, 768 or
+1,024 dimensions, as they approximately do for Titan V2 (Matryoshka). Vectors of different cuts do not match, so
+tests notice such a mistake.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 __all__ = ["count_tokens", "embed", "load_model", "project"]
 
 SOURCE_DIMENSIONS = 256
-"""What wordllama gives."""
+"""Dimensions of wordllama's embeddings."""
 
 MEANINGFUL_DIMENSIONS = 3 * SOURCE_DIMENSIONS
-"""All meaning lies in this many first numbers; the others are zero."""
+"""Number of leading dimensions with content; the others are zero."""
 
 
 def embed(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Return wordllama's embeddings, one row of 256 numbers a text, each of length 1."""
+    """Return wordllama's embeddings: one row of 256 numbers and length 1 per text."""
     rows = np.asarray(load_model().embed(list(texts)), dtype=np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     np.divide(rows, lengths, out=rows, where=lengths > 0)
@@ -33,7 +33,7 @@ def embed(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def project(rows: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
-    """Carry embeddings into ``dimensions`` numbers (256 at least), each row of length 1 again."""
+    """Return embeddings with ``dimensions`` dimensions (at least 256), each row with length 1."""
     front = rows @ _projection()[:, :dimensions]
     wide = np.zeros((len(rows), dimensions))
     wide[:, : front.shape[1]] = front
@@ -43,24 +43,24 @@ def project(rows: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
 
 
 def count_tokens(text: str) -> int:
-    """Return how many tokens wordllama's tokenizer (Llama 2's) makes of a text."""
+    """Return the number of tokens of a text, by wordllama's tokenizer (Llama 2's)."""
     return len(load_model().tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 @cache
 def load_model() -> Any:
-    """Return the model; the first call reads 16 MB from disk, so a server makes it before it serves."""
+    """Return the model. The first call reads 16 MB from disk, so a server calls it before it serves."""
     folder = Path(wordllama.__file__).parent
-    # With its own folder as cache it finds the files it ships, and asks no hub for them.
+    # With the package's folder as cache it finds the packaged files and downloads nothing.
     return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
 
 
 @cache
 def _projection() -> NDArray[np.float64]:
-    """Return the map, 256 x 768, with orthonormal rows.
+    """Return the projection matrix, 256 x 768, with orthonormal rows.
 
-    Its blocks are the orthonormal DCT-II with its rows moved on by none, a third and two thirds: three rotations
-    whose results do not resemble each other and, made without random numbers, are the same on every machine.
+    Its blocks are the orthonormal DCT-II with rows shifted by zero, one third and two thirds. These rotations
+    give dissimilar results and need no random numbers, so they are the same on every machine.
     """
     frequency = np.arange(SOURCE_DIMENSIONS)[:, None]
     position = np.arange(SOURCE_DIMENSIONS)[None, :] + 0.5

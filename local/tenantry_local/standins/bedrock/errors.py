@@ -1,7 +1,7 @@
-"""Bedrock's errors, with its names and status codes.
+"""Bedrock's errors, with their names and status codes.
 
-Source: the service model of ``bedrock-runtime`` in botocore; the two that stand in no service model
-(no credentials, a body of wrong types) are those that every AWS API gives.
+Source: the service model of ``bedrock-runtime`` in botocore. The two errors that no service model has
+(missing credentials, wrong types in the body) are common to all AWS APIs.
 """
 
 from typing import ClassVar
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class BedrockError(Exception):
-    """An error as Bedrock returns it: its class's name in ``x-amzn-ErrorType``, its message in the body."""
+    """Base class of Bedrock's errors. The class name is sent in the header ``x-amzn-ErrorType``."""
 
     status: ClassVar[int]
 
@@ -34,7 +34,7 @@ class ValidationException(BedrockError):
 
 
 class SerializationException(BedrockError):
-    """The request's body is no JSON, or a value in it is of the wrong type."""
+    """The request's body is not JSON, or a value in it has the wrong type."""
 
     status = 400
 
@@ -46,7 +46,7 @@ class MissingAuthenticationTokenException(BedrockError):
 
 
 class ResourceNotFoundException(BedrockError):
-    """What is named does not exist, or not any more."""
+    """The named resource does not exist or has been retired."""
 
     status = 404
 
@@ -82,6 +82,6 @@ class InternalServerException(BedrockError):
 
 
 class ServiceUnavailableException(BedrockError):
-    """Bedrock cannot take the request now."""
+    """Bedrock cannot process the request now."""
 
     status = 503

@@ -1,4 +1,4 @@
-"""AWS' event stream encoding (``application/vnd.amazon.eventstream``), the side that writes.
+"""Encoder of AWS event streams (``application/vnd.amazon.eventstream``).
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
 """
@@ -11,18 +11,18 @@ from typing import Any
 __all__ = ["encode_event", "encode_exception"]
 
 STRING = 7
-"""Type of a header whose value is a string."""
+"""Header type of string values."""
 
 
 def encode_event(name: str, payload: dict[str, Any]) -> bytes:
-    """Return the message of one event."""
+    """Return the encoded message of an event."""
     return _encode(
         {":message-type": "event", ":event-type": name, ":content-type": "application/json"}, payload
     )
 
 
 def encode_exception(name: str, message: str) -> bytes:
-    """Return the message that ends a stream with an error."""
+    """Return the encoded message of an error, which ends a stream."""
     headers = {":message-type": "exception", ":exception-type": name, ":content-type": "application/json"}
     return _encode(headers, {"message": message})
 

@@ -1,6 +1,6 @@
-"""Faults on demand: a header spoils one request, a setting spoils the next few of an operation.
+"""Fault injection: by a header for one request, or by a setting for the next calls of an operation.
 
-They are for the tests of whoever calls Bedrock: throttling, outages, slow models and streams that break.
+The faults are for tests of Bedrock's callers: throttling, outages, slow models and broken streams.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from .errors import (
 __all__ = ["HEADER", "Fault", "FaultType", "Faults", "Limit"]
 
 HEADER = "x-standin-fault"
-"""``throttle``, or ``timeout:2.5`` to have it after so many seconds."""
+"""Header with a fault: ``throttle``, or ``timeout:2.5`` for one after 2.5 seconds."""
 
 WINDOW_SECONDS = 60
 THROTTLED = "Too many requests, please wait before trying again."
@@ -31,7 +31,7 @@ FAILED = "The system encountered an unexpected error during processing."
 
 
 class FaultType(StrEnum):
-    """What can go wrong."""
+    """Types of injected faults."""
 
     THROTTLE = "throttle"
     UNAVAILABLE = "unavailable"
@@ -39,13 +39,13 @@ class FaultType(StrEnum):
     MODEL_ERROR = "modelerror"
     INTERNAL = "internal"
     DELAY = "delay"
-    """Nothing but the wait; for clients with a timeout of their own."""
+    """A delay only, for clients with a timeout."""
     STREAM_ERROR = "streamerror"
-    """An exception as an event, after the first words of a stream."""
+    """An exception event after the first words of a stream."""
     STREAM_CUT = "streamcut"
     """The connection ends after the first words of a stream."""
     STREAM_SLOW = "streamslow"
-    """The words of a stream come slowly, as a real model's do."""
+    """Pauses between the words of a stream."""
 
 
 _ERRORS: dict[FaultType, BedrockError] = {
@@ -62,7 +62,7 @@ _ERRORS: dict[FaultType, BedrockError] = {
 
 
 class Fault(BaseModel):
-    """A fault to come: to ``operation`` (empty: any), ``times`` over, each after ``delay`` seconds."""
+    """A fault for the next ``times`` calls of ``operation`` (empty: any), each after ``delay`` seconds."""
 
     operation: str = ""
     fault: FaultType
@@ -71,37 +71,37 @@ class Fault(BaseModel):
 
 
 class Limit(BaseModel):
-    """How often a minute an operation (empty: each) may be called; 0 is no limit."""
+    """Limit of calls per minute of an operation (empty: each operation); 0 is unlimited."""
 
     operation: str = ""
     requests_per_minute: int = Field(ge=0, alias="requestsPerMinute")
 
 
 class Faults:
-    """The faults that are still to come, and the limits that hold."""
+    """Pending faults and current limits."""
 
     def __init__(self) -> None:
         self.pending: list[Fault] = []
         self._limits: dict[str, int] = {}
         self._calls: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    def limit(self, limit: Limit) -> None:
-        """Set a limit."""
+    def set_limit(self, limit: Limit) -> None:
+        """Set the limit of an operation."""
         self._limits[limit.operation] = limit.requests_per_minute
         self._calls.clear()
 
     def clear(self) -> None:
-        """Forget all faults and limits."""
+        """Delete all faults and limits."""
         self.pending.clear()
         self._limits.clear()
 
     async def apply_next(self, operation: str, header: str) -> FaultType | None:
-        """Do what is due to this request; return what must still befall its answer, if anything.
+        """Apply the limit and the next fault to a request; return a fault that its stream must show, if any.
 
         Raises
         ------
         BedrockError
-            The error that is due.
+            The limit is exceeded, or the fault is an error.
         """
         self._check_limit(operation)
         fault = _parse(header) if header else self._next_fault(operation)
@@ -109,9 +109,9 @@ class Faults:
             return None
         await asyncio.sleep(fault.delay)
         if fault.fault in _ERRORS:
-            # Anew: an exception that is raised twice would drag its first traceback along.
-            due = _ERRORS[fault.fault]
-            raise type(due)(str(due))
+            # A copy: an exception that is raised twice keeps its first traceback.
+            error = _ERRORS[fault.fault]
+            raise type(error)(str(error))
         return fault.fault
 
     def _check_limit(self, operation: str) -> None:
@@ -140,5 +140,5 @@ def _parse(header: str) -> Fault:
         return Fault(fault=FaultType(name), delay=float(seconds or 0))
     except ValueError as exc:
         raise ValidationException(
-            f"{HEADER}: {header} is none of {', '.join(FaultType)}, with or without :seconds"
+            f"{HEADER}: {header} is none of {', '.join(FaultType)}, optionally with :seconds"
         ) from exc

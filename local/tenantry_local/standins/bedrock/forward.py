@@ -1,4 +1,4 @@
-"""Answers from an OpenAI-compatible server, when ``BEDROCK_FORWARD_URL`` names one."""
+"""Client of an OpenAI-compatible server that writes the answers (``BEDROCK_FORWARD_URL``)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from .errors import ModelErrorException, ModelTimeoutException, ThrottlingExcept
 __all__ = ["ForwardClient"]
 
 TIMEOUT_SECONDS = 120
-"""As long as a small model on a machine without a GPU may take for one answer."""
+"""Timeout of an answer; a small model without a GPU can take this long."""
 
 
 @dataclass(frozen=True)
 class ForwardClient:
-    """Where questions go.
+    """Client of an OpenAI-compatible server.
 
     Parameters
     ----------
     url
-        The server's base URL, ``/v1`` included where it has one.
+        Base URL of the server, with ``/v1`` if it has one.
     model
-        The model's name there, whatever model id Bedrock's caller gave.
+        Name of the model on that server; the model id of the Bedrock request is ignored.
     api_key
         May be empty.
     """
@@ -33,20 +33,22 @@ class ForwardClient:
     model: str
     api_key: SecretStr
 
-    def ask(self, system: list[str], messages: list[tuple[str, str]], inference: Mapping[str, Any]) -> str:
-        """Return the server's answer to a conversation of (role, text).
+    def complete(
+        self, system: list[str], messages: list[tuple[str, str]], inference: Mapping[str, Any]
+    ) -> str:
+        """Return the server's answer to a conversation of (role, text) pairs.
 
         Raises
         ------
         ModelTimeoutException, ThrottlingException, ModelErrorException
-            The server did not answer in time, has too much to do, or failed.
+            The server timed out, limits requests, or failed.
         """
-        said = [("system", text) for text in system] + messages
+        conversation = [("system", text) for text in system] + messages
         names = {"maxTokens": "max_tokens", "temperature": "temperature", "topP": "top_p"}
         options = {names[name]: value for name, value in inference.items() if name in names}
         body = {
             "model": self.model,
-            "messages": [{"role": role, "content": text} for role, text in said],
+            "messages": [{"role": role, "content": text} for role, text in conversation],
             **options,
         }
         key = self.api_key.get_secret_value()

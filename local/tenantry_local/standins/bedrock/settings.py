@@ -1,4 +1,4 @@
-"""What can be set from outside, by environment variables that begin with ``BEDROCK_``."""
+"""Settings of the Bedrock stand-in: environment variables that begin with ``BEDROCK_``."""
 
 from typing import Annotated
 
@@ -16,8 +16,8 @@ class Settings(BaseSettings):
     forward_url: str = Field(
         "", description="Base URL of an OpenAI-compatible server that writes the answers"
     )
-    forward_model: str = Field("default", description="Model that is asked for there")
-    forward_api_key: SecretStr = Field(SecretStr(""), description="Key for that server; empty: none is sent")
+    forward_model: str = Field("default", description="Name of the model on that server")
+    forward_api_key: SecretStr = Field(SecretStr(""), description="API key of that server; empty sends none")
     blocked_words: Annotated[str, NoDecode] = Field(
-        "", description="Words that every guardrail stops, separated by commas"
+        "", description="Words that every guardrail blocks, separated by commas"
     )

@@ -1,7 +1,7 @@
-"""Requests checked against Bedrock's own service model, which botocore carries.
+"""Validation of requests against Bedrock's service model in botocore.
 
-botocore's clients check less than the service does (no patterns, no upper bounds), so a request that a test's
-client lets through can still be one that Bedrock refuses.
+botocore's clients validate less than the service: no patterns and no upper bounds. So a request that a client
+sends in a test could still be rejected by Bedrock.
 """
 
 import re
@@ -30,20 +30,20 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def check_shape(operation: str, parameters: Mapping[str, Any]) -> None:
-    """Check the parameters of an operation: body and path together, by the names botocore gives them.
+    """Validate the parameters of an operation: body and path, by botocore's names.
 
     Raises
     ------
     SerializationException
-        A value is of the wrong type.
+        A value has the wrong type.
     ValidationException
-        Something required is missing or a bound, an enumeration or a pattern is broken; every fault is named.
+        A required value is missing, or one violates a bound, enumeration or pattern; all errors are listed.
     """
     shape = _operation(operation).input_shape
-    faults = list(_structure("", shape, parameters))
-    if faults:
-        plural = "error" if len(faults) == 1 else "errors"
-        raise ValidationException(f"{len(faults)} validation {plural} detected: {'; '.join(faults)}")
+    errors = list(_structure("", shape, parameters))
+    if errors:
+        plural = "error" if len(errors) == 1 else "errors"
+        raise ValidationException(f"{len(errors)} validation {plural} detected: {'; '.join(errors)}")
 
 
 @cache

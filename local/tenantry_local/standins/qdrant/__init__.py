@@ -1,5 +1,5 @@
-"""Qdrant's REST API, as far as qdrant-client calls it for us, over qdrant-client's own local engine.
+"""Stand-in for Qdrant's REST API, over the local engine of qdrant-client.
 
-One process owns the folder. What the local engine does not keep (payload indexes, HNSW settings) is kept
-beside it, so that who looks for them finds what was asked for.
+It serves the calls that Tenantry makes. One process owns the folder. The engine does not persist payload
+indexes and HNSW settings, so the stand-in stores these in a separate file and returns them.
 """

@@ -1,4 +1,4 @@
-"""``python -m tenantry_local.standins.qdrant --port N --path FOLDER``: serve on 127.0.0.1."""
+"""Command line of the Qdrant stand-in: ``python -m tenantry_local.standins.qdrant --path FOLDER``."""
 
 import argparse
 import os
@@ -12,14 +12,14 @@ from .engine import Engine
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m tenantry_local.standins.qdrant",
-        description="Qdrant's REST API over its client's local engine",
+        description="Qdrant's REST API over the local engine of qdrant-client",
     )
     add_address(parser)
-    parser.add_argument("--path", type=Path, required=True, help="folder of the data; one process at a time")
+    parser.add_argument("--path", type=Path, required=True, help="data folder, for one process at a time")
     parser.add_argument(
         "--api-key-env",
         default="QDRANT_API_KEY",
-        help="environment variable that holds the API key; without a key everybody may do everything",
+        help="environment variable that holds the API key; without a key every caller has all rights",
     )
     arguments = parser.parse_args()
     try:

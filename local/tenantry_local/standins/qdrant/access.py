@@ -1,7 +1,7 @@
-"""Who may touch which collection: the API key everything, a JWT signed with it what its claims say.
+"""Access control: the API key grants all rights, a JWT signed with it those in its claims.
 
-Source: Qdrant's own ``rbac`` and ``auth`` modules, and what a Qdrant 1.18 was seen to do: a token with a
-payload filter is refused, a token without ``access`` may do everything.
+Source: Qdrant's modules ``rbac`` and ``auth``, and tests of Qdrant 1.18. It rejects a token with a payload
+filter, and grants all rights to a token without ``access``.
 """
 
 import hmac
@@ -16,16 +16,16 @@ from joserfc.jwk import OctKey
 __all__ = ["Access", "Authenticator", "Forbidden", "Level", "Unauthenticated"]
 
 LEEWAY_SECONDS = 30
-"""How long an expired token is still good: clocks differ."""
+"""Tolerance for differing clocks: an expired token is valid for this long."""
 
 
 class Unauthenticated(Exception):
-    """The credentials are no good. Qdrant says so in plain text.
+    """The credentials are invalid. Qdrant answers in plain text.
 
     Parameters
     ----------
     status
-        401, or 403 for a token that was good once or elsewhere.
+        401, or 403 for a token that is expired or signed with another key.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -34,18 +34,18 @@ class Unauthenticated(Exception):
 
 
 class Forbidden(Exception):
-    """The credentials are good, but not for this."""
+    """The credentials are valid but do not grant the operation."""
 
 
 class Level(IntEnum):
-    """What may be done with a collection."""
+    """Levels of rights on a collection."""
 
     READ = 1
     WRITE_POINTS = 2
     WRITE = 3
-    """Payload indexes as well."""
+    """Points and payload indexes."""
     MANAGE = 4
-    """Collections themselves."""
+    """Creation, change and deletion of collections."""
 
 
 _GLOBAL = {"r": Level.READ, "m": Level.MANAGE}
@@ -54,17 +54,17 @@ _OF_COLLECTION = {"r": Level.READ, "prw": Level.WRITE_POINTS, "rw": Level.WRITE}
 
 @dataclass(frozen=True)
 class Access:
-    """Rights: everywhere, or else by collection."""
+    """Rights on all collections, or per collection."""
 
     everywhere: Level | None = None
     collections: Mapping[str, Level] = field(default_factory=dict)
 
     def can_read(self, collection: str) -> bool:
-        """Whether a collection may be read."""
+        """Return True if a collection may be read."""
         return self.everywhere is not None or collection in self.collections
 
     def require(self, collection: str, needed: Level) -> None:
-        """Raise :class:`NotAllowed` unless this much may be done with the collection."""
+        """Raise :class:`Forbidden` unless the rights on a collection include a level."""
         if self.everywhere is not None:
             if needed > Level.READ and self.everywhere < needed:
                 raise Forbidden("Global manage access is required")
@@ -78,12 +78,12 @@ class Access:
 
 
 class Authenticator:
-    """Turns credentials into rights.
+    """Verifies credentials and returns their rights.
 
     Parameters
     ----------
     api_key
-        The key that may do everything; empty lets everybody do everything.
+        Key with all rights; if it is empty, every caller has all rights.
     """
 
     def __init__(self, api_key: str) -> None:
@@ -91,12 +91,12 @@ class Authenticator:
         self._signing_key = OctKey.import_key(api_key) if api_key else None
 
     def authenticate(self, presented: str) -> Access:
-        """Return the rights of a presented key or token.
+        """Return the rights of a key or token.
 
         Raises
         ------
-        Rejected
-            It is neither the key nor a good token.
+        Unauthenticated
+            It is neither the key nor a valid token.
         """
         if self._signing_key is None:
             return Access(Level.MANAGE)
@@ -114,7 +114,7 @@ class Authenticator:
         except (JoseError, ValueError) as exc:
             raise Unauthenticated(401, "Invalid API key or JWT") from exc
         if "value_exists" in claims:
-            # To pass over it would grant more than the token does.
+            # Ignoring the claim would grant more rights than the token has.
             raise Unauthenticated(403, "Invalid JWT, stateful validation failed")
         return _read_access(claims)
 

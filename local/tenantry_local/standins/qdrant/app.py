@@ -1,4 +1,4 @@
-"""The application: identity, probes and errors of Qdrant 1.x around the routes."""
+"""Application of the Qdrant stand-in: routes, version, probes and errors as in Qdrant 1.x."""
 
 from importlib.metadata import version
 
@@ -13,22 +13,22 @@ from .routes import router
 __all__ = ["VERSION", "make_app"]
 
 VERSION = version("qdrant-client")
-"""What it calls itself: the client warns of a server whose version is far from its own."""
+"""Reported version; the client warns if the server's differs too much."""
 
 _STATUS: dict[type[Exception], int] = {BadRequest: 400, Forbidden: 403, NotFound: 404, AlreadyExists: 409}
 
 
 def make_app(engine: Engine, api_key: str) -> FastAPI:
-    """Return the application; every path but ``/`` and the probes wants the key or a token.
+    """Return the application; all paths except ``/`` and the probes need the key or a token.
 
     Parameters
     ----------
     engine
-        The collections; its owner closes it.
+        Engine with the collections; the caller closes it.
     api_key
-        May be empty: then everybody may do everything.
+        If it is empty, every caller has all rights.
     """
-    app = FastAPI(title="Qdrant front", openapi_url=None)
+    app = FastAPI(title="Qdrant stand-in", openapi_url=None)
     app.state.engine = engine
     app.state.authenticator = Authenticator(api_key)
     app.include_router(router)
@@ -54,12 +54,12 @@ def _add_errors(app: FastAPI) -> None:
     async def _(_: Request, exc: Unauthenticated) -> Response:
         return PlainTextResponse(str(exc), status_code=exc.status)
 
-    async def refuse(_: Request, exc: Exception) -> Response:
+    async def error_response(_: Request, exc: Exception) -> Response:
         prefix = "Forbidden: " if isinstance(exc, Forbidden) else ""
         return _error(_STATUS[type(exc)], f"{prefix}{exc}")
 
     for kind in _STATUS:
-        app.add_exception_handler(kind, refuse)
+        app.add_exception_handler(kind, error_response)
 
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, exc: RequestValidationError) -> Response:

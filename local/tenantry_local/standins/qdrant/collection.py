@@ -1,8 +1,7 @@
-"""The local engine's collection, made fit to be a server's: payload indexes, and cheap commits.
+"""Collection of the local engine with payload indexes and faster commits.
 
-The engine looks at every point's payload, in Python, for every filtered call: 50 ms at 5,000 points. Here an
-indexed field first names the few points that can match, and only those are looked at. What matches is still
-for the engine's own filter to say; an index only ever leaves out what cannot.
+For a filtered call the engine reads the payload of every point in Python: 50 ms for 5,000 points. Here an
+index first selects the points that can match, and the engine's filter checks only these.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +19,12 @@ __all__ = ["IndexedCollection"]
 
 
 class FieldIndex:
-    """Which points have which texts in one field of their payload.
+    """Index of the points by the texts in one field of their payload.
 
     Parameters
     ----------
     field
-        The field's name, or a path to it.
+        Name of the field, or path to it.
     """
 
     def __init__(self, field: str) -> None:
@@ -34,11 +33,11 @@ class FieldIndex:
         self._values: dict[int, list[Any]] = {}
 
     def __len__(self) -> int:
-        """Return how many points have the field."""
+        """Return the number of points with the field."""
         return len(self._values)
 
     def put(self, place: int, payload: Mapping[str, Any]) -> None:
-        """Take a point in, or anew. ``place`` is the engine's own number of it."""
+        """Add or replace a point; ``place`` is the engine's number of it."""
         self.drop(place)
         values = [value for value in value_by_key(dict(payload), self._field) or [] if value is not None]
         if values:
@@ -47,12 +46,12 @@ class FieldIndex:
             self._points.setdefault(text, set()).add(place)
 
     def drop(self, place: int) -> None:
-        """Forget a point."""
+        """Remove a point."""
         for text in _texts(self._values.pop(place, [])):
             self._points[text].discard(place)
 
     def find(self, texts: Iterable[str]) -> set[int]:
-        """Return the points that have one of these texts."""
+        """Return the points that have one of the texts."""
         return set().union(*(self._points.get(text, ()) for text in texts))
 
 
@@ -63,15 +62,15 @@ class IndexedCollection(LocalCollection):
         self._indexes: dict[str, FieldIndex] = {}
         super().__init__(*args, **kwargs)
         if self.storage is not None:
-            # It commits point by point, at an fsync each otherwise. Nothing is lost when this process is
-            # killed; when the machine is, the last moments are, and what is left is whole.
+            # By default the engine commits each point with an fsync. With these settings a killed process
+            # loses nothing; a power cut loses the last writes but leaves the file consistent.
             self.storage.storage.execute("PRAGMA journal_mode = WAL")
             self.storage.storage.execute("PRAGMA synchronous = NORMAL")
 
     @override
     def load_vectors(self) -> None:
         super().load_vectors()
-        # From disk they come with twice the width that they were stored from, and twice the time to search.
+        # They are loaded as float64, which doubles the time of a search.
         self.vectors = {name: vectors.astype(np.float32) for name, vectors in self.vectors.items()}
 
     @override
@@ -88,12 +87,14 @@ class IndexedCollection(LocalCollection):
         self._indexes.pop(field_name, None)
 
     def indexed_points(self) -> dict[str, int]:
-        """Return for each indexed field how many points have it."""
+        """Return the number of points per indexed field."""
         return {field: len(index) for field, index in self._indexes.items()}
 
     @override
     def set_payload(self, payload: Any, selector: Any, key: str | None = None) -> None:
-        ids = self._selector_to_ids(selector)  # now: afterwards a filter may select others
+        ids = self._selector_to_ids(
+            selector
+        )  # before the change: afterwards a filter may select other points
         super().set_payload(payload, ids, key)
         for point_id in ids:
             self._reindex(self.ids[point_id])
@@ -115,7 +116,7 @@ class IndexedCollection(LocalCollection):
             for index in self._indexes.values():
                 index.drop(place)
             for vectors in self.sparse_vectors.values():
-                # The engine scores every place there ever was, in Python, before it looks at who is deleted.
+                # The engine scores deleted places too, in Python, and excludes them only afterwards.
                 vectors[place] = models.SparseVector(indices=[], values=[])
 
     def _reindex(self, place: int) -> None:
@@ -140,7 +141,7 @@ class IndexedCollection(LocalCollection):
             return everything
         validate_filter(payload_filter)
         mask = np.zeros(len(self.payload), dtype=np.bool_)
-        for place in places:  # none of them is deleted: the index forgets those
+        for place in places:  # the index holds no deleted points
             vectors = self._calculate_has_vector(place)
             mask[place] = check_filter(payload_filter, self.payload[place], self.ids_inv[place], vectors)
         if vector_name is not None:
@@ -148,20 +149,20 @@ class IndexedCollection(LocalCollection):
         return mask
 
     def _candidates(self, payload_filter: models.Filter | None) -> set[int] | None:
-        """Return the fewest points that an index leaves to look at; None when no index helps."""
+        """Return the smallest candidate set of an index; None if no index applies."""
         must = payload_filter.must if payload_filter else None
         conditions = must if isinstance(must, list) else [must]
         found = [
             self._indexes[condition.key].find(texts)
             for condition in conditions
             if isinstance(condition, models.FieldCondition) and condition.key in self._indexes
-            if (texts := _wanted(condition.match)) is not None
+            if (texts := _matched_texts(condition.match)) is not None
         ]
         return min(found, key=len, default=None)
 
 
-def _wanted(match: Any) -> list[str] | None:
-    """Return the texts one of which a field must have; None when the match asks for something else."""
+def _matched_texts(match: Any) -> list[str] | None:
+    """Return the texts of which a field must have one; None if the match is of another type."""
     if isinstance(match, models.MatchValue) and isinstance(match.value, str):
         return [match.value]
     if isinstance(match, models.MatchAny):

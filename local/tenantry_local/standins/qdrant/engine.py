@@ -1,4 +1,4 @@
-"""The local engine behind a lock, with what it forgets (indexes, HNSW settings) kept beside it."""
+"""The local engine behind a lock; indexes and HNSW settings are stored in a separate file."""
 
 import json
 import re
@@ -16,10 +16,10 @@ from .collection import IndexedCollection
 
 __all__ = ["AlreadyExists", "BadRequest", "Engine", "NotFound"]
 
-# The engine names its collections' class in its own module, and can be given another only there.
+# The engine reads the class of its collections from its module, so it is replaced there.
 qdrant_local.LocalCollection = IndexedCollection  # type: ignore[attr-defined]
 
-# It warns that it is no server; the platform's table of parts says so already.
+# It warns that it is no server; `tenantry status` shows that already.
 warnings.filterwarnings("ignore", message="Local mode")
 
 _SERVER_PARAMS = {
@@ -28,7 +28,7 @@ _SERVER_PARAMS = {
     "write_consistency_factor": 1,
     "on_disk_payload": True,
 }
-"""What a single server says of a collection that was made without naming these."""
+"""Parameters that a single server reports for a collection created without them."""
 
 
 class NotFound(Exception):
@@ -49,7 +49,7 @@ class Engine:
     Parameters
     ----------
     folder
-        Where they are kept; no other process may use it.
+        Data folder; no other process may use it.
 
     Raises
     ------
@@ -70,19 +70,19 @@ class Engine:
             return sorted(self._local.collections)
 
     def create(self, name: str, request: models.CreateCollection) -> bool:
-        """Make a collection.
+        """Create a collection.
 
         Raises
         ------
-        Exists
-            There is one of that name.
-        Refused
-            Its name or its vectors cannot be.
+        AlreadyExists
+            A collection of that name exists.
+        BadRequest
+            The name or the vectors are invalid.
         """
         with self._lock:
             if name in self._local.collections:
                 raise AlreadyExists(f"Wrong input: Collection `{name}` already exists!")
-            # First, so that a collection that outlives a kill at any moment has its settings.
+            # Saved first, so that a collection always has its settings, even after a crash.
             self._extras[name] = {"hnsw": _plain(request.hnsw_config), "indexes": {}}
             self._save()
             return bool(
@@ -111,7 +111,7 @@ class Engine:
             return True
 
     def delete(self, name: str) -> bool:
-        """Remove a collection; tell whether there was one."""
+        """Delete a collection; return True if it existed."""
         with self._lock:
             if name not in self._local.collections:
                 return False
@@ -122,7 +122,7 @@ class Engine:
             return True
 
     def info(self, name: str) -> dict[str, Any]:
-        """Return a collection's description in the server's shape."""
+        """Return the description of a collection in the server's format."""
         with self._lock:
             collection = self._collection(name)
             info = collection.info().model_dump(mode="json", exclude_none=True)
@@ -135,7 +135,7 @@ class Engine:
         return info
 
     def create_index(self, name: str, request: models.CreateFieldIndex) -> None:
-        """Index a field of the payload; one that is indexed already is indexed anew."""
+        """Index a field of the payload; rebuild an existing index."""
         schema = request.field_schema or models.PayloadSchemaType.KEYWORD
         index: dict[str, Any] = {"data_type": schema if isinstance(schema, str) else schema.type}
         if not isinstance(schema, str):
@@ -146,7 +146,7 @@ class Engine:
             self._save()
 
     def delete_index(self, name: str, field: str) -> None:
-        """Forget a payload index; one that is not there is forgotten already."""
+        """Delete a payload index, if it exists."""
         with self._lock:
             self._collection(name).delete_payload_index(field)
             self._extras[name]["indexes"].pop(field, None)
@@ -157,7 +157,7 @@ class Engine:
 
         Raises
         ------
-        Refused
+        BadRequest
             The field is not indexed.
         """
         with self._lock:
@@ -183,14 +183,14 @@ class Engine:
         NotFound
             There is no such collection, or no such point.
         Refused
-            The arguments do not fit it.
+            The arguments are invalid.
         """
         with self._lock:
             self._collection(name)
             return _call_engine(getattr(self._local, method), name, **arguments)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the engine and release the folder."""
         with self._lock:
             self._local.close()
 
@@ -198,11 +198,11 @@ class Engine:
         collection = self._local.collections.get(name)
         if collection is None:
             raise NotFound(f"Not found: Collection `{name}` doesn't exist!")
-        assert isinstance(collection, IndexedCollection)  # noqa: S101 (made above, in no other way)
+        assert isinstance(collection, IndexedCollection)  # noqa: S101 (the class is set above)
         return collection
 
     def _load(self) -> dict[str, dict[str, Any]]:
-        """Read the extras of the collections that are there, and index these again."""
+        """Return the stored settings of the existing collections, and rebuild their indexes."""
         known = json.loads(self._extras_file.read_text()) if self._extras_file.exists() else {}
         extras = {name: known.get(name, {"hnsw": {}, "indexes": {}}) for name in self._local.collections}
         for name, extra in extras.items():
@@ -221,7 +221,7 @@ def _plain(model: BaseModel | None) -> dict[str, Any]:
 
 
 def _call_engine(method: Any, name: str, **arguments: Any) -> Any:
-    """Call the engine, and say what it raises in the server's words."""
+    """Call the engine; convert its errors to the server's."""
     try:
         return method(name, **arguments)
     except KeyError as exc:

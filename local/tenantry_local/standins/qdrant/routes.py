@@ -1,6 +1,6 @@
-"""What can be asked about collections and points: the calls that qdrant-client makes, and no others.
+"""HTTP routes for collections and points: the calls that Tenantry makes through qdrant-client.
 
-Routes are no coroutines, so FastAPI runs them in threads, where they may wait for the engine.
+The routes are plain functions, so FastAPI runs them in threads, which may block on the engine.
 """
 
 import time
@@ -19,34 +19,34 @@ __all__ = ["router"]
 router = APIRouter(prefix="/collections")
 
 _DONE = {"operation_id": 0, "status": "completed"}
-"""Every write is on disk when it is answered, whether the caller waits for that or not."""
+"""Result of every write; it is on disk before the response, regardless of ``wait``."""
 
 PAGE = 10
-"""How many points an answer has when the caller does not say."""
+"""Default number of points per response."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request: whom it asks, what it may do, and since when it runs."""
+    """One request: its engine, its rights and its start time."""
 
     engine: Engine
     access: Access
     started: float
 
     def require(self, collection: str, needed: Level) -> Engine:
-        """Return the engine to one who may do this much with the collection."""
+        """Return the engine if the rights on a collection include a level."""
         self.access.require(collection, needed)
         return self.engine
 
     def result(self, result: Any) -> Response:
-        """Wrap a result as Qdrant does."""
+        """Return a result in Qdrant's envelope."""
         spent = round(time.perf_counter() - self.started, 6)
         envelope = {"result": result, "status": "ok", "time": spent}
         return Response(pydantic_core.to_json(envelope, exclude_none=True), media_type="application/json")
 
 
 async def authenticate(request: Request) -> Call:
-    """Look at a request's credentials."""
+    """Verify a request's credentials."""
     state = request.app.state
     bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
     return Call(
@@ -61,7 +61,7 @@ AuthenticatedCall = Annotated[Call, Depends(authenticate)]
 
 @router.get("")
 def list_collections(call: AuthenticatedCall) -> Response:
-    """Name the collections that the caller may see."""
+    """List the collections that the caller may read."""
     seen = [{"name": name} for name in call.engine.names() if call.access.can_read(name)]
     return call.result({"collections": seen})
 
@@ -74,13 +74,13 @@ def get_collection(name: str, call: AuthenticatedCall) -> Response:
 
 @router.get("/{name}/exists")
 def collection_exists(name: str, call: AuthenticatedCall) -> Response:
-    """Tell whether there is such a collection."""
+    """Return whether a collection exists."""
     return call.result({"exists": name in call.require(name, Level.READ).names()})
 
 
 @router.put("/{name}")
 def create_collection(name: str, body: models.CreateCollection, call: AuthenticatedCall) -> Response:
-    """Make a collection."""
+    """Create a collection."""
     return call.result(call.require(name, Level.MANAGE).create(name, body))
 
 
@@ -92,7 +92,7 @@ def update_collection(name: str, body: models.UpdateCollection, call: Authentica
 
 @router.delete("/{name}")
 def delete_collection(name: str, call: AuthenticatedCall) -> Response:
-    """Remove a collection."""
+    """Delete a collection."""
     return call.result(call.require(name, Level.MANAGE).delete(name))
 
 
@@ -105,14 +105,14 @@ def create_index(name: str, body: models.CreateFieldIndex, call: AuthenticatedCa
 
 @router.delete("/{name}/index/{field}")
 def delete_index(name: str, field: str, call: AuthenticatedCall) -> Response:
-    """Remove a field's index."""
+    """Delete a field's index."""
     call.require(name, Level.WRITE).delete_index(name, field)
     return call.result(_DONE)
 
 
 @router.put("/{name}/points")
 def upsert(name: str, body: models.PointsList | models.PointsBatch, call: AuthenticatedCall) -> Response:
-    """Write points, over those of the same ids."""
+    """Insert points, or replace those with the same ids."""
     points = body.points if isinstance(body, models.PointsList) else body.batch
     engine = call.require(name, Level.WRITE_POINTS)
     return call.result(
@@ -124,13 +124,13 @@ def upsert(name: str, body: models.PointsList | models.PointsBatch, call: Authen
 
 @router.post("/{name}/points/delete")
 def delete(name: str, body: models.FilterSelector | models.PointIdsList, call: AuthenticatedCall) -> Response:
-    """Remove points by filter or ids."""
+    """Delete points by filter or ids."""
     return call.result(call.require(name, Level.WRITE_POINTS).call(name, "delete", points_selector=body))
 
 
 @router.post("/{name}/points/payload")
 def set_payload(name: str, body: models.SetPayload, call: AuthenticatedCall) -> Response:
-    """Set fields of points' payloads, and leave the others."""
+    """Set fields of points' payloads and keep the others."""
     points = body.filter if body.points is None else body.points
     engine = call.require(name, Level.WRITE_POINTS)
     return call.result(engine.call(name, "set_payload", payload=body.payload, points=points, key=body.key))
@@ -153,7 +153,7 @@ def retrieve(name: str, body: models.PointRequest, call: AuthenticatedCall) -> R
 
 @router.post("/{name}/points/query")
 def query(name: str, body: models.QueryRequest, call: AuthenticatedCall) -> Response:
-    """Search."""
+    """Search points."""
     engine = call.require(name, Level.READ)
     return call.result(
         engine.call(
@@ -176,7 +176,7 @@ def query(name: str, body: models.QueryRequest, call: AuthenticatedCall) -> Resp
 
 @router.post("/{name}/points/scroll")
 def scroll(name: str, body: models.ScrollRequest, call: AuthenticatedCall) -> Response:
-    """Return points page by page."""
+    """Return a page of points."""
     engine = call.require(name, Level.READ)
     points, following = engine.call(
         name,
@@ -204,5 +204,5 @@ def facet(name: str, body: models.FacetRequest, call: AuthenticatedCall) -> Resp
 
 
 def _default_payload(with_payload: Any) -> Any:
-    """Say what retrieve and scroll return when they are not told: payloads."""
+    """Return the default of retrieve and scroll if the request has no value: with payloads."""
     return True if with_payload is None else with_payload

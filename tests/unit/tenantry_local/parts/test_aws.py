@@ -1,4 +1,4 @@
-"""The policies and profiles as they are rendered; whether they are enforced is tests/integration's matter."""
+"""Tests of the rendered policies and profiles; integration tests show their enforcement."""
 
 import configparser
 import json
@@ -14,21 +14,21 @@ ROLES = ["operator", "gateway", "file-sync", "open-webui", "tenant"]
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_local_policy_is_a_whole_document_with_nothing_left_to_fill_in(role: str) -> None:
+def test_a_local_policy_has_all_variables_filled_in(role: str) -> None:
     rendered = aws._policy(role)
     assert json.loads(rendered)["Statement"]
     assert "${" not in rendered
     assert "PrincipalTag" not in rendered
 
 
-def test_on_aws_the_tenant_role_reaches_the_tagged_tenant_only() -> None:
+def test_on_aws_the_tenant_role_reaches_only_the_tagged_tenant() -> None:
     document = json.loads((POLICIES / "tenant.json").read_text())
     objects, listing = document["Statement"]
     assert objects["Resource"] == "arn:aws:s3:::${bucket}/${aws:PrincipalTag/tenant}/*"
     assert listing["Condition"] == {"StringLike": {"s3:prefix": "${aws:PrincipalTag/tenant}/*"}}
 
 
-def test_a_rendered_document_keeps_what_aws_itself_fills_in() -> None:
+def test_a_rendered_policy_keeps_the_variables_of_aws() -> None:
     assert "arn:aws:s3:::my-bucket/${aws:PrincipalTag/tenant}/*" in aws._render("tenant", bucket="my-bucket")
 
 
@@ -61,7 +61,7 @@ def test_only_the_tenant_role_may_read_or_write_documents() -> None:
     assert {"s3:GetObject", "s3:PutObject"} <= allowed["tenant"]
 
 
-def test_the_operator_may_list_without_a_condition_or_s3_would_call_a_missing_marker_forbidden() -> None:
+def test_the_operator_may_list_without_a_condition() -> None:
     listing = [
         statement
         for statement in json.loads((POLICIES / "operator.json").read_text())["Statement"]
@@ -70,19 +70,19 @@ def test_the_operator_may_list_without_a_condition_or_s3_would_call_a_missing_ma
     assert [statement.get("Condition") for statement in listing] == [None]
 
 
-def test_file_sync_only_reads_what_people_gave_to_open_webui() -> None:
+def test_the_policy_of_file_sync_only_reads_uploaded_files() -> None:
     statements = json.loads((POLICIES / "file-sync.json").read_text())["Statement"]
     actions = {action for statement in statements for action in as_list(statement["Action"])}
     assert {action for action in actions if action.startswith("s3:")} == {"s3:GetObject", "s3:ListBucket"}
 
 
-def test_two_services_and_nobody_else_may_act_for_a_tenant() -> None:
+def test_only_gateway_and_file_sync_may_act_for_a_tenant() -> None:
     (statement,) = json.loads(aws._render("tenant-trust", account=aws.ACCOUNT))["Statement"]
     trusted = {arn.rpartition("/")[2] for arn in statement["Principal"]["AWS"]}
     assert trusted == {"tenantry-gateway", "tenantry-file-sync"}
 
 
-def test_each_service_finds_its_role_through_its_own_user(tmp_path: Path) -> None:
+def test_each_profile_assumes_its_role_through_its_user(tmp_path: Path) -> None:
     part = Aws(Context.open(tmp_path))
     part.prepare()
     file = configparser.ConfigParser()

@@ -1,4 +1,4 @@
-"""The realm as it is imported; that Keycloak heeds it is for integration tests."""
+"""Tests of the imported realm; integration tests show its effect."""
 
 import json
 from pathlib import Path
@@ -17,21 +17,21 @@ def realm(tmp_path: Path) -> dict[str, Any]:
     return Keycloak(Context.open(tmp_path))._realm()
 
 
-def test_file_sync_may_look_at_people_and_groups_and_change_nothing(realm: dict[str, object]) -> None:
+def test_file_sync_may_only_read_users_and_groups(realm: dict[str, object]) -> None:
     accounts = {user["serviceAccountClientId"]: user for user in keycloak._clients(realm)["users"]}
     assert accounts["tenantry-file-sync"]["clientRoles"] == {
         "realm-management": ["view-users", "query-users", "query-groups"]
     }
 
 
-def test_a_realm_of_an_earlier_version_gets_missing_clients_and_nobody_back(realm: dict[str, object]) -> None:
+def test_an_existing_realm_gets_missing_clients_and_no_users(realm: dict[str, object]) -> None:
     missing = keycloak._clients(realm)
     assert missing["ifResourceExists"] == "SKIP"
     assert {client["clientId"] for client in missing["clients"]} >= {"open-webui", "tenantry-file-sync"}
     assert all(user["username"].startswith("service-account-") for user in missing["users"])
 
 
-def test_clients_of_an_earlier_version_get_the_mappers_that_are_missing(realm: dict[str, Any]) -> None:
+def test_existing_clients_get_missing_mappers(realm: dict[str, Any]) -> None:
     made: list[tuple[str, str]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -59,17 +59,17 @@ def test_tokens_for_the_gateway_carry_the_uids_of_tenants(realm: dict[str, Any],
     assert config["aggregate.attrs"] == config["multivalued"] == config["access.token.claim"] == "true"
 
 
-def test_each_client_with_a_secret_has_its_own(realm: dict[str, object]) -> None:
+def test_clients_do_not_share_secrets(realm: dict[str, object]) -> None:
     secrets = [client["secret"] for client in keycloak._clients(realm)["clients"] if "secret" in client]
     assert len(set(secrets)) == len(secrets) == 3
 
 
-def test_a_token_of_open_webui_outlives_the_time_at_which_it_is_renewed(realm: dict[str, object]) -> None:
-    """Open WebUI renews what has less than five minutes left: else that would be every request."""
+def test_a_token_of_open_webui_lives_longer_than_its_refresh_margin(realm: dict[str, object]) -> None:
+    """Open WebUI refreshes a token that has less than five minutes left."""
     clients = {client["clientId"]: client for client in keycloak._clients(realm)["clients"]}
     assert int(clients["open-webui"]["attributes"]["access.token.lifespan"]) > 5 * 60
 
 
-def test_only_a_platform_of_tests_keeps_passwords_in_a_way_that_costs_nothing(tmp_path: Path) -> None:
+def test_only_a_test_platform_hashes_passwords_quickly(tmp_path: Path) -> None:
     assert "passwordPolicy" not in Keycloak(Context.open(tmp_path))._realm()
     assert "hashIterations(1)" in Keycloak(Context.open(tmp_path, ephemeral=True))._realm()["passwordPolicy"]

@@ -1,4 +1,4 @@
-"""Who may talk to the API server, and what changes when a cluster is given."""
+"""Tests of the API server's users and of external clusters."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     return Context.open(tmp_path)
 
 
-def test_each_kubeconfig_carries_its_own_users_token_and_checks_the_servers_certificate(
+def test_each_kubeconfig_has_its_users_token_and_the_servers_ca(
     context: Context,
 ) -> None:
     ApiServer(context).prepare()
@@ -32,7 +32,7 @@ def test_each_kubeconfig_carries_its_own_users_token_and_checks_the_servers_cert
     assert tokens == {context.secrets[f"kube-{user}"] for user in USERS}
 
 
-def test_only_the_administrator_is_in_the_group_that_may_do_everything(context: Context) -> None:
+def test_only_the_administrator_is_a_cluster_administrator(context: Context) -> None:
     ApiServer(context).prepare()
     lines = (context.state / "kube" / "tokens.csv").read_text().splitlines()
     groups = {name: group for _, name, _, group in (line.split(",") for line in lines)}
@@ -44,7 +44,7 @@ def test_only_the_administrator_is_in_the_group_that_may_do_everything(context: 
     }
 
 
-def test_the_key_that_signs_service_accounts_is_made_once(context: Context) -> None:
+def test_the_service_account_key_is_created_once(context: Context) -> None:
     key = context.state / "kube" / "service-account.key"
     ApiServer(context).prepare()
     first = key.read_text()
@@ -53,28 +53,26 @@ def test_the_key_that_signs_service_accounts_is_made_once(context: Context) -> N
     assert key.stat().st_mode & 0o077 == 0
 
 
-def test_an_ordinary_kubeconfig_is_not_taken_for_the_platforms(
-    context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KUBECONFIG", "/home/somebody/.kube/config")
+def test_the_variable_kubeconfig_is_ignored(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/home/user/.kube/config")
     assert kubeconfig(context, "admin").is_relative_to(context.state)
     assert ApiServer(context).managed
 
 
-def test_a_given_cluster_is_used_for_everybody_and_none_of_ours_is_started(
+def test_an_external_cluster_replaces_the_local_control_plane(
     context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TENANTRY_KUBECONFIG", str(tmp_path / "theirs"))
-    assert {kubeconfig(context, user) for user in ("admin", "operator", "gateway")} == {tmp_path / "theirs"}
+    monkeypatch.setenv("TENANTRY_KUBECONFIG", str(tmp_path / "external"))
+    assert {kubeconfig(context, user) for user in ("admin", "operator", "gateway")} == {tmp_path / "external"}
     parts = {part.name: part for part in make_parts(context)}
     assert not parts["kubernetes"].managed
     assert not {"etcd", "controller-manager"} & set(parts)
 
 
-def test_a_given_cluster_that_cannot_be_reached_is_shown_as_unhealthy(
+def test_an_unreachable_external_cluster_is_unhealthy(
     context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TENANTRY_KUBECONFIG", str(tmp_path / "missing"))
-    given = ApiServer(context)
-    assert not given.is_healthy()
-    assert given.version == "unknown"
+    server = ApiServer(context)
+    assert not server.is_healthy()
+    assert server.version == "unknown"

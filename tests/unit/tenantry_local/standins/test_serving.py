@@ -1,4 +1,4 @@
-"""A stand-in is reachable from this machine only, and ends in order."""
+"""Tests of the stand-ins' server: loopback addresses only, and an orderly shutdown."""
 
 import argparse
 import signal
@@ -16,17 +16,17 @@ def parse(*arguments: str) -> argparse.Namespace:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1"])
-def test_an_address_of_this_machine_is_taken(host: str) -> None:
+def test_a_loopback_address_is_accepted(host: str) -> None:
     assert parse("--host", host, "--port", "7").host == host
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.com", "localhost"])
-def test_an_address_that_others_could_reach_is_refused(host: str) -> None:
+def test_any_other_address_is_refused(host: str) -> None:
     with pytest.raises(argparse.ArgumentError, match="is not a loopback address"):
         parse("--host", host)
 
 
-def test_it_ends_when_it_is_told_to() -> None:
+def test_a_stand_in_ends_after_sigterm() -> None:
     with running_bedrock() as standin:
         standin.process.send_signal(signal.SIGTERM)
         standin.process.wait(10)

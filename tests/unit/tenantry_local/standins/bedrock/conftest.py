@@ -18,7 +18,7 @@ def program() -> Iterator[Standin]:
 
 @pytest.fixture
 def standin(program: Standin) -> Iterator[Standin]:
-    """The running stand-in, with nothing set and nothing remembered."""
+    """Return the running stand-in without faults and recorded calls."""
     httpx.delete(f"{program.url}/standin/calls")
     yield program
     httpx.delete(f"{program.url}/standin/faults")
@@ -33,5 +33,5 @@ def client(program: Standin) -> "Iterator[BedrockRuntimeClient]":
 
 @pytest.fixture
 def bedrock(standin: Standin, client: "BedrockRuntimeClient") -> "BedrockRuntimeClient":
-    """A client of the running stand-in."""
+    """Return a client of the running stand-in."""
     return client

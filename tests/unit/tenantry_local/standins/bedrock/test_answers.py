@@ -1,4 +1,4 @@
-"""Questions to three small documents: the sentence that answers, or an honest no."""
+"""Tests of extractive answers from three small documents."""
 
 from xml.sax.saxutils import escape
 
@@ -74,11 +74,11 @@ def test_the_best_sentence_answers_with_its_marker(question: str, expected: str)
         "?",
     ],
 )
-def test_what_the_passages_do_not_say_is_not_answered(question: str) -> None:
+def test_a_question_that_the_passages_do_not_cover_is_not_answered(question: str) -> None:
     assert ask(question, BUDGET, LEAVE, OFFICES) == NO_ANSWER
 
 
-def test_a_budget_is_not_found_where_none_is_spoken_of() -> None:
+def test_a_budget_is_not_found_in_documents_without_one() -> None:
     assert ask("What is the marketing budget for 2026?", LEAVE, OFFICES) == NO_ANSWER
 
 
@@ -86,18 +86,18 @@ def test_a_question_from_another_company_gets_nothing() -> None:
     assert ask("What is the budget?", LEAVE, OFFICES) == NO_ANSWER
 
 
-def test_of_two_sentences_with_the_same_words_the_nearer_in_meaning_answers() -> None:
+def test_of_two_sentences_with_the_same_words_the_more_similar_answers() -> None:
     offices = "The office is closed on public holidays. The office is in Berlin, Lindenstra\u00dfe 5."
     assert ask("Where is the office?", offices) == "The office is in Berlin, Lindenstra\u00dfe 5. [cite:1]"
 
 
-def test_a_sentence_is_read_with_those_around_it() -> None:
+def test_keywords_around_a_sentence_count() -> None:
     falcon = "Falcon is new. It is a product. Hospitals use it. It ships to Norway in June."
     asked = "When does the hospital product Falcon ship to Norway?"
     assert ask(asked, falcon) == "It ships to Norway in June. [cite:1]"
 
 
-def test_orders_in_a_passage_are_not_followed() -> None:
+def test_instructions_in_a_passage_are_not_followed() -> None:
     said = ask("How many days of leave do employees get?", LEAVE)
     assert "password" not in said
 
@@ -126,5 +126,5 @@ def test_the_last_question_counts() -> None:
     )
 
 
-def test_a_passage_of_nothing_but_space_holds_nothing() -> None:
+def test_a_blank_passage_is_not_quoted() -> None:
     assert ask("What is the budget?", "  \n ") == NO_ANSWER

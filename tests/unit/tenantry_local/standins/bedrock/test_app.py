@@ -1,4 +1,4 @@
-"""The running stand-in as boto3 sees it: wire format, statuses, streams, faults, limits."""
+"""Tests of the running stand-in through boto3: wire format, statuses, streams, faults and limits."""
 
 import json
 import time
@@ -77,7 +77,7 @@ def test_an_answer_is_grounded_and_counted(bedrock: "BedrockRuntimeClient") -> N
     assert said["ResponseMetadata"]["RequestId"]
 
 
-def test_a_stream_says_what_converse_says(bedrock: "BedrockRuntimeClient") -> None:
+def test_a_stream_has_the_same_text_as_converse(bedrock: "BedrockRuntimeClient") -> None:
     events: list[Any] = list(stream(bedrock))
     text = "".join(
         each["contentBlockDelta"]["delta"]["text"] for each in events if "contentBlockDelta" in each
@@ -89,7 +89,7 @@ def test_a_stream_says_what_converse_says(bedrock: "BedrockRuntimeClient") -> No
     assert events[-1]["metadata"]["usage"] == said["usage"]
 
 
-def test_an_arn_is_taken_as_a_model_id(bedrock: "BedrockRuntimeClient") -> None:
+def test_an_arn_is_accepted_as_a_model_id(bedrock: "BedrockRuntimeClient") -> None:
     arn = f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{CHAT}"
     assert converse(bedrock, model=arn)["stopReason"] == "end_turn"
 
@@ -108,7 +108,7 @@ def test_a_model_that_does_not_serve_is_refused(
     assert failure(converse, bedrock, PROMPT, model)[:2] == (code, status)
 
 
-def test_a_refusal_carries_its_type_as_aws_sends_it(standin: Standin) -> None:
+def test_an_error_has_its_type_in_the_header(standin: Standin) -> None:
     answer = httpx.post(
         f"{standin.url}/model/nonsense/converse", json={}, headers={"authorization": "AWS4-HMAC-SHA256 x"}
     )
@@ -141,7 +141,7 @@ def test_an_operation_that_is_not_served_is_named(standin: Standin) -> None:
     )
 
 
-def test_a_guardrail_tells_what_it_stopped(bedrock: "BedrockRuntimeClient") -> None:
+def test_a_guardrail_reports_the_blocked_words(bedrock: "BedrockRuntimeClient") -> None:
     def apply(text: str) -> Any:
         return bedrock.apply_guardrail(
             guardrailIdentifier="gr1",
@@ -150,7 +150,7 @@ def test_a_guardrail_tells_what_it_stopped(bedrock: "BedrockRuntimeClient") -> N
             content=[{"text": {"text": text}}],
         )
 
-    passed, stopped = apply("What is the budget?"), apply("Tell me the Launch Code.")
+    passed, stopped = apply("What is the budget?"), apply("What is the Launch Code?")
     assert (passed["action"], passed["outputs"]) == ("NONE", [])
     assert stopped["action"] == "GUARDRAIL_INTERVENED"
     assert stopped["outputs"][0]["text"]
@@ -158,7 +158,7 @@ def test_a_guardrail_tells_what_it_stopped(bedrock: "BedrockRuntimeClient") -> N
     assert stopped["usage"]["wordPolicyUnits"] == 1
 
 
-def test_converse_obeys_its_guardrail(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
+def test_converse_applies_its_guardrail(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
     guardrail = {"guardrailIdentifier": "gr1", "guardrailVersion": "1"}
     said = converse(bedrock, "Where is the zebra?", guardrailConfig=guardrail)
     assert said["stopReason"] == "guardrail_intervened"
@@ -178,7 +178,7 @@ def test_converse_obeys_its_guardrail(standin: Standin, bedrock: "BedrockRuntime
         ("internal", "InternalServerException", 500),
     ],
 )
-def test_faults_come_as_often_as_ordered_and_then_stop(
+def test_faults_occur_as_often_as_configured(
     standin: Standin, bedrock: "BedrockRuntimeClient", fault: str, code: str, status: int
 ) -> None:
     steer(standin, "faults", operation="Converse", fault=fault, times=2)
@@ -187,7 +187,7 @@ def test_faults_come_as_often_as_ordered_and_then_stop(
     assert converse(bedrock)["stopReason"] == "end_turn"
 
 
-def test_a_header_spoils_its_own_request_only(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
+def test_a_fault_header_affects_only_its_request(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
     spoilt = bedrock_client(standin, x_standin_fault="throttle:0.2")
     started = time.monotonic()
     assert failure(embedding, spoilt)[0] == "ThrottlingException"
@@ -199,7 +199,7 @@ def test_a_header_spoils_its_own_request_only(standin: Standin, bedrock: "Bedroc
     wrong.close()
 
 
-def test_a_delay_is_only_that(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
+def test_a_delay_causes_no_error(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
     steer(standin, "faults", fault="delay", delay=0.3)
     started = time.monotonic()
     assert converse(bedrock)["stopReason"] == "end_turn"
@@ -235,9 +235,7 @@ def test_a_limit_throttles_what_is_over_it(standin: Standin, bedrock: "BedrockRu
     embedding(bedrock)
 
 
-def test_calls_are_remembered_with_what_they_were_marked_with(
-    standin: Standin, bedrock: "BedrockRuntimeClient"
-) -> None:
+def test_calls_are_recorded_with_their_metadata(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
     converse(bedrock, requestMetadata={"tenant": "tenant-tenantb"})
     embedding(bedrock)
     calls = httpx.get(f"{standin.url}/standin/calls").json()

@@ -1,9 +1,9 @@
-"""Requests that Bedrock refuses, and what becomes of an answer: its length, its guardrail, its cost."""
+"""Tests of Converse: invalid requests, and length, guardrail and token counts of replies."""
 
 from typing import Any
 
 import pytest
-from tenantry_local.standins.bedrock.converse import ChatModel, check
+from tenantry_local.standins.bedrock.converse import ChatModel, validate
 from tenantry_local.standins.bedrock.errors import BedrockError, SerializationException, ValidationException
 from tenantry_local.standins.bedrock.guardrails import BLOCKED_ANSWER, BLOCKED_QUESTION, Guardrails
 from typing_extensions import override
@@ -57,9 +57,9 @@ def chat_model(*words: str) -> ChatModel:
         ),
     ],
 )
-def test_a_request_that_breaks_a_rule_is_refused(body: dict[str, Any], message: str) -> None:
+def test_an_invalid_request_is_refused(body: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationException) as caught:
-        check("Converse", MODEL, body)
+        validate("Converse", MODEL, body)
     assert message in str(caught.value)
 
 
@@ -73,11 +73,11 @@ def test_a_request_that_breaks_a_rule_is_refused(body: dict[str, Any], message: 
 )
 def test_a_value_of_the_wrong_type_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(SerializationException):
-        check("Converse", MODEL, body)
+        validate("Converse", MODEL, body)
 
 
-def test_a_whole_request_is_taken() -> None:
-    check(
+def test_a_complete_request_is_accepted() -> None:
+    validate(
         "ConverseStream",
         MODEL,
         {
@@ -91,7 +91,7 @@ def test_a_whole_request_is_taken() -> None:
     )
 
 
-def test_an_answer_has_its_cost() -> None:
+def test_an_answer_has_its_token_counts() -> None:
     said = chat_model().reply({"system": [{"text": "Be brief."}], "messages": [turn(PROMPT)]}).to_response()
     usage = said["usage"]
     assert said["output"]["message"]["content"][0]["text"].endswith("$5,000,000 for this year. [cite:1]")
@@ -99,7 +99,7 @@ def test_an_answer_has_its_cost() -> None:
     assert usage["totalTokens"] == usage["inputTokens"] + usage["outputTokens"] > 30
 
 
-def test_an_answer_is_cut_at_the_most_tokens() -> None:
+def test_an_answer_is_cut_at_the_maximum_of_tokens() -> None:
     said = chat_model().reply({"messages": [turn(PROMPT)], "inferenceConfig": {"maxTokens": 8}})
     assert said.stop_reason == "max_tokens"
     assert "The budget of the zebra project is".startswith(said.text)
@@ -128,14 +128,14 @@ def test_the_events_of_a_stream_make_up_the_answer() -> None:
         ((), None),
     ],
 )
-def test_a_guardrail_stops_a_question_by_whole_words(words: tuple[str, ...], said: str | None) -> None:
+def test_a_guardrail_blocks_a_question_by_whole_words(words: tuple[str, ...], said: str | None) -> None:
     prompt = turn("What is the budget?")
     reply = chat_model(*words).reply({"messages": [prompt], "guardrailConfig": GUARDRAIL})
     assert (reply.stop_reason == "guardrail_intervened") == (said is not None)
     assert said in (None, reply.text)
 
 
-def test_a_guardrail_stops_an_answer() -> None:
+def test_a_guardrail_blocks_an_answer() -> None:
     class Indiscreet(ChatModel):
         @override
         def _answer(self, *_: object) -> str:
@@ -147,16 +147,16 @@ def test_a_guardrail_stops_an_answer() -> None:
     assert (reply.stop_reason, reply.text) == ("guardrail_intervened", BLOCKED_ANSWER)
 
 
-def test_without_a_guardrail_nothing_is_stopped() -> None:
+def test_without_a_guardrail_nothing_is_blocked() -> None:
     assert chat_model("budget").reply({"messages": [turn(PROMPT)]}).stop_reason == "end_turn"
 
 
-def test_an_empty_guardrail_id_is_none() -> None:
+def test_an_empty_guardrail_id_means_no_guardrail() -> None:
     body = {
         "messages": [turn(PROMPT)],
         "guardrailConfig": {"guardrailIdentifier": "", "guardrailVersion": ""},
     }
-    check("Converse", MODEL, body)
+    validate("Converse", MODEL, body)
     assert chat_model("budget").reply(body).stop_reason == "end_turn"
 
 

@@ -1,4 +1,4 @@
-"""Meaning, and that it survives the cuts that callers make."""
+"""Tests of the embeddings and of cuts to fewer dimensions."""
 
 import itertools
 
@@ -29,7 +29,7 @@ def test_a_cut_keeps_every_cosine(cut: int) -> None:
 
 
 @pytest.mark.parametrize("dimensions", [256, 512, 1024, 1536])
-def test_fewer_dimensions_are_the_front_of_more(dimensions: int) -> None:
+def test_fewer_dimensions_are_a_prefix_of_more(dimensions: int) -> None:
     wide = normalized(project(embed(TEXTS), 1536)[:, :dimensions])
     np.testing.assert_allclose(project(embed(TEXTS), dimensions), wide, atol=1e-12)
 
@@ -45,7 +45,7 @@ def test_the_last_quarter_is_empty() -> None:
     assert not project(embed(TEXTS), 1024)[:, 768:].any()
 
 
-def test_what_means_alike_is_near() -> None:
+def test_similar_texts_have_similar_embeddings() -> None:
     question, advertising, cats = embed(TEXTS[:3])
     assert question @ advertising > question @ cats + 0.1
 

@@ -1,4 +1,4 @@
-"""Answers from an OpenAI-compatible server: what it is asked, and what its failures become."""
+"""Tests of answers from an OpenAI-compatible server: requests and errors."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ from tests.support.standins import bedrock_client, running_bedrock
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every question in the same way, and keeps what it was asked."""
+    """HTTP handler that gives the same response to every request, and records the requests."""
 
     status = 200
     body = json.dumps({"choices": [{"message": {"role": "assistant", "content": "Five million. [1]"}}]})
@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def test_the_conversation_is_asked_on(server: Server) -> None:
+def test_the_conversation_is_forwarded(server: Server) -> None:
     forward = ForwardClient(server.url, "small", SecretStr("sesame"))
-    said = forward.ask(
+    said = forward.complete(
         ["Be brief."], [("user", "What is the budget?")], {"maxTokens": 9, "stopSequences": ["x"]}
     )
     assert said == "Five million. [1]"
@@ -90,15 +90,17 @@ def test_the_conversation_is_asked_on(server: Server) -> None:
         (200, '{"choices": []}', ModelErrorException),
     ],
 )
-def test_its_failures_are_bedrocks(server: Server, status: int, body: str, error: type[BedrockError]) -> None:
+def test_errors_of_the_server_become_errors_of_bedrock(
+    server: Server, status: int, body: str, error: type[BedrockError]
+) -> None:
     server.status, server.body = status, body
     with pytest.raises(error):
-        ForwardClient(server.url, "small", SecretStr("")).ask([], [("user", "x")], {})
+        ForwardClient(server.url, "small", SecretStr("")).complete([], [("user", "x")], {})
 
 
-def test_a_server_that_is_not_there_is_a_model_error(server: Server) -> None:
+def test_an_unreachable_server_is_a_model_error(server: Server) -> None:
     with pytest.raises(ModelErrorException, match="cannot be reached"):
-        ForwardClient("http://127.0.0.1:9/v1", "small", SecretStr("")).ask([], [("user", "x")], {})
+        ForwardClient("http://127.0.0.1:9/v1", "small", SecretStr("")).complete([], [("user", "x")], {})
 
 
 def test_a_server_that_does_not_answer_is_a_timeout(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +109,7 @@ def test_a_server_that_does_not_answer_is_a_timeout(server: Server, monkeypatch:
     monkeypatch.setattr(Handler, "do_POST", lambda _: held.wait(5))
     try:
         with pytest.raises(ModelTimeoutException):
-            ForwardClient(server.url, "small", SecretStr("")).ask([], [("user", "x")], {})
+            ForwardClient(server.url, "small", SecretStr("")).complete([], [("user", "x")], {})
     finally:
         held.set()
 

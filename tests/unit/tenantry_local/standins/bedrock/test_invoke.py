@@ -1,4 +1,4 @@
-"""Bodies of the embedding models: what they answer, and their refusals word by word."""
+"""Tests of the embedding models: responses and exact error messages."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def ask(model: str, **body: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("wanted", "length"), [({}, 1024), ({"dimensions": 256}, 256), ({"dimensions": 512}, 512)]
 )
-def test_titan_v2_gives_as_many_numbers_as_asked(wanted: dict[str, int], length: int) -> None:
+def test_titan_v2_returns_the_requested_dimensions(wanted: dict[str, int], length: int) -> None:
     answer = ask(TITAN_V2, inputText="a budget", **wanted)
     assert len(answer["embedding"]) == length
     assert np.linalg.norm(answer["embedding"]) == pytest.approx(1, abs=1e-5)
@@ -32,19 +32,19 @@ def test_titan_v2_gives_as_many_numbers_as_asked(wanted: dict[str, int], length:
     assert answer["inputTextTokenCount"] == 2
 
 
-def test_titan_v2_is_longer_when_it_is_not_to_be_normalized() -> None:
+def test_titan_v2_without_normalization_has_another_length() -> None:
     plain, long = ask(TITAN_V2, inputText="x"), ask(TITAN_V2, inputText="x", normalize=False)
     assert np.linalg.norm(long["embedding"]) > 2
     assert np.dot(plain["embedding"], long["embedding"]) == pytest.approx(np.linalg.norm(long["embedding"]))
 
 
-def test_titan_v2_gives_the_types_that_are_asked_for() -> None:
+def test_titan_v2_returns_the_requested_types() -> None:
     answer = ask(TITAN_V2, inputText="x", embeddingTypes=["binary"])
     assert "embedding" not in answer
     assert set(answer["embeddingsByType"]["binary"]) == {0, 1}
 
 
-def test_the_other_models_give_their_own_lengths() -> None:
+def test_each_other_model_has_its_default_dimensions() -> None:
     assert len(ask(TITAN_G1, inputText="x")["embedding"]) == 1536
     v3 = ask(COHERE_V3, texts=["x", "y"], input_type="search_document")
     assert [len(each) for each in v3["embeddings"]] == [1024, 1024]
@@ -87,13 +87,13 @@ def test_the_other_models_give_their_own_lengths() -> None:
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_a_body_that_the_model_cannot_take_is_refused(model: str, body: Any, fault: str) -> None:
+def test_an_invalid_body_is_refused(model: str, body: Any, fault: str) -> None:
     with pytest.raises(ValidationException) as caught:
         invoke(model, json.dumps(body).encode())
     assert str(caught.value) == f"Malformed input request: {fault}{AGAIN}"
 
 
-def test_what_is_no_json_is_malformed() -> None:
+def test_a_body_that_is_not_json_is_malformed() -> None:
     with pytest.raises(ValidationException) as caught:
         invoke(TITAN_V2, b'{"inputText": ')
     assert str(caught.value) == f"Malformed input request{AGAIN}"

@@ -1,4 +1,4 @@
-"""Which ids are taken, and what is said of the others."""
+"""Tests of the model ids and of the errors for unknown ones."""
 
 import pytest
 from tenantry_local.standins.bedrock.errors import (
@@ -34,7 +34,7 @@ def test_current_models_chat(model: str) -> None:
 @pytest.mark.parametrize(
     "model", ["anthropic.claude-sonnet-4-6", "meta.llama3-3-70b-instruct-v1:0", "amazon.nova-premier-v1:0"]
 )
-def test_models_without_on_demand_throughput_want_an_inference_profile(model: str) -> None:
+def test_models_without_on_demand_throughput_need_an_inference_profile(model: str) -> None:
     sentence = f"Invocation of model ID {model} with on-demand throughput isn\u2019t supported"
     with pytest.raises(ValidationException, match=sentence):
         require_chat(model)
@@ -64,7 +64,7 @@ def test_unknown_models_are_invalid(model: str) -> None:
             require(model)
 
 
-def test_models_do_only_what_they_are_for() -> None:
+def test_chat_and_embedding_models_are_not_interchangeable() -> None:
     with pytest.raises(BedrockError, match="doesn't support the model"):
         require_chat("amazon.titan-embed-text-v2:0")
     with pytest.raises(BedrockError, match="through Converse only"):

@@ -8,7 +8,7 @@ from tests.support.standins import Standin, qdrant_client, running_qdrant
 
 @pytest.fixture(scope="session")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
-    """One front for all tests that do not end it; each uses collections of its own."""
+    """Run one stand-in for all tests that do not stop it; each uses separate collections."""
     with running_qdrant(tmp_path_factory.mktemp("qdrant")) as standin:
         yield standin
 

@@ -1,4 +1,4 @@
-"""Keys and tokens: the rights that each gives, and how Qdrant refuses the others."""
+"""Tests of API keys and tokens: their rights and the errors without them."""
 
 import time
 from typing import Any
@@ -9,22 +9,22 @@ from tenantry_local.standins.qdrant.access import Access, Authenticator, Forbidd
 
 from tests.support.standins import QDRANT_KEY, Standin, qdrant_token
 
-GATE = Authenticator(QDRANT_KEY)
+AUTHENTICATOR = Authenticator(QDRANT_KEY)
 
 
 def rights(**claims: Any) -> Access:
-    return GATE.authenticate(qdrant_token(**claims))
+    return AUTHENTICATOR.authenticate(qdrant_token(**claims))
 
 
-def test_the_key_may_do_everything() -> None:
-    GATE.authenticate(QDRANT_KEY).require("k", Level.MANAGE)
+def test_the_key_grants_all_rights() -> None:
+    AUTHENTICATOR.authenticate(QDRANT_KEY).require("k", Level.MANAGE)
 
 
-def test_without_a_key_everybody_may_do_everything() -> None:
+def test_without_a_key_every_caller_has_all_rights() -> None:
     Authenticator("").authenticate("").require("k", Level.MANAGE)
 
 
-def test_a_token_without_access_may_do_everything() -> None:
+def test_a_token_without_access_grants_all_rights() -> None:
     rights(sub="x").require("k", Level.MANAGE)
 
 
@@ -40,7 +40,7 @@ def test_a_token_without_access_may_do_everything() -> None:
         ([], "k", None),
     ],
 )
-def test_a_token_gives_what_its_claims_say_and_no_more(
+def test_a_token_grants_exactly_the_rights_in_its_claims(
     access: Any, collection: str, highest: Level | None
 ) -> None:
     granted = rights(access=access)
@@ -74,21 +74,21 @@ def test_a_token_gives_what_its_claims_say_and_no_more(
 )
 def test_bad_credentials_are_refused(credential: str, status: int, message: str) -> None:
     with pytest.raises(Unauthenticated, match=message) as caught:
-        GATE.authenticate(credential)
+        AUTHENTICATOR.authenticate(credential)
     assert caught.value.status == status
 
 
-def test_a_token_outlives_its_end_by_less_than_half_a_minute() -> None:
+def test_an_expired_token_is_accepted_for_less_than_half_a_minute() -> None:
     rights(access="r", exp=int(time.time()) - 5).require("k", Level.READ)
 
 
 def test_an_unsigned_token_is_refused() -> None:
     # {"alg":"none"} . {"access":"m"} .
     with pytest.raises(Unauthenticated):
-        GATE.authenticate("eyJhbGciOiJub25lIn0.eyJhY2Nlc3MiOiJtIn0.")
+        AUTHENTICATOR.authenticate("eyJhbGciOiJub25lIn0.eyJhY2Nlc3MiOiJtIn0.")
 
 
-def test_a_token_for_one_collection_opens_no_other(front: Standin) -> None:
+def test_a_token_for_one_collection_grants_no_other(front: Standin) -> None:
     token = qdrant_token(access=[{"collection": "mine", "access": "r"}])
     bearer = {"Authorization": f"Bearer {token}"}
     for name in ("mine", "theirs"):

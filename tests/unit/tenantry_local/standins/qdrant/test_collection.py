@@ -1,4 +1,4 @@
-"""An index changes how fast a filter is, never what it finds: both ways are asked the same questions."""
+"""Tests of payload indexes: an indexed collection returns the same points as the engine."""
 
 import random
 from typing import Any
@@ -76,7 +76,9 @@ def write(collection: LocalCollection, verb: str, number: int, payload: Any) -> 
 
 @settings(max_examples=150, deadline=None)
 @given(WRITES)
-def test_an_indexed_collection_finds_what_the_engine_finds(writes: list[tuple[str, int, Any]]) -> None:
+def test_an_indexed_collection_returns_the_same_points_as_the_engine(
+    writes: list[tuple[str, int, Any]],
+) -> None:
     plain, indexed = collections()
     for verb, number, payload in writes:
         write(plain, verb, number, payload)
@@ -92,7 +94,7 @@ def test_an_indexed_collection_finds_what_the_engine_finds(writes: list[tuple[st
             assert scores[0] == scores[1]
 
 
-def test_an_index_looks_only_at_the_points_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_points_of_the_index_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     _, indexed = collections()
     indexed.upsert(
         [
@@ -101,18 +103,18 @@ def test_an_index_looks_only_at_the_points_it_names(monkeypatch: pytest.MonkeyPa
         ]
     )
     indexed.upsert([models.PointStruct(id=999, vector=[1, 0], payload={"tenantId": "a"})])
-    looked_at: list[Any] = []
+    checked: list[Any] = []
 
-    def look(_: object, payload: object, *__: object) -> bool:
-        looked_at.append(payload)
+    def record_check(_: object, payload: object, *__: object) -> bool:
+        checked.append(payload)
         return True
 
-    monkeypatch.setattr("tenantry_local.standins.qdrant.collection.check_filter", look)
+    monkeypatch.setattr("tenantry_local.standins.qdrant.collection.check_filter", record_check)
     assert indexed.count(FILTERS[1]).count == 1
-    assert looked_at == [{"tenantId": "a"}]
+    assert checked == [{"tenantId": "a"}]
 
 
-def test_no_search_reads_the_words_of_what_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_skips_sparse_vectors_of_deleted_points(monkeypatch: pytest.MonkeyPatch) -> None:
     _, indexed = collections()
     for number in range(3):
         write(indexed, "upsert", number, {})
@@ -128,7 +130,7 @@ def test_no_search_reads_the_words_of_what_is_deleted(monkeypatch: pytest.Monkey
     assert [vector.indices for vector in read] == [[], [], [0, 3]]
 
 
-def test_an_index_knows_how_many_points_have_its_field() -> None:
+def test_an_index_counts_the_points_with_its_field() -> None:
     _, indexed = collections()
     write(indexed, "upsert", 1, {"tenantId": "a"})
     write(indexed, "upsert", 2, {"tenantId": ["a", "b"], "documentId": None})

@@ -1,4 +1,4 @@
-"""What was answered is on disk, and still there after the process was killed."""
+"""Tests of durability: acknowledged writes survive a killed process."""
 
 import asyncio
 import subprocess
@@ -35,7 +35,7 @@ async def fill(client: AsyncQdrantClient) -> None:
     await client.delete("k", [0], wait=True)
 
 
-async def test_a_kill_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+async def test_a_kill_loses_no_acknowledged_write(tmp_path: Path) -> None:
     with running_qdrant(tmp_path) as front:
         client = qdrant_client(front)
         await fill(client)

@@ -1,4 +1,4 @@
-"""The calls that our code makes, through the real client: answers, errors, and what a collection remembers.
+"""Tests of the routes through the real client.
 
 Rights are in test_access.py, restarts in test_durability.py.
 """
@@ -17,7 +17,7 @@ from tests.support.waiting import until
 
 @pytest.fixture
 async def name(client: AsyncQdrantClient) -> str:
-    """A collection as the operator makes it, small: four dimensions and a sparse vector."""
+    """Create a collection like the operator's, with four dimensions and a sparse vector; return its name."""
     name = f"k-{uuid.uuid4().hex[:8]}"
     await client.create_collection(
         name,
@@ -39,7 +39,7 @@ def only(tenant: str) -> models.Filter:
     return models.Filter(must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant))])
 
 
-async def test_a_collection_tells_what_it_was_made_with(client: AsyncQdrantClient, name: str) -> None:
+async def test_a_collection_reports_its_settings(client: AsyncQdrantClient, name: str) -> None:
     await client.create_payload_index(name, "documentId", models.PayloadSchemaType.KEYWORD, wait=True)
     await client.upsert(name, [point(1, "a", 1, 0, 0, 0), point(2, "b", 0, 1, 0, 0, documentId="d")])
     info = await client.get_collection(name)
@@ -61,7 +61,7 @@ async def test_an_index_that_is_deleted_is_gone(client: AsyncQdrantClient, name:
     assert (await client.count(name, count_filter=only("a"))).count == 0
 
 
-async def test_collections_are_listed_and_forgotten(client: AsyncQdrantClient, name: str) -> None:
+async def test_collections_are_listed_and_deleted(client: AsyncQdrantClient, name: str) -> None:
     assert name in [each.name for each in (await client.get_collections()).collections]
     assert await client.collection_exists(name)
     assert await client.delete_collection(name)
@@ -140,7 +140,7 @@ async def test_points_are_replaced_retrieved_counted_and_deleted(
     assert (await client.count(name)).count == 0
 
 
-async def test_a_point_that_comes_back_is_found_again(client: AsyncQdrantClient, name: str) -> None:
+async def test_a_point_that_is_inserted_again_is_found(client: AsyncQdrantClient, name: str) -> None:
     await client.upsert(name, [point(1, "a", 1, 0, 0, 0)])
     await client.delete(name, [1])
     await client.upsert(name, [point(1, "b", 1, 0, 0, 0)])
@@ -148,7 +148,7 @@ async def test_a_point_that_comes_back_is_found_again(client: AsyncQdrantClient,
     assert (await client.count(name, count_filter=only("b"))).count == 1
 
 
-async def test_scrolling_visits_every_point_once(client: AsyncQdrantClient, name: str) -> None:
+async def test_scrolling_returns_every_point_once(client: AsyncQdrantClient, name: str) -> None:
     await client.upsert(name, [point(number, "ab"[number % 2], 1, 0, 0, 0) for number in range(25)])
     seen: list[Any] = []
     offset: Any = None
@@ -163,7 +163,7 @@ async def test_scrolling_visits_every_point_once(client: AsyncQdrantClient, name
     assert seen == list(range(0, 25, 2))
 
 
-async def test_a_payload_that_changes_changes_what_filters_find(client: AsyncQdrantClient, name: str) -> None:
+async def test_filters_use_the_changed_payload(client: AsyncQdrantClient, name: str) -> None:
     await client.upsert(name, [point(1, "a", 1, 0, 0, 0, text="kept")])
     await client.set_payload(name, {"tenantId": "b"}, points=only("a"))
     assert (await client.count(name, count_filter=only("a"))).count == 0
@@ -185,7 +185,7 @@ async def refusal(response: Any) -> tuple[int | None, str]:
     return caught.value.status_code, caught.value.structured()["status"]["error"]
 
 
-async def test_what_cannot_be_is_refused_in_qdrants_words(client: AsyncQdrantClient, name: str) -> None:
+async def test_invalid_requests_have_qdrants_error_messages(client: AsyncQdrantClient, name: str) -> None:
     gone = "Not found: Collection `nowhere` doesn't exist!"
     four = "Wrong input: Vector dimension error: expected dim: 4, got 3"
     size = models.VectorParams(size=4, distance=models.Distance.COSINE)
@@ -208,7 +208,7 @@ async def test_what_cannot_be_is_refused_in_qdrants_words(client: AsyncQdrantCli
     )
 
 
-async def test_nothing_of_a_batch_is_kept_when_one_point_is_wrong(
+async def test_a_batch_with_an_invalid_point_is_rejected_as_a_whole(
     client: AsyncQdrantClient, name: str
 ) -> None:
     with pytest.raises(UnexpectedResponse):
@@ -225,7 +225,7 @@ async def test_nothing_of_a_batch_is_kept_when_one_point_is_wrong(
         ("GET", "/telemetry", None, 404, "does not serve GET /telemetry"),
     ],
 )
-def test_a_call_that_it_does_not_know_is_named(
+def test_an_unsupported_call_is_named_in_the_error(
     front: Standin, method: str, path: str, body: Any, status: int, error: str
 ) -> None:
     answer = httpx.request(method, f"{front.url}{path}", json=body, headers={"api-key": QDRANT_KEY})
@@ -233,7 +233,7 @@ def test_a_call_that_it_does_not_know_is_named(
     assert error in answer.json()["status"]["error"]
 
 
-async def test_every_request_is_one_line_of_the_log_and_no_key_is(front: Standin) -> None:
+async def test_every_request_is_logged_without_its_key(front: Standin) -> None:
     path = "/collections/logged/exists"
     async with httpx.AsyncClient(headers={"api-key": QDRANT_KEY}) as http:
         await http.get(f"{front.url}{path}")
