@@ -180,7 +180,7 @@ class Reconciler:
         return ensured
 
     async def _take_down(self, tenant: Tenant) -> Outcome:
-        if FINALIZER not in tenant.metadata.finalizers and not tenant.status.names_anything:
+        if FINALIZER not in tenant.metadata.finalizers and not tenant.status.has_sections:
             return Outcome()  # nothing was ever made for it
         try:
             await self._finish_writes(tenant)

@@ -108,7 +108,7 @@ class Tenants:
             self._held.add(uid)
         if not deleted:
             return False
-        orphaned = uid not in self._taken_down and (uid in self._held or tenant.status.names_anything)
+        orphaned = uid not in self._taken_down and (uid in self._held or tenant.status.has_sections)
         self._held.discard(uid)
         self._taken_down.discard(uid)
         if orphaned:

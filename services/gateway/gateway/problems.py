@@ -360,7 +360,7 @@ class IndexingFailed(TenantryError):
     remedy = "Send the document again; if it fails again, tell the operators."
     example = (
         "It could not be indexed in 5 attempts; the last one said: A backend is not available right now. Try "
-        "again; if it stays, tell the operators. Send it again, or tell the operators."
+        "again; if it persists, ask your administrators. Send it again, or tell the operators."
     )
 
 

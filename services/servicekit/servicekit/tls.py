@@ -27,11 +27,11 @@ def ssl_context(authority: Path | None) -> ssl.SSLContext | bool:
     try:
         context = ssl.create_default_context(cafile=authority)
     except ssl.SSLError:
-        raise ValueError(f"{authority} holds no certificate") from None
+        raise ValueError(f"{authority} contains no certificate") from None
     except OSError as exc:
         raise ValueError(f"{authority} cannot be read: {exc.strerror}") from None
     if not context.cert_store_stats()["x509"]:  # a file with only a revocation list loads without an error
-        raise ValueError(f"{authority} holds no certificate")
+        raise ValueError(f"{authority} contains no certificate")
     return context
 
 

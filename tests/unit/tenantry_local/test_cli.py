@@ -79,7 +79,7 @@ def test_a_receipt_is_verified_with_the_platforms_own_key(
     file = state / "receipt.json"
     file.write_text(json.dumps(sign(receipt, read_private_key(receipts.private_key(state)))))
     assert run(monkeypatch, "verify-erasure", str(file)) == 0
-    assert "Valid: of Tenant acme" in capsys.readouterr().out
+    assert "Valid: Tenant acme" in capsys.readouterr().out
     file.write_text(file.read_text().replace("acme", "other"))
     assert run(monkeypatch, "verify-erasure", str(file)) == 1
     assert "changed after it was signed" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from typing import Any
 from servicekit.errors import RemoteError
 from servicekit.locks import KeyedLocks
 from tenancy.model import Tenant
-from tenancy.names import stock_key
+from tenancy.names import document_sizes_key
 
 from ..metrics import REFUSED
 from ..problems import LimitsUnavailable, QuotaExceeded
@@ -120,7 +120,7 @@ class Stock:
         LimitsUnavailable
             Redis is unavailable.
         """
-        key = stock_key(tenant.id, tenant.uid)
+        key = document_sizes_key(tenant.id, tenant.uid)
         try:
             (fields,) = await self._redis.execute(tenant, "count-documents", ("HLEN", key))
             if not fields:
@@ -142,17 +142,17 @@ class Stock:
             Redis is away. Its copy is out of date then, for 15 minutes at most.
         """
         try:
-            await self._forget.run(tenant, [stock_key(tenant.id, tenant.uid)], _field(document_id))
+            await self._forget.run(tenant, [document_sizes_key(tenant.id, tenant.uid)], _field(document_id))
         except RemoteError as exc:
             raise _unavailable() from exc
 
     async def _try(self, tenant: Tenant, *arguments: int | str) -> tuple[str, int]:
-        answer, used = await self._admit.run(tenant, [stock_key(tenant.id, tenant.uid)], *arguments)
+        answer, used = await self._admit.run(tenant, [document_sizes_key(tenant.id, tenant.uid)], *arguments)
         return answer, used
 
     async def _fill(self, tenant: Tenant, stored: Mapping[str, int]) -> None:
         """Write a copy beside, batch by batch, and put it in place in one step unless one is there."""
-        key = f"{stock_key(tenant.id, tenant.uid)}:{uuid.uuid4().hex}"
+        key = f"{document_sizes_key(tenant.id, tenant.uid)}:{uuid.uuid4().hex}"
         first: list[tuple[Any, ...]] = [
             ("HSET", key, "bytes", sum(stored.values())),
             ("EXPIRE", key, KEEP_SECONDS),
@@ -167,7 +167,7 @@ class Stock:
             ]
             await self._redis.execute(tenant, "fill-stock", ("HSET", key, *fields))
         (placed,) = await self._redis.execute(
-            tenant, "fill-stock", ("RENAMENX", key, stock_key(tenant.id, tenant.uid))
+            tenant, "fill-stock", ("RENAMENX", key, document_sizes_key(tenant.id, tenant.uid))
         )
         if not placed:
             await self._redis.execute(tenant, "fill-stock", ("UNLINK", key))

@@ -8,7 +8,7 @@ from typing import Any
 
 from qdrant_client import models
 from tenancy.model import Tenant
-from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, head_id, point_id
+from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, commit_marker_id, point_id
 
 from .. import bm25
 from ..models import Chunk, Document, Edition, IndexedDocument, Passage
@@ -61,13 +61,13 @@ def to_point(tenant: Tenant, edition: Edition, number: int, vector: Sequence[flo
 def chunk_id(tenant: Tenant, document_id: str, version: str, number: int) -> str:
     """Return the id of a chunk; the head's is the same in every version."""
     if number == 0:
-        return head_id(tenant.id, tenant.uid, document_id)
+        return commit_marker_id(tenant.id, tenant.uid, document_id)
     return point_id(tenant.id, tenant.uid, document_id, version, number)
 
 
 def head_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
     """Return the ids of documents' heads."""
-    return [head_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
+    return [commit_marker_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
 
 
 def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passage:

@@ -10,7 +10,7 @@ from gateway.problems import LimitsUnavailable, QuotaExceeded
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
 from tenancy.model import Tenant
-from tenancy.names import stock_key
+from tenancy.names import document_sizes_key
 
 from .conftest import new_tenant
 
@@ -43,7 +43,7 @@ async def admitted(stock: Stock, tenant: Tenant, document_id: str, size: int, li
 
 async def bytes_of(raw: Any, tenant: Tenant) -> int:
     """Return the sum that is kept, after it was compared with what is kept of each document."""
-    stored = await raw.hgetall(stock_key(tenant.id, tenant.uid))
+    stored = await raw.hgetall(document_sizes_key(tenant.id, tenant.uid))
     total = int(stored.pop("bytes"))
     assert total == sum(map(int, stored.values()))
     return total
@@ -98,7 +98,7 @@ async def test_two_gateways_that_fill_at_once_do_not_count_twice(redis: TenantRe
     )
     assert all(took)
     assert await bytes_of(raw, tenant) == 824
-    assert await raw.keys(f"{tenant.key}:*") == [stock_key(tenant.id, tenant.uid)], "no copy is left beside"
+    assert await raw.keys(f"{tenant.key}:*") == [document_sizes_key(tenant.id, tenant.uid)], "no copy is left"
 
 
 async def test_a_slow_filling_does_not_undo_what_was_admitted_meanwhile(redis: TenantRedis, raw: Any) -> None:
@@ -129,18 +129,18 @@ async def test_a_forgotten_document_makes_room(stock: Stock, raw: Any) -> None:
 async def test_forgetting_where_there_is_no_copy_makes_none(stock: Stock, raw: Any) -> None:
     tenant = new_tenant()
     await stock.forget(tenant, "a")
-    assert not await raw.exists(stock_key(tenant.id, tenant.uid))
+    assert not await raw.exists(document_sizes_key(tenant.id, tenant.uid))
 
 
 async def test_a_copy_lives_fifteen_minutes_however_often_it_is_used(stock: Stock, raw: Any) -> None:
     tenant, listing = new_tenant(documents=10, storage="1Ki"), Listing(a=1)
     await stock.admit(tenant, "b", 1, listing)
-    assert 890 <= await raw.ttl(stock_key(tenant.id, tenant.uid)) <= 900
-    await raw.expire(stock_key(tenant.id, tenant.uid), 1)
+    assert 890 <= await raw.ttl(document_sizes_key(tenant.id, tenant.uid)) <= 900
+    await raw.expire(document_sizes_key(tenant.id, tenant.uid), 1)
     await stock.admit(tenant, "c", 1, listing)
     await stock.forget(tenant, "c")
-    assert await raw.ttl(stock_key(tenant.id, tenant.uid)) <= 1
-    await raw.delete(stock_key(tenant.id, tenant.uid))
+    assert await raw.ttl(document_sizes_key(tenant.id, tenant.uid)) <= 1
+    await raw.delete(document_sizes_key(tenant.id, tenant.uid))
     listing.sizes = {"x": 1024}
     assert not await admitted(stock, tenant, "b", 1, listing)
     assert listing.asked == 2

@@ -26,7 +26,7 @@ from joserfc.jwk import OctKey
 from pydantic import SecretStr
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import head_id, point_id
+from tenancy.names import commit_marker_id, point_id
 
 from tests.support.backends import STORED_AT
 from tests.support.editions import publish
@@ -96,7 +96,7 @@ def hit(
 def head(version: str) -> dict[str, Any]:
     return {
         **hit("tenant-tenanta", "head", version=version),
-        "id": head_id("tenanta", uid_of("tenanta"), "d"),
+        "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
     }
 
 
@@ -244,7 +244,7 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
     await publish(vectors, TENANT, replace(DOCUMENT, etag='"e"'), chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
     version = Edition.of(DOCUMENT, chunks).version
     second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
-    assert first["id"] == head_id("tenanta", uid_of("tenanta"), "doc-1")
+    assert first["id"] == commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")
     assert second["id"] == point_id("tenanta", uid_of("tenanta"), "doc-1", version, 1)
     assert first["payload"]["etag"] == '"e"'
     assert second["payload"] == {
@@ -346,13 +346,13 @@ async def test_chunks_of_another_version_than_the_heads_are_not_there(
     heads = qdrant.post(f"/collections/{COLLECTION}/points")
     heads.mock(
         return_value=result(
-            [{**hit("tenant-tenanta", "head"), "id": head_id("tenanta", uid_of("tenanta"), "d")}]
+            [{**hit("tenant-tenanta", "head"), "id": commit_marker_id("tenanta", uid_of("tenanta"), "d")}]
         )
     )
     assert await search(vectors) == ["good"]
     assert json.loads(heads.calls[0].request.content)["ids"] == [
-        head_id("tenanta", uid_of("tenanta"), "d"),
-        head_id("tenanta", uid_of("tenanta"), "deleted"),
+        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+        commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
     ]
     left_out = sent(route)["filter"]["must_not"]
     assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
@@ -446,7 +446,7 @@ async def test_the_threshold_holds_for_a_hybrid_search_too(
 async def test_the_head_of_a_removed_document_goes_first(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     await vectors.remove(TENANT, "doc-1")
     head, rest = (json.loads(call.request.content)["filter"]["must"] for call in qdrant["delete"].calls)
-    assert head == [*OWN, {"has_id": [head_id("tenanta", uid_of("tenanta"), "doc-1")]}]
+    assert head == [*OWN, {"has_id": [commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]}]
     assert rest == [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
 
 
@@ -555,7 +555,7 @@ async def test_what_stands_beside_a_passage_is_of_the_same_version(
     assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
     assert sent(route)["with_payload"] is True
     assert set(sent(route)["ids"]) == {
-        head_id("tenanta", uid_of("tenanta"), "d"),
+        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
         point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
     }
     assert await vectors.beside(TENANT, []) == {}
