@@ -16,7 +16,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.gateway import serving
 from tests.support.open_webui import WebUI
-from tests.support.uploads import Paper, upload
+from tests.support.uploads import SampleFile, upload
 from tests.support.waiting import until
 
 from .adapter import EMBEDDINGS, MODEL, make_adapter
@@ -86,7 +86,7 @@ class Baseline:
 
         async def one(name: str, text: str) -> str:
             async with bound:
-                paper = Paper(name, text.encode())
+                paper = SampleFile(name, text.encode())
                 response = await upload(self._webui.admin, company.knowledge_id, paper)
                 response.raise_for_status()
                 file_id: str = response.json()["id"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tenancy.names import document_id_for_file
 from tenantry_local.platform import Platform
 
-from tests.support.uploads import Paper, upload
+from tests.support.uploads import SampleFile, upload
 from tests.support.waiting import until
 
 from .baseline import Baseline, BaselineTenant, start_baseline
@@ -182,7 +182,7 @@ async def _isolation(
 
 async def _upload_and_wait(tenant: TenantFixture, name: str, text: str) -> str:
     """Upload a file into the knowledge base and return its id once searches find it."""
-    response = await upload(tenant.clients[0].person, tenant.knowledge_id, Paper(name, text.encode()))
+    response = await upload(tenant.clients[0].person, tenant.knowledge_id, SampleFile(name, text.encode()))
     response.raise_for_status()
     file_id: str = response.json()["id"]
 

@@ -16,7 +16,7 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
 from tests.support.files import pdf_file
-from tests.support.uploads import Paper, upload
+from tests.support.uploads import SampleFile, upload
 from tests.support.waiting import until
 
 from .report import Figure, percentile
@@ -64,7 +64,7 @@ class _Upload:
 async def _upload(tenant: TenantFixture) -> _Upload:
     """Upload a new PDF into the knowledge base, with the page's request."""
     word = uuid.uuid4().hex
-    paper = Paper(f"report-{word[:8]}.pdf", _pdf(word))
+    paper = SampleFile(f"report-{word[:8]}.pdf", _pdf(word))
     began = time.perf_counter()
     response = await upload(tenant.clients[0].person, tenant.knowledge_id, paper)
     response.raise_for_status()

@@ -14,8 +14,8 @@ from tenantry_local.platform import Platform
 
 from tests.support.apiserver import new_namespace
 from tests.support.chart_pods import ChartPods
-from tests.support.file_sync import pass_through
-from tests.support.open_webui_database import open_webui
+from tests.support.fake_open_webui import fake_open_webui
+from tests.support.file_sync import fake_n8n
 from tests.support.people import open_people
 from tests.support.qdrant import make_collection, open_qdrant
 from tests.support.tenants import applied, tenant_manifest
@@ -53,18 +53,18 @@ async def test_what_a_person_gives_to_open_webui_is_answered_from(platform: Plat
     tenant_id = f"chart-{uuid.uuid4().hex[:8]}"
     person, base = f"anna@{tenant_id}.example", f"kb-{tenant_id}"
     manifest = tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]})
-    with open_webui(platform) as owui, applied(platform, manifest) as tenants:
+    with fake_open_webui(platform) as owui, applied(platform, manifest) as tenants:
         workspace = {"groupId": "g", "knowledge": [{"persona": "finance", "id": base}]}
         tenants.patch_status(tenant_id, {"status": {"workspace": workspace}})
-        owui.knowledge(base)
+        owui.create_knowledge(base)
         async with open_people(platform) as people, open_qdrant(platform) as qdrant:
             await make_collection(qdrant)
             await people.add(person)
             bearer = {"Authorization": f"Bearer {await people.token(person)}"}
-            account = owui.account(await people.subject(person))
-        owui.put_in(owui.upload(account, "plan.txt", b"The ferry leaves at noon."), base)
+            account = owui.create_account(await people.subject(person))
+        owui.add_to_knowledge(owui.upload(account, "plan.txt", b"The ferry leaves at noon."), base)
         pods = ChartPods(platform, namespace, owui.url)
-        async with pods.running("gateway") as gateway, pass_through(address(gateway)) as n8n:
+        async with pods.running("gateway") as gateway, fake_n8n(address(gateway)) as n8n:
             pods.names = {"gateway": address(gateway), "n8n-webhook": n8n.url.partition("/webhook")[0]}
             async with pods.running("file-sync") as file_sync:
 

@@ -5,7 +5,7 @@ from functools import partial
 from tenancy.names import model_id
 
 from tests.support.open_webui import Person
-from tests.support.uploads import Paper, upload
+from tests.support.uploads import SampleFile, upload
 from tests.support.waiting import until
 
 from .demo import ALICE, DIANA
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 120
 async def test_a_file_that_is_uploaded_becomes_an_answer_for_its_tenant_alone(filled: Installation) -> None:
     async with logged_in(filled, DIANA, ALICE) as (diana, alice):
         await until(partial(_is_offered, diana), seconds=30, every=1)
-        await upload(diana, await _knowledge(diana), Paper("depot.md", f"# Depot\n\n{FACT}".encode()))
+        await upload(diana, await _knowledge(diana), SampleFile("depot.md", f"# Depot\n\n{FACT}".encode()))
         await until(partial(_is_answered, diana), seconds=PATIENCE_SECONDS, every=1)
         assert FINANCE not in await alice.models()
         refused = await alice.ask(FINANCE, QUESTION)

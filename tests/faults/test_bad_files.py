@@ -13,7 +13,7 @@ from tenancy.names import model_id
 from tests.support.companies import Company
 from tests.support.files import encrypted_pdf, pdf_file, zip_bomb_docx
 from tests.support.open_webui import Person
-from tests.support.uploads import Paper, upload
+from tests.support.uploads import SampleFile, upload
 from tests.support.waiting import until
 
 from .conftest import Town
@@ -28,26 +28,29 @@ SWELLING = 32 * MEBIBYTE
 """More than that a process must not grow because of a file that it refuses."""
 
 EXE = b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00" + bytes(4096)
-GOOD = Paper("plan.md", b"# Plan\n\nThe approved marketing budget for 2026 is $5,000,000.")
+GOOD = SampleFile("plan.md", b"# Plan\n\nThe approved marketing budget for 2026 is $5,000,000.")
 QUESTION = "What is the approved marketing budget for 2026?"
 
 FAILING = {
     "a program that was renamed": (
-        Paper("report.pdf", EXE),
+        SampleFile("report.pdf", EXE),
         "The file is binary, and of no format that is read.",
     ),
     "an encrypted PDF": (
-        Paper("salaries.pdf", encrypted_pdf("secret")),
+        SampleFile("salaries.pdf", encrypted_pdf("secret")),
         "The PDF is encrypted. Remove its password and send it again.",
     ),
-    "a picture without text, as a PDF": (Paper("scan.pdf", pdf_file("")), "text"),
-    "nothing but blanks": (Paper("blank.txt", b" \n\t\n "), "The file is empty."),
-    "a cut-off PDF": (Paper("cut.pdf", pdf_file("Whole.")[:60]), "damaged"),
+    "a picture without text, as a PDF": (SampleFile("scan.pdf", pdf_file("")), "text"),
+    "nothing but blanks": (SampleFile("blank.txt", b" \n\t\n "), "The file is empty."),
+    "a cut-off PDF": (SampleFile("cut.pdf", pdf_file("Whole.")[:60]), "damaged"),
     "text that says it is a PDF": (
-        Paper("letter.pdf", b"Dear all, the tide comes at noon."),
+        SampleFile("letter.pdf", b"Dear all, the tide comes at noon."),
         "The file is named as PDF, but its content is text. Rename it or send the right one.",
     ),
-    "an archive that unpacks to ten gigabytes": (Paper("bomb.docx", zip_bomb_docx(10 * 2**30 % 2**32)), ""),
+    "an archive that unpacks to ten gigabytes": (
+        SampleFile("bomb.docx", zip_bomb_docx(10 * 2**30 % 2**32)),
+        "",
+    ),
 }
 
 STRANGE = {
@@ -70,7 +73,7 @@ class Office:
     diana: Person
     token: str
 
-    async def give(self, paper: Paper) -> str:
+    async def give(self, paper: SampleFile) -> str:
         """Upload a file that Open WebUI takes; return its id."""
         response = await upload(self.diana, self.company.knowledge, paper)
         assert response.is_success, response.text
@@ -115,7 +118,7 @@ async def test_a_file_that_cannot_be_read_fails_with_a_reason_that_helps(office:
 async def test_a_file_with_a_strange_name_is_ready_when_its_content_is_good(
     office: Office, what: str
 ) -> None:
-    file_id = await office.give(Paper(STRANGE[what], f"Good content of {what}.".encode()))
+    file_id = await office.give(SampleFile(STRANGE[what], f"Good content of {what}.".encode()))
     assert await office.told(file_id) == ("ready", None)
     (key,) = [key for key in office.town.truth.seen([office.company.id], []).objects if file_id in key]
     print(f"{what}: {key.rpartition('/')[2]!r}")
@@ -126,15 +129,15 @@ async def test_a_file_with_a_strange_name_is_ready_when_its_content_is_good(
 @pytest.mark.parametrize(
     ("paper", "status", "sentence"),
     [
-        (Paper("empty.txt", b""), 400, "The content provided is empty."),
-        (Paper("setup.exe", EXE), 400, "[ERROR: File type exe is not allowed]"),
-        (Paper("no-ending", b"Something."), 400, "[ERROR: File type  is not allowed]"),
-        (Paper("n" * 4996 + ".txt", b"Something."), 400, "Invalid multipart data."),
+        (SampleFile("empty.txt", b""), 400, "The content provided is empty."),
+        (SampleFile("setup.exe", EXE), 400, "[ERROR: File type exe is not allowed]"),
+        (SampleFile("no-ending", b"Something."), 400, "[ERROR: File type  is not allowed]"),
+        (SampleFile("n" * 4996 + ".txt", b"Something."), 400, "Invalid multipart data."),
     ],
     ids=["empty", "a program", "without an ending", "a name of 5,000 characters"],
 )
 async def test_what_open_webui_refuses_is_told_at_the_upload_and_stored_nowhere(
-    office: Office, paper: Paper, status: int, sentence: str
+    office: Office, paper: SampleFile, status: int, sentence: str
 ) -> None:
     response = await upload(office.diana, office.company.knowledge, paper)
     assert (response.status_code, response.json()["detail"][: len(sentence)]) == (status, sentence)
@@ -165,7 +168,7 @@ async def test_a_file_of_200_mib_is_refused_and_no_service_of_ours_swells(
 async def test_a_file_that_was_renamed_to_5000_characters_stays_ready_under_a_shorter_name(
     office: Office, letter: str
 ) -> None:
-    file_id = await office.give(Paper("short.txt", f"Good content of {letter}.".encode()))
+    file_id = await office.give(SampleFile("short.txt", f"Good content of {letter}.".encode()))
     assert await office.told(file_id) == ("ready", None)
     await office.diana.post(f"/api/v1/files/{file_id}/rename", {"filename": letter * 4996 + ".txt"})
 
@@ -180,10 +183,10 @@ async def test_a_file_that_was_renamed_to_5000_characters_stays_ready_under_a_sh
 
 async def test_c13_a_new_version_under_the_same_name_replaces_the_old_one(office: Office) -> None:
     model = model_id(office.company.id, "finance")
-    first = await office.give(Paper("canteen.txt", b"Lunch in the canteen costs 10 crowns."))
+    first = await office.give(SampleFile("canteen.txt", b"Lunch in the canteen costs 10 crowns."))
     assert await office.told(first) == ("ready", None)
     await asyncio.sleep(1)  # Open WebUI has times in seconds, and two files of one second are no versions
-    second = await office.give(Paper("canteen.txt", b"Lunch in the canteen costs 20 crowns."))
+    second = await office.give(SampleFile("canteen.txt", b"Lunch in the canteen costs 20 crowns."))
     assert await office.told(second) == ("ready", None)
 
     async def is_replaced() -> bool:

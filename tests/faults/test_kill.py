@@ -10,7 +10,7 @@ import pytest
 from tests.support.companies import Company
 from tests.support.kubelet import running_kubelet
 from tests.support.truth import wrongs
-from tests.support.uploads import Desk, papers
+from tests.support.uploads import Uploader, sample_files
 from tests.support.waiting import until
 
 from .conftest import Town
@@ -41,45 +41,45 @@ async def test_every_upload_is_stored_and_found_exactly_once_in_its_tenant_thoug
 ) -> None:
     async with AsyncExitStack() as stack:
         companies = await stack.enter_async_context(town.companies(*NAMES))
-        desks = await asyncio.gather(*(desk(town, company) for company in companies))
+        uploaders = await asyncio.gather(*(make_uploader(town, company) for company in companies))
         kubelet = await stack.enter_async_context(running_kubelet(town.platform))
         began = time.monotonic()
-        uploading = asyncio.gather(*(each.send_all() for each in desks))
-        await until(lambda: through(desks) >= KILL_AFTER, seconds=120)
-        killed_at, ended = through(desks), time.monotonic() + DEAD_SECONDS
+        uploading = asyncio.gather(*(each.upload_all() for each in uploaders))
+        await until(lambda: through(uploaders) >= KILL_AFTER, seconds=120)
+        killed_at, ended = through(uploaders), time.monotonic() + DEAD_SECONDS
         with kubelet.kept_down(part):
             await until(
-                lambda: through(desks) >= killed_at + MEANWHILE or time.monotonic() > ended,
+                lambda: through(uploaders) >= killed_at + MEANWHILE or time.monotonic() > ended,
                 seconds=DEAD_SECONDS + 10,
             )
         await uploading
         uploaded = time.monotonic()
-        await all_is_right(town, desks)
+        await all_is_right(town, uploaders)
         settled = time.monotonic()
     print(
-        f"{part} killed after {killed_at} of {through(desks)} uploads: {uploaded - began:.0f} s for all, "
-        f"{sum(each.repeated for each in desks)} repeated; all found {settled - uploaded:.0f} s later; "
+        f"{part} killed after {killed_at} of {through(uploaders)} uploads: {uploaded - began:.0f} s for all, "
+        f"{sum(each.repeated for each in uploaders)} repeated; all found {settled - uploaded:.0f} s later; "
         f"restarted: {dict(kubelet.restarts)}"
     )
 
 
-async def desk(town: Town, company: Company) -> Desk:
+async def make_uploader(town: Town, company: Company) -> Uploader:
     """Let somebody of a company sit down with their files."""
     person, token = await town.employee(company)
-    return Desk(company.id, person, token, company.knowledge, papers(company.id, FILES))
+    return Uploader(company.id, person, token, company.knowledge, sample_files(company.id, FILES))
 
 
-def through(desks: Sequence[Desk]) -> int:
+def through(uploaders: Sequence[Uploader]) -> int:
     """Return how many uploads were acknowledged."""
-    return sum(len(each.done) for each in desks)
+    return sum(len(each.done) for each in uploaders)
 
 
-async def all_is_right(town: Town, desks: Sequence[Desk]) -> None:
+async def all_is_right(town: Town, uploaders: Sequence[Uploader]) -> None:
     """Return when everything that people have uploaded is where it should be, and nothing else."""
     wrong: list[str] = []
 
     def is_right() -> bool:
-        wrong[:] = what_is_wrong(town, desks)
+        wrong[:] = what_is_wrong(town, uploaders)
         return not wrong
 
     with suppress(TimeoutError):
@@ -87,22 +87,22 @@ async def all_is_right(town: Town, desks: Sequence[Desk]) -> None:
     assert not wrong, f"{len(wrong)} are wrong: {wrong[:10]}"
 
 
-def what_is_wrong(town: Town, desks: Sequence[Desk]) -> list[str]:
+def what_is_wrong(town: Town, uploaders: Sequence[Uploader]) -> list[str]:
     """Compare what people have uploaded with what is there."""
-    content = {paper.name: paper.content for each in desks for paper in each.papers}
-    rows = town.truth.rows([each.knowledge for each in desks])
+    content = {file.name: file.content for each in uploaders for file in each.files}
+    rows = town.truth.rows([each.knowledge for each in uploaders])
     # A file may be stored though its upload was never acknowledged; then it was uploaded once more, too.
     expected = {
         each.tenant_id: {
             row.id: (row.filename, content[row.filename]) for row in rows if row.knowledge == each.knowledge
         }
-        for each in desks
+        for each in uploaders
     }
     lost = [
-        f"{paper.name} was acknowledged and is not in Open WebUI"
-        for each in desks
-        for file_id, paper in each.done.items()
+        f"{file.name} was acknowledged and is not in Open WebUI"
+        for each in uploaders
+        for file_id, file in each.done.items()
         if file_id not in expected[each.tenant_id]
     ]
-    seen = town.truth.seen([each.tenant_id for each in desks], [f"owui-{row.id}" for row in rows])
+    seen = town.truth.seen([each.tenant_id for each in uploaders], [f"owui-{row.id}" for row in rows])
     return lost + wrongs(expected, seen)

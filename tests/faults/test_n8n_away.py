@@ -12,7 +12,7 @@ from tests.support.companies import Company
 from tests.support.hanging import hanging
 from tests.support.kubelet import running_kubelet
 from tests.support.open_webui import Person
-from tests.support.uploads import Paper, papers, upload
+from tests.support.uploads import SampleFile, sample_files, upload
 from tests.support.waiting import until
 
 from .conftest import Town
@@ -33,7 +33,7 @@ CAUGHT_UP_SECONDS = 60
 AT_ONCE_SECONDS = 10
 """How long somebody may wait for an answer, or for the sentence that says why there is none."""
 
-PLAN = Paper("plan.md", b"# Plan\n\nThe approved marketing budget for 2026 is $5,000,000.")
+PLAN = SampleFile("plan.md", b"# Plan\n\nThe approved marketing budget for 2026 is $5,000,000.")
 QUESTION = "What is the approved marketing budget for 2026?"
 FIGURE = "$5,000,000"
 
@@ -48,7 +48,7 @@ async def test_uploads_are_safe_while_n8n_is_away_and_catch_up_by_themselves_and
         await until(lambda: has_all(town, token, {PLAN.name: "ready"}), seconds=READY_SECONDS, every=0.5)
         with kubelet.kept_down(*N8N):
             back = time.monotonic() + OUTAGE_SECONDS
-            more = papers(company.id, 10)
+            more = sample_files(company.id, 10)
             await given(diana, company, more)
             safe = {paper.name: "received" for paper in more}
             await until(lambda: has_all(town, token, safe), seconds=READY_SECONDS, every=0.5)
@@ -88,7 +88,7 @@ async def test_a_worker_that_hangs_delays_one_question_and_no_other(town: Town) 
                     print(f"the gateway answered after {seconds:.1f} s")
 
 
-async def given(person: Person, company: Company, files: Sequence[Paper]) -> None:
+async def given(person: Person, company: Company, files: Sequence[SampleFile]) -> None:
     """Let somebody upload files."""
     for paper in files:
         response = await upload(person, company.knowledge, paper)

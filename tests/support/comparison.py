@@ -1,15 +1,16 @@
-"""Comparisons of files with documents, of one tenant."""
+"""Plans of one tenant, for tests of the planner."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from file_sync.models import Document, File, Owner, Usage
-from file_sync.planner.persona_index import Places
-from file_sync.planner.plan import Plan, Rules, plan
+from file_sync.models import Document, File, Owner, StorageUsage
+from file_sync.planner.models import Plan, PlanConfig
+from file_sync.planner.persona_index import PersonaIndex
+from file_sync.planner.plan import plan
 
-from .files_of_open_webui import BUCKET, tenant_with
+from .open_webui_files import BUCKET, tenant_with_workspace
 
-__all__ = ["OWNERS", "RULES", "compare"]
+__all__ = ["CONFIG", "OWNERS", "compare"]
 
 OWNERS = {
     "anna": Owner("tenanta"),
@@ -17,12 +18,12 @@ OWNERS = {
     "dora": Owner("tenanta", admin=True),
     "bob": Owner("tenantb"),
     "eve": Owner("tenantb", admin=True),
-    "nobody": Owner(None),
-    "somebody": Owner(known=False),
+    "no-tenant": Owner(None),
+    "unknown": Owner(known=False),
 }
-"""What Keycloak says of accounts; of any other it has not been asked."""
+"""Resolved owners; any other subject is not resolved yet."""
 
-RULES = Rules(document_bytes=100, bucket=BUCKET)
+CONFIG = PlanConfig(document_bytes=100, bucket=BUCKET)
 
 
 def compare(
@@ -32,15 +33,21 @@ def compare(
     owners: Mapping[str, Owner] = OWNERS,
     **spec: Any,
 ) -> Plan:
-    """Compare for ``tenanta``; ``detached`` are files without a link, all others without one are gone."""
-    tenants = [tenant_with(**spec), tenant_with("tenantb")]
+    """Return the plan for ``tenanta``.
+
+    Parameters
+    ----------
+    detached
+        Existing files without a link. All other files without a link are deleted.
+    """
+    tenants = [tenant_with_workspace(**spec), tenant_with_workspace("tenantb")]
     return plan(
         tenants[0],
         files,
         documents,
-        places=Places(tenants),
+        personas=PersonaIndex(tenants),
         owners=owners,
-        usage=Usage.of(documents),
-        rules=RULES,
+        usage=StorageUsage.from_documents(documents),
+        config=CONFIG,
         detached={file.document_id: file for file in detached},
     )

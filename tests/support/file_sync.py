@@ -1,4 +1,4 @@
-"""file-sync's own parts on the real backends, as often as a test wants, and n8n as a small pass-through."""
+"""File-sync's objects on the real backends, and a fake n8n that passes calls to the gateway."""
 
 import asyncio
 import json
@@ -12,16 +12,16 @@ import boto3
 import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
-from file_sync.adapters.document_owners import DocumentOwners
-from file_sync.adapters.downloads import Contents
-from file_sync.adapters.gateway import Gateway
-from file_sync.adapters.owners import Owners
-from file_sync.adapters.source import Source
-from file_sync.adapters.store import Store
+from file_sync.adapters.document_owners import DocumentOwnerResolver
+from file_sync.adapters.document_store import DocumentStore
+from file_sync.adapters.downloads import FileDownloader
+from file_sync.adapters.gateway import GatewayClient
+from file_sync.adapters.open_webui_database import OpenWebUIDatabase
+from file_sync.adapters.owners import OwnerResolver
 from file_sync.adapters.upload_workflow import UploadWorkflow
-from file_sync.planner.persona_cache import Atlas
-from file_sync.planner.plan import Rules, State
-from file_sync.sync.tenant_sync import Work, Worked
+from file_sync.planner.models import FileState, PlanConfig
+from file_sync.planner.persona_index import PersonaIndexCache
+from file_sync.sync.tenant_sync import SyncResult, TenantSync
 from servicekit import kube
 from servicekit.fair_semaphore import FairSemaphore
 from servicekit.keycloak import KeycloakAdmin
@@ -35,39 +35,45 @@ from tenantry_local.tickets import private_key
 
 from .gateway import environment, serving
 
-__all__ = ["Killed", "PassThrough", "Replica", "killed_after", "open_replica", "pass_through"]
+__all__ = ["FakeN8n", "Killed", "Replica", "fake_n8n", "kill_after", "open_replica"]
 
 DOCUMENT_BYTES = 1_000_000
 
 
 @dataclass
-class PassThrough:
-    """n8n, as far as file-sync sees it: it hands a ticket on, and what the gateway says back.
+class FakeN8n:
+    """A fake n8n: it passes the ticket to the gateway, and the gateway's response back.
 
-    ``answer`` takes the place of the gateway's while it is set. As many calls as ``loses`` says are lost:
-    never passed on, and never answered.
+    Parameters
+    ----------
+    response
+        Sent instead of the gateway's response while it is set.
+    calls
+        Number of calls so far.
+    lose_next
+        Number of calls to lose: they are neither passed on nor answered.
     """
 
     url: str = ""
-    answer: Response | None = None
+    response: Response | None = None
     calls: int = 0
-    loses: int = 0
+    lose_next: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager
-async def pass_through(gateway_url: str) -> AsyncIterator[PassThrough]:
-    """Serve the upload workflow's webhook before a gateway."""
-    app, n8n = FastAPI(), PassThrough()
+async def fake_n8n(gateway_url: str) -> AsyncIterator[FakeN8n]:
+    """Serve the webhook of the upload workflow in front of a gateway."""
+    app, n8n = FastAPI(), FakeN8n()
 
     @app.post("/webhook/tenantry/upload")
     async def _(request: Request) -> Response:
         n8n.calls += 1
-        if n8n.loses:
-            n8n.loses -= 1
+        if n8n.lose_next:
+            n8n.lose_next -= 1
             await n8n.ended.wait()
-        if n8n.answer:
-            return n8n.answer
+        if n8n.response:
+            return n8n.response
         headers = {"Authorization": request.headers["authorization"]}
         answer = await http.post(f"{gateway_url}/v1/documents", headers=headers)
         return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
@@ -80,42 +86,42 @@ async def pass_through(gateway_url: str) -> AsyncIterator[PassThrough]:
 
 @dataclass
 class Replica:
-    """The parts of one file-sync, without its loop."""
+    """Objects of one replica of file-sync, without its loops."""
 
-    work: Work
-    source: Source
-    atlas: Atlas
+    tenant_sync: TenantSync
+    database: OpenWebUIDatabase
+    personas: PersonaIndexCache
     registry: TenantRegistry
-    gateway: Gateway
-    document_owners: DocumentOwners
+    gateway: GatewayClient
+    document_owners: DocumentOwnerResolver
     remotes: list[Remote]
-    rules: Rules = field(default_factory=lambda: Rules(DOCUMENT_BYTES, FILES_BUCKET))
+    config: PlanConfig = field(default_factory=lambda: PlanConfig(DOCUMENT_BYTES, FILES_BUCKET))
 
-    async def run(self, tenant_id: str) -> Worked:
-        """Compare a tenant once, and do what is to be done."""
+    async def run(self, tenant_id: str) -> SyncResult:
+        """Compare a tenant once and execute the plan."""
         tenant = self.registry.get(tenant_id)
         assert tenant
-        return await self.work.run(tenant, self.atlas.renew(), self.rules)
+        return await self.tenant_sync.run(tenant, self.personas.refresh(), self.config)
 
-    async def settle(self, tenant_id: str) -> Worked:
-        """Compare until nothing is to be done; fail when that does not come."""
+    async def settle(self, tenant_id: str) -> SyncResult:
+        """Run until nothing is to be done; fail after five runs."""
         runs = 5
         while runs:
-            worked = await self.run(tenant_id)
-            if worked.settled and not worked.plan.actions:
-                return worked
-            if worked.plan.counts[State.INDEXING]:
+            result = await self.run(tenant_id)
+            if result.settled and not result.plan.actions:
+                return result
+            if result.plan.counts[FileState.INDEXING]:
                 await asyncio.sleep(0.2)  # the gateway is busy with it, for longer on a busy machine
             else:
                 runs -= 1
-        raise AssertionError(f"not settled: {worked}")
+        raise AssertionError(f"not settled: {result}")
 
 
 @asynccontextmanager
 async def open_replica(
     platform: Platform, *, database_url: str, gateway_url: str, upload_url: str, registry: TenantRegistry
 ) -> AsyncIterator[Replica]:
-    """Open the parts of a file-sync on the platform; what of the environment it needs is AWS' files."""
+    """Open a replica on the platform; the environment must name AWS' configuration files."""
     env = file_sync_env(platform.context)
 
     def session() -> boto3.Session:
@@ -127,19 +133,19 @@ async def open_replica(
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=None))
         gateway_http = await stack.enter_async_context(httpx.AsyncClient(base_url=gateway_url, timeout=None))
         tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
-        source = Source(database_url)
-        stack.push_async_callback(source.close)
-        await source.open()
-        gateway = Gateway(gateway_http, tickets)
-        workflow = UploadWorkflow(upload_url, http, tickets, seconds=60, at_once=4)
-        contents = Contents(session, bucket=FILES_BUCKET, at_once=4, max_bytes=DOCUMENT_BYTES)
-        store = Store(
+        database = OpenWebUIDatabase(database_url)
+        stack.push_async_callback(database.close)
+        await database.open()
+        gateway = GatewayClient(gateway_http, tickets)
+        workflow = UploadWorkflow(upload_url, http, tickets, seconds=60, concurrency=4)
+        downloader = FileDownloader(session, bucket=FILES_BUCKET, concurrency=4, max_bytes=DOCUMENT_BYTES)
+        store = DocumentStore(
             session,
             bucket=BUCKET,
             role_arn=env["FILE_SYNC_TENANT_ROLE_ARN"],
             is_current=TenantRegistry(api).is_current,
         )
-        for part in (gateway, workflow, contents, store):
+        for part in (gateway, workflow, downloader, store):
             stack.callback(part.close)
         keycloak = KeycloakAdmin(
             env["FILE_SYNC_KEYCLOAK_URL"],
@@ -148,40 +154,41 @@ async def open_replica(
             env["FILE_SYNC_KEYCLOAK_CLIENT_SECRET"],
             http,
         )
-        document_owners = DocumentOwners(store)
-        work = Work(
-            source=source,
-            contents=contents,
+        document_owners = DocumentOwnerResolver(store)
+        personas = PersonaIndexCache(registry)
+        tenant_sync = TenantSync(
+            database=database,
+            downloader=downloader,
             store=store,
             gateway=gateway,
             workflow=workflow,
-            owners=Owners(keycloak, lambda: registry.directory, seconds=0),
+            owners=OwnerResolver(keycloak, lambda: registry.directory, seconds=0),
             document_owners=document_owners,
-            puts=FairSemaphore(4, each=2),
-            ingests=FairSemaphore(4, each=2),
+            put_slots=FairSemaphore(4, each=2),
+            ingest_slots=FairSemaphore(4, each=2),
         )
-        parts: tuple[Any, ...] = (source, contents, store._sessions, gateway, workflow, keycloak)
+        parts: tuple[Any, ...] = (database, downloader, store._sessions, gateway, workflow, keycloak)
         remotes = [part._remote for part in parts]
-        yield Replica(work, source, Atlas(registry), registry, gateway, document_owners, remotes)
+        yield Replica(tenant_sync, database, personas, registry, gateway, document_owners, remotes)
 
 
 class Killed(BaseException):
-    """The process is dead."""
+    """Raised by every call of a killed replica."""
 
 
-async def killed_after(last: int, replica: Replica, run: Callable[[], Awaitable[Any]]) -> bool:
-    """Run, and let every call after the ``last`` die. False: it ended without needing more of them."""
-    number, call_as_before = count(), Remote.call
-    dead = False
+async def kill_after(last: int, replica: Replica, run: Callable[[], Awaitable[Any]]) -> bool:
+    """Run, and raise from every call after the first ``last``; return False if there were no more calls."""
+    number, original_call = count(), Remote.call
+    is_dead = False
 
     async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]], **more: Any) -> Any:
-        nonlocal dead
+        nonlocal is_dead
         if not any(self is each for each in replica.remotes):
-            return await call_as_before(self, operation, function, **more)
-        dead = dead or next(number) >= last
-        if dead:
+            return await original_call(self, operation, function, **more)
+        is_dead = is_dead or next(number) >= last
+        if is_dead:
             raise Killed
-        return await call_as_before(self, operation, function, **more)
+        return await original_call(self, operation, function, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Remote, "call", call)

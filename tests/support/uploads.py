@@ -1,4 +1,4 @@
-"""People who upload files into their persona's knowledge base as the browser does, and do not give up."""
+"""Uploads into a persona's knowledge base, by people who repeat a failed upload."""
 
 import asyncio
 import json
@@ -9,80 +9,80 @@ import httpx
 
 from .open_webui import Person
 
-__all__ = ["Desk", "Paper", "papers", "upload"]
+__all__ = ["SampleFile", "Uploader", "sample_files", "upload"]
 
-CANCEL_INTERVAL_SECONDS = 0.5
-"""A person who is told that it did not work tries again after a moment."""
+RETRY_SECONDS = 0.5
+"""Pause before a failed upload is repeated."""
 
-AT_ONCE = 2
-"""Files that one person uploads side by side."""
+CONCURRENCY = 2
+"""Files that one person uploads concurrently."""
 
 
 @dataclass(frozen=True)
-class Paper:
-    """A file as a person has it."""
+class SampleFile:
+    """A file to upload."""
 
     name: str
     content: bytes
 
 
 @dataclass
-class Desk:
+class Uploader:
     """A person with files to upload.
 
     Parameters
     ----------
     knowledge
-        Id of the knowledge base that they go into.
+        Id of the knowledge base to upload into.
     done
-        The files that Open WebUI has acknowledged, by the id that it gave them.
+        The files that Open WebUI has acknowledged, by their id there.
     repeated
-        How often the person had to try again.
+        Number of repeated uploads.
     """
 
     tenant_id: str
     person: Person
     token: str
     knowledge: str
-    papers: Sequence[Paper]
-    done: dict[str, Paper] = field(default_factory=dict)
+    files: Sequence[SampleFile]
+    done: dict[str, SampleFile] = field(default_factory=dict)
     repeated: int = 0
 
-    async def send_all(self) -> None:
-        """Upload everything; what was not acknowledged is uploaded again."""
-        waiting = list(reversed(self.papers))
+    async def upload_all(self) -> None:
+        """Upload all files; repeat each upload until it is acknowledged."""
+        waiting = list(reversed(self.files))
 
-        async def send_some() -> None:
+        async def work() -> None:
             while waiting:
-                paper = waiting.pop()
-                while not (file_id := await self._send(paper)):
+                file = waiting.pop()
+                while not (file_id := await self._upload(file)):
                     self.repeated += 1
-                    await asyncio.sleep(CANCEL_INTERVAL_SECONDS)
-                self.done[file_id] = paper
+                    await asyncio.sleep(RETRY_SECONDS)
+                self.done[file_id] = file
 
-        await asyncio.gather(*(send_some() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
 
-    async def _send(self, paper: Paper) -> str | None:
-        """Return the file's id; ``None`` when it was not acknowledged."""
+    async def _upload(self, file: SampleFile) -> str | None:
+        """Return the file's id; ``None`` if the upload was not acknowledged."""
         try:
-            response = await upload(self.person, self.knowledge, paper)
+            response = await upload(self.person, self.knowledge, file)
         except httpx.TransportError:
             return None
         return str(response.json()["id"]) if response.is_success else None
 
 
-async def upload(person: Person, knowledge: str, paper: Paper) -> httpx.Response:
-    """Upload a file into a knowledge base, in the one request that the browser makes."""
+async def upload(person: Person, knowledge: str, file: SampleFile) -> httpx.Response:
+    """Upload a file into a knowledge base, in one request as the browser does."""
     return await person.http.post(
         "/api/v1/files/",
-        files={"file": (paper.name, paper.content)},
+        files={"file": (file.name, file.content)},
         data={"metadata": json.dumps({"knowledge_id": knowledge})},
     )
 
 
-def papers(owner: str, count: int) -> list[Paper]:
-    """Return distinct files; every fifth has some pages, so that more than one chunk is made of it."""
-    return [Paper(f"{owner}-{number}.txt", _text(owner, number).encode()) for number in range(count)]
+def sample_files(owner: str, count: int) -> list[SampleFile]:
+    """Return distinct files; every fifth has several pages, so that it becomes several chunks."""
+    return [SampleFile(f"{owner}-{number}.txt", _text(owner, number).encode()) for number in range(count)]
 
 
 def _text(owner: str, number: int) -> str:

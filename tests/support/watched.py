@@ -99,7 +99,7 @@ def called(target: str, outcome: str, seconds: float = 0.1, a_minute: float = 60
 
 def compared(outcome: str, values: str) -> Series:
     """Return file-sync's comparisons of one outcome."""
-    return counted(file_sync.COMPARED, values, "file-sync", outcome=outcome)
+    return counted(file_sync.COMPARISONS, values, "file-sync", outcome=outcome)
 
 
 def scaled(autoscaler: str, replicas: int, *, least: int, most: int, sees: bool = True) -> Series:
@@ -183,7 +183,7 @@ HEALTHY: Series = (
     | compared("away", rising(0.1))
     | compared("error", steady(0))
     | gauged(file_sync.LEADER, steady(1), "file-sync")
-    | gauged(file_sync.BRAKED, steady(0), "file-sync")
+    | gauged(file_sync.BLOCKED_DELETIONS, steady(0), "file-sync")
     | counted(file_sync.ACTIONS, rising(2), "file-sync", deed="store", outcome="ok")
     | counted(file_sync.ACTIONS, steady(0), "file-sync", deed="store", outcome="error")
     | counted(operator.RECONCILES, rising(1), "operator", outcome="ready")

@@ -1,1 +1,1 @@
-"""Open WebUI's files become their tenant's documents: in S3, indexed, and gone when the file is."""
+"""File-sync: stores Open WebUI's files as documents of their tenant, and keeps the index in step."""

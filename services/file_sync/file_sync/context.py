@@ -1,4 +1,4 @@
-"""Everything that lives as long as the process, wired in one place and closed in order."""
+"""Process context: creates all objects that live as long as the process, and closes them in order."""
 
 import asyncio
 import json
@@ -23,50 +23,50 @@ from tenancy.jwks import RemoteKeys
 from tenancy.registry import TenantRegistry, open_registry
 from tenancy.tickets import TicketIssuer
 
-from .adapters.document_owners import DocumentOwners
-from .adapters.downloads import Contents
-from .adapters.gateway import Gateway
-from .adapters.leader import Leadership
-from .adapters.owners import Owners
-from .adapters.source import Source
-from .adapters.store import Store
+from .adapters.document_owners import DocumentOwnerResolver
+from .adapters.document_store import DocumentStore
+from .adapters.downloads import FileDownloader
+from .adapters.gateway import GatewayClient
+from .adapters.leader import LeaderElector
+from .adapters.open_webui_database import OpenWebUIDatabase
+from .adapters.owners import OwnerResolver
 from .adapters.upload_workflow import UploadWorkflow
-from .planner.persona_cache import Atlas
-from .planner.plan import Rules
-from .problems import SourceUnfit
+from .planner.models import PlanConfig
+from .planner.persona_index import PersonaIndexCache
+from .problems import UnsupportedSchema
 from .settings import Settings
-from .sync.loops import Sync
-from .sync.tenant_sync import Work
-from .user_files import OwnFiles
+from .sync.loops import SyncLoops
+from .sync.tenant_sync import TenantSync
+from .user_files import UserFiles
 
 __all__ = ["ProcessContext", "open_context"]
 
 CONNECT_SECONDS = 5.0
-"""Longest that a connection to n8n may take; then it is away, which it tells us in no other way."""
+"""Longest time for a connection to n8n; a timeout is the only sign that it is unavailable."""
 
 
 @dataclass(frozen=True)
 class ProcessContext:
-    """What request handlers need."""
+    """Objects that request handlers need."""
 
     settings: Settings
     registry: TenantRegistry
     tokens: TokenVerifier
     calls: CallLimiter
-    files: OwnFiles
-    sync: Sync
-    leadership: Leadership
+    files: UserFiles
+    sync: SyncLoops
+    leader_elector: LeaderElector
     readiness: Readiness
 
 
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
-    """Open all connections, and close them at the end.
+    """Create the process context, and close all connections at the end.
 
     Raises
     ------
-    SourceUnfit
-        Open WebUI's database is none that we know, or its role is not the one of grants.sql.
+    UnsupportedSchema
+        Open WebUI's database is not supported, or its role does not have the rights of grants.sql.
     OSError, ValueError
         The ticket key cannot be read.
     """
@@ -77,30 +77,30 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         stack.push_async_callback(keys.close)
         tickets = TicketIssuer(json.loads(settings.ticket_key.read_text()))
         registry, watching = await stack.enter_async_context(open_registry())
-        source = Source(settings.database_url.get_secret_value())
-        stack.push_async_callback(source.close)
-        await source.open()
+        database = OpenWebUIDatabase(settings.database_url.get_secret_value())
+        stack.push_async_callback(database.close)
+        await database.open()
         gateway_http = httpx.AsyncClient(base_url=settings.gateway_url, timeout=None)  # noqa: S113 (likewise)
-        gateway = Gateway(await stack.enter_async_context(gateway_http), tickets)
+        gateway = GatewayClient(await stack.enter_async_context(gateway_http), tickets)
         stack.callback(gateway.close)
-        # Connections of its own: n8n may hold as many of them as it is given documents, for minutes.
+        # A separate pool: n8n may hold one connection for each document, for minutes.
         n8n_http = httpx.AsyncClient(timeout=httpx.Timeout(None, connect=CONNECT_SECONDS))
         workflow = UploadWorkflow(
             settings.upload_url,
             await stack.enter_async_context(n8n_http),
             tickets,
             seconds=settings.ingest_seconds,
-            at_once=settings.ingests_at_once,
+            concurrency=settings.ingest_concurrency,
         )
         stack.callback(workflow.close)
-        contents = Contents(
+        downloader = FileDownloader(
             open_session,
             bucket=settings.files_bucket,
-            at_once=settings.puts_at_once,
+            concurrency=settings.put_concurrency,
             max_bytes=settings.document_bytes,
         )
-        stack.callback(contents.close)
-        store = Store(
+        stack.callback(downloader.close)
+        store = DocumentStore(
             open_session,
             bucket=settings.bucket,
             role_arn=settings.tenant_role_arn,
@@ -114,56 +114,60 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             settings.keycloak_client_secret.get_secret_value(),
             http,
         )
-        atlas = Atlas(registry)
-        document_owners = DocumentOwners(store)
-        work = Work(
-            source=source,
-            contents=contents,
+        personas = PersonaIndexCache(registry)
+        document_owners = DocumentOwnerResolver(store)
+        tenant_sync = TenantSync(
+            database=database,
+            downloader=downloader,
             store=store,
             gateway=gateway,
             workflow=workflow,
-            owners=Owners(keycloak, lambda: registry.directory, seconds=settings.owner_seconds),
+            owners=OwnerResolver(keycloak, lambda: registry.directory, seconds=settings.owner_cache_seconds),
             document_owners=document_owners,
-            puts=_places(settings.puts_at_once),
-            ingests=_places(settings.ingests_at_once),
+            put_slots=_fair_semaphore(settings.put_concurrency),
+            ingest_slots=_fair_semaphore(settings.ingest_concurrency),
         )
-        sync = Sync(settings, source=source, registry=registry, atlas=atlas, work=work)
-        leadership = Leadership(source, sync.lead, sync.hint)
-        stack.push_async_callback(leadership.close)
+        sync = SyncLoops(
+            settings, database=database, registry=registry, personas=personas, tenant_sync=tenant_sync
+        )
+        leader_elector = LeaderElector(database, sync.run, sync.hint)
+        stack.push_async_callback(leader_elector.close)
         endless = [watching, await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))]
-        check_source = run_until_passed(source.check)
-        # It does not matter which replica leads: the others report files, too.
-        readiness = Readiness(endless, [partial(check_synced, registry), keys.wait_fetched, check_source])
+        check_database = run_until_passed(database.check)
+        # A replica that is not the leader serves the API as well.
+        readiness = Readiness(endless, [partial(check_synced, registry), keys.wait_fetched, check_database])
         try:
-            await check_source()
+            await check_database()
         except RemoteError as exc:
-            log.warning("Cannot check Open WebUI's database yet; not ready until then", error=str(exc))
+            log.warning("Cannot check Open WebUI's database yet; not ready", error=str(exc))
         endless.append(
-            await stack.enter_async_context(background_task(_lead(check_source, leadership), "sync"))
+            await stack.enter_async_context(
+                background_task(_run_elector(check_database, leader_elector), "sync")
+            )
         )
-        rules = Rules(settings.document_bytes, settings.files_bucket)
+        config = PlanConfig(settings.document_bytes, settings.files_bucket)
         yield ProcessContext(
             settings=settings,
             registry=registry,
             tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),
             calls=CallLimiter(settings.calls_per_minute),
-            files=OwnFiles(source, gateway, document_owners, atlas, rules),
+            files=UserFiles(database, gateway, document_owners, personas, config),
             sync=sync,
-            leadership=leadership,
+            leader_elector=leader_elector,
             readiness=readiness,
         )
 
 
-async def _lead(check_source: Check, leadership: Leadership) -> None:
-    """Lead, but not before the database was checked."""
+async def _run_elector(check_database: Check, leader_elector: LeaderElector) -> None:
+    """Compete for leadership, once the database is known to be supported."""
     while True:
         try:
-            await check_source()
+            await check_database()
             break
-        except (RemoteError, SourceUnfit):
+        except (RemoteError, UnsupportedSchema):
             await asyncio.sleep(1)
-    await leadership.run()
+    await leader_elector.run()
 
 
-def _places(total: int) -> FairSemaphore:
+def _fair_semaphore(total: int) -> FairSemaphore:
     return FairSemaphore(total, each=max(total // 2, 1))

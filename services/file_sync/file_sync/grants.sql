@@ -1,9 +1,9 @@
--- What file-sync may read of Open WebUI's database. `python -m file_sync.jobs.grants` runs it, as the owner of Open WebUI's
--- tables and once Open WebUI has made them; it may be run again at any time. The role itself is made by role.sql.
+-- Grants the columns of Open WebUI's database that file-sync reads. `python -m file_sync.jobs.grants` runs it as the
+-- owner of Open WebUI's tables, once they exist. It may run again at any time. role.sql creates the role.
 --
--- Whole JSON columns are granted where one key of them is needed, because Postgres knows no smaller grant.
--- Of "file".meta size, hash, knowledge base, directory and remover are read, of "file".data the status, of "user".oauth the subject;
--- the expressions are in source.py. No text of a chat and no password can be read.
+-- Postgres can only grant a JSON column as a whole. File-sync reads a few keys: size, hash, knowledge base, directory and
+-- remover of "file".meta, the status of "file".data, and the subject of "user".oauth. The expressions are in
+-- adapters/queries.py. The role can read no text of a chat and no password.
 
 revoke all on all tables in schema public from tenantry_file_sync;
 grant usage on schema public to tenantry_file_sync;

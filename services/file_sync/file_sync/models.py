@@ -1,4 +1,4 @@
-"""What flows through file-sync: files of Open WebUI, documents of a tenant, and whose they are."""
+"""Data classes of file-sync: files of Open WebUI, documents of a tenant, and their owners."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from typing import Self
 
 from tenancy.names import document_id_for_file
 
-__all__ = ["Document", "File", "Kind", "Link", "Owner", "Place", "Usage"]
+__all__ = ["Document", "File", "Link", "LinkKind", "Owner", "PersonaRef", "StorageUsage"]
 
 
-class Kind(StrEnum):
-    """How a file came to a persona."""
+class LinkKind(StrEnum):
+    """Kinds of links between a file and a persona."""
 
     KNOWLEDGE = "knowledge"
-    """It is in the persona's knowledge base, or on its way into it."""
+    """The file is in the persona's knowledge base, or is being added to it."""
 
     MODEL = "model"
     """Its owner sent it in a chat to the persona's model."""
@@ -23,20 +23,20 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Link:
-    """A file's way to a persona: what Open WebUI's database says, not yet what it means.
+    """A link from a file to a knowledge base or a model, as Open WebUI's database has it.
 
     Parameters
     ----------
     since
-        When it was made, in seconds.
+        Time at which it was created, in seconds.
     target
         Id of the knowledge base or of the model.
     directory
-        Id of the directory of the knowledge base; empty for its top, and for a model.
+        Id of the directory in the knowledge base; empty for its top directory, and for a model.
     """
 
     since: int
-    kind: Kind
+    kind: LinkKind
     target: str
     directory: str = ""
 
@@ -50,13 +50,13 @@ class File:
     owner
         Id of its owner in Open WebUI.
     subject
-        The owner's subject in Keycloak; empty for an account that never logged in through it.
+        The owner's subject in Keycloak; empty for an account that never logged in through Keycloak.
     path
-        Where Open WebUI keeps its content.
+        URL of its content in Open WebUI's storage.
     size
-        Its bytes, as Open WebUI counted them; ``None`` where it did not.
+        Its bytes, as Open WebUI counted them; ``None`` if it did not.
     digest
-        What Open WebUI has for its sha256. The browser may have sent it, so it proves nothing.
+        Its sha256 according to Open WebUI. The browser may have sent it, so it proves nothing.
     created_at, updated_at
         In seconds.
     knowledge, directory
@@ -82,23 +82,23 @@ class File:
 
     @property
     def person(self) -> str:
-        """The person who owns it: the same one for all accounts of one subject."""
+        """The person who owns it: the same for all accounts of one subject."""
         return self.subject or self.owner
 
     @property
     def document_id(self) -> str:
-        """The id of the document that is made of it."""
+        """The id of the document that is made from it."""
         return document_id_for_file(self.id)
 
     @property
     def version(self) -> str:
-        """A name for its content as Open WebUI describes it: another content has another one."""
+        """A hash of the content as Open WebUI describes it; it differs for different content."""
         return sha256(f"{self.path}\n{self.size}\n{self.digest}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class Place:
-    """A persona of a tenant."""
+class PersonaRef:
+    """A reference to a persona of a tenant."""
 
     tenant_id: str
     persona_id: str
@@ -106,10 +106,18 @@ class Place:
 
 @dataclass(frozen=True)
 class Document:
-    """A document as the gateway lists it; ``sha256`` is of what can be found, ``None`` while nothing can.
+    """A document as the gateway lists it.
 
-    ``problem`` is why it failed: the type of the problem and its words. ``stored_at`` is in seconds, and
-    ``owner`` the subject of the person who uploaded it at the gateway; ``None`` as long as it is unknown.
+    Parameters
+    ----------
+    sha256
+        Hash of the indexed content; ``None`` while nothing is indexed.
+    problem
+        Type and text of the problem because of which it failed.
+    stored_at
+        In seconds.
+    owner
+        Subject of the person who uploaded it at the gateway; ``None`` while it is unknown.
     """
 
     id: str
@@ -125,9 +133,16 @@ class Document:
 
 @dataclass(frozen=True)
 class Owner:
-    """A person as Keycloak describes them; ``tenant_id`` is ``None`` for a person without a tenant.
+    """An owner of files, as Keycloak describes the person.
 
-    ``known`` is false while Keycloak cannot be asked. ``admin`` is true for an administrator of the tenant.
+    Parameters
+    ----------
+    tenant_id
+        ``None`` for a person without a tenant.
+    known
+        False while Keycloak does not answer.
+    admin
+        True for an administrator of the tenant.
     """
 
     tenant_id: str | None = None
@@ -136,18 +151,18 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Usage:
-    """What a tenant has stored."""
+class StorageUsage:
+    """Documents and bytes that a tenant stores."""
 
     documents: int = 0
     size: int = 0
 
     @classmethod
-    def of(cls, documents: Iterable[Document]) -> Self:
-        """Count documents; one that lies at two places counts once, as at the gateway."""
+    def from_documents(cls, documents: Iterable[Document]) -> Self:
+        """Count documents; a document with two copies counts once, as at the gateway."""
         sizes = {each.id: each.size for each in documents}
         return cls(len(sizes), sum(sizes.values()))
 
-    def plus(self, documents: int, size: int) -> "Usage":
-        """Return it with something more."""
-        return Usage(self.documents + documents, self.size + size)
+    def add(self, documents: int, size: int) -> "StorageUsage":
+        """Return the usage plus some documents and bytes."""
+        return StorageUsage(self.documents + documents, self.size + size)

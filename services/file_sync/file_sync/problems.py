@@ -1,29 +1,29 @@
-"""What file-sync refuses, and why: each class is one kind of problem (RFC 9457)."""
+"""Errors of file-sync; a subclass of TenantryError is one kind of problem document (RFC 9457)."""
 
 from servicekit.errors import TenantryError
 
 __all__ = [
-    "DeletionHeld",
-    "FileAway",
+    "ContentNotAvailable",
+    "DeletionBlocked",
     "FileRefused",
     "HintRefused",
     "IngestRefused",
-    "Postponed",
-    "SourceUnfit",
+    "RetryLater",
+    "UnsupportedSchema",
 ]
 
 
-class SourceUnfit(TenantryError):
-    """Open WebUI's database is not as file-sync knows it, or its role may do too little or too much."""
+class UnsupportedSchema(TenantryError):
+    """Open WebUI's database lacks a column, or the role has a right too few or too many."""
 
     slug = "source-unfit"
-    title = "Open WebUI's database does not fit"
-    remedy = "The log names the column or the right; grants.sql is what the role needs."
+    title = "The schema or the role of Open WebUI's database is not supported"
+    remedy = "The log names the column or the right; grants.sql has the rights that the role needs."
     example = 'The role may not read "file"."path". Run grants.sql as the owner of Open WebUI\'s tables.'
 
 
 class HintRefused(TenantryError):
-    """The hint does not carry the secret that Open WebUI's function was given."""
+    """The hint does not carry the secret of Open WebUI's function."""
 
     slug = "hint-refused"
     title = "The hint was refused"
@@ -32,21 +32,21 @@ class HintRefused(TenantryError):
     status = 401
 
 
-class Postponed(Exception):
-    """Not now; the next comparison sees it again."""
+class RetryLater(Exception):
+    """The action cannot be done now; the next comparison retries it."""
 
 
-class FileAway(Postponed):
+class ContentNotAvailable(RetryLater):
     """Open WebUI's bucket has no content for a file (yet)."""
 
 
-class DeletionHeld(Exception):
-    """The gateway holds a deletion until an administrator of the tenant releases or rejects it."""
+class DeletionBlocked(Exception):
+    """The gateway's mass-deletion limit blocks a deletion until an administrator of the tenant decides."""
 
 
 class FileRefused(Exception):
-    """A file is no good as it is in Open WebUI's bucket; the words are for its owner."""
+    """A file cannot become a document; the message is for its owner."""
 
 
 class IngestRefused(Exception):
-    """The gateway will not index what is stored; the list of documents says why."""
+    """The gateway cannot index a stored document; its list of documents has the reason."""

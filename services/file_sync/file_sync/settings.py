@@ -22,11 +22,11 @@ class Settings(HttpSettings):
     model_config = SettingsConfigDict(env_prefix="FILE_SYNC_")
 
     database_url: SecretStr
-    """Open WebUI's Postgres (`postgresql://`), as the role of `role.sql`; a pooler in between has to pool
+    """Open WebUI's Postgres (`postgresql://`), as the role of `role.sql`; a pooler in between must pool
     sessions, not transactions."""
 
     files_bucket: str = Field(min_length=3)
-    """Bucket in which Open WebUI keeps the files; it is only read."""
+    """Bucket of Open WebUI's files, for reading."""
 
     bucket: str = Field(min_length=3)
     """Bucket of the documents."""
@@ -38,10 +38,10 @@ class Settings(HttpSettings):
     """The gateway's address."""
 
     upload_url: str = Field(pattern=r"^https?://")
-    """n8n's upload webhook, whole: `.../webhook/tenantry/upload`."""
+    """Complete URL of n8n's upload webhook: `.../webhook/tenantry/upload`."""
 
     ticket_key: Path
-    """File with the private key (an Ed25519 JWK) with which tickets are signed."""
+    """File with the private key (an Ed25519 JWK) that signs tickets."""
 
     keycloak_url: str = Field(pattern=r"^https?://")
     """Keycloak's address, without `/realms`."""
@@ -56,37 +56,37 @@ class Settings(HttpSettings):
     """Its secret."""
 
     oidc_issuer: str = Field(pattern=r"^https?://.+[^/]$")
-    """The Keycloak realm's issuer, to the letter, without a closing slash."""
+    """Exact issuer of the Keycloak realm, without a trailing slash."""
 
     oidc_audience: str = Field("tenantry-gateway", min_length=1)
-    """What an access token's `aud` must name."""
+    """Audience that an access token's `aud` must contain."""
 
     hint_secret: SecretStr = Field(min_length=16)
-    """What Open WebUI sends with a hint, in `X-Tenantry-Hint`."""
+    """Secret that Open WebUI sends with a hint, in `X-Tenantry-Hint`."""
 
     poll_seconds: float = Field(10.0, gt=0)
-    """How often Open WebUI's database is asked for what changed; the longest that a lost hint costs."""
+    """Interval of polls of Open WebUI's database; the longest delay by a lost hint."""
 
-    full_seconds: float = Field(900.0, gt=0)
-    """How often every tenant is compared, though nothing changed in Open WebUI."""
+    resync_seconds: float = Field(900.0, gt=0)
+    """Interval at which every tenant is compared, even without a change in Open WebUI."""
 
-    owner_seconds: float = Field(60.0, ge=0)
-    """How long what Keycloak said of a person is taken for true."""
+    owner_cache_seconds: float = Field(60.0, ge=0)
+    """Lifetime of a cached answer of Keycloak about a person."""
 
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
-    """Largest file that is taken; the gateway has the same limit."""
+    """Largest file that is stored, in bytes; the gateway has the same limit."""
 
     calls_per_minute: int = Field(1200, ge=1)
-    """Calls of one tenant's people a minute that each file-sync serves."""
+    """Calls per minute of one tenant's people that each replica serves."""
 
-    puts_at_once: int = Field(8, ge=1)
-    """Files that are copied to S3 at once, at most half of them of one tenant; each is on disk meanwhile."""
+    put_concurrency: int = Field(8, ge=1)
+    """Files that are copied to S3 concurrently, at most half of them of one tenant; each is on disk."""
 
-    ingests_at_once: int = Field(8, ge=1)
-    """Documents that n8n is given at once, at most half of them of one tenant."""
+    ingest_concurrency: int = Field(8, ge=1)
+    """Documents that are sent to n8n concurrently, at most half of them of one tenant."""
 
     ingest_seconds: float = Field(660.0, gt=0)
-    """Longest that one document may take there; a little more than the gateway's own limit."""
+    """Longest time for one document at n8n; a little more than the gateway's limit."""
 
     @field_validator("database_url")
     @classmethod

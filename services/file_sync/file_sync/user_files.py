@@ -1,6 +1,6 @@
-"""A person's own files, and how far each is: the same rules as the comparison, seen through their own token.
+"""Files of one user with their status, by the rules of the comparison and with the user's token.
 
-What was given to another tenant is not shown, be it the tenant to which the person belonged before.
+A file that was given to another tenant is left out, also if the user belonged to that tenant before.
 """
 
 import asyncio
@@ -11,90 +11,96 @@ from servicekit.errors import RemoteError
 from tenancy.identity import Principal
 from tenancy.names import FILE_DOCUMENTS
 
-from .adapters.document_owners import DocumentOwners
-from .adapters.gateway import Gateway
-from .adapters.source import Source
-from .models import Document, File, Owner, Usage
+from .adapters.document_owners import DocumentOwnerResolver
+from .adapters.gateway import GatewayClient
+from .adapters.open_webui_database import OpenWebUIDatabase
+from .models import Document, File, Owner, StorageUsage
 from .planner.filenames import clean_filename
-from .planner.persona_cache import Atlas
-from .planner.plan import NOT_SYNCED, Plan, Rules, State, Verdict, plan
+from .planner.messages import NOT_SYNCED
+from .planner.models import FileState, FileStatus, Plan, PlanConfig
+from .planner.persona_index import PersonaIndexCache
+from .planner.plan import plan
 
-__all__ = ["MOST", "OwnFile", "OwnFiles"]
+__all__ = ["MAX_FILES", "UserFile", "UserFiles"]
 
-MOST = 100
-"""Files that are shown: the newest."""
+MAX_FILES = 100
+"""Files in one response: the newest."""
 
-AT_ONCE = 8
+CONCURRENCY = 8
+"""Concurrent requests to the gateway for one user."""
 
-USAGE_SECONDS = 15.0
-"""How long a tenant's usage is taken for true; it only matters for files that have no document yet."""
+CACHE_SECONDS = 15.0
+"""Lifetime of a cached list of a tenant's documents; it only matters for files without a document."""
 
-LISTS = 32
-"""Tenants whose documents are remembered for that time: some megabytes for ten thousand."""
+MAX_CACHED_TENANTS = 32
+"""Tenants in that cache: some megabytes for ten thousand documents."""
 
 
 @dataclass(frozen=True)
-class OwnFile:
-    """A file, and how far it is."""
+class UserFile:
+    """A file and its status."""
 
     file: File
-    verdict: Verdict
+    status: FileStatus
 
 
-class OwnFiles:
-    """Tells people about their files."""
+class UserFiles:
+    """Lists the files of users."""
 
     def __init__(
         self,
-        source: Source,
-        gateway: Gateway,
-        document_owners: DocumentOwners,
-        atlas: Atlas,
-        rules: Rules,
+        database: OpenWebUIDatabase,
+        gateway: GatewayClient,
+        document_owners: DocumentOwnerResolver,
+        personas: PersonaIndexCache,
+        config: PlanConfig,
     ) -> None:
-        self._source = source
+        self._database = database
         self._gateway = gateway
         self._document_owners = document_owners
-        self._atlas = atlas
-        self._rules = rules
-        self._listed: dict[str, tuple[float, list[Document]]] = {}
+        self._personas = personas
+        self._config = config
+        self._cached: dict[str, tuple[float, list[Document]]] = {}
 
-    async def listed(self, person: Principal, token: str, ids: Sequence[str] | None) -> list[OwnFile]:
-        """Return a person's files, the newest first.
+    async def list(self, person: Principal, token: str, ids: Sequence[str] | None) -> "Sequence[UserFile]":
+        """Return a person's files with their status, newest first.
 
         Parameters
         ----------
         token
-            The person's own: the gateway says of their documents what it says to them.
+            The person's access token, for the gateway.
         ids
-            Only these; somebody else's are not found.
+            Only these files; files of other people are left out.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             Open WebUI's database or the gateway did not answer.
         """
-        files = await self._source.files_of(person.subject, ids=ids, limit=MOST)
-        places = self._atlas.places
-        bound = asyncio.Semaphore(AT_ONCE)
+        files = await self._database.list_files_of_person(person.subject, ids=ids, limit=MAX_FILES)
+        personas = self._personas.current
+        slots = asyncio.Semaphore(CONCURRENCY)
 
-        async def look(file: File) -> Document | None:
-            async with bound:
-                return await self._gateway.document(token, file.document_id)
+        async def get_document(file: File) -> Document | None:
+            async with slots:
+                return await self._gateway.get_document(token, file.document_id)
 
-        given = [
+        linked = [
             file
             for file in files
-            if any((at := places.of(link)) and at.tenant_id == person.tenant.id for link in file.links)
+            if any(
+                (persona := personas.resolve(link)) and persona.tenant_id == person.tenant.id
+                for link in file.links
+            )
         ]
-        others = [file for file in files if not any(places.of(link) for link in file.links)]
-        detached = {file.document_id: file for file in others if file.knowledge}
-        asked = await asyncio.gather(*map(look, (*given, *detached.values())))
-        documents = [found for found in asked if found]
-        judged = self._judge(person, given, documents, Usage(), detached)
-        if any(verdict.state is State.WAITING for verdict in judged.verdicts.values()):
-            usage, rivals = await self._tenants(person, given, documents)
-            rival_files = await self._source.files_by_id(
+        unlinked = [file for file in files if not any(personas.resolve(link) for link in file.links)]
+        detached = {file.document_id: file for file in unlinked if file.knowledge}
+        responses = await asyncio.gather(*map(get_document, (*linked, *detached.values())))
+        documents = [document for document in responses if document]
+        planned = self._plan(person, linked, documents, StorageUsage(), detached)
+        if any(status.state is FileState.WAITING for status in planned.statuses.values()):
+            usage, rivals = await self._list_rivals(person, linked, documents)
+            rival_files = await self._database.list_files_by_id(
                 [
                     rival.id.removeprefix(FILE_DOCUMENTS)
                     for rival in rivals
@@ -102,67 +108,62 @@ class OwnFiles:
                 ]
             )
             detached |= {file.document_id: file for file in rival_files if not file.links}
-            judged = self._judge(person, [*given, *rival_files], [*documents, *rivals], usage, detached)
-        shown = [OwnFile(file, _told(file, judged)) for file in given if _is_shown(file, judged)]
-        left = [
-            OwnFile(file, judged.verdicts.get(file.id, Verdict(State.NOT_SYNCED, NOT_SYNCED)))
-            for file in others
-        ]
-        return sorted(shown + left, key=lambda each: (-each.file.created_at, each.file.id))
+            planned = self._plan(person, [*linked, *rival_files], [*documents, *rivals], usage, detached)
+        listed = [UserFile(file, planned.statuses[file.id]) for file in linked if _is_visible(file, planned)]
+        not_synced = FileStatus(FileState.NOT_SYNCED, NOT_SYNCED)
+        listed += [UserFile(file, planned.statuses.get(file.id, not_synced)) for file in unlinked]
+        return sorted(listed, key=lambda each: (-each.file.created_at, each.file.id))
 
-    def _judge(
+    def _plan(
         self,
         person: Principal,
-        files: list[File],
-        documents: list[Document],
-        usage: Usage,
+        files: Sequence[File],
+        documents: Sequence[Document],
+        usage: StorageUsage,
         detached: Mapping[str, File],
     ) -> Plan:
         return plan(
             person.tenant,
             files,
             documents,
-            places=self._atlas.places,
+            personas=self._personas.current,
             owners={person.subject: Owner(person.tenant.id)},
             usage=usage,
-            rules=self._rules,
+            config=self._config,
             detached=detached,
         )
 
-    async def _tenants(
-        self, person: Principal, files: list[File], documents: list[Document]
-    ) -> tuple[Usage, list[Document]]:
-        """Return what the tenant stores, and documents of others that have the name of one of the files."""
-        stored = await self._stored(person)
+    async def _list_rivals(
+        self, person: Principal, files: Sequence[File], documents: Sequence[Document]
+    ) -> tuple[StorageUsage, Sequence[Document]]:
+        """Return the tenant's usage, and other documents that have the name of one of the files."""
+        stored = await self._list_stored(person)
         own, names = {each.id for each in documents}, {clean_filename(file.filename) for file in files}
         rivals = [each for each in stored if each.filename in names and each.id not in own]
         of_files = [each for each in rivals if each.id.startswith(FILE_DOCUMENTS)]
         uploads = [each for each in rivals if not each.id.startswith(FILE_DOCUMENTS)]
-        return Usage.of(stored), of_files + await self._document_owners.add(person.tenant, uploads)
+        resolved = await self._document_owners.resolve(person.tenant, uploads)
+        return StorageUsage.from_documents(stored), of_files + resolved
 
-    async def _stored(self, person: Principal) -> list[Document]:
-        """Return the tenant's documents; none when they cannot be seen, for they only explain a refusal."""
+    async def _list_stored(self, person: Principal) -> Sequence[Document]:
+        """Return the tenant's documents; none if the gateway fails, because they only explain a refusal."""
         now = asyncio.get_running_loop().time()
-        seen, stored = self._listed.get(person.tenant.id, (float("-inf"), []))
-        if now - seen < USAGE_SECONDS:
+        fetched_at, stored = self._cached.get(person.tenant.id, (float("-inf"), []))
+        if now - fetched_at < CACHE_SECONDS:
             return stored
         try:
-            stored = await self._gateway.documents(person.tenant)
+            stored = await self._gateway.list_documents(person.tenant)
         except RemoteError:
             return []
-        self._listed = {
+        self._cached = {
             tenant_id: (at, documents)
-            for tenant_id, (at, documents) in list(self._listed.items())[1 - LISTS :]
-            if now - at < USAGE_SECONDS and tenant_id != person.tenant.id
+            for tenant_id, (at, documents) in [*self._cached.items()][1 - MAX_CACHED_TENANTS :]
+            if now - at < CACHE_SECONDS and tenant_id != person.tenant.id
         }
-        self._listed[person.tenant.id] = now, stored
+        self._cached[person.tenant.id] = now, stored
         return stored
 
 
-def _is_shown(file: File, judged: Plan) -> bool:
-    verdict = judged.verdicts.get(file.id)
-    return verdict is not None and verdict.state is not State.FOREIGN
-
-
-def _told(file: File, judged: Plan) -> Verdict:
-    return judged.verdicts[file.id]
+def _is_visible(file: File, planned: Plan) -> bool:
+    status = planned.statuses.get(file.id)
+    return status is not None and status.state is not FileState.FOREIGN

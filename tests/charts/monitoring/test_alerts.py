@@ -158,7 +158,9 @@ CASES = [
         "nobody leads", gauged(file_sync.LEADER, steady(0), "file-sync"), ("TenantryFileSyncLeaderMismatch",)
     ),
     Case(
-        "deletions are held", gauged(file_sync.BRAKED, steady(30), "file-sync"), ("TenantryDeletionsBlocked",)
+        "deletions are held",
+        gauged(file_sync.BLOCKED_DELETIONS, steady(30), "file-sync"),
+        ("TenantryDeletionsBlocked",),
     ),
     Case("no worker takes a job", series(ACTIVE, steady(0), **MAIN), ("TenantryN8nQueueStuck",)),
     Case(
@@ -171,7 +173,7 @@ CASES = [
     ),
     Case(
         "an action fails, the first time",
-        counted(file_sync.ACTIONS, since(20), "file-sync", deed="store", outcome="error"),
+        counted(file_sync.ACTIONS, since(20), "file-sync", action="store", outcome="error"),
         ("TenantryInternalErrors",),
     ),
     Case("a comparison fails, the first time", compared("error", since(20)), ("TenantryInternalErrors",)),

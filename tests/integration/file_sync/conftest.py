@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import pytest
-from file_sync.sync.tenant_sync import Worked
+from file_sync.sync.tenant_sync import SyncResult
 from qdrant_client import AsyncQdrantClient
 from tenancy.names import (
     deletions_key,
@@ -21,9 +21,9 @@ from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.file_sync import PassThrough, Replica, open_replica, pass_through
+from tests.support.fake_open_webui import FakeOpenWebUI, fake_open_webui
+from tests.support.file_sync import FakeN8n, Replica, fake_n8n, open_replica
 from tests.support.gateway import RunningGateway, environment, running_gateway
-from tests.support.open_webui_database import OpenWebUi, open_webui
 from tests.support.people import People, open_people
 from tests.support.qdrant import count_points, drop_points, make_collection, open_qdrant
 from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
@@ -34,14 +34,14 @@ PERSONAS = [{"id": "finance"}, {"id": "hr"}]
 
 
 @dataclass
-class Stage:
+class Harness:
     """All that file-sync sees, to look at and to meddle with."""
 
     platform: Platform
     gateway: RunningGateway
-    n8n: PassThrough
+    n8n: FakeN8n
     replica: Replica
-    owui: OpenWebUi
+    owui: FakeOpenWebUI
     tenants: Tenants
     people: People
     qdrant: AsyncQdrantClient
@@ -59,7 +59,7 @@ class Stage:
             await self.people._admin("DELETE", f"users/{known['id']}")  # who moved has another address
         await self.people.add(email, **account)
         self.subjects[email] = await self.people.subject(email)
-        self.users[email] = self.owui.account(self.subjects[email])
+        self.users[email] = self.owui.create_account(self.subjects[email])
         self.tokens[email] = await self.people.token(email)
         return self.users[email]
 
@@ -69,10 +69,10 @@ class Stage:
     def give(self, owner: str, filename: str, text: str, tenant_id: str, persona_id: str = "finance") -> str:
         """Upload a file and put it into a persona's knowledge base; return its id."""
         file_id = self.owui.upload(owner, filename, text.encode())
-        self.owui.put_in(file_id, self.knowledge(tenant_id, persona_id))
+        self.owui.add_to_knowledge(file_id, self.knowledge(tenant_id, persona_id))
         return file_id
 
-    async def settle(self, tenant_id: str) -> Worked:
+    async def settle(self, tenant_id: str) -> SyncResult:
         return await self.replica.settle(tenant_id)
 
     def keys(self, tenant_id: str) -> list[str]:
@@ -80,7 +80,7 @@ class Stage:
         listed = self.s3.list_objects_v2(
             Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/", StartAfter=trash_end(tenant_id)
         )
-        return [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
+        return [each["Key"].partition("/")[2] for each in listed.get("FileDownloader", [])]
 
     def key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
         return f"{persona_id}/documents/{document_id_for_file(file_id)}/{filename}"
@@ -89,7 +89,7 @@ class Stage:
         """Return the state of each document by its file name."""
         tenant = self.replica.registry.get(tenant_id)
         assert tenant
-        listed = await self.replica.gateway.documents(tenant)
+        listed = await self.replica.gateway.list_documents(tenant)
         assert len({each.id for each in listed}) == len(listed), "each document once"
         return {each.filename: each.state for each in listed}
 
@@ -129,11 +129,11 @@ class Stage:
 
     async def empty(self) -> None:
         """Forget all files, accounts, objects and points, so that a test begins with nothing."""
-        self.n8n.answer, self.n8n.loses = None, 0
-        self.replica.work.let_go()
+        self.n8n.response, self.n8n.lose_next = None, 0
+        self.replica.tenant_sync.close()
         self.owui.execute('truncate "file", chat, knowledge_file, chat_file, chat_message, "user"')
         for bucket, prefix in ((BUCKET, f"tenant-{A}/"), (BUCKET, f"tenant-{B}/")):
-            listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+            listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("FileDownloader", [])
             for each in listed:
                 self.s3.delete_object(Bucket=bucket, Key=each["Key"])
         for tenant_id in (A, B):
@@ -149,13 +149,13 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def owui(platform: Platform) -> Iterator[OpenWebUi]:
-    with open_webui(platform) as database:
+def owui(platform: Platform) -> Iterator[FakeOpenWebUI]:
+    with fake_open_webui(platform) as database:
         yield database
 
 
 @pytest.fixture(scope="session")
-async def whole_stage(platform: Platform, owui: OpenWebUi) -> AsyncIterator[Stage]:
+async def open_harness(platform: Platform, owui: FakeOpenWebUI) -> AsyncIterator[Harness]:
     manifests = [
         tenant_manifest(
             each,
@@ -173,7 +173,7 @@ async def whole_stage(platform: Platform, owui: OpenWebUi) -> AsyncIterator[Stag
         with applied(platform, *manifests) as tenants, environment(aws_files):
             async with (
                 running_gateway(platform) as gateway,
-                pass_through(gateway.url) as n8n,
+                fake_n8n(gateway.url) as n8n,
                 open_replica(
                     platform,
                     database_url=owui.url,
@@ -182,43 +182,43 @@ async def whole_stage(platform: Platform, owui: OpenWebUi) -> AsyncIterator[Stag
                     registry=gateway.context.registry,
                 ) as replica,
             ):
-                stage = Stage(platform, gateway, n8n, replica, owui, tenants, people, qdrant)
+                harness = Harness(platform, gateway, n8n, replica, owui, tenants, people, qdrant)
                 for tenant_id in (A, B):
                     knowledge = [
-                        {"persona": each["id"], "id": stage.knowledge(tenant_id, each["id"])}
+                        {"persona": each["id"], "id": harness.knowledge(tenant_id, each["id"])}
                         for each in PERSONAS
                     ]
                     workspace = {"groupId": f"group-{tenant_id}", "knowledge": knowledge}
                     tenants.patch_status(tenant_id, {"status": {"workspace": workspace}})
                     for each in knowledge:
-                        owui.knowledge(each["id"])
+                        owui.create_knowledge(each["id"])
 
                 def known() -> bool:
                     found = [replica.registry.get(each) for each in (A, B)]
                     return all(tenant and tenant.status.workspace for tenant in found)
 
                 await until(known)
-                yield stage
+                yield harness
 
 
 @pytest.fixture
-async def stage(whole_stage: Stage) -> AsyncIterator[Stage]:
-    await whole_stage.empty()
-    yield whole_stage
+async def harness(open_harness: Harness) -> AsyncIterator[Harness]:
+    await open_harness.empty()
+    yield open_harness
     for tenant_id in (A, B):
-        await whole_stage.patch(tenant_id, {"suspended": False, "quota": {"documents": 10_000}})
+        await open_harness.patch(tenant_id, {"suspended": False, "quota": {"documents": 10_000}})
 
 
 @pytest.fixture
-async def anna(stage: Stage) -> str:
+async def anna(harness: Harness) -> str:
     """Return the account of somebody of tenant A."""
-    return await stage.person(f"anna@{A}.example")
+    return await harness.person(f"anna@{A}.example")
 
 
 @pytest.fixture
-async def bob(stage: Stage) -> str:
+async def bob(harness: Harness) -> str:
     """Return the account of somebody of tenant B."""
-    return await stage.person(f"bob@{B}.example")
+    return await harness.person(f"bob@{B}.example")
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from importlib.resources import files
 
 import psycopg
 import pytest
-from file_sync.adapters.source import Source
+from file_sync.adapters.open_webui_database import OpenWebUIDatabase
 from file_sync.jobs import grants
 from tenantry_local.parts.open_webui import FILE_SYNC_ROLE
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.open_webui_database import TABLES
+from tests.support.fake_open_webui import TABLES
 
 PASSWORD = "of-the-owner"
 
@@ -50,10 +50,10 @@ async def test_it_waits_for_the_tables_and_then_the_role_is_fit(
     grants.grant(job)
     grants.grant(job)  # as after an upgrade
 
-    source = Source(Postgres(platform.context).dsn(database, FILE_SYNC_ROLE, "postgres-file-sync"))
-    await source.open()
-    await source.check()
-    await source.close()
+    reader = OpenWebUIDatabase(Postgres(platform.context).dsn(database, FILE_SYNC_ROLE, "postgres-file-sync"))
+    await reader.open()
+    await reader.check()
+    await reader.close()
 
 
 def test_without_tables_it_says_so_in_time(platform: Platform, database: str) -> None:

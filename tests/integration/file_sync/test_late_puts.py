@@ -8,10 +8,10 @@ from typing import Any
 
 import boto3
 import pytest
+from file_sync.adapters.document_store import DocumentStore
 from file_sync.adapters.downloads import Content
-from file_sync.adapters.store import Store
 from file_sync.models import File
-from file_sync.problems import Postponed
+from file_sync.problems import RetryLater
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenant_operator.clients.aws import AwsClients
@@ -31,9 +31,9 @@ FILE = File("f1", "ann", "subject", "quay.txt", "s3://files/f1", len(TEXT), "", 
 @asynccontextmanager
 async def storing(
     platform: Platform, is_current: Callable[[Tenant], Awaitable[bool]]
-) -> AsyncIterator[Store]:
+) -> AsyncIterator[DocumentStore]:
     role = file_sync_env(platform.context)["FILE_SYNC_TENANT_ROLE_ARN"]
-    store = Store(
+    store = DocumentStore(
         lambda: boto3.Session(profile_name="file-sync"), bucket=BUCKET, role_arn=role, is_current=is_current
     )
     with environment(operator_env(platform.context)):
@@ -43,7 +43,7 @@ async def storing(
             store.close()
 
 
-async def put(store: Store) -> None:
+async def put(store: DocumentStore) -> None:
     content = Content(io.BytesIO(TEXT), len(TEXT), sha256(TEXT).digest())
     await store.put(TENANT, "finance", "quay.txt", FILE, content)
 
@@ -74,7 +74,7 @@ async def test_nothing_is_completed_for_a_tenant_that_is_being_deleted(platform:
         return False
 
     async with storing(platform, is_current) as store:
-        with pytest.raises(Postponed):
+        with pytest.raises(RetryLater):
             await put(store)
     assert left(platform) == []
 

@@ -5,192 +5,193 @@ from typing import Any
 
 import httpx
 import pytest
-from file_sync.planner.plan import COLLEAGUE, State
+from file_sync.planner.messages import NAME_OF_COLLEAGUE
+from file_sync.planner.models import FileState
 from tenantry_local.parts.aws import BUCKET
 
-from tests.integration.file_sync.conftest import A, Stage
+from tests.integration.file_sync.conftest import A, Harness
 from tests.integration.file_sync.test_kill import once
 from tests.integration.file_sync.test_rights import own, texts
-from tests.support.file_sync import killed_after
+from tests.support.file_sync import kill_after
 
 ANNA, BEN, DORA = f"anna@{A}.example", f"ben@{A}.example", f"boss@{A}.example"
 
 
 @pytest.fixture
-async def ben(stage: Stage) -> str:
+async def ben(harness: Harness) -> str:
     """Return the account of a colleague of Anna's."""
-    return await stage.person(BEN)
+    return await harness.person(BEN)
 
 
-async def call(stage: Stage, email: str, method: str, path: str, **arguments: Any) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {stage.tokens[email]}"}
-    return await stage.gateway.http.request(method, path, headers=headers, **arguments)
+async def call(harness: Harness, email: str, method: str, path: str, **arguments: Any) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {harness.tokens[email]}"}
+    return await harness.gateway.http.request(method, path, headers=headers, **arguments)
 
 
 async def upload(
-    stage: Stage, email: str, filename: str, text: str, persona_id: str = "finance"
+    harness: Harness, email: str, filename: str, text: str, persona_id: str = "finance"
 ) -> httpx.Response:
     """Upload a file at the gateway."""
     form: dict[str, Any] = {"files": {"file": (filename, text.encode())}, "data": {"personaId": persona_id}}
-    return await call(stage, email, "POST", "/v1/documents", **form)
+    return await call(harness, email, "POST", "/v1/documents", **form)
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].rpartition("/")[2]
 
 
-async def trashed(stage: Stage, email: str) -> list[str]:
-    listed = await call(stage, email, "GET", "/v1/trash")
+async def trashed(harness: Harness, email: str) -> list[str]:
+    listed = await call(harness, email, "GET", "/v1/trash")
     return [each["documentId"] for each in listed.json()["documents"]]
 
 
 @pytest.mark.parametrize("is_indexed", [True, False], ids=["ready", "received"])
 async def test_c11_a_name_that_came_through_open_webui_is_taken_at_the_gateway(
-    stage: Stage, anna: str, ben: str, word: str, *, is_indexed: bool
+    harness: Harness, anna: str, ben: str, word: str, *, is_indexed: bool
 ) -> None:
-    await stage.person(DORA)
-    annas = stage.give(anna, "plan.txt", f"{word} of Anna.", A)
+    await harness.person(DORA)
+    annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
     if is_indexed:
-        await stage.settle(A)
+        await harness.settle(A)
     else:  # as file-sync stores it while n8n is down
-        key, owner = f"tenant-{A}/{stage.key(annas, 'plan.txt')}", stage.subjects[ANNA]
-        stage.s3.put_object(Bucket=BUCKET, Key=key, Body=b"Anna's.", Metadata={"owner": owner})
-        assert await stage.states(A) == {"plan.txt": "received"}
+        key, owner = f"tenant-{A}/{harness.key(annas, 'plan.txt')}", harness.subjects[ANNA]
+        harness.s3.put_object(Bucket=BUCKET, Key=key, Body=b"Anna's.", Metadata={"owner": owner})
+        assert await harness.states(A) == {"plan.txt": "received"}
     for who in (BEN, DORA):
-        refused = await upload(stage, who, "plan.txt", f"{word} of somebody else.")
+        refused = await upload(harness, who, "plan.txt", f"{word} of somebody else.")
         assert problem(refused) == (403, "document-foreign"), refused.text
-    own_again = await upload(stage, ANNA, "plan.txt", f"{word} of Anna again.")
+    own_again = await upload(harness, ANNA, "plan.txt", f"{word} of Anna again.")
     assert problem(own_again) == (409, "document-exists"), own_again.text
     assert "Open WebUI" in own_again.json()["detail"]
-    assert stage.keys(A) == [stage.key(annas, "plan.txt")]
+    assert harness.keys(A) == [harness.key(annas, "plan.txt")]
     for name, persona_id in (("bens.txt", "finance"), ("plan.txt", "hr")):
-        assert (await upload(stage, BEN, name, "Tide.", persona_id)).status_code == 201
-    await stage.settle(A)
-    assert await texts(stage, word) == [f"{word} of Anna."]
+        assert (await upload(harness, BEN, name, "Tide.", persona_id)).status_code == 201
+    await harness.settle(A)
+    assert await texts(harness, word) == [f"{word} of Anna."]
 
 
 async def test_c11_a_name_that_was_uploaded_at_the_gateway_is_taken_in_open_webui(
-    stage: Stage, anna: str, ben: str, word: str
+    harness: Harness, anna: str, ben: str, word: str
 ) -> None:
-    uploaded = await upload(stage, ANNA, "plan.txt", f"{word} of Anna.")
+    uploaded = await upload(harness, ANNA, "plan.txt", f"{word} of Anna.")
     assert uploaded.status_code == 201
-    bens = stage.give(ben, "plan.txt", f"{word} of Ben.", A)
-    sent = stage.owui.upload(ben, "plan.txt", f"{word} in a chat.".encode())
-    stage.owui.send(ben, sent, f"tenant-{A}.finance")
-    worked = await stage.settle(A)
-    assert {worked.plan.verdicts[each].reason for each in (bens, sent)} == {COLLEAGUE}
-    assert await own(stage, BEN) == {bens: State.REFUSED, sent: State.REFUSED}
-    assert await texts(stage, word) == [f"{word} of Anna."]
-    stage.owui.delete(sent)
-    removed = await call(stage, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
+    bens = harness.give(ben, "plan.txt", f"{word} of Ben.", A)
+    sent = harness.owui.upload(ben, "plan.txt", f"{word} in a chat.".encode())
+    harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
+    result = await harness.settle(A)
+    assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
+    assert await own(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
+    assert await texts(harness, word) == [f"{word} of Anna."]
+    harness.owui.delete_file(sent)
+    removed = await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
     assert removed.status_code == 204
-    await stage.settle(A)
-    assert await texts(stage, word) == [f"{word} of Ben."]
+    await harness.settle(A)
+    assert await texts(harness, word) == [f"{word} of Ben."]
 
 
 async def test_c13_a_file_replaces_what_its_person_uploaded_at_the_gateway(
-    stage: Stage, anna: str, word: str
+    harness: Harness, anna: str, word: str
 ) -> None:
-    uploaded = await upload(stage, ANNA, "price.txt", f"{word} costs 10 crowns.")
-    bad = stage.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
-    stage.owui.put_in(bad, stage.knowledge(A))
-    stage.owui.age(bad, -5)
-    await stage.settle(A)
-    assert await texts(stage, word) == [f"{word} costs 10 crowns."], "what cannot be read replaces none"
-    new = stage.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
-    stage.owui.age(new, -10)
-    worked = await stage.settle(A)
-    assert worked.settled
-    assert stage.keys(A) == [stage.key(new, "price.txt")]
-    assert await texts(stage, word) == [f"{word} costs 20 crowns."]
-    assert await own(stage, ANNA) == {bad: State.REPLACED, new: State.READY}
-    assert uploaded.json()["documentId"] in await trashed(stage, ANNA)
-    assert not (await stage.replica.run(A)).plan.actions
+    uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 10 crowns.")
+    bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
+    harness.owui.add_to_knowledge(bad, harness.knowledge(A))
+    harness.owui.backdate(bad, -5)
+    await harness.settle(A)
+    assert await texts(harness, word) == [f"{word} costs 10 crowns."], "what cannot be read replaces none"
+    new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
+    harness.owui.backdate(new, -10)
+    result = await harness.settle(A)
+    assert result.settled
+    assert harness.keys(A) == [harness.key(new, "price.txt")]
+    assert await texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await own(harness, ANNA) == {bad: FileState.REPLACED, new: FileState.READY}
+    assert uploaded.json()["documentId"] in await trashed(harness, ANNA)
+    assert not (await harness.replica.run(A)).plan.actions
 
 
 async def test_c13_a_file_is_not_stored_once_its_person_uploaded_a_newer_one_at_the_gateway(
-    stage: Stage, anna: str, word: str
+    harness: Harness, anna: str, word: str
 ) -> None:
-    old = stage.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
-    stage.owui.age(old, 60)
-    uploaded = await upload(stage, ANNA, "price.txt", f"{word} costs 20 crowns.")
+    old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
+    harness.owui.backdate(old, 60)
+    uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 20 crowns.")
     assert uploaded.status_code == 201
-    assert (await stage.settle(A)).settled
-    assert await texts(stage, word) == [f"{word} costs 20 crowns."]
-    assert await own(stage, ANNA) == {old: State.REPLACED}
-    assert stage.n8n.calls == (await calls_after_another_run(stage))
+    assert (await harness.settle(A)).settled
+    assert await texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await own(harness, ANNA) == {old: FileState.REPLACED}
+    assert harness.n8n.calls == (await calls_after_another_run(harness))
     assert (
-        await call(stage, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
+        await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
     ).status_code == 204
-    await stage.settle(A)
-    assert await texts(stage, word) == [f"{word} costs 10 crowns."]
+    await harness.settle(A)
+    assert await texts(harness, word) == [f"{word} costs 10 crowns."]
 
 
-async def calls_after_another_run(stage: Stage) -> int:
-    assert not (await stage.replica.run(A)).plan.actions
-    return stage.n8n.calls
+async def calls_after_another_run(harness: Harness) -> int:
+    assert not (await harness.replica.run(A)).plan.actions
+    return harness.n8n.calls
 
 
 @pytest.mark.parametrize("who", [ANNA, BEN])
 async def test_what_both_ways_in_stored_in_one_moment_is_settled_for_one_owner_and_left_for_two(
-    stage: Stage, anna: str, ben: str, word: str, monkeypatch: pytest.MonkeyPatch, who: str
+    harness: Harness, anna: str, ben: str, word: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
-    file_id = stage.give(anna, "price.txt", f"{word} of the file.", A)
-    await stage.settle(A)
+    file_id = harness.give(anna, "price.txt", f"{word} of the file.", A)
+    await harness.settle(A)
 
     async def none(*_: Any) -> list[Any]:
         return []
 
     with monkeypatch.context() as patched:
-        patched.setattr(stage.gateway.context.documents._objects, "find_files", none)
-        assert (await upload(stage, who, "price.txt", f"{word} of the gateway.")).status_code == 201
-    stage.owui.age(file_id, 60)
-    assert (await stage.settle(A)).settled
+        patched.setattr(harness.gateway.context.documents._objects, "find_files", none)
+        assert (await upload(harness, who, "price.txt", f"{word} of the gateway.")).status_code == 201
+    harness.owui.backdate(file_id, 60)
+    assert (await harness.settle(A)).settled
     kept = ["gateway"] if who == ANNA else ["file", "gateway"]
-    assert await texts(stage, word) == [f"{word} of the {each}." for each in kept]
-    again = await upload(stage, BEN, "price.txt", f"{word} of the gateway, again.")
+    assert await texts(harness, word) == [f"{word} of the {each}." for each in kept]
+    again = await upload(harness, BEN, "price.txt", f"{word} of the gateway, again.")
     assert again.status_code == (201 if who == BEN else 403), "what there is has new versions"
 
 
 async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
-    stage: Stage, anna: str, word: str
+    harness: Harness, anna: str, word: str
 ) -> None:
-    old = stage.give(anna, "wombat.txt", f"{word} costs 20 crowns.", A)
-    stage.owui.age(old, 60)
-    await stage.settle(A)
-    new = stage.give(anna, "wombat.txt", f"{word} costs 30 crowns.", A)
-    await stage.settle(A)
+    old = harness.give(anna, "wombat.txt", f"{word} costs 20 crowns.", A)
+    harness.owui.backdate(old, 60)
+    await harness.settle(A)
+    new = harness.give(anna, "wombat.txt", f"{word} costs 30 crowns.", A)
+    await harness.settle(A)
     restore = f"/v1/documents/owui-{old}/restore"
-    refused = await call(stage, ANNA, "POST", restore)
+    refused = await call(harness, ANNA, "POST", restore)
     assert problem(refused) == (409, "document-exists"), refused.text
-    assert await texts(stage, word) == [f"{word} costs 30 crowns."]
-    stage.owui.delete(old)
-    stage.owui.delete(new)
-    await stage.settle(A)
-    assert await texts(stage, word) == []
-    assert (await call(stage, ANNA, "POST", restore)).status_code == 201
-    refused = await call(stage, ANNA, "POST", f"/v1/documents/owui-{new}/restore")
+    assert await texts(harness, word) == [f"{word} costs 30 crowns."]
+    harness.owui.delete_file(old)
+    harness.owui.delete_file(new)
+    await harness.settle(A)
+    assert await texts(harness, word) == []
+    assert (await call(harness, ANNA, "POST", restore)).status_code == 201
+    refused = await call(harness, ANNA, "POST", f"/v1/documents/owui-{new}/restore")
     assert problem(refused) == (409, "document-exists"), refused.text
-    await stage.settle(A)
-    assert await texts(stage, word) == [f"{word} costs 20 crowns."]
+    await harness.settle(A)
+    assert await texts(harness, word) == [f"{word} costs 20 crowns."]
 
 
 async def test_c13_killed_after_any_call_of_a_file_that_replaces_an_upload_the_file_is_left(
-    stage: Stage, anna: str, word: str
+    harness: Harness, anna: str, word: str
 ) -> None:
     async def store_and_replace() -> None:
         for _ in range(2):
-            await stage.replica.run(A)
+            await harness.replica.run(A)
 
     for last in count():
-        assert (await upload(stage, ANNA, "plan.txt", f"{word} before.")).status_code == 201
-        new = stage.give(anna, "plan.txt", f"{word} after.", A)
-        stage.owui.age(new, -60)
-        killed = await killed_after(last, stage.replica, store_and_replace)
-        await once(stage, word, (new, "plan.txt"))
-        assert await texts(stage, word) == [f"{word} after."]
+        assert (await upload(harness, ANNA, "plan.txt", f"{word} before.")).status_code == 201
+        new = harness.give(anna, "plan.txt", f"{word} after.", A)
+        harness.owui.backdate(new, -60)
+        killed = await kill_after(last, harness.replica, store_and_replace)
+        await once(harness, word, (new, "plan.txt"))
+        assert await texts(harness, word) == [f"{word} after."]
         if not killed:
             break
-        stage.owui.delete(new)
-        await once(stage, word)
+        harness.owui.delete_file(new)
+        await once(harness, word)
     assert last >= 9, "it died too seldom: list, files, owner, get, put, ingest, list, files, delete"

@@ -9,14 +9,14 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from file_sync.adapters.queries import READ
-from file_sync.adapters.source import Source
-from file_sync.models import Kind
+from file_sync.adapters.open_webui_database import OpenWebUIDatabase
+from file_sync.adapters.queries import READ_COLUMNS
+from file_sync.models import LinkKind
 from tenantry_local.parts.open_webui import FILE_SYNC_ROLE, open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.open_webui_database import OpenWebUi
+from tests.support.fake_open_webui import FakeOpenWebUI
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(600)]
 
@@ -44,21 +44,23 @@ def http(with_open_webui: Platform) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-async def source(with_open_webui: Platform) -> AsyncIterator[Source]:
-    opened = Source(Postgres(with_open_webui.context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync"))
-    await opened.open()
-    yield opened
-    await opened.close()
+async def database(with_open_webui: Platform) -> AsyncIterator[OpenWebUIDatabase]:
+    database = OpenWebUIDatabase(
+        Postgres(with_open_webui.context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync")
+    )
+    await database.open()
+    yield database
+    await database.close()
 
 
-async def test_its_tables_and_the_grants_fit(source: Source) -> None:
-    await source.check()
-    await source.fingerprints()
+async def test_its_tables_and_the_grants_fit(database: OpenWebUIDatabase) -> None:
+    await database.check()
+    await database.read_fingerprints()
 
 
-def test_the_tables_of_our_tests_are_its_own(with_open_webui: Platform, owui: OpenWebUi) -> None:
+def test_the_tables_of_our_tests_are_its_own(with_open_webui: Platform, owui: FakeOpenWebUI) -> None:
     def columns(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], str]:
-        rows = connection.execute(TYPES.encode(), (list(READ),)).fetchall()
+        rows = connection.execute(TYPES.encode(), (list(READ_COLUMNS),)).fetchall()
         return {(table, column): kind for table, column, kind in rows}
 
     with psycopg.connect(
@@ -69,24 +71,26 @@ def test_the_tables_of_our_tests_are_its_own(with_open_webui: Platform, owui: Op
     assert {name: theirs.get(name) for name in ours} == ours
 
 
-async def test_what_people_do_is_seen_as_what_it_means(http: httpx.Client, source: Source) -> None:
+async def test_what_people_do_is_seen_as_what_it_means(
+    http: httpx.Client, database: OpenWebUIDatabase
+) -> None:
     knowledge_id = post(http, "/api/v1/knowledge/create", name="A: Finance", description="x")["id"]
     metadata = {"metadata": json.dumps({"knowledge_id": knowledge_id})}
     given = http.post("/api/v1/files/", files={"file": ("plan.txt", b"Tide.")}, data=metadata).json()["id"]
     attached = http.post("/api/v1/files/", files={"file": ("chat.txt", b"Tide.")}).json()["id"]
 
-    async def seen() -> dict[str, tuple[str, int | None, set[Kind]]]:
-        files = await source.files([knowledge_id], [MODEL])
+    async def seen() -> dict[str, tuple[str, int | None, set[LinkKind]]]:
+        files = await database.list_linked_files([knowledge_id], [MODEL])
         mine = [file for file in files if file.id in (given, attached)]
         return {file.id: (file.filename, file.size, {link.kind for link in file.links}) for file in mine}
 
-    assert await seen() == {given: ("plan.txt", 5, {Kind.KNOWLEDGE})}
+    assert await seen() == {given: ("plan.txt", 5, {LinkKind.KNOWLEDGE})}
     directory = post(http, f"/api/v1/knowledge/{knowledge_id}/dirs/create", name="plans")["id"]
     post(http, f"/api/v1/knowledge/{knowledge_id}/file/move", file_id=given, directory_id=directory)
-    (moved,) = await source.files_by_id([given])
+    (moved,) = await database.list_files_by_id([given])
     assert [link.directory for link in moved.links] == [directory]
     send(http, attached)
-    assert (await seen())[attached] == ("chat.txt", 5, {Kind.MODEL})
+    assert (await seen())[attached] == ("chat.txt", 5, {LinkKind.MODEL})
     post(http, f"/api/v1/files/{given}/rename", filename="new.txt")
     assert (await seen())[given][0] == "new.txt"
     http.post(
@@ -95,7 +99,7 @@ async def test_what_people_do_is_seen_as_what_it_means(http: httpx.Client, sourc
         params={"delete_file": "false"},
     ).raise_for_status()
     assert set(await seen()) == {attached}
-    (left,) = await source.files_by_id([given, "00000000-0000-4000-8000-000000000000"])
+    (left,) = await database.list_files_by_id([given, "00000000-0000-4000-8000-000000000000"])
     assert (left.id, left.links, left.knowledge, left.remover) == (given, (), knowledge_id, "")
     http.delete(f"/api/v1/files/{attached}").raise_for_status()
     assert await seen() == {}

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from tenantry_local.parts.services import file_sync_env
 
-from tests.integration.file_sync.conftest import A, B, Stage
+from tests.integration.file_sync.conftest import A, B, Harness
 from tests.support.ports import free_port_pair
 from tests.support.waiting import until
 
@@ -19,15 +19,15 @@ ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 FILES = 20
 
 
-def environment_of(stage: Stage, port: int, **more: str) -> dict[str, str]:
+def environment_of(harness: Harness, port: int, **more: str) -> dict[str, str]:
     return {
         **os.environ,
-        **file_sync_env(stage.platform.context),
+        **file_sync_env(harness.platform.context),
         "FILE_SYNC_PORT": str(port),
         "FILE_SYNC_METRICS_PORT": str(port + 1),
-        "FILE_SYNC_DATABASE_URL": stage.owui.url,
-        "FILE_SYNC_GATEWAY_URL": stage.gateway.url,
-        "FILE_SYNC_UPLOAD_URL": stage.n8n.url,
+        "FILE_SYNC_DATABASE_URL": harness.owui.url,
+        "FILE_SYNC_GATEWAY_URL": harness.gateway.url,
+        "FILE_SYNC_UPLOAD_URL": harness.n8n.url,
         "FILE_SYNC_DOCUMENT_BYTES": "1000000",
         **more,
     }
@@ -35,7 +35,7 @@ def environment_of(stage: Stage, port: int, **more: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(
-    stage: Stage, **more: str
+    harness: Harness, **more: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """A file-sync in a process of its own, ready to serve."""
     port = free_port_pair()
@@ -43,7 +43,7 @@ async def running(
         sys.executable,
         "-m",
         "file_sync",
-        env=environment_of(stage, port, **more),
+        env=environment_of(harness, port, **more),
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
@@ -74,25 +74,25 @@ async def metric(http: httpx.AsyncClient, name: str) -> float:
     return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
 
 
-async def test_people_see_how_far_their_own_files_are(stage: Stage, anna: str, bob: str) -> None:
-    hint = {"X-Tenantry-Hint": stage.platform.context.secrets["file-sync-hints"]}
-    async with running(stage, FILE_SYNC_POLL_SECONDS="60") as (_, http):
+async def test_people_see_how_far_their_own_files_are(harness: Harness, anna: str, bob: str) -> None:
+    hint = {"X-Tenantry-Hint": harness.platform.context.secrets["file-sync-hints"]}
+    async with running(harness, FILE_SYNC_POLL_SECONDS="60") as (_, http):
         await until(lambda: _leads(http), seconds=20)
-        good = stage.give(anna, "good.txt", "Tide.", A)
-        bad = stage.owui.upload(anna, "bad.pdf", b"MZ\x90\x00")
-        stage.owui.put_in(bad, stage.knowledge(A, "hr"))
-        large = stage.owui.upload(anna, "large.txt", b"x" * 1_000_001)
-        stage.owui.put_in(large, stage.knowledge(A))
-        stage.owui.upload(anna, "attached.txt", b"Tide.")
-        stage.give(bob, "bobs.txt", "Tide.", B)
+        good = harness.give(anna, "good.txt", "Tide.", A)
+        bad = harness.owui.upload(anna, "bad.pdf", b"MZ\x90\x00")
+        harness.owui.add_to_knowledge(bad, harness.knowledge(A, "hr"))
+        large = harness.owui.upload(anna, "large.txt", b"x" * 1_000_001)
+        harness.owui.add_to_knowledge(large, harness.knowledge(A))
+        harness.owui.upload(anna, "attached.txt", b"Tide.")
+        harness.give(bob, "bobs.txt", "Tide.", B)
         assert (await http.post("/v1/hints", headers=hint)).status_code == 204
 
         async def done() -> bool:
-            files = await own(http, stage.tokens[ANNA])
+            files = await own(http, harness.tokens[ANNA])
             return (files["good.txt"]["state"], files["bad.pdf"]["state"]) == ("ready", "failed")
 
         await until(done, seconds=30)
-        files = await own(http, stage.tokens[ANNA])
+        files = await own(http, harness.tokens[ANNA])
         assert {name: (each["state"], each["personaId"]) for name, each in files.items()} == {
             "good.txt": ("ready", "finance"),
             "bad.pdf": ("failed", "hr"),
@@ -102,74 +102,76 @@ async def test_people_see_how_far_their_own_files_are(stage: Stage, anna: str, b
         assert files["good.txt"]["id"] == good
         assert files["good.txt"]["reason"] is None
         assert "binary" in files["bad.pdf"]["reason"]
-        assert files["large.txt"]["reason"] == "The file has 1000001 bytes; 1000000 are the most."
+        assert files["large.txt"]["reason"] == "The file has 1000001 bytes; the limit is 1000000."
         assert files["attached.txt"]["reason"].startswith("It is in no persona's knowledge base")
         assert files["good.txt"]["updatedAt"].endswith("Z")
-        assert set(await own(http, stage.tokens[BOB])) == {"bobs.txt"}
-        assert await own(http, stage.tokens[BOB], id=good) == {}, "a foreign id is nothing"
-        assert set(await own(http, stage.tokens[ANNA], id=[good, bad])) == {"good.txt", "bad.pdf"}
+        assert set(await own(http, harness.tokens[BOB])) == {"bobs.txt"}
+        assert await own(http, harness.tokens[BOB], id=good) == {}, "a foreign id is nothing"
+        assert set(await own(http, harness.tokens[ANNA], id=[good, bad])) == {"good.txt", "bad.pdf"}
 
-        await stage.patch(A, {"quota": {"documents": 2, "queriesPerMinute": 100_000}})
-        stage.give(anna, "one-too-many.txt", "Tide.", A)
+        await harness.patch(A, {"quota": {"documents": 2, "queriesPerMinute": 100_000}})
+        harness.give(anna, "one-too-many.txt", "Tide.", A)
 
         async def refused() -> bool:
-            files = await own(http, stage.tokens[ANNA])
+            files = await own(http, harness.tokens[ANNA])
             return bool(files["one-too-many.txt"]["state"] == "refused")
 
         await until(refused, seconds=30)  # what the tenant stores is counted anew every 15 seconds
-        files = await own(http, stage.tokens[ANNA])
+        files = await own(http, harness.tokens[ANNA])
         assert files["one-too-many.txt"]["reason"].startswith(
             "The tenant may store 2 and has stored 2 documents"
         )
-        await stage.patch(A, {"quota": {"documents": 10_000}})
+        await harness.patch(A, {"quota": {"documents": 10_000}})
 
-        await stage.patch(A, {"suspended": True})
+        await harness.patch(A, {"suspended": True})
 
         async def suspended() -> bool:
-            response = await http.get("/v1/files", headers={"Authorization": f"Bearer {stage.tokens[ANNA]}"})
+            response = await http.get(
+                "/v1/files", headers={"Authorization": f"Bearer {harness.tokens[ANNA]}"}
+            )
             return str(response.json().get("type", "")).endswith("/tenant-suspended")
 
         await until(suspended)
 
 
-async def test_who_is_taken_out_of_the_tenant_is_out_within_five_seconds(stage: Stage, anna: str) -> None:
+async def test_who_is_taken_out_of_the_tenant_is_out_within_five_seconds(harness: Harness, anna: str) -> None:
     """The token is good for hours; the Tenant decides, and what she gave stays with it."""
-    async with running(stage, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
-        given = stage.give(anna, "plan.txt", "Tide.", A)
+    async with running(harness, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
+        given = harness.give(anna, "plan.txt", "Tide.", A)
 
         async def ready() -> bool:
-            return (await own(http, stage.tokens[ANNA])).get("plan.txt", {}).get("state") == "ready"
+            return (await own(http, harness.tokens[ANNA])).get("plan.txt", {}).get("state") == "ready"
 
         await until(ready, seconds=30)
-        await stage.patch(A, {"identity": {"emails": [f"others@{A}.example"]}})
+        await harness.patch(A, {"identity": {"emails": [f"others@{A}.example"]}})
         try:
-            headers = {"Authorization": f"Bearer {stage.tokens[ANNA]}"}
+            headers = {"Authorization": f"Bearer {harness.tokens[ANNA]}"}
 
             async def refused() -> bool:
                 response = await http.get("/v1/files", headers=headers)
                 return response.status_code == 403 and response.json()["type"].endswith("/no-tenant")
 
             await until(refused, seconds=5)
-            assert stage.keys(A) == [stage.key(given, "plan.txt")]
+            assert harness.keys(A) == [harness.key(given, "plan.txt")]
         finally:
-            await stage.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
+            await harness.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
 
 
-async def test_who_moved_is_not_shown_what_they_gave_to_the_old_tenant(stage: Stage, anna: str) -> None:
-    async with running(stage, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
-        old = stage.give(anna, "old.txt", "Tide.", A)
+async def test_who_moved_is_not_shown_what_they_gave_to_the_old_tenant(harness: Harness, anna: str) -> None:
+    async with running(harness, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
+        old = harness.give(anna, "old.txt", "Tide.", A)
 
         async def ready() -> bool:
-            return bool((await own(http, stage.tokens[ANNA])).get("old.txt", {}).get("state") == "ready")
+            return bool((await own(http, harness.tokens[ANNA])).get("old.txt", {}).get("state") == "ready")
 
         await until(ready, seconds=30)
-        await stage.people._admin("DELETE", f"users/{stage.subjects[ANNA]}/groups/none", ok=(404,))
-        path = f"users/{stage.subjects[ANNA]}"
-        user = await stage.people._admin("GET", path)
-        await stage.people._admin("PUT", path, json={**user, "email": f"anna-moved@{B}.example"})
-        token = await stage.people.token(f"anna-moved@{B}.example")
-        stage.owui.send(anna, old, f"tenant-{B}.finance")
-        stage.give(anna, "new.txt", "Tide.", B)
+        await harness.people._admin("DELETE", f"users/{harness.subjects[ANNA]}/groups/none", ok=(404,))
+        path = f"users/{harness.subjects[ANNA]}"
+        user = await harness.people._admin("GET", path)
+        await harness.people._admin("PUT", path, json={**user, "email": f"anna-moved@{B}.example"})
+        token = await harness.people.token(f"anna-moved@{B}.example")
+        harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
+        harness.give(anna, "new.txt", "Tide.", B)
         assert set(await own(http, token)) == {"new.txt"}
 
 
@@ -178,7 +180,7 @@ async def test_who_moved_is_not_shown_what_they_gave_to_the_old_tenant(stage: St
     [{}, {"X-Tenantry-Hint": "wrong"}, {"X-Tenantry-Hint": ""}, {"Authorization": "Bearer x"}],
     ids=["none", "wrong", "empty", "a token"],
 )
-async def test_doors_are_closed_to_those_without_a_key(stage: Stage, program: Any, headers: Any) -> None:
+async def test_doors_are_closed_to_those_without_a_key(harness: Harness, program: Any, headers: Any) -> None:
     response = await program.post("/v1/hints", headers=headers, content=b"x" * 100_000)
     assert response.status_code == 401
     assert response.headers["content-type"] == "application/problem+json"
@@ -194,7 +196,7 @@ async def test_doors_are_closed_to_those_without_a_key(stage: Stage, program: An
     ],
 )
 async def test_only_a_persons_token_shows_files(
-    stage: Stage, program: httpx.AsyncClient, authorization: str, status: int, kind: str
+    harness: Harness, program: httpx.AsyncClient, authorization: str, status: int, kind: str
 ) -> None:
     response = await program.get(
         "/v1/files", headers={"Authorization": authorization} if authorization else {}
@@ -204,26 +206,26 @@ async def test_only_a_persons_token_shows_files(
     assert response.json()["instance"] == response.headers["x-request-id"]
 
 
-async def test_somebody_without_a_tenant_is_told_so(stage: Stage, program: httpx.AsyncClient) -> None:
-    await stage.person(f"mallory@{A}.example", verified=False)
-    token = stage.tokens[f"mallory@{A}.example"]
+async def test_somebody_without_a_tenant_is_told_so(harness: Harness, program: httpx.AsyncClient) -> None:
+    await harness.person(f"mallory@{A}.example", verified=False)
+    token = harness.tokens[f"mallory@{A}.example"]
     response = await program.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
     assert response.status_code == 403
     assert response.json()["type"].endswith("/no-tenant")
 
 
 async def test_a_parameter_that_is_none_is_a_problem(
-    stage: Stage, program: httpx.AsyncClient, anna: str
+    harness: Harness, program: httpx.AsyncClient, anna: str
 ) -> None:
-    headers = {"Authorization": f"Bearer {stage.tokens[ANNA]}"}
+    headers = {"Authorization": f"Bearer {harness.tokens[ANNA]}"}
     response = await program.get("/v1/files", headers=headers, params={"id": "../x"})
     assert response.status_code == 422
     assert "../x" not in response.text
 
 
 @pytest.fixture
-async def program(stage: Stage) -> AsyncIterator[httpx.AsyncClient]:
-    async with running(stage) as (_, http):
+async def program(harness: Harness) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(harness) as (_, http):
         yield http
 
 
@@ -232,44 +234,46 @@ async def _leads(http: httpx.AsyncClient) -> bool:
 
 
 async def test_killed_in_the_middle_of_uploads_another_one_completes_them_once(
-    stage: Stage, anna: str, bob: str, word: str
+    harness: Harness, anna: str, bob: str, word: str
 ) -> None:
     poll = {"FILE_SYNC_POLL_SECONDS": "0.3"}
-    async with running(stage, **poll) as (leader, first), running(stage, **poll) as (_, second):
+    async with running(harness, **poll) as (leader, first), running(harness, **poll) as (_, second):
         await until(lambda: _leads(first), seconds=20)
         assert not await _leads(second)
         names = {A: set[str](), B: set[str]()}
         for number in range(FILES):
             for owner, tenant_id in ((anna, A), (bob, B)):
-                stage.give(owner, f"{tenant_id}-{number}.txt", f"{word} of {tenant_id} {number}.", tenant_id)
+                harness.give(
+                    owner, f"{tenant_id}-{number}.txt", f"{word} of {tenant_id} {number}.", tenant_id
+                )
                 names[tenant_id].add(f"{tenant_id}-{number}.txt")
-        await until(lambda: stage.n8n.calls > 3, seconds=30)
+        await until(lambda: harness.n8n.calls > 3, seconds=30)
         leader.kill()
 
         async def all_ready() -> bool:
-            states = [await stage.states(each) for each in (A, B)]
+            states = [await harness.states(each) for each in (A, B)]
             return all(len(each) == FILES and set(each.values()) == {"ready"} for each in states)
 
         await until(all_ready, seconds=90)
     for tenant_id, person in ((A, ANNA), (B, BOB)):
-        assert set(await stage.states(tenant_id)) == names[tenant_id]
-        assert len(stage.keys(tenant_id)) == FILES
-        assert await stage.points(tenant_id) == FILES
-        assert all(tenant_id in each["text"] for each in await stage.search(person, word))
+        assert set(await harness.states(tenant_id)) == names[tenant_id]
+        assert len(harness.keys(tenant_id)) == FILES
+        assert await harness.points(tenant_id) == FILES
+        assert all(tenant_id in each["text"] for each in await harness.search(person, word))
 
 
-async def test_a_database_that_is_not_open_webuis_stops_the_start(stage: Stage) -> None:
-    database = stage.owui.url.rpartition("/")[2]
-    wrong = stage.owui.url.removesuffix(database) + "postgres"
+async def test_a_database_that_is_not_open_webuis_stops_the_start(harness: Harness) -> None:
+    database = harness.owui.url.rpartition("/")[2]
+    wrong = harness.owui.url.removesuffix(database) + "postgres"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "file_sync",
-        env=environment_of(stage, 0, FILE_SYNC_DATABASE_URL=wrong),
+        env=environment_of(harness, 0, FILE_SYNC_DATABASE_URL=wrong),
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr
     log = (await asyncio.wait_for(process.stderr.read(), 60)).decode()
     assert await process.wait() != 0
     assert 'has no column \\"file\\".\\"id\\"' in log
-    assert stage.platform.context.secrets["postgres-file-sync"] not in log
+    assert harness.platform.context.secrets["postgres-file-sync"] not in log

@@ -1,4 +1,4 @@
-"""Owners of documents that were uploaded at the gateway, as the metadata of their objects names them."""
+"""Owners of documents that were uploaded at the gateway, read from the metadata of their objects."""
 
 import asyncio
 import time
@@ -10,41 +10,44 @@ from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 
 from ..models import Document
-from .store import Store
+from .document_store import DocumentStore
 
-__all__ = ["DocumentOwners"]
+__all__ = ["DocumentOwnerResolver"]
 
 MAX_CACHED = 20_000
-"""Owners that are cached; the least recently used goes first."""
+"""Owners in the cache; the least recently used is evicted first."""
 
 CONCURRENCY = 8
-"""Objects of which S3 is asked concurrently."""
+"""Concurrent requests to S3."""
 
 SETTLED_SECONDS = 60.0
-"""Age from which an object's time identifies it. S3 gives times in whole seconds, so an object of this second
-may be replaced by another person's of the same time; the rest is for clocks that differ."""
+"""Age from which an object's time identifies it.
+
+S3 reports times in whole seconds, so another person may replace an object within the same second. The rest of
+the margin covers clocks that differ.
+"""
 
 
-class DocumentOwners:
-    """Finds the owners of documents and caches them: another owner means an object of a later time."""
+class DocumentOwnerResolver:
+    """Resolves the owners of documents and caches them by the time of the object."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._cached: OrderedDict[tuple[str, str, int], str] = OrderedDict()
-        self._bound = asyncio.Semaphore(CONCURRENCY)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def add(self, tenant: Tenant, documents: Iterable[Document]) -> list[Document]:
+    async def resolve(self, tenant: Tenant, documents: Iterable[Document]) -> list[Document]:
         """Return documents with their owners; without one where S3 does not answer or the object is gone."""
-        return list(await asyncio.gather(*(self._add(tenant, document) for document in documents)))
+        return list(await asyncio.gather(*(self._resolve(tenant, document) for document in documents)))
 
-    async def _add(self, tenant: Tenant, document: Document) -> Document:
+    async def _resolve(self, tenant: Tenant, document: Document) -> Document:
         key = tenant.uid, document.id, document.stored_at
         owner = self._cached.get(key)
         if owner is None:
             try:
-                async with self._bound:
-                    owner = await self._store.owner(tenant, document)
-            except RemoteError:  # counted there; the comparison waits for the owner
+                async with self._slots:
+                    owner = await self._store.read_owner(tenant, document)
+            except RemoteError:  # the adapter counts it, and the next comparison asks again
                 owner = None
         if owner is not None and time.time() - document.stored_at > SETTLED_SECONDS:
             self._cached[key] = owner

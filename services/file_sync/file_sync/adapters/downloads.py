@@ -1,4 +1,4 @@
-"""Open WebUI's bucket: a file's content is copied to a temporary file of ours, measured on the way."""
+"""Downloads from Open WebUI's bucket to temporary files, measured and hashed on the way."""
 
 import hashlib
 import tempfile
@@ -14,66 +14,66 @@ from servicekit.errors import RemoteRefused
 from servicekit.remote import Remote
 
 from ..models import File
-from ..problems import FileAway, FileRefused
+from ..problems import ContentNotAvailable, FileRefused
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Content", "Contents"]
+__all__ = ["Content", "FileDownloader"]
 
 READ_SECONDS = 10.0
-"""Longest silence of S3 while it sends."""
+"""Longest pause between two reads from S3."""
 
 CALL_SECONDS = 120.0
-"""Longest that one file may take: 50 MiB over a slow link."""
+"""Longest time for one file: 50 MiB over a slow link."""
 
-PIECE = 1024 * 1024
+READ_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Content:
-    """A file's content, on disk for as long as somebody needs it."""
+    """Content of a file, in a temporary file that lives as long as the download's context."""
 
     data: IO[bytes]
     size: int
     sha256: bytes
 
 
-class Contents:
-    """Reads files of Open WebUI.
+class FileDownloader:
+    """Downloads files of Open WebUI.
 
     Parameters
     ----------
     open_session
-        Opens a session of our own, whose only right here is to read this bucket.
+        Opens a boto3 session whose only right here is to read this bucket.
     bucket
         Bucket of Open WebUI's files.
-    at_once
-        Files that are copied at once.
+    concurrency
+        Concurrent downloads.
     max_bytes
-        Largest file; of a larger one not more is read.
+        Largest file; of a larger one nothing is read.
     """
 
     def __init__(
-        self, open_session: Callable[[], boto3.Session], *, bucket: str, at_once: int, max_bytes: int
+        self, open_session: Callable[[], boto3.Session], *, bucket: str, concurrency: int, max_bytes: int
     ) -> None:
         self._open_session = open_session
         self._client: S3Client | None = None
         self._bucket = bucket
-        self._at_once = at_once
+        self._concurrency = concurrency
         self._max_bytes = max_bytes
-        self._remote = Remote("open-webui-files", classify, timeout=CALL_SECONDS, concurrency=at_once)
+        self._remote = Remote("open-webui-files", classify, timeout=CALL_SECONDS, concurrency=concurrency)
 
     @asynccontextmanager
-    async def copied(self, file: File) -> AsyncIterator[Content]:
-        """Lend a file's content; nothing of it is left at the end of the block.
+    async def download(self, file: File) -> AsyncIterator[Content]:
+        """Download a file to a temporary file, which is removed at the end of the block.
 
         Raises
         ------
         FileRefused
             It is empty or too large.
-        FileAway
-            There is no content.
+        ContentNotAvailable
+            The bucket has no content for it.
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
@@ -89,7 +89,7 @@ class Contents:
             yield content
 
     def close(self) -> None:
-        """Let threads and connections go."""
+        """Stop the threads and close the connections."""
         self._remote.close()
         if self._client:
             self._client.close()
@@ -100,26 +100,26 @@ class Contents:
         try:
             response = self._s3().get_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
-            # Who may not list a bucket is told 403 for what is not there; then we wait for it, too.
+            # Without the right to list the bucket, S3 answers 403 for a missing object; that is retried, too.
             if error_code(exc) == "NoSuchKey":
-                raise FileAway from exc
+                raise ContentNotAvailable from exc
             raise
         digest, size = hashlib.sha256(), 0
         with response["Body"] as body:
             if response["ContentLength"] > self._max_bytes:
                 raise FileRefused(
-                    f"The file has {response['ContentLength']} bytes; {self._max_bytes} are the most."
+                    f"The file has {response['ContentLength']} bytes; the limit is {self._max_bytes}."
                 )
-            for piece in iter(lambda: body.read(PIECE), b""):
-                digest.update(piece)
-                size += len(piece)
-                target.write(piece)
+            for chunk in iter(lambda: body.read(READ_BYTES), b""):
+                digest.update(chunk)
+                size += len(chunk)
+                target.write(chunk)
         if not size:
             raise FileRefused("The file is empty.")
         return Content(target, size, digest.digest())
 
     def _s3(self) -> "S3Client":
         if self._client is None:
-            config = client_config(read_seconds=READ_SECONDS, connections=self._at_once)
+            config = client_config(read_seconds=READ_SECONDS, connections=self._concurrency)
             self._client = self._open_session().client("s3", config=config)
         return self._client

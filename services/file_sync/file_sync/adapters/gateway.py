@@ -1,4 +1,4 @@
-"""The gateway: how documents stand, and their deletion. S3 and index are seen through it alone."""
+"""Client of the gateway: lists and deletes a tenant's documents. File-sync sees the index only through it."""
 
 from datetime import datetime
 from typing import Any
@@ -11,24 +11,24 @@ from tenancy.model import Tenant
 from tenancy.tickets import Action, Ticket, TicketIssuer
 
 from ..models import Document
-from ..problems import DeletionHeld
+from ..problems import DeletionBlocked
 from .http import classify, is_problem
 
-__all__ = ["Gateway"]
+__all__ = ["GatewayClient"]
 
 CALL_SECONDS = 30.0
-PAGE = 200
+PAGE_SIZE = 200
 
 
-class Gateway:
-    """One gateway, called with tickets that are signed here.
+class GatewayClient:
+    """Calls one gateway, with tickets that this process signs.
 
     Parameters
     ----------
     http
-        A client with its base URL; the caller closes it.
+        HTTP client with the gateway's base URL; the caller closes it.
     tickets
-        Signs what may be done for a tenant.
+        Signs a ticket for each call on behalf of a tenant.
     """
 
     def __init__(self, http: httpx.AsyncClient, tickets: TicketIssuer) -> None:
@@ -36,7 +36,7 @@ class Gateway:
         self._tickets = tickets
         self._remote = Remote("gateway", classify, timeout=CALL_SECONDS)
 
-    async def documents(self, tenant: Tenant) -> list[Document]:
+    async def list_documents(self, tenant: Tenant) -> list[Document]:
         """Return all documents of a tenant.
 
         Raises
@@ -48,7 +48,7 @@ class Gateway:
         found: list[Document] = []
         cursor: str | None = None
         while True:
-            params = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+            params = {"limit": str(PAGE_SIZE)} | ({"cursor": cursor} if cursor else {})
             answer = await self._call("list", "GET", "/v1/documents", ticket, params=params)
             page = answer.json()
             found += map(_to_document, page["documents"])
@@ -56,7 +56,7 @@ class Gateway:
             if not cursor:
                 return found
 
-    async def delete(
+    async def delete_document(
         self,
         tenant: Tenant,
         persona_id: str,
@@ -66,19 +66,19 @@ class Gateway:
         batch: int = 1,
         replaced_by: str = "",
     ) -> None:
-        """Delete a document; one that is not there is deleted.
+        """Delete a document; do nothing if it does not exist.
 
         Parameters
         ----------
         batch
-            Number of documents to delete; the gateway holds all of a batch that is too large.
+            Number of documents to delete; the gateway blocks all deletions of a batch that is too large.
         replaced_by
-            Id of the document that has taken its place; empty for none.
+            Id of the document that replaced it; empty for none.
 
         Raises
         ------
-        DeletionHeld
-            An administrator of the tenant has to agree; the document is unchanged.
+        DeletionBlocked
+            An administrator of the tenant must decide; the document is unchanged.
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
         """
@@ -88,12 +88,12 @@ class Gateway:
             await self._call("delete", "DELETE", f"/v1/documents/{document_id}", ticket, params=params)
         except RemoteRefused as exc:
             if is_problem(exc, "deletions-held"):
-                raise DeletionHeld from exc
+                raise DeletionBlocked from exc
             if not is_problem(exc, "document-missing"):
                 raise
 
-    async def document(self, token: str, document_id: str) -> Document | None:
-        """Return one document of a person's tenant, by their own token; ``None`` when there is none.
+    async def get_document(self, token: str, document_id: str) -> Document | None:
+        """Return one document of a person's tenant, read with their token; ``None`` if it does not exist.
 
         Raises
         ------
@@ -112,14 +112,14 @@ class Gateway:
         return await self._remote.call("get", call)
 
     def close(self) -> None:
-        """Let threads go."""
+        """Stop the threads."""
         self._remote.close()
 
     async def _call(
         self, operation: str, method: str, path: str, ticket: Ticket, **arguments: Any
     ) -> httpx.Response:
         async def call() -> httpx.Response:
-            # A ticket for each attempt: it lives for minutes only.
+            # A new ticket for each attempt, because it expires within minutes.
             headers = _headers(f"Ticket {self._tickets.issue(ticket)}")
             response = await self._http.request(method, path, headers=headers, **arguments)
             response.raise_for_status()

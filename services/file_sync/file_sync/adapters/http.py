@@ -1,4 +1,4 @@
-"""Calls over HTTP: what an answer means for the next attempt."""
+"""Classification of HTTP errors for retries."""
 
 from http import HTTPStatus
 
@@ -14,21 +14,21 @@ _BUSY = frozenset(
         HTTPStatus.CONFLICT,
         HTTPStatus.TOO_EARLY,
         HTTPStatus.TOO_MANY_REQUESTS,
-        # One tenant's or one document's matter, perhaps: it must not open the circuit for all.
+        # It may concern one tenant or one document, so it must not open the circuit for all.
         HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
 
-LONGEST_PAUSE = 300.0
-"""No wish for a longer pause is granted: we come back and ask."""
+MAX_RETRY_AFTER_SECONDS = 300.0
+"""Upper bound for a ``Retry-After``; file-sync tries again then."""
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what a failed call means."""
+    """Return the class of a failed call; ``None`` for an exception that is none of HTTP's."""
     match exc:
         case httpx.HTTPStatusError(response=response):
             if _is_problem(response, "deletions-held"):
-                return Fault.PERMANENT  # until a person decides
+                return Fault.PERMANENT  # until an administrator decides
             if response.status_code in _BUSY:
                 return Fault.BUSY
             return Fault.TRANSIENT if response.status_code >= 500 else Fault.PERMANENT
@@ -39,17 +39,17 @@ def classify(exc: Exception) -> Fault | None:
 
 
 def retry_after(exc: RemoteError) -> float | None:
-    """Return how long the other side wants us to wait, in seconds; ``None`` when it did not say."""
+    """Return the response's ``Retry-After`` in seconds; ``None`` without one."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
-            wish = response.headers.get("retry-after", "")
-            return min(float(wish), LONGEST_PAUSE) if wish.isdecimal() else None
+            value = response.headers.get("retry-after", "")
+            return min(float(value), MAX_RETRY_AFTER_SECONDS) if value.isdecimal() else None
         case _:
             return None
 
 
 def status(exc: RemoteError) -> int:
-    """Return the status of the answer that was the failure; 0 when there was no answer."""
+    """Return the status of the failed response; 0 without a response."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
             return response.status_code
@@ -58,7 +58,7 @@ def status(exc: RemoteError) -> int:
 
 
 def is_problem(exc: RemoteError, slug: str) -> bool:
-    """Tell whether a refusal is the problem of that kind."""
+    """Return True if the error is the gateway's problem document of that kind."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
             return _is_problem(response, slug)

@@ -1,8 +1,8 @@
-"""Which of several replicas compares: the one that holds an advisory lock of Open WebUI's database.
+"""Leader election by an advisory lock of Open WebUI's database.
 
-The lock ends with the connection, so a replica that is killed or cut off is followed by another one within
-seconds. For a moment there may be two, when one does not notice yet; that costs work twice and nothing else.
-Hints reach the one that leads from all of them, as notifications on the same database.
+Only the leader compares tenants. The lock ends with the connection, so another replica takes over within
+seconds after the leader was killed or cut off. For a moment there may be two leaders, until the first one
+notices; they do some work twice and no harm. Replicas send hints to the leader as notifications of Postgres.
 """
 
 import asyncio
@@ -16,90 +16,95 @@ from psycopg_pool import PoolTimeout
 from servicekit.tasks import cancel_and_wait
 
 from ..metrics import LEADER
-from .source import Source
+from .open_webui_database import OpenWebUIDatabase
 
-__all__ = ["Leadership"]
+__all__ = ["LeaderElector"]
 
-LOCK = 0x74656E616E747279
-"""``tenantry`` in ASCII: nobody else takes that number by accident."""
+LOCK_ID = 0x74656E616E747279
+"""``tenantry`` in ASCII, so that no other program uses this number by accident."""
 
 CHANNEL = "tenantry_file_sync"
 
 CHECK_SECONDS = 5.0
-"""How often we ask for the lock, or, having it, make sure that its connection lives."""
+"""Interval between two attempts to get the lock, and between two checks of the leader's connection."""
 
 
-class Leadership:
-    """Leads when it can.
+class LeaderElector:
+    """Competes for the lock, and runs the leader's work while it holds it.
 
     Parameters
     ----------
-    source
+    database
         Open WebUI's database.
-    lead
-        What only one replica does; it is cancelled when the lock is lost.
-    hint
-        Called when any replica was given a hint.
+    run_as_leader
+        Work of the leader; it is cancelled when the lock is lost.
+    on_hint
+        Called on the leader when any replica received a hint.
     """
 
-    def __init__(self, source: Source, lead: Callable[[], Awaitable[None]], hint: Callable[[], None]) -> None:
-        self._source = source
-        self._lead = lead
-        self._hint = hint
-        self._leads = False
-        self._telling: asyncio.Task[None] | None = None
+    def __init__(
+        self,
+        database: OpenWebUIDatabase,
+        run_as_leader: Callable[[], Awaitable[None]],
+        on_hint: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._run_as_leader = run_as_leader
+        self._on_hint = on_hint
+        self._is_leader = False
+        self._notification: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("file_sync.adapters.leader")
 
     async def run(self) -> None:
-        """Ask for the lock, lead, lose it, for ever."""
+        """Compete for the lock for ever, also after it was lost."""
         LEADER.set(0)
         while True:
             try:
-                async with self._source.connection() as connection:
-                    await self._hold(connection)
+                async with self._database.connection() as connection:
+                    await self._hold_lock(connection)
             except (psycopg.Error, PoolTimeout, TimeoutError) as exc:
-                self._log.warning("Cannot hold the lock that lets us lead", error=str(exc).strip())
+                self._log.warning("Cannot hold the leader's lock", error=str(exc).strip())
             await asyncio.sleep(CHECK_SECONDS)
 
-    def pass_on(self) -> None:
-        """Pass a hint on to whoever leads; one that is lost costs a poll's pause."""
-        if self._leads:
-            self._hint()
-        elif self._telling is None or self._telling.done():
-            self._telling = asyncio.create_task(self._tell())
+    def broadcast_hint(self) -> None:
+        """Send a hint to the leader; a lost hint delays the comparison by one poll."""
+        if self._is_leader:
+            self._on_hint()
+        elif self._notification is None or self._notification.done():
+            self._notification = asyncio.create_task(self._notify_leader())
 
     async def close(self) -> None:
-        """Give up a hint that is on its way."""
-        if self._telling:
-            self._telling.cancel()
-            await asyncio.wait([self._telling])
+        """Cancel a hint that is being sent."""
+        if self._notification:
+            self._notification.cancel()
+            await asyncio.wait([self._notification])
 
-    async def _tell(self) -> None:
+    async def _notify_leader(self) -> None:
         with suppress(psycopg.Error, PoolTimeout, TimeoutError):
-            async with asyncio.timeout(CHECK_SECONDS), self._source.connection() as connection:
+            async with asyncio.timeout(CHECK_SECONDS), self._database.connection() as connection:
                 await connection.execute("select pg_notify(%s, '')", (CHANNEL,))
 
-    async def _hold(self, connection: psycopg.AsyncConnection[DictRow]) -> None:
+    async def _hold_lock(self, connection: psycopg.AsyncConnection[DictRow]) -> None:
         async with asyncio.timeout(CHECK_SECONDS):
-            cursor = await connection.execute("select pg_try_advisory_lock(%s) as held", (LOCK,))
+            cursor = await connection.execute("select pg_try_advisory_lock(%s) as held", (LOCK_ID,))
             row = await cursor.fetchone()
         if not row or not row["held"]:
             return
-        self._leads = True
+        self._is_leader = True
         LEADER.set(1)
-        self._log.info("This replica leads")
-        leading = asyncio.ensure_future(self._lead())
+        self._log.info("This replica is the leader")
+        leading = asyncio.ensure_future(self._run_as_leader())
         try:
             await connection.execute(f"listen {CHANNEL}".encode())
             while not leading.done():
                 async for _ in connection.notifies(timeout=CHECK_SECONDS, stop_after=1):
-                    self._hint()
+                    self._on_hint()
                 async with asyncio.timeout(CHECK_SECONDS):
                     await connection.execute("select 1")
             await leading
         finally:
-            self._leads = False
+            self._is_leader = False
             LEADER.set(0)
             await cancel_and_wait(leading)
-            # Not put back into the pool: the lock must go, whatever state the connection is in.
+            # Closed and not returned to the pool, so that the lock ends whatever the connection's state is.
             await connection.close()

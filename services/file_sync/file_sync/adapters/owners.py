@@ -1,6 +1,6 @@
-"""Whose a file is: Open WebUI's account leads to Keycloak's, and that proves the tenant, as a token would.
+"""Tenants of file owners: Open WebUI's account names the person in Keycloak, and Keycloak proves the tenant.
 
-Open WebUI's own word on groups and addresses is never asked.
+The rules are those of an access token. Groups and addresses in Open WebUI are never used.
 """
 
 import asyncio
@@ -19,57 +19,58 @@ from tenancy.names import TENANT_UID_ATTRIBUTE
 
 from ..models import Owner
 
-__all__ = ["Owners"]
+__all__ = ["OwnerResolver"]
 
-MOST = 20_000
-"""People who are remembered; the least recently needed goes first."""
+MAX_CACHED = 20_000
+"""People in the cache; the least recently used is evicted first."""
 
-AT_ONCE = 8
+CONCURRENCY = 8
+"""Concurrent lookups in Keycloak."""
 
 
-class Owners:
-    """Tenants of people, remembered for a while.
+class OwnerResolver:
+    """Resolves subjects of Keycloak to tenants, and caches Keycloak's answers.
 
     Parameters
     ----------
     keycloak
         The realm, as a client that may view users and groups.
     tenants
-        Returns all Tenants.
+        Returns all Tenants. A change of theirs has an immediate effect.
     seconds
-        How long an answer of Keycloak's is taken for true. What the Tenants say counts at once.
+        Lifetime of a cached answer of Keycloak.
     """
 
     def __init__(self, keycloak: KeycloakAdmin, tenants: Callable[[], Directory], *, seconds: float) -> None:
         self._keycloak = keycloak
         self._tenants = tenants
         self._seconds = seconds
-        self._known: OrderedDict[str, tuple[float, Claims | None]] = OrderedDict()
-        self._asking = KeyedLocks()
-        self._bound = asyncio.Semaphore(AT_ONCE)
+        self._cached: OrderedDict[str, tuple[float, Claims | None]] = OrderedDict()
+        self._locks = KeyedLocks()
+        self._slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def of(self, subjects: Iterable[str]) -> dict[str, Owner]:
-        """Return to whom subjects belong; ``known`` is false where Keycloak cannot say right now."""
-        asked = list(subjects)
-        found = await asyncio.gather(*map(self._of, asked))
-        return dict(zip(asked, found, strict=True))
+    async def resolve(self, subjects: Iterable[str]) -> dict[str, Owner]:
+        """Return the owner of each subject; ``known`` is false while Keycloak does not answer."""
+        requested = list(subjects)
+        owners = await asyncio.gather(*map(self._resolve, requested))
+        return dict(zip(requested, owners, strict=True))
 
-    async def _of(self, subject: str) -> Owner:
+    async def _resolve(self, subject: str) -> Owner:
         try:
-            return await self._resolve(subject, self._seconds)
+            return await self._resolve_within(subject, self._seconds)
         except TokenRefused:
-            pass  # what is remembered is older than the Tenant
+            pass  # the cached answer is older than the Tenant
         except RemoteError:
             return Owner(known=False)
         try:
-            return await self._resolve(subject, seconds=0)
+            return await self._resolve_within(subject, seconds=0)
         except (TokenRefused, RemoteError):
             # The operator has not yet written the new Tenant's uid to its group.
             return Owner(known=False)
 
-    async def _resolve(self, subject: str, seconds: float) -> Owner:
-        """Return whose a subject is, by what Keycloak said at most ``seconds`` ago."""
-        async with self._asking[subject], self._bound:
+    async def _resolve_within(self, subject: str, seconds: float) -> Owner:
+        """Return a subject's owner, by an answer of Keycloak that is at most ``seconds`` old."""
+        async with self._locks[subject], self._slots:
             claims = await self._claims(subject, seconds)
         if claims is None:
             return Owner()
@@ -81,24 +82,25 @@ class Owners:
 
     async def _claims(self, subject: str, seconds: float) -> Claims | None:
         now = asyncio.get_running_loop().time()
-        asked, claims = self._known.get(subject, (float("-inf"), None))
-        if now - asked >= seconds:
-            claims = await self._ask(subject)
-            self._known[subject] = now, claims
-            if len(self._known) > MOST:
-                self._known.popitem(last=False)
-        self._known.move_to_end(subject)
+        fetched_at, claims = self._cached.get(subject, (float("-inf"), None))
+        if now - fetched_at >= seconds:
+            claims = await self._fetch_claims(subject)
+            self._cached[subject] = now, claims
+            if len(self._cached) > MAX_CACHED:
+                self._cached.popitem(last=False)
+        self._cached.move_to_end(subject)
         return claims
 
-    async def _ask(self, subject: str) -> Claims | None:
-        """Return what a token of the person would say; ``None`` when they could get none."""
+    async def _fetch_claims(self, subject: str) -> Claims | None:
+        """Return the claims that a token of the person would have; ``None`` if they could get no token."""
         path = f"/users/{quote(subject, safe='')}"
         user = await self._keycloak.get("get-user", path)
         if user is None or user.get("id") != subject or user.get("enabled") is not True:
             return None
         issued_at = int(time.time())
-        whole = {"briefRepresentation": "false"}
-        groups = [group async for group in self._keycloak.list_all("list-groups", f"{path}/groups", whole)]
+        with_attributes = {"briefRepresentation": "false"}
+        listed = self._keycloak.list_all("list-groups", f"{path}/groups", with_attributes)
+        groups = [group async for group in listed]
         return Claims(
             subject=subject,
             email=str(user.get("email") or ""),

@@ -1,4 +1,4 @@
-"""n8n's upload workflow: what is stored becomes what can be found."""
+"""Client of n8n's upload workflow, which has the gateway index a stored document."""
 
 import httpx
 import structlog
@@ -12,56 +12,56 @@ from .http import classify, status
 
 __all__ = ["UploadWorkflow"]
 
-LASTS_SECONDS = 900
-"""How long a ticket is good that n8n is given: it may wait in n8n's queue for minutes."""
+TICKET_SECONDS = 900
+"""Lifetime of a ticket for n8n: the call may wait in n8n's queue for minutes."""
 
-_OF_THE_DOCUMENT = frozenset({404, 413, 415, 422})
-"""Answers that are about the document; any other refusal is about us, and passes when a person mends it."""
+_DOCUMENT_STATUSES = frozenset({404, 413, 415, 422})
+"""Statuses that concern the document. Any other refusal lasts until a person fixes file-sync."""
 
 
 class UploadWorkflow:
-    """The workflow "Digital Twin Upload (Multi-tenant)".
+    """Calls the workflow "Digital Twin Upload (Multi-tenant)".
 
     Parameters
     ----------
     url
-        Of its webhook.
+        URL of its webhook.
     http
         Client to use; the caller closes it.
     tickets
-        Signs what n8n may have done for a tenant; n8n has no credential of its own.
+        Signs a ticket for one document; n8n has no other credential.
     seconds
         Longest time for one document.
-    at_once
-        Documents that n8n is given at once.
+    concurrency
+        Concurrent calls.
     """
 
     def __init__(
-        self, url: str, http: httpx.AsyncClient, tickets: TicketIssuer, *, seconds: float, at_once: int
+        self, url: str, http: httpx.AsyncClient, tickets: TicketIssuer, *, seconds: float, concurrency: int
     ) -> None:
         self._url = url
         self._http = http
         self._tickets = tickets
-        # One attempt: what fails here is looked at again, and the list of documents says what became of it.
-        # No circuit breaker: Door holds calls back, and knows which failures are one tenant's alone.
+        # One attempt: the next comparison sees the result in the list of documents, and retries.
+        # No circuit breaker: BackoffGate pauses calls, and knows which failures concern one tenant only.
         self._remote = Remote(
-            "n8n", classify, timeout=seconds, attempts=1, concurrency=at_once, circuit_breaker=False
+            "n8n", classify, timeout=seconds, attempts=1, concurrency=concurrency, circuit_breaker=False
         )
 
     async def ingest(self, tenant: Tenant, persona_id: str, document_id: str, filename: str) -> None:
-        """Return when the document can be found.
+        """Index a document; return when searches find it.
 
         Raises
         ------
         IngestRefused
-            It cannot be indexed; the gateway's list says why from now on.
+            The document cannot be indexed; the gateway lists the reason from now on.
         RemoteUnavailable, RemoteRefused
-            n8n or what is behind it did not answer, or refused us.
+            n8n or a service behind it did not answer, or refused the call.
         """
         ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename)
 
         async def call() -> None:
-            headers = {"Authorization": f"Ticket {self._tickets.issue(ticket, lifetime=LASTS_SECONDS)}"}
+            headers = {"Authorization": f"Ticket {self._tickets.issue(ticket, lifetime=TICKET_SECONDS)}"}
             if request_id := structlog.contextvars.get_contextvars().get("request_id"):
                 headers["X-Request-ID"] = request_id
             response = await self._http.post(self._url, headers=headers)
@@ -70,13 +70,13 @@ class UploadWorkflow:
         try:
             await self._remote.call("upload", call)
         except RemoteRefused as exc:
-            # n8n itself answers 404 while the workflow is not there, and in a form of its own.
-            if status(exc) in _OF_THE_DOCUMENT and _is_problem_document(exc):
+            # n8n answers 404 without a problem document while the workflow is not installed.
+            if status(exc) in _DOCUMENT_STATUSES and _is_problem_document(exc):
                 raise IngestRefused from exc
             raise
 
     def close(self) -> None:
-        """Let threads go."""
+        """Stop the threads."""
         self._remote.close()
 
 

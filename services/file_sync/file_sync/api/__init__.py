@@ -1,1 +1,1 @@
-"""What is asked over HTTP."""
+"""HTTP API of file-sync."""

@@ -1,4 +1,4 @@
-"""What handlers are given."""
+"""Dependencies of request handlers."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from ..context import ProcessContext
 __all__ = ["Context", "admit"]
 
 
-# It waits for nothing; but what is no coroutine FastAPI hands to a thread, which takes far longer.
+# A coroutine, because FastAPI would run a plain function in a thread, which takes far longer.
 async def _context(request: Request) -> ProcessContext:
     context: ProcessContext = request.app.state.context
     return context
@@ -19,6 +19,6 @@ Context = Annotated[ProcessContext, Depends(_context)]
 
 
 def admit(request: Request) -> None:
-    """Keep the connection of a caller that is proven, however many others prove nobody."""
+    """Mark a verified caller's connection, so that it survives many connections of unverified callers."""
     if connection := getattr(request.state, "connection", None):
         connection.admit()

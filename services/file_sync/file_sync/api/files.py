@@ -1,4 +1,4 @@
-"""``GET /v1/files``: a person's own files, and how far each is."""
+"""HTTP route ``GET /v1/files``: the caller's files with their status."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 from tenancy.callers import identify, require_bearer, verify
 
-from ..user_files import MOST, OwnFile
+from ..user_files import MAX_FILES, UserFile
 from .context import Context, admit
 
 __all__ = ["router"]
@@ -19,7 +19,7 @@ router = APIRouter()
 
 
 class FileItem(BaseModel):
-    """A file; ``reason`` says why it goes no further than ``state``, where there is something to say."""
+    """A file; ``reason`` explains its state if necessary."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -32,34 +32,34 @@ class FileItem(BaseModel):
 
 
 class FileList(BaseModel):
-    """The newest files of a person."""
+    """The newest files of the caller."""
 
     files: list[FileItem]
 
 
-@router.get("/v1/files", summary="List one's own files, and how far each is")
+@router.get("/v1/files", summary="List the caller's files with their status")
 async def list_files(
     request: Request,
     context: Context,
     ids: Annotated[
         list[FileId] | None,
-        Query(alias="id", max_length=MOST, description="Only these files; may be given several times."),
+        Query(alias="id", max_length=MAX_FILES, description="Only these files; repeatable."),
     ] = None,
 ) -> FileList:
-    """Return the caller's own files, the newest first; what is somebody else's is not there."""
+    """Return the caller's files, newest first; files of other people are left out."""
     token = require_bearer(request.headers.getlist("authorization"))
     person = identify(await verify(token, context.tokens, context.registry), context.registry)
     admit(request)
     context.calls.count(person.tenant.id)
-    return FileList(files=[_to_item(each) for each in await context.files.listed(person, token, ids)])
+    return FileList(files=[_to_item(each) for each in await context.files.list(person, token, ids)])
 
 
-def _to_item(own: OwnFile) -> FileItem:
+def _to_item(user_file: UserFile) -> FileItem:
     return FileItem(
-        id=own.file.id,
-        filename=own.file.filename,
-        persona_id=own.verdict.persona_id,
-        state=own.verdict.state,
-        reason=own.verdict.reason,
-        updated_at=datetime.fromtimestamp(own.file.updated_at, UTC),
+        id=user_file.file.id,
+        filename=user_file.file.filename,
+        persona_id=user_file.status.persona_id,
+        state=user_file.status.state,
+        reason=user_file.status.reason,
+        updated_at=datetime.fromtimestamp(user_file.file.updated_at, UTC),
     )

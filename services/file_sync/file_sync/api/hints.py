@@ -1,4 +1,4 @@
-"""``POST /v1/hints``: Open WebUI says that something may have changed. Nothing but a look comes of it."""
+"""HTTP route ``POST /v1/hints``: Open WebUI announces a possible change, and file-sync polls its database."""
 
 from hmac import compare_digest
 
@@ -15,13 +15,13 @@ HEADER = "X-Tenantry-Hint"
 router = APIRouter()
 
 
-@router.post("/v1/hints", status_code=204, summary="Say that something may have changed")
+@router.post("/v1/hints", status_code=204, summary="Announce a possible change in Open WebUI")
 async def hint(request: Request, context: Context) -> Response:
-    """Let whoever compares look at once; any number of hints at a time is one look."""
-    given = request.headers.get(HEADER, "").encode()
-    if not compare_digest(given, context.settings.hint_secret.get_secret_value().encode()):
+    """Wake the leader; concurrent hints are coalesced."""
+    secret = request.headers.get(HEADER, "").encode()
+    if not compare_digest(secret, context.settings.hint_secret.get_secret_value().encode()):
         raise HintRefused(f"The header {HEADER} is missing or wrong.")
     admit(request)
     HINTS.inc()
-    context.leadership.pass_on()
+    context.leader_elector.broadcast_hint()
     return Response(status_code=204)

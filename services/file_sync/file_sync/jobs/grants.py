@@ -1,7 +1,7 @@
-"""``python -m file_sync.jobs.grants``: let file-sync read what it needs of Open WebUI's database, and end.
+"""``python -m file_sync.jobs.grants``: grant file-sync's role the columns of Open WebUI's database it reads.
 
-Open WebUI's tables are made at the same time as this runs, at an install and at an upgrade. So it tries until
-they are there.
+At an install and at an upgrade Open WebUI creates its tables at the same time, so the job retries until they
+exist.
 """
 
 import random
@@ -19,13 +19,13 @@ from servicekit.settings import ProgramSettings, read_settings
 __all__ = ["Settings", "grant"]
 
 PAUSE_SECONDS = (1.5, 2.5)
-"""Shortest and longest pause between two tries."""
+"""Shortest and longest pause between two attempts."""
 
 CONNECT_SECONDS = 10
-"""Longest wait for a connection."""
+"""Longest time for a connection."""
 
-NOT_YET = (psycopg.OperationalError, errors.UndefinedTable, errors.UndefinedColumn)
-"""Postgres, or Open WebUI's tables, may still come. Whatever else is wrong stays wrong."""
+TRANSIENT_ERRORS = (psycopg.OperationalError, errors.UndefinedTable, errors.UndefinedColumn)
+"""Errors while Postgres starts or Open WebUI creates its tables; all others are permanent."""
 
 
 class Settings(ProgramSettings):
@@ -37,43 +37,45 @@ class Settings(ProgramSettings):
     """Open WebUI's Postgres (`postgresql://`), as the role that owns its tables."""
 
     seconds: float = Field(600.0, gt=0)
-    """How long to try until Open WebUI has made its tables."""
+    """Time for which the job retries until Open WebUI has created its tables."""
 
 
 def grant(settings: Settings) -> None:
-    """Grant it, all of it or nothing.
+    """Grant all rights, or none.
 
     Raises
     ------
     psycopg.Error
-        Postgres refused it, or there were no tables in time.
+        Postgres refused, or the tables did not exist in time.
     """
     log = structlog.get_logger("file_sync.jobs.grants")
     statements = (files("file_sync") / "grants.sql").read_text()
-    until = time.monotonic() + settings.seconds
+    deadline = time.monotonic() + settings.seconds
     while True:
         try:
             url = settings.database_url.get_secret_value()
             with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
                 connection.execute(statements.encode())
-        except NOT_YET as exc:
-            if time.monotonic() > until:
+        except TRANSIENT_ERRORS as exc:
+            if time.monotonic() > deadline:
                 raise
-            log.info("Open WebUI's tables are not there yet", reason=str(exc).strip())
+            log.info("Open WebUI's tables do not exist yet", reason=str(exc).strip())
             time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311 (jitter, not a secret)
         else:
-            log.info("file-sync may read Open WebUI's database")
+            log.info("Granted file-sync the right to read Open WebUI's database")
             return
 
 
 def main() -> None:
-    """Read the settings and grant; a wrong setting is named in a sentence."""
+    """Read the settings and grant the rights; report a wrong setting in one line."""
     settings = read_settings(Settings)
     configure_logs("file-sync-grants", settings.log_level)
     try:
         grant(settings)
     except psycopg.Error as exc:
-        structlog.get_logger("file_sync.jobs.grants").error("Not granted", reason=str(exc).strip())
+        structlog.get_logger("file_sync.jobs.grants").error(
+            "Cannot grant the rights", reason=str(exc).strip()
+        )
         raise SystemExit(1) from exc
 
 

@@ -1,64 +1,88 @@
-"""Which persona a link leads to: through the Tenants alone, never through what users can edit.
+"""Index of personas by knowledge base and model, built from the Tenants alone.
 
-A knowledge base is a persona's when the Tenant's status says so; a model when its id is one of a persona
-that the Tenant has.
+A knowledge base belongs to a persona if the Tenant's status says so, a model if its id names a persona of the
+Tenant. Users can edit neither.
 """
 
+import time
 from collections.abc import Iterable
 
 import structlog
 from tenancy.model import Tenant
 from tenancy.names import model_id, parse_model_id
+from tenancy.registry import TenantRegistry
 
-from ..models import Kind, Link, Place
+from ..models import Link, LinkKind, PersonaRef
 
-__all__ = ["Places"]
+__all__ = ["PersonaIndex", "PersonaIndexCache"]
+
+CACHE_SECONDS = 5.0
+"""Lifetime of a cached index: to build it from ten thousand Tenants takes 30 ms."""
 
 
-class Places:
-    """The personas of all Tenants, and their knowledge bases.
+class PersonaIndex:
+    """Personas of all Tenants, by knowledge base and model.
 
     Parameters
     ----------
     tenants
-        All there are. A knowledge base that two of them claim is nobody's.
+        All Tenants. A knowledge base that two of them claim belongs to neither.
     """
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
         self._tenants = {tenant.id: tenant for tenant in tenants}
-        self._knowledge: dict[str, Place] = {}
+        self._knowledge: dict[str, PersonaRef] = {}
         disputed: set[str] = set()
         for tenant in self._tenants.values():
             for each in tenant.status.workspace.knowledge if tenant.status.workspace else ():
-                if self._knowledge.get(each.id, Place(tenant.id, "")).tenant_id != tenant.id:
+                if self._knowledge.get(each.id, PersonaRef(tenant.id, "")).tenant_id != tenant.id:
                     disputed.add(each.id)
                 if tenant.persona(each.persona):
-                    self._knowledge.setdefault(each.id, Place(tenant.id, each.persona))
+                    self._knowledge.setdefault(each.id, PersonaRef(tenant.id, each.persona))
         for knowledge_id in disputed:
             del self._knowledge[knowledge_id]
         if disputed:
             structlog.get_logger("file_sync.planner.persona_index").error(
-                "Two Tenants claim one knowledge base; its files are left alone", knowledge=sorted(disputed)
+                "Two Tenants claim one knowledge base; its files are ignored", knowledge=sorted(disputed)
             )
-        self._judged = set(self._knowledge.values())
+        self._with_knowledge = set(self._knowledge.values())
 
-    def of(self, link: Link) -> Place | None:
-        """Return where a link leads; ``None`` when it is nowhere of ours."""
-        if link.kind is Kind.KNOWLEDGE:
+    def resolve(self, link: Link) -> PersonaRef | None:
+        """Return the persona that a link points to; ``None`` if it points to no Tenant's persona."""
+        if link.kind is LinkKind.KNOWLEDGE:
             return self._knowledge.get(link.target)
         names = parse_model_id(link.target)
         tenant = self._tenants.get(names[0]) if names else None
-        return Place(*names) if names and tenant and tenant.persona(names[1]) else None
+        return PersonaRef(*names) if names and tenant and tenant.persona(names[1]) else None
 
-    def knows(self, place: Place) -> bool:
-        """Tell whether all links to a persona can be seen.
+    def has_knowledge_base(self, persona: PersonaRef) -> bool:
+        """Return True if the persona's knowledge base is known, so that all its links can be seen.
 
-        While its knowledge base is not known (the Tenant is new, or no longer names the persona), that no
-        link leads there means nothing.
+        It is unknown while the Tenant is new, or if the Tenant no longer has the persona. Then a missing link
+        means nothing.
         """
-        return place in self._judged
+        return persona in self._with_knowledge
 
-    def targets(self, tenant: Tenant) -> tuple[list[str], list[str]]:
+    def list_targets(self, tenant: Tenant) -> tuple[list[str], list[str]]:
         """Return the ids of the knowledge bases and of the models of a tenant."""
-        knowledge = [target for target, place in self._knowledge.items() if place.tenant_id == tenant.id]
+        knowledge = [target for target, persona in self._knowledge.items() if persona.tenant_id == tenant.id]
         return knowledge, [model_id(tenant.id, persona.id) for persona in tenant.spec.personas]
+
+
+class PersonaIndexCache:
+    """Cache of the persona index, rebuilt from the registry after a few seconds."""
+
+    def __init__(self, registry: TenantRegistry) -> None:
+        self._registry = registry
+        self._index = PersonaIndex(())
+        self._built_at = float("-inf")
+
+    @property
+    def current(self) -> PersonaIndex:
+        """The index, at most :data:`CACHE_SECONDS` old."""
+        return self._index if time.monotonic() - self._built_at < CACHE_SECONDS else self.refresh()
+
+    def refresh(self) -> PersonaIndex:
+        """Rebuild the index and return it."""
+        self._index, self._built_at = PersonaIndex(self._registry.all()), time.monotonic()
+        return self._index

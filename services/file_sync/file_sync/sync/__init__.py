@@ -1,1 +1,1 @@
-"""The sync loops: when each tenant is compared, and the execution of its plan."""
+"""Sync loops: the order of comparisons, and the execution of plans."""

@@ -1,7 +1,7 @@
-"""Calls to n8n that nobody waits for any longer: they go on, and comparisons see what comes of them.
+"""In-flight n8n calls that outlive their sync run; the next run observes the result.
 
-A call may take as long as the largest document does. One whose answer was lost (n8n's queue is in Redis)
-would take as long for nothing. Neither may keep a tenant's new files from being stored.
+A call may take as long as the largest document does. A call whose answer n8n lost, because its queue in Redis
+was lost, never ends. Neither may delay the storage of a tenant's new files.
 """
 
 import asyncio
@@ -9,13 +9,13 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Calls"]
+__all__ = ["InFlightCalls"]
 
-PATIENCE_SECONDS = 5.0
-"""How long a comparison waits for one document."""
+WAIT_SECONDS = 5.0
+"""Time for which a sync run waits for one call."""
 
 LOST_SECONDS = 60.0
-"""A document that was given to n8n so long ago, and that nobody indexes, is given to it again."""
+"""Age of a call at which it counts as lost if the document is not being indexed; it is sent again."""
 
 
 @dataclass(frozen=True)
@@ -24,59 +24,67 @@ class _Call:
     task: asyncio.Task[Any]
 
 
-class Calls:
-    """Calls under way, each for a document of a tenant."""
+class InFlightCalls:
+    """Calls that continue in the background, one for each document of a tenant."""
 
     def __init__(self) -> None:
-        self._left: dict[tuple[str, str], _Call] = {}
+        self._calls: dict[tuple[str, str], _Call] = {}
 
-    def documents(self, tenant_id: str) -> frozenset[str]:
-        """Return the tenant's documents for which an answer is still to come."""
-        return frozenset(document_id for owner, document_id in self._left if owner == tenant_id)
+    def document_ids(self, tenant_id: str) -> frozenset[str]:
+        """Return the ids of the tenant's documents with a call in flight."""
+        return frozenset(document_id for owner, document_id in self._calls if owner == tenant_id)
 
-    async def wait(
-        self, tenant_id: str, document_id: str, call: Coroutine[Any, Any, Any], begun: asyncio.Event
+    async def run(
+        self, tenant_id: str, document_id: str, call: Coroutine[Any, Any, Any], started: asyncio.Event
     ) -> None:
-        """Make a call, and return when it has ended or takes too long; then it goes on, if it has begun."""
+        """Run a call and wait up to :data:`WAIT_SECONDS`; then it continues in the background.
+
+        Parameters
+        ----------
+        started
+            Set when the request is sent. A call that has not started by then is cancelled.
+        """
         since, task = asyncio.get_running_loop().time(), asyncio.create_task(call)
         try:
-            await asyncio.wait([task], timeout=PATIENCE_SECONDS)
+            await asyncio.wait([task], timeout=WAIT_SECONDS)
         except asyncio.CancelledError:
             task.cancel()
             raise
         if task.done():
             task.result()
-        elif begun.is_set():
+        elif started.is_set():
             key = tenant_id, document_id
-            self._left[key] = _Call(since, task)
-            task.add_done_callback(lambda _: self._forget(key, task))
+            self._calls[key] = _Call(since, task)
+            task.add_done_callback(lambda _: self._remove(key, task))
         else:
             task.cancel()
             await asyncio.wait([task])
 
-    def give_up(self, tenant_id: str, *, waiting: Iterable[str], indexing: Iterable[str]) -> None:
-        """End calls that came to nothing, or whose outcome is known without them.
+    def cancel_stale(self, tenant_id: str, *, waiting: Iterable[str], indexing: Iterable[str]) -> None:
+        """Cancel the tenant's calls that are lost, or whose result is already known.
 
         Parameters
         ----------
         waiting
-            Documents that wait for being indexed: their calls are in n8n's queue, or lost.
+            Ids of documents that are not indexed: their calls are in n8n's queue, or lost.
         indexing
-            Documents that are being indexed.
+            Ids of documents that are being indexed.
         """
-        oldest = asyncio.get_running_loop().time() - LOST_SECONDS
+        lost_before = asyncio.get_running_loop().time() - LOST_SECONDS
         recent = {
-            each for each in waiting if (call := self._left.get((tenant_id, each))) and call.since > oldest
+            each
+            for each in waiting
+            if (call := self._calls.get((tenant_id, each))) and call.since > lost_before
         }
-        for document_id in self.documents(tenant_id) - recent - set(indexing):
-            self._left.pop((tenant_id, document_id)).task.cancel()
+        for document_id in self.document_ids(tenant_id) - recent - set(indexing):
+            self._calls.pop((tenant_id, document_id)).task.cancel()
 
     def close(self) -> None:
-        """End all calls."""
-        for call in list(self._left.values()):
+        """Cancel all calls."""
+        for call in list(self._calls.values()):
             call.task.cancel()
-        self._left.clear()
+        self._calls.clear()
 
-    def _forget(self, key: tuple[str, str], task: asyncio.Task[Any]) -> None:
-        if (call := self._left.get(key)) and call.task is task:
-            del self._left[key]
+    def _remove(self, key: tuple[str, str], task: asyncio.Task[Any]) -> None:
+        if (call := self._calls.get(key)) and call.task is task:
+            del self._calls[key]

@@ -1,7 +1,7 @@
-"""The loop of the one replica that compares: what changed at once, everything every few minutes.
+"""Loops of the leader: it compares changed tenants immediately, and all tenants every few minutes.
 
-Events of Open WebUI only make it look earlier. What counts is what the database says when it looks, so an
-event that is lost, doubled or made up costs nothing but a look.
+Hints of Open WebUI only start a poll earlier. The database decides what changed, so a lost, doubled or forged
+hint costs one poll at most.
 """
 
 import asyncio
@@ -11,171 +11,174 @@ from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.registry import TenantRegistry
 
-from ..adapters.source import Source
-from ..metrics import COMPARED
-from ..planner.persona_cache import Atlas
-from ..planner.plan import Rules
+from ..adapters.open_webui_database import OpenWebUIDatabase
+from ..metrics import COMPARISONS
+from ..planner.models import PlanConfig
+from ..planner.persona_index import PersonaIndexCache
 from ..settings import Settings
 from .schedule import Schedule
-from .stats import Tally
-from .tenant_sync import Work
+from .stats import SyncStats
+from .tenant_sync import TenantSync
 
-__all__ = ["Sync"]
+__all__ = ["SyncLoops"]
 
-COMPARISONS_AT_ONCE = 4
-"""Comparisons hold a tenant's list of documents in memory: some megabytes for ten thousand."""
+COMPARE_CONCURRENCY = 4
+"""Concurrent comparisons. Each holds a tenant's list of documents: some megabytes for ten thousand."""
 
-TENANTS_AT_ONCE = 64
-"""Tenants that are being worked for; each has up to some thousand actions in memory."""
+SYNC_CONCURRENCY = 64
+"""Tenants that are synced concurrently; each has up to some thousand actions in memory."""
 
-TURN_SECONDS = 10.0
-"""How long a tenant is worked for while others wait."""
+TIME_SLICE_SECONDS = 10.0
+"""Time for which a tenant's documents are indexed while other tenants wait."""
 
-NEWS_SECONDS = 2.0
-"""How long new files of a tenant wait for its old ones to be indexed: once stored, they are safe."""
+NEW_FILES_DELAY_SECONDS = 2.0
+"""Time for which a tenant's new files wait while its old ones are indexed: only stored files are safe."""
 
 AFTER_HINT_SECONDS = (1.0, 2.0)
-"""Looks after the one at a hint: Open WebUI tells of some changes just before it makes them."""
+"""Delays of two more polls after a hint: Open WebUI announces some changes just before it makes them."""
 
-SHORTEST_POLL_SECONDS = 0.2
-"""However many hints come, the database is not asked more often."""
+MIN_POLL_SECONDS = 0.2
+"""Shortest interval between two polls, however many hints come."""
 
 
-class Sync:
-    """Compares tenants while it is asked to lead.
-
-    Parameters
-    ----------
-    atlas
-        Knows which personas there are.
-    """
+class SyncLoops:
+    """Polls the database, and syncs tenants, while this replica is the leader."""
 
     def __init__(
-        self, settings: Settings, *, source: Source, registry: TenantRegistry, atlas: Atlas, work: Work
+        self,
+        settings: Settings,
+        *,
+        database: OpenWebUIDatabase,
+        registry: TenantRegistry,
+        personas: PersonaIndexCache,
+        tenant_sync: TenantSync,
     ) -> None:
         self._poll_seconds = settings.poll_seconds
-        self._full_seconds = settings.full_seconds
-        self._rules = Rules(settings.document_bytes, settings.files_bucket)
-        self._source = source
+        self._resync_seconds = settings.resync_seconds
+        self._config = PlanConfig(settings.document_bytes, settings.files_bucket)
+        self._database = database
         self._registry = registry
-        self._atlas = atlas
-        self._work = work
-        self._tally = Tally()
+        self._personas = personas
+        self._tenant_sync = tenant_sync
+        self._stats = SyncStats()
         self._hinted = asyncio.Event()
         self._log = structlog.get_logger("file_sync")
 
     def hint(self) -> None:
-        """Look at once; any number of hints is one look."""
+        """Wake the poll loop; concurrent hints are coalesced."""
         self._hinted.set()
 
-    async def lead(self) -> None:
-        """Compare until cancelled."""
+    async def run(self) -> None:
+        """Run all loops until cancelled."""
         await self._registry.wait_synced()
         schedule = Schedule()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._poll_on(schedule))
-                group.create_task(self._visit_on(schedule))
-                group.create_task(self._work_on(schedule))
+                group.create_task(self._poll_loop(schedule))
+                group.create_task(self._resync_loop(schedule))
+                group.create_task(self._worker_loop(schedule))
         finally:
-            self._work.let_go()
+            self._tenant_sync.close()
             schedule.close()
 
-    async def _poll_on(self, schedule: Schedule) -> None:
-        seen: dict[str, int] = {}
-        due: list[float] = []
+    async def _poll_loop(self, schedule: Schedule) -> None:
+        fingerprints: dict[str, int] = {}
+        delays: list[float] = []
         while True:
             try:
-                seen = await self._poll(schedule, seen)
+                fingerprints = await self._poll(schedule, fingerprints)
             except RemoteError as exc:
-                self._log.warning("Cannot ask Open WebUI's database; asking again", error=str(exc))
-            await asyncio.sleep(SHORTEST_POLL_SECONDS)
+                self._log.warning("Cannot poll Open WebUI's database; trying again", error=str(exc))
+            await asyncio.sleep(MIN_POLL_SECONDS)
             try:
-                async with asyncio.timeout(due.pop(0) if due else self._poll_seconds):
+                async with asyncio.timeout(delays.pop(0) if delays else self._poll_seconds):
                     await self._hinted.wait()
                 self._hinted.clear()
-                due = list(AFTER_HINT_SECONDS)
+                delays = list(AFTER_HINT_SECONDS)
             except TimeoutError:
                 pass
 
-    async def _poll(self, schedule: Schedule, seen: dict[str, int]) -> dict[str, int]:
-        """Schedule the tenants that changed; return what there is now, to compare with."""
-        places = self._atlas.renew()
-        prints: dict[str, list[tuple[str, str]]] = {tenant.id: [] for tenant in self._registry.all()}
-        for link, fingerprint in (await self._source.fingerprints()).items():
-            place = places.of(link)
-            if place and place.tenant_id in prints:
-                prints[place.tenant_id].append((link.target, fingerprint))
-        now = {
-            tenant.id: hash((tuple(sorted(prints[tenant.id])), _shape(tenant)))
+    async def _poll(self, schedule: Schedule, previous: dict[str, int]) -> dict[str, int]:
+        """Enqueue the tenants that changed; return the current fingerprint of each tenant."""
+        personas = self._personas.refresh()
+        links: dict[str, list[tuple[str, str]]] = {tenant.id: [] for tenant in self._registry.all()}
+        for link, fingerprint in (await self._database.read_fingerprints()).items():
+            persona = personas.resolve(link)
+            if persona and persona.tenant_id in links:
+                links[persona.tenant_id].append((link.target, fingerprint))
+        current = {
+            tenant.id: hash((tuple(sorted(links[tenant.id])), _relevant_fields(tenant)))
             for tenant in self._registry.all()
-            if tenant.id in prints
+            if tenant.id in links
         }
-        schedule.change(tenant_id for tenant_id, each in now.items() if seen.get(tenant_id) != each)
-        self._tally.keep(set(now))
-        return now
+        schedule.enqueue_changed(
+            tenant_id for tenant_id, each in current.items() if previous.get(tenant_id) != each
+        )
+        self._stats.prune(set(current))
+        return current
 
-    async def _visit_on(self, schedule: Schedule) -> None:
+    async def _resync_loop(self, schedule: Schedule) -> None:
         while True:
-            await asyncio.sleep(self._full_seconds)
-            schedule.visit(tenant.id for tenant in self._registry.all())
+            await asyncio.sleep(self._resync_seconds)
+            schedule.enqueue_full_sync(tenant.id for tenant in self._registry.all())
 
-    async def _work_on(self, schedule: Schedule) -> None:
-        comparing = asyncio.Semaphore(COMPARISONS_AT_ONCE)
-        room = asyncio.Semaphore(TENANTS_AT_ONCE)
+    async def _worker_loop(self, schedule: Schedule) -> None:
+        comparisons = asyncio.Semaphore(COMPARE_CONCURRENCY)
+        workers = asyncio.Semaphore(SYNC_CONCURRENCY)
 
-        async def one(tenant_id: str) -> None:
+        async def sync(tenant_id: str) -> None:
             try:
-                await self._work_for(tenant_id, schedule, comparing)
+                await self._sync(tenant_id, schedule, comparisons)
             finally:
-                room.release()
+                workers.release()
 
         async with asyncio.TaskGroup() as group:
             while True:
-                await room.acquire()
-                group.create_task(one(await schedule.next()))
+                await workers.acquire()
+                group.create_task(sync(await schedule.get()))
 
-    async def _work_for(self, tenant_id: str, schedule: Schedule, comparing: asyncio.Semaphore) -> None:
+    async def _sync(self, tenant_id: str, schedule: Schedule, comparisons: asyncio.Semaphore) -> None:
         tenant = self._registry.get(tenant_id)
         if tenant is None or tenant.deleting or tenant.spec.suspended:
-            # Nothing is done and nothing is deleted; what changes then is the Tenant, and that is seen.
-            schedule.done(tenant_id, settled=True)
+            # Nothing is stored or deleted. The next change of the Tenant enqueues it again.
+            schedule.mark_done(tenant_id, settled=True)
             return
         clock = asyncio.get_running_loop().time
-        began = clock()
+        started_at = clock()
 
-        def may_go_on() -> bool:
-            has_news = clock() > began + NEWS_SECONDS and schedule.has_changed(tenant_id)
-            return not has_news and not (schedule.others_wait and clock() > began + TURN_SECONDS)
+        def may_continue() -> bool:
+            elapsed = clock() - started_at
+            has_new_files = elapsed > NEW_FILES_DELAY_SECONDS and schedule.has_changed(tenant_id)
+            return not has_new_files and not (schedule.has_waiting and elapsed > TIME_SLICE_SECONDS)
 
         outcome, settled, progress = "error", False, False
         try:
-            worked = await self._work.run(
+            result = await self._tenant_sync.run(
                 tenant,
-                self._atlas.places,
-                self._rules,
-                comparing=comparing,
-                may_go_on=may_go_on,
+                self._personas.current,
+                self._config,
+                comparisons=comparisons,
+                may_continue=may_continue,
             )
-            self._tally.note(tenant_id, worked)
-            settled, progress = worked.settled, worked.progress
+            self._stats.record(tenant_id, result)
+            settled, progress = result.settled, result.progress
             outcome = "settled" if settled else "unsettled"
         except RemoteError as exc:
-            outcome = "away"
-            self._log.warning("Cannot compare a tenant; it is tried again", error=str(exc))
+            outcome = "unavailable"
+            self._log.warning("Cannot compare a tenant; trying again", error=str(exc))
         except Exception:  # noqa: BLE001 (logged; the tenant is compared again)
             self._log.exception("Unexpected error")
-        COMPARED.labels(outcome).inc()
-        schedule.done(
+        COMPARISONS.labels(outcome).inc()
+        schedule.mark_done(
             tenant_id,
             settled=settled,
-            closed_for=self._work.door.closed_for(tenant_id),
+            retry_after=self._tenant_sync.backoff.retry_after(tenant_id),
             progress=progress,
         )
 
 
-def _shape(tenant: Tenant) -> tuple[object, ...]:
-    """Return what of a Tenant decides on its files."""
+def _relevant_fields(tenant: Tenant) -> tuple[object, ...]:
+    """Return the fields of a Tenant that affect the plan for its files."""
     workspace = tenant.status.workspace
     knowledge = tuple((each.persona, each.id) for each in workspace.knowledge) if workspace else ()
     return tenant.metadata.uid, tenant.metadata.generation, tenant.deleting, knowledge

@@ -1,6 +1,6 @@
-"""Whose turn it is: tenants that changed first, then those that are only looked at from time to time.
+"""Queue of tenants for comparison: changed tenants first, then those of a full sync.
 
-A tenant is never compared twice at a time: one that changes meanwhile is compared once more afterwards.
+A tenant is never compared twice at the same time. If it changes meanwhile, it is compared once more.
 """
 
 import asyncio
@@ -11,110 +11,121 @@ from ..metrics import QUEUE
 
 __all__ = ["Schedule"]
 
-REST_SECONDS = (2.0, 300.0)
-"""Shortest and longest rest of a tenant that could not be settled; in between, as long as it has been so."""
+BACKOFF_SECONDS = (2.0, 300.0)
+"""Shortest and longest backoff of an unsettled tenant; in between, the time since it is unsettled."""
+
+JITTER = (0.75, 1.25)
+"""Smallest and largest factor by which a backoff is multiplied."""
 
 
 class Schedule:
-    """Tenants that wait for their comparison, each once."""
+    """Tenants that wait for a comparison, each once."""
 
     def __init__(self) -> None:
         self._changed: dict[str, None] = {}
-        self._routine: dict[str, None] = {}
+        self._full_sync: dict[str, None] = {}
         self._running: dict[str, bool] = {}
-        self._resting: dict[str, asyncio.TimerHandle] = {}
+        self._backing_off: dict[str, asyncio.TimerHandle] = {}
         self._unsettled_since: dict[str, float] = {}
-        self._news = asyncio.Event()
+        self._enqueued = asyncio.Event()
 
     @property
-    def others_wait(self) -> bool:
-        """Whether somebody waits of whom it is known that there is something to do."""
+    def has_waiting(self) -> bool:
+        """True if a changed tenant waits for its comparison."""
         return bool(self._changed)
 
     def has_changed(self, tenant_id: str) -> bool:
-        """Tell whether a tenant changed while it is compared: it is compared once more afterwards."""
+        """Return True if a tenant changed during its comparison, so that it is compared once more."""
         return self._running.get(tenant_id, False)
 
-    def change(self, tenant_ids: Iterable[str]) -> None:
-        """Let tenants be compared as soon as there is room."""
+    def enqueue_changed(self, tenant_ids: Iterable[str]) -> None:
+        """Enqueue changed tenants, before those of a full sync; their backoff ends."""
         for tenant_id in tenant_ids:
             if tenant_id in self._running:
                 self._running[tenant_id] = True
                 continue
-            self._wake(tenant_id)
-            self._routine.pop(tenant_id, None)
+            self._cancel_backoff(tenant_id)
+            self._full_sync.pop(tenant_id, None)
             self._changed[tenant_id] = None
-        self._tell()
+        self._notify()
 
-    def visit(self, tenant_ids: Iterable[str]) -> None:
-        """Let tenants be compared when nobody else has something to do."""
+    def enqueue_full_sync(self, tenant_ids: Iterable[str]) -> None:
+        """Enqueue tenants behind all changed ones, unless they wait, run or back off already."""
         for tenant_id in tenant_ids:
-            if not any(tenant_id in place for place in (self._changed, self._running, self._resting)):
-                self._routine[tenant_id] = None
-        self._tell()
+            if not any(tenant_id in group for group in (self._changed, self._running, self._backing_off)):
+                self._full_sync[tenant_id] = None
+        self._notify()
 
-    async def next(self) -> str:
-        """Return the tenant whose turn it is; whoever takes it says :meth:`done` in the end."""
-        while not (self._changed or self._routine):
-            self._news.clear()
-            await self._news.wait()
-        queue = self._changed or self._routine
+    async def get(self) -> str:
+        """Return the next tenant; the caller must call :meth:`mark_done` at the end."""
+        while not (self._changed or self._full_sync):
+            self._enqueued.clear()
+            await self._enqueued.wait()
+        queue = self._changed or self._full_sync
         tenant_id = next(iter(queue))
         del queue[tenant_id]
         self._running[tenant_id] = False
-        self._tell()
+        self._notify()
         return tenant_id
 
-    def done(self, tenant_id: str, *, settled: bool, closed_for: float = 0.0, progress: bool = False) -> None:
-        """Note the end of a comparison.
+    def mark_done(
+        self, tenant_id: str, *, settled: bool, retry_after: float = 0.0, progress: bool = False
+    ) -> None:
+        """Record the end of a comparison, and enqueue the tenant again if necessary.
 
         Parameters
         ----------
         settled
-            Whether nothing is left to be done. Otherwise the tenant is compared again after a rest.
-        closed_for
-            Seconds until the door opens. The tenant rests so long and no longer: how patient one must be is
-            known there.
+            True if nothing is left to be done. Otherwise the tenant is compared again after a backoff.
+        retry_after
+            Seconds until n8n may be called again. The tenant backs off for exactly this time.
         progress
-            Whether something was done: then it goes on at once.
+            True if at least one action succeeded: then the tenant is compared again immediately.
         """
         changed, now = self._running.pop(tenant_id), asyncio.get_running_loop().time()
-        if settled or progress or closed_for > 0:
+        if settled or progress or retry_after > 0:
             self._unsettled_since.pop(tenant_id, None)
-            pause = closed_for
+            delay = retry_after
         else:
-            shortest, longest = REST_SECONDS
-            # By the clock and not by the number of comparisons: a change makes one more of those.
-            pause = min(max(now - self._unsettled_since.setdefault(tenant_id, now), shortest), longest)
-            pause *= random.uniform(0.75, 1.25)  # noqa: S311 (jitter, not a secret)
+            shortest, longest = BACKOFF_SECONDS
+            # Measured in time and not in comparisons, because each change adds a comparison.
+            delay = min(max(now - self._unsettled_since.setdefault(tenant_id, now), shortest), longest)
+            delay *= random.uniform(*JITTER)  # noqa: S311 (jitter, not a secret)
         if changed:
-            self.change([tenant_id])
+            self.enqueue_changed([tenant_id])
         elif not settled:
-            self._rest(tenant_id, pause)
-        self._tell()
+            self._back_off(tenant_id, delay)
+        self._notify()
 
     def close(self) -> None:
-        """Forget all; nobody rests any more."""
-        for timer in self._resting.values():
+        """Remove all tenants and cancel all timers."""
+        for timer in self._backing_off.values():
             timer.cancel()
-        for place in (self._changed, self._routine, self._running, self._resting, self._unsettled_since):
-            place.clear()
-        self._tell()
-
-    def _rest(self, tenant_id: str, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._resting[tenant_id] = loop.call_later(seconds, self.change, [tenant_id])
-
-    def _wake(self, tenant_id: str) -> None:
-        if timer := self._resting.pop(tenant_id, None):
-            timer.cancel()
-
-    def _tell(self) -> None:
-        self._news.set()
-        for name, place in (
-            ("changed", self._changed),
-            ("routine", self._routine),
-            ("running", self._running),
-            ("resting", self._resting),
+        for group in (
+            self._changed,
+            self._full_sync,
+            self._running,
+            self._backing_off,
+            self._unsettled_since,
         ):
-            QUEUE.labels(name).set(len(place))
+            group.clear()
+        self._notify()
+
+    def _back_off(self, tenant_id: str, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._backing_off[tenant_id] = loop.call_later(seconds, self.enqueue_changed, [tenant_id])
+
+    def _cancel_backoff(self, tenant_id: str) -> None:
+        if timer := self._backing_off.pop(tenant_id, None):
+            timer.cancel()
+
+    def _notify(self) -> None:
+        """Wake a waiting :meth:`get`, and publish the lengths."""
+        self._enqueued.set()
+        for state, group in (
+            ("changed", self._changed),
+            ("full-sync", self._full_sync),
+            ("running", self._running),
+            ("backoff", self._backing_off),
+        ):
+            QUEUE.labels(state).set(len(group))

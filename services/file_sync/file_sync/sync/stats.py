@@ -1,34 +1,36 @@
-"""How all files stand, as last compared, in numbers."""
+"""Metrics of all files, aggregated from the last comparison of each tenant."""
 
-from ..metrics import BRAKED, FILES, STRANGERS
-from ..planner.plan import State
-from .tenant_sync import Worked
+from ..metrics import BLOCKED_DELETIONS, FILES, UNASSIGNED_OWNERS
+from ..planner.models import FileState
+from .tenant_sync import SyncResult
 
-__all__ = ["Tally"]
+__all__ = ["SyncStats"]
 
 
-class Tally:
-    """Adds up what came of each tenant's comparison."""
+class SyncStats:
+    """Aggregates the results of all tenants into gauges."""
 
     def __init__(self) -> None:
-        self._tenants: dict[str, tuple[dict[State, int], frozenset[str], int]] = {}
+        self._tenants: dict[str, tuple[dict[FileState, int], frozenset[str], int]] = {}
 
-    def note(self, tenant_id: str, worked: Worked) -> None:
-        """Put a tenant's newest numbers in the place of the last ones."""
-        plan = worked.plan
-        self._tenants[tenant_id] = dict(plan.counts), frozenset(worked.strangers), plan.withheld
-        self._tell()
+    def record(self, tenant_id: str, result: SyncResult) -> None:
+        """Replace a tenant's numbers with those of its last result."""
+        plan = result.plan
+        unassigned_owners = frozenset(result.unassigned_owners)
+        self._tenants[tenant_id] = dict(plan.counts), unassigned_owners, plan.blocked_deletions
+        self.publish()
 
-    def keep(self, tenant_ids: set[str]) -> None:
-        """Forget all other tenants."""
+    def prune(self, tenant_ids: set[str]) -> None:
+        """Remove all other tenants."""
         for tenant_id in self._tenants.keys() - tenant_ids:
             del self._tenants[tenant_id]
-        self._tell()
+        self.publish()
 
-    def _tell(self) -> None:
-        noted = self._tenants.values()
-        for state in State:
-            if state is not State.NOT_SYNCED:
-                FILES.labels(state).set(sum(counts.get(state, 0) for counts, _, _ in noted))
-        STRANGERS.set(len(frozenset().union(*(strangers for _, strangers, _ in noted))))
-        BRAKED.set(sum(withheld for _, _, withheld in noted))
+    def publish(self) -> None:
+        """Set the gauges to the sums over all tenants."""
+        recorded = self._tenants.values()
+        for state in FileState:
+            if state is not FileState.NOT_SYNCED:
+                FILES.labels(state).set(sum(counts.get(state, 0) for counts, _, _ in recorded))
+        UNASSIGNED_OWNERS.set(len(frozenset().union(*(owners for _, owners, _ in recorded))))
+        BLOCKED_DELETIONS.set(sum(blocked for _, _, blocked in recorded))

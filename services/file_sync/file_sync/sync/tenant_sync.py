@@ -1,8 +1,8 @@
-"""What is done for one tenant: compare, put what is missing into S3, have it indexed, remove what is gone.
+"""Sync of one tenant: plan, store missing files in S3, index them, and delete what is gone.
 
-Two things go on side by side. Files are put into S3 as fast as S3 takes them: from then on none is lost. They
-are indexed as fast as n8n and the gateway do it, which is slower, and not at all while those are away. Killed
-anywhere, the next comparison sees what is missing; whatever is done twice changes nothing the second time.
+Files are stored and indexed concurrently. They are stored as fast as S3 accepts them; a stored file cannot be
+lost. They are indexed as fast as n8n and the gateway can, and not at all while these are unavailable. If the
+process is killed, the next comparison finds what is missing. Repeating an action changes nothing.
 """
 
 import asyncio
@@ -18,268 +18,288 @@ from servicekit.fair_semaphore import FairSemaphore
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS, document_id_for_file
 
-from ..adapters.document_owners import DocumentOwners
-from ..adapters.downloads import Contents
-from ..adapters.gateway import Gateway
-from ..adapters.owners import Owners
-from ..adapters.source import Source
-from ..adapters.store import Store
+from ..adapters.document_owners import DocumentOwnerResolver
+from ..adapters.document_store import DocumentStore
+from ..adapters.downloads import FileDownloader
+from ..adapters.gateway import GatewayClient
+from ..adapters.open_webui_database import OpenWebUIDatabase
+from ..adapters.owners import OwnerResolver
 from ..adapters.upload_workflow import UploadWorkflow
 from ..metrics import ACTIONS, READY_LAG, STORE_LAG
-from ..models import File, Usage
-from ..planner.persona_index import Places
-from ..planner.plan import Action, Deed, Plan, Rules, State, Verdict, plan
-from ..problems import DeletionHeld, FileRefused, IngestRefused, Postponed
-from .backoff import Door
-from .in_flight_calls import Calls
+from ..models import File, StorageUsage
+from ..planner.models import ActionType, FileState, FileStatus, Plan, PlanConfig, PlannedAction
+from ..planner.persona_index import PersonaIndex
+from ..planner.plan import plan
+from ..problems import DeletionBlocked, FileRefused, IngestRefused, RetryLater
+from .backoff import BackoffGate
+from .in_flight_calls import InFlightCalls
 
-__all__ = ["Work", "Worked"]
+__all__ = ["SyncResult", "TenantSync"]
 
-MOST_ACTIONS = 2000
-"""Actions of one comparison; the rest is seen by the next, so that memory stays bounded."""
+MAX_ACTIONS = 2000
+"""Actions of one run, to limit memory; the next comparison finds the rest."""
 
-MOST_FRESH = 100_000
+MAX_TRACKED = 100_000
+"""Files that are tracked for the lag metrics, and kept files that were logged."""
 
 
 @dataclass
-class Worked:
-    """What came of the work for one tenant; ``left`` counts what is still to be done."""
-
-    plan: Plan
-    strangers: set[str] = field(default_factory=set)
-    left: int = 0
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is to be done until something changes."""
-        return not (self.left or self.plan.waits or self.strangers)
-
-    @property
-    def progress(self) -> bool:
-        """Whether something was done."""
-        return self.left + self.plan.withheld < len(self.plan.actions)
-
-
-class Work:
-    """Does what a comparison asks for.
+class SyncResult:
+    """Result of a sync run.
 
     Parameters
     ----------
-    puts, ingests
-        Places for copies to S3 and for documents at n8n.
+    unassigned_owners
+        Owners of files who have no tenant, by their id in Open WebUI.
+    remaining
+        Number of actions that are still to be done.
+    """
+
+    plan: Plan
+    unassigned_owners: set[str] = field(default_factory=set)
+    remaining: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """True if nothing is to be done until something changes."""
+        return not (self.remaining or self.plan.needs_recheck or self.unassigned_owners)
+
+    @property
+    def progress(self) -> bool:
+        """True if at least one action was done."""
+        return self.remaining + self.plan.blocked_deletions < len(self.plan.actions)
+
+
+class TenantSync:
+    """Compares tenants and executes the plans.
+
+    Parameters
+    ----------
+    put_slots, ingest_slots
+        Limit the concurrent copies to S3, and the concurrent documents at n8n.
     """
 
     def __init__(
         self,
         *,
-        source: Source,
-        contents: Contents,
-        store: Store,
-        gateway: Gateway,
+        database: OpenWebUIDatabase,
+        downloader: FileDownloader,
+        store: DocumentStore,
+        gateway: GatewayClient,
         workflow: UploadWorkflow,
-        owners: Owners,
-        document_owners: DocumentOwners,
-        puts: FairSemaphore,
-        ingests: FairSemaphore,
+        owners: OwnerResolver,
+        document_owners: DocumentOwnerResolver,
+        put_slots: FairSemaphore,
+        ingest_slots: FairSemaphore,
     ) -> None:
-        self._source = source
-        self._contents = contents
+        self._database = database
+        self._downloader = downloader
         self._store = store
         self._gateway = gateway
         self._workflow = workflow
         self._owners = owners
         self._document_owners = document_owners
-        self._puts = puts
-        self._ingests = ingests
-        self.door = Door()
-        self._calls = Calls()
-        self._fresh: dict[tuple[str, str], int] = {}
-        self._kept: set[tuple[str, str]] = set()
+        self._put_slots = put_slots
+        self._ingest_slots = ingest_slots
+        self.backoff = BackoffGate()
+        self._calls = InFlightCalls()
+        self._new_files: dict[tuple[str, str], int] = {}
+        self._logged_kept: set[tuple[str, str]] = set()
         self._log = structlog.get_logger("file_sync.sync.tenant_sync")
 
     async def run(
         self,
         tenant: Tenant,
-        places: Places,
-        rules: Rules,
+        personas: PersonaIndex,
+        config: PlanConfig,
         *,
-        comparing: asyncio.Semaphore | None = None,
-        may_go_on: Callable[[], bool] = lambda: True,
-    ) -> Worked:
-        """Compare a tenant, and do what is to be done.
+        comparisons: asyncio.Semaphore | None = None,
+        may_continue: Callable[[], bool] = lambda: True,
+    ) -> SyncResult:
+        """Compare a tenant and execute the plan.
 
         Parameters
         ----------
-        comparing
-            Bounds how many comparisons are made at a time.
-        may_go_on
-            Tells whether there is time for one more document to be indexed, or others wait for their turn.
+        comparisons
+            Limits the concurrent comparisons.
+        may_continue
+            Returns False once no further document may be indexed in this run.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            The comparison could not be made; nothing was done.
+            The comparison failed; nothing was done.
         """
         structlog.contextvars.bind_contextvars(tenant=tenant.key, request_id=uuid.uuid4().hex)
-        async with comparing or nullcontext():
-            compared, files = await self.compare(tenant, places, rules)
-        worked = Worked(compared, left=len(compared.actions))
+        async with comparisons or nullcontext():
+            compared, files = await self.compare(tenant, personas, config)
+        result = SyncResult(compared, remaining=len(compared.actions))
         for file in files:
-            verdict = compared.verdicts.get(file.id)
-            if verdict and verdict.state is State.NO_TENANT:
-                worked.strangers.add(file.owner)
-            if verdict and verdict.state is State.KEPT:
-                self._report_kept(tenant, file)
-        self._give_up(tenant, compared)
+            status = compared.statuses.get(file.id)
+            if status and status.state is FileState.NO_TENANT:
+                result.unassigned_owners.add(file.owner)
+            if status and status.state is FileState.KEPT:
+                self._log_kept(tenant, file)
+        self._cancel_stale_calls(tenant, compared)
         if compared.actions:
-            await self._do_all(tenant, worked, may_go_on)
-        if compared.withheld:
+            await self._run_actions(tenant, result, may_continue)
+        if compared.blocked_deletions:
             self._log.error(
                 "Deletions are held until an administrator of the tenant decides, see the runbook",
-                documents=compared.withheld,
+                documents=compared.blocked_deletions,
             )
-        return worked
+        return result
 
-    def let_go(self) -> None:
-        """End what goes on by itself; whoever compares next sees what came of it."""
+    def close(self) -> None:
+        """Cancel the calls in flight; the next comparison observes their results."""
         self._calls.close()
 
-    async def compare(self, tenant: Tenant, places: Places, rules: Rules) -> tuple[Plan, list[File]]:
-        """Compare a tenant.
+    async def compare(
+        self, tenant: Tenant, personas: PersonaIndex, config: PlanConfig
+    ) -> tuple[Plan, list[File]]:
+        """Return the plan for a tenant, and the files that it is about.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             The database or the gateway did not answer.
         """
-        # Documents first: one that is listed had its file before, so a file that the database does not have
-        # afterwards is gone, and not just too new.
-        documents = await self._gateway.documents(tenant)
-        knowledge, models = places.targets(tenant)
-        files = await self._source.files(knowledge, models)
-        usage = Usage.of(documents)
-        compared = plan(tenant, files, documents, places=places, owners={}, usage=usage, rules=rules)
-        if not (compared.ask or compared.detached or compared.unowned):
+        # Documents first: then the file of a listed document that the database lacks afterwards was deleted,
+        # and is not just too new.
+        documents = await self._gateway.list_documents(tenant)
+        knowledge, models = personas.list_targets(tenant)
+        files = await self._database.list_linked_files(knowledge, models)
+        usage = StorageUsage.from_documents(documents)
+        compared = plan(tenant, files, documents, personas=personas, owners={}, usage=usage, config=config)
+        if not (compared.unresolved_subjects or compared.detached or compared.unowned):
             return compared, files
-        owned = await self._document_owners.add(tenant, compared.unowned)
+        owned = await self._document_owners.resolve(tenant, compared.unowned)
         documents = [each for each in documents if each not in compared.unowned] + owned
-        detached = await self._fetch(compared.detached)
+        detached = await self._fetch_files(compared.detached)
         removers = {file.remover for file in detached.values() if file.remover}
-        owners = await self._owners.of(compared.ask | removers)
+        owners = await self._owners.resolve(compared.unresolved_subjects | removers)
         compared = plan(
             tenant,
             files,
             documents,
-            places=places,
+            personas=personas,
             owners=owners,
             usage=usage,
-            rules=rules,
+            config=config,
             detached=detached,
         )
         return compared, [*files, *detached.values()]
 
-    async def _fetch(self, document_ids: set[str]) -> dict[str, File]:
-        """Return the files that exist of documents, by document id."""
+    async def _fetch_files(self, document_ids: set[str]) -> dict[str, File]:
+        """Return the existing files of documents, by document id."""
         file_ids = [each.removeprefix(FILE_DOCUMENTS) for each in sorted(document_ids)]
-        return {file.document_id: file for file in await self._source.files_by_id(file_ids)}
+        return {file.document_id: file for file in await self._database.list_files_by_id(file_ids)}
 
-    def _give_up(self, tenant: Tenant, compared: Plan) -> None:
-        """End calls to n8n of which the comparison shows that they are done, or lost."""
-        waiting = {action.document_id for action in compared.actions if action.deed is Deed.INDEX}
+    def _cancel_stale_calls(self, tenant: Tenant, compared: Plan) -> None:
+        """Cancel calls to n8n that are done or lost, as the comparison shows."""
+        waiting = {action.document_id for action in compared.actions if action.type is ActionType.INDEX}
         indexing = {
             document_id_for_file(file_id)
-            for file_id, verdict in compared.verdicts.items()
-            if verdict.state is State.INDEXING
+            for file_id, status in compared.statuses.items()
+            if status.state is FileState.INDEXING
         }
-        self._calls.give_up(tenant.id, waiting=waiting, indexing=indexing - waiting)
+        self._calls.cancel_stale(tenant.id, waiting=waiting, indexing=indexing - waiting)
 
-    async def _do_all(self, tenant: Tenant, worked: Worked, may_go_on: Callable[[], bool]) -> None:
-        actions = worked.plan.actions[:MOST_ACTIONS]
-        ingest: asyncio.Queue[Action | None] = asyncio.Queue()
+    async def _run_actions(
+        self, tenant: Tenant, result: SyncResult, may_continue: Callable[[], bool]
+    ) -> None:
+        actions = result.plan.actions[:MAX_ACTIONS]
+        to_index: asyncio.Queue[PlannedAction | None] = asyncio.Queue()
         for action in actions:
-            if action.deed is Deed.INDEX:
-                ingest.put_nowait(action)
-        others = iter([action for action in actions if action.deed is not Deed.INDEX])
-        indexers = range(self._ingests.each - len(self._calls.documents(tenant.id)))
+            if action.type is ActionType.INDEX:
+                to_index.put_nowait(action)
+        others = iter([action for action in actions if action.type is not ActionType.INDEX])
+        indexers = range(self._ingest_slots.each - len(self._calls.document_ids(tenant.id)))
         async with asyncio.TaskGroup() as group:
             for _ in indexers:
-                group.create_task(self._index_each(tenant, worked, ingest, may_go_on))
-            async with asyncio.TaskGroup() as putters:
-                for _ in range(self._puts.each):
-                    putters.create_task(self._put_each(tenant, worked, others, ingest))
+                group.create_task(self._index_worker(tenant, result, to_index, may_continue))
+            async with asyncio.TaskGroup() as store_workers:
+                for _ in range(self._put_slots.each):
+                    store_workers.create_task(self._store_worker(tenant, result, others, to_index))
             for _ in indexers:
-                ingest.put_nowait(None)
+                to_index.put_nowait(None)
 
-    async def _put_each(
-        self, tenant: Tenant, worked: Worked, actions: Iterator[Action], ingest: asyncio.Queue[Action | None]
+    async def _store_worker(
+        self,
+        tenant: Tenant,
+        result: SyncResult,
+        actions: Iterator[PlannedAction],
+        to_index: asyncio.Queue[PlannedAction | None],
     ) -> None:
         for action in actions:
 
-            async def do(action: Action = action) -> State | None:
-                async with self._puts.acquire(tenant.id):
-                    return await self._put(tenant, action)
+            async def run(action: PlannedAction = action) -> FileState | None:
+                async with self._put_slots.acquire(tenant.id):
+                    return await self._store_or_delete(tenant, action)
 
-            state = await self._attempt(worked, action, do)
-            if state is State.RECEIVED:
-                ingest.put_nowait(action)
+            state = await self._run_action(result, action, run)
+            if state is FileState.RECEIVED:
+                to_index.put_nowait(action)
 
-    async def _index_each(
+    async def _index_worker(
         self,
         tenant: Tenant,
-        worked: Worked,
-        actions: asyncio.Queue[Action | None],
-        may_go_on: Callable[[], bool],
+        result: SyncResult,
+        actions: asyncio.Queue[PlannedAction | None],
+        may_continue: Callable[[], bool],
     ) -> None:
         while (action := await actions.get()) is not None:
-            under_way = action.document_id in self._calls.documents(tenant.id)
-            if may_go_on() and not self.door.closed_for(tenant.id) and not under_way:
-                begun = asyncio.Event()
+            in_flight = action.document_id in self._calls.document_ids(tenant.id)
+            if may_continue() and not self.backoff.retry_after(tenant.id) and not in_flight:
+                started = asyncio.Event()
 
-                async def do(action: Action = action, begun: asyncio.Event = begun) -> State | None:
-                    async with self._ingests.acquire(tenant.id):
-                        begun.set()
-                        if self.door.closed_for(tenant.id):
-                            raise Postponed("n8n is left alone for a moment")
+                async def run(
+                    action: PlannedAction = action, started: asyncio.Event = started
+                ) -> FileState | None:
+                    async with self._ingest_slots.acquire(tenant.id):
+                        started.set()
+                        if self.backoff.retry_after(tenant.id):
+                            raise RetryLater("calls to n8n are paused")
                         return await self._index(tenant, action)
 
-                call = self._attempt(worked, action, do)
-                await self._calls.wait(tenant.id, action.document_id, call, begun)
+                call = self._run_action(result, action, run)
+                await self._calls.run(tenant.id, action.document_id, call, started)
 
-    async def _attempt(
-        self, worked: Worked, action: Action, do: Callable[[], Awaitable[State | None]]
-    ) -> State | None:
-        """Do one thing; what fails is left for the next comparison, and stops nothing else."""
+    async def _run_action(
+        self, result: SyncResult, action: PlannedAction, run: Callable[[], Awaitable[FileState | None]]
+    ) -> FileState | None:
+        """Run one action; the next comparison retries a failed one, and the other actions continue."""
         outcome, state, reason = "ok", None, None
         try:
-            state = await do()
+            state = await run()
         except FileRefused as exc:
-            outcome, state, reason = "refused", State.REFUSED, str(exc)
+            outcome, state, reason = "refused", FileState.REFUSED, str(exc)
         except IngestRefused:
-            outcome, state = "refused", State.FAILED
-        except DeletionHeld:
-            outcome = "held"
-            worked.plan.withheld += 1
-        except (RemoteError, Postponed) as exc:
+            outcome, state = "refused", FileState.FAILED
+        except DeletionBlocked:
+            outcome = "blocked"
+            result.plan.blocked_deletions += 1
+        except (RemoteError, RetryLater) as exc:
             outcome = "postponed"
             self._log.warning(
-                "Not now; it is tried again",
-                deed=action.deed,
+                "An action failed; the next comparison retries it",
+                action=action.type,
                 document=action.document_id,
                 error=str(exc) or type(exc).__name__,
             )
         except Exception:  # noqa: BLE001 (one file must not stop the others)
             outcome = "error"
-            self._log.exception("Unexpected error", deed=action.deed, document=action.document_id)
-        ACTIONS.labels(action.deed, outcome).inc()
-        if outcome in ("ok", "refused", "held") and state is not State.RECEIVED:
-            worked.left -= 1
+            self._log.exception("Unexpected error", action=action.type, document=action.document_id)
+        ACTIONS.labels(action.type, outcome).inc()
+        if outcome in ("ok", "refused", "blocked") and state is not FileState.RECEIVED:
+            result.remaining -= 1
         if state and action.file:
-            worked.plan.verdicts[action.file.id] = Verdict(state, reason, action.persona_id)
+            result.plan.statuses[action.file.id] = FileStatus(state, reason, action.persona_id)
         return state
 
-    async def _put(self, tenant: Tenant, action: Action) -> State | None:
-        if action.deed is Deed.DELETE:
-            await self._gateway.delete(
+    async def _store_or_delete(self, tenant: Tenant, action: PlannedAction) -> FileState | None:
+        if action.type is ActionType.DELETE:
+            await self._gateway.delete_document(
                 tenant,
                 action.persona_id,
                 action.document_id,
@@ -287,51 +307,54 @@ class Work:
                 batch=action.batch,
                 replaced_by=action.replaced_by,
             )
-            self._say(action.reason, action)
+            self._log_action(action.reason, action)
             return None
         file = action.file
         assert file  # noqa: S101 (only a deletion has none)
-        if action.deed is Deed.CHECK and await self._store.has(
+        if action.type is ActionType.CHECK and await self._store.has_version(
             tenant, action.persona_id, action.filename, file
         ):
-            return None if action.settled else State.RECEIVED
-        async with self._contents.copied(file) as content:
+            return None if action.settled else FileState.RECEIVED
+        async with self._downloader.download(file) as content:
             await self._store.put(tenant, action.persona_id, action.filename, file, content)
-        self._say("A file was stored as a document", action)
-        if action.deed is Deed.STORE and not action.former:
+        self._log_action("Stored a file as a document", action)
+        if action.type is ActionType.STORE and not action.former:
             STORE_LAG.observe(max(time.time() - file.created_at, 0.0))
-            if len(self._fresh) < MOST_FRESH:
-                self._fresh[tenant.id, action.document_id] = file.created_at
-        return State.RECEIVED
+            if len(self._new_files) < MAX_TRACKED:
+                self._new_files[tenant.id, action.document_id] = file.created_at
+        return FileState.RECEIVED
 
-    async def _index(self, tenant: Tenant, action: Action) -> State:
+    async def _index(self, tenant: Tenant, action: PlannedAction) -> FileState:
         try:
             await self._workflow.ingest(tenant, action.persona_id, action.document_id, action.filename)
         except RemoteUnavailable as exc:
-            self.door.failed(tenant.id, exc)
+            self.backoff.record_failure(tenant.id, exc)
             raise
-        self.door.worked()
-        # Not before: as long as something lies there, the next comparison has it indexed here again.
-        await self._clear(tenant, action.document_id, action.former)
-        if (created_at := self._fresh.pop((tenant.id, action.document_id), None)) is not None:
+        self.backoff.record_success()
+        # Only now: as long as an object is at a former place, the next comparison indexes the document again.
+        await self._delete_superseded(tenant, action.document_id, action.former)
+        if (created_at := self._new_files.pop((tenant.id, action.document_id), None)) is not None:
             READY_LAG.observe(max(time.time() - created_at, 0.0))
-        self._say("A document can be found", action)
-        return State.READY
+        self._log_action("Indexed a document", action)
+        return FileState.READY
 
-    async def _clear(self, tenant: Tenant, document_id: str, former: Sequence[tuple[str, str]]) -> None:
+    async def _delete_superseded(
+        self, tenant: Tenant, document_id: str, former: Sequence[tuple[str, str]]
+    ) -> None:
+        """Delete a document's objects at former places."""
         for persona_id, filename in former:
             await self._store.delete(tenant, persona_id, filename, document_id)
 
-    def _report_kept(self, tenant: Tenant, file: File) -> None:
-        """Log once that a document is kept whose file was taken out of its knowledge base."""
-        if (tenant.id, file.id) not in self._kept and len(self._kept) < MOST_FRESH:
-            self._kept.add((tenant.id, file.id))
+    def _log_kept(self, tenant: Tenant, file: File) -> None:
+        """Log once that a document is kept although its file was removed from the knowledge base."""
+        if (tenant.id, file.id) not in self._logged_kept and len(self._logged_kept) < MAX_TRACKED:
+            self._logged_kept.add((tenant.id, file.id))
             self._log.warning(
-                "A file was taken out of a knowledge base, and not by its owner or an administrator; "
+                "A file was removed from a knowledge base, but not by its owner or an administrator; "
                 "its document is kept",
                 document=file.document_id,
                 remover=file.remover,
             )
 
-    def _say(self, sentence: str, action: Action) -> None:
-        self._log.info(sentence, document=action.document_id, persona=action.persona_id)
+    def _log_action(self, message: str, action: PlannedAction) -> None:
+        self._log.info(message, document=action.document_id, persona=action.persona_id)

@@ -1,4 +1,4 @@
-"""Owners of documents that were uploaded at the gateway, and their cache."""
+"""OwnerResolver of documents that were uploaded at the gateway, and their cache."""
 
 import time
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from file_sync.adapters import document_owners
-from file_sync.adapters.document_owners import DocumentOwners
+from file_sync.adapters.document_owners import DocumentOwnerResolver
 from file_sync.models import Document
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
@@ -14,7 +14,7 @@ from tenancy.model import Tenant
 from tests.support.tenants import make_tenant
 
 if TYPE_CHECKING:
-    from file_sync.adapters.store import Store
+    from file_sync.adapters.document_store import DocumentStore
 
 TENANT = make_tenant("tenanta")
 DOCUMENT = Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)
@@ -28,7 +28,7 @@ class FakeStore:
         self.asked = 0
         self.down = False
 
-    async def owner(self, tenant: Tenant, document: Document) -> str | None:
+    async def read_owner(self, tenant: Tenant, document: Document) -> str | None:
         self.asked += 1
         if self.down:
             raise RemoteUnavailable("s3", "head", "down")
@@ -41,62 +41,64 @@ def store() -> FakeStore:
 
 
 @pytest.fixture
-def owners(store: FakeStore) -> DocumentOwners:
-    return DocumentOwners(cast("Store", store))
+def owners(store: FakeStore) -> DocumentOwnerResolver:
+    return DocumentOwnerResolver(cast("DocumentStore", store))
 
 
-async def test_documents_get_their_owners(owners: DocumentOwners, store: FakeStore) -> None:
+async def test_documents_get_their_owners(owners: DocumentOwnerResolver, store: FakeStore) -> None:
     store.owners["tenanta", "other"] = ""
     asked = [DOCUMENT, replace(DOCUMENT, id="other"), replace(DOCUMENT, id="gone")]
-    found = await owners.add(TENANT, asked)
+    found = await owners.resolve(TENANT, asked)
     assert [(each.id, each.owner) for each in found] == [("by-name", "anna"), ("other", ""), ("gone", None)]
 
 
-async def test_an_owner_is_asked_for_once_for_each_object(owners: DocumentOwners, store: FakeStore) -> None:
+async def test_an_owner_is_asked_for_once_for_each_object(
+    owners: DocumentOwnerResolver, store: FakeStore
+) -> None:
     for _ in range(3):
-        assert await owners.add(TENANT, [DOCUMENT]) == [replace(DOCUMENT, owner="anna")]
+        assert await owners.resolve(TENANT, [DOCUMENT]) == [replace(DOCUMENT, owner="anna")]
     assert store.asked == 1
     store.owners["tenanta", "by-name"] = "ben"
     stored_again = replace(DOCUMENT, stored_at=6)
-    assert await owners.add(TENANT, [stored_again]) == [replace(stored_again, owner="ben")]
+    assert await owners.resolve(TENANT, [stored_again]) == [replace(stored_again, owner="ben")]
 
 
 async def test_two_people_who_store_a_name_in_one_second_are_not_confused(
-    owners: DocumentOwners, store: FakeStore
+    owners: DocumentOwnerResolver, store: FakeStore
 ) -> None:
     just_stored = replace(DOCUMENT, stored_at=int(time.time()))
     for person in ("anna", "ben"):
         store.owners["tenanta", "by-name"] = person
-        assert await owners.add(TENANT, [just_stored]) == [replace(just_stored, owner=person)]
+        assert await owners.resolve(TENANT, [just_stored]) == [replace(just_stored, owner=person)]
 
 
 async def test_another_tenants_document_of_that_id_has_its_own_owner(
-    owners: DocumentOwners, store: FakeStore
+    owners: DocumentOwnerResolver, store: FakeStore
 ) -> None:
     store.owners["tenantb", "by-name"] = "bob"
-    await owners.add(TENANT, [DOCUMENT])
-    (found,) = await owners.add(make_tenant("tenantb"), [DOCUMENT])
+    await owners.resolve(TENANT, [DOCUMENT])
+    (found,) = await owners.resolve(make_tenant("tenantb"), [DOCUMENT])
     assert found.owner == "bob"
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
 async def test_what_is_unknown_is_asked_again(
-    owners: DocumentOwners, store: FakeStore, *, is_gone: bool
+    owners: DocumentOwnerResolver, store: FakeStore, *, is_gone: bool
 ) -> None:
     known = dict(store.owners)
     store.owners, store.down = ({}, False) if is_gone else (known, True)
-    assert await owners.add(TENANT, [DOCUMENT]) == [DOCUMENT]
+    assert await owners.resolve(TENANT, [DOCUMENT]) == [DOCUMENT]
     store.owners, store.down = known, False
-    assert await owners.add(TENANT, [DOCUMENT]) == [replace(DOCUMENT, owner="anna")]
+    assert await owners.resolve(TENANT, [DOCUMENT]) == [replace(DOCUMENT, owner="anna")]
 
 
 async def test_the_least_recently_used_owner_goes_first(
-    owners: DocumentOwners, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+    owners: DocumentOwnerResolver, store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(document_owners, "MAX_CACHED", 2)
     first, second, third = (replace(DOCUMENT, stored_at=number) for number in (1, 2, 3))
     for each in (first, second, first, third, first):
-        await owners.add(TENANT, [each])
+        await owners.resolve(TENANT, [each])
     assert store.asked == 3
-    await owners.add(TENANT, [second])
+    await owners.resolve(TENANT, [second])
     assert store.asked == 4

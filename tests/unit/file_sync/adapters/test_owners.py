@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from file_sync.adapters.owners import Owners
+from file_sync.adapters.owners import OwnerResolver
 from file_sync.models import Owner
 from servicekit.keycloak import KeycloakAdmin
 from tenancy.directory import Directory
@@ -68,8 +68,10 @@ async def http(keycloak: Keycloak) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def owners(http: httpx.AsyncClient, seconds: float = 60) -> Owners:
-    return Owners(KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: TENANTS, seconds=seconds)
+def owners(http: httpx.AsyncClient, seconds: float = 60) -> OwnerResolver:
+    return OwnerResolver(
+        KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: TENANTS, seconds=seconds
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ async def test_who_belongs_where(
     keycloak: Keycloak, http: httpx.AsyncClient, groups: tuple[str, ...], account: Any, tenant_id: str | None
 ) -> None:
     keycloak.add("anna", *groups, **account)
-    assert await owners(http).of(["anna"]) == {"anna": Owner(tenant_id)}
+    assert await owners(http).resolve(["anna"]) == {"anna": Owner(tenant_id)}
 
 
 async def test_c11_administrators_are_those_that_the_tenant_names(
@@ -117,7 +119,7 @@ async def test_c11_administrators_are_those_that_the_tenant_names(
 ) -> None:
     for subject in ("anna", "dora"):
         keycloak.add(subject)
-    assert await owners(http).of(["anna", "dora"]) == {
+    assert await owners(http).resolve(["anna", "dora"]) == {
         "anna": Owner("tenanta"),
         "dora": Owner("tenanta", admin=True),
     }
@@ -130,9 +132,9 @@ async def test_what_is_remembered_of_an_earlier_tenant_is_asked_again(
     keycloak.uids[GROUP_A] = "uid of an earlier life"
     keycloak.add("anna", GROUP_A)
     remembering = owners(http)
-    assert await remembering.of(["anna"]) == {"anna": Owner(known=False)}, "nobody knows until it has"
+    assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, "nobody knows until it has"
     keycloak.uids[GROUP_A] = "uid-tenanta"
-    assert await remembering.of(["anna"]) == {"anna": Owner("tenanta")}
+    assert await remembering.resolve(["anna"]) == {"anna": Owner("tenanta")}
 
 
 async def test_a_tenant_that_is_made_later_finds_its_people_without_delay(
@@ -140,12 +142,14 @@ async def test_a_tenant_that_is_made_later_finds_its_people_without_delay(
 ) -> None:
     keycloak.add("anna")
     tenants = Directory()
-    remembering = Owners(KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: tenants, seconds=60)
-    assert await remembering.of(["anna"]) == {"anna": Owner()}
+    remembering = OwnerResolver(
+        KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: tenants, seconds=60
+    )
+    assert await remembering.resolve(["anna"]) == {"anna": Owner()}
     tenants.put(aged(TENANTS.all()[0], datetime.now(UTC) + timedelta(minutes=1)))
-    assert await remembering.of(["anna"]) == {"anna": Owner(known=False)}, "our clock is behind"
+    assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, "our clock is behind"
     tenants.put(aged(TENANTS.all()[0], datetime.now(UTC)))
-    assert await remembering.of(["anna"]) == {"anna": Owner("tenanta")}
+    assert await remembering.resolve(["anna"]) == {"anna": Owner("tenanta")}
 
 
 def aged(tenant: Tenant, created: datetime) -> Tenant:
@@ -154,16 +158,16 @@ def aged(tenant: Tenant, created: datetime) -> Tenant:
 
 
 async def test_nobody_of_that_id_has_no_tenant(http: httpx.AsyncClient) -> None:
-    assert await owners(http).of(["gone", "../clients"]) == {"gone": Owner(), "../clients": Owner()}
+    assert await owners(http).resolve(["gone", "../clients"]) == {"gone": Owner(), "../clients": Owner()}
 
 
 async def test_while_keycloak_is_away_nothing_is_known(keycloak: Keycloak, http: httpx.AsyncClient) -> None:
     keycloak.down = True
     asked = owners(http)
-    assert await asked.of(["anna"]) == {"anna": Owner(known=False)}
+    assert await asked.resolve(["anna"]) == {"anna": Owner(known=False)}
     keycloak.down = False
     keycloak.add("anna")
-    assert await asked.of(["anna"]) == {"anna": Owner("tenanta")}, "and that is not remembered"
+    assert await asked.resolve(["anna"]) == {"anna": Owner("tenanta")}, "and that is not remembered"
 
 
 async def test_keycloak_is_asked_once_for_all_who_ask_and_again_after_a_while(
@@ -171,11 +175,11 @@ async def test_keycloak_is_asked_once_for_all_who_ask_and_again_after_a_while(
 ) -> None:
     keycloak.add("anna")
     remembering = owners(http)
-    await asyncio.gather(*(remembering.of(["anna"]) for _ in range(5)))
+    await asyncio.gather(*(remembering.resolve(["anna"]) for _ in range(5)))
     assert keycloak.asked == ["anna", "anna/groups"]
     forgetting = owners(http, seconds=0)
-    await forgetting.of(["anna"])
-    await forgetting.of(["anna"])
+    await forgetting.resolve(["anna"])
+    await forgetting.resolve(["anna"])
     assert len(keycloak.asked) == 6
 
 
@@ -193,6 +197,6 @@ async def test_a_keycloak_that_hangs_is_not_waited_for_once_an_owner(
         return keycloak(request)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(hang)) as hanging:
-        found = await owners(hanging).of([f"person-{number}" for number in range(100)])
+        found = await owners(hanging).resolve([f"person-{number}" for number in range(100)])
     assert set(found.values()) == {Owner(known=False)}
     assert asked < 20

@@ -12,9 +12,9 @@ import pytest
 from fastapi.routing import APIRoute
 from file_sync.app import make_app
 from file_sync.models import File
-from file_sync.planner.plan import State, Verdict
+from file_sync.planner.models import FileState, FileStatus
 from file_sync.settings import Settings
-from file_sync.user_files import MOST, OwnFile
+from file_sync.user_files import MAX_FILES, UserFile
 from pydantic import SecretStr
 from servicekit.web import probes
 from tenancy.call_limiter import CallLimiter
@@ -36,7 +36,7 @@ Input = tuple[dict[str, str], list[tuple[str, Any]], int]
 INPUTS: dict[str, list[Input]] = {
     "GET /v1/files": [
         (PERSON, [], 200),
-        (PERSON, [("id", "a" * 64)] * MOST, 200),
+        (PERSON, [("id", "a" * 64)] * MAX_FILES, 200),
         (PERSON, [("id", "!")] * 3000, 422),
         (PERSON, [("id", LONG)], 422),
         ({"Authorization": f"Bearer {LONG}"}, [], 401),
@@ -53,7 +53,7 @@ INPUTS: dict[str, list[Input]] = {
 class ManyFiles:
     """Files of a person, as many as are shown."""
 
-    async def listed(self, _person: Principal, _token: str, _ids: Sequence[str] | None) -> list[OwnFile]:
+    async def list(self, _person: Principal, _token: str, _ids: Sequence[str] | None) -> list[UserFile]:
         file = File(
             id="f",
             owner="o",
@@ -65,7 +65,7 @@ class ManyFiles:
             created_at=0,
             updated_at=0,
         )
-        return [OwnFile(file, Verdict(State.READY, "r" * 500))] * MOST
+        return [UserFile(file, FileStatus(FileState.READY, "r" * 500))] * MAX_FILES
 
 
 def app(calls_per_minute: int = 1_000_000) -> Any:
@@ -89,7 +89,7 @@ def app(calls_per_minute: int = 1_000_000) -> Any:
         tokens=FakeTokens(),
         calls=CallLimiter(calls_per_minute),
         files=ManyFiles(),
-        leadership=SimpleNamespace(pass_on=lambda: None),
+        leader_elector=SimpleNamespace(broadcast_hint=lambda: None),
         readiness=FakeReadiness(),
     )
     made.router.lifespan_context = lambda _app: nullcontext()

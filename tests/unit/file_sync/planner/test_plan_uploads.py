@@ -5,19 +5,20 @@ from typing import Any
 
 import pytest
 from file_sync.models import Document
-from file_sync.planner.plan import COLLEAGUE, NOT_KNOWN, Deed, State
+from file_sync.planner.messages import NAME_OF_COLLEAGUE, UPLOAD_OWNER_UNKNOWN
+from file_sync.planner.models import ActionType, FileState
 
 from tests.support.comparison import compare
-from tests.support.files_of_open_webui import document_of, make_file, sent_to, within
+from tests.support.open_webui_files import chat_link, knowledge_link, make_document, make_file
 from tests.unit.file_sync.planner.test_plan_rights import BENS, deeds, states, taken_out
 
-STORE, CHECK, INDEX, DELETE = Deed
+STORE, CHECK, INDEX, DELETE = ActionType
 UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", "c" * 64, stored_at=5, owner="anna")
 OLDER, NEWER = make_file("older", created_at=4), make_file("newer", created_at=6)
 TIED = make_file("tied", created_at=5)
 
 
-@pytest.mark.parametrize("link", [within(), sent_to()], ids=["knowledge", "chat"])
+@pytest.mark.parametrize("link", [knowledge_link(), chat_link()], ids=["knowledge", "chat"])
 @pytest.mark.parametrize("created_at", [4, 5, 6])
 @pytest.mark.parametrize("state", ["ready", "received", "failed"])
 @pytest.mark.parametrize("owner", ["anna", ""], ids=["a-colleagues", "nobody-knows-whose"])
@@ -27,15 +28,15 @@ def test_c11_the_name_of_a_colleagues_upload_is_refused(
     bens = make_file("bens", link, created_at=created_at, **BENS)
     compared = compare([bens], [replace(UPLOAD, state=state, owner=owner)])
     assert not compared.actions
-    assert compared.verdicts["bens"].state is State.REFUSED
-    assert compared.verdicts["bens"].reason == COLLEAGUE
+    assert compared.statuses["bens"].state is FileState.REFUSED
+    assert compared.statuses["bens"].reason == NAME_OF_COLLEAGUE
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param({"links": (within(directory="d1"),)}, id="in-a-directory"),
-        pytest.param({"links": (within("hr"),)}, id="of-another-persona"),
+        pytest.param({"links": (knowledge_link(directory="d1"),)}, id="in-a-directory"),
+        pytest.param({"links": (knowledge_link("hr"),)}, id="of-another-persona"),
         pytest.param({"filename": "other.pdf"}, id="of-another-name"),
     ],
 )
@@ -44,9 +45,9 @@ def test_another_name_is_free_and_replaces_nothing(other: dict[str, Any], whose:
     values = {"created_at": 6, **whose, **other}
     file = make_file("f1", *values.pop("links", ()), **values)
     assert deeds(compare([file], [UPLOAD])) == [(STORE, "owui-f1")]
-    place = {"persona_id": "hr"} if file.links == (within("hr"),) else {}
-    compared = compare([file], [UPLOAD, document_of("f1", filename=file.filename, **place)])
-    assert (compared.actions, states(compared)) == ([], {"f1": State.READY})
+    place = {"persona_id": "hr"} if file.links == (knowledge_link("hr"),) else {}
+    compared = compare([file], [UPLOAD, make_document("f1", filename=file.filename, **place)])
+    assert (compared.actions, states(compared)) == ([], {"f1": FileState.READY})
 
 
 def test_an_upload_of_another_persona_takes_no_name() -> None:
@@ -60,21 +61,21 @@ def test_the_owner_of_an_upload_is_fetched_before_its_name_is_given_away() -> No
         compared = compare([file], [unowned])
         assert not compared.actions
         assert compared.unowned == {unowned}
-        assert compared.verdicts[file.id].reason == NOT_KNOWN
-        assert compared.waits
+        assert compared.statuses[file.id].reason == UPLOAD_OWNER_UNKNOWN
+        assert compared.needs_recheck
 
 
 def test_keycloak_is_asked_in_the_same_round_as_the_owner_of_an_upload() -> None:
     compared = compare([NEWER], [replace(UPLOAD, owner=None)], owners={})
-    assert (compared.ask, compared.unowned) == ({"anna"}, {replace(UPLOAD, owner=None)})
+    assert (compared.unresolved_subjects, compared.unowned) == ({"anna"}, {replace(UPLOAD, owner=None)})
 
 
 def test_nothing_is_deleted_for_an_upload_whose_owner_is_unknown() -> None:
-    documents = [replace(UPLOAD, owner=None), document_of("older"), document_of("newer")]
+    documents = [replace(UPLOAD, owner=None), make_document("older"), make_document("newer")]
     for file in (OLDER, NEWER):
         kept = [each for each in documents if each.id in ("by-name", file.document_id)]
         compared = compare([file], kept)
-        assert (compared.actions, states(compared)) == ([], {file.id: State.READY})
+        assert (compared.actions, states(compared)) == ([], {file.id: FileState.READY})
 
 
 def test_no_owner_is_fetched_where_no_file_has_the_name() -> None:
@@ -101,12 +102,12 @@ def test_c13_a_file_replaces_its_persons_upload_when_it_is_ready(
 ) -> None:
     documents = [replace(UPLOAD, state=state)]
     if document is not None:
-        documents.append(document_of("newer", **document))
+        documents.append(make_document("newer", **document))
     compared = compare([NEWER], documents)
     assert deeds(compared) == done
-    assert compared.waits is waits
+    assert compared.needs_recheck is waits
     for action in compared.actions:
-        assert action.replaced_by == ("owui-newer" if action.deed is DELETE else "")
+        assert action.replaced_by == ("owui-newer" if action.type is DELETE else "")
 
 
 def test_c13_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
@@ -117,26 +118,26 @@ def test_c13_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
 
 @pytest.mark.parametrize("has_document", [True, False])
 def test_c13_an_upload_replaces_an_older_file_of_its_person(*, has_document: bool) -> None:
-    documents = [document_of("older")] if has_document else []
+    documents = [make_document("older")] if has_document else []
     compared = compare([OLDER], [UPLOAD, *documents])
     assert deeds(compared) == ([(DELETE, "owui-older")] if has_document else [])
     assert [action.replaced_by for action in compared.actions] == ["by-name"] * has_document
-    assert states(compared) == {"older": State.REPLACED}
+    assert states(compared) == {"older": FileState.REPLACED}
 
 
 @pytest.mark.parametrize("state", ["received", "indexing", "failed"])
 def test_c13_an_upload_that_is_not_ready_replaces_nothing(state: str) -> None:
-    compared = compare([OLDER], [replace(UPLOAD, state=state), document_of("older")])
-    assert (compared.actions, states(compared)) == ([], {"older": State.READY})
+    compared = compare([OLDER], [replace(UPLOAD, state=state), make_document("older")])
+    assert (compared.actions, states(compared)) == ([], {"older": FileState.READY})
 
 
 def test_two_of_one_second_are_no_versions_of_each_other() -> None:
-    compared = compare([TIED], [UPLOAD, document_of("tied")])
-    assert (compared.actions, states(compared)) == ([], {"tied": State.READY})
+    compared = compare([TIED], [UPLOAD, make_document("tied")])
+    assert (compared.actions, states(compared)) == ([], {"tied": FileState.READY})
 
 
 def test_c13_of_a_file_an_upload_and_a_file_the_newest_stays() -> None:
-    documents = [document_of("older"), UPLOAD, document_of("newer")]
+    documents = [make_document("older"), UPLOAD, make_document("newer")]
     compared = compare([OLDER, NEWER], documents)
     assert sorted(deeds(compared)) == [(DELETE, "by-name"), (DELETE, "owui-older")]
     assert {action.replaced_by for action in compared.actions} == {"owui-newer"}
@@ -144,14 +145,14 @@ def test_c13_of_a_file_an_upload_and_a_file_the_newest_stays() -> None:
 
 def test_a_name_that_a_file_and_a_colleagues_upload_have_already_stays_with_both() -> None:
     for file in (make_file("bens", created_at=number, **BENS) for number in (4, 6)):
-        compared = compare([file], [UPLOAD, document_of("bens")])
-        assert (compared.actions, states(compared)) == ([], {"bens": State.READY})
+        compared = compare([file], [UPLOAD, make_document("bens")])
+        assert (compared.actions, states(compared)) == ([], {"bens": FileState.READY})
 
 
 def test_an_account_without_keycloak_owns_no_upload() -> None:
     file = make_file("f1", created_at=6, subject="")
     for owner in ("", "anna"):
-        compared = compare([file], [replace(UPLOAD, owner=owner), document_of("f1")])
+        compared = compare([file], [replace(UPLOAD, owner=owner), make_document("f1")])
         assert not compared.actions
 
 
@@ -159,7 +160,7 @@ def test_c13_a_kept_document_is_replaced_by_a_newer_upload_and_replaces_none() -
     for created_at, done in ((4, [(DELETE, "owui-f1")]), (6, [])):
         kept = taken_out(created_at=created_at)
         compared = compare(
-            [make_file("f2", filename="plan.pdf", created_at=1)], [UPLOAD, document_of()], [kept]
+            [make_file("f2", filename="plan.pdf", created_at=1)], [UPLOAD, make_document()], [kept]
         )
         assert deeds(compared) == done
 

@@ -1,4 +1,4 @@
-"""The loop that leads: what it looks at, when, and what it survives. In simulated time, with fakes."""
+"""Tests of the leader's loops, in simulated time and with fakes."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,38 +7,38 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from file_sync.models import Link
-from file_sync.planner.persona_cache import Atlas
-from file_sync.planner.plan import Plan, Rules
+from file_sync.planner.models import Plan, PlanConfig
+from file_sync.planner.persona_index import PersonaIndexCache
 from file_sync.settings import Settings
-from file_sync.sync.backoff import Door
-from file_sync.sync.loops import Sync
-from file_sync.sync.tenant_sync import Work, Worked
+from file_sync.sync.backoff import BackoffGate
+from file_sync.sync.loops import SyncLoops
+from file_sync.sync.tenant_sync import SyncResult, TenantSync
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
 from tests.support.clock import simulate
-from tests.support.files_of_open_webui import tenant_with, within
+from tests.support.open_webui_files import knowledge_link, tenant_with_workspace
 
 if TYPE_CHECKING:
-    from file_sync.adapters.source import Source
+    from file_sync.adapters.open_webui_database import OpenWebUIDatabase
     from tenancy.registry import TenantRegistry
 
 
-class World:
-    """Tenants, fingerprints, and what was compared when."""
+class LoopHarness:
+    """Fake registry, database and tenant sync, which record the polls and comparisons."""
 
     def __init__(self, *tenants: Tenant) -> None:
         self.tenants = {tenant.id: tenant for tenant in tenants}
-        self.prints: dict[Link, str] = {}
+        self.fingerprints: dict[Link, str] = {}
         self.polls: list[float] = []
         self.compared: list[tuple[float, str]] = []
-        self.rules: dict[str, Rules] = {}
-        self.away = False
-        self.fails: set[str] = set()
+        self.configs: dict[str, PlanConfig] = {}
+        self.is_down = False
+        self.failing: set[str] = set()
         self.indexing: set[str] = set()
-        self.door = Door()
+        self.backoff = BackoffGate()
 
-    # what the registry says
+    # TenantRegistry
     def all(self) -> list[Tenant]:
         return list(self.tenants.values())
 
@@ -48,57 +48,57 @@ class World:
     async def wait_synced(self) -> None:
         pass
 
-    # what the database says
-    async def fingerprints(self) -> dict[Link, str]:
+    # OpenWebUIDatabase
+    async def read_fingerprints(self) -> dict[Link, str]:
         self.polls.append(asyncio.get_running_loop().time())
-        if self.away:
-            raise RemoteUnavailable("open-webui-db", "poll", "it is away")
-        return dict(self.prints)
+        if self.is_down:
+            raise RemoteUnavailable("open-webui-db", "poll", "it is down")
+        return dict(self.fingerprints)
 
-    # what is done
+    # TenantSync
     async def run(
-        self, tenant: Tenant, places: Any, rules: Rules, may_go_on: Callable[[], bool], **_: Any
-    ) -> Worked:
+        self, tenant: Tenant, personas: Any, config: PlanConfig, may_continue: Callable[[], bool], **_: Any
+    ) -> SyncResult:
         self.compared.append((asyncio.get_running_loop().time(), tenant.id))
-        self.rules[tenant.id] = rules
-        while tenant.id in self.indexing and may_go_on():  # noqa: ASYNC110 (as long as there is work)
+        self.configs[tenant.id] = config
+        while tenant.id in self.indexing and may_continue():  # noqa: ASYNC110 (as long as there is work)
             await asyncio.sleep(0.1)
-        if tenant.id in self.fails:
-            raise ValueError("a fault of ours")
-        return Worked(Plan())
+        if tenant.id in self.failing:
+            raise ValueError("a bug")
+        return SyncResult(Plan())
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         pass
 
-    def sync(self, **settings: Any) -> Sync:
+    def loops(self, **settings: Any) -> SyncLoops:
         registry = cast("TenantRegistry", self)
         values = {
             "poll_seconds": 10.0,
-            "full_seconds": 900.0,
+            "resync_seconds": 900.0,
             "document_bytes": 100,
             "files_bucket": "files",
             **settings,
         }
-        return Sync(
+        return SyncLoops(
             Settings.model_construct(**values),
-            source=cast("Source", self),
+            database=cast("OpenWebUIDatabase", self),
             registry=registry,
-            atlas=Atlas(registry),
-            work=cast("Work", self),
+            personas=PersonaIndexCache(registry),
+            tenant_sync=cast("TenantSync", self),
         )
 
-    def watch(self, *events: tuple[float, Any], until: float, **settings: Any) -> None:
-        """Let it lead until a time, while things happen at theirs."""
+    def simulate(self, *events: tuple[float, Any], until: float, **settings: Any) -> None:
+        """Run the loops until a time, and call each event at its time."""
 
         async def scenario() -> None:
-            sync = self.sync(**settings)
-            leading = asyncio.create_task(sync.lead())
+            loops = self.loops(**settings)
+            running = asyncio.create_task(loops.run())
             for at, event in events:
                 await asyncio.sleep(at - asyncio.get_running_loop().time())
-                event(sync)
+                event(loops)
             await asyncio.sleep(until - asyncio.get_running_loop().time())
-            leading.cancel()
-            await asyncio.wait([leading])
+            running.cancel()
+            await asyncio.wait([running])
 
         simulate(scenario())
 
@@ -107,87 +107,92 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World(tenant_with("a"), tenant_with("b"))
+def harness() -> LoopHarness:
+    return LoopHarness(tenant_with_workspace("a"), tenant_with_workspace("b"))
 
 
-def test_at_first_all_are_compared_then_who_changed_at_the_next_poll(world: World) -> None:
-    world.watch((15, lambda _: world.prints.update({within(tenant_id="b"): "1"})), until=100)
-    assert world.times("a") == [0]
-    assert world.times("b") == [0, 20]
+def test_all_tenants_are_compared_first_and_then_a_changed_one_at_the_next_poll(
+    harness: LoopHarness,
+) -> None:
+    change = {knowledge_link(tenant_id="b"): "1"}
+    harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)
+    assert harness.times("a") == [0]
+    assert harness.times("b") == [0, 20]
 
 
-def test_new_files_of_a_tenant_do_not_wait_until_all_its_old_ones_are_indexed(world: World) -> None:
-    world.indexing = {"a"}
-    world.watch((15, lambda _: world.prints.update({within(tenant_id="a"): "1"})), until=100)
-    assert world.times("a") == [0, 20]
+def test_new_files_of_a_tenant_do_not_wait_until_all_its_old_ones_are_indexed(harness: LoopHarness) -> None:
+    harness.indexing = {"a"}
+    change = {knowledge_link(tenant_id="a"): "1"}
+    harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)
+    assert harness.times("a") == [0, 20]
 
 
-def test_while_files_come_all_the_time_some_are_indexed_in_each_turn(world: World) -> None:
-    world.indexing = {"a"}
+def test_while_files_keep_coming_some_are_indexed_in_each_run(harness: LoopHarness) -> None:
+    harness.indexing = {"a"}
 
-    def come(sync: Sync) -> None:
-        world.prints[within(tenant_id="a")] = str(len(world.polls))
-        sync.hint()
+    def add_file(loops: SyncLoops) -> None:
+        harness.fingerprints[knowledge_link(tenant_id="a")] = str(len(harness.polls))
+        loops.hint()
 
-    world.watch(*((10 + number / 4, come) for number in range(40)), until=18)
-    times = [at for at, tenant_id in world.compared if tenant_id == "a" and at > 11]
+    harness.simulate(*((10 + number / 4, add_file) for number in range(40)), until=18)
+    times = [at for at, tenant_id in harness.compared if tenant_id == "a" and at > 11]
     assert min(after - before for before, after in pairwise(times)) >= 2
 
 
-def test_a_file_that_is_gone_is_a_change_too(world: World) -> None:
-    world.prints = {within(tenant_id="a"): "1"}
-    world.watch((15, lambda _: world.prints.clear()), until=100)
-    assert world.times("a") == [0, 20]
+def test_a_deleted_file_is_a_change(harness: LoopHarness) -> None:
+    harness.fingerprints = {knowledge_link(tenant_id="a"): "1"}
+    harness.simulate((15, lambda _: harness.fingerprints.clear()), until=100)
+    assert harness.times("a") == [0, 20]
 
 
-def test_a_hint_is_a_look_at_once_and_two_more_and_a_thousand_hints_are_not_more(world: World) -> None:
-    def hints(sync: Sync) -> None:
+def test_a_thousand_hints_start_one_immediate_poll_and_two_more(harness: LoopHarness) -> None:
+    def hint(loops: SyncLoops) -> None:
         for _ in range(1000):
-            sync.hint()
+            loops.hint()
 
-    world.watch((33, hints), until=39)
-    assert [round(at, 1) for at in world.polls if 31 < at < 39] == [33.0, 34.2, 36.4]
-
-
-def test_everybody_is_compared_from_time_to_time(world: World) -> None:
-    world.watch(until=2000)
-    assert world.times("a") == [0, 900, 1800]
+    harness.simulate((33, hint), until=39)
+    assert [round(at, 1) for at in harness.polls if 31 < at < 39] == [33.0, 34.2, 36.4]
 
 
-def test_what_the_tenant_allows_is_a_change(world: World) -> None:
-    def raise_quota(_: Sync) -> None:
-        changed = world.tenants["a"]
+def test_all_tenants_are_compared_at_each_full_sync(harness: LoopHarness) -> None:
+    harness.simulate(until=2000)
+    assert harness.times("a") == [0, 900, 1800]
+
+
+def test_a_change_of_the_tenants_spec_is_a_change(harness: LoopHarness) -> None:
+    def raise_quota(_: SyncLoops) -> None:
+        changed = harness.tenants["a"]
         metadata = changed.metadata.model_copy(update={"generation": 2})
-        world.tenants["a"] = changed.model_copy(update={"metadata": metadata})
+        harness.tenants["a"] = changed.model_copy(update={"metadata": metadata})
 
-    world.watch((15, raise_quota), until=100)
-    assert world.times("a") == [0, 20]
-
-
-def test_for_a_suspended_tenant_and_for_one_on_its_way_out_nothing_is_done() -> None:
-    world = World(tenant_with("a", suspended=True), tenant_with("b"))
-    deleting = world.tenants["b"].metadata.model_copy(update={"deletion_timestamp": "2026-11-24T00:00:00Z"})
-    world.tenants["b"] = world.tenants["b"].model_copy(update={"metadata": deleting})
-    world.watch(until=2000)
-    assert world.compared == []
+    harness.simulate((15, raise_quota), until=100)
+    assert harness.times("a") == [0, 20]
 
 
-def test_a_database_that_is_away_is_asked_again_and_nothing_is_forgotten(world: World) -> None:
-    def leave(_: Sync) -> None:
-        world.away = True
-        world.prints[within(tenant_id="a")] = "1"
-
-    def come_back(_: Sync) -> None:
-        world.away = False
-
-    world.watch((15, leave), (55, come_back), until=100)
-    assert world.times("a") == [0, 61]
-    assert world.times("b") == [0]
+def test_suspended_and_deleted_tenants_are_not_compared() -> None:
+    harness = LoopHarness(tenant_with_workspace("a", suspended=True), tenant_with_workspace("b"))
+    deleting = harness.tenants["b"].metadata.model_copy(update={"deletion_timestamp": "2026-11-24T00:00:00Z"})
+    harness.tenants["b"] = harness.tenants["b"].model_copy(update={"metadata": deleting})
+    harness.simulate(until=2000)
+    assert harness.compared == []
 
 
-def test_a_fault_of_ours_with_one_tenant_stops_nobody_else_and_it_is_tried_again(world: World) -> None:
-    world.fails = {"a"}
-    world.watch((15, lambda _: world.prints.update({within(tenant_id="b"): "1"})), until=100)
-    assert world.times("b") == [0, 20]
-    assert 3 <= len(world.times("a")) <= 8
+def test_after_an_outage_of_the_database_no_change_is_lost(harness: LoopHarness) -> None:
+    def stop(_: SyncLoops) -> None:
+        harness.is_down = True
+        harness.fingerprints[knowledge_link(tenant_id="a")] = "1"
+
+    def start(_: SyncLoops) -> None:
+        harness.is_down = False
+
+    harness.simulate((15, stop), (55, start), until=100)
+    assert harness.times("a") == [0, 61]
+    assert harness.times("b") == [0]
+
+
+def test_an_unexpected_error_of_one_tenant_is_retried_and_stops_no_other(harness: LoopHarness) -> None:
+    harness.failing = {"a"}
+    change = {knowledge_link(tenant_id="b"): "1"}
+    harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)
+    assert harness.times("b") == [0, 20]
+    assert 3 <= len(harness.times("a")) <= 8

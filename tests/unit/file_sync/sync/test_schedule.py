@@ -1,4 +1,4 @@
-"""Whose turn it is, in simulated time."""
+"""Tests of the schedule, in simulated time."""
 
 import asyncio
 
@@ -7,112 +7,112 @@ from file_sync.sync.schedule import Schedule
 from tests.support.clock import simulate
 
 
-def test_who_changed_comes_before_who_is_only_visited_and_each_once() -> None:
+def test_changed_tenants_come_before_those_of_a_full_sync_and_each_comes_once() -> None:
     async def scenario() -> list[str]:
         schedule = Schedule()
-        schedule.visit(["a", "b", "c"])
-        schedule.change(["c", "d", "c"])
-        return [await schedule.next() for _ in range(4)]
+        schedule.enqueue_full_sync(["a", "b", "c"])
+        schedule.enqueue_changed(["c", "d", "c"])
+        return [await schedule.get() for _ in range(4)]
 
     assert simulate(scenario()) == ["c", "d", "a", "b"]
 
 
-def test_a_tenant_that_changes_while_it_is_compared_is_compared_once_more() -> None:
+def test_a_tenant_that_changes_during_its_comparison_is_compared_once_more() -> None:
     async def scenario() -> list[str]:
         schedule = Schedule()
-        schedule.change(["a"])
-        first = await schedule.next()
-        schedule.change(["a"])
-        schedule.change(["b"])
-        second = await schedule.next()
-        schedule.done("a", settled=True)
-        return [first, second, await schedule.next()]
+        schedule.enqueue_changed(["a"])
+        first = await schedule.get()
+        schedule.enqueue_changed(["a"])
+        schedule.enqueue_changed(["b"])
+        second = await schedule.get()
+        schedule.mark_done("a", settled=True)
+        return [first, second, await schedule.get()]
 
     assert simulate(scenario()) == ["a", "b", "a"]
 
 
-def test_who_cannot_be_settled_rests_ever_longer_and_a_change_wakes_them() -> None:
+def test_the_backoff_of_an_unsettled_tenant_grows_and_a_change_ends_it() -> None:
     async def scenario() -> list[float]:
         loop, schedule = asyncio.get_running_loop(), Schedule()
-        schedule.change(["a"])
-        rests = []
+        schedule.enqueue_changed(["a"])
+        delays = []
         for _ in range(12):
-            await schedule.next()
-            began = loop.time()
-            schedule.done("a", settled=False)
-            await schedule.next()
-            rests.append(loop.time() - began)
+            await schedule.get()
+            started_at = loop.time()
+            schedule.mark_done("a", settled=False)
+            await schedule.get()
+            delays.append(loop.time() - started_at)
             schedule._running["a"] = False
-            schedule.done("a", settled=False, closed_for=0)
+            schedule.mark_done("a", settled=False, retry_after=0)
         await asyncio.sleep(1)
-        began = loop.time()
-        schedule.change(["a"])
-        await schedule.next()
-        assert loop.time() == began
+        started_at = loop.time()
+        schedule.enqueue_changed(["a"])
+        await schedule.get()
+        assert loop.time() == started_at
         schedule.close()
-        return rests
+        return delays
 
-    rests = simulate(scenario())
-    assert 1.5 <= rests[0] <= 2.5
-    assert rests[1] > rests[0]
-    assert max(rests) <= 375
+    delays = simulate(scenario())
+    assert 1.5 <= delays[0] <= 2.5
+    assert delays[1] > delays[0]
+    assert max(delays) <= 375
 
 
-def test_changes_do_not_make_somebody_rest_longer_than_they_have_failed() -> None:
+def test_changes_do_not_make_the_backoff_longer_than_the_time_of_failures() -> None:
     async def scenario() -> float:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         for _ in range(20):
-            schedule.change(["a"])
-            await schedule.next()
-            schedule.done("a", settled=False)
+            schedule.enqueue_changed(["a"])
+            await schedule.get()
+            schedule.mark_done("a", settled=False)
             await asyncio.sleep(0.5)
         ended = loop.time()
-        await schedule.next()
+        await schedule.get()
         schedule.close()
         return loop.time() - ended
 
     assert simulate(scenario()) <= 12.5
 
 
-def test_who_waits_for_the_door_rests_until_it_opens_and_no_longer_however_often() -> None:
+def test_a_tenant_backs_off_until_n8n_may_be_called_and_no_longer() -> None:
     async def scenario() -> list[float]:
         loop, schedule = asyncio.get_running_loop(), Schedule()
-        schedule.change(["a"])
-        opened = []
+        schedule.enqueue_changed(["a"])
+        times = []
         for _ in range(10):
-            await schedule.next()
-            opened.append(loop.time())
-            schedule.done("a", settled=False, closed_for=30)
+            await schedule.get()
+            times.append(loop.time())
+            schedule.mark_done("a", settled=False, retry_after=30)
         schedule.close()
-        return opened
+        return times
 
     assert simulate(scenario()) == [30.0 * number for number in range(10)]
 
 
-def test_who_makes_progress_goes_on_at_once_but_not_before_the_door_opens() -> None:
+def test_after_progress_a_tenant_continues_immediately_but_honours_retry_after() -> None:
     async def scenario() -> tuple[float, float]:
         loop, schedule = asyncio.get_running_loop(), Schedule()
-        schedule.change(["a"])
-        await schedule.next()
-        schedule.done("a", settled=False, progress=True)
-        await schedule.next()
-        at_once = loop.time()
-        schedule.done("a", settled=False, progress=True, closed_for=30)
-        await schedule.next()
+        schedule.enqueue_changed(["a"])
+        await schedule.get()
+        schedule.mark_done("a", settled=False, progress=True)
+        await schedule.get()
+        continued_at = loop.time()
+        schedule.mark_done("a", settled=False, progress=True, retry_after=30)
+        await schedule.get()
         schedule.close()
-        return at_once, loop.time()
+        return continued_at, loop.time()
 
     assert simulate(scenario()) == (0.0, 30.0)
 
 
-def test_a_visit_does_not_wake_who_rests() -> None:
+def test_a_full_sync_does_not_end_a_backoff() -> None:
     async def scenario() -> float:
         loop, schedule = asyncio.get_running_loop(), Schedule()
-        schedule.change(["a"])
-        await schedule.next()
-        schedule.done("a", settled=False, closed_for=60)
-        schedule.visit(["a"])
-        await schedule.next()
+        schedule.enqueue_changed(["a"])
+        await schedule.get()
+        schedule.mark_done("a", settled=False, retry_after=60)
+        schedule.enqueue_full_sync(["a"])
+        await schedule.get()
         return loop.time()
 
     assert simulate(scenario()) == 60.0

@@ -1,4 +1,4 @@
-"""Open WebUI's Postgres, as the read-only role of ``grants.sql``."""
+"""Reader of Open WebUI's Postgres, with the read-only role of ``grants.sql``."""
 
 import json
 import time
@@ -12,50 +12,57 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from servicekit.remote import Fault, Remote
 
 from ..metrics import POLL_SECONDS
-from ..models import File, Kind, Link
-from ..problems import SourceUnfit
-from .queries import BY_ID, FINGERPRINTS, OF_PERSON, OF_TENANT, READ, UNREADABLE
+from ..models import File, Link, LinkKind
+from ..problems import UnsupportedSchema
+from .queries import (
+    FILES_BY_ID,
+    FILES_OF_PERSON,
+    FILES_OF_TENANT,
+    FINGERPRINTS,
+    FORBIDDEN_COLUMNS,
+    READ_COLUMNS,
+)
 
-__all__ = ["Source", "classify"]
+__all__ = ["OpenWebUIDatabase", "classify"]
 
 CALL_SECONDS = 40.0
-"""Longest that one query may take; the role's own limit is a little less."""
+"""Longest time for one query; the role's limit (role.sql) is 10 s less."""
 
 CONNECT_SECONDS = 5
-"""Longest that a new connection may take; libpq's own bound is two minutes."""
+"""Longest time for a new connection; libpq's default is two minutes."""
 
 RECONNECT_SECONDS = 10.0
-"""How long the pool goes on trying to connect by itself."""
+"""Time for which the pool retries to connect in the background."""
 
 CONNECTIONS = 6
 
-_CHECK = """
+_EXISTING_COLUMNS = """
 select t.name, t.attribute,
        exists (select from pg_attribute a where a.attrelid = to_regclass(quote_ident(t.name))
                and a.attname = t.attribute and not a.attisdropped) as there
 from unnest(%(tables)s::text[], %(columns)s::text[]) as t(name, attribute)
 """
 
-_MAY = """
+_READABLE_COLUMNS = """
 select t.name, t.attribute,
        has_column_privilege(to_regclass(quote_ident(t.name)), t.attribute, 'select') as may
 from unnest(%(tables)s::text[], %(columns)s::text[]) as t(name, attribute)
 """
 
-_WRITES = """
+_WRITABLE_TABLES = """
 select t.name from unnest(%(tables)s::text[]) as t(name)
 where has_any_column_privilege(to_regclass(quote_ident(t.name)), 'insert, update')
    or has_table_privilege(to_regclass(quote_ident(t.name)), 'delete, truncate')
 """
 
 
-class Source:
-    """Files, and what they are linked to.
+class OpenWebUIDatabase:
+    """Reads files and their links.
 
     Parameters
     ----------
     url
-        Of the database, with the role's password.
+        URL of the database, with the role's password.
     """
 
     def __init__(self, url: str) -> None:
@@ -65,7 +72,7 @@ class Source:
             max_size=CONNECTIONS,
             open=False,
             timeout=10.0,
-            # Soon tried again by whoever needs it next, not after a pause that doubles for minutes.
+            # The next caller retries soon, not after a pause that doubles for minutes.
             reconnect_timeout=RECONNECT_SECONDS,
             kwargs={
                 "row_factory": dict_row,
@@ -77,52 +84,56 @@ class Source:
         self._remote = Remote("open-webui-db", classify, timeout=CALL_SECONDS, concurrency=CONNECTIONS)
 
     async def open(self) -> None:
-        """Begin to connect; it does not wait for the database."""
+        """Start the pool, without waiting for the database."""
         await self._pool.open()
 
     async def close(self) -> None:
-        """Let all connections go."""
+        """Close all connections."""
         await self._pool.close()
         self._remote.close()
 
     async def check(self) -> None:
-        """Make sure that the tables are those we know, and that we may read them and do nothing else.
+        """Check that the tables have the expected columns, and that the role may only read them.
 
         Raises
         ------
-        SourceUnfit
-            They are not; the message names the first column that is missing, or the right.
+        UnsupportedSchema
+            The message names the first missing column, or the right that is missing or surplus.
         RemoteUnavailable, RemoteRefused
-            The database cannot say.
+            The database did not answer.
         """
-        there = await self._rows("check", _CHECK, **_columns(READ))
+        there = await self._rows("check", _EXISTING_COLUMNS, **_columns(READ_COLUMNS))
         for row in there:
             if not row["there"]:
-                raise SourceUnfit(
+                raise UnsupportedSchema(
                     f'Open WebUI\'s database has no column "{row["name"]}"."{row["attribute"]}": '
-                    "its tables are not made yet, or this edition of it is none that file-sync knows."
+                    "its tables are not created yet, or file-sync does not support this version of it."
                 )
-        for row in await self._rows("check", _MAY, **_columns(READ)):
+        for row in await self._rows("check", _READABLE_COLUMNS, **_columns(READ_COLUMNS)):
             if not row["may"]:
-                raise SourceUnfit(
+                raise UnsupportedSchema(
                     f'The role may not read "{row["name"]}"."{row["attribute"]}". Run grants.sql as the '
                     "owner of Open WebUI's tables."
                 )
-        if writable := await self._rows("check", _WRITES, tables=list(READ)):
-            raise SourceUnfit(
-                f'The role may write to "{writable[0]["name"]}". Use the one that role.sql makes.'
+        if writable := await self._rows("check", _WRITABLE_TABLES, tables=list(READ_COLUMNS)):
+            raise UnsupportedSchema(
+                f'The role may write to "{writable[0]["name"]}". Use the role that role.sql creates.'
             )
-        secret = [row for row in await self._rows("check", _CHECK, **_columns(UNREADABLE)) if row["there"]]
-        names = {"tables": [r["name"] for r in secret], "columns": [r["attribute"] for r in secret]}
-        for row in await self._rows("check", _MAY, **names):
+        forbidden = [
+            row
+            for row in await self._rows("check", _EXISTING_COLUMNS, **_columns(FORBIDDEN_COLUMNS))
+            if row["there"]
+        ]
+        names = {"tables": [r["name"] for r in forbidden], "columns": [r["attribute"] for r in forbidden]}
+        for row in await self._rows("check", _READABLE_COLUMNS, **names):
             if row["may"]:
-                raise SourceUnfit(
-                    f'The role may read "{row["name"]}"."{row["attribute"]}", and must not. Use the one that '
-                    "role.sql makes."
+                raise UnsupportedSchema(
+                    f'The role may read "{row["name"]}"."{row["attribute"]}", and must not. Use the role '
+                    "that role.sql creates."
                 )
 
-    async def fingerprints(self) -> dict[Link, str]:
-        """Return, for each knowledge base and model that has files, what changes when one of them does.
+    async def read_fingerprints(self) -> dict[Link, str]:
+        """Return a fingerprint for each knowledge base and model with files; it changes when a file does.
 
         Raises
         ------
@@ -132,38 +143,40 @@ class Source:
         started = time.monotonic()
         rows = await self._rows("poll", FINGERPRINTS)
         POLL_SECONDS.observe(time.monotonic() - started)
-        return {Link(0, Kind(row["kind"]), row["target"]): row["fingerprint"] for row in rows}
+        return {Link(0, LinkKind(row["kind"]), row["target"]): row["fingerprint"] for row in rows}
 
-    async def files(self, knowledge: Sequence[str], models: Sequence[str]) -> list[File]:
-        """Return the files that are linked to one of these, each with all its links.
+    async def list_linked_files(self, knowledge: Sequence[str], models: Sequence[str]) -> list[File]:
+        """Return the files with a link to one of these knowledge bases or models, each with all its links.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             The database did not answer.
         """
-        rows = await self._rows("files", OF_TENANT, knowledge=list(knowledge), models=list(models))
+        rows = await self._rows("files", FILES_OF_TENANT, knowledge=list(knowledge), models=list(models))
         return [_to_file(row) for row in rows]
 
-    async def files_by_id(self, ids: Sequence[str]) -> list[File]:
-        """Return the files that exist of these, each with all its links.
+    async def list_files_by_id(self, ids: Sequence[str]) -> list[File]:
+        """Return the existing files with these ids, each with all its links.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             The database did not answer.
         """
-        return [_to_file(row) for row in await self._rows("files-by-id", BY_ID, ids=list(ids))]
+        return [_to_file(row) for row in await self._rows("files-by-id", FILES_BY_ID, ids=list(ids))]
 
-    async def files_of(self, subject: str, *, ids: Sequence[str] | None, limit: int) -> list[File]:
-        """Return a person's own files, the newest first.
+    async def list_files_of_person(
+        self, subject: str, *, ids: Sequence[str] | None, limit: int
+    ) -> list[File]:
+        """Return the files of a person, newest first.
 
         Parameters
         ----------
         subject
-            The person's in Keycloak.
+            Id of the person in Keycloak.
         ids
-            Only these; somebody else's are not found.
+            Only these files; files of other people are left out.
 
         Raises
         ------
@@ -171,17 +184,17 @@ class Source:
             The database did not answer.
         """
         chosen = None if ids is None else list(ids)
-        rows = await self._rows("files-of-person", OF_PERSON, subject=subject, ids=chosen, limit=limit)
+        rows = await self._rows("files-of-person", FILES_OF_PERSON, subject=subject, ids=chosen, limit=limit)
         return [_to_file(row) for row in rows]
 
     def connection(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[DictRow]]:
-        """Lend a connection for as long as the block lasts."""
+        """Return a context manager that lends a connection."""
         return self._pool.connection()
 
     async def _rows(self, operation: str, query: str, **values: Any) -> list[DictRow]:
         async def call() -> list[DictRow]:
             async with self._pool.connection() as connection:
-                # The statements are constants of ours; values go beside them.
+                # The statements are constants; values are passed as parameters.
                 cursor = await connection.execute(query.encode(), values)
                 return await cursor.fetchall()
 
@@ -189,7 +202,7 @@ class Source:
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what an error of Postgres' client means for the next attempt."""
+    """Return the class of an error of the Postgres client; ``None`` for any other exception."""
     match exc:
         case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
             return Fault.TRANSIENT
@@ -199,15 +212,15 @@ def classify(exc: Exception) -> Fault | None:
             return None
 
 
-def _columns(of: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
-    pairs = [(table, column) for table, columns in of.items() for column in columns]
+def _columns(by_table: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    pairs = [(table, column) for table, columns in by_table.items() for column in columns]
     return {"tables": [table for table, _ in pairs], "columns": [column for _, column in pairs]}
 
 
 def _to_file(row: DictRow) -> File:
-    given = row.pop("links")
-    links = json.loads(given) if isinstance(given, str) else given
-    ways = tuple(
-        sorted(Link(int(since or 0), Kind(kind), target, at or "") for since, kind, target, at in links)
+    raw = row.pop("links")
+    decoded = json.loads(raw) if isinstance(raw, str) else raw
+    links = tuple(
+        sorted(Link(int(since or 0), LinkKind(kind), target, at or "") for since, kind, target, at in decoded)
     )
-    return File(**{**row, "digest": row["digest"].lower()}, links=ways)
+    return File(**{**row, "digest": row["digest"].lower()}, links=links)

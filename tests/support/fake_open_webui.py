@@ -1,7 +1,7 @@
-"""Open WebUI's database without Open WebUI: the tables that file-sync reads, and rows as it writes them.
+"""A fake Open WebUI: a database with the tables that file-sync reads, and the rows that Open WebUI writes.
 
-The columns are those that its own migrations make (a test marked ``programs`` compares). Their owner may do
-everything; file-sync logs in as the role of ``grants.sql``.
+The columns are those of Open WebUI's migrations; a test marked ``programs`` compares them. File-sync logs in
+with the role of ``grants.sql``.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from tenantry_local.parts.open_webui import FILE_SYNC_ROLE
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-__all__ = ["TABLES", "OpenWebUi", "open_webui"]
+__all__ = ["TABLES", "FakeOpenWebUI", "fake_open_webui"]
 
 TABLES = """
 create table "user" (id varchar primary key, email varchar, name varchar, oauth json);
@@ -48,15 +48,15 @@ create table chat_message (
 """
 
 
-class OpenWebUi:
-    """Writes what Open WebUI would write, to its database and its bucket.
+class FakeOpenWebUI:
+    """Writes to the database and the bucket as Open WebUI does.
 
     Parameters
     ----------
     url
-        Of the database, for file-sync's role.
+        URL of the database, for file-sync's role.
     owner
-        A connection as the tables' owner.
+        Connection of the tables' owner.
     """
 
     def __init__(self, platform: Platform, url: str, owner: psycopg.Connection[tuple[Any, ...]]) -> None:
@@ -68,21 +68,21 @@ class OpenWebUi:
         """Run a statement as the tables' owner."""
         self.owner.execute(sql.encode(), values)
 
-    def account(self, subject: str | None) -> str:
-        """Make an account that logged in through Keycloak, or one that never did; return its id."""
+    def create_account(self, subject: str | None) -> str:
+        """Create an account and return its id; ``None``: it never logged in through Keycloak."""
         user_id = str(uuid.uuid4())
         oauth = json.dumps({"oidc": {"sub": subject}}) if subject else None
-        self.execute('insert into "user" values (%s, %s, %s, %s)', user_id, f"{user_id}@x", "Somebody", oauth)
+        self.execute('insert into "user" values (%s, %s, %s, %s)', user_id, f"{user_id}@x", "A person", oauth)
         return user_id
 
-    def knowledge(self, knowledge_id: str) -> None:
-        """Make a knowledge base, unless it is there."""
+    def create_knowledge(self, knowledge_id: str) -> None:
+        """Create a knowledge base, unless it exists."""
         self.execute("insert into knowledge values (%s, 'admin', 'K') on conflict do nothing", knowledge_id)
 
     def upload(
         self, user_id: str, filename: str, content: bytes, *, knowledge_id: str | None = None, **meta: Any
     ) -> str:
-        """Take a file in, as an upload does that is for a knowledge base or for none; return its id."""
+        """Store an uploaded file, for a knowledge base or for none; return its id."""
         file_id, now = str(uuid.uuid4()), int(time.time())
         base = "".join(filter(str.isprintable, filename.rpartition("/")[2][:80]))
         key = f"{file_id}_{base}"
@@ -109,8 +109,8 @@ class OpenWebUi:
         )
         return file_id
 
-    def change(self, file_id: str, content: bytes) -> None:
-        """Give a file another content, under the same name."""
+    def replace_content(self, file_id: str, content: bytes) -> None:
+        """Replace the content of a file, under the same name."""
         with self.owner.cursor() as cursor:
             row = cursor.execute('select path, meta from "file" where id = %s', (file_id,)).fetchone()
         assert row
@@ -125,18 +125,18 @@ class OpenWebUi:
         )
 
     def rename(self, file_id: str, filename: str) -> None:
-        """Give a file another name."""
+        """Rename a file."""
         self.execute(
             'update "file" set filename = %s, updated_at = updated_at + 1 where id = %s', filename, file_id
         )
 
-    def processed(self, file_id: str, status: str = "completed") -> None:
-        """Note what came of reading a file."""
+    def set_processed(self, file_id: str, status: str = "completed") -> None:
+        """Set the status of the extraction of a file's text."""
         data = json.dumps({"status": status, "content": 'its text, with "status": "pending" in it'})
         self.execute('update "file" set data = %s, updated_at = updated_at + 1 where id = %s', data, file_id)
 
-    def put_in(self, file_id: str, knowledge_id: str) -> None:
-        """Put a file into a knowledge base, as its owner; the guard notes it."""
+    def add_to_knowledge(self, file_id: str, knowledge_id: str) -> None:
+        """Add a file to a knowledge base, as its owner and with the guard's note."""
         self._annotate(file_id, tenantry_removed_by="", tenantry_added_to=knowledge_id)
         self.execute(
             "insert into knowledge_file values (%s, %s, %s, 'x', %s, 0, null)",
@@ -146,13 +146,13 @@ class OpenWebUi:
             int(time.time()),
         )
 
-    def take_out(self, file_id: str, knowledge_id: str, *, by: str = "") -> None:
-        """Take a file out of a knowledge base; the file stays.
+    def remove_from_knowledge(self, file_id: str, knowledge_id: str, *, by: str = "") -> None:
+        """Remove a file from a knowledge base; the file stays.
 
         Parameters
         ----------
         by
-            The account whose removal the guard notes; empty when there is no guard.
+            Account that the guard notes as the remover; empty without a guard.
         """
         if by:
             self._annotate(file_id, tenantry_removed_by=by)
@@ -160,8 +160,8 @@ class OpenWebUi:
             "delete from knowledge_file where file_id = %s and knowledge_id = %s", file_id, knowledge_id
         )
 
-    def reset(self, knowledge_id: str, *, by: str) -> None:
-        """Reset a knowledge base without a guard: all files leave it, and those of who resets are deleted."""
+    def reset_knowledge(self, knowledge_id: str, *, by: str) -> None:
+        """Reset a knowledge base without a guard: remove all files, and delete those of ``by``."""
         self.execute(
             'delete from "file" where user_id = %s and id in '
             "(select file_id from knowledge_file where knowledge_id = %s)",
@@ -170,12 +170,12 @@ class OpenWebUi:
         )
         self.execute("delete from knowledge_file where knowledge_id = %s", knowledge_id)
 
-    def age(self, file_id: str, seconds: int) -> None:
-        """Let a file be uploaded earlier."""
+    def backdate(self, file_id: str, seconds: int) -> None:
+        """Move the upload of a file into the past."""
         self.execute('update "file" set created_at = created_at - %s where id = %s', seconds, file_id)
 
     def _annotate(self, file_id: str, **notes: str) -> None:
-        """Add notes to a file's metadata. As text, for what users put there need not be sound JSON."""
+        """Add notes to a file's metadata, as text, because it need not be valid JSON."""
         for name, note in notes.items():
             for pattern, text in ((f', "{name}": "[^"]*"', ""), ("}$", f', "{name}": "{note}"}}')):
                 self.execute(
@@ -186,7 +186,7 @@ class OpenWebUi:
                     file_id,
                 )
 
-    def send(self, user_id: str, file_id: str, model_id: str, *, chat_of: str | None = None) -> str:
+    def send_in_chat(self, user_id: str, file_id: str, model_id: str, *, chat_of: str | None = None) -> str:
         """Send a file in a new chat to a model; return the chat's id."""
         chat_id, message_id, now = str(uuid.uuid4()), str(uuid.uuid4()), int(time.time())
         self.execute("insert into chat values (%s, %s, 'secret title', '{}')", chat_id, chat_of or user_id)
@@ -215,14 +215,14 @@ class OpenWebUi:
         )
         return chat_id
 
-    def delete(self, file_id: str) -> None:
+    def delete_file(self, file_id: str) -> None:
         """Delete a file with all its links."""
         self.execute('delete from "file" where id = %s', file_id)
 
 
 @contextmanager
-def open_webui(platform: Platform) -> Iterator[OpenWebUi]:
-    """Make a database of Open WebUI's tables in the platform's Postgres, new and empty."""
+def fake_open_webui(platform: Platform) -> Iterator[FakeOpenWebUI]:
+    """Create an empty database with Open WebUI's tables in the platform's Postgres."""
     postgres, context = Postgres(platform.context), platform.context
     database = f"owui_{uuid.uuid4().hex[:8]}"
     postgres.run(f"create database {database}")
@@ -233,7 +233,7 @@ def open_webui(platform: Platform) -> Iterator[OpenWebUi]:
     url = postgres.dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
     owner = psycopg.connect(postgres.dsn(database, "postgres", "postgres"), autocommit=True)
     try:
-        yield OpenWebUi(platform, url, owner)
+        yield FakeOpenWebUI(platform, url, owner)
     finally:
         owner.close()
         postgres.run(f"drop database {database} with (force)")

@@ -1,18 +1,18 @@
-"""Files of Open WebUI, documents and Tenants with a workspace, as file-sync sees them."""
+"""Factories of files of Open WebUI, of their documents, and of Tenants with a workspace."""
 
 from typing import Any
 
-from file_sync.models import Document, File, Kind, Link
+from file_sync.models import Document, File, Link, LinkKind
 from tenancy.model import Tenant
 
 from .tenants import tenant_manifest
 
-__all__ = ["BUCKET", "document_of", "make_file", "sent_to", "tenant_with", "within"]
+__all__ = ["BUCKET", "chat_link", "knowledge_link", "make_document", "make_file", "tenant_with_workspace"]
 
 BUCKET = "open-webui-files-dev"
 
 
-def tenant_with(
+def tenant_with_workspace(
     tenant_id: str = "tenanta", *, personas: tuple[str, ...] = ("finance", "hr"), **spec: Any
 ) -> Tenant:
     """Return a Tenant whose personas have the knowledge bases ``kb-TENANT-PERSONA``."""
@@ -22,20 +22,20 @@ def tenant_with(
     return Tenant.from_object(manifest)
 
 
-def within(
+def knowledge_link(
     persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1, directory: str = ""
 ) -> Link:
     """Return a link to a persona's knowledge base."""
-    return Link(since, Kind.KNOWLEDGE, f"kb-{tenant_id}-{persona_id}", directory)
+    return Link(since, LinkKind.KNOWLEDGE, f"kb-{tenant_id}-{persona_id}", directory)
 
 
-def sent_to(persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1) -> Link:
+def chat_link(persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1) -> Link:
     """Return a link to a persona's model."""
-    return Link(since, Kind.MODEL, f"tenant-{tenant_id}.{persona_id}")
+    return Link(since, LinkKind.MODEL, f"tenant-{tenant_id}.{persona_id}")
 
 
 def make_file(file_id: str = "f1", *links: Link, **values: Any) -> File:
-    """Return a file of Anna, of ``tenanta``, in the knowledge base of Finance unless told otherwise."""
+    """Return a file of Anna in ``tenanta``, by default in the knowledge base of Finance."""
     settings = {
         "owner": "owui-anna",
         "subject": "anna",
@@ -47,11 +47,11 @@ def make_file(file_id: str = "f1", *links: Link, **values: Any) -> File:
         "updated_at": 1,
         **values,
     }
-    return File(id=file_id, links=links or (within(),), **settings)
+    return File(id=file_id, links=links or (knowledge_link(),), **settings)
 
 
-def document_of(file_id: str = "f1", **values: Any) -> Document:
-    """Return the document that is made of :func:`make_file`, ready unless told otherwise."""
+def make_document(file_id: str = "f1", **values: Any) -> Document:
+    """Return the document of :func:`make_file`, by default ready."""
     settings = {
         "persona_id": "finance",
         "filename": "plan.pdf",

@@ -1,4 +1,4 @@
-"""The documents' bucket, as one tenant at a time: what is put there is safe, and the index follows."""
+"""The documents' bucket in S3, accessed with a session of one tenant at a time."""
 
 import asyncio
 import base64
@@ -17,36 +17,37 @@ from tenancy.names import object_key
 from tenancy.sessions import TenantSessions
 
 from ..models import Document, File
-from ..problems import Postponed
+from ..problems import RetryLater
 from .downloads import Content
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedMultipartUploadTypeDef, CompletedPartTypeDef
 
-__all__ = ["Store"]
+__all__ = ["DocumentStore"]
 
-VERSION = "open-webui-version"
-"""Metadata that names the content of which an object was made, see :attr:`.models.File.version`."""
+VERSION_KEY = "open-webui-version"
+"""Metadata key for the version of the object's file, see :attr:`.models.File.version`."""
 
 
-class Store:
-    """Puts and removes documents that are made of files.
+class DocumentStore:
+    """Stores and deletes documents that are made from files.
 
-    A document is put in two steps: its content, which nobody sees, and then its completion. Between the two
-    the API server says that the Tenant is there. The operator cancels what is not complete before it deletes
-    what is there. So whatever comes late leaves nothing: its completion is refused, or it is deleted as well.
+    A document is stored in two steps: its content as an invisible multipart upload, and then the completion.
+    Between them the API server confirms that the Tenant exists. When the operator deletes a Tenant, it aborts
+    the incomplete uploads before it deletes the objects. So a late write leaves nothing: S3 refuses its
+    completion, or the operator deletes its object.
 
     Parameters
     ----------
     open_session
-        Opens a session of our own: where AWS is and who we are there.
+        Opens a boto3 session of file-sync itself, from the environment.
     bucket
         Bucket of the documents.
     role_arn
-        Role that is assumed for a tenant.
+        IAM role that is assumed for a tenant.
     is_current
-        Says whether a Tenant is there and is not being deleted: the API server itself, not what was seen.
+        Returns True if a Tenant exists and is not being deleted; it asks the API server, not a cache.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class Store:
         self._sessions = TenantSessions(open_session, bucket=bucket, role_arn=role_arn, service="file-sync")
 
     async def put(self, tenant: Tenant, persona_id: str, filename: str, file: File, content: Content) -> None:
-        """Store a file's content as its document, in place of what is there.
+        """Store a file's content as its document, and replace an existing object.
 
         Raises
         ------
-        Postponed
+        RetryLater
             The Tenant is being deleted; nothing was stored.
         RemoteUnavailable, RemoteRefused
             S3 or the API server did not answer, or denied the call.
@@ -79,13 +80,13 @@ class Store:
             await self._require_current(tenant)
             await call(tenant, "complete-put", self._complete, key, upload, part)
         except BaseException:
-            # Counted where it fails; what is left then lies unseen until the bucket's lifecycle removes it.
+            # The adapter counts a failure; the bucket's lifecycle removes an upload that was not aborted.
             with suppress(RemoteError):
                 await asyncio.shield(call(tenant, "abort-put", self._abort, key, upload))
             raise
 
-    async def has(self, tenant: Tenant, persona_id: str, filename: str, file: File) -> bool:
-        """Tell whether what is stored was made of the content that the file has now.
+    async def has_version(self, tenant: Tenant, persona_id: str, filename: str, file: File) -> bool:
+        """Return True if the stored object was made from the file's current content.
 
         Raises
         ------
@@ -94,10 +95,10 @@ class Store:
         """
         key = object_key(tenant.id, persona_id, file.document_id, filename)
         metadata = await self._sessions.call(tenant, "head", self._metadata, key)
-        return metadata is not None and metadata.get(VERSION) == file.version
+        return metadata is not None and metadata.get(VERSION_KEY) == file.version
 
-    async def owner(self, tenant: Tenant, document: Document) -> str | None:
-        """Return the subject of a document's owner; empty if it has none, ``None`` if it is not there.
+    async def read_owner(self, tenant: Tenant, document: Document) -> str | None:
+        """Return the subject of a document's owner; empty without an owner, ``None`` without an object.
 
         Raises
         ------
@@ -109,7 +110,7 @@ class Store:
         return None if metadata is None else unquote(metadata.get("owner", ""))
 
     async def delete(self, tenant: Tenant, persona_id: str, filename: str, document_id: str) -> None:
-        """Remove an object; one that is not there is removed.
+        """Delete an object; do nothing if it does not exist.
 
         Raises
         ------
@@ -121,10 +122,10 @@ class Store:
 
     async def _require_current(self, tenant: Tenant) -> None:
         if not await self._is_current(tenant):
-            raise Postponed("the Tenant is being deleted")
+            raise RetryLater("the Tenant is being deleted")
 
     def close(self) -> None:
-        """Let threads and connections go."""
+        """Stop the threads and close the connections."""
         self._sessions.close()
 
     def _begin(
@@ -141,7 +142,7 @@ class Store:
                 "tenant-uid": tenant.uid,
                 "owner": quote(file.subject),
                 "open-webui-file": quote(file.id),
-                VERSION: file.version,
+                VERSION_KEY: file.version,
             },
         )["UploadId"]
 
@@ -167,14 +168,14 @@ class Store:
         try:
             client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
         except ClientError as exc:
-            if error_code(exc) != "NoSuchUpload":  # else it is complete, or the operator was quicker
+            if error_code(exc) != "NoSuchUpload":  # it is complete, or the operator aborted it
                 raise
 
     def _metadata(self, client: "S3Client", key: str) -> dict[str, str] | None:
         try:
             return client.head_object(Bucket=self._bucket, Key=key)["Metadata"]
         except ClientError as exc:
-            # Who may list only under a prefix is told 403 for what is not there.
+            # With the right to list only a prefix, S3 answers 403 for a missing object.
             if error_code(exc) in ("404", "403", "NoSuchKey", "AccessDenied"):
                 return None
             raise

@@ -1,0 +1,74 @@
+"""Versions of documents: files of one name and one person, in order of their uploads."""
+
+from dataclasses import dataclass
+
+from ..models import Document, File
+from .checks import may_differ
+from .filenames import clean_filename
+
+__all__ = ["TOP_DIRECTORY", "LinkedFile", "Name", "ReadyDocument", "Version", "set_predecessors"]
+
+TOP_DIRECTORY = ""
+"""Id of the top directory of a knowledge base. A document that was uploaded at the gateway is in it."""
+
+Name = tuple[str, str, str]
+"""Persona, directory of its knowledge base, and file name."""
+
+Version = tuple[Name, str]
+"""A name, and the person who owns the files of that name."""
+
+ReadyDocument = tuple[int, str]
+"""Time of the upload, and id, of a document that searches find."""
+
+
+@dataclass
+class LinkedFile:
+    """A file with a link to the tenant, its place, and the copies of its document.
+
+    Parameters
+    ----------
+    predecessor
+        The document that it replaces: the newest of the older versions.
+    """
+
+    file: File
+    persona_id: str
+    directory: str
+    copies: list[Document]
+    predecessor: Document | None = None
+
+    @property
+    def filename(self) -> str:
+        """Name of its document."""
+        return clean_filename(self.file.filename)
+
+    @property
+    def name(self) -> Name:
+        """Its name within the tenant."""
+        return self.persona_id, self.directory, self.filename
+
+    @property
+    def is_ready(self) -> bool:
+        """True if searches find exactly this content, at this place only."""
+        copies = [(copy.persona_id, copy.filename, copy.state) for copy in self.copies]
+        expected = [(self.persona_id, self.filename, "ready")]
+        return copies == expected and not may_differ(self.file, self.copies[0])
+
+
+def set_predecessors(files: list[LinkedFile], upload: Document | None) -> None:
+    """Set the predecessor of each file of one version, oldest first.
+
+    Parameters
+    ----------
+    upload
+        The person's document of that name that was uploaded at the gateway.
+    """
+    older: Document | None = None
+    of_this_second: Document | None = None
+    second = 0
+    for each in files:
+        if each.file.created_at > second:
+            older, of_this_second, second = of_this_second or older, None, each.file.created_at
+        each.predecessor = older or (upload if upload and upload.stored_at < second else None)
+        if each.copies:
+            of_this_second = each.copies[0]
