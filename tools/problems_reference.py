@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.api.responses import example
-from gateway.problems import kinds
+from gateway.problems import list_problem_types
 from servicekit.errors import TenantryError
 from servicekit.web.errors import headers_of
 
@@ -41,9 +41,11 @@ _ELSEWHERE = {
 
 def render() -> str:
     """Return the page."""
-    rows = [f"| {kind.status} | [`{kind.slug}`](#{kind.slug}) | {kind.title} |" for kind in kinds()]
+    rows = [
+        f"| {kind.status} | [`{kind.slug}`](#{kind.slug}) | {kind.title} |" for kind in list_problem_types()
+    ]
     table = ["| status | type | title |", "|---|---|---|", *rows, ""]
-    return "\n".join([HEAD, *table, *map(_section, kinds())])
+    return "\n".join([HEAD, *table, *map(_section, list_problem_types())])
 
 
 def _section(kind: type[TenantryError]) -> str:

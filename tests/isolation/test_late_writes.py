@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from gateway.problems import WritesUnavailable
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 from servicekit.errors import TenantryError
 from tenancy.errors import TenantSuspended
 from tenantry_local.parts.aws import BUCKET, Aws
@@ -28,7 +28,7 @@ async def rig(platform: Platform) -> AsyncIterator[Rig]:
 
 
 def text(number: int) -> bytes:
-    sentence = f"Ledger {number} says that the tide is high at noon and low at six in the evening. "
+    sentence = f"TokenMeter {number} says that the tide is high at noon and low at six in the evening. "
     return "\n\n".join(f"{part}. {sentence * 12}" for part in range(60)).encode()
 
 
@@ -85,7 +85,7 @@ async def test_a_gateway_that_has_not_heard_of_the_deletion_writes_nothing(rig: 
     await rig.finish("late", life)
     context = rig.gateway.context
     with pytest.raises((TenantSuspended, WritesUnavailable)):
-        await context.documents.upload(tenant, "finance", "late.md", b"Too late.", "ann", Stages())
+        await context.documents.upload(tenant, "finance", "late.md", b"Too late.", "ann", RequestTimings())
     with pytest.raises(TenantSuspended):
         await context.rate.count(tenant)
     with pytest.raises(TenantryError):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from gateway.answers.service import Question
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 
 from tests.support.markdown import live
 
@@ -94,7 +94,9 @@ async def test_a_quoted_poison_is_text_and_nothing_else(
 async def prompt_of(world: World, question: str) -> Any:
     tenant = world.gateway.context.registry.get(A)
     assert tenant
-    prompts, _ = await world.gateway.context.answers._answers._prepare(tenant, Question(question), Stages())
+    prompts, _ = await world.gateway.context.answers._answers._prepare(
+        tenant, Question(question), RequestTimings()
+    )
     return prompts[0]
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from gateway.bedrock import Bedrock, Prompt, Reply
+from gateway.bedrock import Bedrock, ModelReply, Prompt
 from gateway.bm25 import SparseVector
 from gateway.models import Chunk, Document, Edition, IndexedDocument, Passage
 from gateway.objects import Stamp, StoredEntry, StoredObject, TenantObjects
@@ -58,17 +58,17 @@ class FakeBedrock:
         (vector,) = await self.embed([text], on_tokens=on_tokens)
         return vector
 
-    async def converse(self, prompt: Prompt) -> Reply:
+    async def converse(self, prompt: Prompt) -> ModelReply:
         self._note(prompt)
-        return Reply(self.says, prompt.model, input_tokens=7, output_tokens=3)
+        return ModelReply(self.says, prompt.model, input_tokens=7, output_tokens=3)
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Reply]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | ModelReply]:
         self._note(prompt)
         for piece in re.findall(r"\s*\S+", self.says):
             if self.breaks_before and self.breaks_before in piece:
                 raise RemoteUnavailable("bedrock", "converse-stream", "cut off by the test")
             yield piece
-        yield Reply(self.says, prompt.model, input_tokens=7, output_tokens=3)
+        yield ModelReply(self.says, prompt.model, input_tokens=7, output_tokens=3)
 
     def _note(self, prompt: Prompt) -> None:
         self.asked.append(prompt)

@@ -1,4 +1,4 @@
-"""The limits as fakes: they let everything pass unless told otherwise, and keep what was used."""
+"""Fakes of the limits: they allow everything by default and record what was used."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 from typing import Any, cast
 
 from gateway.limits.budget import Budget, BudgetState, Reservation
-from gateway.limits.rate import Rate, RateLimiter
-from gateway.limits.storage_quota import Stock
-from gateway.limits.tenant_metrics import TenantSeries
-from gateway.limits.token_meter import Ledger
+from gateway.limits.rate import RateLimiter, RateLimitResult
+from gateway.limits.storage_quota import StorageQuota
+from gateway.limits.tenant_metrics import TenantMetrics
+from gateway.limits.token_meter import TokenMeter
 from gateway.limits.usage import Counts, UsageLog, UsageRow
 from gateway.redis import TenantRedis
 from prometheus_client import REGISTRY
@@ -19,13 +19,13 @@ from tenancy.names import redis_prefix
 
 __all__ = [
     "FakeBudget",
-    "FakeRate",
+    "FakeRateLimiter",
     "FakeRedis",
-    "FakeStock",
+    "FakeStorageQuota",
     "FakeUsage",
-    "make_ledger",
+    "make_token_meter",
     "metric",
-    "redis_gone",
+    "unavailable_redis",
 ]
 
 MONTH = date(2026, 11, 1)
@@ -33,25 +33,25 @@ RESETS_AT = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 @dataclass
-class FakeRate:
-    """Answers every query with ``rate``; without one, as if it were the first."""
+class FakeRateLimiter:
+    """Returns ``result`` for every query; by default the result of a first query."""
 
-    rate: Rate | None = None
-    asked: list[str] = field(default_factory=list)
+    result: RateLimitResult | None = None
+    checked: list[str] = field(default_factory=list)
 
-    async def count(self, tenant: Tenant) -> Rate:
-        self.asked.append(tenant.id)
+    async def count(self, tenant: Tenant) -> RateLimitResult:
+        self.checked.append(tenant.id)
         limit = tenant.spec.quota.queries_per_minute
-        return self.rate or Rate(limit, remaining=limit - 1, reset=61)
+        return self.result or RateLimitResult(limit, remaining=limit - 1, reset=61)
 
     def as_limiter(self) -> RateLimiter:
-        """Return itself in the place of the real one."""
+        """Return this fake typed as the real class."""
         return cast("RateLimiter", self)
 
 
 @dataclass
 class FakeBudget:
-    """Reserves whatever is asked for, unless ``refuses`` holds an error; keeps what became of it."""
+    """Reserves whatever is checked for, unless ``refuses`` holds an error; keeps what became of it."""
 
     refuses: TenantryError | None = None
     reserved: list[int] = field(default_factory=list)
@@ -70,27 +70,27 @@ class FakeBudget:
     async def release(self, reservation: Reservation) -> None:
         self.released += 1
 
-    async def state(self, tenant: Tenant) -> BudgetState:
+    async def get_state(self, tenant: Tenant) -> BudgetState:
         limit = tenant.spec.quota.tokens_per_month
         return BudgetState(limit, sum(self.settled), 0, RESETS_AT)
 
     def as_budget(self) -> Budget:
-        """Return itself in the place of the real one."""
+        """Return this fake typed as the real class."""
         return cast("Budget", self)
 
 
-class FakeStock:
-    """Has room for everything, unless ``refuses`` holds an error; keeps what it was told."""
+class FakeStorageQuota:
+    """Records reservations and releases, or raises ``refuses`` if set."""
 
     def __init__(self) -> None:
         self.refuses: TenantryError | None = None
-        self.admitted: list[tuple[str, str, int]] = []
-        self.forgotten: list[str] = []
+        self.reserved: list[tuple[str, str, int]] = []
+        self.released: list[str] = []
 
     async def count(self, tenant: Tenant, list_stored: Callable[[], Awaitable[Mapping[str, int]]]) -> int:
         return len(await list_stored())
 
-    async def admit(
+    async def reserve(
         self,
         tenant: Tenant,
         document_id: str,
@@ -100,21 +100,21 @@ class FakeStock:
         if self.refuses:
             raise self.refuses
         await list_stored()
-        self.admitted.append((tenant.id, document_id, size))
+        self.reserved.append((tenant.id, document_id, size))
 
-    async def forget(self, tenant: Tenant, document_id: str) -> None:
-        self.forgotten.append(document_id)
+    async def release(self, tenant: Tenant, document_id: str) -> None:
+        self.released.append(document_id)
         if self.refuses:
             raise self.refuses
 
-    def as_stock(self) -> Stock:
-        """Return itself in the place of the real one."""
-        return cast("Stock", self)
+    def as_quota(self) -> StorageQuota:
+        """Return this fake typed as the real class."""
+        return cast("StorageQuota", self)
 
 
 @dataclass
 class FakeUsage:
-    """Keeps what was used by tenant; shows ``rows``."""
+    """Records usage and returns ``rows``."""
 
     recorded: list[tuple[str, str | None, str, Counts]] = field(default_factory=list)
     rows: list[UsageRow] = field(default_factory=list)
@@ -128,17 +128,17 @@ class FakeUsage:
         return [row for row in self.rows if first <= row.day <= last]
 
     def as_log(self) -> UsageLog:
-        """Return itself in the place of the real one."""
+        """Return this fake typed as the real class."""
         return cast("UsageLog", self)
 
 
-def make_ledger(budget: FakeBudget, usage: FakeUsage) -> Ledger:
-    """Return a real ledger over fakes."""
-    return Ledger(budget.as_budget(), usage.as_log(), TenantSeries(by_tenant=True))
+def make_token_meter(budget: FakeBudget, usage: FakeUsage) -> TokenMeter:
+    """Return a real token meter on fakes."""
+    return TokenMeter(budget.as_budget(), usage.as_log(), TenantMetrics(by_tenant=True))
 
 
 class FakeRedis:
-    """Every script and transaction returns ``answer``, or raises it; what was sent is kept."""
+    """Returns or raises ``answer`` for every script and transaction, and records what was sent."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -154,11 +154,11 @@ class FakeRedis:
 
     async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> Any:
         answer = self._answer(*commands)
-        # One answer is that of each command.
+        # A single answer applies to each command.
         return answer * len(commands) if isinstance(answer, list) and len(answer) == 1 else answer
 
     def as_adapter(self) -> TenantRedis:
-        """Return itself in the place of the real one."""
+        """Return this fake typed as the real class."""
         return cast("TenantRedis", self)
 
     def _answer(self, *sent: Any) -> Any:
@@ -168,11 +168,11 @@ class FakeRedis:
         return self.answer
 
 
-def redis_gone() -> FakeRedis:
-    """Return a Redis that does not answer."""
+def unavailable_redis() -> FakeRedis:
+    """Return a fake Redis that does not answer."""
     return FakeRedis(RemoteUnavailable("redis", "any", "host redis-1 is down"))
 
 
 def metric(name: str, **labels: str) -> float:
-    """Return the value of a metric; 0 when there is no such series."""
+    """Return the value of a metric; 0 if the series does not exist."""
     return REGISTRY.get_sample_value(name, labels) or 0.0

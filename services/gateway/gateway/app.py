@@ -13,7 +13,7 @@ from .api import answers, deletions, documents, me, openai, search, trash, usage
 from .api.description import describe
 from .api.errors import render_problem
 from .api.middleware import TimedRequestMiddleware
-from .concurrency import Lane
+from .concurrency import ConcurrencyLimiter
 from .context import open_context
 from .metrics import REQUEST_SECONDS
 from .settings import Settings
@@ -67,14 +67,14 @@ def make_app(settings: Settings) -> FastAPI:
 
 
 def _limits(settings: Settings) -> _Limits:
-    lane = Lane(
+    limiter = ConcurrencyLimiter(
         "requests",
-        at_once=settings.requests_at_once,
-        waiting=settings.requests_waiting,
-        seconds=WAITING_SECONDS,
-        share=max(settings.requests_at_once // 2, 1),
+        max_concurrent=settings.requests_at_once,
+        max_waiting=settings.requests_waiting,
+        wait_seconds=WAITING_SECONDS,
+        max_per_tenant=max(settings.requests_at_once // 2, 1),
     )
-    default = RouteLimits(settings.request_seconds, BODY_BYTES, lane.place)
+    default = RouteLimits(settings.request_seconds, BODY_BYTES, limiter.acquire)
     chat = replace(default, body_bytes=CHAT_BYTES)
     ingest = replace(
         default, seconds=settings.ingest_seconds, body_bytes=settings.document_bytes + documents.FORM_BYTES

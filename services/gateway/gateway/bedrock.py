@@ -25,13 +25,13 @@ from servicekit.token_bucket import TokenBucket
 from tenancy.model import Guardrail
 from urllib3.exceptions import HTTPError
 
-from .gather import together
+from .gather import gather_or_cancel
 from .problems import ModelUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
 
-__all__ = ["Bedrock", "Prompt", "Reply", "Turn", "cut"]
+__all__ = ["Bedrock", "ModelReply", "Prompt", "Turn", "truncate_embedding"]
 
 TITAN_DIMENSIONS = 1024
 """What we ask of Titan V2, which offers 256, 512 and 1024."""
@@ -103,7 +103,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Reply:
+class ModelReply:
     """What a model said, and what it cost in tokens."""
 
     text: str
@@ -122,7 +122,7 @@ class Bedrock:
     embedding_model
         A Titan V2 model id; also an attribute.
     dimension
-        Length of the vectors that are returned, see :func:`cut`.
+        Length of the vectors that are returned, see :func:`truncate_embedding`.
     embeddings_per_minute
         How many embeddings we may ask for. Documents wait for their turn; questions count, and do not wait.
     """
@@ -181,7 +181,7 @@ class Bedrock:
                 await self._pace.acquire()
                 return await self._embed(text, on_tokens)
 
-        return await together(map(embed_in_turn, texts))
+        return await gather_or_cancel(map(embed_in_turn, texts))
 
     async def embed_query(self, text: str, *, on_tokens: Callable[[int], None]) -> list[float]:
         """Return the vector of a question, at once.
@@ -194,7 +194,7 @@ class Bedrock:
         self._pace.reserve()
         return await self._embed(text, on_tokens)
 
-    async def converse(self, prompt: Prompt) -> Reply:
+    async def converse(self, prompt: Prompt) -> ModelReply:
         """Return a model's reply.
 
         It is read as a stream, so that a model which falls silent is noticed long before the longest time
@@ -209,7 +209,7 @@ class Bedrock:
         """
         return await self._ask("converse", prompt, functools.partial(self._reply, prompt.model))
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Reply]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | ModelReply]:
         """Yield a model's words as they come, and at last the whole reply.
 
         Who stops listening closes the generator; the call to Bedrock then ends at its next words.
@@ -253,7 +253,7 @@ class Bedrock:
         # One model can be down while the next one works.
         return await self._answers.call(operation, self._answers.in_thread(ask), circuit=prompt.model)
 
-    def _reply(self, model: str, **request: Any) -> Reply:
+    def _reply(self, model: str, **request: Any) -> ModelReply:
         stream, transcript = self._talker.converse_stream(**request)["stream"], _Transcript(model)
         with contextlib.closing(stream):
             for event in _events(stream):
@@ -265,7 +265,7 @@ class Bedrock:
         answer = await self._embeddings.call_in_thread("embed", self._invoke, body)
         if on_tokens:
             on_tokens(answer["inputTextTokenCount"])
-        return cut(answer["embedding"], self._dimension)
+        return truncate_embedding(answer["embedding"], self._dimension)
 
     def _invoke(self, body: str) -> dict[str, Any]:
         model = self.embedding_model
@@ -289,10 +289,10 @@ class _Transcript:
         self._usage = event.get("metadata", {}).get("usage", self._usage)
         return text
 
-    def reply(self) -> Reply:
+    def reply(self) -> ModelReply:
         """Return the whole reply; the last event has been added."""
         text = "".join(self._said).strip()
-        return Reply(text, self._model, self._usage["inputTokens"], self._usage["outputTokens"])
+        return ModelReply(text, self._model, self._usage["inputTokens"], self._usage["outputTokens"])
 
 
 def _events(stream: Iterable[Any]) -> Iterator[Any]:
@@ -315,7 +315,7 @@ def _events(stream: Iterable[Any]) -> Iterator[Any]:
     raise ResponseStreamingError(error="it ended before its last event")
 
 
-def cut(embedding: Sequence[float], dimension: int) -> list[float]:
+def truncate_embedding(embedding: Sequence[float], dimension: int) -> list[float]:
     """Return the first ``dimension`` numbers of an embedding, scaled to length 1.
 
     Titan V2 is trained so that the front of its vectors is a whole embedding by itself (Matryoshka

@@ -1,7 +1,7 @@
-"""Lanes: so many at once, so many waiting, and whoever comes then is told to come back.
+"""Concurrency limiter with load shedding: bounded slots, a bounded queue and a bounded wait.
 
-What waits costs memory too, and an answer that comes after the person has given up helps nobody. So both
-are bounded, the waiting in time as well.
+A waiting request costs memory, and an answer after the caller's timeout is useless. So the limiter bounds
+both the number of waiting requests and the time that each waits.
 """
 
 import asyncio
@@ -11,63 +11,71 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from servicekit.fair_semaphore import FairSemaphore
 
-from .metrics import LANE, SHED
+from .metrics import REJECTED, REQUESTS_IN_PROGRESS
 from .problems import Overloaded
 
-__all__ = ["Lane"]
+__all__ = ["ConcurrencyLimiter"]
 
 
-class Lane:
-    """Lets requests in.
+class ConcurrencyLimiter:
+    """Limits concurrent requests and rejects those that cannot wait.
 
     Parameters
     ----------
     name
-        Its name in metrics.
-    at_once
-        Most requests that are served at once.
-    waiting
-        Most requests that wait for that.
-    seconds
-        Longest that one waits.
-    share
-        Most requests of one tenant at once, so that no tenant takes all places; ``None`` for no bound. With
-        it at most half of those that wait are one tenant's, and tenants have their turn one after the other.
+        Label of the limiter in metrics.
+    max_concurrent
+        Maximum number of requests that are served concurrently.
+    max_waiting
+        Maximum number of requests that wait for a slot.
+    wait_seconds
+        Maximum time that a request waits.
+    max_per_tenant
+        Maximum number of concurrent requests of one tenant; ``None`` for no bound. With a bound one tenant
+        has at most half of the queue, and tenants are served round robin.
     """
 
     def __init__(
-        self, name: str, *, at_once: int, waiting: int, seconds: float, share: int | None = None
+        self,
+        name: str,
+        *,
+        max_concurrent: int,
+        max_waiting: int,
+        wait_seconds: float,
+        max_per_tenant: int | None = None,
     ) -> None:
         self._name = name
-        self._places = FairSemaphore(at_once, each=share or at_once)
-        self._most_waiting = waiting
-        self._most_waiting_each = (waiting + 1) // 2 if share else waiting
+        self._slots = FairSemaphore(max_concurrent, each=max_per_tenant or max_concurrent)
+        self._max_waiting = max_waiting
+        self._max_waiting_per_tenant = (max_waiting + 1) // 2 if max_per_tenant else max_waiting
         self._waiting = Counter[str]()
-        self._seconds = seconds
+        self._wait_seconds = wait_seconds
 
     @asynccontextmanager
-    async def place(self, tenant_key: str = "") -> AsyncIterator[None]:
-        """Hold a place while the block runs.
+    async def acquire(self, tenant_key: str = "") -> AsyncIterator[None]:
+        """Hold a slot while the block runs.
 
         Raises
         ------
         Overloaded
-            There are too many already, or no place became free in time.
+            The queue is full, or no slot became free in time.
         """
         async with AsyncExitStack() as stack:
             await self._enter(stack, tenant_key)
-            with LANE.labels(self._name).track_inprogress():
+            with REQUESTS_IN_PROGRESS.labels(self._name).track_inprogress():
                 yield
 
     async def _enter(self, stack: AsyncExitStack, tenant_key: str) -> None:
-        if self._places.locked(tenant_key) and not self._may_wait(tenant_key):
+        if self._slots.locked(tenant_key) and not self._may_wait(tenant_key):
             raise self._overloaded("Too many requests are waiting already.")
         self._waiting[tenant_key] += 1
         try:
-            async with asyncio.timeout(self._seconds):
-                await stack.enter_async_context(self._places.acquire(tenant_key))
+            async with asyncio.timeout(self._wait_seconds):
+                await stack.enter_async_context(self._slots.acquire(tenant_key))
         except TimeoutError as exc:
-            raise self._overloaded(f"There was no room for the request for {self._seconds:g} s.") from exc
+            raise self._overloaded(
+                f"No slot became free for the request within {self._wait_seconds:g} s."
+            ) from exc
         finally:
             self._waiting[tenant_key] -= 1
             if not self._waiting[tenant_key]:
@@ -75,9 +83,10 @@ class Lane:
 
     def _may_wait(self, tenant_key: str) -> bool:
         return (
-            self._waiting.total() < self._most_waiting and self._waiting[tenant_key] < self._most_waiting_each
+            self._waiting.total() < self._max_waiting
+            and self._waiting[tenant_key] < self._max_waiting_per_tenant
         )
 
     def _overloaded(self, why: str) -> Overloaded:
-        SHED.labels(self._name).inc()
-        return Overloaded(f"{why} Nothing was done. Try again in a moment.")
+        REJECTED.labels(self._name).inc()
+        return Overloaded(f"{why} The request was not processed. Try again in a moment.")

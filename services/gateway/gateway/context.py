@@ -23,10 +23,10 @@ from tenancy.registry import TenantRegistry, open_registry
 from tenancy.tickets import TicketVerifier
 
 from .answers.cache import AnswerCache
-from .answers.cached import CachedAnswers
+from .answers.cached_service import CachedAnswerService
 from .answers.service import AnswerService
 from .bedrock import Bedrock
-from .concurrency import Lane
+from .concurrency import ConcurrencyLimiter
 from .documents.catalog import Catalog
 from .documents.deletions import DeletionLimit
 from .documents.expiry import TrashExpiry
@@ -40,9 +40,9 @@ from .idempotency_store import IdempotencyStore
 from .index_fence import IndexChanges
 from .limits.budget import Budget
 from .limits.rate import RateLimiter
-from .limits.storage_quota import Stock
-from .limits.tenant_metrics import TenantSeries
-from .limits.token_meter import Ledger
+from .limits.storage_quota import StorageQuota
+from .limits.tenant_metrics import TenantMetrics
+from .limits.token_meter import TokenMeter
 from .limits.usage import UsageLog
 from .model_check import ModelCheck
 from .objects import TenantObjects, TrashObjects
@@ -66,14 +66,14 @@ class ProcessContext:
     tokens: TokenVerifier
     tickets: TicketVerifier
     documents: DocumentService
-    ingests: Lane
+    ingests: ConcurrencyLimiter
     catalog: Catalog
     trash: Trash
     deletions: DeletionLimit
     rejection: DeletionRejection
     idempotency: IdempotencyStore
     retrieval: RetrievalService
-    answers: CachedAnswers
+    answers: CachedAnswerService
     rate: RateLimiter
     calls: CallLimiter
     budget: Budget
@@ -119,13 +119,15 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
         watching_loop = await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))
-        series = TenantSeries(by_tenant=settings.metrics_by_tenant)
-        _ = await stack.enter_async_context(background_task(series.run(registry.all), "series"))
-        budget, usage = Budget(redis), UsageLog(redis, series)
+        tenant_metrics = TenantMetrics(by_tenant=settings.metrics_by_tenant)
+        _ = await stack.enter_async_context(
+            background_task(tenant_metrics.run(registry.all), "tenant-metrics")
+        )
+        budget, usage = Budget(redis), UsageLog(redis, tenant_metrics)
         recording = await stack.enter_async_context(background_task(usage.run(), "usage"))
-        ledger, stock = Ledger(budget, usage, series), Stock(redis)
+        token_meter, quota = TokenMeter(budget, usage, tenant_metrics), StorageQuota(redis)
         journal = Journal(redis)
-        stack.push_async_callback(ledger.close)
+        stack.push_async_callback(token_meter.close)
         reader = DocumentReader(
             processes=settings.document_readers,
             seconds=settings.document_seconds,
@@ -140,7 +142,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         _ = await stack.enter_async_context(checking)
         retrieval = RetrievalService(bedrock, vectors, usage)
         documents = DocumentService(
-            reader, bedrock, objects, vectors, stock, usage, journal, max_bytes=settings.document_bytes
+            reader, bedrock, objects, vectors, quota, usage, journal, max_bytes=settings.document_bytes
         )
         trash = Trash(
             TrashObjects(objects.sessions, settings.bucket),
@@ -151,7 +153,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             retention=timedelta(days=settings.trash_days),
         )
         deletions = DeletionLimit(redis)
-        catalog = Catalog(objects, vectors, stock, journal, trash, deletions)
+        catalog = Catalog(objects, vectors, quota, journal, trash, deletions)
         repair = Repair(registry.all, journal, objects, vectors, documents, catalog, trash)
         repairing = await stack.enter_async_context(background_task(repair.run(), "repair"))
         expiry = TrashExpiry(registry.all, redis, trash)
@@ -168,7 +170,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         answers = AnswerService(
             retrieval,
             bedrock,
-            ledger,
+            token_meter,
             models=models,
             max_tokens=settings.answer_tokens,
             history_tokens=settings.history_tokens,
@@ -186,15 +188,15 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             deletions=deletions,
             rejection=DeletionRejection(catalog, trash, deletions),
             idempotency=IdempotencyStore(redis),
-            ingests=Lane(
+            ingests=ConcurrencyLimiter(
                 "ingests",
-                at_once=settings.ingests_at_once,
-                waiting=settings.ingests_waiting,
-                seconds=INGEST_WAITING_SECONDS,
-                share=max(settings.ingests_at_once // 2, 1),
+                max_concurrent=settings.ingests_at_once,
+                max_waiting=settings.ingests_waiting,
+                wait_seconds=INGEST_WAITING_SECONDS,
+                max_per_tenant=max(settings.ingests_at_once // 2, 1),
             ),
             retrieval=retrieval,
-            answers=CachedAnswers(answers, cache, usage),
+            answers=CachedAnswerService(answers, cache, usage),
             rate=RateLimiter(redis),
             calls=CallLimiter(settings.calls_per_minute),
             budget=budget,

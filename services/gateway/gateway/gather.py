@@ -1,23 +1,23 @@
-"""Several things at once, of which none outlives the others' failure."""
+"""Concurrent execution of coroutines in which the first failure cancels the rest."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
-__all__ = ["together"]
+__all__ = ["gather_or_cancel"]
 
 T = TypeVar("T")
 
 
-async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return all results, in order. The first error is raised as it is, after the rest was cancelled.
+async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return all results in order; on the first error cancel the rest and raise that error.
 
-    ``asyncio.gather`` would let the rest go on, at a cost nobody needs any more; a ``TaskGroup`` alone would
-    wrap the error, which callers tell apart by its class.
+    ``asyncio.gather`` would let the rest continue, at a cost without use. A ``TaskGroup`` alone would wrap
+    the error in a group, and callers handle errors by their class.
     """
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]

@@ -1,8 +1,7 @@
-"""What the gateway counts. Labels are small fixed sets.
+"""Prometheus metrics of the gateway. Labels are small fixed sets.
 
-The one exception are two counters, and only where ``GATEWAY_METRICS_BY_TENANT`` is set: they then have a
-series for each Tenant that there is, and :mod:`gateway.limits.tenant_metrics` removes those of
-deleted Tenants.
+The exception are two counters if ``GATEWAY_METRICS_BY_TENANT`` is set. They then have a series per Tenant,
+and :mod:`gateway.limits.tenant_metrics` removes the series of deleted Tenants.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -12,115 +11,115 @@ __all__ = [
     "ANSWER_CACHE",
     "FALLBACKS",
     "FOREIGN_HITS",
-    "INGESTS_OPEN",
-    "LANE",
-    "LIMITS_OPEN",
+    "LIMIT_CHECKS_SKIPPED",
+    "LIMIT_EXCEEDED",
     "MODEL_SERVED",
-    "REFUSED",
+    "PENDING_INGESTS",
+    "REJECTED",
     "REPAIRS",
+    "REQUESTS_IN_PROGRESS",
     "REQUEST_SECONDS",
-    "SHED",
     "STAGE_SECONDS",
     "TOKENS",
     "TRASH_EXPIRED",
-    "USAGE_LOST",
+    "USAGE_WRITE_FAILURES",
 ]
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 REQUEST_SECONDS = Histogram(
     "tenantry_gateway_request_seconds",
-    "Duration of each request, by route template and class of status",
+    "Duration of requests by method, route template and status class",
     ("method", "route", "status"),
     buckets=_BUCKETS,
 )
 
 STAGE_SECONDS = Histogram(
     "tenantry_gateway_stage_seconds",
-    "Duration of the stages of a request: auth, limit, read, embed, store, index, search, model, first_token",
+    "Duration of request stages: auth, limit, read, embed, store, index, search, model, first_token",
     ("stage",),
     buckets=_BUCKETS,
 )
 
 ANSWER_CACHE = Counter(
     "tenantry_gateway_answer_cache_total",
-    "Questions by what the answer cache did: hit, miss, bypass (not to be used), unavailable (Redis is away)",
+    "Answer cache lookups by outcome: hit, miss, bypass (not allowed), unavailable (Redis does not answer)",
     ("outcome",),
 )
 
 FALLBACKS = Counter(
     "tenantry_gateway_fallbacks_total",
-    "Answers for which the next model was asked, because one was busy or did not answer",
+    "Answers for which a fallback model was called because a model was throttled or did not respond",
 )
 
 FOREIGN_HITS = Counter(
     "tenantry_gateway_foreign_hits_total",
-    "Points of another tenant that came back in spite of the filter, and were dropped: must stay 0",
+    "Points of another tenant that Qdrant returned despite the filter; the gateway dropped them. Must stay 0",
 )
 
 MODEL_SERVED = Gauge(
     "tenantry_gateway_model_served",
-    "Whether Bedrock served a configured model when the gateway started: 1 or 0",
+    "1 if Bedrock served the configured model when the gateway started, else 0",
     ("model",),
 )
 
-LANE = Gauge(
-    "tenantry_gateway_requests_under_way",
-    "Requests that are being served, by lane: requests, ingests",
-    ("lane",),
+REQUESTS_IN_PROGRESS = Gauge(
+    "tenantry_gateway_requests_in_progress",
+    "Requests that are being served, by concurrency limiter: requests, ingests",
+    ("limiter",),
 )
 
-SHED = Counter(
-    "tenantry_gateway_shed_total",
-    "Requests that were told to come back because there was no room for them, by lane",
-    ("lane",),
+REJECTED = Counter(
+    "tenantry_gateway_rejected_total",
+    "Requests rejected because all slots and the queue were full, by concurrency limiter",
+    ("limiter",),
 )
 
-REFUSED = Counter(
-    "tenantry_gateway_refused_total",
-    "Requests refused by a limit of their tenant: rate, tokens, documents, storage, deletions",
+LIMIT_EXCEEDED = Counter(
+    "tenantry_gateway_limit_exceeded_total",
+    "Requests that exceeded a limit of their tenant: rate, tokens, documents, storage, deletions",
     ("limit",),
 )
 
-LIMITS_OPEN = Counter(
-    "tenantry_gateway_limits_open_total",
-    "Requests that passed a limit unchecked because Redis did not answer",
+LIMIT_CHECKS_SKIPPED = Counter(
+    "tenantry_gateway_limit_checks_skipped_total",
+    "Requests that passed without a check of the limit because Redis did not answer",
     ("limit",),
 )
 
-USAGE_LOST = Counter(
-    "tenantry_gateway_usage_lost_total",
-    "Writes of what was used that Redis did not take: usage, tokens (the month's budget)",
-    ("what",),
+USAGE_WRITE_FAILURES = Counter(
+    "tenantry_gateway_usage_write_failures_total",
+    "Failed writes to Redis by record: usage (the report), tokens (the monthly budget)",
+    ("record",),
 )
 
 TOKENS = Counter(
     "tenantry_gateway_tokens_total",
-    "Tokens that models read (input, embedding) and wrote (output); by the tenant's key where that is wanted",
+    "Tokens by kind: input, output, embedding; by tenant key if GATEWAY_METRICS_BY_TENANT is set",
     ("tenant", "kind"),
 )
 
 ANSWERS = Counter(
     "tenantry_gateway_answers_total",
-    "Answers that a model gave; by the tenant's key where that is wanted",
+    "Answers that a model wrote; by tenant key if GATEWAY_METRICS_BY_TENANT is set",
     ("tenant",),
 )
 
 REPAIRS = Counter(
     "tenantry_gateway_repairs_total",
-    "Repairs of writes of documents that were cut off, by what came of them: completed, refused (the "
-    "document is no good), postponed (a backend is away), given_up, error (a fault of ours: must stay 0)",
+    "Repairs of interrupted document writes, by outcome: completed, refused (the document is not accepted), "
+    "postponed (a backend is unavailable), given_up, error (a bug of the gateway: must stay 0)",
     ("outcome",),
 )
 for _outcome in ("error", "given_up"):
-    REPAIRS.labels(_outcome)  # there from the start, so that the first one is a rise
+    REPAIRS.labels(_outcome)  # exported from the start, so that rate() sees the first increase
 
-INGESTS_OPEN = Gauge(
-    "tenantry_gateway_ingests_open",
-    "Writes of documents that are under way or wait to be repaired, of all tenants, as last seen",
+PENDING_INGESTS = Gauge(
+    "tenantry_gateway_pending_ingests",
+    "Document writes of all tenants that are in progress or wait for repair, as last observed",
 )
 
 TRASH_EXPIRED = Counter(
     "tenantry_gateway_trash_expired_total",
-    "Removed documents that left the trash because their time was over",
+    "Deleted documents that were removed from the trash after its retention period",
 )

@@ -1,8 +1,8 @@
-"""Whether Bedrock serves the configured models, found out at the start and not by the first person.
+"""Startup check that Bedrock serves the configured models.
 
-Models are retired, and access to them is given by region and account; no list that we could keep would be
-right. So each model is asked for one token. The gateway starts whatever comes of it: search works without a
-model that answers, and tenants may have chosen others.
+Bedrock retires models and grants access per region and account, so a static list would be wrong. The check
+requests one token from each model. The gateway starts even if the check fails: search works without a chat
+model, and tenants may have configured others.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from .problems import ModelUnavailable
 __all__ = ["ModelCheck"]
 
 CALLER = "gateway-start"
-"""What stands in Bedrock's invocation log in a tenant's place."""
+"""Value in Bedrock's invocation log in place of a tenant key."""
 
 
 class ModelCheck:
-    """Asks the models that the settings name.
+    """Checks the models that the settings name.
 
     Parameters
     ----------
     models
-        Those that answer; the embedding model is asked, too.
+        The chat models; the embedding model is checked as well.
     """
 
     def __init__(self, bedrock: Bedrock, models: Sequence[str]) -> None:
@@ -37,24 +37,24 @@ class ModelCheck:
         self._log = structlog.get_logger("gateway.models")
 
     async def run(self) -> None:
-        """Ask each model once; what does not work is logged with what to do, and shown as a metric."""
+        """Call each model once; log each unavailable model and set its metric."""
         await asyncio.gather(
             self._check(self._bedrock.embedding_model), *(self._check(model) for model in self._models)
         )
 
     async def _check(self, model: str) -> None:
         try:
-            await self._ask(model)
+            await self._call(model)
         except ModelUnavailable as exc:
             MODEL_SERVED.labels(model).set(0)
             self._log.error("A configured model is not available", model=model, detail=exc.detail)
         except RemoteError as exc:
-            # It says nothing about the model: Bedrock is busy, or away.
-            self._log.warning("Cannot tell whether a model is available", model=model, error=str(exc))
+            # No statement about the model: Bedrock throttles or does not respond.
+            self._log.warning("Cannot check whether a model is available", model=model, error=str(exc))
         else:
             MODEL_SERVED.labels(model).set(1)
 
-    async def _ask(self, model: str) -> None:
+    async def _call(self, model: str) -> None:
         if model == self._bedrock.embedding_model:
             await self._bedrock.embed(["OK"])
             return

@@ -1,4 +1,4 @@
-"""A tenant's personas: only those that its Tenant names exist."""
+"""Lookup of a tenant's personas, which its Tenant resource defines."""
 
 from tenancy.model import Persona, Tenant
 
@@ -13,7 +13,7 @@ def require_persona(tenant: Tenant, persona_id: str) -> Persona:
     Raises
     ------
     PersonaMissing
-        There is none of that id; the problem lists those that there are.
+        The tenant has no persona with that id; the problem lists the existing ones.
     """
     persona = tenant.persona(persona_id)
     if persona is None:

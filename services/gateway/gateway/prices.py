@@ -1,4 +1,4 @@
-"""What tokens cost. Prices differ by region and change without notice, so the table is a setting."""
+"""Token prices. They differ by region and change without notice, so the price table is a setting."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["EXAMPLES", "Price", "cost"]
+__all__ = ["EXAMPLE_PRICES", "Price", "calculate_cost"]
 
 MILLION = 1_000_000
 
@@ -14,7 +14,7 @@ Dollars = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
 
 
 class Price(BaseModel):
-    """US dollars for a million tokens. An embedding's tokens are input."""
+    """Price in US dollars per million tokens; tokens of embeddings count as input."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,7 +22,7 @@ class Price(BaseModel):
     output: Dollars = Decimal(0)
 
 
-EXAMPLES: dict[str, Price] = {
+EXAMPLE_PRICES: dict[str, Price] = {
     prefix: Price(input=Decimal(input_), output=Decimal(output))
     for prefix, input_, output in (
         ("us.anthropic.claude-sonnet-4-6", "3.30", "16.50"),
@@ -34,16 +34,18 @@ EXAMPLES: dict[str, Price] = {
         ("amazon.titan-embed-text-v2", "0.02", "0"),
     )
 }
-"""Examples from secondary sources, to be replaced by the prices of one's own region and contract."""
+"""Examples from secondary sources; replace them with the prices of your region and contract."""
 
 
-def cost(prices: Mapping[str, Price], model: str, *, input_tokens: int, output_tokens: int) -> Decimal | None:
-    """Return what tokens of a model cost in US dollars; ``None`` when the table does not know the model.
+def calculate_cost(
+    prices: Mapping[str, Price], model: str, *, input_tokens: int, output_tokens: int
+) -> Decimal | None:
+    """Return the cost of tokens in US dollars; ``None`` if no prefix in the table matches the model.
 
-    Of several prefixes that fit, the longest counts.
+    The longest matching prefix applies.
     """
-    fitting = max((prefix for prefix in prices if model.startswith(prefix)), key=len, default=None)
-    if fitting is None:
+    matching = max((prefix for prefix in prices if model.startswith(prefix)), key=len, default=None)
+    if matching is None:
         return None
-    price = prices[fitting]
+    price = prices[matching]
     return (price.input * input_tokens + price.output * output_tokens) / MILLION

@@ -1,7 +1,7 @@
-"""Problems that the gateway returns: each class is one kind of problem document (RFC 9457).
+"""Errors of the gateway: each class is one type of problem document (RFC 9457).
 
-Errors of identity are in :mod:`tenancy.errors`, those of external systems in :mod:`servicekit.errors`.
-Callers see the details, so these name what the caller sent and what to do, never another tenant's data.
+:mod:`tenancy.errors` has the errors of identity, :mod:`servicekit.errors` those of external systems. Callers
+see the details. So a detail names the invalid input and the remedy, never another tenant's data.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,27 +41,27 @@ __all__ = [
     "RateLimited",
     "TrashMissing",
     "WritesUnavailable",
-    "kinds",
+    "list_problem_types",
 ]
 
 
 class DocumentRefused(TenantryError):
-    """A document that is not taken. Nothing of it was stored."""
+    """The document is not accepted; nothing was stored."""
 
     status: ClassVar[int] = 422
 
 
 class DocumentEmpty(DocumentRefused):
-    """The file has no bytes, or none that make text."""
+    """The file is empty or contains no text."""
 
     slug = "document-empty"
-    title = "The document holds no text"
-    remedy = "Send a file with text in it; pictures of text are not read."
+    title = "The document contains no text"
+    remedy = "Send a file that contains text; images of text are not read."
     example = "The PDF file holds no text. A scan must be recognised (OCR) first."
 
 
 class DocumentTooLarge(DocumentRefused):
-    """The file has more bytes, chunks or unpacked content than one document may."""
+    """The file exceeds the limit of bytes, chunks or unpacked content of one document."""
 
     slug = "document-too-large"
     title = "The document is too large"
@@ -71,52 +71,52 @@ class DocumentTooLarge(DocumentRefused):
 
 
 class DocumentUnreadable(DocumentRefused):
-    """The file is encrypted or damaged, or reading it takes too much."""
+    """The file is encrypted or damaged, or reading it exceeds the limits of time or memory."""
 
     slug = "document-unreadable"
     title = "The document cannot be read"
-    remedy = "Save it anew, without a password, in one of the formats that are read."
+    remedy = "Save it again without a password, in one of the supported formats."
     example = "The PDF is encrypted. Remove its password and send it again."
 
 
 class DocumentUnsupported(DocumentRefused):
-    """The file is of a format that is not read, or of another than its name says."""
+    """The file has an unsupported format, or its content does not match its extension."""
 
     slug = "document-unsupported"
     title = "The document's format is not supported"
-    remedy = "Send one of the [formats that are read](formats.md), with the ending of its own format."
+    remedy = "Send one of the [supported formats](formats.md), with the matching file extension."
     example = "The file is not encoded in UTF-8. Save it as UTF-8."
     status = 415
 
 
 class DocumentMissing(TenantryError):
-    """There is no such document in this tenant."""
+    """The tenant has no document with this id."""
 
     slug = "document-missing"
-    title = "There is no such document"
+    title = "The document does not exist"
     remedy = "List the documents; it may have been deleted."
     example = "The tenant has no document of that id."
     status = 404
 
 
 class TrashMissing(TenantryError):
-    """The tenant's trash has no such document, or it cannot be restored any more."""
+    """The tenant's trash has no document with this id, or it can no longer be restored."""
 
     slug = "trash-missing"
-    title = "There is no such document in the trash"
-    remedy = "List the trash: a document leaves it when it is restored, and when its time is over."
+    title = "The document is not in the trash"
+    remedy = "List the trash: it no longer lists documents that were restored or whose retention has ended."
     example = "The trash holds no document of that id."
     status = 404
 
 
 class DocumentExists(TenantryError):
-    """A document of the same name in the same persona is there already."""
+    """The persona already has a document with this name."""
 
     slug = "document-exists"
-    title = "A document of that name exists"
+    title = "A document with this name exists"
     remedy = (
-        "To restore another one, delete the present document, too, and restore by `removalId`. To upload a "
-        "new version of what came through Open WebUI, upload it there."
+        "To restore another version, delete the present document first and restore by `removalId`. To upload "
+        "a new version of a file from Open WebUI, upload it in Open WebUI."
     )
     example = (
         "The persona has a document named budget-2026.pdf already. Delete that one first: it goes to the "
@@ -126,17 +126,17 @@ class DocumentExists(TenantryError):
 
 
 class DocumentForeign(TenantryError):
-    """The document is the tenant's, but not this person's to change."""
+    """The document belongs to another user of the tenant."""
 
     slug = "document-foreign"
-    title = "The document is somebody else's"
+    title = "The document belongs to another user"
     remedy = "Ask its owner or one of the tenant's administrators."
     example = "Only its owner and the tenant's administrators may delete a document."
     status = 403
 
 
 class FilenameRefused(TenantryError):
-    """The file's name cannot be part of an object key, or cannot be shown."""
+    """The file's name is not valid in an object key or cannot be displayed."""
 
     slug = "filename-refused"
     title = "The file's name was refused"
@@ -146,30 +146,30 @@ class FilenameRefused(TenantryError):
 
 
 class MediaTypeRefused(TenantryError):
-    """The body is of a media type that the operation does not take."""
+    """The operation does not accept the body's media type."""
 
     slug = "media-type-refused"
-    title = "The body's media type is not taken"
+    title = "The media type of the body is not supported"
     status = 415
     remedy = "Send the document as a form: `multipart/form-data`."
     example = "Send a form: multipart/form-data with `file` and `personaId`."
 
 
 class CursorRefused(TenantryError):
-    """The cursor is none that was given out for this list."""
+    """The cursor does not belong to this list."""
 
     slug = "cursor-refused"
     title = "The cursor was refused"
-    remedy = "Begin again without `cursor`, or send a `nextCursor` as it was given."
+    remedy = "Start again without `cursor`, or send an unchanged `nextCursor`."
     example = "`cursor` must be a `nextCursor` of this list, or be left out."
     status = 422
 
 
 class PersonaMissing(TenantryError):
-    """The tenant has no such persona."""
+    """The tenant has no persona with this id."""
 
     slug = "persona-missing"
-    title = "There is no such persona"
+    title = "The persona does not exist"
     remedy = "Name one of the personas that `GET /v1/models` lists."
     example = "The tenant has no such persona. Choose one of `personas`."
     members: ClassVar[Mapping[str, Any]] = {"personas": ["finance", "legal"]}
@@ -177,13 +177,13 @@ class PersonaMissing(TenantryError):
 
 
 class ModelUnavailable(TenantryError):
-    """Bedrock does not (any more) serve the model that is configured."""
+    """Bedrock does not serve the configured model (any more)."""
 
     slug = "model-unavailable"
     title = "The configured model is not available"
     remedy = (
-        "Tell the operators: `spec.model.chat` of the Tenant or `GATEWAY_CHAT_MODEL` must name a "
-        "model that Bedrock serves in this region and account."
+        "Contact the platform's administrators: `spec.model.chat` of the Tenant or `GATEWAY_CHAT_MODEL` must "
+        "name a model that Bedrock serves in this region and account."
     )
     example = (
         "Bedrock does not offer anthropic.claude-v1 to this account (any more). Name a current model in the "
@@ -194,17 +194,17 @@ class ModelUnavailable(TenantryError):
 
 
 class CollectionMissing(TenantryError):
-    """The tenant's collection has not been made yet."""
+    """The tenant's collection does not exist yet."""
 
     slug = "tenant-not-ready"
     title = "The tenant is not ready"
     remedy = "Try again after `Retry-After`; a new Tenant is ready within seconds."
-    example = "The tenant's collection has not been made yet. Try again when its Tenant is Ready."
+    example = "The tenant's collection does not exist yet. Try again when its Tenant is Ready."
     status = 503
 
 
 class DimensionMismatch(TenantryError):
-    """The collection holds vectors of another length than we make: starting would only spoil it."""
+    """The dimension of the collection differs from the configured one; the gateway does not write to it."""
 
     slug = "dimension-mismatch"
     title = "The collection's dimension is not the configured one"
@@ -215,32 +215,32 @@ class DimensionMismatch(TenantryError):
 
 
 class Overloaded(TenantryError):
-    """There are more requests than can be served. Nothing of this one was done."""
+    """All slots and the queue are full; the request was not processed."""
 
     slug = "overloaded"
-    title = "Too many requests at once"
+    title = "Too many concurrent requests"
     remedy = "Try again after `Retry-After`."
-    example = "Too many requests are waiting already. Nothing was done. Try again in a moment."
+    example = "Too many requests are waiting already. The request was not processed. Try again in a moment."
     status = 503
 
 
 class AdminOnly(TenantryError):
-    """The person is not one of the tenant's administrators."""
+    """The user is not one of the tenant's administrators."""
 
     slug = "admin-only"
     title = "Only administrators may do this"
     remedy = "Ask one of the tenant's administrators."
-    example = "Only the tenant's administrators see this. Its Tenant names them."
+    example = "Only the tenant's administrators may do this. The Tenant resource names them."
     status = 403
 
 
 class LimitReached(TenantryError):
-    """A limit of the tenant that gives way with time.
+    """The tenant has reached a limit that resets with time.
 
     Parameters
     ----------
     retry_after
-        Seconds until the same request may pass.
+        Seconds until the same request may succeed.
     """
 
     status: ClassVar[int] = 429
@@ -251,26 +251,25 @@ class LimitReached(TenantryError):
 
 
 class RateLimited(LimitReached):
-    """The tenant has asked as often in the last minute as it may."""
+    """The tenant has sent the allowed number of queries in the last minute."""
 
     slug = "rate-limited"
     title = "Too many queries"
-    remedy = "Wait as long as `Retry-After` says; the `RateLimit` header tells what is left."
-    example = "The tenant may ask 60 times a minute. Try again in 31 seconds."
+    remedy = "Wait for `Retry-After`; the `RateLimit` header shows the remaining queries."
+    example = "The tenant may send 60 queries a minute. Try again in 31 seconds."
     members: ClassVar[Mapping[str, Any]] = {"limit": 60}
 
 
 class BudgetExhausted(LimitReached):
-    """What is left of the tenant's tokens for this month does not cover the answer."""
+    """The tenant's remaining tokens of this month do not cover the answer."""
 
     slug = "budget-exhausted"
     title = "The month's tokens are used up"
-    remedy = (
-        "Wait for the next month, or have `spec.quota.tokensPerMonth` of the Tenant raised. Searches go on."
-    )
+    remedy = "Wait for the next month, or request a higher `spec.quota.tokensPerMonth`. Searches still work."
     example = (
-        "The tenant may use 5000000 tokens a month. 4999310 are used, answers under way hold 0, and this one "
-        "may take 1800. The count starts anew at 2026-12-01T00:00:00Z. Ask for a higher limit, or wait."
+        "The tenant may use 5000000 tokens a month. 4999310 are used, 0 are reserved for concurrent answers, "
+        "and this answer needs up to 1800. The budget resets at 2026-12-01T00:00:00Z. Ask for a higher "
+        "limit, or wait."
     )
     members: ClassVar[Mapping[str, Any]] = {
         "limit": 5000000,
@@ -280,43 +279,43 @@ class BudgetExhausted(LimitReached):
 
 
 class QuotaExceeded(TenantryError):
-    """The tenant has no room for the document: `quota` names `documents` or `storage`."""
+    """The document exceeds the tenant's quota; `quota` names `documents` or `storage`."""
 
     slug = "quota-exceeded"
     title = "The tenant's quota is used up"
-    remedy = "Delete documents, or have `spec.quota` of the Tenant raised."
+    remedy = "Delete documents, or request a higher `spec.quota`."
     example = "The tenant may store 1000 and has stored 1000 documents. Delete documents, or ask for more."
     members: ClassVar[Mapping[str, Any]] = {"quota": "documents", "limit": 1000, "used": 1000}
     status = 403
 
 
 class LimitsUnavailable(TenantryError):
-    """What the tenant has used cannot be counted, so nothing more is used."""
+    """The tenant's usage cannot be counted, so the request is refused."""
 
     slug = "limits-unavailable"
     title = "Limits cannot be checked right now"
-    remedy = "Try again after `Retry-After`: Redis cannot be reached. Searches go on."
-    example = "The tokens of this month cannot be counted right now. Try again in a moment."
+    remedy = "Try again after `Retry-After`: Redis cannot be reached. Searches still work."
+    example = "The token budget cannot be checked right now. Try again in a moment."
     status = 503
 
 
 class WritesUnavailable(TenantryError):
-    """Who writes what cannot be agreed on, so nothing more is written."""
+    """Writes cannot be coordinated, so documents are not written."""
 
     slug = "writes-unavailable"
     title = "Documents cannot be written right now"
-    remedy = "Try again after `Retry-After`: Redis cannot be reached. What was begun is completed by itself."
+    remedy = "Try again after `Retry-After`: Redis cannot be reached. Started writes complete by themselves."
     example = "Who writes the document cannot be agreed on right now. Try again in a moment."
     status = 503
 
 
 class Busy(TenantryError):
-    """Somebody else is at it.
+    """Another request holds what this one needs.
 
     Parameters
     ----------
     retry_after
-        Seconds until it is worth another try.
+        Seconds until a retry may succeed.
     """
 
     status: ClassVar[int] = 409
@@ -328,7 +327,7 @@ class Busy(TenantryError):
 
 
 class DocumentBusy(Busy):
-    """The document is being written or deleted by another request."""
+    """Another request is writing or deleting the document."""
 
     slug = "document-busy"
     title = "The document is being written"
@@ -337,13 +336,13 @@ class DocumentBusy(Busy):
 
 
 class DeletionsHeld(Busy):
-    """So many documents would be deleted within minutes that an administrator has to agree."""
+    """The deletion exceeds the limit of deletions, so an administrator must confirm it."""
 
     slug = "deletions-held"
     title = "Too many deletions in a short time"
     remedy = (
         "An administrator of the tenant releases them (`POST /v1/deletions/release`), or rejects them "
-        "(`POST /v1/deletions/reject`). Or wait: it is a limit for each ten minutes."
+        "(`POST /v1/deletions/reject`). Or wait: the limit applies to each ten minutes."
     )
     example = (
         "More than 20 documents of the tenant would be deleted within 10 minutes, so this one is kept. An "
@@ -353,19 +352,19 @@ class DeletionsHeld(Busy):
 
 
 class IndexingFailed(TenantryError):
-    """A stored document could not be indexed, or deleted, again and again."""
+    """Repeated attempts to index or delete a stored document have failed."""
 
     slug = "indexing-failed"
     title = "The document could not be completed"
-    remedy = "Send the document again; if it fails again, tell the operators."
+    remedy = "Send the document again; if it fails again, contact the platform's administrators."
     example = (
-        "It could not be indexed in 5 attempts; the last one said: A backend is not available right now. Try "
-        "again; if it persists, ask your administrators. Send it again, or tell the operators."
+        "It could not be indexed in 5 attempts. Last error: A backend is not available right now. Try again. "
+        "Send it again, or contact the platform's administrators."
     )
 
 
 class IdempotencyKeyRefused(TenantryError):
-    """The `Idempotency-Key` is empty, too long or not printable ASCII, or there are two."""
+    """The `Idempotency-Key` is empty, too long, not printable ASCII, or sent twice."""
 
     slug = "idempotency-key-refused"
     title = "The idempotency key was refused"
@@ -375,36 +374,36 @@ class IdempotencyKeyRefused(TenantryError):
 
 
 class IdempotencyKeyReused(TenantryError):
-    """The `Idempotency-Key` was sent before, with another request."""
+    """The `Idempotency-Key` was already used for another request."""
 
     slug = "idempotency-key-reused"
     title = "The idempotency key was used for another request"
-    remedy = "Make a new key for each new request."
+    remedy = "Use a new key for each new request."
     example = "This `Idempotency-Key` was sent with another request. Use a new key for a new request."
     status = 422
 
 
 class IdempotencyKeyBusy(Busy):
-    """The first request with this `Idempotency-Key` is still under way."""
+    """The first request with this `Idempotency-Key` is still in progress."""
 
     slug = "idempotency-key-busy"
-    title = "The same request is under way"
-    remedy = "Ask again after `Retry-After`, with the same key: you get the first request's answer."
+    title = "The same request is in progress"
+    remedy = "Send it again after `Retry-After` with the same key to get the first response."
     example = "The first request with this `Idempotency-Key` is still under way. Ask again for its answer."
 
 
 PACKAGES = ("gateway", "tenancy", "servicekit")
-"""Packages whose errors this service can return."""
+"""Packages whose errors the gateway can return."""
 
 
-def kinds() -> list[type[TenantryError]]:
-    """Return all kinds of problems of ours that have a type of their own, by status and type."""
-    ours = (kind for kind in _below(TenantryError) if kind.__module__.split(".")[0] in PACKAGES)
-    return sorted({TenantryError, *ours}, key=lambda kind: (kind.status, kind.slug))
+def list_problem_types() -> list[type[TenantryError]]:
+    """Return all problem types of this project, sorted by status and slug."""
+    ours = (type_ for type_ in _subclasses(TenantryError) if type_.__module__.split(".")[0] in PACKAGES)
+    return sorted({TenantryError, *ours}, key=lambda type_: (type_.status, type_.slug))
 
 
-def _below(kind: type[TenantryError]) -> Iterator[type[TenantryError]]:
-    for each in kind.__subclasses__():
+def _subclasses(type_: type[TenantryError]) -> Iterator[type[TenantryError]]:
+    for each in type_.__subclasses__():
         if "slug" in vars(each):
             yield each
-        yield from _below(each)
+        yield from _subclasses(each)

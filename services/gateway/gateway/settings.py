@@ -13,7 +13,7 @@ from pydantic_settings import SettingsConfigDict
 from servicekit.settings import HttpSettings
 from servicekit.tls import AuthorityFile
 
-from .prices import EXAMPLES, Price
+from .prices import EXAMPLE_PRICES, Price
 
 __all__ = ["Settings"]
 
@@ -129,7 +129,7 @@ class Settings(HttpSettings):
     ingests_waiting: int = Field(64, ge=0)
     """Documents that wait for their turn, unread; further ones are told to come back."""
 
-    prices: dict[str, Price] = EXAMPLES
+    prices: dict[str, Price] = EXAMPLE_PRICES
     """US dollars for a million tokens, ``{"prefix of a model id": {"input": 3, "output": 15}}``; the longest
     prefix counts. The default holds examples: check them against your own prices."""
 

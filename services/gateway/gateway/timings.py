@@ -1,6 +1,6 @@
-"""Where a request's time goes, so that our own share and the backends' can be told apart.
+"""Timings of a request's stages, which separate the gateway's own time from that of its backends.
 
-Each stage is a figure in the metrics, a part of the ``Server-Timing`` header and a span of the trace.
+Each stage is a sample of a metric, an entry of the ``Server-Timing`` header and a span of the trace.
 """
 
 import time
@@ -11,13 +11,13 @@ from opentelemetry import trace
 
 from .metrics import STAGE_SECONDS
 
-__all__ = ["Stages"]
+__all__ = ["RequestTimings"]
 
 _TRACER = trace.get_tracer("gateway")
 
 
-class Stages:
-    """The stages of one request; each is measured as it runs."""
+class RequestTimings:
+    """Durations of one request's stages, each measured while it runs."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -25,7 +25,7 @@ class Stages:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Count the time inside as a stage; a stage that runs twice adds up."""
+        """Record the duration of the block as a stage; repeated stages add up."""
         started = time.perf_counter()
         try:
             with _TRACER.start_as_current_span(stage, record_exception=False):
@@ -37,10 +37,10 @@ class Stages:
 
     @property
     def total(self) -> float:
-        """Seconds since the request came."""
+        """Seconds since the request arrived."""
         return time.perf_counter() - self._started
 
     def to_header(self) -> str:
-        """Return the value of a ``Server-Timing`` header: milliseconds by stage, and in all."""
+        """Return the value of a ``Server-Timing`` header: milliseconds per stage, and the total."""
         stages = {**self._seconds, "total": self.total}
         return ", ".join(f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in stages.items())

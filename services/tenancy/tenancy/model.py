@@ -28,6 +28,7 @@ __all__ = [
     "QuotaStatus",
     "Retrieval",
     "RetrievalMode",
+    "StatusSection",
     "StorageStatus",
     "Tenant",
     "TenantSpec",
@@ -171,7 +172,11 @@ class Condition(_Resource):
     observed_generation: int | None = Field(None, ge=0)
 
 
-class StorageStatus(_Resource):
+class StatusSection(_Resource):
+    """Base class of the sections that parts of the operator write to the status."""
+
+
+class StorageStatus(StatusSection):
     """Location of the tenant's documents."""
 
     bucket: str
@@ -179,14 +184,14 @@ class StorageStatus(_Resource):
     tenant_uid: str | None = None
 
 
-class VectorsStatus(_Resource):
+class VectorsStatus(StatusSection):
     """Collection of the tenant's points, and the filter that selects them."""
 
     collection: str
     filter: dict[str, Any]
 
 
-class IdentityStatus(_Resource):
+class IdentityStatus(StatusSection):
     """Tenant's group in Keycloak."""
 
     realm: str
@@ -194,7 +199,7 @@ class IdentityStatus(_Resource):
     group_path: str
 
 
-class QuotaStatus(_Resource):
+class QuotaStatus(StatusSection):
     """Tenant's namespace."""
 
     namespace: str
@@ -207,7 +212,7 @@ class WorkspaceKnowledge(_Resource):
     id: str
 
 
-class WorkspaceStatus(_Resource):
+class WorkspaceStatus(StatusSection):
     """Tenant's group and knowledge bases in Open WebUI."""
 
     group_id: str
@@ -215,7 +220,12 @@ class WorkspaceStatus(_Resource):
 
 
 class TenantStatus(_Resource):
-    """Status that the operator wrote last."""
+    """Result of the operator's last reconcile.
+
+    A section that no service reads has no field here; it is kept as it is. Its model is with its part.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     observed_generation: int | None = Field(None, ge=0)
     conditions: list[Condition] = Field(default_factory=list, max_length=32)
@@ -228,8 +238,9 @@ class TenantStatus(_Resource):
 
     @property
     def has_sections(self) -> bool:
-        """True if a part of the operator has created something for the Tenant."""
-        return any((self.storage, self.vectors, self.identity, self.quota, self.workspace))
+        """True when a part of the operator has created something for the Tenant."""
+        known = (section for _, section in self if isinstance(section, StatusSection))
+        return any(known) or bool(self.model_extra)
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of a type, or ``None``."""

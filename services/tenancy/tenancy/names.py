@@ -30,7 +30,6 @@ __all__ = [
     "deletions_key",
     "document_id_for",
     "document_id_for_file",
-    "document_sizes_key",
     "embeddings_key",
     "embeddings_prefix",
     "erasure_receipt_key",
@@ -40,7 +39,6 @@ __all__ = [
     "idempotency_key",
     "ingests_key",
     "is_tombstone",
-    "limits_key",
     "model_id",
     "object_key",
     "parse_model_id",
@@ -54,6 +52,7 @@ __all__ = [
     "removals_prefix",
     "reservations_key",
     "retained_prefix",
+    "storage_quota_key",
     "tenant_id_from_group",
     "tenant_key",
     "tenant_prefix",
@@ -249,11 +248,6 @@ def redis_prefix(tenant_id: str, uid: str) -> str:
     return f"{_bound_key(tenant_id, uid)}:"
 
 
-def limits_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash in which the operator keeps a tenant's limits."""
-    return f"{redis_prefix(tenant_id, uid)}limits"
-
-
 def rate_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash that counts a tenant's queries, by second."""
     return f"{redis_prefix(tenant_id, uid)}rate"
@@ -269,7 +263,7 @@ def reservations_key(tenant_id: str, uid: str, month: date) -> str:
     return f"{tokens_key(tenant_id, uid, month)}:reserved"
 
 
-def document_sizes_key(tenant_id: str, uid: str) -> str:
+def storage_quota_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash with the size of each stored document of a tenant."""
     return f"{redis_prefix(tenant_id, uid)}stock"
 

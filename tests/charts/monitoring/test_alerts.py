@@ -85,7 +85,7 @@ CASES = [
     ),
     Case(
         "there is no room",
-        counted(gateway.SHED, rising(3), "gateway", lane="requests"),
+        counted(gateway.REJECTED, rising(3), "gateway", limiter="requests"),
         ("TenantryGatewayOverloaded",),
     ),
     Case(
@@ -101,12 +101,12 @@ CASES = [
     ),
     Case(
         "limits are not checked",
-        counted(gateway.LIMITS_OPEN, rising(2), "gateway", limit="rate"),
+        counted(gateway.LIMIT_CHECKS_SKIPPED, rising(2), "gateway", limit="rate"),
         ("TenantryLimitsNotEnforced",),
     ),
     Case(
         "use is not written down",
-        counted(gateway.USAGE_LOST, rising(2), "gateway", what="usage"),
+        counted(gateway.USAGE_WRITE_FAILURES, rising(2), "gateway", record="usage"),
         ("TenantryLimitsNotEnforced",),
     ),
     Case("Keycloak is away", called("file-sync keycloak user", "transient"), ("TenantryBackendUnavailable",)),

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from gateway.answers.service import Question
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 from tenancy.names import COLLECTION
 
 from .conftest import TENANT, World
@@ -153,7 +153,9 @@ async def test_the_model_is_shown_what_stands_beside_a_passage(world: World) -> 
     question = Question("Who may enter the quarry at night?", "finance")
     tenant = world.gateway.context.registry.get(TENANT)
     assert tenant
-    prompts, passages = await world.gateway.context.answers._answers._prepare(tenant, question, Stages())
+    prompts, passages = await world.gateway.context.answers._answers._prepare(
+        tenant, question, RequestTimings()
+    )
     (found,) = await world.search(question.text, topK=1)
     assert found["chunk"] == 0
     (shown,) = [each for each in passages if (each.document_id, each.chunk) == (found["documentId"], 0)]

@@ -130,7 +130,7 @@ async def test_who_hangs_up_ends_the_call_and_pays_for_what_came(
 
     monkeypatch.setattr(Bedrock, "stream", endless)
     headers = {"Authorization": f"Bearer {world.token}"}
-    before = (await world.gateway.context.budget.state(tenant_of(world))).used
+    before = (await world.gateway.context.budget.get_state(tenant_of(world))).used
     async with world.gateway.http.stream(
         "POST", "/v1/answers", json={**QUESTION, "stream": True}, headers=headers
     ) as response:
@@ -139,7 +139,7 @@ async def test_who_hangs_up_ends_the_call_and_pays_for_what_came(
         await ended.wait()
 
     async def paid() -> bool:
-        state = await world.gateway.context.budget.state(tenant_of(world))
+        state = await world.gateway.context.budget.get_state(tenant_of(world))
         return state.used > before and state.reserved == 0
 
     await until(paid)

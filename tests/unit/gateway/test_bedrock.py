@@ -12,7 +12,7 @@ import pytest
 import stamina
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
-from gateway.bedrock import INGEST_CONCURRENCY, Bedrock, Prompt, Reply, cut
+from gateway.bedrock import INGEST_CONCURRENCY, Bedrock, ModelReply, Prompt, truncate_embedding
 from gateway.problems import ModelUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,7 +78,7 @@ def request(**more: Any) -> dict[str, Any]:
     }
 
 
-async def converse(bedrock: Bedrock, guardrail: Guardrail | None = None) -> Reply:
+async def converse(bedrock: Bedrock, guardrail: Guardrail | None = None) -> ModelReply:
     return await bedrock.converse(
         Prompt(
             model="the-model",
@@ -97,7 +97,7 @@ async def converse(bedrock: Bedrock, guardrail: Guardrail | None = None) -> Repl
     )
 )
 def test_a_cut_vector_has_length_one_and_keeps_its_direction(embedding: list[float]) -> None:
-    front = cut(embedding, 8)
+    front = truncate_embedding(embedding, 8)
     assert math.isclose(math.hypot(*front), 1.0)
     length = math.hypot(*embedding[:8])
     assert all(math.isclose(a, b / length, abs_tol=1e-12) for a, b in zip(front, embedding[:8], strict=True))
@@ -108,7 +108,7 @@ def test_a_cut_vector_has_length_one_and_keeps_its_direction(embedding: list[flo
 )
 def test_what_cannot_be_cut_is_an_error(embedding: list[float]) -> None:
     with pytest.raises(ValueError, match="cannot be cut to 8"):
-        cut(embedding, 8)
+        truncate_embedding(embedding, 8)
 
 
 async def test_titan_is_asked_for_1024_and_768_are_kept(bedrock: Bedrock, embedder: Stubber) -> None:
@@ -151,7 +151,7 @@ async def test_a_small_document_does_not_wait_for_all_of_another_tenants(
 
 async def test_a_model_is_asked_with_the_tenants_name(bedrock: Bedrock, talker: Stubber) -> None:
     talker.add_response("converse_stream", {}, request())
-    assert await converse(bedrock) == Reply("It is $5 [1].", "the-model", 7, 3)
+    assert await converse(bedrock) == ModelReply("It is $5 [1].", "the-model", 7, 3)
 
 
 @pytest.mark.parametrize(("version", "sent"), [("2", "2"), ("", "DRAFT")])

@@ -1,11 +1,11 @@
-"""So many at once, so many waiting, and whoever comes then is told to come back."""
+"""Tests of the concurrency limiter."""
 
 import asyncio
 import itertools
 from contextlib import AsyncExitStack
 
 import pytest
-from gateway.concurrency import Lane
+from gateway.concurrency import ConcurrencyLimiter
 from gateway.problems import Overloaded
 from prometheus_client import REGISTRY
 
@@ -14,94 +14,101 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def name() -> str:
-    return f"lane{next(_numbers)}"
+    return f"limiter{next(_numbers)}"
 
 
-def under_way(name: str) -> float | None:
-    return REGISTRY.get_sample_value("tenantry_gateway_requests_under_way", {"lane": name})
+def in_progress(name: str) -> float | None:
+    return REGISTRY.get_sample_value("tenantry_gateway_requests_in_progress", {"limiter": name})
 
 
-async def test_no_more_are_served_at_once_than_there_are_places(name: str) -> None:
-    lane, inside, most = Lane(name, at_once=2, waiting=10, seconds=5), 0, 0
+async def test_concurrent_requests_do_not_exceed_the_slots(name: str) -> None:
+    limiter, inside, max_inside = (
+        ConcurrencyLimiter(name, max_concurrent=2, max_waiting=10, wait_seconds=5),
+        0,
+        0,
+    )
 
     async def serve() -> None:
-        nonlocal inside, most
-        async with lane.place():
+        nonlocal inside, max_inside
+        async with limiter.acquire():
             inside += 1
-            most = max(most, inside)
+            max_inside = max(max_inside, inside)
             await asyncio.sleep(0.001)
             inside -= 1
 
     await asyncio.gather(*(serve() for _ in range(10)))
-    assert most == 2
-    assert under_way(name) == 0
+    assert max_inside == 2
+    assert in_progress(name) == 0
 
 
-async def test_who_finds_the_queue_full_is_told_at_once(name: str) -> None:
-    lane = Lane(name, at_once=1, waiting=1, seconds=60)
-    async with lane.place():
-        waiting = asyncio.create_task(_pass(lane))
+async def test_a_full_queue_rejects_immediately(name: str) -> None:
+    limiter = ConcurrencyLimiter(name, max_concurrent=1, max_waiting=1, wait_seconds=60)
+    async with limiter.acquire():
+        waiting = asyncio.create_task(_acquire_once(limiter))
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="waiting already"):
-            await _pass(lane)
-        assert under_way(name) == 1
+            await _acquire_once(limiter)
+        assert in_progress(name) == 1
     await waiting
-    assert REGISTRY.get_sample_value("tenantry_gateway_shed_total", {"lane": name}) == 1
+    assert REGISTRY.get_sample_value("tenantry_gateway_rejected_total", {"limiter": name}) == 1
 
 
-async def test_nobody_waits_for_ever_and_who_gave_up_takes_no_place(name: str) -> None:
-    lane = Lane(name, at_once=1, waiting=1, seconds=0.01)
-    async with lane.place():
-        with pytest.raises(Overloaded, match=r"no room for the request for 0\.01 s"):
-            await _pass(lane)
-        with pytest.raises(Overloaded, match="no room"):
-            await _pass(lane)
-    await _pass(lane)
+async def test_a_request_that_waited_too_long_is_rejected_and_holds_no_slot(name: str) -> None:
+    limiter = ConcurrencyLimiter(name, max_concurrent=1, max_waiting=1, wait_seconds=0.01)
+    async with limiter.acquire():
+        with pytest.raises(Overloaded, match=r"became free for the request within 0\.01 s"):
+            await _acquire_once(limiter)
+        with pytest.raises(Overloaded, match="became free"):
+            await _acquire_once(limiter)
+    await _acquire_once(limiter)
 
 
-async def test_a_place_becomes_free_however_the_request_ends(name: str) -> None:
-    lane = Lane(name, at_once=1, waiting=0, seconds=1)
+async def test_a_slot_is_released_after_a_failure(name: str) -> None:
+    limiter = ConcurrencyLimiter(name, max_concurrent=1, max_waiting=0, wait_seconds=1)
     with pytest.raises(KeyError):
-        async with lane.place():
+        async with limiter.acquire():
             raise KeyError
-    await _pass(lane)
+    await _acquire_once(limiter)
 
 
-async def test_one_tenant_leaves_places_to_the_others(name: str) -> None:
-    lane = Lane(name, at_once=2, waiting=10, seconds=0.01, share=1)
+async def test_one_tenant_cannot_hold_all_slots(name: str) -> None:
+    limiter = ConcurrencyLimiter(name, max_concurrent=2, max_waiting=10, wait_seconds=0.01, max_per_tenant=1)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(lane.place("tenant-a"))
+        await stack.enter_async_context(limiter.acquire("tenant-a"))
         with pytest.raises(Overloaded):
-            await _pass(lane, "tenant-a")
-        await _pass(lane, "tenant-b")
+            await _acquire_once(limiter, "tenant-a")
+        await _acquire_once(limiter, "tenant-b")
 
 
-async def test_one_tenant_leaves_room_to_wait_to_the_others(name: str) -> None:
-    lane = Lane(name, at_once=2, waiting=2, seconds=60, share=1)
+async def test_one_tenant_cannot_fill_the_queue(name: str) -> None:
+    limiter = ConcurrencyLimiter(name, max_concurrent=2, max_waiting=2, wait_seconds=60, max_per_tenant=1)
     async with AsyncExitStack() as stack:
         for tenant in ("tenant-a", "tenant-b"):
-            await stack.enter_async_context(lane.place(tenant))
-        waiting = [asyncio.create_task(_pass(lane, "tenant-a"))]
+            await stack.enter_async_context(limiter.acquire(tenant))
+        waiting = [asyncio.create_task(_acquire_once(limiter, "tenant-a"))]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="waiting already"):
-            await _pass(lane, "tenant-a")
-        waiting.append(asyncio.create_task(_pass(lane, "tenant-b")))
+            await _acquire_once(limiter, "tenant-a")
+        waiting.append(asyncio.create_task(_acquire_once(limiter, "tenant-b")))
         await asyncio.sleep(0)
         assert not any(task.done() for task in waiting)
     await asyncio.gather(*waiting)
 
 
-async def test_a_tenant_with_many_requests_does_not_delay_the_one_of_another(name: str) -> None:
-    lane, order = Lane(name, at_once=2, waiting=20, seconds=60, share=2), list[str]()
+async def test_slots_are_granted_round_robin(name: str) -> None:
+    limiter, order = (
+        ConcurrencyLimiter(name, max_concurrent=2, max_waiting=20, wait_seconds=60, max_per_tenant=2),
+        list[str](),
+    )
 
     async def one(tenant: str) -> None:
-        async with lane.place(tenant):
+        async with limiter.acquire(tenant):
             order.append(tenant)
             await asyncio.sleep(0)
 
     async with AsyncExitStack() as stack:
         for _ in range(2):
-            await stack.enter_async_context(lane.place("tenant-a"))
+            await stack.enter_async_context(limiter.acquire("tenant-a"))
         waiting = [asyncio.create_task(one("tenant-a")) for _ in range(8)]
         await asyncio.sleep(0)
         waiting.append(asyncio.create_task(one("tenant-b")))
@@ -110,6 +117,6 @@ async def test_a_tenant_with_many_requests_does_not_delay_the_one_of_another(nam
     assert "tenant-b" in order[:2]
 
 
-async def _pass(lane: Lane, tenant_key: str = "") -> None:
-    async with lane.place(tenant_key):
+async def _acquire_once(limiter: ConcurrencyLimiter, tenant_key: str = "") -> None:
+    async with limiter.acquire(tenant_key):
         pass

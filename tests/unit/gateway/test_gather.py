@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from gateway.gather import together
+from gateway.gather import gather_or_cancel
 
 
 async def test_results_come_in_order_whoever_is_done_first() -> None:
@@ -11,8 +11,8 @@ async def test_results_come_in_order_whoever_is_done_first() -> None:
         await asyncio.sleep(seconds)
         return seconds
 
-    assert await together(map(after, (0.02, 0.0, 0.01))) == [0.02, 0.0, 0.01]
-    assert await together([]) == []
+    assert await gather_or_cancel(map(after, (0.02, 0.0, 0.01))) == [0.02, 0.0, 0.01]
+    assert await gather_or_cancel([]) == []
 
 
 async def test_the_first_error_is_raised_as_it_is_and_nothing_goes_on_after_it() -> None:
@@ -29,7 +29,7 @@ async def test_the_first_error_is_raised_as_it_is_and_nothing_goes_on_after_it()
         raise KeyError("this one")
 
     with pytest.raises(KeyError, match="this one"):
-        await together([work("a"), fail(), work("b")])
+        await gather_or_cancel([work("a"), fail(), work("b")])
     assert sorted(ended) == ["a", "b"]
 
 
@@ -42,7 +42,7 @@ async def test_who_is_cancelled_takes_all_of_it_along() -> None:
         finally:
             ended.set()
 
-    waiting = asyncio.create_task(together([work()]))
+    waiting = asyncio.create_task(gather_or_cancel([work()]))
     await asyncio.sleep(0.01)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

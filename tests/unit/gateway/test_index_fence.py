@@ -7,7 +7,7 @@ from gateway import index_fence
 from gateway.index_fence import IndexChanges
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 
-from tests.support.limits import FakeRedis, redis_gone
+from tests.support.limits import FakeRedis, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta")
@@ -31,7 +31,7 @@ async def test_a_change_is_announced_before_it_begins_and_when_it_is_over() -> N
 
 async def test_a_change_that_cannot_be_announced_does_not_happen() -> None:
     with pytest.raises(RemoteUnavailable):
-        async with IndexChanges(redis_gone().as_adapter()).announce(TENANT):
+        async with IndexChanges(unavailable_redis().as_adapter()).announce(TENANT):
             pytest.fail("it happened")
 
 

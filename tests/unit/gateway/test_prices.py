@@ -2,7 +2,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from gateway.prices import EXAMPLES, Price, cost
+from gateway.prices import EXAMPLE_PRICES, Price, calculate_cost
 
 TABLE = {
     "amazon.nova": Price(input=Decimal("0.1"), output=Decimal("0.7")),
@@ -21,19 +21,21 @@ TABLE = {
     ],
 )
 def test_cost(model: str, input_tokens: int, output_tokens: int, dollars: str) -> None:
-    assert cost(TABLE, model, input_tokens=input_tokens, output_tokens=output_tokens) == Decimal(dollars)
+    assert calculate_cost(TABLE, model, input_tokens=input_tokens, output_tokens=output_tokens) == Decimal(
+        dollars
+    )
 
 
 def test_a_model_without_a_price_costs_nobody_knows_what() -> None:
-    assert cost(TABLE, "us.amazon.nova-pro-v1:0", input_tokens=1, output_tokens=1) is None
+    assert calculate_cost(TABLE, "us.amazon.nova-pro-v1:0", input_tokens=1, output_tokens=1) is None
 
 
 def test_the_gateways_own_models_have_an_example() -> None:
     for model in ("us.anthropic.claude-sonnet-4-6", "amazon.titan-embed-text-v2:0"):
-        assert cost(EXAMPLES, model, input_tokens=1, output_tokens=1)
+        assert calculate_cost(EXAMPLE_PRICES, model, input_tokens=1, output_tokens=1)
 
 
 def test_the_page_shows_the_examples_as_they_are() -> None:
     page = (Path(__file__).parents[3] / "docs" / "limits.md").read_text()
-    for prefix, price in EXAMPLES.items():
+    for prefix, price in EXAMPLE_PRICES.items():
         assert f"| `{prefix}` | {price.input} | {price.output} |" in page

@@ -1,21 +1,21 @@
 import re
 
 import pytest
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 
 
 def test_the_header_names_each_stage_and_the_total_in_milliseconds() -> None:
-    stages = Stages()
+    timings = RequestTimings()
     for stage in ("embed", "search", "embed"):
-        with stages.measure(stage):
+        with timings.measure(stage):
             pass
-    durations = dict(re.findall(r"(\w+);dur=([\d.]+)", stages.to_header()))
+    durations = dict(re.findall(r"(\w+);dur=([\d.]+)", timings.to_header()))
     assert list(durations) == ["embed", "search", "total"]
     assert float(durations["total"]) >= float(durations["embed"]) + float(durations["search"])
 
 
 def test_a_stage_that_fails_is_measured_too() -> None:
-    stages = Stages()
-    with pytest.raises(ZeroDivisionError), stages.measure("model"):
+    timings = RequestTimings()
+    with pytest.raises(ZeroDivisionError), timings.measure("model"):
         _ = 1 / 0
-    assert "model;dur=" in stages.to_header()
+    assert "model;dur=" in timings.to_header()

@@ -1,7 +1,7 @@
 """Pages of the reference that are generated say what the code says today."""
 
 import pytest
-from gateway.problems import kinds
+from gateway.problems import list_problem_types
 from servicekit.errors import TenantryError
 
 from tools import (
@@ -35,7 +35,7 @@ def test_generated_page_is_what_the_code_says(page: object) -> None:
     assert written == page.render(), "run `make reference`"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.slug)
+@pytest.mark.parametrize("kind", list_problem_types(), ids=lambda kind: kind.slug)
 def test_every_problem_says_in_words_of_its_own_what_it_means_and_what_to_do(
     kind: type[TenantryError],
 ) -> None:
@@ -48,5 +48,5 @@ def test_every_problem_says_in_words_of_its_own_what_it_means_and_what_to_do(
 
 def test_a_problems_type_leads_to_its_place_on_the_page() -> None:
     page = problems_reference.PAGE.read_text()
-    for kind in kinds():
+    for kind in list_problem_types():
         assert f"## {kind.uri().rpartition('/')[2]}\n" in page

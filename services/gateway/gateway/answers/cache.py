@@ -1,10 +1,10 @@
-"""Answers that are given again: in one tenant, to the same question, as long as no document has changed.
+"""Answer cache in Redis: one tenant's answers to the same question while no document changes.
 
-A tenant's answers are one hash in Redis, together with the version of the index that they were drawn from.
-Every change of the index throws the hash away (:mod:`gateway.index_fence`), and the next question begins a
-new version. An answer is kept under the version that its question began with, or not at all.
+A tenant's answers are one hash in Redis, stored with the version of the index that they were generated from.
+Every change of the index deletes the hash (:mod:`gateway.index_fence`), and the next lookup creates a new
+version. An answer is stored only under the version that its lookup returned.
 
-The hash lives for a fixed time from its first question on, however often it is used.
+The hash expires a fixed time after its first lookup; use does not extend it.
 """
 
 import hashlib
@@ -24,20 +24,19 @@ from ..index_fence import STATE, keys
 from ..redis import TenantRedis
 from .service import Answer
 
-__all__ = ["AnswerCache", "Look", "Outcome", "Slot", "digest"]
+__all__ = ["AnswerCache", "CacheLookup", "CacheOutcome", "CacheSlot", "cache_key"]
 
 ANSWERS = 1000
-"""Most answers of one tenant. With about two kilobytes each, a thousand busy tenants fill two gigabytes."""
+"""Maximum number of answers of one tenant. At 2 kB each, a thousand busy tenants use 2 GB."""
 
 ANSWER_BYTES = 32 * 1024
-"""Largest answer, its citations included; larger ones are not kept."""
+"""Maximum size of an answer with its citations; larger answers are not stored."""
 
 FORMAT = 2
-"""To be counted up when answers are made in another way, so that none of the old way is given again."""
+"""Version of the answer format; increase it to invalidate all cached answers when the format changes."""
 
-# The version is a random word, so one that was lost never comes back with answers of another time. While a
-# change is under way there is none.
-_FIND = f"""{STATE}
+# The version is random, so a deleted version never returns. There is no version during a change of the index.
+_GET = f"""{STATE}
 if changing then return {{false, false}} end
 local version = redis.call('HGET', KEYS[1], 'version')
 if not version then
@@ -48,7 +47,7 @@ end
 return {{version, redis.call('HGET', KEYS[1], ARGV[1])}}
 """
 
-_KEEP = """
+_PUT = """
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return end
 if redis.call('HLEN', KEYS[1]) <= tonumber(ARGV[4]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
 """
@@ -56,94 +55,92 @@ if redis.call('HLEN', KEYS[1]) <= tonumber(ARGV[4]) then redis.call('HSET', KEYS
 _ANSWER = TypeAdapter(Answer)
 
 
-class Outcome(StrEnum):
-    """What came of a look into the cache."""
+class CacheOutcome(StrEnum):
+    """CacheOutcome of a cache lookup."""
 
     HIT = "hit"
     MISS = "miss"
     BYPASS = "bypass"
-    """It was not to be used, or the index is being changed."""
+    """The request does not allow the cache, or the index is being changed."""
     UNAVAILABLE = "unavailable"
-    """Redis is away, or what it keeps cannot be read."""
+    """Redis does not answer, or the stored answer cannot be parsed."""
 
 
 @dataclass(frozen=True)
-class Slot:
-    """Where an answer may be kept, and the version of the index that it must have been drawn from."""
+class CacheSlot:
+    """Place where an answer may be stored: its key, and the required version of the index."""
 
-    digest: str
+    key: str
     version: str
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the cache had for a question; without a slot the answer to come is not kept."""
+class CacheLookup:
+    """Result of a cache lookup; without a slot the new answer is not stored."""
 
-    outcome: Outcome
+    outcome: CacheOutcome
     answer: Answer | None = None
-    slot: Slot | None = None
+    slot: CacheSlot | None = None
 
 
 class AnswerCache:
-    """Keeps answers of one tenant at a time.
+    """Stores answers per tenant.
 
     Parameters
     ----------
     seconds
-        How long answers are kept at most; 0 for no cache.
+        Maximum lifetime of answers; 0 disables the cache.
     """
 
     def __init__(self, redis: TenantRedis, *, seconds: int) -> None:
         self._seconds = seconds
-        self._find = redis.script("find-answer", _FIND)
-        self._keep = redis.script("keep-answer", _KEEP)
+        self._get = redis.script("get-answer", _GET)
+        self._put = redis.script("put-answer", _PUT)
         self._log = structlog.get_logger("gateway.answers")
 
-    async def find(self, tenant: Tenant, digest: str) -> Look:
-        """Look for an answer. Redis away is no error: the question is answered anew.
+    async def get(self, tenant: Tenant, key: str) -> CacheLookup:
+        """Return the cached answer, if any. A failure of Redis is an outcome, not an error.
 
         Parameters
         ----------
-        digest
-            Of all that the answer depends on, see :func:`digest`.
+        key
+            See :func:`cache_key`.
         """
         if not self._seconds:
-            return Look(Outcome.BYPASS)
+            return CacheLookup(CacheOutcome.BYPASS)
         try:
-            version, kept = await self._find.run(
-                tenant, keys(tenant), digest, uuid.uuid4().hex, self._seconds
-            )
+            version, stored = await self._get.run(tenant, keys(tenant), key, uuid.uuid4().hex, self._seconds)
         except RemoteError as exc:
-            self._log.warning("Cannot look for a kept answer", error=str(exc))
-            return Look(Outcome.UNAVAILABLE)
+            self._log.warning("Cannot read a cached answer", error=str(exc))
+            return CacheLookup(CacheOutcome.UNAVAILABLE)
         if not version:
-            return Look(Outcome.BYPASS)
-        slot = Slot(digest, version)
-        if not kept:
-            return Look(Outcome.MISS, slot=slot)
+            return CacheLookup(CacheOutcome.BYPASS)
+        slot = CacheSlot(key, version)
+        if not stored:
+            return CacheLookup(CacheOutcome.MISS, slot=slot)
         try:
-            answer = _ANSWER.validate_json(kept)
+            answer = _ANSWER.validate_json(stored)
         except ValidationError as exc:
-            # Its words would hold what was read.
-            self._log.warning("Cannot read a kept answer", errors=exc.error_count())
-            return Look(Outcome.UNAVAILABLE, slot=slot)
-        return Look(Outcome.HIT, answer, slot)
+            # The message of the exception would contain the stored text.
+            self._log.warning("Cannot parse a cached answer", errors=exc.error_count())
+            return CacheLookup(CacheOutcome.UNAVAILABLE, slot=slot)
+        return CacheLookup(CacheOutcome.HIT, answer, slot)
 
-    async def keep(self, tenant: Tenant, slot: Slot, answer: Answer) -> None:
-        """Keep an answer, unless the index has changed since the look that gave the slot.
+    async def put(self, tenant: Tenant, slot: CacheSlot, answer: Answer) -> None:
+        """Store an answer unless the index has changed since the lookup that returned the slot.
 
-        It is there already, so nothing is raised when Redis is away.
+        A failure of Redis is logged, because the caller already has the answer.
         """
         text = _ANSWER.dump_json(answer).decode()
         if len(text.encode()) > ANSWER_BYTES:
             return
         try:
-            await self._keep.run(tenant, keys(tenant), slot.digest, slot.version, text, ANSWERS)
+            await self._put.run(tenant, keys(tenant), slot.key, slot.version, text, ANSWERS)
         except RemoteError as exc:
-            self._log.warning("Cannot keep an answer", error=str(exc))
+            self._log.warning("Cannot cache an answer", error=str(exc))
 
 
-def digest(basis: Mapping[str, Any]) -> str:
-    """Return a name for all that an answer depends on, beside the index; the same for the same, only."""
-    text = json.dumps([FORMAT, dict(basis)], sort_keys=True, ensure_ascii=False)
+def cache_key(inputs: Mapping[str, Any]) -> str:
+    """Return the cache key: a hash of every input of an answer except the index."""
+    text = json.dumps([FORMAT, dict(inputs)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

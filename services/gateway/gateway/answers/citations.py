@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..models import Passage
 from .sanitizer import MARKERS
 
-__all__ = ["Citation", "CitationParser", "cite", "to_numbers"]
+__all__ = ["Citation", "CitationParser", "build_citations", "to_numbers"]
 
 _WRITTEN = re.compile(r"([ \t]?)\[cite: ?(\d{1,2}(?: ?, ?\d{1,2}){0,49}) ?\]")
 _COULD_BE_WRITTEN = re.compile(r"(?:[ \t]|[ \t]?\[(?:c(?:i(?:t(?:e(?:: ?[\d, ]{0,250})?)?)?)?)?)\Z")
@@ -86,7 +86,7 @@ def to_numbers(text: str) -> str:
     return _MARKER.sub(lambda marker: f"[{ord(marker[0]) - _FIRST}]", text)
 
 
-def cite(answer: str, cited: Sequence[int], passages: Sequence[Passage]) -> list[Citation]:
+def build_citations(answer: str, cited: Sequence[int], passages: Sequence[Passage]) -> list[Citation]:
     """Return the citations of an answer that :class:`CitationParser` has read, ordered by number."""
     return [
         _citation(
@@ -96,14 +96,16 @@ def cite(answer: str, cited: Sequence[int], passages: Sequence[Passage]) -> list
     ]
 
 
-def snippet(text: str, claim: str) -> str:
+def find_snippet(text: str, claim: str) -> str:
     """Return the sentence of a text that shares most with a claim, word for word."""
     wanted = _words(claim)
     return max(_sentences(text), key=lambda sentence: _likeness(wanted, _words(sentence)), default=text)
 
 
 def _citation(marker: int, passage: Passage, claim: str) -> Citation:
-    return Citation(marker, passage.document_id, passage.filename, passage.page, snippet(passage.text, claim))
+    return Citation(
+        marker, passage.document_id, passage.filename, passage.page, find_snippet(passage.text, claim)
+    )
 
 
 def _likeness(first: frozenset[str], second: frozenset[str]) -> float:

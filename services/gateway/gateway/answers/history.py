@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from ..bedrock import Turn
 from ..limits.budget import estimate_tokens
 
-__all__ = ["recent"]
+__all__ = ["select_recent"]
 
 
-def recent(turns: Sequence[Turn], tokens: int) -> list[Turn]:
+def select_recent(turns: Sequence[Turn], tokens: int) -> list[Turn]:
     """Return the latest turns that fit into so many tokens, as Bedrock wants them.
 
     They begin with the user and end with the assistant, and the sides take turns: what one side said twice

@@ -7,7 +7,7 @@ from tenancy.model import Persona
 
 from ..models import Passage
 
-__all__ = ["system_prompt", "user_prompt"]
+__all__ = ["build_system_prompt", "build_user_prompt"]
 
 _RULES = """\
 You answer questions about a company's documents. The user message holds passages from them and a question.
@@ -20,13 +20,13 @@ You answer questions about a company's documents. The user message holds passage
 - Answer in the language of the question, briefly, and quote figures exactly as they are written."""
 
 
-def system_prompt(persona: Persona | None) -> str:
+def build_system_prompt(persona: Persona | None) -> str:
     """Return the rules, preceded by how the tenant wants this persona to speak."""
     instructions = persona.instructions.strip() if persona else ""
     return f"{instructions}\n\n{_RULES}" if instructions else _RULES
 
 
-def user_prompt(question: str, passages: Sequence[Passage]) -> str:
+def build_user_prompt(question: str, passages: Sequence[Passage]) -> str:
     """Return the passages, numbered from 1, and the question.
 
     Everything is escaped, so that no document can close its own fence and speak as the user.

@@ -11,17 +11,17 @@ import structlog
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Persona, Tenant
 
-from ..bedrock import Bedrock, Prompt, Reply, Turn
+from ..bedrock import Bedrock, ModelReply, Prompt, Turn
 from ..limits.budget import BYTES_PER_TOKEN, estimate_tokens
-from ..limits.token_meter import Ledger
+from ..limits.token_meter import TokenMeter
 from ..metrics import FALLBACKS
 from ..models import Passage
 from ..personas import require_persona
 from ..retrieval.service import RetrievalService
-from ..timings import Stages
-from .citations import Citation, CitationParser, cite, to_numbers
-from .history import recent
-from .prompt import system_prompt, user_prompt
+from ..timings import RequestTimings
+from .citations import Citation, CitationParser, build_citations, to_numbers
+from .history import select_recent
+from .prompt import build_system_prompt, build_user_prompt
 from .sanitizer import AnswerFormat, AnswerSanitizer
 
 __all__ = ["Answer", "AnswerService", "Question"]
@@ -52,7 +52,7 @@ class Question:
     answer_format: AnswerFormat = AnswerFormat.TEXT
 
     @property
-    def to_look_for(self) -> str:
+    def retrieval_query(self) -> str:
         """What passages are looked for with: "And next year?" means little without the question before."""
         before = next((turn.text for turn in reversed(self.history) if turn.role == "user"), "")
         return f"{before}\n{self.text}" if before else self.text
@@ -99,7 +99,7 @@ class AnswerService:
         self,
         retrieval: RetrievalService,
         bedrock: Bedrock,
-        ledger: Ledger,
+        token_meter: TokenMeter,
         *,
         models: Sequence[str],
         max_tokens: int,
@@ -108,14 +108,14 @@ class AnswerService:
     ) -> None:
         self._retrieval = retrieval
         self._bedrock = bedrock
-        self._ledger = ledger
+        self._token_meter = token_meter
         self._models = models
         self._log = structlog.get_logger("gateway.answers")
         self._max_tokens = max_tokens
         self._history_tokens = history_tokens
         self._context_tokens = context_tokens
 
-    def basis(self, tenant: Tenant, question: Question) -> dict[str, Any]:
+    def cache_inputs(self, tenant: Tenant, question: Question) -> dict[str, Any]:
         """Return everything that an answer depends on, beside what the index holds and was said before.
 
         Raises
@@ -126,25 +126,25 @@ class AnswerService:
         return {
             "tenant": tenant.metadata.uid,
             "persona": question.persona_id,
-            "system": system_prompt(_persona(tenant, question)),
-            "model": self._wanted(tenant),
+            "system": build_system_prompt(_find_persona(tenant, question)),
+            "model": self._preferred_model(tenant),
             "guardrail": tenant.spec.model.guardrail.model_dump(mode="json"),
             "retrieval": tenant.spec.retrieval.model_dump(mode="json"),
             "embedding": self._bedrock.embedding_model,
             "tokens": [self._max_tokens, self._context_tokens],
-            "question": _normalised(question.text),
+            "question": _normalize(question.text),
             "answer_format": question.answer_format,
         }
 
-    def is_worth_keeping(self, tenant: Tenant, answer: Answer) -> bool:
+    def is_cacheable(self, tenant: Tenant, answer: Answer) -> bool:
         """Tell whether to ask again would bring nothing better.
 
         The wanted model said it, to its end as far as can be told, and it stands on documents.
         """
         whole = answer.output_tokens < self._max_tokens
-        return answer.grounded and whole and answer.model == self._wanted(tenant)
+        return answer.grounded and whole and answer.model == self._preferred_model(tenant)
 
-    async def answer(self, tenant: Tenant, question: Question, stages: Stages) -> Answer:
+    async def answer(self, tenant: Tenant, question: Question, timings: RequestTimings) -> Answer:
         """Return an answer. No model is asked when no passage was found: it could only invent.
 
         Raises
@@ -152,20 +152,20 @@ class AnswerService:
         PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`RetrievalService.find`, and the same from the model.
         BudgetExhausted, LimitsUnavailable
-            As :meth:`Ledger.spend`.
+            As :meth:`TokenMeter.measure`.
         """
-        prompts, passages = await self._prepare(tenant, question, stages)
+        prompts, passages = await self._prepare(tenant, question, timings)
         if not passages:
             return _nothing_found(prompts[0], question)
         for prompt in prompts[:-1]:
             try:
-                return await self._ask(tenant, question, prompt, passages, stages)
+                return await self._converse(tenant, question, prompt, passages, timings)
             except RemoteUnavailable as exc:
-                self._note_fallback(prompt, exc)
-        return await self._ask(tenant, question, prompts[-1], passages, stages)
+                self._record_fallback(prompt, exc)
+        return await self._converse(tenant, question, prompts[-1], passages, timings)
 
     async def stream(
-        self, tenant: Tenant, question: Question, stages: Stages
+        self, tenant: Tenant, question: Question, timings: RequestTimings
     ) -> AsyncGenerator[str | Answer]:
         """Yield an answer's words as they come, and at last the whole answer, whose text is theirs.
 
@@ -179,19 +179,19 @@ class AnswerService:
         BudgetExhausted, LimitsUnavailable
             As :meth:`answer`.
         """
-        prompts, passages = await self._prepare(tenant, question, stages)
+        prompts, passages = await self._prepare(tenant, question, timings)
         if not passages:
             yield NOTHING_FOUND
             yield _nothing_found(prompts[0], question)
             return
         for prompt in prompts:
-            async with aclosing(self._write(tenant, question, prompt, passages, stages)) as pieces:
+            async with aclosing(self._stream(tenant, question, prompt, passages, timings)) as pieces:
                 try:
                     first = await anext(pieces)
                 except RemoteUnavailable as exc:
                     if prompt is prompts[-1]:
                         raise
-                    self._note_fallback(prompt, exc)
+                    self._record_fallback(prompt, exc)
                     continue
                 yield first
                 # Once words are out, no other model can go on with them.
@@ -199,71 +199,71 @@ class AnswerService:
                     yield piece
                 return
 
-    async def _ask(
+    async def _converse(
         self,
         tenant: Tenant,
         question: Question,
         prompt: Prompt,
         passages: Sequence[Passage],
-        stages: Stages,
+        timings: RequestTimings,
     ) -> Answer:
-        async with self._ledger.spend(
-            tenant, model=prompt.model, persona_id=question.persona_id, tokens=_most(prompt)
-        ) as spending:
-            with stages.measure("model"):
+        async with self._token_meter.measure(
+            tenant, model=prompt.model, persona_id=question.persona_id, max_tokens=_max_tokens(prompt)
+        ) as measured:
+            with timings.measure("model"):
                 reply = await self._bedrock.converse(prompt)
-            spending.report(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
-        writer = _Writer(question.answer_format, passages)
-        writer.write(reply.text)
-        writer.finish()
-        return writer.answer(reply)
+            measured.record(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
+        builder = _AnswerBuilder(question.answer_format, passages)
+        builder.write(reply.text)
+        builder.finish()
+        return builder.answer(reply)
 
-    async def _write(
+    async def _stream(
         self,
         tenant: Tenant,
         question: Question,
         prompt: Prompt,
         passages: Sequence[Passage],
-        stages: Stages,
+        timings: RequestTimings,
     ) -> AsyncGenerator[str | Answer]:
-        writer, said = _Writer(question.answer_format, passages), 0
-        read = _read(prompt)
+        builder, written = _AnswerBuilder(question.answer_format, passages), 0
+        input_tokens = _prompt_tokens(prompt)
         async with (
-            self._ledger.spend(
-                tenant, model=prompt.model, persona_id=question.persona_id, tokens=_most(prompt)
-            ) as spending,
+            self._token_meter.measure(
+                tenant, model=prompt.model, persona_id=question.persona_id, max_tokens=_max_tokens(prompt)
+            ) as measured,
             aclosing(self._bedrock.stream(prompt)) as pieces,
         ):
-            with stages.measure("first_token"):
+            with timings.measure("first_token"):
                 piece = await anext(pieces)
             while isinstance(piece, str):
-                said += len(piece.encode())
+                written += len(piece.encode())
                 # Bedrock tells what it cost at the very end; until then this is the best guess.
-                spending.report(input_tokens=read, output_tokens=math.ceil(said / BYTES_PER_TOKEN))
-                if words := writer.write(piece):
+                measured.record(input_tokens=input_tokens, output_tokens=math.ceil(written / BYTES_PER_TOKEN))
+                if words := builder.write(piece):
                     yield words
                 piece = await anext(pieces)
-            spending.report(input_tokens=piece.input_tokens, output_tokens=piece.output_tokens)
-        if words := writer.finish():
+            measured.record(input_tokens=piece.input_tokens, output_tokens=piece.output_tokens)
+        if words := builder.finish():
             yield words
-        yield writer.answer(piece)
+        yield builder.answer(piece)
 
-    def _note_fallback(self, prompt: Prompt, exc: RemoteUnavailable) -> None:
+    def _record_fallback(self, prompt: Prompt, exc: RemoteUnavailable) -> None:
         FALLBACKS.inc()
         self._log.warning("A model is not available; the next is asked", model=prompt.model, error=str(exc))
 
     async def _prepare(
-        self, tenant: Tenant, question: Question, stages: Stages
+        self, tenant: Tenant, question: Question, timings: RequestTimings
     ) -> tuple[list[Prompt], list[Passage]]:
         """Return the same prompt for each model that may be asked, the wanted one first, and the passages."""
-        persona, persona_id = _persona(tenant, question), question.persona_id
-        found = await self._retrieval.find(tenant, question.to_look_for, stages, persona_id=persona_id)
-        passages = await self._retrieval.widen(tenant, found, self._context_tokens, stages)
+        persona, persona_id = _find_persona(tenant, question), question.persona_id
+        found = await self._retrieval.find(tenant, question.retrieval_query, timings, persona_id=persona_id)
+        passages = await self._retrieval.widen(tenant, found, self._context_tokens, timings)
         prompt = Prompt(
-            model=self._wanted(tenant),
-            system=system_prompt(persona),
-            text=user_prompt(question.text, passages),
-            history=recent(question.history, self._history_tokens),
+            model=self._preferred_model(tenant),
+            system=build_system_prompt(persona),
+            text=build_user_prompt(question.text, passages),
+            history=select_recent(question.history, self._history_tokens),
             max_tokens=self._max_tokens,
             tenant_key=tenant.key,
             guardrail=tenant.spec.model.guardrail,
@@ -271,7 +271,7 @@ class AnswerService:
         others = [model for model in self._models if model != prompt.model]
         return [prompt, *(replace(prompt, model=model) for model in others)], passages
 
-    def _wanted(self, tenant: Tenant) -> str:
+    def _preferred_model(self, tenant: Tenant) -> str:
         return tenant.spec.model.chat or self._models[0]
 
 
@@ -279,7 +279,7 @@ def _nothing_found(prompt: Prompt, question: Question) -> Answer:
     return Answer(NOTHING_FOUND, prompt.model, answer_format=question.answer_format)
 
 
-class _Writer:
+class _AnswerBuilder:
     """Makes an answer of a model's words while they come.
 
     Parameters
@@ -293,8 +293,8 @@ class _Writer:
         self._parser = CitationParser(len(passages))
         self._format = answer_format
         self._sanitizer = AnswerSanitizer(answer_format)
-        self._said: list[str] = []
-        self._shown: list[str] = []
+        self._parsed: list[str] = []
+        self._output: list[str] = []
 
     def write(self, text: str) -> str:
         """Return the words that may be shown after a further piece."""
@@ -305,11 +305,11 @@ class _Writer:
         rest = self._sanitizer.feed(self._parse(self._parser.finish()))
         return self._show(rest + self._sanitizer.finish())
 
-    def answer(self, reply: Reply) -> Answer:
+    def answer(self, reply: ModelReply) -> Answer:
         """Return the whole answer, when the model has finished."""
-        citations = cite("".join(self._said), self._parser.cited, self._passages)
+        citations = build_citations("".join(self._parsed), self._parser.cited, self._passages)
         return Answer(
-            "".join(self._shown),
+            "".join(self._output),
             reply.model,
             citations,
             reply.input_tokens,
@@ -318,19 +318,19 @@ class _Writer:
         )
 
     def _parse(self, text: str) -> str:
-        self._said.append(text)
+        self._parsed.append(text)
         return text
 
     def _show(self, text: str) -> str:
-        self._shown.append(to_numbers(text))
-        return self._shown[-1]
+        self._output.append(to_numbers(text))
+        return self._output[-1]
 
 
-def _persona(tenant: Tenant, question: Question) -> Persona | None:
+def _find_persona(tenant: Tenant, question: Question) -> Persona | None:
     return require_persona(tenant, question.persona_id) if question.persona_id is not None else None
 
 
-def _normalised(question: str) -> str:
+def _normalize(question: str) -> str:
     """Return the question without what makes no other question of it: case, spacing, its question mark.
 
     Not more: 5² is not 52 (so NFC and not NFKC), and Maße are not Masse (so no case folding).
@@ -338,11 +338,11 @@ def _normalised(question: str) -> str:
     return " ".join(unicodedata.normalize("NFC", question).lower().split()).rstrip(f"{_QUESTION_MARKS} ")
 
 
-def _read(prompt: Prompt) -> int:
+def _prompt_tokens(prompt: Prompt) -> int:
     """Return about how many tokens the model reads."""
     return estimate_tokens(prompt.system, prompt.text, *(turn.text for turn in prompt.history))
 
 
-def _most(prompt: Prompt) -> int:
+def _max_tokens(prompt: Prompt) -> int:
     """Return the most tokens that an answer may take."""
-    return _read(prompt) + prompt.max_tokens
+    return _prompt_tokens(prompt) + prompt.max_tokens

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from servicekit.errors import DeadlineExceeded, TenantryError
 from starlette.responses import Response, StreamingResponse
 
-from .auth import Context, Querier, RequestStages
-from .caching import CACHE_HEADERS, RequestReuse, cache_status
+from .auth import Context, Querier, Timings
+from .caching import CACHE_HEADERS, RequestCachePolicy, cache_status
 from .membership import CallerMembership, Membership
 from .responses import ANSWER, example, problems
 from .routes import PersonRoute
@@ -45,21 +45,21 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 async def answer(
     body: AnswerRequest,
     person: Querier,
-    reuse: RequestReuse,
+    policy: RequestCachePolicy,
     membership: CallerMembership,
     context: Context,
-    stages: RequestStages,
+    timings: Timings,
     request: Request,
 ) -> Any:
     """Return an answer with its citations, or stream it."""
     question = body.to_question()
-    look = await context.answers.look(person.tenant, question, reuse)
-    request.state.headers.update(cache_status(look))
+    lookup = await context.answers.lookup(person.tenant, question, policy)
+    request.state.headers.update(cache_status(lookup))
     if not body.stream:
-        answering = context.answers.answer(person.tenant, question, look, stages)
+        answering = context.answers.answer(person.tenant, question, lookup, timings)
         return AnswerResponse.of(await membership.hold(answering))
     request_id: str = request.state.request_id
-    pieces = context.answers.stream(person.tenant, question, look, stages)
+    pieces = context.answers.stream(person.tenant, question, lookup, timings)
     return await _stream(pieces, membership, request_id)
 
 

@@ -17,7 +17,7 @@ from tenancy.tickets import Action, Ticket
 
 from ..context import ProcessContext
 from ..problems import AdminOnly
-from ..timings import Stages
+from ..timings import RequestTimings
 
 __all__ = [
     "Administrator",
@@ -27,8 +27,8 @@ __all__ = [
     "Lister",
     "Person",
     "Querier",
-    "RequestStages",
     "TicketHolder",
+    "Timings",
     "identify_person",
 ]
 
@@ -49,13 +49,13 @@ async def _context(request: Request) -> ProcessContext:
     return context
 
 
-async def _stages(request: Request) -> Stages:
-    stages: Stages = request.state.stages
-    return stages
+async def _timings(request: Request) -> RequestTimings:
+    timings: RequestTimings = request.state.timings
+    return timings
 
 
 Context = Annotated[ProcessContext, Depends(_context)]
-RequestStages = Annotated[Stages, Depends(_stages)]
+Timings = Annotated[RequestTimings, Depends(_timings)]
 
 
 async def identify_person(request: Request) -> Principal:
@@ -73,7 +73,7 @@ async def identify_person(request: Request) -> Principal:
         person: Principal = known
         return person
     token = require_bearer(request.headers.getlist("authorization"))
-    with state.stages.measure("auth"):
+    with state.timings.measure("auth"):
         claims = await verify(token, context.tokens, context.registry)
         person = identify(claims, context.registry)
     await state.admit(person.tenant.key)
@@ -89,14 +89,14 @@ async def _person(request: Request, context: Context) -> Principal:
 
 def _person_or_ticket(
     action: Action,
-) -> Callable[[Request, ProcessContext, Stages], Awaitable[Principal | TicketHolder]]:
+) -> Callable[[Request, ProcessContext, RequestTimings], Awaitable[Principal | TicketHolder]]:
     """Return what lets in a person, or a service with a ticket for an action."""
 
-    async def caller(request: Request, context: Context, stages: RequestStages) -> Principal | TicketHolder:
+    async def caller(request: Request, context: Context, timings: Timings) -> Principal | TicketHolder:
         scheme, secret = parse_authorization(request.headers.getlist("authorization"))
         if scheme != "ticket":
             return await _person(request, context)
-        with stages.measure("auth"):
+        with timings.measure("auth"):
             holder = _redeem(secret, action, context)
         await request.state.admit(holder.tenant.key)
         context.calls.count(holder.tenant.id)
@@ -111,9 +111,9 @@ Lister = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.LI
 Deleter = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.DELETE))]
 
 
-async def _querier(request: Request, context: Context, stages: RequestStages) -> Principal:
+async def _querier(request: Request, context: Context, timings: Timings) -> Principal:
     person = await identify_person(request)
-    with stages.measure("limit"):
+    with timings.measure("limit"):
         rate = await context.rate.count(person.tenant)
     request.state.headers.update(rate.to_headers())
     rate.require_allowed()
@@ -122,7 +122,7 @@ async def _querier(request: Request, context: Context, stages: RequestStages) ->
 
 async def _administrator(person: Person) -> Principal:
     if not person.admin:
-        raise AdminOnly("Only the tenant's administrators see this. Its Tenant names them.")
+        raise AdminOnly("Only the tenant's administrators may do this. The Tenant resource names them.")
     return person
 
 

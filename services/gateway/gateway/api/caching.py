@@ -4,18 +4,18 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 
-from ..answers.cache import Look, Outcome
-from ..answers.cached import Reuse
+from ..answers.cache import CacheLookup, CacheOutcome
+from ..answers.cached_service import CachePolicy
 
-__all__ = ["CACHE_HEADERS", "RequestReuse", "cache_status"]
+__all__ = ["CACHE_HEADERS", "RequestCachePolicy", "cache_status"]
 
 CACHE_HEADERS: dict[str, Any] = {"Cache-Status": {"$ref": "#/components/headers/Cache-Status"}}
 """What the API's description says of them."""
 
-_STATUS = {Outcome.HIT: "hit", Outcome.MISS: "fwd=miss"}
+_STATUS = {CacheOutcome.HIT: "hit", CacheOutcome.MISS: "fwd=miss"}
 
 
-async def _reuse(
+async def _cache_policy(
     request: Request,
     _described: Annotated[
         str | None,
@@ -26,16 +26,19 @@ async def _reuse(
             examples=["no-cache"],
         ),
     ] = None,
-) -> Reuse:
+) -> CachePolicy:
     said = ",".join(request.headers.getlist("cache-control")).lower()
     directives = {directive.strip() for directive in said.split(",")}
-    return next((each for each in (Reuse.FORBIDDEN, Reuse.ANEW) if each.value in directives), Reuse.ALLOWED)
+    return next(
+        (each for each in (CachePolicy.NO_STORE, CachePolicy.REFRESH) if each.value in directives),
+        CachePolicy.DEFAULT,
+    )
 
 
-RequestReuse = Annotated[Reuse, Depends(_reuse)]
+RequestCachePolicy = Annotated[CachePolicy, Depends(_cache_policy)]
 """What the request allows."""
 
 
-def cache_status(look: Look) -> dict[str, str]:
+def cache_status(lookup: CacheLookup) -> dict[str, str]:
     """Return the header that tells what came of a look into the cache."""
-    return {"Cache-Status": f"tenantry-answers; {_STATUS.get(look.outcome, 'fwd=bypass')}"}
+    return {"Cache-Status": f"tenantry-answers; {_STATUS.get(lookup.outcome, 'fwd=bypass')}"}

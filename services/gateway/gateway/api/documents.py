@@ -30,7 +30,7 @@ from ..problems import (
     PersonaMissing,
     QuotaExceeded,
 )
-from .auth import Context, Deleter, Ingester, Lister, Person, RequestStages, TicketHolder
+from .auth import Context, Deleter, Ingester, Lister, Person, TicketHolder, Timings
 from .components import PERSON as PERSON_SCHEME
 from .components import TICKET as TICKET_SCHEME
 from .cursor import from_cursor, to_cursor
@@ -114,7 +114,7 @@ router = APIRouter()
 
 async def _place(caller: Ingester, context: Context) -> AsyncIterator[None]:
     """Let the document wait for its turn outside: its body is not read before."""
-    async with context.ingests.place(caller.tenant.key):
+    async with context.ingests.acquire(caller.tenant.key):
         yield
 
 
@@ -128,7 +128,7 @@ async def _place(caller: Ingester, context: Context) -> AsyncIterator[None]:
     dependencies=[Depends(_place)],
 )
 async def ingest(
-    request: Request, caller: Ingester, context: Context, stages: RequestStages, key: IdempotencyKey
+    request: Request, caller: Ingester, context: Context, timings: Timings, key: IdempotencyKey
 ) -> Any:
     """Store, index and describe a document."""
     if isinstance(caller, TicketHolder):
@@ -137,7 +137,7 @@ async def ingest(
             raise InvalidRequest("The ticket says everything; send it with an empty body.")
 
         async def index_stored() -> DocumentResponse:
-            return DocumentResponse.of(await context.documents.index_stored(tenant, ticket, stages))
+            return DocumentResponse.of(await context.documents.index_stored(tenant, ticket, timings))
 
         return await run_once(
             request, caller, context, key, index_stored, status=201, parts=(ticket.object_key,)
@@ -148,7 +148,7 @@ async def ingest(
     async def upload() -> DocumentResponse:
         return DocumentResponse.of(
             await context.documents.upload(
-                person.tenant, persona_id, filename, content, person.subject, stages
+                person.tenant, persona_id, filename, content, person.subject, timings
             )
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 from servicekit.web.middleware import RequestMiddleware
 from typing_extensions import override
 
-from ..timings import Stages
+from ..timings import RequestTimings
 
 __all__ = ["TimedRequestMiddleware"]
 
@@ -16,8 +16,8 @@ class TimedRequestMiddleware(RequestMiddleware):
 
     @override
     def new_state(self) -> dict[str, Any]:
-        return {"stages": Stages()}
+        return {"timings": RequestTimings()}
 
     @override
     def response_headers(self, state: Mapping[str, Any]) -> Mapping[str, str]:
-        return {"Server-Timing": state["stages"].to_header()}
+        return {"Server-Timing": state["timings"].to_header()}

@@ -13,8 +13,8 @@ from servicekit.errors import TenantryError
 
 from ..answers.service import Answer
 from ..personas import require_persona
-from .auth import Context, Person, Querier, RequestStages
-from .caching import CACHE_HEADERS, RequestReuse, cache_status
+from .auth import Context, Person, Querier, Timings
+from .caching import CACHE_HEADERS, RequestCachePolicy, cache_status
 from .membership import CallerMembership
 from .openai_schemas import EXAMPLE_HEAD, ChatCompletion, ChatRequest, ModelList, chunk, openai_error
 from .responses import ANSWER, PERSON, problems
@@ -49,20 +49,20 @@ async def models(person: Person) -> ModelList:
 async def chat(
     body: ChatRequest,
     person: Querier,
-    reuse: RequestReuse,
+    policy: RequestCachePolicy,
     membership: CallerMembership,
     context: Context,
-    stages: RequestStages,
+    timings: Timings,
     request: Request,
 ) -> Any:
     """Return a completion, or stream it."""
     require_persona(person.tenant, body.model)
     question = body.to_question()
-    look = await context.answers.look(person.tenant, question, reuse)
-    request.state.headers.update(cache_status(look))
+    lookup = await context.answers.lookup(person.tenant, question, policy)
+    request.state.headers.update(cache_status(lookup))
     head = {"id": f"chatcmpl-{request.state.request_id}", "created": int(time.time()), "model": body.model}
     if not body.stream:
-        answering = context.answers.answer(person.tenant, question, look, stages)
+        answering = context.answers.answer(person.tenant, question, lookup, timings)
         return ChatCompletion.of(head, await membership.hold(answering))
 
     def end(answer: Answer) -> bytes:
@@ -75,7 +75,7 @@ async def chat(
         return event(openai_error(problem.to_problem()))
 
     return await stream_answer(
-        context.answers.stream(person.tenant, question, look, stages),
+        context.answers.stream(person.tenant, question, lookup, timings),
         membership,
         words=lambda text: event(chunk(head, {"role": "assistant", "content": text})),
         end=end,

@@ -36,7 +36,7 @@ from ..problems import (
     PersonaMissing,
     RateLimited,
     WritesUnavailable,
-    kinds,
+    list_problem_types,
 )
 from .components import HEADERS
 from .openai_schemas import openai_error
@@ -128,7 +128,7 @@ def examples_of_all() -> dict[str, Any]:
             "summary": kind.title,
             "value": openai_error(example(kind)) if openai else example(kind),
         }
-        for kind in kinds()
+        for kind in list_problem_types()
         for openai in (False, True)
     }
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from .auth import Context, Querier, RequestStages
+from .auth import Context, Querier, Timings
 from .responses import SEARCH, problems
 from .routes import PersonRoute
 from .schemas import SearchRequest, SearchResponse
@@ -17,11 +17,9 @@ router = APIRouter(route_class=PersonRoute)
     summary="Find passages in the documents of one's own tenant",
     responses=problems(*SEARCH),
 )
-async def search(
-    body: SearchRequest, person: Querier, context: Context, stages: RequestStages
-) -> SearchResponse:
+async def search(body: SearchRequest, person: Querier, context: Context, timings: Timings) -> SearchResponse:
     """Return the passages nearest to a query."""
     passages = await context.retrieval.find(
-        person.tenant, body.query, stages, persona_id=body.persona_id, top_k=body.top_k
+        person.tenant, body.query, timings, persona_id=body.persona_id, top_k=body.top_k
     )
     return SearchResponse.of(passages)

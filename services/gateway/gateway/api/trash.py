@@ -20,7 +20,7 @@ from ..problems import (
     QuotaExceeded,
     TrashMissing,
 )
-from .auth import Context, Person, RequestStages
+from .auth import Context, Person, Timings
 from .cursor import from_cursor, to_cursor
 from .idempotency import IdempotencyKey, run_once
 from .responses import PERSON, STORED, WRITE, problems
@@ -29,7 +29,6 @@ from .schemas import DocumentId, DocumentResponse, RemovalId, TrashItem, TrashLi
 __all__ = ["router"]
 
 _REFUSALS = (
-    InvalidRequest,
     TrashMissing,
     DocumentExists,
     DocumentForeign,
@@ -49,7 +48,7 @@ router = APIRouter()
 
 async def _turn(person: Person, context: Context) -> AsyncIterator[None]:
     """Let a document that is to be indexed wait for its turn, as an upload does."""
-    async with context.ingests.place(person.tenant.key):
+    async with context.ingests.acquire(person.tenant.key):
         yield
 
 
@@ -93,7 +92,7 @@ async def restore_document(
     request: Request,
     person: Person,
     context: Context,
-    stages: RequestStages,
+    timings: Timings,
     key: IdempotencyKey,
     removal_id: Annotated[
         RemovalId | None,
@@ -103,6 +102,6 @@ async def restore_document(
     """Restore a document: from the moment of the answer searches find it."""
 
     async def restore() -> DocumentResponse:
-        return DocumentResponse.of(await context.trash.restore(person, document_id, removal_id, stages))
+        return DocumentResponse.of(await context.trash.restore(person, document_id, removal_id, timings))
 
     return await run_once(request, person, context, key, restore, status=201, parts=(removal_id or "",))

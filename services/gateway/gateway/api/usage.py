@@ -11,7 +11,7 @@ from servicekit.errors import InvalidRequest
 from starlette.responses import Response
 
 from ..limits.usage import Counts, UsageRow
-from ..prices import Price, cost
+from ..prices import Price, calculate_cost
 from ..problems import AdminOnly, LimitsUnavailable
 from .auth import Administrator, Context
 from .responses import PERSON, problems
@@ -59,7 +59,7 @@ async def usage(
         rows=[],
         # A sum that leaves something out would look like a whole one.
         totals=UsageTotals.of(counts, sum(known, Decimal(0)) if len(known) == len(dollars) else None),
-        budget=BudgetResponse.of(await context.budget.state(person.tenant)),
+        budget=BudgetResponse.of(await context.budget.get_state(person.tenant)),
     )
     # FastAPI would make dictionaries of it first, which takes ten times as long.
     around, _, end = report.model_dump_json(by_alias=True).partition('"rows":[')
@@ -68,7 +68,7 @@ async def usage(
 
 def _cost(prices: Mapping[str, Price], row: UsageRow) -> Decimal | None:
     counts = row.counts
-    return cost(
+    return calculate_cost(
         prices,
         row.model,
         input_tokens=counts.input_tokens + counts.embedding_tokens,

@@ -13,7 +13,7 @@ from tenancy.identity import Principal
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS
 
-from ..limits.storage_quota import Stock
+from ..limits.storage_quota import StorageQuota
 from ..models import IndexedDocument
 from ..objects import StoredEntry, TenantObjects
 from ..personas import require_persona
@@ -88,7 +88,7 @@ class Catalog:
         self,
         objects: TenantObjects,
         vectors: Vectors,
-        stock: Stock,
+        quota: StorageQuota,
         journal: Journal,
         trash: Trash,
         deletions: DeletionLimit,
@@ -98,7 +98,7 @@ class Catalog:
         self._deletions = deletions
         self._objects = objects
         self._vectors = vectors
-        self._stock = stock
+        self._quota = quota
         self._log = structlog.get_logger("gateway.documents")
 
     async def page(
@@ -215,7 +215,7 @@ class Catalog:
                     stored,
                     removed_by,
                     batch=batch,
-                    count_stored=lambda: self._stock.count(tenant, lambda: self._objects.sizes(tenant)),
+                    count_stored=lambda: self._quota.count(tenant, lambda: self._objects.sizes(tenant)),
                 )
             await lease.intend(Note(Task.DELETE, doomed=stored.stamp, removed_by=removed_by))
             await self.erase(tenant, stored, removed_by)
@@ -250,7 +250,7 @@ class Catalog:
         await self._vectors.remove(tenant, stored.document_id)
         await self._objects.delete(tenant, stored.key)
         try:
-            await self._stock.forget(tenant, stored.document_id)
+            await self._quota.release(tenant, stored.document_id)
         except LimitsUnavailable as exc:
             # It is deleted all the same, and the count is made anew from the bucket within minutes.
             self._log.warning("Cannot give the document's room back yet", error=exc.detail)

@@ -14,7 +14,7 @@ from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import deletions_key, held_deletions_key, released_deletions_key
 
-from ..metrics import REFUSED
+from ..metrics import LIMIT_EXCEEDED
 from ..objects import StoredEntry
 from ..problems import DeletionsHeld, WritesUnavailable
 from ..redis import TenantRedis
@@ -134,7 +134,7 @@ class DeletionLimit:
         except RemoteError as exc:
             raise _unavailable() from exc
         if not admitted:
-            REFUSED.labels("deletions").inc()
+            LIMIT_EXCEEDED.labels("deletions").inc()
             minutes = round(WINDOW.total_seconds() / 60)
             raise DeletionsHeld(
                 f"More than {limit} documents of the tenant would be deleted within {minutes} minutes, so "

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tenancy.identity import Principal
 
 from ..problems import DocumentExists, DocumentMissing, TrashMissing
-from ..timings import Stages
+from ..timings import RequestTimings
 from .catalog import SERVICE, Catalog
 from .deletions import DeletionLimit, HeldDeletion
 from .trash import Trash
@@ -70,7 +70,7 @@ class DeletionRejection:
         with suppress(DocumentMissing):  # an attempt that was cut off has moved it to the trash
             await self._catalog.remove(person.tenant, document_id, person=person, is_limited=False)
         try:
-            await self._trash.restore(person, document_id, None, Stages())
+            await self._trash.restore(person, document_id, None, RequestTimings())
         except DocumentExists:
             return False
         except TrashMissing:

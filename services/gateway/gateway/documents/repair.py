@@ -15,10 +15,10 @@ import structlog
 from servicekit.errors import TenantryError
 from tenancy.model import Tenant
 
-from ..metrics import INGESTS_OPEN, REPAIRS
+from ..metrics import PENDING_INGESTS, REPAIRS
 from ..objects import StoredEntry, TenantObjects
 from ..problems import DocumentBusy, DocumentRefused, IndexingFailed, PersonaMissing
-from ..timings import Stages
+from ..timings import RequestTimings
 from ..vectors import Vectors
 from .catalog import Catalog
 from .intents import Failure, Note, Task
@@ -100,7 +100,7 @@ class Repair:
         found: list[Due] = []
         for start in range(0, len(active), TENANTS_AT_ONCE):
             found += await self._journal.due(active[start : start + TENANTS_AT_ONCE])
-        INGESTS_OPEN.set(sum(due.entries for due in found))
+        PENDING_INGESTS.set(sum(due.entries for due in found))
         # One document of each tenant, then a second one of each: nobody waits for all of somebody else's.
         turns = zip_longest(*([(due.tenant, each) for each in due.document_ids] for due in found))
         await asyncio.gather(
@@ -173,9 +173,9 @@ class Repair:
             if indexed and indexed.document.etag == stored.stamp.etag:
                 await self._vectors.tidy(tenant, indexed)
             elif note.restored:
-                await self._trash.complete(tenant, stored.key, lease, note.restored, Stages())
+                await self._trash.complete(tenant, stored.key, lease, note.restored, RequestTimings())
             else:
-                await self._documents.index_object(tenant, stored.key, lease, Stages())
+                await self._documents.index_object(tenant, stored.key, lease, RequestTimings())
 
 
 def _is_meant() -> bool:

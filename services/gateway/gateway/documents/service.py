@@ -18,8 +18,8 @@ from tenancy.names import document_id_for, object_key, parse_object_key
 from tenancy.tickets import Ticket
 
 from ..bedrock import Bedrock
-from ..gather import together
-from ..limits.storage_quota import Stock
+from ..gather import gather_or_cancel
+from ..limits.storage_quota import StorageQuota
 from ..limits.usage import Counts, UsageLog
 from ..models import Document, Edition
 from ..objects import TenantObjects
@@ -33,7 +33,7 @@ from ..problems import (
     DocumentTooLarge,
     PersonaMissing,
 )
-from ..timings import Stages
+from ..timings import RequestTimings
 from ..vectors import Vectors
 from .embeddings import digest
 from .filenames import clean_filename
@@ -76,7 +76,7 @@ class DocumentService:
         bedrock: Bedrock,
         objects: TenantObjects,
         vectors: Vectors,
-        stock: Stock,
+        quota: StorageQuota,
         usage: UsageLog,
         journal: Journal,
         *,
@@ -86,13 +86,19 @@ class DocumentService:
         self._bedrock = bedrock
         self._objects = objects
         self._vectors = vectors
-        self._stock = stock
+        self._quota = quota
         self._usage = usage
         self._max_bytes = max_bytes
         self._journal = journal
 
     async def upload(
-        self, tenant: Tenant, persona_id: str, filename: str, content: bytes, owner: str, stages: Stages
+        self,
+        tenant: Tenant,
+        persona_id: str,
+        filename: str,
+        content: bytes,
+        owner: str,
+        timings: RequestTimings,
     ) -> Ingested:
         """Store a person's file and index it. The same name in the same persona is the same document.
 
@@ -122,21 +128,21 @@ class DocumentService:
         key = object_key(tenant.id, persona_id, document_id, filename)
         async with self.writing(tenant, document_id) as lease:
             await self._require_own_name(tenant, key, persona_id, filename, owner)
-            reading = await self._read(tenant, filename, content, stages)
+            reading = await self._read(tenant, filename, content, timings)
             # Before it costs anything. What fails after this gives its room back within minutes.
             await self.admit(tenant, document_id, len(content))
             await lease.intend(Note(Task.INGEST))
             document = await _document(persona_id, document_id, filename, content, datetime.now(UTC))
             edition = await asyncio.to_thread(Edition.of, document, reading.chunks)
-            head = await self._stage(tenant, edition, stages)
-            with stages.measure("store"):
+            head = await self._stage(tenant, edition, timings)
+            with timings.measure("store"):
                 stamp = await self._objects.put(
                     tenant, key, content, media_type=reading.format.media_type, owner=owner
                 )
-            document = await self._publish(tenant, edition.stored_as(stamp.etag), head, lease, stages)
+            document = await self._publish(tenant, edition.stored_as(stamp.etag), head, lease, timings)
             return Ingested(document, reading)
 
-    async def index_stored(self, tenant: Tenant, ticket: Ticket, stages: Stages) -> Ingested:
+    async def index_stored(self, tenant: Tenant, ticket: Ticket, timings: RequestTimings) -> Ingested:
         """Index the document that a ticket names, as it is in S3.
 
         Raises
@@ -150,14 +156,14 @@ class DocumentService:
         """
         require_persona(tenant, ticket.persona_id)
         async with self.writing(tenant, ticket.document_id) as lease:
-            return await self.index_object(tenant, ticket.object_key, lease, stages)
+            return await self.index_object(tenant, ticket.object_key, lease, timings)
 
     async def index_object(
         self,
         tenant: Tenant,
         key: str,
         lease: Lease,
-        stages: Stages,
+        timings: RequestTimings,
         *,
         embeddings: Mapping[bytes, Sequence[float]] | None = None,
     ) -> Ingested:
@@ -184,18 +190,18 @@ class DocumentService:
         etag = ""
         try:
             require_persona(tenant, persona_id)
-            with stages.measure("store"):
+            with timings.measure("store"):
                 stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
             etag = stored.stamp.etag
             await lease.intend(lease.note or Note(Task.INGEST))
-            reading = await self._read(tenant, filename, stored.content, stages)
+            reading = await self._read(tenant, filename, stored.content, timings)
         except (DocumentRefused, PersonaMissing) as exc:
             await lease.settle(Failure.of(exc, etag or await self._etag(tenant, document_id)))
             raise
         document = await _document(persona_id, document_id, filename, stored.content, stored.stamp.stored_at)
         edition = (await asyncio.to_thread(Edition.of, document, reading.chunks)).stored_as(etag)
-        head = await self._stage(tenant, edition, stages, embeddings)
-        document = await self._publish(tenant, edition, head, lease, stages)
+        head = await self._stage(tenant, edition, timings, embeddings)
+        document = await self._publish(tenant, edition, head, lease, timings)
         return Ingested(document, reading)
 
     async def admit(self, tenant: Tenant, document_id: str, size: int) -> None:
@@ -204,9 +210,9 @@ class DocumentService:
         Raises
         ------
         QuotaExceeded, LimitsUnavailable
-            See :meth:`~gateway.limits.storage_quota.Stock.admit`.
+            See :meth:`~gateway.limits.storage_quota.StorageQuota.reserve`.
         """
-        await self._stock.admit(tenant, document_id, size, lambda: self._objects.sizes(tenant))
+        await self._quota.reserve(tenant, document_id, size, lambda: self._objects.sizes(tenant))
 
     @asynccontextmanager
     async def writing(self, tenant: Tenant, document_id: str) -> AsyncIterator[Lease]:
@@ -249,15 +255,15 @@ class DocumentService:
                 "there, or delete that file first."
             )
 
-    async def _read(self, tenant: Tenant, filename: str, content: bytes, stages: Stages) -> Reading:
-        with stages.measure("read"):
+    async def _read(self, tenant: Tenant, filename: str, content: bytes, timings: RequestTimings) -> Reading:
+        with timings.measure("read"):
             return await self._reader.read(tenant.key, filename, content)
 
     async def _stage(
         self,
         tenant: Tenant,
         edition: Edition,
-        stages: Stages,
+        timings: RequestTimings,
         known: Mapping[bytes, Sequence[float]] | None = None,
     ) -> Sequence[float]:
         """Embed all chunks, and write each batch while others are embedded; return the head's vector."""
@@ -271,8 +277,8 @@ class DocumentService:
                 return vectors[0]
 
         try:
-            with stages.measure("embed"):
-                firsts = await together(map(stage, range(0, len(edition.chunks), BATCH)))
+            with timings.measure("embed"):
+                firsts = await gather_or_cancel(map(stage, range(0, len(edition.chunks), BATCH)))
         finally:
             used = Counts(requests=len(tokens), embedding_tokens=sum(tokens))
             persona_id, model = edition.document.persona_id, self._bedrock.embedding_model
@@ -294,9 +300,9 @@ class DocumentService:
         return [next(new) if vector is None else vector for vector in vectors]
 
     async def _publish(
-        self, tenant: Tenant, edition: Edition, head: Sequence[float], lease: Lease, stages: Stages
+        self, tenant: Tenant, edition: Edition, head: Sequence[float], lease: Lease, timings: RequestTimings
     ) -> Document:
-        with stages.measure("index"):
+        with timings.measure("index"):
             published = await self._vectors.publish(tenant, edition, head)
         await lease.settle()
         return published.document

@@ -19,7 +19,7 @@ from tenancy.names import FILE_DOCUMENTS, document_id_for, object_key, removal_k
 from ..objects import Removal, StoredEntry, TenantObjects, TrashObjects
 from ..personas import require_persona
 from ..problems import DocumentExists, DocumentForeign, DocumentMissing, TrashMissing
-from ..timings import Stages
+from ..timings import RequestTimings
 from ..vectors import Vectors
 from .embeddings import pack, unpack
 from .intents import Note, Task
@@ -156,7 +156,7 @@ class Trash:
         return removal.removed_at + self.retention
 
     async def restore(
-        self, person: Principal, document_id: str, removal_id: str | None, stages: Stages
+        self, person: Principal, document_id: str, removal_id: str | None, timings: RequestTimings
     ) -> Ingested:
         """Restore a removed document: when this returns, searches find it.
 
@@ -198,12 +198,12 @@ class Trash:
             await self._documents.admit(tenant, restored_id, removal.size)
             await lease.intend(Note(Task.RESTORE, restored=(removal.document_id, removal.id)))
             key = object_key(tenant.id, removal.persona_id, restored_id, removal.filename)
-            with stages.measure("store"):
+            with timings.measure("store"):
                 await self._trash.restore(tenant, removal, key)
-            return await self.complete(tenant, key, lease, (removal.document_id, removal.id), stages)
+            return await self.complete(tenant, key, lease, (removal.document_id, removal.id), timings)
 
     async def complete(
-        self, tenant: Tenant, key: str, lease: Lease, restored: tuple[str, str], stages: Stages
+        self, tenant: Tenant, key: str, lease: Lease, restored: tuple[str, str], timings: RequestTimings
     ) -> Ingested:
         """Index a document whose content was restored, and take it out of the trash.
 
@@ -216,7 +216,7 @@ class Trash:
         await self._trash.delete_removal(tenant, *restored)
         content = await self._trash.get_embeddings(tenant, *restored)
         embeddings = await asyncio.to_thread(unpack, *self._embedding, content)
-        ingested = await self._documents.index_object(tenant, key, lease, stages, embeddings=embeddings)
+        ingested = await self._documents.index_object(tenant, key, lease, timings, embeddings=embeddings)
         await self._trash.delete_embeddings(tenant, *restored)
         return ingested
 

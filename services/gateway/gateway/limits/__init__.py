@@ -1,4 +1,4 @@
-"""Limits and cost: what a tenant may use, what it has used, and what that costs.
+"""Limits, metering and usage of tenants.
 
-The limits stand in the Tenant itself. Redis only counts.
+The Tenant resource defines the limits; Redis holds only counters.
 """

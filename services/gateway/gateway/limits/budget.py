@@ -1,8 +1,7 @@
-"""Model tokens a calendar month (UTC): what Converse reads and writes is paid for by the token.
+"""Monthly budget of model tokens per tenant (calendar month, UTC).
 
-How many tokens an answer takes is known only afterwards. So the most that it may take is reserved before,
-and replaced by what it took after. A reservation whose answer never ends (its gateway died) runs out by
-itself.
+The tokens of an answer are known only after it. So the budget reserves an upper bound before the call and
+replaces it with the actual number afterwards. A reservation expires if its gateway terminates.
 """
 
 import math
@@ -16,23 +15,23 @@ from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import reservations_key, tokens_key
 
-from ..metrics import REFUSED, USAGE_LOST
+from ..metrics import LIMIT_EXCEEDED, USAGE_WRITE_FAILURES
 from ..problems import BudgetExhausted, LimitsUnavailable
 from ..redis import TenantRedis
 
 __all__ = ["BYTES_PER_TOKEN", "Budget", "BudgetState", "Reservation", "estimate_tokens", "now_utc"]
 
 RESERVATION_SECONDS = 300
-"""Longer than any answer may take: three attempts of a minute each, and the pauses between them."""
+"""Lifetime of a reservation. Longer than any answer: three attempts of a minute each, and pauses."""
 
 KEEP_SECONDS = 62 * 24 * 3600
-"""How long a month's counter stays after its last change: the month before is still there to look at."""
+"""Lifetime of a month's counter after its last change; the previous month stays readable."""
 
 BYTES_PER_TOKEN = 3
-"""Less than most texts have (English about 4), so that an estimate is rather too high."""
+"""Bytes per token of an estimate. Most texts have more (English about 4), so estimates are upper bounds."""
 
 BUSY_SECONDS = 5
-"""When to come back if only the reservations of others stand in the way: about an answer's length."""
+"""``Retry-After`` if only concurrent reservations exceed the limit: about the duration of an answer."""
 
 _STATE = """
 local clock = redis.call('TIME')
@@ -57,7 +56,7 @@ return {{1, used, reserved}}
 
 @dataclass(frozen=True)
 class Reservation:
-    """Tokens that are held for one answer, in the month in which it began."""
+    """Tokens reserved for one answer, in the month in which it began."""
 
     tenant: Tenant
     month: date
@@ -66,13 +65,13 @@ class Reservation:
 
     @property
     def member(self) -> str:
-        """How it stands in Redis."""
+        """Member of the sorted set in Redis."""
         return f"{self.tokens}:{self.id}"
 
 
 @dataclass(frozen=True)
 class BudgetState:
-    """A tenant's month: what it may use, has used, and holds for answers under way."""
+    """A tenant's budget of the month: limit, used tokens and reserved tokens."""
 
     limit: int
     used: int
@@ -81,27 +80,26 @@ class BudgetState:
 
 
 def now_utc() -> datetime:
-    """Return the time; months and days of limits are those of UTC."""
+    """Return the current time in UTC, which defines the months and days of limits."""
     return datetime.now(UTC)
 
 
 def estimate_tokens(*texts: str) -> int:
-    """Return how many tokens texts have at most, as a rule."""
+    """Return an estimate of the number of tokens of texts, usually an upper bound."""
     return sum(math.ceil(len(text.encode()) / BYTES_PER_TOKEN) for text in texts)
 
 
 class Budget:
-    """Holds a Tenant to its ``tokensPerMonth``.
+    """Enforces a Tenant's ``tokensPerMonth``.
 
-    An answer is refused when what is used, what is reserved and what it may take itself are together more
-    than the limit. So answers side by side cannot overspend together; the limit is exceeded only by what a
-    single answer takes beyond its own reservation. The price is that the very last tokens of a month, fewer
-    than one answer may take, stay unused.
+    An answer is refused if used tokens, reserved tokens and its own upper bound exceed the limit together.
+    So concurrent answers cannot exceed the limit together; one answer exceeds it only beyond its own
+    reservation. The last tokens of a month stay unused if they are fewer than the upper bound of one answer.
 
     Parameters
     ----------
     now
-        Tells the month.
+        Returns the current time.
     """
 
     def __init__(self, redis: TenantRedis, now: Callable[[], datetime] = now_utc) -> None:
@@ -112,14 +110,14 @@ class Budget:
         self._log = structlog.get_logger("gateway.limits")
 
     async def reserve(self, tenant: Tenant, tokens: int) -> Reservation:
-        """Hold tokens for an answer, until :meth:`settle` or :meth:`release`, or for five minutes.
+        """Reserve tokens for an answer until :meth:`settle` or :meth:`release`, at most five minutes.
 
         Raises
         ------
         BudgetExhausted
-            The month does not have them any more.
+            The remaining budget does not suffice.
         LimitsUnavailable
-            Redis is away. Tokens cost money, so nothing is spent that is not counted.
+            Redis does not answer. Tokens cost money, so uncounted calls are refused.
         """
         limit = tenant.spec.quota.tokens_per_month
         reservation = Reservation(tenant, _month(self._now()), tokens, uuid.uuid4().hex)
@@ -130,16 +128,16 @@ class Budget:
         except RemoteError as exc:
             raise _unavailable() from exc
         if not allowed:
-            REFUSED.labels("tokens").inc()
-            state = BudgetState(limit, used, reserved, _next(reservation.month))
+            LIMIT_EXCEEDED.labels("tokens").inc()
+            state = BudgetState(limit, used, reserved, _next_month(reservation.month))
             raise _exhausted(state, tokens, self._now())
         return reservation
 
     async def settle(self, reservation: Reservation, tokens: int) -> None:
-        """Count the tokens that an answer took, in the month in which it began, and give the rest back.
+        """Count the tokens of an answer in the month in which it began, and release the reservation.
 
-        The answer is there already, so nothing is raised when Redis is away: the tokens are then not
-        counted, and a metric says so.
+        The answer exists already, so a failure of Redis raises nothing. The tokens are then not counted, and
+        a metric counts the failure.
         """
         used, reserved = _keys(reservation)
         await self._write(
@@ -151,17 +149,17 @@ class Budget:
         )
 
     async def release(self, reservation: Reservation) -> None:
-        """Give everything back: no model was paid. Without Redis it runs out by itself."""
+        """Release a reservation without counting tokens; without Redis it expires."""
         _, reserved = _keys(reservation)
         await self._write(reservation, "release-tokens", ("ZREM", reserved, reservation.member))
 
-    async def state(self, tenant: Tenant) -> BudgetState:
-        """Return how the tenant's month stands.
+    async def get_state(self, tenant: Tenant) -> BudgetState:
+        """Return the tenant's budget of the current month.
 
         Raises
         ------
         LimitsUnavailable
-            Redis is away.
+            Redis does not answer.
         """
         month = _month(self._now())
         keys = [tokens_key(tenant.id, tenant.uid, month), reservations_key(tenant.id, tenant.uid, month)]
@@ -169,7 +167,7 @@ class Budget:
             used, reserved = await self._read.run(tenant, keys)
         except RemoteError as exc:
             raise _unavailable() from exc
-        return BudgetState(tenant.spec.quota.tokens_per_month, used, reserved, _next(month))
+        return BudgetState(tenant.spec.quota.tokens_per_month, used, reserved, _next_month(month))
 
     async def _write(
         self, reservation: Reservation, operation: str, *commands: tuple[str | int, ...]
@@ -177,8 +175,8 @@ class Budget:
         try:
             await self._redis.execute(reservation.tenant, operation, *commands)
         except RemoteError as exc:
-            USAGE_LOST.labels("tokens").inc()
-            self._log.warning("Cannot write to the month's budget", operation=operation, error=str(exc))
+            USAGE_WRITE_FAILURES.labels("tokens").inc()
+            self._log.warning("Cannot update the monthly token budget", operation=operation, error=str(exc))
 
 
 def _keys(reservation: Reservation) -> list[str]:
@@ -190,7 +188,7 @@ def _month(now: datetime) -> date:
     return now.date().replace(day=1)
 
 
-def _next(month: date) -> datetime:
+def _next_month(month: date) -> datetime:
     year, index = divmod(month.year * 12 + month.month, 12)
     return datetime(year, index + 1, 1, tzinfo=UTC)
 
@@ -198,10 +196,11 @@ def _next(month: date) -> datetime:
 def _exhausted(state: BudgetState, tokens: int, now: datetime) -> BudgetExhausted:
     busy = state.used + tokens <= state.limit
     resets_at = state.resets_at.isoformat().replace("+00:00", "Z")
-    advice = "Try again when other answers are finished." if busy else "Ask for a higher limit, or wait."
+    advice = "Try again when other answers are complete." if busy else "Ask for a higher limit, or wait."
     return BudgetExhausted(
-        f"The tenant may use {state.limit} tokens a month. {state.used} are used, answers under way hold "
-        f"{state.reserved}, and this one may take {tokens}. The count starts anew at {resets_at}. {advice}",
+        f"The tenant may use {state.limit} tokens a month. {state.used} are used, {state.reserved} are "
+        f"reserved for concurrent answers, and this answer needs up to {tokens}. "
+        f"The budget resets at {resets_at}. {advice}",
         retry_after=BUSY_SECONDS if busy else math.ceil((state.resets_at - now).total_seconds()),
         limit=state.limit,
         used=state.used,
@@ -210,4 +209,4 @@ def _exhausted(state: BudgetState, tokens: int, now: datetime) -> BudgetExhauste
 
 
 def _unavailable() -> LimitsUnavailable:
-    return LimitsUnavailable("The tokens of this month cannot be counted right now. Try again in a moment.")
+    return LimitsUnavailable("The token budget cannot be checked right now. Try again in a moment.")

@@ -1,9 +1,8 @@
-"""Queries a minute: a protection from haste, not from anything worse.
+"""Rate limiter for queries per minute: a sliding window in Redis.
 
-Queries are counted by second, and a query is refused while the tenant has asked as often as it may in the
-last minute. A minute that begins inside a second touches 61 seconds of the clock, so 61 are added up: no
-60 seconds, wherever they begin, ever hold more than the limit, and a query is forgotten 60 to 61 seconds
-after it came, never earlier. A refused query is not counted.
+Queries are counted per second of the clock. A minute that begins within a second spans 61 seconds of the
+clock, so the window sums 61 of them. So no 60 seconds exceed the limit, and a query leaves the window 60 to
+61 seconds after it arrived. A refused query is not counted.
 """
 
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from tenancy.model import Tenant
 from tenancy.names import rate_key
 from tenancy.tombstones import raise_if_deleting
 
-from ..metrics import LIMITS_OPEN, REFUSED
+from ..metrics import LIMIT_CHECKS_SKIPPED, LIMIT_EXCEEDED
 from ..problems import RateLimited
 from ..redis import TenantRedis
 
-__all__ = ["Rate", "RateLimiter"]
+__all__ = ["RateLimitResult", "RateLimiter"]
 
 WINDOW_SECONDS = 60
 
@@ -29,7 +28,7 @@ local counts = redis.call('HGETALL', KEYS[1])
 local seconds, count, used, stale = {}, {}, 0, {}
 for i = 1, #counts, 2 do
   local second = tonumber(counts[i])
-  -- A second in the future means that the clock was set back: it must not block anybody until it is there.
+  -- A second in the future means that the clock was set back; it must not block requests until then.
   if second < now - window or second > now then
     table.insert(stale, counts[i])
   else
@@ -47,7 +46,7 @@ if allowed then
   count[now] = (count[now] or 0) + 1
   used = used + 1
 end
--- Seconds until one more fits than fits now: the oldest ones have to leave.
+-- Seconds until one more query fits: the oldest ones have to leave the window.
 table.sort(seconds)
 local left, reset = used, window
 for _, second in ipairs(seconds) do
@@ -62,19 +61,19 @@ return {allowed and 1 or 0, math.max(limit - used, 0), reset}
 
 
 @dataclass(frozen=True)
-class Rate:
-    """How a tenant stands after a query.
+class RateLimitResult:
+    """Result of a rate limit check.
 
     Parameters
     ----------
     limit
-        Queries a minute.
+        Queries per minute.
     allowed
-        Whether this one may pass.
+        True if this query is allowed.
     remaining
-        How many more may pass now; ``None`` when it could not be counted.
+        Number of further queries that are allowed now; ``None`` if Redis did not answer.
     reset
-        Seconds until there is room for one more than that.
+        Seconds until one more query is allowed.
     """
 
     limit: int
@@ -83,40 +82,40 @@ class Rate:
     reset: int = 0
 
     def to_headers(self) -> dict[str, str]:
-        """Return the fields of draft-ietf-httpapi-ratelimit-headers (version 10)."""
+        """Return the header fields of draft-ietf-httpapi-ratelimit-headers (version 10)."""
         policy = {"RateLimit-Policy": f'"queries";q={self.limit};w={WINDOW_SECONDS}'}
         if self.remaining is None:
             return policy
         return {**policy, "RateLimit": f'"queries";r={self.remaining};t={self.reset}'}
 
     def require_allowed(self) -> None:
-        """Return when the query may pass.
+        """Raise if the query is not allowed.
 
         Raises
         ------
         RateLimited
-            It may not.
+            The tenant has reached its limit.
         """
         if not self.allowed:
-            REFUSED.labels("rate").inc()
+            LIMIT_EXCEEDED.labels("rate").inc()
             raise RateLimited(
-                f"The tenant may ask {self.limit} times a minute. Try again in {self.reset} seconds.",
+                f"The tenant may send {self.limit} queries a minute. Try again in {self.reset} seconds.",
                 retry_after=self.reset,
                 limit=self.limit,
             )
 
 
 class RateLimiter:
-    """Counts queries against a Tenant's ``queriesPerMinute``."""
+    """Enforces a Tenant's ``queriesPerMinute``."""
 
     def __init__(self, redis: TenantRedis) -> None:
         self._count = redis.script("count-query", _COUNT)
         self._log = structlog.get_logger("gateway.limits")
 
-    async def count(self, tenant: Tenant) -> Rate:
-        """Count a query, unless it is one too many.
+    async def count(self, tenant: Tenant) -> RateLimitResult:
+        """Count a query unless it exceeds the limit.
 
-        While Redis is away every query may pass: an outage of Redis must not be an outage of search.
+        Without Redis every query is allowed, because an outage of Redis must not be an outage of search.
 
         Raises
         ------
@@ -130,7 +129,7 @@ class RateLimiter:
             )
         except RemoteError as exc:
             raise_if_deleting(exc)
-            LIMITS_OPEN.labels("rate").inc()
-            self._log.warning("Cannot count queries; letting them pass", error=str(exc))
-            return Rate(limit)
-        return Rate(limit, allowed=bool(allowed), remaining=remaining, reset=reset)
+            LIMIT_CHECKS_SKIPPED.labels("rate").inc()
+            self._log.warning("Cannot count queries; allowing them", error=str(exc))
+            return RateLimitResult(limit)
+        return RateLimitResult(limit, allowed=bool(allowed), remaining=remaining, reset=reset)

@@ -1,8 +1,8 @@
-"""Documents and bytes that a tenant has stored, held against its quota.
+"""Storage quota of a tenant: number of documents and bytes.
 
-S3 is the truth. Redis holds a copy of it, filled from a listing and thrown away after 15 minutes: a check
-costs no listing, and whatever makes the two differ (an upload that failed half-way, an object that somebody
-put there by hand) is forgotten by then.
+S3 is the source of truth. Redis holds a copy of the sizes, filled from a listing and deleted after 15
+minutes. So a check costs no listing, and a difference to S3 (a failed upload, an object that was added
+manually) lasts at most 15 minutes.
 """
 
 import uuid
@@ -12,22 +12,22 @@ from typing import Any
 from servicekit.errors import RemoteError
 from servicekit.locks import KeyedLocks
 from tenancy.model import Tenant
-from tenancy.names import document_sizes_key
+from tenancy.names import storage_quota_key
 
-from ..metrics import REFUSED
+from ..metrics import LIMIT_EXCEEDED
 from ..problems import LimitsUnavailable, QuotaExceeded
 from ..redis import TenantRedis
 
-__all__ = ["Stock"]
+__all__ = ["StorageQuota"]
 
 KEEP_SECONDS = 15 * 60
-"""How long the copy lives, from its filling on, however often it is used."""
+"""Lifetime of the copy after it was filled; use does not extend it."""
 
 BATCH = 5_000
-"""Documents written at once: a few milliseconds of Redis, in which nobody else is served."""
+"""Documents per write: each write blocks Redis for a few milliseconds."""
 
-# The field `bytes` is their sum; it is there even when no document is. A document's field is `d:` and its id.
-_ADMIT = """
+# The field `bytes` is the total; it always exists. The field of a document is `d:` and its id.
+_RESERVE = """
 local sum = redis.call('HGET', KEYS[1], 'bytes')
 if not sum then return {'absent', 0} end
 local size, documents, storage = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -35,14 +35,14 @@ local stored, bytes = redis.call('HLEN', KEYS[1]) - 1, tonumber(sum)
 local before = redis.call('HGET', KEYS[1], ARGV[1])
 local growth = size - tonumber(before or 0)
 if not before and stored + 1 > documents then return {'documents', stored} end
--- A document that becomes smaller is welcome even where a lowered quota is exceeded already.
+-- A smaller version is accepted even if the tenant exceeds a lowered quota.
 if growth > 0 and bytes + growth > storage then return {'storage', bytes} end
 redis.call('HSET', KEYS[1], ARGV[1], size)
 redis.call('HINCRBY', KEYS[1], 'bytes', growth)
-return {'admitted', 0}
+return {'reserved', 0}
 """
 
-_FORGET = """
+_RELEASE = """
 local size = redis.call('HGET', KEYS[1], ARGV[1])
 if size then
   redis.call('HDEL', KEYS[1], ARGV[1])
@@ -51,56 +51,57 @@ end
 """
 
 
-class Stock:
-    """Holds a Tenant to its ``documents`` and its ``storage``."""
+class StorageQuota:
+    """Enforces a Tenant's ``documents`` and ``storage`` quotas."""
 
     def __init__(self, redis: TenantRedis) -> None:
         self._redis = redis
-        self._admit = redis.script("admit-document", _ADMIT)
-        self._forget = redis.script("forget-document", _FORGET)
+        self._reserve = redis.script("reserve-storage", _RESERVE)
+        self._release = redis.script("release-storage", _RELEASE)
         self._filling = KeyedLocks()
 
-    async def admit(
+    async def reserve(
         self,
         tenant: Tenant,
         document_id: str,
         size: int,
         list_stored: Callable[[], Awaitable[Mapping[str, int]]],
     ) -> None:
-        """Take the room for a document, all or nothing. One that is stored already is replaced.
+        """Reserve storage for a document, all or nothing; a stored document with that id is replaced.
 
-        If storing it fails afterwards, :meth:`forget` it.
+        Call :meth:`release` if storing the document fails afterwards.
 
         Parameters
         ----------
         size
-            Its bytes.
+            Size of the document in bytes.
         list_stored
-            Lists what is stored: bytes by document id. Called when there is no copy, once for all who wait.
+            Lists the stored documents: bytes by document id. Called only if there is no copy, once for all
+            concurrent requests.
 
         Raises
         ------
         QuotaExceeded
-            There is no room: nothing was taken.
+            The quota does not suffice; nothing was reserved.
         LimitsUnavailable
-            Redis is away. Nothing is stored that is not counted.
+            Redis does not answer. Storage that cannot be counted is refused.
         """
         quota = tenant.spec.quota
         arguments = (_field(document_id), size, quota.documents, quota.storage_bytes)
         try:
-            answer, used = await self._try(tenant, *arguments)
+            answer, used = await self._try_reserve(tenant, *arguments)
             if answer == "absent":
                 async with self._filling[tenant.id]:
-                    # Somebody else may have filled it while this one waited.
-                    answer, used = await self._try(tenant, *arguments)
+                    # Another request may have filled the copy in the meantime.
+                    answer, used = await self._try_reserve(tenant, *arguments)
                     if answer == "absent":
                         await self._fill(tenant, await list_stored())
-                        answer, used = await self._try(tenant, *arguments)
+                        answer, used = await self._try_reserve(tenant, *arguments)
         except RemoteError as exc:
             if exc.system != "redis":
                 raise
             raise _unavailable() from exc
-        if answer == "absent":  # Redis was emptied this very moment
+        if answer == "absent":  # Redis lost its data in the meantime
             raise _unavailable()
         if answer == "documents":
             raise _exceeded("documents", quota.documents, used, "documents")
@@ -113,14 +114,14 @@ class Stock:
         Parameters
         ----------
         list_stored
-            As for :meth:`admit`.
+            As for :meth:`reserve`.
 
         Raises
         ------
         LimitsUnavailable
-            Redis is unavailable.
+            Redis does not answer.
         """
-        key = document_sizes_key(tenant.id, tenant.uid)
+        key = storage_quota_key(tenant.id, tenant.uid)
         try:
             (fields,) = await self._redis.execute(tenant, "count-documents", ("HLEN", key))
             if not fields:
@@ -131,33 +132,33 @@ class Stock:
             if exc.system != "redis":
                 raise
             raise _unavailable() from exc
-        return max(int(fields) - 1, 0)  # one field is the sum
+        return max(int(fields) - 1, 0)  # one field is the total
 
-    async def forget(self, tenant: Tenant, document_id: str) -> None:
-        """Give back the room of a document that is not stored (any more).
+    async def release(self, tenant: Tenant, document_id: str) -> None:
+        """Release the storage of a document that is not stored (any more).
 
         Raises
         ------
         LimitsUnavailable
-            Redis is away. Its copy is out of date then, for 15 minutes at most.
+            Redis does not answer. The copy is then outdated for at most 15 minutes.
         """
         try:
-            await self._forget.run(tenant, [document_sizes_key(tenant.id, tenant.uid)], _field(document_id))
+            await self._release.run(tenant, [storage_quota_key(tenant.id, tenant.uid)], _field(document_id))
         except RemoteError as exc:
             raise _unavailable() from exc
 
-    async def _try(self, tenant: Tenant, *arguments: int | str) -> tuple[str, int]:
-        answer, used = await self._admit.run(tenant, [document_sizes_key(tenant.id, tenant.uid)], *arguments)
+    async def _try_reserve(self, tenant: Tenant, *arguments: int | str) -> tuple[str, int]:
+        answer, used = await self._reserve.run(tenant, [storage_quota_key(tenant.id, tenant.uid)], *arguments)
         return answer, used
 
     async def _fill(self, tenant: Tenant, stored: Mapping[str, int]) -> None:
-        """Write a copy beside, batch by batch, and put it in place in one step unless one is there."""
-        key = f"{document_sizes_key(tenant.id, tenant.uid)}:{uuid.uuid4().hex}"
+        """Write a new copy under a temporary key in batches, and rename it unless a copy exists already."""
+        key = f"{storage_quota_key(tenant.id, tenant.uid)}:{uuid.uuid4().hex}"
         first: list[tuple[Any, ...]] = [
             ("HSET", key, "bytes", sum(stored.values())),
             ("EXPIRE", key, KEEP_SECONDS),
         ]
-        await self._redis.execute(tenant, "fill-stock", *first)
+        await self._redis.execute(tenant, "fill-storage-quota", *first)
         documents = list(stored.items())
         for start in range(0, len(documents), BATCH):
             fields = [
@@ -165,12 +166,12 @@ class Stock:
                 for document_id, size in documents[start : start + BATCH]
                 for word in (_field(document_id), size)
             ]
-            await self._redis.execute(tenant, "fill-stock", ("HSET", key, *fields))
+            await self._redis.execute(tenant, "fill-storage-quota", ("HSET", key, *fields))
         (placed,) = await self._redis.execute(
-            tenant, "fill-stock", ("RENAMENX", key, document_sizes_key(tenant.id, tenant.uid))
+            tenant, "fill-storage-quota", ("RENAMENX", key, storage_quota_key(tenant.id, tenant.uid))
         )
         if not placed:
-            await self._redis.execute(tenant, "fill-stock", ("UNLINK", key))
+            await self._redis.execute(tenant, "fill-storage-quota", ("UNLINK", key))
 
 
 def _field(document_id: str) -> str:
@@ -178,7 +179,7 @@ def _field(document_id: str) -> str:
 
 
 def _exceeded(name: str, limit: int, used: int, unit: str) -> QuotaExceeded:
-    REFUSED.labels(name).inc()
+    LIMIT_EXCEEDED.labels(name).inc()
     return QuotaExceeded(
         f"The tenant may store {limit} and has stored {used} {unit}. Delete documents, or ask for more.",
         quota=name,
@@ -188,4 +189,4 @@ def _exceeded(name: str, limit: int, used: int, unit: str) -> QuotaExceeded:
 
 
 def _unavailable() -> LimitsUnavailable:
-    return LimitsUnavailable("What the tenant stores cannot be counted right now. Try again in a moment.")
+    return LimitsUnavailable("The storage quota cannot be checked right now. Try again in a moment.")

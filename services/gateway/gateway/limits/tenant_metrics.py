@@ -1,4 +1,4 @@
-"""Counters of use by tenant for Prometheus: a series for each Tenant that there is, where they are wanted."""
+"""Prometheus counters of usage, optionally with a series per tenant."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -7,50 +7,50 @@ from tenancy.model import Tenant
 
 from ..metrics import ANSWERS, TOKENS
 
-__all__ = ["KEEP_SECONDS", "TenantSeries"]
+__all__ = ["PRUNE_SECONDS", "TenantMetrics"]
 
-KEEP_SECONDS = 10.0
-"""How long the series of a Tenant that is gone may stay."""
+PRUNE_SECONDS = 10.0
+"""Interval at which the series of deleted Tenants are removed."""
 
 ALL = ""
-"""Label of all tenants together. To Prometheus an empty label is none."""
+"""Label value of the total of all tenants. Prometheus treats an empty label as absent."""
 
 
-class TenantSeries:
-    """The counters by tenant. Only this class touches them, so it knows which there are.
+class TenantMetrics:
+    """Sole writer of the counters with a tenant label.
 
     Parameters
     ----------
     by_tenant
-        Whether they name tenants. Else they count all of them together.
+        Label the series with the tenant key; else count all tenants in one series.
     """
 
     def __init__(self, *, by_tenant: bool = False) -> None:
         self._by_tenant = by_tenant
         self._tenants: set[str] = set()
 
-    def add(self, tenant: Tenant, **tokens: int) -> None:
-        """Count a tenant's tokens, by kind."""
+    def record_tokens(self, tenant: Tenant, **tokens: int) -> None:
+        """Add to a tenant's tokens by kind."""
         label = self._label(tenant)
         for kind, number in tokens.items():
             TOKENS.labels(label, kind).inc(number)
 
-    def add_answer(self, tenant: Tenant) -> None:
-        """Count an answer that a model gave."""
+    def record_answer(self, tenant: Tenant) -> None:
+        """Count an answer that a model wrote."""
         ANSWERS.labels(self._label(tenant)).inc()
 
-    def keep(self, tenants: Collection[Tenant]) -> None:
-        """Remove the series of all other tenants."""
+    def prune(self, tenants: Collection[Tenant]) -> None:
+        """Remove the series of all tenants but these."""
         for key in self._tenants - {tenant.key for tenant in tenants}:
             for counter in (TOKENS, ANSWERS):
                 counter.remove_by_labels({"tenant": key})
             self._tenants.discard(key)
 
     async def run(self, tenants: Callable[[], Collection[Tenant]]) -> None:
-        """Remove the series of Tenants that are gone, until cancelled."""
+        """Remove the series of deleted Tenants periodically, until cancelled."""
         while True:
-            await asyncio.sleep(KEEP_SECONDS)
-            self.keep(tenants())
+            await asyncio.sleep(PRUNE_SECONDS)
+            self.prune(tenants())
 
     def _label(self, tenant: Tenant) -> str:
         if not self._by_tenant:

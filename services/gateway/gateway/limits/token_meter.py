@@ -1,4 +1,4 @@
-"""What an answer may spend and has spent: the month's budget around the model's call, then the books."""
+"""Metering of model tokens: budget reservation before a call, settlement and usage record after it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,76 +8,76 @@ from servicekit.deadline import without_deadline
 from tenancy.model import Tenant
 
 from .budget import Budget, Reservation
-from .tenant_metrics import TenantSeries
+from .tenant_metrics import TenantMetrics
 from .usage import Counts, UsageLog
 
-__all__ = ["Ledger", "Spending"]
+__all__ = ["Measurement", "TokenMeter"]
 
 
-class Spending:
-    """What one call of a model has spent so far."""
+class Measurement:
+    """Tokens that one model call has consumed so far."""
 
     def __init__(self) -> None:
         self.counts: Counts | None = None
 
-    def report(self, *, input_tokens: int, output_tokens: int) -> None:
-        """Say what the model read and wrote in all; the last word counts."""
+    def record(self, *, input_tokens: int, output_tokens: int) -> None:
+        """Set the total tokens of the call; the last value is settled."""
         self.counts = Counts(requests=1, input_tokens=input_tokens, output_tokens=output_tokens)
 
 
-class Ledger:
-    """Lets answers spend, and writes down what they spent."""
+class TokenMeter:
+    """Reserves, settles and records the tokens of model calls."""
 
-    def __init__(self, budget: Budget, usage: UsageLog, series: TenantSeries) -> None:
+    def __init__(self, budget: Budget, usage: UsageLog, tenant_metrics: TenantMetrics) -> None:
         self._budget = budget
         self._usage = usage
-        self._series = series
-        self._writing: set[asyncio.Task[None]] = set()
+        self._tenant_metrics = tenant_metrics
+        self._settling: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def spend(
-        self, tenant: Tenant, *, model: str, persona_id: str | None, tokens: int
-    ) -> AsyncIterator[Spending]:
-        """Let a model be asked inside the block, which reports what that took.
+    async def measure(
+        self, tenant: Tenant, *, model: str, persona_id: str | None, max_tokens: int
+    ) -> AsyncIterator[Measurement]:
+        """Reserve tokens for a model call inside the block, and settle what the block records.
 
-        What was reported is paid, however the block ends; where nothing was, the budget gets everything back.
-        A stream may live inside the block as long as it likes, up to five minutes.
+        Recorded tokens are settled however the block ends. If nothing was recorded, the reservation is
+        released. A stream may stay in the block for up to five minutes.
 
         Parameters
         ----------
-        tokens
-            The most that it may take.
+        max_tokens
+            Upper bound of the call's tokens.
 
         Raises
         ------
         BudgetExhausted, LimitsUnavailable
             As :meth:`Budget.reserve`, before the block is entered.
         """
-        reservation = await self._budget.reserve(tenant, tokens)
-        spending = Spending()
+        reservation = await self._budget.reserve(tenant, max_tokens)
+        measurement = Measurement()
         try:
-            yield spending
+            yield measurement
         finally:
-            # A caller who hangs up cancels us right here; what was spent is written down nevertheless.
-            writing = asyncio.create_task(
-                self._write(reservation, spending, model=model, persona_id=persona_id)
+            # A caller that disconnects cancels this task here; the tokens must be settled nevertheless.
+            settling = asyncio.create_task(
+                self._settle(reservation, measurement, model=model, persona_id=persona_id)
             )
-            self._writing.add(writing)
-            writing.add_done_callback(self._writing.discard)
-            await asyncio.shield(writing)
+            self._settling.add(settling)
+            settling.add_done_callback(self._settling.discard)
+            await asyncio.shield(settling)
 
     async def close(self) -> None:
-        """Return when all is written down."""
-        await asyncio.gather(*self._writing)
+        """Wait until all calls are settled."""
+        await asyncio.gather(*self._settling)
 
-    async def _write(
-        self, reservation: Reservation, spending: Spending, *, model: str, persona_id: str | None
+    async def _settle(
+        self, reservation: Reservation, measurement: Measurement, *, model: str, persona_id: str | None
     ) -> None:
         with without_deadline():
-            if spending.counts is None:
+            if measurement.counts is None:
                 await self._budget.release(reservation)
                 return
-            spent = spending.counts
-            self._series.add_answer(reservation.tenant)
-            self._usage.record(reservation.tenant, spent, model=model, persona_id=persona_id)
-            await self._budget.settle(reservation, spent.input_tokens + spent.output_tokens)
+            counts = measurement.counts
+            self._tenant_metrics.record_answer(reservation.tenant)
+            self._usage.record(reservation.tenant, counts, model=model, persona_id=persona_id)
+            await self._budget.settle(reservation, counts.input_tokens + counts.output_tokens)

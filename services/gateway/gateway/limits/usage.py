@@ -1,7 +1,7 @@
-"""What tenants use: by day (UTC), persona and model, kept for 400 days.
+"""Usage report of tenants: counts per day (UTC), persona and model, stored for 400 days.
 
-Kept for people who look at cost, never asked whether a request may pass. So a failure to write it down is
-a warning and a metric, and no error to anybody.
+The report serves cost analysis and never decides about a request. So a failed write is a warning and a
+metric, not an error of the request.
 """
 
 import asyncio
@@ -16,42 +16,42 @@ from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import usage_key
 
-from ..metrics import USAGE_LOST
+from ..metrics import USAGE_WRITE_FAILURES
 from ..problems import LimitsUnavailable
 from ..redis import TenantRedis
 from .budget import now_utc
-from .tenant_metrics import TenantSeries
+from .tenant_metrics import TenantMetrics
 
 __all__ = ["Counts", "UsageLog", "UsageRow"]
 
 KEEP_SECONDS = 400 * 24 * 3600
-"""A year to compare with, and a month to do it in."""
+"""Retention: a year for comparison, and a month of margin."""
 
 WRITE_SECONDS = 1.0
-"""How long what was used waits to be written down."""
+"""Interval between writes of pending counts."""
 
 MAX_DAYS = 92
-"""Most days of one reading: a quarter."""
+"""Maximum number of days of one report: a quarter."""
 
 READ_DAYS = 7
-"""Days that are read and parsed in one step of the event loop: each may have hundreds of rows."""
+"""Days that are read and parsed per step of the event loop; each may have hundreds of rows."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What was used of one model.
+    """Usage of one model.
 
     Parameters
     ----------
     requests
-        Calls of the model. A search calls the embedding model; an answer calls it, too, and then the model
-        that writes.
+        Calls of the model. A search calls the embedding model; an answer calls the embedding model and then a
+        chat model.
     input_tokens, output_tokens
-        What the model read and wrote.
+        Tokens of the chat model.
     embedding_tokens
-        What the embedding model read.
+        Tokens of the embedding model.
     cached_answers
-        Answers that were given again without asking the model.
+        Answers that were returned from the cache without a call of the model.
     """
 
     requests: int = 0
@@ -67,7 +67,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class UsageRow:
-    """What was used on a day of one model for one persona; ``None`` where no persona was named."""
+    """Usage of one model on one day for one persona; ``None`` if the request named no persona."""
 
     day: date
     persona_id: str | None
@@ -76,31 +76,32 @@ class UsageRow:
 
 
 class UsageLog:
-    """Writes down what tenants use, and reads it again.
+    """Records and reads the usage of tenants.
 
-    What was used is added up here and written every second: a request waits for none of it, and a busy
-    tenant costs Redis no more than one that asks once. A gateway that dies takes the last second with it.
+    Counts are aggregated in memory and written every second. So no request waits for a write, and the load
+    on Redis does not depend on the number of requests. A gateway that terminates abnormally loses up to a
+    second.
 
     Parameters
     ----------
-    series
-        The same in Prometheus, without days, personas and models.
+    tenant_metrics
+        The same counts in Prometheus, without days, personas and models.
     now
-        Tells the day.
+        Returns the current time.
     """
 
     def __init__(
-        self, redis: TenantRedis, series: TenantSeries, now: Callable[[], datetime] = now_utc
+        self, redis: TenantRedis, tenant_metrics: TenantMetrics, now: Callable[[], datetime] = now_utc
     ) -> None:
         self._redis = redis
-        self._series = series
+        self._tenant_metrics = tenant_metrics
         self._now = now
         self._pending: dict[str, tuple[Tenant, Counter[str]]] = {}
         self._log = structlog.get_logger("gateway.limits")
 
     def record(self, tenant: Tenant, counts: Counts, *, model: str, persona_id: str | None) -> None:
-        """Add to what the tenant has used today."""
-        self._series.add(
+        """Add to the tenant's usage of today."""
+        self._tenant_metrics.record_tokens(
             tenant, input=counts.input_tokens, output=counts.output_tokens, embedding=counts.embedding_tokens
         )
         key = usage_key(tenant.id, tenant.uid, self._now().date())
@@ -110,7 +111,7 @@ class UsageLog:
                 pending[_field(persona_id, model, name)] += number
 
     async def run(self) -> None:
-        """Write every second what was used, until cancelled, and then once more."""
+        """Write pending counts every second until cancelled, and once more at the end."""
         try:
             while True:
                 await asyncio.sleep(WRITE_SECONDS)
@@ -119,7 +120,7 @@ class UsageLog:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was used and is not written yet."""
+        """Write all pending counts."""
         pending, self._pending = self._pending, {}
         with without_deadline():
             await asyncio.gather(*(self._write(key, *used) for key, used in pending.items()))
@@ -129,19 +130,19 @@ class UsageLog:
         try:
             await self._redis.execute(tenant, "record-usage", *added, ("EXPIRE", key, KEEP_SECONDS))
         except RemoteError as exc:
-            # Not tried again: it may have happened, and what is counted twice is wrong, too.
-            USAGE_LOST.labels("usage").inc()
-            self._log.warning("Cannot write down what was used", error=str(exc), tenant=tenant.key)
+            # No retry: the write may have succeeded, and a second one would count twice.
+            USAGE_WRITE_FAILURES.labels("usage").inc()
+            self._log.warning("Cannot write the usage report", error=str(exc), tenant=tenant.key)
 
     async def read(self, tenant: Tenant, first: date, last: date) -> list[UsageRow]:
-        """Return what the tenant used from one day to another, both included, in order.
+        """Return the tenant's usage between two days, inclusive, in order.
 
         Raises
         ------
         ValueError
             The days are in the wrong order, or more than 92.
         LimitsUnavailable
-            Redis is away.
+            Redis does not answer.
         """
         count = (last - first).days + 1
         if not 1 <= count <= MAX_DAYS:
@@ -158,21 +159,21 @@ class UsageLog:
         try:
             found = await self._redis.execute(tenant, "read-usage", *commands)
         except RemoteError as exc:
-            raise LimitsUnavailable("What was used cannot be read right now. Try again in a moment.") from exc
-        return [row for day, fields_ in zip(days, found, strict=True) for row in _rows(day, fields_)]
+            raise LimitsUnavailable("The usage cannot be read right now. Try again in a moment.") from exc
+        return [row for day, fields_ in zip(days, found, strict=True) for row in _to_rows(day, fields_)]
 
 
 def _field(persona_id: str | None, model: str, name: str) -> str:
-    """Return the hash's field; neither persona ids nor model ids can hold the separator."""
+    """Return the field of the hash; persona ids and model ids cannot contain the separator."""
     return f"{persona_id or ''}|{model}|{name}"
 
 
-def _rows(day: date, stored: dict[str, str]) -> list[UsageRow]:
+def _to_rows(day: date, stored: dict[str, str]) -> list[UsageRow]:
     known = {field.name for field in fields(Counts)}
     counted: dict[tuple[str, str], dict[str, int]] = {}
     for key, number in stored.items():
         persona_id, model, name = key.split("|")
-        if name in known:  # a newer gateway may count more
+        if name in known:  # a newer gateway may write further counts
             counted.setdefault((persona_id, model), {})[name] = int(number)
     return [
         UsageRow(day, persona_id or None, model, Counts(**counts))

@@ -9,7 +9,7 @@ from ..bedrock import Bedrock
 from ..limits.usage import Counts, UsageLog
 from ..models import Passage
 from ..personas import require_persona
-from ..timings import Stages
+from ..timings import RequestTimings
 from ..vectors import Vectors
 from .widen import widen
 
@@ -31,7 +31,7 @@ class RetrievalService:
         self,
         tenant: Tenant,
         query: str,
-        stages: Stages,
+        timings: RequestTimings,
         *,
         persona_id: str | None = None,
         top_k: int | None = None,
@@ -58,12 +58,12 @@ class RetrievalService:
             require_persona(tenant, persona_id)
         query = query.encode()[-QUERY_BYTES:].decode(errors="ignore")
         tokens: list[int] = []
-        with stages.measure("embed"):
+        with timings.measure("embed"):
             vector = await self._bedrock.embed_query(query, on_tokens=tokens.append)
         used = Counts(requests=1, embedding_tokens=sum(tokens))
         self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
         hybrid = tenant.spec.retrieval.mode is RetrievalMode.HYBRID
-        with stages.measure("search"):
+        with timings.measure("search"):
             return await self._vectors.search(
                 tenant,
                 vector,
@@ -74,7 +74,7 @@ class RetrievalService:
             )
 
     async def widen(
-        self, tenant: Tenant, passages: Sequence[Passage], tokens: int, stages: Stages
+        self, tenant: Tenant, passages: Sequence[Passage], tokens: int, timings: RequestTimings
     ) -> list[Passage]:
         """Return passages with what stands beside them, as far as so many tokens go.
 
@@ -83,6 +83,6 @@ class RetrievalService:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             See :class:`~gateway.vectors.Vectors`.
         """
-        with stages.measure("search"):
+        with timings.measure("search"):
             beside = await self._vectors.beside(tenant, passages)
         return widen(passages, beside, tokens)

@@ -1,11 +1,11 @@
-"""The cache and changes of the index, as the real Redis runs their scripts."""
+"""Tests of the scripts of the answer cache and of index changes on a real Redis."""
 
 import time
 import uuid
 from typing import Any
 
 import pytest
-from gateway.answers.cache import ANSWERS, AnswerCache, Outcome, Slot
+from gateway.answers.cache import ANSWERS, AnswerCache, CacheOutcome, CacheSlot
 from gateway.answers.service import Answer
 from gateway.index_fence import RUN_OUT_SECONDS, IndexChanges
 from gateway.redis import TenantRedis
@@ -32,117 +32,117 @@ def changes(redis: TenantRedis) -> IndexChanges:
     return IndexChanges(redis)
 
 
-async def slot_of(cache: AnswerCache, tenant: Tenant, digest: str = "d") -> Slot:
-    slot = (await cache.find(tenant, digest)).slot
+async def slot_of(cache: AnswerCache, tenant: Tenant, key: str = "d") -> CacheSlot:
+    slot = (await cache.get(tenant, key)).slot
     assert slot
     return slot
 
 
-async def test_what_is_kept_is_found_by_its_own_name_in_its_own_tenant(
-    cache: AnswerCache, tenant: Tenant
-) -> None:
-    await cache.keep(tenant, await slot_of(cache, tenant), ANSWER)
-    look = await cache.find(tenant, "d")
-    assert (look.outcome, look.answer) == (Outcome.HIT, ANSWER)
-    assert (await cache.find(tenant, "e")).outcome is Outcome.MISS
-    assert (await cache.find(make_tenant(f"{tenant.id}x"), "d")).outcome is Outcome.MISS
+async def test_an_answer_is_found_by_its_key_in_its_tenant_only(cache: AnswerCache, tenant: Tenant) -> None:
+    await cache.put(tenant, await slot_of(cache, tenant), ANSWER)
+    lookup = await cache.get(tenant, "d")
+    assert (lookup.outcome, lookup.answer) == (CacheOutcome.HIT, ANSWER)
+    assert (await cache.get(tenant, "e")).outcome is CacheOutcome.MISS
+    assert (await cache.get(make_tenant(f"{tenant.id}x"), "d")).outcome is CacheOutcome.MISS
 
 
-async def test_a_change_throws_answers_away_at_its_begin_and_at_its_end(
+async def test_a_change_deletes_answers_at_its_start_and_at_its_end(
     cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
 ) -> None:
     slot = await slot_of(cache, tenant)
-    await cache.keep(tenant, slot, ANSWER)
+    await cache.put(tenant, slot, ANSWER)
     async with changes.announce(tenant):
-        assert not await raw.exists(answers_key(tenant.id, tenant.uid)), "text of documents goes at once"
-        assert await cache.find(tenant, "d") == await cache.find(tenant, "e")
-        assert (await cache.find(tenant, "d")).outcome is Outcome.BYPASS
-        await cache.keep(tenant, slot, ANSWER)
+        assert not await raw.exists(answers_key(tenant.id, tenant.uid)), "cached text is deleted immediately"
+        assert await cache.get(tenant, "d") == await cache.get(tenant, "e")
+        assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
+        await cache.put(tenant, slot, ANSWER)
         assert not await raw.exists(answers_key(tenant.id, tenant.uid))
-        # As one would who did not know of the change.
+        # Simulate a writer that ignores the change.
         await raw.hset(answers_key(tenant.id, tenant.uid), "d", "{}")
     assert not await raw.exists(answers_key(tenant.id, tenant.uid), changes_key(tenant.id, tenant.uid))
-    assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
+    assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
 
-async def test_an_answer_drawn_before_a_change_is_not_kept_after_it(
+async def test_an_answer_generated_before_a_change_is_not_stored_after_it(
     cache: AnswerCache, changes: IndexChanges, tenant: Tenant
 ) -> None:
     before = await slot_of(cache, tenant)
     async with changes.announce(tenant):
         pass
-    await cache.keep(tenant, before, ANSWER)
+    await cache.put(tenant, before, ANSWER)
     after = await slot_of(cache, tenant)
     assert after.version != before.version
-    await cache.keep(tenant, before, ANSWER)
-    assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
+    await cache.put(tenant, before, ANSWER)
+    assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
 
-async def test_one_change_that_ends_does_not_end_another(
+async def test_concurrent_changes_are_counted_separately(
     cache: AnswerCache, changes: IndexChanges, tenant: Tenant
 ) -> None:
     async with changes.announce(tenant):
         async with changes.announce(tenant):
             pass
-        assert (await cache.find(tenant, "d")).outcome is Outcome.BYPASS
-    assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
+        assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
+    assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
 
-async def test_the_change_of_a_gateway_that_died_runs_out(
+async def test_the_change_of_a_terminated_gateway_expires(
     cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
 ) -> None:
     before = await slot_of(cache, tenant)
-    await cache.keep(tenant, before, ANSWER)
+    await cache.put(tenant, before, ANSWER)
     with pytest.raises(ZeroDivisionError):
         async with changes.announce(tenant):
             raise ZeroDivisionError
-    assert (await cache.find(tenant, "d")).outcome is Outcome.BYPASS
+    assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
     key = changes_key(tenant.id, tenant.uid)
     ((change, deadline),) = await raw.zrange(key, 0, -1, withscores=True)
     assert deadline / 1000 - time.time() == pytest.approx(RUN_OUT_SECONDS, abs=2)
     assert 0 < await raw.ttl(key) <= RUN_OUT_SECONDS
     await raw.zadd(key, {change: deadline - RUN_OUT_SECONDS * 1000 - 1})
-    assert (await cache.find(tenant, "d")).outcome is Outcome.MISS, "caching goes on, with nothing of before"
-    await cache.keep(tenant, before, ANSWER)
-    assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
+    assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS, (
+        "caching continues, without earlier answers"
+    )
+    await cache.put(tenant, before, ANSWER)
+    assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
     async with changes.announce(tenant):
-        assert await raw.zcard(key) == 1, "the dead one is swept away"
+        assert await raw.zcard(key) == 1, "the expired change is removed"
 
 
-async def test_a_change_that_outlived_its_time_still_takes_all_answers_along(
+async def test_a_change_that_ends_after_its_expiry_still_deletes_answers(
     cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
 ) -> None:
     async with changes.announce(tenant):
         await raw.delete(changes_key(tenant.id, tenant.uid))
-        await cache.keep(tenant, await slot_of(cache, tenant), ANSWER)
-        assert (await cache.find(tenant, "d")).outcome is Outcome.HIT
-    assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
+        await cache.put(tenant, await slot_of(cache, tenant), ANSWER)
+        assert (await cache.get(tenant, "d")).outcome is CacheOutcome.HIT
+    assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
 
-async def test_answers_live_a_fixed_time_however_often_they_are_used(
+async def test_answers_expire_a_fixed_time_after_the_first_lookup(
     cache: AnswerCache, tenant: Tenant, raw: Any
 ) -> None:
     slot = await slot_of(cache, tenant)
     key = answers_key(tenant.id, tenant.uid)
     assert 0 < await raw.ttl(key) <= 60
     await raw.expire(key, 5)
-    await cache.keep(tenant, slot, ANSWER)
-    await cache.find(tenant, "d")
+    await cache.put(tenant, slot, ANSWER)
+    await cache.get(tenant, "d")
     assert 0 < await raw.ttl(key) <= 5
     await raw.delete(key)
-    assert (await slot_of(cache, tenant)).version != slot.version, "a version that is gone never comes back"
-    await cache.keep(tenant, slot, ANSWER)
-    assert (await cache.find(tenant, "d")).outcome is Outcome.MISS
+    assert (await slot_of(cache, tenant)).version != slot.version, "a deleted version never returns"
+    await cache.put(tenant, slot, ANSWER)
+    assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
 
-async def test_a_tenant_keeps_so_many_answers_and_no_more(
+async def test_the_number_of_answers_of_a_tenant_is_limited(
     cache: AnswerCache, tenant: Tenant, raw: Any
 ) -> None:
     slot = await slot_of(cache, tenant)
     await raw.hset(
         answers_key(tenant.id, tenant.uid), mapping={f"q{number}": "{}" for number in range(ANSWERS - 1)}
     )
-    for digest in ("last", "too-many"):
-        await cache.keep(tenant, Slot(digest, slot.version), ANSWER)
-    assert (await cache.find(tenant, "last")).outcome is Outcome.HIT
-    assert (await cache.find(tenant, "too-many")).outcome is Outcome.MISS
+    for key in ("last", "too-many"):
+        await cache.put(tenant, CacheSlot(key, slot.version), ANSWER)
+    assert (await cache.get(tenant, "last")).outcome is CacheOutcome.HIT
+    assert (await cache.get(tenant, "too-many")).outcome is CacheOutcome.MISS

@@ -13,7 +13,7 @@ from gateway.documents.repair import Repair
 from gateway.documents.service import DocumentService, Ingested
 from gateway.documents.trash import Trash
 from gateway.redis import TenantRedis
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from tenancy.identity import Principal
@@ -72,7 +72,7 @@ class Replica:
         backends = (documents._reader, documents._bedrock, documents._objects, documents._vectors)
         self.objects, self.vectors = documents._objects, documents._vectors
         self.service = DocumentService(
-            *backends, documents._stock, documents._usage, self.journal, max_bytes=10_000_000
+            *backends, documents._quota, documents._usage, self.journal, max_bytes=10_000_000
         )
         self.trash = Trash(
             running.trash._trash,
@@ -83,7 +83,7 @@ class Replica:
             retention=running.trash.retention,
         )
         self.catalog = Catalog(
-            self.objects, self.vectors, limits._stock, self.journal, self.trash, running.deletions
+            self.objects, self.vectors, limits._quota, self.journal, self.trash, running.deletions
         )
         self.repair = Repair(
             lambda: [self.tenant],
@@ -100,7 +100,9 @@ class Replica:
         return document_id_for(self.tenant.id, "finance", NAME)
 
     async def upload(self, text: str) -> Ingested:
-        return await self.service.upload(self.tenant, "finance", NAME, text.encode(), "anna", Stages())
+        return await self.service.upload(
+            self.tenant, "finance", NAME, text.encode(), "anna", RequestTimings()
+        )
 
     async def delete(self) -> None:
         person = Principal(self.tenant, "anna", "", admin=False)

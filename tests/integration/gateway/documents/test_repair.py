@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from gateway.documents.intents import Note, Task
 from gateway.problems import DocumentBusy, DocumentMissing, DocumentRefused, WritesUnavailable
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 from servicekit.remote import Remote
 from tenancy.names import ingests_key, object_key
 from tenancy.tickets import Ticket
@@ -129,7 +129,7 @@ async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
         dying = replicas.make(lease_seconds=LEASE_SECONDS)
         if not await killed_after(
             last,
-            lambda dying=dying: dying.service.index_stored(tenant, ticket, Stages()),  # type: ignore[misc]
+            lambda dying=dying: dying.service.index_stored(tenant, ticket, RequestTimings()),  # type: ignore[misc]
         ):
             break
         begun = "ingest" in str(await raw.hgetall(ingests_key(tenant.id, tenant.uid)))
@@ -211,14 +211,14 @@ async def test_a_document_that_is_no_good_shows_its_reason_until_there_is_anothe
 
     await store(b"")
     with pytest.raises(DocumentRefused):
-        await replica.service.index_stored(tenant, ticket, Stages())
+        await replica.service.index_stored(tenant, ticket, RequestTimings())
     entry = await replica.catalog.get(tenant, replica.document_id)
     assert entry.state.value == "failed"
     assert entry.failure
     assert entry.failure.type.endswith("/document-empty")
     await store(b"Not looked at yet.")
     assert await replica.state() == "received", "the reason was about another content"
-    await replica.service.index_stored(tenant, ticket, Stages())
+    await replica.service.index_stored(tenant, ticket, RequestTimings())
     assert await replica.state() == "ready"
     await store(b"")
     assert await replica.state() == "received", "the reason is forgotten"
@@ -254,4 +254,4 @@ async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, ra
     assert (await world.search("lighthouse keeper", topK=1))[0]["documentId"] == theirs
     key = object_key("gw-main", "finance", theirs, "theirs.txt")
     with pytest.raises(ValueError, match="no document"):
-        await replica.service.index_object(replicas.tenant, key, lease, Stages())
+        await replica.service.index_object(replicas.tenant, key, lease, RequestTimings())

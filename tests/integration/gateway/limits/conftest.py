@@ -1,4 +1,4 @@
-"""The real Redis, seen as the gateway sees it and as it is; and a gateway whose Redis can be cut off."""
+"""Fixtures for tests of limits: Redis, and a gateway behind a proxy to it."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ A, B = "limits-a", "limits-b"
 
 
 def new_tenant(**quota: Any) -> Tenant:
-    """Return a Tenant that nobody has counted anything for."""
+    """Return a Tenant without any counters."""
     return make_tenant(f"t-{uuid.uuid4().hex[:12]}", quota=quota)
 
 
@@ -47,14 +47,14 @@ async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
 
 @pytest.fixture(scope="session")
 async def raw(redis_url: str) -> AsyncIterator[Any]:
-    """Redis itself, for looking and for meddling."""
+    """Direct client of Redis, to read and change keys."""
     async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
         yield client
 
 
 @dataclass
-class World:
-    """A gateway with two tenants, and people of both; the way to Redis can be cut."""
+class LimitsHarness:
+    """A gateway with two tenants and users of both; the proxy can cut the connection to Redis."""
 
     gateway: RunningGateway
     tenants: Tenants
@@ -62,17 +62,17 @@ class World:
     raw: Any
     tokens: dict[str, str]
 
-    async def get(self, path: str, who: str, **arguments: Any) -> httpx.Response:
-        return await self.gateway.http.get(path, headers=self._headers(who), **arguments)
+    async def get(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
+        return await self.gateway.http.get(path, headers=self._headers(caller), **arguments)
 
-    async def post(self, path: str, who: str, **arguments: Any) -> httpx.Response:
-        return await self.gateway.http.post(path, headers=self._headers(who), **arguments)
+    async def post(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
+        return await self.gateway.http.post(path, headers=self._headers(caller), **arguments)
 
-    async def search(self, who: str = f"person of {A}") -> httpx.Response:
-        return await self.post("/v1/search", who, json={"query": "ferry"})
+    async def search(self, caller: str = f"person of {A}") -> httpx.Response:
+        return await self.post("/v1/search", caller, json={"query": "ferry"})
 
-    async def answer(self, who: str = f"person of {A}") -> httpx.Response:
-        return await self.post("/v1/answers", who, json={"question": "When does the ferry leave?"})
+    async def answer(self, caller: str = f"person of {A}") -> httpx.Response:
+        return await self.post("/v1/answers", caller, json={"question": "When does the ferry leave?"})
 
     def uid(self, tenant_id: str) -> str:
         """Return the uid of a Tenant."""
@@ -80,8 +80,8 @@ class World:
         assert tenant
         return tenant.uid
 
-    async def store(self, tenant_id: str, text: str) -> None:
-        """Let a tenant have a document, without the way on which documents come in."""
+    async def index_document(self, tenant_id: str, text: str) -> None:
+        """Index a document of a tenant without an upload."""
         tenant = self.gateway.context.registry.get(tenant_id)
         assert tenant
         retrieval = self.gateway.context.retrieval
@@ -89,37 +89,37 @@ class World:
         document = Document("finance", "ferry", "ferry.txt", "0", datetime.now(UTC))
         await publish(retrieval._vectors, tenant, document, [Chunk(text)], vectors)
 
-    async def limit(self, tenant_id: str = A, **quota: int) -> None:
-        """Change a Tenant's quota and wait until the gateway has seen it."""
+    async def set_quota(self, tenant_id: str = A, **quota: int) -> None:
+        """Change a Tenant's quota and wait until the gateway has observed it."""
         changed = self.tenants.patch(tenant_id, {"spec": {"quota": quota}})
         generation = changed["metadata"]["generation"]
 
-        def seen() -> bool:
+        def is_observed() -> bool:
             tenant = self.gateway.context.registry.get(tenant_id)
             return tenant is not None and tenant.metadata.generation >= generation
 
-        await until(seen)
+        await until(is_observed)
 
-    async def forget(self) -> None:
-        """Let nobody have used anything."""
+    async def clear_redis(self) -> None:
+        """Delete all counters of both tenants."""
         for tenant_id in (A, B):
             async for key in self.raw.scan_iter(match=f"tenant-{tenant_id}:*"):
                 await self.raw.delete(key)
 
-    async def mend(self) -> None:
-        """Let Redis be back, and wait until the gateway has noticed."""
+    async def restore_redis(self) -> None:
+        """Restore the connection to Redis and wait until the gateway uses it."""
         self.proxy.mend()
-        await until(self._counts, seconds=30)
+        await until(self._is_counting, seconds=30)
 
-    async def _counts(self) -> bool:
+    async def _is_counting(self) -> bool:
         return "ratelimit" in (await self.search()).headers
 
-    def _headers(self, who: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.tokens[who]}"}
+    def _headers(self, caller: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[caller]}"}
 
 
 @pytest.fixture(scope="session")
-async def limits_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIterator[World]:
+async def limits_harness(platform: Platform, redis_url: str, raw: Any) -> AsyncIterator[LimitsHarness]:
     manifests = [
         tenant_manifest(
             tenant_id,
@@ -145,18 +145,18 @@ async def limits_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIte
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with running_gateway(platform, redis_url=url) as gateway:
                 await until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))
-                world = World(gateway, tenants, proxy, raw, tokens)
+                harness = LimitsHarness(gateway, tenants, proxy, raw, tokens)
                 for tenant_id in (A, B):
-                    await world.store(tenant_id, "The ferry leaves at nine.")
-                yield world
+                    await harness.index_document(tenant_id, "The ferry leaves at nine.")
+                yield harness
 
 
 @pytest.fixture
-async def world(limits_world: World) -> AsyncIterator[World]:
-    """The gateway as if it had just been started: nothing used, the quotas as they are by default."""
-    await limits_world.forget()
-    yield limits_world
+async def harness(limits_harness: LimitsHarness) -> AsyncIterator[LimitsHarness]:
+    """The gateway without any counters and with the default quotas."""
+    await limits_harness.clear_redis()
+    yield limits_harness
     for tenant_id in (A, B):
-        await limits_world.limit(tenant_id, queriesPerMinute=60, tokensPerMonth=5_000_000)
-    await limits_world.mend()
-    await limits_world.gateway.context.usage.flush()
+        await limits_harness.set_quota(tenant_id, queriesPerMinute=60, tokensPerMonth=5_000_000)
+    await limits_harness.restore_redis()
+    await limits_harness.gateway.context.usage.flush()

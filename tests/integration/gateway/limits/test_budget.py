@@ -1,4 +1,4 @@
-"""Tokens a month, counted by the real Redis."""
+"""Tests of the token budget on a real Redis."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from .conftest import new_tenant
 
 
 class Calendar:
-    """A clock that stands where the test puts it."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
@@ -42,20 +42,20 @@ async def try_reserve(budget: Budget, tenant: Tenant, tokens: int) -> Reservatio
         return None
 
 
-async def figures(budget: Budget, tenant: Tenant) -> tuple[int, int]:
-    state = await budget.state(tenant)
+async def used_and_reserved(budget: Budget, tenant: Tenant) -> tuple[int, int]:
+    state = await budget.get_state(tenant)
     return state.used, state.reserved
 
 
-async def test_fifty_at_once_never_reserve_more_than_there_is(budget: Budget) -> None:
+async def test_fifty_concurrent_reservations_do_not_exceed_the_limit(budget: Budget) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
-    held = await asyncio.gather(*(try_reserve(budget, tenant, 90) for _ in range(50)))
-    assert sum(each is not None for each in held) == 11
-    assert await figures(budget, tenant) == (0, 990)
+    reservations = await asyncio.gather(*(try_reserve(budget, tenant, 90) for _ in range(50)))
+    assert sum(each is not None for each in reservations) == 11
+    assert await used_and_reserved(budget, tenant) == (0, 990)
 
 
-async def test_a_month_of_answers_side_by_side_is_never_overspent(budget: Budget) -> None:
-    """Fifty callers ask until each of them is refused; every answer takes what it may take at most."""
+async def test_concurrent_answers_never_exceed_the_limit(budget: Budget) -> None:
+    """Fifty callers repeat until each is refused; every answer uses its whole reservation."""
     tenant = new_tenant(tokensPerMonth=10_000)
 
     async def ask_until_refused(size: int) -> None:
@@ -64,38 +64,38 @@ async def test_a_month_of_answers_side_by_side_is_never_overspent(budget: Budget
             await budget.settle(reservation, size)
 
     await asyncio.gather(*(ask_until_refused(50 + number) for number in range(50)))
-    used, reserved = await figures(budget, tenant)
+    used, reserved = await used_and_reserved(budget, tenant)
     assert reserved == 0
     assert 10_000 - 100 < used <= 10_000
 
 
-async def test_an_answer_longer_than_reserved_overspends_once_and_then_it_is_over(budget: Budget) -> None:
+async def test_only_one_answer_can_exceed_the_limit_beyond_its_reservation(budget: Budget) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
     await budget.settle(reservation, 1300)
-    assert await figures(budget, tenant) == (1300, 0)
+    assert await used_and_reserved(budget, tenant) == (1300, 0)
     assert await try_reserve(budget, tenant, 1) is None
 
 
-async def test_what_was_not_taken_is_given_back(budget: Budget) -> None:
+async def test_unused_tokens_are_released(budget: Budget) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
     await budget.settle(reservation, 300)
     other = await budget.reserve(tenant, 700)
     await budget.release(other)
-    assert await figures(budget, tenant) == (300, 0)
+    assert await used_and_reserved(budget, tenant) == (300, 0)
 
 
-async def test_two_reservations_of_one_size_are_two(budget: Budget) -> None:
+async def test_reservations_of_the_same_size_are_distinct(budget: Budget) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
     first = await budget.reserve(tenant, 400)
     await budget.reserve(tenant, 400)
-    assert await figures(budget, tenant) == (0, 800)
+    assert await used_and_reserved(budget, tenant) == (0, 800)
     await budget.release(first)
-    assert await figures(budget, tenant) == (0, 400)
+    assert await used_and_reserved(budget, tenant) == (0, 400)
 
 
-async def test_a_gateway_that_died_holds_nothing_for_ever(
+async def test_the_reservation_of_a_terminated_gateway_expires(
     budget: Budget, calendar: Calendar, raw: Any
 ) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
@@ -106,7 +106,7 @@ async def test_a_gateway_that_died_holds_nothing_for_ever(
     assert await raw.ttl(key) <= RESERVATION_SECONDS
     assert await try_reserve(budget, tenant, 1000) is None
     await raw.zadd(key, {reservation.member: deadline - RESERVATION_SECONDS * 1000 - 1})
-    assert await figures(budget, tenant) == (0, 0)
+    assert await used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
     assert await raw.zcard(key) == 1, "the dead one is swept away"
 
@@ -118,7 +118,7 @@ async def test_an_answer_that_outlived_its_reservation_is_still_paid(
     reservation = await budget.reserve(tenant, 1000)
     await raw.delete(reservations_key(tenant.id, tenant.uid, calendar.now))
     await budget.settle(reservation, 900)
-    assert await figures(budget, tenant) == (900, 0)
+    assert await used_and_reserved(budget, tenant) == (900, 0)
 
 
 async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Calendar, raw: Any) -> None:
@@ -128,15 +128,15 @@ async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Ca
     assert await try_reserve(budget, tenant, 1) is None
     november = calendar.now
     calendar.now = datetime(2026, 12, 1, tzinfo=UTC)
-    assert await figures(budget, tenant) == (0, 0)
+    assert await used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
     await budget.settle(late, 600)
     assert await raw.get(tokens_key(tenant.id, tenant.uid, november)) == "1000", "it began in November"
-    assert (await budget.state(tenant)).used == 0
+    assert (await budget.get_state(tenant)).used == 0
     assert 61 < await raw.ttl(tokens_key(tenant.id, tenant.uid, november)) / 86400 <= 62
 
 
-async def test_a_changed_limit_counts_at_once_both_ways(budget: Budget) -> None:
+async def test_a_changed_limit_takes_effect_immediately(budget: Budget) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
     await budget.settle(await budget.reserve(tenant, 800), 800)
     lower = tenant.model_copy(update={"spec": new_tenant(tokensPerMonth=800).spec})
@@ -148,9 +148,9 @@ async def test_a_changed_limit_counts_at_once_both_ways(budget: Budget) -> None:
 async def test_tenants_never_share_a_budget(budget: Budget) -> None:
     one, other = new_tenant(tokensPerMonth=100), new_tenant(tokensPerMonth=100)
     await budget.settle(await budget.reserve(one, 100), 100)
-    assert await figures(budget, other) == (0, 0)
+    assert await used_and_reserved(budget, other) == (0, 0)
     assert await try_reserve(budget, other, 100)
 
 
-async def test_no_budget_is_no_answer(budget: Budget) -> None:
+async def test_a_budget_of_zero_allows_no_answer(budget: Budget) -> None:
     assert await try_reserve(budget, new_tenant(tokensPerMonth=0), 1) is None

@@ -1,4 +1,4 @@
-"""The limit on deletions, counted by the real Redis."""
+"""Tests of the deletion limit on a real Redis."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def entry(document_id: str) -> StoredEntry:
 
 
 class Company:
-    """A tenant with so many documents."""
+    """A tenant with a number of documents."""
 
     def __init__(self, redis: TenantRedis, tenant: Tenant, documents: int) -> None:
         self.limit = DeletionLimit(redis)
@@ -35,7 +35,7 @@ class Company:
         self.documents = documents
 
     async def delete(self, document_id: str, *, batch: int = 1) -> bool:
-        """Return whether the deletion was admitted."""
+        """Delete a document; return True if the limit admitted the deletion."""
 
         async def count() -> int:
             return self.documents
@@ -48,7 +48,7 @@ class Company:
         return True
 
     async def delete_all(self, count: int) -> int:
-        """Return how many of some deletions were admitted."""
+        """Delete some documents; return the number of admitted deletions."""
         return sum([await self.delete(f"d{number}") for number in range(count)])
 
     async def held(self) -> set[str]:
@@ -70,16 +70,14 @@ async def test_more_than_a_fifth_of_a_tenants_documents_is_held(
     assert await company.held() == {f"d{number}" for number in range(limit, limit + 3)}
 
 
-async def test_deletions_at_the_same_time_do_not_slip_through(redis: TenantRedis, tenant: Tenant) -> None:
+async def test_concurrent_deletions_do_not_exceed_the_limit(redis: TenantRedis, tenant: Tenant) -> None:
     company = Company(redis, tenant, documents=30)
     company.documents = 30
     admitted = await asyncio.gather(*(company.delete(f"d{number}") for number in range(30)))
     assert sum(admitted) == FREE_DELETIONS
 
 
-async def test_of_a_batch_beyond_the_limit_not_one_document_is_deleted(
-    redis: TenantRedis, tenant: Tenant
-) -> None:
+async def test_a_batch_beyond_the_limit_is_held_as_a_whole(redis: TenantRedis, tenant: Tenant) -> None:
     company = Company(redis, tenant, documents=50)
     assert not await company.delete("d0", batch=21)
     assert await company.delete("d0", batch=20)
@@ -102,7 +100,7 @@ async def test_deletions_are_free_again_after_the_window(
     assert not await company.held()
 
 
-async def test_what_is_released_passes_for_a_time(redis: TenantRedis, tenant: Tenant) -> None:
+async def test_after_a_release_deletions_are_admitted_for_a_while(redis: TenantRedis, tenant: Tenant) -> None:
     company = Company(redis, tenant, documents=30)
     await company.delete_all(25)
     assert (await company.limit.release(tenant) - datetime.now(UTC)).total_seconds() > 3500

@@ -1,6 +1,6 @@
-"""Queries a minute, counted by the real Redis.
+"""Tests of the rate limiter on a real Redis.
 
-Nobody waits a minute here: what was counted is moved into the past by hand.
+Instead of waiting a minute, the tests move counted queries into the past.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ def limiter(redis: TenantRedis) -> RateLimiter:
 
 
 async def allowed(limiter: RateLimiter, tenant: Tenant, times: int) -> int:
-    """Return how many of some queries at once may pass."""
+    """Return how many of some concurrent queries are allowed."""
     rates = await asyncio.gather(*(limiter.count(tenant) for _ in range(times)))
     assert all(rate.remaining is not None for rate in rates)
     return sum(rate.allowed for rate in rates)
 
 
 async def age(raw: Any, tenant: Tenant, seconds: int) -> None:
-    """Let everything counted have happened so many seconds earlier."""
+    """Move all counted queries into the past by some seconds."""
     key = rate_key(tenant.id, tenant.uid)
     counted = await raw.hgetall(key)
     await raw.delete(key)
@@ -39,7 +39,7 @@ async def age(raw: Any, tenant: Tenant, seconds: int) -> None:
 
 
 async def early_in_a_second(raw: Any) -> int:
-    """Return Redis' second, with most of it still to come."""
+    """Return the current second of Redis, early enough that it does not end during the test."""
     while True:
         second, micros = await raw.time()
         if micros < 300_000:
@@ -47,14 +47,14 @@ async def early_in_a_second(raw: Any) -> int:
         await asyncio.sleep((1_000_000 - micros) / 1_000_000)
 
 
-async def test_fifty_at_once_never_get_more_than_the_limit(limiter: RateLimiter) -> None:
+async def test_fifty_concurrent_queries_do_not_exceed_the_limit(limiter: RateLimiter) -> None:
     tenant = new_tenant(queriesPerMinute=30)
     assert await allowed(limiter, tenant, 50) == 30
     assert await allowed(limiter, tenant, 50) == 0
 
 
-async def test_no_minute_wherever_it_begins_holds_more_than_the_limit(limiter: RateLimiter, raw: Any) -> None:
-    """Ninety seconds of haste, each made from the last by moving the past away."""
+async def test_no_sixty_seconds_exceed_the_limit(limiter: RateLimiter, raw: Any) -> None:
+    """Simulate ninety seconds by moving the counters one second into the past each time."""
     tenant, limit = new_tenant(queriesPerMinute=20), 20
     passed: Counter[int] = Counter()
     for moved in range(90):
@@ -63,10 +63,10 @@ async def test_no_minute_wherever_it_begins_holds_more_than_the_limit(limiter: R
         await age(raw, tenant, 1)
     for start in passed:
         assert sum(passed[second] for second in range(start, start + 60)) <= limit
-    assert passed.total() > limit, "but it goes on afterwards"
+    assert passed.total() > limit, "queries are allowed again later"
 
 
-async def test_a_query_is_forgotten_after_a_minute_and_not_before(limiter: RateLimiter, raw: Any) -> None:
+async def test_a_query_leaves_the_window_after_a_minute(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=1)
     await early_in_a_second(raw)
     assert await allowed(limiter, tenant, 1) == 1
@@ -76,7 +76,7 @@ async def test_a_query_is_forgotten_after_a_minute_and_not_before(limiter: RateL
     assert await allowed(limiter, tenant, 1) == 1
 
 
-async def test_what_is_left_and_when_there_is_more(limiter: RateLimiter, raw: Any) -> None:
+async def test_remaining_and_reset_are_exact(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=3)
     await early_in_a_second(raw)
     first = await limiter.count(tenant)
@@ -94,7 +94,7 @@ async def test_what_is_left_and_when_there_is_more(limiter: RateLimiter, raw: An
     assert (await limiter.count(tenant)).allowed
 
 
-async def test_who_is_refused_does_not_wait_any_longer_for_it(limiter: RateLimiter, raw: Any) -> None:
+async def test_refused_queries_are_not_counted(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=2)
     await allowed(limiter, tenant, 2)
     before = await raw.hgetall(rate_key(tenant.id, tenant.uid))
@@ -102,14 +102,14 @@ async def test_who_is_refused_does_not_wait_any_longer_for_it(limiter: RateLimit
     assert await raw.hgetall(rate_key(tenant.id, tenant.uid)) == before
 
 
-async def test_a_limit_of_nothing_lets_nothing_pass(limiter: RateLimiter, raw: Any) -> None:
+async def test_a_limit_of_zero_allows_no_query(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=0)
     rate = await limiter.count(tenant)
     assert (rate.allowed, rate.remaining, rate.reset) == (False, 0, 60)
     assert not await raw.exists(rate_key(tenant.id, tenant.uid))
 
 
-async def test_a_changed_limit_counts_at_once_both_ways(limiter: RateLimiter, raw: Any) -> None:
+async def test_a_changed_limit_takes_effect_immediately(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=10)
     await early_in_a_second(raw)
     assert await allowed(limiter, tenant, 4) == 4
@@ -118,7 +118,7 @@ async def test_a_changed_limit_counts_at_once_both_ways(limiter: RateLimiter, ra
     lower = tenant.model_copy(update={"spec": new_tenant(queriesPerMinute=3).spec})
     refused = await limiter.count(lower)
     assert (refused.allowed, refused.remaining) == (False, 0)
-    assert refused.reset == 61, "the four of thirty seconds ago are not enough"
+    assert refused.reset == 61, "all queries must leave the window before one fits"
     higher = tenant.model_copy(update={"spec": new_tenant(queriesPerMinute=9).spec})
     assert await allowed(limiter, higher, 5) == 1
 
@@ -129,7 +129,7 @@ async def test_tenants_never_share_a_counter(limiter: RateLimiter) -> None:
     assert await allowed(limiter, other, 10) == 5
 
 
-async def test_nothing_grows_and_nothing_stays(limiter: RateLimiter, raw: Any) -> None:
+async def test_the_counters_are_bounded_and_expire(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=1_000_000)
     for _ in range(80):
         await limiter.count(tenant)
@@ -141,7 +141,7 @@ async def test_nothing_grows_and_nothing_stays(limiter: RateLimiter, raw: Any) -
     assert 0 < await raw.ttl(rate_key(tenant.id, tenant.uid)) <= 61
 
 
-async def test_a_clock_that_was_set_back_blocks_nobody(limiter: RateLimiter, raw: Any) -> None:
+async def test_a_clock_that_was_set_back_does_not_block_queries(limiter: RateLimiter, raw: Any) -> None:
     tenant = new_tenant(queriesPerMinute=5)
     await raw.hset(rate_key(tenant.id, tenant.uid), str(math.floor(time.time()) + 3600), 5)
     rate = await limiter.count(tenant)

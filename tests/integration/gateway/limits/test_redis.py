@@ -1,4 +1,4 @@
-"""The adapter on a Redis that forgets, restarts, and goes away."""
+"""Tests of the Redis adapter during restarts, script flushes and outages."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ def counter(tenant: Tenant) -> str:
     return f"{redis_prefix(tenant.id, tenant.uid)}n"
 
 
-async def test_a_tenant_that_is_being_deleted_is_written_nothing_more(redis: TenantRedis, raw: Any) -> None:
+async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(redis: TenantRedis, raw: Any) -> None:
     tenant, before = new_tenant(), redis.script("count", COUNT)
     ending = redis.script("end", COUNT, ends_work=True)
     assert await before.run(tenant, [counter(tenant)]) == 1
@@ -42,19 +42,19 @@ async def test_a_tenant_that_is_being_deleted_is_written_nothing_more(redis: Ten
     for refused in (by_script, by_commands):
         with pytest.raises(TenantSuspended, match="is being deleted"):
             raise_if_deleting(refused.value)
-    assert await ending.run(tenant, [counter(tenant)]) == 2, "what was begun may end"
+    assert await ending.run(tenant, [counter(tenant)]) == 2, "a started operation may end"
     again = make_tenant(tenant.id, uid="a-later-one")
-    assert await before.run(again, [counter(again)]) == 1, "it concerns no later Tenant of the name"
+    assert await before.run(again, [counter(again)]) == 1, "a later Tenant of the same name is not affected"
 
 
-async def test_a_script_that_redis_forgot_is_sent_again(redis: TenantRedis, raw: Any) -> None:
+async def test_a_flushed_script_is_loaded_again(redis: TenantRedis, raw: Any) -> None:
     tenant, script = new_tenant(), redis.script("count", COUNT)
     assert await script.run(tenant, [counter(tenant)]) == 1
     await raw.script_flush()
     assert await script.run(tenant, [counter(tenant)]) == 2
 
 
-async def test_commands_happen_together_or_not_at_all(redis: TenantRedis, raw: Any) -> None:
+async def test_commands_are_one_transaction(redis: TenantRedis, raw: Any) -> None:
     tenant = new_tenant()
     key = counter(tenant)
     assert await redis.execute(tenant, "e", ("SET", key, 1), ("INCRBY", key, 4)) == [True, 5]
@@ -63,7 +63,7 @@ async def test_commands_happen_together_or_not_at_all(redis: TenantRedis, raw: A
     assert await raw.get(key) == "5"
 
 
-async def test_a_restart_between_two_calls_is_not_noticed(platform: Platform, redis_url: str) -> None:
+async def test_a_restart_between_two_calls_causes_no_error(platform: Platform, redis_url: str) -> None:
     tenant, redis = new_tenant(), TenantRedis(SecretStr(redis_url))
     script = redis.script("count", COUNT)
     try:
@@ -76,7 +76,7 @@ async def test_a_restart_between_two_calls_is_not_noticed(platform: Platform, re
         await redis.close()
 
 
-async def test_a_redis_that_is_gone_is_noticed_soon(platform: Platform, redis_url: str) -> None:
+async def test_an_unreachable_redis_fails_fast(platform: Platform, redis_url: str) -> None:
     port = platform.context.ports["redis"]
     async with Proxy(port) as proxy:
         redis = TenantRedis(SecretStr(redis_url.replace(str(port), str(proxy.port))))
@@ -93,40 +93,40 @@ async def test_a_redis_that_is_gone_is_noticed_soon(platform: Platform, redis_ur
 
 
 @asynccontextmanager
-async def not_redis(*, silent: bool) -> AsyncIterator[tuple[TenantRedis, list[object]]]:
-    """Serve something that takes a command and is silent, or hangs up; count who comes."""
-    came: list[object] = []
+async def fake_server(*, silent: bool) -> AsyncIterator[tuple[TenantRedis, list[object]]]:
+    """Serve a fake that reads a command and does not respond, or disconnects; record the connections."""
+    connections: list[object] = []
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came.append(writer)
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
         await reader.read(-1 if silent else 1)
         writer.close()
 
-    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
         redis = TenantRedis(SecretStr(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"))
-        yield redis, came
+        yield redis, connections
         await redis.close()
 
 
-async def test_a_redis_that_is_silent_is_given_up_after_two_seconds() -> None:
+async def test_a_redis_that_does_not_respond_times_out_after_two_seconds() -> None:
     tenant = new_tenant()
-    async with not_redis(silent=True) as (redis, came):
+    async with fake_server(silent=True) as (redis, connections):
         started = time.monotonic()
         with pytest.raises(RemoteUnavailable):
             await redis.execute(tenant, "e", ("GET", counter(tenant)))
-        assert len(came) == 1
+        assert len(connections) == 1
         assert 1.8 < time.monotonic() - started < 2.4
 
 
-async def test_nothing_is_tried_again_by_anybody() -> None:
+async def test_a_failed_call_is_not_retried() -> None:
     tenant = new_tenant()
-    async with not_redis(silent=False) as (redis, came):
+    async with fake_server(silent=False) as (redis, connections):
         with pytest.raises(RemoteUnavailable):
             await redis.execute(tenant, "e", ("INCR", counter(tenant)))
-        assert len(came) == 1
+        assert len(connections) == 1
 
 
-async def test_a_wrong_password_is_a_refusal_that_does_not_show_it(redis_url: str) -> None:
+async def test_the_error_of_a_wrong_password_does_not_show_it(redis_url: str) -> None:
     redis, tenant = TenantRedis(SecretStr(redis_url.replace("redis://:", "redis://:wrong-"))), new_tenant()
     with pytest.raises(RemoteRefused) as refused:
         await redis.execute(tenant, "e", ("GET", counter(tenant)))

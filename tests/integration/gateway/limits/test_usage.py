@@ -1,10 +1,10 @@
-"""What was used, written to the real Redis and read again."""
+"""Test of the usage log on a real Redis."""
 
 import asyncio
 from datetime import UTC, date, datetime
 from typing import Any
 
-from gateway.limits.tenant_metrics import TenantSeries
+from gateway.limits.tenant_metrics import TenantMetrics
 from gateway.limits.usage import Counts, UsageLog, UsageRow
 from gateway.redis import TenantRedis
 from tenancy.names import usage_key
@@ -12,12 +12,12 @@ from tenancy.names import usage_key
 from .conftest import new_tenant
 
 
-async def test_what_is_written_adds_up_by_day_persona_and_model(redis: TenantRedis, raw: Any) -> None:
+async def test_counts_add_up_by_day_persona_and_model(redis: TenantRedis, raw: Any) -> None:
     now = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
-    log = UsageLog(redis, TenantSeries(by_tenant=True), lambda: now)
+    log = UsageLog(redis, TenantMetrics(by_tenant=True), lambda: now)
     one, other = new_tenant(), new_tenant()
     answer = Counts(requests=1, input_tokens=30, output_tokens=12)
-    logs = [log, UsageLog(redis, TenantSeries(by_tenant=True), lambda: now)]
+    logs = [log, UsageLog(redis, TenantMetrics(by_tenant=True), lambda: now)]
     for number in range(50):
         logs[number % 2].record(one, answer, model="a:0", persona_id="finance")
     await asyncio.gather(*(each.flush() for each in logs))

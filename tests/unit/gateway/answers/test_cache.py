@@ -1,17 +1,25 @@
-"""The cache when Redis is away or holds what nobody can read. The rest: tests/integration/gateway/cache."""
+"""Tests of the answer cache without Redis; tests/integration/gateway/cache covers the scripts."""
 
 import pytest
-from gateway.answers.cache import ANSWER_BYTES, ANSWERS, AnswerCache, Look, Outcome, Slot, digest
+from gateway.answers.cache import (
+    ANSWER_BYTES,
+    ANSWERS,
+    AnswerCache,
+    CacheLookup,
+    CacheOutcome,
+    CacheSlot,
+    cache_key,
+)
 from gateway.answers.citations import Citation
 from gateway.answers.service import Answer
 from gateway.index_fence import keys
 from structlog.testing import capture_logs
 
-from tests.support.limits import FakeRedis, redis_gone
+from tests.support.limits import FakeRedis, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta")
-SLOT = Slot("d", "v1")
+SLOT = CacheSlot("d", "v1")
 ANSWER = Answer("It is $5 [1].", "m", [Citation(1, "d", "a.md", 4, "It is $5.")], 7, 3)
 
 
@@ -19,59 +27,59 @@ def cache(redis: FakeRedis, seconds: int = 60) -> AnswerCache:
     return AnswerCache(redis.as_adapter(), seconds=seconds)
 
 
-async def test_what_was_kept_comes_back_as_it_was() -> None:
+async def test_a_stored_answer_is_returned_unchanged() -> None:
     redis = FakeRedis(None)
-    await cache(redis).keep(TENANT, SLOT, ANSWER)
-    ((*own, name, version, text, most),) = redis.sent
-    assert (own, name, version, most) == (keys(TENANT), "d", "v1", ANSWERS)
+    await cache(redis).put(TENANT, SLOT, ANSWER)
+    ((*own, name, version, text, max_answers),) = redis.sent
+    assert (own, name, version, max_answers) == (keys(TENANT), "d", "v1", ANSWERS)
     redis.answer = ["v1", text]
-    assert await cache(redis).find(TENANT, "d") == Look(Outcome.HIT, ANSWER, SLOT)
+    assert await cache(redis).get(TENANT, "d") == CacheLookup(CacheOutcome.HIT, ANSWER, SLOT)
     *own, name, new_version, seconds = redis.sent[1]
     assert (own, name, seconds) == (keys(TENANT), "d", 60)
     assert len(new_version) == 32
 
 
-async def test_while_the_index_is_being_changed_nothing_is_found_and_nothing_may_be_kept() -> None:
-    assert await cache(FakeRedis([None, None])).find(TENANT, "d") == Look(Outcome.BYPASS)
+async def test_during_a_change_of_the_index_the_cache_is_bypassed() -> None:
+    assert await cache(FakeRedis([None, None])).get(TENANT, "d") == CacheLookup(CacheOutcome.BYPASS)
 
 
-async def test_a_question_that_nobody_asked_may_be_kept_under_the_version_it_began_with() -> None:
-    assert await cache(FakeRedis(["v1", None])).find(TENANT, "d") == Look(Outcome.MISS, slot=SLOT)
+async def test_a_miss_returns_a_slot_with_the_version_of_the_index() -> None:
+    assert await cache(FakeRedis(["v1", None])).get(TENANT, "d") == CacheLookup(CacheOutcome.MISS, slot=SLOT)
 
 
-async def test_without_redis_questions_are_answered_anew() -> None:
-    assert await cache(redis_gone()).find(TENANT, "d") == Look(Outcome.UNAVAILABLE)
-    await cache(redis_gone()).keep(TENANT, SLOT, ANSWER)
+async def test_without_redis_the_cache_is_unavailable() -> None:
+    assert await cache(unavailable_redis()).get(TENANT, "d") == CacheLookup(CacheOutcome.UNAVAILABLE)
+    await cache(unavailable_redis()).put(TENANT, SLOT, ANSWER)
 
 
 @pytest.mark.parametrize(
-    "kept", ["", "{", "[]", '{"text": "the secret"}', '{"text": 1, "model": "m"}', "null"]
+    "stored", ["", "{", "[]", '{"text": "the secret"}', '{"text": 1, "model": "m"}', "null"]
 )
-async def test_what_cannot_be_read_is_answered_anew_replaced_and_not_shown_in_a_log(kept: str) -> None:
+async def test_an_unreadable_answer_is_a_miss_and_does_not_appear_in_logs(stored: str) -> None:
     with capture_logs() as logs:
-        look = await cache(FakeRedis(["v1", kept or None])).find(TENANT, "d")
-    assert look.answer is None
-    assert look.slot == SLOT
-    assert look.outcome is (Outcome.UNAVAILABLE if kept else Outcome.MISS)
-    assert len(logs) == bool(kept)
+        lookup = await cache(FakeRedis(["v1", stored or None])).get(TENANT, "d")
+    assert lookup.answer is None
+    assert lookup.slot == SLOT
+    assert lookup.outcome is (CacheOutcome.UNAVAILABLE if stored else CacheOutcome.MISS)
+    assert len(logs) == bool(stored)
     assert "the secret" not in str(logs)
 
 
-async def test_a_cache_that_is_off_is_not_asked() -> None:
+async def test_a_disabled_cache_does_not_call_redis() -> None:
     redis = FakeRedis(None)
-    assert await cache(redis, seconds=0).find(TENANT, "d") == Look(Outcome.BYPASS)
+    assert await cache(redis, seconds=0).get(TENANT, "d") == CacheLookup(CacheOutcome.BYPASS)
     assert not redis.sent
 
 
-async def test_an_answer_that_is_too_long_is_not_kept() -> None:
+async def test_an_answer_above_the_size_limit_is_not_stored() -> None:
     redis = FakeRedis(None)
-    await cache(redis).keep(TENANT, SLOT, Answer("", "m"))
+    await cache(redis).put(TENANT, SLOT, Answer("", "m"))
     room = ANSWER_BYTES - len(redis.sent.pop()[-2])
-    await cache(redis).keep(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2 + 1), "m"))
+    await cache(redis).put(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2 + 1), "m"))
     assert not redis.sent
-    await cache(redis).keep(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2), "m"))
+    await cache(redis).put(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2), "m"))
     assert redis.sent
 
 
-def test_a_digest_names_the_same_whatever_its_order() -> None:
-    assert digest({"a": 1, "b": "2"}) == digest({"b": "2", "a": 1}) != digest({"a": 1, "b": 2})
+def test_the_cache_key_does_not_depend_on_the_order_of_inputs() -> None:
+    assert cache_key({"a": 1, "b": "2"}) == cache_key({"b": "2", "a": 1}) != cache_key({"a": 1, "b": 2})

@@ -1,7 +1,7 @@
 """Citations: only the marker that the model was asked to write, and only of a passage that it was given."""
 
 import pytest
-from gateway.answers.citations import CitationParser, cite, snippet, to_numbers
+from gateway.answers.citations import CitationParser, build_citations, find_snippet, to_numbers
 from gateway.models import Passage
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -43,7 +43,7 @@ def parse(*pieces: str) -> tuple[str, list[int]]:
 )
 def test_only_markers_of_given_passages_are_citations(said: str, shown: str, cited: list[int]) -> None:
     text, found = parse(said)
-    citations = cite(text, found, PASSAGES)
+    citations = build_citations(text, found, PASSAGES)
     assert to_numbers(text) == shown
     assert found == cited
     assert [(each.marker, each.document_id, each.filename, each.page) for each in citations] == [
@@ -75,7 +75,7 @@ def test_the_snippet_is_the_sentence_that_the_claim_rests_on() -> None:
     text, cited = parse(
         "The notice period is nine months [cite:2]. The budget for marketing is $5,000,000 [cite:1]."
     )
-    assert [each.snippet for each in cite(text, cited, PASSAGES)] == [
+    assert [each.snippet for each in build_citations(text, cited, PASSAGES)] == [
         "- notice period: nine months",
         "The marketing budget for 2026 is $5,000,000.",
     ]
@@ -96,9 +96,9 @@ def test_the_snippet_is_the_sentence_that_the_claim_rests_on() -> None:
     ],
 )
 def test_sentences_are_cut_where_readers_see_their_end(text: str, claim: str, expected: str) -> None:
-    assert snippet(text, claim) == expected
+    assert find_snippet(text, claim) == expected
 
 
 @given(st.text(min_size=1), st.text())
 def test_a_snippet_stands_in_its_passage_word_for_word(text: str, claim: str) -> None:
-    assert snippet(text, claim) in text
+    assert find_snippet(text, claim) in text

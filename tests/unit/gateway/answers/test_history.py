@@ -1,7 +1,7 @@
 """What of a long chat the model is told."""
 
 import pytest
-from gateway.answers.history import recent
+from gateway.answers.history import select_recent
 from gateway.bedrock import Turn
 
 
@@ -23,9 +23,9 @@ def turns(text: str) -> list[Turn]:
     ],
 )
 def test_the_latest_turns_that_fit_are_kept(said: str, kept: str) -> None:
-    assert recent(turns(said), 4) == turns(kept)
+    assert select_recent(turns(said), 4) == turns(kept)
 
 
 def test_what_one_side_said_twice_is_joined() -> None:
     said = [Turn("user", "a"), Turn("user", "b"), Turn("assistant", " "), Turn("assistant", "c")]
-    assert recent(said, 100) == [Turn("user", "a\n\nb"), Turn("assistant", "c")]
+    assert select_recent(said, 100) == [Turn("user", "a\n\nb"), Turn("assistant", "c")]

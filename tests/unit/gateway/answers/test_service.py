@@ -8,13 +8,13 @@ from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import BudgetExhausted, PersonaMissing
 from gateway.retrieval.service import RetrievalService
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Guardrail
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
 from tests.support.editions import publish
-from tests.support.limits import FakeBudget, FakeUsage, make_ledger
+from tests.support.limits import FakeBudget, FakeUsage, make_token_meter
 from tests.support.tenants import make_tenant
 
 BUDGET = "The marketing budget for 2026 is $5,000,000."
@@ -50,11 +50,11 @@ def _service(
     bedrock: FakeBedrock, vectors: FakeVectors, budget: FakeBudget, usage: FakeUsage
 ) -> AnswerService:
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
-    ledger = make_ledger(budget, usage)
+    token_meter = make_token_meter(budget, usage)
     return AnswerService(
         retrieval,
         bedrock.as_adapter(),
-        ledger,
+        token_meter,
         models=["the-default", "the-second"],
         max_tokens=100,
         history_tokens=200,
@@ -64,7 +64,7 @@ def _service(
 
 async def test_an_answer_stands_on_what_it_cites(service: AnswerService, bedrock: FakeBedrock) -> None:
     bedrock.says = "It is $5,000,000 [cite:1]."
-    answer = await service.answer(TENANT, Question("What is the budget?"), Stages())
+    answer = await service.answer(TENANT, Question("What is the budget?"), RequestTimings())
     assert (answer.text, answer.grounded, answer.model) == ("It is $5,000,000 [1].", True, "the-default")
     assert (answer.input_tokens, answer.output_tokens) == (7, 3)
     (citation,) = answer.citations
@@ -75,12 +75,12 @@ async def test_an_answer_without_a_sound_marker_is_not_grounded(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
     bedrock.says = "It is $9 [cite:4]."
-    answer = await service.answer(TENANT, Question("What is the budget?"), Stages())
+    answer = await service.answer(TENANT, Question("What is the budget?"), RequestTimings())
     assert (answer.text, answer.grounded, answer.citations) == ("It is $9.", False, [])
 
 
 async def test_no_passage_means_no_model(service: AnswerService, bedrock: FakeBedrock) -> None:
-    answer = await service.answer(make_tenant("tenantb"), Question("What is the budget?"), Stages())
+    answer = await service.answer(make_tenant("tenantb"), Question("What is the budget?"), RequestTimings())
     assert (answer.text, answer.grounded, answer.output_tokens) == (NOTHING_FOUND, False, 0)
     assert not bedrock.asked
 
@@ -88,15 +88,15 @@ async def test_no_passage_means_no_model(service: AnswerService, bedrock: FakeBe
 async def test_a_persona_answers_from_its_own_documents_in_its_own_voice(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
-    await service.answer(TENANT, Question("budget?", "finance"), Stages())
+    await service.answer(TENANT, Question("budget?", "finance"), RequestTimings())
     assert bedrock.asked[0].system.startswith("Answer as the finance lead.")
-    answer = await service.answer(TENANT, Question("budget?", "legal"), Stages())
+    answer = await service.answer(TENANT, Question("budget?", "legal"), RequestTimings())
     assert answer.text == NOTHING_FOUND
 
 
 async def test_an_unknown_persona_is_refused(service: AnswerService) -> None:
     with pytest.raises(PersonaMissing):
-        await service.answer(TENANT, Question("budget?", "nobody"), Stages())
+        await service.answer(TENANT, Question("budget?", "nobody"), RequestTimings())
 
 
 async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock: FakeBedrock) -> None:
@@ -110,7 +110,7 @@ async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock:
         await bedrock.embed([BUDGET]),
     )
     service = _service(bedrock, vectors, FakeBudget(), FakeUsage())
-    await service.answer(tenant, Question("budget?"), Stages())
+    await service.answer(tenant, Question("budget?"), RequestTimings())
     (asked,) = bedrock.asked
     assert (asked.model, asked.tenant_key) == ("its-own", "tenant-tenanta")
     assert asked.guardrail == Guardrail(id="g1", version="2")
@@ -119,7 +119,7 @@ async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock:
 async def test_an_answer_reserves_the_most_it_may_take_and_pays_what_it_took(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage
 ) -> None:
-    await service.answer(TENANT, Question("What is the budget?", "finance"), Stages())
+    await service.answer(TENANT, Question("What is the budget?", "finance"), RequestTimings())
     (asked,) = bedrock.asked
     (reserved,) = budget.reserved
     assert reserved >= (len(asked.system) + len(asked.text)) / 3 + 100
@@ -133,7 +133,9 @@ async def test_what_the_model_reads_of_the_history_is_reserved_too(
 ) -> None:
     history = [Turn("user", "And " * 60), Turn("assistant", "Yes " * 60)]
     for said_before in ([], history):
-        await service.answer(TENANT, Question("What is the budget?", "finance", said_before), Stages())
+        await service.answer(
+            TENANT, Question("What is the budget?", "finance", said_before), RequestTimings()
+        )
     without, with_history = budget.reserved
     assert with_history - without >= 480 / 5
 
@@ -143,19 +145,19 @@ async def test_without_a_budget_no_model_is_asked(
 ) -> None:
     budget.refuses = BudgetExhausted("No more.", retry_after=1)
     with pytest.raises(BudgetExhausted):
-        await service.answer(TENANT, Question("What is the budget?"), Stages())
+        await service.answer(TENANT, Question("What is the budget?"), RequestTimings())
     assert not bedrock.asked
 
 
 async def test_nothing_is_reserved_where_nothing_was_found(
     service: AnswerService, budget: FakeBudget
 ) -> None:
-    await service.answer(make_tenant("tenantb"), Question("What is the budget?"), Stages())
+    await service.answer(make_tenant("tenantb"), Question("What is the budget?"), RequestTimings())
     assert not budget.reserved
 
 
 async def streamed(service: AnswerService, question: Question) -> tuple[list[str], Answer]:
-    *words, answer = [piece async for piece in service.stream(TENANT, question, Stages())]
+    *words, answer = [piece async for piece in service.stream(TENANT, question, RequestTimings())]
     assert isinstance(answer, Answer)
     return [word for word in words if isinstance(word, str)], answer
 
@@ -167,7 +169,7 @@ async def test_a_stream_shows_the_words_of_the_answer_that_ends_it(
     words, answer = await streamed(service, Question("What is the budget?"))
     assert len(words) > 3
     assert "".join(words) == answer.text == "It is $5,000,000 [1]. See [plan]\u200b(https\\://evil.example)."
-    assert answer == await service.answer(TENANT, Question("What is the budget?"), Stages())
+    assert answer == await service.answer(TENANT, Question("What is the budget?"), RequestTimings())
     assert budget.settled[0] == 10
 
 
@@ -175,7 +177,7 @@ async def test_a_stream_is_reserved_and_counted_for_its_persona_like_a_whole_ans
     service: AnswerService, budget: FakeBudget, usage: FakeUsage
 ) -> None:
     question = Question("What is the budget?", "finance")
-    await service.answer(TENANT, question, Stages())
+    await service.answer(TENANT, question, RequestTimings())
     await streamed(service, question)
     whole, stream = budget.reserved
     assert stream == whole
@@ -187,7 +189,7 @@ async def test_a_stream_that_its_reader_ends_pays_for_all_pieces_so_far(
     service: AnswerService, bedrock: FakeBedrock, usage: FakeUsage
 ) -> None:
     bedrock.says = f"{'a' * 40} {'b' * 40} {'c' * 40}"
-    stream = service.stream(TENANT, Question("What is the budget?"), Stages())
+    stream = service.stream(TENANT, Question("What is the budget?"), RequestTimings())
     for _ in range(2):
         await anext(stream)
     await stream.aclose()
@@ -196,7 +198,7 @@ async def test_a_stream_that_its_reader_ends_pays_for_all_pieces_so_far(
 
 async def test_a_stream_without_passages_asks_no_model(bedrock: FakeBedrock, service: AnswerService) -> None:
     question = Question("What is the budget?", answer_format=AnswerFormat.MARKDOWN)
-    stream = service.stream(make_tenant("tenantb"), question, Stages())
+    stream = service.stream(make_tenant("tenantb"), question, RequestTimings())
     nothing = Answer(NOTHING_FOUND, "the-default", answer_format=AnswerFormat.MARKDOWN)
     assert [piece async for piece in stream] == [NOTHING_FOUND, nothing]
     assert not bedrock.asked
@@ -206,7 +208,7 @@ async def test_who_stops_listening_pays_for_what_came(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
 ) -> None:
     bedrock.says = "One two three four five six."
-    stream = service.stream(TENANT, Question("What is the budget?"), Stages())
+    stream = service.stream(TENANT, Question("What is the budget?"), RequestTimings())
     assert await anext(stream) == "One"
     await stream.aclose()
     (paid,) = budget.settled
@@ -219,7 +221,7 @@ async def test_a_stream_that_breaks_is_an_error_and_not_an_end(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
     bedrock.says, bedrock.breaks_before = "One two three.", "three"
-    stream = service.stream(TENANT, Question("What is the budget?"), Stages())
+    stream = service.stream(TENANT, Question("What is the budget?"), RequestTimings())
     with pytest.raises(RemoteUnavailable):
         _ = [piece async for piece in stream]
 
@@ -229,9 +231,9 @@ async def test_the_model_is_told_what_was_said_and_passages_are_looked_for_with_
 ) -> None:
     history = [Turn("user", "What is the marketing budget?"), Turn("assistant", "It is $5,000,000.")]
     question = Question("And for travel?", history=history)
-    assert question.to_look_for == "What is the marketing budget?\nAnd for travel?"
+    assert question.retrieval_query == "What is the marketing budget?\nAnd for travel?"
 
-    await service.answer(TENANT, question, Stages())
+    await service.answer(TENANT, question, RequestTimings())
     (asked,) = bedrock.asked
     assert list(asked.history) == history
     assert "<question>And for travel?</question>" in asked.text
@@ -245,7 +247,7 @@ async def test_a_busy_model_is_replaced_by_the_next_and_pays_nothing(
     bedrock.says = "It is $5,000,000 [cite:1]."
     question = Question("What is the budget?")
     answer = (await streamed(service, question))[1] if stream else None
-    answer = answer or await service.answer(TENANT, question, Stages())
+    answer = answer or await service.answer(TENANT, question, RequestTimings())
     assert (answer.model, answer.grounded) == ("the-second", True)
     assert (budget.released, budget.settled) == (1, [10])
     assert usage.recorded[-1][2] == "the-second"
@@ -255,7 +257,7 @@ async def test_when_no_model_answers_that_is_an_error(service: AnswerService, be
     bedrock.busy = {"the-default", "the-second"}
     question = Question("What is the budget?")
     with pytest.raises(RemoteUnavailable):
-        await service.answer(TENANT, question, Stages())
+        await service.answer(TENANT, question, RequestTimings())
     with pytest.raises(RemoteUnavailable):
         await streamed(service, question)
 

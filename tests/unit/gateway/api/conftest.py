@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import pytest
 from fastapi import FastAPI
-from gateway.answers.cached import CachedAnswers
+from gateway.answers.cached_service import CachedAnswerService
 from gateway.answers.service import AnswerService
 from gateway.app import make_app
-from gateway.concurrency import Lane
+from gateway.concurrency import ConcurrencyLimiter
 from gateway.context import ProcessContext
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
@@ -30,12 +30,12 @@ from tenancy.identity import Claims, TokenVerifier
 from tenancy.model import Tenant
 from tenancy.tickets import TicketIssuer, TicketVerifier
 
-from tests.support.answers import FakeAnswerCache
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
 from tests.support.deletions import FakeDeletionLimit
+from tests.support.fake_answer_cache import FakeAnswerCache
 from tests.support.fake_idempotency_redis import FakeIdempotencyRedis
 from tests.support.journal import FakeJournal
-from tests.support.limits import FakeBudget, FakeRate, FakeStock, FakeUsage, make_ledger
+from tests.support.limits import FakeBudget, FakeRateLimiter, FakeStorageQuota, FakeUsage, make_token_meter
 from tests.support.tenants import make_tenant, uid_of
 from tests.support.trash import make_trash
 
@@ -124,7 +124,7 @@ class World:
     bedrock: FakeBedrock
     objects: FakeObjects
     vectors: FakeVectors
-    rate: FakeRate
+    rate: FakeRateLimiter
     budget: FakeBudget
     usage: FakeUsage
     journal: FakeJournal
@@ -175,14 +175,14 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         ]
     )
     readiness = FakeReadiness()
-    rate, budget, usage, journal = FakeRate(), FakeBudget(), FakeUsage(), FakeJournal()
+    rate, budget, usage, journal = FakeRateLimiter(), FakeBudget(), FakeUsage(), FakeJournal()
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
-    ledger, keys = make_ledger(budget, usage), FakeIdempotencyRedis()
+    token_meter, keys = make_token_meter(budget, usage), FakeIdempotencyRedis()
     cache = FakeAnswerCache()
     answers = AnswerService(
         retrieval,
         bedrock.as_adapter(),
-        ledger,
+        token_meter,
         models=["the-model"],
         max_tokens=100,
         history_tokens=200,
@@ -193,7 +193,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         bedrock.as_adapter(),
         objects.as_adapter(),
         vectors.as_adapter(),
-        FakeStock().as_stock(),
+        FakeStorageQuota().as_quota(),
         usage.as_log(),
         journal.as_journal(),
         max_bytes=DOCUMENT_BYTES,
@@ -203,7 +203,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
     catalog = Catalog(
         objects.as_adapter(),
         vectors.as_adapter(),
-        FakeStock().as_stock(),
+        FakeStorageQuota().as_quota(),
         journal.as_journal(),
         trash,
         deletions,
@@ -220,9 +220,11 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
         deletions=deletions,
         rejection=DeletionRejection(catalog, trash, deletions),
         idempotency=IdempotencyStore(keys.as_adapter()),
-        ingests=Lane("ingests", at_once=4, waiting=0, seconds=1, share=2),
+        ingests=ConcurrencyLimiter(
+            "ingests", max_concurrent=4, max_waiting=0, wait_seconds=1, max_per_tenant=2
+        ),
         retrieval=retrieval,
-        answers=CachedAnswers(answers, cache.as_cache(), usage.as_log()),
+        answers=CachedAnswerService(answers, cache.as_cache(), usage.as_log()),
         rate=rate.as_limiter(),
         calls=CallLimiter(settings.calls_per_minute),
         budget=budget.as_budget(),

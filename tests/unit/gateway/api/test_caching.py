@@ -99,4 +99,4 @@ async def test_a_hit_counts_against_the_rate(world: World) -> None:
     for _ in range(3):
         response = await ask(world, "answers")
         assert "ratelimit" in response.headers
-    assert world.rate.asked == ["tenanta"] * 3
+    assert world.rate.checked == ["tenanta"] * 3

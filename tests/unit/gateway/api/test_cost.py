@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from gateway.app import make_app
-from gateway.limits.tenant_metrics import TenantSeries
+from gateway.limits.tenant_metrics import TenantMetrics
 from gateway.limits.usage import Counts, UsageLog
 from servicekit.web import probes
 from tenancy.call_limiter import CallLimiter
@@ -212,7 +212,7 @@ async def url(world: World) -> AsyncIterator[str]:
         context,
         settings=settings,
         calls=CallLimiter(1_000_000),
-        usage=UsageLog(cast("Any", ManyCounts()), TenantSeries()),
+        usage=UsageLog(cast("Any", ManyCounts()), TenantMetrics()),
     )
     # Its own lifespan would open connections.
     app.router.lifespan_context = lambda _app: nullcontext()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import schemathesis
 from gateway.api.errors import OPENAI_PATHS
-from gateway.problems import kinds
+from gateway.problems import list_problem_types
 from openapi_schema_validator import OAS31Validator
 
 from tools.gateway_reference import describe
@@ -145,12 +145,12 @@ def test_every_problem_that_callers_meet_is_one_of_some_operation() -> None:
         for slug in content.get("examples", {})
     }
     never_answered = {"dimension-mismatch", "indexing-failed"}
-    assert {kind.slug for kind in kinds()} - described == never_answered
+    assert {kind.slug for kind in list_problem_types()} - described == never_answered
 
 
 def test_every_further_member_of_a_problem_is_described() -> None:
     described = DOCUMENT["components"]["schemas"]["Problem"]["properties"].keys()
-    assert {name for kind in kinds() for name in kind.members} <= described
+    assert {name for kind in list_problem_types() for name in kind.members} <= described
 
 
 def test_no_name_of_the_code_or_the_framework_shows() -> None:

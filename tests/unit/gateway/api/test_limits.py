@@ -1,7 +1,7 @@
 """Limits as callers see them: fields, refusals, and what does not count."""
 
 import pytest
-from gateway.limits.rate import Rate
+from gateway.limits.rate import RateLimitResult
 from gateway.problems import BudgetExhausted, LimitsUnavailable, QuotaExceeded
 
 from .conftest import World
@@ -12,7 +12,7 @@ QUERIES = [("/v1/search", {"query": "budget"}), ("/v1/answers", {"question": "bu
 
 @pytest.mark.parametrize(("path", "body"), QUERIES)
 async def test_every_answer_says_how_the_tenant_stands(world: World, path: str, body: dict[str, str]) -> None:
-    world.rate.rate = Rate(60, remaining=12, reset=31)
+    world.rate.result = RateLimitResult(60, remaining=12, reset=31)
     for extra, status in (({}, 200), ({"personaId": "nobody"}, 404), ({"unknown": "x"}, 422)):
         response = await world.post(path, json=body | extra)
         assert response.status_code == status
@@ -24,7 +24,7 @@ async def test_every_answer_says_how_the_tenant_stands(world: World, path: str, 
 async def test_one_query_too_many_is_429_and_goes_no_further(
     world: World, path: str, body: dict[str, str]
 ) -> None:
-    world.rate.rate = Rate(60, allowed=False, remaining=0, reset=31)
+    world.rate.result = RateLimitResult(60, allowed=False, remaining=0, reset=31)
     response = await world.post(path, json=body)
     assert problem(response)["type"] == "https://tenantry.io/problems/rate-limited"
     assert response.status_code == 429
@@ -38,11 +38,11 @@ async def test_who_is_not_let_in_is_not_counted(world: World) -> None:
         response = await world.post("/v1/search", json={"query": "x"}, as_=caller)
         assert response.status_code in (401, 403)
         assert "ratelimit" not in response.headers
-    assert not world.rate.asked
+    assert not world.rate.checked
 
 
 async def test_an_upload_is_no_query(world: World) -> None:
-    world.rate.rate = Rate(0, allowed=False, remaining=0, reset=60)
+    world.rate.result = RateLimitResult(0, allowed=False, remaining=0, reset=60)
     response = await world.upload()
     assert response.status_code == 201
     assert "ratelimit" not in response.headers

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import structlog
 from gateway.app import make_app
-from gateway.concurrency import Lane
+from gateway.concurrency import ConcurrencyLimiter
 from gateway.metrics import REQUEST_SECONDS
 from servicekit import deadline
 from servicekit.web import middleware
@@ -159,9 +159,11 @@ async def test_a_malformed_trace_is_none(world: World, logs: LogCapture) -> None
     assert "trace_id" not in logs.entries[-1]
 
 
-def limited(app: ASGIApp, *, seconds: float = 60, lane: Lane | None = None) -> httpx.AsyncClient:
+def limited(
+    app: ASGIApp, *, seconds: float = 60, limiter: ConcurrencyLimiter | None = None
+) -> httpx.AsyncClient:
     """Return a client of an application behind the middleware alone."""
-    lane = lane or Lane("test", at_once=1, waiting=0, seconds=1)
+    limiter = limiter or ConcurrencyLimiter("test", max_concurrent=1, max_waiting=0, wait_seconds=1)
 
     async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
         await scope["state"]["admit"]("tenant-a")
@@ -172,7 +174,7 @@ def limited(app: ASGIApp, *, seconds: float = 60, lane: Lane | None = None) -> h
         service="gateway",
         durations=REQUEST_SECONDS,
         limits={},
-        default=RouteLimits(seconds, 1000, lane.place),
+        default=RouteLimits(seconds, 1000, limiter.acquire),
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://gateway.test")
 

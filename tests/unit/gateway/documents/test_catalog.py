@@ -24,7 +24,7 @@ from tests.support.backends import STORED_AT, FakeObjects, FakeVectors, stamp_of
 from tests.support.deletions import FakeDeletionLimit
 from tests.support.editions import publish
 from tests.support.journal import FakeJournal
-from tests.support.limits import FakeStock
+from tests.support.limits import FakeStorageQuota
 from tests.support.tenants import make_tenant
 from tests.support.trash import make_trash
 
@@ -61,8 +61,8 @@ async def vectors() -> FakeVectors:
 
 
 @pytest.fixture
-def stock() -> FakeStock:
-    return FakeStock()
+def quota() -> FakeStorageQuota:
+    return FakeStorageQuota()
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def limit() -> FakeDeletionLimit:
 def catalog(
     objects: FakeObjects,
     vectors: FakeVectors,
-    stock: FakeStock,
+    quota: FakeStorageQuota,
     journal: FakeJournal,
     limit: FakeDeletionLimit,
 ) -> Catalog:
@@ -88,7 +88,7 @@ def catalog(
     return Catalog(
         objects.as_adapter(),
         vectors.as_adapter(),
-        stock.as_stock(),
+        quota.as_quota(),
         journal.as_journal(),
         trash,
         limit.as_limit(),
@@ -279,10 +279,10 @@ async def test_a_delete_that_the_index_stops_leaves_the_object_and_can_be_repeat
 
 
 async def test_a_deleted_document_gives_its_room_back_and_is_deleted_even_if_nobody_counts(
-    catalog: Catalog, objects: FakeObjects, stock: FakeStock
+    catalog: Catalog, objects: FakeObjects, quota: FakeStorageQuota
 ) -> None:
     await catalog.remove(TENANT, "d1", person=PERSON)
-    stock.refuses = LimitsUnavailable("Redis is away.")
+    quota.refuses = LimitsUnavailable("Redis is away.")
     await catalog.remove(TENANT, "d2", person=PERSON)
-    assert stock.forgotten == ["d1", "d2"]
+    assert quota.released == ["d1", "d2"]
     assert not {key_of("d1"), key_of("d2")} & objects.contents.keys()

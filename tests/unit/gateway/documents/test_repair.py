@@ -16,7 +16,7 @@ from tenancy.model import Tenant
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
 from tests.support.deletions import FakeDeletionLimit
 from tests.support.journal import FakeJournal
-from tests.support.limits import FakeStock, FakeUsage, metric
+from tests.support.limits import FakeStorageQuota, FakeUsage, metric
 from tests.support.tenants import make_tenant
 from tests.support.trash import FakeTrashObjects, make_trash
 from tests.support.waiting import until
@@ -38,17 +38,17 @@ class World:
     objects: FakeObjects = field(default_factory=FakeObjects)
     vectors: FakeVectors = field(default_factory=FakeVectors)
     journal: FakeJournal = field(default_factory=FakeJournal)
-    stock: FakeStock = field(default_factory=FakeStock)
+    quota: FakeStorageQuota = field(default_factory=FakeStorageQuota)
 
     def __post_init__(self) -> None:
         objects, vectors = self.objects.as_adapter(), self.vectors.as_adapter()
-        journal, stock = self.journal.as_journal(), self.stock.as_stock()
+        journal, quota = self.journal.as_journal(), self.quota.as_quota()
         self.service = DocumentService(
             self.reader,
             self.bedrock.as_adapter(),
             objects,
             vectors,
-            stock,
+            quota,
             FakeUsage().as_log(),
             journal,
             max_bytes=10_000,
@@ -61,7 +61,7 @@ class World:
             objects,
             vectors,
             self.service,
-            Catalog(objects, vectors, stock, journal, self.trash, FakeDeletionLimit().as_limit()),
+            Catalog(objects, vectors, quota, journal, self.trash, FakeDeletionLimit().as_limit()),
             self.trash,
             every=0.01,
         )
@@ -119,7 +119,7 @@ async def test_a_delete_that_was_cut_off_is_completed_and_nothing_is_found_again
     await world.repair.sweep()
     assert not world.objects.contents
     assert not world.found()
-    assert world.stock.forgotten == ["doc-1"]
+    assert world.quota.released == ["doc-1"]
     assert not world.journal.notes
 
 

@@ -23,7 +23,7 @@ from gateway.problems import (
     QuotaExceeded,
     WritesUnavailable,
 )
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 from tenancy.model import Tenant
@@ -35,7 +35,7 @@ from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVect
 from tests.support.deletions import FakeDeletionLimit
 from tests.support.files import encrypted_pdf
 from tests.support.journal import FakeJournal
-from tests.support.limits import FakeStock, FakeUsage
+from tests.support.limits import FakeStorageQuota, FakeUsage
 from tests.support.tenants import make_tenant
 from tests.support.trash import make_trash
 from tests.support.waiting import until
@@ -53,7 +53,7 @@ class World:
     bedrock: FakeBedrock = field(default_factory=FakeBedrock)
     objects: FakeObjects = field(default_factory=FakeObjects)
     vectors: FakeVectors = field(default_factory=FakeVectors)
-    stock: FakeStock = field(default_factory=FakeStock)
+    quota: FakeStorageQuota = field(default_factory=FakeStorageQuota)
     usage: FakeUsage = field(default_factory=FakeUsage)
     journal: FakeJournal = field(default_factory=FakeJournal)
 
@@ -63,7 +63,7 @@ class World:
             self.bedrock.as_adapter(),
             self.objects.as_adapter(),
             self.vectors.as_adapter(),
-            self.stock.as_stock(),
+            self.quota.as_quota(),
             self.usage.as_log(),
             self.journal.as_journal(),
             max_bytes=MAX_BYTES,
@@ -72,11 +72,11 @@ class World:
     async def upload(
         self, content: bytes, filename: str = "budget.md", persona: str = "finance", owner: str = "subject-1"
     ) -> Ingested:
-        return await self.service.upload(TENANT, persona, filename, content, owner, Stages())
+        return await self.service.upload(TENANT, persona, filename, content, owner, RequestTimings())
 
     async def redeem(self, persona: str = "finance") -> Ingested:
         ticket = Ticket(TENANT.id, TENANT.uid, persona, "doc-1", "budget.md")
-        return await self.service.index_stored(TENANT, ticket, Stages())
+        return await self.service.index_stored(TENANT, ticket, RequestTimings())
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ async def test_c11_a_name_that_came_through_open_webui_is_taken(
         await world.upload(b"Mine now.", owner="anna")
     assert world.objects.contents == {FILE_KEY: b"Ten crowns."}
     assert not world.vectors.documents
-    assert not world.stock.admitted
+    assert not world.quota.reserved
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ async def test_a_refused_document_leaves_nothing_behind(
 
 
 async def test_a_document_without_room_costs_nothing_and_leaves_nothing_behind(world: World) -> None:
-    world.stock.refuses = QuotaExceeded("No room.", quota="documents")
+    world.quota.refuses = QuotaExceeded("No room.", quota="documents")
     with pytest.raises(QuotaExceeded):
         await world.upload(b"Text.")
     assert not world.objects.contents
@@ -344,7 +344,7 @@ async def test_a_delete_beside_an_ingest_leaves_no_index_of_what_is_gone(reader:
     catalog = Catalog(
         world.objects.as_adapter(),
         world.vectors.as_adapter(),
-        world.stock.as_stock(),
+        world.quota.as_quota(),
         world.journal.as_journal(),
         make_trash(world.objects, world.vectors, world.service),
         FakeDeletionLimit().as_limit(),

@@ -21,7 +21,7 @@ from gateway.problems import (
     QuotaExceeded,
     TrashMissing,
 )
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 from tenancy.names import document_id_for, removal_key, removals_prefix
@@ -29,7 +29,7 @@ from tenancy.names import document_id_for, removal_key, removals_prefix
 from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
 from tests.support.deletions import FakeDeletionLimit
 from tests.support.journal import FakeJournal
-from tests.support.limits import FakeStock, FakeUsage
+from tests.support.limits import FakeStorageQuota, FakeUsage
 from tests.support.tenants import make_tenant
 from tests.support.trash import FakeTrashObjects, make_trash
 
@@ -56,17 +56,17 @@ class World:
     objects: FakeObjects = field(default_factory=FakeObjects)
     vectors: FakeVectors = field(default_factory=FakeVectors)
     journal: FakeJournal = field(default_factory=FakeJournal)
-    stock: FakeStock = field(default_factory=FakeStock)
+    quota: FakeStorageQuota = field(default_factory=FakeStorageQuota)
     limit: FakeDeletionLimit = field(default_factory=FakeDeletionLimit)
 
     def __post_init__(self) -> None:
         adapters = (self.objects.as_adapter(), self.vectors.as_adapter())
-        stock, journal = self.stock.as_stock(), self.journal.as_journal()
+        quota, journal = self.quota.as_quota(), self.journal.as_journal()
         self.service = DocumentService(
             self.reader,
             self.bedrock.as_adapter(),
             *adapters,
-            stock,
+            quota,
             FakeUsage().as_log(),
             journal,
             max_bytes=10_000,
@@ -75,14 +75,14 @@ class World:
         self.trash = make_trash(
             self.objects, self.vectors, self.service, kept=self.kept, retention=self.retention
         )
-        self.catalog = Catalog(*adapters, stock, journal, self.trash, self.limit.as_limit())
+        self.catalog = Catalog(*adapters, quota, journal, self.trash, self.limit.as_limit())
         self.rejection = DeletionRejection(self.catalog, self.trash, self.limit.as_limit())
         self.repair = Repair(
             lambda: [TENANT], journal, *adapters, self.service, self.catalog, self.trash, every=0.01
         )
 
     async def upload(self, content: bytes = TEXT) -> None:
-        await self.service.upload(TENANT, "finance", NAME, content, OWNER.subject, Stages())
+        await self.service.upload(TENANT, "finance", NAME, content, OWNER.subject, RequestTimings())
 
     async def upload_file(self) -> None:
         """Store and index a file of Open WebUI, as file-sync and the gateway do."""
@@ -97,7 +97,7 @@ class World:
     async def restore(
         self, person: Principal = OWNER, document_id: str = ID, removal_id: str | None = None
     ) -> str:
-        restored = await self.trash.restore(person, document_id, removal_id, Stages())
+        restored = await self.trash.restore(person, document_id, removal_id, RequestTimings())
         return restored.document.document_id
 
     async def listed(self, person: Principal = OWNER) -> list[Removal]:
@@ -139,7 +139,7 @@ async def test_restoring_makes_it_found_again_and_embeds_nothing(world: World) -
     assert not await world.listed()
     assert not world.kept.embeddings
     assert not world.journal.notes
-    assert world.stock.admitted[-1] == ("tenanta", ID, len(TEXT)), "it counts again"
+    assert world.quota.reserved[-1] == ("tenanta", ID, len(TEXT)), "it counts again"
 
 
 async def test_only_what_has_no_embedding_is_embedded(world: World) -> None:
@@ -192,7 +192,7 @@ async def test_it_is_not_restored_over_a_document_of_that_name_and_nothing_of_ei
 async def test_a_colleagues_later_removal_of_the_name_hides_nobodys_own(world: World) -> None:
     await world.upload()
     await world.remove()
-    await world.service.upload(TENANT, "finance", NAME, b"Mine.", COLLEAGUE.subject, Stages())
+    await world.service.upload(TENANT, "finance", NAME, b"Mine.", COLLEAGUE.subject, RequestTimings())
     await world.remove(COLLEAGUE)
     await world.restore(OWNER)
     assert world.found() == [TEXT.decode()]
@@ -224,7 +224,7 @@ async def test_after_its_time_it_is_neither_listed_nor_restored_and_the_rest_of_
 async def test_what_the_quota_does_not_allow_stays_in_the_trash(world: World) -> None:
     await world.upload()
     await world.remove()
-    world.stock.refuses = QuotaExceeded("No room.")
+    world.quota.refuses = QuotaExceeded("No room.")
     with pytest.raises(QuotaExceeded):
         await world.restore()
     assert len(await world.listed()) == 1
@@ -432,7 +432,9 @@ async def test_a_rejection_that_was_cut_off_goes_on_where_it_was(world: World) -
 async def test_one_request_rejects_so_many_and_says_how_many_are_left(world: World) -> None:
     world.limit.allowed = 0
     for number in range(MAX_REJECTED + 2):
-        await world.service.upload(TENANT, "finance", f"{number}.md", b"Text.", OWNER.subject, Stages())
+        await world.service.upload(
+            TENANT, "finance", f"{number}.md", b"Text.", OWNER.subject, RequestTimings()
+        )
         with pytest.raises(DeletionsHeld):
             await world.remove(document_id=document_id_for("tenanta", "finance", f"{number}.md"))
     rejected = await world.rejection.reject(ADMIN)

@@ -1,4 +1,4 @@
-"""Months, estimates and refusals. What Redis counts: tests/integration/gateway/limits."""
+"""Tests of the token budget on a fake Redis; tests/integration/gateway/limits covers the scripts."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from gateway.limits.budget import Budget, BudgetState, Reservation, estimate_tokens
 from gateway.problems import BudgetExhausted, LimitsUnavailable
 
-from tests.support.limits import FakeRedis, metric, redis_gone
+from tests.support.limits import FakeRedis, metric, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta", quota={"tokensPerMonth": 1000})
@@ -24,10 +24,10 @@ def budget(answer: Any, now: str = "2026-11-23T12:00:00") -> Budget:
         pytest.param(("", ""), 0, id="nothing"),
         pytest.param(("abcd",), 2, id="rounded-up"),
         pytest.param(("abc", "a"), 2, id="two-texts"),
-        pytest.param(("年度予算",), 4, id="a-token-a-sign-where-letters-are-long"),
+        pytest.param(("年度予算",), 4, id="one-token-per-multibyte-character"),
     ],
 )
-def test_an_estimate_is_rather_too_high(texts: tuple[str, ...], tokens: int) -> None:
+def test_an_estimate_rounds_up(texts: tuple[str, ...], tokens: int) -> None:
     assert estimate_tokens(*texts) == tokens
 
 
@@ -51,39 +51,39 @@ def test_an_estimate_is_rather_too_high(texts: tuple[str, ...], tokens: int) -> 
         ),
     ],
 )
-async def test_a_month_is_a_calendar_month_of_utc(now: str, key: str, resets_at: datetime) -> None:
+async def test_a_budget_covers_a_calendar_month_in_utc(now: str, key: str, resets_at: datetime) -> None:
     redis = FakeRedis([400, 50])
-    assert await budget(redis, now).state(TENANT) == BudgetState(1000, 400, 50, resets_at)
+    assert await budget(redis, now).get_state(TENANT) == BudgetState(1000, 400, 50, resets_at)
     assert redis.sent == [(key, f"{key}:reserved")]
 
 
-async def test_a_refusal_says_what_is_used_and_when_it_starts_anew() -> None:
-    before = metric("tenantry_gateway_refused_total", limit="tokens")
+async def test_a_refusal_states_the_usage_and_the_time_of_the_reset() -> None:
+    before = metric("tenantry_gateway_limit_exceeded_total", limit="tokens")
     with pytest.raises(BudgetExhausted) as refused:
         await budget([0, 950, 0]).reserve(TENANT, 100)
     assert refused.value.extensions == {"limit": 1000, "used": 950, "resetsAt": "2026-12-01T00:00:00Z"}
     assert "2026-12-01T00:00:00Z" in refused.value.detail
     assert refused.value.retry_after == 7.5 * 24 * 3600
-    assert metric("tenantry_gateway_refused_total", limit="tokens") == before + 1
+    assert metric("tenantry_gateway_limit_exceeded_total", limit="tokens") == before + 1
 
 
-async def test_who_is_refused_because_of_answers_under_way_may_come_back_soon() -> None:
-    with pytest.raises(BudgetExhausted, match="when other answers are finished") as refused:
+async def test_a_refusal_due_to_concurrent_answers_has_a_short_retry_after() -> None:
+    with pytest.raises(BudgetExhausted, match="when other answers are complete") as refused:
         await budget([0, 500, 450]).reserve(TENANT, 100)
     assert refused.value.retry_after == 5
 
 
-async def test_without_redis_nothing_is_reserved_and_nothing_is_shown() -> None:
+async def test_without_redis_reserving_and_reading_fail_without_internal_details() -> None:
     with pytest.raises(LimitsUnavailable) as refused:
-        await budget(redis_gone()).reserve(TENANT, 1)
+        await budget(unavailable_redis()).reserve(TENANT, 1)
     assert "redis-1" not in refused.value.detail
     with pytest.raises(LimitsUnavailable):
-        await budget(redis_gone()).state(TENANT)
+        await budget(unavailable_redis()).get_state(TENANT)
 
 
-async def test_an_answer_that_is_there_does_not_fail_because_of_its_bill() -> None:
-    before = metric("tenantry_gateway_usage_lost_total", what="tokens")
+async def test_without_redis_settling_and_releasing_raise_nothing() -> None:
+    before = metric("tenantry_gateway_usage_write_failures_total", record="tokens")
     reservation = Reservation(TENANT, datetime(2026, 11, 1, tzinfo=UTC).date(), 10, "id")
-    await budget(redis_gone()).settle(reservation, 7)
-    await budget(redis_gone()).release(reservation)
-    assert metric("tenantry_gateway_usage_lost_total", what="tokens") == before + 2
+    await budget(unavailable_redis()).settle(reservation, 7)
+    await budget(unavailable_redis()).release(reservation)
+    assert metric("tenantry_gateway_usage_write_failures_total", record="tokens") == before + 2

@@ -1,45 +1,45 @@
-"""A rate as callers see it, and without Redis. How it is counted: tests/integration/gateway/limits."""
+"""Tests of rate limit results and headers; tests/integration/gateway/limits covers the counting."""
 
 import pytest
-from gateway.limits.rate import Rate, RateLimiter
+from gateway.limits.rate import RateLimiter, RateLimitResult
 from gateway.problems import RateLimited
 
-from tests.support.limits import FakeRedis, metric, redis_gone
+from tests.support.limits import FakeRedis, metric, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta", quota={"queriesPerMinute": 7})
 
 
-def test_the_fields_are_those_of_the_draft() -> None:
-    assert Rate(60, remaining=12, reset=31).to_headers() == {
+def test_headers_follow_the_draft() -> None:
+    assert RateLimitResult(60, remaining=12, reset=31).to_headers() == {
         "RateLimit-Policy": '"queries";q=60;w=60',
         "RateLimit": '"queries";r=12;t=31',
     }
 
 
-def test_what_could_not_be_counted_is_not_made_up() -> None:
-    assert Rate(60).to_headers() == {"RateLimit-Policy": '"queries";q=60;w=60'}
+def test_without_a_count_there_is_no_ratelimit_header() -> None:
+    assert RateLimitResult(60).to_headers() == {"RateLimit-Policy": '"queries";q=60;w=60'}
 
 
-def test_a_refusal_says_when_to_come_back_and_is_counted() -> None:
-    before = metric("tenantry_gateway_refused_total", limit="rate")
-    with pytest.raises(RateLimited, match="7 times a minute") as refused:
-        Rate(7, allowed=False, remaining=0, reset=31).require_allowed()
+def test_a_refusal_has_a_retry_after_and_is_counted() -> None:
+    before = metric("tenantry_gateway_limit_exceeded_total", limit="rate")
+    with pytest.raises(RateLimited, match="7 queries a minute") as refused:
+        RateLimitResult(7, allowed=False, remaining=0, reset=31).require_allowed()
     assert refused.value.retry_after == 31
     assert refused.value.to_problem()["limit"] == 7
-    assert metric("tenantry_gateway_refused_total", limit="rate") == before + 1
+    assert metric("tenantry_gateway_limit_exceeded_total", limit="rate") == before + 1
 
 
-async def test_the_limit_is_the_one_in_the_tenant() -> None:
+async def test_the_limit_comes_from_the_tenant() -> None:
     redis = FakeRedis([1, 6, 61])
     rate = await RateLimiter(redis.as_adapter()).count(TENANT)
-    assert rate == Rate(7, allowed=True, remaining=6, reset=61)
+    assert rate == RateLimitResult(7, allowed=True, remaining=6, reset=61)
     assert redis.sent == [("tenant-tenanta:uid-tenanta:rate", 7, 60)]
 
 
-async def test_without_redis_every_query_passes_and_a_metric_tells() -> None:
-    before = metric("tenantry_gateway_limits_open_total", limit="rate")
-    rate = await RateLimiter(redis_gone().as_adapter()).count(TENANT)
+async def test_without_redis_every_query_passes_and_a_metric_counts_it() -> None:
+    before = metric("tenantry_gateway_limit_checks_skipped_total", limit="rate")
+    rate = await RateLimiter(unavailable_redis().as_adapter()).count(TENANT)
     rate.require_allowed()
     assert rate.remaining is None
-    assert metric("tenantry_gateway_limits_open_total", limit="rate") == before + 1
+    assert metric("tenantry_gateway_limit_checks_skipped_total", limit="rate") == before + 1

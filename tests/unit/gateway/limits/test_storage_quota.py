@@ -1,33 +1,33 @@
-"""Whose failure is whose. What Redis counts: tests/integration/gateway/limits."""
+"""Tests of failures of the storage quota; tests/integration/gateway/limits covers the counting."""
 
 from collections.abc import Mapping
 
 import pytest
-from gateway.limits.storage_quota import Stock
+from gateway.limits.storage_quota import StorageQuota
 from gateway.problems import LimitsUnavailable
 from servicekit.errors import RemoteUnavailable
 
-from tests.support.limits import FakeRedis, redis_gone
+from tests.support.limits import FakeRedis, unavailable_redis
 from tests.support.tenants import make_tenant
 
-TENANT = make_tenant("stock")
+TENANT = make_tenant("storage-quota")
 
 
 async def none_stored() -> Mapping[str, int]:
     return {}
 
 
-async def test_without_redis_nothing_is_admitted_and_nothing_forgotten() -> None:
-    stock = Stock(redis_gone().as_adapter())
+async def test_without_redis_reserving_and_releasing_fail() -> None:
+    quota = StorageQuota(unavailable_redis().as_adapter())
     with pytest.raises(LimitsUnavailable):
-        await stock.admit(TENANT, "d", 1, none_stored)
+        await quota.reserve(TENANT, "d", 1, none_stored)
     with pytest.raises(LimitsUnavailable):
-        await stock.forget(TENANT, "d")
+        await quota.release(TENANT, "d")
 
 
-async def test_a_listing_that_fails_is_s3s_failure() -> None:
+async def test_a_failed_listing_is_reported_as_a_failure_of_s3() -> None:
     async def fail() -> Mapping[str, int]:
         raise RemoteUnavailable("s3", "list", "down")
 
     with pytest.raises(RemoteUnavailable, match="s3"):
-        await Stock(FakeRedis(["absent", 0]).as_adapter()).admit(TENANT, "d", 1, fail)
+        await StorageQuota(FakeRedis(["absent", 0]).as_adapter()).reserve(TENANT, "d", 1, fail)

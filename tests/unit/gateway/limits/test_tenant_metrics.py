@@ -1,42 +1,44 @@
-from gateway.limits.tenant_metrics import TenantSeries
+"""Tests of the counters with a tenant label."""
+
+from gateway.limits.tenant_metrics import TenantMetrics
 from prometheus_client import REGISTRY
 
 from tests.support.limits import metric
 from tests.support.tenants import make_tenant
 
-STAYS, GOES = make_tenant("series-stays"), make_tenant("series-goes")
+KEPT, DELETED = make_tenant("series-kept"), make_tenant("series-deleted")
 
 
-def tenants_seen() -> set[str]:
+def labelled_tenants() -> set[str]:
     found = {sample.labels.get("tenant", "") for family in REGISTRY.collect() for sample in family.samples}
     return {key for key in found if key.startswith("tenant-series-")}
 
 
-def test_a_tenant_that_goes_takes_its_series_along() -> None:
-    series = TenantSeries(by_tenant=True)
-    for tenant in (STAYS, GOES):
-        series.add(tenant, input=5, output=2)
-        series.add_answer(tenant)
-    assert tenants_seen() == {STAYS.key, GOES.key}
-    series.keep([STAYS])
-    assert tenants_seen() == {STAYS.key}
-    assert metric("tenantry_gateway_tokens_total", tenant=STAYS.key, kind="input") == 5
+def test_pruning_removes_the_series_of_deleted_tenants() -> None:
+    tenant_metrics = TenantMetrics(by_tenant=True)
+    for tenant in (KEPT, DELETED):
+        tenant_metrics.record_tokens(tenant, input=5, output=2)
+        tenant_metrics.record_answer(tenant)
+    assert labelled_tenants() == {KEPT.key, DELETED.key}
+    tenant_metrics.prune([KEPT])
+    assert labelled_tenants() == {KEPT.key}
+    assert metric("tenantry_gateway_tokens_total", tenant=KEPT.key, kind="input") == 5
 
 
-def test_a_tenant_of_the_same_name_begins_anew() -> None:
-    series = TenantSeries(by_tenant=True)
-    series.add_answer(GOES)
-    series.keep([])
-    series.add_answer(GOES)
-    assert metric("tenantry_gateway_answers_total", tenant=GOES.key) == 1
+def test_a_recreated_tenant_starts_at_zero() -> None:
+    tenant_metrics = TenantMetrics(by_tenant=True)
+    tenant_metrics.record_answer(DELETED)
+    tenant_metrics.prune([])
+    tenant_metrics.record_answer(DELETED)
+    assert metric("tenantry_gateway_answers_total", tenant=DELETED.key) == 1
 
 
-def test_no_series_names_a_tenant_unless_that_is_wanted() -> None:
+def test_by_default_no_series_names_a_tenant() -> None:
     before = metric("tenantry_gateway_answers_total", tenant="")
-    series, hidden = TenantSeries(), make_tenant("series-hidden")
-    series.add(hidden, input=5)
-    series.add_answer(hidden)
-    assert hidden.key not in tenants_seen()
+    tenant_metrics, hidden = TenantMetrics(), make_tenant("series-hidden")
+    tenant_metrics.record_tokens(hidden, input=5)
+    tenant_metrics.record_answer(hidden)
+    assert hidden.key not in labelled_tenants()
     assert metric("tenantry_gateway_answers_total", tenant="") == before + 1
-    series.keep([])
+    tenant_metrics.prune([])
     assert metric("tenantry_gateway_answers_total", tenant="") == before + 1

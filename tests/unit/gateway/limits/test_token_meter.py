@@ -1,19 +1,19 @@
-"""Whatever becomes of an answer: what was spent is paid, and what was not is given back."""
+"""Tests of the token meter: recorded tokens are settled, unused reservations are released."""
 
 import asyncio
 
 import pytest
 from gateway.limits.budget import Reservation
-from gateway.limits.tenant_metrics import TenantSeries
-from gateway.limits.token_meter import Ledger
+from gateway.limits.tenant_metrics import TenantMetrics
+from gateway.limits.token_meter import TokenMeter
 from gateway.limits.usage import Counts
 from gateway.problems import BudgetExhausted
 from typing_extensions import override
 
-from tests.support.limits import FakeBudget, FakeUsage, make_ledger, metric
+from tests.support.limits import FakeBudget, FakeUsage, make_token_meter, metric
 from tests.support.tenants import make_tenant
 
-TENANT = make_tenant("ledger")
+TENANT = make_tenant("meter")
 
 
 @pytest.fixture
@@ -27,63 +27,65 @@ def usage() -> FakeUsage:
 
 
 @pytest.fixture
-def ledger(budget: FakeBudget, usage: FakeUsage) -> Ledger:
-    return make_ledger(budget, usage)
+def token_meter(budget: FakeBudget, usage: FakeUsage) -> TokenMeter:
+    return make_token_meter(budget, usage)
 
 
-async def ask(ledger: Ledger, *, fail: bool = False, report: bool = True) -> None:
-    async with ledger.spend(TENANT, model="m", persona_id="finance", tokens=100) as spending:
-        if report:
-            spending.report(input_tokens=30, output_tokens=12)
+async def run_call(token_meter: TokenMeter, *, fail: bool = False, record: bool = True) -> None:
+    async with token_meter.measure(TENANT, model="m", persona_id="finance", max_tokens=100) as measured:
+        if record:
+            measured.record(input_tokens=30, output_tokens=12)
         if fail:
             raise RuntimeError("the model is gone")
 
 
-async def test_what_was_spent_is_paid_and_written_down(
-    ledger: Ledger, budget: FakeBudget, usage: FakeUsage
+async def test_recorded_tokens_are_settled_and_added_to_the_usage(
+    token_meter: TokenMeter, budget: FakeBudget, usage: FakeUsage
 ) -> None:
     before = metric("tenantry_gateway_answers_total", tenant=TENANT.key)
-    await ask(ledger)
+    await run_call(token_meter)
     assert (budget.reserved, budget.settled, budget.released) == ([100], [42], 0)
     assert usage.recorded == [
-        ("ledger", "finance", "m", Counts(requests=1, input_tokens=30, output_tokens=12))
+        ("meter", "finance", "m", Counts(requests=1, input_tokens=30, output_tokens=12))
     ]
     assert metric("tenantry_gateway_answers_total", tenant=TENANT.key) == before + 1
 
 
-async def test_the_last_word_of_a_stream_counts(ledger: Ledger, budget: FakeBudget) -> None:
-    async with ledger.spend(TENANT, model="m", persona_id=None, tokens=100) as spending:
+async def test_the_last_recorded_value_is_settled(token_meter: TokenMeter, budget: FakeBudget) -> None:
+    async with token_meter.measure(TENANT, model="m", persona_id=None, max_tokens=100) as measured:
         for written in range(1, 6):
-            spending.report(input_tokens=30, output_tokens=written)
+            measured.record(input_tokens=30, output_tokens=written)
     assert budget.settled == [35]
 
 
 @pytest.mark.parametrize("fail", [True, False], ids=["failed", "silent"])
-async def test_a_model_that_reported_nothing_costs_nothing(
-    ledger: Ledger, budget: FakeBudget, usage: FakeUsage, fail: bool
+async def test_a_call_that_recorded_nothing_releases_its_reservation(
+    token_meter: TokenMeter, budget: FakeBudget, usage: FakeUsage, fail: bool
 ) -> None:
     if fail:
         with pytest.raises(RuntimeError):
-            await ask(ledger, fail=True, report=False)
+            await run_call(token_meter, fail=True, record=False)
     else:
-        await ask(ledger, report=False)
+        await run_call(token_meter, record=False)
     assert (budget.settled, budget.released, usage.recorded) == ([], 1, [])
 
 
-async def test_a_failure_after_the_model_answered_is_paid(ledger: Ledger, budget: FakeBudget) -> None:
+async def test_a_failure_after_recording_is_settled(token_meter: TokenMeter, budget: FakeBudget) -> None:
     with pytest.raises(RuntimeError):
-        await ask(ledger, fail=True)
+        await run_call(token_meter, fail=True)
     assert (budget.settled, budget.released) == ([42], 0)
 
 
-async def test_a_refusal_reserves_nothing_and_never_enters(ledger: Ledger, budget: FakeBudget) -> None:
+async def test_a_refused_reservation_does_not_run_the_block(
+    token_meter: TokenMeter, budget: FakeBudget
+) -> None:
     budget.refuses = BudgetExhausted("No more.", retry_after=1)
     with pytest.raises(BudgetExhausted):
-        await ask(ledger)
+        await run_call(token_meter)
     assert (budget.settled, budget.released) == ([], 0)
 
 
-async def test_a_caller_who_hangs_up_again_and_again_still_pays(usage: FakeUsage) -> None:
+async def test_tokens_are_settled_despite_repeated_cancellation(usage: FakeUsage) -> None:
     class SlowBudget(FakeBudget):
         @override
         async def settle(self, reservation: Reservation, tokens: int) -> None:
@@ -91,22 +93,22 @@ async def test_a_caller_who_hangs_up_again_and_again_still_pays(usage: FakeUsage
             self.settled.append(tokens)
 
     budget = SlowBudget()
-    ledger = Ledger(budget.as_budget(), usage.as_log(), TenantSeries(by_tenant=True))
-    reported = asyncio.Event()
+    token_meter = TokenMeter(budget.as_budget(), usage.as_log(), TenantMetrics(by_tenant=True))
+    recorded_once = asyncio.Event()
 
     async def stream() -> None:
-        async with ledger.spend(TENANT, model="m", persona_id=None, tokens=100) as spending:
-            spending.report(input_tokens=30, output_tokens=1)
-            reported.set()
+        async with token_meter.measure(TENANT, model="m", persona_id=None, max_tokens=100) as measured:
+            measured.record(input_tokens=30, output_tokens=1)
+            recorded_once.set()
             await asyncio.sleep(60)
 
     streaming = asyncio.create_task(stream())
-    await reported.wait()
+    await recorded_once.wait()
     streaming.cancel()
     await asyncio.sleep(0.01)
     streaming.cancel()
     with pytest.raises(asyncio.CancelledError):
         await streaming
     assert not budget.settled
-    await ledger.close()
+    await token_meter.close()
     assert budget.settled == [31]

@@ -1,14 +1,14 @@
-"""The log of usage without Redis. What Redis keeps: tests/integration/gateway/limits."""
+"""Tests of the usage log on a fake Redis; tests/integration/gateway/limits covers the real one."""
 
 import asyncio
 from datetime import UTC, date, datetime
 
 import pytest
-from gateway.limits.tenant_metrics import TenantSeries
+from gateway.limits.tenant_metrics import TenantMetrics
 from gateway.limits.usage import READ_DAYS, Counts, UsageLog, UsageRow
 from gateway.problems import LimitsUnavailable
 
-from tests.support.limits import FakeRedis, metric, redis_gone
+from tests.support.limits import FakeRedis, metric, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("usage")
@@ -16,15 +16,15 @@ DAY = date(2026, 11, 23)
 
 
 def log(redis: FakeRedis) -> UsageLog:
-    series = TenantSeries(by_tenant=True)
-    return UsageLog(redis.as_adapter(), series, lambda: datetime(2026, 11, 23, 23, 59, tzinfo=UTC))
+    tenant_metrics = TenantMetrics(by_tenant=True)
+    return UsageLog(redis.as_adapter(), tenant_metrics, lambda: datetime(2026, 11, 23, 23, 59, tzinfo=UTC))
 
 
-async def test_only_what_there_is_is_written_and_all_of_it_expires() -> None:
+async def test_only_nonzero_counts_are_written_and_the_key_expires() -> None:
     redis = FakeRedis([])
     usage = log(redis)
     usage.record(TENANT, Counts(requests=1, output_tokens=3), model="a:0", persona_id="finance")
-    assert not redis.sent, "nobody waits for it"
+    assert not redis.sent, "no request waits for the write"
     await usage.flush()
     key = "tenant-usage:uid-usage:usage:2026-11-23"
     assert redis.sent == [
@@ -36,17 +36,17 @@ async def test_only_what_there_is_is_written_and_all_of_it_expires() -> None:
     ]
 
 
-async def test_a_failure_to_write_is_a_metric_and_prometheus_counts_all_the_same() -> None:
-    lost = metric("tenantry_gateway_usage_lost_total", what="usage")
+async def test_a_failed_write_is_counted_and_does_not_affect_prometheus() -> None:
+    failures = metric("tenantry_gateway_usage_write_failures_total", record="usage")
     tokens = metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input")
-    usage = log(redis_gone())
+    usage = log(unavailable_redis())
     usage.record(TENANT, Counts(input_tokens=5), model="a", persona_id=None)
     await usage.flush()
-    assert metric("tenantry_gateway_usage_lost_total", what="usage") == lost + 1
+    assert metric("tenantry_gateway_usage_write_failures_total", record="usage") == failures + 1
     assert metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input") == tokens + 5
 
 
-async def test_what_many_requests_used_is_written_as_one() -> None:
+async def test_counts_of_many_requests_are_written_as_one_increment() -> None:
     redis = FakeRedis([])
     usage = log(redis)
     for _ in range(100):
@@ -57,7 +57,7 @@ async def test_what_many_requests_used_is_written_as_one() -> None:
     assert first == ("HINCRBY", "tenant-usage:uid-usage:usage:2026-11-23", "|a|requests", 100)
 
 
-async def test_what_is_left_at_the_end_is_written_too() -> None:
+async def test_pending_counts_are_written_at_shutdown() -> None:
     redis = FakeRedis([])
     usage = log(redis)
     running = asyncio.create_task(usage.run())
@@ -69,12 +69,12 @@ async def test_what_is_left_at_the_end_is_written_too() -> None:
     assert len(redis.sent) == 1
 
 
-async def test_reading_without_redis_says_so() -> None:
+async def test_without_redis_reading_fails() -> None:
     with pytest.raises(LimitsUnavailable):
-        await log(redis_gone()).read(TENANT, DAY, DAY)
+        await log(unavailable_redis()).read(TENANT, DAY, DAY)
 
 
-async def test_rows_are_told_apart_by_persona_and_model_and_unknown_figures_are_left_out() -> None:
+async def test_rows_are_grouped_by_persona_and_model_and_unknown_counts_are_ignored() -> None:
     stored = {
         "|a:0|requests": "2",
         "finance|a:0|requests": "1",
@@ -96,20 +96,20 @@ async def test_rows_are_told_apart_by_persona_and_model_and_unknown_figures_are_
         pytest.param(date(2026, 8, 23), DAY, id="93-days"),
     ],
 )
-async def test_a_span_that_is_none_or_too_long_is_refused(first: date, last: date) -> None:
+async def test_an_invalid_or_too_long_period_is_refused(first: date, last: date) -> None:
     with pytest.raises(ValueError, match="1 to 92 days"):
         await log(FakeRedis([])).read(TENANT, first, last)
 
 
-async def test_92_days_are_not_too_many() -> None:
+async def test_92_days_are_accepted_and_read_in_steps() -> None:
     redis = FakeRedis([{}])
     assert await log(redis).read(TENANT, date(2026, 8, 24), DAY) == []
-    asked = [command for sent in redis.sent for command in sent]
-    assert len(asked) == len(set(asked)) == 92
+    commands = [command for sent in redis.sent for command in sent]
+    assert len(commands) == len(set(commands)) == 92
     assert max(map(len, redis.sent)) == READ_DAYS, "no step of the event loop parses more"
 
 
-async def test_all_days_that_there_are_are_refused_before_one_is_counted(
+async def test_a_huge_period_is_refused_before_any_day_is_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gateway.limits.usage.timedelta", None)

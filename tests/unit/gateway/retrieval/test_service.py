@@ -4,7 +4,7 @@ from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import PersonaMissing
 from gateway.retrieval.service import QUERY_BYTES, RetrievalService
-from gateway.timings import Stages
+from gateway.timings import RequestTimings
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
 from tests.support.editions import publish
@@ -34,7 +34,7 @@ async def test_the_nearest_passage_comes_first(service: RetrievalService, vector
     embedded = await FakeBedrock().embed(texts)
     document = Document("finance", "d", "a.md", "0", STORED_AT)
     await publish(vectors, TENANT, document, [Chunk(text) for text in texts], embedded)
-    passages = await service.find(TENANT, "What is the budget?", Stages())
+    passages = await service.find(TENANT, "What is the budget?", RequestTimings())
     assert [passage.text for passage in passages] == texts[::-1]
 
 
@@ -49,7 +49,7 @@ async def test_of_an_endless_query_the_end_is_looked_for(
 
     bedrock.before_embedding = note
     service = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
-    await service.find(TENANT, filler * 10_000 + "\nbudget?", Stages())
+    await service.find(TENANT, filler * 10_000 + "\nbudget?", RequestTimings())
     (text,) = embedded
     assert len(text.encode()) <= QUERY_BYTES
     assert text.endswith(f"{filler}\nbudget?")
@@ -58,7 +58,7 @@ async def test_of_an_endless_query_the_end_is_looked_for(
 async def test_number_and_threshold_are_the_tenants_own(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
-    await service.find(TENANT, "budget", Stages())
+    await service.find(TENANT, "budget", RequestTimings())
     words = query_vector("budget")
     assert vectors.asked == [
         {"tenant": "tenant-tenanta", "words": words, "persona_id": None, "limit": 5, "threshold": 0.25}
@@ -68,14 +68,14 @@ async def test_number_and_threshold_are_the_tenants_own(
 async def test_words_are_looked_for_only_where_the_tenant_wants_both(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
-    await service.find(make_tenant("tenanta", retrieval={"mode": "dense"}), "budget", Stages())
+    await service.find(make_tenant("tenanta", retrieval={"mode": "dense"}), "budget", RequestTimings())
     assert vectors.asked[0]["words"] is None
 
 
 async def test_a_request_may_ask_for_another_number_and_one_persona(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
-    await service.find(TENANT, "budget", Stages(), persona_id="finance", top_k=9)
+    await service.find(TENANT, "budget", RequestTimings(), persona_id="finance", top_k=9)
     (asked,) = vectors.asked
     assert (asked["persona_id"], asked["limit"]) == ("finance", 9)
 
@@ -84,17 +84,17 @@ async def test_a_persona_of_nobody_is_refused_and_the_real_ones_are_named(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
     with pytest.raises(PersonaMissing) as caught:
-        await service.find(TENANT, "budget", Stages(), persona_id="legal")
+        await service.find(TENANT, "budget", RequestTimings(), persona_id="legal")
     assert caught.value.to_problem()["personas"] == ["finance"]
     assert not vectors.asked
 
 
 async def test_embedding_and_search_are_timed_apart(service: RetrievalService) -> None:
-    stages = Stages()
-    await service.find(TENANT, "budget", stages)
-    assert [stage.split(";")[0] for stage in stages.to_header().split(", ")] == ["embed", "search", "total"]
+    timings = RequestTimings()
+    await service.find(TENANT, "budget", timings)
+    assert [stage.split(";")[0] for stage in timings.to_header().split(", ")] == ["embed", "search", "total"]
 
 
 async def test_what_the_embedding_took_is_written_down(service: RetrievalService, usage: FakeUsage) -> None:
-    await service.find(TENANT, "three words here", Stages(), persona_id="finance")
+    await service.find(TENANT, "three words here", RequestTimings(), persona_id="finance")
     assert usage.recorded == [("tenanta", "finance", "the-embedder", Counts(requests=1, embedding_tokens=3))]

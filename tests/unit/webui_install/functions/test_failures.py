@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.api.responses import ANSWER as GATEWAY_SAYS
-from gateway.problems import kinds
+from gateway.problems import list_problem_types
 from webui_install.functions.tenantry import ALIASES, SENTENCES
 
 from tests.support.pipe import ANSWER, Desk, Stream, ask, event, pipe_of, refused, streamed
@@ -148,7 +148,7 @@ def test_each_problem_that_the_gateway_answers_questions_with_has_a_sentence() -
         "body-too-large",
         "media-type-refused",
     }
-    assert told <= {kind.slug for kind in kinds()}
+    assert told <= {kind.slug for kind in list_problem_types()}
     assert told <= SENTENCES.keys() | ALIASES.keys()
 
 
