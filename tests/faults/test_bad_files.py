@@ -34,7 +34,7 @@ QUESTION = "What is the approved marketing budget for 2026?"
 FAILING = {
     "a program that was renamed": (
         SampleFile("report.pdf", EXE),
-        "The file is binary, and of no format that is read.",
+        "The file is binary, and its format is not supported.",
     ),
     "an encrypted PDF": (
         SampleFile("salaries.pdf", encrypted_pdf("secret")),

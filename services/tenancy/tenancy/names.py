@@ -363,7 +363,7 @@ def parse_model_id(model: str) -> tuple[str, str] | None:
 
 
 def commit_marker_id(tenant_id: str, uid: str, document_id: str) -> str:
-    """Return the Qdrant id of a document's first chunk, which is the commit marker of its version.
+    """Return the Qdrant id of a document's first chunk, whatever its content.
 
     Tenant and uid are part of it. Two tenants can use the same document id in a shared collection, and must
     not overwrite each other's points or those of an earlier Tenant of the same name.

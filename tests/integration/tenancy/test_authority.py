@@ -36,7 +36,7 @@ async def qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def announced(_: Tenant) -> AsyncIterator[None]:
+async def no_guard(_: Tenant) -> AsyncIterator[None]:
     """Let every change pass."""
     yield
 
@@ -58,10 +58,10 @@ async def gateway(url: str, authority: Path | None) -> None:
         api_key=SecretStr(KEY),
         verify=ssl_context(authority),
         dimension=DIMENSIONS,
-        announce=announced,
+        write_guard=no_guard,
     )
     try:
-        assert await vectors.indexed(TENANT, ["a-document"]) == {}
+        assert await vectors.get_indexed(TENANT, ["a-document"]) == {}
     finally:
         await vectors.close()
 

@@ -65,6 +65,8 @@ def _of_resource(schema: dict[str, Any]) -> Table:
 
 def _of_model() -> Table:
     schema = Tenant.model_json_schema(by_alias=True)
+    # The model keeps status sections that no service reads; the resource lists them all.
+    schema["$defs"]["TenantStatus"]["additionalProperties"] = False
     return {path: demands for path, demands in _table(schema, schema["$defs"]).items() if _is_ours(path)}
 
 
