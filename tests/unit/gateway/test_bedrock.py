@@ -34,7 +34,7 @@ def bedrock() -> Iterator[Bedrock]:
 
 @pytest.fixture
 def embedder(bedrock: Bedrock) -> Iterator[Stubber]:
-    with Stubber(bedrock._embedder) as stubber:
+    with Stubber(bedrock._embed_client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -49,8 +49,8 @@ def talker(bedrock: Bedrock) -> Iterator[Stubber]:
         if "Error" not in parsed:
             parsed["stream"] = Stream([{"messageStart": {"role": "assistant"}}, *words, cost])
 
-    bedrock._talker.meta.events.register("after-call.bedrock-runtime.ConverseStream", speak)
-    with Stubber(bedrock._talker) as stubber:
+    bedrock._converse_client.meta.events.register("after-call.bedrock-runtime.ConverseStream", speak)
+    with Stubber(bedrock._converse_client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
