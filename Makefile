@@ -101,7 +101,7 @@ browser: $(READY) ## Run a part of these: the browser test and failing uploads
 
 e2e: $(READY) ## Run tests of the chart with real pods, on a local node
 	@tenantry prepare --all
-	@python -m tests.e2e rig
+	@python -m tests.e2e local_node
 
 kind: $(READY) ## Run tests of the chart on a kind cluster and keep it; needs Docker and kind
 	@python -m tests.e2e kind

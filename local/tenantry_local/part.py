@@ -68,6 +68,9 @@ class Part(ABC):
     def prepare(self) -> None:  # noqa: B027 (some programs need nothing)
         """Download, build or write everything that the program needs to start. Idempotent."""
 
+    def restore(self) -> None:  # noqa: B027 (most programs start empty)
+        """Write the data that the program starts with, once what it depends on is healthy. Idempotent."""
+
     @abstractmethod
     def command(self) -> Command:
         """Return the command that starts the program, if it is :attr:`managed`."""

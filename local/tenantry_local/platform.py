@@ -13,6 +13,7 @@ from .context import Context
 from .part import Part
 from .parts import BACKENDS, WORKSPACE, make_parts
 from .processes import LocalError, PortInUse, Process, Processes, find_port_owner, fingerprint
+from .startup import wait_until_healthy
 
 __all__ = ["Platform", "State"]
 
@@ -135,7 +136,7 @@ class Platform:
                 future.result()
             if part.managed:
                 self._run(part)
-            self._wait_healthy(part)
+            wait_until_healthy(part, self.processes)
             part.provision()
         self.context.report(part.name, "ready")
 
@@ -145,8 +146,10 @@ class Platform:
             part.prepare()
 
     def _run(self, part: Part) -> None:
-        command = part.command()
         process = self.processes.find(part.name)
+        if not process:
+            part.restore()
+        command = part.command()
         if process and process.fingerprint == fingerprint(command.argv, command.env):
             return
         if process:
@@ -170,20 +173,6 @@ class Platform:
                     f"{part.name} needs port {port}, which is taken by {taken_by}. "
                     f"Stop that program, or choose another port: {variable}=... make up"
                 )
-
-    def _wait_healthy(self, part: Part) -> None:
-        deadline = time.monotonic() + part.start_timeout
-        while not part.is_healthy():
-            if part.managed and not self.processes.find(part.name):
-                log = self.processes.tail(part.name)
-                raise LocalError(f"{part.name} stopped right after its start:\n{log}")
-            if time.monotonic() > deadline:
-                raise LocalError(
-                    f"{part.name} was not healthy within {part.start_timeout:.0f} s "
-                    f"(tenantry logs {part.name}):\n"
-                    f"{self.processes.tail(part.name)}"
-                )
-            time.sleep(POLL_SECONDS)
 
 
 @contextmanager

@@ -123,6 +123,16 @@ class Processes:
         self._record(name).unlink(missing_ok=True)
         return running
 
+    def cpu_seconds(self, name: str) -> float:
+        """Return the processor time that the program of that name and its session have used so far."""
+        process = self.find(name)
+        total = 0.0
+        for member in _session_processes(process.pid) if process else ():
+            with suppress(psutil.NoSuchProcess):
+                times = member.cpu_times()
+                total += times.user + times.system
+        return total
+
     def names(self) -> list[str]:
         """Return the names of all programs with a record, running or not."""
         return sorted(path.stem for path in self._run.glob("*.process"))

@@ -1,4 +1,4 @@
-"""``python -m tenant_operator``: run the operator, or check a receipt that it wrote."""
+"""Command line of the operator: ``python -m tenant_operator`` runs it, or verifies a receipt of erasure."""
 
 import argparse
 import sys
@@ -14,17 +14,17 @@ from .settings import Settings
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Run the operator; with ``verify-erasure``, say in a sentence whether a receipt holds.
+    """Run the operator; with ``verify-erasure``, verify a receipt and print the result in one sentence.
 
     Raises
     ------
     SystemExit
-        1 when a receipt does not hold; 2 when a setting or an argument is wrong.
+        1 when a receipt is invalid; 2 when a setting or an argument is wrong.
     """
     parser = argparse.ArgumentParser(prog="python -m tenant_operator")
     commands = parser.add_subparsers(dest="command")
-    check = commands.add_parser("verify-erasure", help="check a receipt of erasure")
-    check.add_argument("file", type=Path, help="the receipt, as it lies in the bucket")
+    check = commands.add_parser("verify-erasure", help="verify a receipt of erasure")
+    check.add_argument("file", type=Path, help="the receipt, as it is in the bucket")
     check.add_argument("--public-key", type=Path, required=True, help="PEM file of the public key")
     given = parser.parse_args(arguments)
     if given.command is None:

@@ -1,27 +1,28 @@
-"""A Tenant's conditions, computed from how its parts fared. Pure: no clock, no I/O.
+"""Conditions and status of a Tenant, computed from the results of its parts. Pure: no clock, no I/O.
 
-Conventions: the Kubernetes API conventions for conditions, and kstatus for the three that sum up.
-``Reconciling`` and ``Stalled`` are normally False; ``Ready`` speaks of the newest spec only when
+They follow the Kubernetes API conventions, and kstatus for the three conditions that summarize.
+``Reconciling`` and ``Stalled`` are normally False. ``Ready`` is about the newest spec only when
 ``observedGeneration`` is the object's generation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from servicekit.errors import RemoteError, RemoteRefused
 from tenancy.model import Tenant
 
-__all__ = ["Failure", "Verdict", "condition_type", "failure_of", "to_status"]
+__all__ = ["ConditionResult", "Failure", "PartResult", "build_status", "condition_type", "to_failure"]
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
+SUMMARY = (READY, RECONCILING, STALLED)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a part, or a whole Tenant, is not as declared.
+    """Reason why a part, or a whole Tenant, is not as declared.
 
-    ``permanent`` means that a retry is useless until a person acts.
+    ``permanent`` means that a retry is useless until a person acts. ``retry_after`` is in seconds.
     """
 
     reason: str
@@ -31,21 +32,25 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One condition before it has a time. A part that gives one of its own holds nothing up by it."""
+class ConditionResult:
+    """One condition without its time. A part that returns one itself does not affect ``Ready``."""
 
     status: bool
     reason: str
     message: str
 
 
+PartResult = Failure | ConditionResult | None
+"""Result of one part; ``None`` means that everything is as declared."""
+
+
 def condition_type(part: str) -> str:
-    """Return the type of a part's condition: ``StorageReady``."""
+    """Return the type of a part's condition: ``StorageReady`` for ``storage``."""
     return f"{part.capitalize()}Ready"
 
 
-def failure_of(exc: BaseException) -> Failure:
-    """Return what a part's exception means. What nobody foresaw is retried: it may be a bug or bad luck."""
+def to_failure(exc: BaseException) -> Failure:
+    """Convert a part's exception. An unexpected one is retried, because it may be temporary."""
     match exc:
         case RemoteRefused():
             return Failure(f"{_system(exc)}Refused", str(exc), permanent=True)
@@ -60,54 +65,54 @@ def failure_of(exc: BaseException) -> Failure:
             return Failure("InternalError", f"{type(exc).__name__}: see the operator's log", permanent=False)
 
 
-def to_status(
+def build_status(
     tenant: Tenant,
-    parts: Mapping[str, Failure | Verdict | None],
+    results: Mapping[str, PartResult],
     sections: Mapping[str, dict[str, Any]],
     *,
+    parts: Collection[str],
     overall: Failure | None,
     now: str,
 ) -> dict[str, Any]:
-    """Return the Tenant's whole new status.
+    """Return the whole new status of a Tenant.
 
     Parameters
     ----------
     tenant
-        The Tenant as it was read; conditions that stay as they are keep their time.
-    parts
-        How each part that ran fared: ``None`` for well, or in its own words. Conditions of parts that did not
-        run are kept.
+        The Tenant as it was read. Conditions whose status does not change keep their time.
+    results
+        Results of the parts that ran, by name. A part that did not run keeps its condition.
     sections
-        The parts' sections of the status; sections of parts that failed are kept as they were.
+        Sections of the status, by part. A section that is missing here keeps its value.
+    parts
+        Names of all parts that the operator runs. The condition of any other part is removed.
     overall
-        A failure of the Tenant as a whole, above its parts.
+        Failure of the Tenant as a whole; it replaces those of the parts in the summary.
     now
         The time, RFC 3339 in seconds, for conditions that change.
     """
-    verdicts = {condition_type(name): _part_verdict(fared) for name, fared in parts.items()}
-    verdicts |= _summary(tenant, parts, overall)
-    kept = {condition.type: condition for condition in tenant.status.conditions}
-    conditions = [c.model_dump(by_alias=True) for c in kept.values() if c.type not in verdicts]
-    for type_, verdict in verdicts.items():
-        status = "True" if verdict.status else "False"
-        before = kept.get(type_)
+    new = {condition_type(name): _to_condition(result) for name, result in results.items()}
+    new |= _summarize(tenant, results, overall)
+    known = {*SUMMARY, *map(condition_type, parts)}
+    old = {condition.type: condition for condition in tenant.status.conditions if condition.type in known}
+    conditions = [c.model_dump(by_alias=True) for c in old.values() if c.type not in new]
+    for type_, condition in new.items():
+        status = "True" if condition.status else "False"
+        before = old.get(type_)
         conditions.append(
             {
                 "type": type_,
                 "status": status,
-                "reason": verdict.reason,
-                "message": verdict.message[:32768],
+                "reason": condition.reason,
+                "message": condition.message[:32768],
                 "lastTransitionTime": before.last_transition_time
                 if before and before.status == status
                 else now,
                 "observedGeneration": tenant.metadata.generation,
             }
         )
-    old = tenant.status.model_dump(by_alias=True, exclude_none=True)
     return {
-        **{
-            name: section for name, section in old.items() if name not in ("conditions", "observedGeneration")
-        },
+        **tenant.status.model_dump(by_alias=True, exclude_none=True),
         **sections,
         "observedGeneration": tenant.metadata.generation,
         "personas": len(tenant.spec.personas),
@@ -115,38 +120,40 @@ def to_status(
     }
 
 
-def _part_verdict(fared: Failure | Verdict | None) -> Verdict:
-    if isinstance(fared, Failure):
-        return Verdict(status=False, reason=fared.reason, message=fared.message)
-    return fared or Verdict(status=True, reason="AsDeclared", message="")
+def _to_condition(result: PartResult) -> ConditionResult:
+    if isinstance(result, Failure):
+        return ConditionResult(status=False, reason=result.reason, message=result.message)
+    return result or ConditionResult(status=True, reason="AsDeclared", message="")
 
 
-def _summary(
-    tenant: Tenant, parts: Mapping[str, Failure | Verdict | None], overall: Failure | None
-) -> dict[str, Verdict]:
-    failures = [overall] if overall else [each for each in parts.values() if isinstance(each, Failure)]
-    told = "; ".join(failure.message for failure in failures)
-    lasting = next((failure for failure in failures if failure.permanent), None)
-    passing = next((failure for failure in failures if not failure.permanent), None)
+def _summarize(
+    tenant: Tenant, results: Mapping[str, PartResult], overall: Failure | None
+) -> dict[str, ConditionResult]:
+    failures = [overall] if overall else [each for each in results.values() if isinstance(each, Failure)]
+    message = "; ".join(failure.message for failure in failures)
+    permanent = next((failure for failure in failures if failure.permanent), None)
+    transient = next((failure for failure in failures if not failure.permanent), None)
     if failures:
-        ready = Verdict(status=False, reason=failures[0].reason, message=told)
+        ready = ConditionResult(status=False, reason=failures[0].reason, message=message)
     elif tenant.spec.suspended:
-        ready = Verdict(status=True, reason="Suspended", message="everything is there; requests are refused")
+        ready = ConditionResult(
+            status=True, reason="Suspended", message="everything exists; requests are refused"
+        )
     else:
-        ready = Verdict(status=True, reason="AsDeclared", message="")
+        ready = ConditionResult(status=True, reason="AsDeclared", message="")
     return {
         READY: ready,
-        RECONCILING: Verdict(
-            status=True, reason="Deleting" if tenant.deleting else "Retrying", message=passing.message
+        RECONCILING: ConditionResult(
+            status=True, reason="Deleting" if tenant.deleting else "Retrying", message=transient.message
         )
-        if passing
-        else Verdict(status=False, reason="UpToDate", message=""),
-        STALLED: Verdict(status=True, reason=lasting.reason, message=lasting.message)
-        if lasting
-        else Verdict(status=False, reason="NoObstacle", message=""),
+        if transient
+        else ConditionResult(status=False, reason="UpToDate", message=""),
+        STALLED: ConditionResult(status=True, reason=permanent.reason, message=permanent.message)
+        if permanent
+        else ConditionResult(status=False, reason="NoObstacle", message=""),
     }
 
 
 def _system(exc: RemoteError) -> str:
-    """Return the system as it stands in reasons: ``OpenWebui`` for ``open-webui``."""
+    """Return the system's name as reasons spell it: ``OpenWebui`` for ``open-webui``."""
     return "".join(word.capitalize() for word in exc.system.split("-"))

@@ -1,45 +1,72 @@
-"""How the operator is wired: everything that lives as long as the process, opened and closed in one place."""
+"""Wiring of the operator: everything that lives as long as the process, opened and closed in one place."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import httpx
+import structlog
+from qdrant_client import AsyncQdrantClient
 from redis.asyncio import Redis
 from servicekit import kube
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import cancel_and_wait
 from servicekit.tls import ssl_context
-from structlog.contextvars import bound_contextvars
 from tenancy.receipts import read_private_key
 
 from .clients.aws import AwsClients
 from .clients.cluster import Cluster
 from .clients.keycloak import Keycloak
-from .clients.open_webui import OpenWebui
-from .clients.open_webui_session import Session
+from .clients.open_webui import OpenWebUI
+from .clients.open_webui_session import OpenWebUISession
 from .clients.receipts import ReceiptObjects
-from .controller import Controller, Pauses
-from .disabled_part import AbsentPart
+from .controller import Controller
+from .disabled_part import DisabledPart
 from .drain import Drain
 from .erasure import Erasure
-from .memberships import Memberships
-from .metrics import READY_SECONDS
+from .memberships import MembershipChecker
+from .part import Part
 from .parts.identity import IdentityPart
-from .parts.namespace.part import QuotaPart
+from .parts.namespace.part import NamespacePart
 from .parts.storage.part import StoragePart
 from .parts.vectors import VectorsPart, connect
 from .parts.workspace.part import WorkspacePart
 from .probes import Probes
-from .reconcile import Outcome, Reconciler
+from .reconcile import Reconciler
 from .settings import Settings
-from .tenant_store import Tenants
+from .tenant_store import TenantStore
+from .work_queue import BackoffPolicy
 
-if TYPE_CHECKING:
-    from .part import Part
+__all__ = ["Clients", "Context", "build_parts"]
 
-__all__ = ["Context"]
+
+@dataclass(frozen=True)
+class Clients:
+    """Clients of all external systems; ``open_webui`` is ``None`` on a platform without it."""
+
+    bucket: str
+    aws: AwsClients
+    qdrant: AsyncQdrantClient
+    keycloak: Keycloak
+    cluster: Cluster
+    redis: Redis
+    open_webui: OpenWebUI | None
+
+
+def build_parts(clients: Clients) -> list[Part[Any] | DisabledPart]:
+    """Return every part of the operator. A new part is one line here (docs/how-to/add-a-part.md)."""
+    return [
+        StoragePart(clients.bucket, clients.aws),
+        VectorsPart(clients.qdrant),
+        IdentityPart(clients.keycloak),
+        NamespacePart(clients.redis, clients.cluster),
+        WorkspacePart(clients.open_webui, clients.keycloak)
+        if clients.open_webui
+        else DisabledPart("workspace", NO_OPEN_WEBUI),
+    ]
 
 
 class Context:
@@ -48,20 +75,70 @@ class Context:
     Parameters
     ----------
     settings
-        Where everything is.
+        Settings of the operator.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.tenants = Tenants()
+        self.tenants = TenantStore()
         self._stack = AsyncExitStack()
+        self._log = structlog.get_logger("tenant_operator.context")
 
     async def open(self) -> Self:
-        """Open every client and wire the parts; nothing is done yet."""
+        """Open every client and connect all objects; nothing runs yet."""
+        settings, clients = self.settings, await self._open_clients()
+        parts = build_parts(clients)
+        disabled = [part for part in parts if isinstance(part, DisabledPart)]
+        self.parts = [part for part in parts if not isinstance(part, DisabledPart)]
+        for part in disabled:
+            self._log.info("A part is disabled", part=part.name, reason=part.reason)
+        key = read_private_key(settings.receipt_key_file) if settings.receipt_key_file else None
+        receipts = ReceiptObjects(clients.bucket, clients.aws)
+        erasure = Erasure(self.parts, disabled, receipts, key, _now)
+        self.reconciler = Reconciler(
+            self.parts, clients.cluster, Drain(clients.redis).finish_writes, erasure,
+            self.tenants.email_patterns.describe_conflict, _now, self.tenants.mark_finalized,
+        )  # fmt: skip
+        backoff = BackoffPolicy(
+            settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds
+        )
+        self.controller = Controller(self.tenants, self.reconciler, backoff, settings.concurrency)
+        self.memberships = clients.open_webui and MembershipChecker(
+            clients.open_webui, clients.keycloak, self.tenants, self.controller.enqueue,
+            settings.membership_seconds,
+        )  # fmt: skip
+        if self.memberships:
+            self.controller.add_listener(self.memberships.enqueue_revocation)
+        self._cluster = clients.cluster
+        return self
+
+    async def start(self) -> None:
+        """Load every Tenant, then start all background tasks."""
+        self.controller.load(await self._cluster.list_tenants())
+        has_stopped = self._start_task(self.controller.run(), "controller")
+        if self.memberships:
+            self._start_task(self.memberships.run(), "memberships")
+            self._start_task(self.memberships.run_revocations(), "revocations")
+        self._start_task(watch_loop(), "loop-lag")
+        settings = self.settings
+        probes = Probes(settings.probes_host, settings.probes_port, lambda: not has_stopped())
+        await probes.start()
+        self._stack.push_async_callback(probes.stop)
+
+    async def close(self) -> None:
+        """Stop all tasks, then close every client."""
+        await self._stack.aclose()
+
+    def _start_task(self, work: Coroutine[Any, Any, None], name: str) -> Callable[[], bool]:
+        """Start a background task; return a function that is True after its end."""
+        task = asyncio.create_task(work, name=name)
+        self._stack.push_async_callback(cancel_and_wait, task)
+        return task.done
+
+    async def _open_clients(self) -> Clients:
         settings = self.settings
         api = await kube.connect()
         self._stack.push_async_callback(api.close)
-        cluster = Cluster(api)
         http = await self._stack.enter_async_context(httpx.AsyncClient(timeout=_HTTP))
         qdrant = connect(
             str(settings.qdrant_url),
@@ -81,87 +158,16 @@ class Context:
             settings.keycloak_client_secret.get_secret_value(), http,
         )  # fmt: skip
         webui = _open_webui(settings, http)
-        aws = AwsClients()
-        parts: list[Part[Any]] = [
-            StoragePart(settings.bucket, aws),
-            VectorsPart(qdrant),
-            IdentityPart(keycloak),
-            QuotaPart(redis, cluster),
-            WorkspacePart(webui, keycloak) if webui else AbsentPart("workspace", NO_OPEN_WEBUI),
-        ]
-        key = read_private_key(settings.receipt_key_file) if settings.receipt_key_file else None
-        erasure = Erasure(parts, ReceiptObjects(settings.bucket, aws), key, _now)
-        self.reconciler = Reconciler(
-            parts, cluster, Drain(redis).finish_writes, erasure, self.tenants.claims.conflict, _now,
-            self.tenants.note_taken_down,
-        )  # fmt: skip
-        pauses = Pauses(settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds)
-        self.controller = Controller(self.reconcile, pauses, settings.concurrency)
-        self.memberships = webui and Memberships(
-            webui, keycloak, self.tenants, self.controller.enqueue, settings.membership_seconds
-        )
-        self._cluster = cluster
-        return self
-
-    async def start(self) -> None:
-        """Learn of every Tenant, and begin to work."""
-        # Known before the first reconcile: the younger of two Tenants must not go first by chance.
-        for body in await self._cluster.list_tenants():
-            self._take(body)
-        worker = asyncio.create_task(self.controller.run(), name="controller")
-        self._stack.push_async_callback(cancel_and_wait, worker)
-        if self.memberships:
-            for work in (self.memberships.run(), self.memberships.follow()):
-                self._stack.push_async_callback(
-                    cancel_and_wait, asyncio.create_task(work, name="memberships")
-                )
-        lag = asyncio.create_task(watch_loop(), name="loop-lag")
-        self._stack.push_async_callback(cancel_and_wait, lag)
-        settings = self.settings
-        probes = Probes(settings.probes_host, settings.probes_port, lambda: not worker.done())
-        await probes.start()
-        self._stack.push_async_callback(probes.stop)
-
-    async def close(self) -> None:
-        """Stop working, then close every client."""
-        await self._stack.aclose()
-
-    def see(self, body: Any, *, deleted: bool = False) -> None:
-        """Take an event of the watch."""
-        for name in self._take(body, deleted=deleted):
-            if self.memberships:
-                self.memberships.revoke_soon(name)
-
-    def _take(self, body: Any, *, deleted: bool = False) -> tuple[str, ...]:
-        """Have the Tenants reconciled that an event affects; return their names."""
-        seen = self.tenants.see(body, deleted=deleted)
-        for number, name in enumerate(seen.names):
-            self.controller.enqueue(name, urgent=seen.urgent and number == 0)
-        return seen.names
-
-    async def reconcile(self, name: str) -> Outcome:
-        """Reconcile the newest state of a Tenant, after what an earlier one of its name has left behind."""
-        tenant, orphan = self.tenants.get(name), self.tenants.orphan(name)
-        if orphan:
-            cleaned = await self.reconciler.clean_up(orphan, successor=tenant)
-            if cleaned.failure:
-                return cleaned
-            self.tenants.forget_orphan(name)
-        if tenant is None:
-            return Outcome()
-        with bound_contextvars(uid=tenant.uid):
-            outcome = await self.reconciler.reconcile(tenant)
-        first_time = tenant.status.observed_generation is None
-        if first_time and not outcome.failure and tenant.metadata.creation_timestamp:
-            READY_SECONDS.observe((datetime.now(UTC) - tenant.metadata.creation_timestamp).total_seconds())
-        return outcome
+        return Clients(settings.bucket, AwsClients(), qdrant, keycloak, Cluster(api), redis, webui)
 
 
-def _open_webui(settings: Settings, http: httpx.AsyncClient) -> OpenWebui | None:
+def _open_webui(settings: Settings, http: httpx.AsyncClient) -> OpenWebUI | None:
     if settings.open_webui_url is None:
         return None
     password = settings.open_webui_password.get_secret_value()
-    return OpenWebui(Session(str(settings.open_webui_url), settings.open_webui_email, password, http))
+    return OpenWebUI(
+        OpenWebUISession(str(settings.open_webui_url), settings.open_webui_email, password, http)
+    )
 
 
 def _now() -> str:

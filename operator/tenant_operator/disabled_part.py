@@ -1,43 +1,21 @@
-"""The part of a system that this platform does without: nothing is done, and the condition says so."""
+"""Placeholder of a part whose system this platform does not have."""
 
-from tenancy.model import Tenant
+from dataclasses import dataclass
 
-from .conditions import Verdict
-from .part import Ensured, Leftovers
-
-__all__ = ["AbsentPart"]
+__all__ = ["DisabledPart"]
 
 
-class AbsentPart:
-    """A part that is there in name only. It holds nothing up.
+@dataclass(frozen=True)
+class DisabledPart:
+    """A part that the operator does not run. It has no condition, and its system is not scanned.
 
     Parameters
     ----------
     name
-        The part's name.
-    told
-        What the condition says, in a sentence.
+        Name of the part.
+    reason
+        Reason for the log and for receipts of erasure.
     """
 
-    after = ""
-
-    def __init__(self, name: str, told: str) -> None:
-        self.name = name
-        self._told = told
-
-    async def observe(self, _: Tenant) -> None:
-        """See nothing."""
-
-    async def ensure(self, _: Tenant, __: None) -> Ensured:
-        """Do nothing, and say so."""
-        return Ensured(verdict=Verdict(status=False, reason="NotConfigured", message=self._told))
-
-    async def remove(self, _: Tenant) -> None:
-        """Do nothing."""
-
-    async def count(self, _: Tenant) -> Leftovers:
-        """Return that there is nothing to scan."""
-        return Leftovers(not_scanned=self._told)
-
-    async def forget(self, _: Tenant) -> None:
-        """Do nothing."""
+    name: str
+    reason: str

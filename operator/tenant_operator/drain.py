@@ -1,4 +1,4 @@
-"""End of all writing for a Tenant that is being deleted, before anything of it is removed."""
+"""Drain of writes for a Tenant that is being deleted, before its data is removed."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ __all__ = ["Drain"]
 
 CALL_SECONDS = 5.0
 
-LONGEST_PAUSE_SECONDS = 2.0
-"""Longest pause between two looks at writes that are ending."""
+MAX_RETRY_SECONDS = 2.0
+"""Longest pause before the next check of the remaining writes."""
 
 
 class Drain:
-    """Sets tombstones and waits for writes under way.
+    """Sets the tombstone of a Tenant and checks that its last write has ended.
 
     Parameters
     ----------
     redis
-        Where the gateway keeps its leases; the caller closes it.
+        Redis with the gateway's leases; the caller closes it.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -32,23 +32,24 @@ class Drain:
         self._remote = Remote("redis", classify, timeout=CALL_SECONDS)
 
     async def finish_writes(self, tenant: Tenant) -> None:
-        """Return when no write for the Tenant is under way, and none can begin any more.
+        """Return when no write for the Tenant is running and none can start.
 
         Raises
         ------
         RemoteUnavailable
-            Some write has not ended yet: it is refused at its next step, or its lease runs out within 30 s.
-        RemoteUnavailable, RemoteRefused
-            Redis did not answer, or refused.
+            A write is still running: it is refused at its next step, or its lease expires within 30 s; or
+            Redis did not answer.
+        RemoteRefused
+            Redis refused.
         """
         keys = [tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid)]
-        left = await self._remote.call(
+        remaining = await self._remote.call(
             "close-tenant", lambda: self._close(keys=keys, args=[TOMBSTONE_SECONDS])
         )
-        if left > 0:
+        if remaining > 0:
             raise RemoteUnavailable(
                 "redis",
                 "drain-writes",
-                f"uploads are under way; they have ended in {left / 1000:.0f} s at most",
-                min(left / 1000, LONGEST_PAUSE_SECONDS),
+                f"uploads are running; they end within {remaining / 1000:.0f} s",
+                min(remaining / 1000, MAX_RETRY_SECONDS),
             )

@@ -1,12 +1,12 @@
-"""Proof of erasure: every store is counted before and after a Tenant's data is deleted.
+"""Receipts of erasure: counts of every store before and after a Tenant's data is deleted.
 
-The counts before are kept in a draft of the receipt before anything is deleted. So a run that was killed is
-completed by the next one, and the receipt still says what there was.
+A draft of the receipt has the counts from before. It is written before anything is deleted. So the run after
+a crash completes the receipt, with the counts of the first run.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -24,8 +24,9 @@ from tenancy.receipts import (
     sign,
 )
 
-from .conditions import Failure, failure_of
-from .part import Leftovers, Part
+from .conditions import Failure, to_failure
+from .disabled_part import DisabledPart
+from .part import Part
 
 __all__ = ["Erasure", "ReceiptStore"]
 
@@ -36,35 +37,37 @@ NOT_SCANNED = (
     ),
     NotScanned(
         store="backups, logs and metrics",
-        reason="they go when they are as old as their retention says (docs/security.md)",
+        reason="they expire with their retention (docs/security.md)",
     ),
 )
-"""Places that the operator cannot reach, and the rule by which a tenant's data goes there."""
+"""Stores that the operator cannot reach, and the rule by which a tenant's data expires there."""
 
 
 class ReceiptStore(Protocol):
-    """A durable place for receipts, outside every tenant's data."""
+    """Durable store of receipts, outside every tenant's data."""
 
     async def read(self, key: str) -> bytes | None:
-        """Return what was written under a key, or ``None``."""
+        """Return the content of a key, or ``None``."""
         ...
 
     async def write(self, key: str, body: bytes) -> None:
-        """Write what can no longer be lost."""
+        """Write durably."""
         ...
 
 
 class Erasure:
-    """Counts what is left of a tenant, and writes the receipt.
+    """Counts the data of a tenant, and writes the receipt.
 
     Parameters
     ----------
     parts
-        Every external system's share.
+        Parts whose data is counted.
+    disabled
+        Parts that the operator does not run: the receipt names them as not scanned.
     store
-        Where receipts are kept.
+        Store of the receipts.
     key
-        The key that signs them; without one, everything is counted and nothing is written.
+        Key that signs receipts. Without one, everything is counted and no receipt is written.
     now
         Returns the time as RFC 3339 in seconds.
     """
@@ -72,18 +75,20 @@ class Erasure:
     def __init__(
         self,
         parts: Sequence[Part[Any]],
+        disabled: Iterable[DisabledPart],
         store: ReceiptStore,
         key: Ed25519PrivateKey | None,
         now: Callable[[], str],
     ) -> None:
         self._parts = parts
+        self._disabled = [NotScanned(store=part.name, reason=part.reason) for part in disabled]
         self._store = store
         self._key = key
         self._now = now
         self._log = structlog.get_logger("tenant_operator.erasure")
 
     async def begin(self, tenant: Tenant) -> ErasureReceipt | dict[str, Failure]:
-        """Return the draft with the counts before anything was deleted, or why a part cannot be counted.
+        """Return the draft with the counts before the deletion, or the failures of parts by name.
 
         Raises
         ------
@@ -102,24 +107,15 @@ class Erasure:
             tenant=TenantIdentity(id=tenant.id, key=tenant.key, uid=tenant.metadata.uid),
             deletion_requested=requested.isoformat().replace("+00:00", "Z") if requested else counted,
             stores=[
-                Store(store=name, before=left.counts, counted_before=counted)
-                for name, left in counts.items()
-                if not left.not_scanned
+                Store(store=name, before=found, counted_before=counted) for name, found in counts.items()
             ],
-            not_scanned=[
-                *(
-                    NotScanned(store=name, reason=left.not_scanned)
-                    for name, left in counts.items()
-                    if left.not_scanned
-                ),
-                *NOT_SCANNED,
-            ],
+            not_scanned=[*self._disabled, *NOT_SCANNED],
         )
         await self._write(tenant, draft)
         return draft
 
     async def finish(self, tenant: Tenant, draft: ErasureReceipt) -> ErasureReceipt | dict[str, Failure]:
-        """Count again; write and return the receipt, or say which parts still hold something.
+        """Count again; write and return the receipt, or return the parts that still have data.
 
         Raises
         ------
@@ -127,12 +123,12 @@ class Erasure:
             The receipt cannot be written.
         """
         counts, failures = await self._count(tenant)
-        failures |= {name: failure for name, left in counts.items() if (failure := _remaining(left))}
+        failures |= {name: failure for name, found in counts.items() if (failure := _remaining(found))}
         if failures:
             return failures
         finished = self._now()
         stores = [
-            store.model_copy(update={"after": counts[store.store].counts, "counted_after": finished})
+            store.model_copy(update={"after": counts[store.store], "counted_after": finished})
             for store in draft.stores
             if store.store in counts
         ]
@@ -141,25 +137,25 @@ class Erasure:
         return receipt
 
     def summary(self, receipt: ErasureReceipt) -> str:
-        """Return a sentence about a finished receipt."""
+        """Return one sentence about a finished receipt."""
         counted = sum(sum(store.before.values()) for store in receipt.stores)
         key = erasure_receipt_key(receipt.tenant.id, receipt.tenant.uid)
-        where = f"the receipt is {key}" if self._key else "no key signs receipts"
-        return f"{counted} things were found before, and none after; {where}"
+        receipt_text = f"the receipt is {key}" if self._key else "no key signs receipts"
+        return f"{counted} things were found before, and none after; {receipt_text}"
 
-    async def _count(self, tenant: Tenant) -> tuple[dict[str, Leftovers], dict[str, Failure]]:
+    async def _count(self, tenant: Tenant) -> tuple[dict[str, dict[str, int]], dict[str, Failure]]:
         results = await asyncio.gather(*(part.count(tenant) for part in self._parts), return_exceptions=True)
-        counts: dict[str, Leftovers] = {}
+        counts: dict[str, dict[str, int]] = {}
         failures: dict[str, Failure] = {}
         for part, result in zip(self._parts, results, strict=True):
-            if isinstance(result, Leftovers):
+            if isinstance(result, dict):
                 counts[part.name] = result
             elif isinstance(result, Exception):
-                failures[part.name] = failure_of(result)
-                unforeseen = result if failures[part.name].reason == "InternalError" else None
+                failures[part.name] = to_failure(result)
+                unexpected = result if failures[part.name].reason == "InternalError" else None
                 self._log.warning(
-                    "Cannot count what is left", tenant=tenant.id, part=part.name, error=str(result),
-                    exc_info=unforeseen,
+                    "Cannot count a tenant's data", tenant=tenant.id, part=part.name, error=str(result),
+                    exc_info=unexpected,
                 )  # fmt: skip
             else:
                 raise result
@@ -172,8 +168,8 @@ class Erasure:
         try:
             return read_signed(parse(body), self._key.public_key()) if body else None
         except ReceiptInvalid as exc:
-            # Of a key that was replaced meanwhile, or not ours: its counts would prove nothing.
-            self._log.warning("A draft of a receipt does not hold", tenant=tenant.id, error=str(exc))
+            # Signed by a former key or by another program: its counts would prove nothing.
+            self._log.warning("The signature of a draft receipt is invalid", tenant=tenant.id, error=str(exc))
             return None
 
     async def _write(self, tenant: Tenant, receipt: ErasureReceipt) -> None:
@@ -186,6 +182,6 @@ def _key(tenant: Tenant) -> str:
     return erasure_receipt_key(tenant.id, tenant.metadata.uid)
 
 
-def _remaining(left: Leftovers) -> Failure | None:
-    told = ", ".join(f"{count} {what}" for what, count in left.counts.items() if count)
-    return Failure("DataRemaining", f"still there: {told}", permanent=False) if told else None
+def _remaining(counts: Mapping[str, int]) -> Failure | None:
+    remaining = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    return Failure("DataRemaining", f"still there: {remaining}", permanent=False) if remaining else None

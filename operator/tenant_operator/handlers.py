@@ -1,7 +1,7 @@
-"""The only file that knows kopf: it watches Tenants and hands every event on.
+"""Event handlers of kopf: they pass every event of a Tenant to the controller. No other module imports kopf.
 
-kopf's low-level handler is used on purpose (docs/decisions/0001-use-kopf-for-events-only.md): its change
-detection would write an annotation to every Tenant, once more at every restart and at every retry.
+This uses the low-level handler of kopf (docs/decisions/0001-use-kopf-for-events-only.md). Its change
+detection would write an annotation to every Tenant, and again at every restart and every retry.
 """
 
 import logging
@@ -18,13 +18,13 @@ from .settings import Settings
 __all__ = ["run"]
 
 WATCH_SECONDS = 300
-"""A watch is renewed after this long, should the server not have ended it before."""
+"""Longest duration of one watch; the server may end it earlier."""
 
 
 def run(settings: Settings) -> None:
-    """Run the operator until it is told to stop (SIGTERM, SIGINT)."""
+    """Run the operator until SIGTERM or SIGINT."""
     configure_logs("operator", settings.log_level)
-    # kopf tells of every event that it handed on; what came of it is told by us.
+    # kopf logs every event that it passes on; the operator logs the result.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     kopf.run(registry=_registry(settings), clusterwide=True, standalone=True)
 
@@ -40,12 +40,14 @@ def _registry(settings: Settings) -> kopf.OperatorRegistry:
 
     @kopf.on.startup(registry=registry)
     async def open_context(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.scanning.disabled = True  # our resource is there before us, and only ours is watched
+        settings.scanning.disabled = (
+            True  # the resource exists before the operator starts, and no other one is watched
+        )
         settings.posting.enabled = False
         settings.watching.server_timeout = WATCH_SECONDS
         settings.watching.client_timeout = WATCH_SECONDS + 10
         settings.watching.connect_timeout = 5
-        # Each Tenant's events pass in microseconds, so a worker an object need not linger.
+        # An event takes microseconds, so kopf's worker of each object can end soon.
         settings.queueing.idle_timeout = 0.2
         await context.open()
         await context.start()
@@ -55,7 +57,7 @@ def _registry(settings: Settings) -> kopf.OperatorRegistry:
         await context.close()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def see(event: kopf.RawEvent, **_: Any) -> None:
-        context.see(event["object"], deleted=event["type"] == "DELETED")
+    async def handle_event(event: kopf.RawEvent, **_: Any) -> None:
+        context.controller.handle_event(event["object"], deleted=event["type"] == "DELETED")
 
     return registry

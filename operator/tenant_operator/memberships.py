@@ -1,10 +1,10 @@
-"""Repeated check of the memberships of tenants' groups in Open WebUI.
+"""Periodic check of the memberships of tenants' groups in Open WebUI.
 
-A membership opens a tenant's models and knowledge bases. It is right when the person has a verified address
-in Keycloak that the group's Tenant names. Reconciles follow changes of Tenants. This check follows everything
-else: changes of accounts in Keycloak, logins at which the gateway did not answer, and what others write to
-Open WebUI. A wrong membership is removed here. A missing one is added by a reconcile, which never adds a
-person whom a newer state of the Tenant has removed.
+A membership grants access to a tenant's models and knowledge bases. It is valid when the person has a
+verified address in Keycloak that the group's Tenant names. Reconciles follow changes of Tenants. This check
+follows all other changes: accounts in Keycloak, logins during an outage of the gateway, and manual changes in
+Open WebUI. It removes invalid memberships. A reconcile adds missing ones; it never adds a person whom a newer
+state of the Tenant has removed.
 """
 
 import asyncio
@@ -19,42 +19,42 @@ from tenancy.model import Tenant
 from tenancy.names import REALM_PARENT_GROUP, group_path
 
 from .clients.keycloak import Keycloak, verified_email
-from .clients.open_webui import OpenWebui, subject_of
+from .clients.open_webui import OpenWebUI, get_subject
 from .metrics import CHANGES
 from .parts.workspace.plan import RETIRED, is_own_group
-from .tenant_store import Tenants
+from .tenant_store import TenantStore
 
-__all__ = ["Memberships", "owners_of_groups"]
+__all__ = ["MembershipChecker", "map_group_owners"]
 
-PROOF_SECONDS = 2.0
-"""Longest wait for Keycloak before members whom a changed Tenant does not name have to leave."""
+VERIFY_TIMEOUT_SECONDS = 2.0
+"""Longest wait for Keycloak before members whom a changed Tenant does not name are removed."""
 
 TENANTS = f"/{REALM_PARENT_GROUP}/"
 """Beginning of the names of tenants' groups."""
 
 
-class Memberships:
-    """Removes accounts from the groups in which they do not belong.
+class MembershipChecker:
+    """Removes accounts from groups in which they do not belong.
 
-    It makes one call at a time, and spends at most half of its time on checks, however many accounts exist.
+    It makes one call at a time, and spends at most half of the time on checks for any number of accounts.
 
     Parameters
     ----------
     webui, keycloak
-        Who is a member, and whose address is verified.
+        Clients for members of groups and for verified addresses.
     tenants
-        Every Tenant that is known.
+        Newest state of every Tenant.
     enqueue
-        Has a Tenant reconciled, by its name.
+        Enqueues a Tenant, by name, for a reconcile.
     seconds
         Pause between two checks.
     """
 
     def __init__(
         self,
-        webui: OpenWebui,
+        webui: OpenWebUI,
         keycloak: Keycloak,
-        tenants: Tenants,
+        tenants: TenantStore,
         enqueue: Callable[[str], None],
         seconds: float,
     ) -> None:
@@ -67,159 +67,166 @@ class Memberships:
         self._log = structlog.get_logger("tenant_operator.memberships")
 
     async def run(self) -> None:
-        """Check until cancelled; a check that fails is logged, and the next one comes as usual."""
+        """Check periodically until cancelled; a failed check is logged."""
         loop = asyncio.get_running_loop()
         spent = 0.0
         while True:
             await asyncio.sleep(max(self._seconds, spent))
             began = loop.time()
-            await self._try(self.check())
+            await self._run_logged(self.check())
             spent = loop.time() - began
 
-    def revoke_soon(self, tenant_id: str) -> None:
-        """Have the members removed whom a changed Tenant does not name, before any reconcile of it."""
+    def enqueue_revocation(self, tenant_id: str) -> None:
+        """Schedule the removal of members whom a changed Tenant does not name."""
         self._changed.put_nowait(tenant_id)
 
-    async def follow(self) -> None:
-        """Remove members whom changed Tenants do not name, until cancelled."""
+    async def run_revocations(self) -> None:
+        """Process scheduled removals until cancelled."""
         while True:
             tenant = self._tenants.get(await self._changed.get())
             if tenant and tenant.status.workspace and not tenant.deleting:
-                await self._try(self.revoke(tenant, tenant.status.workspace.group_id))
+                await self._run_logged(self.revoke(tenant, tenant.status.workspace.group_id))
 
     async def revoke(self, tenant: Tenant, group_id: str) -> None:
-        """Remove the members of a group whom its Tenant does not name, whether Keycloak answers or not.
+        """Remove the members of a group whom its Tenant does not name, even when Keycloak does not answer.
 
-        Open WebUI has the address of a person's last login. Whoever has another one by now stays only when
-        Keycloak says so in time.
+        Open WebUI has the address of a person's last login. A person with another address since then stays
+        only when Keycloak confirms it in time.
 
         Raises
         ------
         RemoteError
             Open WebUI cannot be read.
         """
-        members = await self._webui.members(group_id)
+        members = await self._webui.list_members(group_id)
         patterns = tenant.spec.email_patterns
         unnamed = [member["id"] for member in members if not matches_any(patterns, member["email"])]
-        proven = set[str]()
+        verified = set[str]()
         try:
-            async with asyncio.timeout(PROOF_SECONDS):
+            async with asyncio.timeout(VERIFY_TIMEOUT_SECONDS):
                 for user_id in unnamed:
-                    account = await self._webui.user(user_id)
-                    address = await self._present_address(account) if account else ""
-                    if self._uid_admitting(address) == tenant.metadata.uid:
-                        proven.add(user_id)
+                    account = await self._webui.get_user(user_id)
+                    address = await self._fetch_address(account) if account else ""
+                    if self._uid_for_address(address) == tenant.metadata.uid:
+                        verified.add(user_id)
         except (RemoteError, TimeoutError) as exc:
-            self._log.warning("Addresses were not checked in time", tenant=tenant.id, error=str(exc))
-        leaving = sorted(set(unnamed) - proven)
+            self._log.warning("Keycloak did not confirm addresses in time", tenant=tenant.id, error=str(exc))
+        leaving = sorted(set(unnamed) - verified)
         if leaving:
             await self._remove(group_path(tenant.id), group_id, leaving)
 
     async def check(self) -> None:
-        """Remove every wrong membership, and have the Tenants reconciled whose groups lack a person.
+        """Remove invalid memberships, and enqueue the Tenants whose groups lack a person.
 
         Raises
         ------
         RemoteError
             Open WebUI or Keycloak cannot be read; nothing was removed.
         """
-        groups = {group["id"]: group for group in await self._webui.groups()}
-        owners = self._owners(groups.values())
-        addresses = {user["id"]: verified_email(user) async for user in self._keycloak.verified_accounts()}
-        wrong: defaultdict[str, list[str]] = defaultdict(list)
+        groups = {group["id"]: group for group in await self._webui.list_groups()}
+        owners = self._map_owners(groups.values())
+        addresses = {
+            user["id"]: verified_email(user) async for user in self._keycloak.list_verified_accounts()
+        }
+        invalid: defaultdict[str, list[str]] = defaultdict(list)
         incomplete = set[str]()
-        async for account in self._webui.accounts():
-            address = addresses.get(subject_of(account), "")
-            for group_id in await self._wrong_groups(account, address, owners):
-                wrong[group_id].append(account["id"])
-            incomplete.update(self._missing_in(account, address, owners))
-        for group_id, accounts in wrong.items():
+        async for account in self._webui.list_accounts():
+            address = addresses.get(get_subject(account), "")
+            for group_id in await self._find_invalid_groups(account, address, owners):
+                invalid[group_id].append(account["id"])
+            incomplete.update(self._find_missing(account, address, owners))
+        for group_id, accounts in invalid.items():
             await self._remove(groups[group_id]["name"], group_id, accounts)
         for group_id, group in groups.items():
-            if group["parent_group_id"] in owners:  # its members have the rights of the group above it
+            if (
+                group["parent_group_id"] in owners
+            ):  # members of a child group inherit the rights of its parent
                 await self._change(group["name"], "detach", self._webui.detach_group(group_id))
         for tenant_id in incomplete:
             self._enqueue(tenant_id)
 
-    def _owners(self, groups: Iterable[dict[str, Any]]) -> dict[str, str | None]:
-        """Return the owners of tenants' groups, but for those of Tenants that are still to be cleaned up.
+    def _map_owners(self, groups: Iterable[dict[str, Any]]) -> dict[str, str | None]:
+        """Return the owners of tenants' groups, except those of orphans.
 
-        The clean-up knows people by their membership.
+        The clean-up of an orphan identifies people by their membership.
         """
-        orphans = self._tenants.orphans()
-        owners = owners_of_groups(groups, (*orphans, *self._tenants.all()))
-        left = {orphan.metadata.uid for orphan in orphans}
-        return {group_id: uid for group_id, uid in owners.items() if uid not in left}
+        orphans = self._tenants.list_orphans()
+        owners = map_group_owners(groups, (*orphans, *self._tenants.list_all()))
+        orphaned = {orphan.metadata.uid for orphan in orphans}
+        return {group_id: uid for group_id, uid in owners.items() if uid not in orphaned}
 
-    async def _wrong_groups(
+    async def _find_invalid_groups(
         self, account: dict[str, Any], address: str, owners: Mapping[str, str | None]
     ) -> set[str]:
         """Return the tenants' groups that an account has to leave.
 
-        Keycloak is asked again for that one account: lists can lack one that was written meanwhile.
+        A second request to Keycloak confirms it: a list can lack an account that was changed during the
+        listing.
         """
-        found = self._of_others(account, address, owners)
-        return found and self._of_others(account, await self._present_address(account), owners)
+        found = self._foreign_groups(account, address, owners)
+        return found and self._foreign_groups(account, await self._fetch_address(account), owners)
 
-    async def _present_address(self, account: dict[str, Any]) -> str:
-        """Return the verified address that an account has in Keycloak now; empty for none."""
-        subject = subject_of(account)
-        user = await self._keycloak.user(subject) if subject else None
+    async def _fetch_address(self, account: dict[str, Any]) -> str:
+        """Return the verified address that an account has in Keycloak; empty for none."""
+        subject = get_subject(account)
+        user = await self._keycloak.get_user(subject) if subject else None
         return verified_email(user) if user else ""
 
-    def _of_others(self, account: dict[str, Any], address: str, owners: Mapping[str, str | None]) -> set[str]:
-        """Return an account's groups of tenants to whom the address does not belong."""
-        uid = self._uid_admitting(address)
+    def _foreign_groups(
+        self, account: dict[str, Any], address: str, owners: Mapping[str, str | None]
+    ) -> set[str]:
+        """Return an account's groups whose Tenant does not own the address."""
+        uid = self._uid_for_address(address)
         return {group_id for group_id in account["group_ids"] if owners.get(group_id, uid) != uid}
 
-    def _uid_admitting(self, address: str) -> str:
-        tenant = self._tenants.admitting(address)
+    def _uid_for_address(self, address: str) -> str:
+        tenant = self._tenants.get_by_email(address)
         return tenant.metadata.uid if tenant else ""
 
-    def _missing_in(
+    def _find_missing(
         self, account: dict[str, Any], address: str, owners: Mapping[str, str | None]
     ) -> Collection[str]:
-        """Return the Tenant in whose group an account is missing.
+        """Return the Tenant whose group lacks an account; empty for none.
 
-        A reconcile finds accounts by the address that Open WebUI has. It adds nobody to a Tenant that is in
-        conflict with an older one, or that is being deleted.
+        A reconcile finds accounts by the address in Open WebUI. It adds no one to a Tenant that conflicts
+        with an older one, or that is being deleted.
         """
-        tenant = self._tenants.admitting(address)
-        if tenant is None or tenant.deleting or self._tenants.claims.conflict(tenant):
+        tenant = self._tenants.get_by_email(address)
+        if tenant is None or tenant.deleting or self._tenants.email_patterns.describe_conflict(tenant):
             return ()
         is_member = tenant.metadata.uid in {owners.get(group_id) for group_id in account["group_ids"]}
         is_found = matches_any(tenant.spec.email_patterns, account["email"])
         return () if is_member or not is_found else (tenant.id,)
 
-    async def _try(self, work: Awaitable[None]) -> None:
-        """Log what goes wrong: the next check must come all the same."""
+    async def _run_logged(self, work: Awaitable[None]) -> None:
+        """Await ``work`` and log its exceptions, so that the next check runs."""
         try:
             await work
         except RemoteError as exc:
-            self._log.warning("Memberships in Open WebUI were not checked", error=str(exc))
+            self._log.warning("Cannot check memberships in Open WebUI", error=str(exc))
         except Exception:  # noqa: BLE001 (logged)
-            self._log.exception("Memberships in Open WebUI were not checked")
+            self._log.exception("Cannot check memberships in Open WebUI")
 
     async def _remove(self, group: str, group_id: str, accounts: list[str]) -> None:
         change = f"remove {', '.join(accounts)}"
         await self._change(group, change, self._webui.remove_members(group_id, accounts))
 
     async def _change(self, group: str, change: str, writing: Awaitable[None]) -> None:
-        """Make one write; another group's must not wait for one that fails."""
+        """Make one write; log a failure, so that the next group is still written."""
         try:
             await writing
         except RemoteError as exc:
-            self._log.warning("A group was not corrected", group=group, error=str(exc))
+            self._log.warning("Cannot repair a group", group=group, error=str(exc))
             return
         CHANGES.labels("memberships").inc()
-        self._log.warning("A membership was wrong", group=group, change=change)
+        self._log.warning("Removed an invalid membership", group=group, change=change)
 
 
-def owners_of_groups(groups: Iterable[dict[str, Any]], tenants: Collection[Tenant]) -> dict[str, str | None]:
-    """Return the uid of each tenant's group's Tenant, by the group's id.
+def map_group_owners(groups: Iterable[dict[str, Any]], tenants: Collection[Tenant]) -> dict[str, str | None]:
+    """Return the uid of the Tenant that owns each group, by the group's id.
 
-    ``None`` is for groups that are named like a tenant's and belong to no Tenant that exists. Others are left
-    out.
+    ``None`` marks a group with the name of a tenant's group and without an existing Tenant. The result has no
+    entry for other groups.
     """
     by_id = {tenant.status.workspace.group_id: tenant for tenant in tenants if tenant.status.workspace}
     by_name = {group_path(tenant.id): tenant for tenant in tenants}

@@ -1,71 +1,75 @@
-"""The verbs that every part has."""
+"""Protocol of a part: the operator's adapter for one external system."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from tenancy.model import Tenant
+from tenancy.model import StatusSection, Tenant
 
-from .conditions import Verdict
+from .conditions import ConditionResult
 
-__all__ = ["Ensured", "Leftovers", "Part"]
+__all__ = ["EnsureResult", "Part"]
 
 S = TypeVar("S")
 
 
 @dataclass(frozen=True)
-class Ensured:
-    """What :meth:`Part.ensure` did: one line a write, and the part's section of the Tenant's status.
+class EnsureResult:
+    """Result of :meth:`Part.ensure`: one line for each write, and the part's section of the status.
 
-    An empty section leaves the one that is there. ``verdict`` is the part's condition where it is not just
-    "as declared"; it holds nothing up.
+    An empty section leaves the one in the Tenant. ``condition`` replaces the part's condition "as declared";
+    it does not affect ``Ready``.
     """
 
     changes: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
-    verdict: Verdict | None = None
-
-
-@dataclass(frozen=True)
-class Leftovers:
-    """How many things of a tenant :meth:`Part.count` found, by what it looked for.
-
-    ``not_scanned`` is the reason when the system was not scanned.
-    """
-
-    counts: dict[str, int] = field(default_factory=dict)
-    not_scanned: str = ""
+    condition: ConditionResult | None = None
 
 
 class Part(Protocol[S]):
-    """One external system's share of a tenant.
+    """Everything that the operator keeps for a tenant in one external system.
 
-    When the Tenant goes, its ``deletionPolicy`` decides between ``remove`` and ``forget``. All verbs raise
-    :class:`tenancy.errors.RemoteUnavailable` when the system may answer later, and
-    :class:`tenancy.errors.RemoteRefused` when a person has to act first.
+    When a Tenant is deleted, its ``deletionPolicy`` decides between ``remove`` and ``release``. Every method
+    raises :class:`servicekit.errors.RemoteUnavailable` when a retry may help, and
+    :class:`servicekit.errors.RemoteRefused` when a person has to act first. The first line of the class
+    docstring is in the reference of the Tenant resource.
     """
 
-    name: str
-    """``storage``: section of the status; the condition is ``StorageReady``."""
-
-    after: str
-    """Name of the part that goes first, well or not; empty for none."""
-
-    async def observe(self, tenant: Tenant) -> S:
-        """Return what is there now. What is absent is a value, never an exception."""
+    @property
+    def name(self) -> str:
+        """Name in conditions, metrics and receipts: the condition of ``storage`` is ``StorageReady``."""
         ...
 
-    async def ensure(self, tenant: Tenant, observed: S) -> Ensured:
-        """Write only what differs from ``observed``; called again, it writes nothing."""
+    @property
+    def after(self) -> str:
+        """Name of the part that runs first, whether it succeeds or fails; empty for none."""
+        ...
+
+    @property
+    def section(self) -> type[StatusSection] | None:
+        """Model of the section ``status.{name}``; ``None`` for a part without one."""
+        ...
+
+    @property
+    def retained(self) -> tuple[str, ...]:
+        """Beginnings of the kinds that :meth:`count` may still find after :meth:`release`."""
+        ...
+
+    async def observe(self, tenant: Tenant) -> S:
+        """Return the current state. An absent object is a value, never an exception."""
+        ...
+
+    async def ensure(self, tenant: Tenant, observed: S) -> EnsureResult:
+        """Write only the differences from ``observed``. A second call writes nothing."""
         ...
 
     async def remove(self, tenant: Tenant) -> None:
-        """Return when nothing of the tenant is left. What is absent already is success."""
+        """Remove everything of the tenant, and return when nothing remains. Absent objects are a success."""
         ...
 
-    async def count(self, tenant: Tenant) -> Leftovers:
-        """Count everything of the tenant, under the same names each time, and write nothing."""
+    async def count(self, tenant: Tenant) -> dict[str, int]:
+        """Return the number of the tenant's objects by kind. The kinds are constant; it writes nothing."""
         ...
 
-    async def forget(self, tenant: Tenant) -> None:
-        """Return when no copy is left of what the tenant retains: nobody would keep it up to date."""
+    async def release(self, tenant: Tenant) -> None:
+        """Remove copies and access rights of a Tenant whose data is retained. No program updates them."""
         ...

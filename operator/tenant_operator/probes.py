@@ -1,4 +1,4 @@
-"""/healthz and /readyz, for the kubelet."""
+"""HTTP server of the kubelet's probes: /healthz and /readyz."""
 
 from collections.abc import Callable
 
@@ -8,14 +8,14 @@ __all__ = ["Probes"]
 
 
 class Probes:
-    """A small HTTP server beside the operator.
+    """Serves the probes.
 
     Parameters
     ----------
     host, port
-        Where it listens.
+        Address to listen on.
     ready
-        Tells whether Tenants are watched.
+        Returns True while the work queue runs.
     """
 
     def __init__(self, host: str, port: int, ready: Callable[[], bool]) -> None:
@@ -25,7 +25,7 @@ class Probes:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         app = web.Application()
         app.add_routes(
             [

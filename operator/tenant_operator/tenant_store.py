@@ -1,4 +1,4 @@
-"""The newest state of every Tenant as the watch showed it, and which changes are worth a reconcile."""
+"""Cache of Tenants: the newest state of each from the watch, and the reconciles that a change requires."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,64 +10,64 @@ from tenancy.directory import Directory
 from tenancy.model import Tenant
 
 from .clients.cluster import FINALIZER
-from .email_patterns import Claims
+from .email_patterns import EmailPatternIndex
 
-__all__ = ["Seen", "Tenants"]
+__all__ = ["Affected", "TenantStore"]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What an event means: the Tenants that have to be reconciled, and whether the first is a new one."""
+class Affected:
+    """Names of the Tenants that an event requires to reconcile; ``urgent`` is about the first."""
 
     names: tuple[str, ...] = ()
     urgent: bool = False
 
 
-class Tenants:
-    """Every Tenant that is known."""
+class TenantStore:
+    """Newest state of every known Tenant."""
 
     def __init__(self) -> None:
-        self.claims = Claims()
+        self.email_patterns = EmailPatternIndex()
         self._newest = Directory()
-        self._held: set[str] = set()  # uids of those that have, or had, our finalizer
-        self._taken_down: set[str] = set()  # uids of those of which nothing is left to remove
+        self._held: set[str] = set()  # uids of Tenants that have, or had, this operator's finalizer
+        self._finalized: set[str] = set()  # uids of deleted Tenants with nothing left to remove
         self._orphans: dict[str, Tenant] = {}
         self._log = structlog.get_logger("tenant_operator.tenant_store")
 
     def get(self, name: str) -> Tenant | None:
-        """Return the newest state of a Tenant, or ``None`` when there is none."""
+        """Return the newest state of a Tenant, or ``None``."""
         return self._newest.get(name)
 
-    def all(self) -> tuple[Tenant, ...]:
+    def list_all(self) -> tuple[Tenant, ...]:
         """Return the newest state of every Tenant, in no particular order."""
         return self._newest.all()
 
-    def admitting(self, email: str) -> Tenant | None:
-        """Return the Tenant to which a verified address belongs: the oldest of those that claim it."""
+    def get_by_email(self, email: str) -> Tenant | None:
+        """Return the oldest Tenant that claims a verified address: the address belongs to it."""
         return min(self._newest.claimants(email), key=lambda tenant: tenant.seniority, default=None)
 
-    def orphan(self, name: str) -> Tenant | None:
-        """Return the last state of a Tenant that vanished before what was made for it was removed."""
+    def get_orphan(self, name: str) -> Tenant | None:
+        """Return the last state of a Tenant that was deleted before the operator removed its data."""
         return self._orphans.get(name)
 
-    def orphans(self) -> tuple[Tenant, ...]:
+    def list_orphans(self) -> tuple[Tenant, ...]:
         """Return the last state of every such Tenant."""
         return tuple(self._orphans.values())
 
-    def forget_orphan(self, name: str) -> None:
-        """Forget such a Tenant: nothing is left of it, or somebody was informed."""
+    def remove_orphan(self, name: str) -> None:
+        """Remove such a Tenant after its data was removed or reported."""
         self._orphans.pop(name, None)
 
-    def note_taken_down(self, tenant: Tenant) -> None:
-        """Take note that nothing is left to do for a Tenant that is deleted: it is no orphan when it goes."""
-        self._taken_down.add(tenant.metadata.uid)
+    def mark_finalized(self, tenant: Tenant) -> None:
+        """Record that a deleted Tenant has no data left, so that it does not become an orphan."""
+        self._finalized.add(tenant.metadata.uid)
 
-    def see(self, body: Mapping[str, Any], *, deleted: bool = False) -> Seen:
-        """Take note of an event and say what has to be reconciled.
+    def update(self, body: Mapping[str, Any], *, deleted: bool = False) -> Affected:
+        """Record an event of the watch, and return the Tenants to reconcile.
 
-        Our own writes (finalizer, status) come back as events, too; they change no generation, and are
-        no reason to look at four external systems again. A living Tenant without our finalizer is always
-        one, and an urgent one: whoever replaces an object by a manifest without finalizers takes it away.
+        The operator's writes (finalizer, status) return as events, too. They do not change the generation,
+        and require no reconcile. A Tenant without the operator's finalizer always requires one, and urgently:
+        replacing an object by a manifest without finalizers removes it.
         """
         name = body["metadata"]["name"]
         before = self._newest.get(name)
@@ -75,42 +75,42 @@ class Tenants:
             tenant = Tenant.from_object(body)
         except ValidationError as exc:
             self._log.exception("Cannot read a Tenant", tenant=name, errors=exc.errors(include_input=False))
-            return Seen()
+            return Affected()
         if before and _is_late(tenant, before):
-            return Seen()
-        rivals = self.claims.rivals(before) if before else []
+            return Affected()
+        conflicts = self.email_patterns.conflicts(before) if before else []
         if before and before.metadata.uid != tenant.metadata.uid:
-            # It was made again, and the event between came with this one.
-            self._note_finalizer(before, deleted=True)
-        orphaned = self._note_finalizer(tenant, deleted=deleted)
+            # The Tenant was created again, and this event also carries the deletion in between.
+            self._track_finalizer(before, deleted=True)
+        orphaned = self._track_finalizer(tenant, deleted=deleted)
         if deleted:
             self._newest.discard(name)
-            self.claims.drop(name)
-            names = [rival.id for rival in rivals]
-            return Seen((name, *names) if orphaned else tuple(names))
+            self.email_patterns.remove(name)
+            names = [other.id for other in conflicts]
+            return Affected((name, *names) if orphaned else tuple(names))
         self._newest.put(tenant)
         unprotected = not (_is_held(tenant) or tenant.deleting)
         if before and _trigger(before) == _trigger(tenant) and not unprotected:
-            return Seen()
-        self.claims.put(tenant)
-        # Whoever shared addresses with it, before or now, may be free of a conflict, or have got one.
-        affected = {rival.id for rival in (*rivals, *self.claims.rivals(tenant))}
-        return Seen((name, *sorted(affected)), urgent=unprotected)
+            return Affected()
+        self.email_patterns.put(tenant)
+        # A Tenant with the same addresses, before or now, may have lost a conflict or got one.
+        affected = {other.id for other in (*conflicts, *self.email_patterns.conflicts(tenant))}
+        return Affected((name, *sorted(affected)), urgent=unprotected)
 
-    def _note_finalizer(self, tenant: Tenant, *, deleted: bool) -> bool:
-        """Keep track of our finalizer; return whether a Tenant is gone and has left something behind.
+    def _track_finalizer(self, tenant: Tenant, *, deleted: bool) -> bool:
+        """Record the state of the finalizer; return True for a deleted Tenant whose data remains.
 
-        That the finalizer of a Tenant which is being deleted is gone proves nothing: people take it away from
-        a deletion that waits for a system.
+        A missing finalizer during a deletion proves nothing: people remove it when a deletion waits for an
+        external system.
         """
         uid = tenant.metadata.uid
         if _is_held(tenant):
             self._held.add(uid)
         if not deleted:
             return False
-        orphaned = uid not in self._taken_down and (uid in self._held or tenant.status.names_anything)
+        orphaned = uid not in self._finalized and (uid in self._held or tenant.status.has_sections)
         self._held.discard(uid)
-        self._taken_down.discard(uid)
+        self._finalized.discard(uid)
         if orphaned:
             self._orphans[tenant.id] = tenant
         return orphaned
@@ -121,16 +121,16 @@ def _is_held(tenant: Tenant) -> bool:
 
 
 def _is_late(tenant: Tenant, newest: Tenant) -> bool:
-    """Return True for an event of an earlier Tenant of the name, whose end was noted when the newest came.
+    """Return True for an event of an earlier Tenant of the name, recorded as deleted with the newest one.
 
-    The watch is in order, but kopf passes the events of each uid on by themselves: the creation of a Tenant
+    The watch is in order, but kopf passes on the events of each uid separately. The creation of a Tenant
     overtakes the deletion of its predecessor when both are read together, as after a pause of this process.
     """
     return tenant.uid != newest.uid and _version(tenant) < _version(newest)
 
 
 def _version(tenant: Tenant) -> int:
-    # Comparable by Kubernetes' promise (KEP-5504); the version of a deletion is later than all before it.
+    # Kubernetes guarantees the order (KEP-5504); the version of a deletion is the latest of an object.
     return int(tenant.metadata.resource_version or 0)
 
 

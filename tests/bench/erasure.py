@@ -15,11 +15,11 @@ from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants, admin_client
+from tests.support.observed import Observed
+from tests.support.open_webui_observed import ObservedOpenWebUI
 from tests.support.qdrant import open_qdrant
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
-from tests.support.workspace import WebUi
-from tests.support.world import World
 
 from .report import Figure
 
@@ -40,32 +40,32 @@ async def measure(platform: Platform) -> list[Figure]:
     manifest = tenant_manifest(TENANT, deletionPolicy="Delete", identity={"emails": [f"*@{TENANT}.example"]})
     with (
         admin_client(platform) as api,
-        closing(World(platform)) as world,
-        closing(WebUi(platform)) as webui,
+        closing(Observed(platform)) as observed,
+        closing(ObservedOpenWebUI(platform)) as webui,
     ):
         tenants = Tenants(api)
         uid = str((await asyncio.to_thread(tenants.create, manifest))["metadata"]["uid"])
         await until(lambda: asyncio.to_thread(_is_ready, tenants), seconds=120)
-        await asyncio.to_thread(_create_documents, world, webui, uid)
+        await asyncio.to_thread(_create_documents, observed, webui, uid)
         await _create_points(platform, uid)
         started = time.monotonic()
         await asyncio.to_thread(tenants.delete, TENANT)
         await until(lambda: asyncio.to_thread(_is_gone, tenants), seconds=600, every=0.5)
         seconds = time.monotonic() - started
-        _require_complete_receipt(world, uid)
+        _require_complete_receipt(observed, uid)
     note = f"{DOCUMENTS:,} documents of {CHUNKS} points, with their files in Open WebUI"
     return [Figure("erasure of a tenant, with its receipt", seconds, "s", GOAL_SECONDS, note=note)]
 
 
-def _create_documents(world: World, webui: WebUi, uid: str) -> None:
+def _create_documents(observed: Observed, webui: ObservedOpenWebUI, uid: str) -> None:
     base, owner = webui.base(TENANT)["id"], webui.call("GET", "/auths/")["id"]
     prefix = str(uuid.uuid4())[:24]  # the file's number is the end of its id
     ids = [f"{prefix}{number:012x}" for number in range(DOCUMENTS)]
 
     def put(file_id: str) -> None:
         key = f"tenant-{TENANT}/finance/documents/owui-{file_id}/a.txt"
-        world.s3.put_object(Bucket=BUCKET, Key=key, Body=CONTENT)
-        world.s3.put_object(Bucket=FILES_BUCKET, Key=f"{file_id}_a.txt", Body=CONTENT)
+        observed.s3.put_object(Bucket=BUCKET, Key=key, Body=CONTENT)
+        observed.s3.put_object(Bucket=FILES_BUCKET, Key=f"{file_id}_a.txt", Body=CONTENT)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(put, ids))
@@ -80,7 +80,7 @@ def _create_documents(world: World, webui: WebUi, uid: str) -> None:
           from generate_series(0, {DOCUMENTS - 1}) n;
         """
     )
-    pipe = world.redis.pipeline()
+    pipe = observed.redis.pipeline()
     for each in ids:
         pipe.hset(f"tenant-{TENANT}:{uid}:document:{each}", "size", "2000")
     pipe.execute()
@@ -116,10 +116,10 @@ def _is_gone(tenants: Tenants) -> bool:
     return tenants.get(TENANT) is None
 
 
-def _require_complete_receipt(world: World, uid: str) -> None:
+def _require_complete_receipt(observed: Observed, uid: str) -> None:
     """Raise unless the receipt counts all created data before the deletion and none after."""
     key = f"receipts/erasure/tenant-{TENANT}/{uid}.json"
-    stores = json.loads(world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())["stores"]
+    stores = json.loads(observed.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())["stores"]
     before = {store["store"]: sum(store["before"].values()) for store in stores}
     created = {
         "storage": DOCUMENTS,

@@ -1,4 +1,4 @@
-"""Whatever is switched on or off: helm has nothing to say, and the API server takes every object."""
+"""Tests of combinations of values: helm lints them, and the API server accepts every object."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
@@ -27,20 +27,20 @@ TOGGLES = (
     "global.imagePullSecrets[0].name=registry",
     "gateway.extraEnv[0].name=HTTPS_PROXY,gateway.extraEnv[0].value=http://proxy.example:3128",
 )
-"""Each against what is usual in production."""
+"""Changes of the production profile."""
 
 STORES = ("externalSecrets.enabled=true,externalSecrets.store.name=aws", "global.secretsStore.enabled=true")
-"""Likewise, but never both."""
+"""Changes that exclude each other."""
 
 COMBINATIONS, EACH_IN = 6, 4
-"""Enough for C(6, 4) = 15 choices."""
+"""Sufficient for C(6, 4) = 15 choices."""
 
 
-def combined(choices: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return few combinations in which any two choices are met together and each without the other.
+def build_combinations(choices: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return a few combinations in which any two choices occur together and each without the other.
 
-    Each choice is in another four of the six: so two of them share at least two combinations and differ in
-    one, either way (Katona 1973; Kleitman and Spencer 1973). The profile itself has none of them.
+    Each choice is in a different set of four of the six combinations. So two choices share at least two
+    combinations, and each has one without the other (Katona 1973; Kleitman and Spencer 1973).
     """
     places = list(combinations(range(COMBINATIONS), EACH_IN))
     if len(choices) > len(places):
@@ -49,31 +49,31 @@ def combined(choices: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(choice for choice, where in chosen if row in where) for row in range(COMBINATIONS)]
 
 
-COMBINED = sorted({each for store in STORES for each in combined([*TOGGLES, store])})
+COMBINED = sorted({each for store in STORES for each in build_combinations([*TOGGLES, store])})
 
 
 @pytest.fixture(scope="module")
 def namespace(platform: Platform) -> Iterator[str]:
-    """A namespace in which a pod that is not confined is warned of."""
+    """A namespace that warns of pods that violate Pod Security "restricted"."""
     with new_namespace(platform, "chart-test", warn="restricted") as name, third_party_resources(platform):
         yield name
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_api_server_takes_all_of_a_profile_without_a_warning(
+def test_the_api_server_accepts_each_profile_without_warnings(
     platform: Platform, namespace: str, profile: str
 ) -> None:
-    take(platform, render(profile, namespace=namespace))
+    apply_dry_run(platform, render(profile, namespace=namespace))
 
 
 @pytest.mark.parametrize("choices", COMBINED, ids=" ".join)
-def test_it_takes_all_of_it_with_other_choices_too(
+def test_the_api_server_accepts_combinations_of_choices(
     platform: Platform, namespace: str, choices: tuple[str, ...]
 ) -> None:
-    take(platform, render(PROFILE, "--set", ",".join(choices), namespace=namespace))
+    apply_dry_run(platform, render(PROFILE, "--set", ",".join(choices), namespace=namespace))
 
 
-def test_any_two_choices_are_met_together_and_each_without_the_other() -> None:
+def test_any_two_choices_occur_together_and_each_without_the_other() -> None:
     for store in STORES:
         for one, other in permutations([*TOGGLES, store], 2):
             met = {(one in choices, other in choices) for choices in COMBINED}
@@ -81,12 +81,12 @@ def test_any_two_choices_are_met_together_and_each_without_the_other() -> None:
 
 
 @pytest.mark.parametrize("choice", [*TOGGLES, *STORES])
-def test_helm_has_nothing_to_say_of_a_choice(choice: str) -> None:
+def test_helm_lints_each_choice(choice: str) -> None:
     assert "0 chart(s) failed" in lint(PROFILE, "--set", choice)
 
 
-def take(platform: Platform, release: Release) -> None:
-    """Let the API server look at everything, as if it were applied."""
+def apply_dry_run(platform: Platform, release: Release) -> None:
+    """Apply all objects to the API server in a dry run."""
     applied = kubectl(
         platform.context, "apply", "--server-side", "--force-conflicts", "--dry-run=server",
         "--validate=strict", "--warnings-as-errors", "-f", "-", stdin=release.text,

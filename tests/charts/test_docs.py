@@ -1,4 +1,4 @@
-"""What the pages about the chart say is what the chart does, and what they tell one to type works."""
+"""Tests of the pages about the chart: their facts match the chart, and their commands work."""
 
 import json
 import os
@@ -34,22 +34,22 @@ print("arn:aws:iam::123456789012:policy/made")
 """
 
 
-def page(name: str) -> str:
-    """Return a page's text."""
+def read_page(name: str) -> str:
+    """Return the text of a page."""
     return (REPOSITORY / "docs" / name).read_text()
 
 
-def commands(text: str, heading: str) -> str:
-    """Return what is to be typed under a heading."""
+def extract_commands(text: str, heading: str) -> str:
+    """Return the shell commands under a heading."""
     part = text.partition(f"\n### {heading}\n")[2].partition("\n### ")[0]
     return "\n".join(re.findall(r"^```sh\n(.*?)^```", part, re.MULTILINE | re.DOTALL))
 
 
-def test_the_page_of_secrets_names_each_that_any_profile_asks_for() -> None:
+def test_the_page_of_secrets_names_all_secrets_of_all_profiles() -> None:
     named: set[tuple[str, str]] = set()
     secret = ""
     rows = re.findall(
-        r"^\| (?:`([a-z0-9-]+)` )?\| `([a-z0-9.-]+)` \|", page("how-to/secrets.md"), re.MULTILINE
+        r"^\| (?:`([a-z0-9-]+)` )?\| `([a-z0-9.-]+)` \|", read_page("how-to/secrets.md"), re.MULTILINE
     )
     for name, key in rows:
         secret = name or secret
@@ -57,11 +57,11 @@ def test_the_page_of_secrets_names_each_that_any_profile_asks_for() -> None:
     assert named == {each for profile in PROFILES for each in asked(render(profile))}
 
 
-def test_the_page_of_scaling_has_the_autoscalers_numbers() -> None:
+def test_the_page_of_scaling_has_the_bounds_of_the_autoscalers() -> None:
     said = {
         value: tuple(int(number) for number in numbers.split("/"))
         for numbers, value in re.findall(
-            r"\| (\d+ / \d+ / \d+) \| .* \| `([\w.-]+)` \|", page("how-to/scale.md")
+            r"\| (\d+ / \d+ / \d+) \| .* \| `([\w.-]+)` \|", read_page("how-to/scale.md")
         )
     }
     names = {
@@ -80,10 +80,10 @@ def test_the_page_of_scaling_has_the_autoscalers_numbers() -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_value_that_a_page_names_is_one(name: str) -> None:
+def test_values_named_on_pages_exist(name: str) -> None:
     values: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
     parts = "|".join(values)
-    for path in re.findall(rf"`((?:{parts})(?:\.[\w-]+)+)", page(name)):
+    for path in re.findall(rf"`((?:{parts})(?:\.[\w-]+)+)", read_page(name)):
         found: Any = values
         for key in path.split("."):
             assert key in found, path
@@ -91,12 +91,14 @@ def test_every_value_that_a_page_names_is_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_file_that_a_page_names_is_there(name: str) -> None:
-    for path in re.findall(r"(?<![\w/.:-])((?:charts|infra|docs|tests|services)/[\w./-]+)", page(name)):
-        assert (REPOSITORY / path).exists() or (CHART / path).exists(), path  # helm's -s begins at the chart
+def test_files_named_on_pages_exist(name: str) -> None:
+    for path in re.findall(r"(?<![\w/.:-])((?:charts|infra|docs|tests|services)/[\w./-]+)", read_page(name)):
+        assert (REPOSITORY / path).exists() or (CHART / path).exists(), (
+            path
+        )  # paths of helm's -s are relative to the chart
 
 
-def test_the_roles_are_made_with_policies_that_have_no_gap(tmp_path: Path) -> None:
+def test_the_commands_create_all_roles_with_complete_policies(tmp_path: Path) -> None:
     for program in ("aws", "eksctl"):
         (tmp_path / program).write_text(RECORDER)
         (tmp_path / program).chmod(0o755)
@@ -109,7 +111,7 @@ def test_the_roles_are_made_with_policies_that_have_no_gap(tmp_path: Path) -> No
         "BUCKET": "the-documents",
         "FILES": "the-files",
     }
-    script = commands(page("install.md"), "2. Buckets and roles")
+    script = extract_commands(read_page("install.md"), "2. Buckets and roles")
     subprocess.run(["bash", "-euc", script], cwd=REPOSITORY, env=given, check=True, stdout=subprocess.DEVNULL)
     calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
     documents = [
@@ -117,7 +119,7 @@ def test_the_roles_are_made_with_policies_that_have_no_gap(tmp_path: Path) -> No
     ]
     assert (
         len(documents) == len(list((REPOSITORY / "infra" / "iam").glob("*.json"))) - 1
-    )  # trust.json is for others
+    )  # trust.json is for the local platform
     for document in documents:
         json.loads(document)
         assert set(re.findall(r"\$\{(.*?)\}", document)) <= {"aws:PrincipalTag/tenant"}
@@ -134,8 +136,8 @@ def test_the_roles_are_made_with_policies_that_have_no_gap(tmp_path: Path) -> No
     }
 
 
-def test_the_realm_is_taken_from_the_chart_with_the_command_that_is_told() -> None:
-    script = commands(page("install.md"), "4. Keycloak")
+def test_the_documented_command_renders_the_realm() -> None:
+    script = extract_commands(read_page("install.md"), "4. Keycloak")
     asked_for = re.search(r"helm template tenantry \S+ -f \S+/(\S+) -s (\S+)", script)
     assert asked_for is not None
     options = re.findall(r"--set (\S+)", script)
@@ -143,8 +145,8 @@ def test_the_realm_is_taken_from_the_chart_with_the_command_that_is_told() -> No
         asked_for[1], "-s", asked_for[2], "--set", options[0].replace("$CHAT", "https://c.example")
     )
     realm = json.loads(release.of("ConfigMap")[0]["data"]["realm.json"])
-    left_open = set(re.findall(r"\$\{(\w+)\}", json.dumps(realm)))
-    assert left_open == set(re.findall(r"\$(\w+_SECRET)", script))
+    placeholders = set(re.findall(r"\$\{(\w+)\}", json.dumps(realm)))
+    assert placeholders == set(re.findall(r"\$(\w+_SECRET)", script))
     assert not [user for user in realm["users"] if "serviceAccountClientId" not in user]
     (client,) = [client for client in realm["clients"] if client["clientId"] == "open-webui"]
     assert client["redirectUris"] == ["https://c.example/oauth/oidc/callback"]

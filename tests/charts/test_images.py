@@ -1,18 +1,18 @@
-"""The tests with real pods can put images of their own in the place of all that the chart names."""
+"""Tests of the replacement of all images in the tests with real pods."""
 
-from tests.e2e.images import OFFICIAL, OURS, VALUES, chosen
+from tests.e2e.images import REPLACED_IMAGES, TENANTRY_IMAGES, VALUES_PATHS, list_image_options
 from tests.support.charts import render
 
 
-def test_no_image_of_the_kind_profile_is_forgotten() -> None:
-    options = chosen({name: f"registry.example/{name}:some" for name in VALUES})
+def test_every_image_of_the_kind_profile_is_replaced() -> None:
+    options = list_image_options({name: f"registry.example/{name}:some" for name in VALUES_PATHS})
     images = {
         container["image"]
         for _, pod in render("values-kind.yaml", *options).pods()
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
     }
-    assert images == {f"registry.example/{name}:some" for name in VALUES}
+    assert images == {f"registry.example/{name}:some" for name in VALUES_PATHS}
 
 
-def test_each_is_built() -> None:
-    assert {image.name for image in (*OURS, *OFFICIAL)} == set(VALUES)
+def test_every_replacement_is_built() -> None:
+    assert {image.name for image in (*TENANTRY_IMAGES, *REPLACED_IMAGES)} == set(VALUES_PATHS)

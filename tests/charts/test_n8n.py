@@ -1,4 +1,4 @@
-"""n8n keeps nothing, is told alike on all its processes, and its workers follow the queue."""
+"""Tests of n8n in the chart: settings of its processes, shutdown, and scaling of the workers."""
 
 from typing import Any
 
@@ -16,30 +16,30 @@ LONGEST_UPLOAD_SECONDS = 610
 
 @pytest.fixture(scope="module")
 def release() -> Release:
-    """The chart as it is for production."""
+    """The chart with the production profile."""
     return render(PROFILE)
 
 
 def container(release: Release, process: str) -> dict[str, Any]:
-    """Return a process' only container."""
+    """Return the only container of a process."""
     (found,) = release.get("Deployment", process)["spec"]["template"]["spec"]["containers"]
     return dict(found)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_each_process_is_told_what_keeps_it_from_keeping_anything(release: Release, process: str) -> None:
+def test_each_process_has_the_settings_that_prevent_stored_data(release: Release, process: str) -> None:
     given = {entry["name"]: entry.get("value") for entry in container(release, process)["env"]}
     assert (NO_TELEMETRY | dict(ENVIRONMENT)).items() <= given.items()
     names = [entry["name"] for entry in container(release, process)["env"]]
     assert len(set(names)) == len(names)
 
 
-def test_it_is_the_version_that_the_workflows_are_tested_with(release: Release) -> None:
+def test_the_version_is_the_tested_one(release: Release) -> None:
     for process in PROCESSES:
         assert container(release, process)["image"] == f"n8nio/n8n:{n8n.version()}"
 
 
-def test_each_process_does_its_own_work(release: Release) -> None:
+def test_each_process_has_its_arguments(release: Release) -> None:
     assert [container(release, process)["args"] for process in PROCESSES] == [
         ["start"],
         ["webhook"],
@@ -47,25 +47,25 @@ def test_each_process_does_its_own_work(release: Release) -> None:
     ]
 
 
-def test_there_is_one_main_and_the_next_waits_until_it_is_gone(release: Release) -> None:
+def test_the_main_process_is_single_and_recreated(release: Release) -> None:
     spec = release.get("Deployment", "n8n")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
-def test_the_editor_is_reached_from_outside_by_nobody(release: Release) -> None:
+def test_the_editor_is_not_reachable_from_outside(release: Release) -> None:
     assert release.get("Service", "n8n")["spec"].get("type", "ClusterIP") == "ClusterIP"
 
 
 @pytest.mark.parametrize("process", ["n8n-webhook", "n8n-worker"])
-def test_a_pod_that_is_to_go_finishes_what_it_has_in_hand(release: Release, process: str) -> None:
+def test_a_terminating_pod_finishes_the_longest_upload(release: Release, process: str) -> None:
     pod = release.get("Deployment", process)["spec"]["template"]["spec"]
     given = {entry["name"]: entry.get("value") for entry in container(release, process)["env"]}
     drain = container(release, process)["lifecycle"]["preStop"]["sleep"]["seconds"]
-    patience = int(given["N8N_GRACEFUL_SHUTDOWN_TIMEOUT"])
-    assert LONGEST_UPLOAD_SECONDS < patience < pod["terminationGracePeriodSeconds"] - drain
+    shutdown_seconds = int(given["N8N_GRACEFUL_SHUTDOWN_TIMEOUT"])
+    assert LONGEST_UPLOAD_SECONDS < shutdown_seconds < pod["terminationGracePeriodSeconds"] - drain
 
 
-def test_workers_follow_the_queue(release: Release) -> None:
+def test_workers_scale_by_the_queue(release: Release) -> None:
     spec = release.get("HorizontalPodAutoscaler", "n8n-worker")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 20)
     (metric,) = spec["metrics"]
@@ -74,7 +74,7 @@ def test_workers_follow_the_queue(release: Release) -> None:
     assert waiting / each == spec["maxReplicas"]
 
 
-def test_keda_may_follow_it_instead_with_the_same_bounds(release: Release) -> None:
+def test_keda_scales_the_workers_within_the_same_bounds(release: Release) -> None:
     with_keda = render(PROFILE, "--set", "n8n.worker.autoscaling.source=keda")
     scaled = with_keda.get("ScaledObject", "n8n-worker")["spec"]
     ours = release.get("HorizontalPodAutoscaler", "n8n-worker")["spec"]
@@ -90,14 +90,14 @@ def test_keda_may_follow_it_instead_with_the_same_bounds(release: Release) -> No
     assert ours["scaleTargetRef"] not in [item["spec"]["scaleTargetRef"] for item in scalers]
 
 
-def test_there_are_three_workers_to_begin_with_and_it_is_said_once(release: Release) -> None:
+def test_a_job_sets_three_workers_after_the_first_install(release: Release) -> None:
     job = release.get("Job", "n8n-initial-scale")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install"
     arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
     assert {"deployment/demo-n8n-worker", "--replicas=3"} <= set(arguments)
 
 
-def test_who_may_set_that_number_may_nothing_else_and_is_gone_afterwards(release: Release) -> None:
+def test_the_rights_of_that_job_are_minimal_and_temporary(release: Release) -> None:
     rules = release.get("Role", "n8n-initial-scale")["rules"]
     assert all(rule["resourceNames"] == ["demo-n8n-worker"] for rule in rules)
     for kind in ("ServiceAccount", "Role", "RoleBinding", "Job"):
@@ -107,11 +107,11 @@ def test_who_may_set_that_number_may_nothing_else_and_is_gone_afterwards(release
         assert "hook-succeeded" in policy
 
 
-def test_without_another_number_to_begin_with_nobody_sets_one() -> None:
+def test_without_initial_replicas_there_is_no_such_job() -> None:
     release = render(PROFILE, "--set", "n8n.worker.autoscaling.initialReplicas=2")
     assert not [item for item in release.objects if item["metadata"]["name"] == "demo-n8n-initial-scale"]
 
 
-def test_without_n8n_there_is_nothing_of_it() -> None:
+def test_without_n8n_none_of_its_objects_exist() -> None:
     release = render(PROFILE, "--set", "n8n.enabled=false,open-webui.orchestrator=direct")
     assert not [item for item in release.objects if "demo-n8n" in item["metadata"]["name"]]

@@ -1,6 +1,6 @@
-"""Who may talk to whom: the edges of the AWS document's security groups, and no other.
+"""Tests of the network policies: they allow the connections of the AWS architecture and no others.
 
-The rendered policies are evaluated as Kubernetes does: a connection needs both sides' leave.
+The tests evaluate the rendered policies as Kubernetes does: both sides must allow a connection.
 """
 
 from ipaddress import ip_address, ip_network
@@ -15,9 +15,9 @@ LOAD_BALANCER = "10.0.1.9"
 POSTGRES = "10.0.20.9"
 KUBERNETES = "10.0.10.3"
 INGRESS = "10.244.0.7"
-"""An ingress controller's pod in kind, as a policy sees it."""
-STRANGER = {"app.kubernetes.io/name": "shell"}
-"""A pod of somebody else's, in the same namespace."""
+"""Address of an ingress controller's pod in kind."""
+FOREIGN_POD = {"app.kubernetes.io/name": "shell"}
+"""Labels of a foreign pod in the same namespace."""
 
 ALLOWED = {
     (LOAD_BALANCER, "open-webui", 8080),
@@ -66,10 +66,10 @@ ALLOWED = {
     ("operator", LOAD_BALANCER, 443),
     ("file-sync", LOAD_BALANCER, 443),
 }
-"""443 goes anywhere, as in the document: Bedrock, S3 and STS have no addresses of their own. The Kubernetes
-API may be anywhere in the VPC, which is why what asks it alone reaches 443 in all of its subnets."""
+"""Port 443 is open to all addresses, because Bedrock, S3 and STS have no fixed ones. Clients of only the
+Kubernetes API may reach port 443 in the whole VPC."""
 
-OWN = {
+INCLUDED = {
     ("keycloak", "postgres", 5432),
     ("n8n", "postgres", 5432),
     ("n8n-webhook", "postgres", 5432),
@@ -89,7 +89,7 @@ OWN = {
     ("operator", "keycloak", 8080),
     ("file-sync", "keycloak", 8080),
 }
-"""What the release has of its own in kind, and who reaches it."""
+"""Connections to Postgres, Redis and Keycloak of the release in kind."""
 
 PORTS = (80, 443, 5432, 5678, 6333, 6335, 6379, 8080, 8081, 9000, 9090)
 OUTSIDE = (WORLD, LOAD_BALANCER, POSTGRES, KUBERNETES)
@@ -97,34 +97,36 @@ OUTSIDE = (WORLD, LOAD_BALANCER, POSTGRES, KUBERNETES)
 
 @pytest.fixture(scope="module")
 def release() -> Release:
-    """The chart as it is without monitoring."""
+    """The chart without monitoring."""
     return render("values-eks-prod.yaml", "--set", "global.network.monitoringNamespace=")
 
 
-def allowed(release: Release, source: Any, target: Any, port: int) -> bool:
-    """Tell whether a connection comes about between two pods (labels) or outside addresses."""
-    return _side(release, "egress", source, target, port) and _side(release, "ingress", target, source, port)
+def is_allowed(release: Release, source: Any, target: Any, port: int) -> bool:
+    """Return True if the policies allow a connection between pods (labels) or outside addresses."""
+    return _is_allowed_by(release, "egress", source, target, port) and _is_allowed_by(
+        release, "ingress", target, source, port
+    )
 
 
-def _side(release: Release, direction: str, own: Any, other: Any, port: int) -> bool:
+def _is_allowed_by(release: Release, direction: str, own: Any, other: Any, port: int) -> bool:
     if isinstance(own, str):
-        return True  # what is outside has no policy of ours
-    ruling = [
+        return True  # addresses outside have no policy
+    policies = [
         item["spec"]
         for item in release.of("NetworkPolicy")
         if direction.capitalize() in item["spec"]["policyTypes"]
         and item["spec"]["podSelector"]["matchLabels"].items() <= own.items()
     ]
     peers = "to" if direction == "egress" else "from"
-    return not ruling or any(
+    return not policies or any(
         any(entry["port"] == port and entry.get("protocol", "TCP") == "TCP" for entry in rule["ports"])
-        and any(_meets(peer, other) for peer in rule[peers])
-        for spec in ruling
+        and any(_matches(peer, other) for peer in rule[peers])
+        for spec in policies
         for rule in spec.get(direction) or []
     )
 
 
-def _meets(peer: dict[str, Any], other: Any) -> bool:
+def _matches(peer: dict[str, Any], other: Any) -> bool:
     if "ipBlock" in peer:
         return isinstance(other, str) and ip_address(other) in ip_network(peer["ipBlock"]["cidr"])
     if "namespaceSelector" in peer or isinstance(other, str):
@@ -132,54 +134,56 @@ def _meets(peer: dict[str, Any], other: Any) -> bool:
     return bool(peer["podSelector"]["matchLabels"].items() <= other.items())
 
 
-def edges(release: Release, outside: tuple[str, ...] = ()) -> set[tuple[str, str, int]]:
-    """Return who reaches whom at which port: pods by their names, and addresses outside."""
+def list_connections(release: Release, outside: tuple[str, ...] = ()) -> set[tuple[str, str, int]]:
+    """Return all allowed connections: source, target and port."""
     ends: dict[str, Any] = {name: pod["metadata"]["labels"] for name, pod in release.pods()}
-    ends |= {address: address for address in outside} | {"stranger": STRANGER}
+    ends |= {address: address for address in outside} | {"foreign-pod": FOREIGN_POD}
     return {
         (source, target, port)
         for source, from_ in ends.items()
         for target, to in ends.items()
         for port in PORTS
         if source != target
-        and not {source, target} <= {*outside, "stranger"}
-        and allowed(release, from_, to, port)
+        and not {source, target} <= {*outside, "foreign-pod"}
+        and is_allowed(release, from_, to, port)
     }
 
 
-def test_the_edges_are_these_and_no_others(release: Release) -> None:
-    assert edges(release, OUTSIDE) == ALLOWED
+def test_exactly_these_connections_are_allowed(release: Release) -> None:
+    assert list_connections(release, OUTSIDE) == ALLOWED
 
 
-def test_only_a_qdrant_reaches_another() -> None:
+def test_only_qdrant_reaches_qdrants_peer_port() -> None:
     release = render("values-kind.yaml")
-    pods = {name: pod["metadata"]["labels"] for name, pod in release.pods()} | {"stranger": STRANGER}
-    assert {name for name, labels in pods.items() if allowed(release, labels, pods["qdrant"], 6335)} == {
+    pods = {name: pod["metadata"]["labels"] for name, pod in release.pods()} | {"foreign-pod": FOREIGN_POD}
+    assert {name for name, labels in pods.items() if is_allowed(release, labels, pods["qdrant"], 6335)} == {
         "qdrant"
     }
 
 
-def test_what_the_release_has_of_its_own_is_reached_by_those_who_reach_others() -> None:
-    inside = edges(render("values-kind.yaml"))
+def test_included_databases_have_the_same_clients_as_external_ones() -> None:
+    inside = list_connections(render("values-kind.yaml"))
     between_pods = {edge for edge in ALLOWED if not set(edge) & set(OUTSIDE)}
-    assert inside == between_pods | OWN
+    assert inside == between_pods | INCLUDED
 
 
-def test_the_world_reaches_what_people_are_to_reach() -> None:
-    from_ingress = {edge for edge in edges(render("values-kind.yaml"), (INGRESS,)) if edge[0] == INGRESS}
+def test_the_ingress_controller_reaches_only_keycloak_and_open_webui() -> None:
+    from_ingress = {
+        edge for edge in list_connections(render("values-kind.yaml"), (INGRESS,)) if edge[0] == INGRESS
+    }
     assert from_ingress == {(INGRESS, "keycloak", 8080), (INGRESS, "open-webui", 8080)}
 
 
-def test_every_pod_is_under_the_rule_that_refuses(release: Release) -> None:
-    (refusing,) = [
+def test_the_default_deny_policy_selects_every_pod(release: Release) -> None:
+    (policy,) = [
         item for item in release.of("NetworkPolicy") if item["metadata"]["name"] == f"{RELEASE}-default-deny"
     ]
-    wanted = refusing["spec"]["podSelector"]["matchLabels"]
+    wanted = policy["spec"]["podSelector"]["matchLabels"]
     for name, pod in release.pods():
         assert wanted.items() <= pod["metadata"]["labels"].items(), name
 
 
-def test_monitoring_reads_metrics_when_it_is_named() -> None:
+def test_the_monitoring_namespace_may_scrape_metrics() -> None:
     release = render("values-eks-prod.yaml")
     for name in ("operator", "gateway", "file-sync", "n8n", "n8n-webhook", "n8n-worker", "qdrant"):
         rules = release.get("NetworkPolicy", name)["spec"]["ingress"]
@@ -189,7 +193,7 @@ def test_monitoring_reads_metrics_when_it_is_named() -> None:
         ]
 
 
-def test_monitoring_reads_nothing_of_jobs() -> None:
+def test_jobs_allow_no_ingress() -> None:
     release = render("values-eks-prod.yaml")
     for name in (
         "n8n-install",

@@ -1,4 +1,4 @@
-"""What holds for every workload: it is confined, can be drained, and does not fight with its autoscaler."""
+"""Tests of rules for all objects: Pod Security, drains, autoscalers, labels and RBAC."""
 
 import re
 from typing import Any
@@ -14,10 +14,10 @@ from tests.support.charts import PROFILES, Release, render
 from tools.chart_schema import CHART
 
 NEEDS_THE_API = {"operator", "gateway", "file-sync", "n8n-initial-scale"}
-"""Whose pods have a token of the Kubernetes API."""
+"""Workloads whose pods have a token of the Kubernetes API."""
 
 PLAIN_SECRET = re.compile(r"""(?i)(secret|password)[\w-]*(":\s*"(?!\$\{)|\s+'|=)""")
-"""The word and what it is: in JSON but for ``${VARIABLE}``, in SQL but for ``:'variable'``, as a variable."""
+"""A plain secret: in JSON (except ``${VARIABLE}``), in SQL (except ``:'variable'``), or as a variable."""
 
 
 @pytest.fixture(params=PROFILES, scope="module")
@@ -26,7 +26,7 @@ def release(request: pytest.FixtureRequest) -> Release:
     return render(request.param)
 
 
-def test_pods_are_confined(release: Release) -> None:
+def test_pods_meet_pod_security_restricted(release: Release) -> None:
     for name, pod in release.pods():
         spec = pod["spec"]
         assert spec["securityContext"]["runAsNonRoot"], name
@@ -41,7 +41,7 @@ def test_pods_are_confined(release: Release) -> None:
             }, name
 
 
-def test_a_pod_has_a_token_only_where_the_api_is_used(release: Release) -> None:
+def test_only_clients_of_the_api_have_a_token(release: Release) -> None:
     assert {
         name for name, pod in release.pods() if pod["spec"]["automountServiceAccountToken"]
     } == NEEDS_THE_API
@@ -54,27 +54,27 @@ def test_each_pod_has_its_own_service_account(release: Release) -> None:
     assert set(accounts) == {item["metadata"]["name"] for item in release.of("ServiceAccount")}
 
 
-def test_each_container_asks_for_cpu_and_is_bound_in_memory(release: Release) -> None:
+def test_each_container_has_a_cpu_request_and_a_memory_limit(release: Release) -> None:
     for name, pod in release.pods():
         for container in pod["spec"]["containers"]:
             assert "cpu" in container["resources"]["requests"], name
             assert "memory" in container["resources"]["limits"], name
 
 
-def test_what_a_pod_writes_is_bound(release: Release) -> None:
+def test_each_empty_dir_has_a_size_limit(release: Release) -> None:
     for name, pod in release.pods():
         for volume in pod["spec"].get("volumes", []):
             assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": "no emptyDir"}), name
 
 
-def test_nothing_secret_is_in_the_release(release: Release) -> None:
+def test_the_release_contains_no_secret(release: Release) -> None:
     assert not release.of("Secret")
     for item in release.of("ConfigMap"):
         for text in item["data"].values():
             assert not PLAIN_SECRET.search(text), item["metadata"]["name"]
 
 
-def test_objects_say_what_they_are_for(release: Release) -> None:
+def test_objects_have_the_recommended_labels(release: Release) -> None:
     ours = [item for item in release.objects if "tenantry.io" not in item["metadata"]["name"]]
     for item in ours:
         labels = item["metadata"]["labels"]
@@ -83,7 +83,7 @@ def test_objects_say_what_they_are_for(release: Release) -> None:
         assert labels["app.kubernetes.io/name"] in item["metadata"]["name"]
 
 
-def test_every_workload_can_be_drained(release: Release) -> None:
+def test_every_workload_has_a_disruption_budget(release: Release) -> None:
     budgets = {item["metadata"]["name"]: item["spec"] for item in release.of("PodDisruptionBudget")}
     for item in release.of("Deployment", "StatefulSet"):
         budget = budgets[item["metadata"]["name"]]
@@ -91,16 +91,16 @@ def test_every_workload_can_be_drained(release: Release) -> None:
         assert budget["selector"] == item["spec"]["selector"]
 
 
-def test_every_selector_meets_the_pods_of_one_workload(release: Release) -> None:
+def test_every_selector_matches_the_pods_of_one_workload(release: Release) -> None:
     pods = {name: pod["metadata"]["labels"] for name, pod in release.pods()}
     for item in release.of("Deployment", "StatefulSet", "Service", "PodDisruptionBudget"):
         selector: dict[str, Any] = item["spec"]["selector"]
         wanted = selector.get("matchLabels", selector)
-        met = [name for name, labels in pods.items() if wanted.items() <= labels.items()]
-        assert len(met) == 1, item["metadata"]["name"]
+        matched = [name for name, labels in pods.items() if wanted.items() <= labels.items()]
+        assert len(matched) == 1, item["metadata"]["name"]
 
 
-def test_where_an_autoscaler_rules_nobody_else_states_a_number(release: Release) -> None:
+def test_workloads_with_an_autoscaler_set_no_replicas(release: Release) -> None:
     scaled = {item["spec"]["scaleTargetRef"]["name"] for item in release.of("HorizontalPodAutoscaler")}
     assert scaled == {
         item["metadata"]["name"]
@@ -109,14 +109,14 @@ def test_where_an_autoscaler_rules_nobody_else_states_a_number(release: Release)
     }
 
 
-def test_the_gateway_scales_as_asked(release: Release) -> None:
+def test_the_gateway_scales_by_cpu(release: Release) -> None:
     spec = release.get("HorizontalPodAutoscaler", "gateway")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 10)
     target = {"type": "Utilization", "averageUtilization": 70}
     assert spec["metrics"] == [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
 
 
-def test_requests_under_way_may_come_to_their_end(release: Release) -> None:
+def test_the_grace_period_covers_running_requests(release: Release) -> None:
     longest = {
         "gateway": GatewaySettings.model_fields["request_seconds"].default + GATEWAY_GRACE,
         "file-sync": FILE_SYNC_GRACE,
@@ -127,7 +127,7 @@ def test_requests_under_way_may_come_to_their_end(release: Release) -> None:
         assert spec["terminationGracePeriodSeconds"] > drain + seconds
 
 
-def test_services_may_do_what_they_may_on_one_machine(release: Release) -> None:
+def test_cluster_roles_equal_those_of_the_local_platform(release: Release) -> None:
     local = {
         item["metadata"]["name"].removeprefix("tenantry-"): item["rules"]
         for item in yaml.safe_load_all(RBAC.read_text())
@@ -140,12 +140,12 @@ def test_services_may_do_what_they_may_on_one_machine(release: Release) -> None:
     assert granted == local
 
 
-def test_the_chart_ships_the_definitions_themselves(release: Release) -> None:
+def test_the_chart_contains_the_crds_of_the_repository(release: Release) -> None:
     for file in (CHART.parents[1] / "crds").glob("*.yaml"):
         for definition in yaml.safe_load_all(file.read_text()):
             assert definition in release.objects, file.name
 
 
-def test_tenants_outlive_the_release(release: Release) -> None:
+def test_the_crd_is_kept_when_the_release_is_removed(release: Release) -> None:
     (definition,) = release.of("CustomResourceDefinition")
     assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"

@@ -1,4 +1,4 @@
-"""Open WebUI is told what it is told on one machine, scales, and its tables are made once."""
+"""Tests of Open WebUI in the chart: settings equal to the local platform's, scaling, migration."""
 
 import json
 from pathlib import Path
@@ -16,25 +16,25 @@ from tools.chart_schema import CHART
 
 PROFILE = "values-eks-prod.yaml"
 
-OF_ONE_MACHINE = {
+LOCAL_ONLY = {
     "S3_ENDPOINT_URL", "S3_ADDRESSING_STYLE", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY",
     "HOST", "PORT", "FROM_INIT_PY",
 }  # fmt: skip
-"""Variables for AWS' stand-in (on EKS the pod has a role), and for Open WebUI as a package."""
+"""Variables of the local platform: for the S3 stand-in, and for Open WebUI as a package."""
 
-OF_A_POD = {"ENABLE_DB_MIGRATIONS", "AWS_DEFAULT_REGION", "HOME", "USER"}
-"""What only a pod has to be told."""
+POD_ONLY = {"ENABLE_DB_MIGRATIONS", "AWS_DEFAULT_REGION", "HOME", "USER"}
+"""Variables that only a pod needs."""
 
 
 @pytest.fixture(scope="module")
 def release() -> Release:
-    """The chart as it is for production."""
+    """The chart with the production profile."""
     return render(PROFILE)
 
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Return what starts an Open WebUI on one machine."""
+    """Return the local platform's command for Open WebUI."""
     monkeypatch.setattr(program, "install", lambda _: Path("/programs/open-webui"))
     context = Context.open(tmp_path, whole=True)
     key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
@@ -44,12 +44,12 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 @pytest.fixture
 def local(command: Command) -> dict[str, str]:
-    """Return the variables of an Open WebUI on one machine."""
+    """Return the variables of the local platform's Open WebUI."""
     return dict(command.env)
 
 
 def pod(release: Release, name: str = "open-webui") -> dict[str, Any]:
-    """Return a workload's pod."""
+    """Return the pod spec of a workload."""
     spec: dict[str, Any] = dict(release.pods())[name]["spec"]
     return spec
 
@@ -60,23 +60,19 @@ def env(spec: dict[str, Any]) -> dict[str, Any]:
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
 
 
-def test_it_is_told_everything_that_it_is_told_on_one_machine(
-    release: Release, local: dict[str, str]
-) -> None:
-    assert set(env(pod(release))) - OF_A_POD == set(local) - OF_ONE_MACHINE
+def test_a_pod_has_the_variables_of_the_local_platform(release: Release, local: dict[str, str]) -> None:
+    assert set(env(pod(release))) - POD_ONLY == set(local) - LOCAL_ONLY
     names = [entry["name"] for entry in pod(release)["containers"][0]["env"]]
     assert len(set(names)) == len(names)
 
 
-def test_what_no_deployment_changes_is_the_same_there(release: Release, local: dict[str, str]) -> None:
+def test_constant_variables_equal_the_local_platforms(release: Release, local: dict[str, str]) -> None:
     constant = yaml.safe_load((CHART / "charts" / "open-webui" / "environment.yaml").read_text())
     assert constant == {name: local[name] for name in constant}
     assert constant.items() <= env(pod(release)).items()
 
 
-def test_what_people_read_is_a_setting_with_the_same_words_there(
-    release: Release, local: dict[str, str]
-) -> None:
+def test_texts_for_users_are_values_with_the_same_defaults(release: Release, local: dict[str, str]) -> None:
     names = {"signInName": "OAUTH_PROVIDER_NAME", "noTenantNotice": "TENANTRY_NO_TENANT_NOTICE"}
     assert {name: local[name] for name in names.values()}.items() <= env(pod(release)).items()
     options = [option for value in names for option in ("--set", f"open-webui.{value}=Acme: {value}")]
@@ -84,7 +80,7 @@ def test_what_people_read_is_a_setting_with_the_same_words_there(
     assert {given[name] for name in names.values()} == {f"Acme: {value}" for value in names}
 
 
-def test_it_is_the_version_that_is_tested(release: Release) -> None:
+def test_the_version_is_the_tested_one(release: Release) -> None:
     images = {
         container["image"]
         for name in ("open-webui", "open-webui-migrate")
@@ -93,13 +89,13 @@ def test_it_is_the_version_that_is_tested(release: Release) -> None:
     assert images == {f"ghcr.io/open-webui/open-webui:{program.version()}"}
 
 
-def test_people_meet_it_under_one_address(release: Release) -> None:
+def test_all_public_urls_are_the_same(release: Release) -> None:
     given = env(pod(release))
     assert given["WEBUI_URL"] == given["CORS_ALLOW_ORIGIN"] == "https://chat.example.com"
     assert given["OPENID_REDIRECT_URI"] == "https://chat.example.com/oauth/oidc/callback"
 
 
-def test_the_guard_is_in_front_of_it_in_a_pod_and_on_one_machine(release: Release, command: Command) -> None:
+def test_pods_and_the_local_platform_start_the_guard(release: Release, command: Command) -> None:
     (container,) = pod(release)["containers"]
     assert container["command"] == ["python", "-c"]
     assert container["args"] == [(CHART / "charts" / "open-webui" / "files" / "guard.py").read_text()]
@@ -108,7 +104,7 @@ def test_the_guard_is_in_front_of_it_in_a_pod_and_on_one_machine(release: Releas
     assert Path(served).read_text() == container["args"][0]
 
 
-def test_it_scales_as_on_ecs(release: Release) -> None:
+def test_open_webui_scales_by_cpu(release: Release) -> None:
     (container,) = pod(release)["containers"]
     assert container["resources"]["requests"] == {"cpu": "1", "memory": "2Gi"}
     spec = release.get("HorizontalPodAutoscaler", "open-webui")["spec"]
@@ -117,7 +113,7 @@ def test_it_scales_as_on_ecs(release: Release) -> None:
     assert spec["metrics"] == [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
 
 
-def test_a_job_makes_the_tables_and_pods_wait_for_it(release: Release) -> None:
+def test_a_job_migrates_the_database_and_pods_wait_for_it(release: Release) -> None:
     assert env(pod(release))["ENABLE_DB_MIGRATIONS"] == "false"
     job = pod(release, "open-webui-migrate")
     assert "ENABLE_DB_MIGRATIONS" not in env(job)
@@ -127,7 +123,7 @@ def test_a_job_makes_the_tables_and_pods_wait_for_it(release: Release) -> None:
 
 
 @pytest.mark.parametrize("name", ["open-webui-migrate", "file-sync-grants"])
-def test_such_a_job_runs_again_when_there_is_something_else_to_do_and_only_then(name: str) -> None:
+def test_a_plain_job_runs_again_only_if_its_content_changes(name: str) -> None:
     def job(*options: str) -> str:
         (found,) = (
             item["metadata"]["name"]
@@ -144,30 +140,30 @@ def test_such_a_job_runs_again_when_there_is_something_else_to_do_and_only_then(
     )
 
 
-def test_file_sync_may_read_because_the_owner_says_so(release: Release) -> None:
+def test_the_grants_job_uses_the_database_owner(release: Release) -> None:
     (grants,) = pod(release, "file-sync-grants")["containers"]
     assert grants["command"] == ["python", "-m", "file_sync.jobs.grants"]
     owner = env(pod(release))["DATABASE_URL"]
     assert env(pod(release, "file-sync-grants")) == {"FILE_SYNC_GRANTS_DATABASE_URL": owner}
 
 
-def test_without_n8n_the_gateway_answers() -> None:
+def test_without_n8n_the_pipe_asks_the_gateway() -> None:
     release = render(PROFILE, "--set", "n8n.enabled=false,open-webui.orchestrator=direct")
     assert env(pod(release, "open-webui-install"))["WEBUI_INSTALL_ORCHESTRATOR"] == "direct"
 
 
-def test_without_open_webui_there_is_nothing_of_it() -> None:
+def test_without_open_webui_none_of_its_objects_exist() -> None:
     release = render(
         PROFILE, "--set", "open-webui.enabled=false,ingress.enabled=false,global.openWebui.adminEmail="
     )
     assert not [item for item in release.objects if "open-webui" in item["metadata"]["name"]]
 
 
-def test_a_page_in_a_frame_fetches_nothing_and_runs_nothing(release: Release) -> None:
-    said = env(pod(release))
-    policy = dict(each.strip().split(" ", 1) for each in said["IFRAME_CSP"].split(";"))
+def test_framed_pages_load_nothing_and_run_nothing(release: Release) -> None:
+    given = env(pod(release))
+    policy = dict(each.strip().split(" ", 1) for each in given["IFRAME_CSP"].split(";"))
     assert policy["default-src"] == policy["form-action"] == policy["base-uri"] == "'none'"
     assert policy.keys() <= {"default-src", "style-src", "img-src", "form-action", "base-uri"}
     assert not any("*" in each or "http" in each for each in policy.values())
-    assert not any(json.loads(said["DEFAULT_INTERFACE_SETTINGS"]).values())
-    assert said["ENABLE_CODE_EXECUTION"] == said["ENABLE_CODE_INTERPRETER"] == "false"
+    assert not any(json.loads(given["DEFAULT_INTERFACE_SETTINGS"]).values())
+    assert given["ENABLE_CODE_EXECUTION"] == given["ENABLE_CODE_INTERPRETER"] == "false"

@@ -1,4 +1,4 @@
-"""What is usual for Kubernetes objects, as kube-score has it, and where this chart differs on purpose."""
+"""Tests of the chart's objects with kube-score, with a list of intended exemptions."""
 
 import json
 import subprocess
@@ -11,67 +11,67 @@ from tools.linters import kube_score
 VERSION = "v1.35"
 
 OPTIONAL = ("container-seccomp-profile", "container-ports-check")
-"""Checks that kube-score makes only when it is told to."""
+"""Optional checks of kube-score that are enabled."""
 
-FINE = 10
-"""kube-score's best grade."""
+BEST_GRADE = 10
+"""Best grade of kube-score."""
 
 
 EXEMPT = {
-    # Images are pinned: what is on a node is what would be pulled, and a registry that is away stops no pod.
+    # Images are pinned, so a cached image is the right one. An unavailable registry must not stop a pod.
     "container-image-pull-policy",
-    # Root file systems are read-only, and every emptyDir has a limit of its own (test_objects).
+    # Root file systems are read-only, and every emptyDir has a size limit (test_objects).
     "container-ephemeral-storage-request-and-limit",
 }
-"""Checks that are not for this chart."""
+"""Checks that do not apply to this chart."""
 
 EXEMPT_WORKLOADS = {
-    # The official images' own users, whose files are theirs.
+    # The users of the official images own the images' files.
     "container-security-context-user-group-id": {
         "n8n", "n8n-webhook", "n8n-worker", "qdrant", "keycloak", "postgres", "redis"
     },
-    # topologySpreadConstraints spread pods over zones and nodes; 20 workers would not find 20 nodes.
+    # topologySpreadConstraints spread pods; anti-affinity would need 20 nodes for 20 workers.
     "deployment-has-host-podantiaffinity": {
         "gateway", "file-sync", "n8n-webhook", "n8n-worker", "open-webui"
     },
     "statefulset-has-host-podantiaffinity": {"qdrant"},
-    # Two mains take n8n's enterprise licence. Of Keycloak kind has one, and of file-sync development.
+    # Two main processes need n8n's enterprise licence. kind has one Keycloak, development one file-sync.
     "deployment-replicas": {"n8n", "keycloak", "file-sync"},
-    # A second one beside the first would do its work twice, or not share its sessions.
+    # A second replica would do work twice, or not share sessions.
     "deployment-strategy": {"n8n", "keycloak"},
-    # kind's single databases: one that does not answer starts anew, and none is known by its pod's name.
+    # Single databases in kind: one that does not answer is restarted, and no client uses its pod's name.
     "pod-probes-identical": {"postgres", "redis"},
     "statefulset-has-servicename": {"postgres", "redis"},
     # kind has one node.
     "horizontalpodautoscaler-replicas": {"qdrant"},
 }  # fmt: skip
-"""Checks that are not for some workloads."""
+"""Checks that do not apply to some workloads."""
 
 
-def findings(release: Release) -> set[tuple[str, str]]:
-    """Return each check that failed, with the object's name behind the release's."""
+def list_findings(release: Release) -> set[tuple[str, str]]:
+    """Return each failed check with the object's name, without the release's name."""
     argv = [
         str(kube_score.install(lambda _: None)), "score", "-", "--output-format=json",
         f"--kubernetes-version={VERSION}", *[f"--enable-optional-test={name}" for name in OPTIONAL],
-        "--ignore-container-cpu-limit",  # whoever is idle gives its CPU to others, and nobody is slowed down
+        "--ignore-container-cpu-limit",  # without CPU limits, idle CPU is usable by other pods
     ]  # fmt: skip
     done = subprocess.run(argv, input=release.text, capture_output=True, text=True, check=False)
     return {
         (check["check"]["id"], item["object_name"].rpartition("/")[2].removeprefix(f"{RELEASE}-"))
         for item in json.loads(done.stdout)
         for check in item["checks"] or []
-        if not check["skipped"] and check["grade"] < FINE
+        if not check["skipped"] and check["grade"] < BEST_GRADE
     }
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_objects_are_as_is_usual_but_for_the_exemptions(profile: str) -> None:
-    for check, name in findings(render(profile)):
+def test_all_findings_are_exempt(profile: str) -> None:
+    for check, name in list_findings(render(profile)):
         assert check in EXEMPT or name in EXEMPT_WORKLOADS.get(check, ()), f"{name}: {check}"
 
 
 def test_every_exemption_is_needed() -> None:
-    found = set[tuple[str, str]]().union(*(findings(render(profile)) for profile in PROFILES))
+    found = set[tuple[str, str]]().union(*(list_findings(render(profile)) for profile in PROFILES))
     needed = {(check, name) for check, name in found if check not in EXEMPT}
     assert needed == {(check, name) for check, names in EXEMPT_WORKLOADS.items() for name in names}
     assert {check for check, _ in found} >= EXEMPT

@@ -1,4 +1,4 @@
-"""When nodes are short, what people wait for comes first, and what works in the background gives way."""
+"""Tests of the PriorityClasses of serving and background pods."""
 
 import pytest
 
@@ -9,20 +9,20 @@ BACKGROUND = {"operator", "file-sync", "file-sync-grants", "open-webui-migrate"}
 }
 
 
-def classes(release: Release) -> dict[str, str | None]:
-    """Return each workload's PriorityClass."""
+def list_classes(release: Release) -> dict[str, str | None]:
+    """Return the PriorityClass of each workload."""
     return {name: pod["spec"].get("priorityClassName") for name, pod in release.pods()}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_background_is_what_nobody_waits_for(profile: str) -> None:
-    found = classes(render(profile))
+def test_each_workload_has_its_priority_class(profile: str) -> None:
+    found = list_classes(render(profile))
     background = {name for name, value in found.items() if value == "chart-test-demo-background"}
     assert background - {"n8n-initial-scale"} == BACKGROUND
     assert {found[name] for name in set(found) - background} == {"chart-test-demo-serving"}
 
 
-def test_it_gives_way_and_pushes_nobody_out() -> None:
+def test_background_pods_have_a_lower_priority_and_evict_none() -> None:
     serving, background = (
         next(
             item
@@ -37,11 +37,11 @@ def test_it_gives_way_and_pushes_nobody_out() -> None:
     assert not background.get("globalDefault")
 
 
-def test_a_cluster_may_have_its_own() -> None:
+def test_existing_priority_classes_can_be_used() -> None:
     release = render(
         PROFILES[0],
         "--set", "global.priorityClasses.install=false,global.priorityClasses.serving=gold",
     )  # fmt: skip
     assert not release.of("PriorityClass")
-    found = classes(release)
+    found = list_classes(release)
     assert (found["gateway"], found["operator"]) == ("gold", None)

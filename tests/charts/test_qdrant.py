@@ -1,4 +1,4 @@
-"""Qdrant is a cluster whose data is kept, that grows by itself and never shrinks by itself."""
+"""Tests of the Qdrant cluster: storage, scaling, TLS and clients."""
 
 from typing import Any
 
@@ -9,50 +9,50 @@ from tests.support.charts import PROFILES, Refused, Release, render
 PROFILE = "values-eks-prod.yaml"
 SECRET = "qdrant-tls"
 CLIENTS = {"gateway": "GATEWAY", "operator": "OPERATOR"}
-"""Who talks to it, and what their variables begin with."""
+"""Clients of Qdrant and the prefixes of their variables."""
 
 
 @pytest.fixture(scope="module")
 def release() -> Release:
-    """The chart as it is for production."""
+    """The chart with the production profile."""
     return render(PROFILE)
 
 
 @pytest.fixture(scope="module")
 def encrypted() -> Release:
-    """The same, with a certificate."""
+    """The production profile with a certificate for Qdrant."""
     return render(PROFILE, "--set", f"global.qdrant.tlsSecret={SECRET}")
 
 
 def container(release: Release, kind: str = "StatefulSet", name: str = "qdrant") -> dict[str, Any]:
-    """Return Qdrant's container, or that of another workload."""
+    """Return the container of Qdrant or of another workload."""
     (found,) = release.get(kind, name)["spec"]["template"]["spec"]["containers"]
     return dict(found)
 
 
 def env(release: Release, kind: str = "StatefulSet", name: str = "qdrant") -> dict[str, Any]:
-    """Return its variables."""
+    """Return the variables of that container."""
     return {
         entry["name"]: entry.get("value", entry.get("valueFrom"))
         for entry in container(release, kind, name)["env"]
     }
 
 
-def read_of(release: Release, kind: str, name: str) -> set[str]:
-    """Return which of the certificate's files a workload reads."""
+def list_read_keys(release: Release, kind: str, name: str) -> set[str]:
+    """Return the keys of the certificate's Secret that a workload mounts."""
     volumes = release.get(kind, name)["spec"]["template"]["spec"]["volumes"]
     secrets = [volume["secret"] for volume in volumes if "secret" in volume]
     return {item["key"] for secret in secrets if secret["secretName"] == SECRET for item in secret["items"]}
 
 
-def test_it_has_what_the_aws_document_gives_it(release: Release) -> None:
+def test_resources_are_those_of_the_aws_architecture(release: Release) -> None:
     assert container(release)["resources"]["requests"] == {"cpu": "2", "memory": "8Gi"}
     (claim,) = release.get("StatefulSet", "qdrant")["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["storageClassName"] == "gp3"
     assert claim["spec"]["resources"] == {"requests": {"storage": "100Gi"}}
 
 
-def test_peers_are_added_and_never_taken_away(release: Release) -> None:
+def test_the_autoscaler_adds_peers_and_never_removes_one(release: Release) -> None:
     spec = release.get("HorizontalPodAutoscaler", "qdrant")["spec"]
     assert spec["scaleTargetRef"]["kind"] == "StatefulSet"
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 5)
@@ -61,12 +61,12 @@ def test_peers_are_added_and_never_taken_away(release: Release) -> None:
     assert spec["behavior"]["scaleDown"] == {"selectPolicy": "Disabled"}
 
 
-def test_what_it_holds_outlives_peers_and_the_release(release: Release) -> None:
+def test_volumes_are_kept_when_peers_or_the_release_are_removed(release: Release) -> None:
     spec = release.get("StatefulSet", "qdrant")["spec"]
     assert set(spec["persistentVolumeClaimRetentionPolicy"].values()) == {"Retain"}
 
 
-def test_the_others_join_the_first_under_names_that_are_known_before_they_are_ready(release: Release) -> None:
+def test_peers_have_dns_names_before_they_are_ready(release: Release) -> None:
     service = release.get("Service", "qdrant-peers")
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["publishNotReadyAddresses"]
@@ -75,12 +75,12 @@ def test_the_others_join_the_first_under_names_that_are_known_before_they_are_re
     assert "first=http://demo-qdrant-0.demo-qdrant-peers:6335" in script
 
 
-def test_a_peer_may_go_and_nothing_is_missing(release: Release) -> None:
+def test_new_collections_have_two_replicas_if_there_are_two_peers(release: Release) -> None:
     assert env(release)["QDRANT__STORAGE__COLLECTION__REPLICATION_FACTOR"] == "2"
     assert env(render("values-kind.yaml"))["QDRANT__STORAGE__COLLECTION__REPLICATION_FACTOR"] == "1"
 
 
-def test_it_lets_nobody_in_without_a_key_and_tells_nobody_of_itself(release: Release) -> None:
+def test_api_keys_are_required_and_telemetry_is_disabled(release: Release) -> None:
     given = env(release)
     assert given["QDRANT__SERVICE__API_KEY"]["secretKeyRef"]["key"] == "api-key"
     assert given["QDRANT__SERVICE__READ_ONLY_API_KEY"]["secretKeyRef"]["key"] == "read-only-api-key"
@@ -88,7 +88,7 @@ def test_it_lets_nobody_in_without_a_key_and_tells_nobody_of_itself(release: Rel
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_without_a_certificate_it_is_plain_http_for_all(profile: str) -> None:
+def test_without_a_certificate_all_clients_use_http(profile: str) -> None:
     release = render(profile)
     assert not [name for name in env(release) if "TLS" in name]
     for service, prefix in CLIENTS.items():
@@ -97,18 +97,18 @@ def test_without_a_certificate_it_is_plain_http_for_all(profile: str) -> None:
         assert f"{prefix}_QDRANT_CA_FILE" not in given
 
 
-def test_with_a_certificate_it_is_shown_to_peers_and_to_all_others(encrypted: Release) -> None:
+def test_with_a_certificate_peers_and_clients_use_tls(encrypted: Release) -> None:
     given = env(encrypted)
     assert given["QDRANT__CLUSTER__P2P__ENABLE_TLS"] == given["QDRANT__SERVICE__ENABLE_TLS"] == "true"
     (script,) = container(encrypted)["args"]
-    assert script.count("https://") == script.count("://") == 2  # its own and the first one
+    assert script.count("https://") == script.count("://") == 2  # the peer's own URI and the first peer's
     mounted = {mount["mountPath"] for mount in container(encrypted)["volumeMounts"]}
     for name in ("CERT", "KEY", "CA_CERT"):
         assert given[f"QDRANT__TLS__{name}"].rpartition("/")[0] in mounted
-    assert read_of(encrypted, "StatefulSet", "qdrant") == {"tls.crt", "tls.key", "ca.crt"}
+    assert list_read_keys(encrypted, "StatefulSet", "qdrant") == {"tls.crt", "tls.key", "ca.crt"}
 
 
-def test_the_kubelet_asks_in_the_language_that_is_spoken(release: Release, encrypted: Release) -> None:
+def test_probes_use_the_scheme_of_the_server(release: Release, encrypted: Release) -> None:
     for rendered, scheme in ((release, "HTTP"), (encrypted, "HTTPS")):
         probes = {name: value for name, value in container(rendered).items() if name.endswith("Probe")}
         assert {probe["httpGet"]["scheme"] for probe in probes.values()} == {scheme}
@@ -116,7 +116,7 @@ def test_the_kubelet_asks_in_the_language_that_is_spoken(release: Release, encry
 
 
 @pytest.mark.parametrize("service", CLIENTS)
-def test_who_talks_to_it_has_its_authority_and_no_private_key(encrypted: Release, service: str) -> None:
+def test_clients_mount_the_ca_and_no_private_key(encrypted: Release, service: str) -> None:
     given = env(encrypted, "Deployment", service)
     assert given[f"{CLIENTS[service]}_QDRANT_URL"] == "https://demo-qdrant:6333"
     folder, _, file = given[f"{CLIENTS[service]}_QDRANT_CA_FILE"].rpartition("/")
@@ -126,10 +126,10 @@ def test_who_talks_to_it_has_its_authority_and_no_private_key(encrypted: Release
         if each["mountPath"] == folder
     )
     assert mount["readOnly"]
-    assert read_of(encrypted, "Deployment", service) == {file} == {"ca.crt"}
+    assert list_read_keys(encrypted, "Deployment", service) == {file} == {"ca.crt"}
 
 
-def test_nobody_else_reads_anything_of_it(encrypted: Release) -> None:
+def test_only_qdrant_and_its_clients_mount_the_certificate(encrypted: Release) -> None:
     readers = {
         name
         for name, pod in encrypted.pods()
@@ -139,7 +139,7 @@ def test_nobody_else_reads_anything_of_it(encrypted: Release) -> None:
     assert readers == {"qdrant", *CLIENTS}
 
 
-def test_one_outside_may_have_a_private_authority_too() -> None:
+def test_an_external_qdrant_may_have_a_private_ca() -> None:
     outside = (
         f"qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com,global.qdrant.tlsSecret={SECRET}"
     )
@@ -148,10 +148,10 @@ def test_one_outside_may_have_a_private_authority_too() -> None:
         given = env(release, "Deployment", service)
         assert given[f"{prefix}_QDRANT_URL"] == "https://qdrant.example.com"
         assert given[f"{prefix}_QDRANT_CA_FILE"].endswith("/ca.crt")
-        assert read_of(release, "Deployment", service) == {"ca.crt"}
+        assert list_read_keys(release, "Deployment", service) == {"ca.crt"}
 
 
-def test_where_there_is_another_there_is_none_here() -> None:
+def test_with_an_external_qdrant_none_is_deployed() -> None:
     release = render(
         PROFILE, "--set", "qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com:6333"
     )
@@ -161,5 +161,5 @@ def test_where_there_is_another_there_is_none_here() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_image_is_one_that_needs_no_root(profile: str) -> None:
+def test_the_image_is_unprivileged(profile: str) -> None:
     assert container(render(profile))["image"].partition("@")[0].endswith("-unprivileged")

@@ -1,4 +1,4 @@
-"""The chart as a release packages it: one version throughout, and the Tenant resource of the tree."""
+"""Tests of the packaged chart: one version throughout, and the repository's Tenant CRD."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ VERSION = "1.2.3"
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A copy of the tree, with a version written into it."""
+    """A copy of the repository with a version written into it."""
     folder = copy_sources(REPOSITORY, tmp_path / "source")
     stamp(list_versioned_files(folder), VERSION)
     return folder
@@ -22,14 +22,12 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def chart(source: Path, tmp_path: Path) -> Path:
-    """The chart out of its package."""
+    """The unpacked chart."""
     helm("package", str(source / "charts" / "tenantry"), "-d", str(tmp_path))
     return unpack(tmp_path / f"tenantry-{VERSION}.tgz", tmp_path / "chart") / "tenantry"
 
 
-def test_a_packaged_chart_is_of_one_version_and_carries_the_tenant_resource(
-    chart: Path, source: Path
-) -> None:
+def test_a_packaged_chart_has_one_version_and_the_tenant_crd(chart: Path, source: Path) -> None:
     check_chart(chart, source / "crds", VERSION)
 
 
@@ -50,7 +48,7 @@ def replace(file: Path, written: str, replaced: str) -> None:
     ],
     ids=["part", "dependency", "image", "crd", "values"],
 )
-def test_a_chart_that_is_not_of_the_release_is_refused(
+def test_an_inconsistent_chart_is_refused(
     chart: Path, source: Path, file: str, written: str, replaced: str, message: str
 ) -> None:
     replace(chart / file, written, replaced)
@@ -58,7 +56,7 @@ def test_a_chart_that_is_not_of_the_release_is_refused(
         check_chart(chart, source / "crds", VERSION)
 
 
-def test_a_tenant_resource_without_the_version_is_refused(chart: Path, source: Path) -> None:
+def test_a_tenant_crd_without_the_version_is_refused(chart: Path, source: Path) -> None:
     for crds in (chart / "files" / "crds", source / "crds"):
         replace(crds / "tenants.tenantry.io.yaml", f"version: {VERSION}", "version: 1.2.2")
     with pytest.raises(ReleaseError, match=r"1\.2\.2"):

@@ -1,4 +1,4 @@
-"""Secrets are named and never made here, but by External Secrets or the CSI driver where one is asked to."""
+"""Tests of Secrets: the chart creates none, but can configure External Secrets or the CSI driver."""
 
 import re
 from typing import Any
@@ -28,7 +28,7 @@ CHOICES = (
     "options", [WITH, (*WITH, "--set", "n8n.enabled=false,open-webui.orchestrator=direct")]
 )
 @pytest.mark.parametrize("profile", PROFILES)
-def test_there_is_one_for_each_secret_that_a_pod_reads_and_no_other(
+def test_there_is_an_external_secret_for_each_secret_that_pods_read(
     profile: str, options: tuple[str, ...]
 ) -> None:
     release = render(profile, *options)
@@ -36,7 +36,7 @@ def test_there_is_one_for_each_secret_that_a_pod_reads_and_no_other(
     assert sorted(made) == sorted({name for name, _ in asked(release)})
 
 
-def test_all_of_it_comes_from_one_entry_of_the_store() -> None:
+def test_a_secret_comes_from_one_entry_of_the_store() -> None:
     (secret,) = (
         item["spec"]
         for item in render(PROFILES[0], *WITH).of("ExternalSecret")
@@ -46,7 +46,7 @@ def test_all_of_it_comes_from_one_entry_of_the_store() -> None:
     assert secret["secretStoreRef"] == {"kind": "ClusterSecretStore", "name": "aws"}
 
 
-def test_a_secret_under_another_name_is_made_under_it() -> None:
+def test_a_secret_with_another_name_is_created_under_it() -> None:
     release = render(PROFILES[0], *WITH, "--set", "gateway.existingSecret=another")
     names = [item["metadata"]["name"] for item in release.of("ExternalSecret")]
     assert "another" in names
@@ -54,7 +54,7 @@ def test_a_secret_under_another_name_is_made_under_it() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_nobody_is_asked_for_secrets_by_default(profile: str) -> None:
+def test_by_default_no_secret_is_created(profile: str) -> None:
     release = render(profile)
     assert not release.of("ExternalSecret", "SecretProviderClass", "Secret")
     assert not [
@@ -62,15 +62,15 @@ def test_nobody_is_asked_for_secrets_by_default(profile: str) -> None:
     ]
 
 
-def test_the_store_has_to_be_named() -> None:
+def test_the_name_of_the_store_is_required() -> None:
     with pytest.raises(Refused, match="/externalSecrets/store/name"):
         render(PROFILES[0], "--set", "externalSecrets.enabled=true")
 
 
-def made(release: Release) -> dict[str, set[tuple[str, str]]]:
-    """Return, by its SecretProviderClass, each Secret and each of its keys that the CSI driver makes.
+def list_created_keys(release: Release) -> dict[str, set[tuple[str, str]]]:
+    """Return the Secrets and keys that the CSI driver creates, by SecretProviderClass.
 
-    The AWS provider writes a file for each path into the entry's JSON; the driver makes a key of a file.
+    The AWS provider writes a file for each JMESPath; the driver creates a key from each file.
     """
     return {
         item["metadata"]["name"]: {
@@ -84,7 +84,7 @@ def made(release: Release) -> dict[str, set[tuple[str, str]]]:
 
 
 def _files(parameters: dict[str, str], key: str) -> dict[str, Any]:
-    """Return what is in each file where one key alone has a value."""
+    """Return the content of each file if only one key has a value."""
     (entry,) = yaml.safe_load(parameters["objects"])
     assert entry["objectType"] == "secretsmanager"
     return {
@@ -92,8 +92,8 @@ def _files(parameters: dict[str, str], key: str) -> dict[str, Any]:
     }
 
 
-def mounted(spec: dict[str, Any]) -> set[str]:
-    """Return the SecretProviderClasses of a pod whose volumes some container mounts: others are left out."""
+def list_mounted_classes(spec: dict[str, Any]) -> set[str]:
+    """Return the SecretProviderClasses of a pod whose volumes a container mounts."""
     containers = spec["containers"] + spec.get("initContainers", [])
     mounts = {
         mount["name"]
@@ -110,33 +110,35 @@ def mounted(spec: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_each_key_that_a_pod_reads_is_made_by_a_volume_that_it_mounts(profile: str, choice: str) -> None:
+def test_each_key_that_a_pod_reads_is_created_by_a_volume_that_it_mounts(profile: str, choice: str) -> None:
     release = render(profile, *CSI, "--set", choice)
-    keys = made(release)
+    keys = list_created_keys(release)
     for name, pod in release.pods():
-        volumes = mounted(pod["spec"])
+        volumes = list_mounted_classes(pod["spec"])
         asked_for = asked_by(pod["spec"])
         missing = asked_for - {each for volume in volumes for each in keys[volume]}
         assert not missing, name
-        assert volumes == {secret for secret, _ in asked_for}, name  # and it sees no other's
-    # A key that nobody reads need not be in the entry, and without it the provider mounts nothing.
+        assert volumes == {secret for secret, _ in asked_for}, name  # and no other Secret
+    # The provider fails if a listed key is missing, so no unread key is listed.
     assert {each for secret in keys.values() for each in secret} == asked(release)
 
 
-def test_the_page_of_secrets_says_which_account_reads_what() -> None:
+def test_the_page_of_secrets_lists_the_entries_of_each_account() -> None:
     table = PAGE.read_text().partition("| ServiceAccounts, ")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| ([a-z0-9, -]+) \| (`.*`) \|$", table, re.MULTILINE)
-    said = {
+    documented = {
         account: set(re.findall(r"`([\w-]+)`", entries))
         for accounts, entries in rows
         for account in accounts.split(", ")
     }
     pods = [pod["spec"] for _, pod in render("values-eks-prod.yaml", *CSI).pods()]
-    read = {spec["serviceAccountName"].removeprefix(f"{RELEASE}-"): mounted(spec) for spec in pods}
-    assert said == {account: entries for account, entries in read.items() if entries}
+    read = {
+        spec["serviceAccountName"].removeprefix(f"{RELEASE}-"): list_mounted_classes(spec) for spec in pods
+    }
+    assert documented == {account: entries for account, entries in read.items() if entries}
 
 
-def test_the_csi_driver_is_told_where_in_aws_an_entry_is() -> None:
+def test_the_csi_driver_gets_region_and_entry_name() -> None:
     (found,) = (
         item["spec"]
         for item in render(PROFILES[0], *CSI, "--set", "global.secretsStore.prefix=dev/").of(
@@ -149,6 +151,6 @@ def test_the_csi_driver_is_told_where_in_aws_an_entry_is() -> None:
     assert (found["provider"], found["parameters"]["region"]) == ("aws", "us-east-1")
 
 
-def test_two_do_not_make_the_same_secrets() -> None:
+def test_both_sources_together_are_refused() -> None:
     with pytest.raises(Refused, match="/global/secretsStore/enabled"):
         render(PROFILES[0], *WITH, *CSI)

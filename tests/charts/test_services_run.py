@@ -1,6 +1,6 @@
-"""Our services do their work with what the chart gives them: variables, files, and their accounts' rights.
+"""Tests that services work with the chart's variables, files and RBAC rights.
 
-So a variable that is missing, or a right, is red here, and not in somebody's cluster.
+A missing variable or right fails here and not in a user's cluster.
 """
 
 import uuid
@@ -28,7 +28,7 @@ def namespace(platform: Platform) -> Iterator[str]:
         yield name
 
 
-async def test_the_operator_makes_a_tenant_and_takes_it_away(platform: Platform, namespace: str) -> None:
+async def test_the_operator_creates_and_deletes_a_tenant(platform: Platform, namespace: str) -> None:
     tenant_id = f"chart-{uuid.uuid4().hex[:8]}"
     manifest = tenant_manifest(
         tenant_id,
@@ -49,7 +49,7 @@ async def test_the_operator_makes_a_tenant_and_takes_it_away(platform: Platform,
             kubectl(platform.context, *wait, "--for=delete")
 
 
-async def test_what_a_person_gives_to_open_webui_is_answered_from(platform: Platform, namespace: str) -> None:
+async def test_an_upload_in_open_webui_is_cited_in_an_answer(platform: Platform, namespace: str) -> None:
     tenant_id = f"chart-{uuid.uuid4().hex[:8]}"
     person, base = f"anna@{tenant_id}.example", f"kb-{tenant_id}"
     manifest = tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]})
@@ -64,8 +64,8 @@ async def test_what_a_person_gives_to_open_webui_is_answered_from(platform: Plat
             account = owui.create_account(await people.subject(person))
         owui.add_to_knowledge(owui.upload(account, "plan.txt", b"The ferry leaves at noon."), base)
         pods = ChartPods(platform, namespace, owui.url)
-        async with pods.running("gateway") as gateway, fake_n8n(address(gateway)) as n8n:
-            pods.names = {"gateway": address(gateway), "n8n-webhook": n8n.url.partition("/webhook")[0]}
+        async with pods.running("gateway") as gateway, fake_n8n(get_url(gateway)) as n8n:
+            pods.names = {"gateway": get_url(gateway), "n8n-webhook": n8n.url.partition("/webhook")[0]}
             async with pods.running("file-sync") as file_sync:
 
                 async def ready() -> bool:
@@ -78,5 +78,5 @@ async def test_what_a_person_gives_to_open_webui_is_answered_from(platform: Plat
             assert [each["filename"] for each in answer["citations"]] == ["plan.txt"]
 
 
-def address(http: httpx.AsyncClient) -> str:
+def get_url(http: httpx.AsyncClient) -> str:
     return str(http.base_url).rstrip("/")

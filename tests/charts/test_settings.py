@@ -1,4 +1,4 @@
-"""Each service is given what it needs, and nothing that it does not know."""
+"""Tests of the services' variables in the chart: complete, known and secret where needed."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ SERVICES = chart_schema.SERVICES | {
 }
 
 SECRETS = {"REDIS_URL": "redis://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}
-"""What a Secret would hold, where a service looks at it; for the others anything will do."""
+"""Values of Secrets whose format a service checks."""
 
 
 @pytest.fixture(params=PROFILES, scope="module")
@@ -31,15 +31,15 @@ def release(request: pytest.FixtureRequest) -> Release:
 
 
 @pytest.fixture(autouse=True)
-def nothing_set_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what a test sets counts: tests beside it run services of their own in this very process."""
+def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove variables of services, which other tests in this process may have set."""
     prefixes = tuple(settings.model_config["env_prefix"] for settings in SERVICES.values())
     for name in [name for name in os.environ if name.startswith(prefixes)]:
         monkeypatch.delenv(name)
 
 
 def environment(release: Release, service: str) -> dict[str, str]:
-    """Return a service's variables, with something in place of each secret."""
+    """Return the variables of a service, with a placeholder for each secret."""
     prefix = SERVICES[service].model_config["env_prefix"]
     return {
         entry["name"]: entry.get("value", SECRETS.get(entry["name"].removeprefix(prefix), "a-secret-of-many"))
@@ -48,25 +48,25 @@ def environment(release: Release, service: str) -> dict[str, str]:
 
 
 def entries(release: Release, workload: str) -> list[dict[str, Any]]:
-    """Return a workload's variables as they stand in its pod."""
+    """Return the variables in the pod of a workload."""
     (container,) = dict(release.pods())[workload]["spec"]["containers"]
     given: list[dict[str, Any]] = container["env"]
     return given
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_service_starts_with_what_the_chart_gives_it(
+def test_the_service_starts_with_the_charts_variables(
     release: Release, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in environment(release, service).items():
-        # A file of a Secret, which is read when the service starts.
-        here = str(private_key(tmp_path)) if name == "OPERATOR_RECEIPT_KEY_FILE" else value
-        monkeypatch.setenv(name, here)
+        # This file of a Secret is read at start.
+        local = str(private_key(tmp_path)) if name == "OPERATOR_RECEIPT_KEY_FILE" else value
+        monkeypatch.setenv(name, local)
     SERVICES[service]()
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_variable_of_the_services_prefix_is_one_of_its_settings(release: Release, service: str) -> None:
+def test_variables_with_the_services_prefix_are_settings(release: Release, service: str) -> None:
     prefix = SERVICES[service].model_config["env_prefix"]
     known = {f"{prefix}{field.upper()}" for field in SERVICES[service].model_fields}
     given = {name for name in environment(release, service) if name.startswith(prefix)}
@@ -74,7 +74,7 @@ def test_every_variable_of_the_services_prefix_is_one_of_its_settings(release: R
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_whatever_is_secret_comes_out_of_a_secret(release: Release, service: str) -> None:
+def test_secret_settings_come_from_secrets(release: Release, service: str) -> None:
     prefix = SERVICES[service].model_config["env_prefix"]
     secret = {
         f"{prefix}{field.upper()}"
@@ -86,7 +86,7 @@ def test_whatever_is_secret_comes_out_of_a_secret(release: Release, service: str
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_missing_variable_would_be_seen_here(
+def test_a_missing_variable_is_detected(
     release: Release, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment(release, service).items():
@@ -101,14 +101,14 @@ def test_a_setting_from_the_values_reaches_the_service() -> None:
     assert environment(release, "gateway")["GATEWAY_CHAT_MODEL"] == "some.model"
 
 
-def test_gateways_share_the_accounts_quota_of_embeddings() -> None:
+def test_gateways_share_the_quota_of_embeddings() -> None:
     release = render(
         "values-eks-prod.yaml", "--set", "gateway.embeddingsPerMinute=3000,gateway.autoscaling.maxReplicas=7"
     )
     assert environment(release, "gateway")["GATEWAY_EMBEDDINGS_PER_MINUTE"] == str(3000 // 7)
 
 
-def test_the_operator_knows_open_webui_where_there_is_one(release: Release) -> None:
+def test_the_operator_has_variables_of_open_webui_only_if_it_is_enabled(release: Release) -> None:
     given = environment(release, "operator")
     assert {name for name in given if "OPEN_WEBUI" in name} == {
         "OPERATOR_OPEN_WEBUI_URL",

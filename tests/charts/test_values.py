@@ -1,4 +1,4 @@
-"""Values that helm takes, and those that it refuses, with their path."""
+"""Tests of values that the schema accepts and refuses."""
 
 import pytest
 import yaml
@@ -10,7 +10,7 @@ DIGEST = "sha256:" + "0" * 64
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_helm_finds_nothing_to_say_of_a_profile(profile: str) -> None:
+def test_helm_lints_each_profile(profile: str) -> None:
     assert "0 chart(s) failed" in lint(profile)
 
 
@@ -26,7 +26,7 @@ def test_helm_finds_nothing_to_say_of_a_profile(profile: str) -> None:
         ("file-sync.replicas=two", "/file-sync/replicas"),
         ("n8n.enabled=false", "/open-webui/orchestrator"),
         ("open-webui.enabled=false", "/global/openWebui/adminEmail"),
-        ("open-webui.enabled=false", "/open-webui/enabled"),  # there is an ingress to it
+        ("open-webui.enabled=false", "/open-webui/enabled"),  # the ingress needs it
         ("operator.image.pullPolicy=always", "/operator/image/pullPolicy"),
         ("global.aws.tenantRoleArn=tenantry-tenant", "/global/aws/tenantRoleArn"),
         ("global.keycloak.url=https://login.example.com/", "/global/keycloak/url"),
@@ -44,12 +44,12 @@ def test_a_wrong_value_is_refused_with_its_path(option: str, path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["aws.documentsBucket", "aws.filesBucket", "aws.tenantRoleArn", "keycloak.url"]
 )
-def test_what_only_a_deployment_can_know_is_asked_for(path: str) -> None:
+def test_required_values_are_enforced(path: str) -> None:
     with pytest.raises(Refused, match=f"/global/{path.replace('.', '/')}"):
         render("values-eks-prod.yaml", "--set", f"global.{path}=")
 
 
-def test_an_image_is_pulled_by_its_digest_when_there_is_one() -> None:
+def test_a_digest_is_part_of_the_image() -> None:
     release = render(
         "values-eks-prod.yaml", "--set", f"gateway.image.tag=1.2.3,gateway.image.digest={DIGEST}"
     )
@@ -57,7 +57,7 @@ def test_an_image_is_pulled_by_its_digest_when_there_is_one() -> None:
     assert container["image"] == f"tenantry/gateway:1.2.3@{DIGEST}"
 
 
-def test_an_image_of_the_tested_version_is_pulled_by_the_digest_beside_it_and_another_by_its_tag() -> None:
+def test_only_the_tested_version_has_the_charts_digest() -> None:
     tested, other = (
         render("values-eks-prod.yaml", *options).get("StatefulSet", "qdrant")["spec"]["template"]["spec"]
         for options in ((), ("--set", "qdrant.image.tag=v9"))

@@ -1,4 +1,4 @@
-"""``python -m tests.e2e rig|kind [pytest's own arguments]``: a cluster, the images in it, then the tests."""
+"""Command line: ``python -m tests.e2e local_node|kind [pytest arguments]`` tests the chart on a cluster."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from .images import OFFICIAL, OURS, STANDINS, Image
+from .images import REPLACED_IMAGES, STANDIN_IMAGES, TENANTRY_IMAGES, Image
 from .kind import Kind
-from .rig import Rig
+from .local_node import LocalNode
 
 
-class Provider(Protocol):
-    """Where a cluster comes from."""
+class ClusterProvider(Protocol):
+    """A source of clusters."""
 
     @property
     def missing(self) -> str: ...
@@ -28,13 +28,13 @@ class Provider(Protocol):
 
 
 def main(name: str, *arguments: str) -> int:
-    """Run the tests; return the exit code, which is pytest's."""
-    provider, images = _provider(name)
+    """Run the tests and return pytest's exit code."""
+    provider, images = _get_provider(name)
     if provider.missing:
-        print(f"The tests on a cluster are not run here: {provider.missing}.")
+        print(f"Skipping the tests on a cluster: {provider.missing}.")
         return 1
     with provider.up(), tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({image.name: _loaded(provider, image) for image in images}, file)
+        json.dump({image.name: _load(provider, image) for image in images}, file)
         file.flush()
         given = {"KUBECONFIG": str(provider.kubeconfig), "TENANTRY_E2E_IMAGES": file.name}
         argv = [
@@ -49,23 +49,23 @@ def main(name: str, *arguments: str) -> int:
         return subprocess.run(argv, env=os.environ | given, check=False).returncode
 
 
-def _provider(name: str) -> tuple[Provider, tuple[Image, ...]]:
+def _get_provider(name: str) -> tuple[ClusterProvider, tuple[Image, ...]]:
     if name == "kind":
-        return Kind(), (*OURS, *STANDINS)
-    return Rig(), (*OURS, *STANDINS, *OFFICIAL)
+        return Kind(), (*TENANTRY_IMAGES, *STANDIN_IMAGES)
+    return LocalNode(), (*TENANTRY_IMAGES, *STANDIN_IMAGES, *REPLACED_IMAGES)
 
 
-def _loaded(provider: Provider, image: Image) -> str:
+def _load(provider: ClusterProvider, image: Image) -> str:
     began = time.monotonic()
     name = provider.load(image)
     print(f"{time.monotonic() - began:6.1f} s  {name}", flush=True)
     return name
 
 
-def _end(number: int, frame: object) -> None:
+def _exit(number: int, frame: object) -> None:
     sys.exit(128 + number)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _end)  # As Ctrl-C: a cluster that was brought up is taken away.
+    signal.signal(signal.SIGTERM, _exit)  # as with Ctrl-C, a started cluster is stopped
     sys.exit(main(*sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""One installation for all tests, which may run in any order: whoever finds it gone has it installed."""
+"""Fixtures: one installation for all tests, which run in any order and reinstall an absent chart."""
 
 import json
 import os
@@ -8,13 +8,13 @@ import pytest
 
 from tests.support.cluster import Cluster
 
-from .demo import fill
+from .demo import load_demo_data
 from .installation import Installation
 
 RELEASE = os.environ.get("TENANTRY_E2E_RELEASE", "tenantry")
 
 MINUTES = 15
-"""The first test waits until everything is installed."""
+"""Timeout of a test; the first one waits for the installation."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,8 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def prepared() -> Installation:
-    """What the chart needs is there."""
+def prepared_installation() -> Installation:
+    """An installation with all prerequisites of the chart."""
     images = json.loads(Path(os.environ["TENANTRY_E2E_IMAGES"]).read_text())
     installation = Installation(Cluster(RELEASE), RELEASE, images)
     installation.prepare()
@@ -35,23 +35,23 @@ def prepared() -> Installation:
 
 
 @pytest.fixture
-def installation(prepared: Installation) -> Installation:
-    """The chart is installed."""
-    if not prepared.installed:
-        prepared.upgrade()
-    return prepared
+def installation(prepared_installation: Installation) -> Installation:
+    """An installation with the chart."""
+    if not prepared_installation.installed:
+        prepared_installation.upgrade()
+    return prepared_installation
 
 
 @pytest.fixture(scope="session")
-def once() -> set[str]:
-    """What has been done already."""
+def completed_steps() -> set[str]:
+    """Names of the steps that were done in this session."""
     return set()
 
 
 @pytest.fixture
-def filled(installation: Installation, once: set[str]) -> Installation:
-    """The demo's Tenants are there, with their documents. They outlive the release."""
-    if "fill" not in once:
-        fill(installation)
-        once.add("fill")
+def demo_installation(installation: Installation, completed_steps: set[str]) -> Installation:
+    """An installation with the demo Tenants and their documents, which outlive the release."""
+    if "load_demo_data" not in completed_steps:
+        load_demo_data(installation)
+        completed_steps.add("load_demo_data")
     return installation

@@ -1,4 +1,4 @@
-"""The demo's Tenants, documents and people, and what is asked of them."""
+"""Demo Tenants, documents and users, and the question of the tests."""
 
 import base64
 import json
@@ -10,24 +10,24 @@ from tenantry_local.samples import TENANTS, list_samples
 
 from .installation import Installation
 
-__all__ = ["ALICE", "DIANA", "FIGURE", "QUESTION", "answers", "fill"]
+__all__ = ["ALICE", "DIANA", "EXPECTED_ANSWER", "QUESTION", "ask_question", "load_demo_data"]
 
 DIANA, ALICE = "diana.tenantb@gmail.com", "alice.tenanta@gmail.com"
 QUESTION = "What is the approved marketing budget for 2026?"
-FIGURE = "$5,000,000"
+EXPECTED_ANSWER = "$5,000,000"
 
-UNBOUND = {"queriesPerMinute": 1_000_000, "tokensPerMonth": 1_000_000_000}
-"""A load asks more than people do."""
+UNLIMITED = {"queriesPerMinute": 1_000_000, "tokensPerMonth": 1_000_000_000}
+"""Limits that the load does not reach."""
 
 
-def fill(installation: Installation) -> None:
+def load_demo_data(installation: Installation) -> None:
     """Apply the Tenants, wait until they are Ready, and upload their documents."""
     manifests = [yaml.safe_load(file.read_text()) for file in sorted(TENANTS.iterdir())]
     for manifest in manifests:
-        manifest["spec"]["quota"].update(UNBOUND)
+        manifest["spec"]["quota"].update(UNLIMITED)
     installation.cluster.apply(*manifests)
     installation.cluster.kubectl("wait", "--for=condition=Ready", "tenant", "--all", "--timeout=120s")
-    installation.let_tokens_last()
+    installation.create_token_client()
     for manifest in manifests:
         tenant = Tenant.from_object(manifest)
         token = installation.token(tenant.spec.identity.admins[0])
@@ -43,8 +43,8 @@ def fill(installation: Installation) -> None:
             assert status in (200, 201), body
 
 
-def answers(installation: Installation, *people: str) -> list[dict[str, Any]]:
-    """Ask the one question as some people; return the gateway's answers."""
+def ask_question(installation: Installation, *people: str) -> list[dict[str, Any]]:
+    """Ask the question as several users and return the gateway's answers."""
     asked = [
         installation.gateway("POST", "/v1/answers", installation.token(person), json={"question": QUESTION})
         for person in people

@@ -1,8 +1,7 @@
-"""The images that the tests need: what is in each, and where the chart names it.
+"""Images of the tests: their contents, and the chart's values that name them.
 
-The project's own and the stand-ins of ``local/`` are built wherever Python packages can be had. The others
-take the place of official images where no registry has those: the same programs, as installed by
-``tenantry prepare --all``.
+Tenantry's images and the stand-ins of ``local/`` are built from Python packages. The others replace official
+images where no registry is available. They contain the programs that ``tenantry prepare --all`` installs.
 """
 
 import hashlib
@@ -21,9 +20,16 @@ from tenantry_local.parts import keycloak
 from tenantry_local.programs import n8n, open_webui
 from tenantry_local.programs.node import find_node
 
-__all__ = ["OFFICIAL", "OURS", "STANDINS", "VALUES", "Image", "chosen"]
+__all__ = [
+    "REPLACED_IMAGES",
+    "STANDIN_IMAGES",
+    "TENANTRY_IMAGES",
+    "VALUES_PATHS",
+    "Image",
+    "list_image_options",
+]
 
-VALUES = {
+VALUES_PATHS = {
     "operator": ["operator.image"],
     "gateway": ["gateway.image"],
     "file-sync": ["file-sync.image"],
@@ -36,22 +42,22 @@ VALUES = {
     "n8n": ["n8n.image"],
     "open-webui": ["open-webui.image"],
 }
-"""Where the chart's values name each image; the stand-ins of AWS and Bedrock are not the chart's."""
+"""Paths of each image in the chart's values; the stand-ins of AWS and Bedrock are not in the chart."""
 
 FOLDERS = Path(__file__).parent / "images"
 PACKAGES = Path(sysconfig.get_path("purelib"))
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 LOCK = REPOSITORY / "requirements" / "dev.txt"
-"""What is in :data:`PACKAGES`."""
+"""Lock of :data:`PACKAGES`."""
 
-SPARE = shutil.ignore_patterns("__pycache__", "*.map", "*.d.ts", "*.d.cts", "*.d.mts")
-"""What no program reads when it runs; of n8n's files a third."""
+UNUSED_FILES = shutil.ignore_patterns("__pycache__", "*.map", "*.d.ts", "*.d.cts", "*.d.mts")
+"""Files that no program reads at run time: a third of n8n's files."""
 
 
-def chosen(names: Mapping[str, str]) -> list[str]:
-    """Return helm's options that choose images: where each can be pulled, by its name in :data:`VALUES`."""
+def list_image_options(names: Mapping[str, str]) -> list[str]:
+    """Return helm options that set the images, given a reference for each name."""
     options = []
-    for name, places in VALUES.items():
+    for name, places in VALUES_PATHS.items():
         if name in names:
             repository, _, tag = names[name].rpartition(":")
             options += [
@@ -68,13 +74,13 @@ class Image:
     Parameters
     ----------
     name
-        What it is called.
+        Name of the image.
     files
-        Files and folders of this checkout beside the Dockerfile, by the names that they have there.
+        Files and folders of this checkout, by their paths in the build context.
     target
-        The Dockerfile's target, when it has several.
+        Target in the Dockerfile, if it has several.
     installed
-        Says where programs are that were installed, and installs those that are not.
+        Function that installs programs if needed and returns their paths.
     """
 
     name: str
@@ -84,50 +90,52 @@ class Image:
 
     @contextmanager
     def context(self) -> Iterator[Path]:
-        """Yield a folder with the Dockerfile and everything that it takes."""
+        """Yield a build context: a folder with the Dockerfile and its files."""
         CACHE.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix="image-", dir=CACHE) as name:
             for place, source in {**self.files, **self.installed()}.items():
-                _lay(source, Path(name, place))
+                _copy(source, Path(name, place))
             yield Path(name)
 
     @cached_property
     def digest(self) -> str:
-        """What changes when the image does: our own files' contents, and which programs are installed."""
+        """Return a hash of the image's inputs: contents of files, and versions of installed programs."""
         found = hashlib.sha256(self.target.encode())
         for place, source in self.files.items():
             for file in sorted([source, *source.rglob("*")]):
                 if file.is_file() and "__pycache__" not in file.parts:
                     found.update(f"{place}/{file.relative_to(source)}".encode() + file.read_bytes())
         for source in self.installed().values():
-            # A folder of the cache is called after its pins.
+            # The name of a folder in the cache contains its pins.
             pins = str(source).encode() if source.is_relative_to(CACHE) else LOCK.read_bytes()
             found.update(pins)
         return found.hexdigest()[:12]
 
 
-def _lay(source: Path, place: Path) -> None:
+def _copy(source: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, place, copy_function=_link, symlinks=True, ignore=SPARE, dirs_exist_ok=True)
+        shutil.copytree(
+            source, place, copy_function=_link, symlinks=True, ignore=UNUSED_FILES, dirs_exist_ok=True
+        )
     else:
         shutil.copy(source, place)
 
 
 def _link(source: str, place: str) -> None:
-    """Take no space for what is gigabytes, where that can be."""
+    """Hard-link a file if possible, because the files take gigabytes."""
     try:
         os.link(source, place)
     except OSError:
         shutil.copy2(source, place)
 
 
-def _own(name: str) -> Image:
+def _make_tenantry_image(name: str) -> Image:
     names = ("Dockerfile", "operator", "services", "requirements")
     return Image(name, {place: REPOSITORY / place for place in names}, target=name)
 
 
-def _standin(name: str) -> Image:
+def _make_standin_image(name: str) -> Image:
     folder = FOLDERS / "standins"
     files = {
         "Dockerfile": folder / "Dockerfile",
@@ -143,7 +151,7 @@ def _standin(name: str) -> Image:
     return Image(name, files, target=name)
 
 
-def _official(name: str, installed: Callable[[], Mapping[str, Path]]) -> Image:
+def _make_replaced_image(name: str, installed: Callable[[], Mapping[str, Path]]) -> Image:
     return Image(name, {".": FOLDERS / name}, installed=installed)
 
 
@@ -170,14 +178,14 @@ def _open_webui() -> Mapping[str, Path]:
     return {"packages": packages}
 
 
-OURS = tuple(_own(name) for name in ("operator", "gateway", "file-sync", "jobs"))
-STANDINS = tuple(_standin(name) for name in ("aws", "bedrock"))
-OFFICIAL = (
-    _standin("qdrant"),
-    _official("postgres", _postgres),
-    _official("redis", _redis),
-    _official("keycloak", _keycloak),
-    _official("n8n", _n8n),
-    _official("open-webui", _open_webui),
-    _official("kubectl", lambda: {"kubectl": PROGRAMS / "kubectl"}),
+TENANTRY_IMAGES = tuple(_make_tenantry_image(name) for name in ("operator", "gateway", "file-sync", "jobs"))
+STANDIN_IMAGES = tuple(_make_standin_image(name) for name in ("aws", "bedrock"))
+REPLACED_IMAGES = (
+    _make_standin_image("qdrant"),
+    _make_replaced_image("postgres", _postgres),
+    _make_replaced_image("redis", _redis),
+    _make_replaced_image("keycloak", _keycloak),
+    _make_replaced_image("n8n", _n8n),
+    _make_replaced_image("open-webui", _open_webui),
+    _make_replaced_image("kubectl", lambda: {"kubectl": PROGRAMS / "kubectl"}),
 )

@@ -1,6 +1,6 @@
-"""The chart, installed with its kind profile; AWS' part is played by the stand-ins beside it.
+"""Installation of the chart with its kind profile and stand-ins for AWS.
 
-Pods act as the same roles as on EKS: each is given a session of its own role.
+Pods use the same roles as on EKS: each has credentials of a session of its role.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ from tests.support.people import LASTING, People
 from tools import dev_secrets
 from tools.chart_schema import CHART
 
-from .images import chosen
-from .inside import CALL
+from .images import list_image_options
+from .pod_scripts import CALL
 
-__all__ = ["Installation", "asker"]
+__all__ = ["Installation", "get_client_pod_name"]
 
 FOLDER = Path(__file__).parent
 
 STANDINS = ("aws", "bedrock")
 
 SESSION_SECONDS = 12 * 3600
-"""As long as a role's session can last."""
+"""Maximum duration of a role's session."""
 
 SESSION_VARIABLES = {
     "AWS_ACCESS_KEY_ID": "AccessKeyId",
@@ -42,11 +42,11 @@ SESSION_VARIABLES = {
     "AWS_SESSION_TOKEN": "SessionToken",
 }
 FILES_VARIABLES = {"S3_ACCESS_KEY_ID": "AccessKeyId", "S3_SECRET_ACCESS_KEY": "SecretAccessKey"}
-"""Which variable has which part of a Secret with credentials."""
+"""Variables and their keys in a Secret with credentials."""
 
-ASKERS = ("n8n-worker", "n8n-install", "stranger")
-"""Pods out of which is asked. To the network they are what they are called: the first may ask the gateway,
-the second n8n's webhooks, the third nobody. No Service leads to any of them."""
+CLIENT_PODS = ("n8n-worker", "n8n-install", "foreign")
+"""Pods from which the tests send requests. They have the labels of these workloads, so network policies allow
+the first to call the gateway, the second n8n's webhooks and the third nothing. No Service selects them."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Installation:
     Parameters
     ----------
     cluster
-        Where it is.
+        The cluster.
     release
-        Its name.
+        Name of the release.
     images
-        Where images can be pulled, by their names in :mod:`tests.e2e.images`; others are the chart's own.
+        References of images by their names in :mod:`tests.e2e.images`. Others are the chart's defaults.
     """
 
     cluster: Cluster
@@ -68,7 +68,7 @@ class Installation:
     images: Mapping[str, str]
 
     def prepare(self) -> None:
-        """Make what the chart needs to be there: its namespace, its Secrets, AWS. And the pods that ask."""
+        """Create the chart's prerequisites (namespace, Secrets, AWS) and the client pods."""
         namespace = self.cluster.namespace
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.cluster.apply(
@@ -78,29 +78,30 @@ class Installation:
         self.cluster.helm("upgrade", "--install", "standins", str(FOLDER / "standins"), "--wait", *images)
         self._provision_aws()
         self._make_secrets()
-        self.cluster.apply(*[self._asker(name) for name in ASKERS])
-        pods = [f"pod/{asker(name)}" for name in ASKERS]
+        self.cluster.apply(*[self._make_client_pod(name) for name in CLIENT_PODS])
+        pods = [f"pod/{get_client_pod_name(name)}" for name in CLIENT_PODS]
         self.cluster.kubectl("wait", "--for=condition=Ready", *pods, "--timeout=120s")
 
     def upgrade(self, *options: str) -> None:
-        """Install the chart, or upgrade it; options are helm's own. Return when all pods are ready."""
+        """Install or upgrade the chart with helm options and wait until all pods are ready."""
         files = ["-f", str(CHART / "values-kind.yaml"), "-f", str(FOLDER / "values.yaml"), "-f", "-"]
         self.cluster.helm(
             "upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=10m",
-            *files, *chosen(self.images), *self._addresses(), *options, stdin=json.dumps(self._aws()),
+            *files, *list_image_options(self.images), *self._addresses(), *options,
+            stdin=json.dumps(self._aws()),
         )  # fmt: skip
 
     @property
     def installed(self) -> bool:
-        """Whether there is a release."""
+        """Return True if the release is installed."""
         return self.release in json.loads(self.cluster.helm("list", "--deployed", "--output=json", "--short"))
 
     def name(self, workload: str) -> str:
-        """Return a workload's name in the cluster."""
+        """Return the name of a workload in the cluster."""
         return f"{self.release}-{workload}"
 
     def workloads(self) -> list[str]:
-        """Return all that runs for good: ``deployment/NAME``, ``statefulset/NAME``."""
+        """Return all Deployments and StatefulSets: ``deployment/NAME``, ``statefulset/NAME``."""
         found = self.cluster.list(
             "deployments,statefulsets", "-l", f"app.kubernetes.io/instance={self.release}"
         )
@@ -108,34 +109,34 @@ class Installation:
 
     @property
     def password(self) -> str:
-        """The password of all of the demo's people."""
+        """Return the password of all demo users."""
         return self._secret("tenantry-keycloak")["people-password"]
 
     def token(self, email: str) -> str:
-        """Return an access token of one of the demo's people, out of the release's Keycloak."""
+        """Return an access token of a demo user from the release's Keycloak."""
         with self.cluster.forwarded(self.name("keycloak"), 8080) as port:
             return access_token(_context({"keycloak": port}, {"people": self.password}), email, LASTING)
 
-    def let_tokens_last(self) -> None:
-        """Make the client whose tokens outlast the tests."""
+    def create_token_client(self) -> None:
+        """Create a Keycloak client whose tokens outlive the tests."""
         with self.cluster.forwarded(self.name("keycloak"), 8080) as port:
             admin_password = self._secret("tenantry-keycloak")["admin-password"]
-            asyncio.run(_make_lasting_client(f"http://127.0.0.1:{port}", admin_password))
+            asyncio.run(_create_token_client(f"http://127.0.0.1:{port}", admin_password))
 
     def call(
         self, requests: Iterable[Mapping[str, Any]], *, as_: str = "n8n-worker"
     ) -> list[tuple[int, str]]:
-        """Make requests out of a pod, through the Services; return each one's status and body."""
-        said = self.cluster.run(asker(as_), CALL, stdin=json.dumps(list(requests)))
-        return [(status, body) for status, body in json.loads(said)]
+        """Send requests from a pod to Services and return each status and body."""
+        output = self.cluster.run(get_client_pod_name(as_), CALL, stdin=json.dumps(list(requests)))
+        return [(status, body) for status, body in json.loads(output)]
 
     def gateway(self, method: str, path: str, token: str, **arguments: Any) -> dict[str, Any]:
-        """Return a request to the gateway, as :meth:`call` takes them."""
+        """Return a request to the gateway for :meth:`call`."""
         url = f"http://{self.name('gateway')}:8080{path}"
         return {"method": method, "url": url, "headers": {"Authorization": f"Bearer {token}"}, **arguments}
 
     def _addresses(self) -> Iterator[str]:
-        """Say where this cluster's API server is: no two have it in the same place."""
+        """Yield helm options with the addresses of this cluster's API server."""
         (found,) = self.cluster.list(
             "endpointslices", "--namespace=default", "-l", "kubernetes.io/service-name=kubernetes"
         )
@@ -145,38 +146,38 @@ class Installation:
             yield f"--set={network}.cidrs[{number}]={address}/32"
 
     def _aws(self) -> dict[str, Any]:
-        """Return the values that lead the services to AWS.
+        """Return values with the stand-ins' endpoints and credentials.
 
-        By address and not by name: in front of a name, boto3 would write the bucket's.
+        The endpoints are IP addresses, because boto3 would prepend the bucket to a host name.
         """
-        place = {
+        url = {
             name: f"http://{self.cluster.get('service', name)['spec']['clusterIP']}:4566" for name in STANDINS
         }
-        urls = {"AWS_ENDPOINT_URL": place["aws"], "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": place["bedrock"]}
+        urls = {"AWS_ENDPOINT_URL": url["aws"], "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url["bedrock"]}
         services = {
             service: _variables(f"aws-{service}", urls, SESSION_VARIABLES) for service in ROLE_SERVICES
         }
-        files = {"S3_ENDPOINT_URL": place["aws"], "S3_ADDRESSING_STYLE": "path"}
+        files = {"S3_ENDPOINT_URL": url["aws"], "S3_ADDRESSING_STYLE": "path"}
         services["open-webui"] = _variables("aws-open-webui", files, FILES_VARIABLES)
         return {service: {"extraEnv": variables} for service, variables in services.items()}
 
     def _provision_aws(self) -> None:
         with self.cluster.forwarded("aws", 4566) as port, _state() as state:
             aws = Aws(_context({"aws": port}, {}, state))
-            until_it_holds(aws.is_healthy, "AWS answers", seconds=60)
+            until_it_holds(aws.is_healthy, "AWS is healthy", seconds=60)
             aws.provision()
             for service in ROLE_SERVICES:
-                self._keep(f"aws-{service}", _session(aws, service))
+                self._apply_secret(f"aws-{service}", _session(aws, service))
             key, secret = aws.key_pair("open-webui")
-            self._keep("aws-open-webui", {"AccessKeyId": key, "SecretAccessKey": secret})
+            self._apply_secret("aws-open-webui", {"AccessKeyId": key, "SecretAccessKey": secret})
 
     def _make_secrets(self) -> None:
-        there = {item["metadata"]["name"] for item in self.cluster.list("secrets")}
+        existing = {item["metadata"]["name"] for item in self.cluster.list("secrets")}
         for name, values in dev_secrets.contents(self.release).items():
-            if name not in there:
-                self._keep(name, values)
+            if name not in existing:
+                self._apply_secret(name, values)
 
-    def _keep(self, name: str, values: Mapping[str, str]) -> None:
+    def _apply_secret(self, name: str, values: Mapping[str, str]) -> None:
         self.cluster.apply(
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(values)}
         )
@@ -185,12 +186,15 @@ class Installation:
         data = self.cluster.get("secret", name)["data"]
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
-    def _asker(self, name: str) -> dict[str, Any]:
-        own = {} if name == "stranger" else {"app.kubernetes.io/instance": self.release}
+    def _make_client_pod(self, name: str) -> dict[str, Any]:
+        own = {} if name == "foreign" else {"app.kubernetes.io/instance": self.release}
         return {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": asker(name), "labels": {"app.kubernetes.io/name": name, **own}},
+            "metadata": {
+                "name": get_client_pod_name(name),
+                "labels": {"app.kubernetes.io/name": name, **own},
+            },
             "spec": {
                 "automountServiceAccountToken": False,
                 "terminationGracePeriodSeconds": 0,
@@ -200,7 +204,7 @@ class Installation:
                         "name": "python",
                         "image": self.images["gateway"],
                         "command": ["sleep", "infinity"],
-                        # Without it, the autoscaler of those whose labels it has would know nothing.
+                        # Needed by the autoscaler of the workload whose labels the pod has.
                         "resources": {
                             "requests": {"cpu": "10m", "memory": "64Mi"},
                             "limits": {"memory": "256Mi"},
@@ -215,18 +219,18 @@ class Installation:
         }
 
 
-async def _make_lasting_client(url: str, admin_password: str) -> None:
+async def _create_token_client(url: str, admin_password: str) -> None:
     async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         await People(http, admin_password).add_client(LASTING, attributes={"access.token.lifespan": "7200"})
 
 
-def asker(name: str) -> str:
-    """Return the name of one of the pods of :data:`ASKERS`."""
-    return f"asks-as-{name}"
+def get_client_pod_name(name: str) -> str:
+    """Return the name of a client pod."""
+    return f"client-{name}"
 
 
 def _context(ports: Mapping[str, int], secrets: Mapping[str, str], state: Path = Path()) -> Context:
-    """Return a platform of which only what is forwarded is known."""
+    """Return a context with only the forwarded ports."""
     return Context(state, ports, secrets, ephemeral=True, whole=True, report=lambda _, __: None)
 
 
@@ -247,7 +251,7 @@ def _variables(secret: str, plain: Mapping[str, str], keys: Mapping[str, str]) -
 
 
 def _session(aws: Aws, service: str) -> dict[str, str]:
-    """Return what a pod on EKS would get for its service account: credentials of a session of its role."""
+    """Return credentials of a session of a service's role, which a pod on EKS would get."""
     key, secret = aws.key_pair(service)
     sts = boto3.client(
         "sts", endpoint_url=aws.url, region_name=REGION, aws_access_key_id=key, aws_secret_access_key=secret

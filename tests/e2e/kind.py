@@ -1,4 +1,4 @@
-"""A cluster of kind, which needs Docker. Our images and the stand-ins are built, the others are pulled."""
+"""Cluster of kind, which needs Docker. Tenantry's images and stand-ins are built, the others are pulled."""
 
 import shutil
 import subprocess
@@ -17,11 +17,11 @@ CONFIG = Path(__file__).parent / "kind.yaml"
 
 
 class Kind:
-    """The cluster."""
+    """A kind cluster."""
 
     @property
     def missing(self) -> str:
-        """Why it cannot be used here; nothing when it can."""
+        """Return the reason why kind cannot be used here, or an empty string."""
         for program in ("docker", "kind"):
             if not shutil.which(program):
                 return f"{program} is not on the PATH"
@@ -30,15 +30,15 @@ class Kind:
 
     @property
     def kubeconfig(self) -> Path:
-        """Where to find it: a file of its own, so that nobody's current context is changed."""
+        """Return the path of a separate kubeconfig, so that the user's current context stays."""
         return REPOSITORY / "build" / "kind.kubeconfig"
 
     @contextmanager
     def up(self) -> Iterator[None]:
-        """Make it if it is not there, and leave it up: it is what people look at next."""
+        """Create the cluster if needed and keep it afterwards for inspection."""
         self.kubeconfig.parent.mkdir(exist_ok=True)
-        there = _said("kind", "get", "clusters").split()
-        if NAME in there:
+        existing = _capture("kind", "get", "clusters").split()
+        if NAME in existing:
             _run("kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", str(self.kubeconfig))
         else:
             _run(
@@ -48,7 +48,7 @@ class Kind:
         yield
 
     def load(self, image: Image) -> str:
-        """Build an image and put it into the cluster; return its name there."""
+        """Build an image, load it into the cluster and return its reference."""
         name = f"tenantry/{image.name}:{image.digest}"
         with image.context() as context:
             target = ["--target", image.target] if image.target else []
@@ -61,5 +61,5 @@ def _run(*argv: str) -> None:
     subprocess.run(argv, check=True)
 
 
-def _said(*argv: str) -> str:
+def _capture(*argv: str) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout

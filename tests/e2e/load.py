@@ -1,20 +1,20 @@
-"""People who ask without a pause, out of a pod and through the gateway's Service."""
+"""Load of questions from a pod through the gateway's Service."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .demo import DIANA, FIGURE
-from .inside import LOAD
-from .installation import Installation, asker
+from .demo import DIANA, EXPECTED_ANSWER
+from .installation import Installation, get_client_pod_name
+from .pod_scripts import LOAD
 
-__all__ = ["Load", "asking"]
+__all__ = ["LoadResult", "generate_load"]
 
 
 @dataclass
-class Load:
-    """What became of the questions, once they are over: how many were answered rightly, what else came."""
+class LoadResult:
+    """Results of the questions after the load: the number of correct answers, and failures."""
 
     ok: int = 0
     failed: dict[str, int] = field(default_factory=dict)
@@ -22,17 +22,17 @@ class Load:
 
 
 @contextmanager
-def asking(installation: Installation, *, people: int, pause: float) -> Iterator[Load]:
-    """Let people ask while the block runs, ``pause`` seconds between an answer and the next question."""
+def generate_load(installation: Installation, *, users: int, pause: float) -> Iterator[LoadResult]:
+    """Ask questions inside the block, ``pause`` seconds between an answer and the next question."""
     url = f"http://{installation.name('gateway')}:8080/v1/answers"
-    arguments = (url, installation.token(DIANA), FIGURE, str(people), str(pause))
-    load = Load()
-    asks = installation.cluster.started(asker("n8n-worker"), LOAD, *arguments)
+    arguments = (url, installation.token(DIANA), EXPECTED_ANSWER, str(users), str(pause))
+    load = LoadResult()
+    process = installation.cluster.started(get_client_pod_name("n8n-worker"), LOAD, *arguments)
     try:
         yield load
-        said, complained = asks.communicate("stop\n", timeout=120)
-        assert asks.returncode == 0, complained
-        vars(load).update(json.loads(said))
+        output, errors = process.communicate("stop\n", timeout=120)
+        assert process.returncode == 0, errors
+        vars(load).update(json.loads(output))
     finally:
-        asks.kill()
-        asks.wait()
+        process.kill()
+        process.wait()

@@ -1,14 +1,14 @@
-"""Connections tried out of real pods: those that are needed come about, and no others.
+"""Tests of connections from real pods: a cluster allows the needed ones and no others.
 
-The rendered policies' whole table is in tests/charts/test_network.py. Here is whether a cluster keeps them.
+tests/charts/test_network.py evaluates all rendered policies; these tests check their enforcement.
 """
 
 import json
 
 import pytest
 
-from .inside import REACH
-from .installation import Installation, asker
+from .installation import Installation, get_client_pod_name
+from .pod_scripts import REACH
 
 PORTS = {
     "qdrant": 6333, "redis": 6379, "postgres": 5432, "keycloak": 8080,
@@ -17,41 +17,41 @@ PORTS = {
     "aws": 4566, "bedrock": 4566,
 }  # fmt: skip
 
-REACHED = {
+ALLOWED = {
     "gateway": {"qdrant", "redis", "keycloak", "aws", "bedrock", "kubernetes"},
     "operator": {"qdrant", "redis", "keycloak", "open-webui", "aws", "bedrock", "kubernetes"},
     "file-sync": {"gateway", "n8n-webhook", "postgres", "keycloak", "aws", "bedrock", "kubernetes"},
     "n8n-worker": {"gateway", "postgres", "redis"},
     "n8n-install": {"n8n", "n8n-webhook"},
     "open-webui": {"gateway", "n8n-webhook", "file-sync", "postgres", "redis", "keycloak", "aws", "bedrock"},
-    # In kind anybody may be the load balancer. Nothing of ours rules what a stranger may do elsewhere.
-    "stranger": {"keycloak", "open-webui", "aws", "bedrock", "kubernetes"},
+    # In kind any pod may be the load balancer. The chart's policies do not restrict a foreign pod elsewhere.
+    "foreign": {"keycloak", "open-webui", "aws", "bedrock", "kubernetes"},
 }
 
 
-@pytest.mark.parametrize("source", REACHED)
-def test_a_pod_reaches_what_it_needs_and_nothing_else(installation: Installation, source: str) -> None:
+@pytest.mark.parametrize("source", ALLOWED)
+def test_a_pod_reaches_exactly_the_allowed_targets(installation: Installation, source: str) -> None:
     found = installation.cluster.run(
-        _pod(installation, source), REACH, stdin=json.dumps(_places(installation))
+        _pod(installation, source), REACH, stdin=json.dumps(_list_targets(installation))
     )
-    assert set(json.loads(found)) - {source} == REACHED[source]
+    assert set(json.loads(found)) - {source} == ALLOWED[source]
 
 
 def _pod(installation: Installation, source: str) -> str:
     if source in ("gateway", "operator", "file-sync", "open-webui"):
         return f"deployment/{installation.name(source)}"
-    return asker(source)
+    return get_client_pod_name(source)
 
 
-def _places(installation: Installation) -> list[tuple[str, str, int]]:
-    """Return a pod of each workload: where a rule is about is a pod, whatever address leads there."""
+def _list_targets(installation: Installation) -> list[tuple[str, str, int]]:
+    """Return name, address and port of a pod of each workload; network policies apply to pods."""
     cluster = installation.cluster
-    places = []
+    targets = []
     for name, port in PORTS.items():
         release = "standins" if name in ("aws", "bedrock") else installation.release
-        places.append((name, cluster.pods(release, name)[0]["status"]["podIP"], port))
+        targets.append((name, cluster.pods(release, name)[0]["status"]["podIP"], port))
     (api,) = cluster.list(
         "endpointslices", "--namespace=default", "-l", "kubernetes.io/service-name=kubernetes"
     )
-    places.append(("kubernetes", api["endpoints"][0]["addresses"][0], api["ports"][0]["port"]))
-    return places
+    targets.append(("kubernetes", api["endpoints"][0]["addresses"][0], api["ports"][0]["port"]))
+    return targets

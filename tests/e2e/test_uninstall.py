@@ -1,4 +1,4 @@
-"""The release goes, and with it all that it made; what belongs to tenants stays."""
+"""Tests that an uninstall removes everything but the tenants and their data."""
 
 from tests.support.cluster import until_it_holds
 
@@ -10,11 +10,13 @@ KINDS = (
 )
 
 
-def test_nothing_is_left_but_what_belongs_to_tenants(filled: Installation) -> None:
-    cluster = filled.cluster
-    own = f"app.kubernetes.io/instance={filled.release},app.kubernetes.io/part-of=tenantry"
+def test_an_uninstall_keeps_only_tenants_and_their_volumes(demo_installation: Installation) -> None:
+    cluster = demo_installation.cluster
+    own = f"app.kubernetes.io/instance={demo_installation.release},app.kubernetes.io/part-of=tenantry"
     assert cluster.list(KINDS, "-l", own)
-    cluster.helm("uninstall", filled.release, "--wait", "--timeout=5m")
+    cluster.helm("uninstall", demo_installation.release, "--wait", "--timeout=5m")
     until_it_holds(lambda: not cluster.list(KINDS, "-l", own), "nothing of the release is left", seconds=180)
     assert {item["metadata"]["name"] for item in cluster.list("tenants")} >= {"tenanta", "tenantb"}
-    assert cluster.list("persistentvolumeclaims", "-l", f"app.kubernetes.io/instance={filled.release}")
+    assert cluster.list(
+        "persistentvolumeclaims", "-l", f"app.kubernetes.io/instance={demo_installation.release}"
+    )

@@ -13,9 +13,9 @@ from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.companies import Companies, Company
+from tests.support.ground_truth import GroundTruth
 from tests.support.open_webui import Person, WebUI, open_webui_administrator
 from tests.support.people import PASSWORD, open_people
-from tests.support.truth import Truth
 from tests.support.waiting import until
 
 
@@ -24,7 +24,7 @@ class Town(Companies):
     """Where companies come and go, and Open WebUI, which all of them use."""
 
     webui: WebUI
-    truth: Truth
+    truth: GroundTruth
 
     @asynccontextmanager
     async def companies(self, *names: str) -> AsyncIterator[list[Company]]:
@@ -61,4 +61,4 @@ async def town(whole_platform: Platform) -> AsyncIterator[Town]:
         open_people(whole_platform) as people,
         open_webui_administrator(url, *open_webui_admin(whole_platform.context)) as webui,
     ):
-        yield Town(whole_platform, people, webui, Truth(whole_platform))
+        yield Town(whole_platform, people, webui, GroundTruth(whole_platform))

@@ -120,7 +120,7 @@ async def test_a_file_with_a_strange_name_is_ready_when_its_content_is_good(
 ) -> None:
     file_id = await office.give(SampleFile(STRANGE[what], f"Good content of {what}.".encode()))
     assert await office.told(file_id) == ("ready", None)
-    (key,) = [key for key in office.town.truth.seen([office.company.id], []).objects if file_id in key]
+    (key,) = [key for key in office.town.truth.get_stored([office.company.id], []).objects if file_id in key]
     print(f"{what}: {key.rpartition('/')[2]!r}")
     assert key.startswith(f"tenant-{office.company.id}/finance/documents/owui-{file_id}/")
     assert len(key.encode()) < 500
@@ -173,7 +173,7 @@ async def test_a_file_that_was_renamed_to_5000_characters_stays_ready_under_a_sh
     await office.diana.post(f"/api/v1/files/{file_id}/rename", {"filename": letter * 4996 + ".txt"})
 
     def names() -> list[str]:
-        objects = office.town.truth.seen([office.company.id], []).objects
+        objects = office.town.truth.get_stored([office.company.id], []).objects
         return [key.rpartition("/")[2] for key in objects if file_id in key]
 
     short = letter * (196 // len(letter.encode())) + ".txt"
@@ -193,7 +193,7 @@ async def test_c13_a_new_version_under_the_same_name_replaces_the_old_one(office
         return (await office.told(first))[0] == "replaced"
 
     await until(is_replaced, seconds=ENDED_SECONDS)
-    seen = office.town.truth.seen([office.company.id], [])
+    seen = office.town.truth.get_stored([office.company.id], [])
     keys = {key.split("/")[3] for key in seen.objects if key.endswith("/canteen.txt")}
     assert keys == {f"owui-{second}"}
     for _ in range(3):

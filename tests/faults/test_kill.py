@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 
 from tests.support.companies import Company
+from tests.support.ground_truth import find_errors
 from tests.support.kubelet import running_kubelet
-from tests.support.truth import wrongs
 from tests.support.uploads import Uploader, sample_files
 from tests.support.waiting import until
 
@@ -104,5 +104,5 @@ def what_is_wrong(town: Town, uploaders: Sequence[Uploader]) -> list[str]:
         for file_id, file in each.done.items()
         if file_id not in expected[each.tenant_id]
     ]
-    seen = town.truth.seen([each.tenant_id for each in uploaders], [f"owui-{row.id}" for row in rows])
-    return lost + wrongs(expected, seen)
+    seen = town.truth.get_stored([each.tenant_id for each in uploaders], [f"owui-{row.id}" for row in rows])
+    return lost + find_errors(expected, seen)

@@ -52,7 +52,7 @@ async def test_uploads_are_safe_while_n8n_is_away_and_catch_up_by_themselves_and
             await given(diana, company, more)
             safe = {paper.name: "received" for paper in more}
             await until(lambda: has_all(town, token, safe), seconds=READY_SECONDS, every=0.5)
-            assert len(town.truth.seen([company.id], []).objects) == 1 + len(more)
+            assert len(town.truth.get_stored([company.id], []).objects) == 1 + len(more)
             async with town.webui.valves(fallback_to_direct=True):
                 answer, seconds = await asked(diana, model)
                 assert FIGURE in answer

@@ -24,7 +24,7 @@ from tenantry_local.tickets import private_key
 
 from .apiserver import Tenants, admin_client
 from .gateway import RunningGateway, running_gateway
-from .operator_program import program
+from .operator_program import run_operator
 from .people import People, open_people
 from .qdrant import open_qdrant
 from .tenants import PLENTY, tenant_manifest
@@ -288,7 +288,7 @@ async def open_rig(platform: Platform) -> AsyncIterator[Rig]:
         async with (
             open_people(platform) as people,
             open_qdrant(platform) as qdrant,
-            program(platform, "tenant_operator", log=str(operator_log)),
+            run_operator(platform, "tenant_operator", log=str(operator_log)),
             running_gateway(platform) as gateway,
         ):
             tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))

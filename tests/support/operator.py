@@ -1,30 +1,33 @@
-"""The operator's neighbours as fakes: parts that do as they are told, a writer that remembers."""
+"""Fakes of the operator's parts, receipt store and Tenant writer."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
 from servicekit.errors import RemoteUnavailable
-from tenancy.model import Tenant
+from tenancy.model import StatusSection, Tenant
 from tenant_operator.clients.cluster import FINALIZER
-from tenant_operator.part import Ensured, Leftovers
+from tenant_operator.part import EnsureResult
 
 if TYPE_CHECKING:
-    from tenant_operator.conditions import Verdict
+    from tenant_operator.conditions import ConditionResult
 
 __all__ = ["FakePart", "FakeReceipts", "FakeWriter", "with_finalizer"]
 
 
 class FakePart:
-    """A part that is there, missing, or failing; it speaks for itself where it is given a ``verdict``.
+    """Part that works or fails; ``condition`` replaces its condition.
 
-    It ``holds`` as many things of the tenant, and ``keeps`` as many when it removes them.
+    It ``holds`` a number of the tenant's objects; ``keeps`` of them remain after a removal.
     """
+
+    section: type[StatusSection] | None = None
+    retained: tuple[str, ...] = ()
 
     def __init__(self, name: str, log: list[str], fails: Exception | None = None, after: str = "") -> None:
         self.name = name
         self.after = after
         self.fails = fails
-        self.verdict: Verdict | None = None
+        self.condition: ConditionResult | None = None
         self.made = False
         self.holds = 0
         self.keeps = 0
@@ -36,11 +39,13 @@ class FakePart:
             raise self.fails
         return self.made
 
-    async def ensure(self, tenant: Tenant, observed: bool) -> Ensured:
+    async def ensure(self, tenant: Tenant, observed: bool) -> EnsureResult:
         await asyncio.sleep(0)
         self.log.append(f"ensure {self.name}")
         self.made = True
-        return Ensured([] if observed else [f"make {self.name}"], _SECTIONS.get(self.name, {}), self.verdict)
+        return EnsureResult(
+            [] if observed else [f"make {self.name}"], _SECTIONS.get(self.name, {}), self.condition
+        )
 
     async def remove(self, tenant: Tenant) -> None:
         self.log.append(f"remove {self.name}")
@@ -49,20 +54,20 @@ class FakePart:
         self.made = False
         self.holds = min(self.holds, self.keeps)
 
-    async def count(self, tenant: Tenant) -> Leftovers:
+    async def count(self, tenant: Tenant) -> dict[str, int]:
         self.log.append(f"count {self.name}")
         if self.fails:
             raise self.fails
-        return Leftovers({f"things of {self.name}": self.holds})
+        return {f"things of {self.name}": self.holds}
 
-    async def forget(self, tenant: Tenant) -> None:
-        self.log.append(f"forget {self.name}")
+    async def release(self, tenant: Tenant) -> None:
+        self.log.append(f"release {self.name}")
         if self.fails:
             raise self.fails
 
 
 class FakeReceipts:
-    """A bucket for receipts; ``fails_at`` counts the write that fails, from one."""
+    """Receipt store in memory; ``fails_at`` is the number of the write that fails, from one."""
 
     def __init__(self, log: list[str]) -> None:
         self.log = log
@@ -78,12 +83,12 @@ class FakeReceipts:
         self.log.append(f"write {key}")
         self._writes += 1
         if self.fails or self._writes == self.fails_at:
-            raise self.fails or RemoteUnavailable("s3", "put-receipt", "away")
+            raise self.fails or RemoteUnavailable("s3", "put-receipt", "unavailable")
         self.objects[key] = body
 
 
 class FakeWriter:
-    """Keeps what is written to a Tenant, in order."""
+    """Tenant writer that records every write in order."""
 
     def __init__(self, log: list[str]) -> None:
         self.log = log
@@ -117,6 +122,6 @@ _SECTIONS: dict[str, dict[str, Any]] = {
 
 
 def with_finalizer(tenant: Tenant) -> Tenant:
-    """Return the Tenant as it is once the operator holds it."""
+    """Return the Tenant with the operator's finalizer."""
     metadata = tenant.metadata.model_copy(update={"finalizers": [FINALIZER]})
     return tenant.model_copy(update={"metadata": metadata})

@@ -23,6 +23,9 @@ ROLES = {"openwebui": "postgres-open-webui", "n8n": "postgres-n8n"}
 """Databases of Open WebUI and n8n, and the secret of each owner. The owner has the database's name and no
 access to the other database."""
 
+CLIENT_SECONDS = 600.0
+"""The longest that a program may take that uses the server and ends. A busy machine takes its time."""
+
 UNPRIVILEGED_ID = 65534
 """User and group id of an account without rights, on every Linux."""
 
@@ -125,6 +128,32 @@ class Postgres(Part):
         if not self.run(f"select 1 from pg_database where datname = '{name}'"):  # noqa: S608
             self.run(f'create database "{name}" owner "{owner}"')
 
+    def dump(self, database: str) -> str:
+        """Return SQL that creates the tables of a database with their rows, for any owner.
+
+        Raises
+        ------
+        LocalError
+            Postgres refused it; the message is its own.
+        """
+        done = subprocess.run(
+            [
+                str(find_postgres_programs() / "pg_dump"), f"{self.url}/{database}",
+                "--no-owner", "--no-privileges",
+            ],
+            env=self._client_env(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=CLIENT_SECONDS,
+        )  # fmt: skip
+        if done.returncode:
+            raise LocalError(f"pg_dump failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def _client_env(self) -> dict[str, str]:
+        return {**os.environ, "PGPASSWORD": self.context.secrets["postgres"], "PGCONNECT_TIMEOUT": "3"}
+
     def _psql(self, sql: str, database: str) -> subprocess.CompletedProcess[str]:
         # Through standard input, so that the process list shows no password.
         return subprocess.run(
@@ -133,11 +162,11 @@ class Postgres(Part):
                 "--tuples-only", "--set=ON_ERROR_STOP=1", "--file=-",
             ],
             input=sql,
-            env={**os.environ, "PGPASSWORD": self.context.secrets["postgres"], "PGCONNECT_TIMEOUT": "3"},
+            env=self._client_env(),
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=CLIENT_SECONDS,
         )  # fmt: skip
 
     def _run(self, name: str, *arguments: str) -> None:
@@ -146,7 +175,7 @@ class Postgres(Part):
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=CLIENT_SECONDS,
         )
         if done.returncode:
             raise LocalError(f"{name} failed:\n{done.stderr[-2000:]}")

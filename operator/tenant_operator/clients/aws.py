@@ -1,12 +1,11 @@
-"""Clients of S3 and STS, made once for the process, and the meaning of their errors."""
+"""Clients of S3 and STS for the whole process."""
 
 import threading
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from servicekit.aws import is_dead_session
+from servicekit.aws import classify, is_dead_session
 from servicekit.remote import Fault
 
 if TYPE_CHECKING:
@@ -14,17 +13,17 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
-__all__ = ["CALL_SECONDS", "AwsClients", "classify"]
+__all__ = ["CALL_SECONDS", "AwsClients"]
 
 CALL_SECONDS = 10
-"""Bound of one call; the SDK's own timeouts are shorter, so that no thread stays taken."""
+"""Timeout of one call. The timeouts of the SDK are shorter, so that no thread hangs."""
 
 
 class AwsClients:
-    """The operator's own clients, and those of roles that it assumes.
+    """Clients with the operator's rights, and with those of roles that it assumes.
 
-    All are of one session. For the first client of each session botocore parses megabytes of JSON, and holds
-    the interpreter's lock meanwhile. Clients are made in threads, because boto3 reads files for them.
+    All clients share one session. For the first client of a session botocore parses megabytes of JSON, and
+    holds the interpreter's lock. Create clients in threads, because boto3 reads files.
     """
 
     def __init__(self) -> None:
@@ -35,7 +34,7 @@ class AwsClients:
 
     @property
     def s3(self) -> "S3Client":
-        """S3 with the operator's own rights."""
+        """Client of S3 with the operator's rights."""
         with self._lock:
             if self._s3 is None:
                 self._s3 = self._open_session().client("s3", config=_CONFIG)
@@ -43,14 +42,14 @@ class AwsClients:
 
     @property
     def sts(self) -> "STSClient":
-        """STS with the operator's own rights."""
+        """Client of STS with the operator's rights."""
         with self._lock:
             if self._sts is None:
                 self._sts = self._open_session().client("sts", config=_CONFIG)
             return self._sts
 
-    def s3_with(self, credentials: "CredentialsTypeDef") -> "S3Client":
-        """Return a client of S3 with the rights of a role that was assumed."""
+    def create_s3_client(self, credentials: "CredentialsTypeDef") -> "S3Client":
+        """Return a client of S3 with the rights of an assumed role."""
         with self._lock:
             return self._open_session().client(
                 "s3",
@@ -61,7 +60,7 @@ class AwsClients:
             )
 
     def classify(self, exc: Exception) -> Fault | None:
-        """Return the meaning of an error, and forget the session when it was revoked or has ended."""
+        """Classify an error. A revoked or ended session is dropped, so that a retry opens a new one."""
         if is_dead_session(exc):
             with self._lock:
                 self._session = self._s3 = self._sts = None
@@ -77,23 +76,4 @@ class AwsClients:
 _CONFIG = Config(
     connect_timeout=2, read_timeout=7, retries={"total_max_attempts": 1}, max_pool_connections=32
 )
-"""No retries of the SDK's own: :class:`~servicekit.remote.Remote` retries, and counts each attempt."""
-
-_BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException"})
-
-_TRANSIENT = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable"})
-
-
-def classify(exc: Exception) -> Fault | None:
-    """Say what an error of the AWS SDK means for the next attempt."""
-    match exc:
-        case ClientError():
-            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-            code = exc.response["Error"]["Code"]
-            if code in _BUSY or status == 429:
-                return Fault.BUSY
-            return Fault.TRANSIENT if code in _TRANSIENT or status >= 500 else Fault.PERMANENT
-        case BotoCoreError():
-            return Fault.TRANSIENT
-        case _:
-            return None
+"""One attempt: :class:`~servicekit.remote.Remote` retries, and counts each attempt."""

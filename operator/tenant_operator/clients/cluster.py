@@ -1,7 +1,7 @@
-"""The Kubernetes API as the operator uses it: one Tenant's finalizer, status and events, and plain objects.
+"""Client of the Kubernetes API: finalizer, status and events of a Tenant, and plain objects.
 
-Every write names what it expects: a Tenant that was deleted and made again under the same name is another
-Tenant, and must not get the old one's finalizer or status.
+Every write to a Tenant names its uid. A Tenant that is created again under the same name is another Tenant.
+It must not get the finalizer or status of the old one.
 """
 
 import json
@@ -37,7 +37,7 @@ class Cluster:
     Parameters
     ----------
     api
-        The client; the caller closes it.
+        Client of the API server; the caller closes it.
     """
 
     def __init__(self, api: client.ApiClient) -> None:
@@ -45,37 +45,37 @@ class Cluster:
         self._remote = Remote("kubernetes", kube.classify, timeout=CALL_SECONDS)
 
     async def list_tenants(self) -> list[dict[str, Any]]:
-        """Return every Tenant as it is."""
+        """Return every Tenant as JSON."""
         listed = await self._call("list-tenants", "GET", _TENANTS)
         return list((listed or {})["items"])
 
     async def add_finalizer(self, tenant: Tenant) -> bool:
-        """Make sure that the Tenant cannot vanish before what is made for it; false when it has already."""
+        """Add the finalizer; return False when the Tenant no longer exists."""
         return await self._apply_finalizers(tenant, [FINALIZER])
 
     async def remove_finalizer(self, tenant: Tenant) -> None:
-        """Let the Tenant go; one that is gone is fine."""
+        """Remove the finalizer; an absent Tenant is a success."""
         await self._apply_finalizers(tenant, [])
 
     async def write_status(self, tenant: Tenant, status: dict[str, Any]) -> None:
-        """Replace the Tenant's status; a Tenant that is gone is fine."""
-        # The uid is tested in the same step: the status subresource ignores one in the object's metadata.
+        """Replace the Tenant's status; an absent Tenant is a success."""
+        # The patch tests the uid: the status subresource ignores a uid in the object's metadata.
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": tenant.metadata.uid},
             {"op": "add", "path": "/status", "value": status},
         ]
         path = f"{_TENANTS}/{tenant.id}/status"
         await self._call(
-            "write-status", "PATCH", path, body=patch, content_type=_JSON_PATCH, absent=_is_untested
+            "write-status", "PATCH", path, body=patch, content_type=_JSON_PATCH, absent=_is_failed_test
         )
 
     async def record_event(self, tenant: Tenant, *, warning: bool, reason: str, note: str) -> None:
-        """Tell people who run ``kubectl describe`` what happened."""
+        """Record an event that ``kubectl describe`` shows."""
         now = datetime.now(UTC)
         event = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            # Events of a cluster-scoped object lie in the namespace "default".
+            # Events of a cluster-scoped object are in the namespace "default".
             "metadata": {"generateName": f"{tenant.id}-", "namespace": "default"},
             "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "reportingController": f"{GROUP}/operator",
@@ -95,28 +95,28 @@ class Cluster:
             "record-event", "POST", "/apis/events.k8s.io/v1/namespaces/default/events", body=event
         )
 
-    async def read(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
-        """Return an object, or ``None``."""
+    async def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """Return an object, or ``None`` when it is absent."""
         return await self._call(
             f"get-{kind.lower()}", "GET", _path(kind, name, namespace), absent=_is_missing
         )
 
     async def apply(self, wanted: dict[str, Any]) -> None:
-        """Make an object have what is wanted of it (server-side apply); other people's fields stay."""
+        """Apply an object (server-side apply); fields of other managers stay."""
         metadata = wanted["metadata"]
         path = _path(wanted["kind"], metadata["name"], metadata.get("namespace"))
         operation = f"apply-{wanted['kind'].lower()}"
         await self._call(operation, "PATCH", path, query=_FORCE, body=wanted, content_type=_APPLY)
 
     async def delete(self, kind: str, name: str) -> None:
-        """Delete an object without a namespace; one that is gone is fine."""
+        """Delete a cluster-scoped object; an absent one is a success."""
         await self._call(f"delete-{kind.lower()}", "DELETE", _path(kind, name, None), absent=_is_missing)
 
     async def _apply_finalizers(self, tenant: Tenant, finalizers: list[str]) -> bool:
         body = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "Tenant",
-            # With the uid, an apply to a Tenant that is gone does not make a new one.
+            # With the uid, an apply to an absent Tenant does not create one.
             "metadata": {"name": tenant.id, "uid": tenant.metadata.uid, "finalizers": finalizers},
         }
         path = f"{_TENANTS}/{tenant.id}"
@@ -136,7 +136,7 @@ class Cluster:
         content_type: str = "application/json",
         absent: Callable[[int, bytes], bool] = lambda _, __: False,
     ) -> dict[str, Any] | None:
-        """Make one call; ``None`` when ``absent`` says that its answer (status, body) means "not there"."""
+        """Make one call; return ``None`` when ``absent`` is True for the status and body of the response."""
 
         async def call() -> dict[str, Any] | None:
             headers = {"Accept": "application/json", "Content-Type": content_type}
@@ -172,17 +172,17 @@ def _is_missing(status: int, _: bytes) -> bool:
 
 
 def _is_gone(status: int, body: bytes) -> bool:
-    """Tell whether the Tenant that a write was meant for is gone, or another one by now.
+    """Return True if the Tenant of a write is gone, or replaced by another one of its name.
 
-    A uid that does not fit is a conflict to some kinds of write, and an immutable field to others.
+    A wrong uid is a conflict for some kinds of write, and a change of an immutable field for others.
     """
     return status in (404, 409) or (status == 422 and b"metadata.uid" in body)
 
 
-def _is_untested(status: int, body: bytes) -> bool:
-    """Tell whether a JSON patch did not pass its test, or had nothing to be tested on.
+def _is_failed_test(status: int, body: bytes) -> bool:
+    """Return True if the test of a JSON patch failed, or its object is absent.
 
-    A failed test is the one 422 that names no cause; a status that breaks the definition names its fields.
+    A failed test is the only 422 without causes; for an invalid status the causes name the fields.
     """
     return status == 404 or (status == 422 and not json.loads(body)["details"].get("causes"))
 

@@ -1,7 +1,7 @@
-"""Open WebUI's REST API, as much of it as a tenant's workspace needs.
+"""Client of Open WebUI's REST API for the workspaces of tenants.
 
-The one thing to know of it (0.12.4): a query that fails inside can come back as "not found" or as an empty
-list. Nothing found is therefore no proof that there is nothing.
+A query that fails inside Open WebUI (0.12.4) can return "not found" or an empty list. An empty result is
+therefore no proof that an object is absent.
 """
 
 import asyncio
@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .open_webui_session import Found, Session
+from .open_webui_session import Found, OpenWebUISession
 
-__all__ = ["OpenWebui", "TenantContent", "subject_of"]
+__all__ = ["OpenWebUI", "TenantContent", "get_subject"]
 
 GROUPS_SECONDS = 30.0
-"""How long a list of all groups is used: the API cannot be asked for one by its name."""
+"""Lifetime of the cached list of all groups: the API has no search by name."""
 
 ERASURE = "tenantry_erasure"
-"""Id of the action function of ours that counts and deletes what no administrator's API lists."""
+"""Id of the project's action function that counts and deletes content which no administrator's API lists."""
 
 
 @dataclass(frozen=True)
@@ -32,127 +32,127 @@ class TenantContent:
     until: int
 
 
-class OpenWebui:
-    """Groups, users, models, knowledge bases and files.
+class OpenWebUI:
+    """Client for groups, users, models, knowledge bases and content.
 
     Parameters
     ----------
     session
-        An administrator's session.
+        Session of an administrator.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: OpenWebUISession) -> None:
         self._session = session
         self._groups: defaultdict[str, list[str]] | None = None
         self._groups_listed = 0.0
         self._listing_groups = asyncio.Lock()
 
-    async def group(self, group_id: str) -> Found:
+    async def get_group(self, group_id: str) -> Found:
         """Return a group with the ids of its direct members (``user_ids``), or ``None``."""
         return await self._session.find("get-group", f"/groups/id/{group_id}/export", 404)
 
-    async def groups_under(self, group_id: str) -> set[str]:
-        """Return the ids of the groups beneath a group through which others share in its rights."""
+    async def list_child_groups(self, group_id: str) -> set[str]:
+        """Return the ids of the child groups whose members inherit the rights of a group."""
         path, params = f"/groups/id/{group_id}/members", {"membership": "inherited"}
         inherited = self._session.pages("list-inherited-members", path, "items", params)
         return {each async for member in inherited for each in member["via_group_ids"]}
 
-    async def group_ids(self, name: str) -> list[str]:
-        """Return the ids of the groups of that name, the oldest first; up to half a minute old."""
-        # While Open WebUI hangs, whoever tries it must not hold up all others at the lock.
+    async def list_group_ids(self, name: str) -> list[str]:
+        """Return the ids of the groups of a name, oldest first; the result can be half a minute old."""
+        # With an open circuit this fails here: one caller must not block all others at the lock.
         self._session.require_admitted("list-groups")
         async with self._listing_groups:
             now = asyncio.get_running_loop().time()
             if self._groups is None or now >= self._groups_listed + GROUPS_SECONDS:
-                listed = await self.groups()
+                listed = await self.list_groups()
                 self._groups = defaultdict(list)
                 self._groups_listed = now
                 for group in sorted(listed, key=lambda each: (each["created_at"], each["id"])):
                     self._groups[group["name"]].append(group["id"])
         return list(self._groups.get(name, ()))
 
-    async def groups(self) -> list[dict[str, Any]]:
+    async def list_groups(self) -> list[dict[str, Any]]:
         """Return every group, without its members."""
         listed: list[dict[str, Any]] = await self._session.get("list-groups", "/groups/")
         return listed
 
     async def create_group(self, form: dict[str, Any]) -> str:
-        """Make a group; return its id."""
+        """Create a group; return its id."""
         try:
             made = await self._session.post("create-group", "/groups/create", form, once=True)
         except BaseException:
-            self._groups = None  # it may be there all the same
+            self._groups = None  # the group may exist nevertheless
             raise
         if self._groups is not None:
             self._groups[form["name"]].append(made["id"])
         return str(made["id"])
 
     async def update_group(self, group_id: str, form: dict[str, Any]) -> None:
-        """Give a group its name, description, parent and data; other data stays."""
+        """Replace name, description, parent and data of a group; other data stays."""
         self._groups = None
         await self._session.post("update-group", f"/groups/id/{group_id}/update", form)
 
     async def detach_group(self, group_id: str) -> None:
-        """Take a group out from under the one above it."""
-        found = await self.group(group_id)
+        """Remove the parent of a group."""
+        found = await self.get_group(group_id)
         if found:
             form = {"name": found["name"], "description": found["description"], "parent_group_id": None}
             await self.update_group(group_id, form)
 
     async def delete_group(self, group_id: str) -> None:
-        """Delete a group and every grant to it; one that is gone already is fine."""
+        """Delete a group and every grant to it; an absent one is a success."""
         self._groups = None
         await self._session.send("delete-group", "DELETE", f"/groups/id/{group_id}/delete", absent=404)
 
-    async def members(self, group_id: str) -> list[dict[str, Any]]:
-        """Return the direct members of a group, with their addresses; nobody when it is absent."""
+    async def list_members(self, group_id: str) -> list[dict[str, Any]]:
+        """Return the direct members of a group, with their addresses; none when it is absent."""
         found: list[dict[str, Any]] = await self._session.post(
             "list-members", f"/groups/id/{group_id}/users", {}
         )
         return found
 
     async def add_members(self, group_id: str, user_ids: list[str]) -> None:
-        """Put users into a group."""
+        """Add users to a group."""
         await self._session.post("add-members", f"/groups/id/{group_id}/users/add", {"user_ids": user_ids})
 
     async def remove_members(self, group_id: str, user_ids: list[str]) -> None:
-        """Take users out of a group."""
+        """Remove users from a group."""
         await self._session.post(
             "remove-members", f"/groups/id/{group_id}/users/remove", {"user_ids": user_ids}
         )
 
-    async def users(self, term: str) -> list[dict[str, Any]]:
+    async def search_users(self, term: str) -> list[dict[str, Any]]:
         """Return the users whose name or e-mail contains ``term``."""
         params = {"query": term, "order_by": "email", "direction": "asc"}
         return [user async for user in self._session.pages("search-users", "/users/", "users", params)]
 
-    def accounts(self) -> AsyncIterator[dict[str, Any]]:
+    def list_accounts(self) -> AsyncIterator[dict[str, Any]]:
         """Return every account, with the ids of its groups (``group_ids``), page by page."""
         return self._session.pages(
             "list-accounts", "/users/", "users", {"order_by": "email", "direction": "asc"}
         )
 
-    async def user(self, user_id: str) -> Found:
+    async def get_user(self, user_id: str) -> Found:
         """Return a user, or ``None``."""
         return await self._session.find("get-user", f"/users/{user_id}", 400)
 
-    async def models(self, tag: str) -> list[dict[str, Any]]:
-        """Return the models in whose ``meta`` the string ``tag`` stands as a value."""
+    async def search_models(self, tag: str) -> list[dict[str, Any]]:
+        """Return the models whose ``meta`` has the string ``tag`` as a value."""
         params = {"tag": tag, "order_by": "name", "direction": "asc"}
         return [
             model async for model in self._session.pages("search-models", "/models/list", "items", params)
         ]
 
-    async def model(self, model_id: str) -> Found:
+    async def get_model(self, model_id: str) -> Found:
         """Return a model, or ``None``."""
         return await self._session.find("get-model", "/models/model", 404, {"id": model_id})
 
     async def create_model(self, form: dict[str, Any]) -> None:
-        """Make a model with its grants."""
+        """Create a model with its grants."""
         await self._session.post("create-model", "/models/create", form, once=True)
 
     async def update_model(self, form: dict[str, Any]) -> None:
-        """Replace what a model is; its grants stay."""
+        """Replace the definition of a model; its grants stay."""
         await self._session.post("update-model", "/models/model/update", form)
 
     async def set_model_access(self, model_id: str, grants: list[dict[str, str]]) -> None:
@@ -162,27 +162,27 @@ class OpenWebui:
         )
 
     async def delete_model(self, model_id: str) -> None:
-        """Delete a model that is there."""
+        """Delete an existing model."""
         await self._session.post("delete-model", "/models/model/delete", {"id": model_id})
 
-    async def knowledge_bases(self, name: str) -> list[dict[str, Any]]:
+    async def search_knowledge_bases(self, name: str) -> list[dict[str, Any]]:
         """Return the knowledge bases whose name contains ``name``, with their ``file_count``."""
         params = {"query": name, "order_by": "created_at", "direction": "asc"}
         found = self._session.pages("search-knowledge", "/knowledge/search", "items", params)
-        # The search is in descriptions and names of owners, too, and regardless of case.
+        # The search also covers descriptions and names of owners, and ignores case.
         return [each async for each in found if name in each["name"]]
 
-    async def knowledge_base(self, knowledge_id: str) -> Found:
+    async def get_knowledge_base(self, knowledge_id: str) -> Found:
         """Return a knowledge base without its ``file_count``, or ``None``."""
         return await self._session.find("get-knowledge", f"/knowledge/{knowledge_id}", 404)
 
     async def create_knowledge_base(self, form: dict[str, Any]) -> str:
-        """Make a knowledge base with its grants; return its id."""
+        """Create a knowledge base with its grants; return its id."""
         made = await self._session.post("create-knowledge", "/knowledge/create", form, once=True)
         return str(made["id"])
 
     async def update_knowledge_base(self, knowledge_id: str, form: dict[str, str]) -> None:
-        """Give a knowledge base its name and description; grants and files stay."""
+        """Replace name and description of a knowledge base; grants and files stay."""
         await self._session.post("update-knowledge", f"/knowledge/{knowledge_id}/update", form)
 
     async def set_knowledge_access(self, knowledge_id: str, grants: list[dict[str, str]]) -> None:
@@ -191,30 +191,30 @@ class OpenWebui:
         await self._session.post("grant-knowledge", f"/knowledge/{knowledge_id}/access/update", form)
 
     async def delete_knowledge_base(self, knowledge_id: str) -> None:
-        """Delete a knowledge base that is there; files that it still has stay with their owners."""
+        """Delete an existing knowledge base; its remaining files stay with their owners."""
         await self._session.send("delete-knowledge", "DELETE", f"/knowledge/{knowledge_id}/delete")
 
-    async def pending_files(self, knowledge_id: str) -> list[str]:
-        """Return ids of the files that were sent to a knowledge base and are being read."""
+    async def list_pending_files(self, knowledge_id: str) -> list[str]:
+        """Return the ids of the files that Open WebUI is still processing for a knowledge base."""
         pending = await self._session.get("list-pending-files", f"/knowledge/{knowledge_id}/files/pending")
         return [each["id"] for each in pending]
 
     async def count_content(self, content: TenantContent) -> dict[str, int]:
-        """Return how many ``accounts``, ``chats``, ``files`` and ``feedback`` of a tenant there are."""
+        """Return the number of ``accounts``, ``chats``, ``files`` and ``feedback`` of a tenant."""
         return await self._erase(content, "count")
 
-    async def close(self, content: TenantContent) -> int:
-        """Refuse every later request of a tenant's own accounts, and everybody's to its knowledge bases.
+    async def close_accounts(self, content: TenantContent) -> int:
+        """Refuse every later request of a tenant's accounts, and of all accounts to its knowledge bases.
 
         Returns
         -------
         int
-            How many people could write until now.
+            Number of people who were able to write until now.
         """
         return (await self._erase(content, "close"))["writers"]
 
     async def delete_content(self, content: TenantContent) -> dict[str, int]:
-        """Delete what people of a tenant made, for some seconds; return how much is left, as counted."""
+        """Delete content of a tenant's people for some seconds; return the remaining numbers by kind."""
         return await self._erase(content, "delete")
 
     async def _erase(
@@ -225,6 +225,6 @@ class OpenWebui:
         return counted
 
 
-def subject_of(account: dict[str, Any]) -> str:
-    """Return the id under which an account signs in with Keycloak; empty for one with a password."""
+def get_subject(account: dict[str, Any]) -> str:
+    """Return the Keycloak id of an account; empty for an account with a password."""
     return str(((account.get("oauth") or {}).get("oidc") or {}).get("sub", ""))

@@ -1,7 +1,7 @@
-"""Calls to Open WebUI as its administrator: signed in when needed, bounded, and tried again where that helps.
+"""HTTP session of an administrator of Open WebUI: sign-in, timeouts and retries.
 
-Signing in is limited to 15 times in three minutes an account, whether it succeeds or not. So a token is kept
-until it is refused, and a sign-in that failed is not repeated at once, whoever asks.
+Open WebUI limits an account to 15 sign-ins in three minutes, failed ones included. The session keeps its
+token until Open WebUI refuses it. After a failed sign-in all callers wait before the next one.
 """
 
 import asyncio
@@ -11,37 +11,37 @@ from typing import Any
 import httpx
 from servicekit.remote import Fault, Remote
 
-__all__ = ["Found", "Session"]
+__all__ = ["Found", "OpenWebUISession"]
 
 CALL_SECONDS = 10.0
 
 CREATE_SECONDS = 20.0
-"""Longest that making something new may take (a knowledge base waits for an embedding of its name), or an
-action, which deletes many things in one call."""
+"""Timeout of a creation (a knowledge base waits for an embedding of its name) and of an action, which deletes
+many objects in one call."""
 
 SIGN_IN_PAUSE_SECONDS = 20.0
-"""After a sign-in that failed, the next one waits this long; a token younger than this is not replaced."""
+"""Pause after a failed sign-in, and the age below which a refused token is not replaced."""
 
 PAGE = 30
-"""Entries of a page of any list; the API decides."""
+"""Entries of a page of every list; the API defines it."""
 
 Found = dict[str, Any] | None
-"""An object, or that it is not there."""
+"""An object, or ``None`` when it is absent."""
 
 
 class SignInRefused(Exception):
-    """The account cannot be signed in to, or is no administrator's."""
+    """The sign-in failed, or the account is not an administrator's."""
 
 
-class Session:
-    """An administrator's session.
+class OpenWebUISession:
+    """Session of one administrator.
 
     Parameters
     ----------
     url
         Base URL of Open WebUI.
     email, password
-        The account.
+        Credentials of the account.
     http
         Client to use; the caller closes it.
     """
@@ -60,39 +60,39 @@ class Session:
         self._signing_in = asyncio.Lock()
 
     def require_admitted(self, operation: str) -> None:
-        """Return when Open WebUI would be called now.
+        """Check that the circuit to Open WebUI is closed.
 
         Raises
         ------
         RemoteUnavailable
-            It keeps failing, and is not called for a moment.
+            The circuit is open.
         """
         self._remote.require_admitted(operation)
 
     async def get(self, operation: str, path: str, params: dict[str, str] | None = None) -> Any:
-        """Return what a path answers; something is always there."""
+        """Return the JSON of a path that always exists."""
         response = await self.send(operation, "GET", path, params=params)
         return response.json() if response else None
 
     async def find(
         self, operation: str, path: str, absent: int, params: dict[str, str] | None = None
     ) -> Found:
-        """Return what a path answers; ``None`` when it is the status ``absent``."""
+        """Return the JSON of a path; ``None`` when the response has the status ``absent``."""
         response = await self.send(operation, "GET", path, params=params, absent=absent)
         found: Found = response.json() if response else None
         return found
 
     async def post(self, operation: str, path: str, form: Any, *, once: bool = False) -> Any:
-        """Send a form; return what is answered.
+        """Send a form; return the JSON of the response.
 
-        What makes something new is sent ``once``: a first attempt that failed may have arrived.
+        A creation is sent ``once``, without retries: a failed attempt may have succeeded in Open WebUI.
         """
         response = await self.send(operation, "POST", path, json=form, once=once)
         return response.json() if response else None
 
     async def run_action(self, action: str, form: dict[str, Any]) -> Any:
-        """Run an action function that no model offers; return its result. Nothing is written to a chat."""
-        # Open WebUI wants a model and a chat for every action; a model of the caller's own is not looked up.
+        """Run an action function outside any chat; return its result."""
+        # Open WebUI requires a model and a chat for every action; it does not load a direct model.
         model = {"id": action, "direct": True}
         about = {"model": action, "model_item": model, "chat_id": "", "id": "", "session_id": ""}
         response = await self.send(
@@ -103,7 +103,7 @@ class Session:
     async def pages(
         self, operation: str, path: str, entries: str, params: dict[str, str]
     ) -> AsyncIterator[dict[str, Any]]:
-        """Return the entries of a list, over all its pages; they stand under the name ``entries``."""
+        """Return the entries of all pages of a list; ``entries`` is their JSON field."""
         page = 0
         while True:
             page += 1
@@ -124,7 +124,7 @@ class Session:
         root: str = "",
         **arguments: Any,
     ) -> httpx.Response | None:
-        """Make one call; ``None`` when it was answered with the status ``absent``."""
+        """Make one call; return ``None`` when the response has the status ``absent``."""
 
         async def call() -> httpx.Response | None:
             token = await self._access_token()
@@ -133,7 +133,7 @@ class Session:
                 method, (root or self._url) + path, headers=headers, timeout=CREATE_SECONDS, **arguments
             )
             if response.status_code == httpx.codes.UNAUTHORIZED:
-                self._distrust(token)
+                self._discard_token(token)
             if response.status_code == absent:
                 return None
             _check(response)
@@ -142,10 +142,11 @@ class Session:
         remote = self._once if once else self._actions if root else self._remote
         return await remote.call(operation, call)
 
-    def _distrust(self, token: str) -> None:
-        """Drop a token that was refused, so that the next attempt signs in: it expired, or the keys changed.
+    def _discard_token(self, token: str) -> None:
+        """Drop a refused token, so that the next attempt signs in: it expired, or the keys changed.
 
-        Not a new one: some answers say 401 for what is not there, and signing in again would not help.
+        A new token is kept. Open WebUI also answers 401 for some absent objects, and a sign-in would not
+        help.
         """
         age = asyncio.get_running_loop().time() - self._signed_in
         if token == self._token and age >= SIGN_IN_PAUSE_SECONDS:
@@ -171,29 +172,31 @@ class Session:
             f"{self._url}/auths/signin", json=self._credentials, timeout=CALL_SECONDS
         )
         if response.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN):
-            raise SignInRefused(f"signing in as {self._credentials['email']} was refused: {_words(response)}")
+            raise SignInRefused(
+                f"signing in as {self._credentials['email']} was refused: {_error_detail(response)}"
+            )
         _check(response)
         account = response.json()
         if account["role"] != "admin":
-            raise SignInRefused(f"{self._credentials['email']} is no administrator")
+            raise SignInRefused(f"{self._credentials['email']} is not an administrator")
         return str(account["token"])
 
 
-_PASSING = frozenset({400, 401, 404, 408, 409, 429})
+_TRANSIENT_STATUSES = frozenset({400, 401, 404, 408, 409, 429})
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what a failed call means.
+    """Classify a failed call; ``None`` for an error of this program.
 
-    400 is no refusal: Open WebUI says so of whatever went wrong inside. Nor is 401 (see ``_distrust``), nor
-    404: what was there a moment ago is looked for again.
+    400 is temporary: Open WebUI answers it for any internal error. So are 401 (see ``_discard_token``) and
+    404: the next reconcile observes again.
     """
     match exc:
         case SignInRefused():
             return Fault.PERMANENT
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
-            if code in _PASSING:
+            if code in _TRANSIENT_STATUSES:
                 return Fault.BUSY
             return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
         case httpx.HTTPError():
@@ -204,12 +207,12 @@ def classify(exc: Exception) -> Fault | None:
 
 def _check(response: httpx.Response) -> None:
     if response.is_error:
-        told = f"{response.status_code} at {response.request.url.path}: {_words(response)}"
-        raise httpx.HTTPStatusError(told, request=response.request, response=response)
+        message = f"{response.status_code} at {response.request.url.path}: {_error_detail(response)}"
+        raise httpx.HTTPStatusError(message, request=response.request, response=response)
 
 
-def _words(response: httpx.Response) -> str:
-    """Return what the answer says went wrong."""
+def _error_detail(response: httpx.Response) -> str:
+    """Return the error message of the response."""
     try:
         return str(response.json()["detail"])[:200]
     except (ValueError, KeyError, TypeError):

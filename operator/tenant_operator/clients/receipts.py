@@ -1,4 +1,4 @@
-"""Receipts of erasure in the documents bucket, under a prefix that is no tenant's."""
+"""Store of erasure receipts: objects in the documents bucket, outside every tenant's prefix."""
 
 from botocore.exceptions import ClientError
 from servicekit.remote import Remote
@@ -9,14 +9,14 @@ __all__ = ["ReceiptObjects"]
 
 
 class ReceiptObjects:
-    """Objects in one bucket, each written whole.
+    """Reads and writes receipts in one bucket.
 
     Parameters
     ----------
     bucket
-        The documents bucket; it has versions, so a receipt that was replaced can be read.
+        The documents bucket. It has versions, so that a replaced receipt is still readable.
     clients
-        The operator's clients of AWS.
+        Clients of AWS.
     """
 
     def __init__(self, bucket: str, clients: AwsClients) -> None:
@@ -25,11 +25,11 @@ class ReceiptObjects:
         self._remote = Remote("s3", clients.classify, timeout=CALL_SECONDS)
 
     async def read(self, key: str) -> bytes | None:
-        """Return an object's content, or ``None`` when there is none."""
+        """Return the content of an object, or ``None`` when it is absent."""
         return await self._remote.call_in_thread("get-receipt", self._get, key)
 
     async def write(self, key: str, body: bytes) -> None:
-        """Write an object; S3 has it durably when it answers."""
+        """Write an object durably."""
         await self._remote.call_in_thread("put-receipt", self._put, key, body)
 
     def _get(self, key: str) -> bytes | None:

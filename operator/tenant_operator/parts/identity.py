@@ -1,7 +1,7 @@
-"""The tenant's group in Keycloak, its sub-group of administrators, and exactly the right people in both.
+"""Part of the tenant's group in Keycloak: its sub-group of administrators, and the members of both.
 
-Who belongs is what the Tenant says: everyone whose verified e-mail matches, and nobody else. So a member
-put in by hand is taken out again; who shall belong must stand in ``spec.identity``.
+The Tenant decides the membership: exactly the accounts whose verified e-mail matches ``spec.identity``. The
+operator removes a member that a person added manually.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from typing import Any
 
 from servicekit.errors import RemoteUnavailable
 from tenancy.emails import matches_any
-from tenancy.model import Tenant
+from tenancy.model import IdentityStatus, Tenant
 from tenancy.names import REALM_PARENT_GROUP, TENANT_UID_ATTRIBUTE, group_path
 
 from ..clients.keycloak import Keycloak
-from ..part import Ensured, Leftovers
+from ..part import EnsureResult
 
 __all__ = ["Group", "IdentityPart", "IdentityState", "Person", "plan_members"]
 
@@ -32,7 +32,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Group:
-    """A group as it is; ``id`` is empty when there is none."""
+    """Observed group; ``id`` is empty when it is absent."""
 
     id: str = ""
     path: str = ""
@@ -42,7 +42,7 @@ class Group:
 
 @dataclass(frozen=True)
 class IdentityState:
-    """Both groups, and the people who should be in them."""
+    """Observed groups, and the accounts that belong in them."""
 
     group: Group = Group()
     admins: Group = Group()
@@ -50,39 +50,41 @@ class IdentityState:
 
 
 def plan_members(wanted: Iterable[Person], present: Iterable[Person]) -> tuple[list[Person], list[Person]]:
-    """Return who has to join and who has to leave, in a stable order."""
+    """Return the accounts to add and the accounts to remove, in a stable order."""
     want, have = {p.id: p for p in wanted}, {p.id: p for p in present}
-    join = [want[key] for key in sorted(want.keys() - have.keys())]
-    leave = [have[key] for key in sorted(have.keys() - want.keys())]
-    return join, leave
+    to_add = [want[key] for key in sorted(want.keys() - have.keys())]
+    to_remove = [have[key] for key in sorted(have.keys() - want.keys())]
+    return to_add, to_remove
 
 
 class IdentityPart:
-    """Groups in one realm.
+    """Keeps the group in Keycloak, its sub-group of administrators, and the members of both.
 
     Parameters
     ----------
     keycloak
-        The realm's admin API.
+        Client of the realm.
     """
 
     name = "identity"
     after = ""
+    section = IdentityStatus
+    retained = ("groups", "members")
 
     def __init__(self, keycloak: Keycloak) -> None:
         self._keycloak = keycloak
 
     async def observe(self, tenant: Tenant) -> IdentityState:
-        """Find both groups with their members, and everyone who should be in them."""
+        """Read both groups with their members, and the accounts that belong in them."""
         found, people = await asyncio.gather(self._find_group(tenant), self._people(tenant))
         if not found:
             return IdentityState(people=people)
-        sub = await self._keycloak.group_by_path(f"{_path(found)}/{ADMINS}")
+        sub = await self._keycloak.get_group_by_path(f"{_path(found)}/{ADMINS}")
         group, admins = await asyncio.gather(self._with_members(found), self._with_members(sub))
         return IdentityState(group, admins, people)
 
-    async def ensure(self, tenant: Tenant, observed: IdentityState) -> Ensured:
-        """Make or repair both groups, then let people join and leave."""
+    async def ensure(self, tenant: Tenant, observed: IdentityState) -> EnsureResult:
+        """Create or repair both groups, then add and remove members."""
         changes: list[str] = []
         group_id = await self._ensure_group(tenant, observed.group, changes)
         admins_id = await self._ensure_admins(tenant, group_id, observed.admins, changes)
@@ -90,38 +92,38 @@ class IdentityPart:
         await self._ensure_members(group_id, observed.people, observed.group.members, changes)
         await self._ensure_members(admins_id, admins, observed.admins.members, changes)
         status = {"realm": self._keycloak.realm, "groupId": group_id, "groupPath": group_path(tenant.id)}
-        return Ensured(changes, status)
+        return EnsureResult(changes, status)
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete the group with its sub-group; its people stay."""
+        """Delete the group with its sub-group; the accounts stay."""
         found = await self._find_group(tenant)
         if found:
             await self._keycloak.delete_group(found["id"])
 
-    async def count(self, tenant: Tenant) -> Leftovers:
+    async def count(self, tenant: Tenant) -> dict[str, int]:
         """Count the group, its sub-group and the members of both."""
         found = await self._find_group(tenant)
-        sub = await self._keycloak.group_by_path(f"{_path(found)}/{ADMINS}") if found else None
+        sub = await self._keycloak.get_group_by_path(f"{_path(found)}/{ADMINS}") if found else None
         groups = [group for group in (found, sub) if group]
-        members = await asyncio.gather(*(self._keycloak.members(group["id"]) for group in groups))
+        members = await asyncio.gather(*(self._keycloak.list_members(group["id"]) for group in groups))
         path = group_path(tenant.id)
-        return Leftovers({f"groups {path}": len(groups), f"members of {path}": sum(map(len, members))})
+        return {f"groups {path}": len(groups), f"members of {path}": sum(map(len, members))}
 
-    async def forget(self, tenant: Tenant) -> None:
-        """Do nothing: the group is no copy."""
+    async def release(self, tenant: Tenant) -> None:
+        """Do nothing: the group is retained."""
 
     async def _find_group(self, tenant: Tenant) -> dict[str, Any] | None:
-        """Find the group by its path, else by the id that it had: it may have been renamed or moved."""
-        found = await self._keycloak.group_by_path(group_path(tenant.id))
+        """Return the group at its path, else the group with the recorded id: it may be renamed or moved."""
+        found = await self._keycloak.get_group_by_path(group_path(tenant.id))
         known = tenant.status.identity
         if found or not known:
             return found
-        return await self._keycloak.group_by_id(known.group_id)
+        return await self._keycloak.get_group(known.group_id)
 
     async def _with_members(self, found: dict[str, Any] | None) -> Group:
         if not found:
             return Group()
-        members = await self._keycloak.members(found["id"])
+        members = await self._keycloak.list_members(found["id"])
         return Group(
             id=found["id"],
             path=_path(found),
@@ -130,7 +132,7 @@ class IdentityPart:
         )
 
     async def _people(self, tenant: Tenant) -> frozenset[Person]:
-        return frozenset(map(_person, await self._keycloak.people(tenant.spec.email_patterns)))
+        return frozenset(map(_person, await self._keycloak.search_accounts(tenant.spec.email_patterns)))
 
     async def _ensure_group(self, tenant: Tenant, observed: Group, changes: list[str]) -> str:
         path = group_path(tenant.id)
@@ -159,33 +161,35 @@ class IdentityPart:
     async def _ensure_members(
         self, group_id: str, wanted: Iterable[Person], present: Iterable[Person], changes: list[str]
     ) -> None:
-        join, leave = plan_members(wanted, present)
-        await asyncio.gather(*(self._keycloak.join(person.id, group_id) for person in join))
-        await asyncio.gather(*(self._keycloak.leave(person.id, group_id) for person in leave))
-        changes.extend(f"join user {person.id}" for person in join)
-        changes.extend(f"remove user {person.id}" for person in leave)
+        to_add, to_remove = plan_members(wanted, present)
+        await asyncio.gather(*(self._keycloak.add_member(person.id, group_id) for person in to_add))
+        await asyncio.gather(*(self._keycloak.remove_member(person.id, group_id) for person in to_remove))
+        changes.extend(f"add user {person.id}" for person in to_add)
+        changes.extend(f"remove user {person.id}" for person in to_remove)
 
     async def _create(self, parent_id: str, representation: dict[str, Any]) -> str:
         group = await self._keycloak.create_group(parent_id, representation)
         if group is None:
             raise RemoteUnavailable(
-                "keycloak", "create-group", f"{representation['name']} appeared meanwhile", 0.1
+                "keycloak", "create-group", f"{representation['name']} was created concurrently", 0.1
             )
         return str(group["id"])
 
     async def _parent(self) -> str:
-        """Return the group under which all tenants' groups lie; make it when the realm has none."""
-        found = await self._keycloak.group_by_path(f"/{REALM_PARENT_GROUP}")
-        made = found or await self._keycloak.create_group(None, {"name": REALM_PARENT_GROUP})
-        # Lost a race: somebody made it between the two calls.
-        made = made or await self._keycloak.group_by_path(f"/{REALM_PARENT_GROUP}")
-        if not made:
-            raise RemoteUnavailable("keycloak", "create-group", f"/{REALM_PARENT_GROUP} cannot be made yet")
-        return str(made["id"])
+        """Return the id of the parent of all tenants' groups; create the group when it is absent."""
+        found = await self._keycloak.get_group_by_path(f"/{REALM_PARENT_GROUP}")
+        parent = found or await self._keycloak.create_group(None, {"name": REALM_PARENT_GROUP})
+        # Another client created it between the two calls.
+        parent = parent or await self._keycloak.get_group_by_path(f"/{REALM_PARENT_GROUP}")
+        if not parent:
+            raise RemoteUnavailable(
+                "keycloak", "create-group", f"/{REALM_PARENT_GROUP} cannot be created yet"
+            )
+        return str(parent["id"])
 
 
 def _attributes(tenant: Tenant) -> dict[str, list[str]]:
-    """Return what both groups carry; an access token names the uid, so only this Tenant's groups prove it."""
+    """Return the attributes of both groups. Access tokens carry the uid: it binds them to this Tenant."""
     return {
         "tenant": [tenant.id],
         TENANT_UID_ATTRIBUTE: [tenant.metadata.uid],

@@ -1,8 +1,7 @@
-"""The tenant's place in Qdrant: its collection and the indexes that keep tenants apart quickly.
+"""Part of the tenant's collection in Qdrant, with the indexes that make a filter by tenant fast.
 
-A pooled tenant shares one collection, so all that is made here is made for everybody, once. A dedicated
-tenant has a collection of its own; the key that opens only that one is minted by the gateway per
-request and never stored.
+Pooled tenants share one collection. A dedicated tenant has a separate one; the gateway creates a key for it
+per request, and never stores the key.
 """
 
 import functools
@@ -16,27 +15,27 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from servicekit.errors import RemoteRefused
 from servicekit.remote import Fault, Remote
-from tenancy.model import Tenant
+from tenancy.model import Tenant, VectorsStatus
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, collection_name
 
-from ..part import Ensured, Leftovers
+from ..part import EnsureResult
 
 __all__ = ["DIMENSIONS", "INDEXES", "VectorsPart", "VectorsState", "connect", "plan"]
 
 DIMENSIONS = 768
-"""Length of an embedding in every collection (Titan's first 768 of 1,024)."""
+"""Length of an embedding in every collection (the first 768 of Titan's 1,024)."""
 
 INDEXES = {"tenantId": True, "tenantUid": False, "personaId": False, "documentId": False}
-"""Keyword indexes, and whether each says which tenant a point is of: Qdrant then stores them together."""
+"""Keyword indexes. True makes Qdrant store the points of one value together (``is_tenant``)."""
 
 CALL_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class VectorsState:
-    """A collection as Qdrant describes it.
+    """Observed collection.
 
-    ``dimensions`` is 0 when there is no collection, and ``lexical`` says whether it takes words, too.
+    ``dimensions`` is 0 for an absent collection. ``lexical`` is True when it has sparse vectors, too.
     """
 
     dimensions: int = 0
@@ -45,67 +44,70 @@ class VectorsState:
 
 
 def plan(observed: VectorsState) -> list[str]:
-    """Return what is missing, in the order in which it must be made."""
+    """Return the missing objects, in the order of their creation."""
     missing = [field for field in INDEXES if field not in observed.indexes]
     return missing if observed.dimensions else ["collection", *missing]
 
 
 class VectorsPart:
-    """Collections and indexes.
+    """Keeps the tenant's collection in Qdrant and its indexes.
 
     Parameters
     ----------
     client
-        Client with a key that may manage collections; the caller closes it.
+        Client with a key that can manage collections; the caller closes it.
     """
 
     name = "vectors"
     after = ""
+    section = VectorsStatus
+    retained = ()
 
     def __init__(self, client: AsyncQdrantClient) -> None:
         self._qdrant = client
         self._remote = Remote("qdrant", classify, timeout=CALL_SECONDS)
 
     async def observe(self, tenant: Tenant) -> VectorsState:
-        """Look at the tenant's collection."""
+        """Read the tenant's collection."""
         return await self._remote.call("get-collection", lambda: self._observe(tenant.collection))
 
-    async def ensure(self, tenant: Tenant, observed: VectorsState) -> Ensured:
-        """Make the collection and its indexes where they are missing.
+    async def ensure(self, tenant: Tenant, observed: VectorsState) -> EnsureResult:
+        """Create the collection and its indexes where they are missing.
 
         Raises
         ------
         RemoteRefused
-            There is a collection, but for other vectors: nothing could be stored in it.
+            The collection exists with other vectors: no point of the tenant fits.
         """
         if observed.dimensions and (observed.dimensions, observed.lexical) != (DIMENSIONS, True):
-            found = f"{max(observed.dimensions, 0)} numbers" + ("" if observed.lexical else " and no words")
+            found = f"{max(observed.dimensions, 0)} numbers" + (
+                "" if observed.lexical else " and no sparse vectors"
+            )
             raise RemoteRefused(
                 "qdrant",
                 "check-vectors",
-                f"collection {tenant.collection} holds vectors of {found}; {DENSE_VECTOR} vectors of "
-                f"{DIMENSIONS} numbers and {LEXICAL_VECTOR} vectors are needed; move it out of the way",
+                f"collection {tenant.collection} has vectors of {found}; {DENSE_VECTOR} vectors of "
+                f"{DIMENSIONS} numbers and {LEXICAL_VECTOR} vectors are required; rename or delete it",
             )
         steps = plan(observed)
         for step in steps:
-            await self._make(tenant.collection, step)
+            await self._create(tenant.collection, step)
         bound = {"tenantId": tenant.key, "tenantUid": tenant.uid}
         filter_ = {"must": [{"key": key, "match": {"value": value}} for key, value in bound.items()]}
         status = {"collection": tenant.collection, "filter": filter_}
-        return Ensured([f"create {step} in {tenant.collection}" for step in steps], status)
+        return EnsureResult([f"create {step} in {tenant.collection}" for step in steps], status)
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete every point of the tenant key, whatever its uid and wherever it is.
+        """Delete every point of the tenant key, of any uid and in any collection.
 
-        The tier says where points are written now, and nothing of where an earlier Tenant of this name, or of
-        another tier, has left some.
+        An earlier Tenant of this name may have had another tier, and so another collection.
         """
         own = collection_name(tenant.id, dedicated=True)
         await self._remote.call("delete-points", lambda: self._delete_points(tenant))
         await self._remote.call("delete-collection", lambda: self._qdrant.delete_collection(own))
 
-    async def count(self, tenant: Tenant) -> Leftovers:
-        """Count the tenant's points in every collection, and its own collection."""
+    async def count(self, tenant: Tenant) -> dict[str, int]:
+        """Count the tenant's points in every collection, and its dedicated collection."""
         own = collection_name(tenant.id, dedicated=True)
         listed = await self._remote.call("list-collections", self._qdrant.get_collections)
         names = [collection.name for collection in listed.collections]
@@ -113,15 +115,13 @@ class VectorsPart:
         for name in names:
             count = functools.partial(self._count_points, name, tenant)
             points += await self._remote.call("count-points", count)
-        return Leftovers(
-            {
-                f"points with tenantId {tenant.key} in every collection": points,
-                f"collections named {own}": names.count(own),
-            }
-        )
+        return {
+            f"points with tenantId {tenant.key} in every collection": points,
+            f"collections named {own}": names.count(own),
+        }
 
-    async def forget(self, tenant: Tenant) -> None:
-        """Delete them all the same: they are copies of documents, and no later Tenant may find them."""
+    async def release(self, tenant: Tenant) -> None:
+        """Delete all points: they are copies of documents, and no later Tenant may find them."""
         await self.remove(tenant)
 
     async def _observe(self, collection: str) -> VectorsState:
@@ -137,9 +137,9 @@ class VectorsPart:
             dense.size if dense else -1, LEXICAL_VECTOR in (sparse or {}), frozenset(info.payload_schema)
         )
 
-    async def _make(self, collection: str, step: str) -> None:
+    async def _create(self, collection: str, step: str) -> None:
         if step == "collection":
-            await self._remote.call("create-collection", lambda: self._create(collection))
+            await self._remote.call("create-collection", lambda: self._create_collection(collection))
         else:
             schema = models.KeywordIndexParams(
                 type=models.KeywordIndexType.KEYWORD, is_tenant=INDEXES[step] or None
@@ -148,22 +148,22 @@ class VectorsPart:
                 "create-index", lambda: self._qdrant.create_payload_index(collection, step, schema, wait=True)
             )
 
-    async def _create(self, collection: str) -> None:
+    async def _create_collection(self, collection: str) -> None:
         try:
             await self._qdrant.create_collection(
                 collection,
                 vectors_config={
                     DENSE_VECTOR: models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE)
                 },
-                # What a word is worth (its IDF) is Qdrant's to say at each search, from one tenant's points.
+                # Qdrant computes the IDF of a word at each search, from the points of one tenant.
                 sparse_vectors_config={
                     LEXICAL_VECTOR: models.SparseVectorParams(modifier=models.Modifier.IDF)
                 },
-                # No graph over all tenants, one for each: https://qdrant.tech/documentation/guides/multiple-partitions/
+                # One graph per tenant instead of one over all: https://qdrant.tech/documentation/guides/multiple-partitions/
                 hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
             )
         except UnexpectedResponse as exc:
-            # Another Tenant's reconcile made the shared collection a moment ago.
+            # The reconcile of another Tenant created the shared collection concurrently.
             if exc.status_code != 409:
                 raise
 
@@ -171,7 +171,7 @@ class VectorsPart:
         try:
             return (await self._qdrant.count(collection, count_filter=_points_of(tenant), exact=True)).count
         except UnexpectedResponse as exc:
-            if exc.status_code == 404:  # deleted since it was listed
+            if exc.status_code == 404:  # deleted after the listing
                 return 0
             raise
 
@@ -196,16 +196,16 @@ def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> 
     Parameters
     ----------
     url
-        Qdrant's REST address. It may leave out the port when it is its scheme's own.
+        Qdrant's REST address; without a port, the default port of its scheme is used.
     api_key
         May be empty.
     verify
-        What Qdrant's certificate is checked with, as httpx takes it.
+        Verification of Qdrant's certificate, as in httpx.
     """
     parsed = httpx.URL(url)
     port = parsed.port or (443 if parsed.scheme == "https" else 80)
     with warnings.catch_warnings():
-        # Inside a cluster the link is protected by network policy or a mesh, and the key is wanted as well.
+        # Inside a cluster, network policies or a mesh protect the connection; the key is needed in addition.
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return AsyncQdrantClient(
             url=url,
@@ -218,7 +218,7 @@ def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> 
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what an error of the Qdrant client means for the next attempt."""
+    """Classify an error of the Qdrant client; ``None`` for an error of this program."""
     match exc:
         case UnexpectedResponse(status_code=status):
             code: Any = status or 0

@@ -1,1 +1,1 @@
-"""The n8n workflows of Tenantry, what n8n must be told to keep nothing, and the job that imports them."""
+"""The n8n workflows of Tenantry, the environment that n8n needs, and the job that imports the workflows."""

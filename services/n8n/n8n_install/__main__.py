@@ -8,22 +8,22 @@ from servicekit.errors import RemoteError
 from servicekit.logs import configure_logs
 from servicekit.settings import read_settings
 
-from .install import NotInstalled, install, wait_for_webhooks
+from .install import WorkflowsNotInstalled, install, wait_for_webhooks
 from .n8n import CALL_SECONDS, N8n
 from .settings import Settings
-from .workflows import load
+from .workflows import load_workflows
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Read the settings and do the job; what stands in its way is said in a sentence."""
+    """Read the settings and install the workflows; log the reason if that fails."""
     settings = read_settings(Settings)
     configure_logs("n8n-install", settings.log_level)
     log = structlog.get_logger("n8n_install")
     try:
         changed = asyncio.run(_run(settings))
-    except (NotInstalled, RemoteError) as exc:
+    except (WorkflowsNotInstalled, RemoteError) as exc:
         log.error("The workflows are not installed", reason=str(exc))  # noqa: TRY400 (a sentence, not a trace)
         raise SystemExit(1) from exc
     log.info("The workflows are installed", changed=changed)
@@ -32,10 +32,11 @@ def main() -> None:
 async def _run(settings: Settings) -> int:
     async with httpx.AsyncClient(timeout=CALL_SECONDS) as http:
         n8n = N8n(settings.url, settings.email, settings.password.get_secret_value(), http)
-        steps = await install(n8n, load(settings.gateway_url), wait_seconds=settings.wait_seconds)
+        workflows = load_workflows(settings.gateway_url)
+        changes = await install(n8n, workflows, wait_seconds=settings.wait_seconds)
         webhooks = settings.webhook_url or settings.url
         await wait_for_webhooks(webhooks, http, wait_seconds=settings.wait_seconds)
-    return len(steps)
+    return len(changes)
 
 
 if __name__ == "__main__":

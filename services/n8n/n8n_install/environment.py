@@ -1,7 +1,7 @@
-"""What n8n must be told about itself so that it keeps nothing of what passes through, and is quick.
+"""Environment variables that every n8n process needs, so that n8n stores no request and answers quickly.
 
-The workflows' own settings say the same of themselves. These hold for every workflow, and for what is
-left when a process dies in the middle. They belong on main, webhook and worker alike.
+The workflows' settings switch storage off for themselves. These variables apply to every workflow, and to
+executions whose process died. Set them on main, webhook and worker processes.
 """
 
 from collections.abc import Mapping
@@ -12,27 +12,27 @@ __all__ = ["ENVIRONMENT"]
 ENVIRONMENT: Mapping[str, str] = MappingProxyType(
     {
         "EXECUTIONS_MODE": "queue",
-        # Evaluating expressions in a VM of their own costs some 50 ms an execution.
+        # A separate VM for expressions costs some 50 ms for each execution.
         "N8N_EXPRESSION_ENGINE": "legacy",
         "EXECUTIONS_DATA_SAVE_ON_SUCCESS": "none",
         "EXECUTIONS_DATA_SAVE_ON_ERROR": "none",
         "EXECUTIONS_DATA_SAVE_ON_PROGRESS": "false",
         "EXECUTIONS_DATA_SAVE_MANUAL_EXECUTIONS": "false",
-        # While it runs, an execution is a row with the caller's headers and body. One whose process died is
-        # found after minutes and not three hours, and pruned after an hour and not two weeks.
+        # A running execution is a database row with the caller's headers and body. If its process dies, n8n
+        # finds the row after minutes instead of 3 hours, and prunes it after an hour instead of 2 weeks.
         "N8N_EXECUTIONS_QUEUE_RECOVERY_INTERVAL": "5",
         "EXECUTIONS_DATA_PRUNE": "true",
         "EXECUTIONS_DATA_MAX_AGE": "1",
         "EXECUTIONS_DATA_PRUNE_SOFT_DELETE_INTERVAL": "5",
         "EXECUTIONS_DATA_PRUNE_HARD_DELETE_INTERVAL": "0.1",
         "EXECUTIONS_DATA_HARD_DELETE_BUFFER": "0",
-        # A caller whose worker dies is told so after 20 seconds and not 90. Milliseconds.
+        # Milliseconds. If a worker dies, its caller gets an error after 20 seconds instead of 90.
         "QUEUE_WORKER_LOCK_DURATION": "20000",
         "QUEUE_WORKER_LOCK_RENEW_TIME": "5000",
         "QUEUE_WORKER_STALLED_INTERVAL": "5000",
-        # Megabytes of a request: the gateway refuses more than one with a problem document of its own.
+        # Megabytes of a request. The gateway refuses more than one megabyte with a problem document.
         "N8N_PAYLOAD_SIZE_MAX": "2",
-        # Code nodes may write to the output: how "Tenantry: Errors" reaches the log.
+        # Lets Code nodes write to the output, so that "Tenantry: Errors" can write to the log.
         "CODE_ENABLE_STDOUT": "true",
         "N8N_BLOCK_ENV_ACCESS_IN_NODE": "true",
     }

@@ -1,6 +1,6 @@
-"""The job: wait for n8n, compare, do what differs, look again, wait until the webhooks answer.
+"""The import job: wait for n8n, apply the planned changes, verify them, and wait for the webhooks.
 
-It can be cut off anywhere and run again: whatever it finds is where it goes on.
+The job can be interrupted at any point and run again: each run plans from the observed state.
 """
 
 import asyncio
@@ -11,95 +11,102 @@ import httpx
 import structlog
 
 from .n8n import N8n
-from .plan import Act, Step, plan
+from .plan import Action, Change, plan
 from .workflows import WEBHOOKS, Workflow
 
-__all__ = ["NotInstalled", "install", "wait_for_webhooks"]
+__all__ = ["WorkflowsNotInstalled", "install", "wait_for_webhooks"]
 
 POLL_SECONDS = 0.5
 
-LOOK_SECONDS = 5.0
-"""How long one look at a webhook may take."""
+WEBHOOK_SECONDS = 5.0
+"""Timeout of one request to a webhook."""
 
 log = structlog.get_logger("n8n_install")
 
 
-class NotInstalled(Exception):
-    """The workflows are not in place; the message says why, and what to do."""
+class WorkflowsNotInstalled(Exception):
+    """The workflows are not installed; the message gives the reason and the remedy."""
 
 
-async def install(n8n: N8n, workflows: list[Workflow], *, wait_seconds: float) -> list[Step]:
-    """Make n8n have the workflows, and return what was done: nothing, when nothing differed.
+async def install(n8n: N8n, workflows: list[Workflow], *, wait_seconds: float) -> list[Change]:
+    """Create, update and publish the workflows in n8n; return the changes, none if nothing differed.
 
     Raises
     ------
-    NotInstalled
-        n8n did not come up, or is not as it was just made: somebody else changes it at the same time.
+    WorkflowsNotInstalled
+        n8n did not become ready, or the workflows differ again after the changes.
     RemoteError
-        n8n does not answer (any more), or refuses a step.
+        n8n is unavailable or refused a change.
     """
-    if not await _within(wait_seconds, n8n.ready):
-        raise NotInstalled(f"n8n is not ready after {wait_seconds:.0f} seconds. Its log says why.")
-    steps = plan(workflows, await _observe(n8n, workflows))
-    for step in steps:
-        await _do(n8n, step)
-        log.info("Workflow changed", act=step.act.value, workflow=step.workflow.name, reasons=step.reasons)
-    if steps and (left := plan(workflows, await _observe(n8n, workflows))):
-        names = " and ".join(sorted({f'"{step.workflow.name}" ({", ".join(step.reasons)})' for step in left}))
-        raise NotInstalled(
-            f"n8n does not keep {names} as imported. Somebody may be editing it; else this version of n8n "
-            f"stores workflows in another way than the one that they were made for."
+    if not await _wait_until(n8n.is_ready, wait_seconds):
+        raise WorkflowsNotInstalled(f"n8n is not ready after {wait_seconds:.0f} seconds. Its log says why.")
+    changes = plan(workflows, await _observe(n8n, workflows))
+    for change in changes:
+        await _apply(n8n, change)
+        log.info(
+            "Workflow changed",
+            action=change.action.value,
+            workflow=change.workflow.name,
+            reasons=change.reasons,
         )
-    return steps
+    if changes and (remaining := plan(workflows, await _observe(n8n, workflows))):
+        names = " and ".join(
+            sorted({f'"{each.workflow.name}" ({", ".join(each.reasons)})' for each in remaining})
+        )
+        raise WorkflowsNotInstalled(
+            f"n8n does not keep {names} as imported. A user may be editing the workflow; otherwise this "
+            f"version of n8n stores workflows differently from the version that they were made for."
+        )
+    return changes
 
 
 async def wait_for_webhooks(url: str, http: httpx.AsyncClient, *, wait_seconds: float) -> None:
-    """Wait until each webhook turns away a caller without credential: then its workflow runs.
+    """Wait until each webhook refuses a request without a credential, which proves that its workflow runs.
 
     Raises
     ------
-    NotInstalled
-        One does not in time.
+    WorkflowsNotInstalled
+        A webhook did not answer in time.
     """
     for path in WEBHOOKS:
         address = f"{url.rstrip('/')}/webhook/{path}"
 
         async def refuses(address: str = address) -> bool:
             try:
-                response = await http.post(address, timeout=LOOK_SECONDS)
+                response = await http.post(address, timeout=WEBHOOK_SECONDS)
             except httpx.HTTPError:
                 return False
             return response.status_code == httpx.codes.UNAUTHORIZED
 
-        if not await _within(wait_seconds, refuses):
-            raise NotInstalled(
+        if not await _wait_until(refuses, wait_seconds):
+            raise WorkflowsNotInstalled(
                 f"The webhook {path} does not answer after {wait_seconds:.0f} seconds, though its workflow "
                 f"is published. Are n8n's webhook process and a worker running?"
             )
 
 
 async def _observe(n8n: N8n, workflows: list[Workflow]) -> dict[str, dict[str, Any] | None]:
-    return {workflow.id: await n8n.workflow(workflow.id) for workflow in workflows}
+    return {workflow.id: await n8n.get_workflow(workflow.id) for workflow in workflows}
 
 
-async def _do(n8n: N8n, step: Step) -> None:
-    workflow = step.workflow
-    match step.act:
-        case Act.CREATE:
-            await n8n.create(workflow.id, workflow.content)
-        case Act.UNARCHIVE:
-            await n8n.unarchive(workflow.id)
-        case Act.UPDATE:
-            await n8n.update(workflow.id, workflow.content)
-        case Act.PUBLISH:
-            present = await n8n.workflow(workflow.id)
-            if present is None:
-                raise NotInstalled(f'"{workflow.name}" was deleted while it was being imported.')
-            await n8n.publish(workflow.id, present["versionId"])
+async def _apply(n8n: N8n, change: Change) -> None:
+    workflow = change.workflow
+    match change.action:
+        case Action.CREATE:
+            await n8n.create_workflow(workflow.id, workflow.content)
+        case Action.UNARCHIVE:
+            await n8n.unarchive_workflow(workflow.id)
+        case Action.UPDATE:
+            await n8n.update_workflow(workflow.id, workflow.content)
+        case Action.PUBLISH:
+            observed = await n8n.get_workflow(workflow.id)
+            if observed is None:
+                raise WorkflowsNotInstalled(f'"{workflow.name}" was deleted while it was being imported.')
+            await n8n.publish_workflow(workflow.id, observed["versionId"])
 
 
-async def _within(seconds: float, check: Callable[[], Awaitable[bool]]) -> bool:
-    """Tell whether ``check`` comes true in time."""
+async def _wait_until(check: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+    """Return True once ``check`` returns True; False if the time runs out first."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await check():
         if asyncio.get_running_loop().time() > deadline:

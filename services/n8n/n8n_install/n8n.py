@@ -1,7 +1,7 @@
-"""n8n's REST interface, as much of it as importing workflows needs.
+"""Client of the REST API of n8n's editor, limited to the calls that importing workflows needs.
 
-It is the one that n8n's own editor uses, and belongs to n8n 2.41. The public API could not give a workflow
-its id, and needs a key that nobody can make but a person who is logged in.
+It fits n8n 2.41. The public API cannot create a workflow with a given id, and needs a key that only a
+logged-in person can create.
 """
 
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from servicekit.remote import Fault, Remote
 __all__ = ["CALL_SECONDS", "N8n"]
 
 CALL_SECONDS = 20.0
-"""A busy main takes some seconds to save a workflow."""
+"""Timeout of a call: a busy main process takes some seconds to save a workflow."""
 
-BROWSER = {"browser-id": "tenantry-n8n-install"}
-"""A session belongs to the browser that logged in."""
+BROWSER_HEADERS = {"browser-id": "tenantry-n8n-install"}
+"""n8n binds a session to the browser id that logged in."""
 
 COOKIE = "n8n-auth"
 
 
 class N8n:
-    """n8n, as its owner sees it.
+    """Client of n8n with the owner's account.
 
     Parameters
     ----------
@@ -41,33 +41,33 @@ class N8n:
         self._remote = Remote("n8n", classify, timeout=CALL_SECONDS, attempts=5)
         self._session = ""
 
-    async def ready(self) -> bool:
-        """Tell whether n8n has its database and serves."""
+    async def is_ready(self) -> bool:
+        """Return True if n8n has its database and serves requests."""
         try:
             response = await self._http.get(f"{self._url}/healthz/readiness")
         except httpx.HTTPError:
             return False
         return response.is_success
 
-    async def workflow(self, workflow_id: str) -> dict[str, Any] | None:
-        """Return a workflow, or ``None``."""
+    async def get_workflow(self, workflow_id: str) -> dict[str, Any] | None:
+        """Return a workflow; ``None`` if n8n has none with the id."""
         return await self._send("get-workflow", "GET", f"/workflows/{workflow_id}", absent=404)
 
-    async def create(self, workflow_id: str, content: Mapping[str, Any]) -> None:
-        """Make a workflow under an id; one that is there by now is fine."""
+    async def create_workflow(self, workflow_id: str, content: Mapping[str, Any]) -> None:
+        """Create a workflow with the given id; do nothing if it exists."""
         body = {"id": workflow_id, **content}
-        await self._send("create-workflow", "POST", "/workflows", body, absent=400, if_told="exists already")
+        await self._send("create-workflow", "POST", "/workflows", body, absent=400, if_text="exists already")
 
-    async def update(self, workflow_id: str, content: Mapping[str, Any]) -> None:
-        """Give a workflow another content, which is not published by that."""
+    async def update_workflow(self, workflow_id: str, content: Mapping[str, Any]) -> None:
+        """Replace the content of a workflow without publishing it."""
         await self._send("update-workflow", "PATCH", f"/workflows/{workflow_id}", content)
 
-    async def unarchive(self, workflow_id: str) -> None:
-        """Take a workflow out of the archive."""
+    async def unarchive_workflow(self, workflow_id: str) -> None:
+        """Restore a workflow from the archive."""
         await self._send("unarchive-workflow", "POST", f"/workflows/{workflow_id}/unarchive", {})
 
-    async def publish(self, workflow_id: str, version_id: str) -> None:
-        """Put a version of a workflow live: its webhooks answer some seconds later."""
+    async def publish_workflow(self, workflow_id: str, version_id: str) -> None:
+        """Publish a version of a workflow; its webhooks answer some seconds later."""
         body = {"versionId": version_id}
         await self._send("publish-workflow", "POST", f"/workflows/{workflow_id}/activate", body)
 
@@ -79,17 +79,17 @@ class N8n:
         body: Mapping[str, Any] | None = None,
         *,
         absent: int | None = None,
-        if_told: str = "",
+        if_text: str = "",
     ) -> dict[str, Any] | None:
-        """Make one call; ``None`` when it is answered with the status ``absent``, and the words."""
+        """Return a response's data; ``None`` if it has the status ``absent`` and contains ``if_text``."""
 
         async def call() -> dict[str, Any] | None:
             response = await self._http.request(
-                method, f"{self._url}/rest{path}", json=body, headers=await self._headers()
+                method, f"{self._url}/rest{path}", json=body, headers=await self._authenticate()
             )
             if response.status_code == httpx.codes.UNAUTHORIZED:
-                self._session = ""  # the next attempt logs in anew
-            if response.status_code == absent and if_told in response.text:
+                self._session = ""  # the next attempt logs in again
+            if response.status_code == absent and if_text in response.text:
                 return None
             _raise_for_status(response)
             data: dict[str, Any] = response.json()["data"]
@@ -97,30 +97,33 @@ class N8n:
 
         return await self._remote.call(operation, call)
 
-    async def _headers(self) -> dict[str, str]:
+    async def _authenticate(self) -> dict[str, str]:
+        """Return the headers of a session; log in if there is none."""
         if not self._session:
-            response = await self._http.post(f"{self._url}/rest/login", json=self._account, headers=BROWSER)
+            response = await self._http.post(
+                f"{self._url}/rest/login", json=self._account, headers=BROWSER_HEADERS
+            )
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 raise LoginRefused("the owner's e-mail address or password is wrong")
             _raise_for_status(response)
-            # n8n marks it as one for https only, even where it is spoken to without.
+            # n8n marks the cookie as Secure even without https, so the client does not send it by itself.
             self._session = response.cookies[COOKIE]
-        return BROWSER | {"Cookie": f"{COOKIE}={self._session}"}
+        return BROWSER_HEADERS | {"Cookie": f"{COOKIE}={self._session}"}
 
 
 class LoginRefused(Exception):
-    """n8n does not know the account, or not with that password."""
+    """n8n refused the e-mail address or the password."""
 
 
-class Refused(Exception):
+class ErrorResponse(Exception):
     """n8n answered with an error.
 
     Parameters
     ----------
     status
-        Of the response.
+        Status of the response.
     reason
-        n8n's own words.
+        n8n's message.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -129,11 +132,11 @@ class Refused(Exception):
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what a failed call means. A refused login is final, or n8n would slow all logins down."""
+    """Classify a failed call. A refused login is permanent: n8n would slow all logins down after retries."""
     match exc:
         case LoginRefused():
             return Fault.PERMANENT
-        case Refused(status=status):
+        case ErrorResponse(status=status):
             if status in (401, 408, 429):
                 return Fault.BUSY
             return Fault.TRANSIENT if status >= 500 else Fault.PERMANENT
@@ -150,4 +153,4 @@ def _raise_for_status(response: httpx.Response) -> None:
         reason = response.json()["message"]
     except (ValueError, KeyError, TypeError):
         reason = response.reason_phrase
-    raise Refused(response.status_code, str(reason))
+    raise ErrorResponse(response.status_code, str(reason))

@@ -1,6 +1,6 @@
-"""What has to be done so that n8n has the workflows as they are to be: a comparison, without any I/O.
+"""Plan of the changes to n8n: compares desired and observed workflows, without I/O.
 
-A workflow is known by its id alone. So a user's own is left alone, even one of the same name.
+A workflow is identified by its id only. So a user's workflow never changes, even if it has the same name.
 """
 
 import enum
@@ -10,72 +10,74 @@ from typing import Any
 
 from .workflows import Workflow
 
-__all__ = ["Act", "Step", "differences", "plan"]
+__all__ = ["Action", "Change", "list_differences", "plan"]
 
 
-class Act(enum.Enum):
-    """What is done to a workflow."""
+class Action(enum.Enum):
+    """Kind of a change."""
 
     CREATE = "create"
     UNARCHIVE = "unarchive"
     UPDATE = "update"
     PUBLISH = "publish"
-    """Put its present version live; n8n has the webhooks of published versions only."""
+    """Publish the current version: n8n serves the webhooks of published versions only."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """One thing to do.
+class Change:
+    """One change to a workflow.
 
     Parameters
     ----------
-    act
-        What.
+    action
+        Kind of the change.
     workflow
-        To which workflow.
+        The desired workflow.
     reasons
-        What differs, for the log.
+        Differences that cause the change, for the log.
     """
 
-    act: Act
+    action: Action
     workflow: Workflow
     reasons: tuple[str, ...]
 
 
-def plan(desired: Iterable[Workflow], observed: Mapping[str, Mapping[str, Any] | None]) -> list[Step]:
-    """Return the steps, in their order; none when nothing differs.
+def plan(desired: Iterable[Workflow], observed: Mapping[str, Mapping[str, Any] | None]) -> list[Change]:
+    """Return the changes in the order in which they apply; none if nothing differs.
 
     Parameters
     ----------
     desired
-        The workflows as they are to be.
+        The desired workflows.
     observed
-        What n8n has under each of their ids; ``None`` for nothing.
+        n8n's workflow for each of their ids; ``None`` if it has none.
     """
-    return [step for workflow in desired for step in _steps(workflow, observed[workflow.id])]
+    return [change for workflow in desired for change in _plan_workflow(workflow, observed[workflow.id])]
 
 
-def _steps(workflow: Workflow, observed: Mapping[str, Any] | None) -> list[Step]:
+def _plan_workflow(workflow: Workflow, observed: Mapping[str, Any] | None) -> list[Change]:
     if observed is None:
         return [
-            Step(Act.CREATE, workflow, ("it is missing",)),
-            Step(Act.PUBLISH, workflow, ("it is new",)),
+            Change(Action.CREATE, workflow, ("it is missing",)),
+            Change(Action.PUBLISH, workflow, ("it is new",)),
         ]
-    steps = []
+    changes = []
     if observed.get("isArchived"):
-        steps.append(Step(Act.UNARCHIVE, workflow, ("it is archived",)))
-    changed = differences(workflow, observed)
-    if changed:
-        steps.append(Step(Act.UPDATE, workflow, changed))
-    if changed or not _is_live(observed):
-        steps.append(Step(Act.PUBLISH, workflow, changed or ("its present version is not published",)))
-    return steps
+        changes.append(Change(Action.UNARCHIVE, workflow, ("it is archived",)))
+    differing = list_differences(workflow, observed)
+    if differing:
+        changes.append(Change(Action.UPDATE, workflow, differing))
+    if differing or not _is_published(observed):
+        changes.append(
+            Change(Action.PUBLISH, workflow, differing or ("its current version is not published",))
+        )
+    return changes
 
 
-def differences(workflow: Workflow, observed: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return which parts of a workflow are not as they are to be.
+def list_differences(workflow: Workflow, observed: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the parts in which an observed workflow differs from the desired one.
 
-    n8n and its users may add settings (a time zone, say), tags and a folder: these are not ours.
+    Settings that n8n and its users add (for example a time zone), tags and folders are ignored.
     """
     content = workflow.content
     parts = [
@@ -88,5 +90,5 @@ def differences(workflow: Workflow, observed: Mapping[str, Any]) -> tuple[str, .
     return tuple(parts)
 
 
-def _is_live(observed: Mapping[str, Any]) -> bool:
+def _is_published(observed: Mapping[str, Any]) -> bool:
     return not observed.get("isArchived") and observed.get("activeVersionId") == observed.get("versionId")

@@ -13,19 +13,19 @@ class Settings(ProgramSettings):
     model_config = SettingsConfigDict(env_prefix="N8N_INSTALL_")
 
     url: str = Field(pattern=r"^https?://.+")
-    """n8n's main process, which serves its REST interface."""
+    """Base URL of n8n's main process, which serves the REST API."""
 
     webhook_url: str = Field("", pattern=r"^(https?://.+)?$")
-    """What serves the webhooks, when that is another process: they are waited for there."""
+    """Base URL of n8n's webhook process, if it is a separate one. The job waits for the webhooks there."""
 
     email: str = Field(min_length=3)
-    """Who logs in: n8n's owner, or an administrator."""
+    """E-mail address of the account that logs in: n8n's owner or an administrator."""
 
     password: SecretStr
-    """That account's password."""
+    """Password of this account."""
 
     gateway_url: str = Field(pattern=r"^https?://[^/]+(/.*)?$")
-    """The gateway as n8n's workers reach it. It becomes part of the workflows."""
+    """Base URL of the gateway for n8n's workers. The job writes it into the workflows."""
 
     wait_seconds: float = Field(300.0, gt=0)
-    """How long n8n may take to come up, and then its webhooks to answer."""
+    """Longest wait until n8n is ready, and then until its webhooks answer."""

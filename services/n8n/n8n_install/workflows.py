@@ -1,7 +1,7 @@
-"""The workflows as they are to be: the JSON beside this module, with the gateway's address filled in.
+"""Desired workflows: the JSON files of this package with the gateway's address filled in.
 
-The address is filled in here because n8n lets no node read its environment
-(``N8N_BLOCK_ENV_ACCESS_IN_NODE``), and a workflow that names a host would be right in one installation only.
+The address is filled in here because nodes cannot read n8n's environment (``N8N_BLOCK_ENV_ACCESS_IN_NODE``),
+and each installation has another address.
 """
 
 import json
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["FILES", "PLACEHOLDER", "WEBHOOKS", "Workflow", "load"]
+__all__ = ["FILES", "PLACEHOLDER", "WEBHOOKS", "Workflow", "load_workflows"]
 
 FILES = ("errors.json", "upload.json", "chat.json")
-"""In the order in which they are imported: the others name the workflow for errors."""
+"""Files in the order of their import: the later workflows refer to the error workflow."""
 
 PLACEHOLDER = "@GATEWAY_URL@"
 
@@ -22,12 +22,12 @@ WEBHOOKS = ("tenantry/upload", "tenantry/chat")
 
 @dataclass(frozen=True)
 class Workflow:
-    """One workflow of ours.
+    """One workflow of Tenantry.
 
     Parameters
     ----------
     id
-        Its id in n8n: always the same, so it is known again under any name.
+        Its id in n8n, which never changes.
     content
         ``name``, ``description``, ``nodes``, ``connections``, ``settings`` and ``pinData``, as n8n has them.
     """
@@ -37,23 +37,25 @@ class Workflow:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Name that n8n shows."""
         return str(self.content["name"])
 
 
-def load(gateway_url: str) -> list[Workflow]:
-    """Return the workflows for one installation.
+def load_workflows(gateway_url: str) -> list[Workflow]:
+    """Return the workflows of one installation.
 
     Parameters
     ----------
     gateway_url
-        The gateway's base URL; a closing slash does not matter.
+        The gateway's base URL; a trailing slash is ignored.
     """
     folder = files(__package__) / "workflows"
-    return [_fill(json.loads((folder / file).read_text()), gateway_url.rstrip("/")) for file in FILES]
+    return [
+        _build_workflow(json.loads((folder / file).read_text()), gateway_url.rstrip("/")) for file in FILES
+    ]
 
 
-def _fill(data: dict[str, Any], gateway_url: str) -> Workflow:
+def _build_workflow(data: dict[str, Any], gateway_url: str) -> Workflow:
     content = {key: value for key, value in data.items() if key != "id"}
     for node in content["nodes"]:
         if "url" in node["parameters"]:

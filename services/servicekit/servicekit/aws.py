@@ -24,8 +24,8 @@ CONNECT_SECONDS = 3.0
 _BUSY_CODES = frozenset({"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"})
 """Codes that want us to come back later; S3 sends one with a status of 503, and STS with 400."""
 
-_TRANSIENT_CODES = frozenset({"RequestTimeout"})
-"""Codes that S3 sends with a status of 400."""
+_TRANSIENT_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable"})
+"""Temporary errors that S3 sends with a status below 500: 400, or 200 for one object of a batch."""
 
 _DEAD_SESSION_CODES = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"}

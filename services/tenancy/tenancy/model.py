@@ -29,6 +29,7 @@ __all__ = [
     "QuotaStatus",
     "Retrieval",
     "RetrievalMode",
+    "StatusSection",
     "StorageStatus",
     "Tenant",
     "TenantSpec",
@@ -172,7 +173,11 @@ class Condition(_Resource):
     observed_generation: int | None = Field(None, ge=0)
 
 
-class StorageStatus(_Resource):
+class StatusSection(_Resource):
+    """Base class of the sections that parts of the operator write to the status."""
+
+
+class StorageStatus(StatusSection):
     """Where the tenant's documents lie."""
 
     bucket: str
@@ -180,14 +185,14 @@ class StorageStatus(_Resource):
     tenant_uid: str | None = None
 
 
-class VectorsStatus(_Resource):
+class VectorsStatus(StatusSection):
     """Where the tenant's points lie, and the filter that finds them."""
 
     collection: str
     filter: dict[str, Any]
 
 
-class IdentityStatus(_Resource):
+class IdentityStatus(StatusSection):
     """The tenant's group in Keycloak."""
 
     realm: str
@@ -195,7 +200,7 @@ class IdentityStatus(_Resource):
     group_path: str
 
 
-class QuotaStatus(_Resource):
+class QuotaStatus(StatusSection):
     """The tenant's namespace, where it has one."""
 
     namespace: str
@@ -208,7 +213,7 @@ class WorkspaceKnowledge(_Resource):
     id: str
 
 
-class WorkspaceStatus(_Resource):
+class WorkspaceStatus(StatusSection):
     """What the tenant has in Open WebUI: its group, and a knowledge base a persona."""
 
     group_id: str
@@ -216,7 +221,12 @@ class WorkspaceStatus(_Resource):
 
 
 class TenantStatus(_Resource):
-    """What the operator last saw and made."""
+    """Result of the operator's last reconcile.
+
+    A section that no service reads has no field here; it is kept as it is. Its model is with its part.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     observed_generation: int | None = Field(None, ge=0)
     conditions: list[Condition] = Field(default_factory=list, max_length=32)
@@ -228,9 +238,10 @@ class TenantStatus(_Resource):
     workspace: WorkspaceStatus | None = None
 
     @property
-    def names_anything(self) -> bool:
-        """Whether a part of the operator has made something for the Tenant."""
-        return any((self.storage, self.vectors, self.identity, self.quota, self.workspace))
+    def has_sections(self) -> bool:
+        """True when a part of the operator has created something for the Tenant."""
+        known = (section for _, section in self if isinstance(section, StatusSection))
+        return any(known) or bool(self.model_extra)
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of that type, or ``None`` when it was never set."""

@@ -40,7 +40,6 @@ __all__ = [
     "idempotency_key",
     "ingests_key",
     "is_tombstone",
-    "limits_key",
     "model_id",
     "object_key",
     "parse_model_id",
@@ -248,11 +247,6 @@ def redis_prefix(tenant_id: str, uid: str) -> str:
         The id is no tenant id, or the uid is none that Kubernetes gives.
     """
     return f"{_bound_key(tenant_id, uid)}:"
-
-
-def limits_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash in which the operator keeps a tenant's limits."""
-    return f"{redis_prefix(tenant_id, uid)}limits"
 
 
 def rate_key(tenant_id: str, uid: str) -> str:

@@ -1,4 +1,4 @@
-"""Each alert fires when it should, on Prometheus' own engine, and is silent while another is the matter."""
+"""Tests of the alerting rules on Prometheus' engine: each alert fires for its cause and for no other."""
 
 import re
 import subprocess
@@ -36,7 +36,7 @@ from tools.chart_schema import CHART
 
 DOCS = "https://docs.example.com"
 
-BY_THE_AWS_DOCUMENT = {
+SEVERITIES_IN_AWS_ARCHITECTURE = {
     "TenantryAnswersVerySlow": "critical",
     "TenantryErrorRateHigh": "critical",
     "TenantryMemoryNearLimit": "critical",
@@ -44,14 +44,14 @@ BY_THE_AWS_DOCUMENT = {
     "TenantryBedrockThrottled": "warning",
     "TenantryS3RequestsRefused": "warning",
 }
-"""Its alarms but one: how busy RDS is, CloudWatch knows and Prometheus does not."""
+"""Alarms of the AWS architecture, except CPU of RDS, which only CloudWatch can measure."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is the matter, told by the series that are other than on a good day; and what then fires."""
+    """A fault, as series that differ from a healthy release, and the alerts that then fire."""
 
-    matter: str
+    name: str
     changes: dict[str, str]
     fires: tuple[str, ...]
 
@@ -63,7 +63,7 @@ MAIN = {"job": "n8n", "pod": pod_of("n8n")}
 GATEWAY_POD = {"pod": pod_of("gateway")}
 
 CASES = [
-    Case("all is well", {}, ()),
+    Case("a healthy release", {}, ()),
     Case("answers take five seconds", questioned(4.9, "2xx"), ()),
     Case("answers take eight seconds", questioned(8, "2xx"), ("TenantryAnswersSlow",)),
     Case(
@@ -76,26 +76,26 @@ CASES = [
         observed(gateway.REQUEST_SECONDS, 50, "gateway", method="POST", route="/v1/documents", status="2xx"),
         (),
     ),
-    Case("one request in ten fails", questioned(0.2, "5xx", a_minute=8), ("TenantryErrorRateHigh",)),
-    Case("people make mistakes", questioned(0.01, "4xx", a_minute=50), ()),
+    Case("one request in ten fails with 5xx", questioned(0.2, "5xx", a_minute=8), ("TenantryErrorRateHigh",)),
+    Case("requests fail with 4xx", questioned(0.01, "4xx", a_minute=50), ()),
     Case(
-        "the gateway is not ready, which only the kubelet asks",
+        "a readiness probe fails",
         observed(gateway.REQUEST_SECONDS, 0.01, "gateway", method="GET", route="/readyz", status="5xx"),
         (),
     ),
     Case(
-        "there is no room",
+        "requests are rejected for overload",
         counted(gateway.REJECTED, rising(3), "gateway", limiter="requests"),
         ("TenantryGatewayOverloaded",),
     ),
     Case(
-        "the event loop of a pod stands still again and again",
+        "the event loop of a pod is repeatedly blocked",
         observed(loop_lag.LAG, 2, "gateway", a_minute=1),
         ("TenantryEventLoopBlocked",),
     ),
-    Case("the event loop is a little late", observed(loop_lag.LAG, 0.2, "gateway", a_minute=60), ()),
+    Case("the event loop lags slightly", observed(loop_lag.LAG, 0.2, "gateway", a_minute=60), ()),
     Case(
-        "a point of another tenant",
+        "a search returned a point of another tenant",
         counted(gateway.FOREIGN_HITS, since(40), "gateway"),
         ("TenantryCrossTenantHits",),
     ),
@@ -105,13 +105,19 @@ CASES = [
         ("TenantryLimitsNotEnforced",),
     ),
     Case(
-        "use is not written down",
+        "usage is not stored",
         counted(gateway.USAGE_WRITE_FAILURES, rising(2), "gateway", record="usage"),
         ("TenantryLimitsNotEnforced",),
     ),
-    Case("Keycloak is away", called("file-sync keycloak user", "transient"), ("TenantryBackendUnavailable",)),
     Case(
-        "every third call of Bedrock fails", called("gateway bedrock converse", "transient", a_minute=30), ()
+        "Keycloak is unavailable",
+        called("file-sync keycloak user", "transient"),
+        ("TenantryBackendUnavailable",),
+    ),
+    Case(
+        "a third of the calls to Bedrock fail",
+        called("gateway bedrock converse", "transient", a_minute=30),
+        (),
     ),
     Case(
         "Bedrock throttles",
@@ -123,9 +129,13 @@ CASES = [
         gauged(gateway.MODEL_SERVED, steady(0), "gateway", model="some.model"),
         ("TenantryModelUnavailable",),
     ),
-    Case("S3 refuses", called("file-sync s3 put", "permanent", a_minute=1), ("TenantryS3RequestsRefused",)),
     Case(
-        "the Kubernetes API is away",
+        "S3 refuses calls",
+        called("file-sync s3 put", "permanent", a_minute=1),
+        ("TenantryS3RequestsRefused",),
+    ),
+    Case(
+        "the Kubernetes API is unavailable",
         counted(registry.FAILURES, rising(1), "gateway"),
         ("TenantryTenantWatchFailing",),
     ),
@@ -135,7 +145,7 @@ CASES = [
         ("TenantryTenantStalled",),
     ),
     Case(
-        "a Tenant was wrong, and was mended an hour ago",
+        "a stalled Tenant was fixed an hour ago",
         counted(operator.RECONCILES, steady(4), "operator", outcome="stalled"),
         (),
     ),
@@ -145,27 +155,27 @@ CASES = [
         ("TenantryStoreLagHigh",),
     ),
     Case(
-        "file-sync's backends are away",
+        "the backends of file-sync are unavailable",
         compared("settled", steady(40)) | compared("away", rising(5)),
         ("TenantryFileSyncStuck",),
     ),
     Case(
-        "there are no Tenants yet",
+        "no Tenants exist",
         compared("settled", steady(0)) | gauged(registry.TENANTS, steady(0), "file-sync"),
         (),
     ),
     Case(
-        "nobody leads", gauged(file_sync.LEADER, steady(0), "file-sync"), ("TenantryFileSyncLeaderMismatch",)
+        "no replica of file-sync is leader",
+        gauged(file_sync.LEADER, steady(0), "file-sync"),
+        ("TenantryFileSyncLeaderMismatch",),
     ),
     Case(
-        "deletions are held",
+        "deletions are blocked",
         gauged(file_sync.BLOCKED_DELETIONS, steady(30), "file-sync"),
         ("TenantryDeletionsBlocked",),
     ),
-    Case("no worker takes a job", series(ACTIVE, steady(0), **MAIN), ("TenantryN8nQueueStuck",)),
-    Case(
-        "there is nothing to do", series(ACTIVE, steady(0), **MAIN) | series(WAITING, steady(0), **MAIN), ()
-    ),
+    Case("no worker processes jobs", series(ACTIVE, steady(0), **MAIN), ("TenantryN8nQueueStuck",)),
+    Case("the queue is empty", series(ACTIVE, steady(0), **MAIN) | series(WAITING, steady(0), **MAIN), ()),
     Case(
         "a repair fails, the first time",
         counted(gateway.REPAIRS, since(20), "gateway", outcome="error"),
@@ -183,7 +193,7 @@ CASES = [
         ("TenantryInternalErrors",),
     ),
     Case(
-        "a Tenant of another version",
+        "a Tenant of an unknown version",
         counted(registry.UNREADABLE, since(20), "gateway"),
         ("TenantryTenantUnreadable",),
     ),
@@ -198,31 +208,33 @@ CASES = [
         ("TenantryWorkloadDown",),
     ),
     Case(
-        "somebody else's Deployment is down",
+        "a Deployment of another release is down",
         series("kube_deployment_status_replicas_available", steady(0), deployment="another"),
         (),
     ),
     Case(
-        "metrics are not read", series("up", steady(0), job="gateway", **GATEWAY_POD), ("TenantryTargetDown",)
+        "a pod cannot be scraped",
+        series("up", steady(0), job="gateway", **GATEWAY_POD),
+        ("TenantryTargetDown",),
     ),
     Case(
-        "memory runs out",
+        "memory is near its limit",
         series("container_memory_working_set_bytes", steady(980e6), container="gateway", **GATEWAY_POD),
         ("TenantryMemoryNearLimit",),
     ),
     Case(
-        "the workers are as many as they may be",
+        "the workers' autoscaler is at its maximum",
         scaled(f"{RELEASE}-n8n-worker", 10, least=2, most=10),
         ("TenantryHpaMaxedOut",),
     ),
     Case(
-        "so they are, and KEDA has found it",
+        "the workers' KEDA autoscaler is at its maximum",
         scaled(f"keda-hpa-{RELEASE}-n8n-worker", 20, least=2, most=20),
         ("TenantryHpaMaxedOut",),
     ),
-    Case("an autoscaler has no choice", scaled(f"{RELEASE}-qdrant", 1, least=1, most=1), ()),
+    Case("the minimum of an autoscaler is its maximum", scaled(f"{RELEASE}-qdrant", 1, least=1, most=1), ()),
     Case(
-        "the queue's depth is not served",
+        "the metric of the queue is unavailable",
         scaled(f"{RELEASE}-n8n-worker", 2, least=2, most=10, sees=False),
         ("TenantryHpaMetricUnavailable",),
     ),
@@ -240,53 +252,53 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def rules() -> dict[str, Any]:
-    """The rules as the chart gives them to prometheus-operator."""
+    """Rules of the rendered PrometheusRule."""
     release = render("values-eks-prod.yaml", "--set", f"monitoring.enabled=true,monitoring.docsUrl={DOCS}")
     (found,) = release.of("PrometheusRule")
     return dict(found["spec"])
 
 
-def alerts(rules: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return every alert."""
+def list_alerts(rules: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all alerting rules."""
     return [rule for group in rules["groups"] for rule in group["rules"]]
 
 
-def test_prometheus_takes_the_rules(rules: dict[str, Any]) -> None:
+def test_promtool_accepts_the_rendered_rules(rules: dict[str, Any]) -> None:
     check(rules)
 
 
-def test_prometheus_takes_the_file_before_it_is_rendered() -> None:
-    """So that whoever writes an alert can ask promtool without helm."""
+def test_promtool_accepts_the_file_before_rendering() -> None:
+    """Authors of alerts can run promtool without helm."""
     check(yaml.safe_load((CHART / "files/monitoring/alerts.yaml").read_text()))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.matter)
-def test_what_fires_is_this_and_nothing_else(rules: dict[str, Any], case: Case) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_exactly_the_expected_alerts_fire(rules: dict[str, Any], case: Case) -> None:
     fires = {f'{{alertname="{name}"}}' for name in case.fires}
     play(HEALTHY | case.changes, {FIRING: fires}, rules)
 
 
-def test_every_alert_was_seen_to_fire(rules: dict[str, Any]) -> None:
-    assert {rule["alert"] for rule in alerts(rules)} == {name for case in CASES for name in case.fires}
+def test_every_alert_has_a_case_in_which_it_fires(rules: dict[str, Any]) -> None:
+    assert {rule["alert"] for rule in list_alerts(rules)} == {name for case in CASES for name in case.fires}
 
 
-def test_the_first_fault_is_a_rise_because_its_series_is_there_before(rules: dict[str, Any]) -> None:
-    (fault,) = [rule["expr"] for rule in alerts(rules) if rule["alert"] == "TenantryInternalErrors"]
+def test_error_counters_exist_at_start_so_that_the_first_error_is_an_increase(rules: dict[str, Any]) -> None:
+    (expression,) = [rule["expr"] for rule in list_alerts(rules) if rule["alert"] == "TenantryInternalErrors"]
     program = (
         "import file_sync.metrics, gateway.metrics, tenant_operator.metrics, prometheus_client\n"
         "print(prometheus_client.generate_latest().decode())"
     )
-    # A process of its own: in this one other tests may have counted already.
+    # A separate process, because other tests in this one may have counted already.
     at_start = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
-    names = re.findall(r"tenantry_\w+_total", fault)
+    names = re.findall(r"tenantry_\w+_total", expression)
     assert len(names) == 4
     for name in names:
         assert re.search(rf'^{name}{{.*outcome="error".*}} 0\.0$', at_start, re.MULTILINE), name
 
 
-def test_another_release_of_the_same_cluster_alarms_for_itself(rules: dict[str, Any]) -> None:
+def test_another_release_does_not_fire_alerts_of_this_one(rules: dict[str, Any]) -> None:
     elsewhere = {
         name.replace(f'namespace="{NAMESPACE}"', 'namespace="another"'): values
         for case in CASES
@@ -295,15 +307,15 @@ def test_another_release_of_the_same_cluster_alarms_for_itself(rules: dict[str, 
     play(HEALTHY | elsewhere, {FIRING: set()}, rules)
 
 
-def test_alarms_are_as_grave_as_the_aws_document_has_them(rules: dict[str, Any]) -> None:
-    graveness = {rule["alert"]: rule["labels"]["severity"] for rule in alerts(rules)}
-    assert BY_THE_AWS_DOCUMENT.items() <= graveness.items()
-    assert set(graveness.values()) == {"critical", "warning"}
+def test_severities_are_those_of_the_aws_architecture(rules: dict[str, Any]) -> None:
+    severities = {rule["alert"]: rule["labels"]["severity"] for rule in list_alerts(rules)}
+    assert SEVERITIES_IN_AWS_ARCHITECTURE.items() <= severities.items()
+    assert set(severities.values()) == {"critical", "warning"}
 
 
-def test_every_alert_leads_to_its_runbook_and_no_runbook_is_for_nothing(rules: dict[str, Any]) -> None:
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert(rules: dict[str, Any]) -> None:
     page = (CHART.parents[1] / "docs" / "runbooks" / "alerts.md").read_text()
     runbooks = set(re.findall(r"^## (Tenantry\w+)$", page, re.MULTILINE))
-    assert {rule["alert"] for rule in alerts(rules)} == runbooks
-    for rule in alerts(rules):
+    assert {rule["alert"] for rule in list_alerts(rules)} == runbooks
+    for rule in list_alerts(rules):
         assert rule["annotations"]["runbook_url"] == f"{DOCS}/runbooks/alerts.html#{rule['alert'].lower()}"

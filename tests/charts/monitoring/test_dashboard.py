@@ -1,4 +1,4 @@
-"""RAG-System-Health has the AWS document's panels, and on a good day each of their lines shows something."""
+"""Tests of the dashboard RAG-System-Health: its panels and its queries on a healthy release."""
 
 import json
 from itertools import combinations, pairwise
@@ -10,7 +10,7 @@ from tests.support.charts import Release, render
 from tests.support.promtool import play
 from tests.support.watched import HEALTHY, NAMESPACE
 
-BY_THE_AWS_DOCUMENT = [
+PANELS_IN_AWS_ARCHITECTURE = [
     "Response times",
     "Error rates",
     "Tenant query distribution",
@@ -24,7 +24,7 @@ Panel = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def release() -> Release:
-    """A release that is watched."""
+    """A release with monitoring."""
     return render("values-eks-prod.yaml", "--set", "monitoring.enabled=true")
 
 
@@ -37,23 +37,23 @@ def dashboard(release: Release) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def panels(dashboard: dict[str, Any]) -> list[Panel]:
-    """Its panels, in order."""
+    """Panels in order."""
     return list(dashboard["panels"])
 
 
-def test_the_six_panels_come_first_and_in_the_documents_order(panels: list[Panel]) -> None:
-    assert [panel["title"] for panel in panels][:6] == BY_THE_AWS_DOCUMENT
+def test_the_panels_of_the_aws_architecture_come_first_in_order(panels: list[Panel]) -> None:
+    assert [panel["title"] for panel in panels][:6] == PANELS_IN_AWS_ARCHITECTURE
 
 
-def test_response_times_are_three_quantiles(panels: list[Panel]) -> None:
+def test_response_times_have_three_quantiles(panels: list[Panel]) -> None:
     assert [target["legendFormat"] for target in panels[0]["targets"]] == ["p50", "p95", "p99"]
 
 
-def test_errors_are_told_apart(panels: list[Panel]) -> None:
+def test_client_and_server_errors_are_separate(panels: list[Panel]) -> None:
     assert [target["legendFormat"] for target in panels[1]["targets"]] == ["4xx", "5xx"]
 
 
-def test_every_line_of_every_panel_shows_something_on_a_good_day(panels: list[Panel]) -> None:
+def test_every_query_returns_data_for_a_healthy_release(panels: list[Panel]) -> None:
     queries = [
         target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]
     ]
@@ -61,13 +61,13 @@ def test_every_line_of_every_panel_shows_something_on_a_good_day(panels: list[Pa
     play(HEALTHY, {f"group({query})": {"{}"} for query in queries})
 
 
-def test_no_error_at_all_is_a_line_at_nought(panels: list[Panel]) -> None:
-    flawless = {name: values for name, values in HEALTHY.items() if 'status="5xx"' not in name}
+def test_the_error_rate_without_errors_is_zero(panels: list[Panel]) -> None:
+    without_errors = {name: values for name, values in HEALTHY.items() if 'status="5xx"' not in name}
     query = panels[1]["targets"][1]["expr"].replace("$__rate_interval", "5m")
-    play(flawless, {f"group(({query}) == 0)": {"{}"}})
+    play(without_errors, {f"group(({query}) == 0)": {"{}"}})
 
 
-def test_every_line_is_of_this_release_alone(panels: list[Panel]) -> None:
+def test_no_query_returns_data_of_another_release(panels: list[Panel]) -> None:
     elsewhere = {name.replace(NAMESPACE, "another"): values for name, values in HEALTHY.items()}
     queries = [
         target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]
@@ -75,7 +75,7 @@ def test_every_line_is_of_this_release_alone(panels: list[Panel]) -> None:
     play(elsewhere, {f"group({query})": set() for query in queries})
 
 
-def test_panels_do_not_lie_on_each_other(panels: list[Panel]) -> None:
+def test_panels_do_not_overlap(panels: list[Panel]) -> None:
     def cells(panel: Panel) -> set[tuple[int, int]]:
         at = panel["gridPos"]
         assert at["x"] + at["w"] <= 24
@@ -85,13 +85,13 @@ def test_panels_do_not_lie_on_each_other(panels: list[Panel]) -> None:
     assert all(before["gridPos"]["y"] <= after["gridPos"]["y"] for before, after in pairwise(panels))
 
 
-def test_panels_and_lines_can_be_told_apart(panels: list[Panel]) -> None:
+def test_ids_of_panels_and_queries_are_unique(panels: list[Panel]) -> None:
     assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in panels:
         assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
 
 
-def test_two_releases_of_one_grafana_have_two_dashboards(dashboard: dict[str, Any]) -> None:
+def test_two_releases_have_separate_dashboards(dashboard: dict[str, Any]) -> None:
     other = render("values-eks-prod.yaml", "--set", "monitoring.enabled=true", namespace="another")
     (found,) = other.of("ConfigMap")
     elsewhere = json.loads(found["data"]["rag-system-health.json"])
@@ -100,5 +100,5 @@ def test_two_releases_of_one_grafana_have_two_dashboards(dashboard: dict[str, An
     assert dashboard["title"] == f"RAG-System-Health ({NAMESPACE})"
 
 
-def test_grafanas_sidecar_finds_it(release: Release) -> None:
+def test_the_dashboard_has_the_label_of_grafanas_sidecar(release: Release) -> None:
     assert release.get("ConfigMap", "rag-system-health")["metadata"]["labels"]["grafana_dashboard"] == "1"

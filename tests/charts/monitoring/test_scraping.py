@@ -1,4 +1,4 @@
-"""Prometheus reads every pod that has metrics, finds them where it looks, and is let in."""
+"""Tests of scraping: PodMonitors cover all pods with metrics, and network policies allow it."""
 
 from typing import Any
 
@@ -15,20 +15,20 @@ EXAMPLE = CHART.parents[1] / "docs" / "examples" / "prometheus-adapter.yaml"
 
 @pytest.fixture(params=PROFILES, scope="module")
 def release(request: pytest.FixtureRequest) -> Release:
-    """A release that is watched from the namespace "monitoring"."""
+    """A release that Prometheus scrapes from the namespace "monitoring"."""
     watched = "monitoring.enabled=true,monitoring.labels.release=prom"
     return render(request.param, "--set", f"{watched},global.network.monitoringNamespace=monitoring")
 
 
 @pytest.fixture(scope="module")
 def external() -> dict[str, Any]:
-    """The one rule that prometheus-adapter needs for us."""
+    """The example's only rule for prometheus-adapter."""
     (rule,) = yaml.safe_load(EXAMPLE.read_text())["rules"]["external"]
     return dict(rule)
 
 
-def read(release: Release, pod: dict[str, Any]) -> list[int]:
-    """Return the ports of a pod that some PodMonitor reads."""
+def list_scraped_ports(release: Release, pod: dict[str, Any]) -> list[int]:
+    """Return the ports of a pod that PodMonitors scrape."""
     ports = {
         port["name"]: port["containerPort"]
         for container in pod["spec"]["containers"]
@@ -37,19 +37,19 @@ def read(release: Release, pod: dict[str, Any]) -> list[int]:
     return [
         ports[endpoint["port"]]
         for monitor in release.of("PodMonitor")
-        if _meets(monitor["spec"]["selector"], pod["metadata"]["labels"])
+        if _matches(monitor["spec"]["selector"], pod["metadata"]["labels"])
         for endpoint in monitor["spec"]["podMetricsEndpoints"]
     ]
 
 
-def _meets(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+def _matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
     return selector["matchLabels"].items() <= labels.items() and all(
         labels[wanted["key"]] in wanted["values"] for wanted in selector["matchExpressions"]
     )
 
 
-def let_in(release: Release, name: str) -> list[int]:
-    """Return the ports of a workload at which its network policy lets monitoring in."""
+def list_allowed_ports(release: Release, name: str) -> list[int]:
+    """Return the ports of a workload that its network policy opens to monitoring."""
     return [
         port["port"]
         for rule in release.get("NetworkPolicy", name)["spec"]["ingress"] or []
@@ -58,67 +58,67 @@ def let_in(release: Release, name: str) -> list[int]:
     ]
 
 
-def test_what_is_read_is_what_monitoring_is_let_in_to(release: Release) -> None:
-    found = {name: read(release, pod) for name, pod in release.pods()}
-    assert found == {name: let_in(release, name) for name in found}
+def test_scraped_ports_are_those_open_to_monitoring(release: Release) -> None:
+    found = {name: list_scraped_ports(release, pod) for name, pod in release.pods()}
+    assert found == {name: list_allowed_ports(release, name) for name in found}
     ours = {found[name][0] for name in ("gateway", "operator", "file-sync")}
-    assert ours == {9090}, "a port that no policy opens to anybody else"
+    assert ours == {9090}, "a port that is open only to monitoring"
     assert found["qdrant"] == [6333]
 
 
-def test_qdrants_metrics_are_read_with_the_key_that_writes_nothing(release: Release) -> None:
+def test_qdrant_is_scraped_with_the_read_only_key(release: Release) -> None:
     (endpoint,) = release.get("PodMonitor", "metrics-qdrant")["spec"]["podMetricsEndpoints"]
     (qdrant,) = release.get("StatefulSet", "qdrant")["spec"]["template"]["spec"]["containers"]
     (key,) = [entry for entry in qdrant["env"] if entry["name"] == "QDRANT__SERVICE__READ_ONLY_API_KEY"]
     assert endpoint["authorization"]["credentials"] == key["valueFrom"]["secretKeyRef"]
 
 
-def test_qdrants_metrics_are_read_in_secret_where_it_has_a_certificate(release: Release) -> None:
+def test_qdrant_is_scraped_over_tls_if_it_has_a_certificate(release: Release) -> None:
     (plain,) = release.get("PodMonitor", "metrics-qdrant")["spec"]["podMetricsEndpoints"]
     assert "tlsConfig" not in plain
     encrypted = render("values-eks-prod.yaml", "--set", "monitoring.enabled=true,global.qdrant.tlsSecret=tls")
     (endpoint,) = encrypted.get("PodMonitor", "metrics-qdrant")["spec"]["podMetricsEndpoints"]
     assert endpoint["scheme"] == "https"
     assert endpoint["tlsConfig"]["ca"] == {"secret": {"name": "tls", "key": "ca.crt"}}
-    # Prometheus goes to a pod's address, which no certificate holds.
+    # Prometheus connects to a pod's address, which the certificate does not contain.
     assert endpoint["tlsConfig"]["serverName"] == encrypted.get("Service", "qdrant")["metadata"]["name"]
     (others,) = encrypted.get("PodMonitor", "metrics")["spec"]["podMetricsEndpoints"]
     assert "scheme" not in others
 
 
-def test_a_metrics_job_is_the_workload_whose_it_is(release: Release) -> None:
+def test_the_job_label_is_the_workload(release: Release) -> None:
     for monitor in release.of("PodMonitor"):
         assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
 
 
-def test_a_prometheus_that_chooses_by_label_chooses_ours(release: Release) -> None:
+def test_objects_have_the_labels_that_prometheus_selects(release: Release) -> None:
     for item in release.of("PodMonitor", "PrometheusRule"):
         assert item["metadata"]["labels"]["release"] == "prom"
 
 
-def test_unless_it_is_asked_for_nothing_needs_prometheus_operator() -> None:
+def test_without_monitoring_no_object_needs_prometheus_operator() -> None:
     assert not render("values-eks-prod.yaml", "--set", "monitoring.enabled=false").of(
         "PodMonitor", "PrometheusRule"
     )
 
 
-def test_prometheus_adapter_serves_what_the_workers_scale_by(external: dict[str, Any]) -> None:
+def test_prometheus_adapter_serves_the_metric_of_the_workers_autoscaler(external: dict[str, Any]) -> None:
     release = render("values-eks-prod.yaml")
     (metric,) = release.get("HorizontalPodAutoscaler", "n8n-worker")["spec"]["metrics"]
     name = metric["external"]["metric"]["name"]
-    # What the series is called the adapter calls it, too; and it asks for the autoscaler's namespace.
+    # The adapter serves the series under its own name, in the autoscaler's namespace.
     assert external["seriesQuery"].startswith(f"{name}{{")
     assert external["resources"]["overrides"] == {"namespace": {"resource": "namespace"}}
 
 
-def test_the_queues_depth_is_mains_word_and_this_namespaces(external: dict[str, Any]) -> None:
+def test_the_queue_depth_is_the_maximum_in_this_namespace(external: dict[str, Any]) -> None:
     name = "n8n_scaling_mode_queue_jobs_waiting"
     query = external["metricsQuery"].replace("<<.Series>>", name)
     query = query.replace("<<.LabelMatchers>>", f'namespace="{NAMESPACE}"')
-    # Two mains for a moment, as when one has just been replaced, count one and the same queue.
-    world = (
+    # While the main process is replaced, two of them report the same queue.
+    samples = (
         series(name, steady(200), job="n8n", pod=f"{RELEASE}-n8n-1")
         | series(name, steady(190), job="n8n", pod=f"{RELEASE}-n8n-2")
         | series(name, steady(999), job="n8n", pod="other-n8n-1", namespace="another")
     )
-    play(world, {f"group(({query}) == 200)": {"{}"}, f"group({external['seriesQuery']})": {"{}"}})
+    play(samples, {f"group(({query}) == 200)": {"{}"}, f"group({external['seriesQuery']})": {"{}"}})

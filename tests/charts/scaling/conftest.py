@@ -1,4 +1,4 @@
-"""A release whose pods run, on the real controllers, under a load that a test chooses."""
+"""Fixtures of the scaling tests: a release on real controllers, under a simulated load."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -20,14 +20,14 @@ MINUTE = 60
 
 
 @dataclass(frozen=True)
-class Scaled:
-    """A workload and its autoscaler, as they are now."""
+class ScaledWorkload:
+    """Current state of a workload and its autoscaler."""
 
     replicas: int
     autoscaler: Object
 
-    def says(self, condition: str) -> str:
-        """Return the reason that the autoscaler gives with a condition."""
+    def get_reason(self, condition: str) -> str:
+        """Return the reason of one of the autoscaler's conditions."""
         for each in self.autoscaler["status"].get("conditions", []):
             if each["type"] == condition:
                 return str(each["reason"])
@@ -36,18 +36,18 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A namespace with a release in it.
+    """A namespace with a release.
 
     Parameters
     ----------
     platform
-        Where it is.
+        The platform.
     namespace
-        Its name.
+        Name of the namespace.
     release
-        What is in it.
+        The rendered release.
     api
-        A client with every right: it is asked too often for kubectl.
+        Administrator's client, which is faster than kubectl.
     """
 
     platform: Platform
@@ -64,12 +64,12 @@ class Cluster:
         return self.release.of("HorizontalPodAutoscaler")
 
     def workloads(self) -> list[Object]:
-        """Return the workloads, and what their pods cannot be made without."""
+        """Return the workloads and the objects that their pods need."""
         kinds = ("PriorityClass", "ServiceAccount", "Deployment", "StatefulSet")
         return [item for item in self.release.of(*kinds) if not is_hook(item)]
 
-    def now(self) -> dict[str, Scaled]:
-        """Return each workload that is scaled, by its name behind the release's."""
+    def get_state(self) -> dict[str, ScaledWorkload]:
+        """Return the state of each scaled workload, by its name without the release's."""
         apps = client.AppsV1Api(self.api)
         workloads = {
             "Deployment": self._list(apps.list_namespaced_deployment),
@@ -85,12 +85,12 @@ class Cluster:
         for item in self._list(scaling.list_namespaced_horizontal_pod_autoscaler):
             target = item["spec"]["scaleTargetRef"]
             name = target["name"].removeprefix(f"{RELEASE}-")
-            found[name] = Scaled(replicas[target["kind"], target["name"]], item)
+            found[name] = ScaledWorkload(replicas[target["kind"], target["name"]], item)
         return found
 
     def replicas(self) -> dict[str, int]:
-        """Return how many pods each workload that is scaled should have now."""
-        return {name: scaled.replicas for name, scaled in self.now().items()}
+        """Return the desired number of pods of each scaled workload."""
+        return {name: scaled.replicas for name, scaled in self.get_state().items()}
 
     def _list(self, call: Callable[..., Any]) -> list[Object]:
         items: list[Object] = json.loads(call(self.namespace, _preload_content=False).data)["items"]
@@ -98,12 +98,12 @@ class Cluster:
 
 
 def is_hook(item: Object) -> bool:
-    """Tell whether helm applies an object apart from the others."""
+    """Return True if an object is a helm hook."""
     return "helm.sh/hook" in item["metadata"].get("annotations", {})
 
 
-def hurried(autoscaler: Object) -> Object:
-    """Return an autoscaler for which a second is what a minute was."""
+def speed_up(autoscaler: Object) -> Object:
+    """Return an autoscaler whose minutes are seconds."""
     changed = deepcopy(autoscaler)
     for rules in changed["spec"]["behavior"].values():
         if "stabilizationWindowSeconds" in rules:
@@ -115,16 +115,16 @@ def hurried(autoscaler: Object) -> Object:
 
 @pytest.fixture(scope="module")
 def load(platform: Platform) -> Iterator[Load]:
-    """What there is to do, for all releases alike."""
+    """Simulated load of all releases."""
     if not platform.parts["kubernetes"].managed:
-        pytest.skip("another cluster has its own controllers, and nobody may tell them how time passes")
+        pytest.skip("another cluster has separate controllers, whose intervals cannot be changed")
     with serving_metrics(platform) as load, running_workloads(platform):
         yield load
 
 
 @contextmanager
 def new_cluster(platform: Platform) -> Iterator[Cluster]:
-    """Yield an empty namespace for a release; what comes into it runs, if Pod Security takes it."""
+    """Create an empty namespace for a release, in which pods that Pod Security admits run."""
     with (
         new_namespace(platform, "scaling", enforce="restricted") as name,
         running_pods(platform, name),
@@ -135,7 +135,7 @@ def new_cluster(platform: Platform) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def cluster(platform: Platform, load: Load) -> Iterator[Cluster]:
-    """The release as it is for production, in a hurry."""
+    """A release with the production profile and fast autoscalers."""
     with new_cluster(platform) as cluster:
-        cluster.apply([*cluster.workloads(), *map(hurried, cluster.autoscalers())])
+        cluster.apply([*cluster.workloads(), *map(speed_up, cluster.autoscalers())])
         yield cluster

@@ -1,6 +1,6 @@
-"""helm on a real API server: an upgrade, a rollback and the end of a release lose nothing.
+"""Tests of helm on a real API server: upgrade, rollback and uninstall lose nothing.
 
-As long as there is no older release, the one before is this chart with other versions, images and resources.
+There is no older release yet, so the earlier one is this chart with another version and other resources.
 """
 
 import json
@@ -24,7 +24,7 @@ from tools.version import PLACEHOLDER, stamp
 
 from .conftest import Cluster, new_cluster
 
-TENANT = "lasting"
+TENANT = "kept"
 VOLUME = "PersistentVolumeClaim"
 
 KINDS = (
@@ -36,12 +36,12 @@ KINDS = (
 EARLIER = ("--set", "gateway.resources.requests.cpu=500m,n8n.worker.terminationGracePeriodSeconds=700")
 
 
-pytestmark = pytest.mark.timeout(600)  # every pod is replaced twice, one after the other
+pytestmark = pytest.mark.timeout(600)  # every pod is replaced twice, sequentially
 
 
 @dataclass(frozen=True)
 class Helm:
-    """helm, as somebody uses it who is responsible for one release."""
+    """helm commands for one release."""
 
     cluster: Cluster
 
@@ -50,11 +50,11 @@ class Helm:
         return helm(verb, RELEASE, *arguments, *where, "--wait", "--timeout", "200s")
 
     def install(self, chart: Path, *options: str) -> None:
-        """Install a chart; the Tenant resource is there already, by kubectl, and is taken over."""
+        """Install a chart and take over the Tenant CRD, which kubectl created."""
         self.upgrade(chart, "--install", "--take-ownership", "--force-conflicts", *options)
 
     def upgrade(self, chart: Path, *options: str) -> None:
-        """Go on to another chart."""
+        """Upgrade to another chart."""
         self.run("upgrade", str(chart), "-f", str(CHART / "values-eks-prod.yaml"), *options)
 
     @property
@@ -63,11 +63,11 @@ class Helm:
 
 
 @pytest.fixture
-def here(platform: Platform, load: Load) -> Iterator[Helm]:
+def installed_helm(platform: Platform, load: Load) -> Iterator[Helm]:
     load.external = {"n8n_scaling_mode_queue_jobs_waiting": 0}
     with new_cluster(platform) as cluster:
         yield Helm(cluster)
-    platform.parts["kubernetes"].provision()  # the Tenant resource is everybody's
+    platform.parts["kubernetes"].provision()  # restore the Tenant CRD, which all tests share
 
 
 @pytest.fixture
@@ -78,66 +78,66 @@ def earlier_chart(tmp_path: Path) -> Path:
     return chart
 
 
-async def test_an_upgrade_and_a_rollback_keep_every_object_the_pods_and_the_tenants(
-    here: Helm, earlier_chart: Path, load: Load
+async def test_upgrade_and_rollback_keep_objects_replicas_and_tenants(
+    installed_helm: Helm, earlier_chart: Path, load: Load
 ) -> None:
-    cluster = here.cluster
-    here.install(earlier_chart, *EARLIER)
+    cluster = installed_helm.cluster
+    installed_helm.install(earlier_chart, *EARLIER)
     with applied(cluster.platform, tenant_manifest(TENANT)) as tenants:
         tenant = tenants.get(TENANT)
-        before = identities(cluster)
+        before = get_uids(cluster)
         load.external = {"n8n_scaling_mode_queue_jobs_waiting": 200}
         await until(lambda: cluster.replicas()["n8n-worker"] >= 6, seconds=60, every=0.2)
 
-        here.upgrade(CHART)
-        assert image(cluster, "gateway").endswith(f":{PLACEHOLDER}")
-        assert before.items() <= identities(cluster).items()
+        installed_helm.upgrade(CHART)
+        assert get_image(cluster, "gateway").endswith(f":{PLACEHOLDER}")
+        assert before.items() <= get_uids(cluster).items()
         assert cluster.replicas()["n8n-worker"] >= 6
         assert tenants.get(TENANT) == tenant
 
-        here.run("rollback", "1")
-        assert image(cluster, "gateway").endswith(":0.0.9")
-        assert before.items() <= identities(cluster).items()
+        installed_helm.run("rollback", "1")
+        assert get_image(cluster, "gateway").endswith(":0.0.9")
+        assert before.items() <= get_uids(cluster).items()
         assert cluster.replicas()["n8n-worker"] >= 6
         assert tenants.get(TENANT) == tenant
 
 
-async def test_when_a_release_is_uninstalled_the_tenants_and_their_protection_stay_and_nothing_else(
-    here: Helm,
+async def test_uninstall_keeps_only_tenants_their_protection_and_data(
+    installed_helm: Helm,
 ) -> None:
-    here.install(CHART)
-    with applied(here.cluster.platform, tenant_manifest(TENANT)) as tenants:
+    installed_helm.install(CHART)
+    with applied(installed_helm.cluster.platform, tenant_manifest(TENANT)) as tenants:
         tenant = tenants.get(TENANT)
-        here.run("uninstall")
-        with suppress(TimeoutError):  # what is left is said in the next line
-            await until(lambda: not left(here.cluster), seconds=60, every=0.5)
-        assert not left(here.cluster)
+        installed_helm.run("uninstall")
+        with suppress(TimeoutError):  # the next line reports what is left
+            await until(lambda: not list_remaining(installed_helm.cluster), seconds=60, every=0.5)
+        assert not list_remaining(installed_helm.cluster)
         assert tenants.get(TENANT) == tenant
         policy = "validatingadmissionpolicy,validatingadmissionpolicybinding"
-        kept = kubectl(here.cluster.platform.context, "get", policy, "-o", "name").splitlines()
+        kept = kubectl(installed_helm.cluster.platform.context, "get", policy, "-o", "name").splitlines()
         assert len([name for name in kept if name.endswith("/tenant-deletion-protection.tenantry.io")]) == 2
 
 
-def identities(cluster: Cluster) -> dict[str, str]:
-    """Return the uid of every object that the release and its controllers keep."""
+def get_uids(cluster: Cluster) -> dict[str, str]:
+    """Return the uid of every object that an upgrade keeps."""
     kept = {"Deployment", "StatefulSet", "Service", "ServiceAccount", "HorizontalPodAutoscaler", VOLUME}
     return {
         f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["uid"]
-        for item in objects(cluster)
+        for item in list_objects(cluster)
         if item["kind"] in kept
     }
 
 
-def image(cluster: Cluster, workload: str) -> str:
+def get_image(cluster: Cluster, workload: str) -> str:
     (found,) = [
         item
-        for item in objects(cluster)
+        for item in list_objects(cluster)
         if item["metadata"]["name"] == f"{RELEASE}-{workload}" and item["kind"] == "Deployment"
     ]
     return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-def objects(cluster: Cluster) -> list[dict[str, Any]]:
+def list_objects(cluster: Cluster) -> list[dict[str, Any]]:
     answer = kubectl(
         cluster.platform.context, "get", KINDS, "-n", cluster.namespace, "-o", "json",
         "-l", f"app.kubernetes.io/instance={RELEASE}",
@@ -146,11 +146,11 @@ def objects(cluster: Cluster) -> list[dict[str, Any]]:
     return items
 
 
-def left(cluster: Cluster) -> list[str]:
-    """Return what is left of the release but data; what has no namespace has its name."""
+def list_remaining(cluster: Cluster) -> list[str]:
+    """Return remaining objects except volumes; names of cluster-scoped ones begin with the namespace."""
     return [
         f"{item['kind']}/{item['metadata']['name']}"
-        for item in objects(cluster)
+        for item in list_objects(cluster)
         if item["kind"] != VOLUME
         and item["metadata"].get("namespace", item["metadata"]["name"]).startswith(cluster.namespace)
     ]

@@ -40,14 +40,14 @@ async def test_a_second_import_changes_nothing(stage: Stage) -> None:
 
 
 async def test_a_changed_workflow_is_put_right_and_live_at_once(stage: Stage, owner: N8n) -> None:
-    found = await owner.workflow(UPLOAD)
+    found = await owner.get_workflow(UPLOAD)
     assert found
     nodes = [node | {"parameters": node["parameters"] | {"path": "elsewhere"}} for node in found["nodes"]]
-    await owner.update(
+    await owner.update_workflow(
         UPLOAD, {"name": "Mine now", "nodes": nodes, "settings": {"saveDataErrorExecution": "all"}}
     )
     assert await imports(stage) == 2
-    again = await owner.workflow(UPLOAD)
+    again = await owner.get_workflow(UPLOAD)
     assert again
     for part in ("name", "nodes", "connections", "settings"):
         assert again[part] == found[part]
@@ -57,9 +57,9 @@ async def test_a_changed_workflow_is_put_right_and_live_at_once(stage: Stage, ow
 
 
 async def test_a_setting_of_the_operators_own_stays(stage: Stage, owner: N8n) -> None:
-    await owner.update(UPLOAD, {"settings": {"timezone": "Europe/Berlin"}})
+    await owner.update_workflow(UPLOAD, {"settings": {"timezone": "Europe/Berlin"}})
     assert await imports(stage) == 0
-    found = await owner.workflow(UPLOAD)
+    found = await owner.get_workflow(UPLOAD)
     assert found
     assert found["settings"]["timezone"] == "Europe/Berlin"
 
@@ -90,10 +90,12 @@ async def test_a_users_own_workflow_is_left_alone_even_under_our_name(stage: Sta
         "webhookId": "mine", "parameters": {"path": "mine", "options": {}},
     }  # fmt: skip
     name = "Digital Twin Upload (Multi-tenant)"
-    await owner.create("OfAUser000000001", {"name": name, "nodes": [node], "connections": {}, "settings": {}})
-    before = await owner.workflow("OfAUser000000001")
+    await owner.create_workflow(
+        "OfAUser000000001", {"name": name, "nodes": [node], "connections": {}, "settings": {}}
+    )
+    before = await owner.get_workflow("OfAUser000000001")
     assert await imports(stage) == 0
-    assert await owner.workflow("OfAUser000000001") == before
+    assert await owner.get_workflow("OfAUser000000001") == before
 
 
 async def test_a_wrong_password_is_said_in_a_sentence(stage: Stage) -> None:

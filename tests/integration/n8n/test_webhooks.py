@@ -205,7 +205,7 @@ async def test_a_gateway_that_cannot_be_reached_is_a_problem_of_its_own_and_logg
     told = json.loads(lines()[0][lines()[0].index("{") :])
     assert told["event"] == "Workflow failed"
     assert told["workflow"].startswith("Digital Twin")
-    assert told["node"] == "Report it"
+    assert told["node"] == "Fail the execution"
     assert told["message"]
     assert "secret" not in lines()[0]
 

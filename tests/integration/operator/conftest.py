@@ -1,4 +1,4 @@
-"""The operator on the real platform, a trigger at a time; and as a program."""
+"""Fixtures of the operator's tests on the real platform: one reconcile at a time, or as a program."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -13,13 +13,13 @@ from tenantry_local.parts.services import operator_env
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants, admin_client
+from tests.support.observed import Observed
 from tests.support.tenants import tenant_manifest
-from tests.support.world import World
 
 
 @pytest.fixture(scope="session")
-def world(platform: Platform) -> Iterator[World]:
-    opened = World(platform)
+def observed(platform: Platform) -> Iterator[Observed]:
+    opened = Observed(platform)
     yield opened
     opened.close()
 
@@ -31,21 +31,21 @@ def tenants(platform: Platform) -> Iterator[Tenants]:
 
 
 class Driver:
-    """Reconciles one Tenant when it is told to, as the controller would."""
+    """Runs single reconciles, as the controller does."""
 
     def __init__(self, context: Context, tenants: Tenants) -> None:
         self.context = context
         self._tenants = tenants
 
     async def reconcile(self, name: str) -> Outcome:
-        """Show the operator the Tenant as the API server has it, and let it reconcile."""
+        """Pass the Tenant of the API server to the operator, and reconcile it."""
         body = await asyncio.to_thread(self._tenants.get, name)
         assert body, f"there is no Tenant {name}"
-        self.context.tenants.see(body)
-        return await self.context.reconcile(name)
+        self.context.tenants.update(body)
+        return await self.context.controller.reconcile(name)
 
-    async def settle(self, name: str, seconds: float = 30) -> None:
-        """Reconcile until the Tenant is ready, or gone."""
+    async def reconcile_until_ready(self, name: str, seconds: float = 30) -> None:
+        """Reconcile until the Tenant is ready or deleted."""
         async with asyncio.timeout(seconds):
             while await asyncio.to_thread(self._tenants.get, name):
                 if (await self.reconcile(name)).name == "ready":
@@ -55,11 +55,11 @@ class Driver:
 
 @asynccontextmanager
 async def open_driver(platform: Platform, tenants: Tenants, **overrides: str) -> AsyncIterator[Driver]:
-    """Open the operator's own wiring without its triggers; ``overrides`` replace settings."""
+    """Open the operator's context without its triggers; ``overrides`` replace settings."""
     env = operator_env(platform.context) | {
         f"OPERATOR_{key.upper()}": value for key, value in overrides.items()
     }
-    # As long as it is open: the AWS SDK reads where STS is when it first needs it.
+    # For the whole lifetime: the AWS SDK reads the address of STS with the first call.
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
@@ -76,8 +76,8 @@ async def driver(platform: Platform, tenants: Tenants) -> AsyncIterator[Driver]:
         yield opened
 
 
-class Stage:
-    """Tenants of one test, taken away at its end with all that they had."""
+class Harness:
+    """Tenants of one test, deleted at its end with all their data."""
 
     def __init__(self, tenants: Tenants, driver: Driver) -> None:
         self._tenants = tenants
@@ -85,24 +85,24 @@ class Stage:
         self._names: list[str] = []
 
     def apply(self, name: str, **spec: Any) -> dict[str, Any]:
-        """Apply a Tenant that takes everything with it when it goes."""
+        """Apply a Tenant with the deletion policy ``Delete``."""
         self._names.append(name)
         return self._tenants.create(tenant_manifest(name, **({"deletionPolicy": "Delete"} | spec)))
 
-    async def clear(self) -> None:
-        """Delete what is left."""
+    async def delete_all(self) -> None:
+        """Delete all Tenants that were applied."""
         for name in self._names:
             if self._tenants.get(name):
                 self._tenants.patch(name, {"spec": {"deletionPolicy": "Delete"}})
                 self._tenants.delete(name)
-            await self._driver.settle(name)
+            await self._driver.reconcile_until_ready(name)
 
 
 @pytest.fixture
-async def stage(tenants: Tenants, driver: Driver) -> AsyncIterator[Stage]:
-    opened = Stage(tenants, driver)
+async def harness(tenants: Tenants, driver: Driver) -> AsyncIterator[Harness]:
+    opened = Harness(tenants, driver)
     yield opened
-    await opened.clear()
+    await opened.delete_all()
 
 
 def conditions(tenant: dict[str, Any] | None) -> dict[str, tuple[str, str]]:

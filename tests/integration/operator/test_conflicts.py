@@ -1,46 +1,46 @@
-"""Two Tenants that claim the same addresses: the younger waits, and heals by itself."""
+"""Tests of two Tenants that claim the same addresses."""
 
 import asyncio
 
 from tests.support.apiserver import Tenants
-from tests.support.world import World
+from tests.support.observed import Observed
 
-from .conftest import Driver, Stage, conditions
+from .conftest import Driver, Harness, conditions
 
 
-async def test_the_younger_is_stalled_untouched_and_heals_when_the_older_changes(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_the_younger_is_stalled_until_the_older_changes(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    world.add_person("ann@claim.example")
-    stage.apply("elder", identity={"emails": ["*@claim.example"]})
+    observed.add_person("ann@claim.example")
+    harness.apply("elder", identity={"emails": ["*@claim.example"]})
     await driver.reconcile("elder")
     await asyncio.sleep(1)  # age has a resolution of one second
-    stage.apply("younger", identity={"admins": ["ann@claim.example"]})
+    harness.apply("younger", identity={"admins": ["ann@claim.example"]})
     assert (await driver.reconcile("younger")).name == "stalled"
     assert conditions(tenants.get("younger")) == {
         "Ready": ("False", "EmailConflict"),
         "Reconciling": ("False", "UpToDate"),
         "Stalled": ("True", "EmailConflict"),
     }
-    assert world.left("younger") == {}
+    assert observed.find_data("younger") == {}
     assert conditions(tenants.get("elder"))["Ready"] == ("True", "AsDeclared")
     tenants.patch("elder", {"spec": {"identity": {"emails": ["*@else.example"]}}})
     await driver.reconcile("elder")
     assert (await driver.reconcile("younger")).name == "ready"
-    assert world.look("younger")["identity"]["members"] == ["ann@claim.example"]
-    assert world.look("elder")["identity"]["members"] == []
+    assert observed.get_state("younger")["identity"]["members"] == ["ann@claim.example"]
+    assert observed.get_state("elder")["identity"]["members"] == []
 
 
-async def test_a_ready_tenant_edited_into_a_conflict_keeps_what_it_has(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_a_ready_tenant_with_a_new_conflict_keeps_its_state(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("first", identity={"emails": ["*@first.example"]})
+    harness.apply("first", identity={"emails": ["*@first.example"]})
     await driver.reconcile("first")
     await asyncio.sleep(1)
-    stage.apply("second", identity={"emails": ["*@second.example"]})
+    harness.apply("second", identity={"emails": ["*@second.example"]})
     await driver.reconcile("second")
-    before = world.look("second")
+    before = observed.get_state("second")
     tenants.patch("second", {"spec": {"identity": {"emails": ["*@first.example"]}}})
     assert (await driver.reconcile("second")).name == "stalled"
-    assert world.look("second") == before
+    assert observed.get_state("second") == before
     assert conditions(tenants.get("second"))["StorageReady"] == ("True", "AsDeclared")

@@ -1,35 +1,29 @@
-"""A backend that is away, or refuses: which condition says so, that the rest goes on, and that it heals."""
+"""Tests of unavailable and refusing backends: conditions, independence of parts, and recovery."""
 
 import pytest
 from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
+from tests.support.observed import Observed
 from tests.support.proxy import Proxy
 from tests.support.waiting import until
-from tests.support.world import World
 
-from .conftest import Driver, Stage, conditions, open_driver
+from .conftest import Driver, Harness, conditions, open_driver
 
 BACKENDS = {
     "qdrant": ("VectorsReady", "QdrantUnavailable", "qdrant_url", "http://127.0.0.1:{port}"),
     "keycloak": ("IdentityReady", "KeycloakUnavailable", "keycloak_url", "http://127.0.0.1:{port}"),
-    "redis": (
-        "QuotaReady",
-        "RedisUnavailable",
-        "redis_url",
-        "redis://tenantry-operator:{password}@127.0.0.1:{port}/0",
-    ),
 }
 PARTS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-async def test_a_backend_that_is_away_is_named_the_rest_goes_on_and_it_heals(
-    backend: str, platform: Platform, stage: Stage, tenants: Tenants, world: World
+async def test_an_unavailable_backend_fails_only_its_part_until_it_recovers(
+    backend: str, platform: Platform, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
     type_, reason, setting, url = BACKENDS[backend]
-    stage.apply("patient")
+    harness.apply("patient")
     async with Proxy(platform.context.ports[backend]) as proxy:
         address = url.format(port=proxy.port, password=platform.context.secrets["redis-operator"])
         async with open_driver(platform, tenants, **{setting: address}) as driver:
@@ -46,19 +40,19 @@ async def test_a_backend_that_is_away_is_named_the_rest_goes_on_and_it_heals(
 
 
 HANGING = BACKENDS | {
-    # Any server takes its place: what matters is only that it does not answer.
+    # Any server will do: it only must not answer.
     "open-webui": ("WorkspaceReady", "OpenWebuiUnavailable", "open_webui_url", "http://127.0.0.1:{port}")
 }
 WORKERS = 4
 HUNG_SECONDS = 45.0
-"""Less than two calls, each tried three times, that one worker made one after the other."""
+"""Less than the time of two calls with three attempts each in one worker."""
 
 
 @pytest.mark.parametrize("backend", HANGING)
-async def test_a_backend_that_hangs_stops_no_worker_for_long_and_it_heals(
-    backend: str, platform: Platform, stage: Stage, tenants: Tenants
+async def test_a_hanging_backend_blocks_no_worker_for_long(
+    backend: str, platform: Platform, harness: Harness, tenants: Tenants
 ) -> None:
-    """D18: every worker meets it, and the Tenants that wait behind them are served all the same."""
+    """D18: it blocks every worker for a moment; the Tenants in the queue are reconciled nevertheless."""
     type_, reason, setting, url = HANGING[backend]
     account = {"open_webui_email": "admin@tenantry.example", "open_webui_password": "s3cret"}
     names = [f"hung-{number}" for number in range(3 * WORKERS)]
@@ -80,7 +74,7 @@ async def test_a_backend_that_hangs_stops_no_worker_for_long_and_it_heals(
         async with open_driver(platform, tenants, **overrides) as driver:
             proxy.hang()
             for name in names:
-                driver.context.see(stage.apply(name))
+                driver.context.controller.handle_event(harness.apply(name))
             async with background_task(driver.context.controller.run(), "controller"):
                 await until(lambda: all_have({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5)
                 proxy.mend()
@@ -90,10 +84,25 @@ async def test_a_backend_that_hangs_stops_no_worker_for_long_and_it_heals(
                     )
 
 
-async def test_s3_away_is_named_and_heals(
-    platform: Platform, driver: Driver, stage: Stage, tenants: Tenants
+async def test_a_tenant_is_ready_without_redis(
+    platform: Platform, harness: Harness, tenants: Tenants
 ) -> None:
-    stage.apply("patient")
+    """Redis matters to a deletion: no part reads or writes it in a reconcile."""
+    harness.apply("patient")
+    async with Proxy(platform.context.ports["redis"]) as proxy:
+        url = (
+            f"redis://tenantry-operator:{platform.context.secrets['redis-operator']}@127.0.0.1:{proxy.port}/0"
+        )
+        async with open_driver(platform, tenants, redis_url=url) as driver:
+            proxy.cut()
+            assert (await driver.reconcile("patient")).name == "ready"
+    assert conditions(tenants.get("patient"))["QuotaReady"] == ("True", "AsDeclared")
+
+
+async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
+    platform: Platform, driver: Driver, harness: Harness, tenants: Tenants
+) -> None:
+    harness.apply("patient")
     await driver.reconcile("patient")
     platform.stop("aws")
     try:
@@ -103,45 +112,45 @@ async def test_s3_away_is_named_and_heals(
         platform.start("aws")
     assert seen["StorageReady"] == ("False", "S3Unavailable")
     assert {seen[part][0] for part in PARTS - {"StorageReady"}} == {"True"}
-    await driver.settle("patient")  # some seconds later: the circuit is open
+    await driver.reconcile_until_ready("patient")  # after some seconds: the circuit is open
 
 
-async def test_a_collection_of_another_size_stalls_with_what_to_do(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_a_collection_of_another_size_stalls_with_a_remedy(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    world.make_collection("digital_twin_knowledge--tenant-small", 4)
-    stage.apply("small", tier="dedicated")
+    observed.make_collection("digital_twin_knowledge--tenant-small", 4)
+    harness.apply("small", tier="dedicated")
     assert (await driver.reconcile("small")).name == "stalled"
     seen = tenants.get("small")
     assert conditions(seen)["Stalled"] == ("True", "QdrantRefused")
     assert seen
-    told = next(c["message"] for c in seen["status"]["conditions"] if c["type"] == "Stalled")
-    assert "4 numbers" in told
-    assert "768" in told
-    world.drop_collection("digital_twin_knowledge--tenant-small")
+    message = next(c["message"] for c in seen["status"]["conditions"] if c["type"] == "Stalled")
+    assert "4 numbers" in message
+    assert "768" in message
+    observed.drop_collection("digital_twin_knowledge--tenant-small")
     assert (await driver.reconcile("small")).name == "ready"
 
 
-async def test_a_namespace_that_is_not_ours_is_neither_adopted_nor_removed(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_a_foreign_namespace_is_neither_changed_nor_deleted(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    world.kubectl("create", "namespace", "tenant-squat")
+    observed.kubectl("create", "namespace", "tenant-squat")
     try:
-        stage.apply("squat", quota={"compute": {"pods": "1"}})
+        harness.apply("squat", quota={"compute": {"pods": "1"}})
         assert (await driver.reconcile("squat")).name == "stalled"
         assert conditions(tenants.get("squat"))["QuotaReady"] == ("False", "KubernetesRefused")
         tenants.delete("squat")
         await driver.reconcile("squat")
         assert tenants.get("squat") is None
-        assert "tenant-squat" in world.kubectl("get", "namespace", "tenant-squat", "-o", "name")
+        assert "tenant-squat" in observed.kubectl("get", "namespace", "tenant-squat", "-o", "name")
     finally:
-        world.kubectl("delete", "namespace", "tenant-squat")
+        observed.kubectl("delete", "namespace", "tenant-squat")
 
 
-async def test_a_backend_that_is_away_holds_a_deleted_tenant_until_it_is_back(
-    platform: Platform, stage: Stage, driver: Driver, tenants: Tenants, world: World
+async def test_an_unavailable_backend_delays_the_deletion_of_a_tenant(
+    platform: Platform, harness: Harness, driver: Driver, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("held")
+    harness.apply("held")
     await driver.reconcile("held")
     tenants.delete("held")
     async with Proxy(platform.context.ports["keycloak"]) as proxy:
@@ -155,35 +164,35 @@ async def test_a_backend_that_is_away_holds_a_deleted_tenant_until_it_is_back(
             proxy.mend()
             await cut_off.reconcile("held")
     assert tenants.get("held") is None
-    assert world.left("held") == {}
+    assert observed.find_data("held") == {}
 
 
-async def test_a_tenant_that_was_made_again_gets_no_finalizer_of_the_old_one(
-    driver: Driver, stage: Stage, tenants: Tenants
+async def test_a_recreated_tenant_gets_no_finalizer_of_the_old_one(
+    driver: Driver, harness: Harness, tenants: Tenants
 ) -> None:
-    old = stage.apply("phoenix")
+    old = harness.apply("phoenix")
     tenants.delete("phoenix")
-    stage.apply("phoenix")
-    driver.context.tenants.see(old)
-    await driver.context.reconcile("phoenix")
+    harness.apply("phoenix")
+    driver.context.tenants.update(old)
+    await driver.context.controller.reconcile("phoenix")
     again = tenants.get("phoenix")
     assert again
     assert "finalizers" not in again["metadata"]
     assert "status" not in again
 
 
-async def test_a_tenant_that_was_made_again_gets_no_status_of_the_old_one(
-    driver: Driver, stage: Stage, tenants: Tenants
+async def test_a_recreated_tenant_gets_no_status_of_the_old_one(
+    driver: Driver, harness: Harness, tenants: Tenants
 ) -> None:
-    stage.apply("phoenix")
+    harness.apply("phoenix")
     await driver.reconcile("phoenix")
     old = tenants.get("phoenix")
     assert old
     tenants.delete("phoenix")
-    await driver.settle("phoenix")
-    stage.apply("phoenix")
-    driver.context.tenants.see(old | {"status": {}})
-    await driver.context.reconcile("phoenix")
+    await driver.reconcile_until_ready("phoenix")
+    harness.apply("phoenix")
+    driver.context.tenants.update(old | {"status": {}})
+    await driver.context.controller.reconcile("phoenix")
     again = tenants.get("phoenix")
     assert again
     assert "status" not in again

@@ -1,4 +1,4 @@
-"""A Tenant whose finalizer somebody takes away, as the running operator sees it by itself."""
+"""Tests of Tenants whose finalizer another program removes, with the running operator."""
 
 import asyncio
 import json
@@ -10,12 +10,12 @@ from tenant_operator.clients.cluster import FINALIZER
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.operator_program import program
+from tests.support.observed import Observed
+from tests.support.operator_program import run_operator
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
-from tests.support.world import World
 
-from .conftest import Stage, conditions
+from .conftest import Harness, conditions
 
 SPEC = {
     "deletionPolicy": "Delete",
@@ -24,9 +24,9 @@ SPEC = {
 }
 
 
-def replace(world: World, name: str) -> None:
-    """Replace a Tenant by the manifest that it was made of, which has no finalizers."""
-    world.kubectl("replace", "-f", "-", stdin=json.dumps(tenant_manifest(name, **SPEC)))
+def replace(observed: Observed, name: str) -> None:
+    """Replace a Tenant by its manifest, which has no finalizers."""
+    observed.kubectl("replace", "-f", "-", stdin=json.dumps(tenant_manifest(name, **SPEC)))
 
 
 def is_held(tenants: Tenants, name: str) -> bool:
@@ -46,47 +46,47 @@ def is_ready(tenants: Tenants, name: str) -> bool:
 
 @pytest.fixture
 async def running(platform: Platform) -> AsyncIterator[asyncio.subprocess.Process]:
-    async with program(platform, "tenant_operator") as process:
+    async with run_operator(platform, "tenant_operator") as process:
         yield process
 
 
 @pytest.mark.usefixtures("running")
-async def test_a_finalizer_that_was_replaced_away_is_put_back_and_the_tenant_goes_in_order(
-    stage: Stage, tenants: Tenants, world: World
+async def test_a_removed_finalizer_is_added_again_before_the_deletion(
+    harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("replaced", **SPEC)
+    harness.apply("replaced", **SPEC)
     await until(lambda: is_ready(tenants, "replaced"), seconds=60)
     for _ in range(3):
-        replace(world, "replaced")
+        replace(observed, "replaced")
         await until(lambda: is_held(tenants, "replaced"), seconds=2)
-    assert world.left("replaced")
+    assert observed.find_data("replaced")
     tenants.delete("replaced")
     await until(lambda: tenants.get("replaced") is None, seconds=20)
-    assert world.left("replaced") == {}
+    assert observed.find_data("replaced") == {}
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground"])
-async def test_a_tenant_that_is_deleted_before_its_finalizer_is_back_leaves_nothing(
-    stage: Stage, tenants: Tenants, world: World, running: asyncio.subprocess.Process, cascade: str
+async def test_a_tenant_deleted_without_its_finalizer_leaves_nothing(
+    harness: Harness, tenants: Tenants, observed: Observed, running: asyncio.subprocess.Process, cascade: str
 ) -> None:
-    stage.apply("replaced", **SPEC)
+    harness.apply("replaced", **SPEC)
     await until(lambda: is_ready(tenants, "replaced"), seconds=60)
     running.send_signal(signal.SIGSTOP)
     try:
-        replace(world, "replaced")
-        world.kubectl("delete", "tenant", "replaced", "--wait=false", f"--cascade={cascade}")
+        replace(observed, "replaced")
+        observed.kubectl("delete", "tenant", "replaced", "--wait=false", f"--cascade={cascade}")
         await until(lambda: tenants.get("replaced") is None, seconds=20)
-        assert world.left("replaced")
+        assert observed.find_data("replaced")
     finally:
         running.send_signal(signal.SIGCONT)
-    await until(lambda: world.left("replaced") == {}, seconds=20, every=0.2)
+    await until(lambda: observed.find_data("replaced") == {}, seconds=20, every=0.2)
 
 
 @pytest.mark.usefixtures("running")
-async def test_a_finalizer_that_is_taken_from_a_deletion_which_waits_leaves_nothing(
-    platform: Platform, stage: Stage, tenants: Tenants, world: World
+async def test_a_finalizer_removed_from_a_waiting_deletion_leaves_nothing(
+    platform: Platform, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("stuck", **SPEC)
+    harness.apply("stuck", **SPEC)
     await until(lambda: is_ready(tenants, "stuck"), seconds=60)
     platform.stop("keycloak")
     try:
@@ -96,7 +96,7 @@ async def test_a_finalizer_that_is_taken_from_a_deletion_which_waits_leaves_noth
         await until(lambda: tenants.get("stuck") is None, seconds=20)
     finally:
         platform.start("keycloak")
-    await until(lambda: world.left("stuck") == {}, seconds=60, every=0.2)
+    await until(lambda: observed.find_data("stuck") == {}, seconds=60, every=0.2)
 
 
 def waits_for_identity(tenants: Tenants, name: str) -> bool:

@@ -1,7 +1,7 @@
-"""Death between any two external calls: the next run reaches the same end, with no orphan and no copy.
+"""Tests of a crash between any two external calls: the next run completes the work, without copies.
 
-The process is not killed here but stops calling: from the n-th call on, every call dies. What was under
-way in other parts still arrives, as it does when a process is killed. test_program.py does it with kill -9.
+The process is not killed: from the n-th call on, every call raises. Running calls of other parts still
+finish, as they do when a process is killed. test_program.py uses kill -9.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,9 +12,9 @@ import pytest
 from servicekit.remote import Remote
 
 from tests.support.apiserver import Tenants
-from tests.support.world import World
+from tests.support.observed import Observed
 
-from .conftest import Driver, Stage
+from .conftest import Driver, Harness
 
 SPEC = {
     "identity": {"emails": ["*@undead.example"], "admins": ["boss@undead.example"]},
@@ -23,20 +23,20 @@ SPEC = {
 
 
 class Killed(BaseException):
-    """The process is dead."""
+    """Simulated crash of the process."""
 
 
 async def killed_after(last: int, driver: Driver, name: str, *, system: str = "") -> bool:
-    """Reconcile, and die when ``last`` calls were made. False: it ended without needing more of them."""
+    """Reconcile, and crash after ``last`` calls; return False when the reconcile needed no more calls."""
     return await killed_when(lambda made, _: made >= last, driver, name, system=system)
 
 
 async def killed_when(
     dies: Callable[[int, str], bool], driver: Driver, name: str, *, system: str = ""
 ) -> bool:
-    """Reconcile, and die as soon as ``dies`` says so of the number of calls made and the next operation.
+    """Reconcile, and crash when ``dies`` is True for the number of calls and the next operation.
 
-    With ``system`` only calls of that system are counted, and only before one of them it dies.
+    With ``system`` only calls of that system count.
     """
     made = 0
     dead = False
@@ -60,52 +60,52 @@ async def killed_when(
     return False
 
 
-def made_for_undead(world: World) -> dict[str, Any]:
-    """Return all that was made, without the uid, which is another one for each Tenant of the name."""
-    made = world.look("undead")
+def made_for_undead(observed: Observed) -> dict[str, Any]:
+    """Return the external state without the uid, which differs between Tenants of the name."""
+    made = observed.get_state("undead")
     made["identity"].get("attributes", {}).pop("tenant-uid", None)
     return made
 
 
-async def test_killed_after_any_call_of_a_creation_the_next_run_makes_the_same(
-    driver: Driver, stage: Stage, world: World
+async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it(
+    driver: Driver, harness: Harness, observed: Observed
 ) -> None:
-    world.add_person("boss@undead.example")
-    stage.apply("undead", **SPEC)
+    observed.add_person("boss@undead.example")
+    harness.apply("undead", **SPEC)
     await driver.reconcile("undead")
-    undisturbed = made_for_undead(world)
-    await stage.clear()
+    undisturbed = made_for_undead(observed)
+    await harness.delete_all()
     for last in count():
-        stage.apply("undead", **SPEC)
+        harness.apply("undead", **SPEC)
         if not await killed_after(last, driver, "undead"):
             break
         assert (await driver.reconcile("undead")).name == "ready", f"after {last} calls"
-        assert made_for_undead(world) == undisturbed, f"after {last} calls"
-        await stage.clear()
-        assert world.left("undead") == {}, f"after {last} calls"
-    assert last >= 12, "it died too seldom for what a creation needs"
+        assert made_for_undead(observed) == undisturbed, f"after {last} calls"
+        await harness.delete_all()
+        assert observed.find_data("undead") == {}, f"after {last} calls"
+    assert last >= 12, "a creation needs more calls"
 
 
-async def test_killed_after_any_call_of_a_removal_the_next_run_leaves_nothing(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_after_a_crash_at_any_call_of_a_removal_the_next_run_completes_it(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
     for last in count():
-        stage.apply("undead", **SPEC)
+        harness.apply("undead", **SPEC)
         await driver.reconcile("undead")
         tenants.delete("undead")
         if not await killed_after(last, driver, "undead"):
             break
-        await stage.clear()
-        assert world.left("undead") == {}, f"after {last} calls"
-    assert last >= 6, "it died too seldom for what a removal needs"
+        await harness.delete_all()
+        assert observed.find_data("undead") == {}, f"after {last} calls"
+    assert last >= 6, "a removal needs more calls"
 
 
-async def test_what_was_made_before_a_kill_goes_when_it_is_no_longer_declared(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_an_unrecorded_namespace_is_deleted_when_it_is_no_longer_declared(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("undead", quota={"compute": {"pods": "1"}})
+    harness.apply("undead", quota={"compute": {"pods": "1"}})
     assert await killed_when(lambda _, operation: operation == "write-status", driver, "undead")
-    assert made_for_undead(world)["namespace"]
+    assert made_for_undead(observed)["namespace"]
     tenants.patch("undead", {"spec": {"quota": {"compute": None}}})
-    await driver.settle("undead")
-    assert made_for_undead(world)["namespace"] == {}
+    await driver.reconcile_until_ready("undead")
+    assert made_for_undead(observed)["namespace"] == {}

@@ -1,13 +1,13 @@
-"""A manifest goes in; what the outside has, and the status, come out. And all of it goes again."""
+"""Tests of the life of a Tenant: creation, changes, deletion and retention in the real systems."""
 
 import pytest
-from tenant_operator.parts.namespace.part import SCANNED
+from tenant_operator.parts.namespace.part import SCAN_COUNT
 from tenantry_local.parts.aws import BUCKET
 
 from tests.support.apiserver import Tenants
-from tests.support.world import World
+from tests.support.observed import Observed
 
-from .conftest import Driver, Stage, conditions
+from .conftest import Driver, Harness, conditions
 
 FULL = {
     "identity": {"emails": ["*@life.example"], "admins": ["boss@life.example"]},
@@ -16,17 +16,17 @@ FULL = {
 }
 
 
-async def test_everything_that_a_tenant_declares_is_made(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_a_new_tenant_gets_everything_that_it_declares(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    world.add_person("ann@life.example")
-    world.add_person("boss@life.example")
-    world.add_person("eve@life.example", verified=False)
-    world.add_person("mal@life.example.evil.example")
-    uid = stage.apply("life", **FULL)["metadata"]["uid"]
+    observed.add_person("ann@life.example")
+    observed.add_person("boss@life.example")
+    observed.add_person("eve@life.example", verified=False)
+    observed.add_person("mal@life.example.evil.example")
+    uid = harness.apply("life", **FULL)["metadata"]["uid"]
     tags = {"tenant": "tenant-life", "managed-by": "tenantry"}
     assert (await driver.reconcile("life")).name == "ready"
-    assert world.look("life") == {
+    assert observed.get_state("life") == {
         "storage": {
             "tenant-life/": tags,
             "tenant-life/finance/documents/": tags,
@@ -41,10 +41,6 @@ async def test_everything_that_a_tenant_declares_is_made(
             "members": ["ann@life.example", "boss@life.example"],
             "children": {"admins": ["boss@life.example"]},
             "copies": 1,
-        },
-        "limits": {
-            "documents": "7", "storageBytes": str(2**30),
-            "queriesPerMinute": "60", "tokensPerMonth": "5000000",
         },
         "namespace": {
             "ResourceQuota": {"hard": {"requests.cpu": "2", "pods": "10"}},
@@ -62,7 +58,7 @@ async def test_everything_that_a_tenant_declares_is_made(
             "ServiceAccount": {},
         },
     }  # fmt: skip
-    assert {tags["tenant-uid"] for tags in world.markers("life").values()} == {uid}
+    assert {tags["tenant-uid"] for tags in observed.markers("life").values()} == {uid}
     written = tenants.get("life")
     assert written
     assert written["metadata"]["finalizers"] == ["tenantry.io/operator"]
@@ -74,7 +70,6 @@ async def test_everything_that_a_tenant_declares_is_made(
         "VectorsReady": ("True", "AsDeclared"),
         "IdentityReady": ("True", "AsDeclared"),
         "QuotaReady": ("True", "AsDeclared"),
-        "WorkspaceReady": ("False", "NotConfigured"),
     }
     assert written["status"]["observedGeneration"] == written["metadata"]["generation"]
     assert written["status"]["storage"] == {"bucket": BUCKET, "prefix": "tenant-life/", "tenantUid": uid}
@@ -88,8 +83,8 @@ async def test_everything_that_a_tenant_declares_is_made(
     assert written["status"]["quota"] == {"namespace": "tenant-life"}
 
 
-async def test_a_second_reconcile_writes_nothing(driver: Driver, stage: Stage, tenants: Tenants) -> None:
-    stage.apply("twice", **{**FULL, "identity": {"emails": ["*@twice.example"]}})
+async def test_a_second_reconcile_writes_nothing(driver: Driver, harness: Harness, tenants: Tenants) -> None:
+    harness.apply("twice", **{**FULL, "identity": {"emails": ["*@twice.example"]}})
     await driver.reconcile("twice")
     before = tenants.get("twice")
     await driver.reconcile("twice")
@@ -99,12 +94,12 @@ async def test_a_second_reconcile_writes_nothing(driver: Driver, stage: Stage, t
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
 
 
-async def test_a_changed_spec_is_followed(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_a_changed_spec_is_applied(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    world.add_person("ann@change.example")
-    world.add_person("bob@other.example")
-    stage.apply("change", **{**FULL, "identity": {"emails": ["*@change.example"]}})
+    observed.add_person("ann@change.example")
+    observed.add_person("bob@other.example")
+    harness.apply("change", **{**FULL, "identity": {"emails": ["*@change.example"]}})
     await driver.reconcile("change")
     tenants.patch(
         "change",
@@ -116,32 +111,31 @@ async def test_a_changed_spec_is_followed(
             }
         },
     )
-    await driver.settle("change")
-    seen = world.look("change")
+    await driver.reconcile_until_ready("change")
+    seen = observed.get_state("change")
     assert "tenant-change/legal/documents/" in seen["storage"]
     assert seen["identity"]["members"] == ["bob@other.example"]
-    assert seen["limits"]["documents"] == "9"
     assert seen["namespace"] == {}
     status = tenants.get("change")
     assert status
     assert status["status"]["quota"] == {"namespace": ""}
 
 
-async def test_a_suspended_tenant_stays_ready_and_says_so(
-    driver: Driver, stage: Stage, tenants: Tenants
+async def test_a_suspended_tenant_stays_ready_with_a_reason(
+    driver: Driver, harness: Harness, tenants: Tenants
 ) -> None:
-    stage.apply("paused", suspended=True)
+    harness.apply("paused", suspended=True)
     await driver.reconcile("paused")
     assert conditions(tenants.get("paused"))["Ready"] == ("True", "Suspended")
 
 
-async def test_a_dedicated_tenant_has_a_collection_of_its_own_and_takes_it_along(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_a_dedicated_tenants_collection_is_removed_with_it(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("own", tier="dedicated")
+    harness.apply("own", tier="dedicated")
     await driver.reconcile("own")
     name = "digital_twin_knowledge--tenant-own"
-    assert world.collection(name)["indexes"] == {
+    assert observed.collection(name)["indexes"] == {
         "tenantId": True,
         "tenantUid": None,
         "personaId": None,
@@ -149,175 +143,179 @@ async def test_a_dedicated_tenant_has_a_collection_of_its_own_and_takes_it_along
     }
     tenants.delete("own")
     await driver.reconcile("own")
-    assert world.collection(name) == {}
-    assert world.collection("digital_twin_knowledge")
+    assert observed.collection(name) == {}
+    assert observed.collection("digital_twin_knowledge")
 
 
-def put_documents(world: World, tenant_id: str) -> None:
-    """Store two versions of a document, a deleted one, and an upload that never finished."""
+def put_documents(observed: Observed, tenant_id: str) -> None:
+    """Store two versions of a document, a deleted one, and an unfinished upload."""
     key = f"tenant-{tenant_id}/finance/documents/d1/report.txt"
     for content in (b"one", b"two"):
-        world.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
-    world.s3.put_object(Bucket=BUCKET, Key=f"{key}.old", Body=b"x")
-    world.s3.delete_object(Bucket=BUCKET, Key=f"{key}.old")
-    world.s3.create_multipart_upload(Bucket=BUCKET, Key=f"{key}.part")
+        observed.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+    observed.s3.put_object(Bucket=BUCKET, Key=f"{key}.old", Body=b"x")
+    observed.s3.delete_object(Bucket=BUCKET, Key=f"{key}.old")
+    observed.s3.create_multipart_upload(Bucket=BUCKET, Key=f"{key}.part")
 
 
-def use(world: World, tenant_id: str) -> None:
-    """Write what a gateway writes to Redis, and more keys than are looked at in one call."""
-    (limits,) = world.limits_keys(tenant_id)
-    prefix = limits.removesuffix("limits")
-    world.redis.hset(f"{prefix}answers", "some-question", "text of a document")
-    world.redis.set(f"{prefix}idempotency:0", "what was answered")
-    world.redis.incr(f"{prefix}tokens:2026-11")
-    world.redis.mset({f"{prefix}usage:{number}": 1 for number in range(2 * SCANNED)})
+def use(observed: Observed, tenant_id: str, uid: str) -> None:
+    """Write a gateway's keys to Redis, more than one scan reads, and a key of an earlier operator."""
+    prefix = f"tenant-{tenant_id}:{uid}:"
+    observed.redis.hset(f"{prefix}limits", "documents", "7")
+    observed.redis.hset(f"{prefix}answers", "some-question", "text of a document")
+    observed.redis.set(f"{prefix}idempotency:0", "an answer")
+    observed.redis.incr(f"{prefix}tokens:2026-11")
+    observed.redis.mset({f"{prefix}usage:{number}": 1 for number in range(2 * SCAN_COUNT)})
 
 
-async def test_delete_leaves_nothing_and_touches_no_neighbour(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_delete_leaves_nothing_and_changes_no_other_tenant(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("gone", **{**FULL, "identity": {"emails": ["*@gone.example"]}})
-    stage.apply("gone-not", identity={"emails": ["*@gone-not.example"]})
-    for name in ("gone", "gone-not"):
+    uids = {
+        "gone": harness.apply("gone", **{**FULL, "identity": {"emails": ["*@gone.example"]}})["metadata"][
+            "uid"
+        ],
+        "gone-not": harness.apply("gone-not", identity={"emails": ["*@gone-not.example"]})["metadata"]["uid"],
+    }
+    for name, uid in uids.items():
         await driver.reconcile(name)
-        put_documents(world, name)
-        use(world, name)
-    neighbour = world.look("gone-not"), world.left("gone-not")
+        put_documents(observed, name)
+        use(observed, name, uid)
+    neighbour = observed.get_state("gone-not"), observed.find_data("gone-not")
     tenants.delete("gone")
-    await driver.settle("gone")
+    await driver.reconcile_until_ready("gone")
     assert tenants.get("gone") is None
-    assert world.left("gone") == {}
-    uploads = world.s3.list_multipart_uploads(Bucket=BUCKET, Prefix="tenant-gone/").get("Uploads", [])
+    assert observed.find_data("gone") == {}
+    uploads = observed.s3.list_multipart_uploads(Bucket=BUCKET, Prefix="tenant-gone/").get("Uploads", [])
     assert uploads == []
-    assert (world.look("gone-not"), world.left("gone-not")) == neighbour
+    assert (observed.get_state("gone-not"), observed.find_data("gone-not")) == neighbour
 
 
-def versions(world: World, prefix: str) -> list[tuple[str, bytes | None]]:
-    """Return key and content of every version under a prefix, the newest first; a delete marker has none."""
-    page = world.s3.list_object_versions(Bucket=BUCKET, Prefix=prefix)
+def versions(observed: Observed, prefix: str) -> list[tuple[str, bytes | None]]:
+    """Return key and content of every version under a prefix, newest first; delete markers have none."""
+    page = observed.s3.list_object_versions(Bucket=BUCKET, Prefix=prefix)
     found = [
         (
             each["Key"],
-            world.s3.get_object(Bucket=BUCKET, Key=each["Key"], VersionId=each["VersionId"])["Body"].read(),
+            observed.s3.get_object(Bucket=BUCKET, Key=each["Key"], VersionId=each["VersionId"])[
+                "Body"
+            ].read(),
         )
         for each in page.get("Versions", [])
     ]
     return [*found, *((each["Key"], None) for each in page.get("DeleteMarkers", []))]
 
 
-async def test_a_tenant_made_again_finds_nothing_of_the_one_that_was_retained_and_no_document_is_lost(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_a_recreated_tenant_finds_no_retained_document_and_none_is_lost(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
     spec = {**FULL, "identity": {"emails": ["*@stay.example"]}, "deletionPolicy": "Retain"}
-    uid = stage.apply("stay", **spec)["metadata"]["uid"]
+    uid = harness.apply("stay", **spec)["metadata"]["uid"]
     await driver.reconcile("stay")
-    put_documents(world, "stay")
-    before, made = versions(world, "tenant-stay/"), world.look("stay")
+    put_documents(observed, "stay")
+    before, made = versions(observed, "tenant-stay/"), observed.get_state("stay")
     tenants.delete("stay")
     await driver.reconcile("stay")
     assert tenants.get("stay") is None
-    assert versions(world, "tenant-stay/") == before, "nobody takes the name: everything stays where it was"
-    later = stage.apply("stay", **spec)["metadata"]["uid"]
+    assert versions(observed, "tenant-stay/") == before, "without a Tenant of the name nothing is moved"
+    later = harness.apply("stay", **spec)["metadata"]["uid"]
     assert (await driver.reconcile("stay")).name == "ready"
-    markers = {key: tags["tenant-uid"] for key, tags in world.markers("stay").items()}
+    markers = {key: tags["tenant-uid"] for key, tags in observed.markers("stay").items()}
     assert set(markers) == set(made["storage"])
     assert set(markers.values()) == {later}
-    assert {key for key, _ in versions(world, "tenant-stay/")} == set(markers), (
-        "no version is left, not even an old one"
+    assert {key for key, _ in versions(observed, "tenant-stay/")} == set(markers), (
+        "no version remains, not even an old one"
     )
     aside = f"retained/tenant-stay/{uid}/"
-    assert [(key.replace(aside, "tenant-stay/"), content) for key, content in versions(world, aside)] == [
+    assert [(key.replace(aside, "tenant-stay/"), content) for key, content in versions(observed, aside)] == [
         each for each in before if not each[0].endswith("/")
     ]
     assert (await driver.reconcile("stay")).name == "ready"
-    assert len(versions(world, aside)) == len(before) - len(markers), "it is done once"
+    assert len(versions(observed, aside)) == len(before) - len(markers), "documents are moved once"
 
 
-async def test_delete_takes_nothing_along_that_an_earlier_tenant_has_left(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_delete_keeps_retained_documents_of_an_earlier_tenant(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    uid = stage.apply("heir", deletionPolicy="Retain")["metadata"]["uid"]
+    uid = harness.apply("heir", deletionPolicy="Retain")["metadata"]["uid"]
     await driver.reconcile("heir")
     key = "tenant-heir/finance/documents/d1/report.txt"
-    world.s3.put_object(Bucket=BUCKET, Key=key, Body=b"kept")
+    observed.s3.put_object(Bucket=BUCKET, Key=key, Body=b"kept")
     tenants.delete("heir")
-    await driver.settle("heir")
-    stage.apply("heir")
+    await driver.reconcile_until_ready("heir")
+    harness.apply("heir")
     tenants.patch("heir", {"metadata": {"finalizers": ["tenantry.io/operator"]}})
-    tenants.delete("heir")  # before its storage was ever prepared
+    tenants.delete("heir")  # before its storage was prepared
     await driver.reconcile("heir")
     tenants.patch("heir", {"metadata": {"finalizers": None}})
-    assert (key, b"kept") in versions(world, "tenant-heir/")
-    stage.apply("heir")
+    assert (key, b"kept") in versions(observed, "tenant-heir/")
+    harness.apply("heir")
     await driver.reconcile("heir")
-    world.s3.put_object(Bucket=BUCKET, Key=key, Body=b"of the later one")
+    observed.s3.put_object(Bucket=BUCKET, Key=key, Body=b"of the later one")
     tenants.delete("heir")
-    await driver.settle("heir")
-    assert versions(world, "tenant-heir/") == []
+    await driver.reconcile_until_ready("heir")
+    assert versions(observed, "tenant-heir/") == []
     aside = key.replace("tenant-heir/", f"retained/tenant-heir/{uid}/")
-    assert versions(world, "retained/tenant-heir/") == [(aside, b"kept")]
+    assert versions(observed, "retained/tenant-heir/") == [(aside, b"kept")]
 
 
-async def test_a_marker_that_was_lost_takes_no_document_from_its_tenant(
-    driver: Driver, stage: Stage, world: World
-) -> None:
-    stage.apply("markless")
+async def test_a_lost_marker_moves_no_document(driver: Driver, harness: Harness, observed: Observed) -> None:
+    harness.apply("markless")
     await driver.reconcile("markless")
     key = "tenant-markless/finance/documents/d1/report.txt"
-    world.s3.put_object(Bucket=BUCKET, Key=key, Body=b"mine")
-    world.s3.delete_object(Bucket=BUCKET, Key="tenant-markless/")
+    observed.s3.put_object(Bucket=BUCKET, Key=key, Body=b"mine")
+    observed.s3.delete_object(Bucket=BUCKET, Key="tenant-markless/")
     await driver.reconcile("markless")
-    assert (key, b"mine") in versions(world, "tenant-markless/")
-    assert "tenant-markless/" in world.look("markless")["storage"]
+    assert (key, b"mine") in versions(observed, "tenant-markless/")
+    assert "tenant-markless/" in observed.get_state("markless")["storage"]
 
 
-async def test_retain_keeps_counters_and_no_answer(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_retain_keeps_counters_and_deletes_answers(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("calm", deletionPolicy="Retain")
+    uid = harness.apply("calm", deletionPolicy="Retain")["metadata"]["uid"]
     await driver.reconcile("calm")
-    use(world, "calm")
-    before = world.left("calm")["redis"]
+    use(observed, "calm", uid)
+    before = observed.find_data("calm")["redis"]
     tenants.delete("calm")
     await driver.reconcile("calm")
-    gone = {key.split(":")[2] for key in set(before) - set(world.left("calm")["redis"])}
+    gone = {key.split(":")[2] for key in set(before) - set(observed.find_data("calm")["redis"])}
     assert gone == {"limits", "answers", "idempotency"}
-    assert {key.split(":")[2] for key in world.left("calm")["redis"]} == {"usage", "tokens"}
-    stage.apply("calm")
+    assert {key.split(":")[2] for key in observed.find_data("calm")["redis"]} == {"usage", "tokens"}
+    harness.apply("calm")
 
 
-def plant_points(world: World, tenant_id: str, collection: str) -> None:
-    """Leave points of an earlier Tenant of a name: its uid is another, or it is of before there were any."""
+def plant_points(observed: Observed, tenant_id: str, collection: str) -> None:
+    """Write points of an earlier Tenant of a name: with another uid, and without one."""
     payloads: list[dict[str, str]] = [{"tenantUid": "an-earlier-one"}, {}]
     for payload in payloads:
-        world.put_point(collection, {"tenantId": f"tenant-{tenant_id}", **payload})
+        observed.put_point(collection, {"tenantId": f"tenant-{tenant_id}", **payload})
 
 
 @pytest.mark.parametrize("tier", ["pooled", "dedicated"])
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
-async def test_no_point_outlives_its_tenant_wherever_it_lies(
-    policy: str, tier: str, driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_no_point_outlives_its_tenant_in_any_collection(
+    policy: str, tier: str, driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    """The tier of a Tenant says nothing of where earlier ones of its name have left points."""
+    """Earlier Tenants of the name may have had another tier."""
     own = "digital_twin_knowledge--tenant-both"
-    stage.apply("both", tier="dedicated")
+    harness.apply("both", tier="dedicated")
     await driver.reconcile("both")
-    plant_points(world, "both", own)
+    plant_points(observed, "both", own)
     tenants.patch("both", {"metadata": {"finalizers": None}})
-    tenants.delete("both")  # nothing was cleared: its collection is an orphan
-    stage.apply("both", tier=tier, deletionPolicy=policy)
+    tenants.delete("both")  # without the finalizer nothing is removed: its collection is an orphan
+    harness.apply("both", tier=tier, deletionPolicy=policy)
     await driver.reconcile("both")
-    plant_points(world, "both", "digital_twin_knowledge")
+    plant_points(observed, "both", "digital_twin_knowledge")
     tenants.delete("both")
-    await driver.settle("both")
-    assert "qdrant" not in world.left("both")
-    assert world.collection(own) == {}
+    await driver.reconcile_until_ready("both")
+    assert "qdrant" not in observed.find_data("both")
+    assert observed.collection(own) == {}
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
-async def test_a_tenant_that_was_never_reconciled_goes_at_once(
-    policy: str, stage: Stage, tenants: Tenants
+async def test_a_tenant_that_was_never_reconciled_is_deleted_immediately(
+    policy: str, harness: Harness, tenants: Tenants
 ) -> None:
-    stage.apply("fleeting", deletionPolicy=policy)
+    harness.apply("fleeting", deletionPolicy=policy)
     tenants.delete("fleeting")
     assert tenants.get("fleeting") is None

@@ -1,4 +1,4 @@
-"""The operator as a program: kopf's watch, its probes, and `kill -9` in the middle of its work."""
+"""Tests of the operator as a program: kopf's watch, its probes, and `kill -9` during a reconcile."""
 
 import asyncio
 
@@ -7,89 +7,91 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.operator_program import program
+from tests.support.observed import Observed
+from tests.support.operator_program import run_operator
 from tests.support.waiting import until
-from tests.support.world import World
 
-from .conftest import Driver, Stage, conditions
+from .conftest import Driver, Harness, conditions
 
 SPEC = {"identity": {"emails": ["*@mortal.example"], "admins": ["boss@mortal.example"]}}
 
 
-async def test_a_tenant_is_made_ready_changed_and_removed_by_the_program(
-    platform: Platform, stage: Stage, tenants: Tenants, world: World
+async def test_the_program_creates_changes_and_deletes_a_tenant(
+    platform: Platform, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
     port, metrics = platform.context.ports["operator"], platform.context.ports["operator-metrics"]
     ports = {"OPERATOR_PROBES_PORT": str(port), "OPERATOR_METRICS_PORT": str(metrics)}
-    async with program(platform, "tenant_operator", **ports):
+    async with run_operator(platform, "tenant_operator", **ports):
         await until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"), seconds=20)
-        applied = stage.apply("watched", identity={"emails": ["*@watched.example"]})
+        applied = harness.apply("watched", identity={"emails": ["*@watched.example"]})
         await until(lambda: _ready(tenants, "watched"))
         about = f"involvedObject.uid={applied['metadata']['uid']}"
 
-        def told() -> list[str]:
-            return world.kubectl("get", "events", "--field-selector", about, "-o", "name").split()
+        def list_events() -> list[str]:
+            return observed.kubectl("get", "events", "--field-selector", about, "-o", "name").split()
 
-        await until(lambda: len(told()) == 1)  # told after the status is written
-        tenants.patch("watched", {"spec": {"quota": {"documents": 3}}})
-        await until(lambda: world.look("watched")["limits"].get("documents") == "3")
+        await until(lambda: len(list_events()) == 1)  # recorded after the status is written
+        tenants.patch("watched", {"spec": {"personas": [{"id": "legal"}]}})
+        await until(lambda: "tenant-watched/legal/documents/" in observed.get_state("watched")["storage"])
         tenants.delete("watched")
         await until(lambda: tenants.get("watched") is None)
-        assert world.left("watched") == {}
+        assert observed.find_data("watched") == {}
         assert _answers(f"http://127.0.0.1:{port}/healthz")
         assert 'tenantry_reconciles_total{outcome="ready"}' in _get(f"http://127.0.0.1:{metrics}/metrics")
         assert not _answers(f"http://127.0.0.1:{port}/metrics")
 
 
-async def test_a_younger_tenant_heals_when_the_program_sees_the_older_one_go(
-    platform: Platform, stage: Stage, tenants: Tenants
+async def test_a_younger_tenant_recovers_when_the_older_one_is_deleted(
+    platform: Platform, harness: Harness, tenants: Tenants
 ) -> None:
-    async with program(platform, "tenant_operator"):
-        stage.apply("elder", identity={"emails": ["*@heir.example"]})
+    async with run_operator(platform, "tenant_operator"):
+        harness.apply("elder", identity={"emails": ["*@heir.example"]})
         await until(lambda: _ready(tenants, "elder"), seconds=20)
         await asyncio.sleep(1)
-        stage.apply("heir", identity={"emails": ["*@heir.example"]})
+        harness.apply("heir", identity={"emails": ["*@heir.example"]})
         await until(lambda: _condition(tenants, "heir", "Stalled") == ("True", "EmailConflict"))
         tenants.delete("elder")
         await until(lambda: _ready(tenants, "heir"))
 
 
 SAMPLES = (1, 8, 13)
-"""Calls of a creation before or after which the real program is killed; test_kill.py has all of them."""
+"""Calls of a creation before or after which the real program is killed; test_kill.py tests every call."""
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", SAMPLES)
-async def test_killed_in_the_middle_of_a_creation_the_next_run_makes_the_same(
-    number: int, when: str, platform: Platform, driver: Driver, stage: Stage, world: World
+async def test_after_a_kill_during_a_creation_the_next_run_completes_it(
+    number: int, when: str, platform: Platform, driver: Driver, harness: Harness, observed: Observed
 ) -> None:
-    world.add_person("boss@mortal.example")
-    stage.apply("mortal", **SPEC)
+    observed.add_person("boss@mortal.example")
+    harness.apply("mortal", **SPEC)
     await die_at(platform, number, when)
     assert (await driver.reconcile("mortal")).name == "ready"
-    first = world.look("mortal")
+    first = observed.get_state("mortal")
     await driver.reconcile("mortal")
-    assert world.look("mortal") == first
+    assert observed.get_state("mortal") == first
     assert first["identity"]["members"] == ["boss@mortal.example"]
     assert first["identity"]["copies"] == 1
 
 
-async def test_killed_in_the_middle_of_a_removal_the_next_run_leaves_nothing(
-    platform: Platform, driver: Driver, stage: Stage, tenants: Tenants, world: World
+async def test_after_a_kill_during_a_removal_the_next_run_completes_it(
+    platform: Platform, driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("mortal", **SPEC)
+    harness.apply("mortal", **SPEC)
     await driver.reconcile("mortal")
     tenants.delete("mortal")
     await die_at(platform, 4, "after")
-    await stage.clear()
-    assert world.left("mortal") == {}
+    await harness.delete_all()
+    assert observed.find_data("mortal") == {}
 
 
 async def die_at(platform: Platform, number: int, when: str, **settings: str) -> None:
-    """Run the operator until it has killed itself."""
-    async with program(platform, "tests.support.dying_operator", str(number), when, **settings) as process:
+    """Run the operator until it kills itself."""
+    async with run_operator(
+        platform, "tests.support.killed_operator", str(number), when, **settings
+    ) as process:
         async with asyncio.timeout(60):
-            assert await process.wait() == -9, f"it ended by itself before call {number}"
+            assert await process.wait() == -9, f"it exited before call {number}"
 
 
 def _ready(tenants: Tenants, name: str) -> bool:

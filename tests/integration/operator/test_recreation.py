@@ -1,4 +1,4 @@
-"""A Tenant deleted and made again under its name while the running operator is too busy to read its watch."""
+"""Tests of a Tenant that is deleted and recreated while the operator does not read its watch."""
 
 import signal
 
@@ -6,12 +6,12 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.operator_program import program
+from tests.support.observed import Observed
+from tests.support.operator_program import run_operator
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
-from tests.support.world import World
 
-from .conftest import Stage, conditions
+from .conftest import Harness, conditions
 
 NAME = "reborn"
 
@@ -27,11 +27,11 @@ def is_ready(tenants: Tenants, uid: str) -> bool:
 
 
 @pytest.mark.parametrize("changes", [0, 5])
-async def test_a_tenant_made_again_is_ready_however_many_events_of_its_predecessor_wait(
-    platform: Platform, stage: Stage, tenants: Tenants, world: World, changes: int
+async def test_a_recreated_tenant_is_ready_with_pending_events_of_its_predecessor(
+    platform: Platform, harness: Harness, tenants: Tenants, observed: Observed, changes: int
 ) -> None:
-    async with program(platform, "tenant_operator") as running:
-        first = stage.apply(NAME)
+    async with run_operator(platform, "tenant_operator") as running:
+        first = harness.apply(NAME)
         await until(lambda: is_ready(tenants, first["metadata"]["uid"]), seconds=60)
         running.send_signal(signal.SIGSTOP)
         try:
@@ -43,4 +43,4 @@ async def test_a_tenant_made_again_is_ready_however_many_events_of_its_predecess
         finally:
             running.send_signal(signal.SIGCONT)
         await until(lambda: is_ready(tenants, second["metadata"]["uid"]), seconds=20)
-        assert {tags["tenant-uid"] for tags in world.markers(NAME).values()} == {second["metadata"]["uid"]}
+        assert {tags["tenant-uid"] for tags in observed.markers(NAME).values()} == {second["metadata"]["uid"]}

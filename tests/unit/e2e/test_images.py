@@ -1,4 +1,4 @@
-"""When an image is built anew, and what its Dockerfile finds beside it."""
+"""Tests of image digests and build contexts."""
 
 import re
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.images import OFFICIAL, OURS, STANDINS, Image
+from tests.e2e.images import REPLACED_IMAGES, STANDIN_IMAGES, TENANTRY_IMAGES, Image
 
-IMAGES = (*OURS, *STANDINS, *OFFICIAL)
+IMAGES = (*TENANTRY_IMAGES, *STANDIN_IMAGES, *REPLACED_IMAGES)
 
 
 def _image(folder: Path) -> Image:
@@ -19,7 +19,7 @@ def _image(folder: Path) -> Image:
     return Image("some", {"Dockerfile": folder / "Dockerfile", "source": folder / "source"})
 
 
-def test_an_image_of_the_same_files_is_the_same(tmp_path: Path) -> None:
+def test_equal_files_have_equal_digests(tmp_path: Path) -> None:
     image = _image(tmp_path)
     assert replace(image).digest == image.digest
 
@@ -32,19 +32,19 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_change_of_a_file_is_another_image(tmp_path: Path, change: Callable[[Path], object]) -> None:
+def test_a_changed_file_changes_the_digest(tmp_path: Path, change: Callable[[Path], object]) -> None:
     image = _image(tmp_path)
     before = image.digest
     change(tmp_path / "source" / "a.py")
     assert replace(image).digest != before
 
 
-def test_another_target_is_another_image(tmp_path: Path) -> None:
+def test_another_target_changes_the_digest(tmp_path: Path) -> None:
     image = _image(tmp_path)
     assert replace(image, target="other").digest != image.digest
 
 
-def test_what_python_compiles_is_no_change(tmp_path: Path) -> None:
+def test_compiled_python_files_do_not_change_the_digest(tmp_path: Path) -> None:
     image = _image(tmp_path)
     before = image.digest
     (tmp_path / "source" / "__pycache__").mkdir()
@@ -52,8 +52,8 @@ def test_what_python_compiles_is_no_change(tmp_path: Path) -> None:
     assert replace(image).digest == before
 
 
-@pytest.mark.parametrize("image", [*OURS, *STANDINS], ids=lambda image: image.name)
-def test_a_dockerfile_finds_what_it_copies(
+@pytest.mark.parametrize("image", [*TENANTRY_IMAGES, *STANDIN_IMAGES], ids=lambda image: image.name)
+def test_a_build_context_contains_all_copied_files(
     image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.e2e.images.CACHE", tmp_path / "not" / "there yet")

@@ -1,11 +1,11 @@
-"""A machine that cannot have a cluster is told why, and nothing is tried on it."""
+"""Tests of the command line on machines that cannot run a cluster."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.e2e import rig
+from tests.e2e import local_node
 from tests.e2e.__main__ import main
 
 
@@ -15,7 +15,7 @@ def _program(folder: Path, name: str, code: int) -> None:
     file.chmod(0o755)
 
 
-def test_kind_wants_docker(
+def test_kind_requires_docker(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -23,7 +23,7 @@ def test_kind_wants_docker(
     assert "docker is not on the PATH" in capsys.readouterr().out
 
 
-def test_kind_wants_a_docker_that_runs(
+def test_kind_requires_a_running_docker(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _program(tmp_path, "docker", 1)
@@ -33,18 +33,18 @@ def test_kind_wants_a_docker_that_runs(
     assert "Docker is not running" in capsys.readouterr().out
 
 
-def test_a_node_of_ones_own_wants_its_folder_beside_the_checkout(
+def test_a_local_node_requires_its_folder_next_to_the_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(rig, "FOLDER", tmp_path / "cluster")
-    assert main("rig") == 1
-    assert "shared/cluster is not beside this checkout" in capsys.readouterr().out
+    monkeypatch.setattr(local_node, "FOLDER", tmp_path / "cluster")
+    assert main("local_node") == 1
+    assert "shared/cluster is not next to this checkout" in capsys.readouterr().out
 
 
-def test_a_node_of_ones_own_wants_root(
+def test_a_local_node_requires_root(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(rig, "FOLDER", tmp_path)
+    monkeypatch.setattr(local_node, "FOLDER", tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert main("rig") == 1
+    assert main("local_node") == 1
     assert "only root can start a node" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The job, against an n8n that keeps workflows in memory: where it can be cut off, and what it says."""
+"""Tests of the import job against an in-memory n8n: interruption at every write, and error messages."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,64 +6,66 @@ from typing import Any
 
 import httpx
 import pytest
-from n8n_install.install import NotInstalled, install, wait_for_webhooks
+from n8n_install.install import WorkflowsNotInstalled, install, wait_for_webhooks
 from n8n_install.n8n import N8n
-from n8n_install.plan import Act
-from n8n_install.workflows import load
+from n8n_install.plan import Action
+from n8n_install.workflows import load_workflows
 from typing_extensions import override
 
-WORKFLOWS = load("http://gateway.example")
-ACTS = [Act.CREATE, Act.PUBLISH] * 3
+WORKFLOWS = load_workflows("http://gateway.example")
+ACTIONS = [Action.CREATE, Action.PUBLISH] * 3
 
 
 class Killed(Exception):
-    """The job dies here."""
+    """The job is killed at this point."""
 
 
 class FakeN8n(N8n):
-    """Keeps what it is given; ``fuse`` writes on, it kills the job."""
+    """In-memory n8n that raises ``Killed`` after ``writes_left`` writes."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, dict[str, Any]] = {}
-        self.fuse = 1_000
-        self.up_after = 0
-        self.forgets = ""
+        self.stored: dict[str, dict[str, Any]] = {}
+        self.writes_left = 1_000
+        self.checks_until_ready = 0
+        self.dropped_key = ""
 
     @override
-    async def ready(self) -> bool:
-        self.up_after -= 1
-        return self.up_after < 0
+    async def is_ready(self) -> bool:
+        self.checks_until_ready -= 1
+        return self.checks_until_ready < 0
 
     @override
-    async def workflow(self, workflow_id: str) -> dict[str, Any] | None:
-        return self.kept.get(workflow_id)
+    async def get_workflow(self, workflow_id: str) -> dict[str, Any] | None:
+        return self.stored.get(workflow_id)
 
     @override
-    async def create(self, workflow_id: str, content: Mapping[str, Any]) -> None:
-        self._burn()
+    async def create_workflow(self, workflow_id: str, content: Mapping[str, Any]) -> None:
+        self._count_write()
         live = {"versionId": "1", "activeVersionId": None}
-        self.kept[workflow_id] = {**content, **live} | ({self.forgets: None} if self.forgets else {})
+        self.stored[workflow_id] = {**content, **live} | (
+            {self.dropped_key: None} if self.dropped_key else {}
+        )
 
     @override
-    async def update(self, workflow_id: str, content: Mapping[str, Any]) -> None:
-        self._burn()
-        version = str(int(self.kept[workflow_id]["versionId"]) + 1)
-        self.kept[workflow_id] |= {**content, "versionId": version}
+    async def update_workflow(self, workflow_id: str, content: Mapping[str, Any]) -> None:
+        self._count_write()
+        version = str(int(self.stored[workflow_id]["versionId"]) + 1)
+        self.stored[workflow_id] |= {**content, "versionId": version}
 
     @override
-    async def publish(self, workflow_id: str, version_id: str) -> None:
-        self._burn()
-        self.kept[workflow_id]["activeVersionId"] = version_id
+    async def publish_workflow(self, workflow_id: str, version_id: str) -> None:
+        self._count_write()
+        self.stored[workflow_id]["activeVersionId"] = version_id
 
     @override
-    async def unarchive(self, workflow_id: str) -> None:
-        self._burn()
-        self.kept[workflow_id]["isArchived"] = False
+    async def unarchive_workflow(self, workflow_id: str) -> None:
+        self._count_write()
+        self.stored[workflow_id]["isArchived"] = False
 
-    def _burn(self) -> None:
-        if not self.fuse:
+    def _count_write(self) -> None:
+        if not self.writes_left:
             raise Killed
-        self.fuse -= 1
+        self.writes_left -= 1
 
 
 @pytest.fixture
@@ -71,52 +73,52 @@ def n8n() -> FakeN8n:
     return FakeN8n()
 
 
-async def acts(n8n: N8n) -> list[Act]:
-    return [step.act for step in await install(n8n, WORKFLOWS, wait_seconds=1)]
+async def install_actions(n8n: N8n) -> list[Action]:
+    return [change.action for change in await install(n8n, WORKFLOWS, wait_seconds=1)]
 
 
-async def test_everything_is_made_and_published_then_nothing_is_done(n8n: FakeN8n) -> None:
-    assert await acts(n8n) == ACTS
-    assert await acts(n8n) == []
+async def test_first_run_creates_and_publishes_all_and_second_run_changes_nothing(n8n: FakeN8n) -> None:
+    assert await install_actions(n8n) == ACTIONS
+    assert await install_actions(n8n) == []
 
 
 @pytest.mark.parametrize("writes", range(6))
-async def test_cut_off_anywhere_the_next_run_completes_it(n8n: FakeN8n, writes: int) -> None:
-    n8n.fuse = writes
+async def test_next_run_completes_an_interrupted_run(n8n: FakeN8n, writes: int) -> None:
+    n8n.writes_left = writes
     with pytest.raises(Killed):
-        await acts(n8n)
-    n8n.fuse = 1_000
-    assert len(await acts(n8n)) == 6 - writes
-    assert await acts(n8n) == []
+        await install_actions(n8n)
+    n8n.writes_left = 1_000
+    assert len(await install_actions(n8n)) == 6 - writes
+    assert await install_actions(n8n) == []
 
 
-async def test_a_changed_and_archived_workflow_is_put_right_and_its_newest_version_published(
+async def test_changed_and_archived_workflow_is_restored_and_published(
     n8n: FakeN8n,
 ) -> None:
-    await acts(n8n)
-    n8n.kept[WORKFLOWS[1].id] |= {"isArchived": True, "activeVersionId": None, "nodes": []}
-    assert await acts(n8n) == [Act.UNARCHIVE, Act.UPDATE, Act.PUBLISH]
-    assert n8n.kept[WORKFLOWS[1].id]["activeVersionId"] == "2"
+    await install_actions(n8n)
+    n8n.stored[WORKFLOWS[1].id] |= {"isArchived": True, "activeVersionId": None, "nodes": []}
+    assert await install_actions(n8n) == [Action.UNARCHIVE, Action.UPDATE, Action.PUBLISH]
+    assert n8n.stored[WORKFLOWS[1].id]["activeVersionId"] == "2"
 
 
-async def test_an_n8n_that_comes_up_late_is_waited_for(n8n: FakeN8n) -> None:
-    n8n.up_after = 2
+async def test_waits_until_n8n_is_ready(n8n: FakeN8n) -> None:
+    n8n.checks_until_ready = 2
     assert len(await install(n8n, WORKFLOWS, wait_seconds=30)) == 6
 
 
-async def test_an_n8n_that_does_not_come_up_is_said(n8n: FakeN8n) -> None:
-    n8n.up_after = 1_000
-    with pytest.raises(NotInstalled, match="not ready after 0 seconds"):
+async def test_n8n_that_never_becomes_ready_is_an_error(n8n: FakeN8n) -> None:
+    n8n.checks_until_ready = 1_000
+    with pytest.raises(WorkflowsNotInstalled, match="not ready after 0 seconds"):
         await install(n8n, WORKFLOWS, wait_seconds=0.01)
 
 
-async def test_an_n8n_that_does_not_keep_what_it_is_given_is_said(n8n: FakeN8n) -> None:
-    n8n.forgets = "settings"
-    with pytest.raises(NotInstalled, match=r'does not keep .*"Tenantry: Errors" \(settings\.'):
-        await acts(n8n)
+async def test_workflows_that_differ_after_import_are_an_error(n8n: FakeN8n) -> None:
+    n8n.dropped_key = "settings"
+    with pytest.raises(WorkflowsNotInstalled, match=r'does not keep .*"Tenantry: Errors" \(settings\.'):
+        await install_actions(n8n)
 
 
-async def test_webhooks_are_waited_for_one_after_the_other() -> None:
+async def test_waits_for_each_webhook_in_turn() -> None:
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -129,13 +131,13 @@ async def test_webhooks_are_waited_for_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("status", [None, 200, 404, 500])
-async def test_a_webhook_that_does_not_refuse_is_not_ready(status: int | None) -> None:
+async def test_webhook_that_does_not_refuse_is_not_ready(status: int | None) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if status is None:
             raise httpx.ConnectError("refused", request=request)
         return httpx.Response(status)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        with pytest.raises(NotInstalled, match="tenantry/upload does not answer"):
+        with pytest.raises(WorkflowsNotInstalled, match="tenantry/upload does not answer"):
             async with asyncio.timeout(10):
                 await wait_for_webhooks("http://n8n", http, wait_seconds=0.01)

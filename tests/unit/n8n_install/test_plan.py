@@ -1,88 +1,100 @@
-"""What has to be done, by what n8n has: each case in a line."""
+"""Tests of the planner: one case for each observed state of n8n."""
 
 import copy
 from typing import Any
 
 import pytest
-from n8n_install.plan import Act, differences, plan
+from n8n_install.plan import Action, list_differences, plan
 from n8n_install.workflows import Workflow
 
-OURS = Workflow(
+DESIRED = Workflow(
     "TenantryUpload01",
     {
         "name": "Upload",
         "description": "What it does.",
-        "nodes": [{"id": "1", "name": "Door", "parameters": {"path": "a"}}],
-        "connections": {"Door": {"main": [[]]}},
+        "nodes": [{"id": "1", "name": "Check", "parameters": {"path": "a"}}],
+        "connections": {"Check": {"main": [[]]}},
         "settings": {"saveDataErrorExecution": "none", "executionTimeout": 60},
         "pinData": {},
     },
 )
-OTHER = Workflow("TenantryChatRag1", OURS.content | {"name": "Chat"})
+OTHER = Workflow("TenantryChatRag1", DESIRED.content | {"name": "Chat"})
 
 
-def kept(workflow: Workflow = OURS, **changes: Any) -> dict[str, Any]:
-    """Return what n8n has once the workflow is imported and published."""
+def observed_workflow(workflow: Workflow = DESIRED, **changes: Any) -> dict[str, Any]:
+    """Return the imported and published workflow as n8n returns it."""
     live = {"versionId": "v1", "activeVersionId": "v1", "isArchived": False, "id": workflow.id}
     return copy.deepcopy(workflow.content) | live | changes
 
 
-def acts(observed: dict[str, Any] | None) -> list[Act]:
-    return [step.act for step in plan([OURS], {OURS.id: observed})]
+def planned_actions(observed: dict[str, Any] | None) -> list[Action]:
+    return [change.action for change in plan([DESIRED], {DESIRED.id: observed})]
 
 
 @pytest.mark.parametrize(
     ("observed", "expected"),
     [
-        pytest.param(None, [Act.CREATE, Act.PUBLISH], id="missing"),
-        pytest.param(kept(), [], id="as-it-is-to-be"),
-        pytest.param(kept(pinData=None), [], id="no-pinned-data-is-none"),
-        pytest.param(kept(activeVersionId=None), [Act.PUBLISH], id="switched-off"),
-        pytest.param(kept(versionId="v2"), [Act.PUBLISH], id="an-older-version-is-live"),
-        pytest.param(kept(name="Mine"), [Act.UPDATE, Act.PUBLISH], id="renamed"),
-        pytest.param(kept(nodes=[]), [Act.UPDATE, Act.PUBLISH], id="nodes-changed"),
-        pytest.param(kept(connections={}), [Act.UPDATE, Act.PUBLISH], id="connections-changed"),
-        pytest.param(kept(description=None), [Act.UPDATE, Act.PUBLISH], id="description-gone"),
-        pytest.param(kept(pinData={"Door": [{}]}), [Act.UPDATE, Act.PUBLISH], id="data-pinned"),
-        pytest.param(kept(settings=None), [Act.UPDATE, Act.PUBLISH], id="settings-gone"),
+        pytest.param(None, [Action.CREATE, Action.PUBLISH], id="missing"),
+        pytest.param(observed_workflow(), [], id="as-desired"),
+        pytest.param(observed_workflow(pinData=None), [], id="no-pinned-data-is-none"),
+        pytest.param(observed_workflow(activeVersionId=None), [Action.PUBLISH], id="switched-off"),
+        pytest.param(observed_workflow(versionId="v2"), [Action.PUBLISH], id="an-older-version-is-live"),
+        pytest.param(observed_workflow(name="Mine"), [Action.UPDATE, Action.PUBLISH], id="renamed"),
+        pytest.param(observed_workflow(nodes=[]), [Action.UPDATE, Action.PUBLISH], id="nodes-changed"),
         pytest.param(
-            kept(isArchived=True, activeVersionId=None), [Act.UNARCHIVE, Act.PUBLISH], id="archived"
+            observed_workflow(connections={}), [Action.UPDATE, Action.PUBLISH], id="connections-changed"
         ),
         pytest.param(
-            kept(isArchived=True, activeVersionId=None, nodes=[]),
-            [Act.UNARCHIVE, Act.UPDATE, Act.PUBLISH],
+            observed_workflow(description=None), [Action.UPDATE, Action.PUBLISH], id="description-gone"
+        ),
+        pytest.param(
+            observed_workflow(pinData={"Check": [{}]}), [Action.UPDATE, Action.PUBLISH], id="data-pinned"
+        ),
+        pytest.param(observed_workflow(settings=None), [Action.UPDATE, Action.PUBLISH], id="settings-gone"),
+        pytest.param(
+            observed_workflow(isArchived=True, activeVersionId=None),
+            [Action.UNARCHIVE, Action.PUBLISH],
+            id="archived",
+        ),
+        pytest.param(
+            observed_workflow(isArchived=True, activeVersionId=None, nodes=[]),
+            [Action.UNARCHIVE, Action.UPDATE, Action.PUBLISH],
             id="archived-and-changed",
         ),
     ],
 )
-def test_what_differs_is_done_and_no_more(observed: dict[str, Any] | None, expected: list[Act]) -> None:
-    assert acts(observed) == expected
+def test_plan_contains_only_the_needed_actions(
+    observed: dict[str, Any] | None, expected: list[Action]
+) -> None:
+    assert planned_actions(observed) == expected
 
 
-def test_settings_beside_ours_are_the_users() -> None:
-    assert not acts(kept(settings=OURS.content["settings"] | {"timezone": "Europe/Berlin"}))
+def test_other_settings_are_ignored() -> None:
+    assert not planned_actions(
+        observed_workflow(settings=DESIRED.content["settings"] | {"timezone": "Europe/Berlin"})
+    )
 
 
-def test_a_setting_of_ours_is_put_back() -> None:
-    changed = kept(settings={"saveDataErrorExecution": "all", "executionTimeout": 60})
-    assert differences(OURS, changed) == ("settings.saveDataErrorExecution",)
+def test_changed_setting_is_a_difference() -> None:
+    changed = observed_workflow(settings={"saveDataErrorExecution": "all", "executionTimeout": 60})
+    assert list_differences(DESIRED, changed) == ("settings.saveDataErrorExecution",)
 
 
-def test_a_changed_parameter_deep_inside_is_seen() -> None:
-    changed = kept()
+def test_changed_nested_parameter_is_a_difference() -> None:
+    changed = observed_workflow()
     changed["nodes"][0]["parameters"]["path"] = "b"
-    assert differences(OURS, changed) == ("nodes",)
+    assert list_differences(DESIRED, changed) == ("nodes",)
 
 
-def test_steps_come_workflow_by_workflow_in_the_given_order() -> None:
-    steps = plan([OURS, OTHER], {OURS.id: None, OTHER.id: kept(OTHER, nodes=[])})
-    assert [(step.workflow.id, step.act) for step in steps] == [
-        (OURS.id, Act.CREATE),
-        (OURS.id, Act.PUBLISH),
-        (OTHER.id, Act.UPDATE),
-        (OTHER.id, Act.PUBLISH),
+def test_changes_follow_the_order_of_the_workflows() -> None:
+    changes = plan([DESIRED, OTHER], {DESIRED.id: None, OTHER.id: observed_workflow(OTHER, nodes=[])})
+    assert [(change.workflow.id, change.action) for change in changes] == [
+        (DESIRED.id, Action.CREATE),
+        (DESIRED.id, Action.PUBLISH),
+        (OTHER.id, Action.UPDATE),
+        (OTHER.id, Action.PUBLISH),
     ]
 
 
-def test_planning_again_after_it_was_done_gives_nothing() -> None:
-    assert not plan([OURS, OTHER], {OURS.id: kept(), OTHER.id: kept(OTHER)})
+def test_plan_is_empty_when_nothing_differs() -> None:
+    assert not plan([DESIRED, OTHER], {DESIRED.id: observed_workflow(), OTHER.id: observed_workflow(OTHER)})

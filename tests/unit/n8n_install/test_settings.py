@@ -1,4 +1,4 @@
-"""Settings of the job, and what n8n itself must be told."""
+"""Tests of the job's settings and of n8n's environment variables."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ GIVEN: dict[str, Any] = {
 }
 
 
-def test_four_settings_are_enough() -> None:
+def test_four_settings_are_required() -> None:
     settings = Settings(**GIVEN)
     assert settings.webhook_url == ""
     assert "p4ssword" not in repr(settings)
@@ -27,12 +27,12 @@ def test_four_settings_are_enough() -> None:
 
 @pytest.mark.parametrize("field", ["url", "gateway_url", "webhook_url"])
 @pytest.mark.parametrize("value", ["gateway:8080", "ftp://gateway", "http://"])
-def test_an_address_that_is_none_is_named(field: str, value: str) -> None:
+def test_invalid_url_is_reported_with_its_field(field: str, value: str) -> None:
     with pytest.raises(ValidationError, match=field):
         Settings(**GIVEN | {field: value})
 
 
-def test_the_program_names_what_is_missing_and_ends_with_2() -> None:
+def test_missing_settings_are_reported_with_exit_status_2() -> None:
     env = {key: value for key, value in os.environ.items() if not key.startswith("N8N_INSTALL_")}
     job = [sys.executable, "-m", "n8n_install"]
     done = subprocess.run(job, env=env, capture_output=True, text=True, check=False)
@@ -43,6 +43,6 @@ def test_the_program_names_what_is_missing_and_ends_with_2() -> None:
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
-def test_what_n8n_must_be_told_is_documented_with_its_value(name: str) -> None:
+def test_environment_is_documented_with_its_values(name: str) -> None:
     page = (REPOSITORY / "docs" / "workflows.md").read_text()
     assert f"| `{name}` | `{ENVIRONMENT[name]}` |" in page

@@ -1,6 +1,6 @@
-"""The workflows as they lie in the package: what they are called, what they must never hold, where errors go.
+"""Tests of the workflow files: names, forbidden content and error handling.
 
-What they do in n8n is in tests/integration/n8n.
+tests/integration/n8n runs them in n8n.
 """
 
 import json
@@ -10,10 +10,10 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from n8n_install.workflows import FILES, PLACEHOLDER, WEBHOOKS, Workflow, load
+from n8n_install.workflows import FILES, PLACEHOLDER, WEBHOOKS, Workflow, load_workflows
 
 GATEWAY = "http://gateway.example:8080/base"
-ERRORS, UPLOAD, CHAT = load(GATEWAY)
+ERRORS, UPLOAD, CHAT = load_workflows(GATEWAY)
 RAW = {file: (files("n8n_install") / "workflows" / file).read_text() for file in FILES}
 each_workflow = pytest.mark.parametrize("workflow", [ERRORS, UPLOAD, CHAT], ids=lambda each: each.id)
 with_webhook = pytest.mark.parametrize("workflow", [UPLOAD, CHAT], ids=lambda each: each.id)
@@ -25,8 +25,8 @@ def nodes(workflow: Workflow, kind: str = "") -> list[dict[str, Any]]:
     ]
 
 
-def working(workflow: Workflow) -> dict[str, dict[str, Any]]:
-    """Return by name what is not a sticky note."""
+def nodes_by_name(workflow: Workflow) -> dict[str, dict[str, Any]]:
+    """Return all nodes but sticky notes by name."""
     found = [node for node in workflow.content["nodes"] if not node["type"].endswith(".stickyNote")]
     return {node["name"]: node for node in found}
 
@@ -40,8 +40,8 @@ def edges(workflow: Workflow) -> list[tuple[str, int, str]]:
     ]
 
 
-def after(workflow: Workflow, name: str, output: int) -> str:
-    """Return the node that an output leads to: one, always."""
+def next_node(workflow: Workflow, name: str, output: int) -> str:
+    """Return the only node that an output leads to."""
     (found,) = [target for source, at, target in edges(workflow) if (source, at) == (name, output)]
     return found
 
@@ -60,8 +60,8 @@ def texts(value: Any) -> Iterator[str]:
             pass
 
 
-def test_names_and_ids_never_change() -> None:
-    assert {workflow.id: workflow.name for workflow in load(GATEWAY)} == {
+def test_names_and_ids_are_stable() -> None:
+    assert {workflow.id: workflow.name for workflow in load_workflows(GATEWAY)} == {
         "TenantryErrors01": "Tenantry: Errors",
         "TenantryUpload01": "Digital Twin Upload (Multi-tenant)",
         "TenantryChatRag1": "Digital Twin Chat RAG (Multi-tenant)",
@@ -69,7 +69,7 @@ def test_names_and_ids_never_change() -> None:
 
 
 @each_workflow
-def test_nothing_of_an_execution_is_saved(workflow: Workflow) -> None:
+def test_execution_data_is_not_saved(workflow: Workflow) -> None:
     settings = workflow.content["settings"]
     assert settings["saveDataSuccessExecution"] == "none"
     assert settings["saveDataErrorExecution"] == "none"
@@ -80,10 +80,10 @@ def test_nothing_of_an_execution_is_saved(workflow: Workflow) -> None:
 
 
 @with_webhook
-def test_a_failed_execution_runs_the_workflow_for_errors(workflow: Workflow) -> None:
+def test_failed_execution_runs_the_error_workflow(workflow: Workflow) -> None:
     assert workflow.content["settings"]["errorWorkflow"] == ERRORS.id
     (trigger,) = nodes(ERRORS, "errorTrigger")
-    assert after(ERRORS, trigger["name"], 0) == nodes(ERRORS, "code")[0]["name"]
+    assert next_node(ERRORS, trigger["name"], 0) == nodes(ERRORS, "code")[0]["name"]
 
 
 @each_workflow
@@ -99,31 +99,31 @@ def test_no_node_holds_a_credential(workflow: Workflow) -> None:
 
 
 @pytest.mark.parametrize("text", RAW.values(), ids=RAW)
-def test_no_host_stands_in_a_file(text: str) -> None:
+def test_files_contain_no_host(text: str) -> None:
     written = "\n".join(texts(json.loads(text)))
     addresses = set(re.findall(r"https?://[^/\s'\"`]+", written))
     assert addresses <= {"https://tenantry.io"}  # a name, not a place: the types of problems
 
 
 @with_webhook
-def test_the_gateway_is_filled_in(workflow: Workflow) -> None:
+def test_gateway_address_is_filled_in(workflow: Workflow) -> None:
     (call,) = nodes(workflow, "httpRequest")
     assert call["parameters"]["url"].startswith(f"{GATEWAY}/v1/")
     assert PLACEHOLDER not in json.dumps(workflow.content)
 
 
-def test_a_closing_slash_of_the_gateway_does_not_matter() -> None:
-    assert load(f"{GATEWAY}/") == load(GATEWAY)
+def test_trailing_slash_of_the_gateway_is_ignored() -> None:
+    assert load_workflows(f"{GATEWAY}/") == load_workflows(GATEWAY)
 
 
 @each_workflow
-def test_a_person_finds_their_way_on_the_canvas(workflow: Workflow) -> None:
+def test_nodes_have_unique_names_places_and_notes(workflow: Workflow) -> None:
     all_nodes = workflow.content["nodes"]
     assert len({node["id"] for node in all_nodes}) == len(all_nodes)
     assert len({node["name"] for node in all_nodes}) == len(all_nodes)
     assert len({tuple(node["position"]) for node in all_nodes}) == len(all_nodes)
     kind = re.compile(r"(?i)^(webhook|if|http request|respond to webhook|wait|code|sticky note)\d*$")
-    for name, node in working(workflow).items():
+    for name, node in nodes_by_name(workflow).items():
         assert not kind.match(name), "it still has the name that n8n gave it"
         assert node["notes"].endswith("."), name
     (about,) = [note for note in nodes(workflow, "stickyNote") if note["name"] == "About this workflow"]
@@ -131,62 +131,65 @@ def test_a_person_finds_their_way_on_the_canvas(workflow: Workflow) -> None:
 
 
 @each_workflow
-def test_no_node_covers_another(workflow: Workflow) -> None:
-    places = [node["position"] for node in working(workflow).values()]
+def test_nodes_do_not_overlap(workflow: Workflow) -> None:
+    places = [node["position"] for node in nodes_by_name(workflow).values()]
     for number, (x, y) in enumerate(places):
         for other_x, other_y in places[:number]:
             assert abs(x - other_x) >= 180 or abs(y - other_y) >= 120
 
 
 @with_webhook
-def test_every_way_ends_in_an_answer(workflow: Workflow) -> None:
-    """An output that leads nowhere would let a caller wait until the execution times out."""
+def test_every_path_ends_in_a_response(workflow: Workflow) -> None:
+    """With an unconnected output the caller would wait until the execution times out."""
     outputs = {"webhook": 1, "if": 2, "httpRequest": 2, "wait": 1}
-    for name, node in working(workflow).items():
+    for name, node in nodes_by_name(workflow).items():
         kind = node["type"].removeprefix("n8n-nodes-base.")
         for output in range(outputs.get(kind, 0)):
-            assert after(workflow, name, output)
+            assert next_node(workflow, name, output)
 
 
 @with_webhook
-def test_no_credential_no_call(workflow: Workflow) -> None:
+def test_request_without_credential_is_refused_without_a_call(workflow: Workflow) -> None:
     (webhook,) = nodes(workflow, "webhook")
     (call,) = nodes(workflow, "httpRequest")
-    door = after(workflow, webhook["name"], 0)
-    assert after(workflow, door, 0) == call["name"]
-    refusal = working(workflow)[after(workflow, door, 1)]
+    check = next_node(workflow, webhook["name"], 0)
+    assert next_node(workflow, check, 0) == call["name"]
+    refusal = nodes_by_name(workflow)[next_node(workflow, check, 1)]
     assert refusal["parameters"]["options"]["responseCode"] == 401
     assert '"type": "https://tenantry.io/problems/' in refusal["parameters"]["responseBody"]
 
 
 @with_webhook
-def test_a_gateway_that_cannot_be_reached_is_told_then_reported(workflow: Workflow) -> None:
+def test_unreachable_gateway_is_503_then_a_failed_execution(workflow: Workflow) -> None:
     (call,) = nodes(workflow, "httpRequest")
     assert (call["onError"], call["retryOnFail"]) == ("continueErrorOutput", True)
-    told = working(workflow)[after(workflow, call["name"], 1)]
-    assert told["parameters"]["options"]["responseCode"] == 503
-    assert "problems/gateway-unreachable" in told["parameters"]["responseBody"]
-    assert working(workflow)[after(workflow, told["name"], 0)]["type"] == "n8n-nodes-base.stopAndError"
+    refusal = nodes_by_name(workflow)[next_node(workflow, call["name"], 1)]
+    assert refusal["parameters"]["options"]["responseCode"] == 503
+    assert "problems/gateway-unreachable" in refusal["parameters"]["responseBody"]
+    assert (
+        nodes_by_name(workflow)[next_node(workflow, refusal["name"], 0)]["type"]
+        == "n8n-nodes-base.stopAndError"
+    )
 
 
 @with_webhook
-def test_the_credential_goes_to_the_gateway_and_nowhere_else(workflow: Workflow) -> None:
+def test_redirects_are_not_followed(workflow: Workflow) -> None:
     (call,) = nodes(workflow, "httpRequest")
     assert call["parameters"]["options"]["redirect"] == {"redirect": {"followRedirects": False}}
 
 
-def test_webhooks_are_where_callers_look_for_them() -> None:
+def test_webhook_paths_are_the_documented_ones() -> None:
     paths = [nodes(workflow, "webhook")[0]["parameters"]["path"] for workflow in (UPLOAD, CHAT)]
     assert tuple(paths) == WEBHOOKS
 
 
-def test_only_uploads_are_tried_again_after_an_answer() -> None:
+def test_only_uploads_are_retried_after_a_response() -> None:
     assert nodes(UPLOAD, "wait")
     assert not nodes(CHAT, "wait")
     assert nodes(CHAT, "httpRequest")[0]["maxTries"] == 2
 
 
-def test_the_only_code_is_the_log_line_and_it_names_what_it_takes() -> None:
+def test_only_code_node_writes_the_log_line_without_headers() -> None:
     assert not nodes(UPLOAD, "code")
     assert not nodes(CHAT, "code")
     (code,) = nodes(ERRORS, "code")

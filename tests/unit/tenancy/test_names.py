@@ -34,7 +34,6 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "collection_name": lambda tenant: names.collection_name(tenant, dedicated=True),
     "group_path": names.group_path,
     "admins_group_path": names.admins_group_path,
-    "limits_key": lambda tenant: names.limits_key(tenant, UID),
     "rate_key": lambda tenant: names.rate_key(tenant, UID),
     "tokens_key": lambda tenant: names.tokens_key(tenant, UID, DAY),
     "reservations_key": lambda tenant: names.reservations_key(tenant, UID, DAY),
@@ -112,7 +111,6 @@ def test_names_are_those_of_the_design() -> None:
     assert names.collection_name("tenantb", dedicated=False) == "digital_twin_knowledge"
     assert names.collection_name("tenantb", dedicated=True) == "digital_twin_knowledge--tenant-tenantb"
     assert names.admins_group_path("tenantb") == "/tenants/tenant-tenantb/admins"
-    assert names.limits_key("tenantb", UID) == "tenant-tenantb:0b1f:limits"
 
 
 @given(tenant=ids, persona=segments, document=segments, filename=segments)

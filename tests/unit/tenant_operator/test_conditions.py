@@ -1,19 +1,20 @@
-"""How a Tenant's conditions follow from its parts, as kstatus and `kubectl wait` read them."""
+"""Tests of conditions and status, as kstatus and `kubectl wait` read them."""
 
 from typing import Any
 
 import pytest
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
-from tenant_operator.conditions import Failure, Verdict, failure_of, to_status
+from tenant_operator.conditions import ConditionResult, Failure, build_status, to_failure
 
 from tests.support.tenants import make_tenant
 
+PARTS = ("storage", "identity", "workspace")
 NOW, LATER = "2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"
-PASSING = Failure("S3Unavailable", "s3 is away", permanent=False)
-LASTING = Failure("KeycloakRefused", "denied", permanent=True)
-ABSENT = Verdict(status=False, reason="NotConfigured", message="there is none")
-CONFLICT = Failure("EmailConflict", "somebody else's", permanent=True)
+TRANSIENT = Failure("S3Unavailable", "s3 is unavailable", permanent=False)
+PERMANENT = Failure("KeycloakRefused", "denied", permanent=True)
+PARTIAL = ConditionResult(status=False, reason="Partial", message="some are missing")
+CONFLICT = Failure("EmailConflict", "claimed by another Tenant", permanent=True)
 
 
 def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -28,27 +29,27 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
             {"Ready": ("True", "AsDeclared"), "Reconciling": ("False", "UpToDate"),
              "Stalled": ("False", "NoObstacle"),
              "StorageReady": ("True", "AsDeclared")},
-            id="all-well",
+            id="as-declared",
         ),
         pytest.param(
-            {"storage": PASSING, "identity": None}, None, False,
+            {"storage": TRANSIENT, "identity": None}, None, False,
             {"Ready": ("False", "S3Unavailable"), "Reconciling": ("True", "Retrying"),
              "Stalled": ("False", "NoObstacle"),
              "StorageReady": ("False", "S3Unavailable"), "IdentityReady": ("True", "AsDeclared")},
-            id="a-passing-failure-is-reconciling",
+            id="a-transient-failure-is-reconciling",
         ),
         pytest.param(
-            {"identity": LASTING}, None, False,
+            {"identity": PERMANENT}, None, False,
             {"Ready": ("False", "KeycloakRefused"), "Reconciling": ("False", "UpToDate"),
              "Stalled": ("True", "KeycloakRefused"), "IdentityReady": ("False", "KeycloakRefused")},
-            id="a-lasting-failure-is-stalled",
+            id="a-permanent-failure-is-stalled",
         ),
         pytest.param(
-            {"storage": PASSING, "identity": LASTING}, None, False,
+            {"storage": TRANSIENT, "identity": PERMANENT}, None, False,
             {"Ready": ("False", "S3Unavailable"), "Reconciling": ("True", "Retrying"),
              "Stalled": ("True", "KeycloakRefused"), "StorageReady": ("False", "S3Unavailable"),
              "IdentityReady": ("False", "KeycloakRefused")},
-            id="both-at-once-show-both",
+            id="both-failures-set-both",
         ),
         pytest.param(
             {}, CONFLICT, False,
@@ -61,60 +62,79 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
             {"Ready": ("True", "Suspended"), "Reconciling": ("False", "UpToDate"),
              "Stalled": ("False", "NoObstacle"),
              "StorageReady": ("True", "AsDeclared")},
-            id="suspended-is-ready-and-says-so",
+            id="suspended-is-ready-with-a-reason",
         ),
         pytest.param(
-            {"storage": None, "workspace": ABSENT}, None, False,
+            {"storage": None, "workspace": PARTIAL}, None, False,
             {"Ready": ("True", "AsDeclared"), "Reconciling": ("False", "UpToDate"),
              "Stalled": ("False", "NoObstacle"),
-             "StorageReady": ("True", "AsDeclared"), "WorkspaceReady": ("False", "NotConfigured")},
-            id="what-the-platform-does-without-holds-nothing-up",
+             "StorageReady": ("True", "AsDeclared"), "WorkspaceReady": ("False", "Partial")},
+            id="a-condition-of-a-part-does-not-affect-ready",
         ),
         pytest.param(
-            {"storage": PASSING, "workspace": ABSENT}, None, False,
+            {"storage": TRANSIENT, "workspace": PARTIAL}, None, False,
             {"Ready": ("False", "S3Unavailable"), "Reconciling": ("True", "Retrying"),
              "Stalled": ("False", "NoObstacle"),
-             "StorageReady": ("False", "S3Unavailable"), "WorkspaceReady": ("False", "NotConfigured")},
-            id="nor-does-it-hide-what-failed",
+             "StorageReady": ("False", "S3Unavailable"), "WorkspaceReady": ("False", "Partial")},
+            id="nor-does-it-hide-a-failure",
         ),
     ],
 )  # fmt: skip
-def test_conditions_follow_from_the_parts(
-    parts: dict[str, Failure | Verdict | None],
+def test_conditions_are_computed_from_the_results_of_parts(
+    parts: dict[str, Failure | ConditionResult | None],
     overall: Failure | None,
     suspended: bool,
     expected: dict[str, Any],
 ) -> None:
     tenant = make_tenant("acme", suspended=suspended)
-    assert conditions(to_status(tenant, parts, {}, overall=overall, now=NOW)) == expected
+    assert conditions(build_status(tenant, parts, {}, parts=PARTS, overall=overall, now=NOW)) == expected
 
 
-def test_a_condition_keeps_its_time_until_its_status_turns() -> None:
-    first = to_status(make_tenant("acme"), {"storage": PASSING}, {}, overall=None, now=NOW)
-    again = to_status(having(first), {"storage": LASTING}, {}, overall=None, now=LATER)
-    healed = to_status(having(again), {"storage": None}, {}, overall=None, now=LATER)
+def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
+    first = build_status(make_tenant("acme"), {"storage": TRANSIENT}, {}, parts=PARTS, overall=None, now=NOW)
+    again = build_status(having(first), {"storage": PERMANENT}, {}, parts=PARTS, overall=None, now=LATER)
+    recovered = build_status(having(again), {"storage": None}, {}, parts=PARTS, overall=None, now=LATER)
     assert times(again)["StorageReady"] == NOW
     assert times(again)["Stalled"] == LATER
-    assert times(healed)["StorageReady"] == LATER
+    assert times(recovered)["StorageReady"] == LATER
 
 
-def test_the_same_verdict_later_is_the_same_status() -> None:
-    first = to_status(make_tenant("acme"), {"storage": None}, {"storage": STORAGE}, overall=None, now=NOW)
-    later = to_status(having(first), {"storage": None}, {"storage": STORAGE}, overall=None, now=LATER)
+def test_the_same_results_later_are_the_same_status() -> None:
+    first = build_status(
+        make_tenant("acme"), {"storage": None}, {"storage": STORAGE}, parts=PARTS, overall=None, now=NOW
+    )
+    later = build_status(
+        having(first), {"storage": None}, {"storage": STORAGE}, parts=PARTS, overall=None, now=LATER
+    )
     assert TenantStatus.model_validate(later) == having(first).status
 
 
 def test_a_failed_part_keeps_its_section_and_a_part_that_did_not_run_its_condition() -> None:
-    first = to_status(make_tenant("acme"), {"storage": None}, {"storage": STORAGE}, overall=None, now=NOW)
-    second = to_status(having(first), {}, {}, overall=CONFLICT, now=LATER)
+    first = build_status(
+        make_tenant("acme"), {"storage": None}, {"storage": STORAGE}, parts=PARTS, overall=None, now=NOW
+    )
+    second = build_status(having(first), {}, {}, parts=PARTS, overall=CONFLICT, now=LATER)
     assert second["storage"] == STORAGE
     assert conditions(second)["StorageReady"] == ("True", "AsDeclared")
 
 
-def test_every_condition_names_the_generation_it_speaks_of() -> None:
+def test_the_condition_of_a_part_that_the_operator_no_longer_runs_is_removed() -> None:
+    first = build_status(make_tenant("acme"), {"storage": None}, {}, parts=PARTS, overall=None, now=NOW)
+    second = build_status(having(first), {}, {}, parts=("identity",), overall=CONFLICT, now=LATER)
+    assert conditions(second).keys() == {"Ready", "Reconciling", "Stalled"}
+
+
+def test_a_section_without_a_field_in_the_model_is_kept() -> None:
+    first = build_status(make_tenant("acme"), {}, {"extra": {"id": "1"}}, parts=PARTS, overall=None, now=NOW)
+    second = build_status(having(first), {}, {}, parts=PARTS, overall=CONFLICT, now=LATER)
+    assert second["extra"] == {"id": "1"}
+    assert having(second).status.has_sections
+
+
+def test_every_condition_has_the_observed_generation() -> None:
     tenant = make_tenant("acme")
     tenant = tenant.model_copy(update={"metadata": tenant.metadata.model_copy(update={"generation": 7})})
-    status = to_status(tenant, {"storage": None}, {}, overall=None, now=NOW)
+    status = build_status(tenant, {"storage": None}, {}, parts=PARTS, overall=None, now=NOW)
     assert status["observedGeneration"] == 7
     assert {c["observedGeneration"] for c in status["conditions"]} == {7}
 
@@ -126,15 +146,15 @@ def test_every_condition_names_the_generation_it_speaks_of() -> None:
          Failure("S3Unavailable", "s3 failed at put: slow down", permanent=False, retry_after=3.0)),
         (RemoteRefused("redis", "write", "no auth"),
          Failure("RedisRefused", "redis failed at write: no auth", permanent=True)),
-        (RemoteUnavailable("open-webui", "get-group", "away"),
-         Failure("OpenWebuiUnavailable", "open-webui failed at get-group: away", permanent=False)),
+        (RemoteUnavailable("open-webui", "get-group", "unavailable"),
+         Failure("OpenWebuiUnavailable", "open-webui failed at get-group: unavailable", permanent=False)),
         (KeyError("secret"),
          Failure("InternalError", "KeyError: see the operator's log", permanent=False)),
     ],
-    ids=["unavailable-passes", "refused-lasts", "of-two-words", "unforeseen-passes-without-its-words"],
+    ids=["unavailable", "refused", "of-two-words", "unexpected-without-its-message"],
 )  # fmt: skip
-def test_what_an_exception_means(exc: Exception, expected: Failure) -> None:
-    assert failure_of(exc) == expected
+def test_an_exception_is_converted_to_a_failure(exc: Exception, expected: Failure) -> None:
+    assert to_failure(exc) == expected
 
 
 STORAGE = {"bucket": "documents", "prefix": "tenant-acme/"}

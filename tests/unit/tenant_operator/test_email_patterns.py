@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenancy.emails import overlap
 from tenancy.model import Tenant
-from tenant_operator.email_patterns import Claims
+from tenant_operator.email_patterns import EmailPatternIndex
 
 from tests.support.tenants import tenant_manifest
 
@@ -15,50 +15,50 @@ def aged(tenant_id: str, year: int, *emails: str, admins: tuple[str, ...] = ()) 
     return Tenant.from_object(manifest)
 
 
-def claims(*tenants: Tenant) -> Claims:
-    known = Claims()
+def index_of(*tenants: Tenant) -> EmailPatternIndex:
+    index = EmailPatternIndex()
     for tenant in tenants:
-        known.put(tenant)
-    return known
+        index.put(tenant)
+    return index
 
 
 def test_the_younger_of_two_gives_way_and_is_told_to_whom() -> None:
     old, young = aged("old", 2020, "*@a.example"), aged("young", 2021, "bob@a.example")
-    known = claims(young, old)
-    assert known.conflict(old) is None
-    told = known.conflict(young)
-    assert told
-    assert "bob@a.example" in told
-    assert "*@a.example" in told
-    assert "old" in told
+    index = index_of(young, old)
+    assert index.describe_conflict(old) is None
+    message = index.describe_conflict(young)
+    assert message
+    assert "bob@a.example" in message
+    assert "*@a.example" in message
+    assert "old" in message
 
 
-def test_tenants_of_the_same_second_go_by_name() -> None:
+def test_tenants_of_the_same_second_are_ordered_by_name() -> None:
     a, b = aged("a", 2020, "*@a.example"), aged("b", 2020, "*@a.example")
-    known = claims(a, b)
-    assert known.conflict(a) is None
-    assert known.conflict(b)
+    index = index_of(a, b)
+    assert index.describe_conflict(a) is None
+    assert index.describe_conflict(b)
 
 
-def test_administrators_are_claimed_as_well() -> None:
+def test_administrators_addresses_conflict_too() -> None:
     old = aged("old", 2020, admins=("boss@a.example",))
     young = aged("young", 2021, "*@a.example")
-    assert claims(old, young).conflict(young)
+    assert index_of(old, young).describe_conflict(young)
 
 
-def test_a_tenant_that_goes_or_changes_frees_the_addresses() -> None:
+def test_a_deleted_or_changed_tenant_frees_its_addresses() -> None:
     old, young = aged("old", 2020, "*@a.example"), aged("young", 2021, "*@a.example")
-    known = claims(old, young)
-    known.put(aged("old", 2020, "*@b.example"))
-    assert known.conflict(young) is None
-    known.put(old)
-    known.drop("old")
-    assert known.conflict(young) is None
+    index = index_of(old, young)
+    index.put(aged("old", 2020, "*@b.example"))
+    assert index.describe_conflict(young) is None
+    index.put(old)
+    index.remove("old")
+    assert index.describe_conflict(young) is None
 
 
-def test_a_domain_that_only_ends_alike_is_another_domain() -> None:
+def test_a_domain_with_the_same_suffix_is_another_domain() -> None:
     old, young = aged("old", 2020, "*@a.example"), aged("young", 2021, "*@ba.example", "*@x.a.example")
-    assert claims(old, young).conflict(young) is None
+    assert index_of(old, young).describe_conflict(young) is None
 
 
 patterns = st.builds(
@@ -70,9 +70,9 @@ patterns = st.builds(
 
 
 @given(st.lists(st.lists(patterns, max_size=3, unique=True), max_size=6))
-def test_the_index_finds_every_rival_that_comparing_all_pairs_finds(declared: list[list[str]]) -> None:
+def test_the_index_finds_every_conflict_of_a_comparison_of_all_pairs(declared: list[list[str]]) -> None:
     tenants = [aged(f"t{number}", 2000 + number, *emails) for number, emails in enumerate(declared)]
-    known = claims(*tenants)
+    index = index_of(*tenants)
     for tenant in tenants:
         others = [other for other in tenants if other is not tenant]
         expected = {
@@ -80,4 +80,4 @@ def test_the_index_finds_every_rival_that_comparing_all_pairs_finds(declared: li
             for other in others
             if any(overlap(a, b) for a in tenant.spec.email_patterns for b in other.spec.email_patterns)
         }
-        assert {rival.id for rival in known.rivals(tenant)} == expected
+        assert {other.id for other in index.conflicts(tenant)} == expected

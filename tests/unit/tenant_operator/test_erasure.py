@@ -1,4 +1,4 @@
-"""Counts before and after a deletion, what a kill between leaves, and which store holds a Tenant up."""
+"""Tests of erasure receipts: counts before and after a deletion, and recovery after a crash."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.receipts import ErasureReceipt, ReceiptInvalid, verify
 from tenant_operator.__main__ import main
-from tenant_operator.disabled_part import AbsentPart
+from tenant_operator.disabled_part import DisabledPart
 from tenant_operator.erasure import Erasure
 from tenant_operator.reconcile import Reconciler
 from typing_extensions import override
@@ -21,15 +21,15 @@ from tests.support.tenants import make_tenant
 
 KEY = Ed25519PrivateKey.generate()
 RECEIPT = "receipts/erasure/tenant-acme/uid-acme.json"
-AWAY = RemoteUnavailable("s3", "put-receipt", "away")
+UNAVAILABLE = RemoteUnavailable("s3", "put-receipt", "unavailable")
 
 
 class Killed(Exception):
-    """The process dies here."""
+    """Simulated crash of the process."""
 
 
-class Stage:
-    """A reconciler with parts that hold something, and a bucket for receipts."""
+class Harness:
+    """Reconciler with parts that hold data, and a receipt store."""
 
     def __init__(self, key: Ed25519PrivateKey | None = KEY, **holds: int) -> None:
         self.log: list[str] = []
@@ -39,10 +39,10 @@ class Stage:
         self.writer = FakeWriter(self.log)
         self.receipts = FakeReceipts(self.log)
         self.seconds = 0
-        parts: list[Any] = [*self.parts, AbsentPart("workspace", "OPERATOR_OPEN_WEBUI_URL is not set")]
-        erasure = Erasure(parts, self.receipts, key, self.now)
+        disabled = [DisabledPart("workspace", "OPERATOR_OPEN_WEBUI_URL is not set")]
+        erasure = Erasure(self.parts, disabled, self.receipts, key, self.now)
         self.reconciler = Reconciler(
-            parts, self.writer, finish_writes, erasure, lambda _: None, self.now, lambda _: None
+            self.parts, self.writer, finish_writes, erasure, lambda _: None, self.now, lambda _: None
         )
 
     def now(self) -> str:
@@ -50,7 +50,7 @@ class Stage:
         return f"2026-11-29T22:00:{self.seconds:02}Z"
 
     async def delete(self, policy: str = "Delete") -> str:
-        """Run once; return how it ended."""
+        """Run once; return the name of the outcome."""
         self.log.clear()
         return (await self.reconciler.reconcile(leaving(policy))).name
 
@@ -64,7 +64,7 @@ class Stage:
         return verify(self.written, KEY.public_key())
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        """Return what each store held before and after."""
+        """Return the counts of each store before and after."""
         return {
             store.store: (sum(store.before.values()), sum((store.after or {}).values()))
             for store in self.receipt.stores
@@ -72,25 +72,25 @@ class Stage:
 
 
 async def finish_writes(_: Tenant) -> None:
-    """Nobody writes."""
+    """Return immediately: no write is running."""
 
 
 def leaving(policy: str) -> Tenant:
     return with_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
 
 
-async def test_everything_is_counted_before_deleted_counted_again_and_signed() -> None:
-    stage = Stage(storage=7, vectors=40)
-    assert await stage.delete() == "ready"
-    assert stage.log == [
+async def test_data_is_counted_before_and_after_the_removal_and_signed() -> None:
+    harness = Harness(storage=7, vectors=40)
+    assert await harness.delete() == "ready"
+    assert harness.log == [
         "count storage", "count vectors", f"write {RECEIPT}", "remove storage", "remove vectors",
         "count storage", "count vectors", f"write {RECEIPT}", "remove finalizer",
     ]  # fmt: skip
-    assert stage.counts() == {"storage": (7, 0), "vectors": (40, 0)}
-    tenant = stage.receipt.tenant
+    assert harness.counts() == {"storage": (7, 0), "vectors": (40, 0)}
+    tenant = harness.receipt.tenant
     assert (tenant.id, tenant.key, tenant.uid) == ("acme", "tenant-acme", "uid-acme")
-    assert stage.receipt.deletion_requested == "2026-11-23T00:00:00Z"
-    (event,) = [event for event in stage.writer.events if event[1] == "Erased"]
+    assert harness.receipt.deletion_requested == "2026-11-23T00:00:00Z"
+    (event,) = [event for event in harness.writer.events if event[1] == "Erased"]
     assert event == (
         False,
         "Erased",
@@ -98,112 +98,112 @@ async def test_everything_is_counted_before_deleted_counted_again_and_signed() -
     )
 
 
-async def test_the_receipt_says_what_was_not_scanned_and_why() -> None:
-    stage = Stage()
-    await stage.delete()
-    told = {each.store: each.reason for each in stage.receipt.not_scanned}
-    assert told["workspace"] == "OPERATOR_OPEN_WEBUI_URL is not set"
-    assert "70 minutes" in told["n8n"]
-    assert "docs/security.md" in told["backups, logs and metrics"]
+async def test_the_receipt_lists_stores_that_were_not_scanned() -> None:
+    harness = Harness()
+    await harness.delete()
+    reasons = {each.store: each.reason for each in harness.receipt.not_scanned}
+    assert reasons["workspace"] == "OPERATOR_OPEN_WEBUI_URL is not set"
+    assert "70 minutes" in reasons["n8n"]
+    assert "docs/security.md" in reasons["backups, logs and metrics"]
 
 
-async def test_a_store_that_still_has_something_holds_the_tenant_and_is_named() -> None:
-    stage = Stage(storage=7, vectors=40)
-    stage.parts[1].keeps = 2
-    assert await stage.delete() == "retrying"
-    assert "remove finalizer" not in stage.log
-    told = {c["type"]: c for c in stage.writer.status["conditions"]}
-    assert told["StorageReady"]["status"] == "True"
-    assert told["VectorsReady"]["reason"] == "DataRemaining"
-    assert told["VectorsReady"]["message"] == "still there: 2 things of vectors"
+async def test_remaining_data_keeps_the_tenant_and_is_named() -> None:
+    harness = Harness(storage=7, vectors=40)
+    harness.parts[1].keeps = 2
+    assert await harness.delete() == "retrying"
+    assert "remove finalizer" not in harness.log
+    conditions = {c["type"]: c for c in harness.writer.status["conditions"]}
+    assert conditions["StorageReady"]["status"] == "True"
+    assert conditions["VectorsReady"]["reason"] == "DataRemaining"
+    assert conditions["VectorsReady"]["message"] == "still there: 2 things of vectors"
     with pytest.raises(ReceiptInvalid, match="not complete"):
-        verify(stage.written, KEY.public_key())
-    stage.parts[1].keeps = 0
-    assert await stage.delete() == "ready"
-    assert stage.counts() == {"storage": (7, 0), "vectors": (40, 0)}
+        verify(harness.written, KEY.public_key())
+    harness.parts[1].keeps = 0
+    assert await harness.delete() == "ready"
+    assert harness.counts() == {"storage": (7, 0), "vectors": (40, 0)}
 
 
 @pytest.mark.parametrize("at", range(8))
-async def test_killed_anywhere_the_receipt_still_says_what_there_was(at: int) -> None:
-    stage = Stage(storage=7, vectors=40)
-    stage.receipts.log = stage.log = Dying(at)
-    stage.writer.log = stage.log
-    for part in stage.parts:
-        part.log = stage.log
+async def test_after_a_crash_at_any_step_the_receipt_has_the_first_counts(at: int) -> None:
+    harness = Harness(storage=7, vectors=40)
+    harness.receipts.log = harness.log = CrashingLog(at)
+    harness.writer.log = harness.log
+    for part in harness.parts:
+        part.log = harness.log
     with pytest.raises(Killed):
-        await stage.delete()
-    stage.log.left = 1000
-    assert await stage.delete() == "ready"
-    assert stage.counts() == {"storage": (7, 0), "vectors": (40, 0)}
+        await harness.delete()
+    harness.log.remaining = 1000
+    assert await harness.delete() == "ready"
+    assert harness.counts() == {"storage": (7, 0), "vectors": (40, 0)}
 
 
-class Dying(list[str]):
-    """A log that ends the process when too much has happened."""
+class CrashingLog(list[str]):
+    """Log that raises after a number of entries."""
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, remaining: int) -> None:
         super().__init__()
-        self.left = left
+        self.remaining = remaining
 
     @override
     def append(self, entry: str) -> None:
-        if not self.left:
+        if not self.remaining:
             raise Killed
-        self.left -= 1
+        self.remaining -= 1
         super().append(entry)
 
 
-async def test_nothing_is_deleted_before_the_counts_are_kept() -> None:
-    stage = Stage(storage=7)
-    stage.receipts.fails = AWAY
-    assert await stage.delete() == "retrying"
-    assert not [entry for entry in stage.log if entry.startswith("remove")]
+async def test_nothing_is_removed_before_the_draft_is_written() -> None:
+    harness = Harness(storage=7)
+    harness.receipts.fails = UNAVAILABLE
+    assert await harness.delete() == "retrying"
+    assert not [entry for entry in harness.log if entry.startswith("remove")]
 
 
-async def test_nothing_is_deleted_while_a_store_cannot_be_counted() -> None:
-    stage = Stage(storage=7)
-    stage.parts[1].fails = RemoteUnavailable("qdrant", "count-points", "away")
-    assert await stage.delete() == "retrying"
-    assert not [entry for entry in stage.log if entry.startswith("remove")]
-    reasons = {c["type"]: c["reason"] for c in stage.writer.status["conditions"]}
+async def test_nothing_is_removed_while_a_store_cannot_be_counted() -> None:
+    harness = Harness(storage=7)
+    harness.parts[1].fails = RemoteUnavailable("qdrant", "count-points", "unavailable")
+    assert await harness.delete() == "retrying"
+    assert not [entry for entry in harness.log if entry.startswith("remove")]
+    reasons = {c["type"]: c["reason"] for c in harness.writer.status["conditions"]}
     assert reasons["VectorsReady"] == "QdrantUnavailable"
 
 
-async def test_a_draft_that_another_key_signed_is_not_believed() -> None:
-    stage = Stage(storage=7)
-    stage.receipts.fails_at = 2
-    await stage.delete()
-    draft = stage.written
+async def test_a_draft_with_an_invalid_signature_is_replaced() -> None:
+    harness = Harness(storage=7)
+    harness.receipts.fails_at = 2
+    await harness.delete()
+    draft = harness.written
     draft["stores"][0]["before"] = {"things of storage": 999}
-    stage.receipts.objects[RECEIPT] = json.dumps(draft).encode()
-    stage.receipts.fails_at = 0
-    assert await stage.delete() == "ready"
-    assert stage.counts()["storage"][0] != 999
+    harness.receipts.objects[RECEIPT] = json.dumps(draft).encode()
+    harness.receipts.fails_at = 0
+    assert await harness.delete() == "ready"
+    assert harness.counts()["storage"][0] != 999
 
 
 async def test_without_a_key_everything_is_counted_and_nothing_is_written() -> None:
-    stage = Stage(key=None, storage=7)
-    stage.parts[0].keeps = 1
-    assert await stage.delete() == "retrying"
-    stage.parts[0].keeps = 0
-    assert await stage.delete() == "ready"
-    assert stage.receipts.objects == {}
+    harness = Harness(key=None, storage=7)
+    harness.parts[0].keeps = 1
+    assert await harness.delete() == "retrying"
+    harness.parts[0].keeps = 0
+    assert await harness.delete() == "ready"
+    assert harness.receipts.objects == {}
 
 
 async def test_under_retain_nothing_is_counted_or_written() -> None:
-    stage = Stage(storage=7)
-    assert await stage.delete("Retain") == "ready"
-    assert stage.receipts.objects == {}
-    assert not [entry for entry in stage.log if entry.startswith("count")]
+    harness = Harness(storage=7)
+    assert await harness.delete("Retain") == "ready"
+    assert harness.receipts.objects == {}
+    assert not [entry for entry in harness.log if entry.startswith("count")]
 
 
 async def test_a_receipt_is_verified_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stage = Stage(storage=7)
-    await stage.delete()
+    harness = Harness(storage=7)
+    await harness.delete()
     capsys.readouterr()
     file, public = tmp_path / "receipt.json", tmp_path / "public.pem"
-    file.write_bytes(stage.receipts.objects[RECEIPT])
+    file.write_bytes(harness.receipts.objects[RECEIPT])
     encoding, format_ = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     public.write_bytes(KEY.public_key().public_bytes(encoding, format_))
     main(["verify-erasure", str(file), "--public-key", str(public)])

@@ -1,11 +1,11 @@
-"""Which events are worth a reconcile, and of whom."""
+"""Tests of the cache of Tenants: the reconciles that each event requires."""
 
 from itertools import combinations
 from typing import Any
 
 import pytest
 from tenancy.model import Tenant
-from tenant_operator.tenant_store import Seen, Tenants
+from tenant_operator.tenant_store import Affected, TenantStore
 
 from tests.support.tenants import tenant_manifest
 
@@ -21,11 +21,11 @@ def claiming(*emails: str) -> dict[str, Any]:
 
 
 def test_a_tenant_that_was_never_reconciled_is_urgent() -> None:
-    assert Tenants().see(body("a")) == Seen(("a",), urgent=True)
+    assert TenantStore().update(body("a")) == Affected(("a",), urgent=True)
 
 
-def test_a_tenant_known_from_before_a_restart_is_looked_at_without_haste() -> None:
-    assert Tenants().see(held("a")) == Seen(("a",), urgent=False)
+def test_a_tenant_known_from_before_a_restart_is_not_urgent() -> None:
+    assert TenantStore().update(held("a")) == Affected(("a",), urgent=False)
 
 
 def held(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
@@ -43,58 +43,58 @@ def deleting(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest | {"metadata": {**manifest["metadata"], "deletionTimestamp": "2026-11-23T10:00:00Z"}}
 
 
-def test_our_own_writes_are_no_reason_to_look_again() -> None:
-    tenants = Tenants()
-    tenants.see(body("a"))
-    assert tenants.see(held("a")) == Seen()
+def test_writes_of_the_operator_require_no_reconcile() -> None:
+    tenants = TenantStore()
+    tenants.update(body("a"))
+    assert tenants.update(held("a")) == Affected()
     newest = tenants.get("a")
     assert newest
     assert newest.metadata.finalizers == ["tenantry.io/operator"]
 
 
-def test_a_new_spec_and_a_deletion_are() -> None:
-    tenants = Tenants()
-    tenants.see(held("a"))
-    assert tenants.see(held("a", generation=2)).names == ("a",)
-    assert tenants.see(deleting(held("a", generation=2))).names == ("a",)
+def test_a_new_spec_and_a_deletion_require_a_reconcile() -> None:
+    tenants = TenantStore()
+    tenants.update(held("a"))
+    assert tenants.update(held("a", generation=2)).names == ("a",)
+    assert tenants.update(deleting(held("a", generation=2))).names == ("a",)
 
 
-def test_a_living_tenant_without_our_finalizer_is_urgent_whatever_else_is_unchanged() -> None:
-    tenants = Tenants()
-    tenants.see(held("a"))
-    for _ in range(2):  # seen once more, it is still without
-        assert tenants.see(without_finalizer(held("a"))) == Seen(("a",), urgent=True)
-    assert tenants.see(held("a")) == Seen()
+def test_an_existing_tenant_without_the_finalizer_is_urgent() -> None:
+    tenants = TenantStore()
+    tenants.update(held("a"))
+    for _ in range(2):  # the second event has no finalizer, either
+        assert tenants.update(without_finalizer(held("a"))) == Affected(("a",), urgent=True)
+    assert tenants.update(held("a")) == Affected()
 
 
-def test_a_tenant_that_goes_needs_no_finalizer() -> None:
-    tenants = Tenants()
-    tenants.see(deleting(held("a")))
-    assert tenants.see(deleting(without_finalizer(held("a")))) == Seen()
+def test_a_tenant_in_deletion_without_the_finalizer_requires_nothing() -> None:
+    tenants = TenantStore()
+    tenants.update(deleting(held("a")))
+    assert tenants.update(deleting(without_finalizer(held("a")))) == Affected()
 
 
 GONE = {
     "replaced, then deleted": [held("a"), without_finalizer(held("a"))],
-    "and nobody saw the replacing": [held("a")],
-    "while it was first made": [body("a"), held("a") | {"status": {}}, without_finalizer(held("a"))],
+    "deleted, without an event of the replacement": [held("a")],
+    "during the first reconcile": [body("a"), held("a") | {"status": {}}, without_finalizer(held("a"))],
     "in the foreground": [held("a"), without_finalizer(held("a")), deleting(without_finalizer(held("a")))],
-    "and we have just started": [without_finalizer(held("a"))],
+    "just after the start": [without_finalizer(held("a"))],
     "while its deletion waits": [held("a"), deleting(held("a")), deleting(without_finalizer(held("a")))],
     "while its deletion waits, in one step": [held("a"), deleting(held("a"))],
 }
 
 
 @pytest.mark.parametrize("events", GONE.values(), ids=GONE.keys())
-def test_a_tenant_that_vanishes_with_what_was_made_for_it_is_an_orphan(events: list[dict[str, Any]]) -> None:
-    tenants = Tenants()
+def test_a_deleted_tenant_with_data_is_an_orphan(events: list[dict[str, Any]]) -> None:
+    tenants = TenantStore()
     for event in events:
-        tenants.see(event)
-    assert tenants.see(events[-1], deleted=True).names == ("a",)
-    orphan = tenants.orphan("a")
+        tenants.update(event)
+    assert tenants.update(events[-1], deleted=True).names == ("a",)
+    orphan = tenants.get_orphan("a")
     assert orphan
     assert orphan.metadata.uid == "uid-a"
-    tenants.forget_orphan("a")
-    assert tenants.orphan("a") is None
+    tenants.remove_orphan("a")
+    assert tenants.get_orphan("a") is None
 
 
 @pytest.mark.parametrize(
@@ -107,18 +107,18 @@ def test_a_tenant_that_vanishes_with_what_was_made_for_it_is_an_orphan(events: l
     ],
     ids=["at any time", "replaced", "while its deletion waits", "removed in order"],
 )
-def test_a_tenant_whose_end_nobody_saw_is_known_by_the_uid_of_the_next(
+def test_a_deletion_without_an_event_is_detected_by_the_next_uid(
     events: list[dict[str, Any]], is_orphan: bool
 ) -> None:
-    tenants = Tenants()
+    tenants = TenantStore()
     for event in events:
-        tenants.see(event)
+        tenants.update(event)
     if not is_orphan:
-        tenants.note_taken_down(Tenant.from_object(events[-1]))
+        tenants.mark_finalized(Tenant.from_object(events[-1]))
     again = body("a")
     again["metadata"]["uid"] = "another"
-    assert tenants.see(again) == Seen(("a",), urgent=True)
-    orphan = tenants.orphan("a")
+    assert tenants.update(again) == Affected(("a",), urgent=True)
+    orphan = tenants.get_orphan("a")
     assert (orphan.metadata.uid if orphan else None) == ("uid-a" if is_orphan else None)
 
 
@@ -130,15 +130,15 @@ def test_a_tenant_whose_end_nobody_saw_is_known_by_the_uid_of_the_next(
     ],
     ids=["in the background", "in the foreground"],
 )
-def test_a_tenant_that_was_taken_down_is_no_orphan(events: list[dict[str, Any]]) -> None:
-    tenants = Tenants()
+def test_a_finalized_tenant_is_not_an_orphan(events: list[dict[str, Any]]) -> None:
+    tenants = TenantStore()
     for event in events[:2]:
-        tenants.see(event)
-    tenants.note_taken_down(Tenant.from_object(events[1]))
+        tenants.update(event)
+    tenants.mark_finalized(Tenant.from_object(events[1]))
     for event in events[2:]:
-        tenants.see(event)
-    assert tenants.see(without_finalizer(events[-1]), deleted=True) == Seen()
-    assert tenants.orphan("a") is None
+        tenants.update(event)
+    assert tenants.update(without_finalizer(events[-1]), deleted=True) == Affected()
+    assert tenants.get_orphan("a") is None
 
 
 @pytest.mark.parametrize(
@@ -146,20 +146,20 @@ def test_a_tenant_that_was_taken_down_is_no_orphan(events: list[dict[str, Any]])
     [[body("a")], [body("a") | {"status": {"observedGeneration": 1}}]],
     ids=["never reconciled", "never more than a conflict"],
 )
-def test_a_tenant_that_leaves_nothing_is_no_orphan(events: list[dict[str, Any]]) -> None:
-    tenants = Tenants()
+def test_a_deleted_tenant_without_data_is_not_an_orphan(events: list[dict[str, Any]]) -> None:
+    tenants = TenantStore()
     for event in events:
-        tenants.see(event)
-    assert tenants.see(without_finalizer(events[-1]), deleted=True) == Seen()
-    assert tenants.orphan("a") is None
+        tenants.update(event)
+    assert tenants.update(without_finalizer(events[-1]), deleted=True) == Affected()
+    assert tenants.get_orphan("a") is None
 
 
-def test_a_tenant_made_again_under_its_name_is_another_one() -> None:
-    tenants = Tenants()
-    tenants.see(body("a"))
+def test_a_tenant_created_again_under_its_name_requires_a_reconcile() -> None:
+    tenants = TenantStore()
+    tenants.update(body("a"))
     again = body("a")
     again["metadata"]["uid"] = "another"
-    assert tenants.see(again).names == ("a",)
+    assert tenants.update(again).names == ("a",)
 
 
 def versioned(manifest: dict[str, Any], version: int, uid: str) -> dict[str, Any]:
@@ -181,7 +181,7 @@ SECOND: list[Event] = [
 
 
 def interleaved() -> list[list[Event]]:
-    """Return every order that keeps the events of each uid, but for the first one, which comes first."""
+    """Return every order that keeps the order of each uid's events and begins with the first event."""
     orders = []
     for places in combinations(range(4), 2):
         first, second = iter(FIRST[1:]), iter(SECOND)
@@ -190,40 +190,40 @@ def interleaved() -> list[list[Event]]:
 
 
 @pytest.mark.parametrize("events", interleaved())
-def test_late_events_of_an_earlier_tenant_do_not_hide_the_one_that_has_its_name(events: list[Event]) -> None:
-    tenants = Tenants()
-    seen = [tenants.see(event, deleted=deleted) for event, deleted in events]
+def test_late_events_of_an_earlier_tenant_do_not_replace_its_successor(events: list[Event]) -> None:
+    tenants = TenantStore()
+    seen = [tenants.update(event, deleted=deleted) for event, deleted in events]
     newest = tenants.get("a")
     assert newest
     assert newest.uid == "second"
     assert newest.metadata.finalizers == ["tenantry.io/operator"]
-    assert seen[events.index(SECOND[0])] == Seen(("a",), urgent=True)
-    assert tenants.see(body("y", **claiming("*@y.example"))).names == ("y", "a")
-    assert tenants.see(body("x", **claiming("*@x.example"))).names == ("x",)
+    assert seen[events.index(SECOND[0])] == Affected(("a",), urgent=True)
+    assert tenants.update(body("y", **claiming("*@y.example"))).names == ("y", "a")
+    assert tenants.update(body("x", **claiming("*@x.example"))).names == ("x",)
 
 
 def test_versions_are_compared_as_numbers() -> None:
-    tenants = Tenants()
-    tenants.see(versioned(held("a"), 10, "second"))
-    assert tenants.see(versioned(held("a"), 9, "first"), deleted=True) == Seen()
+    tenants = TenantStore()
+    tenants.update(versioned(held("a"), 10, "second"))
+    assert tenants.update(versioned(held("a"), 9, "first"), deleted=True) == Affected()
     assert tenants.get("a")
 
 
-def test_whoever_shares_addresses_is_looked_at_when_a_tenant_comes_changes_or_goes() -> None:
-    tenants = Tenants()
-    tenants.see(body("a", **claiming("*@x.example")))
-    tenants.see(body("other", **claiming("*@y.example")))
-    assert tenants.see(body("b", **claiming("*@x.example"))).names == ("b", "a")
-    assert tenants.see(body("b", 2, **claiming("*@z.example"))).names == ("b", "a")
-    tenants.see(body("b", 3, **claiming("*@x.example")))
-    assert tenants.see(body("b", 3, **claiming("*@x.example")), deleted=True).names == ("a",)
+def test_tenants_with_the_same_addresses_are_reconciled_with_every_change() -> None:
+    tenants = TenantStore()
+    tenants.update(body("a", **claiming("*@x.example")))
+    tenants.update(body("other", **claiming("*@y.example")))
+    assert tenants.update(body("b", **claiming("*@x.example"))).names == ("b", "a")
+    assert tenants.update(body("b", 2, **claiming("*@z.example"))).names == ("b", "a")
+    tenants.update(body("b", 3, **claiming("*@x.example")))
+    assert tenants.update(body("b", 3, **claiming("*@x.example")), deleted=True).names == ("a",)
     assert tenants.get("b") is None
 
 
-def test_a_tenant_that_cannot_be_read_changes_nothing() -> None:
-    tenants = Tenants()
-    tenants.see(body("a"))
-    assert tenants.see(body("a", 2, quota={"documents": "many"})) == Seen()
+def test_an_unreadable_tenant_changes_nothing() -> None:
+    tenants = TenantStore()
+    tenants.update(body("a"))
+    assert tenants.update(body("a", 2, quota={"documents": "many"})) == Affected()
     newest = tenants.get("a")
     assert newest
     assert newest.metadata.generation == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tenantry_local import platform as module
+from tenantry_local import startup
 from tenantry_local.context import Context
 from tenantry_local.part import Command, Part, is_http_ok
 from tenantry_local.platform import Platform
@@ -138,8 +139,44 @@ def test_the_error_for_a_program_that_ends_has_its_last_output(platform: Platfor
 def test_a_program_that_stays_unhealthy_is_an_error_after_its_timeout(platform: Platform) -> None:
     server(platform).argv = ("sh", "-c", "echo still thinking; sleep 600")
     server(platform).start_timeout = 0.5  # type: ignore[misc]
-    with pytest.raises(LocalError, match=r"(?s)not healthy within 0 s \(tenantry logs gateway\).*thinking"):
+    with pytest.raises(LocalError, match=r"(?s)not healthy within \d s \(tenantry logs gateway\).*thinking"):
         platform.up()
+
+
+def test_a_program_that_makes_progress_may_take_longer_than_its_start_timeout(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "PROGRESS_WINDOW_SECONDS", 0.0)
+    monkeypatch.setattr(startup, "PROGRESS_CPU_SECONDS", 0.5)
+    used = iter([1.0, 2.0, 3.0])
+    monkeypatch.setattr(platform.processes, "cpu_seconds", lambda _: next(used))
+    health = iter([False, False, False, True])
+    monkeypatch.setattr(WebServer, "is_healthy", lambda _: next(health))
+    monkeypatch.setattr(startup, "MAX_EXTENSION", float("inf"))
+    server(platform).start_timeout = 1e-9  # type: ignore[misc]
+    platform.up()
+    assert next(used, None) is None, "it was asked for its progress each time"
+
+
+def test_a_program_that_makes_progress_for_too_long_is_reported(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform.processes, "cpu_seconds", lambda _: 100.0)
+    monkeypatch.setattr(WebServer, "is_healthy", lambda _: False)
+    server(platform).start_timeout = 1e-9  # type: ignore[misc]
+    with pytest.raises(LocalError, match=r"gateway was not healthy within 0 s"):
+        platform.up()
+
+
+def test_data_is_restored_before_a_program_starts_and_not_while_it_runs(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: list[bool] = []
+    find = platform.processes.find
+    monkeypatch.setattr(WebServer, "restore", lambda _: running.append(find("gateway") is not None))
+    platform.up()
+    platform.up()
+    assert running == [False]
 
 
 def test_parts_that_depend_on_a_failed_part_are_not_started(platform: Platform) -> None:

@@ -1,1 +1,1 @@
-"""Part: the tenant's namespace and its quota."""
+"""Part of the tenant's namespace and its quota."""

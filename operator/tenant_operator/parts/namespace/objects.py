@@ -1,18 +1,18 @@
-"""What a tenant's own namespace holds: a bound on everything, and no traffic by default."""
+"""Manifests of a tenant's namespace: quota, default limits, default-deny network policy, service account."""
 
 from typing import Any
 
 from tenancy.model import Tenant
 
-__all__ = ["MANAGED_BY", "objects"]
+__all__ = ["MANAGED_BY", "build_objects"]
 
 MANAGED_BY = {"app.kubernetes.io/managed-by": "tenantry"}
 
 
-def objects(tenant: Tenant) -> list[dict[str, Any]]:
+def build_objects(tenant: Tenant) -> list[dict[str, Any]]:
     """Return every object, the namespace first; empty when the tenant has no ``quota.compute``.
 
-    Pods may look up names; everything else has to be allowed by a policy of its own.
+    Pods may resolve names. Other traffic needs an additional NetworkPolicy.
     """
     compute = tenant.spec.quota.compute
     if compute is None:
@@ -39,7 +39,7 @@ _DEFAULT_LIMITS = {
     "default": {"cpu": "500m", "memory": "512Mi"},
     "defaultRequest": {"cpu": "100m", "memory": "128Mi"},
 }
-"""For containers that name none: a quota would refuse them, and their owner would have to guess why."""
+"""For containers that declare no resources: with a quota alone, Kubernetes rejects them."""
 
 
 def _object(

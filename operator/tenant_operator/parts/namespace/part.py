@@ -1,10 +1,9 @@
-"""The tenant's limits: handed to the gateway and file-sync through Redis, and to Kubernetes as a namespace.
+"""Namespace of a tenant with its quota, and the tenant's keys in Redis.
 
-The namespace exists only for a tenant with ``quota.compute``; everybody else costs none. A namespace that
-is not ours is never adopted and never removed.
+Only a tenant with ``quota.compute`` has a namespace. A namespace of the same name that the operator did not
+create is never changed or deleted. The services write the keys in Redis; this part removes them.
 """
 
-import asyncio
 import functools
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -13,111 +12,93 @@ from redis.asyncio import Redis
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from servicekit.redis_errors import classify
 from servicekit.remote import Remote
-from tenancy.model import Tenant
-from tenancy.names import is_tombstone, limits_key, redis_prefix
+from tenancy.model import QuotaStatus, Tenant
+from tenancy.names import is_tombstone, redis_prefix
 from tenancy.quantities import parse_quantity
 
 from ...clients.cluster import Cluster
-from ...part import Ensured, Leftovers
-from .objects import MANAGED_BY, objects
+from ...part import EnsureResult
+from .objects import MANAGED_BY, build_objects
 
-__all__ = ["QuotaPart", "QuotaState", "desired_limits"]
+__all__ = ["NamespacePart", "NamespaceState"]
 
 CALL_SECONDS = 5.0
 
-SCANNED = 1000
-"""Keys that Redis looks at in one call: well below a millisecond, in which nobody else is served."""
+SCAN_COUNT = 1000
+"""Keys that Redis examines in one call. It takes well below a millisecond and blocks all other clients."""
 
 
 @dataclass(frozen=True)
-class QuotaState:
-    """The limits in Redis, and the tenant's namespace with what is in it, by kind."""
+class NamespaceState:
+    """The tenant's namespace, ``None`` for none, and the objects in it by kind."""
 
-    limits: dict[str, str] = field(default_factory=dict)
-    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     namespace: dict[str, Any] | None = None
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def desired_limits(tenant: Tenant) -> dict[str, str]:
-    """Return the limits as Redis holds them."""
-    quota = tenant.spec.quota
-    return {
-        "documents": str(quota.documents),
-        "storageBytes": str(quota.storage_bytes),
-        "queriesPerMinute": str(quota.queries_per_minute),
-        "tokensPerMonth": str(quota.tokens_per_month),
-    }
-
-
-class QuotaPart:
-    """Limits in Redis and in Kubernetes.
+class NamespacePart:
+    """Keeps the namespace of a tenant with ``quota.compute``, and removes the tenant's keys in Redis.
 
     Parameters
     ----------
     redis
-        Where the services read limits; the caller closes it.
+        Redis of the services; the caller closes it.
     cluster
-        Where namespaces are.
+        The Kubernetes API.
     """
 
     name = "quota"
     after = ""
+    section = QuotaStatus
+    retained = ("keys", "namespace")
 
     def __init__(self, redis: Redis, cluster: Cluster) -> None:
         self._redis = redis
         self._cluster = cluster
         self._remote = Remote("redis", classify, timeout=CALL_SECONDS)
 
-    async def observe(self, tenant: Tenant) -> QuotaState:
-        """Read the limits and the namespace.
+    async def observe(self, tenant: Tenant) -> NamespaceState:
+        """Read the namespace and its objects.
 
-        The namespace is looked for even where none is declared, now or in the status: a run that was killed
-        may have made it, and could no longer say so.
+        It reads the namespace even where neither spec nor status has one. A run that was killed may have
+        created it without recording that in the status.
         """
-        limits, namespace = await asyncio.gather(
-            self._remote.call("read-limits", lambda: self._read(tenant)),
-            self._cluster.read("Namespace", tenant.key),
-        )
+        namespace = await self._cluster.get("Namespace", tenant.key)
         found = {}
         if namespace:
-            for wanted in objects(tenant)[1:]:
-                live = await self._cluster.read(wanted["kind"], wanted["metadata"]["name"], tenant.key)
+            for wanted in build_objects(tenant)[1:]:
+                live = await self._cluster.get(wanted["kind"], wanted["metadata"]["name"], tenant.key)
                 found[wanted["kind"]] = live or {}
-        return QuotaState(limits, found, namespace)
+        return NamespaceState(namespace, found)
 
-    async def ensure(self, tenant: Tenant, observed: QuotaState) -> Ensured:
-        """Write limits that differ, and objects of the namespace that differ.
+    async def ensure(self, tenant: Tenant, observed: NamespaceState) -> EnsureResult:
+        """Apply the objects that differ; delete the namespace of a tenant without ``quota.compute``.
 
         Raises
         ------
         RemoteRefused
-            There is a namespace of the tenant's name that is not ours.
+            A namespace of that name exists that the operator did not create.
         RemoteUnavailable
-            The tenant's former namespace is still being emptied.
+            The former namespace of the tenant is still terminating.
         """
+        if tenant.spec.quota.compute:
+            return EnsureResult(await self._ensure_namespace(tenant, observed), {"namespace": tenant.key})
         changes = []
-        limits = desired_limits(tenant)
-        if observed.limits != limits:
-            await self._remote.call("write-limits", lambda: self._write(tenant, limits))
-            changes.append("write limits")
-        if not tenant.spec.quota.compute:
-            if observed.namespace and _is_ours(tenant, observed.namespace):
-                changes.append(f"delete namespace {tenant.key}")
-                await self._delete_namespace(tenant)
-            return Ensured(changes, {"namespace": ""})
-        changes += await self._ensure_namespace(tenant, observed)
-        return Ensured(changes, {"namespace": tenant.key})
+        if observed.namespace and _is_managed(tenant, observed.namespace):
+            changes.append(f"delete namespace {tenant.key}")
+            await self._delete_namespace(tenant)
+        return EnsureResult(changes, {"namespace": ""})
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete every key of the tenant key, whatever its uid, and the namespace; return when it is gone."""
-        # With the colon, or tenant-a would take tenant-ab along.
+        """Delete every key of the tenant key, of any uid, and the namespace; return when it is gone."""
+        # Without the colon, tenant-a would match tenant-ab.
         await self._delete_keys(f"{tenant.key}:")
-        namespace = await self._cluster.read("Namespace", tenant.key)
-        if namespace and _is_ours(tenant, namespace):
+        namespace = await self._cluster.get("Namespace", tenant.key)
+        if namespace and _is_managed(tenant, namespace):
             await self._delete_namespace(tenant)
 
-    async def count(self, tenant: Tenant) -> Leftovers:
-        """Count the tenant's keys in Redis but for tombstones, which hold nothing, and its namespace."""
+    async def count(self, tenant: Tenant) -> dict[str, int]:
+        """Count the tenant's keys in Redis, except tombstones, which hold no data, and its namespace."""
         found: set[str] = set()
         cursor = 0
         while True:
@@ -126,32 +107,32 @@ class QuotaPart:
             found.update(key for key in keys if not is_tombstone(key))  # Redis may return a key twice
             if not cursor:
                 break
-        namespace = await self._cluster.read("Namespace", tenant.key)
-        return Leftovers(
-            {
-                f"keys {tenant.key}:*": len(found),
-                f"namespace {tenant.key}": int(bool(namespace and _is_ours(tenant, namespace))),
-            }
+        namespace = await self._cluster.get("Namespace", tenant.key)
+        return {
+            f"keys {tenant.key}:*": len(found),
+            f"namespace {tenant.key}": int(bool(namespace and _is_managed(tenant, namespace))),
+        }
+
+    async def release(self, tenant: Tenant) -> None:
+        """Delete cached answers and replies. Usage counters stay for billing until they expire."""
+        retained = tuple(
+            f"{redis_prefix(tenant.id, tenant.uid)}{counter}:" for counter in ("usage", "tokens")
         )
+        await self._delete_keys(redis_prefix(tenant.id, tenant.uid), retained)
 
-    async def forget(self, tenant: Tenant) -> None:
-        """Delete what was kept to be given again; what was used stays, for billing, until it expires."""
-        kept = tuple(f"{redis_prefix(tenant.id, tenant.uid)}{counter}:" for counter in ("usage", "tokens"))
-        await self._delete_keys(redis_prefix(tenant.id, tenant.uid), kept)
-
-    async def _delete_keys(self, prefix: str, kept: tuple[str, ...] = ()) -> None:
-        """Delete keys that begin with ``prefix`` and with none of ``kept``, page by page; tombstones stay."""
+    async def _delete_keys(self, prefix: str, retained: tuple[str, ...] = ()) -> None:
+        """Delete keys with a prefix, except tombstones and keys that begin with ``retained``."""
         cursor = 0
         while True:
             page = functools.partial(self._scan, prefix, cursor)
             cursor, found = await self._remote.call("scan-keys", page)
-            if keys := [key for key in found if not (is_tombstone(key) or key.startswith(kept))]:
-                await self._remote.call("delete-keys", functools.partial(self._unlink, keys))
+            if keys := [key for key in found if not (is_tombstone(key) or key.startswith(retained))]:
+                await self._remote.call("delete-keys", functools.partial(self._delete, keys))
             if not cursor:
                 return
 
-    async def _ensure_namespace(self, tenant: Tenant, observed: QuotaState) -> list[str]:
-        if observed.namespace and not _is_ours(tenant, observed.namespace):
+    async def _ensure_namespace(self, tenant: Tenant, observed: NamespaceState) -> list[str]:
+        if observed.namespace and not _is_managed(tenant, observed.namespace):
             raise RemoteRefused(
                 "kubernetes",
                 "adopt-namespace",
@@ -159,64 +140,57 @@ class QuotaPart:
             )
         if observed.namespace and observed.namespace["metadata"].get("deletionTimestamp"):
             raise RemoteUnavailable(
-                "kubernetes", "create-namespace", f"namespace {tenant.key} is being emptied"
+                "kubernetes", "create-namespace", f"namespace {tenant.key} is terminating"
             )
         changes = []
-        for wanted in objects(tenant):
+        for wanted in build_objects(tenant):
             live = (
                 observed.namespace if wanted["kind"] == "Namespace" else observed.objects.get(wanted["kind"])
             )
-            if not _holds(live or {}, wanted):
+            if not _contains(live or {}, wanted):
                 await self._cluster.apply(wanted)
                 changes.append(f"apply {wanted['kind']} {wanted['metadata']['name']}")
         return changes
 
     async def _delete_namespace(self, tenant: Tenant) -> None:
         await self._cluster.delete("Namespace", tenant.key)
-        if await self._cluster.read("Namespace", tenant.key):
+        if await self._cluster.get("Namespace", tenant.key):
             raise RemoteUnavailable(
-                "kubernetes", "delete-namespace", f"namespace {tenant.key} is being emptied"
+                "kubernetes", "delete-namespace", f"namespace {tenant.key} is terminating"
             )
 
-    async def _read(self, tenant: Tenant) -> dict[str, str]:
-        return cast("dict[str, str]", await self._redis.hgetall(limits_key(tenant.id, tenant.uid)))
-
-    async def _write(self, tenant: Tenant, limits: dict[str, str]) -> None:
-        both: Any = self._redis.pipeline(transaction=True)  # its types promise awaitables that it queues
-        both.delete(limits_key(tenant.id, tenant.uid))
-        both.hset(limits_key(tenant.id, tenant.uid), mapping=limits)
-        await both.execute()
-
     async def _scan(self, prefix: str, cursor: int) -> tuple[int, list[str]]:
-        # Neither an id nor a uid holds what means more in a pattern.
+        # Neither an id nor a uid contains a special character of patterns.
         return cast(
-            "tuple[int, list[str]]", await self._redis.scan(cursor, match=f"{prefix}*", count=SCANNED)
+            "tuple[int, list[str]]", await self._redis.scan(cursor, match=f"{prefix}*", count=SCAN_COUNT)
         )
 
-    async def _unlink(self, keys: list[str]) -> None:
+    async def _delete(self, keys: list[str]) -> None:
         await self._redis.unlink(*keys)
 
 
-def _is_ours(tenant: Tenant, namespace: dict[str, Any]) -> bool:
+def _is_managed(tenant: Tenant, namespace: dict[str, Any]) -> bool:
     labels = namespace["metadata"].get("labels") or {}
     return {**MANAGED_BY, "tenantry.io/tenant": tenant.id}.items() <= labels.items()
 
 
-def _holds(live: Any, wanted: Any) -> bool:
-    """Tell whether ``live`` has everything that is wanted; what others added to it is theirs."""
+def _contains(live: Any, wanted: Any) -> bool:
+    """Return True if ``live`` has every wanted value; values that others added are ignored."""
     if isinstance(wanted, dict):
-        return isinstance(live, dict) and all(_holds(live.get(key), value) for key, value in wanted.items())
+        return isinstance(live, dict) and all(
+            _contains(live.get(key), value) for key, value in wanted.items()
+        )
     if isinstance(wanted, list):
         return (
             isinstance(live, list)
             and len(live) == len(wanted)
-            and all(_holds(*pair) for pair in zip(live, wanted, strict=True))
+            and all(_contains(*pair) for pair in zip(live, wanted, strict=True))
         )
     return bool(live == wanted) or _same_quantity(live, wanted)
 
 
 def _same_quantity(live: Any, wanted: Any) -> bool:
-    """Tell whether two quantities are one: the API server stores ``0.5`` as ``500m``."""
+    """Return True if two quantities are equal: the API server stores ``0.5`` as ``500m``."""
     try:
         return parse_quantity(live) == parse_quantity(wanted)
     except (TypeError, ValueError):

@@ -1,1 +1,1 @@
-"""Part: the tenant's prefix in the documents bucket."""
+"""Part of the tenant's prefix in the documents bucket."""

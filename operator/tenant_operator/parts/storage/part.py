@@ -1,8 +1,8 @@
-"""The tenant's prefix in the documents bucket: markers for it and for each persona, with their tags.
+"""Part of the tenant's prefix in the documents bucket: markers for the tenant and each persona, with tags.
 
-The tags name the uid of the Tenant that the prefix belongs to. What lies there of an earlier Tenant of the
-name is set aside (:mod:`.retention`) before the markers say so. Once they do, documents are never listed
-here, so a tenant with a million of them reconciles as fast as an empty one.
+The tags name the uid of the Tenant that owns the prefix. Documents of an earlier Tenant of the name are moved
+to the retained prefix (:mod:`.retention`) before the markers are written. After that this part never lists
+documents, so a tenant with a million of them reconciles as fast as an empty one.
 """
 
 import asyncio
@@ -13,40 +13,40 @@ from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 from servicekit.remote import Remote
-from tenancy.model import Tenant
+from tenancy.model import StorageStatus, Tenant
 from tenancy.names import persona_prefix, retained_prefix, tenant_prefix
 
 from ...clients.aws import CALL_SECONDS, AwsClients
-from ...part import Ensured, Leftovers
+from ...part import EnsureResult
 from .retention import BATCH, Retention, delete_versions
 
-__all__ = ["StoragePart", "StorageState", "desired", "plan"]
+__all__ = ["StoragePart", "StorageState", "build_desired", "plan"]
 
 UID_TAG = "tenant-uid"
-"""Tag of a marker: the uid of the Tenant whose documents lie behind it."""
+"""Tag of a marker: the uid of the Tenant that owns the documents under it."""
 
 UNKNOWN = "unknown"
-"""In the place of a uid, for documents that nothing says the Tenant of."""
+"""Replaces the uid for documents whose Tenant is not recorded anywhere."""
 
 Tags = dict[str, str]
 
 
 @dataclass(frozen=True)
 class StorageState:
-    """The tags of each marker that is there."""
+    """Tags of each existing marker, by key."""
 
     markers: dict[str, Tags] = field(default_factory=dict)
 
 
-def desired(tenant: Tenant) -> StorageState:
-    """Return the markers that a tenant should have."""
+def build_desired(tenant: Tenant) -> StorageState:
+    """Return the markers that a tenant needs."""
     tags = {"tenant": tenant.key, UID_TAG: tenant.uid, "managed-by": "tenantry"}
     personas = (persona_prefix(tenant.id, persona.id) for persona in tenant.spec.personas)
     return StorageState(dict.fromkeys((tenant_prefix(tenant.id), *personas), tags))
 
 
 def plan(wanted: StorageState, observed: StorageState) -> dict[str, str]:
-    """Return what to do by marker: ``create`` it, or ``tag`` it anew."""
+    """Return the action by marker: ``create`` it, or replace its tags (``tag``)."""
     return {
         key: "tag" if key in observed.markers else "create"
         for key, tags in wanted.markers.items()
@@ -55,18 +55,20 @@ def plan(wanted: StorageState, observed: StorageState) -> dict[str, str]:
 
 
 class StoragePart:
-    """Markers in one bucket.
+    """Keeps the markers of a tenant's S3 prefix, with their tags.
 
     Parameters
     ----------
     bucket
-        The documents bucket. It exists already: who may use it is the platform's matter, not a tenant's.
+        The documents bucket. It exists already, with the access rules of the platform.
     clients
-        The operator's clients of AWS.
+        Clients of AWS.
     """
 
     name = "storage"
     after = ""
+    section = StorageStatus
+    retained = ("object versions", "unfinished uploads")
 
     def __init__(self, bucket: str, clients: AwsClients) -> None:
         self._bucket = bucket
@@ -75,23 +77,23 @@ class StoragePart:
         self._retention = Retention(bucket, clients, self._remote)
 
     async def observe(self, tenant: Tenant) -> StorageState:
-        """Look for every marker that should be there."""
-        keys = list(desired(tenant).markers)
+        """Read the tags of every marker that the tenant needs."""
+        keys = list(build_desired(tenant).markers)
         tags = await asyncio.gather(
             *(self._remote.call_in_thread("get-tags", self._get_tags, key) for key in keys)
         )
         return StorageState({key: found for key, found in zip(keys, tags, strict=True) if found is not None})
 
-    async def ensure(self, tenant: Tenant, observed: StorageState) -> Ensured:
-        """Set aside what is of an earlier Tenant, make missing markers, and put changed tags right."""
+    async def ensure(self, tenant: Tenant, observed: StorageState) -> EnsureResult:
+        """Move documents of an earlier Tenant, create missing markers, and repair changed tags."""
         changes: list[str] = []
         if not _owns_prefix(tenant, observed):
             await self._remote.call_in_thread("abort-uploads", self._abort_uploads, tenant_prefix(tenant.id))
             owner = _owner(tenant, observed)
-            if moved := await self._retention.set_aside(tenant, owner):
-                changes.append(f"set {moved} documents of Tenant {owner} aside")
+            if moved := await self._retention.move_documents(tenant, owner):
+                changes.append(f"move {moved} documents of Tenant {owner} to the retained prefix")
             observed = StorageState()
-        wanted = desired(tenant)
+        wanted = build_desired(tenant)
         steps = plan(wanted, observed)
         await asyncio.gather(
             *(
@@ -100,29 +102,29 @@ class StoragePart:
             )
         )
         status = {"bucket": self._bucket, "prefix": tenant_prefix(tenant.id), "tenantUid": tenant.uid}
-        return Ensured([*changes, *(f"{step} {key}" for key, step in steps.items())], status)
+        return EnsureResult([*changes, *(f"{step} {key}" for key, step in steps.items())], status)
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete uploads that are under way, and every version of every object that is this Tenant's.
+        """Abort multipart uploads, and delete every version of every object of this Tenant.
 
-        What an earlier Tenant of the name has left is not: it stays under the prefix as long as it was not
-        set aside, and aside after that.
+        Documents of an earlier Tenant of the name are not deleted: neither under the prefix nor under the
+        retained prefix.
         """
         prefix = tenant_prefix(tenant.id)
-        doomed = [retained_prefix(tenant.id, tenant.uid)]
+        prefixes = [retained_prefix(tenant.id, tenant.uid)]
         if _owns_prefix(tenant, await self.observe(tenant)):
-            # Uploads first: one that is completed after this is refused, one before is deleted as an object.
+            # Uploads first: an aborted one cannot be completed, and a completed one is deleted as an object.
             await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
-            doomed.append(prefix)
-        for each in doomed:
-            # The root marker last: as long as it is there, it says whose the rest is.
+            prefixes.append(prefix)
+        for each in prefixes:
+            # The root marker last: it names the owner of the remaining objects.
             while await self._remote.call_in_thread("delete-versions", self._delete_page, each, each):
                 pass
             while await self._remote.call_in_thread("delete-versions", self._delete_page, each, ""):
                 pass
 
-    async def count(self, tenant: Tenant) -> Leftovers:
-        """Count versions, delete markers and unfinished uploads of this Tenant's, page by page."""
+    async def count(self, tenant: Tenant) -> dict[str, int]:
+        """Count versions, delete markers and unfinished uploads of this Tenant, page by page."""
         prefix = tenant_prefix(tenant.id)
         owned = _owns_prefix(tenant, await self.observe(tenant))
         found = 0
@@ -133,15 +135,13 @@ class StoragePart:
             uploads = await self._remote.call_in_thread(
                 "list-uploads", lambda: sum(1 for _ in self._uploads(prefix))
             )
-        return Leftovers(
-            {
-                f"object versions and delete markers under {prefix}": found,
-                f"unfinished uploads under {prefix}": uploads,
-            }
-        )
+        return {
+            f"object versions and delete markers under {prefix}": found,
+            f"unfinished uploads under {prefix}": uploads,
+        }
 
-    async def forget(self, tenant: Tenant) -> None:
-        """Do nothing: documents are no copies."""
+    async def release(self, tenant: Tenant) -> None:
+        """Do nothing: documents are retained."""
 
     def _get_tags(self, key: str) -> Tags | None:
         try:
@@ -160,7 +160,7 @@ class StoragePart:
             self._clients.s3.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": pairs})
 
     def _delete_page(self, prefix: str, after: str) -> bool:
-        """Delete the first thousand versions of keys behind ``after``; tell whether there were any."""
+        """Delete the first thousand versions of keys behind ``after``; return False when there were none."""
         page = self._clients.s3.list_object_versions(
             Bucket=self._bucket, Prefix=prefix, KeyMarker=after, MaxKeys=BATCH
         )
@@ -177,7 +177,7 @@ class StoragePart:
         return versions
 
     def _count_page(self, prefix: str, start: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
-        """Return how many versions a page has, and where the next one begins."""
+        """Return the number of versions of a page, and the start of the next page."""
         page = self._clients.s3.list_object_versions(
             Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH, **start
         )
@@ -202,10 +202,10 @@ class StoragePart:
 
 
 def _owns_prefix(tenant: Tenant, observed: StorageState) -> bool:
-    """Tell whether all that lies under the prefix is this Tenant's.
+    """Return True if every object under the prefix belongs to this Tenant.
 
-    Its status says so when the markers were made before, and may be gone by now. A status without a uid is of
-    an operator that did not write one yet, for this very Tenant.
+    The status proves it, even when the markers were deleted since. A status without a uid was written for
+    this Tenant by an earlier version of the operator.
     """
     storage = tenant.status.storage
     if storage and storage.tenant_uid in (None, tenant.uid):

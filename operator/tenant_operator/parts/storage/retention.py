@@ -1,9 +1,9 @@
-"""Documents of an earlier Tenant, set aside inside the bucket where no tenant's session can read them.
+"""Retention of an earlier Tenant's documents in a prefix that no tenant's session can read.
 
-``Retain`` keeps documents. A Tenant that is created again under the name must not find them, and none must
-be lost. So they are moved from ``tenant-x/...`` to ``retained/tenant-x/{uid}/...``, with the earlier Tenant's
-uid, before the new Tenant's storage is ready. The operator itself may read no document: for this it assumes a
-role, with a session that reads one tenant's prefix and writes what is set aside of that tenant, and no more.
+``Retain`` keeps documents. A Tenant that is created again under the name must not find them, and none may be
+lost. The operator moves them from ``tenant-x/...`` to ``retained/tenant-x/{uid}/...``, with the earlier
+Tenant's uid, before the new Tenant's storage is ready. The operator has no right to read documents. It
+assumes a role for the move. The session can only read one tenant's prefix and write its retained prefix.
 """
 
 import asyncio
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 __all__ = ["BATCH", "Retention", "delete_versions"]
 
 ROLE = "tenantry-retention"
-"""Name of the role, in the operator's own account."""
+"""Name of the role, in the account of the operator."""
 
 BATCH = 1000
 """Keys that S3 lists or deletes in one call."""
 
 
 class Retention:
-    """Moves documents aside.
+    """Moves documents to the retained prefix.
 
     Parameters
     ----------
     bucket
         The documents bucket.
     clients
-        The operator's clients of AWS; with its own rights it lists and deletes, and reads nothing.
+        Clients of AWS. The operator's rights allow it to list and delete, and not to read.
     remote
-        Bounds calls to S3.
+        Runs calls to S3 with retries.
     """
 
     def __init__(self, bucket: str, clients: AwsClients, remote: Remote) -> None:
@@ -47,16 +47,16 @@ class Retention:
         self._clients = clients
         self._remote = remote
 
-    async def set_aside(self, tenant: Tenant, owner: str) -> int:
-        """Move every version of every document under the tenant's prefix, and return how many documents.
+    async def move_documents(self, tenant: Tenant, owner: str) -> int:
+        """Move every version of every document under the tenant's prefix; return the number of documents.
 
-        Each document is copied, compared and only then deleted, so a run that is killed loses nothing and
-        the next one completes it.
+        Each document is copied, compared and only then deleted. A run that is killed loses nothing, and the
+        next one completes it.
 
         Parameters
         ----------
         owner
-            Uid of the Tenant that they belonged to, or ``unknown``.
+            Uid of the Tenant that owned them, or ``unknown``.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Retention:
             targets = {key: retained_prefix(tenant.id, owner) + key.removeprefix(prefix) for key in keys}
             await asyncio.gather(
                 *(
-                    self._remote.call_in_thread("set-aside", self._move, client, key, target)
+                    self._remote.call_in_thread("move-document", self._move, client, key, target)
                     for key, target in targets.items()
                 )
             )
@@ -94,27 +94,27 @@ class Retention:
         for page in pages:
             versions += [each for each in page.get("Versions", []) if each["Key"] == key]
             markers += [each for each in page.get("DeleteMarkers", []) if each["Key"] == key]
-        if not key.endswith("/"):  # else it is the marker of a folder, and holds nothing
-            for version in reversed(versions):  # the newest last, so that it is the newest again
+        if not key.endswith("/"):  # a key with a slash is the marker of a folder, without content
+            for version in reversed(versions):  # the newest last, so that it stays the newest
                 self._copy(client, key, version["VersionId"], target)
             if versions and any(marker["IsLatest"] for marker in markers):
                 client.delete_object(Bucket=self._bucket, Key=target)
         delete_versions(self._clients.s3, self._bucket, [*versions, *markers])
 
     def _copy(self, client: "S3Client", key: str, version: str, target: str) -> None:
-        """Copy one version, and compare the copy with it.
+        """Copy one version, and compare the copy with the original.
 
         Raises
         ------
         RemoteUnavailable
-            They differ: nothing is deleted.
+            They differ; nothing is deleted.
         """
         source: Any = {"Bucket": self._bucket, "Key": key, "VersionId": version}
         copied = client.copy_object(Bucket=self._bucket, Key=target, CopySource=source)
         before = client.head_object(**source)
         after = client.head_object(Bucket=self._bucket, Key=target, VersionId=copied["VersionId"])
         if _content(before) != _content(after):
-            raise RemoteUnavailable("s3", "set-aside", f"the copy of {key} is not what it was made of")
+            raise RemoteUnavailable("s3", "move-document", f"the copy of {key} differs from the original")
 
     def _assume(self, tenant: Tenant) -> "S3Client":
         sts = self._clients.sts
@@ -124,11 +124,11 @@ class Retention:
             RoleSessionName=f"operator-{tenant.key}",
             Policy=json.dumps(_session_policy(self._bucket, tenant)),
         )
-        return self._clients.s3_with(assumed["Credentials"])
+        return self._clients.create_s3_client(assumed["Credentials"])
 
 
 def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> None:
-    """Delete versions and delete markers, as a listing shows them.
+    """Delete versions and delete markers of a listing.
 
     Raises
     ------
@@ -136,25 +136,26 @@ def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> Non
         S3 refused one of them.
     """
     for start in range(0, len(versions), BATCH):
-        doomed: list[Any] = [
+        batch: list[Any] = [
             {"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions[start : start + BATCH]
         ]
-        answer = client.delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
+        answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
         for error in answer.get("Errors", []):
-            # In a list of its own, not as an HTTP status: a refusal must not look like progress.
+            # The response is a success that lists the errors of single objects.
+            refused: Any = {"Error": {"Code": error.get("Code", "Unknown")}}
             raise client.exceptions.ClientError(
-                {"Error": {"Code": error.get("Code", "Unknown")}}, "DeleteObjects"
+                refused | {"ResponseMetadata": answer["ResponseMetadata"]}, "DeleteObjects"
             )
 
 
 def _content(head: Any) -> tuple[Any, ...]:
-    """Return what two versions of the same content share. A copy of an upload in parts has another ETag."""
+    """Return the properties that a copy shares with its original. A multipart upload's ETag is not one."""
     etag = head["ETag"] if "-" not in head["ETag"] else ""
     return head["ContentLength"], etag, head["Metadata"], head["ContentType"]
 
 
 def _session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
-    """Return the policy that narrows a session to a tenant's documents, and to what is set aside of them."""
+    """Return the session policy: read a tenant's documents, read and write its retained prefix."""
     arn = f"arn:aws:s3:::{bucket}"
     read = ["s3:GetObject", "s3:GetObjectVersion"]
     return {

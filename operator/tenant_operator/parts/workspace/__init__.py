@@ -1,1 +1,1 @@
-"""Part: the tenant's workspace in Open WebUI."""
+"""Part of the tenant's workspace in Open WebUI."""

@@ -1,8 +1,8 @@
-"""What a tenant is to have in Open WebUI, and what has to be done about the difference. Pure: no I/O.
+"""Plan of a tenant's workspace in Open WebUI: the desired state, and the writes for the difference. No I/O.
 
-Who may read what is decided here. Names and descriptions are for people and decide nothing. The operator
-knows a knowledge base by the id in the status. Before the status is written it knows one by a mark among
-its grants, which no page shows: a grant to a user who does not exist, named after the uid and the persona.
+This module decides about access. Names and descriptions are for people, and decide nothing. The status
+records the id of each knowledge base. Before the status is written, a mark among the grants identifies one.
+The mark is a grant to a nonexistent user, named after the uid and the persona; no page shows it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,51 +20,51 @@ __all__ = [
     "KnowledgeBase",
     "Step",
     "WorkspaceState",
-    "choose",
-    "grants",
+    "assign_bases",
+    "build_grants",
+    "build_group_form",
+    "build_mark",
+    "build_retired_group_form",
+    "describe_kept",
+    "get_known_bases",
     "is_own_group",
-    "kept_note",
-    "knowledge_base",
-    "known_bases",
-    "mark",
     "name_prefix",
+    "parse_knowledge_base",
     "plan",
     "plan_former",
-    "retired_group",
-    "wanted_group",
 ]
 
 BASE_MODEL = "tenantry"
 """Id of the pipe function that answers for every persona."""
 
 Grant = tuple[str, str, str]
-"""Type and id of who is granted something, and ``read`` or ``write``."""
+"""Type and id of the grantee, and ``read`` or ``write``."""
 
 MARK = "tenantry:"
-"""Beginning of the id of the user who does not exist."""
+"""Prefix of the id of the nonexistent user."""
 
 RETIRED = "/retained/"
-"""Beginning of the names of the groups of earlier Tenants."""
+"""Prefix of the names of the groups of earlier Tenants."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group as it is; ``id`` is empty when there is none.
+    """Observed group; ``id`` is empty when it is absent.
 
-    Members of groups beneath it (``under``) have its rights, too. ``namesakes`` are ids of groups of its name
-    that are not this Tenant's.
+    Members of its child groups inherit its rights. ``namesakes`` are ids of groups of the same name that
+    belong to other Tenants.
     """
 
     id: str = ""
     form: dict[str, Any] = field(default_factory=dict)
     members: frozenset[str] = frozenset()
-    under: frozenset[str] = frozenset()
+    children: frozenset[str] = frozenset()
     namesakes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class KnowledgeBase:
-    """A knowledge base as it is. ``files`` is ``None`` where nobody has counted them."""
+    """Observed knowledge base. ``files`` is ``None`` when they were not counted."""
 
     id: str
     persona: str
@@ -76,9 +76,9 @@ class KnowledgeBase:
 
 @dataclass(frozen=True)
 class WorkspaceState:
-    """All that is there: the group, the users who belong in it, models by id, a knowledge base a persona.
+    """Observed state: the group, the users who belong in it, models by id, knowledge bases by persona.
 
-    ``former`` are knowledge bases of the tenant's that no persona has any more.
+    ``former`` are the knowledge bases of deleted personas.
     """
 
     group: Group = Group()
@@ -97,7 +97,7 @@ Action = Literal[
 
 @dataclass(frozen=True)
 class Step:
-    """One write: what is done, to what, and the form that is sent."""
+    """One write: the action, its subject, and the form to send."""
 
     action: Action
     subject: str
@@ -105,24 +105,24 @@ class Step:
 
     @property
     def change(self) -> str:
-        """The step in words."""
+        """Description of the step for the log."""
         return f"{self.action} {self.subject}"
 
 
-def mark(tenant: Tenant, persona_id: str) -> dict[str, str]:
-    """Return the grant by which a persona's knowledge base is known until the status names it."""
+def build_mark(tenant: Tenant, persona_id: str) -> dict[str, str]:
+    """Return the grant that identifies a persona's knowledge base until the status names it."""
     holder = f"{MARK}{tenant.key}/{tenant.metadata.uid}/{persona_id}"
     return {"principal_type": "user", "principal_id": holder, "permission": "read"}
 
 
 def name_prefix(tenant: Tenant) -> str:
-    """Return the beginning of the names of the tenant's knowledge bases, to search for them."""
+    """Return the prefix of the names of the tenant's knowledge bases, for a search."""
     return f"{_title(tenant)}: "
 
 
-def wanted_group(tenant: Tenant) -> dict[str, Any]:
-    """Return the form of the tenant's group. A group above it would share its rights with all members."""
-    about = f"The people of {_title(tenant)}, kept as the Tenant says."
+def build_group_form(tenant: Tenant) -> dict[str, Any]:
+    """Return the form of the tenant's group. It has no parent, so members inherit no other rights."""
+    about = f"Members of {_title(tenant)}, managed by the Tenant resource."
     return {
         "name": group_path(tenant.id),
         "description": about,
@@ -132,33 +132,33 @@ def wanted_group(tenant: Tenant) -> dict[str, Any]:
 
 
 def is_own_group(tenant: Tenant, found: Mapping[str, Any]) -> bool:
-    """Return True if a group was made for this Tenant, and not for an earlier one of the same name."""
-    made_for = (found.get("data") or {}).get("tenantry") or {}
-    return found["name"] == group_path(tenant.id) and made_for.get("uid") == tenant.metadata.uid
+    """Return True if a group belongs to this Tenant, and not to an earlier one of the same name."""
+    owner = (found.get("data") or {}).get("tenantry") or {}
+    return found["name"] == group_path(tenant.id) and owner.get("uid") == tenant.metadata.uid
 
 
-def retired_group(tenant: Tenant, group_id: str) -> dict[str, Any]:
-    """Return the form of an earlier Tenant's group of the same name: no login finds it by the new name."""
-    about = "The people of an earlier Tenant of this name, whose data was retained."
+def build_retired_group_form(tenant: Tenant, group_id: str) -> dict[str, Any]:
+    """Return the form that renames an earlier Tenant's group: no login finds it by the new name."""
+    about = "Group of an earlier Tenant of this name, whose data is retained."
     return {"name": f"{RETIRED}{tenant.key}/{group_id}", "description": about, "parent_group_id": None}
 
 
-def known_bases(tenant: Tenant) -> dict[str, str]:
-    """Return the persona of each knowledge base that the status names, by its id."""
+def get_known_bases(tenant: Tenant) -> dict[str, str]:
+    """Return the persona of each knowledge base in the status, by the id of the knowledge base."""
     status = tenant.status.workspace
     return {each.id: each.persona for each in status.knowledge} if status else {}
 
 
-def knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) -> KnowledgeBase | None:
-    """Read a knowledge base that was found; ``None`` when it is not this tenant's, whatever it says.
+def parse_knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) -> KnowledgeBase | None:
+    """Parse a knowledge base; return ``None`` for one of another tenant.
 
-    The status of the Tenant is beyond doubt. A mark is not, for people who may write can grant: it counts in
-    a knowledge base of an administrator's that no other group may read.
+    The status of the Tenant is proof. A mark alone is not, because people with write access can grant. It is
+    valid in a knowledge base of an administrator that no other group can read.
     """
     granted = _granted(body["access_grants"])
     groups = {holder for kind, holder, _ in granted if kind == "group"}
     owned = (body.get("user") or {}).get("role") == "admin" and groups <= {group_id}
-    persona = known_bases(tenant).get(body["id"]) or (_marked(tenant, granted) if owned else None)
+    persona = get_known_bases(tenant).get(body["id"]) or (_marked(tenant, granted) if owned else None)
     if not persona:
         return None
     return KnowledgeBase(
@@ -167,18 +167,18 @@ def knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) -> Knowl
 
 
 def _marked(tenant: Tenant, granted: Iterable[Grant]) -> str | None:
-    """Return the persona that a mark of this Tenant names."""
-    prefix = mark(tenant, "")["principal_id"]
+    """Return the persona in a mark of this Tenant."""
+    prefix = build_mark(tenant, "")["principal_id"]
     holders = (holder for kind, holder, _ in granted if kind == "user" and holder.startswith(prefix))
     return next((holder.removeprefix(prefix) for holder in holders), None)
 
 
-def choose(
+def assign_bases(
     tenant: Tenant, found: Iterable[KnowledgeBase]
 ) -> tuple[dict[str, KnowledgeBase], tuple[KnowledgeBase, ...]]:
-    """Return each persona's knowledge base, and what is left over: former personas', and copies."""
-    known = known_bases(tenant)
-    # The one that the status names; else the one with most in it.
+    """Return each persona's knowledge base, and the rest: those of former personas, and copies."""
+    known = get_known_bases(tenant)
+    # The one in the status; else the one with the most files.
     ranked = sorted(found, key=lambda base: (base.id not in known, -(base.files or 0), base.id))
     chosen: dict[str, KnowledgeBase] = {}
     former = []
@@ -191,7 +191,7 @@ def choose(
 
 
 def plan(tenant: Tenant, observed: WorkspaceState, group_id: str) -> list[Step]:
-    """Return every write but those to the group itself, and to what :func:`plan_former` is for."""
+    """Return all writes except those to the group, and those of :func:`plan_former`."""
     steps = _plan_members(observed, group_id)
     wanted = {model_id(tenant.id, persona.id): persona for persona in tenant.spec.personas}
     for key, persona in wanted.items():
@@ -201,25 +201,27 @@ def plan(tenant: Tenant, observed: WorkspaceState, group_id: str) -> list[Step]:
     return steps
 
 
-def grants(group_id: str, *permissions: str) -> list[dict[str, str]]:
-    """Return the grants that make something the group's alone."""
+def build_grants(group_id: str, *permissions: str) -> list[dict[str, str]]:
+    """Return the grants that give only the group access."""
     return [
         {"principal_type": "group", "principal_id": group_id, "permission": permission}
         for permission in permissions
     ]
 
 
-def _base_grants(tenant: Tenant, persona_id: str, group_id: str, *permissions: str) -> list[dict[str, str]]:
-    """Return the grants of a knowledge base; nobody may read or write that of a suspended tenant.
+def _build_base_grants(
+    tenant: Tenant, persona_id: str, group_id: str, *permissions: str
+) -> list[dict[str, str]]:
+    """Return the grants of a knowledge base; a suspended tenant has no access to its own.
 
-    Its models can still be asked: the gateway's sentence says why there is no answer.
+    Its models stay readable: the gateway answers with the reason.
     """
-    held = () if tenant.spec.suspended else permissions
-    return [*grants(group_id, *held), mark(tenant, persona_id)]
+    granted = () if tenant.spec.suspended else permissions
+    return [*build_grants(group_id, *granted), build_mark(tenant, persona_id)]
 
 
-def kept_note(former: Iterable[KnowledgeBase]) -> str:
-    """Say which former knowledge bases are kept; nothing when none is."""
+def describe_kept(former: Iterable[KnowledgeBase]) -> str:
+    """Return the message about former knowledge bases that are kept; empty for none."""
     kept = ", ".join(sorted(f"{base.persona} (files: {base.files or 'uncounted'})" for base in former))
     return (
         f"knowledge bases of former personas are kept, for reading, until they are empty: {kept}"
@@ -229,9 +231,9 @@ def kept_note(former: Iterable[KnowledgeBase]) -> str:
 
 
 def plan_former(tenant: Tenant, base: KnowledgeBase, group_id: str) -> list[Step]:
-    """Return the writes to a knowledge base that no persona has any more: nothing new shall come into it."""
+    """Return the writes to the knowledge base of a former persona: it becomes read-only."""
     steps = []
-    granted = _base_grants(tenant, base.persona, group_id, "read")
+    granted = _build_base_grants(tenant, base.persona, group_id, "read")
     if base.grants != _granted(granted):
         steps.append(Step("grant knowledge base", base.id, granted))
     about = f"Documents of a former persona of {_title(tenant)}."
@@ -241,15 +243,15 @@ def plan_former(tenant: Tenant, base: KnowledgeBase, group_id: str) -> list[Step
 
 
 def _plan_members(observed: WorkspaceState, group_id: str) -> list[Step]:
-    leave = sorted(observed.group.members - observed.people)
-    join = sorted(observed.people - observed.group.members)
-    steps = [Step("detach group", each) for each in sorted(observed.group.under)]
-    steps += [Step("remove members", group_id, leave)] if leave else []
-    return [*steps, Step("add members", group_id, join)] if join else steps
+    to_remove = sorted(observed.group.members - observed.people)
+    to_add = sorted(observed.people - observed.group.members)
+    steps = [Step("detach group", each) for each in sorted(observed.group.children)]
+    steps += [Step("remove members", group_id, to_remove)] if to_remove else []
+    return [*steps, Step("add members", group_id, to_add)] if to_add else steps
 
 
 def _plan_model(wanted: dict[str, Any], live: dict[str, Any] | None, group_id: str) -> list[Step]:
-    granted = grants(group_id, "read")
+    granted = build_grants(group_id, "read")
     if live is None:
         return [Step("create model", wanted["id"], wanted | {"access_grants": granted})]
     steps = []
@@ -265,7 +267,7 @@ def _plan_model(wanted: dict[str, Any], live: dict[str, Any] | None, group_id: s
 def _plan_base(tenant: Tenant, persona: Persona, live: KnowledgeBase | None, group_id: str) -> list[Step]:
     about = f"{_title(persona)}, shared documents of {_title(tenant)}."
     wanted = {"name": _model_name(tenant, persona), "description": about}
-    granted = _base_grants(tenant, persona.id, group_id, "read", "write")
+    granted = _build_base_grants(tenant, persona.id, group_id, "read", "write")
     if live is None:
         return [Step("create knowledge base", persona.id, wanted | {"access_grants": granted})]
     steps = []
@@ -283,7 +285,7 @@ def _wanted_model(tenant: Tenant, persona: Persona) -> dict[str, Any]:
         "name": _model_name(tenant, persona),
         "meta": {
             "description": f"Answers from the documents of {_title(tenant)} for {_title(persona)}.",
-            # Else Open WebUI puts the text of attached files into the question by itself.
+            # Otherwise Open WebUI inserts the text of attached files into the question.
             "capabilities": {"file_context": False},
             "tenantry": tenant.key,
         },
@@ -297,7 +299,7 @@ def _model_name(tenant: Tenant, persona: Persona) -> str:
 
 
 def _title(named: Tenant | Persona) -> str:
-    """Return the name that people see."""
+    """Return the display name, else the id."""
     return (named.spec.display_name if isinstance(named, Tenant) else named.display_name) or named.id
 
 
@@ -306,7 +308,7 @@ def _granted(forms: Iterable[Mapping[str, str]]) -> frozenset[Grant]:
 
 
 def _merged(live: Any, wanted: Any) -> Any:
-    """Return ``live`` with all that is wanted of it; what others added to it is theirs."""
+    """Return ``live`` with every wanted value; values that others added stay."""
     if isinstance(live, dict) and isinstance(wanted, dict):
         return live | {name: _merged(live.get(name), value) for name, value in wanted.items()}
     return wanted

@@ -1,5 +1,5 @@
 #!/bin/sh
-# As much of the official image's entrypoint as the chart uses: the first start makes the databases.
+# The part of the official entrypoint that the chart uses: the first start creates the databases.
 set -eu
 
 case "${1:-}" in -*) set -- postgres "$@" ;; esac

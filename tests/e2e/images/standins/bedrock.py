@@ -1,4 +1,4 @@
-"""The stand-in for Bedrock, for all pods of the cluster."""
+"""Entry point of the Bedrock stand-in in a cluster."""
 
 from tenantry_local.standins.bedrock.app import make_app
 from tenantry_local.standins.bedrock.embeddings import load_model

@@ -1,4 +1,4 @@
-"""The stand-in for Qdrant. What its command line says of a cluster is not heard: it is always one."""
+"""Entry point of the Qdrant stand-in in a cluster. It ignores arguments and is always a single peer."""
 
 import os
 from pathlib import Path

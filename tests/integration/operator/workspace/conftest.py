@@ -13,15 +13,15 @@ from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.workspace import WebUi
-from tests.support.world import World
+from tests.support.observed import Observed
+from tests.support.open_webui_observed import ObservedOpenWebUI
 
 from ..conftest import Driver, open_driver
 
 
 @pytest.fixture(scope="session")
-def webui(with_open_webui: Platform) -> Iterator[WebUi]:
-    opened = WebUi(with_open_webui)
+def webui(with_open_webui: Platform) -> Iterator[ObservedOpenWebUI]:
+    opened = ObservedOpenWebUI(with_open_webui)
     yield opened
     opened.close()
 
@@ -40,9 +40,9 @@ async def driver(platform: Platform, tenants: Tenants, settings: dict[str, str])
         yield opened
 
 
-def person(world: World, webui: WebUi, email: str) -> str:
+def person(observed: Observed, webui: ObservedOpenWebUI, email: str) -> str:
     """Make somebody new who has logged in to Open WebUI; return their id in Keycloak."""
-    subject = world.add_person(email)
+    subject = observed.add_person(email)
     webui.drop_user(email)
     webui.add_user(email, subject)
     return subject

@@ -7,10 +7,10 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.workspace import WebUi
-from tests.support.world import World
+from tests.support.observed import Observed
+from tests.support.open_webui_observed import ObservedOpenWebUI
 
-from ..conftest import Driver, Stage, open_driver
+from ..conftest import Driver, Harness, open_driver
 from .conftest import person
 
 pytestmark = pytest.mark.programs
@@ -20,21 +20,21 @@ MODEL = "tenant-bent.finance"
 ANYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 
 
-def group(webui: WebUi) -> str:
+def group(webui: ObservedOpenWebUI) -> str:
     return str(webui.groups("bent")[0]["id"])
 
 
-def change_group(webui: WebUi, **changes: Any) -> None:
+def change_group(webui: ObservedOpenWebUI, **changes: Any) -> None:
     form = {"name": "/tenants/tenant-bent", "description": "x"} | changes
     webui.call("POST", f"/groups/id/{group(webui)}/update", json=form)
 
 
-def put_under_another_group(webui: WebUi) -> None:
+def put_under_another_group(webui: ObservedOpenWebUI) -> None:
     above = webui.call("POST", "/groups/create", json={"name": "all companies", "description": ""})
     change_group(webui, parent_group_id=above["id"])
 
 
-def put_another_group_under(webui: WebUi) -> None:
+def put_another_group_under(webui: ObservedOpenWebUI) -> None:
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example")
     form = {"name": "another", "description": "", "parent_group_id": group(webui)}
@@ -42,52 +42,52 @@ def put_another_group_under(webui: WebUi) -> None:
     webui.call("POST", f"/groups/id/{beneath['id']}/users/add", json={"user_ids": [mallory]})
 
 
-def add_stranger(webui: WebUi) -> None:
+def add_stranger(webui: ObservedOpenWebUI) -> None:
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example", "a-subject-of-nobody")
     webui.call("POST", f"/groups/id/{group(webui)}/users/add", json={"user_ids": [mallory]})
 
 
-def remove_member(webui: WebUi) -> None:
+def remove_member(webui: ObservedOpenWebUI) -> None:
     (ann,) = webui.call("GET", "/users/", params={"query": "ann@bent.example"})["users"]
     webui.call("POST", f"/groups/id/{group(webui)}/users/remove", json={"user_ids": [ann["id"]]})
 
 
-def change_model(webui: WebUi, **changes: Any) -> None:
+def change_model(webui: ObservedOpenWebUI, **changes: Any) -> None:
     (live,) = webui.models("bent")
     webui.call("POST", "/models/model/update", json=live | changes)
 
 
-def grant_model(webui: WebUi, *grants: dict[str, str]) -> None:
+def grant_model(webui: ObservedOpenWebUI, *grants: dict[str, str]) -> None:
     (live,) = webui.models("bent")
     form = {"id": MODEL, "access_grants": [*live["access_grants"], *grants]}
     webui.call("POST", "/models/model/access/update", json=form)
 
 
-def grant_base(webui: WebUi, *grants: dict[str, str]) -> None:
+def grant_base(webui: ObservedOpenWebUI, *grants: dict[str, str]) -> None:
     live = webui.base("bent")
     form = {"access_grants": [*live["access_grants"], *grants]}
     webui.call("POST", f"/knowledge/{live['id']}/access/update", json=form)
 
 
-def another_group(webui: WebUi) -> dict[str, str]:
+def another_group(webui: ObservedOpenWebUI) -> dict[str, str]:
     made = webui.call("POST", "/groups/create", json={"name": "another", "description": ""})
     return {"principal_type": "group", "principal_id": made["id"], "permission": "read"}
 
 
-def another_user(webui: WebUi) -> dict[str, str]:
+def another_user(webui: ObservedOpenWebUI) -> dict[str, str]:
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example")
     return {"principal_type": "user", "principal_id": mallory, "permission": "write"}
 
 
-def change_base(webui: WebUi, **changes: str) -> None:
+def change_base(webui: ObservedOpenWebUI, **changes: str) -> None:
     live = webui.base("bent")
     form = {"name": live["name"], "description": live["description"]} | changes
     webui.call("POST", f"/knowledge/{live['id']}/update", json=form)
 
 
-def unmark_base(webui: WebUi) -> None:
+def unmark_base(webui: ObservedOpenWebUI) -> None:
     live = webui.base("bent")
     kept = [each for each in live["access_grants"] if not each["principal_id"].startswith("tenantry:")]
     webui.call("POST", f"/knowledge/{live['id']}/access/update", json={"access_grants": kept})
@@ -95,7 +95,7 @@ def unmark_base(webui: WebUi) -> None:
 
 MARK_OF_ANOTHER = {"principal_type": "user", "principal_id": "tenantry:tenant-evil/u/x", "permission": "read"}
 
-DRIFTS: dict[str, Callable[[WebUi], object]] = {
+DRIFTS: dict[str, Callable[[ObservedOpenWebUI], object]] = {
     "group-deleted": lambda webui: webui.call("DELETE", f"/groups/id/{group(webui)}/delete"),
     "group-renamed": lambda webui: change_group(webui, name="/tenants/tenant-evil"),
     "group-described-otherwise": change_group,
@@ -124,21 +124,27 @@ DRIFTS: dict[str, Callable[[WebUi], object]] = {
 
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS)
 async def test_drift_is_mended(
-    drift: Callable[[WebUi], object], driver: Driver, stage: Stage, world: World, webui: WebUi
+    drift: Callable[[ObservedOpenWebUI], object],
+    driver: Driver,
+    harness: Harness,
+    observed: Observed,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    person(world, webui, "ann@bent.example")
-    stage.apply("bent", **SPEC)
+    person(observed, webui, "ann@bent.example")
+    harness.apply("bent", **SPEC)
     await driver.reconcile("bent")
-    as_declared = webui.look("bent")
+    as_declared = webui.get_state("bent")
     assert as_declared["groups"][0]["members"] == ["ann@bent.example"]
     drift(webui)
-    assert webui.look("bent") != as_declared
+    assert webui.get_state("bent") != as_declared
     assert (await driver.reconcile("bent")).name == "ready"
-    assert webui.look("bent") == as_declared
+    assert webui.get_state("bent") == as_declared
 
 
-async def test_an_icon_that_somebody_gave_a_model_stays(driver: Driver, stage: Stage, webui: WebUi) -> None:
-    stage.apply("bent", **SPEC)
+async def test_an_icon_that_somebody_gave_a_model_stays(
+    driver: Driver, harness: Harness, webui: ObservedOpenWebUI
+) -> None:
+    harness.apply("bent", **SPEC)
     await driver.reconcile("bent")
     (live,) = webui.models("bent")
     change_model(webui, name="Evil", meta=live["meta"] | {"profile_image_url": "/static/favicon.png"})
@@ -149,14 +155,14 @@ async def test_an_icon_that_somebody_gave_a_model_stays(driver: Driver, stage: S
 
 
 async def test_a_group_of_the_name_that_is_not_the_tenants_is_emptied_and_set_aside(
-    platform: Platform, settings: dict[str, str], stage: Stage, tenants: Tenants, webui: WebUi
+    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     """Whatever it may read would else be read by the tenant's people."""
     made = webui.call("POST", "/groups/create", json={"name": "/tenants/tenant-bent", "description": ""})
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example")
     webui.call("POST", f"/groups/id/{made['id']}/users/add", json={"user_ids": [mallory]})
-    stage.apply("bent", **SPEC)
+    harness.apply("bent", **SPEC)
     async with open_driver(platform, tenants, **settings) as driver:  # that has not listed groups before
         await driver.reconcile("bent")
     assert group(webui) != made["id"]

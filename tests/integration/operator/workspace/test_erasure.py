@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from tests.support.apiserver import Tenants
-from tests.support.workspace import WebUi
-from tests.support.world import World
+from tests.support.observed import Observed
+from tests.support.open_webui_observed import ObservedOpenWebUI
 
-from ..conftest import Driver, Stage
+from ..conftest import Driver, Harness
 
 pytestmark = pytest.mark.programs
 
@@ -32,7 +32,7 @@ STAYS: dict[str, Any] = {"identity": {"emails": ["*@stays.example"]}, "personas"
 class Office:
     """Two tenants, and the people of both."""
 
-    webui: WebUi
+    webui: ObservedOpenWebUI
     people: dict[str, str] = field(default_factory=dict)
 
     def log_in(self, email: str, subject: str = "") -> str:
@@ -95,7 +95,7 @@ class Office:
 
 
 @pytest.fixture
-def office(webui: WebUi) -> Iterator[Office]:
+def office(webui: ObservedOpenWebUI) -> Iterator[Office]:
     opened = Office(webui)
     yield opened
     for email, user_id in opened.people.items():
@@ -103,11 +103,11 @@ def office(webui: WebUi) -> Iterator[Office]:
         webui.drop_user(email)
 
 
-async def begin(driver: Driver, stage: Stage, world: World, **people: str) -> dict[str, str]:
+async def begin(driver: Driver, harness: Harness, observed: Observed, **people: str) -> dict[str, str]:
     """Apply both Tenants; return the people's ids in Keycloak by name."""
-    subjects = {name: world.add_person(email) for name, email in people.items()}
-    stage.apply("gone", **GONE)
-    stage.apply("stays", **STAYS)
+    subjects = {name: observed.add_person(email) for name, email in people.items()}
+    harness.apply("gone", **GONE)
+    harness.apply("stays", **STAYS)
     for name in ("gone", "stays"):
         assert (await driver.reconcile(name)).name == "ready"
     return subjects
@@ -115,15 +115,20 @@ async def begin(driver: Driver, stage: Stage, world: World, **people: str) -> di
 
 async def delete(driver: Driver, tenants: Tenants, name: str, seconds: float = 30) -> None:
     tenants.delete(name)
-    await driver.settle(name, seconds)
+    await driver.reconcile_until_ready(name, seconds)
     assert tenants.get(name) is None
 
 
 async def test_chats_files_feedback_folders_and_accounts_go_with_the_tenant(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
+    driver: Driver,
+    harness: Harness,
+    tenants: Tenants,
+    observed: Observed,
+    office: Office,
+    webui: ObservedOpenWebUI,
 ) -> None:
     """Issue 18, A5."""
-    subjects = await begin(driver, stage, world, ann="ann@gone.example", bob="bob@stays.example")
+    subjects = await begin(driver, harness, observed, ann="ann@gone.example", bob="bob@stays.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
     bob = office.log_in("bob@stays.example", subjects["bob"])
     for name in ("gone", "stays"):
@@ -151,9 +156,14 @@ async def test_chats_files_feedback_folders_and_accounts_go_with_the_tenant(
 
 
 async def test_who_moved_keeps_the_account_and_what_belongs_to_the_other_tenant(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
+    driver: Driver,
+    harness: Harness,
+    tenants: Tenants,
+    observed: Observed,
+    office: Office,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    subjects = await begin(driver, stage, world, ann="ann@stays.example")
+    subjects = await begin(driver, harness, observed, ann="ann@stays.example")
     ann = office.log_in("ann@stays.example", subjects["ann"])
     await driver.reconcile("stays")
     office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent then"))
@@ -185,10 +195,16 @@ async def test_who_moved_keeps_the_account_and_what_belongs_to_the_other_tenant(
 
 @pytest.mark.parametrize("edit", ["rewritten", "added"])
 async def test_no_name_of_a_model_that_a_member_writes_keeps_anything(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi, edit: str
+    driver: Driver,
+    harness: Harness,
+    tenants: Tenants,
+    observed: Observed,
+    office: Office,
+    webui: ObservedOpenWebUI,
+    edit: str,
 ) -> None:
     """Issue 18, A5: a member wrote another tenant's model into a stored answer, and kept all they had."""
-    subjects = await begin(driver, stage, world, ann="ann@gone.example")
+    subjects = await begin(driver, harness, observed, ann="ann@gone.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
     chat_id = office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent"))
@@ -204,15 +220,20 @@ async def test_no_name_of_a_model_that_a_member_writes_keeps_anything(
 
 
 async def test_a_member_who_came_from_another_tenant_keeps_only_what_is_older_than_the_membership(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
+    driver: Driver,
+    harness: Harness,
+    tenants: Tenants,
+    observed: Observed,
+    office: Office,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    stage.apply("stays", **STAYS)
+    harness.apply("stays", **STAYS)
     await driver.reconcile("stays")
-    ann = office.log_in("ann@gone.example", world.add_person("ann@gone.example"))
+    ann = office.log_in("ann@gone.example", observed.add_person("ann@gone.example"))
     office.chat(ann, "tenant-stays.finance", OTHER, office.upload(ann, f"{OTHER} sent"))
     before = webui.scan(OTHER)
     await asyncio.sleep(1.1)  # times are in seconds
-    stage.apply("gone", **GONE)
+    harness.apply("gone", **GONE)
     await driver.reconcile("gone")
     chat_id = office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent"))
     office.upload(ann, f"{MARKER} sent to nobody")
@@ -224,9 +245,14 @@ async def test_a_member_who_came_from_another_tenant_keeps_only_what_is_older_th
 
 
 async def test_who_left_the_company_before_is_erased_too(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
+    driver: Driver,
+    harness: Harness,
+    tenants: Tenants,
+    observed: Observed,
+    office: Office,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    await begin(driver, stage, world)
+    await begin(driver, harness, observed)
     left = office.log_in("left@gone.example")
     office.chat(left, "tenant-gone.finance", MARKER)
     office.upload(left, f"{MARKER} sent to nobody")
@@ -236,9 +262,14 @@ async def test_who_left_the_company_before_is_erased_too(
 
 
 async def test_what_an_account_left_behind_when_it_was_deleted_goes_too(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
+    driver: Driver,
+    harness: Harness,
+    tenants: Tenants,
+    observed: Observed,
+    office: Office,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    await begin(driver, stage, world)
+    await begin(driver, harness, observed)
     left = office.log_in("left@gone.example")
     office.chat(left, "tenant-gone.finance", MARKER, office.upload(left, f"{MARKER} sent"))
     webui.drop_user("left@gone.example")
@@ -248,9 +279,14 @@ async def test_what_an_account_left_behind_when_it_was_deleted_goes_too(
 
 
 async def test_an_administrators_account_stays(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
+    driver: Driver,
+    harness: Harness,
+    tenants: Tenants,
+    observed: Observed,
+    office: Office,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    await begin(driver, stage, world)
+    await begin(driver, harness, observed)
     root = office.log_in("root@gone.example")
     user = webui.call("GET", f"/users/{office.people['root@gone.example']}")
     form = {"role": "admin", "name": user["name"], "email": user["email"], "profile_image_url": ""}
@@ -262,11 +298,16 @@ async def test_an_administrators_account_stays(
 
 
 async def test_under_retain_nothing_of_it_is_touched_and_a_later_tenant_of_the_name_leaves_it(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi
+    driver: Driver,
+    harness: Harness,
+    tenants: Tenants,
+    observed: Observed,
+    office: Office,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    subject = world.add_person("ann@remained.example")
+    subject = observed.add_person("ann@remained.example")
     spec = {"identity": {"emails": ["*@remained.example"]}, "personas": [{"id": "finance"}]}
-    stage.apply("left", **spec | {"deletionPolicy": "Retain"})
+    harness.apply("left", **spec | {"deletionPolicy": "Retain"})
     await driver.reconcile("left")
     ann = office.log_in("ann@remained.example", subject)
     await driver.reconcile("left")
@@ -277,7 +318,7 @@ async def test_under_retain_nothing_of_it_is_touched_and_a_later_tenant_of_the_n
     await delete(driver, tenants, "left")
     assert webui.scan(KEPT) == before
     await asyncio.sleep(1.1)  # times are in seconds
-    stage.apply("left", **spec | {"identity": {"emails": ["*@again.example"]}})
+    harness.apply("left", **spec | {"identity": {"emails": ["*@again.example"]}})
     await driver.reconcile("left")
     await delete(driver, tenants, "left")
     assert webui.scan(KEPT) == before
@@ -286,7 +327,7 @@ async def test_under_retain_nothing_of_it_is_touched_and_a_later_tenant_of_the_n
 class Writers:
     """People who send requests in a loop, as a script would, until they are stopped."""
 
-    def __init__(self, webui: WebUi) -> None:
+    def __init__(self, webui: ObservedOpenWebUI) -> None:
         self._http = httpx.AsyncClient(base_url=f"{webui.url}/api/v1", timeout=60)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
@@ -338,20 +379,20 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 @pytest.fixture
-async def writers(webui: WebUi) -> AsyncIterator[Writers]:
+async def writers(webui: ObservedOpenWebUI) -> AsyncIterator[Writers]:
     opened = Writers(webui)
     yield opened
     await opened.stop()
 
 
 async def test_people_who_go_on_writing_are_refused_and_do_not_hold_up_the_erasure(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi,
-    writers: Writers,
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Office,
+    webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
     """Issue 18, A5: three members uploaded, and their Tenant was not gone after 150 seconds."""
     emails = [f"{name}@busy.example" for name in ("ann", "bea", "cay", "dan")]
-    tokens = [office.log_in(email, world.add_person(email)) for email in emails]
-    stage.apply("busy", identity={"emails": ["*@busy.example"]}, personas=[{"id": "finance"}])
+    tokens = [office.log_in(email, observed.add_person(email)) for email in emails]
+    harness.apply("busy", identity={"emails": ["*@busy.example"]}, personas=[{"id": "finance"}])
     await driver.reconcile("busy")
     base = webui.base("busy")["id"]
     sent = [
@@ -374,10 +415,10 @@ async def test_people_who_go_on_writing_are_refused_and_do_not_hold_up_the_erasu
 
 
 async def test_people_of_another_tenant_go_on_working_and_do_not_hold_up_the_erasure(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, office: Office, webui: WebUi,
-    writers: Writers,
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Office,
+    webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
-    subjects = await begin(driver, stage, world, ann="ann@stays.example", bob="bob@stays.example")
+    subjects = await begin(driver, harness, observed, ann="ann@stays.example", bob="bob@stays.example")
     ann, bob = (office.log_in(f"{name}@stays.example", subjects[name]) for name in ("ann", "bob"))
     for tenant in ("gone", "stays"):
         await driver.reconcile(tenant)
@@ -404,9 +445,9 @@ async def test_people_of_another_tenant_go_on_working_and_do_not_hold_up_the_era
 
 
 async def test_a_closed_account_is_opened_again_for_the_other_tenant_that_admits_its_person(
-    driver: Driver, stage: Stage, world: World, office: Office, webui: WebUi
+    driver: Driver, harness: Harness, observed: Observed, office: Office, webui: ObservedOpenWebUI
 ) -> None:
-    subjects = await begin(driver, stage, world, ann="ann@gone.example")
+    subjects = await begin(driver, harness, observed, ann="ann@gone.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
     user_id = office.people["ann@gone.example"]
@@ -421,7 +462,9 @@ async def test_a_closed_account_is_opened_again_for_the_other_tenant_that_admits
     assert webui.status(webui.person_token("ann@gone.example"), "/chats/") == 200
 
 
-async def test_nobody_but_an_administrator_can_call_the_action(office: Office, webui: WebUi) -> None:
+async def test_nobody_but_an_administrator_can_call_the_action(
+    office: Office, webui: ObservedOpenWebUI
+) -> None:
     token = office.log_in("eve@stays.example")
     body = _form(step="delete")
     models: tuple[dict[str, Any], ...] = ({}, {"id": "tenantry_erasure", "direct": True})

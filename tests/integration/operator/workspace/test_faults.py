@@ -4,10 +4,10 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
+from tests.support.open_webui_observed import USER_PASSWORD, ObservedOpenWebUI
 from tests.support.proxy import Proxy
-from tests.support.workspace import USER_PASSWORD, WebUi
 
-from ..conftest import Driver, Stage, conditions, open_driver
+from ..conftest import Driver, Harness, conditions, open_driver
 
 pytestmark = pytest.mark.programs
 
@@ -15,9 +15,9 @@ OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
 
 
 async def test_open_webui_away_is_named_the_rest_goes_on_and_it_heals(
-    platform: Platform, settings: dict[str, str], stage: Stage, tenants: Tenants, webui: WebUi
+    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    stage.apply("patient")
+    harness.apply("patient")
     async with Proxy(int(webui.url.rpartition(":")[2])) as proxy:
         through = settings | {"open_webui_url": f"http://127.0.0.1:{proxy.port}"}
         async with open_driver(platform, tenants, **through) as driver:
@@ -33,24 +33,29 @@ async def test_open_webui_away_is_named_the_rest_goes_on_and_it_heals(
 
 
 async def test_open_webui_away_holds_a_deleted_tenant_until_it_is_back(
-    platform: Platform, settings: dict[str, str], stage: Stage, driver: Driver, tenants: Tenants, webui: WebUi
+    platform: Platform,
+    settings: dict[str, str],
+    harness: Harness,
+    driver: Driver,
+    tenants: Tenants,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    stage.apply("held")
+    harness.apply("held")
     await driver.reconcile("held")
     tenants.delete("held")
     through = settings | {"open_webui_url": "http://127.0.0.1:9"}
     async with open_driver(platform, tenants, **through) as cut_off:
         assert (await cut_off.reconcile("held")).name == "retrying"
     assert conditions(tenants.get("held"))["WorkspaceReady"] == ("False", "OpenWebuiUnavailable")
-    await driver.settle("held")
+    await driver.reconcile_until_ready("held")
     assert tenants.get("held") is None
-    assert not any(webui.look("held").values())
+    assert not any(webui.get_state("held").values())
 
 
 async def test_a_wrong_password_stalls_with_the_account_and_without_the_password(
-    platform: Platform, settings: dict[str, str], stage: Stage, tenants: Tenants
+    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants
 ) -> None:
-    stage.apply("shut-out")
+    harness.apply("shut-out")
     async with open_driver(platform, tenants, **settings | {"open_webui_password": "wr0ng-s3cr3t"}) as driver:
         assert (await driver.reconcile("shut-out")).name == "stalled"
     written = tenants.get("shut-out")
@@ -60,11 +65,11 @@ async def test_a_wrong_password_stalls_with_the_account_and_without_the_password
 
 
 async def test_an_account_that_is_no_administrators_stalls(
-    platform: Platform, settings: dict[str, str], stage: Stage, tenants: Tenants, webui: WebUi
+    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     webui.drop_user("nobody@tenantry.example")
     webui.add_user("nobody@tenantry.example")
-    stage.apply("shut-out")
+    harness.apply("shut-out")
     account = {"open_webui_email": "nobody@tenantry.example", "open_webui_password": USER_PASSWORD}
     async with open_driver(platform, tenants, **settings | account) as driver:
         assert (await driver.reconcile("shut-out")).name == "stalled"

@@ -10,10 +10,10 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.workspace import WebUi
-from tests.support.world import World
+from tests.support.observed import Observed
+from tests.support.open_webui_observed import ObservedOpenWebUI
 
-from ..conftest import Driver, Stage
+from ..conftest import Driver, Harness
 from ..test_kill import Killed, killed_after
 from ..test_program import die_at
 from .conftest import person
@@ -25,49 +25,49 @@ SPEC: dict[str, Any] = {"identity": {"emails": ["*@ghost.example"]}}
 
 @pytest.mark.timeout(900)
 async def test_killed_after_any_call_of_a_creation_the_next_run_makes_the_same(
-    driver: Driver, stage: Stage, world: World, webui: WebUi
+    driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    ann = person(world, webui, "ann@ghost.example")
-    stage.apply("ghost", **SPEC)
+    ann = person(observed, webui, "ann@ghost.example")
+    harness.apply("ghost", **SPEC)
     await driver.reconcile("ghost")
-    undisturbed = webui.look("ghost")
+    undisturbed = webui.get_state("ghost")
     assert len(undisturbed["groups"]) == len(undisturbed["models"]) == len(undisturbed["knowledge"]) == 1
-    await stage.clear()
+    await harness.delete_all()
     for last in count():
         webui.add_user("ann@ghost.example", ann)  # the account went with the Tenant
-        stage.apply("ghost", **SPEC)
+        harness.apply("ghost", **SPEC)
         if not await killed_after(last, driver, "ghost", system="open-webui"):
             break
         assert (await driver.reconcile("ghost")).name == "ready", f"after {last} calls"
-        assert webui.look("ghost") == undisturbed, f"after {last} calls"
-        await stage.clear()
-        assert not any(webui.look("ghost").values()), f"after {last} calls"
+        assert webui.get_state("ghost") == undisturbed, f"after {last} calls"
+        await harness.delete_all()
+        assert not any(webui.get_state("ghost").values()), f"after {last} calls"
     assert last >= 8, "it died too seldom for what a creation needs"
 
 
 @pytest.mark.timeout(900)
 async def test_killed_after_any_call_of_a_removal_the_next_run_leaves_nothing(
-    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     for last in count():
-        stage.apply("ghost", **SPEC)
+        harness.apply("ghost", **SPEC)
         await driver.reconcile("ghost")
         file_id = webui.add_file(webui.base("ghost")["id"])
         tenants.delete("ghost")
         if not await killed_after(last, driver, "ghost", system="open-webui"):
             break
-        await stage.clear()
-        assert not any(webui.look("ghost").values()), f"after {last} calls"
+        await harness.delete_all()
+        assert not any(webui.get_state("ghost").values()), f"after {last} calls"
         assert not webui.has_file(file_id), f"after {last} calls"
     assert last >= 8, "it died too seldom for what a removal needs"
 
 
 async def test_what_was_made_before_a_kill_goes_when_it_is_no_longer_declared(
-    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    stage.apply("ghost", personas=[{"id": "finance"}, {"id": "people"}])
+    harness.apply("ghost", personas=[{"id": "finance"}, {"id": "people"}])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver.context.reconciler, "_conclude", _die)
+        patch.setattr(driver.context.reconciler, "_write_result", _die)
         with pytest.raises(Killed):
             await driver.reconcile("ghost")
     assert len(webui.models("ghost")) == len(webui.bases("ghost")) == 2
@@ -87,12 +87,12 @@ async def test_the_program_killed_in_the_middle_of_a_creation_leaves_no_copy(
     platform: Platform,
     settings: dict[str, str],
     driver: Driver,
-    stage: Stage,
-    webui: WebUi,
+    harness: Harness,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    stage.apply("ghost", **SPEC)
+    harness.apply("ghost", **SPEC)
     env = {f"OPERATOR_{name.upper()}": value for name, value in settings.items()}
     await die_at(platform, number, "after", **env)
     assert (await driver.reconcile("ghost")).name == "ready"
-    seen = webui.look("ghost")
+    seen = webui.get_state("ghost")
     assert len(seen["groups"]) == len(seen["models"]) == len(seen["knowledge"]) == 1

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from tests.support.apiserver import Tenants
-from tests.support.workspace import WebUi
-from tests.support.world import World
+from tests.support.observed import Observed
+from tests.support.open_webui_observed import ObservedOpenWebUI
 
-from ..conftest import Driver, Stage, conditions
+from ..conftest import Driver, Harness, conditions
 from .conftest import person, recorded
 
 pytestmark = pytest.mark.programs
@@ -45,12 +45,12 @@ def base(name: str, files: int = 0) -> dict[str, Any]:
 
 
 async def test_the_group_and_each_personas_model_and_knowledge_base_are_made(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    person(world, webui, "ann@work.example")
-    stage.apply("work", **SPEC)
+    person(observed, webui, "ann@work.example")
+    harness.apply("work", **SPEC)
     assert (await driver.reconcile("work")).name == "ready"
-    assert webui.look("work") == {
+    assert webui.get_state("work") == {
         "groups": [
             {
                 "description": "The people of Work, kept as the Tenant says.",
@@ -78,10 +78,10 @@ async def test_the_group_and_each_personas_model_and_knowledge_base_are_made(
 
 
 async def test_applied_again_nothing_is_written_and_only_what_is_known_is_asked_for(
-    driver: Driver, stage: Stage, world: World, webui: WebUi
+    driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    world.add_person("ann@work.example")
-    stage.apply("work", **SPEC)
+    observed.add_person("ann@work.example")
+    harness.apply("work", **SPEC)
     with recorded() as first:
         await driver.reconcile("work")
     before = webui.versions("work")
@@ -94,17 +94,17 @@ async def test_applied_again_nothing_is_written_and_only_what_is_known_is_asked_
 
 
 async def test_members_are_exactly_the_accounts_of_the_tenants_people(
-    driver: Driver, stage: Stage, world: World, webui: WebUi
+    driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    people = {name: world.add_person(f"{name}@work.example") for name in ("ann", "bob")}
-    eve = world.add_person("eve@work.example", verified=False)
+    people = {name: observed.add_person(f"{name}@work.example") for name in ("ann", "bob")}
+    eve = observed.add_person("eve@work.example", verified=False)
     for email in ("ann@work.example", "old-bob@other.example", "eve@work.example", "carl@work.example"):
         webui.drop_user(email)
     webui.add_user("ann@work.example", people["ann"])
     webui.add_user("eve@work.example", eve)
     bob = webui.add_user("old-bob@other.example", people["bob"])  # changed his address since
     carl = webui.add_user("carl@work.example")  # has a password, and no account in Keycloak
-    stage.apply("work", **SPEC)
+    harness.apply("work", **SPEC)
     await driver.reconcile("work")
     (group,) = webui.groups("work")
     assert group["members"] == ["ann@work.example"]
@@ -114,13 +114,13 @@ async def test_members_are_exactly_the_accounts_of_the_tenants_people(
 
 
 async def test_who_left_the_company_leaves_the_group(
-    driver: Driver, stage: Stage, world: World, webui: WebUi
+    driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    ann = person(world, webui, "ann@work.example")
-    stage.apply("work", **SPEC)
+    ann = person(observed, webui, "ann@work.example")
+    harness.apply("work", **SPEC)
     await driver.reconcile("work")
     assert webui.groups("work")[0]["members"] == ["ann@work.example"]
-    world.keycloak("PUT", f"/users/{ann}", json={"emailVerified": False}).raise_for_status()
+    observed.keycloak("PUT", f"/users/{ann}", json={"emailVerified": False}).raise_for_status()
     with recorded() as made:
         await driver.reconcile("work")
     assert webui.groups("work")[0]["members"] == []
@@ -128,10 +128,10 @@ async def test_who_left_the_company_leaves_the_group(
 
 
 async def test_people_see_no_marks_and_ids_and_what_has_them_is_repaired(
-    driver: Driver, stage: Stage, webui: WebUi
+    driver: Driver, harness: Harness, webui: ObservedOpenWebUI
 ) -> None:
     """Issue 18, E: an earlier version wrote its marker into descriptions."""
-    stage.apply("work", **SPEC)
+    harness.apply("work", **SPEC)
     await driver.reconcile("work")
     known = webui.base("work", "finance")
     old = {"name": known["name"], "description": "Documents of Work: Finance. [tenantry:tenant-work/finance]"}
@@ -144,15 +144,15 @@ async def test_people_see_no_marks_and_ids_and_what_has_them_is_repaired(
 
 
 async def test_a_changed_tenant_is_followed(
-    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    stage.apply("work", **SPEC)
+    harness.apply("work", **SPEC)
     await driver.reconcile("work")
     known = webui.base("work", "finance")["id"]
     personas = [FINANCE | {"displayName": "Money"}, {"id": "law"}]
     tenants.patch("work", {"spec": {"displayName": "Werk", "personas": personas}})
     await driver.reconcile("work")
-    seen = webui.look("work")
+    seen = webui.get_state("work")
     assert {model["name"] for model in seen["models"].values()} == {"Werk: Money", "Werk: law"}
     assert {each["name"] for each in seen["knowledge"]} == {"Werk: Money", "Werk: law"}
     assert webui.base("work", "finance")["id"] == known
@@ -162,11 +162,11 @@ async def test_a_changed_tenant_is_followed(
 
 
 async def test_the_knowledge_of_a_suspended_tenant_is_closed_and_opened_again(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    person(world, webui, "ann@work.example")
+    person(observed, webui, "ann@work.example")
     ann = webui.person_token("ann@work.example")
-    stage.apply("work", **SPEC)
+    harness.apply("work", **SPEC)
     await driver.reconcile("work")
     base_id = webui.base("work")["id"]
     file_id = webui.add_file(base_id)
@@ -180,16 +180,16 @@ async def test_the_knowledge_of_a_suspended_tenant_is_closed_and_opened_again(
 
 
 async def test_a_former_personas_files_are_kept_and_told_of_until_they_are_gone(
-    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    stage.apply("work", **SPEC)
+    harness.apply("work", **SPEC)
     await driver.reconcile("work")
     kept = webui.base("work", "people")["id"]
     file_id = webui.add_file(kept)
     tenants.patch("work", {"spec": {"personas": [FINANCE]}})
     for _ in range(2):
         assert (await driver.reconcile("work")).name == "ready"
-        seen = webui.look("work")
+        seen = webui.get_state("work")
         assert list(seen["models"]) == ["tenant-work.finance"]
         assert seen["knowledge"][1] == base("People", files=1) | {
             "description": "Documents of a former persona of Work.",
@@ -203,16 +203,16 @@ async def test_a_former_personas_files_are_kept_and_told_of_until_they_are_gone(
         assert "people (files: 1)" in told["message"]
     webui.call("DELETE", f"/files/{file_id}")
     await driver.reconcile("work")
-    assert webui.look("work")["knowledge"] == [base("Finance")]
+    assert webui.get_state("work")["knowledge"] == [base("Finance")]
     status = tenants.get("work")
     assert status
     assert [each["persona"] for each in status["status"]["workspace"]["knowledge"]] == ["finance"]
 
 
 async def test_a_persona_that_comes_back_finds_its_files_again(
-    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    stage.apply("work", **SPEC)
+    harness.apply("work", **SPEC)
     await driver.reconcile("work")
     kept = webui.base("work", "people")["id"]
     webui.add_file(kept)
@@ -220,53 +220,53 @@ async def test_a_persona_that_comes_back_finds_its_files_again(
     await driver.reconcile("work")
     tenants.patch("work", {"spec": {"personas": [FINANCE, PEOPLE]}})
     await driver.reconcile("work")
-    assert webui.look("work")["knowledge"] == [base("Finance"), base("People", files=1)]
+    assert webui.get_state("work")["knowledge"] == [base("Finance"), base("People", files=1)]
     assert webui.base("work", "people")["id"] == kept
 
 
-def left(webui: WebUi, tenant_id: str, *files: str) -> dict[str, Any]:
+def list_remaining(webui: ObservedOpenWebUI, tenant_id: str, *files: str) -> dict[str, Any]:
     """Return what is left of a tenant, and of its files."""
-    seen = webui.look(tenant_id) | {"files": [file_id for file_id in files if webui.has_file(file_id)]}
+    seen = webui.get_state(tenant_id) | {"files": [file_id for file_id in files if webui.has_file(file_id)]}
     return {what: found for what, found in seen.items() if found}
 
 
 async def test_delete_leaves_nothing_and_touches_no_neighbour(
-    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    stage.apply("work", **SPEC)
-    stage.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
+    harness.apply("work", **SPEC)
+    harness.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
     for name in ("work", "work-not"):
         await driver.reconcile(name)
     files = [webui.add_file(webui.base("work", "people")["id"], f"{n}.txt") for n in range(3)]
     others = webui.add_file(webui.base("work-not", "people")["id"])
     tenants.patch("work", {"spec": {"personas": [FINANCE]}})  # a former persona's files go, too
     await driver.reconcile("work")
-    neighbour = left(webui, "work-not", others), webui.versions("work-not")
+    neighbour = list_remaining(webui, "work-not", others), webui.versions("work-not")
     tenants.delete("work")
-    await driver.settle("work")
+    await driver.reconcile_until_ready("work")
     assert tenants.get("work") is None
-    assert left(webui, "work", *files) == {}
-    assert (left(webui, "work-not", others), webui.versions("work-not")) == neighbour
+    assert list_remaining(webui, "work", *files) == {}
+    assert (list_remaining(webui, "work-not", others), webui.versions("work-not")) == neighbour
 
 
 async def test_retain_leaves_all_and_a_later_tenant_of_the_name_meets_nothing_of_it(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    person(world, webui, "ann@work.example")
-    stage.apply("work", **SPEC, deletionPolicy="Retain")
+    person(observed, webui, "ann@work.example")
+    harness.apply("work", **SPEC, deletionPolicy="Retain")
     await driver.reconcile("work")
     old = webui.base("work", "finance")["id"]
     file_id = webui.add_file(old)
-    before = webui.versions("work"), webui.look("work")
+    before = webui.versions("work"), webui.get_state("work")
     tenants.delete("work")
-    await driver.settle("work")
+    await driver.reconcile_until_ready("work")
     assert tenants.get("work") is None
-    after = webui.look("work")
+    after = webui.get_state("work")
     assert after["groups"][0].pop("members") == []
     before[1]["groups"][0].pop("members")
     assert (webui.versions("work")[1:], after) == (before[0][1:], before[1])  # but for the group itself
     (earlier,) = webui.groups("work")
-    stage.apply("work", **SPEC)
+    harness.apply("work", **SPEC)
     assert (await driver.reconcile("work")).name == "ready"
     status = tenants.get("work")
     assert status
@@ -277,7 +277,7 @@ async def test_retain_leaves_all_and_a_later_tenant_of_the_name_meets_nothing_of
     retired = webui.call("GET", f"/groups/id/{earlier['id']}/export")
     assert (retired["name"], retired["user_ids"]) == (f"/retained/tenant-work/{earlier['id']}", [])
     tenants.delete("work")
-    await driver.settle("work")
+    await driver.reconcile_until_ready("work")
     assert webui.has_file(file_id)
     webui.call("DELETE", f"/files/{file_id}")
     for each in webui.bases("work"):
@@ -286,13 +286,13 @@ async def test_retain_leaves_all_and_a_later_tenant_of_the_name_meets_nothing_of
 
 
 async def test_people_cannot_take_over_a_tenants_knowledge_with_a_mark(
-    driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     """A person of one tenant puts another's mark on a knowledge base that they may write to."""
-    stage.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
+    harness.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
     await driver.reconcile("work-not")
     theirs = webui.base("work-not", "people")
-    uid = stage.apply("work", **SPEC)["metadata"]["uid"]
+    uid = harness.apply("work", **SPEC)["metadata"]["uid"]
     mark = {
         "principal_type": "user",
         "principal_id": f"tenantry:tenant-work/{uid}/finance",
@@ -318,12 +318,12 @@ def _holders(base: dict[str, Any]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_tenant_without_anything_goes(
-    policy: str, driver: Driver, stage: Stage, tenants: Tenants, webui: WebUi
+    policy: str, driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    stage.apply("work", personas=[], deletionPolicy=policy)
+    harness.apply("work", personas=[], deletionPolicy=policy)
     await driver.reconcile("work")
     tenants.delete("work")
-    await driver.settle("work")
+    await driver.reconcile_until_ready("work")
     assert tenants.get("work") is None
     assert bool(webui.groups("work")) is (policy == "Retain")
     for group in webui.groups("work"):

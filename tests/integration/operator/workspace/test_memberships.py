@@ -11,13 +11,13 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
+from tests.support.observed import Observed
 from tests.support.open_webui import WebUI
-from tests.support.operator_program import program
+from tests.support.open_webui_observed import ObservedOpenWebUI
+from tests.support.operator_program import run_operator
 from tests.support.people import PASSWORD, open_people
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
-from tests.support.workspace import WebUi
-from tests.support.world import World
 
 from .conftest import person
 
@@ -31,14 +31,18 @@ SECONDS = 30
 
 @pytest.fixture(scope="module", autouse=True)
 async def operator(
-    platform: Platform, settings: dict[str, str], tenants: Tenants, world: World, webui: WebUi
+    platform: Platform,
+    settings: dict[str, str],
+    tenants: Tenants,
+    observed: Observed,
+    webui: ObservedOpenWebUI,
 ) -> AsyncIterator[None]:
     """Run the operator with one Tenant, whose only person is Ann."""
     environment = {f"OPERATOR_{key.upper()}": value for key, value in settings.items()}
     identity = {"emails": ["*@kept.example"]}
-    async with program(platform, "tenant_operator", OPERATOR_MEMBERSHIP_SECONDS="1", **environment):
+    async with run_operator(platform, "tenant_operator", OPERATOR_MEMBERSHIP_SECONDS="1", **environment):
         webui.drop_user("@kept.example")  # of an earlier run
-        person(world, webui, ANN)
+        person(observed, webui, ANN)
         tenants.create(tenant_manifest("kept", identity=identity, deletionPolicy="Delete"))
         await until(lambda: bool(webui.groups("kept")), seconds=60, every=0.2)
         yield
@@ -47,11 +51,11 @@ async def operator(
 
 
 @pytest.fixture(autouse=True)
-async def only_ann(operator: None, webui: WebUi) -> None:
+async def only_ann(operator: None, webui: ObservedOpenWebUI) -> None:
     await becomes(webui, ANN)
 
 
-async def becomes(webui: WebUi, *members: str) -> None:
+async def becomes(webui: ObservedOpenWebUI, *members: str) -> None:
     """Wait until the Tenant's group has exactly these members, and nobody through another group."""
 
     def is_so() -> bool:
@@ -61,58 +65,60 @@ async def becomes(webui: WebUi, *members: str) -> None:
     await until(is_so, seconds=SECONDS, every=0.2)
 
 
-def join(webui: WebUi, account: str, group_id: str = "") -> None:
+def join(webui: ObservedOpenWebUI, account: str, group_id: str = "") -> None:
     """Put an account into a group as an administrator of Open WebUI can."""
     group_id = group_id or webui.groups("kept")[0]["id"]
     webui.call("POST", f"/groups/id/{group_id}/users/add", json={"user_ids": [account]})
 
 
-def account(world: World, webui: WebUi, email: str, *, verified: bool = True) -> str:
+def account(observed: Observed, webui: ObservedOpenWebUI, email: str, *, verified: bool = True) -> str:
     """Make an account of Keycloak's that has signed in to Open WebUI; return its id in Open WebUI."""
-    subject = world.add_person(email, verified=verified)
+    subject = observed.add_person(email, verified=verified)
     webui.drop_user(email)
     return webui.add_user(email, subject)
 
 
-def stranger(world: World, webui: WebUi) -> None:
-    join(webui, account(world, webui, STRANGER))
+def stranger(observed: Observed, webui: ObservedOpenWebUI) -> None:
+    join(webui, account(observed, webui, STRANGER))
 
 
-def past_the_api(world: World, webui: WebUi) -> None:
-    known = account(world, webui, STRANGER)
+def past_the_api(observed: Observed, webui: ObservedOpenWebUI) -> None:
+    known = account(observed, webui, STRANGER)
     (group,) = webui.groups("kept")
     webui.sql(
         f"insert into group_member (id, group_id, user_id) values ('planted', '{group['id']}', '{known}')"
     )
 
 
-def in_a_lookalike(world: World, webui: WebUi) -> None:
+def in_a_lookalike(observed: Observed, webui: ObservedOpenWebUI) -> None:
     """Put a stranger into a top-level group of Keycloak's that is named like the tenant's path, too."""
-    known = account(world, webui, STRANGER)
-    world.keycloak("POST", "/groups", json={"name": "tenants/tenant-kept"}).raise_for_status()
-    found = world.keycloak("GET", "/groups", params={"search": "tenants/tenant-kept", "exact": "true"}).json()
+    known = account(observed, webui, STRANGER)
+    observed.keycloak("POST", "/groups", json={"name": "tenants/tenant-kept"}).raise_for_status()
+    found = observed.keycloak(
+        "GET", "/groups", params={"search": "tenants/tenant-kept", "exact": "true"}
+    ).json()
     (group,) = [each for each in found if each["name"] == "tenants/tenant-kept"]
-    (user,) = world.keycloak("GET", "/users", params={"email": STRANGER}).json()
-    world.keycloak("PUT", f"/users/{user['id']}/groups/{group['id']}").raise_for_status()
+    (user,) = observed.keycloak("GET", "/users", params={"email": STRANGER}).json()
+    observed.keycloak("PUT", f"/users/{user['id']}/groups/{group['id']}").raise_for_status()
     join(webui, known)
 
 
-def unverified(world: World, webui: WebUi) -> None:
-    join(webui, account(world, webui, "eve@kept.example", verified=False))
+def unverified(observed: Observed, webui: ObservedOpenWebUI) -> None:
+    join(webui, account(observed, webui, "eve@kept.example", verified=False))
 
 
-def with_a_password(world: World, webui: WebUi) -> None:
+def with_a_password(observed: Observed, webui: ObservedOpenWebUI) -> None:
     webui.drop_user("carl@kept.example")
     join(webui, webui.add_user("carl@kept.example"))
 
 
-def through_a_group_beneath(world: World, webui: WebUi) -> None:
+def through_a_group_beneath(observed: Observed, webui: ObservedOpenWebUI) -> None:
     (above,) = webui.groups("kept")
     form = {"name": "beneath", "description": "", "parent_group_id": above["id"]}
-    join(webui, account(world, webui, STRANGER), webui.call("POST", "/groups/create", json=form)["id"])
+    join(webui, account(observed, webui, STRANGER), webui.call("POST", "/groups/create", json=form)["id"])
 
 
-PLANTED: dict[str, Callable[[World, WebUi], None]] = {
+PLANTED: dict[str, Callable[[Observed, ObservedOpenWebUI], None]] = {
     "stranger": stranger,
     "past-the-api": past_the_api,
     "in-a-lookalike": in_a_lookalike,
@@ -124,17 +130,17 @@ PLANTED: dict[str, Callable[[World, WebUi], None]] = {
 
 @pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
 async def test_a3_a_membership_that_no_verified_address_proves_ends_by_itself(
-    plant: Callable[[World, WebUi], None], world: World, webui: WebUi
+    plant: Callable[[Observed, ObservedOpenWebUI], None], observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    plant(world, webui)
+    plant(observed, webui)
     await becomes(webui, ANN)
 
 
 async def test_a3_a_group_of_no_tenant_that_exists_has_no_members_and_stays(
-    world: World, webui: WebUi
+    observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     """Groups of retained Tenants: what they may read is kept, and nobody reads it."""
-    known = account(world, webui, "old@former.example")
+    known = account(observed, webui, "old@former.example")
     made = []
     for name in ("/tenants/tenant-former", "/retained/tenant-former/g"):
         made.append(webui.call("POST", "/groups/create", json={"name": name, "description": ""})["id"])
@@ -148,7 +154,9 @@ async def test_a3_a_group_of_no_tenant_that_exists_has_no_members_and_stays(
         webui.call("DELETE", f"/groups/id/{group_id}/delete")
 
 
-async def test_who_belongs_and_is_missing_is_added_by_itself(world: World, webui: WebUi) -> None:
+async def test_who_belongs_and_is_missing_is_added_by_itself(
+    observed: Observed, webui: ObservedOpenWebUI
+) -> None:
     (group,) = webui.groups("kept")
     (ann,) = webui.call("GET", "/users/", params={"query": ANN})["users"]
     webui.call("POST", f"/groups/id/{group['id']}/users/remove", json={"user_ids": [ann["id"]]})
@@ -157,16 +165,16 @@ async def test_who_belongs_and_is_missing_is_added_by_itself(world: World, webui
 
 @pytest.mark.parametrize("change", [{"emailVerified": False}, {"enabled": False}])
 async def test_a_change_of_the_account_in_keycloak_is_followed_both_ways(
-    change: dict[str, bool], world: World, webui: WebUi
+    change: dict[str, bool], observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    (user,) = world.keycloak("GET", "/users", params={"email": ANN}).json()
+    (user,) = observed.keycloak("GET", "/users", params={"email": ANN}).json()
     for fields, members in ((change, ()), (dict.fromkeys(change, True), (ANN,))):
-        world.keycloak("PUT", f"/users/{user['id']}", json=fields).raise_for_status()
+        observed.keycloak("PUT", f"/users/{user['id']}", json=fields).raise_for_status()
         await becomes(webui, *members)
 
 
 async def test_who_signs_in_while_the_gateway_is_gone_sees_the_tenants_models_soon(
-    platform: Platform, webui: WebUi
+    platform: Platform, webui: ObservedOpenWebUI
 ) -> None:
     """No gateway runs here, so the event function proves nothing; nobody signs in again."""
     email = "late@kept.example"

@@ -6,13 +6,13 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.operator_program import program
+from tests.support.observed import Observed
+from tests.support.open_webui_observed import ObservedOpenWebUI
+from tests.support.operator_program import run_operator
 from tests.support.proxy import Proxy
 from tests.support.waiting import until
-from tests.support.workspace import WebUi
-from tests.support.world import World
 
-from ..conftest import Stage
+from ..conftest import Harness
 from .conftest import person
 
 pytestmark = pytest.mark.programs
@@ -28,25 +28,25 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def people(world: World, webui: WebUi) -> None:
+def people(observed: Observed, webui: ObservedOpenWebUI) -> None:
     for email in BOTH:
-        person(world, webui, email)
+        person(observed, webui, email)
 
 
 async def test_who_is_taken_out_of_the_tenant_is_out_of_both_groups_within_five_seconds(
     platform: Platform,
-    stage: Stage,
+    harness: Harness,
     environment: dict[str, str],
     tenants: Tenants,
-    world: World,
-    webui: WebUi,
+    observed: Observed,
+    webui: ObservedOpenWebUI,
 ) -> None:
-    async with program(platform, "tenant_operator", **environment):
-        stage.apply("leaving", identity={"emails": ["*@leaving.example"]})
+    async with run_operator(platform, "tenant_operator", **environment):
+        harness.apply("leaving", identity={"emails": ["*@leaving.example"]})
 
         def members() -> tuple[Any, Any]:
-            groups = webui.look("leaving")["groups"]
-            in_keycloak = world.look("leaving")["identity"].get("members")
+            groups = webui.get_state("leaving")["groups"]
+            in_keycloak = observed.get_state("leaving")["identity"].get("members")
             return in_keycloak, groups[0]["members"] if groups else None
 
         await until(lambda: members() == (BOTH, BOTH), seconds=60, every=0.2)
@@ -55,7 +55,11 @@ async def test_who_is_taken_out_of_the_tenant_is_out_of_both_groups_within_five_
 
 
 async def test_who_is_taken_out_while_keycloak_hangs_is_out_of_open_webui_within_five_seconds(
-    platform: Platform, stage: Stage, environment: dict[str, str], tenants: Tenants, webui: WebUi
+    platform: Platform,
+    harness: Harness,
+    environment: dict[str, str],
+    tenants: Tenants,
+    webui: ObservedOpenWebUI,
 ) -> None:
     """Issue 18, A3: the Tenant alone says that an address does not belong."""
 
@@ -65,8 +69,8 @@ async def test_who_is_taken_out_while_keycloak_hangs_is_out_of_open_webui_within
 
     async with Proxy(platform.context.ports["keycloak"]) as proxy:
         environment["OPERATOR_KEYCLOAK_URL"] = f"http://127.0.0.1:{proxy.port}"
-        async with program(platform, "tenant_operator", **environment):
-            stage.apply("leaving", identity={"emails": ["*@leaving.example"]})
+        async with run_operator(platform, "tenant_operator", **environment):
+            harness.apply("leaving", identity={"emails": ["*@leaving.example"]})
             await until(lambda: members() == BOTH, seconds=60, every=0.2)
             proxy.hang()
             tenants.patch("leaving", {"spec": {"identity": {"emails": ["stays@leaving.example"]}}})

@@ -13,12 +13,12 @@ from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
+from tests.support.observed import Observed
+from tests.support.open_webui_observed import ObservedOpenWebUI
 from tests.support.qdrant import open_qdrant
 from tests.support.raw_scan import raw_scan
-from tests.support.workspace import WebUi
-from tests.support.world import World
 
-from ..conftest import Driver, Stage, conditions
+from ..conftest import Driver, Harness, conditions
 from .test_erasure import GONE, Office, begin, delete, office
 
 __all__ = ["office"]
@@ -30,14 +30,14 @@ KEY = "tenant-gone"
 DOCUMENTS, POINTS, KEYS, CHATS = 300, 400, 300, 12
 
 
-def plant_objects(world: World) -> None:
+def plant_objects(observed: Observed) -> None:
     """Put documents, a second version of each other one, and a delete marker over each tenth."""
     for number in range(DOCUMENTS):
         name = f"{KEY}/finance/documents/d{number}/{MARKER}-{number}.txt"
         for version in range(1 + number % 2):
-            world.s3.put_object(Bucket=BUCKET, Key=name, Body=f"{MARKER} {number} {version}".encode())
+            observed.s3.put_object(Bucket=BUCKET, Key=name, Body=f"{MARKER} {number} {version}".encode())
         if number % 10 == 0:
-            world.s3.delete_object(Bucket=BUCKET, Key=name)
+            observed.s3.delete_object(Bucket=BUCKET, Key=name)
 
 
 async def plant_points(platform: Platform) -> None:
@@ -54,9 +54,9 @@ async def plant_points(platform: Platform) -> None:
         await qdrant.upsert(COLLECTION, points, wait=True)
 
 
-def plant_keys(world: World) -> None:
+def plant_keys(observed: Observed) -> None:
     for number in range(KEYS):
-        world.redis.hset(f"{KEY}:journal:{number}", mapping={"text": f"{MARKER} {number}"})
+        observed.redis.hset(f"{KEY}:journal:{number}", mapping={"text": f"{MARKER} {number}"})
 
 
 def plant_in_open_webui(office: Office, token: str) -> None:
@@ -66,29 +66,29 @@ def plant_in_open_webui(office: Office, token: str) -> None:
         office.rate(token, f"{KEY}.finance", f"{MARKER} {number}")
 
 
-def receipt_of(world: World, uid: str) -> bytes:
-    answer = world.s3.get_object(Bucket=BUCKET, Key=f"receipts/erasure/{KEY}/{uid}.json")
+def receipt_of(observed: Observed, uid: str) -> bytes:
+    answer = observed.s3.get_object(Bucket=BUCKET, Key=f"receipts/erasure/{KEY}/{uid}.json")
     return answer["Body"].read()
 
 
 @pytest.mark.timeout(900)
 async def test_of_a_thousand_markers_none_is_left_and_a_receipt_proves_it(
     driver: Driver,
-    stage: Stage,
+    harness: Harness,
     tenants: Tenants,
-    world: World,
+    observed: Observed,
     office: Office,
     platform: Platform,
-    webui: WebUi,
+    webui: ObservedOpenWebUI,
     tmp_path: Any,
 ) -> None:
     """Issue 18, A6."""
-    subjects = await begin(driver, stage, world, ann="ann@gone.example")
+    subjects = await begin(driver, harness, observed, ann="ann@gone.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
-    plant_objects(world)
+    plant_objects(observed)
     await plant_points(platform)
-    plant_keys(world)
+    plant_keys(observed)
     plant_in_open_webui(office, ann)
     planted = raw_scan(platform, MARKER)
     assert sum(planted.values()) >= 1000
@@ -98,7 +98,7 @@ async def test_of_a_thousand_markers_none_is_left_and_a_receipt_proves_it(
     uid = applied["metadata"]["uid"]
     await delete(driver, tenants, "gone")
     assert raw_scan(platform, MARKER) == {}
-    written = receipt_of(world, uid)
+    written = receipt_of(observed, uid)
     file = tmp_path / "receipt.json"
     file.write_bytes(written)
     public = receipts.public_key(platform.context.state)
@@ -114,16 +114,16 @@ async def test_of_a_thousand_markers_none_is_left_and_a_receipt_proves_it(
 
 
 async def test_a_late_writer_holds_the_tenant_until_it_is_removed_too(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
     """What is written between deletion and second count is seen, named, and gone with the next try."""
-    stage.apply("gone", **GONE)
+    harness.apply("gone", **GONE)
     await driver.reconcile("gone")
     erasure = driver.context.reconciler._erasure
     finish = erasure.finish
 
     async def write_then_finish(tenant: Any, draft: Any) -> Any:
-        world.redis.set(f"{KEY}:late", MARKER)
+        observed.redis.set(f"{KEY}:late", MARKER)
         return await finish(tenant, draft)
 
     tenants.delete("gone")
@@ -133,18 +133,18 @@ async def test_a_late_writer_holds_the_tenant_until_it_is_removed_too(
     held = tenants.get("gone")
     assert conditions(held)["QuotaReady"] == ("False", "DataRemaining")
     assert "keys tenant-gone:*" in str(held)
-    await driver.settle("gone")
+    await driver.reconcile_until_ready("gone")
     assert tenants.get("gone") is None
-    assert world.left("gone") == {}
+    assert observed.find_data("gone") == {}
 
 
 async def test_a_neighbour_is_not_counted(
-    driver: Driver, stage: Stage, tenants: Tenants, world: World
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    stage.apply("gone", **GONE)
-    stage.apply("gone-not", **GONE | {"identity": {"emails": ["*@gone-not.example"]}})
+    harness.apply("gone", **GONE)
+    harness.apply("gone-not", **GONE | {"identity": {"emails": ["*@gone-not.example"]}})
     for name in ("gone", "gone-not"):
         await driver.reconcile(name)
-    before = world.look("gone-not")
+    before = observed.get_state("gone-not")
     await delete(driver, tenants, "gone")
-    assert world.look("gone-not") == before
+    assert observed.get_state("gone-not") == before

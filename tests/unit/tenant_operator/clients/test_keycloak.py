@@ -46,16 +46,16 @@ async def keycloak(server: Server) -> AsyncIterator[Keycloak]:
 
 
 async def test_one_login_serves_many_calls(keycloak: Keycloak, server: Server) -> None:
-    await keycloak.members("g")
-    await keycloak.members("g")
+    await keycloak.list_members("g")
+    await keycloak.list_members("g")
     assert server.logins == 1
     assert server.requests[0].headers["authorization"] == "Bearer t1"
 
 
 async def test_a_token_is_renewed_before_its_end(keycloak: Keycloak, server: Server) -> None:
     server.lifetime = 10  # within the margin at once
-    await keycloak.group_by_id("g")
-    await keycloak.group_by_id("g")
+    await keycloak.get_group("g")
+    await keycloak.get_group("g")
     assert server.logins == 2
 
 
@@ -63,12 +63,12 @@ async def test_a_token_that_died_early_is_replaced_and_the_call_made_again(
     keycloak: Keycloak, server: Server
 ) -> None:
     server.answers = [httpx.Response(401)]
-    assert len(await keycloak.members("g")) == 250
+    assert len(await keycloak.list_members("g")) == 250
     assert server.logins == 2
 
 
 async def test_long_lists_are_read_in_pages_of_a_hundred(keycloak: Keycloak, server: Server) -> None:
-    assert len(await keycloak.people(["*@a.example"])) == 250
+    assert len(await keycloak.search_accounts(["*@a.example"])) == 250
     assert [request.url.params["first"] for request in server.requests] == ["0", "100", "200"]
     assert {request.url.params["emailVerified"] for request in server.requests} == {"true"}
 
@@ -94,27 +94,27 @@ async def test_whom_the_search_finds_but_no_pattern_claims_is_none_of_the_people
     stranger: dict[str, Any], keycloak: Keycloak, server: Server
 ) -> None:
     server.users = [stranger, user("ann@a.example")]
-    assert await keycloak.people(["*@a.example", "ann@*.example"]) == [user("ann@a.example")]
+    assert await keycloak.search_accounts(["*@a.example", "ann@*.example"]) == [user("ann@a.example")]
 
 
 async def test_what_is_absent_is_a_value(keycloak: Keycloak, server: Server) -> None:
     server.answers = [httpx.Response(404), httpx.Response(404), httpx.Response(409)]
-    assert await keycloak.group_by_path("/tenants/tenant-x") is None
+    assert await keycloak.get_group_by_path("/tenants/tenant-x") is None
     await keycloak.delete_group("gone")
     assert await keycloak.create_group(None, {"name": "tenants"}) is None
 
 
 async def test_a_busy_server_is_asked_again_a_refusal_is_not(keycloak: Keycloak, server: Server) -> None:
     server.answers = [httpx.Response(503)]
-    assert await keycloak.members("g")
+    assert await keycloak.list_members("g")
     server.answers = [httpx.Response(403)]
     asked = len(server.requests)
     with pytest.raises(RemoteRefused):
-        await keycloak.members("g")
+        await keycloak.list_members("g")
     assert len(server.requests) == asked + 1
 
 
 async def test_a_server_that_stays_away_is_unavailable(keycloak: Keycloak, server: Server) -> None:
     server.answers = [httpx.Response(503)] * 3
     with pytest.raises(RemoteUnavailable):
-        await keycloak.members("g")
+        await keycloak.list_members("g")

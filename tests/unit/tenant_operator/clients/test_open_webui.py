@@ -9,8 +9,8 @@ import httpx
 import pytest
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenant_operator.clients import open_webui, open_webui_session
-from tenant_operator.clients.open_webui import OpenWebui, TenantContent
-from tenant_operator.clients.open_webui_session import Session
+from tenant_operator.clients.open_webui import OpenWebUI, TenantContent
+from tenant_operator.clients.open_webui_session import OpenWebUISession
 
 ACCOUNT = "admin@tenantry.example"
 PASSWORD = "an0ther-s3cr3t"
@@ -49,32 +49,32 @@ def server() -> Server:
 
 
 @pytest.fixture
-async def webui(server: Server) -> AsyncIterator[OpenWebui]:
+async def webui(server: Server) -> AsyncIterator[OpenWebUI]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(server)) as http:
-        yield OpenWebui(Session("http://webui/", ACCOUNT, PASSWORD, http))
+        yield OpenWebUI(OpenWebUISession("http://webui/", ACCOUNT, PASSWORD, http))
 
 
-async def test_one_sign_in_serves_many_calls(webui: OpenWebui, server: Server) -> None:
-    await webui.group("g")
-    await webui.model("m")
+async def test_one_sign_in_serves_many_calls(webui: OpenWebUI, server: Server) -> None:
+    await webui.get_group("g")
+    await webui.get_model("m")
     assert server.sign_ins == [{"email": ACCOUNT, "password": PASSWORD}]
     assert {request.headers["authorization"] for request in server.requests} == {"Bearer t1"}
     assert server.requests[0].url == "http://webui/api/v1/groups/id/g/export"
 
 
 async def test_a_token_that_died_is_replaced_and_the_call_made_again(
-    webui: OpenWebui, server: Server, monkeypatch: pytest.MonkeyPatch
+    webui: OpenWebUI, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_webui_session, "SIGN_IN_PAUSE_SECONDS", 0.0)
-    await webui.group("g")
+    await webui.get_group("g")
     server.answers = [httpx.Response(401)]
-    assert await webui.group("g")
+    assert await webui.get_group("g")
     assert len(server.sign_ins) == 2
     assert server.requests[-1].headers["authorization"] == "Bearer t2"
 
 
 async def test_a_new_token_is_not_replaced_for_an_answer_that_is_not_about_it(
-    webui: OpenWebui, server: Server
+    webui: OpenWebUI, server: Server
 ) -> None:
     server.answers = [httpx.Response(401, json={"detail": "We could not find it"})] * 3
     with pytest.raises(RemoteUnavailable, match="We could not find it"):
@@ -88,45 +88,45 @@ async def test_a_new_token_is_not_replaced_for_an_answer_that_is_not_about_it(
     ids=["wrong-password", "passwords-are-off"],
 )
 async def test_a_refused_sign_in_is_for_people_and_is_not_tried_again_at_once(
-    answer: httpx.Response, webui: OpenWebui, server: Server
+    answer: httpx.Response, webui: OpenWebUI, server: Server
 ) -> None:
     server.sign_in_answers = [answer]
     for _ in range(3):
         with pytest.raises(RemoteRefused, match=ACCOUNT) as refused:
-            await webui.group("g")
+            await webui.get_group("g")
         assert PASSWORD not in str(refused.value)
     assert len(server.sign_ins) == 1
     assert server.requests == []
 
 
-async def test_too_many_sign_ins_pass_without_asking_again_at_once(webui: OpenWebui, server: Server) -> None:
+async def test_too_many_sign_ins_pass_without_asking_again_at_once(webui: OpenWebUI, server: Server) -> None:
     server.sign_in_answers = [httpx.Response(429)] * 9
     with pytest.raises(RemoteUnavailable):
-        await webui.group("g")
+        await webui.get_group("g")
     assert len(server.sign_ins) == 1
 
 
-async def test_an_account_that_is_no_administrators_is_refused(webui: OpenWebui, server: Server) -> None:
+async def test_an_account_that_is_no_administrators_is_refused(webui: OpenWebUI, server: Server) -> None:
     server.account = {"id": "me", "role": "user"}
-    with pytest.raises(RemoteRefused, match="no administrator"):
-        await webui.group("g")
+    with pytest.raises(RemoteRefused, match="not an administrator"):
+        await webui.get_group("g")
 
 
 async def test_neither_password_nor_token_is_logged(
-    webui: OpenWebui, server: Server, caplog: pytest.LogCaptureFixture
+    webui: OpenWebUI, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.answers = [httpx.Response(422, json={"detail": "no"})]
     with caplog.at_level(logging.DEBUG), pytest.raises(RemoteRefused) as refused:
-        await webui.group("g")
+        await webui.get_group("g")
     told = caplog.text + str(refused.value) + repr(refused.value.__cause__)
     assert PASSWORD not in told
     assert "t1" not in told.replace("http1", "")
 
 
-async def test_long_lists_are_read_by_pages(webui: OpenWebui, server: Server) -> None:
-    assert len(await webui.users("@a.example")) == 70
-    assert len(await webui.models("tenant-a")) == 70
-    assert len(await webui.knowledge_bases("[m]")) == 70
+async def test_long_lists_are_read_by_pages(webui: OpenWebUI, server: Server) -> None:
+    assert len(await webui.search_users("@a.example")) == 70
+    assert len(await webui.search_models("tenant-a")) == 70
+    assert len(await webui.search_knowledge_bases("[m]")) == 70
     assert [request.url.params["page"] for request in server.requests] == ["1", "2", "3"] * 3
     assert {request.url.params.get("order_by") for request in server.requests} == {
         "email",
@@ -135,23 +135,23 @@ async def test_long_lists_are_read_by_pages(webui: OpenWebui, server: Server) ->
     }
 
 
-async def test_a_knowledge_base_that_only_looks_alike_is_left_out(webui: OpenWebui, server: Server) -> None:
+async def test_a_knowledge_base_that_only_looks_alike_is_left_out(webui: OpenWebUI, server: Server) -> None:
     entries = [{"id": "1", "name": "ACME: hr"}, {"id": "2", "name": "Acme: hr"}]
     server.answers = [httpx.Response(200, json={"items": entries, "total": 2})]
-    assert [each["id"] for each in await webui.knowledge_bases("Acme: ")] == ["2"]
+    assert [each["id"] for each in await webui.search_knowledge_bases("Acme: ")] == ["2"]
 
 
-async def test_what_is_absent_is_a_value(webui: OpenWebui, server: Server) -> None:
+async def test_what_is_absent_is_a_value(webui: OpenWebUI, server: Server) -> None:
     server.answers = [httpx.Response(status) for status in (404, 404, 404, 400, 404)]
-    assert await webui.group("gone") is None
-    assert await webui.model("gone") is None
-    assert await webui.knowledge_base("gone") is None
-    assert await webui.user("gone") is None
+    assert await webui.get_group("gone") is None
+    assert await webui.get_model("gone") is None
+    assert await webui.get_knowledge_base("gone") is None
+    assert await webui.get_user("gone") is None
     await webui.delete_group("gone")
 
 
 async def test_content_is_counted_and_deleted_by_an_action_that_belongs_to_no_chat(
-    webui: OpenWebui, server: Server
+    webui: OpenWebUI, server: Server
 ) -> None:
     counted = {"accounts": 0, "chats": 1, "files": 2, "feedback": 3}
     server.answers = [httpx.Response(200, json=counted), httpx.Response(200, json=counted)]
@@ -159,7 +159,7 @@ async def test_content_is_counted_and_deleted_by_an_action_that_belongs_to_no_ch
     content = TenantContent("tenant-a", ["g"], ["k"], 7, 9)
     assert await webui.count_content(content) == counted
     assert await webui.delete_content(content) == counted
-    assert await webui.close(content) == 4
+    assert await webui.close_accounts(content) == 4
     assert {str(request.url) for request in server.requests} == {
         "http://webui/api/chat/actions/tenantry_erasure"
     }
@@ -173,21 +173,21 @@ async def test_content_is_counted_and_deleted_by_an_action_that_belongs_to_no_ch
 
 
 @pytest.mark.parametrize("status", [400, 409, 429, 500, 503])
-async def test_what_may_pass_is_asked_again(status: int, webui: OpenWebui, server: Server) -> None:
+async def test_what_may_pass_is_asked_again(status: int, webui: OpenWebUI, server: Server) -> None:
     server.answers = [httpx.Response(status)]
-    assert await webui.model("m")
+    assert await webui.get_model("m")
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [403, 405, 422])
-async def test_a_refusal_is_not(status: int, webui: OpenWebui, server: Server) -> None:
+async def test_a_refusal_is_not(status: int, webui: OpenWebUI, server: Server) -> None:
     server.answers = [httpx.Response(status, json={"detail": "its own words"})]
     with pytest.raises(RemoteRefused, match="its own words"):
         await webui.update_group("g", {})
     assert len(server.requests) == 1
 
 
-async def test_what_makes_something_new_is_sent_once(webui: OpenWebui, server: Server) -> None:
+async def test_what_makes_something_new_is_sent_once(webui: OpenWebUI, server: Server) -> None:
     server.answers = [httpx.Response(503)] * 3
     for make in (webui.create_group, webui.create_model, webui.create_knowledge_base):
         with pytest.raises(RemoteUnavailable):
@@ -201,33 +201,33 @@ def groups(*names: str) -> httpx.Response:
 
 
 async def test_all_groups_are_listed_once_for_many_names_and_what_is_made_is_known(
-    webui: OpenWebui, server: Server
+    webui: OpenWebUI, server: Server
 ) -> None:
     server.answers = [groups("a", "b", "a")]
-    assert await webui.group_ids("a") == ["a2", "a0"]
-    assert await webui.group_ids("c") == []
+    assert await webui.list_group_ids("a") == ["a2", "a0"]
+    assert await webui.list_group_ids("c") == []
     await webui.create_group({"name": "c"})
-    assert await webui.group_ids("c") == ["new"]
+    assert await webui.list_group_ids("c") == ["new"]
     assert [request.method for request in server.requests] == ["GET", "POST"]
 
 
 async def test_groups_are_listed_anew_after_one_was_deleted_or_may_have_been_made(
-    webui: OpenWebui, server: Server
+    webui: OpenWebUI, server: Server
 ) -> None:
     server.answers = [groups("a"), httpx.Response(200, json=True), groups()]
-    await webui.group_ids("a")
+    await webui.list_group_ids("a")
     await webui.delete_group("a0")
-    assert await webui.group_ids("a") == []
+    assert await webui.list_group_ids("a") == []
     server.answers = [httpx.Response(503), groups("a")]
     with pytest.raises(RemoteUnavailable):
         await webui.create_group({"name": "a"})
-    assert await webui.group_ids("a") == ["a0"]
+    assert await webui.list_group_ids("a") == ["a0"]
 
 
 async def test_a_list_of_groups_ages(
-    webui: OpenWebui, server: Server, monkeypatch: pytest.MonkeyPatch
+    webui: OpenWebUI, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_webui, "GROUPS_SECONDS", 0.0)
     server.answers = [groups(), groups("a")]
-    assert await webui.group_ids("a") == []
-    assert await webui.group_ids("a") == ["a0"]
+    assert await webui.list_group_ids("a") == []
+    assert await webui.list_group_ids("a") == ["a0"]

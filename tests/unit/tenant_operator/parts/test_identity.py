@@ -1,4 +1,4 @@
-"""Attributes of a tenant's groups in Keycloak."""
+"""Tests of the attributes of a tenant's groups in Keycloak."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -14,17 +14,17 @@ TENANT = make_tenant("tenantb", identity={"emails": ["*@tenantb.example"]})
 
 
 class EmptyRealm:
-    """A realm in which every group is made as it was asked for."""
+    """Keycloak client of a realm without groups; it records created and updated ones."""
 
     realm = "tenantry"
 
     def __init__(self, groups: dict[str, dict[str, Any]]) -> None:
         self.groups = groups
 
-    async def group_by_path(self, path: str) -> None:
+    async def get_group_by_path(self, path: str) -> None:
         return None
 
-    async def people(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
+    async def search_accounts(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
         return []
 
     async def create_group(self, parent: str | None, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class EmptyRealm:
         self.groups[wanted["name"]] = wanted
 
 
-async def test_both_groups_carry_the_uid_of_the_tenant() -> None:
+async def test_both_groups_have_the_uid_of_the_tenant() -> None:
     groups: dict[str, dict[str, Any]] = {}
     part = IdentityPart(cast("Keycloak", EmptyRealm(groups)))
     await part.ensure(TENANT, await part.observe(TENANT))
@@ -43,10 +43,10 @@ async def test_both_groups_carry_the_uid_of_the_tenant() -> None:
         assert groups[name]["attributes"]["tenant-uid"] == ["uid-tenantb"], name
 
 
-async def test_groups_of_an_earlier_tenant_of_the_name_are_given_the_new_uid() -> None:
+async def test_groups_of_an_earlier_tenant_get_the_new_uid() -> None:
     groups: dict[str, dict[str, Any]] = {}
     part = IdentityPart(cast("Keycloak", EmptyRealm(groups)))
-    path, old = "/tenants/tenant-tenantb", {"tenant-uid": ["uid of an earlier life"]}
+    path, old = "/tenants/tenant-tenantb", {"tenant-uid": ["uid of an earlier Tenant"]}
     observed = IdentityState(Group("1", path, old), Group("2", f"{path}/admins", old))
     await part.ensure(TENANT, observed)
     for name in ("tenant-tenantb", "admins"):

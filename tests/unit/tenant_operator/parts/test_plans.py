@@ -1,11 +1,11 @@
-"""What each part would write: the pure half, case by case."""
+"""Tests of the plans of parts, without I/O."""
 
 import pytest
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.parts import vectors
 from tenant_operator.parts.identity import Person, plan_members
 from tenant_operator.parts.namespace import objects
-from tenant_operator.parts.namespace.part import _holds, desired_limits
+from tenant_operator.parts.namespace.part import _contains
 from tenant_operator.parts.storage import part
 from tenant_operator.parts.storage.part import StorageState
 from tenant_operator.parts.vectors import VectorsState
@@ -26,10 +26,10 @@ ROOT, FINANCE, PEOPLE = "tenant-acme/", "tenant-acme/finance/documents/", "tenan
         ({ROOT: TAGS | {"tenant": "tenant-evil"}, FINANCE: TAGS, PEOPLE: {}}, {ROOT: "tag", PEOPLE: "tag"}),
         ({ROOT: TAGS, FINANCE: TAGS, PEOPLE: TAGS, "tenant-acme/gone/documents/": TAGS}, {}),
     ],
-    ids=["new", "as-declared", "marker-gone", "tags-changed", "a-former-personas-documents-are-left-alone"],
+    ids=["new", "as-declared", "marker-gone", "tags-changed", "a-former-personas-marker-stays"],
 )
-def test_storage_writes_what_differs(markers: dict[str, dict[str, str]], steps: dict[str, str]) -> None:
-    assert part.plan(part.desired(ACME), StorageState(markers)) == steps
+def test_storage_writes_the_difference(markers: dict[str, dict[str, str]], steps: dict[str, str]) -> None:
+    assert part.plan(part.build_desired(ACME), StorageState(markers)) == steps
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_storage_writes_what_differs(markers: dict[str, dict[str, str]], steps: 
         (None, "uid-acme", True),
         ({"tenantUid": "an-earlier-one"}, None, False),
         ({"tenantUid": "uid-acme"}, None, True),
-        ({"tenantUid": "uid-acme"}, "somebody-wrote-this", True),
+        ({"tenantUid": "uid-acme"}, "another-program", True),
         ({}, None, True),
     ],
     ids=[
@@ -48,7 +48,7 @@ def test_storage_writes_what_differs(markers: dict[str, dict[str, str]], steps: 
         "marker-gone", "marker-changed", "of-an-operator-without-uids",
     ],
 )  # fmt: skip
-def test_documents_are_set_aside_unless_they_are_surely_this_tenants(
+def test_the_owner_of_a_prefix_is_known_from_status_or_marker(
     said: dict[str, str] | None, marked: str | None, owns: bool
 ) -> None:
     section = {"bucket": "b", "prefix": ROOT}
@@ -67,39 +67,29 @@ def test_documents_are_set_aside_unless_they_are_surely_this_tenants(
     ],
     ids=["no-collection", "index-gone", "as-declared"],
 )
-def test_vectors_make_what_is_missing(observed: VectorsState, steps: list[str]) -> None:
+def test_vectors_create_missing_objects(observed: VectorsState, steps: list[str]) -> None:
     assert vectors.plan(observed) == steps
 
 
-def test_members_become_exactly_those_who_should_be() -> None:
+def test_members_become_exactly_the_wanted_accounts() -> None:
     ann, ben, cat = Person("1", "ann@a.example"), Person("2", "ben@a.example"), Person("3", "cat@a.example")
     assert plan_members({ann, ben}, {ben, cat}) == ([ann], [cat])
     assert plan_members({ann}, {Person("1", "ann@new.example")}) == ([], [])
 
 
-def test_limits_are_handed_over_in_base_units() -> None:
-    tenant = make_tenant("acme", quota={"documents": 5, "storage": "2Gi"})
-    assert desired_limits(tenant) == {
-        "documents": "5",
-        "storageBytes": "2147483648",
-        "queriesPerMinute": "60",
-        "tokensPerMonth": "5000000",
-    }
-
-
 def test_only_a_tenant_with_compute_has_a_namespace() -> None:
-    assert objects.objects(ACME) == []
-    kinds = [each["kind"] for each in objects.objects(computing())]
+    assert objects.build_objects(ACME) == []
+    kinds = [each["kind"] for each in objects.build_objects(computing())]
     assert kinds == ["Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount"]
 
 
 def test_the_namespaces_quota_has_the_declared_limits_and_no_others() -> None:
-    quota = next(each for each in objects.objects(computing()) if each["kind"] == "ResourceQuota")
+    quota = next(each for each in objects.build_objects(computing()) if each["kind"] == "ResourceQuota")
     assert quota["spec"]["hard"] == {"requests.cpu": "2", "pods": "10"}
 
 
-def test_nothing_reaches_a_tenants_pods_and_they_reach_names_only() -> None:
-    policy = next(each for each in objects.objects(computing()) if each["kind"] == "NetworkPolicy")
+def test_the_network_policy_allows_only_dns() -> None:
+    policy = next(each for each in objects.build_objects(computing()) if each["kind"] == "NetworkPolicy")
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert "ingress" not in policy["spec"]
     assert [rule["ports"] for rule in policy["spec"]["egress"]] == [
@@ -118,17 +108,17 @@ def test_nothing_reaches_a_tenants_pods_and_they_reach_names_only() -> None:
     ],
     ids=["more-than-wanted", "a-value-differs", "a-list-is-shorter", "a-branch-is-gone", "nothing-there"],
 )
-def test_what_others_added_is_no_difference(live: dict[str, object], holds: bool) -> None:
-    assert _holds(live, {"a": 1, "b": {"c": [1, {"d": 2}]}}) is holds
+def test_values_added_by_others_are_no_difference(live: dict[str, object], holds: bool) -> None:
+    assert _contains(live, {"a": 1, "b": {"c": [1, {"d": 2}]}}) is holds
 
 
 @pytest.mark.parametrize(
     ("wanted", "stored"),
     [("0.5", "500m"), ("4000m", "4"), ("1024Mi", "1Gi"), ("1.5Gi", "1536Mi"), ("0.5m", "500u")],
 )
-def test_a_quantity_that_the_api_server_rewrote_is_no_difference(wanted: str, stored: str) -> None:
-    assert _holds({"hard": {"requests.cpu": stored}}, {"hard": {"requests.cpu": wanted}})
-    assert not _holds({"hard": {"requests.cpu": "3"}}, {"hard": {"requests.cpu": wanted}})
+def test_an_equal_quantity_in_another_unit_is_no_difference(wanted: str, stored: str) -> None:
+    assert _contains({"hard": {"requests.cpu": stored}}, {"hard": {"requests.cpu": wanted}})
+    assert not _contains({"hard": {"requests.cpu": "3"}}, {"hard": {"requests.cpu": wanted}})
 
 
 def computing() -> Tenant:

@@ -10,17 +10,18 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.clients.open_webui import TenantContent
 from tenant_operator.parts.workspace.part import FOREVER, LAST_ANSWER_SECONDS, SETTLE_SECONDS, WorkspacePart
-from tenant_operator.parts.workspace.plan import grants, mark
+from tenant_operator.parts.workspace.plan import build_grants, build_mark
 
 from tests.support.tenants import make_tenant
 
 if TYPE_CHECKING:
     from tenant_operator.clients.keycloak import Keycloak
-    from tenant_operator.clients.open_webui import OpenWebui
+    from tenant_operator.clients.open_webui import OpenWebUI
 
 ACME = make_tenant("acme", identity={"emails": ["*@acme.example"]})
 GROUP: dict[str, Any] = {
-    "id": "g", "name": "/tenants/tenant-acme", "description": "The people of acme, kept as the Tenant says.",
+    "id": "g", "name": "/tenants/tenant-acme",
+    "description": "Members of acme, managed by the Tenant resource.",
     "parent_group_id": None, "user_ids": [],
     "data": {"tenantry": {"tenant": "acme", "uid": ACME.metadata.uid}, "config": {"share": "members"}},
 }  # fmt: skip
@@ -29,7 +30,7 @@ GROUP: dict[str, Any] = {
 class Realm:
     """A Keycloak in which one account has an address of Acme's."""
 
-    async def people(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
+    async def search_accounts(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
         assert list(patterns) == ["*@acme.example"]
         return [{"id": "ann-in-keycloak"}]
 
@@ -48,45 +49,45 @@ class Webui:
         self.asked: dict[str, Any] = {}
         self.writers = 0
 
-    async def group(self, group_id: str) -> dict[str, Any]:
+    async def get_group(self, group_id: str) -> dict[str, Any]:
         return GROUP | {"user_ids": self.group_members, "data": self.group_data}
 
-    async def group_ids(self, name: str) -> list[str]:
+    async def list_group_ids(self, name: str) -> list[str]:
         return ["g"]
 
-    async def groups_under(self, group_id: str) -> set[str]:
+    async def list_child_groups(self, group_id: str) -> set[str]:
         return set()
 
-    async def users(self, term: str) -> list[dict[str, Any]]:
+    async def search_users(self, term: str) -> list[dict[str, Any]]:
         return self.found_users
 
-    async def user(self, user_id: str) -> dict[str, Any] | None:
+    async def get_user(self, user_id: str) -> dict[str, Any] | None:
         self.calls.append(f"user {user_id}")
         return {"id": user_id, "oauth": {"oidc": {"sub": "ann-in-keycloak"}}} if user_id == "ann" else None
 
-    async def models(self, tag: str) -> list[dict[str, Any]]:
+    async def search_models(self, tag: str) -> list[dict[str, Any]]:
         self.calls.append("search models")
         return [{"id": "tenant-acme-b.finance"}, {"id": "tenant-acme.former"}, {"id": "gpt"}]
 
-    async def model(self, model_id: str) -> dict[str, Any] | None:
+    async def get_model(self, model_id: str) -> dict[str, Any] | None:
         return None
 
-    async def knowledge_bases(self, text: str) -> list[dict[str, Any]]:
+    async def search_knowledge_bases(self, text: str) -> list[dict[str, Any]]:
         self.calls.append("search knowledge")
         return self.found_bases.pop(0) if self.found_bases else []
 
-    async def knowledge_base(self, knowledge_id: str) -> dict[str, Any] | None:
+    async def get_knowledge_base(self, knowledge_id: str) -> dict[str, Any] | None:
         self.calls.append(f"knowledge {knowledge_id}")
         return None if knowledge_id == "gone" else base(knowledge_id)
 
-    async def pending_files(self, knowledge_id: str) -> list[str]:
+    async def list_pending_files(self, knowledge_id: str) -> list[str]:
         return self.pending
 
     async def count_content(self, content: TenantContent) -> dict[str, int]:
         self.asked = asdict(content)
         return self.content.pop(0) if self.content else {}
 
-    async def close(self, content: TenantContent) -> int:
+    async def close_accounts(self, content: TenantContent) -> int:
         self.calls.append("close")
         return self.writers
 
@@ -105,7 +106,7 @@ class Webui:
 def base(knowledge_id: str = "1", persona: str = "finance", files: int = 0) -> dict[str, Any]:
     return {
         "id": knowledge_id, "name": "n", "description": "d", "user": {"role": "admin"},
-        "access_grants": [*grants("g", "read"), mark(ACME, persona)], "file_count": files,
+        "access_grants": [*build_grants("g", "read"), build_mark(ACME, persona)], "file_count": files,
     }  # fmt: skip
 
 
@@ -127,7 +128,7 @@ def webui() -> Webui:
 
 @pytest.fixture
 def part(webui: Webui) -> WorkspacePart:
-    return WorkspacePart(cast("OpenWebui", webui), cast("Keycloak", Realm()))
+    return WorkspacePart(cast("OpenWebUI", webui), cast("Keycloak", Realm()))
 
 
 @pytest.mark.parametrize(
@@ -181,10 +182,10 @@ async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
 async def test_a_retained_tenants_group_is_emptied_and_nothing_else_is_written(
     part: WorkspacePart, webui: Webui
 ) -> None:
-    await part.forget(ACME)
+    await part.release(ACME)
     assert webui.calls == []
     webui.group_members = ["ann", "bob"]
-    await part.forget(ACME)
+    await part.release(ACME)
     assert webui.calls == ["remove_members"]
 
 
@@ -209,7 +210,7 @@ async def test_no_second_knowledge_base_is_made_because_a_search_failed(
 ) -> None:
     webui.found_bases = [[], [base()]]
     observed = await part.observe(ACME)
-    with pytest.raises(RemoteUnavailable, match="turned up"):
+    with pytest.raises(RemoteUnavailable, match="found in the second search"):
         await part.ensure(ACME, observed)
     assert "create_knowledge_base" not in webui.calls
 
@@ -238,8 +239,8 @@ async def test_a_former_knowledge_base_goes_only_when_it_is_surely_empty(
     ensured = await part.ensure(ACME, await part.observe(ACME))
     assert ("delete_knowledge_base" in webui.calls) is goes
     assert ({"persona": "former", "id": "2"} in ensured.status["knowledge"]) is not goes
-    assert ensured.verdict
-    assert ("former" in ensured.verdict.message) is not goes
+    assert ensured.condition
+    assert ("former" in ensured.condition.message) is not goes
 
 
 async def test_content_goes_in_as_many_calls_as_it_takes_before_knowledge_bases_and_group(
@@ -303,6 +304,6 @@ async def test_a_knowledge_base_that_stays_keeps_the_group_by_which_it_is_known(
     part: WorkspacePart, webui: Webui
 ) -> None:
     webui.found_bases = [[base()], [base()]]
-    with pytest.raises(RemoteUnavailable, match="still there"):
+    with pytest.raises(RemoteUnavailable, match=r"still (there|exists)"):
         await part.remove(ACME)
     assert "delete_group" not in webui.calls

@@ -10,14 +10,14 @@ from tenant_operator.parts.workspace.plan import (
     Group,
     KnowledgeBase,
     WorkspaceState,
-    choose,
-    grants,
-    kept_note,
-    knowledge_base,
-    mark,
+    assign_bases,
+    build_grants,
+    build_group_form,
+    build_mark,
+    describe_kept,
+    parse_knowledge_base,
     plan,
     plan_former,
-    wanted_group,
 )
 
 from tests.support.tenants import make_tenant
@@ -26,7 +26,7 @@ ACME = make_tenant("acme", displayName="Acme", personas=[{"id": "finance", "disp
 MODEL = "tenant-acme.finance"
 ANYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 OUTSIDER = {"principal_type": "user", "principal_id": "mallory", "permission": "write"}
-MARK = mark(ACME, "finance")
+MARK = build_mark(ACME, "finance")
 EARLIER = {"principal_type": "user", "principal_id": "tenantry:tenant-acme/u-0/finance", "permission": "read"}
 NEIGHBOUR = {"principal_type": "group", "principal_id": "another", "permission": "read"}
 
@@ -99,7 +99,7 @@ def model_with(**changes: Any) -> WorkspaceState:
 
 
 def model_for(*others: dict[str, str]) -> WorkspaceState:
-    return model_with(access_grants=[*grants("g", "read"), *others])
+    return model_with(access_grants=[*build_grants("g", "read"), *others])
 
 
 def meta_with(**changes: Any) -> WorkspaceState:
@@ -149,11 +149,13 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
             id="for-a-user",
         ),
         pytest.param(
-            model_with(access_grants=grants("g", "read", "write")), [f"grant model {MODEL}"], id="writable"
+            model_with(access_grants=build_grants("g", "read", "write")),
+            [f"grant model {MODEL}"],
+            id="writable",
         ),
         pytest.param(model_with(access_grants=[]), [f"grant model {MODEL}"], id="for-nobody"),
         pytest.param(
-            model_with(access_grants=grants("was", "read")),
+            model_with(access_grants=build_grants("was", "read")),
             [f"grant model {MODEL}"],
             id="for-a-former-group",
         ),
@@ -190,7 +192,7 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
             id="a-former-personas-model-goes",
         ),
         pytest.param(
-            replace(settled(), group=Group("g", under=frozenset("x"))),
+            replace(settled(), group=Group("g", children=frozenset("x"))),
             ["detach group x"],
             id="a-group-beneath",
         ),
@@ -216,7 +218,7 @@ def test_the_knowledge_base_of_a_suspended_tenant_is_closed_and_its_model_still_
     assert (step.change, step.form) == ("grant knowledge base kb-finance", [MARK])
     former = KnowledgeBase("1", "gone", grants=frozenset({READ}))
     grant, _ = plan_former(suspended, former, "g")
-    assert grant.form == [mark(suspended, "gone")]
+    assert grant.form == [build_mark(suspended, "gone")]
     (step,) = plan(ACME, settled(suspended), "g")
     assert step.change == "grant knowledge base kb-finance"
 
@@ -238,8 +240,8 @@ def test_members_leave_and_join_by_id() -> None:
 
 
 def test_the_group_has_nothing_above_it() -> None:
-    assert wanted_group(ACME)["name"] == "/tenants/tenant-acme"
-    assert wanted_group(ACME)["parent_group_id"] is None
+    assert build_group_form(ACME)["name"] == "/tenants/tenant-acme"
+    assert build_group_form(ACME)["parent_group_id"] is None
 
 
 def body(knowledge_id: str = "1", persona: str = "finance", **changes: Any) -> dict[str, Any]:
@@ -248,7 +250,7 @@ def body(knowledge_id: str = "1", persona: str = "finance", **changes: Any) -> d
         "name": "Acme: Finance",
         "description": "Documents.",
         "user": {"role": "admin"},
-        "access_grants": [*grants("g", "read", "write"), mark(ACME, persona)],
+        "access_grants": [*build_grants("g", "read", "write"), build_mark(ACME, persona)],
         "file_count": 0,
     } | changes
 
@@ -267,11 +269,13 @@ def knowing(**ids: str) -> Tenant:
         pytest.param(body(access_grants=[MARK]), "finance", id="marked-and-nobodys-yet"),
         pytest.param(body(access_grants=[MARK, ANYBODY]), "finance", id="marked-and-widened"),
         pytest.param(body(persona="former"), "former", id="a-former-personas"),
-        pytest.param(body(access_grants=grants("g", "read", "write")), None, id="the-groups-and-not-marked"),
+        pytest.param(
+            body(access_grants=build_grants("g", "read", "write")), None, id="the-groups-and-not-marked"
+        ),
         pytest.param(body(access_grants=[]), None, id="neither"),
         pytest.param(body(user={"role": "user"}), None, id="somebody-marked-their-own"),
         pytest.param(body(user=None), None, id="of-an-account-that-is-gone"),
-        pytest.param(body(access_grants=[MARK, *grants("other", "read")]), None, id="another-tenants"),
+        pytest.param(body(access_grants=[MARK, *build_grants("other", "read")]), None, id="another-tenants"),
         pytest.param(body(access_grants=[OUTSIDER]), None, id="a-persons"),
         pytest.param(body(access_grants=[EARLIER]), None, id="an-earlier-tenants-of-the-name"),
         pytest.param(
@@ -280,13 +284,13 @@ def knowing(**ids: str) -> Tenant:
     ],
 )
 def test_a_mark_alone_makes_no_knowledge_base_the_tenants(found: dict[str, Any], persona: str | None) -> None:
-    read = knowledge_base(ACME, found, "g")
+    read = parse_knowledge_base(ACME, found, "g")
     assert (read.persona if read else None) == persona
 
 
 def test_what_the_status_names_is_the_tenants_whatever_people_wrote_into_it() -> None:
     stolen = body("7", persona="other", user=None, access_grants=[ANYBODY], description="mine")
-    read = knowledge_base(knowing(finance="7"), stolen, "g")
+    read = parse_knowledge_base(knowing(finance="7"), stolen, "g")
     assert read
     assert read.persona == "finance"
 
@@ -311,7 +315,7 @@ def bases(*found: tuple[str, str, int | None]) -> list[KnowledgeBase]:
 def test_one_knowledge_base_a_persona_is_chosen(
     tenant: Tenant, found: list[tuple[str, str, int | None]], chosen: str, former: list[str]
 ) -> None:
-    mine, left = choose(tenant, bases(*found))
+    mine, left = assign_bases(tenant, bases(*found))
     assert mine["finance"].id == chosen
     assert [base.id for base in left] == former
 
@@ -321,7 +325,7 @@ def test_one_knowledge_base_a_persona_is_chosen(
     [
         ({}, []),
         (
-            {"grants": frozenset({READ, WRITE, tuple(mark(ACME, "gone").values())})},
+            {"grants": frozenset({READ, WRITE, tuple(build_mark(ACME, "gone").values())})},
             ["grant knowledge base 1"],
         ),
         ({"grants": frozenset({READ})}, ["grant knowledge base 1"]),
@@ -332,7 +336,7 @@ def test_one_knowledge_base_a_persona_is_chosen(
 def test_nothing_new_comes_into_a_former_personas_knowledge_base(
     changed: dict[str, Any], expected: list[str]
 ) -> None:
-    granted = frozenset({READ, ("user", mark(ACME, "gone")["principal_id"], "read")})
+    granted = frozenset({READ, ("user", build_mark(ACME, "gone")["principal_id"], "read")})
     kept = KnowledgeBase("1", "gone", description="Documents of a former persona of Acme.", grants=granted)
     base = replace(kept, **changed)
     assert [step.change for step in plan_former(ACME, base, "g")] == expected
@@ -347,5 +351,5 @@ def test_nothing_new_comes_into_a_former_personas_knowledge_base(
     ids=["none", "two"],
 )
 def test_what_is_kept_is_told(kept: Callable[[], list[KnowledgeBase]], told: str) -> None:
-    assert kept_note(kept()).endswith(told)
-    assert bool(kept_note(kept())) is bool(told)
+    assert describe_kept(kept()).endswith(told)
+    assert bool(describe_kept(kept())) is bool(told)

@@ -1,6 +1,6 @@
-"""A real one-node Kubernetes without Docker: ``../shared/cluster``, where that is beside the checkout.
+"""Real single-node Kubernetes without Docker, from ``../shared/cluster`` next to the checkout.
 
-One that is up already is used, and left up.
+A running node is used and kept.
 """
 
 import os
@@ -16,40 +16,40 @@ from tenantry_local.context import CACHE, REPOSITORY
 
 from .images import Image
 
-__all__ = ["Rig"]
+__all__ = ["LocalNode"]
 
 FOLDER = REPOSITORY.parent / "shared" / "cluster"
 
 BASE = "localhost/base/python:3.11"
-"""What ``image.sh`` calls the image that it makes for want of the public one."""
+"""Name of the base image that ``image.sh`` builds in place of the public one."""
 
 ARCHIVES = CACHE / "e2e-images"
-"""Images as they were loaded, because a cluster that goes takes its own along."""
+"""Archives of loaded images, because a stopped cluster deletes its images."""
 
 
-class Rig:
-    """The cluster."""
+class LocalNode:
+    """A single-node cluster."""
 
     @property
     def missing(self) -> str:
-        """Why it cannot be used here; nothing when it can."""
+        """Return the reason why the node cannot be used here, or an empty string."""
         if not FOLDER.exists():
-            return "../shared/cluster is not beside this checkout"
+            return "../shared/cluster is not next to this checkout"
         return "" if os.geteuid() == 0 else "only root can start a node"
 
     @property
     def kubeconfig(self) -> Path:
-        """Where to find it."""
-        return Path(_said('printf %s "$KUBECONFIG"'))
+        """Return the path of the kubeconfig."""
+        return Path(_capture('printf %s "$KUBECONFIG"'))
 
     @contextmanager
     def up(self) -> Iterator[None]:
-        """Bring it up, and down again if it was not up before."""
+        """Start the node if needed, and stop it again in that case."""
         if self.kubeconfig.exists() and not _run("kubectl get --raw=/readyz", check=False):
             yield
             return
         _build()
-        _clear()
+        _remove_dead_node()
         try:
             _run("./up.sh")
             yield
@@ -57,9 +57,9 @@ class Rig:
             _run("./down.sh")
 
     def load(self, image: Image) -> str:
-        """Put an image into the cluster, built when it is not yet; return its name there."""
+        """Load an image into the cluster, building it if needed, and return its reference."""
         name = f"registry.local/tenantry/{image.name}:{image.digest}"
-        if name in _said("$CTR images ls -q").split():
+        if name in _capture("$CTR images ls -q").split():
             return name
         archive = ARCHIVES / f"{image.name}-{image.digest}.tar"
         with lock_folder(ARCHIVES / image.name):
@@ -72,7 +72,7 @@ class Rig:
     def _build(self, image: Image, name: str, archive: Path) -> None:
         target = f"--target {image.target}" if image.target else ""
         with image.context() as context:
-            # Stages that several images have in common are kept: without it each would be built for each.
+            # Cache layers, so that stages shared by several images are built once.
             _run(f"BUILDAH_LAYERS=true ./image.sh {name} {context} --build-arg BASE={BASE} {target}")
         for old in ARCHIVES.glob(f"{image.name}-*.tar"):
             old.unlink()
@@ -81,8 +81,8 @@ class Rig:
 
 
 def _build() -> None:
-    """Build the node's programs, once. Two are the local platform's own; of the rest Go has most already."""
-    programs = Path(_said('printf %s "$B"'))
+    """Build the node's programs once. Two come from the local platform; Go has cached most of the others."""
+    programs = Path(_capture('printf %s "$B"'))
     programs.mkdir(parents=True, exist_ok=True)
     built = ensure_control_plane(lambda _: None)
     for name in ("kube-apiserver", "kube-controller-manager"):
@@ -91,37 +91,37 @@ def _build() -> None:
     _run("GOFLAGS='-trimpath -buildvcs=false' src/build.sh")
 
 
-def _clear() -> None:
-    """Take away what is left of a node that was killed, or went with its machine.
+def _remove_dead_node() -> None:
+    """Remove the remains of a node that was killed.
 
-    Exits with a sentence where a process of it lives: it may be somebody's who is bringing it up.
+    Exits with a message if one of its processes is alive, because another user may be starting the node.
     """
-    node = Path(_said('printf %s "$D"'))
+    node = Path(_capture('printf %s "$D"'))
     if not node.exists():
         return
     pids = list(node.glob("pid/*.pid"))
-    if any(_is_of(node, pid.read_text().strip()) for pid in pids):
-        sys.exit(f"{node} is a node that lives and does not answer. If nobody needs it: {FOLDER}/down.sh")
-    print(f"{node} was left behind by a node that is dead: it is taken away", flush=True)
+    if any(_belongs_to(node, pid.read_text().strip()) for pid in pids):
+        sys.exit(f"{node} is a live node that does not answer. If it is not needed, run {FOLDER}/down.sh")
+    print(f"Removing {node}, which a dead node left behind", flush=True)
     for pid in pids:
-        pid.unlink()  # The numbers may be other processes' by now, which ``down.sh`` would stop.
+        pid.unlink()  # ``down.sh`` would stop other processes that now have these ids
     _run("./down.sh")
 
 
-def _is_of(node: Path, pid: str) -> bool:
-    """Whether a process lives and is one of the node's: all are told of its folder."""
+def _belongs_to(node: Path, pid: str) -> bool:
+    """Return True if a process is alive and its arguments or environment contain the node's folder."""
     try:
-        told = [Path("/proc", pid, name).read_bytes() for name in ("cmdline", "environ")]
+        texts = [Path("/proc", pid, name).read_bytes() for name in ("cmdline", "environ")]
     except OSError:
         return False
-    return any(f"{node}/".encode() in each for each in told)
+    return any(f"{node}/".encode() in each for each in texts)
 
 
 def _run(command: str, *, check: bool = True) -> int:
-    """Run a command in the folder, with its variables; what it prints is only for the eye."""
+    """Run a command in the folder with its variables and return the exit code."""
     return subprocess.run(["bash", "-c", f". ./env.sh; {command}"], cwd=FOLDER, check=check).returncode
 
 
-def _said(command: str) -> str:
+def _capture(command: str) -> str:
     argv = ["bash", "-c", f". ./env.sh; {command}"]
     return subprocess.run(argv, cwd=FOLDER, check=True, capture_output=True, text=True).stdout

@@ -1,6 +1,6 @@
-"""What is really there, told by Open WebUI's database, S3 and Qdrant themselves, and what is wrong with it.
+"""Ground truth of documents: rows of Open WebUI's database, objects in S3 and points in Qdrant.
 
-Nothing here goes through our own code: keys and ids are spelt as the documentation says.
+It uses no code of the services. Keys and ids are spelled as in the documentation.
 """
 
 import json
@@ -16,7 +16,7 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.parts.qdrant import Qdrant
 from tenantry_local.platform import Platform
 
-__all__ = ["Row", "Seen", "Truth", "wrongs"]
+__all__ = ["GroundTruth", "Row", "StoredState", "find_errors"]
 
 ROWS = """
 select coalesce(json_agg(json_build_array(id, filename, meta -> 'data' ->> 'knowledge_id')), '[]') from file
@@ -26,7 +26,7 @@ where meta -> 'data' ->> 'knowledge_id' in ({})
 
 @dataclass(frozen=True)
 class Row:
-    """A file that Open WebUI's database has in a knowledge base, or on its way there."""
+    """A file of a knowledge base in Open WebUI's database, or one that is being added."""
 
     id: str
     filename: str
@@ -34,15 +34,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What S3 and Qdrant have.
+class StoredState:
+    """Documents in S3 and Qdrant.
 
     Parameters
     ----------
     objects
-        Sha256 of what lies under the tenants' prefixes, by key; without the markers of folders.
+        SHA-256 of the objects under the tenants' prefixes, by key; without markers of folders.
     points
-        Payloads of all points that carry a tenant's key or one of the documents' ids.
+        Payloads of all points with a tenant's key or one of the documents' ids.
     """
 
     objects: Mapping[str, str]
@@ -50,8 +50,8 @@ class Seen:
 
 
 @dataclass
-class Truth:
-    """Looks at the platform."""
+class GroundTruth:
+    """Reads the stores of a platform."""
 
     platform: Platform
     _hashes: dict[str, str] = field(default_factory=dict)
@@ -62,14 +62,14 @@ class Truth:
         printed = Postgres(self.platform.context).run(ROWS.format(ids), "openwebui")
         return [Row(*each) for each in json.loads(printed)]
 
-    def seen(self, tenant_ids: Sequence[str], documents: Sequence[str]) -> Seen:
-        """Return what is there of tenants, and of documents wherever they are."""
+    def get_stored(self, tenant_ids: Sequence[str], documents: Sequence[str]) -> StoredState:
+        """Return the stored state of tenants, and of documents in any tenant."""
         keys = [f"tenant-{each}" for each in tenant_ids]
         either = [
             {"key": "tenantId", "match": {"any": keys}},
             {"key": "documentId", "match": {"any": list(documents)}},
         ]
-        return Seen(dict(self._objects(tenant_ids)), list(self._points({"should": either})))
+        return StoredState(dict(self._objects(tenant_ids)), list(self._points({"should": either})))
 
     def _objects(self, tenant_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
         s3 = Aws(self.platform.context).s3
@@ -85,7 +85,7 @@ class Truth:
                         content = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
                         self._hashes[version] = sha256(content).hexdigest()
                 except s3.exceptions.NoSuchKey:
-                    continue  # it went while we were looking
+                    continue  # it was deleted during the listing
                 yield key, self._hashes[version]
 
     def _points(self, filter_: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -105,8 +105,8 @@ class Truth:
                 return
 
 
-def wrongs(expected: Mapping[str, Mapping[str, tuple[str, bytes]]], seen: Seen) -> list[str]:
-    """Say what is wrong; empty when every file is there exactly once, in its tenant, and nothing else is.
+def find_errors(expected: Mapping[str, Mapping[str, tuple[str, bytes]]], seen: StoredState) -> list[str]:
+    """Return all errors; empty when each tenant has every file exactly once, and nothing else.
 
     Parameters
     ----------

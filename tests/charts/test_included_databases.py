@@ -1,4 +1,4 @@
-"""Postgres, Redis and Keycloak of the release's own, where a cluster has none: kind and development."""
+"""Tests of the included Postgres, Redis and Keycloak, for kind and development."""
 
 import hashlib
 import json
@@ -13,33 +13,33 @@ from tools.dev_secrets import contents
 
 PROFILE = "values-kind.yaml"
 PRODUCTION = "values-eks-prod.yaml"
-OWN = ("keycloak", "postgres", "redis")
+INCLUDED = ("keycloak", "postgres", "redis")
 
 
 @pytest.fixture(scope="module")
 def release() -> Release:
-    """The chart as it is in kind."""
+    """The chart with the kind profile."""
     return render(PROFILE)
 
 
 def env(release: Release, kind: str, name: str) -> dict[str, Any]:
-    """Return the variables of a workload's only container."""
+    """Return the variables of the only container of a workload."""
     (container,) = release.get(kind, name)["spec"]["template"]["spec"]["containers"]
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
 
 
-def realm(release: Release) -> dict[str, Any]:
+def get_realm(release: Release) -> dict[str, Any]:
     """Return the realm that Keycloak imports."""
     found: dict[str, Any] = json.loads(release.get("ConfigMap", "keycloak")["data"]["realm.json"])
     return found
 
 
-def test_the_secrets_made_for_kind_are_those_that_it_asks_for(release: Release) -> None:
+def test_dev_secrets_creates_exactly_the_secrets_of_the_kind_profile(release: Release) -> None:
     made = {(name, key) for name, data in contents("demo").items() for key in data}
     assert made == asked(release)
 
 
-def test_what_two_parts_share_is_the_same_in_both() -> None:
+def test_shared_credentials_match() -> None:
     made = contents("demo")
     assert made["tenantry-n8n"]["postgres-password"] == made["tenantry-postgres"]["n8n-password"]
     assert made["tenantry-keycloak"]["operator-secret"] == made["tenantry-operator"]["keycloak-client-secret"]
@@ -57,12 +57,12 @@ def test_what_two_parts_share_is_the_same_in_both() -> None:
     assert (public["x"], "d" in public) == (private["x"], False)
 
 
-def test_elsewhere_there_is_none_of_them() -> None:
+def test_production_has_none_of_them() -> None:
     names = {item["metadata"]["name"] for item in render(PRODUCTION).objects}
-    assert not {f"demo-{name}" for name in OWN} & names
+    assert not {f"demo-{name}" for name in INCLUDED} & names
 
 
-def test_they_are_found_under_the_releases_name(release: Release) -> None:
+def test_clients_use_the_included_services(release: Release) -> None:
     services = {item["metadata"]["name"] for item in release.of("Service")}
     n8n = env(release, "Deployment", "n8n")
     assert {n8n["DB_POSTGRESDB_HOST"], n8n["QUEUE_BULL_REDIS_HOST"]} <= services
@@ -71,7 +71,7 @@ def test_they_are_found_under_the_releases_name(release: Release) -> None:
     assert env(release, "Deployment", "gateway")["GATEWAY_OIDC_ISSUER"] == f"{keycloak}/realms/tenantry"
 
 
-def test_their_data_outlives_the_release(release: Release) -> None:
+def test_their_volumes_are_kept(release: Release) -> None:
     for name in ("postgres", "redis"):
         spec = release.get("StatefulSet", name)["spec"]
         assert spec["persistentVolumeClaimRetentionPolicy"] == {
@@ -90,37 +90,37 @@ def test_their_data_outlives_the_release(release: Release) -> None:
         ("global.network.postgres.cidrs={10.0.20.0/24}", "/global/network/postgres/cidrs"),
     ],
 )
-def test_either_they_are_here_or_it_is_said_where_they_are(option: str, path: str) -> None:
+def test_each_is_either_included_or_configured(option: str, path: str) -> None:
     with pytest.raises(Refused, match=path):
         render(PROFILE, "--set", option)
 
 
-def test_keycloak_is_the_version_that_is_tested(release: Release) -> None:
+def test_the_version_of_keycloak_is_the_tested_one(release: Release) -> None:
     (container,) = release.get("Deployment", "keycloak")["spec"]["template"]["spec"]["containers"]
     assert container["image"].partition("@")[0] == f"quay.io/keycloak/keycloak:{VERSION}"
 
 
-def test_a_demonstration_has_the_local_platforms_realm(release: Release) -> None:
-    ours, local = realm(release), json.loads(REALM_FILE.read_text())
+def test_the_demo_realm_is_the_local_platforms(release: Release) -> None:
+    ours, local = get_realm(release), json.loads(REALM_FILE.read_text())
     (client,) = (client for client in ours["clients"] if client["clientId"] == "open-webui")
     assert client["redirectUris"] == ["http://demo-open-webui:8080/oauth/oidc/callback"]
     client["redirectUris"] = ["http://127.0.0.1:*"]
     assert ours == local
 
 
-def test_anywhere_else_nobody_is_invented_and_no_client_takes_passwords() -> None:
-    ours = realm(render(PROFILE, "--set", "keycloak.demo=false"))
+def test_without_demo_the_realm_has_no_users_and_no_password_clients() -> None:
+    ours = get_realm(render(PROFILE, "--set", "keycloak.demo=false"))
     assert not any(client.get("directAccessGrantsEnabled") for client in ours["clients"])
     assert not any(client.get("publicClient") for client in ours["clients"])
     assert all("serviceAccountClientId" in user for user in ours["users"])
     assert len(ours["users"]) == len(("operator", "file-sync"))
 
 
-def test_what_the_realm_leaves_open_is_told_to_keycloak(release: Release) -> None:
+def test_keycloak_has_a_variable_for_each_placeholder_of_the_realm(release: Release) -> None:
     for demo in ("true", "false"):
         rendered = render(PROFILE, "--set", f"keycloak.demo={demo}")
         text = rendered.get("ConfigMap", "keycloak")["data"]["realm.json"]
-        told = env(rendered, "Deployment", "keycloak")
-        open_ = {part.partition("}")[0] for part in text.split("${")[1:]}
-        assert open_ <= set(told)
-        assert ("PASSWORD" in open_) == ("PASSWORD" in told) == (demo == "true")
+        variables = env(rendered, "Deployment", "keycloak")
+        placeholders = {part.partition("}")[0] for part in text.split("${")[1:]}
+        assert placeholders <= set(variables)
+        assert ("PASSWORD" in placeholders) == ("PASSWORD" in variables) == (demo == "true")

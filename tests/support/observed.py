@@ -1,4 +1,4 @@
-"""A tenant as the systems outside show it: read from each of them directly, never through our own code."""
+"""State of a tenant in the external systems, read without the operator's code."""
 
 import json
 import uuid
@@ -14,7 +14,7 @@ from tenantry_local.parts.redis import Redis
 from tenantry_local.platform import Platform
 from tenantry_local.tenant_data import find_tenant_data
 
-__all__ = ["World"]
+__all__ = ["Observed"]
 
 NAMESPACED = (
     "resourcequota/tenant",
@@ -24,13 +24,13 @@ NAMESPACED = (
 )
 
 
-class World:
-    """Everything outside the API server's Tenants, for looking and for meddling.
+class Observed:
+    """Reads and changes of the external systems.
 
     Parameters
     ----------
     platform
-        The real platform.
+        The running platform.
     """
 
     def __init__(self, platform: Platform) -> None:
@@ -46,12 +46,12 @@ class World:
         self.s3.close()
         self.redis.close()
 
-    def left(self, tenant_id: str) -> dict[str, Any]:
-        """Return what is left of a tenant anywhere; empty when nothing is."""
+    def find_data(self, tenant_id: str) -> dict[str, Any]:
+        """Return the remaining data of a tenant in every system; empty for none."""
         return find_tenant_data(self._context, tenant_id)
 
-    def look(self, tenant_id: str) -> dict[str, Any]:
-        """Return all that the operator makes for a tenant, without ids that differ from run to run."""
+    def get_state(self, tenant_id: str) -> dict[str, Any]:
+        """Return everything that the operator creates for a tenant, without ids that differ between runs."""
         return {
             "storage": {
                 key: {name: value for name, value in tags.items() if name != "tenant-uid"}
@@ -59,12 +59,11 @@ class World:
             },
             "vectors": self.collection("digital_twin_knowledge"),
             "identity": self._groups(tenant_id),
-            "limits": self._limits(tenant_id),
             "namespace": self._namespace(tenant_id),
         }
 
     def collection(self, name: str) -> dict[str, Any]:
-        """Return the indexes and settings of a collection; empty when there is none."""
+        """Return the indexes and settings of a collection; empty when it is absent."""
         answer = self._qdrant("GET", f"/collections/{name}")
         if answer.status_code == 404:
             return {}
@@ -80,11 +79,11 @@ class World:
         }
 
     def drop_index(self, collection: str, field: str) -> None:
-        """Take an index from a collection."""
+        """Drop an index of a collection."""
         self._qdrant("DELETE", f"/collections/{collection}/index/{field}").raise_for_status()
 
     def make_collection(self, name: str, size: int) -> None:
-        """Make a collection as somebody else would."""
+        """Create a collection as another program would."""
         body = {"vectors": {"size": size, "distance": "Cosine"}}
         self._qdrant("PUT", f"/collections/{name}", json=body).raise_for_status()
 
@@ -105,12 +104,12 @@ class World:
         return self._http.request(method, f"/admin/realms/{REALM}{path}", headers=headers, **arguments)
 
     def group(self, path: str) -> dict[str, Any]:
-        """Return a group by its path; empty when there is none."""
+        """Return a group by its path; empty when it is absent."""
         answer = self.keycloak("GET", f"/group-by-path{path}")
         return cast("dict[str, Any]", answer.json()) if answer.is_success else {}
 
     def add_person(self, email: str, *, verified: bool = True) -> str:
-        """Make an account; return its id."""
+        """Create an account; return its id."""
         for known in self.keycloak("GET", "/users", params={"email": email, "exact": "true"}).json():
             self.keycloak("DELETE", f"/users/{known['id']}").raise_for_status()
         user = {"username": email, "email": email, "emailVerified": verified, "enabled": True}
@@ -121,16 +120,6 @@ class World:
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as administrator."""
         return kubectl(self._context, *arguments, stdin=stdin)
-
-    def limits_keys(self, tenant_id: str) -> list[str]:
-        """Return the keys of the limits of every Tenant that there was of a name."""
-        return list(self.redis.scan_iter(match=f"tenant-{tenant_id}:*:limits"))
-
-    def _limits(self, tenant_id: str) -> dict[str, str]:
-        """Return the limits of the one Tenant that has some."""
-        found = [cast("dict[str, str]", self.redis.hgetall(key)) for key in self.limits_keys(tenant_id)]
-        assert len(found) <= 1, "an earlier Tenant has left its limits"
-        return found[0] if found else {}
 
     def markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
         """Return the tags of each marker in the bucket, by its key."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.truth import Seen, wrongs
+from tests.support.ground_truth import StoredState, find_errors
 
 LINES = [f"Line {number}." for number in range(4)]
 CONTENT = "\n\n".join(LINES).encode()
@@ -42,11 +42,11 @@ def there() -> tuple[Objects, Points]:
 
 
 def test_nothing_is_wrong_when_every_file_is_there_once() -> None:
-    assert wrongs(EXPECTED, Seen(*there())) == []
+    assert find_errors(EXPECTED, StoredState(*there())) == []
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "error"),
     [
         (lambda objects, _: objects.pop(next(iter(objects))), "is not in S3"),
         (lambda objects, _: objects.update(dict.fromkeys(objects, "0")), "has another content"),
@@ -67,7 +67,7 @@ def test_nothing_is_wrong_when_every_file_is_there_once() -> None:
         "of another content", "a line lost",
     ],
 )  # fmt: skip
-def test_each_harm_is_seen(harm: Callable[[Objects, Points], object], told: str) -> None:
+def test_each_harm_is_seen(harm: Callable[[Objects, Points], object], error: str) -> None:
     objects, points = there()
     harm(objects, points)
-    assert any(told in each for each in wrongs(EXPECTED, Seen(objects, points)))
+    assert any(error in each for each in find_errors(EXPECTED, StoredState(objects, points)))

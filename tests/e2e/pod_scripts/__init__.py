@@ -1,4 +1,4 @@
-"""Programs that run inside a pod, sent there as text: they know the standard library and httpx."""
+"""Scripts that run inside a pod. They are sent as text and may use the standard library and httpx."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A look into the real Open WebUI that does not go through our own code."""
+"""State of the real Open WebUI, read without the operator's code."""
 
 import json
 from typing import Any
@@ -9,18 +9,18 @@ from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-__all__ = ["USER_PASSWORD", "WebUi", "rows_with"]
+__all__ = ["USER_PASSWORD", "ObservedOpenWebUI", "rows_with"]
 
 USER_PASSWORD = "user-password-1"
 
 
-class WebUi:
-    """One Open WebUI as its administrator sees it.
+class ObservedOpenWebUI:
+    """Reads and changes of one Open WebUI, as its administrator.
 
     Parameters
     ----------
     platform
-        The platform that it is part of.
+        Platform of the Open WebUI.
     """
 
     def __init__(self, platform: Platform) -> None:
@@ -43,7 +43,7 @@ class WebUi:
         return str(answer.json()["token"])
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Make a call as administrator; return what is answered."""
+        """Make a call as administrator; return the JSON of the response."""
         answer = self._http.request(method, path, **arguments)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
@@ -53,7 +53,7 @@ class WebUi:
         self._postgres.run(statement, "openwebui")
 
     def add_user(self, email: str, subject: str = "") -> str:
-        """Make an account, as a login with Keycloak would where ``subject`` is given; return its id."""
+        """Create an account, with a ``subject`` as a login through Keycloak would; return its id."""
         form = {"name": email.partition("@")[0], "email": email, "password": USER_PASSWORD, "role": "user"}
         made = str(self.call("POST", "/auths/add", json=form)["id"])
         if subject:
@@ -62,25 +62,25 @@ class WebUi:
         return made
 
     def person_token(self, email: str) -> str:
-        """Sign in an account that :meth:`add_user` made; return its access token."""
+        """Sign in an account of :meth:`add_user`; return its access token."""
         return self.token(email, USER_PASSWORD)
 
     def as_person(self, token: str, method: str, path: str, **arguments: Any) -> Any:
-        """Make a call as the person with that token; return what is answered."""
+        """Make a call with a person's token; return the JSON of the response."""
         headers = {"Authorization": f"Bearer {token}"}
         return self.call(method, path, headers=headers, **arguments)
 
     def status(self, token: str, path: str) -> int:
-        """Return the status with which a read of the person with that token is answered."""
+        """Return the status of a GET request with a person's token."""
         return self._http.get(path, headers={"Authorization": f"Bearer {token}"}).status_code
 
     def action(self, action: str, body: dict[str, Any], token: str = "") -> httpx.Response:
-        """Call an action function as administrator, or as the person with that token."""
+        """Call an action function as administrator, or with a person's token."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self._http.post(f"{self.url}/api/chat/actions/{action}", json=body, headers=headers)
 
     def scan(self, text: str) -> dict[str, int]:
-        """Return how often a text stands in each place of Open WebUI's: table, bucket or folder."""
+        """Return the number of occurrences of a text by table, object and file of Open WebUI."""
         found = rows_with(self._postgres, "openwebui", text)
         objects = {
             f"s3 {each['Key']}": 1
@@ -96,19 +96,19 @@ class WebUi:
         return found | objects | local
 
     def drop_user(self, email: str) -> None:
-        """Take an account away, where there is one."""
+        """Delete an account if it exists."""
         for found in self.call("GET", "/users/", params={"query": email})["users"]:
             self.call("DELETE", f"/users/{found['id']}")
 
     def add_file(self, knowledge_id: str, name: str = "report.txt") -> str:
-        """Put a file into a knowledge base; return its id."""
+        """Add a file to a knowledge base; return its id."""
         files = {"file": (name, b"The answer is 42.", "text/plain")}
         made = self.call("POST", "/files/", files=files, params={"process_in_background": "false"})
         self.call("POST", f"/knowledge/{knowledge_id}/file/add", json={"file_id": made["id"]})
         return str(made["id"])
 
     def has_file(self, file_id: str) -> bool:
-        """Tell whether there is a file."""
+        """Return True if a file exists."""
         return self._http.get(f"/files/{file_id}").is_success
 
     def groups(self, tenant_id: str) -> list[dict[str, Any]]:
@@ -121,12 +121,12 @@ class WebUi:
         return found
 
     def models(self, tenant_id: str) -> list[dict[str, Any]]:
-        """Return the tenant's models, by their ids alone."""
+        """Return the tenant's models, found by their ids."""
         found = [m for m in self.call("GET", "/models/all") if m["id"].startswith(f"tenant-{tenant_id}.")]
         return sorted(found, key=lambda model: str(model["id"]))
 
     def bases(self, tenant_id: str) -> list[dict[str, Any]]:
-        """Return the knowledge bases that carry the tenant's mark, by name."""
+        """Return the knowledge bases with the tenant's mark, sorted by name."""
         found: list[dict[str, Any]] = []
         page = 1
         while answer := self.call("GET", "/knowledge/search", params={"page": page})["items"]:
@@ -135,12 +135,12 @@ class WebUi:
         return sorted(found, key=lambda base: str(base["name"]))
 
     def base(self, tenant_id: str, persona: str = "finance") -> dict[str, Any]:
-        """Return a persona's one knowledge base."""
+        """Return the only knowledge base of a persona."""
         (found,) = [each for each in self.bases(tenant_id) if persona_of(each, tenant_id) == persona]
         return found
 
-    def look(self, tenant_id: str) -> dict[str, Any]:
-        """Return all that the operator makes for a tenant, without ids that differ from run to run."""
+    def get_state(self, tenant_id: str) -> dict[str, Any]:
+        """Return everything that the operator creates for a tenant, without ids that differ between runs."""
         groups = self.groups(tenant_id)
         named = {group["id"]: "own" for group in groups}
         return {
@@ -176,13 +176,13 @@ class WebUi:
         }
 
     def versions(self, tenant_id: str) -> list[Any]:
-        """Return what any write would change: ids and times of everything."""
+        """Return ids and times of all objects: any write changes them."""
         things = [*self.groups(tenant_id), *self.models(tenant_id), *self.bases(tenant_id)]
         return [(thing["id"], thing["updated_at"], thing.get("access_grants")) for thing in things]
 
 
 def rows_with(postgres: Postgres, database: str, text: str) -> dict[str, int]:
-    """Return how many rows of each table of a database hold a text, in whatever column."""
+    """Return the number of rows with a text in any column, by table of a database."""
     listed = "select tablename from pg_tables where schemaname = 'public'"
     tables = postgres.run(listed, database).split()
     if not tables:
@@ -195,13 +195,13 @@ def rows_with(postgres: Postgres, database: str, text: str) -> dict[str, int]:
 
 
 def persona_of(base: dict[str, Any], tenant_id: str) -> str:
-    """Return the persona that a tenant's mark on a knowledge base names; empty for none."""
+    """Return the persona in a tenant's mark on a knowledge base; empty for none."""
     holders = (grant["principal_id"].split("/") for grant in base["access_grants"])
     return next((found[2] for found in holders if found[0] == f"tenantry:tenant-{tenant_id}"), "")
 
 
 def _grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:
-    """Return grants as words, with the tenant's own group called ``own``, and a mark by its persona."""
+    """Return grants as text: the tenant's group is ``own``, a mark is named by its persona."""
 
     def in_words(grant: dict[str, str]) -> str:
         holder = grant["principal_id"]

@@ -1,7 +1,7 @@
-"""Asks until standard input says something, or ends. Then it prints what became of the questions.
+"""Ask questions until a line arrives on standard input; then print the results as JSON.
 
-Arguments: the URL, an access token, what every answer has to hold, how many ask at once, and the seconds
-between an answer and the next question. Half of them open a connection for each question, half keep theirs.
+Arguments: the URL, an access token, text that every answer must contain, the number of concurrent users, and
+the seconds between an answer and the next question. Half of the users open a connection for each question.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections import Counter
 
 import httpx
 
-URL, TOKEN, EXPECTED, ASKERS, PAUSE = sys.argv[1:]
+URL, TOKEN, EXPECTED, USERS, PAUSE = sys.argv[1:]
 QUESTION = "What is the approved marketing budget for 2026?"
 
 outcomes: Counter[str] = Counter()
@@ -30,7 +30,7 @@ async def ask(http: httpx.AsyncClient, headers: dict[str, str]) -> str:
 
 
 async def work(number: int, stop: asyncio.Event) -> None:
-    # Or all but the first would be answered from memory.
+    # Otherwise the cache would answer all questions but the first.
     headers = {"Authorization": f"Bearer {TOKEN}", "Cache-Control": "no-store"}
     if number % 2:
         headers["Connection"] = "close"
@@ -45,7 +45,7 @@ async def work(number: int, stop: asyncio.Event) -> None:
 async def main() -> None:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        for number in range(int(ASKERS)):
+        for number in range(int(USERS)):
             group.create_task(work(number, stop))
         await asyncio.to_thread(sys.stdin.readline)
         stop.set()

@@ -1,4 +1,4 @@
-"""HTTP to Services by the names that they have in the cluster, so that redirects and cookies fit."""
+"""HTTP clients of Services under their names in the cluster, through port-forwards."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
@@ -11,18 +11,18 @@ from tests.support.open_webui import Person, WebUI
 
 from .installation import Installation
 
-__all__ = ["logged_in"]
+__all__ = ["log_in_users"]
 
 PORT = 8080
 
 
-class Forwarded(httpx.AsyncHTTPTransport):
-    """Connects to forwarded ports.
+class ForwardingTransport(httpx.AsyncHTTPTransport):
+    """Transport that connects to forwarded ports.
 
     Parameters
     ----------
     ports
-        The port on 127.0.0.1 of each host.
+        Port on 127.0.0.1 of each host.
     """
 
     def __init__(self, ports: Mapping[str, int]) -> None:
@@ -31,7 +31,7 @@ class Forwarded(httpx.AsyncHTTPTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        # Another request: cookies belong to the host of the one that was made, and so does the Host header.
+        # A new request, because cookies and the Host header belong to the host of the original one.
         sent = httpx.Request(
             request.method,
             request.url.copy_with(host="127.0.0.1", port=self._ports[request.url.host]),
@@ -43,7 +43,7 @@ class Forwarded(httpx.AsyncHTTPTransport):
 
 
 class ForwardedWebUI(WebUI):
-    """Open WebUI, with Keycloak to log in at, both of them forwarded."""
+    """Client of Open WebUI and Keycloak through port-forwards."""
 
     def __init__(self, url: str, ports: Mapping[str, int]) -> None:
         super().__init__(url)
@@ -51,12 +51,12 @@ class ForwardedWebUI(WebUI):
 
     @override
     def client(self, **arguments: Any) -> httpx.AsyncClient:
-        return super().client(transport=Forwarded(self._ports), **arguments)
+        return super().client(transport=ForwardingTransport(self._ports), **arguments)
 
 
 @asynccontextmanager
-async def logged_in(installation: Installation, *emails: str) -> AsyncIterator[list[Person]]:
-    """Let some of the demo's people log in to Open WebUI through Keycloak's page."""
+async def log_in_users(installation: Installation, *emails: str) -> AsyncIterator[list[Person]]:
+    """Log demo users in to Open WebUI through Keycloak's login page."""
     with ExitStack() as stack:
         ports = {
             name: stack.enter_context(installation.cluster.forwarded(name, PORT))

@@ -1,6 +1,6 @@
-"""Makes HTTP requests in a row: a JSON list of httpx' own arguments in, a list of [status, body] out.
+"""Send HTTP requests sequentially: reads a JSON list of httpx arguments, prints a list of [status, body].
 
-What is to be uploaded comes as ``[name, base64]`` under ``document``.
+A file to upload is ``[name, base64]`` under ``document``.
 """
 
 import base64

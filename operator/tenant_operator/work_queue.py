@@ -1,0 +1,157 @@
+"""Work queue of Tenants: order, concurrency, retries and backoff.
+
+A key is in the queue at most once, and one worker at a time works on it. A change during the work enqueues
+it again, so the newest state always wins and no change is lost. Urgent keys go first: after a restart no new
+Tenant waits behind ten thousand that are already as declared.
+"""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from .metrics import QUEUED, RECONCILE_SECONDS, RECONCILES
+from .reconcile import Outcome
+
+__all__ = ["BackoffPolicy", "WorkQueue"]
+
+
+class BackoffPolicy:
+    """Pause before the next retry of a Tenant: exponential with jitter, or fixed.
+
+    Parameters
+    ----------
+    first, longest
+        Bounds in seconds of the exponential pause after temporary failures.
+    stalled
+        Pause in seconds after a failure that a person has to fix.
+    """
+
+    def __init__(self, first: float, longest: float, stalled: float) -> None:
+        self._first = first
+        self._longest = longest
+        self._stalled = stalled
+
+    def get_pause(self, outcome: Outcome, failures: int) -> float | None:
+        """Return the pause in seconds after a number of failures in a row; ``None`` for no retry."""
+        failure = outcome.failure
+        if failure is None:
+            return None
+        if failure.permanent:
+            return self._stalled
+        highest = min(self._longest, self._first * 2.0 ** min(failures - 1, 30))
+        # Half fixed, half random: Tenants that failed together do not retry together.
+        pause = random.uniform(highest / 2, highest)  # noqa: S311 (jitter, not a secret)
+        # At least the pause that the system asks for, and not only that. A circuit that is open for seconds
+        # would otherwise repeat every Tenant's reconcile, on the working systems too, every few seconds.
+        return max(pause, failure.retry_after or 0.0)
+
+
+class WorkQueue:
+    """Calls ``reconcile`` for every key that is enqueued.
+
+    Parameters
+    ----------
+    reconcile
+        Reconciles one Tenant by name. An exception counts as a temporary failure.
+    backoff
+        Pauses after failures.
+    concurrency
+        Number of workers.
+    """
+
+    def __init__(
+        self, reconcile: Callable[[str], Awaitable[Outcome]], backoff: BackoffPolicy, concurrency: int
+    ) -> None:
+        self._reconcile = reconcile
+        self._backoff = backoff
+        self._concurrency = concurrency
+        self._urgent: OrderedDict[str, None] = OrderedDict()
+        self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._working: set[str] = set()
+        self._again: dict[str, bool] = {}
+        self._failures: dict[str, int] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._log = structlog.get_logger("tenant_operator.work_queue")
+
+    def enqueue(self, key: str, *, urgent: bool = False) -> None:
+        """Enqueue a key; this replaces a pending retry."""
+        timer = self._timers.pop(key, None)
+        if timer:
+            timer.cancel()
+        if key in self._working:
+            self._again[key] = self._again.get(key, False) or urgent
+            return
+        if urgent:
+            self._failures.pop(key, None)  # of an earlier Tenant of the name, or before a replacement
+            self._waiting.pop(key, None)
+            self._urgent[key] = None
+        elif key not in self._urgent:
+            self._waiting[key] = None
+        QUEUED.set(len(self._urgent) + len(self._waiting))
+        self._idle.clear()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Run the workers until cancelled; this cancels reconciles that are running."""
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(self._concurrency):
+                workers.create_task(self._run_worker())
+
+    async def wait_idle(self) -> None:
+        """Return when no key waits and no worker works; scheduled retries do not count."""
+        while self._urgent or self._waiting or self._working:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def _run_worker(self) -> None:
+        while True:
+            key = await self._take_next()
+            self._working.add(key)
+            try:
+                outcome = await self._run_one(key)
+            finally:
+                self._working.discard(key)
+            self._schedule(key, outcome)
+            if not (self._urgent or self._waiting or self._working):
+                self._idle.set()
+
+    async def _take_next(self) -> str:
+        while not (self._urgent or self._waiting):
+            self._wake.clear()
+            await self._wake.wait()
+        key, _ = (self._urgent or self._waiting).popitem(last=False)
+        QUEUED.set(len(self._urgent) + len(self._waiting))
+        return key
+
+    async def _run_one(self, key: str) -> Outcome | None:
+        with RECONCILE_SECONDS.time():
+            try:
+                outcome = await self._reconcile(key)
+            except Exception as exc:  # noqa: BLE001 (counted and retried: one Tenant must not stop the others)
+                RECONCILES.labels("error").inc()
+                self._log.exception("A reconcile failed", tenant=key, error=str(exc))
+                return None
+        RECONCILES.labels(outcome.name).inc()
+        return outcome
+
+    def _schedule(self, key: str, outcome: Outcome | None) -> None:
+        failures = self._failures.pop(key, 0) + 1
+        pause = self._backoff.get_pause(outcome or _UNEXPECTED, failures)
+        if pause is not None:
+            self._failures[key] = failures
+        if key in self._again:
+            self.enqueue(key, urgent=self._again.pop(key))
+        elif pause is not None:
+            self._timers[key] = asyncio.get_running_loop().call_later(pause, self._retry, key)
+
+    def _retry(self, key: str) -> None:
+        self._timers.pop(key, None)
+        self.enqueue(key)
+
+
+_UNEXPECTED = Outcome.unexpected()
