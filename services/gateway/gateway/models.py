@@ -44,7 +44,7 @@ class Chunk:
 
     @property
     def embedded_text(self) -> str:
-        """Text that is embedded: the headings and the text, because a paragraph often depends on its headings."""
+        """Text that is embedded: the headings, which a paragraph often depends on, and the text."""
         return f"{self.heading}\n\n{self.text}" if self.heading else self.text
 
 
