@@ -37,7 +37,7 @@ from .documents.repair import Repair
 from .documents.service import DocumentService
 from .documents.trash import Trash
 from .idempotency_store import IdempotencyStore
-from .index_fence import IndexChanges
+from .index_fence import IndexWriteFence
 from .limits.budget import Budget
 from .limits.rate import RateLimiter
 from .limits.storage_quota import StorageQuota
@@ -106,7 +106,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             api_key=settings.qdrant_api_key,
             verify=ssl_context(settings.qdrant_ca_file),
             dimension=settings.embedding_dimension,
-            announce=IndexChanges(redis).announce,
+            write_guard=IndexWriteFence(redis).guard,
         )
         stack.push_async_callback(vectors.close)
         bedrock = Bedrock(

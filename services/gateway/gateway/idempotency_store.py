@@ -19,7 +19,7 @@ from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import idempotency_key
 
-from .leases import LEASE_SECONDS, LeaseLost, leased
+from .leases import LEASE_SECONDS, LeaseLost, hold_lease
 from .problems import IdempotencyKeyBusy, IdempotencyKeyReused, WritesUnavailable
 from .redis import TenantRedis
 
@@ -140,7 +140,7 @@ class IdempotencyStore:
 
         claim = Claim()
         try:
-            async with leased(renew, seconds=self._lease_seconds):
+            async with hold_lease(renew, seconds=self._lease_seconds):
                 yield claim
         except LeaseLost as exc:
             raise _unavailable() from exc

@@ -27,6 +27,7 @@ __all__ = [
     "answers_key",
     "changes_key",
     "collection_name",
+    "commit_marker_id",
     "deletions_key",
     "document_id_for",
     "document_id_for_file",
@@ -35,7 +36,6 @@ __all__ = [
     "erasure_receipt_key",
     "failures_key",
     "group_path",
-    "head_id",
     "held_deletions_key",
     "idempotency_key",
     "ingests_key",
@@ -363,7 +363,7 @@ def parse_model_id(model: str) -> tuple[str, str] | None:
     return (match["tenant"], match["persona"]) if match else None
 
 
-def head_id(tenant_id: str, uid: str, document_id: str) -> str:
+def commit_marker_id(tenant_id: str, uid: str, document_id: str) -> str:
     """Return the Qdrant id of a document's first chunk, whatever its content.
 
     Tenant and uid are part of it: in a shared collection two tenants may use the same document id, and

@@ -187,7 +187,7 @@ async def list_documents(
     ] = 50,
 ) -> DocumentList:
     """Return documents page by page. With a filter by state, a page may be empty without being the last."""
-    page = await context.catalog.page(
+    page = await context.catalog.list_page(
         caller.tenant,
         persona_id=persona_id,
         state=state,
