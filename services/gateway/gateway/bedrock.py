@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 from servicekit.aws import classify, client_config, error_code
-from servicekit.deadline import enforced
+from servicekit.deadline import enforce
 from servicekit.errors import RemoteUnavailable
 from servicekit.fair_semaphore import FairSemaphore
 from servicekit.remote import Remote
@@ -176,8 +176,8 @@ class Bedrock:
         """
 
         async def embed_within_quota(text: str) -> list[float]:
-            async with enforced("bedrock"), self._ingesting.acquire(tenant_key):
-                await self._quota.wait()
+            async with enforce("bedrock"), self._ingesting.acquire(tenant_key):
+                await self._quota.acquire()
                 return await self._embed(text, on_tokens)
 
         return await gather_or_cancel(map(embed_within_quota, texts))
@@ -190,7 +190,7 @@ class Bedrock:
         ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`embed`.
         """
-        self._quota.take()
+        self._quota.reserve()
         return await self._embed(text, on_tokens)
 
     async def converse(self, prompt: Prompt) -> ModelReply:
@@ -233,7 +233,7 @@ class Bedrock:
         """Return the next event, or :data:`_END` after the last one."""
         loop = asyncio.get_running_loop()
         try:
-            async with enforced("bedrock"):
+            async with enforce("bedrock"):
                 return await loop.run_in_executor(self._streams, next, events, _END)
         except (BotoCoreError, ClientError) as exc:
             raise RemoteUnavailable("bedrock", "converse-stream", type(exc).__name__) from exc

@@ -19,7 +19,7 @@ from tenancy.call_limiter import CallLimiter
 from tenancy.callers import check_synced
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
-from tenancy.registry import TenantRegistry, watched_registry
+from tenancy.registry import TenantRegistry, open_registry
 from tenancy.tickets import TicketVerifier
 
 from .answers.cache import AnswerCache
@@ -98,7 +98,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
         stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
-        registry, watching = await stack.enter_async_context(watched_registry())
+        registry, watching = await stack.enter_async_context(open_registry())
         redis = TenantRedis(settings.redis_url)
         stack.push_async_callback(redis.close)
         vectors = Vectors(
