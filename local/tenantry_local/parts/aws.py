@@ -13,7 +13,6 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import override
@@ -105,6 +104,8 @@ class Aws(Part):
         return client
 
     def _root(self, service: str) -> Any:
+        import boto3  # noqa: PLC0415 (it takes 0.4 s, and most commands of `tenantry` need no AWS)
+
         # ministack treats this key pair as the account's root.
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106
         config = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 1})
