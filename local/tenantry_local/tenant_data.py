@@ -7,6 +7,7 @@ import redis
 from tenancy.names import collection_name, group_path, is_tombstone, tenant_key, tenant_prefix
 
 from .context import Context
+from .part import system_tls_context
 from .parts.aws import BUCKET, Aws
 from .parts.keycloak import REALM, Keycloak
 from .parts.kubernetes import kubectl
@@ -43,8 +44,13 @@ def _points(context: Context, tenant_id: str) -> int:
     own = {"must": [{"key": "tenantId", "match": {"value": tenant_key(tenant_id)}}]}
     names = [collection_name(tenant_id, dedicated=dedicated) for dedicated in (False, True)]
     # Over HTTP: the import of Qdrant's client takes longer than most commands of `tenantry`.
-    with httpx.Client(base_url=part.url, headers={"api-key": part.api_key}, timeout=20) as http:
+    with _open_client(part.url) as http:
+        http.headers["api-key"] = part.api_key
         return sum(_count_points(http, name, own) for name in names)
+
+
+def _open_client(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url, timeout=20, verify=system_tls_context())
 
 
 def _count_points(http: httpx.Client, collection: str, conditions: dict[str, Any]) -> int:
@@ -57,7 +63,7 @@ def _count_points(http: httpx.Client, collection: str, conditions: dict[str, Any
 
 def _group(context: Context, tenant_id: str) -> str:
     keycloak = Keycloak(context)
-    with httpx.Client(base_url=keycloak.url, timeout=20) as http:
+    with _open_client(keycloak.url) as http:
         http.headers["Authorization"] = f"Bearer {keycloak.admin_token(http)}"
         answer = http.get(f"/admin/realms/{REALM}/group-by-path{group_path(tenant_id)}")
         return str(answer.json()["path"]) if answer.is_success else ""

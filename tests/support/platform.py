@@ -1,7 +1,7 @@
-"""The real platform under the tests: everything of ``local/`` but our own two services.
+"""Local platforms for tests: the backends alone, and all programs.
 
-Started once a run, on free ports, in a folder of its own. ``TENANTRY_TEST_STATE`` names the folder of one
-that is left running between runs, for whoever writes tests.
+Each test process starts one, on free ports and in a temporary folder. ``TENANTRY_TEST_STATE`` names the
+folder of a platform that keeps running between test runs, which saves its start while you write tests.
 """
 
 import os
@@ -17,7 +17,7 @@ __all__ = ["add_open_webui", "running_platform", "running_whole_platform"]
 
 @contextmanager
 def running_platform() -> Iterator[Platform]:
-    """Bring the backends up, and down again unless their folder was given."""
+    """Start the backends, and stop them at the end unless their folder is given."""
     given = os.environ.get("TENANTRY_TEST_STATE")
     if given:
         platform = Platform.ephemeral(Path(given))
@@ -34,18 +34,18 @@ def running_platform() -> Iterator[Platform]:
 
 
 def add_open_webui(platform: Platform) -> Platform:
-    """Bring Open WebUI up beside backends that run; return the platform that knows of both."""
+    """Start Open WebUI on running backends; return the platform that contains both."""
     whole = Platform.ephemeral(platform.context.state, whole=True)
-    # What it stands on runs already, but without its database and its bucket.
+    # Its backends run already, but without its database and its bucket.
     whole.up(["postgres", "redis", "keycloak", "aws", "open-webui"])
     return whole
 
 
 @contextmanager
 def running_whole_platform() -> Iterator[Platform]:
-    """Bring up everything: our services, Open WebUI, n8n and file-sync, too.
+    """Start all programs: the backends, our services, Open WebUI, n8n and file-sync.
 
-    ``TENANTRY_TEST_WHOLE_STATE`` names the folder of one that is left running.
+    ``TENANTRY_TEST_WHOLE_STATE`` names the folder of a platform that keeps running.
     """
     given = os.environ.get("TENANTRY_TEST_WHOLE_STATE")
     if given:
