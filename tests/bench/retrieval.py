@@ -14,7 +14,7 @@ from functools import partial
 import httpx
 from gateway import bm25
 from gateway.vectors.filters import tenant_filter
-from gateway.vectors.points import lexical
+from gateway.vectors.points import to_sparse_vector
 from qdrant_client import AsyncQdrantClient, models
 from tenancy.names import COLLECTION, LEXICAL_VECTOR
 from tenantry_local.parts.kubernetes import kubectl
@@ -96,7 +96,7 @@ class _TenantClient:
         idf = None if idf_of_all else models.IdfCorpusParams(corpus=mine)
         found = await self._qdrant.query_points(
             COLLECTION,
-            query=lexical(bm25.query_vector(text)),
+            query=to_sparse_vector(bm25.query_vector(text)),
             using=LEXICAL_VECTOR,
             query_filter=mine,
             search_params=models.SearchParams(idf=idf) if idf else None,
@@ -226,13 +226,13 @@ async def _measure_neighbour_effect(
     note = f"{len(crowd)} documents of the other tenant"
     return [
         Figure(
-            "lexical top 3 moved by a neighbour, IDF of the tenant",
+            "to_sparse_vector top 3 moved by a neighbour, IDF of the tenant",
             _changed(own, still),
             "share",
             0.0,
             note=note,
         ),
-        Figure("lexical top 3 moved by a neighbour, IDF of all", _changed(own, moved), "share"),
+        Figure("to_sparse_vector top 3 moved by a neighbour, IDF of all", _changed(own, moved), "share"),
     ]
 
 

@@ -108,7 +108,7 @@ async def as_dedicated(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
     http.event_hooks["request"].append(note)
     one = [1.0, *[0.0] * 767]
-    await vectors.search(tenant(world, DEDICATED), one, words=None, persona_id=None, limit=1, threshold=0)
+    await vectors.search(tenant(world, DEDICATED), one, sparse=None, persona_id=None, limit=1, threshold=0)
     http.event_hooks["request"].remove(note)
     url = world.gateway.context.settings.qdrant_url
     async with httpx.AsyncClient(base_url=url, headers={"Authorization": sent[0]}) as client:

@@ -13,15 +13,15 @@ from typing import Any, cast
 
 from gateway.bedrock import Bedrock, ModelReply, Prompt
 from gateway.bm25 import SparseVector
-from gateway.models import Chunk, Document, Edition, IndexedDocument, Passage
-from gateway.objects import Stamp, StoredEntry, StoredObject, TenantObjects
+from gateway.models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
+from gateway.objects import ObjectVersion, StoredEntry, StoredObject, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from gateway.vectors import Vectors
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS, parse_object_key, tenant_prefix
 
-__all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors", "stamp_of"]
+__all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors", "object_version_of"]
 
 STORED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DIMENSION = 64
@@ -87,42 +87,44 @@ class FakeVectors:
 
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str], tuple[Document, list[Chunk], list[Sequence[float]]]] = {}
-        self.staged: dict[tuple[str, str], dict[int, Sequence[float]]] = {}
+        self.unpublished: dict[tuple[str, str], dict[int, Sequence[float]]] = {}
         self.fails: Exception | None = None
         self.asked: list[dict[str, Any]] = []
-        self.tidied: list[str] = []
+        self.deleted_stale: list[str] = []
 
-    async def stage(
-        self, tenant: Tenant, edition: Edition, start: int, vectors: Sequence[Sequence[float]]
+    async def upsert_unpublished(
+        self, tenant: Tenant, version: DocumentVersion, start: int, vectors: Sequence[Sequence[float]]
     ) -> None:
-        staged = self.staged.setdefault((tenant.key, edition.document.document_id), {})
+        staged = self.unpublished.setdefault((tenant.key, version.document.document_id), {})
         staged |= dict(enumerate(vectors, start))
 
-    async def publish(self, tenant: Tenant, edition: Edition, vector: Sequence[float]) -> IndexedDocument:
+    async def publish(
+        self, tenant: Tenant, version: DocumentVersion, vector: Sequence[float]
+    ) -> IndexedDocument:
         if self.fails:
             raise self.fails
-        place = (tenant.key, edition.document.document_id)
-        staged = {**self.staged.pop(place), 0: vector}
-        vectors = [staged[number] for number in range(len(edition.chunks))]
-        self.documents[place] = (edition.document, list(edition.chunks), vectors)
-        return IndexedDocument(edition.document, edition.version, len(edition.chunks))
+        place = (tenant.key, version.document.document_id)
+        staged = {**self.unpublished.pop(place), 0: vector}
+        vectors = [staged[number] for number in range(len(version.chunks))]
+        self.documents[place] = (version.document, list(version.chunks), vectors)
+        return IndexedDocument(version.document, version.id, len(version.chunks))
 
-    async def tidy(self, tenant: Tenant, published: IndexedDocument) -> None:
-        self.tidied.append(published.document.document_id)
+    async def delete_stale(self, tenant: Tenant, published: IndexedDocument) -> None:
+        self.deleted_stale.append(published.document.document_id)
 
     async def remove(self, tenant: Tenant, document_id: str) -> None:
         if self.fails:
             raise self.fails
         self.documents.pop((tenant.key, document_id), None)
 
-    async def indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
+    async def get_indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
         return {
             document_id: IndexedDocument(document, "v", len(chunks))
             for (key, document_id), (document, chunks, _) in self.documents.items()
             if key == tenant.key and document_id in document_ids
         }
 
-    async def embeddings(
+    async def iter_embeddings(
         self, tenant: Tenant, document_id: str
     ) -> AsyncGenerator[list[tuple[str, Sequence[float]]]]:
         _, chunks, vectors = self.documents.get((tenant.key, document_id), (None, [], []))
@@ -133,7 +135,7 @@ class FakeVectors:
         tenant: Tenant,
         vector: Sequence[float],
         *,
-        words: SparseVector | None,
+        sparse: SparseVector | None,
         persona_id: str | None,
         limit: int,
         threshold: float,
@@ -141,7 +143,7 @@ class FakeVectors:
         self.asked.append(
             {
                 "tenant": tenant.key,
-                "words": words,
+                "sparse": sparse,
                 "persona_id": persona_id,
                 "limit": limit,
                 "threshold": threshold,
@@ -163,7 +165,7 @@ class FakeVectors:
         ]
         return sorted(found, key=lambda passage: -passage.score)[:limit]
 
-    async def beside(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
+    async def neighbours(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
         found = {}
         for passage in passages:
             _, chunks, _ = self.documents[tenant.key, passage.document_id]
@@ -195,38 +197,40 @@ class FakeObjects:
             raise DocumentMissing("It is not there.")
         if len(self.contents[key]) > max_bytes:
             raise DocumentTooLarge("It is too large.")
-        return StoredObject(self.contents[key], stamp_of(self.contents[key]))
+        return StoredObject(self.contents[key], object_version_of(self.contents[key]))
 
-    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:
+    async def put(
+        self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str
+    ) -> ObjectVersion:
         self.contents[key] = content
         self.owners[key] = owner
-        return stamp_of(content)
+        return object_version_of(content)
 
-    async def entries(
+    async def list_documents(
         self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = 1000
     ) -> list[StoredEntry]:
         prefix = tenant_prefix(tenant.id) + (f"{persona_id}/documents/" if persona_id else "")
         keys = sorted(key for key in self.contents if key.startswith(prefix) and key > after)
         return [self._entry(tenant, key) for key in keys][:limit]
 
-    async def sizes(self, tenant: Tenant) -> dict[str, int]:
-        return {each.document_id: each.size for each in await self.entries(tenant)}
+    async def get_sizes(self, tenant: Tenant) -> dict[str, int]:
+        return {each.document_id: each.size for each in await self.list_documents(tenant)}
 
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
-        entries = await self.entries(tenant)
+        entries = await self.list_documents(tenant)
         return next((entry for entry in entries if entry.document_id == document_id), None)
 
     async def find_files(self, tenant: Tenant, persona_id: str, filename: str) -> list[StoredEntry]:
         return [
             entry
-            for entry in await self.entries(tenant, persona_id=persona_id)
+            for entry in await self.list_documents(tenant, persona_id=persona_id)
             if entry.document_id.startswith(FILE_DOCUMENTS) and entry.filename == filename
         ]
 
-    async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
+    async def find_owner(self, tenant: Tenant, key: str) -> str | None:
         return self.owners.get(key, "") if key in self.contents else None
 
-    async def owner(self, tenant: Tenant, key: str) -> str:
+    async def get_owner(self, tenant: Tenant, key: str) -> str:
         return self.owners.get(key, "")
 
     async def delete(self, tenant: Tenant, key: str) -> None:
@@ -235,18 +239,18 @@ class FakeObjects:
 
     def _entry(self, tenant: Tenant, key: str) -> StoredEntry:
         persona_id, document_id, filename = parse_object_key(tenant.id, key) or ("", "", "")
-        stamp = stamp_of(self.contents[key])
-        stamp = replace(stamp, stored_at=self.stored_at.get(key, stamp.stored_at))
-        return StoredEntry(key, persona_id, document_id, filename, len(self.contents[key]), stamp)
+        version = object_version_of(self.contents[key])
+        version = replace(version, stored_at=self.stored_at.get(key, version.stored_at))
+        return StoredEntry(key, persona_id, document_id, filename, len(self.contents[key]), version)
 
     def as_adapter(self) -> TenantObjects:
         """Return itself in the place of the real one."""
         return cast("TenantObjects", self)
 
 
-def stamp_of(content: bytes) -> Stamp:
-    """Return the stamp that :class:`FakeObjects` gives a content."""
-    return Stamp(STORED_AT, f'"{hashlib.md5(content).hexdigest()}"')
+def object_version_of(content: bytes) -> ObjectVersion:
+    """Return the version that :class:`FakeObjects` gives a content."""
+    return ObjectVersion(STORED_AT, f'"{hashlib.md5(content).hexdigest()}"')
 
 
 def _bag(text: str) -> list[float]:

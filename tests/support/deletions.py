@@ -37,7 +37,7 @@ class FakeDeletionLimit:
             raise DeletionsHeld("Too many.", retry_after=600)
         self.admitted.append(stored.document_id)
 
-    async def held(self, tenant: Tenant) -> list[HeldDeletion]:
+    async def list_held(self, tenant: Tenant) -> list[HeldDeletion]:
         return list(self.entries.values())
 
     async def release(self, tenant: Tenant) -> datetime:
@@ -45,7 +45,7 @@ class FakeDeletionLimit:
         self.entries.clear()
         return datetime.now(UTC)
 
-    async def forget(self, tenant: Tenant, document_id: str) -> None:
+    async def remove_held(self, tenant: Tenant, document_id: str) -> None:
         self.entries.pop(document_id, None)
 
     def as_limit(self) -> DeletionLimit:

@@ -1,11 +1,11 @@
-"""The journal without Redis: leases that never run out, notes and failures to look at."""
+"""Fake document journal without Redis, with leases that never expire."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from gateway.documents.intents import Failure, Note, Standing, Task
-from gateway.documents.journal import Due, Journal, Lease
+from gateway.documents.intents import DocumentStatus, Failure, Intent, IntentKind
+from gateway.documents.journal import DueRepairs, Journal, WriteLease
 from gateway.problems import DocumentBusy, WritesUnavailable
 from servicekit.locks import KeyedLocks
 from tenancy.model import Tenant
@@ -14,50 +14,50 @@ __all__ = ["FakeJournal"]
 
 
 class FakeLease:
-    """Keeps what is intended and settled in its journal."""
+    """Stores intents and failures in its journal."""
 
     def __init__(self, journal: "FakeJournal", key: tuple[str, str]) -> None:
         self._journal = journal
         self._key = key
 
     @property
-    def note(self) -> Note | None:
-        return self._journal.notes.get(self._key)
+    def intent(self) -> Intent | None:
+        return self._journal.intents.get(self._key)
 
-    async def intend(self, note: Note) -> None:
-        self._journal.notes[self._key] = note
+    async def begin(self, intent: Intent) -> None:
+        self._journal.intents[self._key] = intent
 
-    async def settle(self, failure: Failure | None = None) -> None:
-        self._journal.notes.pop(self._key, None)
+    async def commit(self, failure: Failure | None = None) -> None:
+        self._journal.intents.pop(self._key, None)
         self._journal.failures.pop(self._key, None)
         if failure:
             self._journal.failures[self._key] = failure
 
-    def as_lease(self) -> Lease:
-        """Return itself in the place of the real one."""
-        return cast("Lease", self)
+    def as_lease(self) -> WriteLease:
+        """Return the fake with the type of the real class."""
+        return cast("WriteLease", self)
 
 
 class FakeJournal:
-    """Lets one at a time write a document, as long as ``away`` is false."""
+    """Serialises the writes of a document; fails while ``is_unavailable`` is true."""
 
     def __init__(self) -> None:
-        self.notes: dict[tuple[str, str], Note] = {}
+        self.intents: dict[tuple[str, str], Intent] = {}
         self.failures: dict[tuple[str, str], Failure] = {}
-        self.away = False
+        self.is_unavailable = False
         self.asked: list[str] = []
         self._locks = KeyedLocks()
         self._held: set[tuple[str, str]] = set()
 
     @asynccontextmanager
-    async def hold(
+    async def acquire(
         self, tenant: Tenant, document_id: str, *, repairing: bool = False
-    ) -> AsyncIterator[Lease]:
+    ) -> AsyncIterator[WriteLease]:
         key = (tenant.id, document_id)
-        if self.away:
-            raise WritesUnavailable("Redis is away.")
+        if self.is_unavailable:
+            raise WritesUnavailable("Redis is unavailable.")
         if repairing and key in self._held:
-            raise DocumentBusy("Somebody is at it.", retry_after=1)
+            raise DocumentBusy("Another request writes it.", retry_after=1)
         async with self._locks["/".join(key)]:
             self._held.add(key)
             try:
@@ -65,26 +65,26 @@ class FakeJournal:
             finally:
                 self._held.discard(key)
 
-    async def standings(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, Standing]:
+    async def get_statuses(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, DocumentStatus]:
         keys = {document_id: (tenant.id, document_id) for document_id in document_ids}
         return {
-            document_id: Standing(self._is_indexing(key), self.failures.get(key))
+            document_id: DocumentStatus(self._is_indexing(key), self.failures.get(key))
             for document_id, key in keys.items()
         }
 
-    async def due(self, tenants: Sequence[Tenant]) -> list[Due]:
+    async def list_due(self, tenants: Sequence[Tenant]) -> list[DueRepairs]:
         self.asked += [tenant.id for tenant in tenants]
         found = []
         for tenant in tenants:
-            ids = [document_id for tenant_id, document_id in self.notes if tenant_id == tenant.id]
+            ids = [document_id for tenant_id, document_id in self.intents if tenant_id == tenant.id]
             if ids:
-                found.append(Due(tenant, len(ids), ids))
+                found.append(DueRepairs(tenant, len(ids), ids))
         return found
 
     def as_journal(self) -> Journal:
-        """Return itself in the place of the real one."""
+        """Return the fake with the type of the real class."""
         return cast("Journal", self)
 
     def _is_indexing(self, key: tuple[str, str]) -> bool:
-        note = self.notes.get(key)
-        return key in self._held and note is not None and note.task is not Task.DELETE
+        intent = self.intents.get(key)
+        return key in self._held and intent is not None and intent.kind is not IntentKind.DELETE

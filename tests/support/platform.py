@@ -1,7 +1,7 @@
-"""Local platforms for tests: the backends alone, and all programs.
+"""Test platforms: the backends of ``local/``, optionally with all services.
 
-Each test process starts one, on free ports and in a temporary folder. ``TENANTRY_TEST_STATE`` names the
-folder of a platform that keeps running between test runs, which saves its start while you write tests.
+A platform is started once per run, on free ports and in a separate folder. ``TENANTRY_TEST_STATE`` names the
+folder of one that keeps running between runs.
 """
 
 import os
@@ -17,10 +17,10 @@ __all__ = ["add_open_webui", "running_platform", "running_whole_platform"]
 
 @contextmanager
 def running_platform() -> Iterator[Platform]:
-    """Start the backends, and stop them at the end unless their folder is given."""
-    given = os.environ.get("TENANTRY_TEST_STATE")
-    if given:
-        platform = Platform.ephemeral(Path(given))
+    """Run the backends; stop them at the end unless ``TENANTRY_TEST_STATE`` names their folder."""
+    kept_state = os.environ.get("TENANTRY_TEST_STATE")
+    if kept_state:
+        platform = Platform.ephemeral(Path(kept_state))
         platform.up_backends()
         yield platform
         return
@@ -34,7 +34,7 @@ def running_platform() -> Iterator[Platform]:
 
 
 def add_open_webui(platform: Platform) -> Platform:
-    """Start Open WebUI on running backends; return the platform that contains both."""
+    """Start Open WebUI in addition to running backends; return the platform with both."""
     whole = Platform.ephemeral(platform.context.state, whole=True)
     # Its backends run already, but without its database and its bucket.
     whole.up(["postgres", "redis", "keycloak", "aws", "open-webui"])
@@ -43,13 +43,13 @@ def add_open_webui(platform: Platform) -> Platform:
 
 @contextmanager
 def running_whole_platform() -> Iterator[Platform]:
-    """Start all programs: the backends, our services, Open WebUI, n8n and file-sync.
+    """Run all parts, with the services, Open WebUI, n8n and file-sync.
 
     ``TENANTRY_TEST_WHOLE_STATE`` names the folder of a platform that keeps running.
     """
-    given = os.environ.get("TENANTRY_TEST_WHOLE_STATE")
-    if given:
-        platform = Platform.ephemeral(Path(given), whole=True)
+    kept_state = os.environ.get("TENANTRY_TEST_WHOLE_STATE")
+    if kept_state:
+        platform = Platform.ephemeral(Path(kept_state), whole=True)
         platform.up()
         yield platform
         return

@@ -5,12 +5,12 @@ from typing import cast
 
 from gateway.documents.service import DocumentService
 from gateway.documents.trash import Trash
-from gateway.objects import Removal, Stamp, StoredVersion, TrashObjects
+from gateway.objects import ObjectMetadata, ObjectVersion, Removal, TrashObjects
 from gateway.problems import TrashMissing
 from tenancy.model import Tenant
 from tenancy.names import removal_key
 
-from .backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from .backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
 
 __all__ = ["FakeTrashObjects", "make_trash"]
 
@@ -25,11 +25,11 @@ class FakeTrashObjects:
         self.fails: Exception | None = None
         self.versioned = True
 
-    async def current(self, tenant: Tenant, key: str) -> StoredVersion | None:
+    async def get_current(self, tenant: Tenant, key: str) -> ObjectMetadata | None:
         if key not in self._objects.contents:
             return None
         version = str(len(self._objects.versions.get(key, []))) if self.versioned else ""
-        return StoredVersion(version, self._objects.owners.get(key, ""), "")
+        return ObjectMetadata(version, self._objects.owners.get(key, ""), "")
 
     async def put(self, tenant: Tenant, removal: Removal) -> None:
         if self.fails:
@@ -56,14 +56,14 @@ class FakeTrashObjects:
     async def get_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> bytes:
         return self.embeddings.get((tenant.id, document_id, removal), b"")
 
-    async def restore(self, tenant: Tenant, removal: Removal, key: str) -> Stamp:
+    async def restore(self, tenant: Tenant, removal: Removal, key: str) -> ObjectVersion:
         versions = self._objects.versions.get(removal.key, [])
         if int(removal.version_id) >= len(versions):
             raise TrashMissing("The bucket does not keep it.")
         content = versions[int(removal.version_id)]
         self._objects.contents[key] = content
         self._objects.owners[key] = removal.owner
-        return stamp_of(content)
+        return object_version_of(content)
 
     async def delete_removal(self, tenant: Tenant, document_id: str, removal: str) -> None:
         self.records.pop((tenant.id, document_id, removal), None)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 from servicekit.aws import classify, client_config, error_code
-from servicekit.deadline import enforced
+from servicekit.deadline import enforce
 from servicekit.errors import RemoteUnavailable
 from servicekit.fair_semaphore import FairSemaphore
 from servicekit.remote import Remote
@@ -177,8 +177,8 @@ class Bedrock:
         """
 
         async def embed_in_turn(text: str) -> list[float]:
-            async with enforced("bedrock"), self._ingesting.acquire(tenant_key):
-                await self._pace.wait()
+            async with enforce("bedrock"), self._ingesting.acquire(tenant_key):
+                await self._pace.acquire()
                 return await self._embed(text, on_tokens)
 
         return await gather_or_cancel(map(embed_in_turn, texts))
@@ -191,7 +191,7 @@ class Bedrock:
         ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`embed`.
         """
-        self._pace.take()
+        self._pace.reserve()
         return await self._embed(text, on_tokens)
 
     async def converse(self, prompt: Prompt) -> ModelReply:
@@ -235,7 +235,7 @@ class Bedrock:
         """Return the next event, :data:`_END` after the last."""
         loop = asyncio.get_running_loop()
         try:
-            async with enforced("bedrock"):
+            async with enforce("bedrock"):
                 return await loop.run_in_executor(self._streams, next, events, _END)
         except (BotoCoreError, ClientError) as exc:
             raise RemoteUnavailable("bedrock", "converse-stream", type(exc).__name__) from exc

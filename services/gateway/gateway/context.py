@@ -19,7 +19,7 @@ from tenancy.call_limiter import CallLimiter
 from tenancy.callers import check_synced
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
-from tenancy.registry import TenantRegistry, watched_registry
+from tenancy.registry import TenantRegistry, open_registry
 from tenancy.tickets import TicketVerifier
 
 from .answers.cache import AnswerCache
@@ -37,7 +37,7 @@ from .documents.repair import Repair
 from .documents.service import DocumentService
 from .documents.trash import Trash
 from .idempotency_store import IdempotencyStore
-from .index_fence import IndexChanges
+from .index_fence import IndexWriteFence
 from .limits.budget import Budget
 from .limits.rate import RateLimiter
 from .limits.storage_quota import StorageQuota
@@ -98,7 +98,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
         stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
-        registry, watching = await stack.enter_async_context(watched_registry())
+        registry, watching = await stack.enter_async_context(open_registry())
         redis = TenantRedis(settings.redis_url)
         stack.push_async_callback(redis.close)
         vectors = Vectors(
@@ -106,7 +106,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             api_key=settings.qdrant_api_key,
             verify=ssl_context(settings.qdrant_ca_file),
             dimension=settings.embedding_dimension,
-            announce=IndexChanges(redis).announce,
+            write_guard=IndexWriteFence(redis).guard,
         )
         stack.push_async_callback(vectors.close)
         bedrock = Bedrock(

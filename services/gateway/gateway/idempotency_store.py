@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
 import structlog
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import idempotency_key
 
-from .leases import LEASE_SECONDS, LeaseLost, leased
+from .leases import LEASE_SECONDS, LeaseLost, hold_lease
 from .problems import IdempotencyKeyBusy, IdempotencyKeyReused, WritesUnavailable
 from .redis import TenantRedis
 
@@ -140,14 +140,14 @@ class IdempotencyStore:
 
         claim = Claim()
         try:
-            async with leased(renew, seconds=self._lease_seconds):
+            async with hold_lease(renew, seconds=self._lease_seconds):
                 yield claim
         except LeaseLost as exc:
             raise _unavailable() from exc
         finally:
             done = json.dumps({**mine, "reply": asdict(claim.saved)}) if claim.saved else ""
             try:
-                with lifted():  # what was done stays done, however late
+                with without_deadline():  # what was done stays done, however late
                     await self._write.run(tenant, [key], token, done, KEEP_SECONDS * 1000)
             except RemoteError as exc:
                 self._log.warning("Cannot remember what was answered", error=str(exc))

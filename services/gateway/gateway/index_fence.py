@@ -1,12 +1,12 @@
-"""Changes of what can be found, announced before they begin: no answer outlives what it was drawn from.
+"""Write fence of a tenant's index: no cached answer outlives the documents that it was made from.
 
-Answers are kept to be given again (:mod:`gateway.answers.cache`). Whoever changes a tenant's index says so in
-Redis, before and after. Both times all kept answers of the tenant are thrown away, and in between no gateway
-keeps one or gives one.
+Answers are cached (:mod:`gateway.answers.cache`). Each write to a tenant's index is announced in Redis before
+and after it. Both times all cached answers of the tenant are deleted. In between, no gateway stores or
+returns a cached answer.
 
-A change that cannot be announced does not happen: its answers would stay. One that failed is not said to be
-over, because Qdrant may still do what we no longer wait for. It runs out by itself, as does the change of a
-gateway that died.
+A write that cannot be announced does not happen: stale answers would stay cached. A failed write is not
+marked as finished, because Qdrant may still execute a call that timed out here. Its mark expires, as does the
+mark of a gateway that died.
 """
 
 import asyncio
@@ -15,30 +15,29 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from servicekit.errors import RemoteError, RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import answers_key, changes_key
 
 from .redis import TenantRedis
 
-__all__ = ["STATE", "IndexChanges", "keys"]
+__all__ = ["STATE_SCRIPT", "IndexWriteFence", "fence_keys"]
 
-CHANGE_SECONDS = 600
-"""Longest that a change may take: a document of 10,000 chunks takes about ten seconds."""
+WRITE_SECONDS = 600
+"""Longest duration of a write: a document of 10,000 chunks takes about ten seconds."""
 
-RUN_OUT_SECONDS = 900
-"""When a change is over of which nothing was heard: later than it may take, and than its last call to Qdrant
-can arrive."""
+EXPIRY_SECONDS = 900
+"""Time to live of a write's mark: longer than a write may take and its last call to Qdrant may travel."""
 
-STATE = """
+STATE_SCRIPT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local changing = redis.call('ZCOUNT', KEYS[2], now, '+inf') > 0
+local is_writing = redis.call('ZCOUNT', KEYS[2], now, '+inf') > 0
 """
-"""Begin of a script that is run with :func:`keys`: ``changing`` tells whether a change is under way."""
+"""Start of a script that is run with :func:`fence_keys`; it sets ``is_writing`` if a write is under way."""
 
-_BEGIN = f"""{STATE}
+_BEGIN = f"""{STATE_SCRIPT}
 redis.call('UNLINK', KEYS[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 1)
 redis.call('ZADD', KEYS[2], now + ARGV[2] * 1000, ARGV[1])
@@ -46,28 +45,28 @@ redis.call('EXPIRE', KEYS[2], ARGV[2])
 """
 
 
-class IndexChanges:
-    """Announces changes of tenants' indexes."""
+class IndexWriteFence:
+    """Deletes and blocks cached answers around writes to tenants' indexes."""
 
     def __init__(self, redis: TenantRedis) -> None:
         self._redis = redis
-        self._begin = redis.script("begin-change", _BEGIN)
+        self._begin = redis.script("begin-index-write", _BEGIN)
         self._log = structlog.get_logger("gateway.index_fence")
 
     @asynccontextmanager
-    async def announce(self, tenant: Tenant) -> AsyncIterator[None]:
-        """Let the tenant's index be changed inside the block.
+    async def guard(self, tenant: Tenant) -> AsyncIterator[None]:
+        """Guard a write to the tenant's index, which happens inside the block.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            Redis cannot be told: the block was not entered, and nothing may be changed.
+            The write could not be announced: the block was not entered, and nothing may be written.
         RemoteUnavailable
-            The change took longer than ten minutes.
+            The write took longer than ten minutes.
         """
-        change = uuid.uuid4().hex
-        await self._begin.run(tenant, keys(tenant), change, RUN_OUT_SECONDS)
-        limit = asyncio.timeout(CHANGE_SECONDS)
+        write = uuid.uuid4().hex
+        await self._begin.run(tenant, fence_keys(tenant), write, EXPIRY_SECONDS)
+        limit = asyncio.timeout(WRITE_SECONDS)
         try:
             async with limit:
                 yield
@@ -75,22 +74,24 @@ class IndexChanges:
             if not limit.expired():
                 raise
             raise RemoteUnavailable(
-                "qdrant", "change-index", f"it took more than {CHANGE_SECONDS} seconds"
+                "qdrant", "write-index", f"it took more than {WRITE_SECONDS} seconds"
             ) from exc
-        await self._end(tenant, change)
+        await self._end(tenant, write)
 
-    async def _end(self, tenant: Tenant, change: str) -> None:
-        answers, changes = keys(tenant)
+    async def _end(self, tenant: Tenant, write: str) -> None:
+        answers, writes = fence_keys(tenant)
         try:
-            # Once more: a change that has run out meanwhile kept nobody from keeping answers.
-            with lifted():
+            # Deleted a second time: after the mark has expired, gateways may have cached answers.
+            with without_deadline():
                 await self._redis.execute(
-                    tenant, "end-change", ("UNLINK", answers), ("ZREM", changes, change)
+                    tenant, "end-index-write", ("UNLINK", answers), ("ZREM", writes, write)
                 )
         except RemoteError as exc:
-            self._log.warning("Cannot end a change; no answer is kept until it runs out", error=str(exc))
+            self._log.warning(
+                "Cannot end an index write; no answer is cached until its mark expires", error=str(exc)
+            )
 
 
-def keys(tenant: Tenant) -> list[str]:
-    """Return the keys of a script about a tenant's kept answers: the answers, and changes under way."""
+def fence_keys(tenant: Tenant) -> list[str]:
+    """Return the Redis keys of a tenant's cached answers and of its index writes under way."""
     return [answers_key(tenant.id, tenant.uid), changes_key(tenant.id, tenant.uid)]

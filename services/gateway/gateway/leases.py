@@ -1,7 +1,7 @@
-"""Work under a lease: it lasts as long as the lease is renewed, and ends before the lease does.
+"""Work under a lease that is renewed while the work runs and cancelled before the lease expires.
 
-What a reader could get wrong: a lease is only worth something if its holder stops in time. So the work is
-cancelled when no renewal has come through for two thirds of the lease, whatever the reason.
+A lease protects nothing unless its holder stops in time. So the work is cancelled when no renewal has
+succeeded for two thirds of the lease, for whatever reason.
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from servicekit.errors import RemoteError
 from servicekit.tasks import cancel_and_wait
 from tenancy.errors import TenantSuspended
 
-__all__ = ["LEASE_SECONDS", "LeaseLost", "leased"]
+__all__ = ["LEASE_SECONDS", "LeaseLost", "hold_lease"]
 
 LEASE_SECONDS = 30.0
-"""How long a lease outlives the last sign of life of its holder."""
+"""Duration of a lease after its last renewal."""
 
-BEATS = 6
-"""Renewals in the time of a lease, so that a few may fail."""
+RENEWALS_PER_LEASE = 6
+"""Renewals in the duration of a lease, so that a few may fail."""
 
-TRUSTED = 2 / 3
-"""Part of a lease for which its holder goes on without a renewal."""
+RENEW_DEADLINE = 2 / 3
+"""Share of a lease's duration for which its holder continues without a successful renewal."""
 
 
 class LeaseLost(Exception):
@@ -29,46 +29,48 @@ class LeaseLost(Exception):
 
 
 @asynccontextmanager
-async def leased(renew: Callable[[], Awaitable[bool]], *, seconds: float) -> AsyncIterator[None]:
-    """Run the block under a lease that has just been taken.
+async def hold_lease(renew: Callable[[], Awaitable[bool]], *, seconds: float) -> AsyncIterator[None]:
+    """Run the block under a lease that has just been acquired, and renew the lease meanwhile.
 
     Parameters
     ----------
     renew
-        Lets the lease last ``seconds`` from now on; false when it is somebody else's by now, and so is
-        :class:`~tenancy.errors.TenantSuspended`.
+        Extends the lease by ``seconds`` from now. It returns False if another holder has the lease;
+        :class:`~tenancy.errors.TenantSuspended` counts as False.
     seconds
-        How long the lease lasts.
+        Duration of the lease.
 
     Raises
     ------
     LeaseLost
-        It was lost, or its keeper has not answered for too long. The block was cancelled.
+        The lease was lost, or was not renewed for too long. The block was cancelled.
     """
-    deadline = asyncio.timeout(seconds * TRUSTED)
+    deadline = asyncio.timeout(seconds * RENEW_DEADLINE)
     try:
         async with deadline:
-            beating = asyncio.create_task(_beat(renew, deadline, seconds))
+            renewing = asyncio.create_task(_renew_loop(renew, deadline, seconds))
             try:
                 yield
             finally:
-                await cancel_and_wait(beating)
+                await cancel_and_wait(renewing)
     except TimeoutError as exc:
         if deadline.expired():
             raise LeaseLost from exc
         raise
 
 
-async def _beat(renew: Callable[[], Awaitable[bool]], deadline: asyncio.Timeout, seconds: float) -> None:
+async def _renew_loop(
+    renew: Callable[[], Awaitable[bool]], deadline: asyncio.Timeout, seconds: float
+) -> None:
     now = asyncio.get_running_loop().time
     while not deadline.expired():
-        await asyncio.sleep(seconds / BEATS)
-        asked = now()
+        await asyncio.sleep(seconds / RENEWALS_PER_LEASE)
+        requested_at = now()
         try:
-            held = await renew()
+            is_held = await renew()
         except TenantSuspended:
-            held = False
+            is_held = False
         except RemoteError:
-            continue  # counted where the call is made; the deadline stays where it was
+            continue  # the caller counts the error; the deadline does not move
         if not deadline.expired():
-            deadline.reschedule(asked + seconds * TRUSTED if held else asked)
+            deadline.reschedule(requested_at + seconds * RENEW_DEADLINE if is_held else requested_at)

@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Self
 
-__all__ = ["Chunk", "Document", "Edition", "Heading", "IndexedDocument", "Page", "Passage"]
+__all__ = ["Chunk", "Document", "DocumentVersion", "Heading", "IndexedDocument", "Page", "Passage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +65,35 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Edition:
+class DocumentVersion:
     """A content of a document, cut into chunks.
 
-    ``version`` is a name for it: the same chunks under the same name always have the same version.
+    ``id`` is a digest of the persona, the filename and the chunks.
     """
 
     document: Document
     chunks: Sequence[Chunk]
-    version: str
+    id: str
 
     @classmethod
-    def of(cls, document: Document, chunks: Sequence[Chunk]) -> Self:
-        """Return the edition that these chunks are."""
+    def from_chunks(cls, document: Document, chunks: Sequence[Chunk]) -> Self:
+        """Return the version of a document that consists of these chunks."""
         digest = blake2b(f"{document.persona_id}/{document.filename}".encode(), digest_size=12)
         for chunk in chunks:
             digest.update(f"\0{chunk.page}\0{chunk.heading}\0{chunk.text}".encode())
         return cls(document, chunks, digest.hexdigest())
 
-    def stored_as(self, etag: str) -> Self:
-        """Return the same edition, with S3's name for its content."""
+    def with_etag(self, etag: str) -> Self:
+        """Return the same version with the ETag of its content in S3."""
         return replace(self, document=replace(self.document, etag=etag))
 
 
 @dataclass(frozen=True)
 class IndexedDocument:
-    """A document as the index has it: which version of it counts, and how many chunks that has."""
+    """A document in the index: the id of its committed version, and the number of its chunks."""
 
     document: Document
-    version: str
+    version_id: str
     chunks: int
 
 
@@ -101,7 +101,7 @@ class IndexedDocument:
 class Passage:
     """A chunk that was found; ``score`` is its cosine similarity to the query.
 
-    ``heading`` is the path of headings over it, and ``version`` the version of its document.
+    ``heading`` is the path of headings over it, and ``version_id`` the id of its document's version.
     """
 
     persona_id: str
@@ -111,5 +111,5 @@ class Passage:
     chunk: int
     text: str
     score: float
-    version: str = ""
+    version_id: str = ""
     heading: str = ""

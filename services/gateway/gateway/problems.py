@@ -119,7 +119,7 @@ class DocumentExists(TenantryError):
         "a new version of a file from Open WebUI, upload it in Open WebUI."
     )
     example = (
-        "The persona has a document named budget-2026.pdf already. Delete that one first: it goes to the "
+        "The persona already has a document named budget-2026.pdf. Delete that one first: it moves to the "
         "trash, too, and each can be restored by its `removalId`."
     )
     status = 409
@@ -141,7 +141,7 @@ class FilenameRefused(TenantryError):
     slug = "filename-refused"
     title = "The file's name was refused"
     remedy = "Rename the file: a plain name of at most 255 bytes, without `/`, `\\` and control characters."
-    example = "The file's name must not hold a slash or a backslash."
+    example = "The file's name must not contain a slash or a backslash."
     status = 422
 
 
@@ -305,7 +305,7 @@ class WritesUnavailable(TenantryError):
     slug = "writes-unavailable"
     title = "Documents cannot be written right now"
     remedy = "Try again after `Retry-After`: Redis cannot be reached. Started writes complete by themselves."
-    example = "Who writes the document cannot be agreed on right now. Try again in a moment."
+    example = "The document cannot be locked for writing right now. Try again in a moment."
     status = 503
 
 

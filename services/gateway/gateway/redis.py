@@ -1,10 +1,9 @@
-"""Redis: what tenants use, counted. The only module of the gateway that talks to Redis.
+"""Redis client that binds every call to one tenant. No other module of the gateway connects to Redis.
 
-Every call takes the proven :class:`~tenancy.model.Tenant`, and a key that is not that tenant's own never
-leaves this process. Redis itself refuses every call once the Tenant is being deleted
-(:mod:`tenancy.tombstones`). Only :meth:`TenantRedis.having` asks about more than one tenant, and it brings
-back no more than yes or no. A call may name several keys of its tenant, so this is for one Redis (with
-replicas), not for Redis Cluster, where they would lie on different nodes.
+Every call takes the authenticated :class:`~tenancy.model.Tenant`, and a key of another tenant never leaves
+this process. Redis refuses every call once the Tenant is being deleted (:mod:`tenancy.tombstones`). Only
+:meth:`TenantRedis.filter_existing` reads more than one tenant, and only whether a key exists. A call may name
+several keys of its tenant, so this works with one Redis (with replicas) but not with Redis Cluster.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,32 +18,32 @@ from servicekit.redis_errors import classify
 from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.names import redis_prefix, tombstone_key
-from tenancy.tombstones import REFUSAL, guarded
+from tenancy.tombstones import REFUSAL, add_tombstone_check
 
 __all__ = ["Script", "TenantRedis"]
 
 CALL_SECONDS = 2.5
-"""Longest a call may take, a new connection included."""
+"""Timeout of a call, a new connection included."""
 
 SOCKET_SECONDS = 2.0
-"""Longest silence of Redis. It answers in microseconds; but a gateway that is short of processor time sees
-that late, and must not take its own slowness for an outage."""
+"""Timeout of a read from Redis. Redis answers in microseconds, but a gateway short of processor time reads
+the answer late and must not report its own slowness as an outage."""
 
 CONCURRENCY = 64
-"""Calls, and so connections, at once."""
+"""Maximum number of concurrent calls, and so of connections."""
 
 
 class Script:
-    """A Lua script that Redis knows by its hash; it is sent again when Redis has forgotten it.
+    """Lua script that Redis runs by its hash; it is sent again if Redis no longer has it.
 
     Parameters
     ----------
     script
-        As the client registered it.
+        Script as the client registered it.
     operation
-        Its name in metrics.
+        Name in metrics.
     is_guarded
-        Whether it is refused once the Tenant is being deleted.
+        True if Redis refuses the script once the Tenant is being deleted.
     """
 
     def __init__(self, remote: Remote, script: Any, operation: str, *, is_guarded: bool) -> None:
@@ -54,14 +53,14 @@ class Script:
         self._is_guarded = is_guarded
 
     async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:
-        """Run it on a tenant's own keys, and return what it returns.
+        """Run the script on a tenant's own keys, and return its result.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            Redis did not answer, or refused. It may have run all the same.
+            Redis did not answer, or refused. The script may still have run.
         """
-        _require_own(tenant, keys)
+        _check_ownership(tenant, keys)
         if self._is_guarded:
             keys = [*keys, tombstone_key(tenant.id, tenant.uid)]
         return await self._remote.call(
@@ -70,14 +69,14 @@ class Script:
 
 
 class TenantRedis:
-    """Counters of one tenant at a time.
+    """Client whose calls each serve one tenant.
 
-    Nothing is tried again: a count that is repeated counts twice.
+    No call is retried: a repeated increment would count twice.
 
     Parameters
     ----------
     url
-        Where Redis is, its password included.
+        Address of Redis with its password.
     """
 
     def __init__(self, url: SecretStr) -> None:
@@ -94,31 +93,31 @@ class TenantRedis:
         )
 
     def script(self, operation: str, source: str, *, ends_work: bool = False) -> Script:
-        """Return a Lua script, ready to run.
+        """Register a Lua script and return it.
 
         Parameters
         ----------
         ends_work
-            It only ends what was begun, so it may run while the Tenant is being deleted.
+            True if the script only ends earlier work, so it may run while the Tenant is being deleted.
         """
-        source = source if ends_work else guarded(source)
+        source = source if ends_work else add_tombstone_check(source)
         registered = self._client.register_script(source)
         return Script(self._remote, registered, operation, is_guarded=not ends_work)
 
     async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> list[Any]:
-        """Run commands in one transaction and return their results. A command's second word is its key.
+        """Run commands in one transaction and return their results. The second item of a command is its key.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            Redis did not answer, or refused. The transaction may have happened all the same.
+            Redis did not answer, or refused. The transaction may still have been executed.
         """
-        _require_own(tenant, [str(command[1]) for command in commands])
+        _check_ownership(tenant, [str(command[1]) for command in commands])
         tombstone = tombstone_key(tenant.id, tenant.uid)
 
         async def run() -> list[Any]:
             async with self._client.pipeline(transaction=True) as pipeline:
-                # One that is set after this look makes the transaction fail.
+                # A tombstone that is set after this check makes the transaction fail.
                 await pipeline.watch(tombstone)
                 if await pipeline.exists(tombstone):
                     raise ResponseError(REFUSAL)
@@ -130,15 +129,15 @@ class TenantRedis:
 
         return await self._remote.call(operation, run)
 
-    async def having(
+    async def filter_existing(
         self, operation: str, tenants: Sequence[Tenant], key_of: Callable[[str, str], str]
     ) -> list[Tenant]:
-        """Return those of the tenants that have a key, asked in one go: 3 ms for a hundred.
+        """Return the tenants whose key exists, by one pipeline: 3 ms for a hundred.
 
         Parameters
         ----------
         key_of
-            Makes the key from a tenant's id and uid.
+            Function that returns the key of a tenant's id and uid.
 
         Raises
         ------
@@ -147,7 +146,7 @@ class TenantRedis:
         """
         keys = [key_of(tenant.id, tenant.uid) for tenant in tenants]
         for tenant, key in zip(tenants, keys, strict=True):
-            _require_own(tenant, [key])
+            _check_ownership(tenant, [key])
 
         async def run() -> list[Any]:
             async with self._client.pipeline(transaction=False) as pipeline:
@@ -157,15 +156,15 @@ class TenantRedis:
                 return found
 
         found = await self._remote.call(operation, run)
-        return [tenant for tenant, there in zip(tenants, found, strict=True) if there]
+        return [tenant for tenant, exists in zip(tenants, found, strict=True) if exists]
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close all connections."""
         await self._client.aclose()
         self._remote.close()
 
 
-def _require_own(tenant: Tenant, keys: Iterable[str]) -> None:
+def _check_ownership(tenant: Tenant, keys: Iterable[str]) -> None:
     for key in keys:
         if not key.startswith(redis_prefix(tenant.id, tenant.uid)):
-            raise ValueError(f"{key!r} is no key of {tenant.key}")
+            raise ValueError(f"{key!r} is not a key of {tenant.key}")

@@ -1,4 +1,4 @@
-"""One name in one persona by both ways, Open WebUI and the gateway, on the real S3, gateway and index."""
+"""Tests of one name that comes from Open WebUI and from the gateway, on the real S3, gateway and index."""
 
 from itertools import count
 from typing import Any
@@ -9,27 +9,29 @@ from file_sync.planner.messages import NAME_OF_COLLEAGUE
 from file_sync.planner.models import FileState
 from tenantry_local.parts.aws import BUCKET
 
-from tests.integration.file_sync.conftest import A, Harness
+from tests.integration.file_sync.conftest import A, FileSyncHarness
 from tests.integration.file_sync.test_kill import once
-from tests.integration.file_sync.test_rights import own, texts
+from tests.integration.file_sync.test_rights import list_states, texts
 from tests.support.file_sync import kill_after
 
 ANNA, BEN, DORA = f"anna@{A}.example", f"ben@{A}.example", f"boss@{A}.example"
 
 
 @pytest.fixture
-async def ben(harness: Harness) -> str:
-    """Return the account of a colleague of Anna's."""
+async def ben(harness: FileSyncHarness) -> str:
+    """Return the account of Ben, a colleague of Anna."""
     return await harness.person(BEN)
 
 
-async def call(harness: Harness, email: str, method: str, path: str, **arguments: Any) -> httpx.Response:
+async def call(
+    harness: FileSyncHarness, email: str, method: str, path: str, **arguments: Any
+) -> httpx.Response:
     headers = {"Authorization": f"Bearer {harness.tokens[email]}"}
     return await harness.gateway.http.request(method, path, headers=headers, **arguments)
 
 
 async def upload(
-    harness: Harness, email: str, filename: str, text: str, persona_id: str = "finance"
+    harness: FileSyncHarness, email: str, filename: str, text: str, persona_id: str = "finance"
 ) -> httpx.Response:
     """Upload a file at the gateway."""
     form: dict[str, Any] = {"files": {"file": (filename, text.encode())}, "data": {"personaId": persona_id}}
@@ -40,14 +42,14 @@ def problem(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].rpartition("/")[2]
 
 
-async def trashed(harness: Harness, email: str) -> list[str]:
+async def trashed(harness: FileSyncHarness, email: str) -> list[str]:
     listed = await call(harness, email, "GET", "/v1/trash")
     return [each["documentId"] for each in listed.json()["documents"]]
 
 
 @pytest.mark.parametrize("is_indexed", [True, False], ids=["ready", "received"])
-async def test_c11_a_name_that_came_through_open_webui_is_taken_at_the_gateway(
-    harness: Harness, anna: str, ben: str, word: str, *, is_indexed: bool
+async def test_c11_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
+    harness: FileSyncHarness, anna: str, ben: str, word: str, *, is_indexed: bool
 ) -> None:
     await harness.person(DORA)
     annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
@@ -58,7 +60,7 @@ async def test_c11_a_name_that_came_through_open_webui_is_taken_at_the_gateway(
         harness.s3.put_object(Bucket=BUCKET, Key=key, Body=b"Anna's.", Metadata={"owner": owner})
         assert await harness.states(A) == {"plan.txt": "received"}
     for who in (BEN, DORA):
-        refused = await upload(harness, who, "plan.txt", f"{word} of somebody else.")
+        refused = await upload(harness, who, "plan.txt", f"{word} of another person.")
         assert problem(refused) == (403, "document-foreign"), refused.text
     own_again = await upload(harness, ANNA, "plan.txt", f"{word} of Anna again.")
     assert problem(own_again) == (409, "document-exists"), own_again.text
@@ -70,8 +72,8 @@ async def test_c11_a_name_that_came_through_open_webui_is_taken_at_the_gateway(
     assert await texts(harness, word) == [f"{word} of Anna."]
 
 
-async def test_c11_a_name_that_was_uploaded_at_the_gateway_is_taken_in_open_webui(
-    harness: Harness, anna: str, ben: str, word: str
+async def test_c11_the_name_of_an_upload_at_the_gateway_is_taken_in_open_webui(
+    harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     uploaded = await upload(harness, ANNA, "plan.txt", f"{word} of Anna.")
     assert uploaded.status_code == 201
@@ -80,7 +82,7 @@ async def test_c11_a_name_that_was_uploaded_at_the_gateway_is_taken_in_open_webu
     harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
     result = await harness.settle(A)
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
-    assert await own(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
+    assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
     assert await texts(harness, word) == [f"{word} of Anna."]
     harness.owui.delete_file(sent)
     removed = await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
@@ -89,28 +91,28 @@ async def test_c11_a_name_that_was_uploaded_at_the_gateway_is_taken_in_open_webu
     assert await texts(harness, word) == [f"{word} of Ben."]
 
 
-async def test_c13_a_file_replaces_what_its_person_uploaded_at_the_gateway(
-    harness: Harness, anna: str, word: str
+async def test_c13_a_file_replaces_its_persons_upload_at_the_gateway(
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 10 crowns.")
     bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
     harness.owui.add_to_knowledge(bad, harness.knowledge(A))
     harness.owui.backdate(bad, -5)
     await harness.settle(A)
-    assert await texts(harness, word) == [f"{word} costs 10 crowns."], "what cannot be read replaces none"
+    assert await texts(harness, word) == [f"{word} costs 10 crowns."], "an unreadable file replaces nothing"
     new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(new, -10)
     result = await harness.settle(A)
     assert result.settled
     assert harness.keys(A) == [harness.key(new, "price.txt")]
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
-    assert await own(harness, ANNA) == {bad: FileState.REPLACED, new: FileState.READY}
+    assert await list_states(harness, ANNA) == {bad: FileState.REPLACED, new: FileState.READY}
     assert uploaded.json()["documentId"] in await trashed(harness, ANNA)
     assert not (await harness.replica.run(A)).plan.actions
 
 
-async def test_c13_a_file_is_not_stored_once_its_person_uploaded_a_newer_one_at_the_gateway(
-    harness: Harness, anna: str, word: str
+async def test_c13_a_newer_upload_at_the_gateway_replaces_a_file(
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
     harness.owui.backdate(old, 60)
@@ -118,7 +120,7 @@ async def test_c13_a_file_is_not_stored_once_its_person_uploaded_a_newer_one_at_
     assert uploaded.status_code == 201
     assert (await harness.settle(A)).settled
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
-    assert await own(harness, ANNA) == {old: FileState.REPLACED}
+    assert await list_states(harness, ANNA) == {old: FileState.REPLACED}
     assert harness.n8n.calls == (await calls_after_another_run(harness))
     assert (
         await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
@@ -127,14 +129,14 @@ async def test_c13_a_file_is_not_stored_once_its_person_uploaded_a_newer_one_at_
     assert await texts(harness, word) == [f"{word} costs 10 crowns."]
 
 
-async def calls_after_another_run(harness: Harness) -> int:
+async def calls_after_another_run(harness: FileSyncHarness) -> int:
     assert not (await harness.replica.run(A)).plan.actions
     return harness.n8n.calls
 
 
 @pytest.mark.parametrize("who", [ANNA, BEN])
-async def test_what_both_ways_in_stored_in_one_moment_is_settled_for_one_owner_and_left_for_two(
-    harness: Harness, anna: str, ben: str, word: str, monkeypatch: pytest.MonkeyPatch, who: str
+async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept_for_two(
+    harness: FileSyncHarness, anna: str, ben: str, word: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
     file_id = harness.give(anna, "price.txt", f"{word} of the file.", A)
     await harness.settle(A)
@@ -150,11 +152,11 @@ async def test_what_both_ways_in_stored_in_one_moment_is_settled_for_one_owner_a
     kept = ["gateway"] if who == ANNA else ["file", "gateway"]
     assert await texts(harness, word) == [f"{word} of the {each}." for each in kept]
     again = await upload(harness, BEN, "price.txt", f"{word} of the gateway, again.")
-    assert again.status_code == (201 if who == BEN else 403), "what there is has new versions"
+    assert again.status_code == (201 if who == BEN else 403), "an existing document gets new versions"
 
 
 async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = harness.give(anna, "wombat.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(old, 60)
@@ -176,8 +178,8 @@ async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
 
 
-async def test_c13_killed_after_any_call_of_a_file_that_replaces_an_upload_the_file_is_left(
-    harness: Harness, anna: str, word: str
+async def test_c13_killed_after_any_call_a_file_still_replaces_an_upload(
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     async def store_and_replace() -> None:
         for _ in range(2):
@@ -194,4 +196,4 @@ async def test_c13_killed_after_any_call_of_a_file_that_replaces_an_upload_the_f
             break
         harness.owui.delete_file(new)
         await once(harness, word)
-    assert last >= 9, "it died too seldom: list, files, owner, get, put, ingest, list, files, delete"
+    assert last >= 9, "too few calls failed: list, files, owner, get, put, ingest, list, files, delete"

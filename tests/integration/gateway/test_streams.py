@@ -178,7 +178,7 @@ async def test_a_stream_ends_when_its_tenant_is_suspended(
                 rest = "".join([line async for line in lines])
     finally:
         await world.patch({"suspended": False})
-    assert "This tenant is suspended. Its administrators can say why and until when." in rest
+    assert "This tenant is suspended. Ask its administrators for the reason." in rest
     assert "tenant-suspended" in rest
     assert "[DONE]" not in rest
     assert "event: answer" not in rest

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from gateway import index_fence
-from gateway.index_fence import IndexChanges
+from gateway.index_fence import IndexWriteFence
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 
 from tests.support.limits import FakeRedis, unavailable_redis
@@ -19,7 +19,7 @@ def ended(redis: FakeRedis) -> bool:
 
 async def test_a_change_is_announced_before_it_begins_and_when_it_is_over() -> None:
     redis = FakeRedis(None)
-    async with IndexChanges(redis.as_adapter()).announce(TENANT):
+    async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
         ((answers, changing, change, seconds),) = redis.sent
     assert (answers, changing, seconds) == (
         "tenant-tenanta:uid-tenanta:answers",
@@ -31,7 +31,7 @@ async def test_a_change_is_announced_before_it_begins_and_when_it_is_over() -> N
 
 async def test_a_change_that_cannot_be_announced_does_not_happen() -> None:
     with pytest.raises(RemoteUnavailable):
-        async with IndexChanges(unavailable_redis().as_adapter()).announce(TENANT):
+        async with IndexWriteFence(unavailable_redis().as_adapter()).guard(TENANT):
             pytest.fail("it happened")
 
 
@@ -39,30 +39,30 @@ async def test_a_change_that_failed_is_not_said_to_be_over() -> None:
     """Qdrant may do it still."""
     redis = FakeRedis(None)
     with pytest.raises(RemoteRefused):
-        async with IndexChanges(redis.as_adapter()).announce(TENANT):
+        async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
             raise RemoteRefused("qdrant", "upsert", "refused")
     assert not ended(redis)
 
 
 async def test_a_change_whose_end_cannot_be_written_has_happened_all_the_same() -> None:
     redis = FakeRedis(None)
-    async with IndexChanges(redis.as_adapter()).announce(TENANT):
-        redis.answer = RemoteUnavailable("redis", "end-change", "gone")
+    async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
+        redis.answer = RemoteUnavailable("redis", "end-index-write", "gone")
     assert ended(redis), "it was tried"
 
 
 async def test_a_change_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would run out while it goes on."""
-    monkeypatch.setattr(index_fence, "CHANGE_SECONDS", 0)
+    monkeypatch.setattr(index_fence, "WRITE_SECONDS", 0)
     redis = FakeRedis(None)
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
-        async with IndexChanges(redis.as_adapter()).announce(TENANT), asyncio.timeout(5):
+        async with IndexWriteFence(redis.as_adapter()).guard(TENANT), asyncio.timeout(5):
             await asyncio.Event().wait()
     assert not ended(redis)
-    assert index_fence.RUN_OUT_SECONDS > 600
+    assert index_fence.EXPIRY_SECONDS > 600
 
 
 async def test_an_impatience_of_others_is_not_taken_for_ours() -> None:
     with pytest.raises(TimeoutError):
-        async with IndexChanges(FakeRedis(None).as_adapter()).announce(TENANT):
+        async with IndexWriteFence(FakeRedis(None).as_adapter()).guard(TENANT):
             raise TimeoutError

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from gateway.leases import LeaseLost, leased
+from gateway.leases import LeaseLost, hold_lease
 from servicekit.errors import RemoteUnavailable
 from tenancy.errors import TenantSuspended
 
@@ -25,7 +25,7 @@ class Keeper:
         now = asyncio.get_running_loop().time()
         if any(start <= now < end for start, end in self.silent):
             await asyncio.sleep(1.0)
-            raise RemoteUnavailable("redis", "keep-lease", "down")
+            raise RemoteUnavailable("redis", "renew-lease", "down")
         if now >= self.taken_at:
             return False
         assert now < self.ends, "it was renewed too late"
@@ -39,7 +39,7 @@ def worked(keeper: Keeper, seconds: float) -> float:
     async def scenario() -> float:
         now = asyncio.get_running_loop().time
         try:
-            async with leased(keeper.renew, seconds=SECONDS):
+            async with hold_lease(keeper.renew, seconds=SECONDS):
                 await asyncio.sleep(seconds)
         finally:
             assert now() < keeper.ends
@@ -65,7 +65,7 @@ def test_work_ends_before_a_lease_that_can_no_longer_be_renewed(start: float) ->
 def test_work_ends_at_once_when_the_lease_is_somebody_elses() -> None:
     async def scenario() -> float:
         with pytest.raises(LeaseLost):
-            async with leased(Keeper(taken_at=11.0).renew, seconds=SECONDS):
+            async with hold_lease(Keeper(taken_at=11.0).renew, seconds=SECONDS):
                 await asyncio.sleep(3600)
         return asyncio.get_running_loop().time()
 
@@ -74,7 +74,7 @@ def test_work_ends_at_once_when_the_lease_is_somebody_elses() -> None:
 
 def test_a_timeout_of_the_work_itself_is_its_own() -> None:
     async def scenario() -> None:
-        async with leased(Keeper().renew, seconds=SECONDS), asyncio.timeout(1):
+        async with hold_lease(Keeper().renew, seconds=SECONDS), asyncio.timeout(1):
             await asyncio.sleep(2)
 
     with pytest.raises(TimeoutError):
@@ -88,7 +88,7 @@ def test_work_ends_although_a_renewal_loses_its_cancellation() -> None:
         return True
 
     async def scenario() -> float:
-        async with leased(renew, seconds=SECONDS):
+        async with hold_lease(renew, seconds=SECONDS):
             await asyncio.sleep(5.5)  # a renewal is under way
         return asyncio.get_running_loop().time()
 
@@ -106,7 +106,7 @@ def test_work_ends_at_the_first_renewal_that_is_refused(refused: bool) -> None:
 
     async def scenario() -> float:
         with pytest.raises(LeaseLost):
-            async with leased(renew, seconds=SECONDS):
+            async with hold_lease(renew, seconds=SECONDS):
                 await asyncio.sleep(3600)
         return asyncio.get_running_loop().time()
 

@@ -57,7 +57,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "retained_prefix": lambda tenant: names.retained_prefix(tenant, UID),
     "erasure_receipt_key": lambda tenant: names.erasure_receipt_key(tenant, UID),
     "document_id_for": lambda tenant: names.document_id_for(tenant, "finance", "a.md"),
-    "head_id": lambda tenant: names.head_id(tenant, UID, "d1"),
+    "commit_marker_id": lambda tenant: names.commit_marker_id(tenant, UID, "d1"),
     "point_id": lambda tenant: names.point_id(tenant, UID, "d1", "v1", 1),
 }
 
@@ -175,8 +175,10 @@ Chunk = tuple[str, str, str, str, int]
 @given(first=chunks, second=chunks)
 def test_point_ids_are_the_same_only_for_the_same_chunk(first: Chunk, second: Chunk) -> None:
     assert (names.point_id(*first) == names.point_id(*second)) == (first == second)
-    assert (names.head_id(*first[:3]) == names.head_id(*second[:3])) == (first[:3] == second[:3])
-    assert names.head_id(*first[:3]) != names.point_id(*second)
+    assert (names.commit_marker_id(*first[:3]) == names.commit_marker_id(*second[:3])) == (
+        first[:3] == second[:3]
+    )
+    assert names.commit_marker_id(*first[:3]) != names.point_id(*second)
 
 
 @pytest.mark.parametrize(
@@ -202,8 +204,8 @@ def test_separators_within_a_document_id_make_no_collision(first: Chunk, second:
 
 def test_derived_ids_are_uuids_that_never_change() -> None:
     """Another value would leave every point of the index behind under its old id."""
-    assert uuid.UUID(names.head_id("tenantb", UID, "d1")).version == 5
-    assert names.head_id("tenantb", UID, "d1") == "d645552f-cc02-5c27-bbb7-0e583f07b75a"
+    assert uuid.UUID(names.commit_marker_id("tenantb", UID, "d1")).version == 5
+    assert names.commit_marker_id("tenantb", UID, "d1") == "d645552f-cc02-5c27-bbb7-0e583f07b75a"
     assert names.point_id("tenantb", UID, "d1", "v1", 1) == "843ddb9d-5195-5002-a901-ad1c8d37da5e"
     assert names.document_id_for("tenantb", "finance", "a.md") == "f3fd3cae-62e8-5281-b6d1-57fac0dff94f"
 
@@ -274,7 +276,7 @@ def test_no_key_is_made_without_a_uid(uid: str) -> None:
     with pytest.raises(ValueError, match="is no uid"):
         names.rate_key("a", uid)
     with pytest.raises(ValueError, match="is no uid"):
-        names.head_id("a", uid, "d1")
+        names.commit_marker_id("a", uid, "d1")
     with pytest.raises(ValueError, match="is no uid"):
         names.removals_prefix("a", uid)
 

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 
-from ..index_fence import STATE, keys
+from ..index_fence import STATE_SCRIPT, fence_keys
 from ..redis import TenantRedis
 from .service import Answer
 
@@ -36,8 +36,8 @@ FORMAT = 2
 """Version of the answer format; increase it to invalidate all cached answers when the format changes."""
 
 # The version is random, so a deleted version never returns. There is no version during a change of the index.
-_GET = f"""{STATE}
-if changing then return {{false, false}} end
+_GET = f"""{STATE_SCRIPT}
+if is_writing then return {{false, false}} end
 local version = redis.call('HGET', KEYS[1], 'version')
 if not version then
   version = ARGV[2]
@@ -109,7 +109,9 @@ class AnswerCache:
         if not self._seconds:
             return CacheLookup(CacheOutcome.BYPASS)
         try:
-            version, stored = await self._get.run(tenant, keys(tenant), key, uuid.uuid4().hex, self._seconds)
+            version, stored = await self._get.run(
+                tenant, fence_keys(tenant), key, uuid.uuid4().hex, self._seconds
+            )
         except RemoteError as exc:
             self._log.warning("Cannot read a cached answer", error=str(exc))
             return CacheLookup(CacheOutcome.UNAVAILABLE)
@@ -135,7 +137,7 @@ class AnswerCache:
         if len(text.encode()) > ANSWER_BYTES:
             return
         try:
-            await self._put.run(tenant, keys(tenant), slot.key, slot.version, text, ANSWERS)
+            await self._put.run(tenant, fence_keys(tenant), slot.key, slot.version, text, ANSWERS)
         except RemoteError as exc:
             self._log.warning("Cannot cache an answer", error=str(exc))
 

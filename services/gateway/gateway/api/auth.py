@@ -9,7 +9,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request
-from tenancy.callers import credentials, identify, require_bearer, require_synced, verify
+from tenancy.callers import identify, parse_authorization, require_bearer, require_synced, verify
 from tenancy.errors import NoTenant, TicketRefused
 from tenancy.identity import Principal, require_active
 from tenancy.model import Tenant
@@ -93,7 +93,7 @@ def _person_or_ticket(
     """Return what lets in a person, or a service with a ticket for an action."""
 
     async def caller(request: Request, context: Context, timings: Timings) -> Principal | TicketHolder:
-        scheme, secret = credentials(request.headers.getlist("authorization"))
+        scheme, secret = parse_authorization(request.headers.getlist("authorization"))
         if scheme != "ticket":
             return await _person(request, context)
         with timings.measure("auth"):

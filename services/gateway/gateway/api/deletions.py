@@ -27,7 +27,7 @@ router = APIRouter()
 )
 async def list_deletions(person: Administrator, context: Context) -> HeldDeletionList:
     """Return the held deletions, the oldest first, at most 1,000. Nothing of them has been deleted."""
-    return HeldDeletionList.of(await context.deletions.held(person.tenant))
+    return HeldDeletionList.of(await context.deletions.list_held(person.tenant))
 
 
 @router.post(

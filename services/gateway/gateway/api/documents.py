@@ -183,7 +183,7 @@ async def list_documents(
     limit: Annotated[int, Query(ge=1, le=200, description="Most documents of the page.", examples=[50])] = 50,
 ) -> DocumentList:
     """Return documents page by page. Filtered by state, a page may be empty and yet not the last."""
-    page = await context.catalog.page(
+    page = await context.catalog.list_page(
         caller.tenant,
         persona_id=persona_id,
         state=state,

@@ -70,7 +70,7 @@ class Membership:
 
 async def _membership(request: Request, person: Querier, context: Context) -> AsyncIterator[Membership]:
     membership = Membership(request.state.claims, person.tenant.id, context.registry)
-    with context.registry.subscribed(person.tenant.id, membership.check):
+    with context.registry.subscribe(person.tenant.id, membership.check):
         yield membership
 
 

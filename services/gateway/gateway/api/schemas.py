@@ -315,14 +315,14 @@ class DocumentResponse(_Response):
     @classmethod
     def of(cls, ingested: Ingested) -> Self:
         """Return the response for a document taken in."""
-        document, reading = ingested.document, ingested.reading
+        document, extracted = ingested.document, ingested.extracted
         return cls(
             document_id=document.document_id,
             persona_id=document.persona_id,
             filename=document.filename,
             sha256=document.sha256,
-            chunks=len(reading.chunks),
-            pages=reading.pages,
+            chunks=len(extracted.chunks),
+            pages=extracted.pages,
         )
 
 
@@ -362,7 +362,7 @@ class DocumentItem(_Response):
             persona_id=entry.stored.persona_id,
             filename=entry.stored.filename,
             size=entry.stored.size,
-            stored_at=entry.stored.stamp.stored_at,
+            stored_at=entry.stored.version.stored_at,
             state=entry.state,
             chunks=entry.indexed.chunks if entry.indexed else 0,
             sha256=entry.indexed.document.sha256 if entry.indexed else None,

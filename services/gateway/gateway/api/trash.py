@@ -72,7 +72,7 @@ async def list_trash(
 
     A page may be empty and yet not the last.
     """
-    page = await context.trash.page(person, after=from_cursor(person.tenant, cursor), limit=limit)
+    page = await context.trash.list_page(person, after=from_cursor(person.tenant, cursor), limit=limit)
     return TrashList(
         documents=[TrashItem.of(each, context.trash.restorable_until(each)) for each in page.removals],
         next_cursor=to_cursor(person.tenant, page.after),

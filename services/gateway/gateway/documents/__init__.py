@@ -1,1 +1,1 @@
-"""How a file becomes chunks of text that can be found."""
+"""Ingest, catalog, trash and repair of documents."""

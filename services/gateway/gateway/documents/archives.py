@@ -1,8 +1,8 @@
-"""Archives that cannot hurt: a DOCX, PPTX or XLSX is a zip, and zips lie.
+"""Protection against zip bombs: limits for the archives that DOCX, PPTX and XLSX files are.
 
-The directory may name a million members, a member may unpack to a thousand times its size or to more
-than it says, and an XML part may define entities that grow without end. All of it is found out here,
-with little memory, before a parser that unpacks whole members gets to see the file.
+The directory may list a million members. A member may unpack to a thousand times its size, or to more than it
+declares. An XML part may define entities that expand without end. These checks find all of it with little
+memory, before a parser unpacks whole members.
 """
 
 import io
@@ -14,72 +14,72 @@ from defusedxml.ElementTree import iterparse  # type: ignore[import-untyped]
 
 from ..problems import DocumentTooLarge, DocumentUnreadable
 
-__all__ = ["MEMBERS", "UNPACKED_BYTES", "check_archive", "open_archive"]
+__all__ = ["MAX_MEMBERS", "MAX_UNPACKED_BYTES", "check_archive", "open_archive"]
 
-MEMBERS = 10_000
-"""Most members. A presentation of a thousand slides has some four thousand."""
+MAX_MEMBERS = 10_000
+"""Maximum number of members. A presentation of a thousand slides has about four thousand."""
 
-UNPACKED_BYTES = 512 * 1024 * 1024
-"""What all members may unpack to. Zip packs zeros a thousandfold."""
+MAX_UNPACKED_BYTES = 512 * 1024 * 1024
+"""Maximum unpacked size of all members. Zip compresses zeros by a factor of a thousand."""
 
 PIECE_BYTES = 1024 * 1024
-"""As much is unpacked at a time."""
+"""Size of the pieces in which members are unpacked."""
 
 HEAD_BYTES = 64 * 1024
-"""In the beginning of an XML part its root must stand, and before the root its DTD, if there is one."""
+"""Length of the start of an XML part that is searched for its root and a DTD before it."""
 
 _ENTRY = b"PK\x01\x02"
 _XML_NAMES = frozenset({".xml", ".rels", ".vml"})
-_PACKINGS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_COMPRESSION_TYPES = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 def open_archive(content: bytes) -> zipfile.ZipFile:
-    """Return an open archive whose members can be read piece by piece in little memory.
+    """Open an archive whose members can be read piece by piece with little memory.
 
     Raises
     ------
     DocumentTooLarge
         It has too many members.
     DocumentUnreadable
-        A member is packed in a way that Office does not use.
+        A member has a compression type that Office does not use.
     zipfile.BadZipFile
-        It is no archive.
+        It is not an archive.
     """
-    # Counted before it is opened: to read the directory alone makes an object of each entry.
-    if content.count(_ENTRY) > MEMBERS:
-        raise DocumentTooLarge(f"The file is an archive of more than {MEMBERS} members.")
+    # Counted before it is opened: reading the directory creates an object for each entry.
+    if content.count(_ENTRY) > MAX_MEMBERS:
+        raise DocumentTooLarge(f"The file is an archive of more than {MAX_MEMBERS} members.")
     archive = zipfile.ZipFile(io.BytesIO(content))
-    # zipfile unpacks bzip2 and LZMA in one go, however little of it is asked for.
-    if any(member.compress_type not in _PACKINGS for member in archive.infolist()):
+    # zipfile unpacks all of a bzip2 or LZMA member, however few bytes are requested.
+    if any(member.compress_type not in _COMPRESSION_TYPES for member in archive.infolist()):
         archive.close()
-        raise DocumentUnreadable("The file is an archive that is packed as no Office program does.")
+        raise DocumentUnreadable("The file is an archive with a compression that Office programs do not use.")
     return archive
 
 
 def check_archive(content: bytes) -> None:
-    """Unpack every member once, in pieces, and drop it.
+    """Unpack every member once, in pieces, and discard it.
 
-    Archives inside the archive are not opened, here or by the parsers, so they are only bytes.
+    Archives inside the archive are not opened, neither here nor by the parsers.
 
     Raises
     ------
     DocumentTooLarge
-        It has too many members or says that it unpacks to too much.
+        It has too many members, or its declared unpacked size is too large.
     DocumentUnreadable
         An XML part has a document type declaration.
     zipfile.BadZipFile
-        It unpacks to something else than it says.
+        It unpacks to other content than it declares.
     """
     with open_archive(content) as archive:
-        if sum(member.file_size for member in archive.infolist()) > UNPACKED_BYTES:
-            raise DocumentTooLarge(f"The file unpacks to more than {UNPACKED_BYTES >> 20} MiB.")
+        if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
+            raise DocumentTooLarge(f"The file unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB.")
         for member in archive.infolist():
             with archive.open(member) as part:
                 head = part.read(HEAD_BYTES)
                 if PurePosixPath(member.filename).suffix.lower() in _XML_NAMES:
                     _check_root(head)
-                # In pieces it ends where the directory says, and the checksum tells if that was a lie. Read
-                # in one go, as parsers do, all would be unpacked that there is.
+                # Read in pieces, a member ends at its declared size, and the checksum reveals a wrong one.
+                # Read as a whole, as parsers do, it would be unpacked completely.
                 while part.read(PIECE_BYTES):
                     pass
 
@@ -91,5 +91,5 @@ def _check_root(head: bytes) -> None:
             return
     except DTDForbidden as exc:
         raise DocumentUnreadable(
-            "The file holds XML with a document type declaration, as no Office program writes it."
+            "The file contains XML with a document type declaration, which Office programs do not write."
         ) from exc

@@ -1,7 +1,7 @@
-"""Which documents there are, and how far each is: S3 says what was received, the index what can be found.
+"""Catalog of a tenant's documents and their states, derived from S3 and the index.
 
-There is no list of its own that could disagree with the two. The journal only adds what neither can know:
-that somebody is at it, and why a content was refused.
+S3 lists the stored documents, the index those that searches find. No further list could contradict the two.
+The journal only adds whether a document is being written and why a content was refused.
 """
 
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ from ..personas import require_persona
 from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
 from .deletions import DeletionLimit
-from .intents import Failure, Note, Standing, Task
+from .intents import DocumentStatus, Failure, Intent, IntentKind
 from .journal import Journal
 from .trash import Trash
 
 __all__ = ["Catalog", "CatalogEntry", "CatalogPage", "DocumentState"]
 
 SERVICE = "open-webui"
-"""Name in the trash for a removal by ticket: file-sync deletes the documents whose files are gone there."""
+"""Name in the trash for a removal by ticket: file-sync deletes documents whose Open WebUI file is gone."""
 
 
 class DocumentState(StrEnum):
-    """How far a document is."""
+    """State of a document."""
 
     RECEIVED = "received"
     INDEXING = "indexing"
@@ -41,35 +41,35 @@ class DocumentState(StrEnum):
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """A document; ``indexed`` is what can be found of it, an earlier content of it perhaps."""
+    """A document; ``indexed`` is its indexed version, which may have an earlier content."""
 
     stored: StoredEntry
     indexed: IndexedDocument | None
-    standing: Standing = field(default_factory=Standing)
+    status: DocumentStatus = field(default_factory=DocumentStatus)
 
     @property
     def state(self) -> DocumentState:
-        """How far this content is."""
-        if self.indexed and self.indexed.document.etag == self.stored.stamp.etag:
+        """State of this content."""
+        if self.indexed and self.indexed.document.etag == self.stored.version.etag:
             return DocumentState.READY
-        if self.standing.indexing:
+        if self.status.indexing:
             return DocumentState.INDEXING
-        return DocumentState.FAILED if self._refused else DocumentState.RECEIVED
+        return DocumentState.FAILED if self._current_failure else DocumentState.RECEIVED
 
     @property
     def failure(self) -> Failure | None:
-        """Why this content cannot be indexed, if its state is failed."""
-        return self._refused if self.state is DocumentState.FAILED else None
+        """Reason why this content cannot be indexed, if its state is failed."""
+        return self._current_failure if self.state is DocumentState.FAILED else None
 
     @property
-    def _refused(self) -> Failure | None:
-        failure = self.standing.failure
-        return failure if failure and failure.etag == self.stored.stamp.etag else None
+    def _current_failure(self) -> Failure | None:
+        failure = self.status.failure
+        return failure if failure and failure.etag == self.stored.version.etag else None
 
 
 @dataclass(frozen=True)
 class CatalogPage:
-    """Some documents, and where to go on; ``after`` is empty at the end."""
+    """Page of documents; ``after`` is where the next page starts, empty on the last page."""
 
     entries: list[CatalogEntry]
     after: str
@@ -81,7 +81,7 @@ class Catalog:
     Parameters
     ----------
     journal
-        That of :class:`.service.DocumentService`.
+        The journal of :class:`.service.DocumentService`.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Catalog:
         self._quota = quota
         self._log = structlog.get_logger("gateway.documents")
 
-    async def page(
+    async def list_page(
         self,
         tenant: Tenant,
         *,
@@ -110,15 +110,15 @@ class Catalog:
         after: str = "",
         limit: int,
     ) -> CatalogPage:
-        """Return the tenant's documents by key.
+        """Return a page of the tenant's documents, ordered by key.
 
         Parameters
         ----------
         state
-            Only documents that are so far. They are picked from ``limit`` documents: a page may hold fewer,
-            and there may be more behind an empty one.
+            Return only documents in this state. They are selected from ``limit`` documents: a page may have
+            fewer, and an empty page may be followed by more.
         after
-            Where the page before ended.
+            ``after`` of the previous page.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class Catalog:
         """
         if persona_id is not None:
             require_persona(tenant, persona_id)
-        stored = await self._objects.entries(tenant, persona_id=persona_id, after=after, limit=limit)
+        stored = await self._objects.list_documents(tenant, persona_id=persona_id, after=after, limit=limit)
         entries = await self._describe(tenant, stored)
         return CatalogPage(
             [entry for entry in entries if state in (None, entry.state)],
@@ -142,9 +142,9 @@ class Catalog:
         Raises
         ------
         DocumentMissing
-            The tenant has none of that id.
+            The tenant has no document of that id.
         CollectionMissing, RemoteUnavailable, RemoteRefused
-            As :meth:`page`.
+            As :meth:`list_page`.
         """
         stored = await self._objects.find(tenant, document_id)
         if stored is None:
@@ -162,51 +162,51 @@ class Catalog:
         replaced_by: str | None = None,
         is_limited: bool = True,
     ) -> None:
-        """Move a document to the trash: when this returns no search finds it, and the object is gone.
+        """Move a document to the trash: when this returns, no search finds it and the object is deleted.
 
-        The index goes first. What stops us in between leaves a document that cannot be found; the same call
-        again removes it, and so does the repair.
+        It is deleted from the index first. A crash in between leaves a document that no search finds; a
+        repeated call or a repair completes the removal.
 
         Parameters
         ----------
         person
-            Who deletes it; ``None`` for a service that was given a ticket for this very document.
+            Person who deletes it; ``None`` for a service with a ticket for this document.
         batch
             Number of documents that the caller is about to delete.
         replaced_by
-            Id of the document that has taken its place. If that one is ready and has the same name in the
-            same persona, nothing is lost and the removal does not count as a deletion. A service may delete
-            what was not made of a file of Open WebUI in no other way.
+            Id of the document that replaces it. If that one is ready and has the same name in the same
+            persona, the removal does not count as a deletion. A service needs this for a document that was
+            not made from a file of Open WebUI.
         is_limited
-            False for a removal that is no deletion: the document is restored after it.
+            False for a removal that does not count as a deletion, because a restore follows.
 
         Raises
         ------
         DocumentMissing
-            The tenant has none of that id.
+            The tenant has no document of that id.
         DocumentForeign
-            It is somebody else's, and the person is no administrator of the tenant.
-            Or a service asks, and the document was neither made of a file nor replaced.
+            The document belongs to another person, and the caller is not an administrator of the tenant.
+            Or a service asks, and the document was neither made from a file nor replaced.
         DeletionsHeld
-            So many documents would be deleted within minutes that an administrator has to agree.
+            Too many documents would be deleted within minutes; an administrator has to release the deletions.
         DocumentBusy, LimitsUnavailable, WritesUnavailable
-            Somebody else writes it, or Redis cannot say; it is as it was.
+            Another request writes it, or Redis is unavailable; nothing was changed.
         CollectionMissing, RemoteUnavailable, RemoteRefused
-            As :meth:`page`.
+            As :meth:`list_page`.
         """
-        async with self._journal.hold(tenant, document_id) as lease:
+        async with self._journal.acquire(tenant, document_id) as lease:
             stored = await self._objects.find(tenant, document_id)
             if stored is None:
                 raise DocumentMissing("The tenant has no document of that id.")
             if person and not (
-                person.admin or await self._objects.owner(tenant, stored.key) == person.subject
+                person.admin or await self._objects.get_owner(tenant, stored.key) == person.subject
             ):
                 raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
             removed_by = (person.email or person.subject) if person else SERVICE
             is_replaced = replaced_by is not None and await self._is_replaced(tenant, stored, replaced_by)
             if not (person or is_replaced or document_id.startswith(FILE_DOCUMENTS)):
                 raise DocumentForeign(
-                    "The document was not made of a file of Open WebUI, so a service may delete it only when "
+                    "The document was not made from a file of Open WebUI, so a service may delete it only if "
                     "a newer one of its owner, name and persona is ready (`replacedBy`)."
                 )
             if is_limited and not is_replaced:
@@ -215,16 +215,17 @@ class Catalog:
                     stored,
                     removed_by,
                     batch=batch,
-                    count_stored=lambda: self._quota.count(tenant, lambda: self._objects.sizes(tenant)),
+                    count_stored=lambda: self._quota.count(tenant, lambda: self._objects.get_sizes(tenant)),
                 )
-            await lease.intend(Note(Task.DELETE, doomed=stored.stamp, removed_by=removed_by))
-            await self.erase(tenant, stored, removed_by)
-            await lease.settle()
+            await lease.begin(Intent(IntentKind.DELETE, to_delete=stored.version, removed_by=removed_by))
+            await self.move_to_trash(tenant, stored, removed_by)
+            await lease.commit()
 
     async def _is_replaced(self, tenant: Tenant, stored: StoredEntry, document_id: str) -> bool:
-        """Return True if another document of the same owner, name and persona exists, and searches find it.
+        """Return True if another document of the same owner, name and persona is ready.
 
-        It is stored later than one that was uploaded here: a version that is uploaded meanwhile is not lost.
+        If the document was uploaded here, the other one must have been stored later, so that a version that
+        is uploaded meanwhile is not lost.
         """
         other = await self._objects.find(tenant, document_id)
         if other is None or other.document_id == stored.document_id:
@@ -232,34 +233,36 @@ class Catalog:
         if (other.persona_id, other.filename) != (stored.persona_id, stored.filename):
             return False
         is_file = stored.document_id.startswith(FILE_DOCUMENTS)
-        if not is_file and stored.stamp.stored_at > other.stamp.stored_at:
+        if not is_file and stored.version.stored_at > other.version.stored_at:
             return False
-        owners = [await self._objects.owner_of_stored(tenant, each.key) for each in (stored, other)]
+        owners = [await self._objects.find_owner(tenant, each.key) for each in (stored, other)]
         (entry,) = await self._describe(tenant, [other])
         return owners[0] == owners[1] and entry.state is DocumentState.READY
 
-    async def erase(self, tenant: Tenant, stored: StoredEntry, removed_by: str) -> None:
-        """Move a document from index, bucket and count to the trash, under a lease on it.
+    async def move_to_trash(self, tenant: Tenant, stored: StoredEntry, removed_by: str) -> None:
+        """Move a document to the trash and out of index, bucket and quota, under a lease on it.
 
         Raises
         ------
         CollectionMissing, RemoteUnavailable, RemoteRefused
-            As :meth:`page`.
+            As :meth:`list_page`.
         """
-        await self._trash.keep(tenant, stored, removed_by)
+        await self._trash.record(tenant, stored, removed_by)
         await self._vectors.remove(tenant, stored.document_id)
         await self._objects.delete(tenant, stored.key)
         try:
             await self._quota.release(tenant, stored.document_id)
         except LimitsUnavailable as exc:
-            # It is deleted all the same, and the count is made anew from the bucket within minutes.
-            self._log.warning("Cannot give the document's room back yet", error=exc.detail)
+            # The document is deleted; within minutes the quota is recounted from the bucket.
+            self._log.warning("Cannot release the document's storage quota yet", error=exc.detail)
 
     async def _describe(self, tenant: Tenant, stored: Sequence[StoredEntry]) -> list[CatalogEntry]:
         document_ids = sorted({entry.document_id for entry in stored})
-        standings = await self._journal.standings(tenant, document_ids)
-        indexed = await self._vectors.indexed(tenant, document_ids)
+        statuses = await self._journal.get_statuses(tenant, document_ids)
+        indexed = await self._vectors.get_indexed(tenant, document_ids)
         return [
-            CatalogEntry(entry, indexed.get(entry.document_id), standings.get(entry.document_id, Standing()))
+            CatalogEntry(
+                entry, indexed.get(entry.document_id), statuses.get(entry.document_id, DocumentStatus())
+            )
             for entry in stored
         ]

@@ -1,8 +1,8 @@
-"""Text cut into chunks that are embedded and found as one.
+"""Chunking of pages into pieces that are embedded and searched.
 
-Tokens are counted with the o200k vocabulary that ``semantic-text-splitter`` carries in its binary, so
-nothing is fetched. Titan's own vocabulary is not public; the two differ by some tens of percent, and the
-largest chunk we allow is a quarter of Titan's 8,192 tokens.
+Tokens are counted with the o200k vocabulary, which ``semantic-text-splitter`` has in its binary, so nothing
+is downloaded. Titan's vocabulary is not public. The two differ by some tens of percent, and the largest
+allowed chunk is a quarter of Titan's 8,192 tokens.
 """
 
 from collections import deque
@@ -15,57 +15,60 @@ from ..models import Chunk, Heading, Page
 __all__ = ["HEADING_CHARACTERS", "Chunker"]
 
 VOCABULARY = "gpt-4o"
-"""Names the o200k vocabulary, which knows most languages evenly."""
+"""Model that uses the o200k vocabulary, which covers most languages evenly."""
 
 HEADING_CHARACTERS = 200
-"""Longest path of headings: some fifty tokens, which come on top of the chunk's own."""
-
+"""Longest path of headings: about fifty tokens, in addition to those of the chunk."""
 
 WINDOW_CHARACTERS = 16 * 1024
-"""Longest piece of a text that the splitter gets, and the first one of each page."""
+"""Length of the first window of each page, and maximum length of any window."""
 
 WINDOW_CHUNKS = 8
-"""How many chunks of the longest size a window holds. The splitter counts the tokens of all that is left of
-a section for each chunk that it cuts from it: the square of the length, where a section is the whole file."""
+"""Number of longest chunks that fit into a window. For each chunk the splitter counts the tokens of the rest
+of the section: without windows, quadratic time where a section is the whole file."""
 
 
 class Chunker:
-    """Cuts at headings, paragraphs, sentences, and only in need at words.
+    """Cuts text at headings, paragraphs and sentences, and at words only if necessary.
 
-    A chunk never runs over the end of a page, so that a citation's page is always right. It may run over
-    the end of a section: many short ones make better chunks together, and their headings are in the text.
+    A chunk never crosses the end of a page, so that a citation's page is always right. It may cross the end
+    of a section: several short ones make a better chunk together, and their headings are in the text.
 
     Parameters
     ----------
     tokens
-        Longest chunk.
+        Maximum length of a chunk.
     overlap
-        Most tokens that a chunk repeats of the one before it: whole sentences, as many as fit.
+        Maximum number of tokens that a chunk repeats from the one before it, in whole sentences.
     """
 
     def __init__(self, tokens: int, overlap: int) -> None:
         self._splitter = TextSplitter.from_tiktoken_model(VOCABULARY, tokens, overlap)
 
     def chunk(self, pages: Sequence[Page]) -> list[Chunk]:
-        """Return the chunks of all pages in reading order; no word is lost."""
+        """Return the chunks of all pages in reading order, with every word."""
         return [chunk for page in pages for chunk in self._chunk(page)]
 
     def _chunk(self, page: Page) -> Iterator[Chunk]:
         above: list[Heading] = []
-        coming = deque(page.headings)
+        remaining = deque(page.headings)
         for start, text in self._cut(page.text):
-            while coming and coming[0].start < start:
-                heading = coming.popleft()
-                above = [*_over(above, heading), heading]
-            # A chunk that begins with a heading stands under those over that one.
-            begins = coming and coming[0].start == start
-            yield Chunk(text, page.number, _path(_over(above, coming[0]) if begins else above))
+            while remaining and remaining[0].start < start:
+                heading = remaining.popleft()
+                above = [*_headings_above(above, heading), heading]
+            # The path of a chunk that begins with a heading ends above that heading.
+            is_at_heading = remaining and remaining[0].start == start
+            yield Chunk(
+                text,
+                page.number,
+                _heading_path(_headings_above(above, remaining[0]) if is_at_heading else above),
+            )
 
     def _cut(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yield each chunk with its start: those that the splitter would make of the whole text.
+        """Yield each chunk with its start, as the splitter would cut the whole text.
 
-        A chunk depends on what follows it only up to a chunk's length. So of each window the first half of
-        the chunks are final, and the next window begins where the first of the others does.
+        A chunk depends on the text after it only up to a chunk's length. So the first half of a window's
+        chunks are final, and the next window begins where the second half does.
         """
         begin, size = 0, WINDOW_CHARACTERS
         while begin < len(text):
@@ -79,12 +82,12 @@ class Chunker:
                 size = min(WINDOW_CHUNKS * max(len(chunk) for _, chunk in window), WINDOW_CHARACTERS)
 
 
-def _over(above: list[Heading], heading: Heading) -> list[Heading]:
+def _headings_above(above: list[Heading], heading: Heading) -> list[Heading]:
     return [other for other in above if other.level < heading.level]
 
 
-def _path(headings: list[Heading]) -> str:
-    """Return the path, without the outermost headings if it becomes too long: the nearest tell most."""
+def _heading_path(headings: list[Heading]) -> str:
+    """Return the path of headings, without the outermost ones if it is too long."""
     path = ""
     for heading in reversed(headings):
         longer = f"{heading.title} > {path}" if path else heading.title

@@ -1,7 +1,7 @@
 """Limit on deletions: more than a share of a tenant's documents within minutes is held for an administrator.
 
-Redis counts the deletions of a tenant in the last minutes and lists those that were refused. Nothing refused
-was changed, so the list is for people only: if it is lost, whoever wants the deletion asks for it again.
+Redis counts the deletions of a tenant in the last minutes and lists those that were refused. A refused
+deletion changed nothing, so the list is informational: if it is lost, the caller requests the deletion again.
 """
 
 import json
@@ -22,7 +22,7 @@ from ..redis import TenantRedis
 __all__ = ["FREE_DELETIONS", "MAX_LISTED", "SHARE", "WINDOW", "DeletionLimit", "HeldDeletion"]
 
 FREE_DELETIONS = 20
-"""So many deletions within the window are never held."""
+"""Number of deletions within the window that are never held."""
 
 SHARE = 0.2
 """Share of a tenant's documents that may be deleted within the window."""
@@ -30,22 +30,22 @@ SHARE = 0.2
 WINDOW = timedelta(minutes=10)
 
 RELEASED = timedelta(hours=1)
-"""Time for which nothing is held after an administrator has released the deletions."""
+"""Time during which nothing is held after an administrator has released the deletions."""
 
 KEPT = timedelta(days=1)
-"""Time after which a deletion that nobody asked for again leaves the list."""
+"""Time after which a held deletion leaves the list if it is not requested again."""
 
 MAX_LISTED = 1000
-"""Most held deletions that are listed; further ones are held all the same."""
+"""Maximum length of the list of held deletions; further deletions are held without being listed."""
 
-_SETUP = """
+_CLOCK = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
 # KEYS: recent deletions, held ones, the release.
 # ARGV: document id, deletions of the batch, documents stored, entry, window, free, share, kept, most listed
-_ADMIT = f"""{_SETUP}
+_ADMIT = f"""{_CLOCK}
 local id, batch, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[5])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
 local count = redis.call('ZCARD', KEYS[1])
@@ -93,21 +93,21 @@ class DeletionLimit:
         batch: int,
         count_stored: Callable[[], Awaitable[int]],
     ) -> None:
-        """Return when a document may be deleted now; count it. The same document counts once in the window.
+        """Admit and count a deletion, or hold it. The same document counts once in the window.
 
         Parameters
         ----------
         batch
-            Number of documents that the caller is about to delete; all are held when it exceeds the limit.
+            Number of documents that the caller is about to delete; if it exceeds the limit, all are held.
         count_stored
-            Counts the documents of the tenant.
+            Function that counts the documents of the tenant.
 
         Raises
         ------
         DeletionsHeld
-            It may not; it is listed for the tenant's administrators.
+            The deletion is held and listed for the tenant's administrators.
         LimitsUnavailable, WritesUnavailable
-            Redis is away.
+            Redis is unavailable.
         """
         entry = HeldDeletion(
             stored.document_id, stored.persona_id, stored.filename, requested_by, datetime.now(UTC)
@@ -144,29 +144,29 @@ class DeletionLimit:
                 retry_after=round(WINDOW.total_seconds()),
             )
 
-    async def held(self, tenant: Tenant) -> list[HeldDeletion]:
-        """Return the held deletions, the oldest first; at most :data:`MAX_LISTED`.
+    async def list_held(self, tenant: Tenant) -> list[HeldDeletion]:
+        """Return the held deletions, oldest first; at most :data:`MAX_LISTED`.
 
         Raises
         ------
         WritesUnavailable
-            Redis is away.
+            Redis is unavailable.
         """
         try:
-            (words,) = await self._redis.execute(
+            (texts,) = await self._redis.execute(
                 tenant, "list-held-deletions", ("HVALS", held_deletions_key(tenant.id, tenant.uid))
             )
         except RemoteError as exc:
             raise _unavailable() from exc
-        return sorted(map(_from_json, words), key=lambda each: (each.requested_at, each.document_id))
+        return sorted(map(_from_json, texts), key=lambda each: (each.requested_at, each.document_id))
 
     async def release(self, tenant: Tenant) -> datetime:
-        """Hold no deletion of the tenant for some time; return the end of that time.
+        """Stop holding the tenant's deletions for some time; return the end of that time.
 
         Raises
         ------
         WritesUnavailable
-            Redis is away.
+            Redis is unavailable.
         """
         try:
             await self._redis.execute(
@@ -179,18 +179,18 @@ class DeletionLimit:
             raise _unavailable() from exc
         return datetime.now(UTC) + RELEASED
 
-    async def forget(self, tenant: Tenant, document_id: str) -> None:
-        """Take a deletion off the list.
+    async def remove_held(self, tenant: Tenant, document_id: str) -> None:
+        """Remove a deletion from the list of held ones.
 
         Raises
         ------
         WritesUnavailable
-            Redis is away.
+            Redis is unavailable.
         """
         try:
             await self._redis.execute(
                 tenant,
-                "forget-held-deletion",
+                "remove-held-deletion",
                 ("HDEL", held_deletions_key(tenant.id, tenant.uid), document_id),
             )
         except RemoteError as exc:
@@ -211,4 +211,6 @@ def _milliseconds(time: timedelta) -> int:
 
 
 def _unavailable() -> WritesUnavailable:
-    return WritesUnavailable("Deletions cannot be counted right now, so none is made. Try again in a moment.")
+    return WritesUnavailable(
+        "Deletions cannot be counted right now, so none is executed. Try again in a moment."
+    )

@@ -1,7 +1,7 @@
-"""Embeddings of a removed document as bytes: restoring it embeds no text for a second time.
+"""Serialisation of a removed document's embeddings, so that a restore need not embed its text again.
 
-An embedding is found by the digest of its text. So a document that is cut into other chunks by then, or one
-whose embeddings are incomplete, costs only the embeddings that are missing.
+An embedding is stored under the digest of its text. So a restore computes only missing embeddings, even if
+the document is chunked differently by then.
 """
 
 import json
@@ -24,12 +24,12 @@ def digest(text: str) -> bytes:
 async def pack(
     model: str, dimension: int, batches: AsyncIterator[Sequence[tuple[str, Sequence[float]]]]
 ) -> bytes:
-    """Return texts' embeddings as bytes; empty for none.
+    """Return the embeddings of texts as bytes; empty if there are none.
 
     Parameters
     ----------
     model, dimension
-        The embeddings are valid for these alone.
+        Model and dimension of the embeddings.
     batches
         Texts with their embeddings.
     """
@@ -40,21 +40,26 @@ async def pack(
             numbers.extend(vector)
     if not digests:
         return b""
-    head = {"format": FORMAT, "model": model, "dimension": dimension, "count": len(digests) // _DIGEST_BYTES}
-    return b"".join((json.dumps(head).encode(), b"\n", digests, numbers.tobytes()))
+    header = {
+        "format": FORMAT,
+        "model": model,
+        "dimension": dimension,
+        "count": len(digests) // _DIGEST_BYTES,
+    }
+    return b"".join((json.dumps(header).encode(), b"\n", digests, numbers.tobytes()))
 
 
 def unpack(model: str, dimension: int, content: bytes) -> Mapping[bytes, Sequence[float]]:
-    """Return the embeddings that :func:`pack` wrote, by digest; none of another model or dimension."""
-    head, _, body = content.partition(b"\n")
-    if not content or json.loads(head) | {"count": 0} != {
+    """Parse the output of :func:`pack`: embeddings by digest, empty for another model or dimension."""
+    header, _, body = content.partition(b"\n")
+    if not content or json.loads(header) | {"count": 0} != {
         "format": FORMAT,
         "model": model,
         "dimension": dimension,
         "count": 0,
     }:
         return {}
-    count = json.loads(head)["count"]
+    count = json.loads(header)["count"]
     numbers = array("f")
     numbers.frombytes(body[count * _DIGEST_BYTES :])
     return {

@@ -1,7 +1,7 @@
-"""Expiry of the trash: deletes the records and embeddings of removed documents whose time is over.
+"""Expiry of the trash: deletes expired records and embeddings of removed documents.
 
-Every gateway runs this; a key in Redis lets one of them do a tenant's part in each interval. The contents
-themselves are noncurrent versions, which the bucket's lifecycle rule deletes.
+Every gateway runs this. A key in Redis makes sure that one of them sweeps a tenant in each interval. The
+contents are noncurrent versions, which the bucket's lifecycle rule deletes.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from .trash import Trash
 
 __all__ = ["TrashExpiry"]
 
-SHARE = 100
-"""The interval is this part of the retention, within the bounds."""
+SWEEPS_PER_RETENTION = 100
+"""Number of sweeps during the retention, unless the bounds change the interval."""
 
-BOUNDS = (timedelta(seconds=1), timedelta(hours=1))
+INTERVAL_BOUNDS = (timedelta(seconds=1), timedelta(hours=1))
 """Shortest and longest interval."""
 
 
 class TrashExpiry:
-    """Deletes expired trash of all tenants, again and again.
+    """Deletes expired trash of all tenants in each interval.
 
     Parameters
     ----------
@@ -40,17 +40,17 @@ class TrashExpiry:
         self._tenants = tenants
         self._redis = redis
         self._trash = trash
-        shortest, longest = BOUNDS
-        self._every = min(max(trash.retention / SHARE, shortest), longest)
+        shortest, longest = INTERVAL_BOUNDS
+        self._interval = min(max(trash.retention / SWEEPS_PER_RETENTION, shortest), longest)
         self._log = structlog.get_logger("gateway.documents")
 
     async def run(self) -> NoReturn:
-        """Sweep in each interval; failures are logged and end nothing."""
+        """Sweep in each interval; failures are logged and do not end the loop."""
         while True:
             for tenant in self._tenants():
                 if not tenant.deleting:
                     await self.sweep(tenant)
-            await asyncio.sleep(self._every.total_seconds())
+            await asyncio.sleep(self._interval.total_seconds())
 
     async def sweep(self, tenant: Tenant) -> None:
         """Delete a tenant's expired trash, unless another gateway has done so in this interval."""
@@ -58,12 +58,12 @@ class TrashExpiry:
             if await self._is_due(tenant):
                 TRASH_EXPIRED.inc(await self._trash.expire(tenant))
         except TenantryError as exc:
-            self._log.warning("Cannot delete expired trash; trying again", tenant=tenant.key, error=str(exc))
+            self._log.warning("Cannot delete expired trash; retrying", tenant=tenant.key, error=str(exc))
         except Exception:  # noqa: BLE001 (one tenant's failure must not stop the expiry of others)
-            self._log.exception("Unexpected error while expired trash is deleted", tenant=tenant.key)
+            self._log.exception("Unexpected error while deleting expired trash", tenant=tenant.key)
 
     async def _is_due(self, tenant: Tenant) -> bool:
-        milliseconds = round(self._every.total_seconds() * 1000)
+        milliseconds = round(self._interval.total_seconds() * 1000)
         claim = ("SET", trash_sweep_key(tenant.id, tenant.uid), 1, "NX", "PX", milliseconds)
         (claimed,) = await self._redis.execute(tenant, "claim-trash-sweep", claim)
         return bool(claimed)

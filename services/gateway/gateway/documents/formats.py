@@ -1,8 +1,7 @@
-"""What a file is, by its content.
+"""Detection of a file's format by its content.
 
-The name is only asked where content cannot tell (Markdown and CSV are text, and an e-mail may be an
-example in one), and to notice a contradiction: a file that is named ``.pdf`` and holds something else is
-refused, because whoever sent it is mistaken about it.
+The name decides only where the content is ambiguous: Markdown and CSV are text, and a text may quote an
+e-mail. A file whose name contradicts its content, such as a ``.pdf`` that is no PDF, is refused.
 """
 
 import re
@@ -18,7 +17,7 @@ __all__ = ["Format", "sniff"]
 
 
 class Format(StrEnum):
-    """The formats that are read; the value is how people call them."""
+    """Supported formats; the value is the name that people use."""
 
     TEXT = "text"
     MARKDOWN = "Markdown"
@@ -32,7 +31,7 @@ class Format(StrEnum):
 
     @property
     def media_type(self) -> str:
-        """The media type under which the object is stored."""
+        """Media type under which the object is stored."""
         return _MEDIA_TYPES[self]
 
 
@@ -48,7 +47,7 @@ _MEDIA_TYPES = {
     Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
-_CLAIMS = {
+_FORMATS_BY_SUFFIX = {
     ".txt": Format.TEXT,
     ".md": Format.MARKDOWN,
     ".markdown": Format.MARKDOWN,
@@ -62,19 +61,19 @@ _CLAIMS = {
     ".pptx": Format.PPTX,
     ".xlsx": Format.XLSX,
 }
-"""What a name promises. Any other ending promises nothing, and the content decides."""
+"""Format that a file name declares. For any other suffix the content decides."""
 
 _NAMES = list(Format)
-_SEND = f"Send {', '.join(_NAMES[:-1])} or {_NAMES[-1]}."
+_SUPPORTED = f"Send {', '.join(_NAMES[:-1])} or {_NAMES[-1]}."
 
 _TEXTUAL = frozenset({Format.TEXT, Format.HTML, Format.MAIL})
-"""What text is found to be."""
+"""Formats that detection by content returns for text."""
 
-_TOLD_BY_NAME = frozenset({Format.TEXT, Format.MARKDOWN, Format.HTML, Format.CSV})
-"""What a name may say of it that content does not."""
+_DECIDED_BY_NAME = frozenset({Format.TEXT, Format.MARKDOWN, Format.HTML, Format.CSV})
+"""Formats that the name of a text may declare."""
 
 _HTML_START = re.compile(
-    # A comment's inside is spelt so that it can end in one place only: no backtracking over many comments.
+    # The pattern of a comment's content allows one end only: no backtracking over many comments.
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html)\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -91,13 +90,13 @@ _MAIL_FIELDS = frozenset(
     {b"date", b"delivered-to", b"dkim-signature", b"from", b"message-id", b"mime-version", b"received"}
     | {b"return-path"}
 )
-"""Of these an e-mail has two at least: ``From`` and ``Date`` are obligatory, the others usual."""
+"""Header fields of which an e-mail has at least two: ``From`` and ``Date`` are mandatory."""
 
 _HEAD_BYTES = 4096
-"""As much of a file is looked at for signs of what it is."""
+"""Bytes of a file that are searched for the start of HTML."""
 
 _MAIL_HEAD_BYTES = 64 * 1024
-"""The same for an e-mail, whose first headers are signatures and the way that it went."""
+"""Bytes of a file that are searched for header fields: signatures and ``Received`` may come first."""
 
 
 def sniff(filename: str, content: bytes) -> Format:
@@ -106,46 +105,46 @@ def sniff(filename: str, content: bytes) -> Format:
     Raises
     ------
     DocumentEmpty
-        There is nothing in it.
+        It is empty.
     DocumentUnsupported
-        It is none of the formats that are read, or another one than its name says.
+        Its format is not supported, or is not the one that its name declares.
     DocumentUnreadable
-        It begins like an archive but is none.
+        It begins like an archive but is damaged.
     """
     if not content.strip():
         raise DocumentEmpty("The file is empty.")
-    found = _by_content(content)
-    claimed = _CLAIMS.get(PurePosixPath(filename).suffix.lower())
-    if claimed in (None, found):
+    found = _detect_by_content(content)
+    declared = _FORMATS_BY_SUFFIX.get(PurePosixPath(filename).suffix.lower())
+    if declared in (None, found):
         return found
-    if found is Format.HTML and claimed in (Format.TEXT, Format.CSV):
-        return Format.HTML  # a saved web page or an exported one; as text its scripts would be indexed
-    if found in _TEXTUAL and claimed in _TOLD_BY_NAME:
-        return claimed
+    if found is Format.HTML and declared in (Format.TEXT, Format.CSV):
+        return Format.HTML  # a saved or exported web page; as text its scripts would be indexed
+    if found in _TEXTUAL and declared in _DECIDED_BY_NAME:
+        return declared
     raise DocumentUnsupported(
-        f"The file is named as {claimed}, but its content is {found}. Rename it or send the right one."
+        f"The file is named as {declared}, but its content is {found}. Rename it or send the right one."
     )
 
 
-def _by_content(content: bytes) -> Format:
+def _detect_by_content(content: bytes) -> Format:
     if content.startswith(b"%PDF-"):
         return Format.PDF
     if content.startswith(b"PK\x03\x04"):
-        return _by_archive(content)
+        return _detect_in_archive(content)
     if content.startswith(_OLE):
         raise DocumentUnsupported(
             "The file is an old or a password-protected Office file. Save it as a plain DOCX, PPTX or XLSX."
         )
     head = content[:_HEAD_BYTES]
     if not content.startswith(_UTF16_MARKS) and _BINARY.search(content):
-        raise DocumentUnsupported(f"The file is binary, and of no format that is read. {_SEND}")
+        raise DocumentUnsupported(f"The file is binary, and its format is not supported. {_SUPPORTED}")
     if _HTML_START.match(head.removeprefix(b"\xef\xbb\xbf")):
         return Format.HTML
     return Format.MAIL if _is_mail(content[:_MAIL_HEAD_BYTES]) else Format.TEXT
 
 
 def _is_mail(head: bytes) -> bool:
-    """Tell whether text begins with the headers of an e-mail and nothing else."""
+    """Return True if a text begins with header fields of an e-mail and nothing else."""
     fields = set()
     for line in head.splitlines(keepends=True):
         field = _MAIL_FIELD.match(line)
@@ -153,15 +152,17 @@ def _is_mail(head: bytes) -> bool:
             fields.add(field[1].lower())
         elif not line.strip():
             break
-        elif not line.startswith((b" ", b"\t")) and line.endswith(b"\n"):  # neither continued nor cut off
+        elif not line.startswith((b" ", b"\t")) and line.endswith(
+            b"\n"
+        ):  # neither a continuation nor truncated
             return False
     return len(fields & _MAIL_FIELDS) > 1
 
 
-def _by_archive(content: bytes) -> Format:
+def _detect_in_archive(content: bytes) -> Format:
     try:
         with open_archive(content) as archive, archive.open("[Content_Types].xml") as part:
-            # Bounded: the member may claim to be small and unpack to gigabytes.
+            # Limited: the member may declare a small size and unpack to gigabytes.
             types = part.read(1024 * 1024)
     except KeyError:
         types = b""
@@ -170,4 +171,4 @@ def _by_archive(content: bytes) -> Format:
     for main_part, format_ in _MAIN_PARTS.items():
         if main_part in types:
             return format_
-    raise DocumentUnsupported(f"The file is an archive, and none of DOCX, PPTX and XLSX. {_SEND}")
+    raise DocumentUnsupported(f"The file is an archive, but not DOCX, PPTX or XLSX. {_SUPPORTED}")

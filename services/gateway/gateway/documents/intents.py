@@ -1,4 +1,4 @@
-"""What the journal says of a document, as values."""
+"""Write-ahead intents, and the status of a document that follows from them."""
 
 import json
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from typing import Self
 
 from servicekit.errors import TenantryError
 
-from ..objects import Stamp
+from ..objects import ObjectVersion
 
-__all__ = ["Failure", "Note", "Standing", "Task"]
+__all__ = ["DocumentStatus", "Failure", "Intent", "IntentKind"]
 
 
-class Task(StrEnum):
-    """What is being done to a document."""
+class IntentKind(StrEnum):
+    """Kind of a write."""
 
     INGEST = "ingest"
     DELETE = "delete"
@@ -22,34 +22,34 @@ class Task(StrEnum):
 
 
 @dataclass(frozen=True)
-class Note:
-    """What whoever finishes a write has to know; what to index stands in S3 alone.
+class Intent:
+    """A write that has begun, with all that a repair needs to complete it. The content is read from S3.
 
     Parameters
     ----------
-    doomed
-        Which content is to be deleted, and no other.
+    to_delete
+        Version of the object to delete. No other version may be deleted.
     attempts
-        Repairs that have begun.
+        Number of repairs that have begun.
     removed_by
-        E-mail address of the person, or the name of the service, that deletes it.
+        E-mail address of the person, or name of the service, that deletes the document.
     restored
-        Ids of the document and the removal that are restored.
+        Ids of the document and of the removal that are restored.
     """
 
-    task: Task
-    doomed: Stamp | None = None
+    kind: IntentKind
+    to_delete: ObjectVersion | None = None
     attempts: int = 0
     removed_by: str = ""
     restored: tuple[str, str] | None = None
 
     def to_json(self) -> str:
-        """Return it as text."""
-        doomed = self.doomed and [self.doomed.stored_at.isoformat(), self.doomed.etag]
+        """Return the intent as JSON."""
+        to_delete = self.to_delete and [self.to_delete.stored_at.isoformat(), self.to_delete.etag]
         return json.dumps(
             {
-                "task": self.task,
-                "doomed": doomed,
+                "kind": self.kind,
+                "to_delete": to_delete,
                 "attempts": self.attempts,
                 "removed_by": self.removed_by,
                 "restored": self.restored,
@@ -58,17 +58,17 @@ class Note:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote."""
+        """Parse the output of :meth:`to_json`."""
         read = json.loads(text)
-        doomed = read["doomed"] and Stamp(datetime.fromisoformat(read["doomed"][0]), read["doomed"][1])
-        # A gateway of the version before writes no more than the first three.
-        restored = read.get("restored") and tuple(read["restored"])
-        return cls(Task(read["task"]), doomed, read["attempts"], read.get("removed_by", ""), restored)
+        version = read["to_delete"]
+        to_delete = version and ObjectVersion(datetime.fromisoformat(version[0]), version[1])
+        restored = read["restored"] and tuple(read["restored"])
+        return cls(IntentKind(read["kind"]), to_delete, read["attempts"], read["removed_by"], restored)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a content (``etag``) is not indexed and never will be: the members of a problem document."""
+    """Permanent failure to index the content with this ``etag``, as the members of a problem document."""
 
     etag: str
     type: str
@@ -76,15 +76,15 @@ class Failure:
     detail: str
 
     @classmethod
-    def of(cls, problem: TenantryError, etag: str) -> Self:
-        """Return the failure that a problem is."""
+    def from_problem(cls, problem: TenantryError, etag: str) -> Self:
+        """Return a problem as the failure of a content."""
         members = problem.to_problem()
         return cls(etag, members["type"], members["title"], members["detail"])
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What the journal says of a document; ``failure`` may be about an earlier content of it."""
+class DocumentStatus:
+    """Status of a document in the journal; ``failure`` may belong to an earlier content of it."""
 
     indexing: bool = False
     failure: Failure | None = None

@@ -1,12 +1,12 @@
-"""Who writes which document right now, what was cut off, and what could not be indexed.
+"""Write-ahead journal of documents: leases on them, unfinished writes, and permanent indexing failures.
 
-Redis keeps two hashes a tenant. ``ingests`` has an entry for a document as long as somebody writes it or
-owes it something; ``failures`` says why a stored content is not indexed. Neither is a list of documents: S3
-and the index stay the truth, and whoever finishes a cut-off write looks there. If both hashes are lost, a
-document that was cut off is shown as received and waits for its next ingest.
+Redis has two hashes for each tenant. ``ingests`` has an entry for each document that is being written or has
+an unfinished write. ``failures`` has the reason why a stored content is not indexed. Neither is a list of
+documents: S3 and the index remain the source of truth, and a repair reads them. If both hashes are lost, a
+document with an unfinished write is shown as received and waits for its next ingest.
 
-A write holds a lease, by Redis' clock. Before the first thing that it changes it notes what it is about to
-do; if it dies after that, the note stays, and :mod:`.repair` finds it when the lease has run out.
+A write holds a lease, by Redis' clock. It records its intent before its first change. If it dies after that,
+the intent remains, and :mod:`.repair` finds it when the lease has expired.
 """
 
 import asyncio
@@ -19,167 +19,173 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import failures_key, ingests_key
 from tenancy.tombstones import raise_if_deleting
 
-from ..leases import LEASE_SECONDS, LeaseLost, leased
+from ..leases import LEASE_SECONDS, LeaseLost, hold_lease
 from ..problems import DocumentBusy, WritesUnavailable
 from ..redis import TenantRedis
-from . import scripts
-from .intents import Failure, Note, Standing, Task
+from . import journal_scripts
+from .intents import DocumentStatus, Failure, Intent, IntentKind
 
-__all__ = ["RETRY_SECONDS", "Due", "Journal", "Lease"]
+__all__ = ["RETRY_SECONDS", "DueRepairs", "Journal", "WriteLease"]
 
 WAIT_SECONDS = 10.0
-"""How long a write waits for another one of the same document."""
+"""Time for which a write waits for another write of the same document."""
 
 POLL_SECONDS = (0.05, 0.25)
-"""Shortest and longest pause between two looks; random, so that those who wait do not come together."""
+"""Shortest and longest pause between two attempts to acquire a lease; random, so that waiters spread out."""
 
 RETRY_SECONDS = 5
-"""When a write that waited in vain may come back."""
+"""``Retry-After`` for a write that did not get the lease."""
 
-PAUSE_SECONDS = 15.0
-"""From a write that failed to its repair; four times as long after each repair that failed, too."""
+REPAIR_DELAY_SECONDS = 15.0
+"""Delay from a failed write to its repair; each failed repair multiplies it by four."""
 
-LONGEST_PAUSE_SECONDS = 64 * 60.0
+MAX_REPAIR_DELAY_SECONDS = 64 * 60.0
 
-DUE = 50
-"""Most entries of a tenant that are repaired at a time."""
+MAX_DUE = 50
+"""Maximum number of a tenant's documents in one list of due repairs."""
 
 
 @dataclass(frozen=True)
-class Due:
-    """A tenant's documents that wait to be repaired, of ``entries`` in all."""
+class DueRepairs:
+    """A tenant's documents whose repair is due, out of ``entries`` in the journal."""
 
     tenant: Tenant
     entries: int
     document_ids: list[str]
 
 
-class Lease:
-    """The sole right to write a document, inside :meth:`Journal.hold`. ``note`` is what there is to do."""
+class WriteLease:
+    """Exclusive right to write a document, inside :meth:`Journal.acquire`.
+
+    Attributes
+    ----------
+    intent
+        Unfinished write of the document, or the one that this lease has begun.
+    """
 
     def __init__(self, journal: "Journal", tenant: Tenant, document_id: str, token: str) -> None:
         self._journal = journal
         self._tenant = tenant
         self._document_id = document_id
         self._token = token
-        self._intends = False
-        self._settled = False
-        self.note: Note | None = None
+        self._has_begun = False
+        self._is_committed = False
+        self.intent: Intent | None = None
 
-    async def intend(self, note: Note) -> None:
-        """Note what is about to be done, before the first change.
+    async def begin(self, intent: Intent) -> None:
+        """Record an intent, before the first change.
 
         Raises
         ------
         WritesUnavailable
-            It could not be noted, so it must not be done.
+            The intent could not be recorded, so nothing may be changed.
         """
-        self._intends = True  # even if the answer is lost
-        if not await self._journal.keep(self._tenant, self._document_id, self._token, note):
+        self._has_begun = True  # even if the reply is lost
+        if not await self._journal.renew(self._tenant, self._document_id, self._token, intent):
             raise _unavailable()
-        self.note = note
+        self.intent = intent
 
-    async def settle(self, failure: Failure | None = None) -> None:
-        """Let it be done, or ``failure`` stand there for good. Never raises because of Redis.
+    async def commit(self, failure: Failure | None = None) -> None:
+        """Delete the intent, and store a permanent failure if there is one. Errors of Redis are only logged.
 
-        If Redis does not take it, the note stays, and a repair will find that there is nothing to do.
+        After such an error the intent remains, and a repair finds nothing left to do.
         """
-        await self._journal.settle(self._tenant, self._document_id, self._token, failure)
-        self._settled = True
+        await self._journal.commit(self._tenant, self._document_id, self._token, failure)
+        self._is_committed = True
 
     async def renew(self) -> bool:
-        """Let it last on; false when it is somebody else's by now."""
-        return await self._journal.keep(self._tenant, self._document_id, self._token)
+        """Extend the lease; return False if another writer holds it."""
+        return await self._journal.renew(self._tenant, self._document_id, self._token)
 
     async def release(self) -> None:
-        """Let others write. What was intended and not settled is repaired after a pause."""
-        if not self._settled:
-            attempts = self.note.attempts if self.note else 0
-            pause = _pause(attempts) if self._intends else None
-            await self._journal.release(self._tenant, self._document_id, self._token, pause)
+        """Release the lease. An intent that was not committed is repaired after a delay."""
+        if not self._is_committed:
+            attempts = self.intent.attempts if self.intent else 0
+            delay = _repair_delay(attempts) if self._has_begun else None
+            await self._journal.release(self._tenant, self._document_id, self._token, delay)
 
 
 class Journal:
-    """Gives out leases and remembers what they were for.
+    """Grants leases on documents and stores the intents of their writes.
 
     Parameters
     ----------
     lease_seconds
-        How long a lease outlives its holder.
+        Time after which the lease of a dead holder expires.
     wait_seconds
-        How long to wait for somebody else's.
+        Time to wait for a lease that another writer holds.
     """
 
     def __init__(
         self, redis: TenantRedis, *, lease_seconds: float = LEASE_SECONDS, wait_seconds: float = WAIT_SECONDS
     ) -> None:
         self._redis = redis
-        self._take = redis.script("take-lease", scripts.TAKE)
-        self._keep = redis.script("keep-lease", scripts.KEEP)
-        self._release = redis.script("release-lease", scripts.RELEASE, ends_work=True)
-        self._settle = redis.script("settle-ingest", scripts.SETTLE, ends_work=True)
-        self._look = redis.script("read-journal", scripts.LOOK)
-        self._due = redis.script("find-cut-off", scripts.DUE)
+        self._acquire = redis.script("acquire-lease", journal_scripts.ACQUIRE)
+        self._renew = redis.script("renew-lease", journal_scripts.RENEW)
+        self._release = redis.script("release-lease", journal_scripts.RELEASE, ends_work=True)
+        self._commit = redis.script("commit-intent", journal_scripts.COMMIT, ends_work=True)
+        self._read = redis.script("read-journal", journal_scripts.READ)
+        self._list_due = redis.script("list-due-repairs", journal_scripts.LIST_DUE)
         self._lease_seconds = lease_seconds
         self._wait_seconds = wait_seconds
         self._log = structlog.get_logger("gateway.documents")
 
     @asynccontextmanager
-    async def hold(
+    async def acquire(
         self, tenant: Tenant, document_id: str, *, repairing: bool = False
-    ) -> AsyncIterator[Lease]:
-        """Hold the lease on a document while the block runs; wait for it, but not for long.
+    ) -> AsyncIterator[WriteLease]:
+        """Hold the lease on a document while the block runs; wait for it for a limited time.
 
         Parameters
         ----------
         repairing
-            Take it only if something was cut off and its pause is over, and do not wait.
+            Acquire it only if a repair is due, and do not wait.
 
         Raises
         ------
         DocumentBusy
-            Somebody else holds it.
+            Another writer holds it.
         TenantSuspended
             The Tenant is being deleted.
         WritesUnavailable
-            Redis is away; or it was for so long that the block was cancelled.
+            Redis is unavailable, or was for so long that the block was cancelled.
         """
-        lease = await self._acquire(tenant, document_id, repairing=repairing)
+        lease = await self._acquire_lease(tenant, document_id, repairing=repairing)
         try:
-            async with leased(lease.renew, seconds=self._lease_seconds):
+            async with hold_lease(lease.renew, seconds=self._lease_seconds):
                 yield lease
         except LeaseLost as exc:
             raise _unavailable() from exc
         finally:
             await lease.release()
 
-    async def standings(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, Standing]:
-        """Return what is known of some documents; of none when Redis is away."""
+    async def get_statuses(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, DocumentStatus]:
+        """Return the statuses of documents; an empty mapping if Redis is unavailable."""
         if not document_ids:
             return {}
         keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
         try:
-            notes, failures = await self._look.run(tenant, keys, *document_ids)
+            intents, failures = await self._read.run(tenant, keys, *document_ids)
         except RemoteError as exc:
             raise_if_deleting(exc)
             self._log.warning("Cannot read the journal; showing states without it", error=str(exc))
             return {}
         return {
-            document_id: Standing(
-                bool(note) and Note.from_json(note).task is not Task.DELETE,
+            document_id: DocumentStatus(
+                bool(intent) and Intent.from_json(intent).kind is not IntentKind.DELETE,
                 Failure(**json.loads(failure)) if failure else None,
             )
-            for document_id, note, failure in zip(document_ids, notes, failures, strict=True)
+            for document_id, intent, failure in zip(document_ids, intents, failures, strict=True)
         }
 
-    async def due(self, tenants: Sequence[Tenant]) -> list[Due]:
-        """Return what was cut off at a hundred tenants or so; those without any entry cost next to nothing.
+    async def list_due(self, tenants: Sequence[Tenant]) -> list[DueRepairs]:
+        """Return the due repairs of about a hundred tenants. Tenants without an entry cost almost nothing.
 
         Raises
         ------
@@ -187,69 +193,71 @@ class Journal:
             Redis did not answer, or refused.
         """
         found = []
-        for tenant in await self._redis.having("find-journals", tenants, ingests_key):
-            entries, document_ids = await self._due.run(tenant, [ingests_key(tenant.id, tenant.uid)], DUE)
-            found.append(Due(tenant, entries, document_ids))
+        for tenant in await self._redis.filter_existing("find-journals", tenants, ingests_key):
+            entries, document_ids = await self._list_due.run(
+                tenant, [ingests_key(tenant.id, tenant.uid)], MAX_DUE
+            )
+            found.append(DueRepairs(tenant, entries, document_ids))
         return found
 
-    async def keep(self, tenant: Tenant, document_id: str, token: str, note: Note | None = None) -> bool:
-        """Renew a lease, and change its note; false when it is somebody else's.
+    async def renew(self, tenant: Tenant, document_id: str, token: str, intent: Intent | None = None) -> bool:
+        """Renew a lease and optionally replace its intent; return False if another writer holds it.
 
         Raises
         ------
         TenantSuspended
             The Tenant is being deleted.
         WritesUnavailable
-            With a note, when Redis is away.
+            With an intent, if Redis is unavailable.
         RemoteUnavailable, RemoteRefused
-            Without one.
+            Without an intent, if Redis is unavailable.
         """
-        words = [note.to_json()] if note else []
+        texts = [intent.to_json()] if intent else []
         try:
-            return bool(await self._run(self._keep, tenant, document_id, token, self._lease_ms, *words))
+            return bool(await self._run(self._renew, tenant, document_id, token, self._lease_ms, *texts))
         except RemoteError as exc:
             raise_if_deleting(exc)
-            if note:
+            if intent:
                 raise _unavailable() from exc
             raise
 
-    async def settle(self, tenant: Tenant, document_id: str, token: str, failure: Failure | None) -> None:
-        """End a lease and its note; see :meth:`Lease.settle`."""
+    async def commit(self, tenant: Tenant, document_id: str, token: str, failure: Failure | None) -> None:
+        """Delete a lease and its intent; see :meth:`WriteLease.commit`."""
         keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
-        words = json.dumps(vars(failure)) if failure else ""
+        text = json.dumps(vars(failure)) if failure else ""
         try:
-            with lifted():  # it is done, however late
-                await self._settle.run(tenant, keys, document_id, token, words)
+            with without_deadline():  # the write is complete, even if its deadline has passed
+                await self._commit.run(tenant, keys, document_id, token, text)
         except RemoteError as exc:
-            self._log.warning("Cannot close the journal's entry; a repair will", error=str(exc))
+            self._log.warning("Cannot delete an intent from the journal; a repair will", error=str(exc))
 
-    async def release(self, tenant: Tenant, document_id: str, token: str, pause: float | None) -> None:
-        """End a lease and keep its note; see :meth:`Lease.release`."""
-        words = [] if pause is None else [round(pause * 1000)]
+    async def release(self, tenant: Tenant, document_id: str, token: str, delay: float | None) -> None:
+        """Release a lease and keep its intent; see :meth:`WriteLease.release`."""
+        milliseconds = [] if delay is None else [round(delay * 1000)]
         try:
-            with lifted():  # what has come to its end must not keep others waiting
-                await self._run(self._release, tenant, document_id, token, *words)
+            with without_deadline():  # after the deadline, too: other writers wait for the lease
+                await self._run(self._release, tenant, document_id, token, *milliseconds)
         except RemoteError as exc:
-            self._log.warning("Cannot give a lease back; it runs out", error=str(exc))
+            self._log.warning("Cannot release a lease; it expires", error=str(exc))
 
     @property
     def _lease_ms(self) -> int:
         return round(self._lease_seconds * 1000)
 
-    async def _acquire(self, tenant: Tenant, document_id: str, *, repairing: bool) -> Lease:
-        lease = Lease(self, tenant, document_id, token := uuid.uuid4().hex)
+    async def _acquire_lease(self, tenant: Tenant, document_id: str, *, repairing: bool) -> WriteLease:
+        lease = WriteLease(self, tenant, document_id, token := uuid.uuid4().hex)
         now = asyncio.get_running_loop().time
         give_up = now() if repairing else now() + self._wait_seconds
         while True:
             try:
-                taken, note = await self._run(
-                    self._take, tenant, document_id, token, self._lease_ms, int(repairing)
+                acquired, intent = await self._run(
+                    self._acquire, tenant, document_id, token, self._lease_ms, int(repairing)
                 )
             except RemoteError as exc:
                 raise_if_deleting(exc)
                 raise _unavailable() from exc
-            if taken:
-                lease.note = Note.from_json(note) if note else None
+            if acquired:
+                lease.intent = Intent.from_json(intent) if intent else None
                 return lease
             if now() >= give_up:
                 raise DocumentBusy(
@@ -262,10 +270,10 @@ class Journal:
         return await script.run(tenant, [ingests_key(tenant.id, tenant.uid)], *arguments)
 
 
-def _pause(attempts: int) -> float:
+def _repair_delay(attempts: int) -> float:
     """Return the seconds until the next repair: 15 s, 1, 4, 16, 64 minutes."""
-    return float(min(PAUSE_SECONDS * 4**attempts, LONGEST_PAUSE_SECONDS))
+    return float(min(REPAIR_DELAY_SECONDS * 4**attempts, MAX_REPAIR_DELAY_SECONDS))
 
 
 def _unavailable() -> WritesUnavailable:
-    return WritesUnavailable("Who writes the document cannot be agreed on right now. Try again in a moment.")
+    return WritesUnavailable("The document cannot be locked for writing right now. Try again in a moment.")

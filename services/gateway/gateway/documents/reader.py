@@ -1,7 +1,7 @@
-"""Documents read in processes that cannot hurt us: their crash, hunger or endless loop is a refusal.
+"""Extraction of documents in separate processes with limits on time and memory.
 
-The processes are started when first needed and kept, since to start one takes half a second. One that
-did not answer in time, or died, is replaced.
+A crash or an endless loop in such a process only refuses the document. The processes are started on first use
+and kept, since a start takes half a second. A process that died or did not answer in time is replaced.
 """
 
 import asyncio
@@ -25,24 +25,24 @@ from ..problems import (
     DocumentUnsupported,
 )
 from .formats import Format
-from .frames import FRAME
+from .framing import FRAME_HEADER
 
-__all__ = ["SMALL_BYTES", "DocumentReader", "Reading"]
+__all__ = ["SMALL_BYTES", "DocumentReader", "ExtractedDocument"]
 
 SMALL_BYTES = 256 * 1024
-"""Larger documents leave one process to the others, if there is more than one."""
+"""Maximum size of a small document. Larger ones leave one process free, if there is more than one."""
 
 SMALL_CPU_SECONDS = 10
-"""Most computing time for a small document, whatever larger ones may take.
+"""Limit of CPU time for a small document.
 
-An archive of some kilobytes can hold as much work as a large document, and small ones may use every process.
-"""
+An archive of some kilobytes can contain as much work as a large document, and small ones may use every
+process. """
 
-END_SECONDS = 5.0
-"""Longest wait for the end of a process that has closed its output."""
+EXIT_SECONDS = 5.0
+"""Timeout for the exit of a process that has closed its output."""
 
 WRITE_BYTES = 1024 * 1024
-"""How much of a document is handed to a process in one step of the event loop."""
+"""Bytes of a document that are written to a process in one step of the event loop."""
 
 _PROBLEMS: dict[str, type[DocumentRefused]] = {
     problem.slug: problem
@@ -51,8 +51,8 @@ _PROBLEMS: dict[str, type[DocumentRefused]] = {
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a document holds. ``pages`` is ``None`` where its format has none."""
+class ExtractedDocument:
+    """Content of a document. ``pages`` is ``None`` if its format has none."""
 
     format: Format
     pages: int | None
@@ -62,21 +62,21 @@ class Reading:
 class DocumentReader:
     """Extracts and chunks documents in other processes.
 
-    Tenants have their turn one after the other, none has all processes, and one process is kept for small
-    documents; a single process serves all in turn.
+    Tenants take turns, none may use all processes, and one process is reserved for small documents. A single
+    process serves all documents in turn.
 
     Parameters
     ----------
     processes
-        Number of processes, and so of documents that are read concurrently; further ones wait.
+        Number of processes, and so of documents that are read concurrently; further documents wait.
     seconds
-        Longest time for one document.
+        Timeout for one document.
     cpu_seconds
-        Most computing time for one document.
+        Limit of CPU time for one document.
     tokens, overlap
-        How to chunk, see :class:`.chunk.Chunker`.
+        See :class:`.chunk.Chunker`.
     max_chunks
-        Most chunks of one document.
+        Maximum number of chunks of one document.
     """
 
     def __init__(
@@ -94,40 +94,40 @@ class DocumentReader:
         numbers = map(str, (tokens, overlap, max_chunks))
         self._command = [sys.executable, "-m", "gateway.documents.worker", *numbers]
         share = max(processes - 1, 1)
-        self._places = FairSemaphore(processes, each=share)
-        self._large_places = FairSemaphore(share, each=share)
+        self._slots = FairSemaphore(processes, each=share)
+        self._large_slots = FairSemaphore(share, each=share)
         self._idle: list[Process | None] = [None] * processes
 
-    async def read(self, tenant_key: str, filename: str, content: bytes) -> Reading:
+    async def read(self, tenant_key: str, filename: str, content: bytes) -> ExtractedDocument:
         """Return the chunks of a tenant's document.
 
         Raises
         ------
         DocumentRefused
-            One of its subclasses, with the reason.
+            As one of its subclasses, with the reason.
         """
         cpu_seconds = self._cpu_seconds
         if len(content) <= SMALL_BYTES:
             cpu_seconds = min(cpu_seconds, SMALL_CPU_SECONDS)
-        async with self._place(tenant_key, len(content)):
+        async with self._slot(tenant_key, len(content)):
             return await self._read(filename, content, cpu_seconds)
 
     async def close(self) -> None:
-        """End the idle processes. Nothing may be reading any more."""
+        """Stop the idle processes. No document may be being read."""
         while self._idle:
-            await _end(self._idle.pop())
+            await _stop(self._idle.pop())
 
     @asynccontextmanager
-    async def _place(self, tenant_key: str, size: int) -> AsyncIterator[None]:
-        """Hold one of the processes for a document of a size."""
+    async def _slot(self, tenant_key: str, size: int) -> AsyncIterator[None]:
+        """Reserve a process for a document of a size."""
         if size <= SMALL_BYTES:
-            async with self._places.acquire(tenant_key):
+            async with self._slots.acquire(tenant_key):
                 yield
         else:
-            async with self._large_places.acquire(tenant_key), self._places.acquire(tenant_key):
+            async with self._large_slots.acquire(tenant_key), self._slots.acquire(tenant_key):
                 yield
 
-    async def _read(self, filename: str, content: bytes, cpu_seconds: int) -> Reading:
+    async def _read(self, filename: str, content: bytes, cpu_seconds: int) -> ExtractedDocument:
         header = json.dumps({"filename": filename, "cpuSeconds": cpu_seconds}).encode()
         process = self._idle.pop()
         healthy: Process | None = None
@@ -138,36 +138,36 @@ class DocumentReader:
             healthy = process
         except TimeoutError as exc:
             raise DocumentUnreadable(
-                f"Reading the file takes longer than {self._seconds:g} s. Split it."
+                f"ExtractedDocument the file takes longer than {self._seconds:g} s. Split it."
             ) from exc
         except (asyncio.IncompleteReadError, ConnectionError) as exc:
-            raise DocumentUnreadable(await _reason(process, cpu_seconds)) from exc
+            raise DocumentUnreadable(await _exit_reason(process, cpu_seconds)) from exc
         except DocumentRefused:
             healthy = process
             raise
         finally:
             if healthy is None:
-                await _end(process)
+                await _stop(process)
             self._idle.append(healthy)
         return reading
 
     async def _start(self) -> Process:
-        # An empty environment: what parses strangers' files shall know no key of ours.
+        # An empty environment: a process that parses untrusted files must not have any of our keys.
         return await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, env={})
 
 
-async def _exchange(process: Process, header: bytes, content: bytes) -> Reading:
-    """Send a document and return what the process reads in it, piece by piece.
+async def _exchange(process: Process, header: bytes, content: bytes) -> ExtractedDocument:
+    """Send a document to a process and return its reply, both in small pieces.
 
-    No step takes long, however large the document is: other requests wait for each.
+    No step blocks the event loop for long, however large the document is.
 
     Raises
     ------
     DocumentRefused
-        The process refused it, with the reason.
+        The process refused the document, with the reason.
     """
     assert process.stdin  # noqa: S101 (a pipe, see _start)
-    process.stdin.write(FRAME.pack(len(header), len(content)) + header)
+    process.stdin.write(FRAME_HEADER.pack(len(header), len(content)) + header)
     for start in range(0, len(content), WRITE_BYTES):
         process.stdin.write(content[start : start + WRITE_BYTES])
         await process.stdin.drain()
@@ -178,29 +178,29 @@ async def _exchange(process: Process, header: bytes, content: bytes) -> Reading:
     while len(chunks) < reply["chunks"]:
         chunks += [Chunk(**chunk) for chunk in await _receive(process)]
         await asyncio.sleep(0)
-    return Reading(Format(reply["format"]), reply["pages"], chunks)
+    return ExtractedDocument(Format(reply["format"]), reply["pages"], chunks)
 
 
 async def _receive(process: Process) -> Any:
     assert process.stdout  # noqa: S101 (a pipe, see _start)
-    length, _ = FRAME.unpack(await process.stdout.readexactly(FRAME.size))
+    length, _ = FRAME_HEADER.unpack(await process.stdout.readexactly(FRAME_HEADER.size))
     return json.loads(await process.stdout.readexactly(length))
 
 
-async def _reason(process: Process | None, cpu_seconds: int) -> str:
-    """Return the sentence that says why a process died."""
+async def _exit_reason(process: Process | None, cpu_seconds: int) -> str:
+    """Return the reason for the death of a process, as a sentence."""
     if process:
-        # Not killed yet: asyncio would lose the exit code of a process that ends in the same moment.
+        # Do not kill it yet: asyncio would lose the exit code of a process that exits at the same moment.
         with suppress(TimeoutError):
-            async with asyncio.timeout(END_SECONDS):
+            async with asyncio.timeout(EXIT_SECONDS):
                 await process.wait()
-    await _end(process)
+    await _stop(process)
     if process and process.returncode == -signal.SIGXCPU:
-        return f"Reading the file takes more than {cpu_seconds} s of computing time. Split it."
-    return "The file made its reader fail."
+        return f"ExtractedDocument the file takes more than {cpu_seconds} s of CPU time. Split it."
+    return "The process that read the file failed."
 
 
-async def _end(process: Process | None) -> None:
+async def _stop(process: Process | None) -> None:
     if process and process.returncode is None:
         process.kill()
     if process:

@@ -1,8 +1,8 @@
-"""Completes writes of documents that were cut off: by a crash, or by a backend that was away.
+"""Repair of document writes that were interrupted by a crash or an unavailable backend.
 
-The journal only says *that* something was cut off. What is to be done is read from S3, under the tenant's own
-prefix, so an old or a wrong entry can at worst cause a look. Every gateway runs this; a lease makes one of
-them do each piece of work.
+The journal only records that a write was interrupted. The content to index is read from S3, under the
+tenant's prefix, so an old or a wrong entry costs at most a read. Every gateway runs this. A lease on the
+document makes sure that one gateway repairs it.
 """
 
 import asyncio
@@ -21,40 +21,41 @@ from ..problems import DocumentBusy, DocumentRefused, IndexingFailed, PersonaMis
 from ..timings import RequestTimings
 from ..vectors import Vectors
 from .catalog import Catalog
-from .intents import Failure, Note, Task
-from .journal import Due, Journal, Lease
+from .intents import Failure, Intent, IntentKind
+from .journal import DueRepairs, Journal, WriteLease
 from .service import DocumentService
 from .trash import Trash
 
 __all__ = ["Repair"]
 
-EVERY_SECONDS = 15.0
-"""Pause between two looks."""
+INTERVAL_SECONDS = 15.0
+"""Pause between two sweeps."""
 
-ATTEMPTS = 5
-"""So often a document is tried. With the pauses between them that takes about an hour and a half."""
+MAX_ATTEMPTS = 5
+"""Attempts at a document. With the delays between them they take about an hour and a half."""
 
-LONGEST_SECONDS = 15 * 60.0
-"""For one attempt. A thousand pages take a few minutes; one that hangs must not keep all others waiting."""
+ATTEMPT_TIMEOUT_SECONDS = 15 * 60.0
+"""Timeout of one attempt. A thousand pages take a few minutes; a hanging attempt must not block all
+others."""
 
-AT_ONCE = 2
-"""Documents that are repaired side by side: people's own come first."""
+CONCURRENCY = 2
+"""Documents that are repaired concurrently; few, because uploads have priority."""
 
-TENANTS_AT_ONCE = 100
-"""Tenants that Redis is asked about in one call."""
+TENANTS_PER_CALL = 100
+"""Tenants in one call to Redis."""
 
 
 class Repair:
-    """Looks for cut-off writes and completes them.
+    """Finds interrupted writes and completes them.
 
     Parameters
     ----------
     tenants
         Returns all Tenants.
-    every
-        Seconds between two looks.
-    longest
-        Seconds that one attempt at a document may take.
+    interval
+        Seconds between two sweeps.
+    attempt_timeout
+        Timeout in seconds of one attempt at a document.
     """
 
     def __init__(
@@ -67,8 +68,8 @@ class Repair:
         catalog: Catalog,
         trash: Trash,
         *,
-        every: float = EVERY_SECONDS,
-        longest: float = LONGEST_SECONDS,
+        interval: float = INTERVAL_SECONDS,
+        attempt_timeout: float = ATTEMPT_TIMEOUT_SECONDS,
     ) -> None:
         self._tenants = tenants
         self._journal = journal
@@ -77,19 +78,19 @@ class Repair:
         self._documents = documents
         self._catalog = catalog
         self._trash = trash
-        self._every = every
-        self._longest = longest
-        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._interval = interval
+        self._attempt_timeout = attempt_timeout
+        self._slots = asyncio.Semaphore(CONCURRENCY)
         self._log = structlog.get_logger("gateway.documents")
 
     async def run(self) -> NoReturn:
-        """Look again and again; whatever fails is logged and counted, and ends nothing."""
+        """Sweep in each interval; failures are logged and counted, and do not end the loop."""
         while True:
             await self._supervise(self.sweep())
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(self._interval)
 
     async def sweep(self) -> None:
-        """Complete what was cut off so far, at all tenants that are neither suspended nor on their way out.
+        """Complete all interrupted writes of tenants that are neither suspended nor being deleted.
 
         Raises
         ------
@@ -97,96 +98,96 @@ class Repair:
             Redis did not answer, or refused.
         """
         active = [each for each in self._tenants() if not (each.spec.suspended or each.deleting)]
-        found: list[Due] = []
-        for start in range(0, len(active), TENANTS_AT_ONCE):
-            found += await self._journal.due(active[start : start + TENANTS_AT_ONCE])
+        found: list[DueRepairs] = []
+        for start in range(0, len(active), TENANTS_PER_CALL):
+            found += await self._journal.list_due(active[start : start + TENANTS_PER_CALL])
         PENDING_INGESTS.set(sum(due.entries for due in found))
-        # One document of each tenant, then a second one of each: nobody waits for all of somebody else's.
-        turns = zip_longest(*([(due.tenant, each) for each in due.document_ids] for due in found))
+        # One document of each tenant, then a second one of each, so that no tenant waits for all of another.
+        rounds = zip_longest(*([(due.tenant, each) for each in due.document_ids] for due in found))
         await asyncio.gather(
-            *(self._supervise(self._repair(*document)) for turn in turns for document in turn if document)
+            *(self._supervise(self._repair(*document)) for each in rounds for document in each if document)
         )
 
     async def _supervise(self, work: Awaitable[None]) -> None:
         try:
             await work
         except TenantryError as exc:
-            self._log.warning("Cannot look for cut-off writes; trying again soon", error=str(exc))
+            self._log.warning("Cannot list interrupted writes; retrying", error=str(exc))
         except asyncio.CancelledError:
-            if _is_meant():
+            if _is_being_cancelled():
                 raise
-            # Some call below was cancelled by itself; that is its failure, not our end.
+            # A call inside was cancelled, not this task: that is a failure of the repair.
             REPAIRS.labels("error").inc()
-            self._log.exception("A repair was cancelled by nobody")
-        except Exception:  # noqa: BLE001 (one document's surprise must not stop the repair of others)
+            self._log.exception("A repair failed with a cancelled call")
+        except Exception:  # noqa: BLE001 (an error of one document must not stop the repair of others)
             REPAIRS.labels("error").inc()
             self._log.exception("Unexpected error in a repair")
 
     async def _repair(self, tenant: Tenant, document_id: str) -> None:
-        async with self._at_once:
+        async with self._slots:
             try:
-                async with self._journal.hold(tenant, document_id, repairing=True) as lease:
-                    if lease.note:  # else it was cut off before it changed anything
-                        outcome = await self._attempt(tenant, document_id, lease, lease.note)
+                async with self._journal.acquire(tenant, document_id, repairing=True) as lease:
+                    if lease.intent:  # without one, the write had not changed anything
+                        outcome = await self._attempt(tenant, document_id, lease, lease.intent)
                         REPAIRS.labels(outcome).inc()
                         self._log.info("Repaired a document", tenant=tenant.key, outcome=outcome)
             except DocumentBusy:
-                return  # another gateway is at it, or was
+                return  # another gateway repairs it, or has repaired it
 
-    async def _attempt(self, tenant: Tenant, document_id: str, lease: Lease, note: Note) -> str:
-        """Return what came of it: a label of the metric."""
-        # Counted before: an attempt may end with this process.
-        note = replace(note, attempts=note.attempts + 1)
-        await lease.intend(note)
+    async def _attempt(self, tenant: Tenant, document_id: str, lease: WriteLease, intent: Intent) -> str:
+        """Try to complete a write; return the outcome, a label of the metric."""
+        # Counted before the attempt, because it may end this process.
+        intent = replace(intent, attempts=intent.attempts + 1)
+        await lease.begin(intent)
         stored: StoredEntry | None = None
         try:
-            async with asyncio.timeout(self._longest):
+            async with asyncio.timeout(self._attempt_timeout):
                 stored = await self._objects.find(tenant, document_id)
-                if note.attempts > ATTEMPTS:
-                    raise IndexingFailed("Every attempt ended the gateway that made it.")
-                await self._complete(tenant, document_id, stored, lease, note)
+                if intent.attempts > MAX_ATTEMPTS:
+                    raise IndexingFailed("Each attempt to index it ended the gateway process.")
+                await self._complete(tenant, document_id, stored, lease, intent)
         except TimeoutError:
-            self._log.error("A repair takes too long; trying again later", tenant=tenant.key)
+            self._log.error("A repair timed out; retrying later", tenant=tenant.key)
             return "postponed"
         except (DocumentRefused, PersonaMissing):
             return "refused"
         except TenantryError as exc:
-            self._log.warning("Cannot complete a document", tenant=tenant.key, error=str(exc))
-            if stored is None or note.attempts < ATTEMPTS:
+            self._log.warning("Cannot complete a write of a document", tenant=tenant.key, error=str(exc))
+            if stored is None or intent.attempts < MAX_ATTEMPTS:
                 return "postponed"
-            await lease.settle(Failure.of(_given_up(note, exc), stored.stamp.etag))
+            await lease.commit(Failure.from_problem(_final_failure(intent, exc), stored.version.etag))
             return "given_up"
-        await lease.settle()
+        await lease.commit()
         return "completed"
 
     async def _complete(
-        self, tenant: Tenant, document_id: str, stored: StoredEntry | None, lease: Lease, note: Note
+        self, tenant: Tenant, document_id: str, stored: StoredEntry | None, lease: WriteLease, intent: Intent
     ) -> None:
         if stored is None:
             await self._vectors.remove(tenant, document_id)
-        elif note.task is Task.DELETE:
-            # What somebody stored since then was not meant.
-            if stored.stamp == note.doomed:
-                await self._catalog.erase(tenant, stored, note.removed_by)
+        elif intent.kind is IntentKind.DELETE:
+            # A version that was stored since then must not be deleted.
+            if stored.version == intent.to_delete:
+                await self._catalog.move_to_trash(tenant, stored, intent.removed_by)
         else:
-            indexed = (await self._vectors.indexed(tenant, [document_id])).get(document_id)
-            if indexed and indexed.document.etag == stored.stamp.etag:
-                await self._vectors.tidy(tenant, indexed)
-            elif note.restored:
-                await self._trash.complete(tenant, stored.key, lease, note.restored, RequestTimings())
+            indexed = (await self._vectors.get_indexed(tenant, [document_id])).get(document_id)
+            if indexed and indexed.document.etag == stored.version.etag:
+                await self._vectors.delete_stale(tenant, indexed)
+            elif intent.restored:
+                await self._trash.complete(tenant, stored.key, lease, intent.restored, RequestTimings())
             else:
                 await self._documents.index_object(tenant, stored.key, lease, RequestTimings())
 
 
-def _is_meant() -> bool:
-    """Tell whether it is us whom somebody wants to end."""
+def _is_being_cancelled() -> bool:
+    """Return True if this task is being cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
-def _given_up(note: Note, last: TenantryError) -> IndexingFailed:
-    what = "deleted" if note.task is Task.DELETE else "indexed"
+def _final_failure(intent: Intent, last: TenantryError) -> IndexingFailed:
+    done = "deleted" if intent.kind is IntentKind.DELETE else "indexed"
     return IndexingFailed(
-        f"It could not be {what} in {ATTEMPTS} attempts; the last one said: {last.to_problem()['detail']} "
-        "Send it again, or tell the operators."
+        f"It could not be {done} in {MAX_ATTEMPTS} attempts. Last error: {last.to_problem()['detail']} "
+        "Send it again, or contact the operators."
     )

@@ -1,9 +1,10 @@
-"""Ingest: a file becomes an object in S3 and points in Qdrant.
+"""Ingest of documents: a file becomes an object in S3 and points in Qdrant.
 
-Order is what matters. First everything that can refuse the file: reading it, the quota, embedding it. Its
-chunks are written meanwhile, where no search finds them. Then S3, the truth; then they become visible, all
-at once. Whatever stops us in between leaves at worst chunks that nobody finds, or an object that is not
-indexed, and a note in the journal by which a repair completes it or clears it away.
+The order of the steps matters. First come all steps that can refuse the file: reading it, the quota,
+embedding it. Its chunks are written meanwhile, unpublished, so no search finds them. Then the object is
+stored in S3, the source of truth. Then the chunks are published in one step. A crash in between leaves at
+most unpublished chunks or an object that is not indexed, and an intent in the journal by which a repair
+completes or deletes them.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from ..bedrock import Bedrock
 from ..gather import gather_or_cancel
 from ..limits.storage_quota import StorageQuota
 from ..limits.usage import Counts, UsageLog
-from ..models import Document, Edition
+from ..models import Document, DocumentVersion
 from ..objects import TenantObjects
 from ..personas import require_persona
 from ..problems import (
@@ -37,37 +38,37 @@ from ..timings import RequestTimings
 from ..vectors import Vectors
 from .embeddings import digest
 from .filenames import clean_filename
-from .intents import Failure, Note, Task
-from .journal import RETRY_SECONDS, Journal, Lease
-from .reader import DocumentReader, Reading
+from .intents import Failure, Intent, IntentKind
+from .journal import RETRY_SECONDS, Journal, WriteLease
+from .reader import DocumentReader, ExtractedDocument
 
 __all__ = ["DocumentService", "Ingested"]
 
 BATCH = 64
-"""Chunks that are embedded and written together: about half a megabyte for the index."""
+"""Chunks that are embedded and written in one call: about half a megabyte for the index."""
 
-BATCHES = 3
-"""Batches under way: Bedrock is busy while one is written, and what is in memory stays bounded."""
+CONCURRENT_BATCHES = 3
+"""Batches in flight: one is embedded while another is written, and memory stays bounded."""
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """A document that is stored and indexed."""
+    """A stored and indexed document."""
 
     document: Document
-    reading: Reading
+    extracted: ExtractedDocument
 
 
 class DocumentService:
-    """Takes documents in.
+    """Ingests documents.
 
     Parameters
     ----------
     journal
-        Lets one write a document at a time: two contents of one document at once would leave a mixture of
-        both, and an ingest beside a delete an index of what is gone.
+        Serialises the writes of a document. Two concurrent contents would leave a mixture of both, and an
+        ingest during a delete would index a document that is gone.
     max_bytes
-        Largest document.
+        Maximum size of a document.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class DocumentService:
         owner: str,
         timings: RequestTimings,
     ) -> Ingested:
-        """Store a person's file and index it. The same name in the same persona is the same document.
+        """Store and index a person's file. The same name in the same persona is the same document.
 
         Parameters
         ----------
@@ -110,15 +111,15 @@ class DocumentService:
         Raises
         ------
         DocumentForeign
-            A colleague's document has that name in that persona.
+            Another person's document has that name in that persona.
         DocumentExists
-            The person's own document has it, and came through Open WebUI.
+            The person's own document has that name and came through Open WebUI.
         PersonaMissing, FilenameRefused, DocumentRefused, QuotaExceeded, DocumentBusy
             Nothing was stored.
         LimitsUnavailable, WritesUnavailable
-            Redis is away: nothing was stored, or what was stored is being completed.
+            Redis is unavailable: nothing was stored, or a repair completes the write.
         CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
-            A backend failed: nothing was stored, or what was stored is being completed.
+            A backend failed: nothing was stored, or a repair completes the write.
         """
         require_persona(tenant, persona_id)
         filename = clean_filename(filename)
@@ -126,107 +127,112 @@ class DocumentService:
             raise DocumentTooLarge(f"The file has more than {self._max_bytes} bytes.")
         document_id = document_id_for(tenant.id, persona_id, filename)
         key = object_key(tenant.id, persona_id, document_id, filename)
-        async with self.writing(tenant, document_id) as lease:
+        async with self.lock(tenant, document_id) as lease:
             await self._require_own_name(tenant, key, persona_id, filename, owner)
-            reading = await self._read(tenant, filename, content, timings)
-            # Before it costs anything. What fails after this gives its room back within minutes.
-            await self.admit(tenant, document_id, len(content))
-            await lease.intend(Note(Task.INGEST))
+            extracted = await self._extract(tenant, filename, content, timings)
+            # Before embeddings cost anything. After a failure the reservation is released within minutes.
+            await self.reserve_storage(tenant, document_id, len(content))
+            await lease.begin(Intent(IntentKind.INGEST))
             document = await _document(persona_id, document_id, filename, content, datetime.now(UTC))
-            edition = await asyncio.to_thread(Edition.of, document, reading.chunks)
-            head = await self._stage(tenant, edition, timings)
+            version = await asyncio.to_thread(DocumentVersion.from_chunks, document, extracted.chunks)
+            marker_vector = await self._upsert_chunks(tenant, version, timings)
             with timings.measure("store"):
-                stamp = await self._objects.put(
-                    tenant, key, content, media_type=reading.format.media_type, owner=owner
+                stored = await self._objects.put(
+                    tenant, key, content, media_type=extracted.format.media_type, owner=owner
                 )
-            document = await self._publish(tenant, edition.stored_as(stamp.etag), head, lease, timings)
-            return Ingested(document, reading)
+            version = version.with_etag(stored.etag)
+            document = await self._publish(tenant, version, marker_vector, lease, timings)
+            return Ingested(document, extracted)
 
     async def index_stored(self, tenant: Tenant, ticket: Ticket, timings: RequestTimings) -> Ingested:
-        """Index the document that a ticket names, as it is in S3.
+        """Index the document that a ticket names, with its content in S3.
 
         Raises
         ------
         PersonaMissing, DocumentMissing, DocumentBusy
-            There is nothing to index, or somebody else does.
+            There is nothing to index, or another request writes the document.
         DocumentRefused
-            It cannot be indexed, and the journal says so from now on.
+            It cannot be indexed; the journal records the reason.
         WritesUnavailable, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
-            A backend failed; what was begun is being completed.
+            A backend failed; a repair completes the write.
         """
         require_persona(tenant, ticket.persona_id)
-        async with self.writing(tenant, ticket.document_id) as lease:
+        async with self.lock(tenant, ticket.document_id) as lease:
             return await self.index_object(tenant, ticket.object_key, lease, timings)
 
     async def index_object(
         self,
         tenant: Tenant,
         key: str,
-        lease: Lease,
+        lease: WriteLease,
         timings: RequestTimings,
         *,
         embeddings: Mapping[bytes, Sequence[float]] | None = None,
     ) -> Ingested:
-        """Index an object of the tenant as it is in S3, under a lease on its document.
+        """Index an object of the tenant, under a lease on its document.
 
         Parameters
         ----------
         embeddings
-            Known embeddings by the digests of their texts; only others are asked for.
+            Known embeddings by the digests of their texts; the model embeds only other texts.
 
         Raises
         ------
         PersonaMissing, DocumentRefused
-            It cannot be indexed, and the journal says so from now on.
+            It cannot be indexed; the journal records the reason.
         DocumentMissing, WritesUnavailable, CollectionMissing, ModelUnavailable, RemoteError
             As :meth:`index_stored`.
         ValueError
-            The key is none of a document of this tenant.
+            The key does not belong to a document of this tenant.
         """
         names = parse_object_key(tenant.id, key)
         if names is None:
-            raise ValueError(f"{key!r} is no document of {tenant.key}")
+            raise ValueError(f"{key!r} is not a document of {tenant.key}")
         persona_id, document_id, filename = names
         etag = ""
         try:
             require_persona(tenant, persona_id)
             with timings.measure("store"):
                 stored = await self._objects.get(tenant, key, max_bytes=self._max_bytes)
-            etag = stored.stamp.etag
-            await lease.intend(lease.note or Note(Task.INGEST))
-            reading = await self._read(tenant, filename, stored.content, timings)
+            etag = stored.version.etag
+            await lease.begin(lease.intent or Intent(IntentKind.INGEST))
+            extracted = await self._extract(tenant, filename, stored.content, timings)
         except (DocumentRefused, PersonaMissing) as exc:
-            await lease.settle(Failure.of(exc, etag or await self._etag(tenant, document_id)))
+            await lease.commit(Failure.from_problem(exc, etag or await self._get_etag(tenant, document_id)))
             raise
-        document = await _document(persona_id, document_id, filename, stored.content, stored.stamp.stored_at)
-        edition = (await asyncio.to_thread(Edition.of, document, reading.chunks)).stored_as(etag)
-        head = await self._stage(tenant, edition, timings, embeddings)
-        document = await self._publish(tenant, edition, head, lease, timings)
-        return Ingested(document, reading)
+        document = await _document(
+            persona_id, document_id, filename, stored.content, stored.version.stored_at
+        )
+        version = (
+            await asyncio.to_thread(DocumentVersion.from_chunks, document, extracted.chunks)
+        ).with_etag(etag)
+        marker_vector = await self._upsert_chunks(tenant, version, timings, embeddings)
+        document = await self._publish(tenant, version, marker_vector, lease, timings)
+        return Ingested(document, extracted)
 
-    async def admit(self, tenant: Tenant, document_id: str, size: int) -> None:
-        """Reserve the room for a document in the tenant's quota.
+    async def reserve_storage(self, tenant: Tenant, document_id: str, size: int) -> None:
+        """Reserve storage for a document in the tenant's quota.
 
         Raises
         ------
         QuotaExceeded, LimitsUnavailable
             See :meth:`~gateway.limits.storage_quota.StorageQuota.reserve`.
         """
-        await self._quota.reserve(tenant, document_id, size, lambda: self._objects.sizes(tenant))
+        await self._quota.reserve(tenant, document_id, size, lambda: self._objects.get_sizes(tenant))
 
     @asynccontextmanager
-    async def writing(self, tenant: Tenant, document_id: str) -> AsyncIterator[Lease]:
-        """Hold the lease, unless there is a delete to complete first: it must not turn into an ingest.
+    async def lock(self, tenant: Tenant, document_id: str) -> AsyncIterator[WriteLease]:
+        """Hold the lease on a document, unless an interrupted delete must be completed first.
 
         Raises
         ------
         DocumentBusy, WritesUnavailable
-            See :meth:`.journal.Journal.hold`.
+            See :meth:`.journal.Journal.acquire`.
         """
-        async with self._journal.hold(tenant, document_id) as lease:
-            if lease.note and lease.note.task is Task.DELETE:
+        async with self._journal.acquire(tenant, document_id) as lease:
+            if lease.intent and lease.intent.kind is IntentKind.DELETE:
                 raise DocumentBusy(
-                    "A delete of the document was cut off and is being completed. Try again after that.",
+                    "A delete of the document was interrupted and is being completed. Try again after that.",
                     retry_after=RETRY_SECONDS,
                 )
             yield lease
@@ -234,16 +240,16 @@ class DocumentService:
     async def _require_own_name(
         self, tenant: Tenant, key: str, persona_id: str, filename: str, owner: str
     ) -> None:
-        """Return when a person may store a document of that name under a key.
+        """Check that a person may store a document of that name under a key.
 
-        A new version of their document may always be stored. A new document needs a name that no document
-        has that came through Open WebUI.
+        A person may always store a new version of their document. A new document must not have the name of a
+        document that came through Open WebUI.
         """
-        stored_by = await self._objects.owner_of_stored(tenant, key)
+        stored_by = await self._objects.find_owner(tenant, key)
         owners = {stored_by} - {None}
         if stored_by is None:
             files = await self._objects.find_files(tenant, persona_id, filename)
-            owners = {await self._objects.owner_of_stored(tenant, each.key) for each in files} - {None}
+            owners = {await self._objects.find_owner(tenant, each.key) for each in files} - {None}
         if owners - {owner}:
             raise DocumentForeign(
                 "A colleague's document has this name in this persona. Send yours under another name, or "
@@ -255,33 +261,35 @@ class DocumentService:
                 "there, or delete that file first."
             )
 
-    async def _read(self, tenant: Tenant, filename: str, content: bytes, timings: RequestTimings) -> Reading:
+    async def _extract(
+        self, tenant: Tenant, filename: str, content: bytes, timings: RequestTimings
+    ) -> ExtractedDocument:
         with timings.measure("read"):
             return await self._reader.read(tenant.key, filename, content)
 
-    async def _stage(
+    async def _upsert_chunks(
         self,
         tenant: Tenant,
-        edition: Edition,
+        version: DocumentVersion,
         timings: RequestTimings,
         known: Mapping[bytes, Sequence[float]] | None = None,
     ) -> Sequence[float]:
-        """Embed all chunks, and write each batch while others are embedded; return the head's vector."""
-        bound, tokens = asyncio.Semaphore(BATCHES), list[int]()
+        """Embed and write all chunks in concurrent batches; return the commit marker's vector."""
+        slots, tokens = asyncio.Semaphore(CONCURRENT_BATCHES), list[int]()
 
-        async def stage(start: int) -> Sequence[float]:
-            async with bound:
-                texts = [chunk.embedded_text for chunk in edition.chunks[start : start + BATCH]]
+        async def upsert(start: int) -> Sequence[float]:
+            async with slots:
+                texts = [chunk.embedded_text for chunk in version.chunks[start : start + BATCH]]
                 vectors = await self._embed(tenant, texts, known or {}, tokens)
-                await self._vectors.stage(tenant, edition, start, vectors)
+                await self._vectors.upsert_unpublished(tenant, version, start, vectors)
                 return vectors[0]
 
         try:
             with timings.measure("embed"):
-                firsts = await gather_or_cancel(map(stage, range(0, len(edition.chunks), BATCH)))
+                firsts = await gather_or_cancel(map(upsert, range(0, len(version.chunks), BATCH)))
         finally:
             used = Counts(requests=len(tokens), embedding_tokens=sum(tokens))
-            persona_id, model = edition.document.persona_id, self._bedrock.embedding_model
+            persona_id, model = version.document.persona_id, self._bedrock.embedding_model
             self._usage.record(tenant, used, model=model, persona_id=persona_id)
         return firsts[0]
 
@@ -292,7 +300,7 @@ class DocumentService:
         known: Mapping[bytes, Sequence[float]],
         tokens: list[int],
     ) -> list[Sequence[float]]:
-        """Return one vector for each text: a known one, or a new one of the model."""
+        """Return one vector for each text: the known one, or one from the model."""
         vectors = [known.get(digest(text)) for text in texts]
         missing = [text for text, vector in zip(texts, vectors, strict=True) if vector is None]
         embed = self._bedrock.embed
@@ -300,19 +308,24 @@ class DocumentService:
         return [next(new) if vector is None else vector for vector in vectors]
 
     async def _publish(
-        self, tenant: Tenant, edition: Edition, head: Sequence[float], lease: Lease, timings: RequestTimings
+        self,
+        tenant: Tenant,
+        version: DocumentVersion,
+        marker_vector: Sequence[float],
+        lease: WriteLease,
+        timings: RequestTimings,
     ) -> Document:
         with timings.measure("index"):
-            published = await self._vectors.publish(tenant, edition, head)
-        await lease.settle()
+            published = await self._vectors.publish(tenant, version, marker_vector)
+        await lease.commit()
         return published.document
 
-    async def _etag(self, tenant: Tenant, document_id: str) -> str:
-        """Return which content a document has that was refused before it was read."""
+    async def _get_etag(self, tenant: Tenant, document_id: str) -> str:
+        """Return the ETag of a document that was refused before it was read."""
         entry = await self._objects.find(tenant, document_id)
         if entry is None:
             raise DocumentMissing("The document was deleted meanwhile.")
-        return entry.stamp.etag
+        return entry.version.etag
 
 
 async def _document(

@@ -1,9 +1,9 @@
-"""Trash: removed documents, which their owners and the tenant's administrators may restore for a time.
+"""Trash of removed documents, which their owners and the tenant's administrators may restore for a time.
 
-S3 decides: a removed document is a noncurrent version of its object, and a record under the tenant's prefix
-names that version. Both the record and the document's embeddings are stored before anything is removed. The
-index keeps nothing of a removed document. Restoring copies the version and indexes it like an upload, with
-the embeddings that were kept.
+S3 is the source of truth: a removed document is a noncurrent version of its object, and a record under the
+tenant's prefix names that version. The record and the document's embeddings are stored before anything is
+removed. The index keeps nothing of a removed document. A restore copies the version and indexes it like an
+upload, with the stored embeddings.
 """
 
 import asyncio
@@ -22,25 +22,25 @@ from ..problems import DocumentExists, DocumentForeign, DocumentMissing, TrashMi
 from ..timings import RequestTimings
 from ..vectors import Vectors
 from .embeddings import pack, unpack
-from .intents import Note, Task
-from .journal import Lease
+from .intents import Intent, IntentKind
+from .journal import WriteLease
 from .service import DocumentService, Ingested
 
 __all__ = ["Trash", "TrashPage"]
 
-LOOKUPS = 4
+CONCURRENT_READS = 4
 """Records that one list reads concurrently."""
 
-PACKING = 4
-"""Removed documents whose embeddings are in memory at a time: each has up to 30 MB."""
+CONCURRENT_PACKS = 4
+"""Removed documents whose embeddings are in memory at the same time: each has up to 30 MB."""
 
 MAX_REMOVALS = 100
-"""Removals of one document that are searched for the latest."""
+"""Maximum number of removals of one document among which the latest is found."""
 
 
 @dataclass(frozen=True)
 class TrashPage:
-    """Some removed documents; ``after`` is the key at which the next page goes on, and empty at the end."""
+    """Page of removed documents; ``after`` is the key where the next page starts, empty on the last page."""
 
     removals: list[Removal]
     after: str
@@ -54,7 +54,7 @@ class Trash:
     embedding
         Model and dimension of the index.
     retention
-        Time for which a removed document can be restored.
+        Time during which a removed document can be restored.
     """
 
     def __init__(
@@ -72,26 +72,26 @@ class Trash:
         self._vectors = vectors
         self._documents = documents
         self._embedding = embedding
-        self._packing = asyncio.Semaphore(PACKING)
+        self._packing = asyncio.Semaphore(CONCURRENT_PACKS)
         self._log = structlog.get_logger("gateway.documents")
         self.retention = retention
 
-    async def keep(self, tenant: Tenant, stored: StoredEntry, removed_by: str) -> None:
-        """Record a document that is about to be removed. A second run changes nothing.
+    async def record(self, tenant: Tenant, stored: StoredEntry, removed_by: str) -> None:
+        """Store the record of a document that is about to be removed. A second run changes nothing.
 
         Raises
         ------
         DocumentMissing
-            It was deleted meanwhile.
+            The document was deleted meanwhile.
         CollectionMissing, RemoteUnavailable, RemoteRefused
-            A backend did not answer: nothing may be removed.
+            A backend did not answer: the document must not be removed.
         """
-        current = await self._trash.current(tenant, stored.key)
+        current = await self._trash.get_current(tenant, stored.key)
         if current is None:
             raise DocumentMissing("The document was deleted meanwhile.")
         if not current.version_id:
             self._log.error(
-                "The bucket keeps no versions, so a removed document cannot be restored; enable versioning",
+                "The bucket has no versioning, so a removed document cannot be restored; enable versioning",
                 tenant=tenant.key,
             )
             return
@@ -103,29 +103,29 @@ class Trash:
             version_id=current.version_id,
             size=stored.size,
             sha256=current.sha256,
-            stored_at=stored.stamp.stored_at,
+            stored_at=stored.version.stored_at,
             owner=current.owner,
             removed_by=removed_by,
             removed_at=datetime.now(UTC),
         )
-        # A repair finds the record of the attempt that was cut off; the index may be empty by then.
+        # A repair finds the record of the interrupted attempt; the index may be empty by then.
         if await self._trash.get(tenant, removal.document_id, removal.id):
             return
         async with self._packing:
-            batches = self._vectors.embeddings(tenant, stored.document_id)
+            batches = self._vectors.iter_embeddings(tenant, stored.document_id)
             if content := await pack(*self._embedding, batches):
                 await self._trash.put_embeddings(tenant, removal, content)
         await self._trash.put(tenant, removal)
 
-    async def page(self, person: Principal, *, after: str = "", limit: int) -> TrashPage:
-        """Return the documents that a person may restore: an administrator all, others their own.
+    async def list_page(self, person: Principal, *, after: str = "", limit: int) -> TrashPage:
+        """Return a page of the documents that a person may restore: for an administrator all, else their own.
 
-        They are picked from ``limit`` records: a page may hold fewer, and more may follow an empty one.
+        They are selected from ``limit`` records: a page may have fewer, and more may follow an empty one.
 
         Parameters
         ----------
         after
-            Where the page before ended.
+            ``after`` of the previous page.
 
         Raises
         ------
@@ -134,15 +134,15 @@ class Trash:
         """
         tenant = person.tenant
         ids = await self._trash.list_ids(tenant, after=after, limit=limit)
-        bound = asyncio.Semaphore(LOOKUPS)
+        slots = asyncio.Semaphore(CONCURRENT_READS)
 
         async def load(document_id: str, removal_id: str) -> Removal | None:
-            async with bound:
+            async with slots:
                 removal = await self._trash.get(tenant, document_id, removal_id)
                 if removal is None or self._is_expired(removal) or not _may_restore(person, removal):
                     return None
-                current = await self._trash.current(tenant, removal.key)
-                # The record is stored first: a removal that was cut off has not happened.
+                current = await self._trash.get_current(tenant, removal.key)
+                # The record is stored first: with its version still current, the removal was interrupted.
                 return None if current and current.version_id == removal.version_id else removal
 
         removals = await asyncio.gather(*(load(*each) for each in ids))
@@ -160,26 +160,26 @@ class Trash:
     ) -> Ingested:
         """Restore a removed document: when this returns, searches find it.
 
-        A document of Open WebUI's file becomes one that is identified by its name: its file is gone, so
-        file-sync would delete it again.
+        A document from a file of Open WebUI becomes a document that is identified by its name. Its file is
+        gone, so file-sync would delete it again.
 
         Parameters
         ----------
         removal_id
-            The removal; ``None`` for the latest of the document that the person may restore.
+            Id of the removal; ``None`` for the latest removal that the person may restore.
 
         Raises
         ------
         TrashMissing
-            The trash does not hold it (any more).
+            The trash does not have it (any more).
         DocumentForeign
-            It is somebody else's, and the person is no administrator of the tenant.
+            It belongs to another person, and the caller is not an administrator of the tenant.
         DocumentExists
             The persona has a document of that name.
         PersonaMissing, QuotaExceeded, DocumentBusy, DocumentRefused
             It cannot be restored now; it stays in the trash.
         LimitsUnavailable, WritesUnavailable, CollectionMissing, ModelUnavailable, RemoteError
-            A backend failed: it stays in the trash, or what was begun is being completed.
+            A backend failed: it stays in the trash, or a repair completes the restore.
         """
         tenant = person.tenant
         removal = await self._find(person, document_id, removal_id)
@@ -187,32 +187,32 @@ class Trash:
             raise DocumentForeign("Only its owner and the tenant's administrators may restore a document.")
         require_persona(tenant, removal.persona_id)
         restored_id = _restored_id(tenant, removal)
-        async with self._documents.writing(tenant, restored_id) as lease:
+        async with self._documents.lock(tenant, restored_id) as lease:
             # Another request may have restored it.
             removal = await self._find(person, document_id, removal.id)
             if await self._is_taken(tenant, removal, {restored_id, document_id}):
                 raise DocumentExists(
-                    f"The persona has a document named {removal.filename} already. Delete that one "
-                    "first: it goes to the trash, too, and each can be restored by its `removalId`."
+                    f"The persona already has a document named {removal.filename}. Delete that one first: "
+                    "it moves to the trash, too, and each can be restored by its `removalId`."
                 )
-            await self._documents.admit(tenant, restored_id, removal.size)
-            await lease.intend(Note(Task.RESTORE, restored=(removal.document_id, removal.id)))
+            await self._documents.reserve_storage(tenant, restored_id, removal.size)
+            await lease.begin(Intent(IntentKind.RESTORE, restored=(removal.document_id, removal.id)))
             key = object_key(tenant.id, removal.persona_id, restored_id, removal.filename)
             with timings.measure("store"):
                 await self._trash.restore(tenant, removal, key)
             return await self.complete(tenant, key, lease, (removal.document_id, removal.id), timings)
 
     async def complete(
-        self, tenant: Tenant, key: str, lease: Lease, restored: tuple[str, str], timings: RequestTimings
+        self, tenant: Tenant, key: str, lease: WriteLease, restored: tuple[str, str], timings: RequestTimings
     ) -> Ingested:
-        """Index a document whose content was restored, and take it out of the trash.
+        """Index a document whose content was restored, and delete it from the trash.
 
         Raises
         ------
         DocumentRefused, PersonaMissing, RemoteError, TenantryError
             See :meth:`~.service.DocumentService.index_object`.
         """
-        # From here on it is an ordinary document; its embeddings stay until they have been used.
+        # From here on it is an ordinary document; its embeddings are deleted after their use.
         await self._trash.delete_removal(tenant, *restored)
         content = await self._trash.get_embeddings(tenant, *restored)
         embeddings = await asyncio.to_thread(unpack, *self._embedding, content)
@@ -221,7 +221,7 @@ class Trash:
         return ingested
 
     async def expire(self, tenant: Tenant) -> int:
-        """Delete the records and embeddings whose time is over; return the number of records.
+        """Delete expired records and embeddings; return the number of records.
 
         Raises
         ------
@@ -244,7 +244,7 @@ class Trash:
         return max(own or held, key=lambda each: each.removed_at)
 
     async def _is_taken(self, tenant: Tenant, removal: Removal, document_ids: Collection[str]) -> bool:
-        """Return True if one of the documents exists, or another one of the name in the persona."""
+        """Return True if one of the documents exists, or the persona has another document of that name."""
         for each in document_ids:
             if await self._objects.find(tenant, each):
                 return True

@@ -1,14 +1,14 @@
-"""The documents in S3, each tenant's through a role session that reaches that tenant's prefix only."""
+"""Documents in S3. A role session limits every call to one tenant's prefix."""
 
-from .store import Stamp, StoredEntry, StoredObject, TenantObjects
-from .trash import Removal, StoredVersion, TrashObjects, removal_id
+from .store import ObjectVersion, StoredEntry, StoredObject, TenantObjects
+from .trash import ObjectMetadata, Removal, TrashObjects, removal_id
 
 __all__ = [
+    "ObjectMetadata",
+    "ObjectVersion",
     "Removal",
-    "Stamp",
     "StoredEntry",
     "StoredObject",
-    "StoredVersion",
     "TenantObjects",
     "TrashObjects",
     "removal_id",

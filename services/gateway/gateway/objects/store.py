@@ -1,4 +1,4 @@
-"""Reading, writing and listing documents, as one tenant at a time."""
+"""Reads, writes and lists of documents in S3, each for one tenant."""
 
 import base64
 import hashlib
@@ -21,18 +21,18 @@ from ..problems import DocumentMissing, DocumentTooLarge
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Stamp", "StoredEntry", "StoredObject", "TenantObjects"]
+__all__ = ["ObjectVersion", "StoredEntry", "StoredObject", "TenantObjects"]
 
-LISTED = 1000
-"""Most keys that S3 lists at once."""
+LIST_PAGE_SIZE = 1000
+"""Maximum number of keys that S3 lists in one call."""
 
-MOST_DOCUMENTS = 100_000_000
-"""As many as a Tenant's quota can be."""
+MAX_DOCUMENTS = 100_000_000
+"""Largest quota of documents that a Tenant can have."""
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """Which content an object has: when S3 stored it, and S3's name for it."""
+class ObjectVersion:
+    """Version of an object's content: the time at which S3 stored it, and its ETag."""
 
     stored_at: datetime
     etag: str
@@ -40,22 +40,22 @@ class Stamp:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object's content, and which one that is."""
+    """Content of an object, and its version."""
 
     content: bytes
-    stamp: Stamp
+    version: ObjectVersion
 
 
 @dataclass(frozen=True)
 class StoredEntry:
-    """A document as a listing shows it; ``size`` in bytes."""
+    """Entry of a document in a listing; ``size`` in bytes."""
 
     key: str
     persona_id: str
     document_id: str
     filename: str
     size: int
-    stamp: Stamp
+    version: ObjectVersion
 
 
 class TenantObjects:
@@ -64,7 +64,7 @@ class TenantObjects:
     Parameters
     ----------
     open_session
-        Opens a session of our own: where AWS is and who we are there. We ourselves may read no document.
+        Opens a boto3 session with the gateway's own credentials, which may read no document.
     bucket
         Bucket of the documents.
     role_arn
@@ -83,40 +83,42 @@ class TenantObjects:
         DocumentMissing
             There is no object of that key.
         DocumentTooLarge
-            It has more than ``max_bytes``; it was not read.
+            It has more than ``max_bytes``, so it was not read.
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
         return await self.sessions.call(tenant, "get", self._get, key, max_bytes)
 
-    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:
+    async def put(
+        self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str
+    ) -> ObjectVersion:
         """Store a document of the tenant.
 
         Parameters
         ----------
         owner
-            Subject of the person who uploads; kept beside the object.
+            Subject of the person who uploads; stored in the object's metadata.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        # Closed when the caller is cancelled: a transfer under way is then cut short, and S3 stores nothing.
+        # Closed if the caller is cancelled: that aborts the transfer, and S3 stores nothing.
         with io.BytesIO(content) as body:
             return await self.sessions.call(tenant, "put", self._put, key, content, body, media_type, owner)
 
-    async def entries(
-        self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = LISTED
+    async def list_documents(
+        self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = LIST_PAGE_SIZE
     ) -> list[StoredEntry]:
-        """Return documents of the tenant by key, at most ``limit`` of them.
+        """Return documents of the tenant, ordered by key, at most ``limit``.
 
         Parameters
         ----------
         persona_id
-            Only this persona's; ``None`` for all of the tenant's.
+            Return only this persona's documents; ``None`` for all of the tenant's.
         after
-            A key (of the tenant's, or none of it is found); only later ones are returned.
+            Key of the tenant; only later keys are returned.
 
         Raises
         ------
@@ -124,20 +126,22 @@ class TenantObjects:
             S3 did not answer, or denied the call.
         """
         prefix = persona_prefix(tenant.id, persona_id) if persona_id else tenant_prefix(tenant.id)
-        return await self.sessions.call(tenant, "list", self._entries, tenant, prefix, after, limit)
+        return await self.sessions.call(tenant, "list", self._list_documents, tenant, prefix, after, limit)
 
-    async def sizes(self, tenant: Tenant) -> dict[str, int]:
-        """Return the bytes of all documents of the tenant, by their ids.
+    async def get_sizes(self, tenant: Tenant) -> dict[str, int]:
+        """Return the size in bytes of each document of the tenant, by id.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return {each.document_id: each.size for each in await self.entries(tenant, limit=MOST_DOCUMENTS)}
+        return {
+            each.document_id: each.size for each in await self.list_documents(tenant, limit=MAX_DOCUMENTS)
+        }
 
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
-        """Return the document of that id, whatever its persona; the newest when a rename left two.
+        """Return the document of that id in any persona; the newest if a rename left two.
 
         Raises
         ------
@@ -147,9 +151,9 @@ class TenantObjects:
         return await self.sessions.call(tenant, "find", self._find, tenant, document_id)
 
     async def find_files(self, tenant: Tenant, persona_id: str, filename: str) -> list[StoredEntry]:
-        """Return a persona's documents of that name that were made of Open WebUI's files.
+        """Return a persona's documents of that name that were made from files of Open WebUI.
 
-        Their ids do not follow from the name, so S3 lists all documents of this kind, a thousand a call.
+        Their ids do not depend on the name, so S3 lists all documents of this kind, a thousand per call.
 
         Raises
         ------
@@ -157,31 +161,33 @@ class TenantObjects:
             S3 did not answer, or denied the call.
         """
         prefix = f"{persona_prefix(tenant.id, persona_id)}{FILE_DOCUMENTS}"
-        listed = await self.sessions.call(tenant, "list", self._entries, tenant, prefix, "", MOST_DOCUMENTS)
+        listed = await self.sessions.call(
+            tenant, "list", self._list_documents, tenant, prefix, "", MAX_DOCUMENTS
+        )
         return [entry for entry in listed if entry.filename == filename]
 
-    async def owner_of_stored(self, tenant: Tenant, key: str) -> str | None:
-        """Return :meth:`owner` of a document that may not be there; ``None`` when it is not.
+    async def find_owner(self, tenant: Tenant, key: str) -> str | None:
+        """Return :meth:`get_owner` of a document that may not exist; ``None`` if it does not.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self.sessions.call(tenant, "head", self._owner_of_stored, key)
+        return await self.sessions.call(tenant, "head", self._find_owner, key)
 
-    async def owner(self, tenant: Tenant, key: str) -> str:
-        """Return the subject of the person who stored a document; empty when nobody's is known.
+    async def get_owner(self, tenant: Tenant, key: str) -> str:
+        """Return the subject of the person who stored a document; empty if it is unknown.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        return await self.sessions.call(tenant, "head", self._owner, key)
+        return await self.sessions.call(tenant, "head", self._get_owner, key)
 
     async def delete(self, tenant: Tenant, key: str) -> None:
-        """Delete a document of the tenant; one that is not there is deleted.
+        """Delete a document of the tenant, if it exists.
 
         Raises
         ------
@@ -191,7 +197,7 @@ class TenantObjects:
         await self.sessions.call(tenant, "delete", self._delete, key)
 
     def close(self) -> None:
-        """Let threads and connections go."""
+        """Close threads and connections."""
         self.sessions.close()
 
     def _get(self, client: "S3Client", key: str, max_bytes: int) -> StoredObject:
@@ -204,10 +210,10 @@ class TenantObjects:
         with response["Body"] as body:
             if response["ContentLength"] > max_bytes:
                 raise DocumentTooLarge(f"The document has more than {max_bytes} bytes.")
-            return StoredObject(body.read(), Stamp(response["LastModified"], response["ETag"]))
+            return StoredObject(body.read(), ObjectVersion(response["LastModified"], response["ETag"]))
 
     def _is_absent(self, client: "S3Client", key: str, exc: ClientError) -> bool:
-        """Tell "not there" from "not allowed": who may list only under a prefix gets 403 for both."""
+        """Return True if an error means a missing object. S3 answers 403 if listing is restricted, too."""
         if error_code(exc) != "AccessDenied":
             return error_code(exc) == "NoSuchKey"
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
@@ -215,7 +221,7 @@ class TenantObjects:
 
     def _put(
         self, client: "S3Client", key: str, content: bytes, body: io.BytesIO, media_type: str, owner: str
-    ) -> Stamp:
+    ) -> ObjectVersion:
         digest = hashlib.sha256(content)
         body.seek(0)
         stored = client.put_object(
@@ -227,48 +233,50 @@ class TenantObjects:
             ServerSideEncryption="AES256",
             Metadata={"sha256": digest.hexdigest(), "owner": quote(owner)},
         )
-        # The answer to a PUT does not say when.
+        # The response to a PUT has no time.
         stored_at = client.head_object(Bucket=self._bucket, Key=key)["LastModified"]
-        return Stamp(stored_at, stored["ETag"])
+        return ObjectVersion(stored_at, stored["ETag"])
 
-    def _entries(
+    def _list_documents(
         self, client: "S3Client", tenant: Tenant, prefix: str, after: str, limit: int
     ) -> list[StoredEntry]:
         entries: list[StoredEntry] = []
-        # The trash comes first in a tenant's prefix, and is no document.
+        # The trash comes first in a tenant's prefix and contains no documents.
         after = max(after, trash_end(tenant.id))
         while len(entries) < limit:
             page = client.list_objects_v2(
-                Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=min(limit, LISTED)
+                Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=min(limit, LIST_PAGE_SIZE)
             )
             for found in page.get("Contents", []):
                 after = found["Key"]
                 if names := parse_object_key(tenant.id, after):
-                    stamp = Stamp(found["LastModified"], found["ETag"])
-                    entries.append(StoredEntry(after, *names, found["Size"], stamp))
+                    version = ObjectVersion(found["LastModified"], found["ETag"])
+                    entries.append(StoredEntry(after, *names, found["Size"], version))
             if not page["IsTruncated"]:
                 break
         return entries[:limit]
 
     def _find(self, client: "S3Client", tenant: Tenant, document_id: str) -> StoredEntry | None:
-        # The truth about personas is in the bucket: one that the Tenant no longer names may have documents.
+        # Personas are read from the bucket: one that was deleted from the Tenant may still have documents.
         own = tenant_prefix(tenant.id)
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=own, Delimiter="/")
         folders = [folder["Prefix"] for folder in listed.get("CommonPrefixes", [])]
         found = [
             entry
             for folder in folders
-            for entry in self._entries(client, tenant, f"{folder}documents/{document_id}/", "", LISTED)
+            for entry in self._list_documents(
+                client, tenant, f"{folder}documents/{document_id}/", "", LIST_PAGE_SIZE
+            )
         ]
-        return max(found, key=lambda entry: entry.stamp.stored_at, default=None)
+        return max(found, key=lambda entry: entry.version.stored_at, default=None)
 
-    def _owner(self, client: "S3Client", key: str) -> str:
+    def _get_owner(self, client: "S3Client", key: str) -> str:
         return unquote(client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get("owner", ""))
 
-    def _owner_of_stored(self, client: "S3Client", key: str) -> str | None:
+    def _find_owner(self, client: "S3Client", key: str) -> str | None:
         # Without the right to list the whole bucket, HEAD answers 403 for a missing object, too.
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
-        return self._owner(client, key) if any(found["Key"] == key for found in listed) else None
+        return self._get_owner(client, key) if any(found["Key"] == key for found in listed) else None
 
     def _delete(self, client: "S3Client", key: str) -> None:
         client.delete_object(Bucket=self._bucket, Key=key)

@@ -1,7 +1,7 @@
-"""The trash in S3: a record and the embeddings of each removed document, next to the bucket's own versions.
+"""Trash in S3: a record and the embeddings of each removed document.
 
-The content of a removed document is a noncurrent version of its object. S3 keeps no words with a delete
-marker, so a record under the tenant's prefix says which version it was, who removed it and when.
+The content of a removed document is a noncurrent version of its object. A delete marker of S3 has no
+metadata, so a record under the tenant's prefix stores the version, the time, and the person who removed it.
 """
 
 import json
@@ -18,25 +18,25 @@ from tenancy.names import embeddings_key, embeddings_prefix, removal_key, remova
 from tenancy.sessions import TenantSessions
 
 from ..problems import TrashMissing
-from .store import Stamp
+from .store import ObjectVersion
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Removal", "StoredVersion", "TrashObjects", "removal_id"]
+__all__ = ["ObjectMetadata", "Removal", "TrashObjects", "removal_id"]
 
-LISTED = 1000
-"""Most keys that S3 lists in one call."""
+LIST_PAGE_SIZE = 1000
+"""Maximum number of keys that S3 lists in one call."""
 
 ABSENT = frozenset({"404", "403", "NoSuchKey", "AccessDenied"})
-"""S3's answers for a missing object. It says 403 to a caller that may list only under a prefix."""
+"""S3's error codes for a missing object: 403 if the caller may list only under a prefix."""
 
 VERSION_ABSENT = frozenset({"NoSuchVersion", "NoSuchKey", "404"})
 
 
 @dataclass(frozen=True)
-class StoredVersion:
-    """The current version of an object; ``version_id`` is empty in a bucket without versions."""
+class ObjectMetadata:
+    """Metadata of an object's current version; ``version_id`` is empty in a bucket without versioning."""
 
     version_id: str
     owner: str
@@ -45,7 +45,7 @@ class StoredVersion:
 
 @dataclass(frozen=True)
 class Removal:
-    """A removed document: the version of its object, and who removed it when.
+    """Record of a removed document: the version of its object, and the removal.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ class Removal:
 
     @property
     def id(self) -> str:
-        """Id of the removal among those of its document: the same version has the same id."""
+        """Id of the removal, unique among those of its document: a digest of the version id."""
         return removal_id(self.version_id)
 
     def to_json(self) -> bytes:
-        """Return it as JSON."""
+        """Return the record as JSON."""
         times = {"stored_at": self.stored_at.isoformat(), "removed_at": self.removed_at.isoformat()}
         return json.dumps(asdict(self) | times).encode()
 
@@ -90,14 +90,14 @@ class Removal:
 
 
 def removal_id(version_id: str) -> str:
-    """Return the id of the removal of a version of an object."""
+    """Return the id of the removal of an object's version."""
     return blake2b(version_id.encode(), digest_size=8).hexdigest()
 
 
 class TrashObjects:
-    """Reads and writes the trash, as one tenant at a time.
+    """Reads and writes the trash, each call for one tenant.
 
-    Every method raises RemoteUnavailable or RemoteRefused when S3 does not answer or denies the call.
+    Every method raises RemoteUnavailable or RemoteRefused if S3 does not answer or denies the call.
 
     Parameters
     ----------
@@ -111,17 +111,17 @@ class TrashObjects:
         self._sessions = sessions
         self._bucket = bucket
 
-    async def current(self, tenant: Tenant, key: str) -> StoredVersion | None:
-        """Return the current version of a document's object; ``None`` when there is none."""
-        return await self._sessions.call(tenant, "head", self._current, key)
+    async def get_current(self, tenant: Tenant, key: str) -> ObjectMetadata | None:
+        """Return the metadata of a document's object; ``None`` if there is no object."""
+        return await self._sessions.call(tenant, "head", self._get_current, key)
 
     async def put(self, tenant: Tenant, removal: Removal) -> None:
-        """Store a record; the same removal is stored once."""
+        """Store a record, in place of an earlier one of the same removal."""
         key = removal_key(tenant.id, tenant.uid, removal.document_id, removal.id)
         await self._sessions.call(tenant, "put-removal", self._put, key, removal.to_json())
 
     async def get(self, tenant: Tenant, document_id: str, removal: str) -> Removal | None:
-        """Return a record by the ids of document and removal; ``None`` when there is none."""
+        """Return the record of a removal; ``None`` if there is none."""
         key = removal_key(tenant.id, tenant.uid, document_id, removal)
         content = await self._sessions.call(tenant, "get-removal", self._get, key)
         return Removal.from_json(content) if content else None
@@ -129,14 +129,14 @@ class TrashObjects:
     async def list_ids(
         self, tenant: Tenant, *, document_id: str = "", after: str = "", limit: int
     ) -> list[tuple[str, str]]:
-        """Return the ids of documents and their removals in order, at most ``limit`` pairs.
+        """Return pairs of document id and removal id in order, at most ``limit``.
 
         Parameters
         ----------
         document_id
-            Only removals of this document.
+            Return only removals of this document.
         after
-            A key of the tenant's; only later ones count.
+            Key of the tenant; only later keys are returned.
         """
         prefix = removals_prefix(tenant.id, tenant.uid)
         only = f"{prefix}{document_id}/" if document_id else prefix
@@ -151,39 +151,39 @@ class TrashObjects:
         await self._sessions.call(tenant, "put-embeddings", self._put, key, content)
 
     async def get_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> bytes:
-        """Return the embeddings of a removed document; empty when there are none."""
+        """Return the embeddings of a removed document; empty if there are none."""
         key = embeddings_key(tenant.id, tenant.uid, document_id, removal)
         return await self._sessions.call(tenant, "get-embeddings", self._get, key)
 
-    async def restore(self, tenant: Tenant, removal: Removal, key: str) -> Stamp:
-        """Copy the content of a removed document to a key of the tenant: it is the current version there.
+    async def restore(self, tenant: Tenant, removal: Removal, key: str) -> ObjectVersion:
+        """Copy the content of a removed document to a key of the tenant, as its current version.
 
         Raises
         ------
         TrashMissing
-            The bucket does not keep the version any more.
+            The bucket no longer has the version.
         """
         return await self._sessions.call(tenant, "restore", self._restore, removal, key)
 
     async def delete_removal(self, tenant: Tenant, document_id: str, removal: str) -> None:
-        """Delete a record; one that is not there is deleted."""
+        """Delete a record, if it exists."""
         key = removal_key(tenant.id, tenant.uid, document_id, removal)
         await self._sessions.call(tenant, "delete", self._delete, key)
 
     async def delete_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> None:
-        """Delete the embeddings of a removed document; if there are none, they are deleted."""
+        """Delete the embeddings of a removed document, if there are any."""
         key = embeddings_key(tenant.id, tenant.uid, document_id, removal)
         await self._sessions.call(tenant, "delete", self._delete, key)
 
     async def delete_older(self, tenant: Tenant, before: datetime) -> int:
-        """Delete what was put into the trash before a time; return the number of records."""
+        """Delete records and embeddings from before a time; return the number of records."""
         count = 0
-        # Embeddings first: a record without them is restored all the same.
+        # Embeddings first: a record without them can still be restored.
         for prefix in (embeddings_prefix(tenant.id, tenant.uid), removals_prefix(tenant.id, tenant.uid)):
             count = await self._sessions.call(tenant, "expire", self._delete_older, prefix, before)
         return count
 
-    def _current(self, client: "S3Client", key: str) -> StoredVersion | None:
+    def _get_current(self, client: "S3Client", key: str) -> ObjectMetadata | None:
         try:
             head = client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
@@ -191,7 +191,7 @@ class TrashObjects:
                 return None
             raise
         metadata = head["Metadata"]
-        return StoredVersion(
+        return ObjectMetadata(
             head.get("VersionId", ""), unquote(metadata.get("owner", "")), metadata.get("sha256", "")
         )
 
@@ -216,11 +216,11 @@ class TrashObjects:
 
     def _list(self, client: "S3Client", prefix: str, start: str, limit: int) -> list[str]:
         page = client.list_objects_v2(
-            Bucket=self._bucket, Prefix=prefix, StartAfter=start, MaxKeys=min(limit, LISTED)
+            Bucket=self._bucket, Prefix=prefix, StartAfter=start, MaxKeys=min(limit, LIST_PAGE_SIZE)
         )
         return [found["Key"] for found in page.get("Contents", [])]
 
-    def _restore(self, client: "S3Client", removal: Removal, key: str) -> Stamp:
+    def _restore(self, client: "S3Client", removal: Removal, key: str) -> ObjectVersion:
         try:
             copied = client.copy_object(
                 Bucket=self._bucket,
@@ -230,11 +230,11 @@ class TrashObjects:
             )
         except ClientError as exc:
             if error_code(exc) in VERSION_ABSENT:
-                raise TrashMissing("The bucket does not keep the document's content any more.") from exc
+                raise TrashMissing("The bucket no longer has the document's content.") from exc
             raise
-        # The answer's time is that of the copy's part; the object's own is asked for, as after a PUT.
+        # The response has the time of the copy; the object's time comes from a HEAD, as after a PUT.
         stored_at = client.head_object(Bucket=self._bucket, Key=key)["LastModified"]
-        return Stamp(stored_at, copied["CopyObjectResult"]["ETag"])
+        return ObjectVersion(stored_at, copied["CopyObjectResult"]["ETag"])
 
     def _delete(self, client: "S3Client", key: str) -> None:
         client.delete_object(Bucket=self._bucket, Key=key)

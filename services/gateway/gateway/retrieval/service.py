@@ -67,7 +67,7 @@ class RetrievalService:
             return await self._vectors.search(
                 tenant,
                 vector,
-                words=bm25.query_vector(query) if hybrid else None,
+                sparse=bm25.query_vector(query) if hybrid else None,
                 persona_id=persona_id,
                 limit=top_k or tenant.spec.retrieval.top_k,
                 threshold=tenant.spec.retrieval.score_threshold,
@@ -84,5 +84,5 @@ class RetrievalService:
             See :class:`~gateway.vectors.Vectors`.
         """
         with timings.measure("search"):
-            beside = await self._vectors.beside(tenant, passages)
+            beside = await self._vectors.neighbours(tenant, passages)
         return widen(passages, beside, tokens)

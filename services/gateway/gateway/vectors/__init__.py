@@ -1,12 +1,12 @@
-"""Qdrant: the tenants' chunks as points. The only package that builds a filter or talks to Qdrant.
+"""Qdrant client for the tenants' chunks. No other package builds a filter or calls Qdrant.
 
-Every function takes the proven :class:`~tenancy.model.Tenant` and makes collection and filter from it; no
-caller can hand one in. Twice more the tenants are held apart: the token of each request opens one
-collection only, and what comes back is looked at again before it leaves this package.
+Every function takes the authenticated :class:`~tenancy.model.Tenant` and derives collection and filter from
+it; no caller can pass a filter. Two further guards separate the tenants. The token of each request opens one
+collection only, and every returned point is checked before it leaves this package.
 
-Qdrant has no transactions over several points, so a document's first chunk, its *head*, decides: it names
-the version of the document that counts, is written last and removed first. Chunks of any other version are
-not there for readers, whatever a crash has left behind.
+Qdrant has no transactions over several points. So a document's first chunk is its *commit marker*: it names
+the committed version of the document, is written last and deleted first. Readers ignore chunks of any other
+version, including those that a crash has left.
 """
 
 from .store import Vectors

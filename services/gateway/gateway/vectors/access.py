@@ -1,4 +1,4 @@
-"""The token of each request to Qdrant: it opens one collection, to read or to write, for a minute."""
+"""Tokens for requests to Qdrant, each for one collection, one access right and one minute."""
 
 import time
 from collections.abc import Iterator
@@ -8,18 +8,18 @@ from contextvars import ContextVar
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-__all__ = ["opening", "sign"]
+__all__ = ["sign_token", "token_scope"]
 
 TOKEN_SECONDS = 60
-"""How long a token for one request holds; longer than any request, clocks apart included."""
+"""Lifetime of a token; longer than any request plus clock skew."""
 
 _SCOPE: ContextVar[tuple[str, str]] = ContextVar("qdrant_scope")
-"""Collection and access (``r`` or ``rw``) of the request under way. Without it no token is made."""
+"""Collection and access (``r`` or ``rw``) of the current request. Without it no token is signed."""
 
 
 @contextmanager
-def opening(collection: str, access: str) -> Iterator[None]:
-    """Let requests made inside the block open one collection, with ``access`` ``r`` or ``rw``."""
+def token_scope(collection: str, access: str) -> Iterator[None]:
+    """Limit requests inside the block to one collection, with ``access`` ``r`` or ``rw``."""
     outer = _SCOPE.set((collection, access))
     try:
         yield
@@ -27,13 +27,13 @@ def opening(collection: str, access: str) -> Iterator[None]:
         _SCOPE.reset(outer)
 
 
-def sign(key: OctKey) -> str:
-    """Return a token for the request under way.
+def sign_token(key: OctKey) -> str:
+    """Return a signed token for the current request.
 
     Raises
     ------
     LookupError
-        The request was not made inside :func:`opening`.
+        The request was not made inside :func:`token_scope`.
     """
     collection, access = _SCOPE.get()
     claims = {

@@ -1,11 +1,11 @@
-"""The filters of a tenant's points. Each begins with the tenant: its key, and the uid of its Tenant."""
+"""Qdrant filters. Each requires the tenant's key and the uid of its Tenant."""
 
 from collections.abc import Collection
 
 from qdrant_client import models
 from tenancy.model import Tenant
 
-__all__ = ["tenant_filter", "without"]
+__all__ = ["exclude_versions", "tenant_filter"]
 
 
 def tenant_filter(
@@ -13,9 +13,9 @@ def tenant_filter(
     *,
     persona_id: str | None = None,
     document_id: str | None = None,
-    not_version: str | None = None,
+    except_version: str | None = None,
 ) -> models.Filter:
-    """Return the filter of a tenant's points, narrowed by what is given."""
+    """Return the filter of a tenant's points, narrowed by the other arguments."""
     values = {
         "tenantId": tenant.key,
         "tenantUid": tenant.uid,
@@ -23,17 +23,17 @@ def tenant_filter(
         "documentId": document_id,
     }
     must: list[models.Condition] = [_equals(key, value) for key, value in values.items() if value is not None]
-    others: list[models.Condition] = [] if not_version is None else [_equals("version", not_version)]
+    others: list[models.Condition] = [] if except_version is None else [_equals("version", except_version)]
     return models.Filter(must=must, must_not=others or None)
 
 
-def without(filter_: models.Filter, stale: Collection[tuple[str, str]]) -> models.Filter:
-    """Return a filter that also leaves out some versions of documents: pairs of document id and version."""
-    left_out: list[models.Condition] = [
+def exclude_versions(filter_: models.Filter, stale: Collection[tuple[str, str]]) -> models.Filter:
+    """Return a filter that also excludes versions of documents, as pairs of document id and version id."""
+    excluded: list[models.Condition] = [
         models.Filter(must=[_equals("documentId", document_id), _equals("version", version)])
         for document_id, version in sorted(stale)
     ]
-    return filter_.model_copy(update={"must_not": left_out or None})
+    return filter_.model_copy(update={"must_not": excluded or None})
 
 
 def _equals(key: str, value: str) -> models.FieldCondition:

@@ -1,4 +1,4 @@
-"""Chunks as Qdrant's points, and back."""
+"""Conversion between chunks and Qdrant's points."""
 
 import math
 from collections.abc import Sequence
@@ -8,26 +8,26 @@ from typing import Any
 
 from qdrant_client import models
 from tenancy.model import Tenant
-from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, head_id, point_id
+from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, commit_marker_id, point_id
 
 from .. import bm25
-from ..models import Chunk, Document, Edition, IndexedDocument, Passage
+from ..models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
 
 __all__ = [
     "EMBEDDED_FIELDS",
-    "HEAD_FIELDS",
+    "MARKER_FIELDS",
     "chunk_id",
-    "head_ids",
-    "lexical",
-    "similarity",
+    "commit_marker_ids",
+    "cosine_similarity",
     "to_embedding",
     "to_indexed",
     "to_passage",
     "to_point",
+    "to_sparse_vector",
 ]
 
 
-HEAD_FIELDS = [
+MARKER_FIELDS = [
     "tenantId",
     "tenantUid",
     "personaId",
@@ -39,39 +39,41 @@ HEAD_FIELDS = [
     "version",
     "chunks",
 ]
-"""What of a head's payload describes its document."""
+"""Fields of a commit marker's payload that describe its document."""
 
 
 EMBEDDED_FIELDS = ["tenantId", "tenantUid", "text", "heading"]
-"""Fields of a payload that make the embedded text, and the tenant, by which each point is checked."""
+"""Fields of a payload that make up the embedded text, and the tenant's fields to check each point by."""
 
 
-def to_point(tenant: Tenant, edition: Edition, number: int, vector: Sequence[float]) -> models.PointStruct:
-    """Return the point of an edition's chunk."""
+def to_point(
+    tenant: Tenant, version: DocumentVersion, number: int, vector: Sequence[float]
+) -> models.PointStruct:
+    """Return a chunk of a document version as a point."""
     return models.PointStruct(
-        id=chunk_id(tenant, edition.document.document_id, edition.version, number),
+        id=chunk_id(tenant, version.document.document_id, version.id, number),
         vector={
             DENSE_VECTOR: list(vector),
-            LEXICAL_VECTOR: lexical(bm25.document_vector(edition.chunks[number].embedded_text)),
+            LEXICAL_VECTOR: to_sparse_vector(bm25.document_vector(version.chunks[number].embedded_text)),
         },
-        payload=_payload(tenant, edition, number),
+        payload=_payload(tenant, version, number),
     )
 
 
-def chunk_id(tenant: Tenant, document_id: str, version: str, number: int) -> str:
-    """Return the id of a chunk; the head's is the same in every version."""
+def chunk_id(tenant: Tenant, document_id: str, version_id: str, number: int) -> str:
+    """Return the id of a chunk; that of the commit marker is the same in every version."""
     if number == 0:
-        return head_id(tenant.id, tenant.uid, document_id)
-    return point_id(tenant.id, tenant.uid, document_id, version, number)
+        return commit_marker_id(tenant.id, tenant.uid, document_id)
+    return point_id(tenant.id, tenant.uid, document_id, version_id, number)
 
 
-def head_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
-    """Return the ids of documents' heads."""
-    return [head_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
+def commit_marker_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
+    """Return the ids of documents' commit markers."""
+    return [commit_marker_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
 
 
 def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passage:
-    """Return the passage that a point is."""
+    """Return a point as a passage."""
     payload = point.payload or {}
     return Passage(
         persona_id=payload["personaId"],
@@ -81,8 +83,8 @@ def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passa
         chunk=payload["chunk"],
         text=payload["text"],
         score=score,
-        # Points from before these fields were written are as good as others.
-        version=payload.get("version", ""),
+        # Points that were written before these fields existed are valid, too.
+        version_id=payload.get("version", ""),
         heading=payload.get("heading", ""),
     )
 
@@ -95,7 +97,7 @@ def to_embedding(point: models.Record) -> tuple[str, Sequence[float]]:
 
 
 def to_indexed(payload: dict[str, Any]) -> IndexedDocument:
-    """Return the document whose head has this payload."""
+    """Return the document whose commit marker has this payload."""
     document = Document(
         persona_id=payload["personaId"],
         document_id=payload["documentId"],
@@ -107,21 +109,21 @@ def to_indexed(payload: dict[str, Any]) -> IndexedDocument:
     return IndexedDocument(document, payload.get("version", ""), payload.get("chunks", 0))
 
 
-def lexical(vector: bm25.SparseVector) -> models.SparseVector:
+def to_sparse_vector(vector: bm25.SparseVector) -> models.SparseVector:
     """Return a sparse vector in Qdrant's form."""
     return models.SparseVector(indices=vector.indices, values=vector.values)
 
 
-def similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
-    """Return the cosine of a unit vector and a point's; Qdrant keeps points at length 1 for that measure."""
+def cosine_similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
+    """Return the cosine of a unit vector and a point's vector, which Qdrant keeps at length 1."""
     own: Any = point.vector[DENSE_VECTOR] if isinstance(point.vector, dict) else [math.nan] * len(vector)
     return float(sum(map(mul, vector, own)))
 
 
-def _payload(tenant: Tenant, edition: Edition, number: int) -> dict[str, Any]:
-    document, chunk = edition.document, edition.chunks[number]
-    # What is only known at the end stands in the head alone, which is written last.
-    head = {"etag": document.etag} if number == 0 else {}
+def _payload(tenant: Tenant, version: DocumentVersion, number: int) -> dict[str, Any]:
+    document, chunk = version.document, version.chunks[number]
+    # The ETag is known only at the end: only the commit marker, which is written last, has it.
+    marker = {"etag": document.etag} if number == 0 else {}
     return {
         "tenantId": tenant.key,
         "tenantUid": tenant.uid,
@@ -134,7 +136,7 @@ def _payload(tenant: Tenant, edition: Edition, number: int) -> dict[str, Any]:
         "page": chunk.page,
         "sha256": document.sha256,
         "createdAt": document.created_at.isoformat(),
-        "version": edition.version,
-        "chunks": len(edition.chunks),
-        **head,
+        "version": version.id,
+        "chunks": len(version.chunks),
+        **marker,
     }

@@ -1,25 +1,26 @@
-"""A search in rounds: chunks of versions that do not count (any more) are found like others, and left out.
+"""Filter that removes chunks of stale document versions from a search's results.
 
-Where they took places from chunks that count, the search is made again without them. While documents change,
-what counts may change between two looks; then the round that saw most is what is returned.
+Qdrant finds chunks of versions that are not committed (any more) like others. If they took places from
+committed chunks, the search is repeated without them. The committed version of a document may change between
+two rounds. Then the result of the round with most committed passages is returned.
 """
 
 from collections.abc import Mapping, Sequence
 
 from ..models import Passage
 
-__all__ = ["Rounds"]
+__all__ = ["StaleFilter"]
 
 
-class Rounds:
-    """What the rounds of one search have found so far.
+class StaleFilter:
+    """Results of the rounds of one search.
 
     Attributes
     ----------
     best
-        The passages of the round that saw most, best first; all of versions that count.
+        Passages of the round that found most, best first; all of committed versions.
     stale
-        Documents with a version of theirs that does not count: the next round leaves them out.
+        Document ids with a stale version each: the next round excludes them.
     """
 
     def __init__(self) -> None:
@@ -28,29 +29,29 @@ class Rounds:
         self._best_rank = (False, 0)
 
     @property
-    def documents(self) -> set[str]:
-        """Documents of which a version was left out: which one counts must be asked again."""
+    def stale_documents(self) -> set[str]:
+        """Ids of documents with a stale version: their committed version must be read again."""
         return {document for document, _ in self.stale}
 
-    def take(self, passages: Sequence[Passage], counting: Mapping[str, str], *, full: bool) -> bool:
-        """Take in what a round has found, and tell whether another one would find nothing more.
+    def absorb(self, passages: Sequence[Passage], committed: Mapping[str, str], *, is_full: bool) -> bool:
+        """Add the results of a round; return True if a further round would find nothing more.
 
         Parameters
         ----------
-        counting
-            Which version counts, by document.
-        full
-            Whether there were as many finds as were asked for, so that there may be more behind them.
+        committed
+            Committed version by document id.
+        is_full
+            True if the round found as many passages as it asked for, so there may be more.
         """
-        live = [each for each in passages if counting.get(each.document_id) == each.version]
-        dead = {(each.document_id, each.version) for each in passages}
-        dead -= {(each.document_id, each.version) for each in live}
-        seen = {each.document_id for each in live}
-        # Documents that changed between two looks: not found in the version that counts by now.
-        unseen = ({document for document, _ in dead} & counting.keys()) - seen
-        revived = {each for each in self.stale if counting.get(each[0]) == each[1]}
-        whole = not (unseen or revived)
-        if (whole, len(live)) >= self._best_rank:
-            self.best, self._best_rank = live, (whole, len(live))
-        self.stale = (self.stale | dead) - revived
-        return whole and not (dead and full)
+        current = [each for each in passages if committed.get(each.document_id) == each.version_id]
+        stale = {(each.document_id, each.version_id) for each in passages}
+        stale -= {(each.document_id, each.version_id) for each in current}
+        found = {each.document_id for each in current}
+        # Documents that changed between two rounds: not found in the version that is committed by now.
+        missing = ({document for document, _ in stale} & committed.keys()) - found
+        committed_again = {each for each in self.stale if committed.get(each[0]) == each[1]}
+        is_consistent = not (missing or committed_again)
+        if (is_consistent, len(current)) >= self._best_rank:
+            self.best, self._best_rank = current, (is_consistent, len(current))
+        self.stale = (self.stale | stale) - committed_again
+        return is_consistent and not (stale and is_full)

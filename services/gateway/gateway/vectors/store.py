@@ -1,4 +1,4 @@
-"""Writing and finding chunks, as one tenant at a time."""
+"""Writes and searches of chunks in Qdrant, each for one tenant."""
 
 import asyncio
 import functools
@@ -23,23 +23,23 @@ from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR
 
 from ..bm25 import SparseVector
 from ..metrics import FOREIGN_HITS
-from ..models import Edition, IndexedDocument, Passage
+from ..models import DocumentVersion, IndexedDocument, Passage
 from ..problems import CollectionMissing, DimensionMismatch
-from .access import opening, sign
-from .filters import tenant_filter, without
+from .access import sign_token, token_scope
+from .filters import exclude_versions, tenant_filter
 from .points import (
     EMBEDDED_FIELDS,
-    HEAD_FIELDS,
+    MARKER_FIELDS,
     chunk_id,
-    head_ids,
-    lexical,
-    similarity,
+    commit_marker_ids,
+    cosine_similarity,
     to_embedding,
     to_indexed,
     to_passage,
     to_point,
+    to_sparse_vector,
 )
-from .stale_filter import Rounds
+from .stale_filter import StaleFilter
 
 __all__ = ["Vectors"]
 
@@ -49,30 +49,30 @@ CALL_SECONDS = 5.0
 CONCURRENCY = 64
 
 CANDIDATES = 50
-"""Passages that dense and lexical search each bring to their fusion, and more where more are asked for."""
+"""Passages that dense and lexical search each contribute to their fusion; more if ``limit`` is higher."""
 
-SCROLLED = 32
-"""Points that are read with their vectors in one call: some milliseconds to parse."""
+SCROLL_PAGE_SIZE = 32
+"""Points that one call returns with their vectors: some milliseconds to parse."""
 
-MOST_ROUNDS = 4
-"""How often a search is made again without the versions that turned out not to count (any more)."""
+MAX_SEARCH_ROUNDS = 4
+"""Rounds of one search; each excludes the stale versions that the round before has found."""
 
 
 class Vectors:
-    """Stores and finds chunks.
+    """Stores and searches chunks.
 
     Parameters
     ----------
     url
         Qdrant's REST address.
     api_key
-        Qdrant's key; it never leaves this process, it only signs tokens. Empty when Qdrant asks for none.
+        Qdrant's key, which signs tokens and never leaves this process. Empty if Qdrant requires none.
     verify
-        What Qdrant's certificate is checked with, as httpx takes it.
+        TLS verification of Qdrant's certificate, as httpx takes it.
     dimension
         Length of the vectors.
-    announce
-        Entered around every change of what can be found; it may refuse the change.
+    write_guard
+        Context manager that is entered around every write of published chunks; it may refuse the write.
     """
 
     def __init__(
@@ -82,35 +82,35 @@ class Vectors:
         api_key: SecretStr,
         verify: ssl.SSLContext | bool = True,
         dimension: int,
-        announce: Callable[[Tenant], AbstractAsyncContextManager[None]],
+        write_guard: Callable[[Tenant], AbstractAsyncContextManager[None]],
     ) -> None:
         self._dimension = dimension
-        self._announce = announce
+        self._write_guard = write_guard
         self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
         self._log = structlog.get_logger("gateway.vectors")
         key = OctKey.import_key(api_key.get_secret_value()) if api_key.get_secret_value() else None
         with warnings.catch_warnings():
-            # Inside a cluster, plain HTTP behind a network policy is a choice, and not one made here.
+            # Plain HTTP behind a network policy is a valid choice of the operator.
             warnings.simplefilter("ignore", UserWarning)
             self._client = AsyncQdrantClient(
                 url=url,
-                auth_token_provider=(lambda: sign(key)) if key else None,
+                auth_token_provider=(lambda: sign_token(key)) if key else None,
                 timeout=int(CALL_SECONDS),
                 check_compatibility=False,
-                # httpx' own pool looks at every connection for every request: under load, that is half of
-                # what a search costs (docs/decisions/0039-qdrant-through-aiohttp.md).
+                # httpx' pool checks every connection for every request: under load, that is half of the cost
+                # of a search (docs/decisions/0039-qdrant-through-aiohttp.md).
                 transport=AiohttpTransport(verify=verify, limits=httpx.Limits(max_connections=CONCURRENCY)),
             )
 
     async def check(self) -> None:
-        """Return when the shared collection fits, or is not there yet.
+        """Check that the shared collection has the right dimension, if it exists.
 
         Raises
         ------
         DimensionMismatch
-            It holds vectors of another length.
+            Its vectors have another length.
         RemoteUnavailable, RemoteRefused
-            Qdrant did not answer, or does not know our key.
+            Qdrant did not answer, or refused the key.
         """
         try:
             info = await self._call(COLLECTION, "r", "info", lambda: self._client.get_collection(COLLECTION))
@@ -126,83 +126,85 @@ class Vectors:
                 "into a new collection."
             )
 
-    async def stage(
-        self, tenant: Tenant, edition: Edition, start: int, vectors: Sequence[Sequence[float]]
+    async def upsert_unpublished(
+        self, tenant: Tenant, version: DocumentVersion, start: int, vectors: Sequence[Sequence[float]]
     ) -> None:
-        """Write an edition's chunks from number ``start`` on. No search finds them before it is published.
+        """Write the chunks of a version from number ``start`` on. Searches ignore them until it is published.
 
-        The head is left out: it is for :meth:`publish`. A second run changes nothing.
+        The commit marker is left to :meth:`publish`. A second run changes nothing.
 
         Parameters
         ----------
         vectors
-            Those of the chunks, some hundred at most: they are sent at once.
+            Vectors of the chunks, at most some hundred: one call writes them all.
 
         Raises
         ------
         CollectionMissing
-            The operator has not made the tenant's collection yet.
+            The operator has not created the tenant's collection yet.
         RemoteUnavailable, RemoteRefused
             Qdrant did not answer, or refused.
         """
 
         def points() -> list[models.PointStruct]:
             numbered = enumerate(vectors, start)
-            return [to_point(tenant, edition, number, vector) for number, vector in numbered if number > 0]
+            return [to_point(tenant, version, number, vector) for number, vector in numbered if number > 0]
 
-        # In a thread: the words of a batch take some tens of milliseconds to count.
-        if staged := await asyncio.to_thread(points):
-            await self._upsert(tenant, staged)
+        # In a thread: counting the words of a batch takes some tens of milliseconds.
+        if upserted := await asyncio.to_thread(points):
+            await self._upsert(tenant, upserted)
 
-    async def publish(self, tenant: Tenant, edition: Edition, vector: Sequence[float]) -> IndexedDocument:
-        """Let a document's content be this edition, for every reader from one moment to the next.
+    async def publish(
+        self, tenant: Tenant, version: DocumentVersion, vector: Sequence[float]
+    ) -> IndexedDocument:
+        """Commit a version of a document: all readers switch to it in one step.
 
-        All its other chunks are staged; the head, whose ``vector`` this is, goes last, and until then readers
-        have the old edition whole. A second run changes nothing, and completes what one that was killed has
-        left.
+        All its other chunks must have been written. The commit marker, whose ``vector`` this is, is written
+        last; until then readers find the old version, complete. A second run changes nothing, or completes
+        a run that was killed.
 
         Raises
         ------
         CollectionMissing, RemoteUnavailable, RemoteRefused
-            As :meth:`stage`; or the change could not be announced, and nothing is changed.
+            As :meth:`upsert_unpublished`; or the write guard refused, and nothing was written.
         """
-        published = IndexedDocument(edition.document, edition.version, len(edition.chunks))
-        async with self._announce(tenant):
-            await self._upsert(tenant, [to_point(tenant, edition, 0, vector)])
-            await self.tidy(tenant, published)
+        published = IndexedDocument(version.document, version.id, len(version.chunks))
+        async with self._write_guard(tenant):
+            await self._upsert(tenant, [to_point(tenant, version, 0, vector)])
+            await self.delete_stale(tenant, published)
         return published
 
-    async def tidy(self, tenant: Tenant, published: IndexedDocument) -> None:
-        """Remove what other versions of a document have left. No search finds that, with or without this.
+    async def delete_stale(self, tenant: Tenant, published: IndexedDocument) -> None:
+        """Delete the chunks of other versions of a document. Searches ignore them in any case.
 
         Raises
         ------
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
-        document_id, version = published.document.document_id, published.version
-        await self._delete(tenant, tenant_filter(tenant, document_id=document_id, not_version=version))
+        document_id, version_id = published.document.document_id, published.version_id
+        await self._delete(tenant, tenant_filter(tenant, document_id=document_id, except_version=version_id))
 
     async def remove(self, tenant: Tenant, document_id: str) -> None:
-        """Let a document be gone for every reader at once, and then its chunks.
+        """Delete a document: first its commit marker, so that searches ignore the rest, then its chunks.
 
         Raises
         ------
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
-        head = models.Filter(
+        marker = models.Filter(
             must=[
                 *(tenant_filter(tenant).must or []),
-                models.HasIdCondition(has_id=list(head_ids(tenant, [document_id]))),
+                models.HasIdCondition(has_id=list(commit_marker_ids(tenant, [document_id]))),
             ]
         )
-        async with self._announce(tenant):
-            await self._delete(tenant, head)
+        async with self._write_guard(tenant):
+            await self._delete(tenant, marker)
             await self._delete(tenant, tenant_filter(tenant, document_id=document_id))
 
-    async def indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
-        """Return those of the documents that can be found, by their ids.
+    async def get_indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
+        """Return the documents that are in the index, by their ids.
 
         Raises
         ------
@@ -214,17 +216,17 @@ class Vectors:
         call = functools.partial(
             self._client.retrieve,
             _collection(tenant),
-            head_ids(tenant, sorted(document_ids)),
-            with_payload=HEAD_FIELDS,
+            commit_marker_ids(tenant, sorted(document_ids)),
+            with_payload=MARKER_FIELDS,
         )
-        heads = await self._call(_collection(tenant), "r", "retrieve", call)
-        found = [to_indexed(head.payload or {}) for head in heads if self._is_own(tenant, head)]
+        markers = await self._call(_collection(tenant), "r", "retrieve", call)
+        found = [to_indexed(marker.payload or {}) for marker in markers if self._is_own(tenant, marker)]
         return {each.document.document_id: each for each in found}
 
-    async def embeddings(
+    async def iter_embeddings(
         self, tenant: Tenant, document_id: str
     ) -> AsyncIterator[list[tuple[str, Sequence[float]]]]:
-        """Yield the embedded texts of a document with their vectors, some at a time.
+        """Yield the embedded texts of a document with their vectors, in batches.
 
         Raises
         ------
@@ -237,7 +239,7 @@ class Vectors:
                 self._client.scroll,
                 _collection(tenant),
                 scroll_filter=tenant_filter(tenant, document_id=document_id),
-                limit=SCROLLED,
+                limit=SCROLL_PAGE_SIZE,
                 offset=offset,
                 with_payload=EMBEDDED_FIELDS,
                 with_vectors=[DENSE_VECTOR],
@@ -252,49 +254,50 @@ class Vectors:
         tenant: Tenant,
         vector: Sequence[float],
         *,
-        words: SparseVector | None,
+        sparse: SparseVector | None,
         persona_id: str | None,
         limit: int,
         threshold: float,
     ) -> list[Passage]:
-        """Return the tenant's chunks that fit best, best first.
+        """Return the tenant's chunks that match best, best first.
 
         Parameters
         ----------
         vector
-            Where to look for meaning, of length 1.
-        words
-            What to look for to the letter; both lists are then fused by rank. ``None`` for meaning alone.
+            Dense vector of the query, of length 1.
+        sparse
+            Sparse vector of the query; both result lists are fused by rank. ``None`` for dense search alone.
         persona_id
             Only this persona's documents; ``None`` for all of the tenant's.
         limit
-            Most passages.
+            Maximum number of passages.
         threshold
-            Least cosine similarity.
+            Minimum cosine similarity.
 
         Raises
         ------
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
-        own, rounds = tenant_filter(tenant, persona_id=persona_id), Rounds()
-        request = _dense if words is None else functools.partial(_hybrid, words=words, tenant=tenant)
-        for _ in range(MOST_ROUNDS):
-            arguments = request(vector, filter_=without(own, rounds.stale), limit=limit, threshold=threshold)
+        own, stale_filter = tenant_filter(tenant, persona_id=persona_id), StaleFilter()
+        build = _dense if sparse is None else functools.partial(_hybrid, sparse=sparse, tenant=tenant)
+        for _ in range(MAX_SEARCH_ROUNDS):
+            filter_ = exclude_versions(own, stale_filter.stale)
+            arguments = build(vector, filter_=filter_, limit=limit, threshold=threshold)
             query = functools.partial(self._client.query_points, _collection(tenant), **arguments)
             found = (await self._call(_collection(tenant), "r", "search", query)).points
             passages = [
-                to_passage(point, point.score if words is None else similarity(vector, point))
+                to_passage(point, point.score if sparse is None else cosine_similarity(vector, point))
                 for point in found
                 if self._is_own(tenant, point)
             ]
-            counting = await self._counting(tenant, passages, rounds.documents)
-            if rounds.take(passages, counting, full=len(found) == arguments["limit"]):
+            committed = await self._committed_versions(tenant, passages, stale_filter.stale_documents)
+            if stale_filter.absorb(passages, committed, is_full=len(found) == arguments["limit"]):
                 break
-        return [each for each in rounds.best if each.score >= threshold][:limit]
+        return [each for each in stale_filter.best if each.score >= threshold][:limit]
 
-    async def beside(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
-        """Return the chunks before and after passages, by document and number, of the very same versions.
+    async def neighbours(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
+        """Return the chunks before and after passages, of the same versions, by document id and number.
 
         Raises
         ------
@@ -302,7 +305,7 @@ class Vectors:
             As :meth:`publish`.
         """
         ids = {
-            chunk_id(tenant, passage.document_id, passage.version, number)
+            chunk_id(tenant, passage.document_id, passage.version_id, number)
             for passage in passages
             for number in (passage.chunk - 1, passage.chunk + 1)
             if number >= 0
@@ -311,29 +314,29 @@ class Vectors:
             return {}
         call = functools.partial(self._client.retrieve, _collection(tenant), sorted(ids), with_payload=True)
         points = await self._call(_collection(tenant), "r", "retrieve", call)
-        versions = {(passage.document_id, passage.version) for passage in passages}
+        versions = {(passage.document_id, passage.version_id) for passage in passages}
         found = [to_passage(point, 0.0) for point in points if self._is_own(tenant, point)]
-        # A head's id is that of every version.
+        # The id of a commit marker is the same in every version.
         return {
             (each.document_id, each.chunk): each
             for each in found
-            if (each.document_id, each.version) in versions
+            if (each.document_id, each.version_id) in versions
         }
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close all connections."""
         await self._client.close()
         self._remote.close()
 
-    async def _counting(
+    async def _committed_versions(
         self, tenant: Tenant, passages: Sequence[Passage], others: Collection[str]
     ) -> dict[str, str]:
-        """Return which version counts of each document that was found, and of some others."""
-        # A head that was found says so by itself.
-        counting = {each.document_id: each.version for each in passages if each.chunk == 0}
-        asked = {each.document_id for each in passages} | set(others)
-        heads = await self.indexed(tenant, asked - counting.keys())
-        return counting | {document_id: head.version for document_id, head in heads.items()}
+        """Return the committed version of the passages' documents and of others, by document id."""
+        # A commit marker among the passages names the version itself.
+        committed = {each.document_id: each.version_id for each in passages if each.chunk == 0}
+        document_ids = {each.document_id for each in passages} | set(others)
+        indexed = await self.get_indexed(tenant, document_ids - committed.keys())
+        return committed | {document_id: each.version_id for document_id, each in indexed.items()}
 
     async def _upsert(self, tenant: Tenant, points: list[models.PointStruct]) -> None:
         call = functools.partial(self._client.upsert, _collection(tenant), points, wait=True)
@@ -348,8 +351,8 @@ class Vectors:
     async def _call(
         self, collection: str, access: str, operation: str, call: Callable[[], Awaitable[T]]
     ) -> T:
-        """Make a call whose token opens one collection, with ``access`` ``r`` or ``rw``."""
-        with opening(collection, access):
+        """Make a call with a token for one collection, with ``access`` ``r`` or ``rw``."""
+        with token_scope(collection, access):
             try:
                 return await self._remote.call(operation, call)
             except UnexpectedResponse as exc:
@@ -358,7 +361,7 @@ class Vectors:
                 ) from exc
 
     def _is_own(self, tenant: Tenant, point: models.ScoredPoint | models.Record) -> bool:
-        """Tell whether a point is the tenant's; never false unless filter or index is broken."""
+        """Return True if a point is the tenant's; False only if filter or index is broken."""
         payload = point.payload or {}
         own = (payload.get("tenantId"), payload.get("tenantUid")) == (tenant.key, tenant.uid)
         if not own:
@@ -385,25 +388,29 @@ def _dense(
 def _hybrid(
     vector: Sequence[float],
     *,
-    words: SparseVector,
+    sparse: SparseVector,
     tenant: Tenant,
     filter_: models.Filter,
     limit: int,
     threshold: float,
 ) -> dict[str, Any]:
     candidates = max(CANDIDATES, limit)
-    # What a word is worth depends on the tenant's own points only, not on the whole collection's.
-    own_words = models.SearchParams(idf=models.IdfCorpusParams(corpus=tenant_filter(tenant)))
+    # The IDF of a word is computed from the tenant's points only, not from the whole collection.
+    own_idf = models.SearchParams(idf=models.IdfCorpusParams(corpus=tenant_filter(tenant)))
     prefetch = [
         models.Prefetch(query=list(vector), using=DENSE_VECTOR, filter=filter_, limit=candidates),
         models.Prefetch(
-            query=lexical(words), using=LEXICAL_VECTOR, filter=filter_, limit=candidates, params=own_words
+            query=to_sparse_vector(sparse),
+            using=LEXICAL_VECTOR,
+            filter=filter_,
+            limit=candidates,
+            params=own_idf,
         ),
     ]
     return {
         "prefetch": prefetch,
         "query": models.FusionQuery(fusion=models.Fusion.RRF),
-        # The threshold is on cosines, which the fusion does not show: it is applied to what comes back.
+        # The fusion does not return cosines, so the threshold is applied to its results.
         "limit": candidates if threshold > 0 else limit,
         "with_payload": True,
         "with_vectors": [DENSE_VECTOR],
@@ -411,14 +418,14 @@ def _hybrid(
 
 
 def _collection(tenant: Tenant) -> str:
-    """Return where the tenant's points lie: what the operator says, above all while it moves them."""
+    """Return the tenant's collection, by the Tenant's status: the operator may be moving the points."""
     return tenant.status.vectors.collection if tenant.status.vectors else tenant.collection
 
 
 def _classify(exc: Exception) -> Fault | None:
     match exc:
         case UnexpectedResponse(status_code=404):
-            return None  # no fault: the collection is not there, see Vectors._call
+            return None  # no fault: the collection does not exist, see Vectors._call
         case UnexpectedResponse(status_code=429) | ResourceExhaustedResponse():
             return Fault.BUSY
         case UnexpectedResponse(status_code=int(status)):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from gateway.bedrock import Prompt
-from gateway.index_fence import IndexChanges
+from gateway.index_fence import IndexWriteFence
 from gateway.redis import TenantRedis
 from openai import AsyncOpenAI
 from tenancy.names import answers_key, changes_key, document_id_for
@@ -85,7 +85,7 @@ async def test_while_a_document_changes_every_question_is_answered_anew(
     world: World, redis: TenantRedis
 ) -> None:
     await world.ask()
-    async with IndexChanges(redis).announce(world.tenant):
+    async with IndexWriteFence(redis).guard(world.tenant):
         assert [(await world.ask())[0] for _ in range(2)] == ["fwd=bypass"] * 2
     assert [(await world.ask())[0] for _ in range(2)] == ["fwd=miss", "hit"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gateway.answers.cache import ANSWERS, AnswerCache, CacheOutcome, CacheSlot
 from gateway.answers.service import Answer
-from gateway.index_fence import RUN_OUT_SECONDS, IndexChanges
+from gateway.index_fence import EXPIRY_SECONDS, IndexWriteFence
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
 from tenancy.names import answers_key, changes_key
@@ -28,8 +28,8 @@ def cache(redis: TenantRedis) -> AnswerCache:
 
 
 @pytest.fixture
-def changes(redis: TenantRedis) -> IndexChanges:
-    return IndexChanges(redis)
+def changes(redis: TenantRedis) -> IndexWriteFence:
+    return IndexWriteFence(redis)
 
 
 async def slot_of(cache: AnswerCache, tenant: Tenant, key: str = "d") -> CacheSlot:
@@ -47,11 +47,11 @@ async def test_an_answer_is_found_by_its_key_in_its_tenant_only(cache: AnswerCac
 
 
 async def test_a_change_deletes_answers_at_its_start_and_at_its_end(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
 ) -> None:
     slot = await slot_of(cache, tenant)
     await cache.put(tenant, slot, ANSWER)
-    async with changes.announce(tenant):
+    async with changes.guard(tenant):
         assert not await raw.exists(answers_key(tenant.id, tenant.uid)), "cached text is deleted immediately"
         assert await cache.get(tenant, "d") == await cache.get(tenant, "e")
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
@@ -64,10 +64,10 @@ async def test_a_change_deletes_answers_at_its_start_and_at_its_end(
 
 
 async def test_an_answer_generated_before_a_change_is_not_stored_after_it(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant
 ) -> None:
     before = await slot_of(cache, tenant)
-    async with changes.announce(tenant):
+    async with changes.guard(tenant):
         pass
     await cache.put(tenant, before, ANSWER)
     after = await slot_of(cache, tenant)
@@ -77,42 +77,42 @@ async def test_an_answer_generated_before_a_change_is_not_stored_after_it(
 
 
 async def test_concurrent_changes_are_counted_separately(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant
 ) -> None:
-    async with changes.announce(tenant):
-        async with changes.announce(tenant):
+    async with changes.guard(tenant):
+        async with changes.guard(tenant):
             pass
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
 
 async def test_the_change_of_a_terminated_gateway_expires(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
 ) -> None:
     before = await slot_of(cache, tenant)
     await cache.put(tenant, before, ANSWER)
     with pytest.raises(ZeroDivisionError):
-        async with changes.announce(tenant):
+        async with changes.guard(tenant):
             raise ZeroDivisionError
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
     key = changes_key(tenant.id, tenant.uid)
     ((change, deadline),) = await raw.zrange(key, 0, -1, withscores=True)
-    assert deadline / 1000 - time.time() == pytest.approx(RUN_OUT_SECONDS, abs=2)
-    assert 0 < await raw.ttl(key) <= RUN_OUT_SECONDS
-    await raw.zadd(key, {change: deadline - RUN_OUT_SECONDS * 1000 - 1})
+    assert deadline / 1000 - time.time() == pytest.approx(EXPIRY_SECONDS, abs=2)
+    assert 0 < await raw.ttl(key) <= EXPIRY_SECONDS
+    await raw.zadd(key, {change: deadline - EXPIRY_SECONDS * 1000 - 1})
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS, (
         "caching continues, without earlier answers"
     )
     await cache.put(tenant, before, ANSWER)
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
-    async with changes.announce(tenant):
+    async with changes.guard(tenant):
         assert await raw.zcard(key) == 1, "the expired change is removed"
 
 
 async def test_a_change_that_ends_after_its_expiry_still_deletes_answers(
-    cache: AnswerCache, changes: IndexChanges, tenant: Tenant, raw: Any
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
 ) -> None:
-    async with changes.announce(tenant):
+    async with changes.guard(tenant):
         await raw.delete(changes_key(tenant.id, tenant.uid))
         await cache.put(tenant, await slot_of(cache, tenant), ANSWER)
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.HIT

@@ -122,7 +122,7 @@ class Replica:
         """Return the texts of the chunks that a search finds, in the order of the document."""
         (vector,) = await self.service._bedrock.embed(["tide table of the estuary"])
         passages = await self.vectors.search(
-            self.tenant, vector, words=None, persona_id=None, limit=50, threshold=0.0
+            self.tenant, vector, sparse=None, persona_id=None, limit=50, threshold=0.0
         )
         return [each.text for each in sorted(passages, key=lambda each: each.chunk)]
 

@@ -1,15 +1,15 @@
-"""Leases, notes and failures in the real Redis."""
+"""Tests of the document journal with a real Redis."""
 
 import asyncio
-import time
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from gateway.documents.intents import Failure, Note, Standing, Task
-from gateway.documents.journal import Journal, Lease
-from gateway.objects import Stamp
+from gateway.documents.intents import DocumentStatus, Failure, Intent, IntentKind
+from gateway.documents.journal import Journal, WriteLease
+from gateway.objects import ObjectVersion
 from gateway.problems import DocumentBusy, WritesUnavailable
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
@@ -22,7 +22,7 @@ from tests.support.proxy import Proxy
 from tests.support.tenants import make_tenant
 from tests.support.waiting import until
 
-INGEST = Note(Task.INGEST)
+INGEST = Intent(IntentKind.INGEST)
 FAILURE = Failure("e1", "https://tenantry.io/problems/document-empty", "No text", "It holds no text.")
 
 
@@ -32,47 +32,58 @@ def journal(redis: TenantRedis) -> Journal:
 
 
 @asynccontextmanager
-async def dead(redis: TenantRedis, tenant: Tenant, note: Note | None) -> AsyncIterator[Lease]:
-    """Leave a lease of 50 ms, and what was noted under it, as a gateway does that dies."""
+async def abandoned_lease(
+    redis: TenantRedis, tenant: Tenant, intent: Intent | None
+) -> AsyncIterator[WriteLease]:
+    """Leave a lease of 50 ms and its intent, as a gateway that dies does."""
     journal = Journal(redis, lease_seconds=0.05)
-    lease = await journal._acquire(tenant, "d1", repairing=False)
-    if note:
-        await lease.intend(note)
+    lease = await journal._acquire_lease(tenant, "d1", repairing=False)
+    if intent:
+        await lease.begin(intent)
     yield lease
 
 
-async def cut_off(journal: Journal, tenant: Tenant, note: Note) -> None:
-    """Begin something, and fail."""
+async def interrupt_write(journal: Journal, tenant: Tenant, intent: Intent) -> None:
+    """Begin a write and fail."""
     with suppress(RuntimeError):
-        async with journal.hold(tenant, "d1") as lease:
-            await lease.intend(note)
-            raise RuntimeError("a backend is away")
+        async with journal.acquire(tenant, "d1") as lease:
+            await lease.begin(intent)
+            raise RuntimeError("a backend is unavailable")
 
 
-async def due(journal: Journal, tenant: Tenant) -> list[str]:
-    return [document_id for each in await journal.due([tenant]) for document_id in each.document_ids]
+async def list_due(journal: Journal, tenant: Tenant) -> list[str]:
+    """Return the ids of the tenant's documents whose repair is due."""
+    return [document_id for each in await journal.list_due([tenant]) for document_id in each.document_ids]
 
 
-async def test_one_at_a_time_holds_a_document_and_nobody_waits_for_another_one(
+async def get_entry(raw: Any, tenant: Tenant) -> dict[str, Any]:
+    """Return the journal's entry of the document."""
+    entry: dict[str, Any] = json.loads(await raw.hget(ingests_key(tenant.id, tenant.uid), "d1"))
+    return entry
+
+
+async def test_one_writer_holds_a_document_and_other_documents_are_free(
     journal: Journal, tenant: Tenant
 ) -> None:
-    async with journal.hold(tenant, "d1"):
+    async with journal.acquire(tenant, "d1"):
         with pytest.raises(DocumentBusy) as busy:
-            async with journal.hold(tenant, "d1"):
+            async with journal.acquire(tenant, "d1"):
                 pass
         assert busy.value.retry_after > 0
-        async with journal.hold(tenant, "d2"), journal.hold(make_tenant("t-other"), "d1"):
+        async with journal.acquire(tenant, "d2"), journal.acquire(make_tenant("t-other"), "d1"):
             pass
-    async with journal.hold(tenant, "d1"):
+    async with journal.acquire(tenant, "d1"):
         pass
 
 
-async def test_who_waits_gets_the_document_when_it_is_free(redis: TenantRedis, tenant: Tenant) -> None:
+async def test_waiting_writers_get_the_document_one_after_the_other(
+    redis: TenantRedis, tenant: Tenant
+) -> None:
     holders, most = 0, 0
 
     async def work() -> None:
         nonlocal holders, most
-        async with Journal(redis).hold(tenant, "d1"):
+        async with Journal(redis).acquire(tenant, "d1"):
             holders += 1
             most = max(most, holders)
             await asyncio.sleep(0.01)
@@ -82,145 +93,159 @@ async def test_who_waits_gets_the_document_when_it_is_free(redis: TenantRedis, t
     assert most == 1
 
 
-async def test_a_lease_lasts_while_its_holder_works(redis: TenantRedis, tenant: Tenant) -> None:
-    async with Journal(redis, lease_seconds=0.6).hold(tenant, "d1"):
-        ends = time.monotonic() + 1.2
-        while time.monotonic() < ends:
-            with pytest.raises(DocumentBusy):
-                async with Journal(redis, wait_seconds=0.0).hold(tenant, "d1"):
-                    pass
-            await asyncio.sleep(0.05)
+async def test_a_lease_is_renewed_while_its_holder_works(
+    redis: TenantRedis, journal: Journal, tenant: Tenant, raw: Any
+) -> None:
+    async with Journal(redis, lease_seconds=6.0).acquire(tenant, "d1"):
+        first = (await get_entry(raw, tenant))["expires"]
+
+        async def is_renewed_twice() -> bool:
+            return bool((await get_entry(raw, tenant))["expires"] > first + 1500)
+
+        await until(is_renewed_twice, seconds=60)
+        with pytest.raises(DocumentBusy):
+            async with journal.acquire(tenant, "d1"):
+                pass
 
 
-async def test_the_lease_of_a_dead_holder_runs_out(redis: TenantRedis, tenant: Tenant) -> None:
-    async with dead(redis, tenant, INGEST), Journal(redis).hold(tenant, "d1") as lease:
-        assert lease.note == INGEST, "what is to be done is handed on"
+async def test_the_lease_of_a_dead_holder_expires(redis: TenantRedis, tenant: Tenant) -> None:
+    async with abandoned_lease(redis, tenant, INGEST), Journal(redis).acquire(tenant, "d1") as lease:
+        assert lease.intent == INGEST, "the next writer gets the intent"
 
 
-async def test_who_comes_back_to_a_lease_that_is_somebody_elses_changes_nothing(
+async def test_a_holder_whose_lease_another_one_has_changes_nothing(
     redis: TenantRedis, tenant: Tenant
 ) -> None:
-    async with dead(redis, tenant, INGEST) as late, Journal(redis).hold(tenant, "d1") as lease:
-        await lease.intend(Note(Task.DELETE))
+    async with abandoned_lease(redis, tenant, INGEST) as late, Journal(redis).acquire(tenant, "d1") as lease:
+        await lease.begin(Intent(IntentKind.DELETE))
         with pytest.raises(WritesUnavailable):
-            await late.intend(INGEST)
-        await late.settle(FAILURE)
+            await late.begin(INGEST)
+        await late.commit(FAILURE)
         await late.release()
         assert not await late.renew()
         assert await lease.renew()
-        assert (await Journal(redis).standings(tenant, ["d1"]))["d1"] == Standing()
+        assert (await Journal(redis).get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
 
 
-async def test_what_changed_nothing_leaves_nothing(journal: Journal, tenant: Tenant, raw: Any) -> None:
-    async with journal.hold(tenant, "d1"):
+async def test_a_write_without_a_change_leaves_no_entry(journal: Journal, tenant: Tenant, raw: Any) -> None:
+    async with journal.acquire(tenant, "d1"):
         pass
     assert not await raw.exists(ingests_key(tenant.id, tenant.uid))
 
 
-async def test_what_was_begun_and_failed_is_due_after_a_pause_that_grows(
+async def test_a_failed_write_is_due_for_repair_after_a_growing_delay(
     journal: Journal, tenant: Tenant, raw: Any
 ) -> None:
     for attempts, seconds in enumerate((15, 60, 240, 960, 3840, 3840)):
-        await cut_off(journal, tenant, Note(Task.INGEST, attempts=attempts))
-        assert await due(journal, tenant) == []
+        before, _ = await raw.time()
+        await interrupt_write(journal, tenant, Intent(IntentKind.INGEST, attempts=attempts))
+        assert await list_due(journal, tenant) == []
         with pytest.raises(DocumentBusy):
-            async with journal.hold(tenant, "d1", repairing=True):
+            async with journal.acquire(tenant, "d1", repairing=True):
                 pass
-        (now, _), entry = await raw.time(), await raw.hget(ingests_key(tenant.id, tenant.uid), "d1")
-        assert f'"due":{now + seconds}'[:-1] in entry.replace(" ", "")
+        after, _ = await raw.time()
+        due = (await get_entry(raw, tenant))["due"] / 1000
+        assert before + seconds <= due <= after + 1 + seconds
 
 
-async def test_who_did_not_begin_does_not_put_the_repair_off(redis: TenantRedis, tenant: Tenant) -> None:
-    async with dead(redis, tenant, INGEST):
+async def test_a_write_that_did_not_begin_does_not_delay_the_repair(
+    redis: TenantRedis, tenant: Tenant
+) -> None:
+    async with abandoned_lease(redis, tenant, INGEST):
         journal = Journal(redis)
-        async with journal.hold(tenant, "d1"):
-            assert await due(journal, tenant) == []
-        assert await due(journal, tenant) == ["d1"]
+        async with journal.acquire(tenant, "d1"):
+            assert await list_due(journal, tenant) == []
+        assert await list_due(journal, tenant) == ["d1"]
 
 
-async def test_what_a_dead_gateway_left_is_due_when_its_lease_has_run_out(
+async def test_an_interrupted_write_is_due_when_its_lease_has_expired(
     redis: TenantRedis, journal: Journal, tenant: Tenant
 ) -> None:
-    note = Note(Task.DELETE, Stamp(STORED_AT, '"e1"'), attempts=2)
-    async with dead(redis, tenant, note):
+    intent = Intent(IntentKind.DELETE, ObjectVersion(STORED_AT, '"e1"'), attempts=2)
+    async with abandoned_lease(redis, tenant, intent):
 
         async def is_due() -> bool:
-            return await due(journal, tenant) == ["d1"]
+            return await list_due(journal, tenant) == ["d1"]
 
         await until(is_due)
-        async with journal.hold(tenant, "d1", repairing=True) as lease:
-            assert lease.note == note
-            assert await due(journal, tenant) == [], "somebody is at it"
+        async with journal.acquire(tenant, "d1", repairing=True) as lease:
+            assert lease.intent == intent
+            assert await list_due(journal, tenant) == [], "another gateway repairs it"
 
 
-async def test_of_many_replicas_one_repairs(redis: TenantRedis, tenant: Tenant) -> None:
+async def test_only_one_of_many_replicas_repairs_a_document(
+    redis: TenantRedis, journal: Journal, tenant: Tenant
+) -> None:
     repaired = 0
 
     async def repair() -> None:
         nonlocal repaired
         try:
-            async with Journal(redis).hold(tenant, "d1", repairing=True) as lease:
-                await lease.intend(INGEST)
+            async with Journal(redis).acquire(tenant, "d1", repairing=True) as lease:
+                await lease.begin(INGEST)
                 repaired += 1
         except DocumentBusy:
             pass
 
-    async with dead(redis, tenant, INGEST):
-        await asyncio.sleep(0.1)
+    async def is_due() -> bool:
+        return await list_due(journal, tenant) == ["d1"]
+
+    async with abandoned_lease(redis, tenant, INGEST):
+        await until(is_due)
         await asyncio.gather(*(repair() for _ in range(10)))
     assert repaired == 1
 
 
-async def test_a_failure_stands_until_a_success_or_a_delete(journal: Journal, tenant: Tenant) -> None:
-    async with journal.hold(tenant, "d1") as lease:
-        await lease.intend(INGEST)
-        assert (await journal.standings(tenant, ["d1"]))["d1"] == Standing(indexing=True)
-        await lease.settle(FAILURE)
-    assert await journal.standings(tenant, ["d1", "d2"]) == {
-        "d1": Standing(failure=FAILURE),
-        "d2": Standing(),
+async def test_a_failure_is_kept_until_a_success_or_a_delete(journal: Journal, tenant: Tenant) -> None:
+    async with journal.acquire(tenant, "d1") as lease:
+        await lease.begin(INGEST)
+        assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus(indexing=True)
+        await lease.commit(FAILURE)
+    assert await journal.get_statuses(tenant, ["d1", "d2"]) == {
+        "d1": DocumentStatus(failure=FAILURE),
+        "d2": DocumentStatus(),
     }
     with pytest.raises(RuntimeError):
-        async with journal.hold(tenant, "d1"):
+        async with journal.acquire(tenant, "d1"):
             raise RuntimeError("refused before anything was stored")
-    assert (await journal.standings(tenant, ["d1"]))["d1"].failure == FAILURE
-    async with journal.hold(tenant, "d1") as lease:
-        await lease.settle()
-    assert (await journal.standings(tenant, ["d1"]))["d1"] == Standing()
+    assert (await journal.get_statuses(tenant, ["d1"]))["d1"].failure == FAILURE
+    async with journal.acquire(tenant, "d1") as lease:
+        await lease.commit()
+    assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
 
 
 async def test_a_deletion_and_a_dead_ingest_are_not_shown_as_indexing(
     redis: TenantRedis, journal: Journal, tenant: Tenant
 ) -> None:
-    async with journal.hold(tenant, "d2") as lease:
-        await lease.intend(Note(Task.DELETE))
-        assert (await journal.standings(tenant, ["d2"]))["d2"] == Standing()
-    async with dead(redis, tenant, INGEST):
-        await asyncio.sleep(0.1)
-        assert (await journal.standings(tenant, ["d1"]))["d1"] == Standing()
+    async with journal.acquire(tenant, "d2") as lease:
+        await lease.begin(Intent(IntentKind.DELETE))
+        assert (await journal.get_statuses(tenant, ["d2"]))["d2"] == DocumentStatus()
+    async with abandoned_lease(redis, tenant, INGEST):
+        await asyncio.sleep(0.1)  # longer than the lease
+        assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
 
 
 async def test_tenants_never_see_each_others_entries(journal: Journal, tenant: Tenant) -> None:
     other = make_tenant(f"{tenant.id}-x")
-    async with journal.hold(tenant, "d1") as lease:
-        await lease.intend(INGEST)
-        await lease.settle(FAILURE)
-    await cut_off(journal, tenant, INGEST)
-    assert await journal.standings(other, ["d1"]) == {"d1": Standing()}
-    assert [each.tenant.id for each in await journal.due([other, tenant])] == [tenant.id]
+    async with journal.acquire(tenant, "d1") as lease:
+        await lease.begin(INGEST)
+        await lease.commit(FAILURE)
+    await interrupt_write(journal, tenant, INGEST)
+    assert await journal.get_statuses(other, ["d1"]) == {"d1": DocumentStatus()}
+    assert [each.tenant.id for each in await journal.list_due([other, tenant])] == [tenant.id]
 
 
-async def test_entries_run_out_ninety_days_after_the_last_change(
+async def test_entries_expire_ninety_days_after_the_last_change(
     journal: Journal, tenant: Tenant, raw: Any
 ) -> None:
-    async with journal.hold(tenant, "d1") as lease:
-        await lease.settle(FAILURE)
-    await cut_off(journal, tenant, INGEST)
+    async with journal.acquire(tenant, "d1") as lease:
+        await lease.commit(FAILURE)
+    await interrupt_write(journal, tenant, INGEST)
     for key in (ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)):
         assert 89 < await raw.ttl(key) / 86400 <= 90
 
 
-async def test_without_redis_nothing_is_begun_and_states_are_shown_without_it(
+async def test_without_redis_no_write_begins_and_states_lack_the_journal(
     platform: Platform, redis_url: str, tenant: Tenant
 ) -> None:
     port = platform.context.ports["redis"]
@@ -229,19 +254,19 @@ async def test_without_redis_nothing_is_begun_and_states_are_shown_without_it(
         journal = Journal(redis, lease_seconds=1.0)
 
         async def work_for_ever() -> None:
-            async with journal.hold(tenant, "d1") as lease:
-                await lease.intend(INGEST)
+            async with journal.acquire(tenant, "d1") as lease:
+                await lease.begin(INGEST)
                 proxy.cut()
                 with pytest.raises(WritesUnavailable):
-                    await lease.intend(INGEST)
-                await lease.settle()
+                    await lease.begin(INGEST)
+                await lease.commit()
                 await asyncio.Event().wait()
 
         with pytest.raises(WritesUnavailable):
             await work_for_ever()
         with pytest.raises(WritesUnavailable):
-            async with journal.hold(tenant, "d1"):
+            async with journal.acquire(tenant, "d1"):
                 pass
-        assert await journal.standings(tenant, ["d1"]) == {}
+        assert await journal.get_statuses(tenant, ["d1"]) == {}
         proxy.mend()
         await redis.close()

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from gateway.documents.intents import Note, Task
+from gateway.documents.intents import Intent, IntentKind
 from gateway.problems import DocumentBusy, DocumentMissing, DocumentRefused, WritesUnavailable
 from gateway.timings import RequestTimings
 from servicekit.remote import Remote
@@ -35,7 +35,7 @@ def editions(texts: list[str]) -> set[str]:
     return {" ".join(text.split()[:2]) for text in texts}
 
 
-DOOMED: ContextVar[bool] = ContextVar("doomed", default=False)
+DOOMED: ContextVar[bool] = ContextVar("to_delete", default=False)
 """Whether calls are made by what dies: its tasks inherit it."""
 
 
@@ -191,7 +191,7 @@ async def test_two_replicas_that_write_and_delete_at_once_leave_no_index_of_what
 async def test_who_waits_in_vain_is_told_so_and_nothing_changes(replicas: Replicas) -> None:
     one, other = replicas.make(), replicas.make(wait_seconds=0.2)
     await one.upload(edition(1))
-    async with one.journal.hold(replicas.tenant, one.document_id):
+    async with one.journal.acquire(replicas.tenant, one.document_id):
         with pytest.raises(DocumentBusy):
             await other.upload(edition(2))
         with pytest.raises(DocumentBusy):
@@ -230,8 +230,8 @@ async def test_a_repair_that_comes_too_late_for_a_deleted_document_does_not_brin
     replica, tenant = replicas.make(), replicas.tenant
     await replica.upload(edition(1))
     with suppress(RuntimeError):
-        async with replica.journal.hold(tenant, replica.document_id) as lease:
-            await lease.intend(Note(Task.INGEST))
+        async with replica.journal.acquire(tenant, replica.document_id) as lease:
+            await lease.begin(Intent(IntentKind.INGEST))
             raise RuntimeError("cut off")
     await replica.delete()
     await replica.repair.sweep()
@@ -245,13 +245,13 @@ async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, ra
     """An entry of one tenant under the id of another's document finds nothing and changes nothing."""
     replica, world = replicas.make(), replicas.world
     theirs = (await world.upload("theirs.txt", b"The lighthouse keeper is called Ole.")).json()["documentId"]
-    for note in (Note(Task.INGEST), Note(Task.DELETE)):
+    for note in (Intent(IntentKind.INGEST), Intent(IntentKind.DELETE)):
         dying = replicas.make(lease_seconds=0.01)
-        lease = await dying.journal._acquire(replicas.tenant, theirs, repairing=False)
-        await lease.intend(note)
+        lease = await dying.journal._acquire_lease(replicas.tenant, theirs, repairing=False)
+        await lease.begin(note)
         await repaired(replica, raw)
     assert await replica.points() == 0
     assert (await world.search("lighthouse keeper", topK=1))[0]["documentId"] == theirs
     key = object_key("gw-main", "finance", theirs, "theirs.txt")
-    with pytest.raises(ValueError, match="no document"):
+    with pytest.raises(ValueError, match="not a document"):
         await replica.service.index_object(replicas.tenant, key, lease, RequestTimings())

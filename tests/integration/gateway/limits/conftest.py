@@ -17,8 +17,8 @@ from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.editions import publish
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.index_writes import publish
 from tests.support.people import open_people
 from tests.support.proxy import Proxy
 from tests.support.qdrant import make_collection, open_qdrant

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from gateway.documents import deletions
 from gateway.documents.deletions import FREE_DELETIONS, DeletionLimit
-from gateway.objects import Stamp, StoredEntry
+from gateway.objects import ObjectVersion, StoredEntry
 from gateway.problems import DeletionsHeld
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
@@ -20,9 +20,9 @@ def tenant() -> Tenant:
 
 
 def entry(document_id: str) -> StoredEntry:
-    stamp = Stamp(datetime(2026, 11, 29, tzinfo=UTC), "e")
+    version = ObjectVersion(datetime(2026, 11, 29, tzinfo=UTC), "e")
     return StoredEntry(
-        f"tenant-x/finance/documents/{document_id}/a.md", "finance", document_id, "a.md", 5, stamp
+        f"tenant-x/finance/documents/{document_id}/a.md", "finance", document_id, "a.md", 5, version
     )
 
 
@@ -52,7 +52,7 @@ class Company:
         return sum([await self.delete(f"d{number}") for number in range(count)])
 
     async def held(self) -> set[str]:
-        return {each.document_id for each in await self.limit.held(self.tenant)}
+        return {each.document_id for each in await self.limit.list_held(self.tenant)}
 
 
 async def test_a_few_deletions_are_never_held(redis: TenantRedis, tenant: Tenant) -> None:

@@ -12,7 +12,7 @@ from gateway.answers.cache import (
 )
 from gateway.answers.citations import Citation
 from gateway.answers.service import Answer
-from gateway.index_fence import keys
+from gateway.index_fence import fence_keys
 from structlog.testing import capture_logs
 
 from tests.support.limits import FakeRedis, unavailable_redis
@@ -31,11 +31,11 @@ async def test_a_stored_answer_is_returned_unchanged() -> None:
     redis = FakeRedis(None)
     await cache(redis).put(TENANT, SLOT, ANSWER)
     ((*own, name, version, text, max_answers),) = redis.sent
-    assert (own, name, version, max_answers) == (keys(TENANT), "d", "v1", ANSWERS)
+    assert (own, name, version, max_answers) == (fence_keys(TENANT), "d", "v1", ANSWERS)
     redis.answer = ["v1", text]
     assert await cache(redis).get(TENANT, "d") == CacheLookup(CacheOutcome.HIT, ANSWER, SLOT)
     *own, name, new_version, seconds = redis.sent[1]
-    assert (own, name, seconds) == (keys(TENANT), "d", 60)
+    assert (own, name, seconds) == (fence_keys(TENANT), "d", 60)
     assert len(new_version) == 32
 
 

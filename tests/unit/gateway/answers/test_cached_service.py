@@ -18,8 +18,8 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
-from tests.support.editions import publish
 from tests.support.fake_answer_cache import FakeAnswerCache
+from tests.support.index_writes import publish
 from tests.support.limits import FakeBudget, FakeUsage, make_token_meter, metric
 from tests.support.tenants import tenant_manifest
 

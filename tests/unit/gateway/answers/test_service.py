@@ -13,7 +13,7 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.model import Guardrail
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
-from tests.support.editions import publish
+from tests.support.index_writes import publish
 from tests.support.limits import FakeBudget, FakeUsage, make_token_meter
 from tests.support.tenants import make_tenant
 

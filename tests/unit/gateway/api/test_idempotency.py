@@ -149,7 +149,8 @@ async def test_an_unexpected_error_is_not_remembered(world: World) -> None:
 
 
 async def test_while_the_first_is_under_way_the_second_is_told_to_come_back(world: World) -> None:
-    async with world.journal.hold(world.registry.tenants[0], document_id_for("tenanta", "finance", "a.md")):
+    document_id = document_id_for("tenanta", "finance", "a.md")
+    async with world.journal.acquire(world.registry.tenants[0], document_id):
         first = asyncio.create_task(upload(world))
         await until(lambda: bool(world.keys.values))
         second = await upload(world)

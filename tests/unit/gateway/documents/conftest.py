@@ -1,4 +1,4 @@
-"""Fixtures of tests of documents."""
+"""Fixtures for tests of documents."""
 
 from collections.abc import AsyncIterator
 
@@ -8,7 +8,7 @@ from gateway.documents.reader import DocumentReader
 
 @pytest.fixture(scope="package")
 async def reader() -> AsyncIterator[DocumentReader]:
-    """A reader of documents whose chunks are short. Tests of the reader itself make their own."""
-    reader = DocumentReader(processes=1, seconds=20, cpu_seconds=20, tokens=40, overlap=0, max_chunks=100)
+    """Reader of documents with short chunks. Its time limits only end a hanging test."""
+    reader = DocumentReader(processes=1, seconds=250, cpu_seconds=250, tokens=40, overlap=0, max_chunks=100)
     yield reader
     await reader.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from gateway.documents.catalog import Catalog, DocumentState
-from gateway.documents.intents import Failure, Note, Task
+from gateway.documents.intents import Failure, Intent, IntentKind
 from gateway.models import Chunk, Document
 from gateway.problems import (
     DocumentEmpty,
@@ -20,9 +20,9 @@ from gateway.problems import (
 from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
-from tests.support.backends import STORED_AT, FakeObjects, FakeVectors, stamp_of
+from tests.support.backends import STORED_AT, FakeObjects, FakeVectors, object_version_of
 from tests.support.deletions import FakeDeletionLimit
-from tests.support.editions import publish
+from tests.support.index_writes import publish
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStorageQuota
 from tests.support.tenants import make_tenant
@@ -55,7 +55,7 @@ def objects() -> FakeObjects:
 async def vectors() -> FakeVectors:
     vectors = FakeVectors()
     for document_id, content in (("d1", b"Text."), ("d2", b"An earlier text.")):
-        document = Document("finance", document_id, "a.md", "0", *astuple(stamp_of(content)))
+        document = Document("finance", document_id, "a.md", "0", *astuple(object_version_of(content)))
         await publish(vectors, TENANT, document, [Chunk("Text.")], [[1.0]])
     return vectors
 
@@ -96,7 +96,7 @@ def catalog(
 
 
 async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Catalog) -> None:
-    page = await catalog.page(TENANT, limit=10)
+    page = await catalog.list_page(TENANT, limit=10)
     assert [(entry.stored.document_id, entry.state.value) for entry in page.entries] == [
         ("d1", "ready"),
         ("d2", "received"),
@@ -111,32 +111,34 @@ async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_
 ) -> None:
     refused = DocumentEmpty("It holds no text.")
     for document_id in ("d1", "d3"):
-        journal.failures["tenanta", document_id] = Failure.of(refused, stamp_of(b"Text.").etag)
-    journal.failures["tenanta", "d2"] = Failure.of(refused, "another-etag")
-    page = await catalog.page(TENANT, limit=10)
+        journal.failures["tenanta", document_id] = Failure.from_problem(
+            refused, object_version_of(b"Text.").etag
+        )
+    journal.failures["tenanta", "d2"] = Failure.from_problem(refused, "another-etag")
+    page = await catalog.list_page(TENANT, limit=10)
     assert [entry.state.value for entry in page.entries] == ["ready", "received", "failed", "received"]
     assert [entry.failure for entry in page.entries] == [
         None,
         None,
         Failure(
-            stamp_of(b"Text.").etag,
+            object_version_of(b"Text.").etag,
             "https://tenantry.io/problems/document-empty",
             refused.title,
             refused.detail,
         ),
         None,
     ]
-    failed = await catalog.page(TENANT, state=DocumentState.FAILED, limit=10)
+    failed = await catalog.list_page(TENANT, state=DocumentState.FAILED, limit=10)
     assert [entry.stored.document_id for entry in failed.entries] == ["d3"]
     objects.contents[key_of("d3")] = b"Better."
     assert (await catalog.get(TENANT, "d3")).state is DocumentState.RECEIVED
 
 
 async def test_a_document_that_somebody_indexes_says_so(catalog: Catalog, journal: FakeJournal) -> None:
-    async with journal.hold(TENANT, "d3") as lease:
-        await lease.intend(Note(Task.INGEST))
+    async with journal.acquire(TENANT, "d3") as lease:
+        await lease.begin(Intent(IntentKind.INGEST))
         assert (await catalog.get(TENANT, "d3")).state is DocumentState.INDEXING
-        await lease.intend(Note(Task.DELETE))
+        await lease.begin(Intent(IntentKind.DELETE))
         assert (await catalog.get(TENANT, "d3")).state is DocumentState.RECEIVED
 
 
@@ -146,18 +148,18 @@ async def test_a_delete_is_noted_with_the_content_that_it_means(
     vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
     with pytest.raises(RemoteUnavailable):
         await catalog.remove(TENANT, "d1", person=PERSON)
-    assert journal.notes == {
-        ("tenanta", "d1"): Note(Task.DELETE, doomed=stamp_of(b"Text."), removed_by="anna")
+    assert journal.intents == {
+        ("tenanta", "d1"): Intent(IntentKind.DELETE, to_delete=object_version_of(b"Text."), removed_by="anna")
     }
     vectors.fails = None
     await catalog.remove(TENANT, "d1", person=PERSON)
-    assert not journal.notes
+    assert not journal.intents
 
 
 async def test_without_a_journal_nothing_is_deleted(
     catalog: Catalog, objects: FakeObjects, journal: FakeJournal
 ) -> None:
-    journal.away = True
+    journal.is_unavailable = True
     with pytest.raises(WritesUnavailable):
         await catalog.remove(TENANT, "d1", person=PERSON)
     assert key_of("d1") in objects.contents
@@ -166,7 +168,7 @@ async def test_without_a_journal_nothing_is_deleted(
 async def test_pages_lead_through_all_documents_once(catalog: Catalog) -> None:
     seen, after = [], ""
     while True:
-        page = await catalog.page(TENANT, after=after, limit=2)
+        page = await catalog.list_page(TENANT, after=after, limit=2)
         seen += [entry.stored.document_id for entry in page.entries]
         after = page.after
         if not after:
@@ -175,12 +177,12 @@ async def test_pages_lead_through_all_documents_once(catalog: Catalog) -> None:
 
 
 async def test_a_list_is_narrowed_by_persona_and_state(catalog: Catalog) -> None:
-    hr = await catalog.page(TENANT, persona_id="hr", limit=10)
+    hr = await catalog.list_page(TENANT, persona_id="hr", limit=10)
     assert [entry.stored.document_id for entry in hr.entries] == ["d4"]
-    ready = await catalog.page(TENANT, state=DocumentState.READY, limit=10)
+    ready = await catalog.list_page(TENANT, state=DocumentState.READY, limit=10)
     assert [entry.stored.document_id for entry in ready.entries] == ["d1"]
     with pytest.raises(PersonaMissing):
-        await catalog.page(TENANT, persona_id="legal", limit=10)
+        await catalog.list_page(TENANT, persona_id="legal", limit=10)
 
 
 async def test_another_tenants_document_is_not_there(catalog: Catalog) -> None:
@@ -252,8 +254,8 @@ async def test_c13_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owne
     objects.owners[file_key] = pair.owner
     objects.stored_at[key_of("d1")] = STORED_AT - timedelta(seconds=pair.earlier)
     if pair.is_ready:
-        stamp = astuple(stamp_of(b"Newer."))
-        document = Document(pair.persona, "owui-f1", pair.filename, "0", *stamp)
+        version = astuple(object_version_of(b"Newer."))
+        document = Document(pair.persona, "owui-f1", pair.filename, "0", *version)
         await publish(vectors, TENANT, document, [Chunk("Newer.")], [[1.0]])
     limit.allowed = 0
     remove = partial(catalog.remove, TENANT, "d1", person=None, replaced_by=pair.replaced_by)

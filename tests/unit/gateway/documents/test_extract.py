@@ -1,7 +1,7 @@
 """What is read out of each format. Whether a file is of that format at all is in test_formats."""
 
 import pytest
-from gateway.documents.archives import UNPACKED_BYTES
+from gateway.documents.archives import MAX_UNPACKED_BYTES
 from gateway.documents.extract import extract
 from gateway.documents.formats import Format
 from gateway.models import Page
@@ -16,8 +16,7 @@ from gateway.problems import (
 from tests.support.files import docx_file, encrypted_pdf, pdf_file, zip_bomb_docx
 
 HTML = b"""<!doctype html><html><head><title>Budget 2026</title><style>p { color: red }</style></head><body>
-<h1>Finance</h1><p>The <b>budget</b> is
-$5,<i>000</i>,000.<br>Second line</p>
+<h1>Finance</h1><p>The <b>budget</b> is $5,<i>000</i>,000.<br>Second line</p>
 <script>steal()</script><noscript>enable scripts</noscript><template>hidden</template>
 <table><tr><th>Year<th>Sum</tr><tr><td>2025</td><td>4</td></tr></table><ul><li>one</li><li>two</li></ul></body></html>"""
 
@@ -83,7 +82,11 @@ def test_docx_keeps_paragraphs_and_tables_in_order() -> None:
         pytest.param("a.pdf", b"%PDF-1.7\nnonsense", DocumentUnreadable, "damaged", id="pdf-in-name-only"),
         pytest.param("a.docx", docx_file(), DocumentEmpty, "no text", id="empty-docx"),
         pytest.param(
-            "a.docx", zip_bomb_docx(UNPACKED_BYTES), DocumentTooLarge, "unpacks to more than", id="zip-bomb"
+            "a.docx",
+            zip_bomb_docx(MAX_UNPACKED_BYTES),
+            DocumentTooLarge,
+            "unpacks to more than",
+            id="zip-bomb",
         ),
     ],
 )

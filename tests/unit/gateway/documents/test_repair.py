@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 from gateway.documents.catalog import Catalog
-from gateway.documents.intents import Note, Task
+from gateway.documents.intents import Intent, IntentKind
 from gateway.documents.reader import DocumentReader
-from gateway.documents.repair import ATTEMPTS, TENANTS_AT_ONCE, Repair
+from gateway.documents.repair import MAX_ATTEMPTS, TENANTS_PER_CALL, Repair
 from gateway.documents.service import DocumentService
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
 from tests.support.deletions import FakeDeletionLimit
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStorageQuota, FakeUsage, metric
@@ -63,7 +63,7 @@ class World:
             self.service,
             Catalog(objects, vectors, quota, journal, self.trash, FakeDeletionLimit().as_limit()),
             self.trash,
-            every=0.01,
+            interval=0.01,
         )
 
     def found(self) -> list[str]:
@@ -81,102 +81,104 @@ async def test_a_stored_document_that_was_not_indexed_is_indexed_under_the_names
     world: World,
 ) -> None:
     world.objects.contents[KEY] = b"The budget is $5."
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
     assert world.found() == ["The budget is $5."]
     document, _, _ = world.vectors.documents[POINTS]
     assert (document.persona_id, document.filename) == ("finance", "budget.md")
-    assert not world.journal.notes
+    assert not world.journal.intents
 
 
 async def test_of_a_document_whose_content_is_indexed_already_only_old_versions_are_removed(
     world: World,
 ) -> None:
     world.objects.contents[KEY] = b"The budget is $5."
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
     world.bedrock.fails = AssertionError("nothing is to be embedded")
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
-    assert world.vectors.tidied == ["doc-1"]
-    assert not world.journal.notes
+    assert world.vectors.deleted_stale == ["doc-1"]
+    assert not world.journal.intents
 
 
 async def test_of_an_object_that_is_gone_the_index_goes_too(world: World) -> None:
     world.objects.contents[KEY] = b"The budget is $5."
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
     del world.objects.contents[KEY]
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
     assert not world.found()
-    assert not world.journal.notes
+    assert not world.journal.intents
 
 
 async def test_a_delete_that_was_cut_off_is_completed_and_nothing_is_found_again(world: World) -> None:
     world.objects.contents[KEY] = b"The budget is $5."
-    world.journal.notes[ENTRY] = Note(Task.DELETE, doomed=stamp_of(b"The budget is $5."))
+    world.journal.intents[ENTRY] = Intent(
+        IntentKind.DELETE, to_delete=object_version_of(b"The budget is $5.")
+    )
     await world.repair.sweep()
     assert not world.objects.contents
     assert not world.found()
     assert world.quota.released == ["doc-1"]
-    assert not world.journal.notes
+    assert not world.journal.intents
 
 
 @pytest.mark.parametrize("stored", ["another content", "the same content, stored again"])
 async def test_a_delete_that_was_cut_off_spares_what_was_stored_since(world: World, stored: str) -> None:
-    doomed = stamp_of(b"Old.")
+    to_delete = object_version_of(b"Old.")
     if stored == "another content":
         world.objects.contents[KEY] = b"New."
     else:
         world.objects.contents[KEY] = b"Old."
-        doomed = replace(doomed, stored_at=doomed.stored_at - timedelta(seconds=1))
-    world.journal.notes[ENTRY] = Note(Task.DELETE, doomed=doomed)
+        to_delete = replace(to_delete, stored_at=to_delete.stored_at - timedelta(seconds=1))
+    world.journal.intents[ENTRY] = Intent(IntentKind.DELETE, to_delete=to_delete)
     await world.repair.sweep()
     assert world.objects.contents
     assert not world.found(), "to index it is its own ingest's affair"
-    assert not world.journal.notes
+    assert not world.journal.intents
 
 
 async def test_a_document_that_is_no_good_becomes_failed_with_the_reason(world: World) -> None:
     world.objects.contents[KEY] = b"\x00\x01 no text"
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
     failure = world.journal.failures[ENTRY]
-    assert failure.etag == stamp_of(b"\x00\x01 no text").etag
+    assert failure.etag == object_version_of(b"\x00\x01 no text").etag
     assert failure.type.rpartition("/")[2].startswith("document-")
     assert failure.detail
-    assert not world.journal.notes
+    assert not world.journal.intents
 
 
 async def test_a_document_of_a_persona_that_is_gone_becomes_failed(world: World) -> None:
     world.objects.contents["tenant-tenanta/legal/documents/doc-1/budget.md"] = b"Text."
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
     assert world.journal.failures[ENTRY].type.endswith("/persona-missing")
 
 
 async def test_after_five_attempts_it_is_given_up_with_a_clear_reason(world: World) -> None:
     world.objects.contents[KEY] = b"Text."
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     world.vectors.fails = DOWN
     before = metric("tenantry_gateway_repairs_total", outcome="given_up")
-    for attempt in range(1, ATTEMPTS):
+    for attempt in range(1, MAX_ATTEMPTS):
         await world.repair.sweep()
-        assert world.journal.notes[ENTRY].attempts == attempt
+        assert world.journal.intents[ENTRY].attempts == attempt
         assert not world.journal.failures
     await world.repair.sweep()
     failure = world.journal.failures[ENTRY]
     assert failure.type.endswith("/indexing-failed")
     assert "5 attempts" in failure.detail
     assert "upsert" not in failure.detail, "a backend's own words are for the log"
-    assert not world.journal.notes
+    assert not world.journal.intents
     assert metric("tenantry_gateway_repairs_total", outcome="given_up") == before + 1
 
 
 async def test_a_document_that_kills_its_gateway_is_given_up_without_another_try(world: World) -> None:
     world.objects.contents[KEY] = b"Text."
-    world.journal.notes[ENTRY] = Note(Task.INGEST, attempts=ATTEMPTS)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST, attempts=MAX_ATTEMPTS)
     world.bedrock.fails = AssertionError("it must not be tried again")
     await world.repair.sweep()
     assert world.journal.failures[ENTRY].type.endswith("/indexing-failed")
@@ -190,10 +192,10 @@ async def test_what_cannot_be_looked_at_is_never_given_up(
         raise RemoteUnavailable("s3", "find", "down")
 
     monkeypatch.setattr(world.objects, "find", away)
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
-    for _ in range(ATTEMPTS + 2):
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
+    for _ in range(MAX_ATTEMPTS + 2):
         await world.repair.sweep()
-    assert ENTRY in world.journal.notes
+    assert ENTRY in world.journal.intents
     assert not world.journal.failures
 
 
@@ -207,7 +209,7 @@ async def test_suspended_tenants_and_those_on_their_way_out_are_left_alone(
 ) -> None:
     world.tenants = [tenant]
     world.objects.contents[KEY] = b"Text."
-    world.journal.notes[ENTRY] = Note(Task.INGEST)
+    world.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
     assert not world.journal.asked
     assert not world.found()
@@ -220,9 +222,11 @@ async def test_an_entry_of_one_tenant_touches_no_other_tenants_document(world: W
     theirs = "tenant-tenantb/finance/documents/doc-1/budget.md"
     world.objects.contents[theirs] = b"Theirs."
     for document_id in ("doc-1", theirs, "../../tenant-tenantb/finance/documents/doc-1"):
-        world.journal.notes["tenanta", document_id] = Note(Task.DELETE, doomed=stamp_of(b"Theirs."))
+        world.journal.intents["tenanta", document_id] = Intent(
+            IntentKind.DELETE, to_delete=object_version_of(b"Theirs.")
+        )
         await world.repair.sweep()
-        world.journal.notes["tenanta", document_id] = Note(Task.INGEST)
+        world.journal.intents["tenanta", document_id] = Intent(IntentKind.INGEST)
         await world.repair.sweep()
     assert world.objects.contents == {theirs: b"Theirs."}
     assert not world.vectors.documents
@@ -232,19 +236,19 @@ async def test_one_documents_surprise_does_not_stop_the_repair_of_others(world: 
     world.tenants = [TENANT, make_tenant("tenantb")]
     for tenant_id in ("tenanta", "tenantb"):
         world.objects.contents[f"tenant-{tenant_id}/finance/documents/doc-1/a.md"] = b"Text."
-        world.journal.notes[tenant_id, "doc-1"] = Note(Task.INGEST)
-    indexed = world.vectors.indexed
+        world.journal.intents[tenant_id, "doc-1"] = Intent(IntentKind.INGEST)
+    get_indexed = world.vectors.get_indexed
     before = metric("tenantry_gateway_repairs_total", outcome="error")
 
     async def surprising(tenant: Tenant, ids: list[str]) -> object:
         if tenant.id == "tenanta":
             raise RuntimeError("a fault of ours")
-        return await indexed(tenant, ids)
+        return await get_indexed(tenant, ids)
 
-    world.vectors.indexed = surprising  # type: ignore[assignment, method-assign]
+    world.vectors.get_indexed = surprising  # type: ignore[assignment, method-assign]
     await world.repair.sweep()
     assert ("tenant-tenantb", "doc-1") in world.vectors.documents
-    assert world.journal.notes[ENTRY].attempts == 1, "it counts as an attempt"
+    assert world.journal.intents[ENTRY].attempts == 1, "it counts as an attempt"
     assert metric("tenantry_gateway_repairs_total", outcome="error") == before + 1
 
 
@@ -253,12 +257,12 @@ async def test_the_repair_goes_on_after_whatever_happens(
 ) -> None:
     looks = 0
 
-    async def due(tenants: object) -> list[object]:
+    async def list_due(tenants: object) -> list[object]:
         nonlocal looks
         looks += 1
         raise (DOWN, RuntimeError("a fault of ours"), asyncio.CancelledError())[looks % 3]
 
-    monkeypatch.setattr(world.journal, "due", due)
+    monkeypatch.setattr(world.journal, "list_due", list_due)
     running = asyncio.create_task(world.repair.run())
     await until(lambda: looks > 6)
     running.cancel()
@@ -270,30 +274,30 @@ async def test_a_repair_that_hangs_is_put_off_and_keeps_nobody_waiting(world: Wo
     world.tenants = [TENANT, make_tenant("tenantb")]
     for tenant_id in ("tenanta", "tenantb"):
         world.objects.contents[f"tenant-{tenant_id}/finance/documents/doc-1/a.md"] = b"Text."
-        world.journal.notes[tenant_id, "doc-1"] = Note(Task.INGEST)
-    indexed = world.vectors.indexed
+        world.journal.intents[tenant_id, "doc-1"] = Intent(IntentKind.INGEST)
+    get_indexed = world.vectors.get_indexed
 
     async def hanging(tenant: Tenant, ids: list[str]) -> object:
         if tenant.id == "tenanta":
             await asyncio.Event().wait()
-        return await indexed(tenant, ids)
+        return await get_indexed(tenant, ids)
 
-    world.vectors.indexed = hanging  # type: ignore[assignment, method-assign]
-    world.repair._longest = 0.2
+    world.vectors.get_indexed = hanging  # type: ignore[assignment, method-assign]
+    world.repair._attempt_timeout = 0.2
     await world.repair.sweep()
     assert ("tenant-tenantb", "doc-1") in world.vectors.documents
-    assert world.journal.notes[ENTRY].attempts == 1, "it counts as an attempt"
+    assert world.journal.intents[ENTRY].attempts == 1, "it counts as an attempt"
 
 
 async def test_many_tenants_are_asked_about_in_a_few_calls(world: World) -> None:
     calls = []
-    due = world.journal.due
+    list_due = world.journal.list_due
 
     async def counted(tenants: list[Tenant]) -> object:
         calls.append(len(tenants))
-        return await due(tenants)
+        return await list_due(tenants)
 
-    world.journal.due = counted  # type: ignore[assignment, method-assign]
-    world.tenants = [make_tenant(f"t-{number}") for number in range(2 * TENANTS_AT_ONCE + 1)]
+    world.journal.list_due = counted  # type: ignore[assignment, method-assign]
+    world.tenants = [make_tenant(f"t-{number}") for number in range(2 * TENANTS_PER_CALL + 1)]
     await world.repair.sweep()
-    assert calls == [TENANTS_AT_ONCE, TENANTS_AT_ONCE, 1]
+    assert calls == [TENANTS_PER_CALL, TENANTS_PER_CALL, 1]

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from gateway.documents.catalog import Catalog
-from gateway.documents.intents import Note, Task
+from gateway.documents.intents import Intent, IntentKind
 from gateway.documents.reader import DocumentReader
 from gateway.documents.service import DocumentService, Ingested
 from gateway.models import Document
-from gateway.objects import Stamp
+from gateway.objects import ObjectVersion
 from gateway.problems import (
     DocumentBusy,
     DocumentExists,
@@ -31,7 +31,7 @@ from tenancy.names import document_id_for
 from tenancy.tickets import Ticket
 from typing_extensions import override
 
-from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, object_version_of
 from tests.support.deletions import FakeDeletionLimit
 from tests.support.files import encrypted_pdf
 from tests.support.journal import FakeJournal
@@ -93,7 +93,7 @@ async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(world: Worl
     }
     assert list(world.objects.owners.values()) == ["subject-1"]
     assert ingested.document == world.vectors.documents["tenant-tenanta", document_id][0]
-    etag = stamp_of(b"The budget is $5.").etag
+    etag = object_version_of(b"The budget is $5.").etag
     created_at = ingested.document.created_at
     assert ingested.document == Document("finance", document_id, "budget.md", digest, created_at, etag)
     assert abs(datetime.now(UTC) - created_at) < timedelta(minutes=1)
@@ -226,17 +226,17 @@ async def test_a_lost_index_is_noted_and_completed_by_the_same_call_again(world:
     with pytest.raises(RemoteUnavailable):
         await world.upload(b"Text.")
     assert world.objects.contents, "S3 is the truth and comes first"
-    assert [note.task for note in world.journal.notes.values()] == [Task.INGEST]
+    assert [intent.kind for intent in world.journal.intents.values()] == [IntentKind.INGEST]
     world.vectors.fails = None
     await world.upload(b"Text.")
     assert len(world.objects.contents) == len(world.vectors.documents) == 1
-    assert not world.journal.notes
+    assert not world.journal.intents
 
 
 async def test_what_was_refused_before_anything_was_written_leaves_no_note(world: World) -> None:
     with pytest.raises(DocumentRefused):
         await world.upload(b"")
-    assert not world.journal.notes
+    assert not world.journal.intents
     assert not world.journal.failures
 
 
@@ -244,7 +244,7 @@ async def test_chunks_of_what_could_not_be_embedded_are_noted_to_be_cleared_away
     world.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
     with pytest.raises(RemoteUnavailable):
         await world.upload(b"Text.")
-    assert [note.task for note in world.journal.notes.values()] == [Task.INGEST]
+    assert [intent.kind for intent in world.journal.intents.values()] == [IntentKind.INGEST]
 
 
 async def test_each_chunk_gets_its_own_vector_however_many_batches_there_are(
@@ -258,7 +258,7 @@ async def test_each_chunk_gets_its_own_vector_however_many_batches_there_are(
 
 
 async def test_without_a_journal_nothing_is_stored(world: World) -> None:
-    world.journal.away = True
+    world.journal.is_unavailable = True
     world.objects.contents[STORED] = b"From S3."
     with pytest.raises(WritesUnavailable):
         await world.upload(b"Text.")
@@ -282,9 +282,9 @@ async def test_a_stored_document_that_is_no_good_is_remembered_with_the_reason(
     with pytest.raises(DocumentRefused) as refused:
         await world.redeem()
     failure = world.journal.failures[TENANT.id, "doc-1"]
-    assert (failure.etag, failure.detail) == (stamp_of(content).etag, refused.value.detail)
+    assert (failure.etag, failure.detail) == (object_version_of(content).etag, refused.value.detail)
     assert failure.type == f"https://tenantry.io/problems/{slug}"
-    assert not world.journal.notes
+    assert not world.journal.intents
     world.objects.contents[STORED] = b"Better."
     await world.redeem()
     assert not world.journal.failures, "a success clears it"
@@ -295,13 +295,15 @@ async def test_a_document_whose_delete_was_cut_off_is_not_written_before_that_is
 ) -> None:
     world.objects.contents[STORED] = b"From S3."
     for document_id in ("doc-1", document_id_for("tenanta", "finance", "budget.md")):
-        world.journal.notes[TENANT.id, document_id] = Note(Task.DELETE, doomed=stamp_of(b"From S3."))
+        world.journal.intents[TENANT.id, document_id] = Intent(
+            IntentKind.DELETE, to_delete=object_version_of(b"From S3.")
+        )
     with pytest.raises(DocumentBusy):
         await world.redeem()
     with pytest.raises(DocumentBusy):
         await world.upload(b"Text.")
     assert not world.vectors.documents
-    assert {note.task for note in world.journal.notes.values()} == {Task.DELETE}
+    assert {intent.kind for intent in world.journal.intents.values()} == {IntentKind.DELETE}
 
 
 async def test_a_ticket_indexes_what_is_in_the_bucket(world: World) -> None:
@@ -324,11 +326,13 @@ class SlowAtFirst(FakeObjects):
     """The first upload hears of its success only after a second one had time to pass it."""
 
     @override
-    async def put(self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str) -> Stamp:
+    async def put(
+        self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str
+    ) -> ObjectVersion:
         first = not self.contents
-        stamp = await super().put(tenant, key, content, media_type=media_type, owner=owner)
+        version = await super().put(tenant, key, content, media_type=media_type, owner=owner)
         await asyncio.sleep(0.2 if first else 0)
-        return stamp
+        return version
 
 
 async def test_two_contents_of_one_document_at_once_end_as_one_of_them(reader: DocumentReader) -> None:

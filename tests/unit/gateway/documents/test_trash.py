@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from gateway.documents.catalog import Catalog
-from gateway.documents.intents import Note, Task
+from gateway.documents.intents import Intent, IntentKind
 from gateway.documents.reader import DocumentReader
 from gateway.documents.rejection import MAX_REJECTED, DeletionRejection
 from gateway.documents.repair import Repair
@@ -26,7 +26,7 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 from tenancy.names import document_id_for, removal_key, removals_prefix
 
-from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, stamp_of
+from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
 from tests.support.deletions import FakeDeletionLimit
 from tests.support.journal import FakeJournal
 from tests.support.limits import FakeStorageQuota, FakeUsage
@@ -78,7 +78,7 @@ class World:
         self.catalog = Catalog(*adapters, quota, journal, self.trash, self.limit.as_limit())
         self.rejection = DeletionRejection(self.catalog, self.trash, self.limit.as_limit())
         self.repair = Repair(
-            lambda: [TENANT], journal, *adapters, self.service, self.catalog, self.trash, every=0.01
+            lambda: [TENANT], journal, *adapters, self.service, self.catalog, self.trash, interval=0.01
         )
 
     async def upload(self, content: bytes = TEXT) -> None:
@@ -88,7 +88,7 @@ class World:
         """Store and index a file of Open WebUI, as file-sync and the gateway do."""
         self.objects.contents[FILE_KEY] = TEXT
         self.objects.owners[FILE_KEY] = OWNER.subject
-        self.journal.notes["tenanta", FILE_ID] = Note(Task.INGEST)
+        self.journal.intents["tenanta", FILE_ID] = Intent(IntentKind.INGEST)
         await self.repair.sweep()
 
     async def remove(self, person: Principal | None = OWNER, document_id: str = ID) -> None:
@@ -101,7 +101,7 @@ class World:
         return restored.document.document_id
 
     async def listed(self, person: Principal = OWNER) -> list[Removal]:
-        return (await self.trash.page(person, limit=50)).removals
+        return (await self.trash.list_page(person, limit=50)).removals
 
     def found(self, document_id: str = ID) -> list[str]:
         """Return the texts that a search can find of the document."""
@@ -138,7 +138,7 @@ async def test_restoring_makes_it_found_again_and_embeds_nothing(world: World) -
     assert list(world.objects.contents.values()) == [TEXT]
     assert not await world.listed()
     assert not world.kept.embeddings
-    assert not world.journal.notes
+    assert not world.journal.intents
     assert world.quota.reserved[-1] == ("tenanta", ID, len(TEXT)), "it counts again"
 
 
@@ -228,7 +228,7 @@ async def test_what_the_quota_does_not_allow_stays_in_the_trash(world: World) ->
     with pytest.raises(QuotaExceeded):
         await world.restore()
     assert len(await world.listed()) == 1
-    assert not world.journal.notes
+    assert not world.journal.intents
 
 
 async def test_a_document_of_a_persona_that_is_gone_stays_in_the_trash(world: World) -> None:
@@ -272,7 +272,9 @@ async def test_a_repair_keeps_the_record_and_embeddings_of_the_attempt_that_was_
     first = await world.listed()
     (stored,) = world.objects.versions
     world.objects.contents[stored] = world.objects.versions[stored].pop()
-    world.journal.notes["tenanta", ID] = Note(Task.DELETE, doomed=stamp_of(TEXT), removed_by="anna@a.example")
+    world.journal.intents["tenanta", ID] = Intent(
+        IntentKind.DELETE, to_delete=object_version_of(TEXT), removed_by="anna@a.example"
+    )
     await world.repair.sweep()
     assert await world.listed() == first, "with the time at which it was removed"
     world.bedrock.fails = AssertionError("nothing is to be embedded")
@@ -286,14 +288,14 @@ async def test_a_restore_that_was_cut_off_is_completed_without_a_new_embedding(w
     world.vectors.fails = DOWN
     with pytest.raises(RemoteUnavailable):
         await world.restore()
-    assert world.journal.notes["tenanta", ID].task is Task.RESTORE
+    assert world.journal.intents["tenanta", ID].kind is IntentKind.RESTORE
     world.vectors.fails = None
     world.bedrock.fails = AssertionError("nothing is to be embedded")
     await world.repair.sweep()
     assert world.found() == [TEXT.decode()]
     assert not world.kept.records
     assert not world.kept.embeddings
-    assert not world.journal.notes
+    assert not world.journal.intents
 
 
 async def test_a_restore_that_was_cut_off_before_its_copy_leaves_the_document_in_the_trash(
@@ -302,10 +304,10 @@ async def test_a_restore_that_was_cut_off_before_its_copy_leaves_the_document_in
     await world.upload()
     await world.remove()
     (removal,) = await world.listed()
-    world.journal.notes["tenanta", ID] = Note(Task.RESTORE, restored=(ID, removal.id))
+    world.journal.intents["tenanta", ID] = Intent(IntentKind.RESTORE, restored=(ID, removal.id))
     await world.repair.sweep()
     assert len(await world.listed()) == 1
-    assert not world.journal.notes
+    assert not world.journal.intents
     await world.restore()
 
 
@@ -342,7 +344,7 @@ async def test_a_document_that_was_deleted_meanwhile_is_missing(world: World) ->
     assert stored
     await world.objects.delete(TENANT, stored.key)
     with pytest.raises(DocumentMissing):
-        await world.trash.keep(TENANT, stored, "anna")
+        await world.trash.record(TENANT, stored, "anna")
 
 
 async def test_pages_lead_through_all_removals_once(world: World) -> None:
@@ -351,7 +353,7 @@ async def test_pages_lead_through_all_removals_once(world: World) -> None:
         await world.remove()
     seen, after = set(), ""
     while True:
-        page = await world.trash.page(OWNER, after=after, limit=2)
+        page = await world.trash.list_page(OWNER, after=after, limit=2)
         seen |= {each.id for each in page.removals}
         if not (after := page.after):
             break
@@ -365,7 +367,7 @@ async def test_a_held_deletion_changes_nothing(world: World) -> None:
         await world.remove()
     assert world.found() == [TEXT.decode()]
     assert not world.kept.records
-    assert not world.journal.notes
+    assert not world.journal.intents
     (held,) = world.limit.entries.values()
     assert (held.document_id, held.requested_by) == (ID, "anna@a.example")
 
@@ -501,7 +503,7 @@ async def test_what_a_newer_document_has_replaced_is_no_deletion(world: World) -
     remove = partial(world.catalog.remove, TENANT, FILE_ID, person=None, replaced_by=NEWER_ID)
     with pytest.raises(DeletionsHeld):  # it cannot be found yet
         await remove()
-    world.journal.notes["tenanta", NEWER_ID] = Note(Task.INGEST)
+    world.journal.intents["tenanta", NEWER_ID] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
     await remove()
     assert not world.found(FILE_ID)
@@ -516,7 +518,7 @@ async def test_nothing_else_replaces_a_document(world: World, other: str) -> Non
         key = f"tenant-tenanta/finance/documents/{document_id}/{name}"
         world.objects.contents[key] = TEXT
         world.objects.owners[key] = owner.subject
-        world.journal.notes["tenanta", document_id] = Note(Task.INGEST)
+        world.journal.intents["tenanta", document_id] = Intent(IntentKind.INGEST)
     await world.repair.sweep()
     world.limit.allowed = 0
     with pytest.raises(DeletionsHeld):

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from gateway.documents.chunk import Chunker
-from gateway.documents.frames import FRAME
+from gateway.documents.framing import FRAME_HEADER
 from gateway.documents.worker import serve
 
 from tests.support.files import pdf_file
@@ -15,13 +15,13 @@ def exchange(*requests: tuple[str, bytes]) -> list[Any]:
     incoming, outgoing = io.BytesIO(), io.BytesIO()
     for filename, content in requests:
         header = json.dumps({"filename": filename}).encode()
-        incoming.write(FRAME.pack(len(header), len(content)) + header + content)
+        incoming.write(FRAME_HEADER.pack(len(header), len(content)) + header + content)
     incoming.seek(0)
     serve(incoming, outgoing, Chunker(360, 54), max_chunks=3)
     outgoing.seek(0)
     replies = []
-    while lengths := outgoing.read(FRAME.size):
-        replies.append(json.loads(outgoing.read(FRAME.unpack(lengths)[0])))
+    while lengths := outgoing.read(FRAME_HEADER.size):
+        replies.append(json.loads(outgoing.read(FRAME_HEADER.unpack(lengths)[0])))
     return replies
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import stamina
 from botocore.exceptions import ClientError
-from gateway.objects import Stamp, TenantObjects
+from gateway.objects import ObjectVersion, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import TenantStatus
@@ -29,7 +29,7 @@ TENANT = make_tenant("tenanta")
 KEY = "tenant-tenanta/finance/documents/doc-1/a.md"
 STORED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ETAG = '"0f"'
-STAMP = Stamp(STORED_AT, ETAG)
+STAMP = ObjectVersion(STORED_AT, ETAG)
 
 
 def client_error(code: str, status: int) -> ClientError:
@@ -117,15 +117,15 @@ def objects(aws: FakeAws) -> Iterator[TenantObjects]:
         objects.close()
 
 
-async def put(objects: TenantObjects, tenant_id: str = "tenanta") -> Stamp:
+async def put(objects: TenantObjects, tenant_id: str = "tenanta") -> ObjectVersion:
     return await objects.put(make_tenant(tenant_id), KEY, b"Text.", media_type="text/plain", owner="süb:1")
 
 
 async def test_the_owner_of_what_is_not_there_is_none(aws: FakeAws, objects: TenantObjects) -> None:
     aws.contents[f"{KEY}.longer"] = b""
-    assert await objects.owner_of_stored(TENANT, KEY) is None
+    assert await objects.find_owner(TENANT, KEY) is None
     aws.contents = {KEY: b""}
-    assert await objects.owner_of_stored(TENANT, KEY) == "süb:1"
+    assert await objects.find_owner(TENANT, KEY) == "süb:1"
 
 
 def test_a_session_reaches_one_tenants_prefix_and_nothing_else() -> None:
@@ -255,7 +255,7 @@ async def test_a_session_that_stays_unknown_is_an_error(objects: TenantObjects, 
 async def test_a_document_is_read(objects: TenantObjects, aws: FakeAws) -> None:
     aws.contents[KEY] = b"Text."
     stored = await objects.get(TENANT, KEY, max_bytes=5)
-    assert (stored.content, stored.stamp) == (b"Text.", STAMP)
+    assert (stored.content, stored.version) == (b"Text.", STAMP)
 
 
 async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: FakeAws) -> None:
@@ -296,7 +296,7 @@ async def test_nothing_is_read_or_stored_before_the_prefix_is_this_tenants(
     with pytest.raises(RemoteUnavailable, match="not been prepared"):
         await objects.get(tenant, KEY, max_bytes=100)
     with pytest.raises(RemoteUnavailable, match="not been prepared"):
-        await objects.entries(tenant)
+        await objects.list_documents(tenant)
     with pytest.raises(RemoteUnavailable, match="not been prepared"):
         await objects.put(tenant, KEY, b"x", media_type="text/plain", owner="ann")
     assert aws.contents == {KEY: b"of an earlier one"}

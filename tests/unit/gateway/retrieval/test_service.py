@@ -7,7 +7,7 @@ from gateway.retrieval.service import QUERY_BYTES, RetrievalService
 from gateway.timings import RequestTimings
 
 from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
-from tests.support.editions import publish
+from tests.support.index_writes import publish
 from tests.support.limits import FakeUsage
 from tests.support.tenants import make_tenant
 
@@ -61,7 +61,7 @@ async def test_number_and_threshold_are_the_tenants_own(
     await service.find(TENANT, "budget", RequestTimings())
     words = query_vector("budget")
     assert vectors.asked == [
-        {"tenant": "tenant-tenanta", "words": words, "persona_id": None, "limit": 5, "threshold": 0.25}
+        {"tenant": "tenant-tenanta", "sparse": words, "persona_id": None, "limit": 5, "threshold": 0.25}
     ]
 
 
@@ -69,7 +69,7 @@ async def test_words_are_looked_for_only_where_the_tenant_wants_both(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
     await service.find(make_tenant("tenanta", retrieval={"mode": "dense"}), "budget", RequestTimings())
-    assert vectors.asked[0]["words"] is None
+    assert vectors.asked[0]["sparse"] is None
 
 
 async def test_a_request_may_ask_for_another_number_and_one_persona(

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from gateway.vectors.access import TOKEN_SECONDS, opening, sign
+from gateway.vectors.access import TOKEN_SECONDS, sign_token, token_scope
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
@@ -13,20 +13,20 @@ KEY = OctKey.import_key("the-api-key-of-qdrant")
 
 def access() -> Any:
     """Return what a token of now opens."""
-    claims = jwt.decode(sign(KEY), KEY, algorithms=["HS256"]).claims
+    claims = jwt.decode(sign_token(KEY), KEY, algorithms=["HS256"]).claims
     assert 0 < claims["exp"] - time.time() <= TOKEN_SECONDS
     return claims["access"]
 
 
 def test_a_token_opens_what_the_request_is_for() -> None:
-    with opening("shared", "rw"):
-        with opening("acme", "r"):
+    with token_scope("shared", "rw"):
+        with token_scope("acme", "r"):
             assert access() == [{"collection": "acme", "access": "r"}]
         assert access() == [{"collection": "shared", "access": "rw"}]
 
 
 def test_after_a_request_even_a_failed_one_nothing_is_open() -> None:
-    with pytest.raises(ZeroDivisionError), opening("acme", "rw"):
+    with pytest.raises(ZeroDivisionError), token_scope("acme", "rw"):
         _ = 1 / 0
     with pytest.raises(LookupError):
-        sign(KEY)
+        sign_token(KEY)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from gateway.vectors.filters import tenant_filter, without
+from gateway.vectors.filters import exclude_versions, tenant_filter
 
 from tests.support.tenants import make_tenant
 
@@ -24,7 +24,7 @@ OWN = [
             id="a-persona",
         ),
         pytest.param(
-            {"document_id": "d", "not_version": "v2"},
+            {"document_id": "d", "except_version": "v2"},
             {
                 "must": [*OWN, {"key": "documentId", "match": {"value": "d"}}],
                 "must_not": [{"key": "version", "match": {"value": "v2"}}],
@@ -38,7 +38,9 @@ def test_a_filter_always_begins_with_the_tenant(narrowed: dict[str, Any], expect
 
 
 def test_what_is_left_out_is_one_version_of_one_document() -> None:
-    filter_ = without(tenant_filter(TENANT), {("d", "v1"), ("c", "v9")}).model_dump(exclude_none=True)
+    filter_ = exclude_versions(tenant_filter(TENANT), {("d", "v1"), ("c", "v9")}).model_dump(
+        exclude_none=True
+    )
     assert filter_ == {
         "must": OWN,
         "must_not": [

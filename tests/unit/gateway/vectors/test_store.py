@@ -15,21 +15,21 @@ import respx
 import stamina
 from gateway.bm25 import query_vector
 from gateway.metrics import FOREIGN_HITS
-from gateway.models import Chunk, Document, Edition, IndexedDocument, Passage
+from gateway.models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
 from gateway.problems import CollectionMissing, DimensionMismatch
 from gateway.vectors import Vectors
-from gateway.vectors.access import sign
-from gateway.vectors.store import CANDIDATES, MOST_ROUNDS, SCROLLED
+from gateway.vectors.access import sign_token
+from gateway.vectors.store import CANDIDATES, MAX_SEARCH_ROUNDS, SCROLL_PAGE_SIZE
 from httpx_aiohttp import AiohttpTransport
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import head_id, point_id
+from tenancy.names import commit_marker_id, point_id
 
 from tests.support.backends import STORED_AT
-from tests.support.editions import publish
+from tests.support.index_writes import publish
 from tests.support.tenants import make_tenant, uid_of
 from tests.support.wire import AIOHTTP
 
@@ -46,7 +46,7 @@ OWN = [
 
 
 @asynccontextmanager
-async def announced(tenant: Tenant) -> AsyncIterator[None]:
+async def no_guard(tenant: Tenant) -> AsyncIterator[None]:
     """Let every change pass."""
     yield
 
@@ -54,7 +54,7 @@ async def announced(tenant: Tenant) -> AsyncIterator[None]:
 @pytest.fixture
 async def vectors() -> AsyncIterator[Vectors]:
     with stamina.set_testing(True, attempts=2, cap=True):
-        vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, announce=announced)
+        vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=no_guard)
         yield vectors
         await vectors.close()
 
@@ -96,7 +96,7 @@ def hit(
 def head(version: str) -> dict[str, Any]:
     return {
         **hit("tenant-tenanta", "head", version=version),
-        "id": head_id("tenanta", uid_of("tenanta"), "d"),
+        "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
     }
 
 
@@ -114,7 +114,9 @@ def access(request: httpx.Request) -> Any:
 
 
 async def search(vectors: Vectors, tenant: Tenant = TENANT) -> list[str]:
-    passages = await vectors.search(tenant, [1, 0, 0, 0], words=None, persona_id=None, limit=3, threshold=0.1)
+    passages = await vectors.search(
+        tenant, [1, 0, 0, 0], sparse=None, persona_id=None, limit=3, threshold=0.1
+    )
     return [passage.text for passage in passages]
 
 
@@ -131,7 +133,7 @@ async def test_a_search_of_a_persona_finds_nothing_of_another(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
-    await vectors.search(TENANT, [1, 0, 0, 0], words=None, persona_id="hr", limit=3, threshold=0.0)
+    await vectors.search(TENANT, [1, 0, 0, 0], sparse=None, persona_id="hr", limit=3, threshold=0.0)
     assert sent(route)["filter"] == {"must": [*OWN, {"key": "personaId", "match": {"value": "hr"}}]}
 
 
@@ -140,7 +142,7 @@ async def test_a_passage_says_where_it_stands(vectors: Vectors, qdrant: respx.Mo
     found["payload"] |= {"page": 7, "heading": "Plan > Part two"}
     qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": [found]}))
     (passage,) = await vectors.search(
-        TENANT, [1, 0, 0, 0], words=None, persona_id=None, limit=3, threshold=0.1
+        TENANT, [1, 0, 0, 0], sparse=None, persona_id=None, limit=3, threshold=0.1
     )
     assert passage == Passage("finance", "d", "a.md", 7, 0, "mine", 0.5, "v1", "Plan > Part two")
 
@@ -179,16 +181,16 @@ async def test_reading_by_id_opens_the_tenants_collection_for_reading(
     by_id = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points").mock(return_value=result([]))
     scroll = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points/scroll")
     scroll.mock(return_value=result({"points": [], "next_page_offset": None}))
-    await vectors.indexed(dedicated, ["d"])
-    await vectors.beside(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
-    assert [batch async for batch in vectors.embeddings(dedicated, "d")] == [[]]
+    await vectors.get_indexed(dedicated, ["d"])
+    await vectors.neighbours(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
+    assert [batch async for batch in vectors.iter_embeddings(dedicated, "d")] == [[]]
     for call in (*by_id.calls, *scroll.calls):
         assert access(call.request) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "r"}]
 
 
 def test_a_call_that_forgot_its_collection_gets_no_token() -> None:
     with pytest.raises(LookupError):
-        sign(OctKey.import_key(KEY))
+        sign_token(OctKey.import_key(KEY))
 
 
 async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.MockRouter) -> None:
@@ -198,7 +200,7 @@ async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.Mock
 
 
 async def test_without_a_key_no_token_is_sent(qdrant: respx.MockRouter) -> None:
-    open_qdrant = Vectors(url=URL, api_key=SecretStr(""), dimension=4, announce=announced)
+    open_qdrant = Vectors(url=URL, api_key=SecretStr(""), dimension=4, write_guard=no_guard)
     route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
     await search(open_qdrant)
     assert "authorization" not in route.calls.last.request.headers
@@ -223,7 +225,7 @@ async def test_qdrants_certificate_is_checked(
             super().__init__(verify=verify, limits=limits)
 
     monkeypatch.setattr("gateway.vectors.store.AiohttpTransport", Recorded)
-    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, announce=announced, **given)
+    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=no_guard, **given)
     await vectors.close()
     assert checked == [expected]
 
@@ -242,9 +244,9 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
     route = qdrant["upsert"]
     chunks = [Chunk("One.", 1), Chunk("Two.", 2, "Plan > Part two")]
     await publish(vectors, TENANT, replace(DOCUMENT, etag='"e"'), chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
-    version = Edition.of(DOCUMENT, chunks).version
+    version = DocumentVersion.from_chunks(DOCUMENT, chunks).id
     second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
-    assert first["id"] == head_id("tenanta", uid_of("tenanta"), "doc-1")
+    assert first["id"] == commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")
     assert second["id"] == point_id("tenanta", uid_of("tenanta"), "doc-1", version, 1)
     assert first["payload"]["etag"] == '"e"'
     assert second["payload"] == {
@@ -273,25 +275,27 @@ async def test_the_head_is_written_last_and_then_other_versions_go(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     chunks = [Chunk("x")] * 5
-    edition = Edition.of(DOCUMENT, chunks)
+    version = DocumentVersion.from_chunks(DOCUMENT, chunks)
     for start in (0, 2, 4):
-        await vectors.stage(TENANT, edition, start, [[1, 0, 0, 0]] * min(2, 5 - start))
+        await vectors.upsert_unpublished(TENANT, version, start, [[1, 0, 0, 0]] * min(2, 5 - start))
     assert not qdrant["delete"].called
-    await vectors.publish(TENANT, edition, [1, 0, 0, 0])
+    await vectors.publish(TENANT, version, [1, 0, 0, 0])
     batches = [json.loads(call.request.content)["points"] for call in qdrant["upsert"].calls]
     assert [[point["payload"]["chunk"] for point in batch] for batch in batches] == [[1], [2, 3], [4], [0]]
     assert sent(qdrant["delete"])["filter"] == {
         "must": [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}],
-        "must_not": [{"key": "version", "match": {"value": Edition.of(DOCUMENT, chunks).version}}],
+        "must_not": [
+            {"key": "version", "match": {"value": DocumentVersion.from_chunks(DOCUMENT, chunks).id}}
+        ],
     }
 
 
 async def test_a_document_is_published_with_its_chunks_counted(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    edition = Edition.of(DOCUMENT, [Chunk("x")] * 5)
-    published = await vectors.publish(TENANT, edition, [1, 0, 0, 0])
-    assert published == IndexedDocument(DOCUMENT, edition.version, 5)
+    version = DocumentVersion.from_chunks(DOCUMENT, [Chunk("x")] * 5)
+    published = await vectors.publish(TENANT, version, [1, 0, 0, 0])
+    assert published == IndexedDocument(DOCUMENT, version.id, 5)
 
 
 async def test_what_is_reported_as_removed_is_gone(vectors: Vectors, qdrant: respx.MockRouter) -> None:
@@ -304,11 +308,11 @@ async def test_an_indexed_document_comes_back_whole(vectors: Vectors, qdrant: re
     stored["payload"] |= {"etag": '"e"', "sha256": "0" * 64, "documentId": "doc-1"}
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([stored]))
     expected = IndexedDocument(replace(DOCUMENT, etag='"e"'), "v1", 9)
-    assert await vectors.indexed(TENANT, ["doc-1"]) == {"doc-1": expected}
+    assert await vectors.get_indexed(TENANT, ["doc-1"]) == {"doc-1": expected}
     assert {"tenantId", "tenantUid"} < set(sent(route)["with_payload"])
     del stored["payload"]["etag"]
     route.mock(return_value=result([stored]))
-    assert await vectors.indexed(TENANT, ["doc-1"]) == {"doc-1": IndexedDocument(DOCUMENT, "v1", 9)}
+    assert await vectors.get_indexed(TENANT, ["doc-1"]) == {"doc-1": IndexedDocument(DOCUMENT, "v1", 9)}
 
 
 async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
@@ -332,7 +336,9 @@ async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
     ],
 )
 def test_whatever_a_reader_sees_makes_another_version(changed: tuple[Document, list[Chunk]]) -> None:
-    assert Edition.of(*changed).version != Edition.of(DOCUMENT, [Chunk("x", 1)]).version
+    assert (
+        DocumentVersion.from_chunks(*changed).id != DocumentVersion.from_chunks(DOCUMENT, [Chunk("x", 1)]).id
+    )
 
 
 async def test_chunks_of_another_version_than_the_heads_are_not_there(
@@ -346,13 +352,13 @@ async def test_chunks_of_another_version_than_the_heads_are_not_there(
     heads = qdrant.post(f"/collections/{COLLECTION}/points")
     heads.mock(
         return_value=result(
-            [{**hit("tenant-tenanta", "head"), "id": head_id("tenanta", uid_of("tenanta"), "d")}]
+            [{**hit("tenant-tenanta", "head"), "id": commit_marker_id("tenanta", uid_of("tenanta"), "d")}]
         )
     )
     assert await search(vectors) == ["good"]
     assert json.loads(heads.calls[0].request.content)["ids"] == [
-        head_id("tenanta", uid_of("tenanta"), "d"),
-        head_id("tenanta", uid_of("tenanta"), "deleted"),
+        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+        commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
     ]
     left_out = sent(route)["filter"]["must_not"]
     assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
@@ -370,7 +376,7 @@ async def test_points_of_before_there_were_versions_are_found(
     qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": [old]}))
     qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([old]))
     assert await search(vectors) == ["old"]
-    assert (await vectors.indexed(TENANT, ["d"]))["d"].chunks == 0
+    assert (await vectors.get_indexed(TENANT, ["d"]))["d"].chunks == 0
 
 
 async def test_a_version_that_begins_to_count_between_two_looks_is_found(
@@ -403,7 +409,7 @@ async def test_a_search_that_finds_only_what_does_not_count_ends(
     route.mock(return_value=result({"points": [hit("tenant-tenanta", "x", chunk=n) for n in (1, 2, 3)]}))
     qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([]))
     assert await search(vectors) == []
-    assert len(route.calls) == MOST_ROUNDS
+    assert len(route.calls) == MAX_SEARCH_ROUNDS
 
 
 async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_own(
@@ -413,7 +419,7 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_own(
     route.mock(return_value=result({"points": [hit("tenant-tenanta", "mine")]}))
     words = query_vector("budget")
     (found,) = await vectors.search(
-        TENANT, [1, 0, 0, 0], words=words, persona_id=None, limit=3, threshold=0.0
+        TENANT, [1, 0, 0, 0], sparse=words, persona_id=None, limit=3, threshold=0.0
     )
     body = sent(route)
     assert found.score == pytest.approx(0.6), "the cosine, whatever the fusion says"
@@ -433,11 +439,11 @@ async def test_the_threshold_holds_for_a_hybrid_search_too(
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(return_value=result({"points": [weak, hit("tenant-tenanta", "strong")]}))
     found = await vectors.search(
-        TENANT, [1, 0, 0, 0], words=query_vector("x"), persona_id=None, limit=1, threshold=0.5
+        TENANT, [1, 0, 0, 0], sparse=query_vector("x"), persona_id=None, limit=1, threshold=0.5
     )
     assert [passage.text for passage in found] == ["strong"]
     found = await vectors.search(
-        TENANT, [1, 0, 0, 0], words=query_vector("x"), persona_id=None, limit=1, threshold=0.6
+        TENANT, [1, 0, 0, 0], sparse=query_vector("x"), persona_id=None, limit=1, threshold=0.6
     )
     assert [passage.text for passage in found] == ["strong"], "one that just reaches it counts"
     assert sent(route)["limit"] == CANDIDATES, "those below the threshold take no place of others"
@@ -446,14 +452,14 @@ async def test_the_threshold_holds_for_a_hybrid_search_too(
 async def test_the_head_of_a_removed_document_goes_first(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     await vectors.remove(TENANT, "doc-1")
     head, rest = (json.loads(call.request.content)["filter"]["must"] for call in qdrant["delete"].calls)
-    assert head == [*OWN, {"has_id": [head_id("tenanta", uid_of("tenanta"), "doc-1")]}]
+    assert head == [*OWN, {"has_id": [commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]}]
     assert rest == [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
 
 
 async def test_a_foreign_head_is_no_document_of_ours(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     heads = [hit("tenant-tenantb", "theirs"), hit("tenant-tenanta", "ours", document_id="e")]
     qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(heads))
-    assert set(await vectors.indexed(TENANT, ["d", "e"])) == {"e"}
+    assert set(await vectors.get_indexed(TENANT, ["d", "e"])) == {"e"}
 
 
 @pytest.mark.parametrize(
@@ -496,7 +502,7 @@ async def test_a_connection_that_breaks_or_speaks_another_language_is_an_outage(
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with stamina.set_testing(True, attempts=2, cap=True):
-            vectors = Vectors(url=url, api_key=SecretStr(KEY), dimension=4, announce=announced)
+            vectors = Vectors(url=url, api_key=SecretStr(KEY), dimension=4, write_guard=no_guard)
             with pytest.raises(RemoteUnavailable):
                 await search(vectors)
             await vectors.close()
@@ -551,14 +557,14 @@ async def test_what_stands_beside_a_passage_is_of_the_same_version(
         hit("tenant-tenantb", "theirs", chunk=2),
     ]
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(points))
-    found = await vectors.beside(TENANT, [passage])
+    found = await vectors.neighbours(TENANT, [passage])
     assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
     assert sent(route)["with_payload"] is True
     assert set(sent(route)["ids"]) == {
-        head_id("tenanta", uid_of("tenanta"), "d"),
+        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
         point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
     }
-    assert await vectors.beside(TENANT, []) == {}
+    assert await vectors.neighbours(TENANT, []) == {}
 
 
 @pytest.mark.parametrize("change", ["publish", "remove"])
@@ -568,7 +574,7 @@ async def test_a_change_that_must_not_be_is_not_begun_and_every_other_is_announc
     seen: list[str] = []
 
     @asynccontextmanager
-    async def announce(tenant: Tenant) -> AsyncIterator[None]:
+    async def guard(tenant: Tenant) -> AsyncIterator[None]:
         assert not qdrant.calls
         if refused:
             raise refused
@@ -578,12 +584,12 @@ async def test_a_change_that_must_not_be_is_not_begun_and_every_other_is_announc
 
     async def make() -> None:
         if change == "publish":
-            await vectors.publish(TENANT, Edition.of(DOCUMENT, [Chunk("x")]), [1, 0, 0, 0])
+            await vectors.publish(TENANT, DocumentVersion.from_chunks(DOCUMENT, [Chunk("x")]), [1, 0, 0, 0])
         else:
             await vectors.remove(TENANT, "doc-1")
 
-    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, announce=announce)
-    refused: RemoteUnavailable | None = RemoteUnavailable("redis", "begin-change", "gone")
+    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=guard)
+    refused: RemoteUnavailable | None = RemoteUnavailable("redis", "begin-index-write", "gone")
     with pytest.raises(RemoteUnavailable):
         await make()
     refused = None
@@ -607,14 +613,14 @@ async def test_the_embeddings_of_a_document_are_read_and_those_of_another_tenant
     next_page = [None, 33]
 
     route = qdrant.post(path__regex=r"/points/scroll$").mock(side_effect=scroll)
-    found = [each async for batch in vectors.embeddings(TENANT, "d") for each in batch]
+    found = [each async for batch in vectors.iter_embeddings(TENANT, "d") for each in batch]
     assert found == [
         ("Own.", [0.6, 0.8, 0, 0]),
         (Chunk("Own.", heading="Plan").embedded_text, [0.6, 0.8, 0, 0]),
     ]
     first, second = (json.loads(call.request.content) for call in route.calls)
     assert first["filter"] == {"must": [*OWN, {"key": "documentId", "match": {"value": "d"}}]}
-    assert (first["limit"], first["with_vector"]) == (SCROLLED, ["dense"])
+    assert (first["limit"], first["with_vector"]) == (SCROLL_PAGE_SIZE, ["dense"])
     assert second == {**first, "offset": 33}
 
 
@@ -625,5 +631,5 @@ async def test_embeddings_of_before_there_were_headings_are_read(
     del old["payload"]["heading"]
     route = qdrant.post(path__regex=r"/points/scroll$")
     route.mock(return_value=result({"points": [old], "next_page_offset": None}))
-    found = [each async for batch in vectors.embeddings(TENANT, "d") for each in batch]
+    found = [each async for batch in vectors.iter_embeddings(TENANT, "d") for each in batch]
     assert found == [("Own.", [0.6, 0.8, 0, 0])]
