@@ -98,7 +98,7 @@ async def test_a_whole_answer_is_asked_for_again_where_the_model_breaks_off(worl
 async def test_a_model_that_says_nothing_is_asked_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway.bedrock, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(gateway.bedrock, "IDLE_SECONDS", 1.0)
     headers = {"Authorization": f"Bearer {world.token}"}
     async with running_gateway(world.platform) as impatient:
         await until(lambda: impatient.context.registry.get(TENANT) is not None)

@@ -94,7 +94,11 @@ async def test_a_stream_ends_with_the_reason() -> None:
         return problem.detail.encode()
 
     response = await stream_answer(
-        pieces(), member, words=str.encode, end=lambda answer: answer.text.encode(), broken=broken
+        pieces(),
+        member,
+        encode_text=str.encode,
+        encode_answer=lambda answer: answer.text.encode(),
+        encode_error=broken,
     )
     body = cast("Any", response.body_iterator)
     with registry.subscribe("tenanta", member.check):
