@@ -101,7 +101,7 @@ async def test_of_a_thousand_markers_none_is_left_and_a_receipt_proves_it(
     written = receipt_of(observed, uid)
     file = tmp_path / "receipt.json"
     file.write_bytes(written)
-    public = receipts.public_key(platform.context.state)
+    public = receipts.ensure_public_key(platform.context.state)
     assert verify_file(file, public).startswith("Valid: of Tenant gone")
     receipt = verify(json.loads(written), read_public_key(public))
     before = {store.store: store.before for store in receipt.stores}
