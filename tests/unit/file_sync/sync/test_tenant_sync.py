@@ -383,8 +383,17 @@ def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters)
         make_document(f"f{number}", filename=f"{number}.pdf", state="received", sha256=None)
         for number in numbers
     ]
-    adapters.run(runs=2)
-    assert len(adapters.calls_of("ingest")) == 2, "half of the four slots"
+
+    async def scenario(sync: TenantSync) -> SyncResult:
+        await run(sync)
+        assert len(adapters.calls_of("ingest")) == 2, "half of the four slots"
+        started_at = asyncio.get_running_loop().time()
+        result = await run(sync)
+        assert asyncio.get_running_loop().time() == started_at, "the run waits for no slot"
+        return result
+
+    simulate_with(adapters, scenario)
+    assert len(adapters.calls_of("ingest")) == 2
 
 
 def test_a_kept_document_is_logged_once(adapters: FakeAdapters) -> None:
