@@ -1,4 +1,4 @@
-"""Everything that lives as long as the process, wired in one place and closed in order."""
+"""Objects with the lifetime of the process: opened and wired in one place, closed in reverse order."""
 
 import json
 from collections.abc import AsyncIterator
@@ -54,12 +54,12 @@ from .vectors import Vectors
 __all__ = ["ProcessContext", "open_context"]
 
 INGEST_WAITING_SECONDS = 60.0
-"""Longest that a document waits for its turn."""
+"""Longest wait of a document for its turn."""
 
 
 @dataclass(frozen=True)
 class ProcessContext:
-    """What request handlers need."""
+    """Objects that request handlers use."""
 
     settings: Settings
     registry: TenantRegistry
@@ -190,10 +190,10 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             idempotency=IdempotencyStore(redis),
             ingests=ConcurrencyLimiter(
                 "ingests",
-                max_concurrent=settings.ingests_at_once,
-                max_waiting=settings.ingests_waiting,
+                max_concurrent=settings.ingest_concurrency,
+                max_waiting=settings.ingest_queue,
                 wait_seconds=INGEST_WAITING_SECONDS,
-                max_per_tenant=max(settings.ingests_at_once // 2, 1),
+                max_per_tenant=max(settings.ingest_concurrency // 2, 1),
             ),
             retrieval=retrieval,
             answers=CachedAnswerService(answers, cache, usage),

@@ -26,7 +26,7 @@ from tests.support.file_sync import FakeN8nWebhook, FileSyncReplica, fake_n8n, o
 from tests.support.gateway import RunningGateway, environment, running_gateway
 from tests.support.people import People, open_people
 from tests.support.qdrant import count_points, drop_points, make_collection, open_qdrant
-from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
+from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 
 A, B = "fs-alpha", "fs-beta"
@@ -164,7 +164,7 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
             identity={"emails": [f"*@{each}.example"], "admins": [f"boss@{each}.example"]},
             personas=PERSONAS,
             quota=PLENTY,
-            model=ANEW,
+            model=UNCACHED,
         )
         for each in (A, B)
     ]

@@ -16,13 +16,13 @@ from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketIssuer
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
-from tenantry_local.tickets import private_key
+from tenantry_local.tickets import ensure_private_key
 
 from tests.support.apiserver import Tenants
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.people import open_people
 from tests.support.qdrant import make_collection, open_qdrant
-from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
+from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 
 TENANT = "gw-main"
@@ -113,12 +113,13 @@ async def start(world: World, port: int, **env: str) -> asyncio.subprocess.Proce
 
 def ticket_issuer(platform: Platform) -> TicketIssuer:
     """Return the issuer whose tickets the platform's services trust."""
-    return TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+    return TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
 
 
 @pytest.fixture(scope="session")
 async def world(platform: Platform) -> AsyncIterator[World]:
-    manifest = tenant_manifest(TENANT, identity={"emails": ["*@gw-main.example"]}, quota=PLENTY, model=ANEW)
+    identity = {"emails": ["*@gw-main.example"]}
+    manifest = tenant_manifest(TENANT, identity=identity, quota=PLENTY, model=UNCACHED)
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
         await people.add(PERSON)

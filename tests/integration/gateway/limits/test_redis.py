@@ -87,7 +87,7 @@ async def test_an_unreachable_redis_fails_fast(platform: Platform, redis_url: st
         with pytest.raises(RemoteUnavailable):
             await script.run(tenant, [counter(tenant)])
         assert time.monotonic() - started < 1.0
-        proxy.mend()
+        proxy.restore()
         assert await script.run(tenant, [counter(tenant)]) == 2
         await redis.close()
 

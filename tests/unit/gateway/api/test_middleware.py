@@ -232,7 +232,7 @@ async def test_a_request_above_the_limit_is_503_and_not_processed() -> None:
 
 async def test_probes_are_answered_under_full_load(harness: GatewayHarness) -> None:
     settings = harness.app.state.context.settings.model_copy(
-        update={"requests_at_once": 1, "requests_waiting": 0}
+        update={"request_concurrency": 1, "request_queue": 0}
     )
     app = make_app(settings)
     app.state.context = harness.app.state.context
@@ -281,7 +281,7 @@ async def test_unauthenticated_callers_are_refused_before_the_body_is_read(
 
 async def test_one_tenant_cannot_take_all_slots(harness: GatewayHarness) -> None:
     settings = harness.app.state.context.settings.model_copy(
-        update={"requests_at_once": 2, "requests_waiting": 0}
+        update={"request_concurrency": 2, "request_queue": 0}
     )
     app = make_app(settings)
     app.state.context = harness.app.state.context
