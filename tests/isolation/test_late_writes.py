@@ -28,7 +28,7 @@ async def rig(platform: Platform) -> AsyncIterator[Rig]:
 
 
 def text(number: int) -> bytes:
-    sentence = f"TokenMeter {number} says that the tide is high at noon and low at six in the evening. "
+    sentence = f"Ledger {number} says that the tide is high at noon and low at six in the evening. "
     return "\n\n".join(f"{part}. {sentence * 12}" for part in range(60)).encode()
 
 
