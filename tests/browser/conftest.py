@@ -1,4 +1,4 @@
-"""The whole platform, companies in it, and a browser."""
+"""Fixtures of the browser tests: the whole platform, companies and a browser."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from tests.support.browser import Visitor, chromium, running_browser
 from tests.support.companies import Companies
 from tests.support.open_webui import open_webui_administrator
 from tests.support.people import PASSWORD, open_people
-from tests.support.standins import spoilt
+from tests.support.standins import injected_faults
 
 
 @dataclass
-class Street(Companies):
-    """Where people of several companies come along, each before a browser of their own."""
+class BrowserHarness(Companies):
+    """The platform with a browser for users of several companies."""
 
     browser: Browser
 
-    async def visitor(self, email: str, *, verified: bool = True) -> Visitor:
-        """Let somebody come who has never been here: an account in Keycloak, and a fresh browser."""
+    async def log_in_visitor(self, email: str, *, verified: bool = True) -> Visitor:
+        """Create an account in Keycloak and log it in in a fresh browser context."""
         await self.people.add(email, verified=verified)
         visitor = await Visitor.come(self.browser, self.url)
         await visitor.log_in(email, PASSWORD)
@@ -39,9 +39,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-async def street(browser: Browser, whole_platform: Platform) -> AsyncIterator[Street]:
+async def harness(browser: Browser, whole_platform: Platform) -> AsyncIterator[BrowserHarness]:
     async with open_people(whole_platform) as people:
-        yield Street(whole_platform, people, browser)
+        yield BrowserHarness(whole_platform, people, browser)
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +52,13 @@ def plan() -> Path:
 
 
 @pytest.fixture
-async def slow_direct_answers(street: Street) -> AsyncIterator[None]:
-    """The pipe asks the gateway, and the model takes its time between two words."""
-    context = street.platform.context
+async def slow_direct_answers(harness: BrowserHarness) -> AsyncIterator[None]:
+    """Let the pipe ask the gateway directly, and the model pause between words."""
+    context = harness.platform.context
     slow = {"operation": "ConverseStream", "fault": "streamslow", "times": 10}
     async with (
-        open_webui_administrator(street.url, *open_webui_admin(context)) as webui,
+        open_webui_administrator(harness.url, *open_webui_admin(context)) as webui,
         webui.valves(orchestrator="direct"),
-        spoilt(context.url("bedrock"), slow),
+        injected_faults(context.url("bedrock"), slow),
     ):
         yield

@@ -1,4 +1,4 @@
-"""The whole platform, companies whose people upload, and what can be done to the platform meanwhile."""
+"""Fixtures of the fault tests: the whole platform, with companies whose members upload files."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,20 +20,20 @@ from tests.support.waiting import until
 
 
 @dataclass
-class Town(Companies):
-    """Where companies come and go, and Open WebUI, which all of them use."""
+class FaultHarness(Companies):
+    """The platform with clients of Open WebUI and of the stores."""
 
     webui: WebUI
     truth: GroundTruth
 
     @asynccontextmanager
     async def companies(self, *names: str) -> AsyncIterator[list[Company]]:
-        """Apply several Tenants, side by side."""
+        """Create several Tenants concurrently; delete them at the end."""
         async with AsyncExitStack() as stack:
             yield await asyncio.gather(*(stack.enter_async_context(self.company(name)) for name in names))
 
-    async def employee(self, company: Company, name: str = "diana") -> tuple[Person, str]:
-        """Let somebody log in for the first time; return them and an access token of theirs."""
+    async def log_in_member(self, company: Company, name: str = "diana") -> tuple[Person, str]:
+        """Log a new member of a company in; return the member and an access token."""
         email, model = company.address(name), model_id(company.id, "finance")
         await self.people.add(email)
         person = await self.webui.log_in(email, PASSWORD)
@@ -41,12 +41,12 @@ class Town(Companies):
         async def is_offered() -> bool:
             return await person.models() == {model}
 
-        # The page asks for them first of all, and without that Open WebUI does not know a new one.
+        # Open WebUI registers a new user when the page requests the models.
         await until(is_offered, every=0.2)
         return person, await self.people.token(email)
 
-    async def files(self, token: str) -> list[dict[str, Any]]:
-        """Return what file-sync tells somebody of their files."""
+    async def list_files(self, token: str) -> list[dict[str, Any]]:
+        """Return the files of a user as file-sync reports them."""
         async with httpx.AsyncClient(base_url=self.platform.context.url("file-sync"), timeout=30) as http:
             answer = await http.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
         assert answer.is_success, answer.text
@@ -55,10 +55,10 @@ class Town(Companies):
 
 
 @pytest.fixture(scope="session")
-async def town(whole_platform: Platform) -> AsyncIterator[Town]:
+async def harness(whole_platform: Platform) -> AsyncIterator[FaultHarness]:
     url = whole_platform.context.url("open-webui")
     async with (
         open_people(whole_platform) as people,
         open_webui_administrator(url, *open_webui_admin(whole_platform.context)) as webui,
     ):
-        yield Town(whole_platform, people, webui, GroundTruth(whole_platform))
+        yield FaultHarness(whole_platform, people, webui, GroundTruth(whole_platform))

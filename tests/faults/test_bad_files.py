@@ -1,4 +1,4 @@
-"""Bad files and strange names, through the real Open WebUI: each ends in a stated state."""
+"""Tests of bad files and unusual names in the real Open WebUI: each reaches a documented state."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -13,26 +13,27 @@ from tenancy.names import model_id
 from tests.support.companies import Company
 from tests.support.files import encrypted_pdf, pdf_file, zip_bomb_docx
 from tests.support.open_webui import Person
-from tests.support.uploads import SampleFile, upload
+from tests.support.uploads import SampleFile
+from tests.support.uploads import upload as upload_file
 from tests.support.waiting import until
 
-from .conftest import Town
+from .conftest import FaultHarness
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(600)]
 
-ENDED_SECONDS = 60
-"""How long a file may take to its last state, on a machine that runs everything."""
+RESULT_TIMEOUT_SECONDS = 60
+"""Timeout until a file reaches its final state."""
 
 MEBIBYTE = 1024 * 1024
-SWELLING = 32 * MEBIBYTE
-"""More than that a process must not grow because of a file that it refuses."""
+MAX_GROWTH = 32 * MEBIBYTE
+"""Maximum growth of a process's memory while it refuses a file."""
 
 EXE = b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00" + bytes(4096)
 GOOD = SampleFile("plan.md", b"# Plan\n\nThe approved marketing budget for 2026 is $5,000,000.")
 QUESTION = "What is the approved marketing budget for 2026?"
 
 FAILING = {
-    "a program that was renamed": (
+    "a renamed program": (
         SampleFile("report.pdf", EXE),
         "The file is binary, and its format is not supported.",
     ),
@@ -40,10 +41,10 @@ FAILING = {
         SampleFile("salaries.pdf", encrypted_pdf("secret")),
         "The PDF is encrypted. Remove its password and send it again.",
     ),
-    "a picture without text, as a PDF": (SampleFile("scan.pdf", pdf_file("")), "text"),
-    "nothing but blanks": (SampleFile("blank.txt", b" \n\t\n "), "The file is empty."),
+    "a PDF with only an image": (SampleFile("scan.pdf", pdf_file("")), "text"),
+    "only whitespace": (SampleFile("blank.txt", b" \n\t\n "), "The file is empty."),
     "a cut-off PDF": (SampleFile("cut.pdf", pdf_file("Whole.")[:60]), "damaged"),
-    "text that says it is a PDF": (
+    "text that is named as PDF": (
         SampleFile("letter.pdf", b"Dear all, the tide comes at noon."),
         "The file is named as PDF, but its content is text. Rename it or send the right one.",
     ),
@@ -53,10 +54,10 @@ FAILING = {
     ),
 }
 
-STRANGE = {
-    "longer than any file system takes": "n" * 3896 + ".txt",
-    "the way to another folder": "../../../../etc/passwd.txt",
-    "the same in Windows' way": "..\\..\\windows\\system.txt",
+UNUSUAL_NAMES = {
+    "longer than a file system allows": "n" * 3896 + ".txt",
+    "path traversal": "../../../../etc/passwd.txt",
+    "path traversal on Windows": "..\\..\\windows\\system.txt",
     "emoji": "🏖️ Strand 👩‍👩‍👧 Ürlaub.txt",
     "quotes and a line break": "a \"quote\" 'and'\nmore.txt",
     "right to left": "\u202egnp.txt",
@@ -65,27 +66,28 @@ STRANGE = {
 
 
 @dataclass
-class Office:
-    """A person of a company, and what becomes of their files."""
+class Uploads:
+    """Uploads of a company's member."""
 
-    town: Town
+    harness: FaultHarness
     company: Company
     diana: Person
     token: str
 
-    async def give(self, paper: SampleFile) -> str:
-        """Upload a file that Open WebUI takes; return its id."""
-        response = await upload(self.diana, self.company.knowledge, paper)
+    async def upload(self, paper: SampleFile) -> str:
+        """Upload a file that Open WebUI accepts and return its id."""
+        response = await upload_file(self.diana, self.company.knowledge, paper)
         assert response.is_success, response.text
         return str(response.json()["id"])
 
-    async def told(self, file_id: str) -> tuple[str, str | None]:
-        """Return state and reason of a file, once it goes no further."""
+    async def wait_for_result(self, file_id: str) -> tuple[str, str | None]:
+        """Wait for the final state of a file and return it with its reason."""
         found: dict[str, tuple[str, str | None]] = {}
 
         async def ended() -> bool:
             found.update(
-                (each["id"], (each["state"], each["reason"])) for each in await self.town.files(self.token)
+                (each["id"], (each["state"], each["reason"]))
+                for each in await self.harness.list_files(self.token)
             )
             return file_id in found and found[file_id][0] not in (
                 "waiting",
@@ -94,35 +96,35 @@ class Office:
                 "not-synced",
             )
 
-        await until(ended, seconds=ENDED_SECONDS, every=0.3)
+        await until(ended, seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
         return found[file_id]
 
 
 @pytest.fixture(scope="module")
-async def office(town: Town) -> AsyncIterator[Office]:
-    async with town.company("riverside") as company:
-        yield Office(town, company, *await town.employee(company))
+async def uploads(harness: FaultHarness) -> AsyncIterator[Uploads]:
+    async with harness.company("riverside") as company:
+        yield Uploads(harness, company, *await harness.log_in_member(company))
 
 
 @pytest.mark.parametrize("what", FAILING)
-async def test_a_file_that_cannot_be_read_fails_with_a_reason_that_helps(office: Office, what: str) -> None:
+async def test_an_unreadable_file_fails_with_a_reason(uploads: Uploads, what: str) -> None:
     paper, reason = FAILING[what]
-    state, told = await office.told(await office.give(paper))
-    print(f"{what}: {state}: {told}")
+    state, found = await uploads.wait_for_result(await uploads.upload(paper))
+    print(f"{what}: {state}: {found}")
     assert state == "failed"
-    assert told
-    assert reason in told
+    assert found
+    assert reason in found
 
 
-@pytest.mark.parametrize("what", STRANGE)
-async def test_a_file_with_a_strange_name_is_ready_when_its_content_is_good(
-    office: Office, what: str
-) -> None:
-    file_id = await office.give(SampleFile(STRANGE[what], f"Good content of {what}.".encode()))
-    assert await office.told(file_id) == ("ready", None)
-    (key,) = [key for key in office.town.truth.get_stored([office.company.id], []).objects if file_id in key]
+@pytest.mark.parametrize("what", UNUSUAL_NAMES)
+async def test_a_file_with_an_unusual_name_becomes_ready(uploads: Uploads, what: str) -> None:
+    file_id = await uploads.upload(SampleFile(UNUSUAL_NAMES[what], f"Good content of {what}.".encode()))
+    assert await uploads.wait_for_result(file_id) == ("ready", None)
+    (key,) = [
+        key for key in uploads.harness.truth.get_stored([uploads.company.id], []).objects if file_id in key
+    ]
     print(f"{what}: {key.rpartition('/')[2]!r}")
-    assert key.startswith(f"tenant-{office.company.id}/finance/documents/owui-{file_id}/")
+    assert key.startswith(f"tenant-{uploads.company.id}/finance/documents/owui-{file_id}/")
     assert len(key.encode()) < 500
 
 
@@ -134,24 +136,25 @@ async def test_a_file_with_a_strange_name_is_ready_when_its_content_is_good(
         (SampleFile("no-ending", b"Something."), 400, "[ERROR: File type  is not allowed]"),
         (SampleFile("n" * 4996 + ".txt", b"Something."), 400, "Invalid multipart data."),
     ],
-    ids=["empty", "a program", "without an ending", "a name of 5,000 characters"],
+    ids=["empty", "program", "no-extension", "name-of-5000-characters"],
 )
-async def test_what_open_webui_refuses_is_told_at_the_upload_and_stored_nowhere(
-    office: Office, paper: SampleFile, status: int, sentence: str
+async def test_a_file_that_open_webui_refuses_is_not_stored(
+    uploads: Uploads, paper: SampleFile, status: int, sentence: str
 ) -> None:
-    response = await upload(office.diana, office.company.knowledge, paper)
+    response = await upload_file(uploads.diana, uploads.company.knowledge, paper)
     assert (response.status_code, response.json()["detail"][: len(sentence)]) == (status, sentence)
-    assert paper.name not in {each["filename"] for each in await office.town.files(office.token)}
+    assert paper.name not in {each["filename"] for each in await uploads.harness.list_files(uploads.token)}
 
 
-async def test_a_file_of_200_mib_is_refused_and_no_service_of_ours_swells(
-    office: Office, tmp_path: Path
-) -> None:
+async def test_a_file_of_200_mib_is_refused_without_memory_growth(uploads: Uploads, tmp_path: Path) -> None:
     large = tmp_path / "large.txt"
     with large.open("wb") as file:
         file.truncate(200 * MEBIBYTE)
-    with watched(office.town, ("gateway", "file-sync", "open-webui")) as grown, large.open("rb") as file:
-        response = await office.diana.http.post(
+    with (
+        measure_memory_growth(uploads.harness, ("gateway", "file-sync", "open-webui")) as grown,
+        large.open("rb") as file,
+    ):
+        response = await uploads.diana.http.post(
             "/api/v1/files/", files={"file": (large.name, file)}, timeout=120
         )
         assert response.status_code == 413
@@ -159,68 +162,68 @@ async def test_a_file_of_200_mib_is_refused_and_no_service_of_ours_swells(
             "is too large. Please upload a file that is less than 50 MB."
         )
     print({name: f"{grew / MEBIBYTE:.0f} MiB" for name, grew in grown.items()})
-    assert grown["gateway"] < SWELLING
-    assert grown["file-sync"] < SWELLING
-    assert large.name not in {each["filename"] for each in await office.town.files(office.token)}
+    assert grown["gateway"] < MAX_GROWTH
+    assert grown["file-sync"] < MAX_GROWTH
+    assert large.name not in {each["filename"] for each in await uploads.harness.list_files(uploads.token)}
 
 
 @pytest.mark.parametrize("letter", ["n", "港"])
-async def test_a_file_that_was_renamed_to_5000_characters_stays_ready_under_a_shorter_name(
-    office: Office, letter: str
+async def test_a_name_of_5000_characters_is_shortened_and_the_file_stays_ready(
+    uploads: Uploads, letter: str
 ) -> None:
-    file_id = await office.give(SampleFile("short.txt", f"Good content of {letter}.".encode()))
-    assert await office.told(file_id) == ("ready", None)
-    await office.diana.post(f"/api/v1/files/{file_id}/rename", {"filename": letter * 4996 + ".txt"})
+    file_id = await uploads.upload(SampleFile("short.txt", f"Good content of {letter}.".encode()))
+    assert await uploads.wait_for_result(file_id) == ("ready", None)
+    await uploads.diana.post(f"/api/v1/files/{file_id}/rename", {"filename": letter * 4996 + ".txt"})
 
     def names() -> list[str]:
-        objects = office.town.truth.get_stored([office.company.id], []).objects
+        objects = uploads.harness.truth.get_stored([uploads.company.id], []).objects
         return [key.rpartition("/")[2] for key in objects if file_id in key]
 
     short = letter * (196 // len(letter.encode())) + ".txt"
-    await until(lambda: names() == [short], seconds=ENDED_SECONDS, every=0.3)
-    assert await office.told(file_id) == ("ready", None)
+    await until(lambda: names() == [short], seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
+    assert await uploads.wait_for_result(file_id) == ("ready", None)
 
 
-async def test_c13_a_new_version_under_the_same_name_replaces_the_old_one(office: Office) -> None:
-    model = model_id(office.company.id, "finance")
-    first = await office.give(SampleFile("canteen.txt", b"Lunch in the canteen costs 10 crowns."))
-    assert await office.told(first) == ("ready", None)
-    await asyncio.sleep(1)  # Open WebUI has times in seconds, and two files of one second are no versions
-    second = await office.give(SampleFile("canteen.txt", b"Lunch in the canteen costs 20 crowns."))
-    assert await office.told(second) == ("ready", None)
+async def test_c13_a_new_version_under_the_same_name_replaces_the_old_one(uploads: Uploads) -> None:
+    model = model_id(uploads.company.id, "finance")
+    first = await uploads.upload(SampleFile("canteen.txt", b"Lunch in the canteen costs 10 crowns."))
+    assert await uploads.wait_for_result(first) == ("ready", None)
+    await asyncio.sleep(1)  # Open WebUI's times are in seconds, and file-sync orders versions by them
+    second = await uploads.upload(SampleFile("canteen.txt", b"Lunch in the canteen costs 20 crowns."))
+    assert await uploads.wait_for_result(second) == ("ready", None)
 
     async def is_replaced() -> bool:
-        return (await office.told(first))[0] == "replaced"
+        return (await uploads.wait_for_result(first))[0] == "replaced"
 
-    await until(is_replaced, seconds=ENDED_SECONDS)
-    seen = office.town.truth.get_stored([office.company.id], [])
+    await until(is_replaced, seconds=RESULT_TIMEOUT_SECONDS)
+    seen = uploads.harness.truth.get_stored([uploads.company.id], [])
     keys = {key.split("/")[3] for key in seen.objects if key.endswith("/canteen.txt")}
     assert keys == {f"owui-{second}"}
     for _ in range(3):
-        answer = (await office.diana.chat(model, "What does lunch in the canteen cost?")).content
+        answer = (await uploads.diana.chat(model, "What does lunch in the canteen cost?")).content
         assert "20 crowns" in answer
         assert "10 crowns" not in answer
 
 
-async def test_a_good_file_among_bad_ones_is_found_and_the_chat_says_what_is_wrong_with_the_others(
-    office: Office,
+async def test_a_good_file_among_bad_ones_is_found_and_the_chat_lists_the_errors(
+    uploads: Uploads,
 ) -> None:
     bad = [paper for paper, _ in FAILING.values()]
-    *_, good = [await office.give(paper) for paper in (*bad, GOOD)]
-    assert await office.told(good) == ("ready", None)
-    model = model_id(office.company.id, "finance")
-    assert "$5,000,000" in (await office.diana.chat(model, QUESTION)).content
-    listed = (await office.diana.chat(model, "/files")).content
+    *_, good = [await uploads.upload(paper) for paper in (*bad, GOOD)]
+    assert await uploads.wait_for_result(good) == ("ready", None)
+    model = model_id(uploads.company.id, "finance")
+    assert "$5,000,000" in (await uploads.diana.chat(model, QUESTION)).content
+    listed = (await uploads.diana.chat(model, "/files")).content
     assert "`plan.md` is ready" in listed
     assert "`salaries.pdf` could not be indexed: The PDF is encrypted." in listed
 
 
 @contextmanager
-def watched(town: Town, names: Sequence[str]) -> Iterator[dict[str, int]]:
-    """Watch parts' memory; at the end of the block it says by how many bytes each had grown at most."""
+def measure_memory_growth(harness: FaultHarness, names: Sequence[str]) -> Iterator[dict[str, int]]:
+    """Measure parts inside the block; yield the maximum growth of each in bytes."""
 
     def memory() -> dict[str, int]:
-        return {name: _memory(town, name) for name in names}
+        return {name: _get_memory(harness, name) for name in names}
 
     before, grown = memory(), dict.fromkeys(names, 0)
 
@@ -237,8 +240,8 @@ def watched(town: Town, names: Sequence[str]) -> Iterator[dict[str, int]]:
         watching.cancel()
 
 
-def _memory(town: Town, name: str) -> int:
-    process = town.platform.processes.find(name)
+def _get_memory(harness: FaultHarness, name: str) -> int:
+    process = harness.platform.processes.find(name)
     assert process
     leader = psutil.Process(process.pid)
     return sum(each.memory_info().rss for each in (leader, *leader.children(recursive=True)))

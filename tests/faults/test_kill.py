@@ -1,4 +1,4 @@
-"""Killed in the middle of 200 uploads by four tenants: every file is stored and found once, in its tenant."""
+"""Tests that kill a part during 200 uploads of four tenants: each file is stored once, in its tenant."""
 
 import asyncio
 import time
@@ -9,89 +9,93 @@ import pytest
 
 from tests.support.companies import Company
 from tests.support.ground_truth import find_errors
-from tests.support.kubelet import running_kubelet
+from tests.support.part_restarter import run_part_restarter
 from tests.support.uploads import Uploader, sample_files
 from tests.support.waiting import until
 
-from .conftest import Town
+from .conftest import FaultHarness
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(900)]
 
-NAMES = ("riverside", "hillside", "lakeside", "seaside")
-FILES = 50
-"""Of each tenant."""
+COMPANIES = ("riverside", "hillside", "lakeside", "seaside")
+FILES_PER_TENANT = 50
+"""Number of files of each tenant."""
 
-KILL_AFTER = len(NAMES) * FILES // 3
-"""So many uploads are through when something dies."""
+KILL_AFTER = len(COMPANIES) * FILES_PER_TENANT // 3
+"""Number of acknowledged uploads at which the part is killed."""
 
-MEANWHILE = 20
-"""So many more go on while it is dead, if any can."""
+UPLOADS_DURING_OUTAGE = 20
+"""Number of further uploads before the part may restart."""
 
-DEAD_SECONDS = 5
-"""So long it stays dead at most."""
+MAX_OUTAGE_SECONDS = 5
+"""Maximum time before the part may restart."""
 
-SETTLED_SECONDS = 180
+SETTLE_TIMEOUT_SECONDS = 180
 
 PARTS = ("file-sync", "n8n-worker", "n8n", "n8n-webhook", "gateway", "open-webui", "redis")
 
 
 @pytest.mark.parametrize("part", PARTS)
-async def test_every_upload_is_stored_and_found_exactly_once_in_its_tenant_though_this_is_killed(
-    town: Town, part: str
+async def test_every_upload_is_indexed_exactly_once_although_a_part_is_killed(
+    harness: FaultHarness, part: str
 ) -> None:
     async with AsyncExitStack() as stack:
-        companies = await stack.enter_async_context(town.companies(*NAMES))
-        uploaders = await asyncio.gather(*(make_uploader(town, company) for company in companies))
-        kubelet = await stack.enter_async_context(running_kubelet(town.platform))
+        companies = await stack.enter_async_context(harness.companies(*COMPANIES))
+        uploaders = await asyncio.gather(*(create_uploader(harness, company) for company in companies))
+        restarter = await stack.enter_async_context(run_part_restarter(harness.platform))
         began = time.monotonic()
         uploading = asyncio.gather(*(each.upload_all() for each in uploaders))
-        await until(lambda: through(uploaders) >= KILL_AFTER, seconds=120)
-        killed_at, ended = through(uploaders), time.monotonic() + DEAD_SECONDS
-        with kubelet.kept_down(part):
+        await until(lambda: count_acknowledged(uploaders) >= KILL_AFTER, seconds=120)
+        killed_at, ended = count_acknowledged(uploaders), time.monotonic() + MAX_OUTAGE_SECONDS
+        with restarter.keep_down(part):
             await until(
-                lambda: through(uploaders) >= killed_at + MEANWHILE or time.monotonic() > ended,
-                seconds=DEAD_SECONDS + 10,
+                lambda: (
+                    count_acknowledged(uploaders) >= killed_at + UPLOADS_DURING_OUTAGE
+                    or time.monotonic() > ended
+                ),
+                seconds=MAX_OUTAGE_SECONDS + 10,
             )
         await uploading
         uploaded = time.monotonic()
-        await all_is_right(town, uploaders)
+        await require_correct(harness, uploaders)
         settled = time.monotonic()
     print(
-        f"{part} killed after {killed_at} of {through(uploaders)} uploads: {uploaded - began:.0f} s for all, "
+        f"{part} killed after {killed_at} of {count_acknowledged(uploaders)} uploads: "
+        f"{uploaded - began:.0f} s for all, "
         f"{sum(each.repeated for each in uploaders)} repeated; all found {settled - uploaded:.0f} s later; "
-        f"restarted: {dict(kubelet.restarts)}"
+        f"restarted: {dict(restarter.restarts)}"
     )
 
 
-async def make_uploader(town: Town, company: Company) -> Uploader:
-    """Let somebody of a company sit down with their files."""
-    person, token = await town.employee(company)
-    return Uploader(company.id, person, token, company.knowledge, sample_files(company.id, FILES))
+async def create_uploader(harness: FaultHarness, company: Company) -> Uploader:
+    """Log a member of a company in and return an uploader for their files."""
+    person, token = await harness.log_in_member(company)
+    return Uploader(company.id, person, token, company.knowledge, sample_files(company.id, FILES_PER_TENANT))
 
 
-def through(uploaders: Sequence[Uploader]) -> int:
-    """Return how many uploads were acknowledged."""
+def count_acknowledged(uploaders: Sequence[Uploader]) -> int:
+    """Return the number of acknowledged uploads."""
     return sum(len(each.done) for each in uploaders)
 
 
-async def all_is_right(town: Town, uploaders: Sequence[Uploader]) -> None:
-    """Return when everything that people have uploaded is where it should be, and nothing else."""
+async def require_correct(harness: FaultHarness, uploaders: Sequence[Uploader]) -> None:
+    """Wait until exactly the uploaded files are stored and indexed."""
     wrong: list[str] = []
 
     def is_right() -> bool:
-        wrong[:] = what_is_wrong(town, uploaders)
+        wrong[:] = list_errors(harness, uploaders)
         return not wrong
 
     with suppress(TimeoutError):
-        await until(is_right, seconds=SETTLED_SECONDS, every=1.0)
-    assert not wrong, f"{len(wrong)} are wrong: {wrong[:10]}"
+        await until(is_right, seconds=SETTLE_TIMEOUT_SECONDS, every=1.0)
+    assert not wrong, f"{len(wrong)} errors: {wrong[:10]}"
 
 
-def what_is_wrong(town: Town, uploaders: Sequence[Uploader]) -> list[str]:
-    """Compare what people have uploaded with what is there."""
+def list_errors(harness: FaultHarness, uploaders: Sequence[Uploader]) -> list[str]:
+    """Return the differences between uploaded and stored files."""
     content = {file.name: file.content for each in uploaders for file in each.files}
-    rows = town.truth.rows([each.knowledge for each in uploaders])
-    # A file may be stored though its upload was never acknowledged; then it was uploaded once more, too.
+    rows = harness.truth.rows([each.knowledge for each in uploaders])
+    # A file may be stored although its upload was not acknowledged. Then it was uploaded again.
     expected = {
         each.tenant_id: {
             row.id: (row.filename, content[row.filename]) for row in rows if row.knowledge == each.knowledge
@@ -104,5 +108,7 @@ def what_is_wrong(town: Town, uploaders: Sequence[Uploader]) -> list[str]:
         for file_id, file in each.done.items()
         if file_id not in expected[each.tenant_id]
     ]
-    seen = town.truth.get_stored([each.tenant_id for each in uploaders], [f"owui-{row.id}" for row in rows])
+    seen = harness.truth.get_stored(
+        [each.tenant_id for each in uploaders], [f"owui-{row.id}" for row in rows]
+    )
     return lost + find_errors(expected, seen)

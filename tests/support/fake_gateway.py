@@ -1,4 +1,4 @@
-"""A gateway that answers what it is told to, and remembers what it was asked."""
+"""Fake gateway with configurable responses that records its requests."""
 
 import asyncio
 import contextlib
@@ -10,54 +10,56 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-__all__ = ["Answer", "FakeGateway", "Seen"]
+__all__ = ["FakeGateway", "ReceivedRequest", "StubResponse"]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What it answers once."""
+class StubResponse:
+    """One response."""
 
     status: int = 200
     body: bytes = b'{"answer": "42"}'
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     seconds: float = 0.0
-    """How long it takes."""
+    """Delay before the response."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What it was asked once; headers as they came, in lower case."""
+class ReceivedRequest:
+    """One received request, with header names in lower case."""
 
     path: str
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
     def header(self, name: str) -> bytes | None:
-        """Return a header's only value; two are a mistake."""
+        """Return the value of a header; fail if it occurs twice."""
         values = [value for key, value in self.headers if key == name.encode()]
         assert len(values) < 2, values
         return values[0] if values else None
 
 
 class FakeGateway:
-    """Answers ``POST`` on any path with what was put into ``answers``, then with the last of it again."""
+    """Responds to ``POST`` on any path with ``responses`` in order, then repeats the last one."""
 
     def __init__(self) -> None:
-        self.answers: deque[Answer] = deque([Answer()])
-        self.seen: list[Seen] = []
+        self.responses: deque[StubResponse] = deque([StubResponse()])
+        self.received: list[ReceivedRequest] = []
         self._released = asyncio.Event()
-        self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["POST"])])
+        self.app = Starlette(routes=[Route("/{path:path}", self._respond, methods=["POST"])])
 
-    def will_answer(self, *answers: Answer) -> None:
-        """Forget what was asked, answer now what is still open; from now on answer so."""
+    def set_responses(self, *responses: StubResponse) -> None:
+        """Clear the recorded requests, finish open ones, and use these responses from now on."""
         self._released.set()
         self._released = asyncio.Event()
-        self.answers = deque(answers or [Answer()])
-        self.seen.clear()
+        self.responses = deque(responses or [StubResponse()])
+        self.received.clear()
 
-    async def _answer(self, request: Request) -> Response:
-        self.seen.append(Seen(request.url.path, list(request.headers.raw), await request.body()))
-        answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
+    async def _respond(self, request: Request) -> Response:
+        self.received.append(
+            ReceivedRequest(request.url.path, list(request.headers.raw), await request.body())
+        )
+        answer = self.responses.popleft() if len(self.responses) > 1 else self.responses[0]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(answer.seconds):
                 await self._released.wait()

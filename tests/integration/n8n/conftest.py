@@ -1,4 +1,4 @@
-"""The real n8n with the workflows imported, before a gateway that answers what a test tells it to."""
+"""Fixtures of the n8n tests: the real n8n with the imported workflows, and a fake gateway."""
 
 import asyncio
 import os
@@ -18,28 +18,28 @@ from tests.support.gateway import serving
 from tests.support.n8n import RunningN8n, running_n8n
 from tests.support.proxy import Proxy
 
-PATIENCE = {
+FAST_INTERVALS = {
     "EXECUTIONS_DATA_PRUNE_SOFT_DELETE_INTERVAL": "0.1",
     "N8N_EXECUTIONS_QUEUE_RECOVERY_INTERVAL": "0.1",
 }
-"""Minutes: what the product looks for every five minutes, a test looks for every six seconds."""
+"""Intervals in minutes: six seconds instead of the product's five minutes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test beside this file."""
+    """Mark every test in this folder."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("programs")
 
 
 @dataclass(frozen=True)
-class Stage:
-    """n8n, and the gateway behind it."""
+class N8nHarness:
+    """n8n, the fake gateway behind it, and clients of both."""
 
     n8n: RunningN8n
     gateway: FakeGateway
-    way: Proxy
-    """Between n8n and the gateway: cut, the gateway cannot be reached."""
+    connection: Proxy
+    """Proxy between n8n and the gateway; when cut, the gateway is unreachable."""
     http: httpx.AsyncClient
 
     async def upload(self, credential: str | None = "Ticket a.ticket", **headers: str) -> httpx.Response:
@@ -61,13 +61,13 @@ class Stage:
         )
 
     async def import_workflows(self, **settings: str) -> tuple[int, str]:
-        """Run the job as a program; return how it ended and what it logged."""
+        """Run the install job as a program; return its exit code and log."""
         env = {
             "N8N_INSTALL_URL": self.n8n.url,
             "N8N_INSTALL_WEBHOOK_URL": self.n8n.webhook_url,
             "N8N_INSTALL_EMAIL": self.n8n.owner,
             "N8N_INSTALL_PASSWORD": self.n8n.password,
-            "N8N_INSTALL_GATEWAY_URL": f"http://127.0.0.1:{self.way.port}",
+            "N8N_INSTALL_GATEWAY_URL": f"http://127.0.0.1:{self.connection.port}",
             "N8N_INSTALL_WAIT_SECONDS": "60",
         }
         job = await asyncio.create_subprocess_exec(
@@ -83,7 +83,7 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def backends() -> Iterator[Platform]:
-    """A platform of which n8n, Postgres and Redis are started, and nothing else."""
+    """A platform on which only n8n, Postgres and Redis are started."""
     with tempfile.TemporaryDirectory(prefix="tenantry-test-n8n-") as folder:
         platform = Platform.ephemeral(Path(folder), whole=True)
         try:
@@ -93,25 +93,25 @@ def backends() -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="session")
-async def imported(backends: Platform) -> AsyncIterator[Stage]:
-    """n8n with the workflows, once for all tests."""
+async def imported_harness(backends: Platform) -> AsyncIterator[N8nHarness]:
+    """n8n with the workflows, shared by all tests."""
     gateway = FakeGateway()
     async with (
-        running_n8n(backends, PATIENCE) as n8n,
+        running_n8n(backends, FAST_INTERVALS) as n8n,
         serving(gateway.app) as url,
-        Proxy(int(url.rpartition(":")[2])) as way,
+        Proxy(int(url.rpartition(":")[2])) as connection,
         httpx.AsyncClient(timeout=120) as http,
     ):
-        stage = Stage(n8n, gateway, way, http)
-        ended, log = await stage.import_workflows()
+        harness = N8nHarness(n8n, gateway, connection, http)
+        ended, log = await harness.import_workflows()
         assert ended == 0, log
-        yield stage
-        gateway.will_answer()  # its server ends when no request is open
+        yield harness
+        gateway.set_responses()  # the server stops only when no request is open
 
 
 @pytest.fixture
-def stage(imported: Stage) -> Stage:
-    """As it is to be, with nothing asked yet."""
-    imported.way.mend()
-    imported.gateway.will_answer()
-    return imported
+def harness(imported_harness: N8nHarness) -> N8nHarness:
+    """A connected harness without recorded requests."""
+    imported_harness.connection.mend()
+    imported_harness.gateway.set_responses()
+    return imported_harness

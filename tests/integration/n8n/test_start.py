@@ -1,4 +1,4 @@
-"""n8n's processes may start in any order: one of them makes the database, and the others wait for it."""
+"""Tests of concurrent starts of n8n's processes: one migrates the database and the others wait."""
 
 import asyncio
 
@@ -7,14 +7,14 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
 
-async def test_processes_that_start_at_once_on_a_new_database_migrate_it_once(backends: Platform) -> None:
+async def test_concurrent_starts_on_a_new_database_migrate_it_once(backends: Platform) -> None:
     backends.up(["postgres", "redis"])
     postgres = Postgres(backends.context)
     postgres.run("drop database if exists n8n_new")
     postgres.run("create database n8n_new owner n8n")
 
     async def start(name: str) -> tuple[int | None, int]:
-        # Every command of n8n begins as main, webhook processors and workers do; this one ends by itself.
+        # Every command of n8n starts with the migration; this one then exits.
         command = backends.parts[name].command()
         process = await asyncio.create_subprocess_exec(
             *command.argv[:2],

@@ -1,4 +1,4 @@
-"""The registry against the real API server: what it knows, and what it goes on knowing when cut off."""
+"""Tests of the registry on the real API server, with lost connections and watches."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -24,19 +24,19 @@ CHANGE = {"spec": {"displayName": "Another name"}}
 
 @pytest.fixture
 def tenants(platform: Platform) -> Iterator[Tenants]:
-    """The API server, with one Tenant."""
+    """Client of the API server, which has one Tenant."""
     with applied(platform, tenant_manifest("known")) as opened:
         yield opened
 
 
 @pytest.fixture(autouse=True)
-def _impatient(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def _use_short_backoff(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(platform.context, "gateway")))
     monkeypatch.setattr(registry, "BACKOFF_SECONDS", (0.05, 0.1))
 
 
 @asynccontextmanager
-async def running(api: client.ApiClient) -> AsyncIterator[TenantRegistry]:
+async def run_registry(api: client.ApiClient) -> AsyncIterator[TenantRegistry]:
     known = TenantRegistry(api)
     assert not known.synced
     task = asyncio.create_task(known.run())
@@ -49,8 +49,8 @@ async def running(api: client.ApiClient) -> AsyncIterator[TenantRegistry]:
             await task
 
 
-async def test_changes_arrive_as_they_are_made(tenants: Tenants, platform: Platform) -> None:
-    async with await kube.connect() as api, running(api) as known:
+async def test_changes_are_observed(tenants: Tenants, platform: Platform) -> None:
+    async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
         assert known.get("known")
         assert known.get("newcomer") is None
@@ -62,28 +62,26 @@ async def test_changes_arrive_as_they_are_made(tenants: Tenants, platform: Platf
         await until(lambda: known.get("newcomer") is None)
 
 
-async def test_a_tenant_as_large_as_its_definition_allows_is_watched(
-    tenants: Tenants, platform: Platform
-) -> None:
+async def test_a_tenant_of_the_maximum_size_is_watched(tenants: Tenants, platform: Platform) -> None:
     personas = [{"id": f"p{i}", "displayName": "P", "instructions": "é" * 8000} for i in range(64)]
-    async with await kube.connect() as api, running(api) as known:
+    async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
         with applied(platform, tenant_manifest("large", personas=personas)):
             await until(lambda: known.get("large") is not None)
         await until(lambda: known.get("large") is None)
 
 
-async def test_the_last_known_state_is_served_while_the_api_server_is_away(
+async def test_the_last_state_is_kept_while_the_api_server_is_unreachable(
     tenants: Tenants, platform: Platform
 ) -> None:
     async with Proxy(platform.context.ports["kubernetes"]) as proxy, await kube.connect() as api:
         api.configuration.host = f"https://127.0.0.1:{proxy.port}"
-        async with running(api) as known:
+        async with run_registry(api) as known:
             await known.wait_synced()
             proxy.cut()
             with applied(platform, tenant_manifest("passing")):
                 tenants.patch("known", CHANGE)
-                await asyncio.sleep(0.3)  # several vain tries
+                await asyncio.sleep(0.3)  # several failed tries
                 assert (tenant := known.get("known"))
                 assert tenant.spec.display_name == "known"
             with applied(platform, tenant_manifest("meanwhile")):
@@ -94,21 +92,21 @@ async def test_the_last_known_state_is_served_while_the_api_server_is_away(
                 assert known.get("passing") is None
 
 
-async def test_before_the_first_list_nothing_counts_as_known(platform: Platform) -> None:
+async def test_the_registry_is_not_synced_before_the_first_list(platform: Platform) -> None:
     async with Proxy(platform.context.ports["kubernetes"]) as proxy, await kube.connect() as api:
         api.configuration.host = f"https://127.0.0.1:{proxy.port}"
         proxy.cut()
-        async with running(api) as known:
+        async with run_registry(api) as known:
             await asyncio.sleep(0.3)
             assert not known.synced
             proxy.mend()
             await asyncio.wait_for(known.wait_synced(), 10)
 
 
-async def test_a_tenant_deleted_while_cut_off_is_forgotten(tenants: Tenants, platform: Platform) -> None:
+async def test_a_tenant_deleted_during_an_outage_is_removed(tenants: Tenants, platform: Platform) -> None:
     async with Proxy(platform.context.ports["kubernetes"]) as proxy, await kube.connect() as api:
         api.configuration.host = f"https://127.0.0.1:{proxy.port}"
-        async with running(api) as known:
+        async with run_registry(api) as known:
             with applied(platform, tenant_manifest("leaver")):
                 await until(lambda: known.get("leaver") is not None)
                 proxy.cut()
@@ -116,7 +114,7 @@ async def test_a_tenant_deleted_while_cut_off_is_forgotten(tenants: Tenants, pla
             await until(lambda: known.get("leaver") is None)
 
 
-async def test_a_version_that_the_server_has_forgotten_leads_to_a_new_list(
+async def test_an_expired_resource_version_leads_to_a_new_list(
     tenants: Tenants, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = []
@@ -128,14 +126,14 @@ async def test_a_version_that_the_server_has_forgotten_leads_to_a_new_list(
         return "1" if len(versions) == 1 else version
 
     monkeypatch.setattr(TenantRegistry, "_list", list_from_long_ago)
-    async with await kube.connect() as api, running(api) as known:
+    async with await kube.connect() as api, run_registry(api) as known:
         await until(lambda: len(versions) == 2)
         with applied(platform, tenant_manifest("newcomer")):
             await until(lambda: known.get("newcomer") is not None)
     assert len(versions) == 2
 
 
-async def test_a_watch_that_ends_is_taken_up_where_it_ended(
+async def test_a_closed_watch_resumes_at_its_resource_version(
     tenants: Tenants, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "WATCH_SECONDS", 1)
@@ -148,7 +146,7 @@ async def test_a_watch_that_ends_is_taken_up_where_it_ended(
         return await list_as_before(self)
 
     monkeypatch.setattr(TenantRegistry, "_list", counted)
-    async with await kube.connect() as api, running(api) as known:
+    async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
         await asyncio.sleep(2.5)
         with applied(platform, tenant_manifest("newcomer")):
@@ -156,19 +154,19 @@ async def test_a_watch_that_ends_is_taken_up_where_it_ended(
     assert lists == 1
 
 
-async def test_a_tenant_that_cannot_be_read_lets_nobody_in_and_disturbs_no_other(
+async def test_an_unreadable_tenant_is_ignored_without_affecting_others(
     tenants: Tenants, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_as_before = Tenant.from_object
 
     def read(body: Mapping[str, Any]) -> Tenant:
         if body["metadata"]["name"] == "strange":
-            # As a later version may write it.
+            # A later version may add this value.
             body = {**body, "spec": {**body["spec"], "tier": "galactic"}}
         return read_as_before(body)
 
     monkeypatch.setattr(Tenant, "from_object", read)
-    async with await kube.connect() as api, running(api) as known:
+    async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
         with applied(platform, tenant_manifest("strange"), tenant_manifest("newcomer")):
             await until(lambda: known.get("newcomer") is not None)

@@ -55,12 +55,12 @@ async def test_an_administrator_rejects_them_and_hears_what_is_left() -> None:
     desk = Desk({f"{HELD}/reject": httpx.Response(200, json=body)})
     said = await ask(pipe_of(desk), "/deletions reject")
     assert "2 documents stay" in said.text
-    assert "another document has their name: 1" in said.text
+    assert "another document has the same name: 1" in said.text
     assert "3 more are held" in said.text
 
 
 @pytest.mark.parametrize("command", ["/deletions", "/deletions release", "/deletions reject"])
-async def test_others_are_told_that_it_is_for_administrators(command: str) -> None:
+async def test_command_is_for_administrators_only(command: str) -> None:
     refusal = refused(403, "admin-only")
     desk = Desk({HELD: refusal, f"{HELD}/release": refusal, f"{HELD}/reject": refusal})
     said = await ask(pipe_of(desk), command)

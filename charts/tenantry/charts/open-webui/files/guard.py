@@ -41,7 +41,7 @@ TENANT_GROUP_PREFIX = "/tenants/"
 NOTICE_VARIABLE = "TENANTRY_NO_TENANT_NOTICE"
 """Environment variable with the notice above an empty chat for users without a tenant, if there is one."""
 
-TOO_LARGE = "This file is too large. Please upload a file of less than 50 MB."
+TOO_LARGE = "This file is too large. Please upload a file that is less than 50 MB."
 NO_USER_SEARCH = "You cannot search for other people here."
 NO_IMPORT = "Chats cannot be imported here. Clone or fork a chat instead."
 NO_RESET = "A knowledge base cannot be reset here. Remove your own files one by one."

@@ -1,4 +1,4 @@
-"""What people see: they log in, drop a file, ask, and get an answer with its source; and nobody else does."""
+"""Browser tests of Open WebUI: login, upload, answers with sources, and isolation between companies."""
 
 import json
 import time
@@ -11,48 +11,48 @@ from tests.support.browser import Visitor
 from tests.support.companies import Company
 from tests.support.waiting import until
 
-from .conftest import Street
+from .conftest import BrowserHarness
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(900)]
 
 QUESTION = "What is the approved marketing budget for 2026?"
-FIGURE = "$5,000,000"
-READY_SECONDS = 30
-"""How long a file may take from its upload until answers know it."""
+EXPECTED_ANSWER = "$5,000,000"
+READY_TIMEOUT_SECONDS = 30
+"""Timeout from the upload of a file until it is ready."""
 
 
-async def ready(visitor: Visitor, name: str) -> None:
-    """Wait until the chat says that a file is ready."""
+async def wait_until_ready(visitor: Visitor, name: str) -> None:
+    """Wait until the chat lists a file as ready."""
 
-    async def told() -> bool:
+    async def is_listed_as_ready() -> bool:
         answer = await visitor.ask("/files")
         return name in answer and "ready" in answer.lower()
 
-    await until(told, seconds=READY_SECONDS)
+    await until(is_listed_as_ready, seconds=READY_TIMEOUT_SECONDS)
 
 
-async def share_plan(visitor: Visitor, company: Company, plan: Path) -> None:
-    """Upload the plan into the knowledge of finance, begin a chat there, and wait until the plan is ready."""
+async def upload_plan(visitor: Visitor, company: Company, plan: Path) -> None:
+    """Upload the plan into the finance knowledge base, open a chat and wait until the plan is ready."""
     await visitor.open_knowledge(f"{company.tenant.spec.display_name}: Finance")
     await visitor.upload(plan)
     await visitor.picture("knowledge")
     await visitor.begin_chat(model_id(company.id, "finance"))
-    await ready(visitor, plan.name)
+    await wait_until_ready(visitor, plan.name)
 
 
-async def test_a_file_becomes_an_answer_with_its_source_and_is_forgotten_when_it_is_deleted(
-    street: Street, plan: Path
+async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
+    harness: BrowserHarness, plan: Path
 ) -> None:
-    async with street.company("riverside") as company:
-        diana = await street.visitor(company.address("diana"))
+    async with harness.company("riverside") as company:
+        diana = await harness.log_in_visitor(company.address("diana"))
         await diana.picture("first-page")
         assert await diana.models() == {"Riverside: Finance"}
         started = time.monotonic()
-        await share_plan(diana, company, plan)
-        assert time.monotonic() - started < READY_SECONDS + 10
+        await upload_plan(diana, company, plan)
+        assert time.monotonic() - started < READY_TIMEOUT_SECONDS + 10
         await diana.picture("files")
         answer = await diana.ask(QUESTION)
-        assert FIGURE in answer
+        assert EXPECTED_ANSWER in answer
         await diana.picture("answer")
         source = await diana.open_source(f"{plan.name}, page 2")
         assert "The approved marketing budget for 2026 is $5,000,000." in source
@@ -67,31 +67,31 @@ async def test_a_file_becomes_an_answer_with_its_source_and_is_forgotten_when_it
         await diana.begin_chat(model_id(company.id, "finance"))
 
         async def is_forgotten() -> bool:
-            return FIGURE not in await diana.ask(QUESTION)
+            return EXPECTED_ANSWER not in await diana.ask(QUESTION)
 
-        await until(is_forgotten, seconds=READY_SECONDS)
+        await until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
         await diana.picture("forgotten")
         await diana.leave()
 
 
 @pytest.mark.usefixtures("slow_direct_answers")
-async def test_a_direct_answer_is_read_while_it_is_written(street: Street, plan: Path) -> None:
-    async with street.company("riverside") as company:
-        diana = await street.visitor(company.address("diana"))
-        await share_plan(diana, company, plan)
+async def test_a_direct_answer_is_shown_while_it_streams(harness: BrowserHarness, plan: Path) -> None:
+    async with harness.company("riverside") as company:
+        diana = await harness.log_in_visitor(company.address("diana"))
+        await upload_plan(diana, company, plan)
         seen = await diana.watch(QUESTION)
         await diana.leave()
-    assert FIGURE in seen[-1]
-    beginnings = [text for text in seen if "The approved" in text and FIGURE not in text]
+    assert EXPECTED_ANSWER in seen[-1]
+    beginnings = [text for text in seen if "The approved" in text and EXPECTED_ANSWER not in text]
     assert beginnings, seen
 
 
-async def test_nobody_of_another_company_sees_anything_of_it(street: Street, plan: Path) -> None:
-    async with street.company("riverside") as company, street.company("hillside") as other:
-        diana = await street.visitor(company.address("diana"))
-        alice = await street.visitor(other.address("alice"))
-        await share_plan(diana, company, plan)
-        assert FIGURE in await diana.ask(QUESTION)
+async def test_a_user_of_another_company_sees_nothing(harness: BrowserHarness, plan: Path) -> None:
+    async with harness.company("riverside") as company, harness.company("hillside") as other:
+        diana = await harness.log_in_visitor(company.address("diana"))
+        alice = await harness.log_in_visitor(other.address("alice"))
+        await upload_plan(diana, company, plan)
+        assert EXPECTED_ANSWER in await diana.ask(QUESTION)
         files = await diana.fetch("/api/v1/files/")
         assert files
         (file_id,) = [each["id"] for each in json.loads(files)["items"]]
@@ -110,39 +110,41 @@ async def test_nobody_of_another_company_sees_anything_of_it(street: Street, pla
             assert await diana.fetch(path), path
             assert not await alice.fetch(path), path
         asked = {"messages": [{"role": "user", "content": QUESTION}], "stream": False}
-        assert FIGURE not in str(await alice.fetch("/api/chat/completions", asked | {"model": theirs}))
+        assert EXPECTED_ANSWER not in str(
+            await alice.fetch("/api/chat/completions", asked | {"model": theirs})
+        )
         named = asked | {"model": model_id(other.id, "finance"), "files": [{"type": "file", "id": file_id}]}
-        assert FIGURE not in str(await alice.fetch("/api/chat/completions", named))
+        assert EXPECTED_ANSWER not in str(await alice.fetch("/api/chat/completions", named))
         await alice.begin_chat(model_id(other.id, "finance"))
-        assert FIGURE not in await alice.ask(QUESTION)
+        assert EXPECTED_ANSWER not in await alice.ask(QUESTION)
         await alice.picture("another-company")
         await diana.leave()
         await alice.leave()
 
 
-async def test_a_suspended_company_is_told_so_in_a_sentence(street: Street, plan: Path) -> None:
-    async with street.company("riverside") as company:
-        diana = await street.visitor(company.address("diana"))
-        await share_plan(diana, company, plan)
-        assert FIGURE in await diana.ask(QUESTION)
+async def test_a_user_of_a_suspended_company_sees_the_reason(harness: BrowserHarness, plan: Path) -> None:
+    async with harness.company("riverside") as company:
+        diana = await harness.log_in_visitor(company.address("diana"))
+        await upload_plan(diana, company, plan)
+        assert EXPECTED_ANSWER in await diana.ask(QUESTION)
         company.change(suspended=True)
 
-        async def is_told() -> bool:
+        async def is_reported() -> bool:
             answer = await diana.ask(QUESTION)
-            assert FIGURE not in answer or "suspended" not in answer
+            assert EXPECTED_ANSWER not in answer or "suspended" not in answer
             return "suspended" in answer
 
-        await until(is_told, seconds=60)
+        await until(is_reported, seconds=60)
         await diana.picture("suspended")
         company.change(suspended=False)
         await diana.leave()
 
 
-async def test_a_stranger_with_a_verified_address_gets_in_and_one_without_does_not(street: Street) -> None:
-    async with street.company("riverside") as company:
-        newcomer = await street.visitor(company.address("nora"))
+async def test_only_a_verified_address_admits_a_new_user(harness: BrowserHarness) -> None:
+    async with harness.company("riverside") as company:
+        newcomer = await harness.log_in_visitor(company.address("nora"))
         assert await newcomer.models() == {"Riverside: Finance"}
-        impostor = await street.visitor(company.address("mallory"), verified=False)
+        impostor = await harness.log_in_visitor(company.address("mallory"), verified=False)
         assert await impostor.models() == set()
         await newcomer.leave()
         await impostor.leave()

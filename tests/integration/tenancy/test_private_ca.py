@@ -1,4 +1,4 @@
-"""Gateway and operator talk to a Qdrant whose certificate a private authority has signed, and to no other."""
+"""Tests that gateway and operator accept a Qdrant certificate only from the configured private CA."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ TENANT = make_tenant("tenanta")
 
 @asynccontextmanager
 async def qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
-    """Serve Qdrant's API with a certificate until the block ends; yield its address."""
+    """Serve Qdrant's API with a certificate until the block ends; yield its URL."""
     engine = Engine(folder / "data")
     try:
         async with serving(make_app(engine, KEY), shown) as url:
@@ -37,12 +37,12 @@ async def qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def announced(_: Tenant) -> AsyncIterator[None]:
-    """Let every change pass."""
+    """Do nothing around a change."""
     yield
 
 
 async def operator(url: str, authority: Path | None) -> None:
-    """Make the tenant's collection."""
+    """Create the tenant's collection as the operator does."""
     client = connect(url, KEY, verify=ssl_context(authority))
     try:
         part = VectorsPart(client)
@@ -52,7 +52,7 @@ async def operator(url: str, authority: Path | None) -> None:
 
 
 async def gateway(url: str, authority: Path | None) -> None:
-    """Look for a document in it; were there no collection, this would say so."""
+    """Query a document as the gateway does; this fails without the collection."""
     vectors = Vectors(
         url=url,
         api_key=SecretStr(KEY),
@@ -66,7 +66,7 @@ async def gateway(url: str, authority: Path | None) -> None:
         await vectors.close()
 
 
-async def test_both_are_served_where_they_know_the_authority(tmp_path: Path) -> None:
+async def test_both_connect_with_the_right_ca(tmp_path: Path) -> None:
     own = certificates(tmp_path / "own", ADDRESS)
     async with qdrant(tmp_path, own) as url:
         await operator(url, own.authority)
@@ -74,11 +74,11 @@ async def test_both_are_served_where_they_know_the_authority(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("call", [operator, gateway])
-async def test_neither_talks_to_whom_it_has_no_reason_to_trust(
+async def test_an_untrusted_certificate_is_refused(
     tmp_path: Path, call: Callable[[str, Path | None], Awaitable[None]]
 ) -> None:
     own, another = (certificates(tmp_path / name, ADDRESS) for name in ("own", "another"))
-    elsewhere = certificates(tmp_path / "elsewhere", "192.0.2.1")  # known, but not for this address
+    elsewhere = certificates(tmp_path / "elsewhere", "192.0.2.1")  # trusted, but for another address
     cases = [(own, None), (own, another.authority), (elsewhere, elsewhere.authority)]
     with stamina.set_testing(True, attempts=1):
         for number, (shown, known) in enumerate(cases):

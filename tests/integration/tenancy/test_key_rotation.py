@@ -1,4 +1,4 @@
-"""Keycloak's own keys rotate: new tokens are trusted at once, tokens of a withdrawn key no longer."""
+"""Test of the rotation of Keycloak's keys: new tokens are accepted, tokens of a removed key are not."""
 
 import httpx
 import pytest
@@ -15,7 +15,7 @@ from tests.support.people import open_people
 PERSON = "rotated@keys.example"
 
 
-async def test_keys_rotate_without_a_refused_login_and_withdrawn_ones_are_refused(
+async def test_new_keys_are_accepted_and_removed_ones_refused(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = gateway_env(platform.context)
@@ -27,7 +27,7 @@ async def test_keys_rotate_without_a_refused_login_and_withdrawn_ones_are_refuse
         before = await people.token(PERSON)
         assert (await verifier.verify(before)).email == PERSON
         monkeypatch.setattr(jwks, "MIN_INTERVAL_SECONDS", 0.0)
-        async with people.another_key():
+        async with people.rotated_signing_key():
             rotated = await people.token(PERSON)
             assert header_of(rotated)["kid"] != header_of(before)["kid"]
             for token in (rotated, before):

@@ -1,4 +1,4 @@
-"""What Kubernetes does for the platform's parts: whatever has died is started again."""
+"""Restarts dead parts of a platform, as Kubernetes restarts pods."""
 
 import asyncio
 from collections import Counter
@@ -11,18 +11,18 @@ from tenantry_local.processes import LocalError
 
 from .waiting import until
 
-__all__ = ["Kubelet", "running_kubelet"]
+__all__ = ["PartRestarter", "run_part_restarter"]
 
-LOOK_SECONDS = 0.2
+INTERVAL_SECONDS = 0.2
 
 
-class Kubelet:
-    """Watches the parts of a platform.
+class PartRestarter:
+    """Restarts the parts of a platform.
 
     Attributes
     ----------
     restarts
-        How often each part was started again.
+        Number of restarts of each part.
     """
 
     def __init__(self, platform: Platform) -> None:
@@ -31,8 +31,8 @@ class Kubelet:
         self.restarts = Counter[str]()
 
     @contextmanager
-    def kept_down(self, *names: str) -> Iterator[None]:
-        """Kill parts, each with all its processes, and let none come back before the block ends."""
+    def keep_down(self, *names: str) -> Iterator[None]:
+        """Kill parts with all their processes, and do not restart them before the block ends."""
         self._down.update(names)
         try:
             for name in names:
@@ -41,35 +41,37 @@ class Kubelet:
         finally:
             self._down.difference_update(names)
 
-    async def ready(self) -> None:
-        """Return when every part can do its work."""
+    async def wait_until_healthy(self) -> None:
+        """Wait until every part is healthy."""
         for part in self._platform.parts.values():
             await until(partial(asyncio.to_thread, part.is_healthy), seconds=part.start_timeout, every=0.2)
 
     async def run(self) -> None:
-        """Look again and again; parts that died are started side by side."""
+        """Restart dead parts concurrently, in a loop."""
         while True:
-            dead = [name for name in self._platform.parts if name not in self._down and not self._runs(name)]
+            dead = [
+                name for name in self._platform.parts if name not in self._down and not self._is_running(name)
+            ]
             await asyncio.gather(*map(self._start, dead))
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(INTERVAL_SECONDS)
 
-    def _runs(self, name: str) -> bool:
+    def _is_running(self, name: str) -> bool:
         return not self._platform.parts[name].managed or bool(self._platform.processes.find(name))
 
     async def _start(self, name: str) -> None:
         self.restarts[name] += 1
-        with suppress(LocalError):  # what it needs may not be back yet: then it is tried again
+        with suppress(LocalError):  # a dependency may still be down; retried in the next round
             await asyncio.to_thread(self._platform.start, name)
 
 
 @asynccontextmanager
-async def running_kubelet(platform: Platform) -> AsyncIterator[Kubelet]:
-    """Watch a platform for as long as the block lasts, and until all of it can do its work again."""
-    kubelet = Kubelet(platform)
-    watching = asyncio.create_task(kubelet.run())
+async def run_part_restarter(platform: Platform) -> AsyncIterator[PartRestarter]:
+    """Restart dead parts inside the block, and then until all parts are healthy."""
+    restarter = PartRestarter(platform)
+    task = asyncio.create_task(restarter.run())
     try:
-        yield kubelet
+        yield restarter
     finally:
-        await kubelet.ready()
-        watching.cancel()
-        await asyncio.wait([watching])
+        await restarter.wait_until_healthy()
+        task.cancel()
+        await asyncio.wait([task])

@@ -1,0 +1,118 @@
+"""Tests of an outage of n8n: uploads are stored and indexed later; chats fall back or report it quickly."""
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+
+import pytest
+from tenancy.names import model_id
+
+from tests.support.companies import Company
+from tests.support.hanging import hanging
+from tests.support.open_webui import Person
+from tests.support.part_restarter import run_part_restarter
+from tests.support.uploads import SampleFile, sample_files, upload
+from tests.support.waiting import until
+
+from .conftest import FaultHarness
+
+pytestmark = [pytest.mark.programs, pytest.mark.timeout(1200)]
+
+OUTAGE_SECONDS = float(os.environ.get("TENANTRY_TEST_OUTAGE_SECONDS", "20"))
+"""Duration of the outage."""
+
+N8N = ("n8n", "n8n-worker", "n8n-webhook")
+
+READY_TIMEOUT_SECONDS = 60
+"""Timeout until a file is ready."""
+
+CATCH_UP_TIMEOUT_SECONDS = 60
+"""Timeout until all files are ready after the outage; file-sync retries at least every 30 seconds."""
+
+ANSWER_TIMEOUT_SECONDS = 10
+"""Maximum time until an answer or an error message."""
+
+PLAN = SampleFile("plan.md", b"# Plan\n\nThe approved marketing budget for 2026 is $5,000,000.")
+QUESTION = "What is the approved marketing budget for 2026?"
+EXPECTED_ANSWER = "$5,000,000"
+
+
+async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
+    harness: FaultHarness,
+) -> None:
+    async with harness.company("riverside") as company, run_part_restarter(harness.platform) as restarter:
+        diana, token = await harness.log_in_member(company)
+        model = model_id(company.id, "finance")
+        await upload_files(diana, company, [PLAN])
+        await until(
+            lambda: have_states(harness, token, {PLAN.name: "ready"}),
+            seconds=READY_TIMEOUT_SECONDS,
+            every=0.5,
+        )
+        with restarter.keep_down(*N8N):
+            back = time.monotonic() + OUTAGE_SECONDS
+            more = sample_files(company.id, 10)
+            await upload_files(diana, company, more)
+            safe = {file.name: "received" for file in more}
+            await until(lambda: have_states(harness, token, safe), seconds=READY_TIMEOUT_SECONDS, every=0.5)
+            assert len(harness.truth.get_stored([company.id], []).objects) == 1 + len(more)
+            async with harness.webui.valves(fallback_to_direct=True):
+                answer, seconds = await ask(diana, model)
+                assert EXPECTED_ANSWER in answer
+                print(f"the gateway answered directly after {seconds:.1f} s")
+            async with harness.webui.valves(fallback_to_direct=False):
+                answer, seconds = await ask(diana, model)
+                assert answer == (
+                    "The assistant's workflow cannot be reached right now. Try again in a few minutes."
+                )
+                print(f"the error message arrived after {seconds:.1f} s")
+            await asyncio.sleep(max(back - time.monotonic(), 0))
+            assert await have_states(harness, token, safe)
+        await restarter.wait_until_healthy()
+        returned = time.monotonic()
+        found = {file.name: "ready" for file in (PLAN, *more)}
+        await until(lambda: have_states(harness, token, found), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5)
+        print(f"all files were ready {time.monotonic() - returned:.1f} s after the outage")
+        async with harness.webui.valves(fallback_to_direct=False):
+            assert EXPECTED_ANSWER in (await ask(diana, model))[0]
+
+
+async def test_a_worker_that_hangs_delays_one_question_and_no_other(harness: FaultHarness) -> None:
+    async with harness.company("lakeside") as company:
+        diana, token = await harness.log_in_member(company)
+        model = model_id(company.id, "finance")
+        await upload_files(diana, company, [PLAN])
+        await until(
+            lambda: have_states(harness, token, {PLAN.name: "ready"}),
+            seconds=READY_TIMEOUT_SECONDS,
+            every=0.5,
+        )
+        async with harness.webui.valves(fallback_to_direct=True, workflow_seconds=5.0):
+            with hanging(harness.platform, "n8n-worker"):
+                for _ in range(2):
+                    answer, seconds = await ask(diana, model)
+                    assert EXPECTED_ANSWER in answer
+                    print(f"the gateway answered after {seconds:.1f} s")
+
+
+async def upload_files(person: Person, company: Company, files: Sequence[SampleFile]) -> None:
+    """Upload files as a user."""
+    for file in files:
+        response = await upload(person, company.knowledge, file)
+        assert response.is_success, response.text
+
+
+async def have_states(harness: FaultHarness, token: str, states: dict[str, str]) -> bool:
+    """Return True if all of these files of a user are in these states."""
+    found = {each["filename"]: each["state"] for each in await harness.list_files(token)}
+    return states.items() <= found.items()
+
+
+async def ask(person: Person, model: str) -> tuple[str, float]:
+    """Ask as the browser does; return the answer and its duration."""
+    began = time.monotonic()
+    chat = await person.chat(model, QUESTION)
+    seconds = time.monotonic() - began
+    assert seconds < ANSWER_TIMEOUT_SECONDS
+    return chat.content, seconds
