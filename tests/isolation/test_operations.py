@@ -12,7 +12,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from tenancy.names import document_id_for, object_key
+from tenancy.names import document_id_for, object_key, tenant_prefix
 from tenancy.tickets import Ticket
 
 from tests.support.gateway import foreign_hits
@@ -256,16 +256,21 @@ async def test_a_list_has_only_the_tenants_documents(harness: Harness) -> None:
 
 
 async def test_a_cursor_of_another_tenant_lists_only_the_callers_documents(harness: Harness) -> None:
-    """Any cursor continues the list inside the tenant's prefix."""
-    for inside in (f"../tenant-{B}/", f"tenant-{B}/finance/documents/", "\x00", ""):
+    """The content of a cursor is a position relative to the caller's prefix, even if it names a prefix."""
+    positions = {
+        object_key(A, each["personaId"], each["documentId"], each["filename"]).removeprefix(
+            tenant_prefix(A)
+        ): each["documentId"]
+        for each in await listed(harness, A)
+    }
+    first = min(positions)
+    prefixes = (tenant_prefix(A), tenant_prefix(B), f"../{tenant_prefix(B)}")
+    for inside in (*positions, *(f"{prefix}{first}" for prefix in prefixes), "\x00", ""):
         cursor = base64.urlsafe_b64encode(inside.encode()).decode()
-        response = await harness.request("GET", f"/v1/documents?cursor={cursor}", f"person of {A}")
-        assert response.status_code == 200
-        assert THEIRS not in response.text
-    # A cursor is relative to the tenant's prefix; as an absolute key this one precedes all documents.
-    cursor = base64.urlsafe_b64encode(b"finance/~").decode()
-    response = await harness.request("GET", f"/v1/documents?cursor={cursor}", f"person of {A}")
-    assert [each for each in response.json()["documents"] if each["personaId"] == "finance"] == []
+        response = await harness.request("GET", f"/v1/documents?limit=200&cursor={cursor}", f"person of {A}")
+        assert response.status_code == 200, response.text
+        found = {each["documentId"] for each in response.json()["documents"]}
+        assert found == {document_id for position, document_id in positions.items() if position > inside}
 
 
 async def test_removed_documents_of_another_tenant_are_neither_listed_nor_restored(harness: Harness) -> None:

@@ -25,13 +25,8 @@ from tests.support.fake_open_webui import OpenWebUIWriter, fake_open_webui
 from tests.support.file_sync import FakeN8nWebhook, FileSyncReplica, fake_n8n, open_replica
 from tests.support.gateway import RunningGateway, environment, running_gateway
 from tests.support.people import People, open_people
-<<<<<<< HEAD
-from tests.support.qdrant import count_points, drop_points, make_collection, open_qdrant
-from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
-=======
 from tests.support.qdrant import count_points, delete_points, make_collection, open_qdrant
-from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
->>>>>>> gwb19b
+from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 
 A, B = "fs-alpha", "fs-beta"
