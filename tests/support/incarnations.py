@@ -20,7 +20,7 @@ from tenancy.tickets import Action, Ticket, TicketIssuer
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
-from tenantry_local.tickets import private_key
+from tenantry_local.tickets import ensure_private_key
 
 from .apiserver import Tenants, admin_client
 from .gateway import RunningGateway, running_gateway
@@ -297,8 +297,16 @@ async def open_incarnation_harness(platform: Platform) -> AsyncIterator[Incarnat
             run_operator(platform, "tenant_operator", log=str(operator_log)),
             running_gateway(platform) as gateway,
         ):
-            tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+<<<<<<< HEAD:tests/support/incarnations.py
+            tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
             harness = IncarnationHarness(platform, gateway, tenants, people, qdrant, tickets, operator_log)
             await harness.clear()  # remainders of an interrupted run
             yield harness
             await harness.clear()
+=======
+            tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
+            rig = Rig(platform, gateway, tenants, people, qdrant, tickets, operator_log)
+            await rig.clear()  # of a run that was interrupted
+            yield rig
+            await rig.clear()
+>>>>>>> main:tests/support/lives.py
