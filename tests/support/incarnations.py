@@ -297,16 +297,8 @@ async def open_incarnation_harness(platform: Platform) -> AsyncIterator[Incarnat
             run_operator(platform, "tenant_operator", log=str(operator_log)),
             running_gateway(platform) as gateway,
         ):
-<<<<<<< HEAD:tests/support/incarnations.py
             tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
             harness = IncarnationHarness(platform, gateway, tenants, people, qdrant, tickets, operator_log)
             await harness.clear()  # remainders of an interrupted run
             yield harness
             await harness.clear()
-=======
-            tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
-            rig = Rig(platform, gateway, tenants, people, qdrant, tickets, operator_log)
-            await rig.clear()  # of a run that was interrupted
-            yield rig
-            await rig.clear()
->>>>>>> main:tests/support/lives.py
