@@ -1,4 +1,4 @@
-"""Writes docs/reference/tenant.md from the resource's definition: ``python -m tools.tenant_reference``."""
+"""Generator of docs/reference/tenant.md from the CRD: ``python -m tools.tenant_reference``."""
 
 import sys
 from collections.abc import Iterator
@@ -19,26 +19,26 @@ HEAD = """# The Tenant resource
 
 `{group}/{version}`, kind `{kind}`, cluster-scoped. {description}
 
-`kubectl explain tenant.spec` says the same as this page. `kubectl get tenants -o wide` lists them.
+`kubectl explain tenant.spec` prints the same text. `kubectl get tenants -o wide` lists the Tenants.
 """
 
-STATUS = """The operator alone writes it. [Conditions](conditions.md) explains `conditions`.
+STATUS = """Only the operator writes it. [Conditions](conditions.md) explains `conditions`.
 """
 
-REFUSED = """## What is refused, and how
+VALIDATION = """## Validation
 
-The API server itself checks a manifest when it is applied, and tells every mistake with its field's path.
-Beside types, bounds and duplicates:
+The API server checks a manifest when it is applied, and returns each error with its field's path. These
+rules apply in addition to types, bounds and duplicates:
 
-| field | refused with |
+| field | message |
 |---|---|"""
 
-PROTECTED = """
+PROTECTION = """
 ## Protection from deletion
 
-A Tenant with the annotation `tenantry.io/protect: "true"` (or any value but `"false"`) is not deleted until
-the annotation is gone: `kubectl annotate tenant NAME tenantry.io/protect-`. The definition of the resource
-carries the same annotation, because every Tenant would go with it.
+A Tenant with the annotation `tenantry.io/protect: "true"` (or any value but `"false"`) cannot be deleted.
+To remove the annotation, run `kubectl annotate tenant NAME tenantry.io/protect-`. The resource's definition
+has the same annotation, because its deletion would delete all Tenants.
 """
 
 KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
@@ -55,27 +55,36 @@ def render() -> str:
         kind=definition["names"]["kind"],
         description=schema["description"],
     )
-    rows = [f"| `{path}` | {_cell(message)} |" for path, message in dict.fromkeys(_refusals(schema))]
+    rows = [f"| `{path}` | {_escape_cell(message)} |" for path, message in dict.fromkeys(_list_rules(schema))]
     spec, status = schema["properties"]["spec"], schema["properties"]["status"]
     return "\n".join(
-        [head, *_sections(spec, "spec"), *_sections(status, "status", STATUS), REFUSED, *rows, PROTECTED]
+        [
+            head,
+            *_render_sections(spec, "spec"),
+            *_render_sections(status, "status", STATUS),
+            VALIDATION,
+            *rows,
+            PROTECTION,
+        ]
     )
 
 
-def _sections(schema: dict[str, Any], path: str, note: str = "") -> Iterator[str]:
+def _render_sections(schema: dict[str, Any], path: str, note: str = "") -> Iterator[str]:
     """Yield a section for an object, then one for each object in it."""
     yield f"## {path}\n\n{schema['description']}\n{note}"
-    yield "| field | is | what |\n|---|---|---|"
+    yield "| field | type | meaning |\n|---|---|---|"
     for name, field in schema["properties"].items():
-        yield f"| `{name}` | {_kind(field)} | {_cell(field['description'])} |"
+        yield f"| `{name}` | {_format_type(field)} | {_escape_cell(field['description'])} |"
     yield ""
     for name, field in schema["properties"].items():
         inner, suffix = (field["items"], "[]") if "items" in field else (field, "")
         if "properties" in inner:
-            yield from _sections({**inner, "description": field["description"]}, f"{path}.{name}{suffix}")
+            yield from _render_sections(
+                {**inner, "description": field["description"]}, f"{path}.{name}{suffix}"
+            )
 
 
-def _kind(field: dict[str, Any]) -> str:
+def _format_type(field: dict[str, Any]) -> str:
     if field["type"] == "array":
         return f"list of {'objects' if 'properties' in field['items'] else 'text'}"
     if "enum" in field:
@@ -84,24 +93,24 @@ def _kind(field: dict[str, Any]) -> str:
     match field.get("minimum"), field.get("maximum"):
         case None, None:
             return kind
-        case least, None:
-            return f"{kind}, {least:,} or more"
-        case least, most:
-            return f"{kind}, {least:,} to {most:,}"
+        case minimum, None:
+            return f"{kind}, {minimum:,} or more"
+        case minimum, maximum:
+            return f"{kind}, {minimum:,} to {maximum:,}"
 
 
-def _refusals(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each rule's field, and what it says."""
+def _list_rules(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the field and the message of each rule."""
     for rule in schema.get("x-kubernetes-validations", []):
         yield (path + rule.get("fieldPath", "")).lstrip("."), rule["message"]
     for name, field in schema.get("properties", {}).items():
-        yield from _refusals(field, f"{path}.{name}")
+        yield from _list_rules(field, f"{path}.{name}")
     if "items" in schema:
-        yield from _refusals(schema["items"], f"{path}[]")
+        yield from _list_rules(schema["items"], f"{path}[]")
 
 
-def _cell(text: str) -> str:
-    """Return text that a table's cell and Markdown leave as it is."""
+def _escape_cell(text: str) -> str:
+    """Escape a text for a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("*", "\\*")
 
 
