@@ -1,11 +1,16 @@
-"""Generator of docs/reference/tenant.md from the CRD: ``python -m tools.tenant_reference``."""
+"""Generator of docs/reference/tenant.md from the resource's definition and the operator's parts."""
 
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import yaml
+from tenant_operator.conditions import condition_type
+from tenant_operator.context import Clients, build_parts
+from tenant_operator.disabled_part import DisabledPart
 
 __all__ = ["PAGE", "render"]
 
@@ -19,16 +24,25 @@ HEAD = """# The Tenant resource
 
 `{group}/{version}`, kind `{kind}`, cluster-scoped. {description}
 
-`kubectl explain tenant.spec` prints the same text. `kubectl get tenants -o wide` lists the Tenants.
+`kubectl explain tenant.spec` prints the same text. `kubectl get tenants -o wide` lists them.
 """
 
-STATUS = """Only the operator writes it. [Conditions](conditions.md) explains `conditions`.
+STATUS = """Only the operator writes the status. [Conditions](conditions.md) explains `conditions`.
 """
 
-VALIDATION = """## Validation
+PARTS = """## Parts
 
-The API server checks a manifest when it is applied, and returns each error with its field's path. These
-rules apply in addition to types, bounds and duplicates:
+Each part of the operator keeps one concern of a tenant. Its condition is in `status.conditions`, its section
+is `status.{name}`. The last column lists the kinds that stay under `deletionPolicy: Retain`. [Add a
+part](../how-to/add-a-part.md) describes how to write one.
+
+| part | condition | task | section | retained |
+|---|---|---|---|---|"""
+
+VALIDATION = """## Validation rules
+
+The API server validates a manifest when it is applied, and reports every error with the path of its field. In
+addition to types, bounds and duplicates, these rules apply:
 
 | field | message |
 |---|---|"""
@@ -37,8 +51,8 @@ PROTECTION = """
 ## Protection from deletion
 
 A Tenant with the annotation `tenantry.io/protect: "true"` (or any value but `"false"`) cannot be deleted.
-To remove the annotation, run `kubectl annotate tenant NAME tenantry.io/protect-`. The resource's definition
-has the same annotation, because its deletion would delete all Tenants.
+Remove the annotation first: `kubectl annotate tenant NAME tenantry.io/protect-`. The definition has the
+same annotation, because its deletion would delete every Tenant.
 """
 
 KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
@@ -62,6 +76,9 @@ def render() -> str:
             head,
             *_render_sections(spec, "spec"),
             *_render_sections(status, "status", STATUS),
+            PARTS,
+            *_render_parts(),
+            "",
             VALIDATION,
             *rows,
             PROTECTION,
@@ -69,8 +86,20 @@ def render() -> str:
     )
 
 
+def _render_parts() -> Iterator[str]:
+    """Yield a row for each part that the operator builds."""
+    for part in build_parts(Clients(**{field.name: Mock() for field in fields(Clients)})):
+        if isinstance(part, DisabledPart):
+            continue
+        summary = str(type(part).__doc__).splitlines()[0]
+        section = "yes" if part.section else "no"
+        retained = ", ".join(part.retained) or "nothing"
+        condition = condition_type(part.name)
+        yield f"| `{part.name}` | `{condition}` | {_escape_cell(summary)} | {section} | {retained} |"
+
+
 def _render_sections(schema: dict[str, Any], path: str, note: str = "") -> Iterator[str]:
-    """Yield a section for an object, then one for each object in it."""
+    """Yield a section of the page for an object, then one for each object in it."""
     yield f"## {path}\n\n{schema['description']}\n{note}"
     yield "| field | type | meaning |\n|---|---|---|"
     for name, field in schema["properties"].items():
@@ -110,7 +139,7 @@ def _list_rules(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, s
 
 
 def _escape_cell(text: str) -> str:
-    """Escape a text for a cell of a Markdown table."""
+    """Return text escaped for a table's cell."""
     return text.replace("|", "\\|").replace("*", "\\*")
 
 

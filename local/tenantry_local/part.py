@@ -15,8 +15,9 @@ from typing import ClassVar
 import httpx
 
 from .context import Context
+from .processes import LocalError
 
-__all__ = ["Command", "Part", "find_program", "is_http_ok", "is_port_open"]
+__all__ = ["Command", "Part", "find_program", "is_http_ok", "is_port_open", "system_tls_context"]
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,12 @@ def find_program(name: str) -> str:
 
     Raises
     ------
-    FileNotFoundError
+    LocalError
         The program is in neither.
     """
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     if not found:
-        raise FileNotFoundError(f"the program {name} is not installed; `make up` installs it")
+        raise LocalError(f"The program {name} is not installed. `make up` installs it.")
     return found
 
 
@@ -101,7 +102,7 @@ def is_http_ok(
     url: str, *, seconds: float = 2, verify: bool = True, headers: Mapping[str, str] | None = None
 ) -> bool:
     """Return True if a GET of ``url`` is answered with 2xx in time."""
-    trust = _system_tls_context() if verify else False
+    trust = system_tls_context() if verify else False
     try:
         return httpx.get(url, timeout=seconds, verify=trust, headers=headers).is_success
     except httpx.HTTPError:
@@ -109,8 +110,8 @@ def is_http_ok(
 
 
 @cache
-def _system_tls_context() -> ssl.SSLContext:
-    """Return the TLS context with the system's CAs; loading them takes longer than most requests."""
+def system_tls_context() -> ssl.SSLContext:
+    """Return the TLS context with the system's CAs. Every new one takes 25 ms, longer than most requests."""
     return httpx.create_ssl_context()
 
 

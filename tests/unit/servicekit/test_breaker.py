@@ -34,8 +34,8 @@ def breaker(system: str, clock: Clock) -> Breaker:
 
 def fail(breaker: Breaker, times: int = FAILURES) -> None:
     for _ in range(times):
-        assert breaker.admit() == 0
-        breaker.failed()
+        assert breaker.try_acquire() == 0
+        breaker.record_failure()
 
 
 def circuits_open(system: str) -> float:
@@ -44,19 +44,19 @@ def circuits_open(system: str) -> float:
 
 def test_some_failures_in_a_row_open_the_circuit(breaker: Breaker, system: str) -> None:
     fail(breaker, FAILURES - 1)
-    assert breaker.admit() == 0
-    breaker.failed()
-    assert breaker.admit() == PAUSE_SECONDS
+    assert breaker.try_acquire() == 0
+    breaker.record_failure()
+    assert breaker.try_acquire() == PAUSE_SECONDS
     assert circuits_open(system) == 1
-    assert REGISTRY.get_sample_value("tenantry_remote_spared_total", {"system": system}) == 1
+    assert REGISTRY.get_sample_value("tenantry_remote_rejected_total", {"system": system}) == 1
 
 
 def test_failures_of_a_system_that_hangs_count_twice(breaker: Breaker) -> None:
     """D18: each has cost its caller the whole timeout, and a place among the calls under way."""
     for _ in range(FAILURES // 2):
-        breaker.failed(HUNG_SECONDS)
+        breaker.record_failure(HUNG_SECONDS)
         assert breaker.pause == 0
-    breaker.failed(HUNG_SECONDS)
+    breaker.record_failure(HUNG_SECONDS)
     assert breaker.pause == PAUSE_SECONDS
 
 
@@ -65,51 +65,51 @@ def test_to_ask_for_the_pause_takes_nobodys_try(breaker: Breaker, clock: Clock) 
     assert breaker.pause == PAUSE_SECONDS
     clock.now += PAUSE_SECONDS
     assert breaker.pause == 0
-    assert breaker.admit() == 0
+    assert breaker.try_acquire() == 0
     assert breaker.pause > 0
 
 
 def test_one_success_between_them_starts_the_count_anew(breaker: Breaker) -> None:
     fail(breaker, FAILURES - 1)
-    breaker.succeeded()
+    breaker.record_success()
     fail(breaker, FAILURES - 1)
-    assert breaker.admit() == 0
+    assert breaker.try_acquire() == 0
 
 
 def test_who_is_turned_away_hears_how_long_the_pause_still_is(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += 2
-    assert breaker.admit() == PAUSE_SECONDS - 2
+    assert breaker.try_acquire() == PAUSE_SECONDS - 2
 
 
 def test_after_the_pause_one_call_alone_may_try(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
-    assert breaker.admit() == 0
-    assert [breaker.admit() > 0 for _ in range(10)] == [True] * 10
+    assert breaker.try_acquire() == 0
+    assert [breaker.try_acquire() > 0 for _ in range(10)] == [True] * 10
 
 
 def test_the_try_that_succeeds_lets_everybody_in(breaker: Breaker, clock: Clock, system: str) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
-    breaker.admit()
-    breaker.succeeded()
-    assert [breaker.admit() for _ in range(10)] == [0] * 10
+    breaker.try_acquire()
+    breaker.record_success()
+    assert [breaker.try_acquire() for _ in range(10)] == [0] * 10
     assert circuits_open(system) == 0
 
 
 def test_the_try_that_fails_begins_the_pause_anew(breaker: Breaker, clock: Clock, system: str) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
-    breaker.admit()
-    breaker.failed()
-    assert breaker.admit() == PAUSE_SECONDS
+    breaker.try_acquire()
+    breaker.record_failure()
+    assert breaker.try_acquire() == PAUSE_SECONDS
     assert circuits_open(system) == 1
 
 
 def test_a_try_whose_caller_went_away_leaves_its_place_to_the_next(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
-    breaker.admit()
-    breaker.record_neutral()
-    assert breaker.admit() == 0
+    breaker.try_acquire()
+    breaker.release()
+    assert breaker.try_acquire() == 0

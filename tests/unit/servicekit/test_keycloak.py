@@ -66,7 +66,7 @@ async def test_it_logs_in_as_its_client_and_calls_its_realm(keycloak: KeycloakAd
 
 
 async def test_a_list_is_read_to_its_end_in_pages(keycloak: KeycloakAdmin, server: Server) -> None:
-    found = [each["id"] async for each in keycloak.pages("users", "/users", {"q": "a"})]
+    found = [each["id"] async for each in keycloak.list_all("users", "/users", {"q": "a"})]
     assert found == [str(number) for number in range(250)]
     assert {request.method for request in server.requests} == {"GET"}
     assert [dict(request.url.params) for request in server.requests] == [
@@ -77,7 +77,7 @@ async def test_a_list_is_read_to_its_end_in_pages(keycloak: KeycloakAdmin, serve
 async def test_what_is_absent_is_nothing(keycloak: KeycloakAdmin, server: Server) -> None:
     server.statuses = [404, 404, 409]
     assert await keycloak.get("group", "/groups/1") is None
-    assert [each async for each in keycloak.pages("members", "/groups/1/members", {})] == []
+    assert [each async for each in keycloak.list_all("members", "/groups/1/members", {})] == []
     assert await keycloak.send("create", "POST", "/groups", absent=409) is None
 
 
@@ -95,7 +95,7 @@ async def test_a_refusal_is_final_and_names_its_call(keycloak: KeycloakAdmin, se
     assert (refused.value.system, refused.value.operation) == ("keycloak", "group")
     server.statuses = [403]
     with pytest.raises(RemoteRefused) as refused:
-        [each async for each in keycloak.pages("users", "/users", {})]
+        [each async for each in keycloak.list_all("users", "/users", {})]
     assert refused.value.operation == "users"
     assert len(server.requests) == 2
 

@@ -302,14 +302,14 @@ async def test_a_system_that_hangs_is_not_called_for_a_while(breaking: Remote) -
 
 
 async def test_whoever_would_wait_for_others_can_ask_whether_the_system_is_called(breaking: Remote) -> None:
-    breaking.require_admitted("read")
+    breaking.require_closed_circuit("read")
     await fail_until_left_alone(breaking)
     with pytest.raises(RemoteUnavailable, match="keeps failing") as unavailable:
-        breaking.require_admitted("read")
+        breaking.require_closed_circuit("read")
     error = unavailable.value
     assert (error.system, error.operation) == (breaking.system, "read")
     assert error.retry_after
-    breaking.require_admitted("read", circuit="another part")
+    breaking.require_closed_circuit("read", circuit="another part")
 
 
 async def test_a_part_of_a_system_fails_alone(breaking: Remote) -> None:
@@ -367,9 +367,9 @@ async def test_a_cancelled_call_does_not_end_a_row_of_failures(of_one_attempt: R
 
 
 async def test_a_system_without_a_breaker_is_always_called() -> None:
-    remote = Remote("steady", classify, attempts=1, breaks=False)
+    remote = Remote("steady", classify, attempts=1, circuit_breaker=False)
     await fail(remote, 3 * FAILURES)
-    remote.require_admitted("read")
+    remote.require_closed_circuit("read")
     assert await remote.call("read", Backend("answer")) == "answer"
     remote.close()
 

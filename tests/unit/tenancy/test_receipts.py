@@ -152,7 +152,7 @@ def test_a_file_is_told_of_in_a_sentence(tmp_path: Path, public: Path) -> None:
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(signed(), indent=2))
     assert verify_file(file, public) == (
-        f"Valid: of Tenant acme (uid 0b5c) 7 things were found in 1 stores before, and none at {TIME}."
+        f"Valid: Tenant acme (uid 0b5c) had 7 items in 1 stores before the erasure, and none at {TIME}."
     )
 
 
@@ -250,7 +250,7 @@ def test_a_public_key_that_cannot_be_read_is_named(content: bytes | None, tmp_pa
     file.write_text(json.dumps(signed()))
     if content is not None:
         key.write_bytes(content)
-    with pytest.raises(ReceiptInvalid, match=r"public.pem (cannot be read|holds no Ed25519 public key)"):
+    with pytest.raises(ReceiptInvalid, match=r"public.pem (cannot be read|contains no Ed25519 public key)"):
         verify_file(file, key)
 
 

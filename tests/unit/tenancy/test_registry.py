@@ -202,8 +202,8 @@ async def test_who_subscribes_hears_of_a_tenants_changes_until_the_end(
     known: TenantRegistry, api: FakeApi
 ) -> None:
     heard: list[str] = []
-    with known.subscribed("a", lambda: heard.append("first")):
-        with known.subscribed("a", lambda: heard.append("second")):
+    with known.subscribe("a", lambda: heard.append("first")):
+        with known.subscribe("a", lambda: heard.append("second")):
             known._apply("ADDED", manifest("a"))
             assert sorted(heard) == ["first", "second"]
             known._apply("ADDED", manifest("b"))

@@ -122,7 +122,7 @@ def test_a_forged_ticket_is_refused(forge: Any, verifier: TicketVerifier) -> Non
     ],
 )
 def test_nothing_is_signed_for_a_document_that_cannot_be(ticket: Ticket) -> None:
-    with pytest.raises(ValueError, match=r"tenant id|is no uid|object key|names no document"):
+    with pytest.raises(ValueError, match=r"tenant id|is no uid|object key|must have no document"):
         TicketIssuer(dict(KEY.as_dict(private=True))).issue(ticket)
 
 

@@ -3,11 +3,11 @@
 import pytest
 from servicekit.errors import RemoteError, RemoteRefused, RemoteUnavailable
 from tenancy.errors import TenantSuspended
-from tenancy.tombstones import REFUSAL, guarded, raise_if_deleting
+from tenancy.tombstones import REFUSAL, add_tombstone_check, raise_if_deleting
 
 
 def test_a_tombstones_refusal_says_that_the_tenant_is_being_removed() -> None:
-    with pytest.raises(TenantSuspended, match="being removed"):
+    with pytest.raises(TenantSuspended, match="being deleted"):
         raise_if_deleting(RemoteRefused("redis", "rate", f"ERR {REFUSAL} script: 1"))
 
 
@@ -25,7 +25,7 @@ def test_another_failure_says_nothing_of_the_tenant(failure: RemoteError) -> Non
 
 
 def test_a_guarded_script_asks_for_the_tombstone_before_it_does_anything() -> None:
-    first, rest = guarded("return redis.call('INCR', KEYS[1])").split("\n", 1)
+    first, rest = add_tombstone_check("return redis.call('INCR', KEYS[1])").split("\n", 1)
     assert first == (
         f"if redis.call('EXISTS', KEYS[#KEYS]) == 1 then return redis.error_reply('{REFUSAL}') end"
     )

@@ -179,8 +179,8 @@ async def open_one_too_many(connect: Connect) -> list[Connection]:
 async def test_of_those_that_prove_nobody_the_oldest_makes_room(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "PER_SOURCE", 3)
-    monkeypatch.setattr(server, "ARRIVAL_SECONDS", 0.0)
+    monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
+    monkeypatch.setattr(server, "MIN_SECONDS", 0.0)
     proven = await connect()
     assert await answers(proven, "/token")
     for connection in (proven, *await open_one_too_many(connect)):
@@ -190,14 +190,14 @@ async def test_of_those_that_prove_nobody_the_oldest_makes_room(
 async def test_many_that_come_together_have_time_to_prove_themselves(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "PER_SOURCE", 3)
-    monkeypatch.setattr(server, "ARRIVAL_SECONDS", 60.0)
+    monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
+    monkeypatch.setattr(server, "MIN_SECONDS", 60.0)
     for connection in [await connect() for _ in range(10)]:
         assert await answers(connection, "/token")
 
 
 async def test_there_is_a_bound_for_all_sources(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "IN_ALL", 3)
+    monkeypatch.setattr(server, "MAX_TOTAL", 3)
     connections = [await connect() for _ in range(4)]
     assert await answers(connections[3])
     assert await is_closed(connections[0])
@@ -208,7 +208,7 @@ async def test_there_is_a_bound_for_all_sources(connect: Connect, monkeypatch: p
 async def test_those_who_left_or_were_proven_are_not_counted(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "IN_ALL", 3)
+    monkeypatch.setattr(server, "MAX_TOTAL", 3)
     for _ in range(3):
         left = [await connect(), await connect()]
         for reader, writer in left:
@@ -223,7 +223,7 @@ async def test_those_who_left_or_were_proven_are_not_counted(
 async def test_many_of_one_source_do_not_crowd_out_another(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "IN_ALL", 3)
+    monkeypatch.setattr(server, "MAX_TOTAL", 3)
     other = await connect(source="127.0.0.2")
     assert await answers(other)
     many = [await connect() for _ in range(4)]
@@ -235,7 +235,7 @@ async def test_many_of_one_source_do_not_crowd_out_another(
 async def test_the_bound_holds_for_those_who_come_in_one_moment(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "IN_ALL", 3)
+    monkeypatch.setattr(server, "MAX_TOTAL", 3)
     burst = await asyncio.gather(*(connect() for _ in range(10)))
     await until(lambda: sum(reader.at_eof() for reader, _ in burst) == 7, seconds=5)
     newest = await connect()
