@@ -44,7 +44,7 @@ def generate_secrets(release: str) -> Secrets:
     openwebui = f"{release}-postgres:5432/openwebui"
     return {
         "tenantry-postgres": {f"{name}-password": password for name, password in database.items()},
-        "tenantry-redis": {"users.acl": redis_users.acl_file(redis)},
+        "tenantry-redis": {"users.acl": redis_users.build_acl_file(redis)},
         "tenantry-qdrant": {"api-key": qdrant, "read-only-api-key": _generate_password()},
         "tenantry-keycloak": {
             "admin-password": _generate_password(),
