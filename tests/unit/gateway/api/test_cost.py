@@ -28,7 +28,7 @@ STEP_SECONDS = 2 * 0.05
 """Maximum CPU time of one step: 50 ms on an idle machine, doubled for a busy one."""
 
 TRIES = 3
-"""Repetitions of each input; the best one counts, because the first has cold caches."""
+"""An input is sent again up to this often until it is fast: a cold cache is no fault of the operation."""
 
 PERSON = {"Authorization": "Bearer person-tenanta"}
 ADMINISTRATOR = {"Authorization": "Bearer admin-tenanta"}
@@ -255,10 +255,10 @@ async def test_no_step_of_the_event_loop_exceeds_the_limit(url: str, operation: 
                 data=sent.data,
             )
 
-    best = float("inf")
     for _ in range(TRIES):
         with longest_step() as longest:
             response = await asyncio.to_thread(call)
-        best = min(best, longest.seconds)
         assert response.status_code == sent.status, response.text[:500]
-    assert best < STEP_SECONDS
+        if longest.seconds < STEP_SECONDS:
+            return
+    pytest.fail(f"a step took {longest.seconds:.3f} s in each of {TRIES} tries")
