@@ -19,9 +19,7 @@ CONDITION = {
 
 
 @pytest.mark.parametrize(("before", "after"), [("pooled", "dedicated"), ("dedicated", "pooled")])
-def test_tier_is_immutable(
-    tenants: Tenants, stored: Callable[..., str], before: str, after: str
-) -> None:
+def test_tier_is_immutable(tenants: Tenants, stored: Callable[..., str], before: str, after: str) -> None:
     name = stored({"tier": before})
     with pytest.raises(Refused) as refusal:
         tenants.patch(name, {"spec": {"tier": after}})
