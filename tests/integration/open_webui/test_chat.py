@@ -135,7 +135,7 @@ async def test_attached_files_are_waited_for_in_a_chat(office: Office) -> None:
     office.services.files = [{**file, "state": "indexing"}]
     attached = [{"type": "file", "id": file_id, "name": "plan.txt", "url": file_id, "status": "uploaded"}]
     asking = asyncio.create_task(person.chat(office.model, "What is the budget?", files=attached))
-    await until(lambda: office.services.looks > 0)
+    await until(lambda: office.services.file_requests > 0)
     office.services.files = [{**file, "state": "ready"}]
     chat = await asking
     assert chat.content == SHOWN

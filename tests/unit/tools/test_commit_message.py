@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.commit_message import find_faults, main
+from tools.commit_message import find_errors, main
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tools.commit_message import find_faults, main
     ],
 )
 def test_a_good_message_is_taken(subject: str) -> None:
-    assert find_faults(subject) == []
+    assert find_errors(subject) == []
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_a_good_message_is_taken(subject: str) -> None:
     ],
 )
 def test_a_bad_message_is_refused_with_its_fault(message: str, says: str) -> None:
-    (fault,) = find_faults(message)
-    assert says in fault
+    (error,) = find_errors(message)
+    assert says in error
 
 
 def test_the_hook_reads_the_file_that_git_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a release is made of, and what is said about it."""
+"""Tests of the release: its files, its notes and its checks."""
 
 import hashlib
 import subprocess
