@@ -1,11 +1,16 @@
-"""Writes docs/reference/tenant.md from the resource's definition: ``python -m tools.tenant_reference``."""
+"""Generator of docs/reference/tenant.md from the resource's definition and the operator's parts."""
 
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import yaml
+from tenant_operator.conditions import condition_type
+from tenant_operator.context import Clients, build_parts
+from tenant_operator.disabled_part import DisabledPart
 
 __all__ = ["PAGE", "render"]
 
@@ -22,23 +27,32 @@ HEAD = """# The Tenant resource
 `kubectl explain tenant.spec` says the same as this page. `kubectl get tenants -o wide` lists them.
 """
 
-STATUS = """The operator alone writes it. [Conditions](conditions.md) explains `conditions`.
+STATUS = """Only the operator writes the status. [Conditions](conditions.md) explains `conditions`.
 """
 
-REFUSED = """## What is refused, and how
+PARTS = """## Parts
 
-The API server itself checks a manifest when it is applied, and tells every mistake with its field's path.
-Beside types, bounds and duplicates:
+Each part of the operator keeps one concern of a tenant. Its condition is in `status.conditions`, its section
+is `status.{name}`. The last column lists the kinds that stay under `deletionPolicy: Retain`. [Add a
+part](../how-to/add-a-part.md) describes how to write one.
 
-| field | refused with |
+| part | condition | task | section | retained |
+|---|---|---|---|---|"""
+
+REFUSED = """## Validation rules
+
+The API server validates a manifest when it is applied, and reports every error with the path of its field. In
+addition to types, bounds and duplicates, these rules apply:
+
+| field | message |
 |---|---|"""
 
 PROTECTED = """
 ## Protection from deletion
 
-A Tenant with the annotation `tenantry.io/protect: "true"` (or any value but `"false"`) is not deleted until
-the annotation is gone: `kubectl annotate tenant NAME tenantry.io/protect-`. The definition of the resource
-carries the same annotation, because every Tenant would go with it.
+A Tenant with the annotation `tenantry.io/protect: "true"` (or any value but `"false"`) cannot be deleted.
+Remove the annotation first: `kubectl annotate tenant NAME tenantry.io/protect-`. The definition has the
+same annotation, because its deletion would delete every Tenant.
 """
 
 KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
@@ -58,14 +72,35 @@ def render() -> str:
     rows = [f"| `{path}` | {_cell(message)} |" for path, message in dict.fromkeys(_refusals(schema))]
     spec, status = schema["properties"]["spec"], schema["properties"]["status"]
     return "\n".join(
-        [head, *_sections(spec, "spec"), *_sections(status, "status", STATUS), REFUSED, *rows, PROTECTED]
+        [
+            head,
+            *_sections(spec, "spec"),
+            *_sections(status, "status", STATUS),
+            PARTS,
+            *_parts(),
+            "",
+            REFUSED,
+            *rows,
+            PROTECTED,
+        ]
     )
 
 
+def _parts() -> Iterator[str]:
+    """Yield a row for each part that the operator builds."""
+    for part in build_parts(Clients(**{field.name: Mock() for field in fields(Clients)})):
+        if isinstance(part, DisabledPart):
+            continue
+        summary = str(type(part).__doc__).splitlines()[0]
+        section = "yes" if part.section else "no"
+        retained = ", ".join(part.retained) or "nothing"
+        yield f"| `{part.name}` | `{condition_type(part.name)}` | {_cell(summary)} | {section} | {retained} |"
+
+
 def _sections(schema: dict[str, Any], path: str, note: str = "") -> Iterator[str]:
-    """Yield a section for an object, then one for each object in it."""
+    """Yield a section of the page for an object, then one for each object in it."""
     yield f"## {path}\n\n{schema['description']}\n{note}"
-    yield "| field | is | what |\n|---|---|---|"
+    yield "| field | type | description |\n|---|---|---|"
     for name, field in schema["properties"].items():
         yield f"| `{name}` | {_kind(field)} | {_cell(field['description'])} |"
     yield ""
@@ -91,7 +126,7 @@ def _kind(field: dict[str, Any]) -> str:
 
 
 def _refusals(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each rule's field, and what it says."""
+    """Yield the field and the message of each rule."""
     for rule in schema.get("x-kubernetes-validations", []):
         yield (path + rule.get("fieldPath", "")).lstrip("."), rule["message"]
     for name, field in schema.get("properties", {}).items():
@@ -101,7 +136,7 @@ def _refusals(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str
 
 
 def _cell(text: str) -> str:
-    """Return text that a table's cell and Markdown leave as it is."""
+    """Return text escaped for a table's cell."""
     return text.replace("|", "\\|").replace("*", "\\*")
 
 

@@ -1,20 +1,28 @@
-"""``tenantry``: the platform from a terminal."""
+"""Command line of the local platform: ``tenantry``."""
 
+import json
+import os
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from tenancy.receipts import ReceiptInvalid, verify_file
 
 from . import ask, demo, receipts, samples
-from .context import Context, state_folder
-from .display import Progress, parts_table
+from .context import REPOSITORY, Context, state_folder
+from .display import Progress, make_console, print_logins, print_statuses, statuses_to_json
+from .existing import has_platform, open_platform
+from .logins import list_logins
+from .parts import WORKSPACE
 from .parts.kubernetes import kubeconfig
 from .platform import Platform
 from .processes import LocalError
@@ -22,92 +30,180 @@ from .programs import helm
 
 __all__ = ["main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tenantry on this machine.")
-# In a log there is no edge to keep to; 80 columns would fold the URLs.
-console = Console(width=None if sys.stdout.isatty() else 120)
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells report it."""
+
+NEXT_COMMANDS = (
+    ("make demo", "run the demo and check its results"),
+    (
+        '.venv/bin/tenantry ask --as diana.tenantb@gmail.com "What is the marketing budget?"',
+        "ask as a demo user",
+    ),
+    ('eval "$(.venv/bin/tenantry env)"', "use kubectl with this cluster"),
+    ("kubectl get tenants -o wide", "list the Tenants"),
+    ("kubectl apply -f docs/examples/tenant.yaml", "create a Tenant"),
+    (".venv/bin/tenantry status --secrets", "show logins and passwords"),
+    ("make down", "stop; the data is kept"),
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they can contain passwords
+    help="Run Tenantry on this machine.",
+)
+
+
+def _print_version(requested: bool) -> None:  # noqa: FBT001 (Typer's callback)
+    if requested:
+        argv = [sys.executable, "-m", "tools.version"]
+        version = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+        typer.echo(f"tenantry {version.strip()}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Run Tenantry on this machine."""
 
 
 @app.command()
 def up(
-    *, everything: Annotated[bool, typer.Option("--all", help="Open WebUI, n8n and file-sync, too.")] = False
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also start Open WebUI, n8n and file-sync.")
+    ] = False,
 ) -> None:
-    """Bring every part up, apply the demo Tenants and ingest their sample documents."""
-    started = time.monotonic()
-    whole = everything or _platform().runs_whole()
-    with Progress(console) as progress:
-        platform = Platform(Context.open(state_folder(), whole=whole, report=progress.report))
-        platform.up()
-        samples.apply(platform.context)
-    console.print(parts_table(platform.states()))
-    console.print(f"Up in {time.monotonic() - started:.0f} s. To go on:\n")
-    for line, meaning in _next_lines(platform.context):
-        console.print(f"  [bold]{line}[/]  [dim]{meaning}[/]", soft_wrap=True, highlight=False)
+    """Start all parts, apply the demo Tenants and ingest their sample documents."""
+    started, console = time.monotonic(), make_console()
+    try:
+        with Progress(console) as progress:
+            whole = everything or (has_platform() and open_platform().is_workspace_running())
+            platform = Platform(Context.open(state_folder(), whole=whole, report=progress.report))
+            platform.up()
+            samples.apply(platform.context)
+    except KeyboardInterrupt:
+        _print_error("Interrupted. Started parts keep running: `make up` continues, `make down` stops them.")
+        raise
+    print_statuses(console, platform.get_statuses())
+    console.print(f"Up in {time.monotonic() - started:.0f} s. Next commands:\n")
+    for line, meaning in NEXT_COMMANDS:
+        console.print(f"  [bold]{line}[/]  [dim]# {meaning}[/]", soft_wrap=True, highlight=False)
 
 
 @app.command()
 def prepare(
-    *, everything: Annotated[bool, typer.Option("--all", help="Open WebUI and n8n, too.")] = False
+    *, everything: Annotated[bool, typer.Option("--all", help="Also prepare Open WebUI and n8n.")] = False
 ) -> None:
-    """Download and build, once, what a platform and the tests need. Nothing is started."""
-    with tempfile.TemporaryDirectory(prefix="tenantry-prepare-") as folder, Progress(console) as progress:
+    """Download and build everything that a platform and the tests need. Start nothing."""
+    with (
+        tempfile.TemporaryDirectory(prefix="tenantry-prepare-") as folder,
+        Progress(make_console()) as progress,
+    ):
         helm.install(lambda text: progress.report("helm", text))
         Platform.ephemeral(Path(folder), progress.report, whole=everything).prepare()
 
 
 @app.command()
-def status() -> None:
-    """Show each part: what it is, its version, URL and health."""
-    states = _platform().states()
-    console.print(parts_table(states))
-    if not all(state.healthy for state in states):
+def status(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    secrets: Annotated[
+        bool, typer.Option("--secrets", help="Also print logins with their passwords.")
+    ] = False,
+) -> None:
+    """Show the state, version and URL of each part. The exit status is 1 unless all are up."""
+    platform = open_platform()
+    statuses = platform.get_statuses()
+    logins = list_logins(platform.context, [each.part.name for each in statuses]) if secrets else []
+    if as_json:
+        document: dict[str, Any] = {"parts": statuses_to_json(statuses)}
+        if secrets:
+            document["logins"] = [asdict(login) for login in logins]
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        print_statuses(make_console(), statuses)
+        if secrets:
+            print_logins(make_console(), logins)
+    if not all(each.healthy for each in statuses):
         raise typer.Exit(1)
 
 
 @app.command()
-def logs(name: str, *, follow: Annotated[bool, typer.Option("--follow", "-f")] = False) -> None:
-    """Print what a part has logged."""
-    platform = _platform()
-    if name not in platform.parts:
-        raise LocalError(f"there is no part {name}; there are {', '.join(platform.parts)}")
-    _print_log(platform.processes.log(name), follow=follow)
+def logs(
+    name: Annotated[str, typer.Argument(help="Name of a part, as `tenantry status` shows it.")],
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new lines.")] = False,
+) -> None:
+    """Print the log of a part."""
+    platform = open_platform()
+    part = platform.parts.get(name)
+    if part is None:
+        raise LocalError(f"There is no part {name}. The parts are {', '.join(platform.parts)}.")
+    if not part.managed:
+        raise LocalError(f"{name} is an external server, so its log is not here.")
+    path = platform.processes.log(name)
+    if not path.exists():
+        command = "make up-all" if type(part) in WORKSPACE else "make up"
+        raise LocalError(f"{name} has no log yet, because it was never started. Start it with `{command}`.")
+    _print_log(path, follow=follow)
 
 
 @app.command()
 def down() -> None:
-    """Stop what `up` started. Data is kept."""
-    with Progress(console) as progress:
-        stopped = Platform(Context.open(state_folder(), whole=True, report=progress.report)).down()
-    console.print(f"Stopped {', '.join(stopped)}; the data is kept." if stopped else "Nothing was running.")
+    """Stop all parts. Their data is kept."""
+    console, stopped = make_console(), []
+    if has_platform():
+        with Progress(console) as progress:
+            stopped = Platform(Context.open(state_folder(), whole=True, report=progress.report)).down()
+    console.print(f"Stopped {', '.join(stopped)}. The data is kept." if stopped else "Nothing was running.")
 
 
 @app.command()
 def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Stop everything and forget all data."""
+    """Stop all parts and delete all data."""
     state = state_folder()
+    if not has_platform():
+        make_console().print(f"There is no platform in {state}.")
+        return
     if not yes:
-        typer.confirm(f"Forget all Tenants and documents in {state}?", abort=True)
-    _platform().down()
+        typer.confirm(f"Delete all Tenants and documents in {state}? (--yes does not ask)", abort=True)
+    open_platform().down()
     shutil.rmtree(state)
-    console.print("Everything is forgotten.")
+    make_console().print("All data is deleted.")
 
 
 @app.command()
 def env() -> None:
-    """Print the lines that give this shell our programs (kubectl among them) and the cluster."""
-    context = Context.open(state_folder())
+    """Print shell commands that put kubectl on the PATH and select the cluster."""
+    context = open_platform().context
     typer.echo(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
     typer.echo(f"export KUBECONFIG={shlex.quote(str(kubeconfig(context, 'admin')))}")
 
 
 @app.command(name="verify-erasure")
 def verify_erasure(
-    file: Annotated[Path, typer.Argument(help="The receipt, as it lies in the bucket.")],
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="The erasure receipt, as stored in the bucket."),
+    ],
     *,
-    public_key: Annotated[Path | None, typer.Option(help="PEM file; this platform's own by default.")] = None,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Public key as a PEM file; by default this platform's."
+        ),
+    ] = None,
 ) -> None:
-    """Say whether a receipt of erasure holds. Nothing but the public key is needed."""
+    """Verify an erasure receipt with a public key. The exit status is 1 if it is invalid."""
+    key = public_key or receipts.public_key(open_platform().context.state)
     try:
-        console.print(verify_file(file, public_key or receipts.public_key(state_folder())), soft_wrap=True)
+        make_console().print(verify_file(file, key), soft_wrap=True)
     except ReceiptInvalid as exc:
         raise LocalError(str(exc)) from exc
 
@@ -117,17 +213,24 @@ app.command(name="ask")(ask.ask)
 
 
 def main() -> None:
-    """Run the command line; a problem is told in a sentence, not in a traceback."""
+    """Run the command line. An error is printed as a sentence, without a traceback."""
     try:
         app(standalone_mode=True)
     except LocalError as exc:
-        Console(stderr=True).print(f"[bold red]{exc}[/]", highlight=False, soft_wrap=True)
+        _print_error(str(exc))
         raise SystemExit(1) from exc
+    except SystemExit as exc:
+        if exc.code != INTERRUPTED:
+            raise
+        # Threads can be in a download or a health check for minutes. Ending them loses nothing: installations
+        # are atomic, and every started program has a record.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
 
 
-def _platform() -> Platform:
-    """Return this checkout's platform with every part that it may have."""
-    return Platform(Context.open(state_folder(), whole=True))
+def _print_error(text: str) -> None:
+    Console(stderr=True).print(f"[bold red]{escape(text)}[/]", highlight=False, soft_wrap=True)
 
 
 def _print_log(path: Path, *, follow: bool) -> None:
@@ -138,17 +241,3 @@ def _print_log(path: Path, *, follow: bool) -> None:
             if not follow:
                 return
             time.sleep(0.3)
-
-
-def _next_lines(context: Context) -> list[tuple[str, str]]:
-    return [
-        ("make demo", "the whole story, played"),
-        (
-            '.venv/bin/tenantry ask --as diana.tenantb@gmail.com "What is the marketing budget?"',
-            "ask as one of the demo users",
-        ),
-        (f"export KUBECONFIG={kubeconfig(context, 'admin')}", "then:"),
-        (".venv/bin/kubectl get tenants -o wide", "(any kubectl will do)"),
-        (".venv/bin/kubectl apply -f docs/examples/tenant.yaml", "a Tenant of your own"),
-        ("make down", "stop; the data stays"),
-    ]

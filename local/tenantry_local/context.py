@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CACHE", "PORTS", "REPOSITORY", "Context", "state_folder"]
+from .processes import LocalError
+
+__all__ = ["CACHE", "PORTS", "REPOSITORY", "Context", "port_variable", "state_folder"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 """The checkout this package is installed from (it is only ever installed editable)."""
@@ -49,6 +51,7 @@ PORTS = {
 """Fixed ports on 127.0.0.1; ``TENANTRY_PORT_<NAME>`` overrides one (dashes become underscores)."""
 
 
+HIGHEST_PORT = 65535
 LOWEST_PORT = 20000
 """First candidate for a free port; well-known services use lower ones."""
 
@@ -122,11 +125,21 @@ def write_private(path: Path, text: str) -> Path:
     return path
 
 
+def port_variable(name: str) -> str:
+    """Return the environment variable that overrides a fixed port."""
+    return f"TENANTRY_PORT_{name.upper().replace('-', '_')}"
+
+
 def _fixed_ports() -> dict[str, int]:
-    return {
-        name: int(os.environ.get(f"TENANTRY_PORT_{name.upper().replace('-', '_')}", port))
-        for name, port in PORTS.items()
-    }
+    return {name: _fixed_port(name) for name in PORTS}
+
+
+def _fixed_port(name: str) -> int:
+    variable = port_variable(name)
+    value = os.environ.get(variable, str(PORTS[name]))
+    if not value.isdecimal() or not 0 < int(value) <= HIGHEST_PORT:
+        raise LocalError(f"{variable} is {value!r}. Set it to a port number from 1 to {HIGHEST_PORT}.")
+    return int(value)
 
 
 def _free_ports(record: Path) -> dict[str, int]:
@@ -140,7 +153,7 @@ def _free_ports(record: Path) -> dict[str, int]:
     if not missing:
         return known
     first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    candidates = list(range(LOWEST_PORT, first_of_kernel) or range(LOWEST_PORT, 65536))
+    candidates = list(range(LOWEST_PORT, first_of_kernel) or range(LOWEST_PORT, HIGHEST_PORT + 1))
     random.shuffle(candidates)  # several platforms may choose at the same time
     taken = {*PORTS.values(), *known.values()}
     free = (port for port in candidates if port not in taken and _is_free(port))

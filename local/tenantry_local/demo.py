@@ -1,17 +1,23 @@
-"""``tenantry demo``: the whole story on the running platform, with real tokens, each claim checked."""
+"""``tenantry demo``: a scenario on the running platform, with real tokens and checked results."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+import typer
+import yaml
 from rich.console import Console
+from rich.markup import escape
 
 from .ask import print_answer, request_answer
-from .context import Context, state_folder
+from .context import Context
 from .demo_users import access_token
+from .display import make_console
+from .existing import open_platform
 from .parts.kubernetes import kubectl
 from .processes import LocalError
 from .tenant_data import find_tenant_data
@@ -19,82 +25,127 @@ from .tenant_data import find_tenant_data
 __all__ = ["run_demo"]
 
 DIANA, ALICE, CAROL = "diana.tenantb@gmail.com", "alice.tenanta@gmail.com", "carol.tenantc@gmail.com"
-QUESTION = "What is the approved marketing budget for 2026?"
+BUDGET_QUESTION = "What is the approved marketing budget for 2026?"
 FIGURE = "$5,000,000"
 NOTICE_QUESTION = "How long is the notice period of the Lisbon office lease?"
 
-DEMO = Path(__file__).parent / "demo"
-THIRD = DEMO / "third"
+THIRD = Path(__file__).parent / "demo" / "third"
+MANIFEST = THIRD / "tenant.yaml"
+REQUIRED_PARTS = ("kubernetes", "keycloak", "gateway", "operator")
 
 
-def run_demo() -> None:
-    """Play the story: Diana's budget, Alice's silence, a third Tenant from birth to nothing."""
-    console = Console()
-    context = Context.open(state_folder())
-    _require_clean(context)
-    with _section(console, "Diana (Tenant B) asks what the budget is"):
-        answer = _ask_and_print(console, context, DIANA, QUESTION)
-        _require(FIGURE in answer["answer"], "the answer names the figure")
+def run_demo(
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Delete an existing Tenant tenantc without asking.")
+    ] = False,
+) -> None:
+    """Ask as two tenants, then create a third Tenant, use it and delete it. Check every result."""
+    console, platform = make_console(), open_platform()
+    platform.require_up(*REQUIRED_PARTS)
+    context = platform.context
+    _delete_former_tenant(context, yes=yes)
+    try:
+        _ask_as_two_tenants(console, context)
+        _create_tenant(console, context)
+        _use_tenant(console, context)
+        _delete_tenant(console, context)
+    except KeyboardInterrupt:
+        console.print("\nInterrupted. If the Tenant tenantc exists, the next demo deletes it.")
+        raise
+    console.print("\n[bold green]All results are as expected.[/]")
+
+
+def _ask_as_two_tenants(console: Console, context: Context) -> None:
+    with _section(console, "Diana (Tenant B) asks for the budget"):
+        answer = _ask_and_print(console, context, DIANA, BUDGET_QUESTION)
+        _require(FIGURE in answer["answer"], "the answer contains the amount")
         _require(bool(answer["citations"]), "the answer cites a document")
-    with _section(console, "Alice (Tenant A) asks the same"):
-        answer = _ask_and_print(console, context, ALICE, QUESTION)
-        _require(FIGURE not in str(answer), "nothing of Tenant B shows")
-        _require(not answer["citations"], "nothing is cited")
-    with _section(console, "A third Tenant is applied"):
+    with _section(console, "Alice (Tenant A) asks the same question"):
+        answer = _ask_and_print(console, context, ALICE, BUDGET_QUESTION)
+        _require(FIGURE not in str(answer), "the answer contains nothing of Tenant B")
+        _require(not answer["citations"], "the answer cites no document")
+
+
+def _create_tenant(console: Console, context: Context) -> None:
+    with _section(console, "A platform engineer creates Tenant C"):
         started = time.monotonic()
-        console.print(f"  {kubectl(context, 'apply', '-f', str(THIRD / 'tenant.yaml')).strip()}")
+        console.print(f"  {kubectl(context, 'apply', '-f', str(MANIFEST)).strip()}")
         kubectl(context, "wait", "--for=condition=Ready", "tenant/tenantc", "--timeout=10s")
         console.print(f"  Ready after {time.monotonic() - started:.2f} s")
-    with _section(console, "It gets a document, and Carol gets an answer"):
+
+
+def _use_tenant(console: Console, context: Context) -> None:
+    with _section(console, "Carol (Tenant C) uploads a document and asks about it"):
         _upload(context, CAROL, THIRD / "lease.md", "legal")
         answer = _ask_and_print(console, context, CAROL, NOTICE_QUESTION)
-        _require("nine months" in answer["answer"], "the answer is in the document")
+        _require("nine months" in answer["answer"], "the answer is from the document")
         answer = _ask_and_print(console, context, DIANA, NOTICE_QUESTION)
-        _require(not answer["citations"], "Diana finds nothing of it")
-    with _section(console, "It is deleted, and nothing of it is left"):
+        _require(not answer["citations"], "Diana's answer cites no document")
+
+
+def _delete_tenant(console: Console, context: Context) -> None:
+    with _section(console, "The platform engineer deletes Tenant C"):
         kubectl(context, "delete", "tenant", "tenantc", "--timeout=60s")
-        left = find_tenant_data(context, "tenantc")
-        _require(not left, f"nothing is left (found: {left})")
+        found = find_tenant_data(context, "tenantc")
+        _require(not found, f"no system holds data of Tenant C (found: {found})")
         try:
-            _ask_and_print(console, context, CAROL, "Anything left?")
+            _ask_and_print(console, context, CAROL, "Is any document left?")
         except LocalError as exc:
-            console.print(f"  Carol is told: {exc}")
+            console.print(f"  Carol gets the error: {escape(str(exc))}")
         else:
-            raise LocalError("Carol was answered although her tenant is gone")
-    console.print("\n[bold green]The story holds.[/]")
+            raise LocalError("Carol got an answer although her Tenant is deleted.")
 
 
-def _require_clean(context: Context) -> None:
-    """Take away what a demo that was interrupted has left."""
+def _delete_former_tenant(context: Context, *, yes: bool) -> None:
+    """Delete an existing Tenant ``tenantc``, after a question unless an earlier demo created it."""
+    found = kubectl(context, "get", "tenant", "tenantc", "--ignore-not-found", "-o", "json")
+    if not found.strip():
+        return
+    if not (yes or _is_created_by_demo(json.loads(found))):
+        typer.confirm(
+            "The Tenant tenantc exists, and the demo did not create it.\n"
+            "The demo deletes it with all of its documents. Delete it? (--yes does not ask)",
+            abort=True,
+        )
     kubectl(context, "delete", "tenant", "tenantc", "--ignore-not-found", "--timeout=60s")
+
+
+def _is_created_by_demo(tenant: dict[str, Any]) -> bool:
+    """Return True if a Tenant has the annotation of the demo's manifest."""
+    annotations = yaml.safe_load(MANIFEST.read_text())["metadata"]["annotations"]
+    return bool(annotations.items() <= tenant["metadata"].get("annotations", {}).items())
 
 
 @contextmanager
 def _section(console: Console, title: str) -> Iterator[None]:
     console.print(f"\n[bold]{title}[/]")
     yield
-    console.print("  [green]as promised[/]")
+    console.print("  [green]as expected[/]")
 
 
-def _ask_and_print(console: Console, context: Context, person: str, question: str) -> dict[str, Any]:
-    console.print(f"  [dim]{person}:[/] {question}")
-    answer = request_answer(context, access_token(context, person), question)
+def _ask_and_print(console: Console, context: Context, user: str, question: str) -> dict[str, Any]:
+    console.print(f"  [dim]{user}:[/] {question}")
+    answer = request_answer(context, access_token(context, user), question)
     print_answer(console, answer)
     return answer
 
 
-def _upload(context: Context, person: str, document: Path, persona: str) -> None:
-    response = httpx.post(
-        f"{context.url('gateway')}/v1/documents",
-        files={"file": (document.name, document.read_bytes())},
-        data={"personaId": persona},
-        headers={"Authorization": f"Bearer {access_token(context, person)}"},
-        timeout=60,
-    )
+def _upload(context: Context, user: str, document: Path, persona: str) -> None:
+    try:
+        response = httpx.post(
+            f"{context.url('gateway')}/v1/documents",
+            files={"file": (document.name, document.read_bytes())},
+            data={"personaId": persona},
+            headers={"Authorization": f"Bearer {access_token(context, user)}"},
+            timeout=60,
+        )
+    except httpx.TransportError as exc:
+        raise LocalError(f"The gateway does not answer the upload of {document.name}: {exc}") from exc
     if response.is_error:
-        raise LocalError(f"cannot upload {document.name}: {response.text}")
+        raise LocalError(f"The upload of {document.name} failed: {response.text}")
 
 
-def _require(held: bool, promise: str) -> None:  # noqa: FBT001 (reads as a sentence)
-    if not held:
-        raise LocalError(f"A promise did not hold: {promise}.")
+def _require(condition: bool, expectation: str) -> None:  # noqa: FBT001 (reads as a sentence)
+    if not condition:
+        raise LocalError(f"A result is not as expected: {expectation}.")

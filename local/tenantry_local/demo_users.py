@@ -1,7 +1,7 @@
-"""The demo's people, and how they sign in from a terminal.
+"""Demo users and their login from a terminal.
 
-They give their password to a client that exists on a local platform only; in production people sign in to
-Open WebUI, and no program of ours ever sees a password.
+The login uses a Keycloak client that only a local platform has. In production users log in on Keycloak's
+page, and no service of Tenantry receives a password.
 """
 
 import json
@@ -17,19 +17,19 @@ __all__ = ["DEMO_USERS", "access_token"]
 DEMO_USERS: tuple[str, ...] = tuple(
     user["email"] for user in json.loads(REALM_FILE.read_text())["users"] if "email" in user
 )
-"""E-mail addresses of everybody in the realm; one of them is not verified."""
+"""E-mail addresses of the users in the realm; one of them is not verified."""
 
 SIGN_IN_SECONDS = 20.0
-"""Keycloak hashes passwords slowly on purpose, and its first answer after its start takes seconds."""
+"""Timeout of a login: password hashing is slow, and Keycloak's first response takes seconds."""
 
 
 def access_token(context: Context, email: str, client_id: str = "tenantry-cli") -> str:
-    """Return a real access token of one of the demo's people; it is a secret, and it lives for minutes.
+    """Return an access token of a demo user; it is a secret, and is valid for minutes.
 
     Raises
     ------
     LocalError
-        Keycloak does not answer, or it does not know the person.
+        Keycloak is unreachable, or refused the login.
     """
     form = {
         "grant_type": "password",
@@ -44,7 +44,8 @@ def access_token(context: Context, email: str, client_id: str = "tenantry-cli") 
         raise LocalError("Keycloak does not answer. Is the platform up? (make up)") from exc
     if answer.is_error:
         raise LocalError(
-            f"Keycloak does not sign in {email}: {_reason(answer)}. Demo users: {', '.join(DEMO_USERS)}"
+            f"Keycloak refused the login of {email}: {_reason(answer)}. "
+            f"The demo users are {', '.join(DEMO_USERS)}."
         )
     return str(answer.json()["access_token"])
 

@@ -1,27 +1,54 @@
-"""What a person sees while parts come up, and after."""
+"""Output of ``tenantry``: progress lines, the table of parts and the list of logins."""
 
+import sys
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich import box
 from rich.console import Console
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 
-from .platform import State
+from .logins import Login
+from .platform import PartState, PartStatus
 
-__all__ = ["Progress", "parts_table"]
+__all__ = ["Progress", "make_console", "print_logins", "print_statuses", "statuses_to_json"]
+
+UNLIMITED_WIDTH = 10_000
+"""Width without a terminal: lines are never wrapped, so that URLs stay whole."""
+
+COUNTER = "(once per machine): "
+"""Marks a progress text that changes every second."""
+
+COUNTER_SECONDS = 10
+"""Interval of such texts without a terminal."""
+
+MARKS = {
+    PartState.UP: "[green]●[/]",
+    PartState.BUILDING: "[yellow]○[/]",
+    PartState.STARTING: "[yellow]○[/]",
+    PartState.NOT_ANSWERING: "[yellow]![/]",
+    PartState.EXITED: "[red]✗[/]",
+    PartState.STOPPED: "[dim]-[/]",
+}
+
+
+def make_console() -> Console:
+    """Return a console for standard output. Without a terminal it wraps no lines."""
+    return Console(width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
 
 
 class Progress:
-    """One line a part, with what it is doing; on a terminal it is drawn in place, else line by line.
+    """Progress display with one line per part: updated in place on a terminal, otherwise printed.
 
     Parameters
     ----------
     console
-        Where it is drawn.
+        Console of the output.
     """
 
     def __init__(self, console: Console) -> None:
@@ -42,17 +69,16 @@ class Progress:
         self._live.stop()
 
     def report(self, part: str, text: str) -> None:
-        """Show what a part is doing now."""
+        """Show the current activity of a part."""
         with self._lock:
             self._lines[part] = (text, time.monotonic())
-            if not self._console.is_terminal and self._worth_a_line(part, text):
+            if not self._console.is_terminal and self._is_due(part, text):
                 self._console.print(f"{part:20} {text}", highlight=False)
 
-    def _worth_a_line(self, part: str, text: str) -> bool:
-        """Without a terminal a counter is printed every ten seconds only."""
+    def _is_due(self, part: str, text: str) -> bool:
+        """Return True unless the text is a counter that was printed a short time ago."""
         now = time.monotonic()
-        counting = "once: " in text
-        if counting and now - self._printed.get(part, 0) < 10:
+        if COUNTER in text and now - self._printed.get(part, 0) < COUNTER_SECONDS:
             return False
         self._printed[part] = now
         return True
@@ -63,25 +89,67 @@ class Progress:
             for part, (text, since) in self._lines.items():
                 done = text in ("ready", "prepared")
                 mark = "[green]●[/]" if done else "[yellow]○[/]"
-                waited = "" if done else f"{time.monotonic() - since:.0f} s"
-                table.add_row(mark, f"[bold]{part}[/]", text, f"[dim]{waited}[/]")
+                elapsed = "" if done else f"{time.monotonic() - since:.0f} s"
+                table.add_row(mark, f"[bold]{part}[/]", text, f"[dim]{elapsed}[/]")
         return table
 
 
-def parts_table(states: list[State]) -> Table:
-    """Return the table of parts: which run, what each is, whether real, its version and URL."""
+def print_statuses(console: Console, statuses: Sequence[PartStatus]) -> None:
+    """Print each part with its state, purpose, version and URL; without a table if that is too wide."""
+    table = _statuses_table(statuses)
+    if _measure(console, table) <= console.width:
+        console.print(table)
+        return
+    for status in statuses:
+        kind = "real" if status.part.real else "stand-in"
+        details = f"{status.part.summary}, {kind}, {status.part.version}"
+        # Each on a line, which the terminal wraps if it must: so a URL can be copied as a whole.
+        for line in (f"{MARKS[status.state]} {status.part.name}: {status.state}", details, status.part.url):
+            indent = "" if line.startswith("[") else "    "
+            console.print(f"{indent}{line}", highlight=False, soft_wrap=True)
+
+
+def print_logins(console: Console, logins: Sequence[Login]) -> None:
+    """Print the accounts with their passwords."""
+    console.print("\nLogins (passwords are secret):", highlight=False)
+    for login in logins:
+        console.print(f"\n  [bold]{login.name}[/]", highlight=False)
+        for line in (login.url, f"user {login.user}", f"password {login.password}"):
+            console.print(f"    {line}", highlight=False, soft_wrap=True, markup=False)
+
+
+def statuses_to_json(statuses: Sequence[PartStatus]) -> list[dict[str, Any]]:
+    """Return the statuses for ``tenantry status --json``."""
+    return [
+        {
+            "name": status.part.name,
+            "state": status.state.value,
+            "description": status.part.summary,
+            "standIn": not status.part.real,
+            "version": status.part.version,
+            "url": status.part.url,
+        }
+        for status in statuses
+    ]
+
+
+def _statuses_table(statuses: Sequence[PartStatus]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("part", no_wrap=True)
-    table.add_column("what")
-    table.add_column("", no_wrap=True)
-    table.add_column("version", no_wrap=True)
-    table.add_column("URL", overflow="fold")
-    for state in states:
+    for title in ("part", "state", "purpose", "", "version", "URL"):
+        table.add_column(title, no_wrap=True)
+    for status in statuses:
         table.add_row(
-            f"[green]●[/] {state.part.name}" if state.healthy else f"[red]✗ {state.part.name}: down[/]",
-            state.part.summary,
-            "real" if state.part.real else "[yellow]stand-in[/]",
-            state.part.version,
-            state.part.url,
+            f"{MARKS[status.state]} {status.part.name}",
+            str(status.state),
+            status.part.summary,
+            "real" if status.part.real else "[yellow]stand-in[/]",
+            status.part.version,
+            status.part.url,
         )
     return table
+
+
+def _measure(console: Console, table: Table) -> int:
+    """Return the width that a table needs to show each cell on one line."""
+    options = console.options.update(max_width=UNLIMITED_WIDTH)
+    return Measurement.get(console, options, table).maximum

@@ -15,6 +15,7 @@ from typing import ClassVar
 import httpx
 
 from .context import Context
+from .processes import LocalError
 
 __all__ = ["Command", "Part", "find_program", "is_http_ok", "is_port_open"]
 
@@ -88,12 +89,12 @@ def find_program(name: str) -> str:
 
     Raises
     ------
-    FileNotFoundError
+    LocalError
         The program is in neither.
     """
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     if not found:
-        raise FileNotFoundError(f"the program {name} is not installed; `make up` installs it")
+        raise LocalError(f"The program {name} is not installed. `make up` installs it.")
     return found
 
 

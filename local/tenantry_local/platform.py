@@ -1,35 +1,62 @@
-"""Brings the parts up in the order of their needs, side by side where they can, and takes them down again."""
+"""Start and stop of the parts, concurrently and in the order of their dependencies."""
 
 import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-from .context import Context
+from .context import Context, port_variable
 from .part import Part
 from .parts import BACKENDS, WORKSPACE, make_parts
 from .processes import LocalError, PortInUse, Process, Processes, find_port_owner, fingerprint
 from .startup import wait_until_healthy
+from .startup_records import StartupRecords
 
-__all__ = ["Platform", "State"]
+__all__ = ["PartState", "PartStatus", "Platform"]
 
 POLL_SECONDS = 0.1
 
-CLOSING_SECONDS = 5.0
-"""So long a port may still look taken after its program has ended: the kernel closes sockets last."""
+PORT_RELEASE_SECONDS = 5.0
+"""Time in which the kernel releases the ports of a program that has ended."""
+
+HEALTH_ATTEMPTS = 3
+"""Health checks until a running part counts as not answering: on a busy machine one can time out."""
+
+
+class PartState(StrEnum):
+    """States of a part."""
+
+    BUILDING = "building"
+    """A command downloads, builds or configures its program."""
+    STARTING = "starting"
+    """A command starts it, waits for the parts that it depends on, or provisions it."""
+    UP = "up"
+    """It answers its health check."""
+    NOT_ANSWERING = "not answering"
+    """It runs but does not answer its health check."""
+    EXITED = "exited"
+    """It ended although no command has stopped it."""
+    STOPPED = "stopped"
+    """It does not run."""
 
 
 @dataclass(frozen=True)
-class State:
-    """How a part is right now."""
+class PartStatus:
+    """A part and its current state."""
 
     part: Part
     process: Process | None
-    healthy: bool
+    state: PartState
+
+    @property
+    def healthy(self) -> bool:
+        """Return True if the part is up."""
+        return self.state is PartState.UP
 
 
 class Platform:
@@ -38,56 +65,58 @@ class Platform:
     Parameters
     ----------
     context
-        Where it lives.
+        Configuration of the platform.
     """
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.processes = Processes(context.state)
         self.parts = {part.name: part for part in make_parts(context)}
-        self._starting = threading.Lock()
+        self._startups = StartupRecords(context.state)
+        self._start_lock = threading.Lock()
 
     @classmethod
     def ephemeral(
         cls, state: Path, report: Callable[[str, str], None] = lambda _, __: None, *, whole: bool = False
     ) -> "Platform":
-        """Return a test's platform: free ports, and nothing needs to survive a power cut."""
+        """Return a test platform: with free ports, and with data that need not survive a power cut."""
         return cls(Context.open(state, ephemeral=True, whole=whole, report=report))
 
     def prepare(self) -> None:
-        """Fetch and build all that starting needs, and start nothing.
+        """Download and build everything that the parts need to start. Start nothing.
 
         Raises
         ------
         LocalError
-            Something cannot be had; the message says what, and why.
+            A download or build failed; the message says which one, and why.
         """
-        with ThreadPoolExecutor(len(self.parts)) as pool:
+        with _thread_pool(len(self.parts)) as pool:
             for part, prepared in [(part, pool.submit(self._prepare, part)) for part in self.parts.values()]:
                 prepared.result()
                 self.context.report(part.name, "prepared")
 
     def up(self, names: Collection[str] | None = None) -> None:
-        """Bring parts up (all of them by default). What runs already, and as it should, is left alone.
+        """Bring parts up, by default all. A part that runs with the same settings is not restarted.
 
         Raises
         ------
         LocalError
-            A part did not come up; the message says which, why, and what to do.
+            A part did not come up; the message says which one, why, and what to do.
         """
         wanted = [part for part in self.parts.values() if names is None or part.name in names]
         results: dict[str, Future[None]] = {}
-        with ThreadPoolExecutor(len(wanted)) as pool:
-            # Parts are listed after what they need, so every future waited for has been submitted.
+        with _thread_pool(len(wanted)) as pool:
+            # Parts are listed after those they depend on, so every future that is waited for exists.
             for part in wanted:
-                needed = [results[need] for need in part.depends_on if need in results]
-                results[part.name] = pool.submit(self._bring_up, part, needed)
+                dependencies = [results[name] for name in part.depends_on if name in results]
+                results[part.name] = pool.submit(self._bring_up, part, dependencies)
+            wait(results.values())
         errors = {str(error): error for result in results.values() if (error := result.exception())}
         if errors:
             raise LocalError("\n\n".join(errors)) from next(iter(errors.values()))
 
     def up_backends(self) -> None:
-        """Bring up all that our own services stand on, but not the services."""
+        """Bring up all parts that Tenantry's services depend on, without the services."""
         self.up([kind.name for kind in BACKENDS])
 
     def down(self) -> list[str]:
@@ -103,8 +132,8 @@ class Platform:
         return stopped
 
     def stop(self, name: str, *, kill: bool = False) -> bool:
-        """Stop one part and tell whether it ran; ``kill`` gives it no chance to tidy up."""
-        # A record may be left of a part that this version no longer knows, or does not run itself.
+        """Stop one part; return True if it was running. ``kill`` skips the orderly shutdown."""
+        # A record can name a part that this version does not have, or that is external now.
         part = self.parts.get(name)
         orderly = part.stop_signal if part else signal.SIGTERM
         return self.processes.stop(name, signal.SIGKILL if kill else orderly)
@@ -113,36 +142,66 @@ class Platform:
         """Start one part and wait until it is healthy."""
         self._bring_up(self.parts[name], [])
 
-    def states(self) -> list[State]:
-        """Return how every part is; those of `make up-all` only if they were started and not stopped."""
+    def get_statuses(self) -> list[PartStatus]:
+        """Return the status of every part; optional parts only if they were started and not stopped."""
         started = self.processes.names()
-        shown = [part for part in self.parts.values() if part.name in started or type(part) not in WORKSPACE]
+        shown = [
+            part
+            for part in self.parts.values()
+            if type(part) not in WORKSPACE or part.name in started or self._startups.read(part.name)
+        ]
         with ThreadPoolExecutor(len(shown)) as pool:
-            return list(pool.map(self._state, shown))
+            return list(pool.map(self._get_status, shown))
 
-    def runs_whole(self) -> bool:
-        """Tell whether any part of `make up-all` runs, so that the others must know of it."""
+    def require_up(self, *names: str) -> None:
+        """Require that parts are up.
+
+        Raises
+        ------
+        LocalError
+            One is not; the message has its state and the command that starts it.
+        """
+        statuses = [self._get_status(self.parts[name]) for name in names if name in self.parts]
+        missing = [f"{status.part.name} is {status.state}" for status in statuses if not status.healthy]
+        if missing:
+            raise LocalError(f"The platform is not up: {', '.join(missing)}. Start it with `make up`.")
+
+    def is_workspace_running(self) -> bool:
+        """Return True if any of Open WebUI, n8n and file-sync runs."""
         return any(self.processes.find(kind.name) for kind in WORKSPACE)
 
-    def _state(self, part: Part) -> State:
-        process = self.processes.find(part.name) if part.managed else None
-        # A port of ours that answers without our process belongs to somebody else.
-        return State(part, process, healthy=part.is_healthy() if process or not part.managed else False)
+    def _get_status(self, part: Part) -> PartStatus:
+        if not part.managed:
+            state = PartState.UP if _is_answering(part) else PartState.NOT_ANSWERING
+            return PartStatus(part, None, state)
+        process = self.processes.find(part.name)
+        return PartStatus(part, process, self._get_state(part, process))
 
-    def _bring_up(self, part: Part, needed: list[Future[None]]) -> None:
-        self._prepare(part)
-        with _named(part):
-            for future in needed:
-                future.result()
-            if part.managed:
-                self._run(part)
-            wait_until_healthy(part, self.processes)
-            part.provision()
+    def _get_state(self, part: Part, process: Process | None) -> PartState:
+        if phase := self._startups.read(part.name):
+            return PartState(phase)
+        # Without a process, a port that answers belongs to another program.
+        if process is None:
+            return PartState.EXITED if part.name in self.processes.names() else PartState.STOPPED
+        return PartState.UP if _is_answering(part) else PartState.NOT_ANSWERING
+
+    def _bring_up(self, part: Part, dependencies: list[Future[None]]) -> None:
+        with self._startups.record(part.name) as enter:
+            enter(PartState.BUILDING)
+            self._prepare(part)
+            enter(PartState.STARTING)
+            with _naming_errors(part):
+                for dependency in dependencies:
+                    dependency.result()
+                if part.managed:
+                    self._run(part)
+                wait_until_healthy(part, self.processes)
+                part.provision()
         self.context.report(part.name, "ready")
 
     def _prepare(self, part: Part) -> None:
         self.context.report(part.name, "preparing")
-        with _named(part):
+        with _naming_errors(part):
             part.prepare()
 
     def _run(self, part: Part) -> None:
@@ -157,27 +216,44 @@ class Platform:
         else:
             self.context.report(part.name, "starting")
         stopped = self.stop(part.name)
-        with self._starting:
-            self._require_free_ports(part, patience=CLOSING_SECONDS if stopped else 0)
+        with self._start_lock:
+            self._require_free_ports(part, timeout=PORT_RELEASE_SECONDS if stopped else 0)
             self.processes.start(part.name, command.argv, command.env)
 
-    def _require_free_ports(self, part: Part, *, patience: float) -> None:
-        deadline = time.monotonic() + patience
+    def _require_free_ports(self, part: Part, *, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
         for name in part.ports:
             port = self.context.ports[name]
-            while (taken_by := find_port_owner(port)) and time.monotonic() < deadline:
+            while (owner := find_port_owner(port)) and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
-            if taken_by:
-                variable = f"TENANTRY_PORT_{name.upper().replace('-', '_')}"
+            if owner:
                 raise PortInUse(
-                    f"{part.name} needs port {port}, which is taken by {taken_by}. "
-                    f"Stop that program, or choose another port: {variable}=... make up"
+                    f"{part.name} needs port {port}, which is in use by {owner}. "
+                    f"Stop that program, or choose another port: {port_variable(name)}=... make up"
                 )
 
 
+def _is_answering(part: Part) -> bool:
+    return any(part.is_healthy() for _ in range(HEALTH_ATTEMPTS))
+
+
 @contextmanager
-def _named(part: Part) -> Iterator[None]:
-    """Let every failure say whose it is."""
+def _thread_pool(size: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a thread pool; wait for its threads at the end, unless Ctrl-C ends the block."""
+    pool = ThreadPoolExecutor(size)
+    interrupted = False
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        pool.shutdown(wait=not interrupted, cancel_futures=interrupted)
+
+
+@contextmanager
+def _naming_errors(part: Part) -> Iterator[None]:
+    """Convert each exception to a :exc:`LocalError` that names the part."""
     try:
         yield
     except LocalError:

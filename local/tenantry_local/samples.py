@@ -1,7 +1,7 @@
-"""The demo Tenants and their documents, put in through the same doors as anybody's: kubectl and gateway.
+"""The demo Tenants and their sample documents, created through kubectl and the gateway.
 
-Only what the index lacks is sent. The index is asked, and no list is kept of what was once sent: such a
-list would be wrong as soon as a Tenant was deleted, or another Qdrant used.
+Only documents that the index lacks are uploaded. The index decides, not a list of earlier uploads: such a
+list would be wrong after a Tenant was deleted or another Qdrant is used.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ TENANTS = DEMO / "tenants"
 DOCUMENTS = DEMO / "documents"
 
 READY_SECONDS = 60
-"""A Tenant is Ready in less than one; this is for a machine that has just started everything."""
+"""Time limit; a Tenant is Ready in less than a second unless the machine is busy."""
 
 INGEST_SECONDS = 120.0
 INDEX_SECONDS = 20.0
@@ -35,7 +35,7 @@ INDEX_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Sample:
-    """A document of the demo; its folder names the tenant and the persona."""
+    """A sample document; its folders name the tenant and the persona."""
 
     tenant: Tenant
     persona_id: str
@@ -43,12 +43,12 @@ class Sample:
 
 
 def apply(context: Context) -> None:
-    """Apply the demo Tenants, wait until they are Ready, and ingest those documents that are not there.
+    """Apply the demo Tenants, wait until they are Ready, and ingest the documents that are missing.
 
     Raises
     ------
     LocalError
-        A Tenant did not become Ready, or the gateway refused a document; the message says why.
+        A Tenant did not become Ready, or a document was refused; the message gives the reason.
     """
     context.report("samples", "applying the demo Tenants")
     kubectl(context, "apply", "--server-side", "--force-conflicts", "-f", str(TENANTS))
@@ -66,7 +66,7 @@ def apply(context: Context) -> None:
 
 
 def list_samples(tenant: Tenant) -> list[Sample]:
-    """Return a demo tenant's documents."""
+    """Return the sample documents of a demo tenant."""
     paths = sorted(path for path in (DOCUMENTS / tenant.id).glob("*/*") if path.is_file())
     return [Sample(tenant, path.parent.name, path) for path in paths]
 
@@ -77,21 +77,24 @@ def _wait_ready(context: Context, tenant: Tenant) -> None:
             context, "wait", "--for=condition=Ready", f"--timeout={READY_SECONDS}s", f"tenant/{tenant.id}"
         )
     except LocalError as exc:
-        seen = Tenant.from_object(yaml.safe_load(kubectl(context, "get", "tenant", tenant.id, "-o", "yaml")))
-        told = [f"  {c.type}={c.status} {c.reason}: {c.message}" for c in seen.status.conditions]
-        reasons = "\n".join(told) or "  The operator has said nothing about it (tenantry logs operator)."
+        current = Tenant.from_object(
+            yaml.safe_load(kubectl(context, "get", "tenant", tenant.id, "-o", "yaml"))
+        )
+        conditions = [f"  {c.type}={c.status} {c.reason}: {c.message}" for c in current.status.conditions]
+        reasons = "\n".join(conditions) or "  It has no conditions yet (tenantry logs operator)."
         raise LocalError(f"The Tenant {tenant.id} is not Ready after {READY_SECONDS} s:\n{reasons}") from exc
 
 
 def _is_indexed(context: Context, sample: Sample) -> bool:
-    """Tell whether the index holds this very content. Indexing is the last step, so the rest is done, too."""
+    """Return True if the index has this content. Indexing is the last step of an upload."""
     tenant, qdrant = sample.tenant, Qdrant(context)
     payload = {
         "tenantId": tenant.key,
         "documentId": document_id_for(tenant.id, sample.persona_id, sample.path.name),
         "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
     }
-    answer = httpx.post(
+    answer = _post(
+        "Qdrant",
         f"{qdrant.url}/collections/{tenant.collection}/points/count",
         json={
             "filter": {"must": [{"key": key, "match": {"value": value}} for key, value in payload.items()]}
@@ -100,13 +103,14 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
         timeout=INDEX_SECONDS,
     )
     if answer.is_error:
-        raise LocalError(f"Qdrant does not say what it holds: {answer.text}")
+        raise LocalError(f"Qdrant refused to count points: {answer.text}")
     return bool(answer.json()["result"]["count"])
 
 
 def _ingest(context: Context, sample: Sample) -> None:
     token = access_token(context, sample.tenant.spec.identity.admins[0])
-    answer = httpx.post(
+    answer = _post(
+        "The gateway",
         f"{context.url('gateway')}/v1/documents",
         files={"file": (sample.path.name, sample.path.read_bytes())},
         data={"personaId": sample.persona_id},
@@ -114,9 +118,14 @@ def _ingest(context: Context, sample: Sample) -> None:
         timeout=INGEST_SECONDS,
     )
     if answer.is_error:
-        raise LocalError(
-            f"The gateway did not take {sample.path.name} of {sample.tenant.id}: {_problem(answer)}"
-        )
+        raise LocalError(f"The gateway refused {sample.path.name} of {sample.tenant.id}: {_problem(answer)}")
+
+
+def _post(server: str, url: str, *, timeout: float, **arguments: Any) -> httpx.Response:
+    try:
+        return httpx.post(url, timeout=timeout, **arguments)
+    except httpx.TransportError as exc:
+        raise LocalError(f"{server} does not answer: {type(exc).__name__} {exc}".rstrip()) from exc
 
 
 def _problem(answer: httpx.Response) -> str:

@@ -1,4 +1,4 @@
-"""Wait until a part is healthy."""
+"""Wait for the health check of a started part."""
 
 import time
 

@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.open_webui import WebUI, open_webui_administrator
 from tests.support.people import PASSWORD, open_people
-from tests.support.standins import spoilt
+from tests.support.standins import injected_faults
 from tests.support.tenants import ANEW, tenant_manifest
 from tests.support.waiting import until
 
@@ -128,7 +128,7 @@ async def delay_model(platform: Platform, seconds: float) -> AsyncIterator[None]
         {"operation": operation, "fault": "delay", "delay": seconds, "times": UNLIMITED}
         for operation in ("Converse", "ConverseStream")
     )
-    async with spoilt(platform.context.url("bedrock"), *faults):
+    async with injected_faults(platform.context.url("bedrock"), *faults):
         yield
 
 

@@ -13,7 +13,7 @@ from tests.support.browser import Visitor, chromium, running_browser
 from tests.support.companies import Companies
 from tests.support.open_webui import open_webui_administrator
 from tests.support.people import PASSWORD, open_people
-from tests.support.standins import spoilt
+from tests.support.standins import injected_faults
 
 
 @dataclass
@@ -59,6 +59,6 @@ async def slow_direct_answers(harness: BrowserHarness) -> AsyncIterator[None]:
     async with (
         open_webui_administrator(harness.url, *open_webui_admin(context)) as webui,
         webui.valves(orchestrator="direct"),
-        spoilt(context.url("bedrock"), slow),
+        injected_faults(context.url("bedrock"), slow),
     ):
         yield

@@ -20,7 +20,7 @@ from tenantry_local.demo_users import access_token
 from tenantry_local.parts.aws import ACCOUNT, REGION, ROLE_SERVICES, Aws
 
 from tests.support.cluster import Cluster, until_it_holds
-from tests.support.people import LASTING, People
+from tests.support.people import LONG_LIVED_CLIENT, People
 from tools import dev_secrets
 from tools.chart_schema import CHART
 
@@ -115,7 +115,9 @@ class Installation:
     def token(self, email: str) -> str:
         """Return an access token of a demo user from the release's Keycloak."""
         with self.cluster.forwarded(self.name("keycloak"), 8080) as port:
-            return access_token(_context({"keycloak": port}, {"people": self.password}), email, LASTING)
+            return access_token(
+                _context({"keycloak": port}, {"people": self.password}), email, LONG_LIVED_CLIENT
+            )
 
     def create_token_client(self) -> None:
         """Create a Keycloak client whose tokens outlive the tests."""
@@ -221,7 +223,9 @@ class Installation:
 
 async def _create_token_client(url: str, admin_password: str) -> None:
     async with httpx.AsyncClient(base_url=url, timeout=60) as http:
-        await People(http, admin_password).add_client(LASTING, attributes={"access.token.lifespan": "7200"})
+        await People(http, admin_password).add_client(
+            LONG_LIVED_CLIENT, attributes={"access.token.lifespan": "7200"}
+        )
 
 
 def get_client_pod_name(name: str) -> str:

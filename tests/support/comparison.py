@@ -1,16 +1,17 @@
 """Plans of one tenant, for tests of the planner."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from file_sync.models import Document, File, Owner, StorageUsage
-from file_sync.planner.models import Plan, PlanConfig
+from file_sync.planner.models import ActionType, FileState, Plan, PlanConfig
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
 
-from .open_webui_files import BUCKET, tenant_with_workspace
+from .open_webui_files import BUCKET, make_file, tenant_with_workspace
 
-__all__ = ["CONFIG", "OWNERS", "compare"]
+__all__ = ["BENS", "CONFIG", "OWNERS", "actions_of", "compare", "removed_file", "states_of"]
 
 OWNERS = {
     "anna": Owner("tenanta"),
@@ -24,6 +25,9 @@ OWNERS = {
 """Resolved owners; any other subject is not resolved yet."""
 
 CONFIG = PlanConfig(document_bytes=100, bucket=BUCKET)
+
+BENS: dict[str, Any] = {"owner": "owui-ben", "subject": "ben"}
+"""Values of a file of Ben, a colleague of Anna."""
 
 
 def compare(
@@ -51,3 +55,18 @@ def compare(
         config=CONFIG,
         detached={file.document_id: file for file in detached},
     )
+
+
+def removed_file(file_id: str = "f1", **values: Any) -> File:
+    """Return a file of Anna that was uploaded into a knowledge base and removed from it."""
+    return replace(make_file(file_id, **{"knowledge": "kb-tenanta-finance", **values}), links=())
+
+
+def actions_of(planned: Plan) -> list[tuple[ActionType, str]]:
+    """Return the type and the document of each action."""
+    return [(action.type, action.document_id) for action in planned.actions]
+
+
+def states_of(planned: Plan) -> dict[str, FileState]:
+    """Return the state of each file."""
+    return {file_id: status.state for file_id, status in planned.statuses.items()}

@@ -1,18 +1,64 @@
-"""The Tenant resource's schema as it stands in ``crds/``."""
+"""Schema of the Tenant resource in ``crds/``, and tables of demands to compare schemas."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["load_schema"]
+__all__ = ["Table", "build_table", "load_schema"]
 
 DEFINITION = Path(__file__).parents[2] / "crds" / "tenants.tenantry.io.yaml"
 
 
 def load_schema() -> dict[str, Any]:
-    """Return the schema of the one version; aliases of the YAML are copies, so one can be changed alone."""
+    """Return the schema of the only version, without aliases of YAML: each part can be changed separately."""
     (version,) = yaml.safe_load(DEFINITION.read_text())["spec"]["versions"]
     schema: dict[str, Any] = json.loads(json.dumps(version["schema"]["openAPIV3Schema"]))
     return schema
+
+
+Table = dict[str, dict[str, Any]]
+
+KEYWORDS = ("type", "enum", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
+"""Keywords with the same name in both dialects of JSON Schema."""
+
+PATTERN_RULE = re.compile(r'self\.matches\("(?P<pattern>[^"]*)"\)')
+"""Rule that replaces a pattern in the resource, because a rule has a message."""
+
+
+def build_table(schema: dict[str, Any], definitions: dict[str, Any], path: str = "") -> Table:
+    """Return the demands of a schema by the path of each field."""
+    node = _resolved(schema, definitions)
+    demands = {key: node[key] for key in KEYWORDS if key in node}
+    demands["required"] = sorted(node.get("required", []))
+    demands["pattern"] = _pattern(node)
+    demands["open"] = bool(
+        node.get("x-kubernetes-preserve-unknown-fields") or node.get("additionalProperties")
+    )
+    # test_defaults_are_the_same compares defaults of objects and lists as a whole.
+    demands["default"] = None if isinstance(node.get("default"), dict | list) else node.get("default")
+    table = {path: demands}
+    for name, field in node.get("properties", {}).items():
+        table |= build_table(field, definitions, f"{path}.{name}")
+    if "items" in node:
+        table |= build_table(node["items"], definitions, f"{path}[]")
+    return table
+
+
+def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the target of a reference, without the ``null`` that Python adds for an absent value."""
+    if "anyOf" in schema:
+        schema, _null = schema["anyOf"]
+    if "$ref" in schema:
+        return {**definitions[schema["$ref"].rpartition("/")[2]], **schema}
+    return schema
+
+
+def _pattern(node: dict[str, Any]) -> str | None:
+    for rule in node.get("x-kubernetes-validations", []):
+        if match := PATTERN_RULE.fullmatch(rule["rule"]):
+            return match["pattern"]
+    pattern: str | None = node.get("pattern")
+    return pattern

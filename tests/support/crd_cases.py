@@ -1,7 +1,7 @@
-"""Tenants that the API server takes, and Tenants that it refuses, each for one reason.
+"""Tenants that the API server accepts, and Tenants that it refuses, each for one reason.
 
-``tests/integration/crd`` applies them; it also takes the rules out of the resource one at a time and expects
-that something of :data:`BAD` then gets through. So a new rule needs a line here, or that test is red.
+``tests/integration/crd`` applies them. It also removes each rule from the resource and expects that the API
+server then accepts a Tenant of :data:`BAD`. A new rule without a Tenant here fails that test.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Good:
 
 @dataclass(frozen=True)
 class Bad:
-    """A Tenant that is refused: which field is named, and what the refusal says of it."""
+    """A Tenant that is refused, with the field and the message of the error."""
 
     why: str
     path: str
@@ -100,8 +100,8 @@ GOOD = (
     Good("a model by id", _model(chat="mistral.mistral-large-2407-v1:0")),
     Good("a guardrail by id", _guardrail(id="gr7x2m9qk1ab", version="12345678")),
     Good("a guardrail by ARN, unpublished", _guardrail(id=GUARDRAIL_ARN, version="DRAFT")),
-    Good("every question is answered anew", _model(cacheAnswers=False)),
-    Good("no guardrail, said in full", _guardrail(id="", version="")),
+    Good("no answer is cached", _model(cacheAnswers=False)),
+    Good("no guardrail, with empty fields", _guardrail(id="", version="")),
     Good("the least retrieval", _retrieval(topK=1, scoreThreshold=0, mode="dense")),
     Good("the most retrieval", _retrieval(topK=50, scoreThreshold=1, mode="hybrid")),
     Good("nothing is allowed", _quota(documents=0, storage="1", queriesPerMinute=0, tokensPerMonth=0)),
@@ -317,7 +317,9 @@ BAD = (
         _quota(tokensPerMonth=10**12 + 1),
     ),
     # quota.compute
-    Bad("a namespace without bounds", "spec.quota.compute", "a namespace without any bound", _compute()),
+    Bad(
+        "a namespace without bounds", "spec.quota.compute", "a namespace needs at least one limit", _compute()
+    ),
     Bad("a fraction of a pod", "spec.quota.compute.pods", "whole numbers", _compute(pods="1.5")),
     Bad("ten million pods", "spec.quota.compute.pods", "Too long", _compute(pods="10000000")),
     *(

@@ -1,4 +1,4 @@
-"""People in the platform's real Keycloak, and the tokens that they get there."""
+"""Users in the platform's real Keycloak, and their tokens."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -10,33 +10,33 @@ from tenancy.names import TENANT_UID_ATTRIBUTE
 from tenantry_local.parts.keycloak import REALM
 from tenantry_local.platform import Platform
 
-__all__ = ["LASTING", "People", "open_people"]
+__all__ = ["LONG_LIVED_CLIENT", "People", "open_people"]
 
 PASSWORD = "A-password-of-tests-1"
 
 ACCOUNT = "tests-account"
-"""A client whose tokens let people change their own accounts."""
+"""Client whose tokens let users change their accounts."""
 
-LASTING = "tests"
-"""A client whose tokens last longer than the tests take; elsewhere they last five minutes."""
+LONG_LIVED_CLIENT = "tests"
+"""Client whose tokens are valid for two hours; those of other clients are for five minutes."""
 
 LOGINS, LOGIN_SECONDS = 6, 1.5
-"""Tries of a login, and the pause between them.
+"""Attempts of a login, and the pause between them.
 
-Keycloak's brute-force protection refuses a right password, too, while it still counts the person's last login
+Keycloak's brute-force protection also refuses a correct password while it processes the user's last login
 (``user_temporarily_disabled`` in its log), and for a minute after two failures within a second.
 """
 
 
 class People:
-    """Makes accounts, groups and clients, and logs people in.
+    """Creates users, groups and clients, and logs users in.
 
     Parameters
     ----------
     http
-        A client of Keycloak.
+        HTTP client of Keycloak.
     admin_password
-        Of the administrator of the realm ``master``.
+        Password of the administrator of the realm ``master``.
     """
 
     def __init__(self, http: httpx.AsyncClient, admin_password: str) -> None:
@@ -46,7 +46,7 @@ class People:
     async def add(
         self, email: str, *, verified: bool = True, groups: Sequence[str] = (), password: str = PASSWORD
     ) -> None:
-        """Make an account, in these groups by their paths, replacing one of the same address."""
+        """Create a user in groups, given by their paths; replace an existing user with the address."""
         for known in await self._admin("GET", "users", params={"email": email, "exact": "true"}):
             await self._admin("DELETE", f"users/{known['id']}")
         user = {
@@ -62,18 +62,18 @@ class People:
         await self._admin("POST", "users", json=user)
 
     async def subject(self, email: str) -> str:
-        """Return what an account is called in every token."""
+        """Return the claim ``sub`` of a user."""
         return str((await self._account(email))["id"])
 
     async def verify(self, email: str, *, verified: bool) -> None:
-        """Change whether an account's address counts as verified."""
+        """Set whether a user's e-mail address is verified."""
         user = await self._account(email)
         await self._admin("PUT", f"users/{user['id']}", json={**user, "emailVerified": verified})
 
     async def add_group(self, path: str, *, uid: str = "") -> None:
-        """Make a group below one that is there, or at the top; of a Tenant's it carries the uid.
+        """Create a group at the top or below an existing one; set the attribute with a Tenant's uid.
 
-        One that is there stays, but for the uid.
+        If the group exists, only the uid is set.
         """
         parent_path, _, name = path.strip("/").rpartition("/")
         group = {"name": name, "attributes": {TENANT_UID_ATTRIBUTE: [uid]} if uid else {}}
@@ -87,19 +87,19 @@ class People:
             await self._admin("PUT", f"groups/{made['id']}", json=group)
 
     async def add_lookalike(self, email: str, name: str) -> None:
-        """Put somebody into a top-level group whose name has slashes: it looks like another group's path."""
+        """Add a user to a top-level group with slashes in its name, like another group's path."""
         await self._admin("POST", "groups", json={"name": name}, ok=(409,))
         found = await self._admin("GET", "groups", params={"search": name, "exact": "true"})
         (group,) = [each for each in found if each["name"] == name]
         await self._admin("PUT", f"users/{await self.subject(email)}/groups/{group['id']}")
 
     async def enable(self, email: str, *, enabled: bool) -> None:
-        """Change whether an account may sign in."""
+        """Set whether a user may log in."""
         user = await self._account(email)
         await self._admin("PUT", f"users/{user['id']}", json={**user, "enabled": enabled})
 
     async def set_own_attribute(self, email: str, name: str, value: str) -> httpx.Response:
-        """Let somebody change an attribute of their own account, as Keycloak's account pages do."""
+        """Change an attribute with the user's token, as Keycloak's account pages do."""
         await self.add_client(ACCOUNT, fullScopeAllowed=True)
         token = (await self.login(email, client_id=ACCOUNT))["access_token"]
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
@@ -109,7 +109,7 @@ class People:
         return await self._http.post(path, headers=headers, json=profile)
 
     async def add_client(self, client_id: str, **settings: Any) -> None:
-        """Make a client like ``tenantry-cli``, with some settings of its own."""
+        """Create a client like ``tenantry-cli`` with different settings."""
         (model,) = await self._admin("GET", "clients", params={"clientId": "tenantry-cli"})
         own = {key: value for key, value in model.items() if key != "id"} | {
             "clientId": client_id,
@@ -122,22 +122,22 @@ class People:
     async def login(
         self, email: str, *, client_id: str = "tenantry-cli", realm: str = REALM
     ) -> dict[str, Any]:
-        """Return Keycloak's answer to a login: access, ID and refresh token."""
+        """Log a user in; return the access, ID and refresh token."""
         form = {"grant_type": "password", "username": email, "password": PASSWORD}
         return await self._tokens(realm, {**form, "client_id": client_id, "scope": "openid"})
 
     async def refresh(self, refresh_token: str) -> dict[str, Any]:
-        """Return Keycloak's answer to a refresh."""
+        """Refresh tokens; return the new ones."""
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": "tenantry-cli"}
         return await self._tokens(REALM, form)
 
     async def token(self, email: str) -> str:
-        """Return an access token for the gateway that outlasts all tests."""
-        token: str = (await self.login(email, client_id=LASTING))["access_token"]
+        """Return an access token for the gateway that is valid for two hours."""
+        token: str = (await self.login(email, client_id=LONG_LIVED_CLIENT))["access_token"]
         return token
 
     async def admin_token(self) -> str:
-        """Return an access token of the realm ``master``."""
+        """Return an access token of the administrator."""
         form = {
             "grant_type": "password",
             "client_id": "admin-cli",
@@ -148,8 +148,8 @@ class People:
         return token
 
     @asynccontextmanager
-    async def another_key(self) -> AsyncIterator[None]:
-        """Let the realm sign with a new key, and withdraw that key at the end."""
+    async def rotated_signing_key(self) -> AsyncIterator[None]:
+        """Sign tokens with a new key until the end of the block, and then withdraw it."""
         config = {"priority": ["1000"], "algorithm": ["RS256"], "keySize": ["2048"]}
         component = {"name": "rotated", "providerId": "rsa-generated", "config": config}
         kind = {"providerType": "org.keycloak.keys.KeyProvider"}
@@ -181,7 +181,7 @@ class People:
         return dict(user)
 
     async def _admin(self, method: str, path: str, *, ok: Sequence[int] = (), **arguments: Any) -> Any:
-        # A token for each call: an administrator's lives a minute only.
+        # A token per call, because an administrator's is valid for a minute only.
         headers = {"Authorization": f"Bearer {await self.admin_token()}"}
         response = await self._http.request(
             method, f"/admin/realms/{REALM}/{path}", headers=headers, **arguments
@@ -192,8 +192,8 @@ class People:
 
 @asynccontextmanager
 async def open_people(platform: Platform) -> AsyncIterator[People]:
-    """Talk to the platform's Keycloak as its administrator."""
+    """Yield access to the platform's Keycloak as its administrator."""
     async with httpx.AsyncClient(base_url=platform.parts["keycloak"].url, timeout=30) as http:
         people = People(http, platform.context.secrets["keycloak-admin"])
-        await people.add_client(LASTING, attributes={"access.token.lifespan": "7200"})
+        await people.add_client(LONG_LIVED_CLIENT, attributes={"access.token.lifespan": "7200"})
         yield people

@@ -1,7 +1,7 @@
-"""The real platform under the tests: everything of ``local/`` but our own two services.
+"""Test platforms: the backends of ``local/``, optionally with all services.
 
-Started once a run, on free ports, in a folder of its own. ``TENANTRY_TEST_STATE`` names the folder of one
-that is left running between runs, for whoever writes tests.
+A platform is started once per run, on free ports and in a separate folder. ``TENANTRY_TEST_STATE`` names the
+folder of one that keeps running between runs.
 """
 
 import os
@@ -17,10 +17,10 @@ __all__ = ["add_open_webui", "running_platform", "running_whole_platform"]
 
 @contextmanager
 def running_platform() -> Iterator[Platform]:
-    """Bring the backends up, and down again unless their folder was given."""
-    given = os.environ.get("TENANTRY_TEST_STATE")
-    if given:
-        platform = Platform.ephemeral(Path(given))
+    """Run the backends; stop them at the end unless ``TENANTRY_TEST_STATE`` names their folder."""
+    kept_state = os.environ.get("TENANTRY_TEST_STATE")
+    if kept_state:
+        platform = Platform.ephemeral(Path(kept_state))
         platform.up_backends()
         yield platform
         return
@@ -34,22 +34,22 @@ def running_platform() -> Iterator[Platform]:
 
 
 def add_open_webui(platform: Platform) -> Platform:
-    """Bring Open WebUI up beside backends that run; return the platform that knows of both."""
+    """Start Open WebUI in addition to running backends; return the platform with both."""
     whole = Platform.ephemeral(platform.context.state, whole=True)
-    # What it stands on runs already, but without its database and its bucket.
+    # Its backends run already, but without its database and its bucket.
     whole.up(["postgres", "redis", "keycloak", "aws", "open-webui"])
     return whole
 
 
 @contextmanager
 def running_whole_platform() -> Iterator[Platform]:
-    """Bring up everything: our services, Open WebUI, n8n and file-sync, too.
+    """Run all parts, with the services, Open WebUI, n8n and file-sync.
 
-    ``TENANTRY_TEST_WHOLE_STATE`` names the folder of one that is left running.
+    ``TENANTRY_TEST_WHOLE_STATE`` names the folder of a platform that keeps running.
     """
-    given = os.environ.get("TENANTRY_TEST_WHOLE_STATE")
-    if given:
-        platform = Platform.ephemeral(Path(given), whole=True)
+    kept_state = os.environ.get("TENANTRY_TEST_WHOLE_STATE")
+    if kept_state:
+        platform = Platform.ephemeral(Path(kept_state), whole=True)
         platform.up()
         yield platform
         return

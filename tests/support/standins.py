@@ -1,4 +1,4 @@
-"""The stand-ins as programs of their own, each on a free port and ended with the test."""
+"""Stand-ins as separate programs, each on a free port until the end of the test."""
 
 import json
 import os
@@ -28,11 +28,11 @@ __all__ = [
     "QDRANT_KEY",
     "Standin",
     "bedrock_client",
+    "injected_faults",
     "qdrant_client",
     "qdrant_token",
     "running_bedrock",
     "running_qdrant",
-    "spoilt",
 ]
 
 QDRANT_KEY = "a key that may do everything"
@@ -60,12 +60,12 @@ class Standin:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What it has logged so far; lines of libraries that are no JSON are left out."""
+        """Return its log records so far, without lines of libraries that are not JSON."""
         lines = self.log.read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def kill(self) -> None:
-        """End it as a power cut would: with SIGKILL."""
+        """Kill it with SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(END_SECONDS)
 
@@ -79,7 +79,7 @@ def running_bedrock(**settings: str) -> Iterator[Standin]:
 
 @contextmanager
 def running_qdrant(folder: Path, api_key: str = QDRANT_KEY) -> Iterator[Standin]:
-    """Run the Qdrant front over a folder."""
+    """Run the Qdrant stand-in with a data folder."""
     with _running(
         "tenantry_local.standins.qdrant", ["--path", str(folder)], {"QDRANT_API_KEY": api_key}
     ) as standin:
@@ -87,7 +87,7 @@ def running_qdrant(folder: Path, api_key: str = QDRANT_KEY) -> Iterator[Standin]
 
 
 def bedrock_client(standin: Standin, **headers: str) -> "BedrockRuntimeClient":
-    """Return a client that makes one attempt a call, and sends ``headers`` with each (``_`` for ``-``)."""
+    """Return a client without retries that sends ``headers`` with each call (``_`` for ``-``)."""
     client: BedrockRuntimeClient = boto3.client(
         "bedrock-runtime",
         endpoint_url=standin.url,
@@ -106,8 +106,8 @@ def bedrock_client(standin: Standin, **headers: str) -> "BedrockRuntimeClient":
 
 
 @asynccontextmanager
-async def spoilt(url: str, *faults: Mapping[str, Any]) -> AsyncIterator[None]:
-    """Let the Bedrock stand-in at ``url`` have these faults to come inside the block, and none afterwards."""
+async def injected_faults(url: str, *faults: Mapping[str, Any]) -> AsyncIterator[None]:
+    """Inject faults into the Bedrock stand-in at ``url`` until the end of the block."""
     async with httpx.AsyncClient(base_url=url) as http:
         try:
             for fault in faults:
@@ -146,7 +146,7 @@ def _running(module: str, arguments: list[str], settings: Mapping[str, str]) -> 
 
 
 def _ready(process: subprocess.Popen[bytes], log: Path) -> Standin:
-    """Return the program once it has named its port and answers."""
+    """Wait until the program has logged its port and answers; return it."""
     while process.poll() is None:
         standin = Standin("", process, log)
         for record in standin.records:
@@ -155,4 +155,4 @@ def _ready(process: subprocess.Popen[bytes], log: Path) -> Standin:
                 httpx.get(f"{standin.url}/healthz", timeout=START_SECONDS).raise_for_status()
                 return standin
         time.sleep(0.02)
-    raise AssertionError(f"it ended at once: {log.read_text()}")
+    raise AssertionError(f"it ended right after its start: {log.read_text()}")

@@ -29,11 +29,14 @@ from ..processes import LocalError
 from .keycloak_database import build_template, restore_template, template_file
 from .postgres import Postgres
 
-__all__ = ["REALM", "Keycloak"]
+__all__ = ["ADMIN", "REALM", "Keycloak"]
 
 VERSION = "26.7.0"
 SHA256 = "e63bd0167199c0092b8a4d22cc137e6b7a70e0089070f6f7799b1be504b69a8a"
 """Digest of the distribution. The registry's checksum proves only that the download is complete."""
+
+ADMIN = "admin"
+"""User of Keycloak's administrator; the secret ``keycloak-admin`` is the password."""
 
 REALM = "tenantry"
 REALM_FILE = Path(__file__).parents[1] / "realm.json"
@@ -95,7 +98,7 @@ class Keycloak(Part):
                 "JAVA_OPTS_KC_HEAP": "-Xms96m -Xmx512m",
                 "JAVA_OPTS_APPEND": QUICK_START,
                 "KC_DB_PASSWORD": self.context.secrets["postgres"],
-                "KC_BOOTSTRAP_ADMIN_USERNAME": "admin",
+                "KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN,
                 "KC_BOOTSTRAP_ADMIN_PASSWORD": self.context.secrets["keycloak-admin"],
             },
         )
@@ -126,7 +129,7 @@ class Keycloak(Part):
         form = {
             "grant_type": "password",
             "client_id": "admin-cli",
-            "username": "admin",
+            "username": ADMIN,
             "password": self.context.secrets["keycloak-admin"],
         }
         answer = http.post("/realms/master/protocol/openid-connect/token", data=form)

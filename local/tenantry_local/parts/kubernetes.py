@@ -24,6 +24,8 @@ __all__ = ["ApiServer", "ControllerManager", "Etcd", "kubeconfig", "kubectl"]
 USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry", "file-sync": "tenantry"}
 """Users of the API server and the group of each. manifests/rbac.yaml has the rights of the services."""
 
+KUBECTL_SECONDS = 120
+
 RBAC = Path(__file__).parents[1] / "manifests" / "rbac.yaml"
 
 
@@ -44,16 +46,17 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
     Raises
     ------
     LocalError
-        kubectl failed; the message is kubectl's.
+        kubectl failed or timed out; the message is kubectl's.
     """
-    done = subprocess.run(
-        [find_program("kubectl"), f"--kubeconfig={kubeconfig(context, 'admin')}", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    argv = [find_program("kubectl"), f"--kubeconfig={kubeconfig(context, 'admin')}", *arguments]
+    try:
+        done = subprocess.run(
+            argv, input=stdin, capture_output=True, text=True, check=False, timeout=KUBECTL_SECONDS
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise LocalError(
+            f"kubectl {' '.join(arguments[:3])} did not end within {KUBECTL_SECONDS} s."
+        ) from exc
     if done.returncode:
         raise LocalError(f"kubectl {' '.join(arguments[:3])} failed: {done.stderr.strip()}")
     return done.stdout

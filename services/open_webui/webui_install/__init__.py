@@ -1,1 +1,1 @@
-"""What Tenantry adds to Open WebUI, and the job that puts it there."""
+"""Functions and model records that Tenantry adds to Open WebUI, and the job that installs them."""

@@ -1,4 +1,4 @@
-"""Make Open WebUI as wanted: look, change what differs, look again, until nothing differs."""
+"""Installer of the desired state in Open WebUI: observe, apply the changes, and repeat until none remain."""
 
 import asyncio
 
@@ -6,81 +6,83 @@ import httpx
 import structlog
 from servicekit.errors import RemoteUnavailable
 
+from .client import OpenWebUI
+from .desired import build_desired_state
 from .plan import Change, SetValves, plan
 from .settings import Settings
-from .wanted import wanted
-from .webui import OpenWebUI
 
-__all__ = ["NotInstalled", "install"]
+__all__ = ["FunctionsNotInstalled", "install"]
 
-PAUSE_SECONDS = 2.0
-"""Between two tries: Open WebUI takes up to a minute to start."""
+RETRY_SECONDS = 2.0
+"""Pause between two attempts: Open WebUI takes up to a minute to start."""
 
 BUSY_SECONDS = 60.0
-"""After too many sign-ins: each further one is counted too, so to hurry would last for ever."""
+"""Pause after too many sign-ins. Open WebUI counts refused ones as well, so a short pause would never end."""
 
-ROUNDS = 5
-"""After so many rounds in which something was changed, somebody else is changing it back."""
+MAX_PASSES = 5
+"""Limit of passes with changes: after these, another program reverts the changes."""
 
 
-class NotInstalled(Exception):
-    """Open WebUI did not become as wanted in time."""
+class FunctionsNotInstalled(Exception):
+    """Open WebUI did not reach the desired state in time."""
 
 
 async def install(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> int:
-    """Install, and return how many changes that took; 0 when everything was as wanted.
+    """Install the desired state and return the number of changes, 0 if nothing differed.
 
-    Killed anywhere it leaves nothing that the next run does not complete.
+    If the job is killed, the next run completes the installation.
 
     Raises
     ------
-    NotInstalled
-        Open WebUI did not answer in time, or what was written did not stay.
+    FunctionsNotInstalled
+        Open WebUI did not answer in time, or the changes were reverted.
     RemoteRefused
-        The administrator's password is wrong, or Open WebUI does not take a function.
+        The administrator's password is wrong, or Open WebUI refused a function.
     """
-    async with httpx.AsyncClient(base_url=settings.url, transport=transport, timeout=None) as http:  # noqa: S113 (Remote's)
+    async with httpx.AsyncClient(base_url=settings.url, transport=transport, timeout=None) as http:  # noqa: S113 (Remote sets timeouts)
         webui = OpenWebUI(http)
         try:
             async with asyncio.timeout(settings.seconds):
                 return await _install(webui, settings)
         except TimeoutError as exc:
-            raise NotInstalled(
-                f"Open WebUI at {settings.url} was not as wanted within {settings.seconds:g} s"
+            raise FunctionsNotInstalled(
+                f"Open WebUI at {settings.url} did not reach the desired state within {settings.seconds:g} s"
             ) from exc
 
 
 async def _install(webui: OpenWebUI, settings: Settings) -> int:
     log = structlog.get_logger("webui_install")
-    made = 0
-    rounds = 0
-    while rounds < ROUNDS:
+    applied = 0
+    passes = 0
+    while passes < MAX_PASSES:
         try:
-            changes = await _round(webui, settings)
+            changes = await _apply_changes(webui, settings)
         except RemoteUnavailable as exc:
             log.info("Open WebUI does not answer yet", reason=exc.reason)
-            await asyncio.sleep(BUSY_SECONDS if _is_busy(exc) else PAUSE_SECONDS)
+            await asyncio.sleep(BUSY_SECONDS if _is_busy(exc) else RETRY_SECONDS)
             continue
         if not changes:
-            log.info("Open WebUI is as wanted", changes=made)
-            return made
+            log.info("Open WebUI is up to date", changes=applied)
+            return applied
         for change in changes:
-            log.info("Changed", change=_told(change))
-        made += len(changes)
-        rounds += 1
-    raise NotInstalled("What was written does not stay: does another installer write to this Open WebUI?")
+            log.info("Changed", change=_describe(change))
+        applied += len(changes)
+        passes += 1
+    raise FunctionsNotInstalled(
+        "The changes are reverted after each pass. Does another installer write to this Open WebUI?"
+    )
 
 
-async def _round(webui: OpenWebUI, settings: Settings) -> list[Change]:
-    """Look and change what differs; return what was changed."""
-    want = wanted(settings)
+async def _apply_changes(webui: OpenWebUI, settings: Settings) -> list[Change]:
+    """Observe Open WebUI, apply the planned changes and return them."""
+    desired = build_desired_state(settings)
     if not webui.is_signed_in:
         await webui.sign_in(settings.admin_email, settings.admin_password.get_secret_value())
-    changes = plan(want, await webui.observe(want))
+    changes = plan(desired, await webui.observe(desired))
     for change in changes:
         await webui.apply(change)
     if changes:
-        await webui.refresh()
+        await webui.refresh_models()
     return changes
 
 
@@ -92,11 +94,11 @@ def _is_busy(exc: RemoteUnavailable) -> bool:
     )
 
 
-def _told(change: Change) -> str:
-    """Return a change for the log, without texts and secrets."""
+def _describe(change: Change) -> str:
+    """Return a change for the log, without source text and secrets."""
     match change:
         case SetValves(function_id, valves):
             return f"SetValves {function_id}: {', '.join(sorted(valves))}"
         case _:
-            what = next(iter(vars(change).values()))
-            return f"{type(change).__name__} {what if isinstance(what, str) else what.id}"
+            subject = next(iter(vars(change).values()))
+            return f"{type(change).__name__} {subject if isinstance(subject, str) else subject.id}"

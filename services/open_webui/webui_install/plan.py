@@ -1,19 +1,19 @@
-"""What differs between what there shall be and what there is: a pure comparison."""
+"""Plan of the changes to Open WebUI: compares desired and observed state, without I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .wanted import Wanted, WantedFunction, WantedModel
+from .desired import DesiredFunction, DesiredModel, DesiredState
 
 __all__ = [
     "Activate",
     "Change",
     "CreateFunction",
     "CreateModel",
-    "Seen",
-    "SeenFunction",
-    "SeenModel",
+    "ObservedFunction",
+    "ObservedModel",
+    "ObservedState",
     "SetAccess",
     "SetValves",
     "UpdateFunction",
@@ -23,8 +23,8 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class SeenFunction:
-    """A function as it is."""
+class ObservedFunction:
+    """A function as Open WebUI has it."""
 
     name: str
     description: str
@@ -34,8 +34,8 @@ class SeenFunction:
 
 
 @dataclass(frozen=True)
-class SeenModel:
-    """A model's record as it is."""
+class ObservedModel:
+    """A model record as Open WebUI has it."""
 
     base_model_id: str | None
     name: str
@@ -45,25 +45,25 @@ class SeenModel:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What of ours is there, by id."""
+class ObservedState:
+    """Tenantry's functions and model records in Open WebUI, by id."""
 
-    functions: Mapping[str, SeenFunction] = field(default_factory=dict)
-    models: Mapping[str, SeenModel] = field(default_factory=dict)
+    functions: Mapping[str, ObservedFunction] = field(default_factory=dict)
+    models: Mapping[str, ObservedModel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CreateFunction:
-    """Make a function; it is not active then."""
+    """Create a function, which is inactive until it is activated."""
 
-    function: WantedFunction
+    function: DesiredFunction
 
 
 @dataclass(frozen=True)
 class UpdateFunction:
-    """Give a function its text, name and description."""
+    """Replace a function's source, name and description."""
 
-    function: WantedFunction
+    function: DesiredFunction
 
 
 @dataclass(frozen=True)
@@ -76,75 +76,79 @@ class SetValves:
 
 @dataclass(frozen=True)
 class Activate:
-    """Switch a function on. The call behind it switches, whatever the state: never make it twice."""
+    """Activate a function. The API call toggles the state, so it is never repeated."""
 
     function_id: str
 
 
 @dataclass(frozen=True)
 class CreateModel:
-    """Make a model's record, its grants with it."""
+    """Create a model record with its grants."""
 
-    model: WantedModel
+    model: DesiredModel
 
 
 @dataclass(frozen=True)
 class UpdateModel:
-    """Give a model's record its name, base and description."""
+    """Replace a model record's name, base and description."""
 
-    model: WantedModel
+    model: DesiredModel
 
 
 @dataclass(frozen=True)
 class SetAccess:
     """Replace all grants of a model."""
 
-    model: WantedModel
+    model: DesiredModel
 
 
 Change = CreateFunction | UpdateFunction | SetValves | Activate | CreateModel | UpdateModel | SetAccess
 
 
-def plan(wanted: Wanted, seen: Seen) -> list[Change]:
-    """Return the changes that are to be made, in their order; none when everything is as wanted.
+def plan(desired: DesiredState, observed: ObservedState) -> list[Change]:
+    """Return the changes in the order in which they apply; none if nothing differs.
 
-    A function gets its valves before it is switched on, so that nobody meets it without them.
+    A function gets its valves before it is activated, so that it never runs without them.
     """
     changes: list[Change] = []
-    for function in wanted.functions:
-        changes += _function(function, seen.functions.get(function.id))
-    for model in wanted.models:
-        changes += _model(model, seen.models.get(model.id))
+    for function in desired.functions:
+        changes += _plan_function(function, observed.functions.get(function.id))
+    for model in desired.models:
+        changes += _plan_model(model, observed.models.get(model.id))
     return changes
 
 
-def _function(wanted: WantedFunction, seen: SeenFunction | None) -> list[Change]:
+def _plan_function(desired: DesiredFunction, observed: ObservedFunction | None) -> list[Change]:
     changes: list[Change] = []
-    if seen is None:
-        changes.append(CreateFunction(wanted))
-    elif (seen.name, seen.description, seen.content) != (wanted.name, wanted.description, wanted.content):
-        changes.append(UpdateFunction(wanted))
-    valves = seen.valves if seen else {}
-    if not wanted.valves.items() <= valves.items():
-        changes.append(SetValves(wanted.id, {**valves, **wanted.valves}))
-    if seen is None or not seen.is_active:
-        changes.append(Activate(wanted.id))
+    if observed is None:
+        changes.append(CreateFunction(desired))
+    elif (observed.name, observed.description, observed.content) != (
+        desired.name,
+        desired.description,
+        desired.content,
+    ):
+        changes.append(UpdateFunction(desired))
+    valves = observed.valves if observed else {}
+    if not desired.valves.items() <= valves.items():
+        changes.append(SetValves(desired.id, {**valves, **desired.valves}))
+    if observed is None or not observed.is_active:
+        changes.append(Activate(desired.id))
     return changes
 
 
-def _model(wanted: WantedModel, seen: SeenModel | None) -> list[Change]:
-    if seen is None:
-        return [CreateModel(wanted)]
+def _plan_model(desired: DesiredModel, observed: ObservedModel | None) -> list[Change]:
+    if observed is None:
+        return [CreateModel(desired)]
     changes: list[Change] = []
-    meta = {key: seen.meta.get(key) for key in wanted.meta}
-    is_same = (seen.base_model_id, seen.name, seen.is_active, meta) == (
-        wanted.base_model_id,
-        wanted.name,
-        wanted.is_active,
-        dict(wanted.meta),
+    meta = {key: observed.meta.get(key) for key in desired.meta}
+    is_same = (observed.base_model_id, observed.name, observed.is_active, meta) == (
+        desired.base_model_id,
+        desired.name,
+        desired.is_active,
+        dict(desired.meta),
     )
     if not is_same:
-        changes.append(UpdateModel(wanted))
-    if seen.grants != wanted.grants:
-        changes.append(SetAccess(wanted))
+        changes.append(UpdateModel(desired))
+    if observed.grants != desired.grants:
+        changes.append(SetAccess(desired))
     return changes

@@ -15,34 +15,34 @@ class Settings(ProgramSettings):
     model_config = SettingsConfigDict(env_prefix="WEBUI_INSTALL_")
 
     url: str = Field(pattern=r"^https?://")
-    """Open WebUI's address."""
+    """Base URL of Open WebUI."""
 
     admin_email: str = Field(min_length=3)
-    """Open WebUI's administrator: ``WEBUI_ADMIN_EMAIL`` there."""
+    """E-mail address of Open WebUI's administrator: its ``WEBUI_ADMIN_EMAIL``."""
 
     admin_password: SecretStr = Field(min_length=1)
-    """Password of the administrator: ``WEBUI_ADMIN_PASSWORD`` there."""
+    """Password of the administrator: ``WEBUI_ADMIN_PASSWORD`` of Open WebUI."""
 
     gateway_url: str = Field(pattern=r"^https?://")
-    """The gateway's address, as Open WebUI reaches it."""
+    """Base URL of the gateway for Open WebUI."""
 
     n8n_url: str = Field("", pattern=r"^(https?://.*)?$")
-    """Address of n8n's webhook processors, as Open WebUI reaches them; not needed with ``direct``."""
+    """Base URL of n8n's webhook processes for Open WebUI; not needed with ``direct``."""
 
     file_sync_url: str = Field(pattern=r"^https?://")
-    """The address of file-sync, as Open WebUI reaches it."""
+    """Base URL of file-sync for Open WebUI."""
 
     hint_secret: SecretStr = Field(min_length=16)
-    """The secret by which file-sync knows that a hint comes of Open WebUI."""
+    """Secret that proves to file-sync that a hint comes from Open WebUI."""
 
     orchestrator: Literal["n8n", "direct"] = "n8n"
-    """Who answers: n8n's chat workflow, or the gateway, which streams."""
+    """Backend for answers: n8n's chat workflow, or the gateway, which streams."""
 
     seconds: float = Field(300.0, gt=0)
-    """How long to try until Open WebUI is up and as wanted."""
+    """Longest time until Open WebUI is up and has the desired state."""
 
     @model_validator(mode="after")
-    def _has_orchestrator(self) -> Self:
+    def _require_n8n_url(self) -> Self:
         if self.orchestrator == "n8n" and not self.n8n_url:
             raise ValueError("n8n_url is needed when the orchestrator is n8n")
         return self

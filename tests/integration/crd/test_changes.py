@@ -1,4 +1,4 @@
-"""What a change of a stored Tenant may do, what its status takes, and what ``kubectl get`` prints of it."""
+"""Tests of changes to a stored Tenant, of its status, and of the output of ``kubectl get``."""
 
 from collections.abc import Callable
 from typing import Any

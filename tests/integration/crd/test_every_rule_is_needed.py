@@ -1,8 +1,8 @@
-"""Each rule of the Tenant resource is broken once, and something bad then gets through.
+"""Mutation tests of the Tenant resource: without a rule, the API server accepts an invalid Tenant.
 
-Copies of the resource, one version a rule, go into a group of their own: there the rule is gone, or a bound
-is looser by one. A rule that can be broken so that nothing of :data:`BAD` is accepted is either superfluous,
-or a line is missing there.
+Copies of the resource are in a separate API group, one version for each rule. There the rule is missing, or a
+bound is looser by one. When no Tenant of :data:`BAD` is accepted, the rule is superfluous, or a case is
+missing.
 """
 
 import time
@@ -39,7 +39,7 @@ def _schema() -> dict[str, Any]:
 
 
 def _rules(node: Any, path: Rule = ()) -> Iterator[Rule]:
-    """Yield where each rule is; each of several validations of a field is one of its own."""
+    """Yield the path of each rule; every validation of a field is a separate rule."""
     if not isinstance(node, dict):
         return
     for key, value in node.items():

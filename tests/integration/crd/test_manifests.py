@@ -35,7 +35,7 @@ def test_bad_tenant_is_refused_by_field_and_sentence(tenants: Tenants, case: Bad
     ], refusal.value.causes
 
 
-def test_several_mistakes_are_told_at_once(tenants: Tenants) -> None:
+def test_several_errors_are_reported_together(tenants: Tenants) -> None:
     spec = {
         "identity": {"emails": ["diana"]},
         "quota": {"storage": "50GB"},

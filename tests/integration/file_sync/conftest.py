@@ -1,4 +1,4 @@
-"""Two tenants with a workspace, their people, Open WebUI's database, a gateway, and a file-sync on it."""
+"""Fixtures: two tenants with a workspace, their people, a fake Open WebUI, a gateway and a replica."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -35,7 +35,7 @@ PERSONAS = [{"id": "finance"}, {"id": "hr"}]
 
 @dataclass
 class Harness:
-    """All that file-sync sees, to look at and to meddle with."""
+    """Everything that file-sync reads and writes, for tests to inspect and change."""
 
     platform: Platform
     gateway: RunningGateway
@@ -54,9 +54,11 @@ class Harness:
         return Aws(self.platform.context).s3
 
     async def person(self, email: str, **account: Any) -> str:
-        """Make a person in Keycloak with an account in Open WebUI; return the account's id."""
+        """Create a person in Keycloak with an account in Open WebUI; return the account's id."""
         for known in await self.people._admin("GET", "users", params={"username": email, "exact": "true"}):
-            await self.people._admin("DELETE", f"users/{known['id']}")  # who moved has another address
+            await self.people._admin(
+                "DELETE", f"users/{known['id']}"
+            )  # a person who moved has another address
         await self.people.add(email, **account)
         self.subjects[email] = await self.people.subject(email)
         self.users[email] = self.owui.create_account(self.subjects[email])
@@ -67,7 +69,7 @@ class Harness:
         return f"kb-{tenant_id}-{persona_id}"
 
     def give(self, owner: str, filename: str, text: str, tenant_id: str, persona_id: str = "finance") -> str:
-        """Upload a file and put it into a persona's knowledge base; return its id."""
+        """Upload a file and add it to a persona's knowledge base; return its id."""
         file_id = self.owui.upload(owner, filename, text.encode())
         self.owui.add_to_knowledge(file_id, self.knowledge(tenant_id, persona_id))
         return file_id
@@ -80,7 +82,7 @@ class Harness:
         listed = self.s3.list_objects_v2(
             Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/", StartAfter=trash_end(tenant_id)
         )
-        return [each["Key"].partition("/")[2] for each in listed.get("FileDownloader", [])]
+        return [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
 
     def key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
         return f"{persona_id}/documents/{document_id_for_file(file_id)}/{filename}"
@@ -105,20 +107,20 @@ class Harness:
         return passages
 
     async def post(self, email: str, path: str) -> None:
-        """Call the gateway as a person; it must succeed."""
+        """Call the gateway as a person, and check that it succeeds."""
         headers = {"Authorization": f"Bearer {self.tokens[email]}"}
         response = await self.gateway.http.post(path, headers=headers)
         assert response.is_success, response.text
 
     async def decide(self, tenant_id: str, decision: str) -> None:
-        """Let an administrator of the tenant release or reject its held deletions."""
+        """Release or reject the tenant's held deletions, as its administrator."""
         email = f"boss@{tenant_id}.example"
         if email not in self.tokens:
             await self.person(email)
         await self.post(email, f"/v1/deletions/{decision}")
 
     async def patch(self, tenant_id: str, spec: dict[str, Any]) -> None:
-        """Change a Tenant and wait until it is seen."""
+        """Change a Tenant, and wait until the registry has the change."""
         generation = self.tenants.patch(tenant_id, {"spec": spec})["metadata"]["generation"]
 
         def seen() -> bool:
@@ -128,20 +130,20 @@ class Harness:
         await until(seen)
 
     async def empty(self) -> None:
-        """Forget all files, accounts, objects and points, so that a test begins with nothing."""
+        """Delete all files, accounts, objects and points."""
         self.n8n.response, self.n8n.lose_next = None, 0
         self.replica.tenant_sync.close()
         self.owui.execute('truncate "file", chat, knowledge_file, chat_file, chat_message, "user"')
         for bucket, prefix in ((BUCKET, f"tenant-{A}/"), (BUCKET, f"tenant-{B}/")):
-            listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("FileDownloader", [])
+            listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
             for each in listed:
                 self.s3.delete_object(Bucket=bucket, Key=each["Key"])
         for tenant_id in (A, B):
             await drop_points(self.qdrant, f"tenant-{tenant_id}")
-            await self.forget_deletions(tenant_id)
+            await self.reset_deletions(tenant_id)
 
-    async def forget_deletions(self, tenant_id: str) -> None:
-        """Let none of a tenant's earlier deletions count for the limit on deletions."""
+    async def reset_deletions(self, tenant_id: str) -> None:
+        """Reset the counters of a tenant's deletions."""
         if tenant := self.gateway.context.registry.get(tenant_id):
             redis = self.gateway.context.deletions._redis
             counted = (deletions_key, held_deletions_key, released_deletions_key)
@@ -211,17 +213,17 @@ async def harness(open_harness: Harness) -> AsyncIterator[Harness]:
 
 @pytest.fixture
 async def anna(harness: Harness) -> str:
-    """Return the account of somebody of tenant A."""
+    """Return the account of a person of tenant A."""
     return await harness.person(f"anna@{A}.example")
 
 
 @pytest.fixture
 async def bob(harness: Harness) -> str:
-    """Return the account of somebody of tenant B."""
+    """Return the account of a person of tenant B."""
     return await harness.person(f"bob@{B}.example")
 
 
 @pytest.fixture
 def word() -> str:
-    """Return a word that stands in no other test's documents."""
+    """Return a word that no document of another test contains."""
     return f"w{uuid.uuid4().hex[:10]}"

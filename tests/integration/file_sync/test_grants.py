@@ -1,4 +1,4 @@
-"""Who owns Open WebUI's tables lets file-sync read them, without being anybody more than that."""
+"""Tests of the job that grants file-sync's rights, run as the owner of Open WebUI's tables."""
 
 import uuid
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ PASSWORD = "of-the-owner"
 
 @pytest.fixture
 def database(platform: Platform) -> Iterator[str]:
-    """An empty database with an owner of the same name, who may make nothing else."""
+    """Create an empty database and its owner of the same name, who has no other right."""
     postgres, name = Postgres(platform.context), f"owned_{uuid.uuid4().hex[:8]}"
     postgres.run((files("file_sync") / "role.sql").read_text())
     postgres.ensure_role(FILE_SYNC_ROLE, platform.context.secrets["postgres-file-sync"])
@@ -31,13 +31,13 @@ def database(platform: Platform) -> Iterator[str]:
 
 
 def settings(platform: Platform, database: str, seconds: float = 60.0) -> grants.Settings:
-    """Return how the job reaches a database as its owner."""
+    """Return the job's settings for a database, as its owner."""
     port = platform.context.ports["postgres"]
     url = f"postgresql://{database}:{PASSWORD}@127.0.0.1:{port}/{database}"
     return grants.Settings(database_url=url, seconds=seconds)
 
 
-async def test_it_waits_for_the_tables_and_then_the_role_is_fit(
+async def test_the_job_waits_for_the_tables_and_then_the_role_is_supported(
     platform: Platform, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = settings(platform, database)
@@ -56,6 +56,6 @@ async def test_it_waits_for_the_tables_and_then_the_role_is_fit(
     await reader.close()
 
 
-def test_without_tables_it_says_so_in_time(platform: Platform, database: str) -> None:
+def test_without_tables_the_job_fails_in_time(platform: Platform, database: str) -> None:
     with pytest.raises(psycopg.errors.UndefinedTable):
         grants.grant(settings(platform, database, seconds=0.1))

@@ -1,7 +1,7 @@
-"""Death between any two calls to another system: the next run reaches the same end, each document once.
+"""Tests of a kill between any two calls to another system: the next run completes the work once.
 
-The parts are not killed here but stop calling: from the n-th call on, every call dies. What was under way
-still arrives, as it does when a process is killed. test_program.py does it with kill -9.
+From the n-th call on, every call raises an error. Calls in progress still arrive, as after a real kill.
+test_program.py uses kill -9.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ ANNA = f"anna@{A}.example"
 
 
 async def once(harness: Harness, word: str, *files: tuple[str, str]) -> None:
-    """Make sure that these files, by id and name, are stored and found once each, and nothing else is."""
-    await harness.forget_deletions(A)  # a test deletes more within minutes than people may
+    """Check that exactly these files, by id and name, are stored and found, each once."""
+    await harness.reset_deletions(A)  # a test deletes more within minutes than is allowed
     result = await harness.settle(A)
     assert not result.remaining
     assert sorted(harness.keys(A)) == sorted(harness.key(*each) for each in files)
@@ -25,7 +25,7 @@ async def once(harness: Harness, word: str, *files: tuple[str, str]) -> None:
     assert await harness.points(A) == len(files)
 
 
-async def test_killed_after_any_call_of_new_files_each_is_there_once(
+async def test_killed_after_any_call_each_new_file_is_stored_once(
     harness: Harness, anna: str, word: str
 ) -> None:
     for last in count():
@@ -37,12 +37,10 @@ async def test_killed_after_any_call_of_new_files_each_is_there_once(
         for file_id, _ in files:
             harness.owui.delete_file(file_id)
         await once(harness, word)
-    assert last >= 9, "it died too seldom: list, files, owner (2), 2 x (get, put, ingest)"
+    assert last >= 9, "too few calls failed: list, files, owner (2), 2 x (get, put, ingest)"
 
 
-async def test_killed_after_any_call_of_a_move_it_is_completed(
-    harness: Harness, anna: str, word: str
-) -> None:
+async def test_killed_after_any_call_a_move_is_completed(harness: Harness, anna: str, word: str) -> None:
     for last in count():
         file_id = harness.give(anna, "old.txt", f"{word}.", A)
         await harness.settle(A)
@@ -107,7 +105,7 @@ async def test_killed_after_any_call_of_a_deletion_nothing_is_left(
     assert last >= 3
 
 
-async def test_two_that_lead_at_once_make_nothing_twice(harness: Harness, anna: str, word: str) -> None:
+async def test_two_concurrent_leaders_store_nothing_twice(harness: Harness, anna: str, word: str) -> None:
     files = [(harness.give(anna, f"{n}.txt", f"{word} {n}.", A), f"{n}.txt") for n in range(3)]
     await asyncio.gather(harness.replica.run(A), harness.replica.run(A), return_exceptions=True)
     await once(harness, word, *files)

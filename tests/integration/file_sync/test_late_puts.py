@@ -1,4 +1,4 @@
-"""A file that is put into S3 while its Tenant is deleted leaves nothing, whichever of the two is quicker."""
+"""Tests of uploads to S3 that end while their Tenant is deleted: nothing is left."""
 
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -57,9 +57,9 @@ def left(platform: Platform) -> list[str]:
     return [each["Key"] for each in entries]
 
 
-async def test_what_is_completed_after_the_operator_was_there_is_refused(platform: Platform) -> None:
+async def test_an_upload_completed_after_the_deletion_is_refused(platform: Platform) -> None:
     async def is_current(tenant: Tenant) -> bool:
-        # The Tenant was there a moment ago: it is deleted between this answer and the completion.
+        # The Tenant is deleted between this answer and the completion.
         await StoragePart(BUCKET, AwsClients()).remove(tenant)
         return True
 
@@ -79,7 +79,7 @@ async def test_nothing_is_completed_for_a_tenant_that_is_being_deleted(platform:
     assert left(platform) == []
 
 
-async def test_what_was_completed_before_is_deleted(platform: Platform) -> None:
+async def test_an_upload_completed_before_the_deletion_is_deleted(platform: Platform) -> None:
     async def is_current(tenant: Tenant) -> bool:
         return True
 

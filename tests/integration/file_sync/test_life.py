@@ -1,4 +1,4 @@
-"""A file's life, on the real Postgres, S3, Keycloak, gateway and index; n8n is a pass-through."""
+"""Tests of a file's life cycle, on the real Postgres, S3, Keycloak, gateway and index, with a fake n8n."""
 
 import base64
 import hashlib
@@ -20,14 +20,17 @@ async def test_a_file_becomes_a_document_that_is_found(harness: Harness, anna: s
     assert await harness.states(A) == {"plan.txt": "ready"}
     (passage,) = await harness.search(ANNA, word)
     assert (passage["filename"], passage["personaId"]) == ("plan.txt", "finance")
-    head = harness.s3.head_object(Bucket=BUCKET, Key=f"tenant-{A}/{harness.key(file_id, 'plan.txt')}")
+    key = f"tenant-{A}/{harness.key(file_id, 'plan.txt')}"
+    head = harness.s3.head_object(Bucket=BUCKET, Key=key, ChecksumMode="ENABLED")
     digest = hashlib.sha256(f"The {word} budget is $5,000,000.".encode()).digest()
     assert head["Metadata"]["sha256"] == digest.hex()
     assert head["Metadata"]["owner"] == harness.subjects[ANNA]
     assert head["Metadata"]["open-webui-file"] == file_id
     assert head["ServerSideEncryption"] == "AES256"
     assert head["ContentType"] == "text/plain"
-    assert base64.b64encode(digest).decode()
+    # S3 hashes the checksums of the parts of a multipart upload; there is one part.
+    composite = base64.b64encode(hashlib.sha256(digest).digest()).decode()
+    assert head["ChecksumSHA256"] == f"{composite}-1", "S3 checked the content"
 
 
 async def test_a_second_comparison_does_nothing(harness: Harness, anna: str) -> None:
@@ -39,7 +42,7 @@ async def test_a_second_comparison_does_nothing(harness: Harness, anna: str) -> 
     assert harness.n8n.calls == calls
 
 
-async def test_what_is_on_its_way_into_a_knowledge_base_need_not_arrive_there(
+async def test_files_that_open_webui_still_reads_or_could_not_read_are_stored(
     harness: Harness, anna: str
 ) -> None:
     pending = harness.owui.upload(anna, "pending.txt", b"Tide.", knowledge_id=harness.knowledge(A))
@@ -54,7 +57,7 @@ async def test_what_is_on_its_way_into_a_knowledge_base_need_not_arrive_there(
     ]
 
 
-async def test_what_was_sent_to_a_persona_is_its_knowledge(harness: Harness, anna: str) -> None:
+async def test_a_file_sent_to_a_persona_is_stored(harness: Harness, anna: str) -> None:
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     harness.owui.send_in_chat(anna, sent, f"tenant-{A}.hr")
     harness.owui.upload(anna, "attached-to-nothing.txt", b"Tide.")
@@ -64,7 +67,7 @@ async def test_what_was_sent_to_a_persona_is_its_knowledge(harness: Harness, ann
     assert harness.keys(A) == [harness.key(sent, "sent.txt", "hr")]
 
 
-async def test_nobody_makes_somebody_elses_file_known_by_sending_it(harness: Harness, anna: str) -> None:
+async def test_a_colleagues_file_is_not_stored_when_it_is_sent(harness: Harness, anna: str) -> None:
     colleague = await harness.person(f"carl@{A}.example")
     private = harness.owui.upload(anna, "private.txt", b"Tide.")
     harness.owui.send_in_chat(colleague, private, f"tenant-{A}.hr")
@@ -97,7 +100,7 @@ async def test_a_file_that_moves_to_another_persona_leaves_the_first(
     assert not [each for each in await harness.search(ANNA, word, "finance") if word in each["text"]]
 
 
-async def test_a_changed_file_replaces_what_was_found(harness: Harness, anna: str, word: str) -> None:
+async def test_changed_content_replaces_the_old_one(harness: Harness, anna: str, word: str) -> None:
     file_id = harness.give(anna, "plan.txt", f"Before: {word}.", A)
     await harness.settle(A)
     harness.owui.replace_content(file_id, f"After: {word}.".encode())
@@ -105,9 +108,7 @@ async def test_a_changed_file_replaces_what_was_found(harness: Harness, anna: st
     assert [each["text"] for each in await harness.search(ANNA, word)] == [f"After: {word}."]
 
 
-async def test_a_digest_that_the_browser_made_up_costs_a_look_and_nothing_else(
-    harness: Harness, anna: str
-) -> None:
+async def test_a_forged_hash_costs_one_check(harness: Harness, anna: str) -> None:
     file_id = harness.owui.upload(anna, "plan.txt", b"Tide.", file_hash="0" * 64)
     harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
     await harness.replica.run(A)
@@ -118,7 +119,7 @@ async def test_a_digest_that_the_browser_made_up_costs_a_look_and_nothing_else(
     assert await harness.states(A) == {"plan.txt": "ready"}
 
 
-async def test_a_deleted_file_is_gone_from_bucket_and_index(harness: Harness, anna: str, word: str) -> None:
+async def test_a_deleted_file_leaves_bucket_and_index(harness: Harness, anna: str, word: str) -> None:
     before = await harness.points(A)
     file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
     await harness.settle(A)
@@ -128,9 +129,7 @@ async def test_a_deleted_file_is_gone_from_bucket_and_index(harness: Harness, an
     assert await harness.points(A) == before
 
 
-async def test_a_document_that_is_no_good_says_why_and_is_not_tried_again(
-    harness: Harness, anna: str
-) -> None:
+async def test_an_unreadable_document_has_a_reason_and_is_not_retried(harness: Harness, anna: str) -> None:
     file_id = harness.owui.upload(anna, "setup.pdf", b"MZ\x90\x00 a renamed program")
     harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
     await harness.settle(A)
@@ -143,7 +142,7 @@ async def test_a_document_that_is_no_good_says_why_and_is_not_tried_again(
     assert "binary" in status.reason
 
 
-async def test_a_file_whose_size_was_made_up_is_measured(harness: Harness, anna: str) -> None:
+async def test_a_file_with_a_forged_size_is_measured(harness: Harness, anna: str) -> None:
     large = harness.owui.upload(anna, "large.txt", b"x" * 1_000_001, size=1)
     empty = harness.owui.upload(anna, "empty.txt", b"", size=1)
     for file_id in (large, empty):
@@ -163,7 +162,7 @@ async def test_names_of_all_kinds_become_documents(harness: Harness, anna: str) 
     assert listed == sorted(["x" * 196 + ".txt", ".._.._etc_passwd.txt", "🎉.txt", "a b.txt"])
 
 
-async def test_one_files_odd_metadata_does_not_stop_the_others(harness: Harness, anna: str) -> None:
+async def test_invalid_metadata_of_one_file_does_not_stop_the_others(harness: Harness, anna: str) -> None:
     for meta in ('{"size": 5, "data": {"a": "\\u0000"}}', '{"data": "\\ud83d"}', "null", "[]", None):
         file_id = harness.give(anna, f"odd {meta!r}.txt", "Tide.", A)
         harness.owui.execute('update "file" set meta = %s where id = %s', meta, file_id)
@@ -172,7 +171,7 @@ async def test_one_files_odd_metadata_does_not_stop_the_others(harness: Harness,
     assert len(harness.keys(A)) == 6
 
 
-async def test_while_n8n_is_away_files_are_safe_and_are_indexed_later(harness: Harness, anna: str) -> None:
+async def test_while_n8n_is_down_files_are_stored_and_indexed_later(harness: Harness, anna: str) -> None:
     harness.n8n.response = Response(status_code=503, headers={"Retry-After": "30"})
     for number in range(4):
         harness.give(anna, f"{number}.txt", "Tide.", A)
@@ -180,14 +179,14 @@ async def test_while_n8n_is_away_files_are_safe_and_are_indexed_later(harness: H
     assert not result.settled
     assert set((await harness.states(A)).values()) == {"received"}
     assert len(harness.keys(A)) == 4
-    assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "it is away for all"
+    assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "it is down for all tenants"
     harness.n8n.response = None
     harness.replica.tenant_sync.backoff = type(harness.replica.tenant_sync.backoff)()
     await harness.settle(A)
     assert set((await harness.states(A)).values()) == {"ready"}
 
 
-async def test_a_lost_index_is_made_again(harness: Harness, anna: str, word: str) -> None:
+async def test_a_lost_index_is_rebuilt(harness: Harness, anna: str, word: str) -> None:
     file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
     await harness.settle(A)
     tenant = harness.replica.registry.get(A)
@@ -209,7 +208,7 @@ async def test_an_emptied_database_does_not_empty_the_bucket(harness: Harness, a
     harness.owui.execute('truncate "file", knowledge_file, chat_file')
     result = await harness.replica.run(A)
     assert result.plan.blocked_deletions == 21
-    assert result.settled, "it is a person's turn now"
+    assert result.settled, "an administrator must decide now"
     assert len(harness.keys(A)) == 21
     await harness.decide(A, "release")
     assert not (await harness.replica.run(A)).plan.blocked_deletions
@@ -226,12 +225,12 @@ async def test_an_administrator_rejects_deletions_and_the_documents_stay(
     assert (await harness.replica.run(A)).plan.blocked_deletions == 21
     await harness.decide(A, "reject")
     await harness.decide(A, "reject")
-    assert not (await harness.replica.run(A)).plan.actions, "file-sync has nothing to do with them any more"
-    assert len(await harness.search(ANNA, word)) == 20  # most of one search
+    assert not (await harness.replica.run(A)).plan.actions, "the documents are no longer tied to files"
+    assert len(await harness.search(ANNA, word)) == 20  # the most that one search returns
     assert len(harness.keys(A)) == 21
 
 
-async def test_what_is_restored_from_the_trash_is_not_deleted_again(
+async def test_a_document_restored_from_the_trash_is_not_deleted_again(
     harness: Harness, anna: str, word: str
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"The {word} budget is $5,000,000.", A)
@@ -248,7 +247,7 @@ async def test_what_is_restored_from_the_trash_is_not_deleted_again(
     assert len(harness.keys(A)) == 1
 
 
-async def test_new_versions_of_many_files_are_no_mass_deletion(
+async def test_new_versions_of_many_files_are_not_a_mass_deletion(
     harness: Harness, anna: str, word: str
 ) -> None:
     old = [harness.give(anna, f"{number}.txt", f"Tide {number} of {word}.", A) for number in range(21)]

@@ -1,4 +1,4 @@
-"""n8n that does not answer: new files are safe meanwhile, and what it has lost is given to it again."""
+"""Tests of an n8n that does not answer: new files are stored meanwhile, and lost documents are sent again."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from .conftest import A, Harness
 
 
 @pytest.fixture(autouse=True)
-def impatient(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def short_wait(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.n8n.calls = 0
     monkeypatch.setattr(in_flight_calls, "WAIT_SECONDS", 0.3)
 
@@ -29,9 +29,7 @@ async def test_new_files_are_stored_while_n8n_does_not_answer_for_old_ones(
     assert len(harness.keys(A)) == 5
 
 
-async def test_a_document_that_n8n_still_has_is_not_given_to_it_once_more(
-    harness: Harness, anna: str
-) -> None:
+async def test_a_document_that_n8n_still_processes_is_not_sent_again(harness: Harness, anna: str) -> None:
     harness.n8n.lose_next = 1
     harness.give(anna, "plan.txt", "Tide.", A)
     for _ in range(3):
@@ -39,7 +37,7 @@ async def test_a_document_that_n8n_still_has_is_not_given_to_it_once_more(
     assert harness.n8n.calls == 1
 
 
-async def test_a_document_that_n8n_has_lost_is_given_to_it_again(
+async def test_a_document_that_n8n_lost_is_sent_again(
     harness: Harness, anna: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_flight_calls, "LOST_SECONDS", 1.0)
@@ -54,9 +52,7 @@ async def test_a_document_that_n8n_has_lost_is_given_to_it_again(
     assert harness.n8n.calls == 2
 
 
-async def test_a_call_is_not_waited_for_any_longer_when_its_document_is_found(
-    harness: Harness, anna: str
-) -> None:
+async def test_a_call_is_cancelled_when_its_document_is_ready(harness: Harness, anna: str) -> None:
     harness.n8n.lose_next = 1
     harness.give(anna, "plan.txt", "Tide.", A)
     await harness.replica.run(A)

@@ -1,4 +1,4 @@
-"""One name in one persona by both ways, Open WebUI and the gateway, on the real S3, gateway and index."""
+"""Tests of one name that comes from Open WebUI and from the gateway, on the real S3, gateway and index."""
 
 from itertools import count
 from typing import Any
@@ -11,7 +11,7 @@ from tenantry_local.parts.aws import BUCKET
 
 from tests.integration.file_sync.conftest import A, Harness
 from tests.integration.file_sync.test_kill import once
-from tests.integration.file_sync.test_rights import own, texts
+from tests.integration.file_sync.test_rights import list_states, texts
 from tests.support.file_sync import kill_after
 
 ANNA, BEN, DORA = f"anna@{A}.example", f"ben@{A}.example", f"boss@{A}.example"
@@ -19,7 +19,7 @@ ANNA, BEN, DORA = f"anna@{A}.example", f"ben@{A}.example", f"boss@{A}.example"
 
 @pytest.fixture
 async def ben(harness: Harness) -> str:
-    """Return the account of a colleague of Anna's."""
+    """Return the account of Ben, a colleague of Anna."""
     return await harness.person(BEN)
 
 
@@ -46,7 +46,7 @@ async def trashed(harness: Harness, email: str) -> list[str]:
 
 
 @pytest.mark.parametrize("is_indexed", [True, False], ids=["ready", "received"])
-async def test_c11_a_name_that_came_through_open_webui_is_taken_at_the_gateway(
+async def test_c11_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
     harness: Harness, anna: str, ben: str, word: str, *, is_indexed: bool
 ) -> None:
     await harness.person(DORA)
@@ -58,7 +58,7 @@ async def test_c11_a_name_that_came_through_open_webui_is_taken_at_the_gateway(
         harness.s3.put_object(Bucket=BUCKET, Key=key, Body=b"Anna's.", Metadata={"owner": owner})
         assert await harness.states(A) == {"plan.txt": "received"}
     for who in (BEN, DORA):
-        refused = await upload(harness, who, "plan.txt", f"{word} of somebody else.")
+        refused = await upload(harness, who, "plan.txt", f"{word} of another person.")
         assert problem(refused) == (403, "document-foreign"), refused.text
     own_again = await upload(harness, ANNA, "plan.txt", f"{word} of Anna again.")
     assert problem(own_again) == (409, "document-exists"), own_again.text
@@ -70,7 +70,7 @@ async def test_c11_a_name_that_came_through_open_webui_is_taken_at_the_gateway(
     assert await texts(harness, word) == [f"{word} of Anna."]
 
 
-async def test_c11_a_name_that_was_uploaded_at_the_gateway_is_taken_in_open_webui(
+async def test_c11_the_name_of_an_upload_at_the_gateway_is_taken_in_open_webui(
     harness: Harness, anna: str, ben: str, word: str
 ) -> None:
     uploaded = await upload(harness, ANNA, "plan.txt", f"{word} of Anna.")
@@ -80,7 +80,7 @@ async def test_c11_a_name_that_was_uploaded_at_the_gateway_is_taken_in_open_webu
     harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
     result = await harness.settle(A)
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
-    assert await own(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
+    assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
     assert await texts(harness, word) == [f"{word} of Anna."]
     harness.owui.delete_file(sent)
     removed = await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
@@ -89,7 +89,7 @@ async def test_c11_a_name_that_was_uploaded_at_the_gateway_is_taken_in_open_webu
     assert await texts(harness, word) == [f"{word} of Ben."]
 
 
-async def test_c13_a_file_replaces_what_its_person_uploaded_at_the_gateway(
+async def test_c13_a_file_replaces_its_persons_upload_at_the_gateway(
     harness: Harness, anna: str, word: str
 ) -> None:
     uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 10 crowns.")
@@ -97,19 +97,19 @@ async def test_c13_a_file_replaces_what_its_person_uploaded_at_the_gateway(
     harness.owui.add_to_knowledge(bad, harness.knowledge(A))
     harness.owui.backdate(bad, -5)
     await harness.settle(A)
-    assert await texts(harness, word) == [f"{word} costs 10 crowns."], "what cannot be read replaces none"
+    assert await texts(harness, word) == [f"{word} costs 10 crowns."], "an unreadable file replaces nothing"
     new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(new, -10)
     result = await harness.settle(A)
     assert result.settled
     assert harness.keys(A) == [harness.key(new, "price.txt")]
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
-    assert await own(harness, ANNA) == {bad: FileState.REPLACED, new: FileState.READY}
+    assert await list_states(harness, ANNA) == {bad: FileState.REPLACED, new: FileState.READY}
     assert uploaded.json()["documentId"] in await trashed(harness, ANNA)
     assert not (await harness.replica.run(A)).plan.actions
 
 
-async def test_c13_a_file_is_not_stored_once_its_person_uploaded_a_newer_one_at_the_gateway(
+async def test_c13_a_newer_upload_at_the_gateway_replaces_a_file(
     harness: Harness, anna: str, word: str
 ) -> None:
     old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
@@ -118,7 +118,7 @@ async def test_c13_a_file_is_not_stored_once_its_person_uploaded_a_newer_one_at_
     assert uploaded.status_code == 201
     assert (await harness.settle(A)).settled
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
-    assert await own(harness, ANNA) == {old: FileState.REPLACED}
+    assert await list_states(harness, ANNA) == {old: FileState.REPLACED}
     assert harness.n8n.calls == (await calls_after_another_run(harness))
     assert (
         await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
@@ -133,7 +133,7 @@ async def calls_after_another_run(harness: Harness) -> int:
 
 
 @pytest.mark.parametrize("who", [ANNA, BEN])
-async def test_what_both_ways_in_stored_in_one_moment_is_settled_for_one_owner_and_left_for_two(
+async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept_for_two(
     harness: Harness, anna: str, ben: str, word: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
     file_id = harness.give(anna, "price.txt", f"{word} of the file.", A)
@@ -150,7 +150,7 @@ async def test_what_both_ways_in_stored_in_one_moment_is_settled_for_one_owner_a
     kept = ["gateway"] if who == ANNA else ["file", "gateway"]
     assert await texts(harness, word) == [f"{word} of the {each}." for each in kept]
     again = await upload(harness, BEN, "price.txt", f"{word} of the gateway, again.")
-    assert again.status_code == (201 if who == BEN else 403), "what there is has new versions"
+    assert again.status_code == (201 if who == BEN else 403), "an existing document gets new versions"
 
 
 async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
@@ -176,7 +176,7 @@ async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
 
 
-async def test_c13_killed_after_any_call_of_a_file_that_replaces_an_upload_the_file_is_left(
+async def test_c13_killed_after_any_call_a_file_still_replaces_an_upload(
     harness: Harness, anna: str, word: str
 ) -> None:
     async def store_and_replace() -> None:
@@ -194,4 +194,4 @@ async def test_c13_killed_after_any_call_of_a_file_that_replaces_an_upload_the_f
             break
         harness.owui.delete_file(new)
         await once(harness, word)
-    assert last >= 9, "it died too seldom: list, files, owner, get, put, ingest, list, files, delete"
+    assert last >= 9, "too few calls failed: list, files, owner, get, put, ingest, list, files, delete"

@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC212 (nothing else runs in this loop meanwhile)
-"""The real Open WebUI: its tables are those that we know, and what people do there is seen as such."""
+"""Tests on the real Open WebUI: its tables, and the links that people's actions create."""
 
 import json
 import uuid
@@ -53,12 +53,12 @@ async def database(with_open_webui: Platform) -> AsyncIterator[OpenWebUIDatabase
     await database.close()
 
 
-async def test_its_tables_and_the_grants_fit(database: OpenWebUIDatabase) -> None:
+async def test_open_webuis_tables_and_the_grants_are_supported(database: OpenWebUIDatabase) -> None:
     await database.check()
     await database.read_fingerprints()
 
 
-def test_the_tables_of_our_tests_are_its_own(with_open_webui: Platform, owui: FakeOpenWebUI) -> None:
+def test_the_fakes_tables_are_those_of_open_webui(with_open_webui: Platform, owui: FakeOpenWebUI) -> None:
     def columns(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], str]:
         rows = connection.execute(TYPES.encode(), (list(READ_COLUMNS),)).fetchall()
         return {(table, column): kind for table, column, kind in rows}
@@ -71,7 +71,7 @@ def test_the_tables_of_our_tests_are_its_own(with_open_webui: Platform, owui: Fa
     assert {name: theirs.get(name) for name in ours} == ours
 
 
-async def test_what_people_do_is_seen_as_what_it_means(
+async def test_actions_of_people_in_open_webui_are_seen_as_links(
     http: httpx.Client, database: OpenWebUIDatabase
 ) -> None:
     knowledge_id = post(http, "/api/v1/knowledge/create", name="A: Finance", description="x")["id"]
@@ -112,7 +112,7 @@ def post(http: httpx.Client, path: str, **body: Any) -> Any:
 
 
 def send(http: httpx.Client, file_id: str) -> None:
-    """Send a file to the persona's model, as the page does."""
+    """Send a file to the persona's model, as the browser does."""
     if http.get("/api/v1/functions/id/echo").status_code != 200:
         post(
             http, "/api/v1/functions/create", id="echo", name="echo", content=PIPE, meta={"description": "x"}

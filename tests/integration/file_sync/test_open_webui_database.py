@@ -1,4 +1,4 @@
-"""Open WebUI's database: what its role may do, what the start makes sure of, who leads, and hints."""
+"""Tests of Open WebUI's database: rights of the role, checks at the start, leader election and hints."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 @pytest.fixture
 def owui(platform: Platform) -> Iterator[FakeOpenWebUI]:
-    """Return a database that a test may break."""
+    """Return a database that a test may damage."""
     with fake_open_webui(platform) as database:
         yield database
 
@@ -34,7 +34,7 @@ async def database(owui: FakeOpenWebUI) -> AsyncIterator[OpenWebUIDatabase]:
     await database.close()
 
 
-async def test_the_role_of_grants_sql_is_fit(database: OpenWebUIDatabase) -> None:
+async def test_the_role_of_grants_sql_is_supported(database: OpenWebUIDatabase) -> None:
     await database.check()
 
 
@@ -58,7 +58,7 @@ def test_the_role_reads_no_other_columns(owui: FakeOpenWebUI, statement: str) ->
 
 @pytest.mark.parametrize("table", READ_COLUMNS)
 @pytest.mark.parametrize("statement", ["delete from {}", "insert into {} default values", "truncate {}"])
-def test_the_role_writes_nothing_even_when_it_tries(owui: FakeOpenWebUI, table: str, statement: str) -> None:
+def test_the_role_cannot_write(owui: FakeOpenWebUI, table: str, statement: str) -> None:
     with psycopg.connect(owui.url, autocommit=True) as connection:
         connection.execute("set default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -81,7 +81,7 @@ def test_the_role_writes_nothing_even_when_it_tries(owui: FakeOpenWebUI, table: 
     ],
     ids=["column", "table", "right", "write one", "write", "chats", "passwords"],
 )
-async def test_what_does_not_fit_stops_the_start_and_is_named(
+async def test_an_unsupported_schema_or_role_is_named(
     owui: FakeOpenWebUI, database: OpenWebUIDatabase, damage: str, words: str
 ) -> None:
     owui.execute(damage)
@@ -89,7 +89,7 @@ async def test_what_does_not_fit_stops_the_start_and_is_named(
         await database.check()
 
 
-async def test_a_superuser_is_too_much(platform: Platform, owui: FakeOpenWebUI) -> None:
+async def test_a_superuser_is_refused(platform: Platform, owui: FakeOpenWebUI) -> None:
     name = owui.url.rpartition("/")[2]
     database = OpenWebUIDatabase(Postgres(platform.context).dsn(name, "postgres", "postgres"))
     await database.open()
@@ -98,8 +98,8 @@ async def test_a_superuser_is_too_much(platform: Platform, owui: FakeOpenWebUI) 
     await database.close()
 
 
-async def test_a_database_that_is_away_is_unavailable() -> None:
-    database = OpenWebUIDatabase("postgresql://nobody@127.0.0.1:9/none?connect_timeout=1")
+async def test_a_database_that_is_down_is_unavailable() -> None:
+    database = OpenWebUIDatabase("postgresql://none@127.0.0.1:9/none?connect_timeout=1")
     database._pool.timeout = 0.2
     await database.open()
     with pytest.raises(RemoteUnavailable):
@@ -135,7 +135,7 @@ async def test_each_change_changes_one_fingerprint(owui: FakeOpenWebUI, database
     assert await changed() == {"k1"}
 
 
-async def test_the_guards_note_counts_and_not_what_an_uploader_wrote(
+async def test_the_guards_note_overrides_an_uploaders_text(
     owui: FakeOpenWebUI, database: OpenWebUIDatabase
 ) -> None:
     anna, dora = owui.create_account("anna"), owui.create_account("dora")
@@ -154,7 +154,7 @@ async def test_the_guards_note_counts_and_not_what_an_uploader_wrote(
     assert await noted() == ("k1", "dora")
 
 
-async def test_only_one_leads_and_another_follows_when_it_is_gone(
+async def test_one_replica_leads_and_another_takes_over(
     owui: FakeOpenWebUI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("file_sync.adapters.leader.CHECK_SECONDS", 0.2)

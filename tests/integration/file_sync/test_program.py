@@ -1,4 +1,4 @@
-"""``python -m file_sync``: the loop, its hints, what people see of their files, and kill -9."""
+"""Tests of the program ``python -m file_sync``: loops, hints, HTTP API, and kill -9."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ def environment_of(harness: Harness, port: int, **more: str) -> dict[str, str]:
 async def running(
     harness: Harness, **more: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
-    """A file-sync in a process of its own, ready to serve."""
+    """Run file-sync in a separate process, and wait until it is ready."""
     port = free_port_pair()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -74,7 +74,7 @@ async def metric(http: httpx.AsyncClient, name: str) -> float:
     return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
 
 
-async def test_people_see_how_far_their_own_files_are(harness: Harness, anna: str, bob: str) -> None:
+async def test_people_see_the_status_of_their_files(harness: Harness, anna: str, bob: str) -> None:
     hint = {"X-Tenantry-Hint": harness.platform.context.secrets["file-sync-hints"]}
     async with running(harness, FILE_SYNC_POLL_SECONDS="60") as (_, http):
         await until(lambda: _leads(http), seconds=20)
@@ -106,7 +106,7 @@ async def test_people_see_how_far_their_own_files_are(harness: Harness, anna: st
         assert files["attached.txt"]["reason"].startswith("It is in no persona's knowledge base")
         assert files["good.txt"]["updatedAt"].endswith("Z")
         assert set(await own(http, harness.tokens[BOB])) == {"bobs.txt"}
-        assert await own(http, harness.tokens[BOB], id=good) == {}, "a foreign id is nothing"
+        assert await own(http, harness.tokens[BOB], id=good) == {}, "files of other people are left out"
         assert set(await own(http, harness.tokens[ANNA], id=[good, bad])) == {"good.txt", "bad.pdf"}
 
         await harness.patch(A, {"quota": {"documents": 2, "queriesPerMinute": 100_000}})
@@ -116,7 +116,7 @@ async def test_people_see_how_far_their_own_files_are(harness: Harness, anna: st
             files = await own(http, harness.tokens[ANNA])
             return bool(files["one-too-many.txt"]["state"] == "refused")
 
-        await until(refused, seconds=30)  # what the tenant stores is counted anew every 15 seconds
+        await until(refused, seconds=30)  # the list of the tenant's documents is cached for 15 seconds
         files = await own(http, harness.tokens[ANNA])
         assert files["one-too-many.txt"]["reason"].startswith(
             "The tenant may store 2 and has stored 2 documents"
@@ -134,8 +134,10 @@ async def test_people_see_how_far_their_own_files_are(harness: Harness, anna: st
         await until(suspended)
 
 
-async def test_who_is_taken_out_of_the_tenant_is_out_within_five_seconds(harness: Harness, anna: str) -> None:
-    """The token is good for hours; the Tenant decides, and what she gave stays with it."""
+async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
+    harness: Harness, anna: str
+) -> None:
+    """The token is valid for hours, but the Tenant decides; the person's documents stay."""
     async with running(harness, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
         given = harness.give(anna, "plan.txt", "Tide.", A)
 
@@ -157,7 +159,7 @@ async def test_who_is_taken_out_of_the_tenant_is_out_within_five_seconds(harness
             await harness.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
 
 
-async def test_who_moved_is_not_shown_what_they_gave_to_the_old_tenant(harness: Harness, anna: str) -> None:
+async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(harness: Harness, anna: str) -> None:
     async with running(harness, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
         old = harness.give(anna, "old.txt", "Tide.", A)
 
@@ -180,7 +182,7 @@ async def test_who_moved_is_not_shown_what_they_gave_to_the_old_tenant(harness: 
     [{}, {"X-Tenantry-Hint": "wrong"}, {"X-Tenantry-Hint": ""}, {"Authorization": "Bearer x"}],
     ids=["none", "wrong", "empty", "a token"],
 )
-async def test_doors_are_closed_to_those_without_a_key(harness: Harness, program: Any, headers: Any) -> None:
+async def test_a_hint_without_the_secret_is_refused(harness: Harness, program: Any, headers: Any) -> None:
     response = await program.post("/v1/hints", headers=headers, content=b"x" * 100_000)
     assert response.status_code == 401
     assert response.headers["content-type"] == "application/problem+json"
@@ -195,7 +197,7 @@ async def test_doors_are_closed_to_those_without_a_key(harness: Harness, program
         ("Ticket nonsense", 401, "token-refused"),
     ],
 )
-async def test_only_a_persons_token_shows_files(
+async def test_files_are_listed_only_with_a_persons_token(
     harness: Harness, program: httpx.AsyncClient, authorization: str, status: int, kind: str
 ) -> None:
     response = await program.get(
@@ -206,7 +208,7 @@ async def test_only_a_persons_token_shows_files(
     assert response.json()["instance"] == response.headers["x-request-id"]
 
 
-async def test_somebody_without_a_tenant_is_told_so(harness: Harness, program: httpx.AsyncClient) -> None:
+async def test_a_person_without_a_tenant_is_refused(harness: Harness, program: httpx.AsyncClient) -> None:
     await harness.person(f"mallory@{A}.example", verified=False)
     token = harness.tokens[f"mallory@{A}.example"]
     response = await program.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
@@ -214,7 +216,7 @@ async def test_somebody_without_a_tenant_is_told_so(harness: Harness, program: h
     assert response.json()["type"].endswith("/no-tenant")
 
 
-async def test_a_parameter_that_is_none_is_a_problem(
+async def test_an_invalid_parameter_is_a_problem_without_its_value(
     harness: Harness, program: httpx.AsyncClient, anna: str
 ) -> None:
     headers = {"Authorization": f"Bearer {harness.tokens[ANNA]}"}
@@ -233,7 +235,7 @@ async def _leads(http: httpx.AsyncClient) -> bool:
     return await metric(http, "tenantry_file_sync_leader") == 1
 
 
-async def test_killed_in_the_middle_of_uploads_another_one_completes_them_once(
+async def test_after_a_kill_another_replica_completes_all_uploads_once(
     harness: Harness, anna: str, bob: str, word: str
 ) -> None:
     poll = {"FILE_SYNC_POLL_SECONDS": "0.3"}
@@ -262,7 +264,7 @@ async def test_killed_in_the_middle_of_uploads_another_one_completes_them_once(
         assert all(tenant_id in each["text"] for each in await harness.search(person, word))
 
 
-async def test_a_database_that_is_not_open_webuis_stops_the_start(harness: Harness) -> None:
+async def test_an_unsupported_database_stops_the_start(harness: Harness) -> None:
     database = harness.owui.url.rpartition("/")[2]
     wrong = harness.owui.url.removesuffix(database) + "postgres"
     process = await asyncio.create_subprocess_exec(

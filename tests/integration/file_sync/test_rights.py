@@ -1,4 +1,4 @@
-"""Removals, new versions and colleagues' names on the real Postgres, S3, Keycloak, gateway and index."""
+"""Tests of removals, new versions and colleagues' names, on the real backends."""
 
 import pytest
 from file_sync.planner.messages import NAME_OF_COLLEAGUE
@@ -17,17 +17,17 @@ DORA = f"boss@{A}.example"
 
 @pytest.fixture
 async def ben(harness: Harness) -> str:
-    """Return the account of a colleague of Anna's."""
+    """Return the account of Ben, a colleague of Anna."""
     return await harness.person(BEN)
 
 
 async def texts(harness: Harness, word: str) -> list[str]:
-    """Return what Anna finds."""
+    """Return the texts that Anna's search finds."""
     return sorted(each["text"] for each in await harness.search(ANNA, word) if word in each["text"])
 
 
-async def own(harness: Harness, email: str) -> dict[str, FileState]:
-    """Return what a person is told of their files, by name and time."""
+async def list_states(harness: Harness, email: str) -> dict[str, FileState]:
+    """Return the state of each file that a person sees, by id."""
     tenant = harness.replica.registry.get(A)
     assert tenant
     files = UserFiles(
@@ -53,11 +53,11 @@ async def test_c11_a_reset_by_a_colleague_loses_no_document(
     assert harness.keys(A) == [harness.key(annas, "annas.txt")]
     assert await texts(harness, word) == [f"{word} of Anna."]
     assert result.plan.counts[FileState.KEPT] == 1
-    assert await own(harness, ANNA) == {annas: FileState.KEPT}
-    assert bens not in await own(harness, BEN)
+    assert await list_states(harness, ANNA) == {annas: FileState.KEPT}
+    assert bens not in await list_states(harness, BEN)
 
 
-async def test_c11_only_owner_and_administrator_remove_a_document_with_its_entry(
+async def test_c11_only_owner_and_administrator_remove_a_document(
     harness: Harness, anna: str, ben: str, word: str
 ) -> None:
     dora = await harness.person(DORA)
@@ -68,7 +68,7 @@ async def test_c11_only_owner_and_administrator_remove_a_document_with_its_entry
         harness.owui.remove_from_knowledge(file_id, harness.knowledge(A), by=who)
         await harness.settle(A)
         assert harness.keys(A) == [harness.key(file_id, "plan.txt")], who
-        assert await own(harness, ANNA) == {file_id: FileState.KEPT}
+        assert await list_states(harness, ANNA) == {file_id: FileState.KEPT}
         harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
         await harness.settle(A)
     for who in (dora, anna):
@@ -81,7 +81,7 @@ async def test_c11_only_owner_and_administrator_remove_a_document_with_its_entry
         assert await texts(harness, word) == [f"{word}."]
 
 
-async def test_a_deleted_chat_takes_what_was_only_sent_there(harness: Harness, anna: str) -> None:
+async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(harness: Harness, anna: str) -> None:
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     chat = harness.owui.send_in_chat(anna, sent, f"tenant-{A}.finance")
     await harness.settle(A)
@@ -91,7 +91,7 @@ async def test_a_deleted_chat_takes_what_was_only_sent_there(harness: Harness, a
     assert harness.keys(A) == []
 
 
-async def test_c11_a_colleagues_name_is_refused_with_a_sentence(
+async def test_c11_a_colleagues_name_is_refused_with_a_reason(
     harness: Harness, anna: str, ben: str, word: str
 ) -> None:
     annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
@@ -103,8 +103,8 @@ async def test_c11_a_colleagues_name_is_refused_with_a_sentence(
     assert harness.keys(A) == [harness.key(annas, "plan.txt")]
     assert await texts(harness, word) == [f"{word} of Anna."]
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
-    assert await own(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
-    assert await own(harness, ANNA) == {annas: FileState.READY}
+    assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
+    assert await list_states(harness, ANNA) == {annas: FileState.READY}
     harness.owui.delete_file(annas)
     harness.owui.delete_file(sent)
     await harness.settle(A)
@@ -130,7 +130,7 @@ async def test_c13_a_new_version_replaces_the_old_one(
     assert result.settled
     assert harness.keys(A) == [harness.key(new, "price.txt")]
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
-    assert await own(harness, ANNA) == {old: FileState.REPLACED, new: FileState.READY}
+    assert await list_states(harness, ANNA) == {old: FileState.REPLACED, new: FileState.READY}
     calls = harness.n8n.calls
     assert not (await harness.replica.run(A)).plan.actions
     assert harness.n8n.calls == calls
@@ -149,7 +149,7 @@ async def test_c13_a_new_version_that_cannot_be_read_leaves_the_old_one(
     harness.owui.add_to_knowledge(bad, harness.knowledge(A))
     await harness.settle(A)
     assert await texts(harness, word) == [f"{word} costs 10 crowns."]
-    assert await own(harness, ANNA) == {old: FileState.READY, bad: FileState.FAILED}
+    assert await list_states(harness, ANNA) == {old: FileState.READY, bad: FileState.FAILED}
     new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(bad, 30)
     await harness.settle(A)

@@ -1,4 +1,4 @@
-"""Nothing crosses from one tenant to another, whoever links what to what, and wherever people move."""
+"""Tests of the separation of tenants, with links across tenants and people who move."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ async def both(harness: Harness) -> dict[str, dict[str, FileState]]:
     return found
 
 
-async def test_each_tenant_has_its_own(harness: Harness, anna: str, bob: str, word: str) -> None:
+async def test_each_tenant_has_its_files(harness: Harness, anna: str, bob: str, word: str) -> None:
     annas = harness.give(anna, "plan.txt", f"Anna's {word}.", A)
     bobs = harness.give(bob, "plan.txt", f"Bob's {word}.", B)
     await harness.settle(A)
@@ -30,7 +30,7 @@ async def test_each_tenant_has_its_own(harness: Harness, anna: str, bob: str, wo
     assert [each["text"] for each in await harness.search(BOB, word)] == [f"Bob's {word}."]
 
 
-async def test_a_file_in_another_tenants_knowledge_base_goes_nowhere(harness: Harness, anna: str) -> None:
+async def test_a_file_in_another_tenants_knowledge_base_is_not_stored(harness: Harness, anna: str) -> None:
     in_knowledge = harness.give(anna, "smuggled.txt", "Tide.", B)
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     harness.owui.send_in_chat(anna, sent, f"tenant-{B}.finance")
@@ -51,7 +51,7 @@ async def test_a_file_in_both_tenants_knowledge_bases_goes_to_its_owners(
     assert harness.keys(B) == []
 
 
-async def test_people_without_a_tenant_are_left_alone_and_counted(harness: Harness) -> None:
+async def test_files_of_people_without_a_tenant_are_ignored_and_counted(harness: Harness) -> None:
     people = [
         await harness.person("eve@elsewhere.example"),
         await harness.person(f"mallory@{A}.example", verified=False),
@@ -77,7 +77,7 @@ async def test_a_disabled_account_makes_no_documents(harness: Harness, anna: str
     assert harness.keys(A) == []
 
 
-async def test_a_first_time_user_whose_address_is_verified_later_is_seen_then(harness: Harness) -> None:
+async def test_files_are_stored_once_the_owners_address_is_verified(harness: Harness) -> None:
     new = await harness.person(f"new@{A}.example", verified=False)
     file_id = harness.give(new, "plan.txt", "Tide.", A)
     await harness.replica.run(A)
@@ -87,13 +87,13 @@ async def test_a_first_time_user_whose_address_is_verified_later_is_seen_then(ha
     assert harness.keys(A) == [harness.key(file_id, "plan.txt")]
 
 
-async def test_what_somebody_gave_stays_with_that_tenant_when_they_move(
+async def test_documents_stay_with_their_tenant_when_the_owner_moves(
     harness: Harness, anna: str, bob: str, word: str
 ) -> None:
     old = harness.give(anna, "old.txt", f"Anna's old {word}.", A)
     await harness.settle(A)
     await move(harness)
-    # All that Open WebUI still lets the person do with their own file.
+    # Open WebUI still lets the person do this with their file.
     harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
     harness.owui.add_to_knowledge(old, harness.knowledge(B))
     new = harness.give(anna, "new.txt", f"Anna's new {word}.", B)
@@ -104,7 +104,7 @@ async def test_what_somebody_gave_stays_with_that_tenant_when_they_move(
     assert [each["text"] for each in await harness.search(BOB, word)] == [f"Anna's new {word}."]
 
 
-async def test_somebody_who_left_changes_nothing_and_may_still_delete(harness: Harness, anna: str) -> None:
+async def test_a_person_who_left_may_only_delete(harness: Harness, anna: str) -> None:
     file_id = harness.give(anna, "old.txt", "Tide.", A)
     await harness.settle(A)
     await move(harness)
@@ -138,7 +138,7 @@ async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(harness:
 
 
 async def move(harness: Harness) -> None:
-    """Let Anna belong to tenant B from now on, by her address."""
+    """Move Anna to tenant B, by her address."""
     path = f"users/{harness.subjects[ANNA]}"
     user = await harness.people._admin("GET", path)
     moved = {"email": f"anna-moved@{B}.example", "emailVerified": True}

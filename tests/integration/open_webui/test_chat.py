@@ -87,7 +87,7 @@ async def test_a_refusal_of_the_gateway_is_shown_as_a_message(harness: OpenWebUI
     person = await harness.add_member("diana")
     harness.services.refusal = problem(429, "rate-limited", limit=60)
     chat = await person.chat(harness.model, "What is the budget?")
-    assert chat.content.endswith("has asked as often in the last minute as it may. Ask again in 31 seconds.")
+    assert chat.content.endswith("has reached its limit of questions per minute. Ask again in 31 seconds.")
 
 
 async def test_when_n8n_fails_the_gateway_answers(harness: OpenWebUIHarness) -> None:

@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
-from webui_install.wanted import EVENTS
+from webui_install.desired import EVENTS
 
 from tests.support.forgery import claims_of
 from tests.support.open_webui import Person

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tenancy.model import Tenant
 from tenant_operator.context import Context
+from tenant_operator.part import Part
 from tenant_operator.reconcile import Outcome
 from tenant_operator.settings import Settings
 from tenantry_local.parts.services import operator_env
@@ -109,3 +112,29 @@ def conditions(tenant: dict[str, Any] | None) -> dict[str, tuple[str, str]]:
     """Return status and reason of each condition."""
     assert tenant
     return {c["type"]: (c["status"], c["reason"]) for c in tenant["status"]["conditions"]}
+
+
+@dataclass(frozen=True)
+class OpenedPart:
+    """One part, a Tenant that is as declared, and the state that the part observed before the first run."""
+
+    part: Part[Any]
+    tenant: Tenant
+    before: Any
+
+
+async def open_part(
+    name: str, driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+) -> OpenedPart:
+    """Create a Tenant that needs every part, and return one of them."""
+    observed.add_person("boss@contract.example")
+    applied = harness.apply(
+        "contract",
+        tier="dedicated",
+        identity={"emails": ["*@contract.example"], "admins": ["boss@contract.example"]},
+        quota={"compute": {"pods": "1"}},
+    )
+    (part,) = [each for each in driver.context.parts if each.name == name]
+    before = await part.observe(Tenant.from_object(applied))
+    await driver.reconcile_until_ready("contract")
+    return OpenedPart(part, Tenant.from_object(tenants.get("contract")), before)

@@ -27,7 +27,7 @@ async def test_new_keys_are_accepted_and_removed_ones_refused(
         before = await people.token(PERSON)
         assert (await verifier.verify(before)).email == PERSON
         monkeypatch.setattr(jwks, "MIN_INTERVAL_SECONDS", 0.0)
-        async with people.another_key():
+        async with people.rotated_signing_key():
             rotated = await people.token(PERSON)
             assert header_of(rotated)["kid"] != header_of(before)["kid"]
             for token in (rotated, before):

@@ -120,7 +120,7 @@ def test_the_error_for_a_port_in_use_names_its_owner_and_the_variable(platform: 
     with web_server(port) as (pid, _):
         with pytest.raises(LocalError) as error:
             platform.up()
-        assert [state.healthy for state in platform.states()] == [False], (
+        assert [status.healthy for status in platform.get_statuses()] == [False], (
             "the server of another program is no part"
         )
     assert isinstance(error.value.__cause__, PortInUse)
@@ -199,10 +199,10 @@ def test_down_stops_what_up_started_and_a_second_down_has_nothing_to_do(platform
 def test_an_external_part_is_probed_but_neither_started_nor_stopped(platform: Platform) -> None:
     server(platform).managed = False
     port = platform.context.ports["gateway"]
-    assert [state.healthy for state in platform.states()] == [False]
+    assert [status.healthy for status in platform.get_statuses()] == [False]
     with web_server(port):
         platform.up()
-        assert [state.healthy for state in platform.states()] == [True]
+        assert [status.healthy for status in platform.get_statuses()] == [True]
         assert platform.down() == []
         assert is_http_ok(f"http://127.0.0.1:{port}")
 
@@ -218,14 +218,14 @@ def test_optional_parts_are_shown_from_their_start_to_their_stop(
     monkeypatch.setattr(module, "WORKSPACE", (Extra,))
     platform.parts["open-webui"] = Extra(platform.context)
     platform.up(["gateway"])
-    assert [state.part.name for state in platform.states()] == ["gateway"]
-    assert not platform.runs_whole()
+    assert [status.part.name for status in platform.get_statuses()] == ["gateway"]
+    assert not platform.is_workspace_running()
     platform.up()
-    assert [state.part.name for state in platform.states()] == ["gateway", "open-webui"]
-    assert platform.runs_whole()
+    assert [status.part.name for status in platform.get_statuses()] == ["gateway", "open-webui"]
+    assert platform.is_workspace_running()
     platform.down()
-    assert [state.part.name for state in platform.states()] == ["gateway"]
-    assert not platform.runs_whole()
+    assert [status.part.name for status in platform.get_statuses()] == ["gateway"]
+    assert not platform.is_workspace_running()
 
 
 def test_a_platform_has_all_parts_only_on_request(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How the installer goes about it: it waits for Open WebUI, changes each thing once, and ends."""
+"""Tests of the installer: it waits for Open WebUI, applies each change once, and ends."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from typing_extensions import override
 from webui_install import __main__ as program
 from webui_install import install as installing
-from webui_install.install import NotInstalled, install
+from webui_install.install import FunctionsNotInstalled, install
 from webui_install.settings import Settings
 
 SETTINGS = Settings(
@@ -33,16 +33,16 @@ FUNCTIONS, MODELS = "/api/v1/functions", "/api/v1/models"
 
 @dataclass
 class OpenWebUI(httpx.AsyncBaseTransport):
-    """Keeps functions and models as Open WebUI does.
+    """In-memory Open WebUI.
 
-    ``faults`` are answers that come instead, in turn, by path; ``forgets`` writes are lost without a word.
+    ``faults`` are responses by path that replace the next ones; with ``drops_writes`` writes have no effect.
     """
 
     functions: dict[str, dict[str, Any]] = field(default_factory=dict)
     valves: dict[str, dict[str, Any]] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: dict[str, list[httpx.Response | Exception]] = field(default_factory=dict)
-    forgets: bool = False
+    drops_writes: bool = False
     asked: Counter[str] = field(default_factory=Counter)
 
     @override
@@ -58,7 +58,7 @@ class OpenWebUI(httpx.AsyncBaseTransport):
             return httpx.Response(200, json={"token": "an-admins"})
         assert request.headers["Authorization"] == "Bearer an-admins"
         body = json.loads(request.content) if request.content else {}
-        if request.method == "POST" and not self.forgets:
+        if request.method == "POST" and not self.drops_writes:
             self._write(path, body)
         return httpx.Response(200, content=json.dumps(self._read(path)))
 
@@ -91,7 +91,7 @@ class OpenWebUI(httpx.AsyncBaseTransport):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(installing, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(installing, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(installing, "BUSY_SECONDS", 0.0)
     with stamina.set_testing(True, attempts=99, cap=True):
         yield
@@ -115,8 +115,8 @@ async def test_everything_is_installed_and_a_second_run_writes_nothing() -> None
     }
 
 
-async def test_it_signs_in_once() -> None:
-    """Open WebUI takes fifteen sign-ins in three minutes, of all who use the account."""
+async def test_signs_in_once() -> None:
+    """Open WebUI allows fifteen sign-ins in three minutes for each account."""
     webui = OpenWebUI()
     await install(SETTINGS, webui)
     assert webui.asked["/api/v1/auths/signin"] == 1
@@ -131,22 +131,22 @@ async def test_it_signs_in_once() -> None:
         httpx.Response(429, json={"detail": "too many"}),
     ],
 )
-async def test_it_waits_for_an_open_webui_that_is_not_up(fault: Any) -> None:
+async def test_waits_until_open_webui_is_up(fault: Any) -> None:
     webui = OpenWebUI(faults={"/api/v1/auths/signin": [fault] * 5})
     assert await install(SETTINGS, webui) == 10
     assert webui.asked["/api/v1/auths/signin"] == 6
 
 
-async def test_after_too_many_sign_ins_it_pauses_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_sign_ins_cause_a_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installing, "BUSY_SECONDS", 10.0)
     webui = OpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(429)]})
-    with pytest.raises(NotInstalled):
+    with pytest.raises(FunctionsNotInstalled):
         await install(SETTINGS.model_copy(update={"seconds": 0.1}), webui)
     assert webui.asked["/api/v1/auths/signin"] == 1
 
 
 @pytest.mark.parametrize("fault", [httpx.ReadTimeout("slow"), httpx.Response(503)])
-async def test_a_switch_of_which_no_answer_came_is_not_made_again_blindly(fault: Any) -> None:
+async def test_toggle_without_a_response_is_repeated_only_if_needed(fault: Any) -> None:
     path = f"{FUNCTIONS}/id/tenantry/toggle"
     webui = OpenWebUI(faults={path: [fault]})
     await install(SETTINGS, webui)
@@ -154,7 +154,7 @@ async def test_a_switch_of_which_no_answer_came_is_not_made_again_blindly(fault:
     assert webui.asked[path] == 2
 
 
-async def test_a_switch_that_was_made_without_an_answer_is_left_as_it_is() -> None:
+async def test_toggle_that_succeeded_without_a_response_is_not_repeated() -> None:
     webui = OpenWebUI()
     await install(SETTINGS, webui)
     webui.functions["tenantry"]["is_active"] = False
@@ -173,7 +173,7 @@ async def test_a_switch_that_was_made_without_an_answer_is_left_as_it_is() -> No
 
 
 @pytest.mark.parametrize("at", range(10))
-async def test_killed_anywhere_it_is_completed_by_the_next_run(at: int) -> None:
+async def test_next_run_completes_an_interrupted_run(at: int) -> None:
     class Killed(Exception):
         pass
 
@@ -196,30 +196,32 @@ async def test_killed_anywhere_it_is_completed_by_the_next_run(at: int) -> None:
     assert await install(SETTINGS, webui) == 0
 
 
-async def test_a_wrong_password_ends_it() -> None:
+async def test_wrong_password_ends_the_installation() -> None:
     webui = OpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(400)]})
     with pytest.raises(RemoteRefused):
         await install(SETTINGS, webui)
     assert webui.asked["/api/v1/auths/signin"] == 1
 
 
-async def test_an_open_webui_that_never_comes_up_ends_it() -> None:
-    class Away(httpx.AsyncBaseTransport):
+async def test_open_webui_that_never_starts_ends_the_installation() -> None:
+    class Unreachable(httpx.AsyncBaseTransport):
         @override
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             await asyncio.sleep(0.01)
             raise httpx.ConnectError("refused")
 
-    with pytest.raises(NotInstalled, match=r"http://open-webui was not as wanted within 0\.1 s"):
-        await install(SETTINGS.model_copy(update={"seconds": 0.1}), Away())
+    with pytest.raises(
+        FunctionsNotInstalled, match=r"http://open-webui did not reach the desired state within 0\.1 s"
+    ):
+        await install(SETTINGS.model_copy(update={"seconds": 0.1}), Unreachable())
 
 
-async def test_what_does_not_stay_ends_it() -> None:
-    with pytest.raises(NotInstalled, match="does not stay"):
-        await install(SETTINGS, OpenWebUI(forgets=True))
+async def test_reverted_changes_end_the_installation() -> None:
+    with pytest.raises(FunctionsNotInstalled, match="are reverted"):
+        await install(SETTINGS, OpenWebUI(drops_writes=True))
 
 
-async def test_every_change_is_told_without_secrets_and_texts() -> None:
+async def test_every_change_is_logged_without_secrets_and_texts() -> None:
     with capture_logs() as logs:
         await install(SETTINGS, OpenWebUI())
     changes = [line["change"] for line in logs if "change" in line]
@@ -243,7 +245,7 @@ def test_a_wrong_setting_is_named(
 
 @pytest.mark.parametrize(
     ("outcome", "code"),
-    [(None, None), (NotInstalled("not up"), 1), (RemoteRefused("open-webui", "x", "no"), 1)],
+    [(None, None), (FunctionsNotInstalled("not up"), 1), (RemoteRefused("open-webui", "x", "no"), 1)],
 )
 def test_the_program_ends_as_the_installation_did(
     outcome: Exception | None, code: int | None, monkeypatch: pytest.MonkeyPatch

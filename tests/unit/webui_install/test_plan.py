@@ -1,17 +1,18 @@
-"""What the installer changes, for each way in which Open WebUI can differ from what is wanted."""
+"""Tests of the planner: one case for each difference from the desired state."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
+from webui_install.desired import BASE, ERASURE, EVENTS, PIPE, DesiredState, build_desired_state
 from webui_install.plan import (
     Activate,
     CreateFunction,
     CreateModel,
-    Seen,
-    SeenFunction,
-    SeenModel,
+    ObservedFunction,
+    ObservedModel,
+    ObservedState,
     SetAccess,
     SetValves,
     UpdateFunction,
@@ -19,7 +20,6 @@ from webui_install.plan import (
     plan,
 )
 from webui_install.settings import Settings
-from webui_install.wanted import BASE, ERASURE, EVENTS, PIPE, Wanted, wanted
 
 SETTINGS: dict[str, Any] = {
     "url": "http://open-webui",
@@ -30,50 +30,54 @@ SETTINGS: dict[str, Any] = {
     "file_sync_url": "http://file-sync",
     "hint_secret": SecretStr("a-secret-that-is-long"),
 }
-WANTED = wanted(Settings(**SETTINGS))
+DESIRED = build_desired_state(Settings(**SETTINGS))
 
 
-def as_wanted(want: Wanted = WANTED) -> Seen:
-    """Return an Open WebUI in which everything is as wanted, with what Open WebUI adds itself."""
+def as_desired(desired: DesiredState = DESIRED) -> ObservedState:
+    """Return an observed state without differences, with fields that Open WebUI adds."""
     functions = {
-        each.id: SeenFunction(each.name, each.description, each.content, is_active=True, valves=each.valves)
-        for each in want.functions
+        each.id: ObservedFunction(
+            each.name, each.description, each.content, is_active=True, valves=each.valves
+        )
+        for each in desired.functions
     }
     models = {
-        each.id: SeenModel(
+        each.id: ObservedModel(
             each.base_model_id,
             each.name,
             {**each.meta, "profile_image_url": None},
             each.grants,
             is_active=each.is_active,
         )
-        for each in want.models
+        for each in desired.models
     }
-    return Seen(functions, models)
+    return ObservedState(functions, models)
 
 
-def with_function(**changed: Any) -> Seen:
-    seen = as_wanted()
-    return replace(seen, functions={**seen.functions, PIPE: replace(seen.functions[PIPE], **changed)})
+def with_function(**changed: Any) -> ObservedState:
+    observed = as_desired()
+    return replace(
+        observed, functions={**observed.functions, PIPE: replace(observed.functions[PIPE], **changed)}
+    )
 
 
-def with_model(**changed: Any) -> Seen:
-    seen = as_wanted()
-    return replace(seen, models={**seen.models, PIPE: replace(seen.models[PIPE], **changed)})
+def with_model(**changed: Any) -> ObservedState:
+    observed = as_desired()
+    return replace(observed, models={**observed.models, PIPE: replace(observed.models[PIPE], **changed)})
 
 
-def names(seen: Seen) -> list[str]:
-    return [type(change).__name__ for change in plan(WANTED, seen)]
+def names(observed: ObservedState) -> list[str]:
+    return [type(change).__name__ for change in plan(DESIRED, observed)]
 
 
-def test_nothing_is_to_be_done_when_all_is_as_wanted() -> None:
-    assert plan(WANTED, as_wanted()) == []
+def test_no_changes_when_nothing_differs() -> None:
+    assert plan(DESIRED, as_desired()) == []
 
 
-def test_into_an_empty_open_webui_everything_goes_valves_before_activation() -> None:
-    pipe, events, erasure = WANTED.functions
-    base, model = WANTED.models
-    assert plan(WANTED, Seen()) == [
+def test_empty_open_webui_gets_everything_with_valves_before_activation() -> None:
+    pipe, events, erasure = DESIRED.functions
+    base, model = DESIRED.models
+    assert plan(DESIRED, ObservedState()) == [
         CreateFunction(pipe),
         SetValves(PIPE, dict(pipe.valves)),
         Activate(PIPE),
@@ -93,18 +97,18 @@ def test_into_an_empty_open_webui_everything_goes_valves_before_activation() -> 
     ids=lambda each: next(iter(each)),
 )
 def test_a_function_that_differs_is_updated_and_stays_active(changed: dict[str, Any]) -> None:
-    assert plan(WANTED, with_function(**changed)) == [UpdateFunction(WANTED.functions[0])]
+    assert plan(DESIRED, with_function(**changed)) == [UpdateFunction(DESIRED.functions[0])]
 
 
-def test_a_function_that_is_off_is_switched_on() -> None:
-    assert plan(WANTED, with_function(is_active=False)) == [Activate(PIPE)]
+def test_inactive_function_is_activated() -> None:
+    assert plan(DESIRED, with_function(is_active=False)) == [Activate(PIPE)]
 
 
 @pytest.mark.parametrize("valves", [{}, {"gateway_url": "http://elsewhere"}])
-def test_valves_of_ours_are_set_and_others_kept(valves: dict[str, Any]) -> None:
-    seen = with_function(valves={**valves, "timeout_seconds": 7})
-    want = {**WANTED.functions[0].valves, "timeout_seconds": 7}
-    assert plan(WANTED, seen) == [SetValves(PIPE, want)]
+def test_desired_valves_are_set_and_others_kept(valves: dict[str, Any]) -> None:
+    observed = with_function(valves={**valves, "timeout_seconds": 7})
+    expected = {**DESIRED.functions[0].valves, "timeout_seconds": 7}
+    assert plan(DESIRED, observed) == [SetValves(PIPE, expected)]
 
 
 @pytest.mark.parametrize(
@@ -114,37 +118,37 @@ def test_valves_of_ours_are_set_and_others_kept(valves: dict[str, Any]) -> None:
         {"name": "Mine"},
         {"is_active": True},
         {"meta": {}},
-        {"meta": {**WANTED.models[1].meta, "capabilities": {"file_context": True}}},
+        {"meta": {**DESIRED.models[1].meta, "capabilities": {"file_context": True}}},
     ],
 )
 def test_a_record_that_differs_is_updated(changed: dict[str, Any]) -> None:
-    assert plan(WANTED, with_model(**changed)) == [UpdateModel(WANTED.models[1])]
+    assert plan(DESIRED, with_model(**changed)) == [UpdateModel(DESIRED.models[1])]
 
 
 @pytest.mark.parametrize(
     "grants", [set(), {("user", "*", "read"), ("user", "*", "write")}, {("group", "g", "read")}]
 )
 def test_access_that_was_widened_or_narrowed_is_set(grants: set[tuple[str, str, str]]) -> None:
-    assert plan(WANTED, with_model(grants=frozenset(grants))) == [SetAccess(WANTED.models[1])]
+    assert plan(DESIRED, with_model(grants=frozenset(grants))) == [SetAccess(DESIRED.models[1])]
 
 
-def test_what_is_others_is_not_looked_at() -> None:
-    seen = as_wanted()
-    other = SeenFunction("Other", "", "", is_active=False)
-    assert plan(WANTED, replace(seen, functions={**seen.functions, "other": other})) == []
+def test_other_functions_are_ignored() -> None:
+    observed = as_desired()
+    other = ObservedFunction("Other", "", "", is_active=False)
+    assert plan(DESIRED, replace(observed, functions={**observed.functions, "other": other})) == []
 
 
-def test_the_pipes_record_stands_on_one_that_is_no_model() -> None:
-    base, model = WANTED.models
+def test_base_of_the_pipes_record_is_no_model() -> None:
+    base, model = DESIRED.models
     assert (base.id, base.base_model_id) == (BASE, None)
     assert (model.id, model.base_model_id) == (PIPE, BASE)
-    assert base.id not in {function.id for function in WANTED.functions}
+    assert base.id not in {function.id for function in DESIRED.functions}
     assert not base.is_active
     assert not model.is_active
 
 
-def test_secrets_are_not_in_the_words_of_a_change() -> None:
-    assert "a-secret" not in repr(plan(WANTED, Seen())[4])
+def test_repr_of_a_change_contains_no_secret() -> None:
+    assert "a-secret" not in repr(plan(DESIRED, ObservedState())[4])
 
 
 @pytest.mark.parametrize(
@@ -164,4 +168,4 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_direct_needs_no_n8n() -> None:
     settings = Settings(**{**SETTINGS, "n8n_url": "", "orchestrator": "direct"})
-    assert wanted(settings).functions[0].valves["orchestrator"] == "direct"
+    assert build_desired_state(settings).functions[0].valves["orchestrator"] == "direct"

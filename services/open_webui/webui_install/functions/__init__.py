@@ -1,4 +1,4 @@
-"""Functions of Open WebUI, each a file that is whole in itself.
+"""Functions of Open WebUI, each a self-contained file.
 
-Open WebUI stores their text and runs it in its own process, so they import nothing of ours.
+Open WebUI stores their source and runs it in its process, so they import no other module of Tenantry.
 """

@@ -4,32 +4,32 @@ author: Tenantry
 version: 1.0.0
 license: Apache-2.0
 required_open_webui_version: 0.12.4
-description: Counts and deletes, for an administrator, what the people of one tenant have in Open WebUI.
+description: Counts and deletes the data of one tenant's users in Open WebUI, for an administrator.
 
-Open WebUI lets no administrator list or delete another person's chats and files (ENABLE_ADMIN_CHAT_ACCESS and
-BYPASS_ADMIN_ACCESS_CONTROL stay off), and an account that is deleted leaves its files and feedback. So the operator
-calls this action when a Tenant is deleted with all its data: POST /api/chat/actions/tenantry_erasure. No model offers
-it, and only an administrator may call an action that no model offers.
+Administrators of Open WebUI cannot list or delete another user's chats and files (ENABLE_ADMIN_CHAT_ACCESS and
+BYPASS_ADMIN_ACCESS_CONTROL stay off), and deleting an account keeps its files and feedback. So the operator calls this
+action when a Tenant is deleted with all its data: POST /api/chat/actions/tenantry_erasure. No model offers the action,
+and only an administrator may call an action that no model offers.
 
-What belongs to a tenant:
+These belong to a tenant:
 
 - a chat in which one of the tenant's models answered since the Tenant was created;
 - a file in one of the tenant's knowledge bases, or that its owner sent in such a chat;
-- a file sent since then that nothing holds and whose owner has no account any more: Open WebUI leaves it behind;
+- a file sent since then that nothing refers to and whose owner has no account any more: Open WebUI does not delete it;
 - feedback about one of the tenant's models;
-- an account of a person who has to do with this tenant alone: a member of its group, or an owner of such a chat or
-  file, who is in no other tenant's group and owns nothing that another tenant's models or knowledge bases hold. With
-  the account goes everything that it owns;
-- of a member who keeps the account, the chats and files since the membership began.
+- an account of a user of this tenant only: a member of its group, or an owner of such a chat or file, who is in no
+  other tenant's group and owns nothing in another tenant's models or knowledge bases. Everything that the account owns
+  is deleted with it;
+- the chats and files of a member who keeps the account, since the membership began.
 
-A person can write any model's name into their own chats. So of a member's chats only those that were last changed
-before the membership began can be another tenant's: Open WebUI writes both times itself.
+Users can write any model's name into their chats. So only chats that were last changed before the membership began can
+belong to another tenant: Open WebUI writes both times itself.
 
-A file that another tenant's knowledge base or chat holds, too, is that tenant's and stays.
+A file that another tenant's knowledge base or chat contains as well belongs to that tenant and stays.
 
-Nobody may add to that while it is deleted. So its accounts are closed first: they get a role that Open WebUI refuses,
-and keep what they own, by which a crash is found. Its knowledge bases lose every grant. Chats and feedback that others
-make after the deletion began hold no answer of the tenant's models, and are not counted.
+No user may add data during the deletion. So the accounts are closed first: they get a role that Open WebUI refuses,
+and keep their data, so that the next call continues after a crash. The knowledge bases lose all grants. Chats and
+feedback that others create after the start of the deletion contain no answer of the tenant's models, and do not count.
 """
 
 import asyncio
@@ -43,69 +43,69 @@ from pydantic import BaseModel, Field
 log = logging.getLogger("tenantry.erasure")
 
 BATCH = 100
-"""Files, chats or accounts of one batch."""
+"""Number of files, chats or accounts in one batch."""
 
-FOUND = 5000
-"""Of them that one query finds."""
+QUERY_LIMIT = 5000
+"""Most rows that one query returns."""
 
-DELETIONS = 8
-"""Stored files that are deleted concurrently."""
+CONCURRENT_DELETIONS = 8
+"""Number of stored files that are deleted concurrently."""
 
 
-MARK = "tenantry:"
-"""Beginning of the principals of grants by which the operator marks a tenant's knowledge bases."""
+MARKER_PREFIX = "tenantry:"
+"""Prefix of principals in the grants with which the operator marks a tenant's knowledge bases."""
 
 ADDED_TO = "tenantry_added_to"
-"""Key in a file's metadata: id of the knowledge base to which the guard saw it being added."""
+"""Key in a file's metadata: id of the knowledge base to which the file is being added, set by the guard."""
 
 
 class Erasure(BaseModel):
-    """The tenant, and how it is known in Open WebUI."""
+    """Request of the operator: the tenant with its ids in Open WebUI, and the step."""
 
     tenant: str = Field(pattern=r"^tenant-[a-z0-9][-a-z0-9]{0,39}$")
-    """Its key. Its models are named ``{key}.{persona}``."""
+    """Key of the tenant. Its models are named ``{key}.{persona}``."""
 
     groups: list[str] = Field(max_length=100)
-    """Ids of its groups."""
+    """Ids of the tenant's groups."""
 
     knowledge: list[str] = Field(max_length=1000)
-    """Ids of its knowledge bases."""
+    """Ids of the tenant's knowledge bases."""
 
     since: int = Field(ge=0)
-    """Time of its creation: chats that ended before belong to an earlier tenant of the same name."""
+    """Time of the Tenant's creation: older chats belong to an earlier tenant with the same name."""
 
     until: int = Field(ge=0)
-    """Time after which none of its models answered: chats and feedback that were made later are not its."""
+    """Time of the last possible answer: chats and feedback that were created later do not belong to the tenant."""
 
     step: Literal["count", "close", "delete"]
-    """Count; or close its accounts and count who could write until then; or delete, and count what is left."""
+    """Step: count the data; or close the accounts and count the writers; or delete, and count the remaining data."""
 
     @property
     def closed_role(self) -> str:
-        """Role of its accounts while they wait for their deletion: Open WebUI knows it not, and refuses it."""
+        """Role of closed accounts until their deletion; Open WebUI refuses it because it is unknown."""
         return f"closed:{self.tenant}"
 
 
 class Action:
-    """The action that the operator calls."""
+    """Action function, which the operator calls."""
 
     class Valves(BaseModel):
-        """Settings."""
+        """Settings of the action."""
 
         seconds: float = Field(
-            8.0, gt=0, le=60, description="Longest time of one call; the next one goes on."
+            8.0, gt=0, le=60, description="Longest time of one call; the next call continues."
         )
 
     def __init__(self) -> None:
         self.valves = self.Valves()
 
     async def action(self, body: dict[str, Any], __user__: dict[str, Any]) -> dict[str, int]:
-        """Return how many accounts, chats, files and feedback of a tenant there are, or who could write.
+        """Execute a step and return the counts of accounts, chats, files and feedback, or of writers.
 
         Raises
         ------
         PermissionError
-            The caller is no administrator.
+            The caller is not an administrator.
         """
         if __user__.get("role") != "admin":
             raise PermissionError("only an administrator may erase a tenant")
@@ -119,9 +119,9 @@ class Action:
 
 
 async def _close(erasure: Erasure) -> int:
-    """Let nobody write for the tenant any more; return how many people could until now.
+    """Close the tenant's accounts and remove its grants; return the number of users who could write before.
 
-    A closed account of a person who belongs to another tenant by now is opened again.
+    A closed account of a user who now belongs to another tenant is reopened.
     """
     from open_webui.models.access_grants import AccessGrant  # noqa: PLC0415 (only Open WebUI's process has it)
     from open_webui.models.groups import GroupMember  # noqa: PLC0415
@@ -133,7 +133,9 @@ async def _close(erasure: Erasure) -> int:
         grants = delete(AccessGrant).where(
             AccessGrant.resource_type == "knowledge",
             AccessGrant.resource_id.in_(erasure.knowledge),
-            ~AccessGrant.principal_id.startswith(MARK),  # by which the operator finds the knowledge base
+            ~AccessGrant.principal_id.startswith(
+                MARKER_PREFIX
+            ),  # the operator finds the knowledge base with these grants
         )
         had_grants = (await session.execute(grants)).rowcount > 0
         accounts = (await _Scope.of(erasure, session)).accounts()
@@ -146,7 +148,7 @@ async def _close(erasure: Erasure) -> int:
         writers = {*open_accounts, *(others if had_grants else ())}
         await session.commit()
     for user_id in open_accounts:
-        await revoke_user_tokens(None, user_id)  # ends WebSockets, too
+        await revoke_user_tokens(None, user_id)  # also closes WebSockets
     async with _session() as session:
         for first in range(0, len(open_accounts), BATCH):
             batch = User.id.in_(open_accounts[first : first + BATCH])
@@ -158,7 +160,7 @@ async def _close(erasure: Erasure) -> int:
 
 
 async def _delete(erasure: Erasure, end: float) -> None:
-    """Delete files, chats, feedback, and last the accounts by which the rest is found, until ``end``."""
+    """Delete files, chats and feedback until ``end``; then the accounts, which are needed to find the rest."""
     for find, delete in _KINDS:
         while found := await find(erasure):
             for first in range(0, len(found), BATCH):
@@ -188,26 +190,26 @@ async def _count(erasure: Erasure) -> dict[str, int]:
 
 
 async def _find_files(erasure: Erasure) -> list[Any]:
-    """Return ids and paths of files."""
+    """Return ids and paths of the tenant's files."""
     from open_webui.models.files import File  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
 
     async with _session() as session:
         scope = await _Scope.of(erasure, session)
-        files = select(File.id, File.path).where(File.id.in_(scope.files())).limit(FOUND)
+        files = select(File.id, File.path).where(File.id.in_(scope.files())).limit(QUERY_LIMIT)
         return list((await session.execute(files)).all())
 
 
 async def _delete_files(files: Sequence[Any]) -> None:
-    """Delete what is stored, then the rows: a crash between leaves the rows, by which a file is found."""
+    """Delete the stored files, then the rows, so that the files are still found after a crash."""
     from open_webui.models.files import File  # noqa: PLC0415
     from open_webui.storage.provider import Storage  # noqa: PLC0415
     from sqlalchemy import delete  # noqa: PLC0415
 
-    bound = asyncio.Semaphore(DELETIONS)
+    semaphore = asyncio.Semaphore(CONCURRENT_DELETIONS)
 
     async def delete_stored(path: str) -> None:
-        async with bound:
+        async with semaphore:
             await asyncio.to_thread(Storage.delete_file, path)
 
     await asyncio.gather(*(delete_stored(path) for _, path in files if path))
@@ -217,7 +219,7 @@ async def _delete_files(files: Sequence[Any]) -> None:
 
 
 async def _find_chats(erasure: Erasure) -> list[Any]:
-    """Return id, owner and tags of chats whose owners keep their accounts; the others go with theirs."""
+    """Return id, owner and tags of chats whose owners keep their accounts; other chats go with the accounts."""
     from open_webui.models.chats import Chat  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
 
@@ -226,11 +228,11 @@ async def _find_chats(erasure: Erasure) -> list[Any]:
         chats = select(Chat.id, Chat.user_id, Chat.meta).where(
             Chat.id.in_(scope.chats()), Chat.user_id.not_in(scope.accounts())
         )
-        return list((await session.execute(chats.limit(FOUND))).all())
+        return list((await session.execute(chats.limit(QUERY_LIMIT))).all())
 
 
 async def _delete_chats(chats: Sequence[Any]) -> None:
-    """Delete chats the way that Open WebUI's route for their owners does."""
+    """Delete chats as Open WebUI's route for their owners does."""
     from open_webui.models.chats import Chats  # noqa: PLC0415
 
     for chat_id, user_id, meta in chats:
@@ -244,7 +246,7 @@ async def _delete_chats(chats: Sequence[Any]) -> None:
 async def _find_feedback(erasure: Erasure) -> list[Any]:
     """Return the ids of feedback about the tenant's models, and of its accounts.
 
-    The database only narrows the search down: one row that is no sound JSON to it would fail the whole query.
+    The query only preselects rows: one row with invalid JSON would fail a query that parses JSON.
     """
     from open_webui.models.feedbacks import Feedback  # noqa: PLC0415
     from sqlalchemy import Text, cast, or_, select  # noqa: PLC0415
@@ -279,7 +281,7 @@ async def _delete_feedback(feedback: Sequence[Any]) -> None:
 
 
 async def _find_accounts(erasure: Erasure) -> list[Any]:
-    """Return the ids of accounts without files; one that has sent a file meanwhile waits for the next call."""
+    """Return the ids of accounts without files; an account with a new file waits for the next call."""
     from open_webui.models.files import File  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
 
@@ -288,11 +290,11 @@ async def _find_accounts(erasure: Erasure) -> list[Any]:
         without_files = select(accounts.c.id).where(
             ~select(File.id).where(File.user_id == accounts.c.id).exists()
         )
-        return list((await session.execute(without_files.limit(FOUND))).scalars())
+        return list((await session.execute(without_files.limit(QUERY_LIMIT))).scalars())
 
 
 async def _delete_accounts(accounts: Sequence[Any]) -> None:
-    """Delete accounts, each with every row that names it as its owner, in one transaction."""
+    """Delete accounts, each with every row that it owns, in one transaction."""
     from open_webui.internal.db import Base  # noqa: PLC0415
     from open_webui.models.access_grants import AccessGrant  # noqa: PLC0415
     from open_webui.models.auths import Auth  # noqa: PLC0415
@@ -320,33 +322,33 @@ _KINDS = (
     (_find_feedback, _delete_feedback),
     (_find_accounts, _delete_accounts),
 )
-"""How each kind of thing is found and deleted, in the order in which they go."""
+"""Functions that find and delete each kind of data, in the order of deletion."""
 
 
 def _session() -> Any:
-    """Return a session with Open WebUI's database, to be entered."""
+    """Return a context manager for a session with Open WebUI's database."""
     from open_webui.internal.db import get_async_db_context  # noqa: PLC0415
 
     return get_async_db_context()
 
 
 class _Scope:
-    """Queries for the ids of what belongs to a tenant.
+    """Queries for the ids of a tenant's data.
 
     Parameters
     ----------
     erasure
         The tenant.
     unrecorded
-        Ids of its chats that have no rows of messages: Open WebUI's page saves some as a whole.
-    coming
-        Ids of files on their way into its knowledge bases: one is linked when it has been read.
+        Ids of its chats without rows of messages: Open WebUI's page saves some chats as a whole.
+    pending
+        Ids of files that are being added to its knowledge bases: a file is linked when it has been read.
     """
 
-    def __init__(self, erasure: Erasure, unrecorded: list[str], coming: list[str]) -> None:
+    def __init__(self, erasure: Erasure, unrecorded: list[str], pending: list[str]) -> None:
         self._erasure = erasure
         self._unrecorded = unrecorded
-        self._coming = coming
+        self._pending = pending
 
     @classmethod
     async def of(cls, erasure: Erasure, session: Any) -> "_Scope":
@@ -357,7 +359,7 @@ class _Scope:
         from open_webui.models.knowledge import KnowledgeFile  # noqa: PLC0415
         from sqlalchemy import Text, cast, exists, or_, select  # noqa: PLC0415
 
-        # The database only narrows both searches down: a person can write such a name anywhere in their metadata.
+        # Both queries only preselect rows: users can write such a name anywhere in their metadata.
         prefix = f"{erasure.tenant}."
         recorded = exists().where(ChatMessage.chat_id == Chat.id, ChatMessage.role == "assistant")
         found = await session.execute(
@@ -368,17 +370,17 @@ class _Scope:
                 cast(Chat.chat, Text).contains(f'"{prefix}', autoescape=True),
             )
         )
-        unrecorded = [chat_id for chat_id, chat in found if _asked(chat, prefix)]
+        unrecorded = [chat_id for chat_id, chat in found if _names_model(chat, prefix)]
         linked = select(KnowledgeFile.file_id).where(KnowledgeFile.knowledge_id.in_(erasure.knowledge))
         named = [cast(File.meta, Text).contains(f'"{each}"', autoescape=True) for each in erasure.knowledge]
         found = await session.execute(
             select(File.id, File.meta).where(or_(False, *named), File.id.not_in(linked))
         )
-        coming = [file_id for file_id, meta in found if _destinations(meta) & set(erasure.knowledge)]
-        return cls(erasure, unrecorded, coming)
+        pending = [file_id for file_id, meta in found if _get_knowledge_ids(meta) & set(erasure.knowledge)]
+        return cls(erasure, unrecorded, pending)
 
     def accounts(self) -> Any:
-        """Return the query for accounts of people who have to do with this tenant alone."""
+        """Return the query for accounts of users of this tenant only."""
         from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
         from open_webui.models.chats import Chat  # noqa: PLC0415
         from open_webui.models.files import File  # noqa: PLC0415
@@ -398,7 +400,7 @@ class _Scope:
             .where(
                 ChatMessage.model_id.startswith("tenant-"),
                 Chat.id.not_in(self._answered()),
-                # Since they are members, they may have written the name of that model.
+                # Members may have written the name of that model themselves.
                 or_(is_no_member, Chat.updated_at < GroupMember.created_at),
             )
         )
@@ -421,7 +423,7 @@ class _Scope:
         )
 
     def chats(self) -> Any:
-        """Return the query for chats: those that the tenant's models answered, and those of its people."""
+        """Return the query for chats that the tenant's models answered, and for chats of its users."""
         from open_webui.models.chats import Chat  # noqa: PLC0415
         from sqlalchemy import or_, select  # noqa: PLC0415
 
@@ -440,7 +442,7 @@ class _Scope:
         )
 
     def files(self) -> Any:
-        """Return the query for files that are the tenant's, and no other tenant's as well."""
+        """Return the query for files of this tenant only."""
         from open_webui.models.chats import Chat, ChatFile  # noqa: PLC0415
         from open_webui.models.files import File  # noqa: PLC0415
         from open_webui.models.knowledge import KnowledgeFile  # noqa: PLC0415
@@ -461,7 +463,7 @@ class _Scope:
             .join(members, members.c.user_id == of_member.user_id)
             .where(of_member.created_at >= members.c.created_at, of_member.created_at <= self._erasure.until)
         )
-        left_behind = and_(
+        orphaned = and_(
             File.updated_at >= self._erasure.since,
             File.user_id.not_in(select(User.id)),
             File.id.not_in(linked),
@@ -473,15 +475,15 @@ class _Scope:
                 File.id.in_(sent.where(Chat.id.in_(self.chats()))),
                 File.user_id.in_(self.accounts()),
                 File.id.in_(since_membership),
-                File.id.in_(self._coming),
-                left_behind,
+                File.id.in_(self._pending),
+                orphaned,
             ),
             File.id.not_in(linked.where(KnowledgeFile.knowledge_id.in_(self._other_knowledge()))),
             File.id.not_in(sent.where(Chat.id.not_in(self.chats()))),
         )
 
     def _members(self) -> Any:
-        """Return the query for people of this tenant alone, with the time since which they are."""
+        """Return the query for members of this tenant only, with the start of their membership."""
         from open_webui.models.groups import GroupMember  # noqa: PLC0415
         from open_webui.models.users import User  # noqa: PLC0415
         from sqlalchemy import select  # noqa: PLC0415
@@ -497,11 +499,11 @@ class _Scope:
         )
 
     def _members_of_others(self) -> Any:
-        """Return the query for people in other tenants' groups."""
+        """Return the query for members of other tenants' groups."""
         from open_webui.models.groups import Group, GroupMember  # noqa: PLC0415
         from sqlalchemy import select  # noqa: PLC0415
 
-        # An administrators' group has the tenant's name and is no other tenant's.
+        # The group of administrators belongs to this tenant as well.
         own_names = (f"/tenants/{self._erasure.tenant}", f"/tenants/{self._erasure.tenant}/admins")
         others = select(Group.id).where(
             Group.name.startswith("/tenants/"),
@@ -516,17 +518,17 @@ class _Scope:
         from open_webui.models.chats import Chat  # noqa: PLC0415
         from sqlalchemy import or_, select  # noqa: PLC0415
 
-        by_ours = select(ChatMessage.chat_id).where(
+        by_tenants_models = select(ChatMessage.chat_id).where(
             ChatMessage.model_id.startswith(f"{self._erasure.tenant}.", autoescape=True)
         )
         return select(Chat.id).where(
             Chat.updated_at >= self._erasure.since,
             Chat.created_at <= self._erasure.until,
-            or_(Chat.id.in_(by_ours), Chat.id.in_(self._unrecorded)),
+            or_(Chat.id.in_(by_tenants_models), Chat.id.in_(self._unrecorded)),
         )
 
     def _other_knowledge(self) -> Any:
-        """Return the query for knowledge bases of other tenants: an administrator's account owns each."""
+        """Return the query for knowledge bases of other tenants, which an administrator's account owns."""
         from open_webui.models.knowledge import Knowledge  # noqa: PLC0415
         from open_webui.models.users import User  # noqa: PLC0415
         from sqlalchemy import select  # noqa: PLC0415
@@ -538,16 +540,16 @@ class _Scope:
         )
 
 
-def _asked(chat: Any, prefix: str) -> bool:
+def _names_model(chat: Any, prefix: str) -> bool:
     """Return True if a chat that was saved as a whole names one of the tenant's models."""
-    said = chat if isinstance(chat, dict) else {}
-    messages = ((said.get("history") or {}).get("messages") or {}).values()
-    models = [*(said.get("models") or []), *(message.get("model") for message in messages)]
+    content = chat if isinstance(chat, dict) else {}
+    messages = ((content.get("history") or {}).get("messages") or {}).values()
+    models = [*(content.get("models") or []), *(message.get("model") for message in messages)]
     return any(str(model).startswith(prefix) for model in models)
 
 
-def _destinations(meta: Any) -> set[str]:
-    """Return the ids of the knowledge bases that a file was sent or added to; an empty text for none."""
+def _get_knowledge_ids(meta: Any) -> set[str]:
+    """Return the ids of the knowledge bases to which a file was uploaded or added; an empty string means none."""
     stored = meta if isinstance(meta, dict) else {}
     sent = stored.get("data")
     form = sent if isinstance(sent, dict) else {}

@@ -4,15 +4,15 @@ author: Tenantry
 version: 1.0.0
 license: Apache-2.0
 required_open_webui_version: 0.12.4
-description: Puts a person who logs in into the group of their tenant alone, and tells file-sync when files may have changed.
+description: Adds a user to the group of their tenant at each login, and notifies file-sync when files may have changed.
 
-A membership opens a tenant's models, knowledge bases and files, so it fails closed: only the tenant that the
-gateway proves at a login gives one, and any other response, or none, ends all of them. Open WebUI itself sets no
-groups from claims, since a claim only has names of groups. Who lost a membership because the gateway did not answer
-gets it back at the next login, or from the operator within a minute.
+A membership gives access to a tenant's models, knowledge bases and files, so the function fails closed. Only a tenant
+that the gateway verifies at a login results in a membership; any other response, or none, ends all memberships. Open
+WebUI itself sets no groups from claims, because a claim contains only names of groups. If the gateway did not respond,
+the user gets the membership back at the next login, or from the operator within a minute.
 
-A login to a tenant that is suspended or being deleted changes nothing: the gateway has proven the person, and by the
-membership their data is found when it is deleted. Meanwhile it opens nothing but the chats that they have.
+A login to a tenant that is suspended or being deleted changes nothing. The gateway has verified the user, and the
+membership is needed to find the user's data at a deletion. Until then it gives access to the user's chats only.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field
 log = logging.getLogger("tenantry.events")
 
 TENANTS = "/tenants/"
-"""All groups of tenants are named so, as in Keycloak; no other group is ever touched."""
+"""Prefix of the names of tenants' groups, as in Keycloak; other groups are never changed."""
 
 FILES_CHANGED = ("file.", "knowledge.")
 CHATS_CHANGED = frozenset({"chat.created", "chat.deleted", "message.created"})
@@ -34,32 +34,34 @@ CHATS_CHANGED = frozenset({"chat.created", "chat.deleted", "message.created"})
 
 @dataclass(frozen=True)
 class Tenant:
-    """A tenant's key, and the uid of its Tenant: one that is made again under the name has another."""
+    """Key of a tenant and uid of its Tenant; a Tenant that is recreated with the same name has another uid."""
 
     key: str
     uid: str
 
-    def has(self, group: Any) -> bool:
-        """Return True if the operator made a group for this Tenant."""
-        made_for = (group.data or {}).get("tenantry") or {}
-        return bool(group.name == TENANTS + self.key and made_for.get("uid") == self.uid)
+    def owns(self, group: Any) -> bool:
+        """Return True if the operator created a group for this Tenant."""
+        created_for = (group.data or {}).get("tenantry") or {}
+        return bool(group.name == TENANTS + self.key and created_for.get("uid") == self.uid)
 
 
 class OutOfServiceError(Exception):
-    """The person's tenant is suspended or being deleted."""
+    """The user's tenant is suspended or being deleted."""
 
 
 class Event:
-    """What Open WebUI calls for each of its events, in a task of its own."""
+    """Event function, which Open WebUI calls for each of its events in a separate task."""
 
     class Valves(BaseModel):
-        """Settings, which the installer writes."""
+        """Settings of the function; the installer writes them."""
 
-        gateway_url: str = Field("", description="The gateway's address.")
-        file_sync_url: str = Field("", description="The address of file-sync; empty: it is told nothing.")
+        gateway_url: str = Field("", description="Base URL of the gateway.")
+        file_sync_url: str = Field(
+            "", description="Base URL of file-sync; if empty, file-sync gets no hints."
+        )
         hint_secret: str = Field(
             "",
-            description="The secret that file-sync knows hints by.",
+            description="Secret that proves to file-sync that a hint comes from Open WebUI.",
             json_schema_extra={"input": {"type": "password"}},
         )
         login_seconds: float = Field(
@@ -69,26 +71,26 @@ class Event:
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.valves = self.Valves()
-        self._client = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 (each call has its own end)
-        self._hinting = False
-        self._hint_again = False
+        self._client = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 (each call has a timeout)
+        self._is_hinting = False
+        self._needs_hint = False
 
     async def event(self, event: dict[str, Any], __event_name__: str) -> None:
-        """Do what an event calls for; nothing is raised, and nothing of it is logged but its name."""
+        """Handle an event; raise nothing, and log nothing but its name."""
         try:
             if __event_name__ == "auth.login" and event.get("source") == "oauth":
-                await self._logged_in(str((event.get("subject") or {}).get("id") or ""))
+                await self._update_membership(str((event.get("subject") or {}).get("id") or ""))
             elif __event_name__.startswith(FILES_CHANGED) or __event_name__ in CHATS_CHANGED:
-                await self._hint()
-        except Exception as exc:  # noqa: BLE001 (Open WebUI would log its words, and they may hold a token)
+                await self._send_hint()
+        except Exception as exc:  # noqa: BLE001 (Open WebUI would log its message, which may contain a token)
             log.error("Event %s was not handled: %s", __event_name__, type(exc).__name__)  # noqa: TRY400
 
-    async def _logged_in(self, user_id: str) -> None:
-        """Make a person a member of their tenant's group alone; of none when the gateway proves no tenant."""
+    async def _update_membership(self, user_id: str) -> None:
+        """Make a user a member of their tenant's group only; of no group if the gateway verifies no tenant."""
         tenant: Tenant | None = None
         try:
             token = await _newest_token(user_id)
-            tenant = await self._proven_tenant(token) if token else None
+            tenant = await self._get_tenant(token) if token else None
         except OutOfServiceError:
             return
         except BaseException:
@@ -96,13 +98,13 @@ class Event:
             raise
         await _set_membership(user_id, tenant)
 
-    async def _proven_tenant(self, token: str) -> Tenant | None:
-        """Return the tenant that the gateway proves from a person's token; ``None`` for every other response.
+    async def _get_tenant(self, token: str) -> Tenant | None:
+        """Return the tenant that the gateway verifies from a user's token; ``None`` for every other response.
 
         Raises
         ------
         OutOfServiceError
-            The gateway proved a tenant that is suspended or being deleted.
+            The gateway verified a tenant that is suspended or being deleted.
         """
         valves = self.valves
         try:
@@ -113,70 +115,70 @@ class Event:
                 )
             body = response.json()
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as exc:
-            log.warning("The gateway did not prove a tenant: %s", type(exc).__name__)
+            log.warning("The gateway did not verify a tenant: %s", type(exc).__name__)
             return None
         members = body if isinstance(body, dict) else {}
         if response.status_code == 403 and str(members.get("type", "")).endswith("/tenant-suspended"):
             raise OutOfServiceError
         if response.status_code != 200 or not members:
-            log.warning("The gateway did not prove a tenant: %d", response.status_code)
+            log.warning("The gateway did not verify a tenant: %d", response.status_code)
             return None
         key, uid = members.get("tenant"), members.get("tenantUid")
         return Tenant(key, uid) if isinstance(key, str) and isinstance(uid, str) else None
 
-    async def _hint(self) -> None:
-        """Tell file-sync to look soon. Polling is the truth, so a hint that is lost costs some seconds.
+    async def _send_hint(self) -> None:
+        """Notify file-sync of a change. File-sync polls as well, so a lost hint costs some seconds only.
 
-        While one is on its way, all further ones become a single one after it.
+        Hints during a request are coalesced into one request after it.
         """
         valves = self.valves
         if not valves.file_sync_url:
             return
-        self._hint_again = True
-        if self._hinting:
+        self._needs_hint = True
+        if self._is_hinting:
             return
-        self._hinting = True
+        self._is_hinting = True
         try:
-            while self._hint_again:
-                self._hint_again = False
+            while self._needs_hint:
+                self._needs_hint = False
                 async with asyncio.timeout(valves.hint_seconds):
                     await self._client.post(
                         f"{valves.file_sync_url.rstrip('/')}/v1/hints",
                         headers={"X-Tenantry-Hint": valves.hint_secret},
                     )
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
-            log.debug("file-sync could not be told: %s", type(exc).__name__)
+            log.debug("A hint to file-sync failed: %s", type(exc).__name__)
         finally:
-            self._hinting = False
+            self._is_hinting = False
 
 
 async def _newest_token(user_id: str) -> str:
-    """Return the access token of a person's newest session with Keycloak; empty when there is none.
+    """Return the access token of a user's newest session with Keycloak; empty if there is none.
 
-    A login has made it a moment ago, so it is not refreshed.
+    The login has just created the token, so it is not refreshed.
     """
     from open_webui.models.oauth_sessions import OAuthSessions  # noqa: PLC0415 (only Open WebUI's process has it)
 
     sessions = [
         session
         for session in await OAuthSessions.get_sessions_by_user_id(user_id)
-        if not session.provider.startswith("mcp:")  # logins of tools, not of the person
+        if not session.provider.startswith("mcp:")  # logins of tools, not of the user
     ]
     newest = max(sessions, key=lambda session: session.created_at, default=None)
     return str(newest.token.get("access_token") or "") if newest else ""
 
 
 async def _set_membership(user_id: str, tenant: Tenant | None) -> None:
-    """Take a person out of every tenant's group but this one's, and put them into that. No group is made."""
+    """Remove a user from the groups of other tenants, and add them to this tenant's group if it exists."""
     from open_webui.models.groups import Groups  # noqa: PLC0415 (only Open WebUI's process has it)
 
     current = {group.id for group in await Groups.get_groups_by_member_id(user_id)}
     groups = [group for group in await Groups.get_all_groups() if group.name.startswith(TENANTS)]
     for group in groups:
-        if group.id in current and not (tenant and tenant.has(group)):
+        if group.id in current and not (tenant and tenant.owns(group)):
             await Groups.remove_users_from_group(group.id, [user_id])
             log.warning("User %s left %s", user_id, group.name)
     for group in groups:
-        if group.id not in current and tenant and tenant.has(group):
+        if group.id not in current and tenant and tenant.owns(group):
             await Groups.add_users_to_group(group.id, [user_id])
             log.info("User %s joined %s", user_id, group.name)

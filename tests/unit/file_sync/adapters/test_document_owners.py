@@ -1,4 +1,4 @@
-"""OwnerResolver of documents that were uploaded at the gateway, and their cache."""
+"""Tests of the owners of documents that were uploaded at the gateway, and of their cache."""
 
 import time
 from dataclasses import replace
@@ -21,7 +21,7 @@ DOCUMENT = Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)
 
 
 class FakeStore:
-    """Names the owners of documents; does not answer while ``down``."""
+    """A bucket with the owners of documents; it does not answer while ``down``."""
 
     def __init__(self) -> None:
         self.owners: dict[tuple[str, str], str] = {("tenanta", "by-name"): "anna"}
@@ -52,9 +52,7 @@ async def test_documents_get_their_owners(owners: DocumentOwnerResolver, store: 
     assert [(each.id, each.owner) for each in found] == [("by-name", "anna"), ("other", ""), ("gone", None)]
 
 
-async def test_an_owner_is_asked_for_once_for_each_object(
-    owners: DocumentOwnerResolver, store: FakeStore
-) -> None:
+async def test_an_owner_is_read_once_for_each_object(owners: DocumentOwnerResolver, store: FakeStore) -> None:
     for _ in range(3):
         assert await owners.resolve(TENANT, [DOCUMENT]) == [replace(DOCUMENT, owner="anna")]
     assert store.asked == 1
@@ -63,7 +61,7 @@ async def test_an_owner_is_asked_for_once_for_each_object(
     assert await owners.resolve(TENANT, [stored_again]) == [replace(stored_again, owner="ben")]
 
 
-async def test_two_people_who_store_a_name_in_one_second_are_not_confused(
+async def test_two_owners_of_one_name_and_second_are_not_confused(
     owners: DocumentOwnerResolver, store: FakeStore
 ) -> None:
     just_stored = replace(DOCUMENT, stored_at=int(time.time()))
@@ -72,7 +70,7 @@ async def test_two_people_who_store_a_name_in_one_second_are_not_confused(
         assert await owners.resolve(TENANT, [just_stored]) == [replace(just_stored, owner=person)]
 
 
-async def test_another_tenants_document_of_that_id_has_its_own_owner(
+async def test_another_tenants_document_of_that_id_has_another_owner(
     owners: DocumentOwnerResolver, store: FakeStore
 ) -> None:
     store.owners["tenantb", "by-name"] = "bob"
@@ -82,7 +80,7 @@ async def test_another_tenants_document_of_that_id_has_its_own_owner(
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
-async def test_what_is_unknown_is_asked_again(
+async def test_an_unknown_owner_is_read_again(
     owners: DocumentOwnerResolver, store: FakeStore, *, is_gone: bool
 ) -> None:
     known = dict(store.owners)
@@ -92,7 +90,7 @@ async def test_what_is_unknown_is_asked_again(
     assert await owners.resolve(TENANT, [DOCUMENT]) == [replace(DOCUMENT, owner="anna")]
 
 
-async def test_the_least_recently_used_owner_goes_first(
+async def test_the_least_recently_used_owner_is_evicted_first(
     owners: DocumentOwnerResolver, store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(document_owners, "MAX_CACHED", 2)

@@ -1,4 +1,4 @@
-"""Whose a file is, as Keycloak says; the rules of a token decide. The real Keycloak: integration."""
+"""Tests of the owners of files, with a fake Keycloak. The real one: integration."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,8 +24,8 @@ TENANTS = Directory(
 GROUP_A, GROUP_B = "/tenants/tenant-tenanta", "/tenants/tenant-tenantb"
 
 
-class Keycloak:
-    """People and their groups; away while ``down``."""
+class FakeKeycloak:
+    """A Keycloak with people and groups; it does not answer while ``down``."""
 
     def __init__(self) -> None:
         self.people: dict[str, dict[str, Any]] = {}
@@ -58,12 +58,12 @@ class Keycloak:
 
 
 @pytest.fixture
-def keycloak() -> Keycloak:
-    return Keycloak()
+def keycloak() -> FakeKeycloak:
+    return FakeKeycloak()
 
 
 @pytest.fixture
-async def http(keycloak: Keycloak) -> AsyncIterator[httpx.AsyncClient]:
+async def http(keycloak: FakeKeycloak) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(keycloak)) as client:
         yield client
 
@@ -89,33 +89,37 @@ def owners(http: httpx.AsyncClient, seconds: float = 60) -> OwnerResolver:
         (("/tenants/tenant-gone",), {}, None),
         (("/tenants/tenant-tenantb/guests",), {"email": "x@elsewhere.example"}, None),
         ((), {"enabled": False}, None),
-        ((), {"id": "somebody else"}, None),
+        ((), {"id": "another person"}, None),
     ],
     ids=[
         "a verified address",
         "a group",
         "administrators",
-        "a group without an address of the tenant's",
+        "a group without a matching address",
         "a group without an address",
         "an address that is not verified",
-        "an address that nobody claims",
+        "an address without a matching Tenant",
         "a group against an address",
         "two groups",
         "the group of a tenant that is gone",
         "another sub-group",
         "a disabled account",
-        "an answer about somebody else",
+        "an answer about another person",
     ],
 )
-async def test_who_belongs_where(
-    keycloak: Keycloak, http: httpx.AsyncClient, groups: tuple[str, ...], account: Any, tenant_id: str | None
+async def test_an_owner_belongs_to_the_tenant_that_a_token_would_name(
+    keycloak: FakeKeycloak,
+    http: httpx.AsyncClient,
+    groups: tuple[str, ...],
+    account: Any,
+    tenant_id: str | None,
 ) -> None:
     keycloak.add("anna", *groups, **account)
     assert await owners(http).resolve(["anna"]) == {"anna": Owner(tenant_id)}
 
 
-async def test_c11_administrators_are_those_that_the_tenant_names(
-    keycloak: Keycloak, http: httpx.AsyncClient
+async def test_c11_the_tenant_names_its_administrators(
+    keycloak: FakeKeycloak, http: httpx.AsyncClient
 ) -> None:
     for subject in ("anna", "dora"):
         keycloak.add(subject)
@@ -125,20 +129,22 @@ async def test_c11_administrators_are_those_that_the_tenant_names(
     }
 
 
-async def test_what_is_remembered_of_an_earlier_tenant_is_asked_again(
-    keycloak: Keycloak, http: httpx.AsyncClient
+async def test_an_answer_older_than_the_tenant_is_fetched_again(
+    keycloak: FakeKeycloak, http: httpx.AsyncClient
 ) -> None:
-    """The operator has given the group the uid of the Tenant that was made again under the name."""
-    keycloak.uids[GROUP_A] = "uid of an earlier life"
+    """The group's uid is first that of an earlier Tenant of the name."""
+    keycloak.uids[GROUP_A] = "uid-of-an-earlier-tenant"
     keycloak.add("anna", GROUP_A)
     remembering = owners(http)
-    assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, "nobody knows until it has"
+    assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, (
+        "unknown until the operator has written the uid"
+    )
     keycloak.uids[GROUP_A] = "uid-tenanta"
     assert await remembering.resolve(["anna"]) == {"anna": Owner("tenanta")}
 
 
-async def test_a_tenant_that_is_made_later_finds_its_people_without_delay(
-    keycloak: Keycloak, http: httpx.AsyncClient
+async def test_people_of_a_new_tenant_are_resolved_without_delay(
+    keycloak: FakeKeycloak, http: httpx.AsyncClient
 ) -> None:
     keycloak.add("anna")
     tenants = Directory()
@@ -147,7 +153,9 @@ async def test_a_tenant_that_is_made_later_finds_its_people_without_delay(
     )
     assert await remembering.resolve(["anna"]) == {"anna": Owner()}
     tenants.put(aged(TENANTS.all()[0], datetime.now(UTC) + timedelta(minutes=1)))
-    assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, "our clock is behind"
+    assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, (
+        "the answer is older than the Tenant"
+    )
     tenants.put(aged(TENANTS.all()[0], datetime.now(UTC)))
     assert await remembering.resolve(["anna"]) == {"anna": Owner("tenanta")}
 
@@ -157,21 +165,23 @@ def aged(tenant: Tenant, created: datetime) -> Tenant:
     return tenant.model_copy(update={"metadata": metadata})
 
 
-async def test_nobody_of_that_id_has_no_tenant(http: httpx.AsyncClient) -> None:
+async def test_an_unknown_id_has_no_tenant(http: httpx.AsyncClient) -> None:
     assert await owners(http).resolve(["gone", "../clients"]) == {"gone": Owner(), "../clients": Owner()}
 
 
-async def test_while_keycloak_is_away_nothing_is_known(keycloak: Keycloak, http: httpx.AsyncClient) -> None:
+async def test_while_keycloak_is_down_owners_are_unknown(
+    keycloak: FakeKeycloak, http: httpx.AsyncClient
+) -> None:
     keycloak.down = True
     asked = owners(http)
     assert await asked.resolve(["anna"]) == {"anna": Owner(known=False)}
     keycloak.down = False
     keycloak.add("anna")
-    assert await asked.resolve(["anna"]) == {"anna": Owner("tenanta")}, "and that is not remembered"
+    assert await asked.resolve(["anna"]) == {"anna": Owner("tenanta")}, "the failure is not cached"
 
 
-async def test_keycloak_is_asked_once_for_all_who_ask_and_again_after_a_while(
-    keycloak: Keycloak, http: httpx.AsyncClient
+async def test_concurrent_lookups_share_one_request_until_it_expires(
+    keycloak: FakeKeycloak, http: httpx.AsyncClient
 ) -> None:
     keycloak.add("anna")
     remembering = owners(http)
@@ -183,10 +193,10 @@ async def test_keycloak_is_asked_once_for_all_who_ask_and_again_after_a_while(
     assert len(keycloak.asked) == 6
 
 
-async def test_a_keycloak_that_hangs_is_not_waited_for_once_an_owner(
-    keycloak: Keycloak, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+async def test_a_hanging_keycloak_is_not_called_for_each_owner(
+    keycloak: FakeKeycloak, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D18: a comparison of a tenant with many people would wait for hours, and the others behind it."""
+    """A comparison of a tenant with many people would take hours (D18)."""
     monkeypatch.setattr("servicekit.keycloak.CALL_SECONDS", 0.05)
     asked = 0
 

@@ -1,4 +1,4 @@
-"""No request takes file-sync's event loop for long; each operation has inputs to show it."""
+"""Tests of the cost of requests: no step of the event loop is slow."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +26,7 @@ from tests.support.tenants import make_tenant
 from tests.unit.gateway.api.conftest import FakeReadiness, FakeRegistry, FakeTokens
 
 STEP_SECONDS = 2 * 0.05
-"""As in the gateway's test."""
+"""Limit of one step, as in the gateway's test."""
 
 LONG = "x" * 15_000
 PERSON = {"Authorization": "Bearer person-tenanta"}
@@ -51,7 +51,7 @@ INPUTS: dict[str, list[Input]] = {
 
 
 class ManyFiles:
-    """Files of a person, as many as are shown."""
+    """A list of the longest length."""
 
     async def list(self, _person: Principal, _token: str, _ids: Sequence[str] | None) -> list[UserFile]:
         file = File(
@@ -102,7 +102,7 @@ async def url() -> AsyncIterator[str]:
         yield url
 
 
-def test_every_operation_has_its_worst_input() -> None:
+def test_every_operation_has_inputs() -> None:
     paths = app().openapi()["paths"]
     described = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     probed = {f"GET {route.path}" for route in probes.router.routes if isinstance(route, APIRoute)}
@@ -112,7 +112,7 @@ def test_every_operation_has_its_worst_input() -> None:
 @pytest.mark.parametrize(
     ("operation", "sent"), [(operation, each) for operation, inputs in INPUTS.items() for each in inputs]
 )
-async def test_no_step_of_the_event_loop_takes_long(url: str, operation: str, sent: Input) -> None:
+async def test_no_step_of_the_event_loop_is_slow(url: str, operation: str, sent: Input) -> None:
     method, _, path = operation.partition(" ")
     headers, params, status = sent
     best = float("inf")
@@ -126,7 +126,7 @@ async def test_no_step_of_the_event_loop_takes_long(url: str, operation: str, se
     assert best < STEP_SECONDS
 
 
-async def test_a_tenant_that_calls_too_often_is_refused_and_no_other() -> None:
+async def test_only_the_tenant_that_calls_too_often_is_refused() -> None:
     transport = httpx.ASGITransport(app(calls_per_minute=6))
     async with httpx.AsyncClient(transport=transport, base_url="http://file-sync.test") as http:
         responses = [await http.get("/v1/files", headers=PERSON) for _ in range(2)]

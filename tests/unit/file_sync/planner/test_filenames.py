@@ -1,4 +1,4 @@
-"""Names as people, browsers and attackers make them: each becomes one that an object can have."""
+"""Tests of the cleaning of file names."""
 
 import pytest
 from file_sync.planner.filenames import MAX_BYTES, clean_filename
@@ -31,7 +31,7 @@ LONGEST = ("t" * 40, "p" * 40, "owui-" + "f" * 64)
         ("x." + "y" * 5000, "x." + "y" * 198),
     ],
 )
-def test_a_name_becomes_a_good_one(given: str, expected: str) -> None:
+def test_a_name_becomes_a_valid_one(given: str, expected: str) -> None:
     assert clean_filename(given) == expected
 
 

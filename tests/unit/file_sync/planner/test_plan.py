@@ -1,6 +1,6 @@
-"""The comparison as a table: what Open WebUI has, what the tenant has, and what comes of it.
+"""Tests of the plan for one file, as a table of files, documents and expected actions.
 
-Who owns a file is decided in test_owners.py, what a link means in test_places.py.
+test_owners.py covers owners, test_persona_index.py links.
 """
 
 from dataclasses import dataclass, field
@@ -23,18 +23,18 @@ from tests.support.open_webui_files import (
     tenant_with_workspace,
 )
 
-PASSING = ("https://tenantry.io/problems/indexing-failed", "Given up.")
-LASTING = ("https://tenantry.io/problems/document-unreadable", "The PDF is encrypted.")
+TRANSIENT = ("https://tenantry.io/problems/indexing-failed", "Given up.")
+PERMANENT = ("https://tenantry.io/problems/document-unreadable", "The PDF is encrypted.")
 
 
 @dataclass
 class Case:
-    """A file or none, its document at one place, at two or at none; the deeds, and what the owner is told."""
+    """A file or none, the copies of its document, and the expected actions, state and reason."""
 
     name: str
     file: File | None
     documents: list[Document]
-    deeds: list[tuple[Any, ...]] = field(default_factory=list)
+    actions: list[tuple[Any, ...]] = field(default_factory=list)
     state: FileState | None = None
     reason: str = ""
 
@@ -44,39 +44,39 @@ MOVED = "hr", "plan.pdf"
 
 CASES = [
     Case("a new file is stored", make_file(), [], [(STORE, "finance", "plan.pdf", ())], FileState.WAITING),
-    Case("what was sent to a persona is stored", make_file("f1", chat_link("hr")), [], [(STORE, *MOVED, ())]),
-    Case("a file that is ready is left alone", make_file(), [make_document()], [], FileState.READY),
+    Case("a file sent to a persona is stored", make_file("f1", chat_link("hr")), [], [(STORE, *MOVED, ())]),
+    Case("a ready file needs no action", make_file(), [make_document()], [], FileState.READY),
     Case(
-        "what is stored and not indexed is indexed",
+        "a stored document is indexed",
         make_file(),
         [make_document(state="received", sha256=None)],
         [(INDEX, "finance", "plan.pdf", ())],
         FileState.RECEIVED,
     ),
     Case(
-        "what is being indexed is left alone",
+        "a document that is being indexed needs no action",
         make_file(),
         [make_document(state="indexing")],
         [],
         FileState.INDEXING,
     ),
     Case(
-        "a document that is no good is not tried again",
+        "a permanent failure is not retried",
         make_file(),
-        [make_document(state="failed", problem=LASTING)],
+        [make_document(state="failed", problem=PERMANENT)],
         [],
         FileState.FAILED,
         "The PDF is encrypted.",
     ),
     Case(
-        "a failure that may have passed is tried again",
+        "a transient failure is retried",
         make_file(),
-        [make_document(state="failed", problem=PASSING)],
+        [make_document(state="failed", problem=TRANSIENT)],
         [(INDEX, "finance", "plan.pdf", ())],
         FileState.RECEIVED,
     ),
     Case(
-        "a renamed file is stored anew, and its old name goes",
+        "a renamed file is stored again, and its old copy is deleted",
         make_file(filename="new.pdf"),
         [make_document()],
         [(STORE, "finance", "new.pdf", (("finance", "plan.pdf"),))],
@@ -88,131 +88,144 @@ CASES = [
         [(STORE, *MOVED, (("finance", "plan.pdf"),))],
     ),
     Case(
-        "a move that was cut off after storing is completed, though both places look ready",
+        "an interrupted move is completed, although both copies are ready",
         make_file("f1", knowledge_link("hr")),
         [make_document(), make_document(persona_id="hr")],
         [(INDEX, *MOVED, (("finance", "plan.pdf"),))],
         FileState.INDEXING,
     ),
     Case(
-        "a file in two knowledge bases stays where it is",
+        "a file in two knowledge bases is not moved",
         make_file("f1", knowledge_link("finance", since=1), knowledge_link("hr", since=2)),
         [make_document(persona_id="hr")],
         [],
         FileState.READY,
     ),
     Case(
-        "a new file in two knowledge bases goes to the first",
+        "a new file in two knowledge bases belongs to the first",
         make_file("f1", knowledge_link("hr", since=1), knowledge_link("finance", since=2)),
         [],
         [(STORE, *MOVED, ())],
     ),
     Case(
-        "a knowledge base counts more than a chat",
+        "a knowledge base takes precedence over a chat",
         make_file("f1", chat_link("finance", since=1), knowledge_link("hr", since=2)),
         [make_document()],
         [(STORE, *MOVED, (("finance", "plan.pdf"),))],
     ),
     Case(
-        "another digest is looked at",
+        "a different hash is checked",
         make_file(digest="b" * 64),
         [make_document()],
         [(CHECK, "finance", "plan.pdf", ())],
         FileState.READY,
     ),
     Case(
-        "another size is looked at",
+        "a different size is checked",
         make_file(size=11),
         [make_document()],
         [(CHECK, "finance", "plan.pdf", ())],
     ),
     Case(
-        "a digest that is none says nothing",
+        "an invalid hash is ignored",
         make_file(digest="made up"),
         [make_document()],
         [],
         FileState.READY,
     ),
-    Case("a deleted file is deleted", None, [make_document()], [(DELETE, "finance", "plan.pdf", ())]),
     Case(
-        "a file in nothing of ours is nobody's knowledge any more",
+        "the document of a deleted file is deleted",
+        None,
+        [make_document()],
+        [(DELETE, "finance", "plan.pdf", ())],
+    ),
+    Case(
+        "the document of a file without a link to a persona is deleted",
         make_file("f1", knowledge_link("other", tenant_id="tenantz")),
         [make_document()],
         [(DELETE, "finance", "plan.pdf", ())],
         None,
     ),
     Case(
-        "a file in nothing of ours is not stored",
+        "a file without a link to a persona is not stored",
         make_file("f1", knowledge_link("x", tenant_id="z")),
         [],
         [],
         None,
     ),
     Case(
-        "a document that somebody uploaded by name is not ours",
+        "a document that was uploaded at the gateway stays",
         None,
         [Document("9d1f", "hr", "a", 1, "ready")],
     ),
     Case(
-        "a document of a persona that the Tenant no longer has is left alone",
+        "a document of a persona that the Tenant no longer has stays",
         None,
         [make_document(persona_id="legal")],
     ),
-    # Who may make documents
-    Case("a stranger's file is left alone", make_file(subject="no-tenant"), [], [], FileState.NO_TENANT),
-    Case("an account without Keycloak is a stranger's", make_file(subject=""), [], [], FileState.NO_TENANT),
+    # Owners
     Case(
-        "somebody of another tenant makes nothing here", make_file(subject="bob"), [], [], FileState.FOREIGN
+        "a file of a person without a tenant is ignored",
+        make_file(subject="no-tenant"),
+        [],
+        [],
+        FileState.NO_TENANT,
     ),
-    Case("while Keycloak is away a new file waits", make_file(subject="unknown"), [], [], FileState.WAITING),
     Case(
-        "a file that was given to another tenant before is that one's",
+        "a file of an account without Keycloak is ignored", make_file(subject=""), [], [], FileState.NO_TENANT
+    ),
+    Case(
+        "a file of a person of another tenant is ignored", make_file(subject="bob"), [], [], FileState.FOREIGN
+    ),
+    Case("while Keycloak is down a new file waits", make_file(subject="unknown"), [], [], FileState.WAITING),
+    Case(
+        "a file that was given to another tenant first is ignored",
         make_file("f1", knowledge_link(tenant_id="tenantb", since=1), knowledge_link(since=2)),
         [],
         [],
         FileState.FOREIGN,
     ),
     Case(
-        "a link to another tenant that came later takes nothing away",
+        "a later link to another tenant has no effect",
         make_file("f1", knowledge_link(since=1), knowledge_link(tenant_id="tenantb", since=2)),
         [],
         [(STORE, "finance", "plan.pdf", ())],
     ),
     Case(
-        "what somebody left behind who moved to another tenant stays",
+        "a document of a person who moved to another tenant stays",
         make_file(subject="bob"),
         [make_document()],
         [],
         FileState.READY,
     ),
     Case(
-        "and is indexed again when the index was lost",
+        "a document of a person who moved is indexed again if the index was lost",
         make_file(subject="bob"),
         [make_document(state="received", sha256=None)],
         [(INDEX, "finance", "plan.pdf", ())],
         FileState.RECEIVED,
     ),
     Case(
-        "but takes on no content of somebody who is elsewhere",
+        "a document of a person who moved gets no new content",
         make_file(subject="bob", size=11),
         [make_document()],
         [],
         FileState.READY,
     ),
     Case(
-        "nor a new name, and it does not lie at two places",
+        "a document of a person who moved gets no new name",
         make_file(subject="bob", filename="new.pdf"),
         [make_document()],
         [],
         FileState.READY,
     ),
     Case(
-        "and goes when its file does",
+        "a document of a person who moved is deleted with its file",
         None,
         [make_document()],
         [(DELETE, "finance", "plan.pdf", ())],
     ),
-    # What is refused
+    # Refused files
     Case("an empty file", make_file(size=0), [], [], FileState.REFUSED, "The file is empty."),
     Case(
         "a large file",
@@ -222,9 +235,11 @@ CASES = [
         FileState.REFUSED,
         "The file has 101 bytes; the limit is 100.",
     ),
-    Case("a file of the largest size is not", make_file(size=100), [], [(STORE, "finance", "plan.pdf", ())]),
     Case(
-        "a size that nobody knows is measured later",
+        "a file of the largest size is stored", make_file(size=100), [], [(STORE, "finance", "plan.pdf", ())]
+    ),
+    Case(
+        "a file of unknown size is stored",
         make_file(size=None),
         [],
         [(STORE, "finance", "plan.pdf", ())],
@@ -238,17 +253,17 @@ CASES = [
         "Its content is not where Open WebUI stores files.",
     ),
     Case("another file's content", make_file(path=f"s3://{BUCKET}/f2_plan.pdf"), [], [], FileState.REFUSED),
-    Case("a file on somebody's disk", make_file(path="/etc/passwd"), [], [], FileState.REFUSED),
-    Case("an id that would be a path", make_file("../f1"), [], [], FileState.REFUSED),
+    Case("a file outside the bucket", make_file(path="/etc/passwd"), [], [], FileState.REFUSED),
+    Case("an id that is a path", make_file("../f1"), [], [], FileState.REFUSED),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_comes_of_a_file(case: Case) -> None:
+def test_plan_of_one_file(case: Case) -> None:
     compared = compare([case.file] if case.file else [], case.documents)
     assert [
         (each.type, each.persona_id, each.filename, each.former) for each in compared.actions
-    ] == case.deeds
+    ] == case.actions
     statuses = list(compared.statuses.values())
     if case.state:
         assert [status.state for status in statuses] == [case.state]
@@ -257,37 +272,37 @@ def test_what_comes_of_a_file(case: Case) -> None:
     assert not compared.unresolved_subjects
 
 
-def test_of_whom_keycloak_was_not_asked_yet_it_has_to_be() -> None:
+def test_an_unresolved_owner_of_a_new_file_is_resolved() -> None:
     assert compare([make_file(subject="newcomer")], []).unresolved_subjects == {"newcomer"}
 
 
-def test_keycloak_is_not_asked_of_owners_of_what_is_there() -> None:
+def test_the_owner_of_an_existing_document_is_not_resolved() -> None:
     assert not compare([make_file(subject="newcomer")], [make_document()]).unresolved_subjects
 
 
-def test_a_check_of_what_failed_for_good_has_nothing_to_do_if_nothing_changed() -> None:
-    (action,) = compare([make_file(size=11)], [make_document(state="failed", problem=LASTING)]).actions
+def test_a_check_of_a_permanent_failure_is_settled_without_a_change() -> None:
+    (action,) = compare([make_file(size=11)], [make_document(state="failed", problem=PERMANENT)]).actions
     assert action.settled
 
 
-def test_a_check_of_what_is_not_indexed_has() -> None:
+def test_a_check_of_a_document_that_is_not_indexed_is_not_settled() -> None:
     (action,) = compare([make_file(size=11)], [make_document(state="received", sha256=None)]).actions
     assert not action.settled
 
 
-def test_a_document_at_two_places_goes_from_both() -> None:
+def test_a_document_with_two_copies_is_deleted_once() -> None:
     compared = compare([], [make_document(), make_document(persona_id="hr")])
     assert [action.type for action in compared.actions] == [ActionType.DELETE]
 
 
-def test_what_changes_by_itself_is_looked_at_again() -> None:
+def test_a_plan_needs_a_recheck_while_a_service_is_busy_or_down() -> None:
     assert compare([make_file()], [make_document(state="indexing")]).needs_recheck
     assert compare([make_file(subject="unknown")], []).needs_recheck
     assert not compare([make_file()], [make_document()]).needs_recheck
 
 
 class TestQuota:
-    def test_the_oldest_files_get_the_room_that_is_left(self) -> None:
+    def test_the_oldest_files_get_the_remaining_room(self) -> None:
         files = [make_file(f"f{number}", created_at=10 - number) for number in range(4)]
         compared = compare(files, [Document("by-name", "hr", "a", 5, "ready")], quota={"documents": 3})
         stored = [action.document_id for action in compared.actions]
@@ -296,7 +311,7 @@ class TestQuota:
             "The tenant may store 3 and has stored 3 documents. Delete documents, or ask for more."
         )
 
-    def test_bytes_count(self) -> None:
+    def test_bytes_count_for_the_quota(self) -> None:
         files = [
             make_file("f1", size=60),
             make_file("f2", size=60, created_at=2),
@@ -309,7 +324,7 @@ class TestQuota:
             "Delete documents, or ask for more."
         )
 
-    def test_a_full_tenant_keeps_what_it_has_and_may_move_it(self) -> None:
+    def test_a_full_tenant_may_move_its_documents(self) -> None:
         compared = compare(
             [make_file("f1", knowledge_link("hr"))],
             [make_document()],
@@ -317,7 +332,7 @@ class TestQuota:
         )
         assert [action.type for action in compared.actions] == [ActionType.STORE]
 
-    def test_a_change_needs_room_only_for_what_is_more(self) -> None:
+    def test_changed_content_needs_room_only_for_the_difference(self) -> None:
         quota = {"documents": 1, "storage": "12"}
         assert compare([make_file(size=12)], [make_document()], quota=quota).actions
         assert not compare([make_file(size=13)], [make_document()], quota=quota).actions
@@ -325,21 +340,21 @@ class TestQuota:
 
 class TestMassDeletion:
     @pytest.mark.parametrize("gone", [1, 21, 30])
-    def test_each_deletion_says_how_many_there_are_so_that_the_gateway_can_hold_all(self, gone: int) -> None:
+    def test_each_deletion_carries_the_size_of_its_batch(self, gone: int) -> None:
         documents = [make_document(f"f{number}") for number in range(gone + 5)]
         compared = compare([make_file(f"f{number}") for number in range(5)], documents)
         deletions = [action for action in compared.actions if action.type is ActionType.DELETE]
         assert [action.batch for action in deletions] == [gone] * gone
 
-    def test_documents_that_somebody_uploaded_by_name_do_not_count(self) -> None:
+    def test_documents_that_were_uploaded_at_the_gateway_do_not_count(self) -> None:
         others = [Document(f"n{number}", "hr", "a", 1, "ready") for number in range(100)]
         compared = compare([], [make_document(f"f{number}") for number in range(30)] + others)
         assert {action.batch for action in compared.actions} == {30}
 
 
-@pytest.mark.parametrize(("since", "deeds"), [(1764547199, []), (1764547200, [ActionType.STORE])])
-def test_what_was_sent_before_there_was_this_tenant_is_not_its_knowledge(
-    since: int, deeds: list[ActionType]
+@pytest.mark.parametrize(("since", "actions"), [(1764547199, []), (1764547200, [ActionType.STORE])])
+def test_files_sent_before_the_tenant_was_created_are_not_stored(
+    since: int, actions: list[ActionType]
 ) -> None:
     """A persona's model has the same id in every Tenant of a name; 1764547200 is 2025-12-01."""
     tenant = tenant_with_workspace()
@@ -354,4 +369,4 @@ def test_what_was_sent_before_there_was_this_tenant_is_not_its_knowledge(
         usage=StorageUsage.from_documents([]),
         config=CONFIG,
     )
-    assert [action.type for action in compared.actions] == deeds
+    assert [action.type for action in compared.actions] == actions

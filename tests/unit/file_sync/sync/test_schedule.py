@@ -2,6 +2,7 @@
 
 import asyncio
 
+from file_sync.metrics import QUEUE
 from file_sync.sync.schedule import Schedule
 
 from tests.support.clock import simulate
@@ -116,3 +117,103 @@ def test_a_full_sync_does_not_end_a_backoff() -> None:
         return loop.time()
 
     assert simulate(scenario()) == 60.0
+
+
+def test_a_changed_tenant_leaves_the_queue_of_the_full_sync() -> None:
+    async def scenario() -> list[str]:
+        schedule = Schedule()
+        schedule.enqueue_full_sync(["a", "b"])
+        schedule.enqueue_changed(["b"])
+        taken = [await schedule.get(), await schedule.get()]
+        assert lengths() == {"changed": 0, "full-sync": 0, "running": 2, "backoff": 0}
+        return taken
+
+    assert simulate(scenario()) == ["b", "a"]
+
+
+def test_a_full_sync_does_not_move_a_changed_tenant_behind_others() -> None:
+    async def scenario() -> list[str]:
+        schedule = Schedule()
+        schedule.enqueue_changed(["a", "b"])
+        schedule.enqueue_full_sync(["a"])
+        taken = [await schedule.get(), await schedule.get()]
+        assert lengths()["full-sync"] == 0
+        return taken
+
+    assert simulate(scenario()) == ["a", "b"]
+
+
+def test_a_changed_tenant_is_not_enqueued_while_it_runs() -> None:
+    async def scenario() -> None:
+        schedule = Schedule()
+        schedule.enqueue_changed(["a"])
+        await schedule.get()
+        assert not schedule.has_changed("a")
+        schedule.enqueue_changed(["a"])
+        schedule.enqueue_full_sync(["a"])
+        assert schedule.has_changed("a")
+        assert not schedule.has_waiting, "it is compared once more afterwards, not concurrently"
+        assert lengths() == {"changed": 0, "full-sync": 0, "running": 1, "backoff": 0}
+        schedule.mark_done("a", settled=True)
+        assert schedule.has_waiting
+
+    simulate(scenario())
+
+
+def test_a_change_ends_a_backoff_and_its_timer() -> None:
+    async def scenario() -> None:
+        schedule = Schedule()
+        schedule.enqueue_changed(["a"])
+        await schedule.get()
+        schedule.mark_done("a", settled=False, retry_after=30)
+        assert lengths()["backoff"] == 1
+        schedule.enqueue_changed(["a"])
+        assert lengths() == {"changed": 1, "full-sync": 0, "running": 0, "backoff": 0}
+        await schedule.get()
+        schedule.mark_done("a", settled=True)
+        await asyncio.sleep(60)
+        assert not schedule.has_waiting
+
+    simulate(scenario())
+
+
+def test_tenants_that_fail_together_do_not_retry_together() -> None:
+    async def scenario() -> list[float]:
+        loop, schedule = asyncio.get_running_loop(), Schedule()
+        tenants = [f"t{number}" for number in range(50)]
+        schedule.enqueue_changed(tenants)
+        for _ in tenants:
+            schedule.mark_done(await schedule.get(), settled=False)
+        delays = []
+        for _ in tenants:
+            await schedule.get()
+            delays.append(loop.time())
+        schedule.close()
+        return delays
+
+    delays = simulate(scenario())
+    assert len(set(delays)) == len(delays), "each backoff has jitter"
+    assert 1.5 <= min(delays) < 1.7
+    assert 2.3 < max(delays) <= 2.5
+
+
+def test_close_removes_all_tenants_and_timers() -> None:
+    async def scenario() -> None:
+        schedule = Schedule()
+        schedule.enqueue_changed(["a", "b", "c"])
+        schedule.enqueue_full_sync(["d"])
+        await schedule.get()
+        schedule.mark_done("a", settled=False, retry_after=30)
+        await schedule.get()
+        assert lengths() == {"changed": 1, "full-sync": 1, "running": 1, "backoff": 1}
+        schedule.close()
+        assert lengths() == {"changed": 0, "full-sync": 0, "running": 0, "backoff": 0}
+        await asyncio.sleep(60)
+        assert not schedule.has_waiting
+
+    simulate(scenario())
+
+
+def lengths() -> dict[str, float]:
+    """Return the published number of tenants in each state."""
+    return {sample.labels["state"]: sample.value for sample in next(iter(QUEUE.collect())).samples}

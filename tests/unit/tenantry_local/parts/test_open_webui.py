@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from gateway.documents.formats import _CLAIMS
+from gateway.documents.formats import _FORMATS_BY_SUFFIX
 from gateway.settings import Settings as GatewaySettings
 from tenantry_local.context import Context, write_private
 from tenantry_local.parts.open_webui import FILE_EXTENSIONS, LARGEST_FILE_MIB, OpenWebUI
@@ -78,7 +78,7 @@ def test_it_writes_only_into_the_state_folder(env: dict[str, str], context: Cont
 
 
 def test_it_accepts_the_same_files_as_the_gateway() -> None:
-    assert {f".{extension}" for extension in FILE_EXTENSIONS.split(",")} == set(_CLAIMS)
+    assert {f".{extension}" for extension in FILE_EXTENSIONS.split(",")} == set(_FORMATS_BY_SUFFIX)
     assert GatewaySettings.model_fields["document_bytes"].default == LARGEST_FILE_MIB * 1024 * 1024
 
 

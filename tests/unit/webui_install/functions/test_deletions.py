@@ -59,12 +59,12 @@ async def test_an_administrator_rejects_them_and_hears_what_is_left() -> None:
     backends = FakeBackends({f"{HELD}/reject": httpx.Response(200, json=body)})
     output = await ask(make_pipe(backends), "/deletions reject")
     assert "2 documents stay" in output.text
-    assert "another document has their name: 1" in output.text
+    assert "another document has the same name: 1" in output.text
     assert "3 more are held" in output.text
 
 
 @pytest.mark.parametrize("command", ["/deletions", "/deletions release", "/deletions reject"])
-async def test_others_are_told_that_it_is_for_administrators(command: str) -> None:
+async def test_command_is_for_administrators_only(command: str) -> None:
     refusal = make_problem(403, "admin-only")
     backends = FakeBackends({HELD: refusal, f"{HELD}/release": refusal, f"{HELD}/reject": refusal})
     output = await ask(make_pipe(backends), command)

@@ -25,7 +25,7 @@ class Group:
 
     @property
     def data(self) -> dict[str, Any] | None:
-        """What the operator writes to a group that it makes."""
+        """Data that the operator writes to its groups."""
         return {"tenantry": {"tenant": "x", "uid": self.uid}} if self.uid else None
 
 
@@ -38,7 +38,7 @@ class Session:
 
 @dataclass
 class OpenWebUI:
-    """The two tables of Open WebUI's that the function uses."""
+    """Fake of the two tables of Open WebUI that the function uses."""
 
     sessions: list[Session] = field(default_factory=lambda: [Session({"access_token": "the-token"})])
     groups: list[Group] = field(
@@ -187,7 +187,7 @@ async def test_sessions_that_cannot_be_read_prove_nothing(
     webui: OpenWebUI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(_: str) -> list[Session]:
-        raise RuntimeError("the database is away")
+        raise RuntimeError("the database is unavailable")
 
     monkeypatch.setattr(webui, "get_sessions_by_user_id", fails)
     webui.members = {("u1", "a"), ("u1", "choir")}
@@ -220,7 +220,7 @@ async def test_other_logins_change_nothing(webui: OpenWebUI, event: dict[str, An
         ("profile.updated", 0),
     ],
 )
-async def test_what_may_have_changed_files_is_a_hint(name: str, hints: int) -> None:
+async def test_events_that_may_change_files_send_a_hint(name: str, hints: int) -> None:
     backends = FakeBackends({HINTS: httpx.Response(202)})
     await function(backends).event({"event": name, "source": "api"}, name)
     assert backends.paths == [HINTS] * hints
@@ -232,7 +232,7 @@ async def test_what_may_have_changed_files_is_a_hint(name: str, hints: int) -> N
         )
 
 
-async def test_hints_that_come_while_one_is_on_its_way_are_one_after_it() -> None:
+async def test_hints_during_a_request_are_coalesced() -> None:
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(_: httpx.Request) -> httpx.Response:
@@ -241,26 +241,26 @@ async def test_hints_that_come_while_one_is_on_its_way_are_one_after_it() -> Non
         return httpx.Response(202)
 
     backends = FakeBackends({HINTS: slow})
-    telling = function(backends)
-    first = asyncio.create_task(telling.event({}, "file.uploaded"))
+    handler = function(backends)
+    first = asyncio.create_task(handler.event({}, "file.uploaded"))
     await arrived.wait()
-    await asyncio.gather(*(telling.event({}, "file.uploaded") for _ in range(100)))
+    await asyncio.gather(*(handler.event({}, "file.uploaded") for _ in range(100)))
     go_on.set()
     await first
     assert backends.paths == [HINTS] * 2
 
 
 @pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), httpx.Response(401), hangs])
-async def test_a_hint_that_fails_is_lost_and_the_next_one_goes(reply: Any) -> None:
+async def test_failed_hint_is_dropped_and_the_next_is_sent(reply: Any) -> None:
     backends = FakeBackends({HINTS: reply})
-    telling = function(backends, hint_seconds=0.05)
-    await telling.event({}, "file.uploaded")
+    handler = function(backends, hint_seconds=0.05)
+    await handler.event({}, "file.uploaded")
     backends.replies[HINTS] = httpx.Response(202)
-    await telling.event({}, "file.uploaded")
+    await handler.event({}, "file.uploaded")
     assert backends.paths == [HINTS] * 2
 
 
-async def test_without_file_sync_nobody_is_told() -> None:
+async def test_without_file_sync_no_hint_is_sent() -> None:
     backends = FakeBackends()
     await function(backends, file_sync_url="").event({}, "file.uploaded")
     assert not backends.requests

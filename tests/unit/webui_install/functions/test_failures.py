@@ -1,6 +1,6 @@
-"""What a person is told when a question is not answered: one sentence for each way to fail.
+"""Tests of the pipe's messages for failures.
 
-Every kind of problem that the gateway has, and may answer a question with, has its row.
+REFUSALS has a row for each problem type that the gateway can return for a question.
 """
 
 import asyncio
@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.api.responses import ANSWER as GATEWAY_SAYS
+from gateway.api import deletions, trash
+from gateway.api.responses import ANSWER as ANSWER_PROBLEMS
 from gateway.problems import list_problem_types
-from webui_install.functions.tenantry import ALIASES, SENTENCES
+from webui_install.functions.tenantry import ALIASES, MESSAGES
 
 from tests.support.pipe import ANSWER, FakeBackends, Stream, ask, event, make_pipe, make_problem, make_stream
 
@@ -33,7 +34,7 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     "tenant-conflict": (
         make_problem(403, "tenant-conflict"),
         (
-            "Your account belongs to more than one tenant, so I cannot tell whose documents to read. "
+            "Your account belongs to more than one tenant, so I cannot decide whose documents to read. "
             "Ask your administrator to leave it in one."
         ),
     ),
@@ -50,27 +51,27 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     ),
     "rate-limited": (
         make_problem(429, "rate-limited", headers={"Retry-After": "31"}),
-        "Your tenant has asked as often in the last minute as it may. Ask again in 31 seconds.",
+        "Your tenant has reached its limit of questions per minute. Ask again in 31 seconds.",
     ),
     "rate-limited, for long": (
         make_problem(429, "rate-limited", headers={"Retry-After": "200"}),
-        "Your tenant has asked as often in the last minute as it may. Ask again in 4 minutes.",
+        "Your tenant has reached its limit of questions per minute. Ask again in 4 minutes.",
     ),
     "rate-limited, no time": (
         make_problem(429, "rate-limited"),
-        "Your tenant has asked as often in the last minute as it may. Ask again in a moment.",
+        "Your tenant has reached its limit of questions per minute. Ask again in a moment.",
     ),
     "budget-exhausted": (
         make_problem(429, "budget-exhausted", resetsAt="2026-12-01T00:00:00Z"),
         (
-            "Your tenant has used up its budget for this month. It starts anew on 1 December 2026 "
+            "Your tenant has used up its budget for this month. A new budget starts on 1 December 2026 "
             "at 00:00 UTC; until then, your administrator can ask for a higher limit."
         ),
     ),
     "budget-exhausted, no time": (
         make_problem(429, "budget-exhausted"),
         (
-            "Your tenant has used up its budget for this month. It starts anew next month; "
+            "Your tenant has used up its budget for this month. A new budget starts next month; "
             "until then, your administrator can ask for a higher limit."
         ),
     ),
@@ -82,7 +83,7 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
         make_problem(502, "model-unavailable", model="anthropic.claude-v1"),
         (
             "The language model that is set for your tenant is not available. "
-            "It stays so until your administrator names another one."
+            "Ask your administrator to choose another one."
         ),
     ),
     "tenant-not-ready": (
@@ -103,22 +104,22 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     ),
     "backend-refused": (
         make_problem(502, "backend-refused"),
-        "A part of the system refused the request. Tell your administrator the number {request}.",
+        "A part of the system refused the request. Give your administrator the number {request}.",
     ),
     "deadline-exceeded": (
         make_problem(504, "deadline-exceeded"),
-        "The answer took too long, so I stopped waiting for it. Try again, or ask less at once.",
+        "The answer took too long, so I stopped waiting for it. Try again, or ask a shorter question.",
     ),
     "internal": (
         make_problem(500, "internal"),
-        "Something went wrong. Try again; if it stays, tell your administrator the number {request}.",
+        "Something went wrong. Try again; if it happens again, give your administrator the number {request}.",
     ),
     "invalid-request": (
         make_problem(422, "invalid-request"),
-        "Something went wrong. Try again; if it stays, tell your administrator the number {request}.",
+        "Something went wrong. Try again; if it happens again, give your administrator the number {request}.",
     ),
 }
-AWAY = [
+UNAVAILABLE = [
     pytest.param(httpx.ConnectError("refused"), id="refuses-connections"),
     pytest.param(httpx.ConnectTimeout("slow"), id="takes-no-connection"),
     pytest.param(httpx.RemoteProtocolError("reset"), id="hangs-up"),
@@ -131,29 +132,47 @@ def make_backends(path: str, reply: Any) -> FakeBackends:
 
 @WAYS
 @pytest.mark.parametrize("case", REFUSALS)
-async def test_each_refusal_has_its_sentence(case: str, orchestrator: str, path: str) -> None:
-    response, sentence = REFUSALS[case]
+async def test_each_refusal_has_its_message(case: str, orchestrator: str, path: str) -> None:
+    response, message = REFUSALS[case]
     backends = make_backends(path, response)
     output = await ask(make_pipe(backends, orchestrator=orchestrator))
-    assert output.text == sentence.format(request=backends.requests[0].headers["X-Request-ID"])
+    assert output.text == message.format(request=backends.requests[0].headers["X-Request-ID"])
     assert output.statuses[-1] == "Not answered"
     assert output.is_done
     assert backends.paths == [path]
 
 
-def test_each_problem_that_the_gateway_answers_questions_with_has_a_sentence() -> None:
-    told = {case.partition(",")[0] for case in REFUSALS}
-    # What has no sentence cannot come of a question: a body that we do not send, or a gateway that starts.
-    assert {kind.slug for kind in GATEWAY_SAYS if issubclass(kind, Exception)} - told <= {
+COMMANDS = [(trash, "/v1/trash"), (trash, "/v1/documents/{documentId}/restore"), *(
+    (deletions, f"/v1/deletions{path}") for path in ("", "/release", "/reject")
+)]  # fmt: skip
+IMPOSSIBLE = {"cursor-refused", "idempotency-key-busy", "idempotency-key-refused", "idempotency-key-reused"}
+"""Problems of headers and parameters that the pipe never sends, or sends unchanged."""
+
+
+@pytest.mark.parametrize(("module", "path"), COMMANDS, ids=[path for _, path in COMMANDS])
+def test_each_problem_of_a_command_has_a_message(module: Any, path: str) -> None:
+    (route,) = [each for each in module.router.routes if each.path == path]
+    slugs = {
+        slug
+        for response in route.responses.values()
+        for slug in response["content"]["application/problem+json"]["examples"]
+    }
+    assert slugs - IMPOSSIBLE <= MESSAGES.keys() | ALIASES.keys()
+
+
+def test_each_problem_of_a_question_has_a_message() -> None:
+    covered = {case.partition(",")[0] for case in REFUSALS}
+    # The pipe does not send the bodies that cause these.
+    assert {kind.slug for kind in ANSWER_PROBLEMS if issubclass(kind, Exception)} - covered <= {
         "body-too-large",
         "media-type-refused",
     }
-    assert told <= {kind.slug for kind in list_problem_types()}
-    assert told <= SENTENCES.keys() | ALIASES.keys()
+    assert covered <= {kind.slug for kind in list_problem_types()}
+    assert covered <= MESSAGES.keys() | ALIASES.keys()
 
 
 @pytest.mark.parametrize("token", [None, {}, {"access_token": ""}, {"id_token": "an-id-token"}])
-async def test_without_keycloaks_token_nobody_is_asked(token: dict[str, str] | None) -> None:
+async def test_without_keycloaks_token_no_service_is_called(token: dict[str, str] | None) -> None:
     backends = FakeBackends()
     output = await ask(make_pipe(backends), __oauth_token__=token, __files__=[{"type": "file", "id": "f1"}])
     assert output.text == (
@@ -167,7 +186,7 @@ async def test_without_keycloaks_token_nobody_is_asked(token: dict[str, str] | N
 @pytest.mark.parametrize(
     "model", ["tenantry", "tenant-b", "tenant-b.", "other.finance", "x.tenant-b.finance", ""]
 )
-async def test_a_model_that_is_no_personas_asks_nobody(model: str) -> None:
+async def test_model_without_a_persona_calls_no_service(model: str) -> None:
     backends = FakeBackends()
     output = await ask(make_pipe(backends), model=model)
     assert output.text == "This model belongs to no persona. Choose one of your tenant's models above."
@@ -175,11 +194,11 @@ async def test_a_model_that_is_no_personas_asks_nobody(model: str) -> None:
 
 
 @pytest.mark.parametrize("question", ["", "   \n"])
-async def test_an_empty_question_asks_nobody(question: str) -> None:
+async def test_empty_question_calls_no_service(question: str) -> None:
     assert (await ask(make_pipe(FakeBackends()), question)).text == "Please write a question."
 
 
-async def test_a_question_that_is_too_long_asks_nobody() -> None:
+async def test_question_that_is_too_long_calls_no_service() -> None:
     output = await ask(make_pipe(FakeBackends()), "a" * 4001)
     assert output.text == (
         "Your question is too long: it has 4001 characters, and at most 4000 can be answered. "
@@ -187,7 +206,7 @@ async def test_a_question_that_is_too_long_asks_nobody() -> None:
     )
 
 
-async def test_the_longest_question_is_asked() -> None:
+async def test_longest_question_is_sent() -> None:
     backends = make_backends(N8N, httpx.Response(200, json=ANSWER))
     await ask(make_pipe(backends), "a" * 4000)
     assert len(backends.body["question"]) == 4000
@@ -196,7 +215,7 @@ async def test_the_longest_question_is_asked() -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        *AWAY,
+        *UNAVAILABLE,
         pytest.param(httpx.Response(500, json={"message": "Error in workflow"}), id="fails-itself"),
         pytest.param(
             httpx.Response(404, json={"code": 404, "message": "not registered"}), id="knows-no-webhook"
@@ -207,7 +226,7 @@ async def test_the_longest_question_is_asked() -> None:
         pytest.param(httpx.Response(200, json={"message": "Workflow was started"}), id="says-something-else"),
     ],
 )
-class TestN8nAway:
+class TestN8nUnavailable:
     async def test_the_gateway_answers_in_its_place(self, reply: Any) -> None:
         backends = FakeBackends({N8N: reply, GATEWAY: make_stream(ANSWER["answer"])})
         output = await ask(make_pipe(backends))
@@ -215,7 +234,7 @@ class TestN8nAway:
         assert output.is_done
         assert backends.paths == [N8N, GATEWAY]
 
-    async def test_without_the_valve_the_person_is_told(self, reply: Any) -> None:
+    async def test_without_fallback_the_user_gets_a_message(self, reply: Any) -> None:
         backends = make_backends(N8N, reply)
         output = await ask(make_pipe(backends, fallback_to_direct=False))
         assert output.text == (
@@ -225,7 +244,7 @@ class TestN8nAway:
         assert backends.paths == [N8N]
 
 
-class TestN8nSaysNothing:
+class TestN8nDoesNotRespond:
     """A worker that hangs leaves n8n's webhooks without an answer, and without an error."""
 
     async def test_the_gateway_answers_in_its_place_and_the_next_question_goes_there(self) -> None:
@@ -264,18 +283,18 @@ class TestN8nSaysNothing:
 @pytest.mark.parametrize(
     "reply",
     [
-        *AWAY,
+        *UNAVAILABLE,
         pytest.param(httpx.Response(502, text="<html>bad gateway"), id="bad-gateway"),
         pytest.param(httpx.Response(503, text="no endpoints"), id="no-endpoints"),
     ],
 )
-async def test_a_gateway_that_is_away(reply: Any) -> None:
+async def test_unavailable_gateway(reply: Any) -> None:
     output = await ask(make_pipe(make_backends(GATEWAY, reply), orchestrator="direct"))
     assert output.text == "The assistant cannot be reached right now. Try again in a few minutes."
     assert output.is_done
 
 
-async def test_n8n_and_gateway_both_away() -> None:
+async def test_n8n_and_gateway_unavailable() -> None:
     backends = FakeBackends({N8N: httpx.ConnectError("refused"), GATEWAY: httpx.ConnectError("refused")})
     output = await ask(make_pipe(backends))
     assert output.text == "The assistant cannot be reached right now. Try again in a few minutes."
@@ -306,7 +325,7 @@ async def test_who_takes_too_long_is_not_waited_for(orchestrator: str, path: str
     )
     output = await ask(pipe)
     assert output.text == (
-        "The answer took too long, so I stopped waiting for it. Try again, or ask less at once."
+        "The answer took too long, so I stopped waiting for it. Try again, or ask a shorter question."
     )
     assert output.is_done
 
@@ -353,22 +372,22 @@ async def test_anything_else_names_the_request(reply: Any) -> None:
     backends = make_backends(GATEWAY, reply)
     output = await ask(make_pipe(backends, orchestrator="direct"))
     number = backends.requests[0].headers["X-Request-ID"]
-    assert (
-        output.text
-        == f"Something went wrong. Try again; if it stays, tell your administrator the number {number}."
+    assert output.text == (
+        f"Something went wrong. Try again; if it happens again, give your administrator the number {number}."
     )
     assert output.is_done
 
 
-def test_no_sentence_is_left_untested() -> None:
+def test_every_message_is_tested() -> None:
     refusals = {ALIASES.get(case.partition(",")[0], case.partition(",")[0]) for case in REFUSALS}
     own = {
-        "not-signed-in", "not-a-persona", "question-missing", "question-too-long", "n8n-away", "gateway-away",
-        "files-away", "stream-broken",
+        "not-signed-in", "not-a-persona", "question-missing", "question-too-long", "n8n-unavailable",
+        "gateway-unavailable", "files-unavailable", "stream-broken",
     }  # fmt: skip
     # Refusals of commands, see test_restore.py and test_deletions.py.
     own |= {
         "trash-missing", "document-exists", "document-foreign", "document-busy", "quota-exceeded",
-        "writes-unavailable", "admin-only",
+        "document-empty", "document-too-large", "document-unreadable", "document-unsupported",
+        "writes-unavailable", "admin-only", "too-many-calls",
     }  # fmt: skip
-    assert refusals | own == SENTENCES.keys()
+    assert refusals | own == MESSAGES.keys()

@@ -30,9 +30,9 @@ def own(state: str, file_id: str = "f1", **members: Any) -> dict[str, Any]:
     }
 
 
-def make_backends(*looks: list[dict[str, Any]]) -> FakeBackends:
-    """Return services whose file-sync says this at first, that then, and the last from then on."""
-    output = iter(looks)
+def make_backends(*replies: list[dict[str, Any]]) -> FakeBackends:
+    """Return services whose file-sync sends the replies in turn and repeats the last one."""
+    output = iter(replies)
     latest: list[dict[str, Any]] = []
 
     def files(_: httpx.Request) -> httpx.Response:
@@ -47,7 +47,7 @@ async def ask_with(backends: FakeBackends, *file_ids: str, **valves: Any) -> Pip
     return await ask(make_pipe(backends, **{"file_wait_seconds": 0.2, **valves}), __files__=files)
 
 
-async def test_without_files_nobody_asks_for_any() -> None:
+async def test_without_attachments_file_sync_is_not_called() -> None:
     backends = make_backends([own("ready")])
     assert (await ask_with(backends)).text == ANSWERED
     assert FILES not in backends.paths
@@ -67,7 +67,7 @@ async def test_a_file_that_is_being_indexed_is_waited_for() -> None:
 
 async def test_a_file_that_takes_too_long_is_named_and_the_answer_comes_without_it() -> None:
     output = await ask_with(make_backends([own("indexing")]), "f1")
-    assert output.text == f"{ANSWERED}\n\n> `f1.pdf` is being indexed. Ask again in a moment to have it read."
+    assert output.text == f"{ANSWERED}\n\n> `f1.pdf` is being indexed. Ask again in a moment to include it."
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_a_file_that_cannot_be_read_is_named_with_its_reason(file: dict[st
 
 @pytest.mark.parametrize("state", ["indexing", "failed", "not-synced", "ready"])
 async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> None:
-    """The list holds only the person's own files, so an id of somebody else's is not on it."""
+    """The list contains only the user's files, so another user's file id is not in it."""
     backends = make_backends([own(state, "mine")])
     output = await ask_with(backends, "foreign", file_wait_seconds=10)
     assert output.text == ANSWERED
@@ -116,7 +116,7 @@ async def test_own_and_foreign_files_together() -> None:
         None,
     ],
 )
-async def test_what_is_no_file_is_not_looked_for(given: Any) -> None:
+async def test_other_attachments_are_ignored(given: Any) -> None:
     backends = make_backends([own("failed")])
     assert (await ask(make_pipe(backends), __files__=given)).text == ANSWERED
     assert backends.paths == [N8N]
@@ -137,7 +137,7 @@ async def test_without_file_sync_the_answer_comes_and_says_so(reply: Any) -> Non
     assert output.text == f"{ANSWERED}\n\n> I could not check whether the attached files can be searched yet."
 
 
-async def test_a_person_whom_file_sync_refuses_is_told_why() -> None:
+async def test_refusal_of_file_sync_has_its_message() -> None:
     output = await ask_with(FakeBackends({FILES: make_problem(403, "tenant-suspended")}), "f1")
     assert output.text.startswith("Your tenant is suspended")
     assert output.is_done
@@ -157,7 +157,7 @@ async def test_the_command_lists_the_persons_files(command: str) -> None:
         "- `f3.pdf` is in no persona's knowledge",
     ]
     assert backends.paths == [FILES]
-    assert output.statuses == ["Looking at your files", "3 files"]
+    assert output.statuses == ["Listing your files", "3 files"]
     assert output.is_done
 
 
@@ -174,7 +174,7 @@ async def test_the_command_without_files() -> None:
 
 async def test_the_command_without_file_sync() -> None:
     output = await ask(make_pipe(FakeBackends({FILES: httpx.ConnectError("refused")})), "/files")
-    assert output.text == "I cannot look at your files right now. Try again in a few minutes."
+    assert output.text == "I cannot list your files right now. Try again in a few minutes."
     assert output.is_done
 
 

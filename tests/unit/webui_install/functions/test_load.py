@@ -1,4 +1,4 @@
-"""Open WebUI takes the functions as they are: their head is read, their text is run alone."""
+"""Tests that Open WebUI can load each function: its header is valid and its source is self-contained."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ import pytest
 
 NAMES = {"tenantry": "Pipe", "tenantry_events": "Event", "tenantry_erasure": "Action"}
 REPLACED = ("from utils", "from apps", "from main", "from config")
-"""Wherever these stand, in a sentence too, Open WebUI writes its own package before the last word."""
+"""Open WebUI inserts its package name before the last word of these, also within prose."""
 
 
 def content(name: str) -> str:
@@ -18,7 +18,7 @@ def content(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_head_is_one_that_open_webui_reads(name: str) -> None:
+def test_header_has_the_keys_of_open_webui(name: str) -> None:
     lines = content(name).splitlines()
     assert lines[0] == '"""'
     head = dict(re.findall(r"^([a-z_]+): (.+)$", "\n".join(lines[1 : lines.index('"""', 1)]), re.MULTILINE))
@@ -34,29 +34,29 @@ def test_the_head_is_one_that_open_webui_reads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_open_webui_changes_nothing_of_the_text(name: str) -> None:
-    """Else what is stored would never be what is wanted, and each run would write it again."""
+def test_open_webui_does_not_change_the_source(name: str) -> None:
+    """Otherwise the stored source would always differ from the desired one, and each run would write it."""
     assert not [words for words in REPLACED if words in content(name)]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_function_loads_as_text_with_nothing_of_ours(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_function_loads_without_tenantrys_packages(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = content(name)
-    for ours in [
+    for own_module in [
         module for module in sys.modules if module.partition(".")[0] in {"tenancy", "webui_install"}
     ]:
-        monkeypatch.setitem(sys.modules, ours, None)
+        monkeypatch.setitem(sys.modules, own_module, None)
     module = types.ModuleType(f"function_{name}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(text, module.__dict__)
     loaded = getattr(module, NAMES[name])()
     assert isinstance(loaded.valves, pydantic.BaseModel)
-    # What kinds of functions there may be is looked for in this order.
+    # Open WebUI checks for the classes in this order.
     assert [kind for kind in ("Pipe", "Filter", "Action", "Event") if hasattr(module, kind)] == [NAMES[name]]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_valve_says_what_it_is_and_none_is_needed(name: str) -> None:
+def test_each_valve_has_a_description_and_a_default(name: str) -> None:
     module = types.ModuleType(f"function_{name}")
     exec(content(name), module.__dict__)
     fields = getattr(module, NAMES[name]).Valves.model_fields

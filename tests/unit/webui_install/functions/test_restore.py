@@ -51,7 +51,7 @@ async def test_the_command_lists_what_can_be_restored_with_who_removed_it_and_un
 
 async def test_an_empty_trash_says_so() -> None:
     output = await ask(make_pipe(FakeBackends({TRASH: page()})), "/restore")
-    assert output.text == "The trash holds no document that you may restore."
+    assert output.text == "The trash contains no document that you may restore."
 
 
 @pytest.mark.parametrize("wanted", ["plan.pdf", "`plan.pdf`", FIRST])
@@ -87,13 +87,13 @@ async def test_all_pages_are_searched() -> None:
     assert backends.paths == [TRASH, TRASH, "/v1/documents/d1/restore"]
 
 
-async def test_a_trash_without_end_is_not_read_to_its_end() -> None:
+async def test_number_of_trash_pages_is_limited() -> None:
     backends = FakeBackends({TRASH: lambda _: page(item(), cursor="next")})
     await ask(make_pipe(backends), "/restore")
     assert len(backends.paths) == 5
 
 
-async def test_an_unknown_name_says_where_to_look() -> None:
+async def test_unknown_name_refers_to_the_list() -> None:
     output = await ask(make_pipe(FakeBackends({TRASH: page(item())})), "/restore other.pdf")
     assert "`/restore`" in output.text
     assert output.is_done
@@ -102,15 +102,20 @@ async def test_an_unknown_name_says_where_to_look() -> None:
 @pytest.mark.parametrize(
     ("status", "slug", "words"),
     [
-        (409, "document-exists", "A document of that name exists"),
+        (409, "document-exists", "already has a document with that name"),
         (403, "document-foreign", "Only its owner"),
         (403, "quota-exceeded", "no room"),
         (404, "trash-missing", "no such document"),
-        (409, "document-busy", "being written"),
+        (409, "document-busy", "being changed right now"),
         (503, "writes-unavailable", "cannot be changed right now"),
+        (422, "document-empty", "contains no text"),
+        (413, "document-too-large", "exceeds the size limit"),
+        (422, "document-unreadable", "cannot be read"),
+        (415, "document-unsupported", "is not supported"),
+        (429, "too-many-calls", "too many requests in a short time"),
     ],
 )
-async def test_a_refusal_is_a_sentence(status: int, slug: str, words: str) -> None:
+async def test_each_refusal_has_its_message(status: int, slug: str, words: str) -> None:
     backends = FakeBackends({TRASH: page(item()), "/v1/documents/d1/restore": make_problem(status, slug)})
     output = await ask(make_pipe(backends), "/restore plan.pdf")
     assert words in output.text

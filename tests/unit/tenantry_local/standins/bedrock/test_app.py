@@ -188,11 +188,11 @@ def test_faults_occur_as_often_as_configured(
 
 
 def test_a_fault_header_affects_only_its_request(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
-    spoilt = bedrock_client(standin, x_standin_fault="throttle:0.2")
+    faulty = bedrock_client(standin, x_standin_fault="throttle:0.2")
     started = time.monotonic()
-    assert failure(embedding, spoilt)[0] == "ThrottlingException"
+    assert failure(embedding, faulty)[0] == "ThrottlingException"
     assert time.monotonic() - started >= 0.2
-    spoilt.close()
+    faulty.close()
     embedding(bedrock)
     wrong = bedrock_client(standin, x_standin_fault="flood")
     assert "flood is none of throttle" in failure(embedding, wrong)[2]

@@ -1,4 +1,4 @@
-"""Open WebUI's REST API, as much of it as the installer needs, as its administrator."""
+"""Client of Open WebUI's REST API, limited to the administrator's calls that the installer needs."""
 
 import functools
 from collections.abc import Mapping
@@ -7,29 +7,29 @@ from typing import Any
 import httpx
 from servicekit.remote import Fault, Remote
 
+from .desired import DesiredFunction, DesiredModel, DesiredState
 from .plan import (
     Activate,
     Change,
     CreateFunction,
     CreateModel,
-    Seen,
-    SeenFunction,
-    SeenModel,
+    ObservedFunction,
+    ObservedModel,
+    ObservedState,
     SetAccess,
     SetValves,
     UpdateFunction,
     UpdateModel,
 )
-from .wanted import Wanted, WantedFunction, WantedModel
 
 __all__ = ["OpenWebUI"]
 
 CALL_SECONDS = 20.0
-"""A function is loaded when it is written, and a model list asks every provider."""
+"""Timeout of a call: Open WebUI loads a function on each write, and lists the models of all providers."""
 
 
 class OpenWebUI:
-    """One Open WebUI.
+    """Client of one Open WebUI.
 
     Parameters
     ----------
@@ -41,57 +41,60 @@ class OpenWebUI:
         self._http = http
         self._token = ""
         self._reading = Remote("open-webui", classify, timeout=CALL_SECONDS)
-        # To switch is not idempotent, nor is to create: a second try could undo or refuse the first.
+        # Toggling and creating are not idempotent: a second attempt could revert the first one or be refused.
         self._writing = Remote("open-webui", classify, timeout=CALL_SECONDS, attempts=1)
 
     @property
     def is_signed_in(self) -> bool:
-        """Whether :meth:`sign_in` has succeeded."""
+        """True if :meth:`sign_in` has succeeded."""
         return bool(self._token)
 
     async def sign_in(self, email: str, password: str) -> None:
-        """Become the administrator.
+        """Sign in as the administrator.
 
-        Open WebUI takes 15 tries an account in three minutes, and counts those that it turns away.
+        Open WebUI allows 15 attempts for each account in three minutes. Refused attempts count as well.
 
         Raises
         ------
         RemoteUnavailable
-            There was no answer, or there were too many tries.
+            There was no response, or there were too many attempts.
         RemoteRefused
-            There is no such account, or the password is another.
+            The account does not exist or the password is wrong.
         """
         body = {"email": email, "password": password}
         sign_in = functools.partial(self._send, "POST", "/api/v1/auths/signin", json=body)
         self._token = (await self._writing.call("sign-in", sign_in))["token"]
 
-    async def observe(self, wanted: Wanted) -> Seen:
-        """Return what is there of what is wanted."""
+    async def observe(self, desired: DesiredState) -> ObservedState:
+        """Return the observed state of the desired functions and model records."""
         functions = {each["id"]: each for each in await self._read("list", "GET", "/api/v1/functions/export")}
         models = {each["id"]: each for each in await self._read("list", "GET", "/api/v1/models/all")}
-        seen = {}
-        for function in wanted.functions:
+        observed = {}
+        for function in desired.functions:
             if known := functions.get(function.id):
                 valves = await self._read("get-valves", "GET", f"/api/v1/functions/id/{function.id}/valves")
-                seen[function.id] = _function(known, valves or {})
-        return Seen(seen, {each.id: _model(models[each.id]) for each in wanted.models if each.id in models})
+                observed[function.id] = _to_function(known, valves or {})
+        return ObservedState(
+            observed,
+            {each.id: _to_model(models[each.id]) for each in desired.models if each.id in models},
+        )
 
     async def apply(self, change: Change) -> None:
-        """Make one change, once.
+        """Apply one change, without retries.
 
         Raises
         ------
         RemoteUnavailable
-            There was no answer; the change may have been made or not.
+            There was no response; the change may or may not be applied.
         RemoteRefused
-            Open WebUI did not take it.
+            Open WebUI refused the change.
         """
         match change:
             case CreateFunction(function):
-                await self._write("create-function", "/api/v1/functions/create", _function_form(function))
+                await self._write("create-function", "/api/v1/functions/create", _to_function_form(function))
             case UpdateFunction(function):
                 path = f"/api/v1/functions/id/{function.id}/update"
-                await self._write("update-function", path, _function_form(function))
+                await self._write("update-function", path, _to_function_form(function))
             case SetValves(function_id, valves):
                 path = f"/api/v1/functions/id/{function_id}/valves/update"
                 await self._write("set-valves", path, dict(valves))
@@ -99,16 +102,16 @@ class OpenWebUI:
                 await self._write("toggle-function", f"/api/v1/functions/id/{function_id}/toggle", {})
             case CreateModel(model):
                 await self._write(
-                    "create-model", "/api/v1/models/create", _model_form(model) | _access(model)
+                    "create-model", "/api/v1/models/create", _to_model_form(model) | _to_access_form(model)
                 )
             case UpdateModel(model):
-                await self._write("update-model", "/api/v1/models/model/update", _model_form(model))
+                await self._write("update-model", "/api/v1/models/model/update", _to_model_form(model))
             case SetAccess(model):
-                form = {"id": model.id, **_access(model)}
+                form = {"id": model.id, **_to_access_form(model)}
                 await self._write("set-access", "/api/v1/models/model/access/update", form)
 
-    async def refresh(self) -> None:
-        """Let the list of models be made anew: Open WebUI answers from a kept one."""
+    async def refresh_models(self) -> None:
+        """Refresh Open WebUI's cached list of models."""
         await self._read("refresh-models", "GET", "/api/models", params={"refresh": "true"})
 
     async def _read(self, operation: str, method: str, path: str, **arguments: Any) -> Any:
@@ -125,7 +128,10 @@ class OpenWebUI:
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what a failed call means. What is no JSON comes of a proxy before an Open WebUI that is not up."""
+    """Classify a failed call.
+
+    A non-JSON body means that a proxy answered because Open WebUI is down; treat it as transient.
+    """
     match exc:
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
@@ -138,30 +144,30 @@ def classify(exc: Exception) -> Fault | None:
             return None
 
 
-def _function(said: Mapping[str, Any], valves: Mapping[str, Any]) -> SeenFunction:
-    return SeenFunction(
-        name=said["name"],
-        description=said["meta"].get("description") or "",
-        content=said["content"],
-        is_active=said["is_active"],
+def _to_function(record: Mapping[str, Any], valves: Mapping[str, Any]) -> ObservedFunction:
+    return ObservedFunction(
+        name=record["name"],
+        description=record["meta"].get("description") or "",
+        content=record["content"],
+        is_active=record["is_active"],
         valves=valves,
     )
 
 
-def _model(said: Mapping[str, Any]) -> SeenModel:
-    return SeenModel(
-        base_model_id=said["base_model_id"],
-        name=said["name"],
-        meta=said["meta"],
+def _to_model(record: Mapping[str, Any]) -> ObservedModel:
+    return ObservedModel(
+        base_model_id=record["base_model_id"],
+        name=record["name"],
+        meta=record["meta"],
         grants=frozenset(
             (each["principal_type"], each["principal_id"], each["permission"])
-            for each in said["access_grants"]
+            for each in record["access_grants"]
         ),
-        is_active=said["is_active"],
+        is_active=record["is_active"],
     )
 
 
-def _function_form(function: WantedFunction) -> dict[str, Any]:
+def _to_function_form(function: DesiredFunction) -> dict[str, Any]:
     return {
         "id": function.id,
         "name": function.name,
@@ -171,7 +177,7 @@ def _function_form(function: WantedFunction) -> dict[str, Any]:
     }
 
 
-def _model_form(model: WantedModel) -> dict[str, Any]:
+def _to_model_form(model: DesiredModel) -> dict[str, Any]:
     return {
         "id": model.id,
         "base_model_id": model.base_model_id,
@@ -182,7 +188,7 @@ def _model_form(model: WantedModel) -> dict[str, Any]:
     }
 
 
-def _access(model: WantedModel) -> dict[str, Any]:
+def _to_access_form(model: DesiredModel) -> dict[str, Any]:
     grants = [
         {"principal_type": kind, "principal_id": principal, "permission": permission}
         for kind, principal, permission in sorted(model.grants)

@@ -1,0 +1,25 @@
+"""Access to a platform that ``tenantry up`` has created."""
+
+from .context import Context, state_folder
+from .platform import Platform
+from .processes import LocalError
+
+__all__ = ["has_platform", "open_platform"]
+
+
+def has_platform() -> bool:
+    """Return True if the state folder has a platform."""
+    return (state_folder() / "secrets.json").exists()
+
+
+def open_platform() -> Platform:
+    """Return the platform of the state folder, with all optional parts.
+
+    Raises
+    ------
+    LocalError
+        There is none.
+    """
+    if not has_platform():
+        raise LocalError(f"There is no platform in {state_folder()}. Create it with `make up`.")
+    return Platform(Context.open(state_folder(), whole=True))

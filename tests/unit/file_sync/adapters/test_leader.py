@@ -1,0 +1,175 @@
+"""Tests of leader election, with a fake database and in simulated time. The real lock: integration."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import psycopg
+from file_sync.adapters.leader import CHANNEL, CHECK_SECONDS, LOCK_ID, LeaderElector
+from file_sync.metrics import LEADER
+
+from tests.support.clock import simulate
+
+
+class FakeDatabase:
+    """A database with one advisory lock, whose connections can be cut."""
+
+    def __init__(self) -> None:
+        self.is_held_elsewhere = False
+        self.is_cut = False
+        self.closed = 0
+        self.notifications: asyncio.Queue[str] = asyncio.Queue()
+        self.sent: list[tuple[str, ...]] = []
+        self.locks: list[int] = []
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["FakeDatabase"]:
+        yield self
+
+    async def execute(self, statement: str | bytes, values: tuple[Any, ...] = ()) -> "FakeDatabase":
+        if self.is_cut:
+            raise psycopg.OperationalError("the connection is cut")
+        if "pg_try_advisory_lock" in str(statement):
+            self.locks.append(values[0])
+        if "pg_notify" in str(statement):
+            self.sent.append(values)
+        return self
+
+    async def fetchone(self) -> dict[str, bool]:
+        return {"held": not self.is_held_elsewhere}
+
+    async def notifies(self, *, timeout: float, stop_after: int) -> AsyncIterator[str]:  # noqa: ASYNC109 (psycopg's name)
+        assert stop_after == 1
+        try:
+            async with asyncio.timeout(timeout):
+                yield await self.notifications.get()
+        except TimeoutError:
+            return
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class Replica:
+    """An elector on a fake database, which records the terms of its leadership and its hints."""
+
+    def __init__(self) -> None:
+        self.database = FakeDatabase()
+        self.terms: list[str] = []
+        self.hints = 0
+        self.elector = LeaderElector(cast("Any", self.database), self._lead, self._hint)
+
+    async def _lead(self) -> None:
+        self.terms.append("began")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.terms.append("ended")
+
+    def _hint(self) -> None:
+        self.hints += 1
+
+
+def simulate_replica(scenario: Callable[[Replica], Awaitable[None]]) -> Replica:
+    async def with_replica() -> Replica:
+        replica = Replica()
+        running = asyncio.create_task(replica.elector.run())
+        try:
+            await scenario(replica)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            await replica.elector.close()
+        return replica
+
+    return simulate(with_replica())
+
+
+def is_leader() -> bool:
+    return bool(LEADER._value.get())
+
+
+def test_the_replica_that_gets_the_lock_leads() -> None:
+    async def scenario(replica: Replica) -> None:
+        LEADER.set(7)
+        await asyncio.sleep(1)
+        assert is_leader()
+        assert replica.terms == ["began"]
+        assert replica.database.locks == [LOCK_ID]
+
+    replica = simulate_replica(scenario)
+    assert not is_leader(), "the gauge is reset at the end"
+    assert replica.terms == ["began", "ended"]
+
+
+def test_a_replica_without_the_lock_tries_again_and_is_no_leader() -> None:
+    async def scenario(replica: Replica) -> None:
+        replica.database.is_held_elsewhere = True
+        LEADER.set(7)
+        await asyncio.sleep(2.5 * CHECK_SECONDS)
+        assert not is_leader()
+        assert replica.terms == []
+        assert len(replica.database.locks) == 3
+        replica.database.is_held_elsewhere = False
+        await asyncio.sleep(CHECK_SECONDS)
+        assert is_leader()
+
+    simulate_replica(scenario)
+
+
+def test_a_leader_whose_connection_is_cut_stops_and_competes_again() -> None:
+    async def scenario(replica: Replica) -> None:
+        await asyncio.sleep(1)
+        replica.database.is_cut = True
+        await asyncio.sleep(CHECK_SECONDS)
+        assert not is_leader()
+        assert replica.terms == ["began", "ended"]
+        assert replica.database.closed == 1, "the lock ends with the connection"
+        replica.database.is_cut = False
+        await asyncio.sleep(2 * CHECK_SECONDS)
+        assert is_leader()
+        assert replica.terms == ["began", "ended", "began"]
+
+    simulate_replica(scenario)
+
+
+def test_the_leader_receives_hints_of_all_replicas() -> None:
+    async def scenario(replica: Replica) -> None:
+        await asyncio.sleep(1)
+        replica.elector.broadcast_hint()
+        assert replica.hints == 1
+        assert replica.database.sent == []
+        replica.database.notifications.put_nowait("hint")
+        await asyncio.sleep(0.1)
+        assert replica.hints == 2
+
+    simulate_replica(scenario)
+
+
+def test_another_replica_sends_a_hint_to_the_leader_once_at_a_time() -> None:
+    async def scenario(replica: Replica) -> None:
+        replica.database.is_held_elsewhere = True
+        await asyncio.sleep(1)
+        for _ in range(3):
+            replica.elector.broadcast_hint()
+        await asyncio.sleep(0.1)
+        assert replica.database.sent == [(CHANNEL,)]
+        assert replica.hints == 0
+        replica.elector.broadcast_hint()
+        await asyncio.sleep(0.1)
+        assert len(replica.database.sent) == 2
+
+    simulate_replica(scenario)
+
+
+def test_a_hint_that_cannot_be_sent_is_dropped() -> None:
+    async def scenario(replica: Replica) -> None:
+        replica.database.is_held_elsewhere = True
+        await asyncio.sleep(1)
+        replica.database.is_cut = True
+        replica.elector.broadcast_hint()
+        await asyncio.sleep(0.1)
+        assert replica.database.sent == []
+
+    simulate_replica(scenario)

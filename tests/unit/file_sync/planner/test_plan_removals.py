@@ -1,0 +1,79 @@
+"""Tests of plans for files that were removed from knowledge bases."""
+
+from typing import Any
+
+import pytest
+from file_sync.models import StorageUsage
+from file_sync.planner.models import ActionType, FileState
+from file_sync.planner.persona_index import PersonaIndex
+from file_sync.planner.plan import plan
+
+from tests.support.comparison import CONFIG, actions_of, compare, removed_file, states_of
+from tests.support.open_webui_files import (
+    make_document,
+    tenant_with_workspace,
+)
+
+STORE, CHECK, INDEX, DELETE = ActionType
+
+
+@pytest.mark.parametrize(
+    ("values", "is_deleted"),
+    [
+        pytest.param({}, False, id="unknown-remover"),
+        pytest.param({"remover": "ben"}, False, id="a-colleague"),
+        pytest.param({"remover": "eve"}, False, id="another-tenants-administrator"),
+        pytest.param({"remover": "unknown"}, False, id="keycloak-does-not-answer"),
+        pytest.param({"remover": "anna"}, True, id="its-owner"),
+        pytest.param({"remover": "dora"}, True, id="an-administrator"),
+        pytest.param({"subject": "", "remover": ""}, False, id="an-owner-without-keycloak"),
+        pytest.param({"knowledge": ""}, True, id="its-owner-deleted-the-chat"),
+        pytest.param({"knowledge": "kb-of-before"}, False, id="the-knowledge-base-was-deleted"),
+    ],
+)
+def test_c11_only_an_owner_or_administrator_removes_a_document(
+    values: dict[str, Any], *, is_deleted: bool
+) -> None:
+    compared = compare([], [make_document()], [removed_file(**values)])
+    if is_deleted:
+        assert actions_of(compared) == [(DELETE, "owui-f1")]
+    else:
+        assert not compared.actions
+        assert states_of(compared) == {"f1": FileState.KEPT}
+
+
+def test_c11_the_document_of_a_deleted_file_is_deleted() -> None:
+    assert actions_of(compare([], [make_document()])) == [(DELETE, "owui-f1")]
+
+
+def test_c11_a_reset_deletes_only_the_callers_own_files() -> None:
+    """Open WebUI's Reset takes out all files, and deletes those of the person who resets."""
+    documents = [make_document(f"f{number}", filename=f"{number}.pdf") for number in range(50)]
+    colleagues = [removed_file(f"f{number}", filename=f"{number}.pdf") for number in range(45)]
+    compared = compare([], documents, colleagues)
+    assert [document_id for _, document_id in actions_of(compared)] == [f"owui-f{n}" for n in range(45, 50)]
+    assert compared.counts[FileState.KEPT] == 45
+
+
+def test_a_document_without_a_link_is_not_deleted_before_its_file_was_fetched() -> None:
+    tenant = tenant_with_workspace()
+    compared = plan(
+        tenant,
+        [],
+        [make_document()],
+        personas=PersonaIndex([tenant]),
+        owners={},
+        usage=StorageUsage(),
+        config=CONFIG,
+    )
+    assert (compared.actions, compared.detached) == ([], {"owui-f1"})
+
+
+def test_an_unresolved_remover_is_resolved() -> None:
+    compared = compare([], [make_document()], [removed_file(remover="dora")], owners={})
+    assert (compared.actions, compared.unresolved_subjects) == ([], {"dora"})
+
+
+def test_an_unknown_remover_needs_a_recheck() -> None:
+    assert compare([], [make_document()], [removed_file(remover="unknown")]).needs_recheck
+    assert not compare([], [make_document()], [removed_file()]).needs_recheck

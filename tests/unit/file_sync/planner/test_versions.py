@@ -1,0 +1,49 @@
+"""Tests of the versions of documents."""
+
+from dataclasses import replace
+
+from file_sync.models import Document
+from file_sync.planner.versions import TOP_DIRECTORY, LinkedFile, set_predecessors
+
+from tests.support.open_webui_files import make_document, make_file
+
+UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=2)
+
+
+def linked(file_id: str, created_at: int, *, has_document: bool = True) -> LinkedFile:
+    copies = [make_document(file_id)] if has_document else []
+    return LinkedFile(make_file(file_id, created_at=created_at), "finance", TOP_DIRECTORY, copies)
+
+
+def predecessors(files: list[LinkedFile], upload: Document | None = None) -> list[str | None]:
+    set_predecessors(files, upload)
+    return [each.predecessor.id if each.predecessor else None for each in files]
+
+
+def test_the_predecessor_is_the_newest_older_document() -> None:
+    files = [linked("f1", 1), linked("f2", 2), linked("f3", 3, has_document=False), linked("f4", 4)]
+    assert predecessors(files) == [None, "owui-f1", "owui-f2", "owui-f2"]
+
+
+def test_files_of_one_second_have_the_same_predecessor() -> None:
+    files = [linked("f1", 1), linked("f2", 2), linked("f3", 2), linked("f4", 3)]
+    assert predecessors(files) == [None, "owui-f1", "owui-f1", "owui-f3"]
+
+
+def test_an_upload_is_the_predecessor_of_newer_files_without_an_older_document() -> None:
+    files = [linked("f1", 1, has_document=False), linked("f2", 2, has_document=False), linked("f3", 3)]
+    assert predecessors(files, UPLOAD) == [None, None, "by-name"]
+
+
+def test_a_file_is_ready_if_its_only_copy_is_and_has_its_content() -> None:
+    ready = linked("f1", 1)
+    assert ready.is_ready
+    assert not linked("f1", 1, has_document=False).is_ready
+    for values in ({"state": "indexing"}, {"persona_id": "hr"}, {"filename": "old.pdf"}, {"size": 11}):
+        assert not replace(ready, copies=[make_document("f1", **values)]).is_ready
+    assert not replace(ready, copies=[make_document("f1"), make_document("f1", persona_id="hr")]).is_ready
+
+
+def test_a_name_is_a_persona_a_directory_and_a_clean_file_name() -> None:
+    file = make_file("f1", filename="a/b.txt")
+    assert LinkedFile(file, "finance", "d1", []).name == ("finance", "d1", "a_b.txt")

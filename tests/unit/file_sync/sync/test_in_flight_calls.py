@@ -1,0 +1,165 @@
+"""Tests of n8n calls that outlive their sync run, in simulated time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from file_sync.sync.in_flight_calls import LOST_SECONDS, WAIT_SECONDS, InFlightCalls
+
+from tests.support.clock import simulate
+
+
+class Call:
+    """A call that starts after ``delay`` seconds and takes ``seconds`` more."""
+
+    def __init__(self, seconds: float, *, delay: float = 0.0) -> None:
+        self.started = asyncio.Event()
+        self.is_done = self.is_cancelled = False
+        self._seconds = seconds
+        self._delay = delay
+
+    async def __call__(self) -> None:
+        try:
+            await asyncio.sleep(self._delay)
+            self.started.set()
+            await asyncio.sleep(self._seconds)
+            self.is_done = True
+        except asyncio.CancelledError:
+            self.is_cancelled = True
+            raise
+
+
+async def run(calls: InFlightCalls, call: Call, document_id: str = "d1", tenant_id: str = "a") -> None:
+    await calls.run(tenant_id, document_id, call(), call.started)
+
+
+def in_time(scenario: Callable[[InFlightCalls], Awaitable[None]]) -> None:
+    async def with_calls() -> None:
+        calls = InFlightCalls()
+        await scenario(calls)
+        calls.close()
+
+    simulate(with_calls())
+
+
+def test_a_short_call_is_awaited() -> None:
+    async def scenario(calls: InFlightCalls) -> None:
+        call = Call(WAIT_SECONDS - 1)
+        await run(calls, call)
+        assert call.is_done
+        assert calls.document_ids("a") == frozenset()
+
+    in_time(scenario)
+
+
+def test_an_error_of_a_short_call_is_raised() -> None:
+    async def fail() -> None:
+        raise ValueError("it failed")
+
+    async def scenario(calls: InFlightCalls) -> None:
+        with pytest.raises(ValueError, match="it failed"):
+            await calls.run("a", "d1", fail(), asyncio.Event())
+
+    in_time(scenario)
+
+
+def test_a_long_call_continues_in_the_background_until_it_ends() -> None:
+    async def scenario(calls: InFlightCalls) -> None:
+        loop, call = asyncio.get_running_loop(), Call(WAIT_SECONDS + 10)
+        await run(calls, call)
+        assert loop.time() == WAIT_SECONDS
+        assert calls.document_ids("a") == {"d1"}
+        await asyncio.sleep(11)
+        assert call.is_done
+        assert calls.document_ids("a") == frozenset()
+
+    in_time(scenario)
+
+
+def test_a_call_that_has_not_started_is_cancelled() -> None:
+    async def scenario(calls: InFlightCalls) -> None:
+        call = Call(1, delay=WAIT_SECONDS + 1)
+        await run(calls, call)
+        assert call.is_cancelled
+        assert calls.document_ids("a") == frozenset()
+
+    in_time(scenario)
+
+
+def test_a_call_is_cancelled_with_its_sync_run() -> None:
+    async def scenario(calls: InFlightCalls) -> None:
+        call = Call(100)
+        running = asyncio.create_task(run(calls, call))
+        await asyncio.sleep(1)
+        running.cancel()
+        await asyncio.wait([running])
+        await asyncio.sleep(0)
+        assert call.is_cancelled
+
+    in_time(scenario)
+
+
+def test_documents_of_other_tenants_are_not_listed_or_cancelled() -> None:
+    async def scenario(calls: InFlightCalls) -> None:
+        own, other = Call(1000), Call(1000)
+        await run(calls, own, "d1", "a")
+        await run(calls, other, "d1", "b")
+        assert calls.document_ids("a") == {"d1"}
+        calls.cancel_stale("a", waiting=(), indexing=())
+        await asyncio.sleep(0)
+        assert own.is_cancelled
+        assert not other.is_cancelled
+        assert calls.document_ids("a") == frozenset()
+        assert calls.document_ids("b") == {"d1"}
+
+    in_time(scenario)
+
+
+def test_a_call_for_a_document_that_is_being_indexed_continues_however_old_it_is() -> None:
+    async def scenario(calls: InFlightCalls) -> None:
+        call = Call(1000)
+        await run(calls, call)
+        await asyncio.sleep(LOST_SECONDS + 1)
+        calls.cancel_stale("a", waiting=(), indexing={"d1"})
+        await asyncio.sleep(0)
+        assert not call.is_cancelled
+
+    in_time(scenario)
+
+
+@pytest.mark.parametrize(("age", "is_lost"), [(LOST_SECONDS - 1, False), (LOST_SECONDS + 1, True)])
+def test_a_call_for_a_waiting_document_is_lost_after_a_while(age: float, *, is_lost: bool) -> None:
+    async def scenario(calls: InFlightCalls) -> None:
+        call = Call(1000)
+        await run(calls, call)
+        await asyncio.sleep(age - WAIT_SECONDS)
+        calls.cancel_stale("a", waiting={"d1", "unknown"}, indexing=())
+        await asyncio.sleep(0)
+        assert call.is_cancelled is is_lost
+        assert calls.document_ids("a") == (frozenset() if is_lost else {"d1"})
+
+    in_time(scenario)
+
+
+def test_the_end_of_a_cancelled_call_does_not_remove_its_successor() -> None:
+    async def scenario(calls: InFlightCalls) -> None:
+        await run(calls, Call(1000))
+        calls.cancel_stale("a", waiting=(), indexing=())
+        await run(calls, Call(1000))
+        await asyncio.sleep(1)
+        assert calls.document_ids("a") == {"d1"}
+
+    in_time(scenario)
+
+
+def test_close_cancels_all_calls() -> None:
+    async def scenario(calls: InFlightCalls) -> None:
+        started = [Call(1000), Call(1000)]
+        for tenant_id, call in zip("ab", started, strict=True):
+            await run(calls, call, "d1", tenant_id)
+        calls.close()
+        await asyncio.sleep(0)
+        assert all(call.is_cancelled for call in started)
+        assert calls.document_ids("a") == calls.document_ids("b") == frozenset()
+
+    in_time(scenario)

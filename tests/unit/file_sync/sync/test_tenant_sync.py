@@ -1,0 +1,444 @@
+"""Tests of the sync of one tenant, with fake adapters and in simulated time."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+import httpx
+import pytest
+from file_sync.metrics import ACTIONS, READY_LAG, STORE_LAG
+from file_sync.models import Document, File, Owner
+from file_sync.planner.models import FileState, Plan
+from file_sync.planner.persona_index import PersonaIndex
+from file_sync.problems import ContentNotAvailable, DeletionBlocked, FileRefused, IngestRefused
+from file_sync.sync.in_flight_calls import WAIT_SECONDS
+from file_sync.sync.tenant_sync import SyncResult, TenantSync
+from servicekit.errors import RemoteUnavailable
+from servicekit.fair_semaphore import FairSemaphore
+from structlog.testing import capture_logs
+from tenancy.model import Tenant
+
+from tests.support.clock import simulate
+from tests.support.comparison import CONFIG, OWNERS
+from tests.support.open_webui_files import knowledge_link, make_document, make_file, tenant_with_workspace
+
+TENANTS = [tenant_with_workspace("tenanta"), tenant_with_workspace("tenantb")]
+
+
+class FakeBackends:
+    """Fakes of all adapters, which record their calls; ``errors`` are raised by operation and document."""
+
+    def __init__(self) -> None:
+        self.files: list[File] = []
+        self.documents: list[Document] = []
+        self.calls: list[tuple[str, str]] = []
+        self.errors: dict[tuple[str, str], Exception] = {}
+        self.selected: list[tuple[Sequence[str], Sequence[str]]] = []
+        self.listed_tenants: list[str] = []
+        self.ingest_seconds = 0.0
+        self.has_same_version = False
+        self.batches: list[int] = []
+
+    def _record(self, operation: str, document_id: str) -> None:
+        self.calls.append((operation, document_id))
+        if error := self.errors.get((operation, document_id)):
+            raise error
+
+    # OpenWebUIDatabase
+    async def list_linked_files(self, knowledge: Sequence[str], models: Sequence[str]) -> list[File]:
+        self.selected.append((knowledge, models))
+        return [file for file in self.files if any(link.target in knowledge for link in file.links)]
+
+    async def list_files_by_id(self, ids: Sequence[str]) -> list[File]:
+        return [file for file in self.files if file.id in ids]
+
+    # GatewayClient
+    async def list_documents(self, tenant: Tenant) -> list[Document]:
+        self.listed_tenants.append(tenant.id)
+        return list(self.documents)
+
+    async def delete_document(
+        self, tenant: Tenant, persona_id: str, document_id: str, filename: str, *, batch: int, **_: Any
+    ) -> None:
+        self.batches.append(batch)
+        self._record("delete", document_id)
+
+    # FileDownloader
+    @asynccontextmanager
+    async def download(self, file: File) -> AsyncIterator[str]:
+        self._record("download", file.document_id)
+        yield "content"
+
+    # DocumentStore
+    async def put(self, tenant: Tenant, persona_id: str, filename: str, file: File, content: str) -> None:
+        self._record("put", file.document_id)
+
+    async def has_version(self, tenant: Tenant, persona_id: str, filename: str, file: File) -> bool:
+        self._record("check", file.document_id)
+        return self.has_same_version
+
+    async def delete(self, tenant: Tenant, persona_id: str, filename: str, document_id: str) -> None:
+        self._record("delete-object", f"{persona_id}/{document_id}/{filename}")
+
+    # UploadWorkflow
+    async def ingest(self, tenant: Tenant, persona_id: str, document_id: str, filename: str) -> None:
+        self._record("ingest", document_id)
+        await asyncio.sleep(self.ingest_seconds)
+
+    # DocumentOwnerResolver
+    def document_owners(self) -> Any:
+        async def resolve(tenant: Tenant, documents: Iterable[Document]) -> list[Document]:
+            return [replace(each, owner="anna") for each in documents]
+
+        return _with("resolve", resolve)
+
+    # OwnerResolver
+    def owners(self) -> Any:
+        async def resolve(subjects: Iterable[str]) -> dict[str, Owner]:
+            return {subject: OWNERS[subject] for subject in subjects}
+
+        return _with("resolve", resolve)
+
+    def tenant_sync(self) -> TenantSync:
+        fake = cast("Any", self)
+        return TenantSync(
+            database=fake,
+            downloader=fake,
+            store=fake,
+            gateway=fake,
+            workflow=fake,
+            owners=self.owners(),
+            document_owners=self.document_owners(),
+            put_slots=FairSemaphore(4, each=2),
+            ingest_slots=FairSemaphore(4, each=2),
+        )
+
+    def run(self, runs: int = 1, **options: Any) -> SyncResult:
+        """Run in simulated time, and return the last result."""
+
+        async def scenario(sync: TenantSync) -> SyncResult:
+            for _ in range(runs):
+                result = await run(sync, **options)
+            return result
+
+        return simulate_with(self, scenario)
+
+    def calls_of(self, operation: str) -> list[str]:
+        return [document_id for each, document_id in self.calls if each == operation]
+
+
+def _with(name: str, function: Any) -> Any:
+    return type("Fake", (), {name: staticmethod(function)})()
+
+
+def simulate_with(
+    backends: FakeBackends, scenario: Callable[[TenantSync], Awaitable[SyncResult]]
+) -> SyncResult:
+    async def with_sync() -> SyncResult:
+        sync = backends.tenant_sync()
+        try:
+            return await scenario(sync)
+        finally:
+            sync.close()
+            await asyncio.sleep(0)
+
+    return simulate(with_sync())
+
+
+async def run(sync: TenantSync, **options: Any) -> SyncResult:
+    return await sync.run(TENANTS[0], PersonaIndex(TENANTS), CONFIG, **options)
+
+
+def unavailable(cause: Exception | None = None) -> RemoteUnavailable:
+    error = RemoteUnavailable("n8n", "upload", "it is down")
+    error.__cause__ = cause
+    return error
+
+
+def count(action: str, outcome: str) -> float:
+    return float(ACTIONS.labels(action, outcome)._value.get())
+
+
+def observations(histogram: Any) -> float:
+    return sum(float(bucket.get()) for bucket in histogram._buckets)
+
+
+@pytest.fixture
+def backends() -> FakeBackends:
+    return FakeBackends()
+
+
+def test_a_new_file_is_stored_and_indexed(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+    result = backends.run()
+    assert backends.calls == [("download", "owui-f1"), ("put", "owui-f1"), ("ingest", "owui-f1")]
+    assert result.plan.statuses["f1"].state is FileState.READY
+    assert result.remaining == 0
+    assert result.settled
+    assert result.progress
+
+
+def test_a_ready_file_needs_no_action(backends: FakeBackends) -> None:
+    backends.files, backends.documents = [make_file("f1")], [make_document("f1")]
+    result = backends.run()
+    assert backends.calls == []
+    assert result.settled
+    assert not result.progress
+
+
+def test_only_files_and_documents_of_the_tenant_are_read(backends: FakeBackends) -> None:
+    backends.run()
+    assert backends.listed_tenants == ["tenanta"]
+    assert backends.selected == [
+        (["kb-tenanta-finance", "kb-tenanta-hr"], ["tenant-tenanta.finance", "tenant-tenanta.hr"])
+    ]
+
+
+@pytest.mark.parametrize(("subject", "stored"), [("anna", 1), ("bob", 0), ("no-tenant", 0), ("unknown", 0)])
+def test_a_file_is_stored_only_if_its_owner_belongs_to_the_tenant(
+    backends: FakeBackends, subject: str, stored: int
+) -> None:
+    backends.files = [make_file("f1", subject=subject, owner=f"owui-{subject}")]
+    result = backends.run()
+    assert len(backends.calls_of("put")) == stored
+    assert result.unassigned_owners == ({"owui-no-tenant"} if subject == "no-tenant" else set())
+    assert result.settled is (subject in ("anna", "bob"))
+
+
+def test_a_refused_file_is_settled_and_shows_the_reason(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+    backends.errors["download", "owui-f1"] = FileRefused("The file is empty.")
+    result = backends.run()
+    assert result.plan.statuses["f1"].state is FileState.REFUSED
+    assert result.plan.statuses["f1"].reason == "The file is empty."
+    assert result.settled
+
+
+def test_a_document_that_cannot_be_indexed_is_settled(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+    backends.errors["ingest", "owui-f1"] = IngestRefused()
+    result = backends.run()
+    assert result.plan.statuses["f1"].state is FileState.FAILED
+    assert result.settled
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ContentNotAvailable(), "postponed"),
+        (unavailable(), "postponed"),
+        (ValueError("a bug"), "error"),
+    ],
+)
+def test_a_failed_file_remains_and_stops_no_other(
+    backends: FakeBackends, error: Exception, outcome: str
+) -> None:
+    backends.files = [make_file("f1", filename="1.pdf"), make_file("f2", filename="2.pdf")]
+    backends.errors["download", "owui-f1"] = error
+    before = count("store", outcome)
+    result = backends.run()
+    assert backends.calls_of("ingest") == ["owui-f2"]
+    assert result.remaining == 1
+    assert not result.settled
+    assert result.progress
+    assert count("store", outcome) == before + 1
+
+
+def test_blocked_deletions_are_counted_and_are_no_progress(backends: FakeBackends) -> None:
+    backends.documents = [make_document(f"f{number}", filename=f"{number}.pdf") for number in range(3)]
+    for document in backends.documents:
+        backends.errors["delete", document.id] = DeletionBlocked()
+    with capture_logs() as logs:
+        result = backends.run()
+    assert backends.batches == [3, 3, 3]
+    assert result.plan.blocked_deletions == 3
+    assert result.settled
+    assert not result.progress
+    (error,) = [each for each in logs if each["log_level"] == "error"]
+    assert error["documents"] == 3
+
+
+@pytest.mark.parametrize(("has_same_version", "calls"), [(True, []), (False, ["owui-f1"])])
+def test_a_check_downloads_only_other_content(
+    backends: FakeBackends, calls: list[str], *, has_same_version: bool
+) -> None:
+    backends.files, backends.documents = [make_file("f1", digest="b" * 64)], [make_document("f1")]
+    backends.has_same_version = has_same_version
+    result = backends.run()
+    assert backends.calls_of("check") == ["owui-f1"]
+    assert backends.calls_of("put") == backends.calls_of("ingest") == calls
+    assert result.settled
+
+
+def test_a_check_of_the_same_content_still_indexes_a_document_that_is_not_indexed(
+    backends: FakeBackends,
+) -> None:
+    backends.files = [make_file("f1", size=11)]
+    backends.documents = [make_document("f1", state="received", sha256=None)]
+    backends.has_same_version = True
+    backends.run()
+    assert backends.calls_of("put") == []
+    assert backends.calls_of("ingest") == ["owui-f1"]
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_the_former_object_is_deleted_only_after_the_new_one_is_indexed(
+    backends: FakeBackends, *, is_indexed: bool
+) -> None:
+    backends.files, backends.documents = [make_file("f1", knowledge_link("hr"))], [make_document("f1")]
+    if not is_indexed:
+        backends.errors["ingest", "owui-f1"] = unavailable()
+    backends.run()
+    assert backends.calls_of("put") == ["owui-f1"]
+    assert backends.calls_of("delete-object") == (["finance/owui-f1/plan.pdf"] if is_indexed else [])
+    assert backends.calls[-1][0] == ("delete-object" if is_indexed else "ingest")
+
+
+def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(backends: FakeBackends) -> None:
+    backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(5)]
+    for file in backends.files:
+        backends.errors["ingest", file.document_id] = unavailable(httpx.ConnectError("refused"))
+
+    async def scenario(sync: TenantSync) -> SyncResult:
+        result = await run(sync)
+        assert sync.backoff.retry_after("tenantb") > 0
+        return result
+
+    result = simulate_with(backends, scenario)
+    assert len(backends.calls_of("put")) == 5
+    assert len(backends.calls_of("ingest")) == 1
+    assert result.remaining == 5
+
+
+def test_a_success_ends_the_growth_of_the_backoff(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+
+    async def scenario(sync: TenantSync) -> SyncResult:
+        for _ in range(3):
+            sync.backoff.record_failure("tenanta", unavailable(httpx.ConnectError("refused")))
+            await asyncio.sleep(sync.backoff.retry_after("tenanta"))
+        result = await run(sync)
+        sync.backoff.record_failure("tenanta", unavailable(httpx.ConnectError("refused")))
+        assert sync.backoff.retry_after("tenanta") == 2
+        return result
+
+    assert simulate_with(backends, scenario).settled
+
+
+def test_without_time_to_continue_files_are_stored_and_not_indexed(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+    result = backends.run(may_continue=lambda: False)
+    assert backends.calls_of("put") == ["owui-f1"]
+    assert backends.calls_of("ingest") == []
+    assert result.remaining == 1
+    assert not result.settled
+
+
+def test_a_document_with_a_call_in_flight_is_not_sent_again(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+    backends.documents = [make_document("f1", state="received", sha256=None)]
+    backends.ingest_seconds = 2 * WAIT_SECONDS
+    backends.run(runs=2)
+    assert backends.calls_of("ingest") == ["owui-f1"]
+
+
+def test_a_lost_call_is_replaced_after_a_minute(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+    backends.documents = [make_document("f1", state="received", sha256=None)]
+    backends.ingest_seconds = 10_000
+
+    async def scenario(sync: TenantSync) -> SyncResult:
+        await run(sync)
+        await asyncio.sleep(60)
+        return await run(sync)
+
+    simulate_with(backends, scenario)
+    assert backends.calls_of("ingest") == ["owui-f1"] * 2
+
+
+def test_the_call_for_a_document_that_became_ready_is_cancelled(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+    backends.documents = [make_document("f1", state="received", sha256=None)]
+    backends.ingest_seconds = 10_000
+
+    async def scenario(sync: TenantSync) -> SyncResult:
+        await run(sync)
+        assert sync._calls.document_ids("tenanta") == {"owui-f1"}
+        backends.documents = [make_document("f1")]
+        result = await run(sync)
+        assert sync._calls.document_ids("tenanta") == frozenset()
+        return result
+
+    assert simulate_with(backends, scenario).settled
+
+
+def test_calls_in_flight_reduce_the_tenants_share_of_n8n(backends: FakeBackends) -> None:
+    backends.ingest_seconds = 10_000
+    numbers = range(4)
+    backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in numbers]
+    backends.documents = [
+        make_document(f"f{number}", filename=f"{number}.pdf", state="received", sha256=None)
+        for number in numbers
+    ]
+    backends.run(runs=2)
+    assert len(backends.calls_of("ingest")) == 2, "half of the four slots"
+
+
+def test_a_kept_document_is_logged_once(backends: FakeBackends) -> None:
+    removed = replace(make_file("f1"), links=(), knowledge="kb-tenanta-finance", remover="ben")
+    backends.files, backends.documents = [removed], [make_document("f1")]
+    with capture_logs() as logs:
+        result = backends.run(runs=2)
+    assert result.plan.statuses["f1"].state is FileState.KEPT
+    assert [each["remover"] for each in logs if each["log_level"] == "warning"] == ["ben"]
+
+
+def test_the_owner_of_an_upload_with_the_name_of_a_file_is_resolved(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1", created_at=9)]
+    backends.documents = [Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)]
+    result = backends.run()
+    assert backends.calls_of("ingest") == ["owui-f1"]
+    assert result.plan.unowned == set()
+
+
+def test_the_lags_of_new_files_are_observed_and_not_those_of_moved_ones(backends: FakeBackends) -> None:
+    new = make_file("f1", created_at=int(time.time()))
+    moved = make_file("f2", knowledge_link("hr"), filename="2.pdf")
+    backends.files = [new, moved]
+    backends.documents = [make_document("f2", filename="2.pdf")]
+    before = observations(STORE_LAG), observations(READY_LAG)
+    backends.run()
+    assert (observations(STORE_LAG), observations(READY_LAG)) == (before[0] + 1, before[1] + 1)
+
+
+def test_comparisons_wait_for_a_slot(backends: FakeBackends) -> None:
+    async def scenario(sync: TenantSync) -> SyncResult:
+        slots = asyncio.Semaphore(1)
+        await slots.acquire()
+        running = asyncio.create_task(run(sync, comparisons=slots))
+        await asyncio.sleep(1)
+        assert backends.listed_tenants == []
+        slots.release()
+        return await running
+
+    simulate_with(backends, scenario)
+    assert backends.listed_tenants == ["tenanta"]
+
+
+def test_the_actions_of_one_run_are_bounded(backends: FakeBackends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("file_sync.sync.tenant_sync.MAX_ACTIONS", 2)
+    backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(3)]
+    result = backends.run()
+    assert len(backends.calls_of("put")) == 2
+    assert result.remaining == 1
+    assert not result.settled
+
+
+def test_a_plan_that_needs_a_recheck_is_not_settled() -> None:
+    assert SyncResult(Plan()).settled
+    assert not SyncResult(Plan(needs_recheck=True)).settled
+    assert not SyncResult(Plan(), unassigned_owners={"u1"}).settled
+    assert not SyncResult(Plan(), remaining=1).settled

@@ -1,0 +1,239 @@
+"""Tests of the list of a user's files, with fake adapters."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from file_sync import user_files
+from file_sync.models import Document, File
+from file_sync.planner.messages import KEPT, NAME_OF_COLLEAGUE, NOT_SYNCED
+from file_sync.planner.models import FileState
+from file_sync.planner.persona_index import PersonaIndexCache
+from file_sync.user_files import UserFile, UserFiles
+from servicekit.errors import RemoteUnavailable
+from tenancy.identity import Principal
+from tenancy.model import Tenant
+
+from tests.support.clock import simulate
+from tests.support.comparison import CONFIG
+from tests.support.open_webui_files import (
+    chat_link,
+    knowledge_link,
+    make_document,
+    make_file,
+    tenant_with_workspace,
+)
+
+if TYPE_CHECKING:
+    from file_sync.adapters.document_owners import DocumentOwnerResolver
+    from file_sync.adapters.gateway import GatewayClient
+    from file_sync.adapters.open_webui_database import OpenWebUIDatabase
+    from tenancy.registry import TenantRegistry
+
+
+class FakeBackends:
+    """Fake registry, database, gateway and document owners, which record their calls."""
+
+    def __init__(self, *tenants: Tenant) -> None:
+        self.tenants = tenants or (tenant_with_workspace("tenanta"), tenant_with_workspace("tenantb"))
+        self.files: list[File] = []
+        self.documents: dict[str, list[Document]] = {}
+        self.requested: list[tuple[str, str]] = []
+        self.listed: list[str] = []
+        self.selections: list[tuple[str, Any, int]] = []
+        self.is_down = False
+        self.in_progress = self.most_in_progress = 0
+
+    # TenantRegistry
+    def all(self) -> Sequence[Tenant]:
+        return self.tenants
+
+    # OpenWebUIDatabase
+    async def list_files_of_person(self, subject: str, *, ids: Any, limit: int) -> list[File]:
+        self.selections.append((subject, ids, limit))
+        return [file for file in self.files if file.subject == subject]
+
+    async def list_files_by_id(self, ids: Sequence[str]) -> list[File]:
+        return [file for file in self.files if file.id in ids]
+
+    # GatewayClient
+    async def get_document(self, token: str, document_id: str) -> Document | None:
+        self.requested.append((token, document_id))
+        self.in_progress += 1
+        self.most_in_progress = max(self.most_in_progress, self.in_progress)
+        await asyncio.sleep(0.1)
+        self.in_progress -= 1
+        stored = self.documents.get(token.removeprefix("token-"), [])
+        return next((each for each in stored if each.id == document_id), None)
+
+    async def list_documents(self, tenant: Tenant) -> list[Document]:
+        self.listed.append(tenant.id)
+        if self.is_down:
+            raise RemoteUnavailable("gateway", "list", "it is down")
+        return self.documents.get(tenant.id, [])
+
+    # DocumentOwnerResolver
+    async def resolve(self, _tenant: Tenant, documents: Iterable[Document]) -> list[Document]:
+        return [replace(each, owner="ben") for each in documents]
+
+    def user_files(self) -> UserFiles:
+        return UserFiles(
+            cast("OpenWebUIDatabase", self),
+            cast("GatewayClient", self),
+            cast("DocumentOwnerResolver", self),
+            PersonaIndexCache(cast("TenantRegistry", self)),
+            CONFIG,
+        )
+
+    def person(self, tenant_id: str = "tenanta", subject: str = "anna") -> Principal:
+        (tenant,) = [each for each in self.tenants if each.id == tenant_id]
+        return Principal(tenant, subject, f"{subject}@{tenant_id}.example", admin=False)
+
+    async def list(self, files: UserFiles, tenant_id: str = "tenanta") -> Sequence[UserFile]:
+        return await files.list(self.person(tenant_id), f"token-{tenant_id}", None)
+
+    def statuses(self, tenant_id: str = "tenanta") -> dict[str, tuple[FileState, str | None]]:
+        """Return the state and the reason of each listed file."""
+        listed = simulate(self.list(self.user_files(), tenant_id))
+        return {each.file.id: (each.status.state, each.status.reason) for each in listed}
+
+
+@pytest.fixture
+def backends() -> FakeBackends:
+    return FakeBackends()
+
+
+def test_files_are_listed_with_their_status_newest_first(backends: FakeBackends) -> None:
+    backends.files = [
+        make_file("old", created_at=1, filename="old.pdf"),
+        make_file("new", created_at=2, filename="new.pdf"),
+    ]
+    backends.documents["tenanta"] = [make_document("old", filename="old.pdf")]
+    assert list(backends.statuses().items()) == [
+        ("new", (FileState.WAITING, None)),
+        ("old", (FileState.READY, None)),
+    ]
+    assert set(backends.requested) == {("token-tenanta", "owui-old"), ("token-tenanta", "owui-new")}
+
+
+def test_only_the_persons_newest_files_are_selected(backends: FakeBackends) -> None:
+    backends.files = [make_file("bens", subject="ben")]
+    assert backends.statuses() == {}
+    assert backends.selections == [("anna", None, user_files.MAX_FILES)]
+
+
+@pytest.mark.parametrize("link", [knowledge_link(tenant_id="tenantb"), chat_link(tenant_id="tenantb")])
+def test_a_file_of_another_tenant_is_left_out_and_its_document_is_not_requested(
+    backends: FakeBackends, link: Any
+) -> None:
+    backends.files = [make_file("f1", link)]
+    backends.documents["tenanta"] = [make_document("f1")]
+    assert backends.statuses() == {}
+    assert backends.requested == []
+
+
+def test_a_file_that_was_given_to_another_tenant_first_is_left_out(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1", knowledge_link(since=1), knowledge_link(tenant_id="tenantb", since=2))]
+    assert backends.statuses("tenantb") == {}
+
+
+def test_a_file_without_a_persona_is_not_synced(backends: FakeBackends) -> None:
+    backends.files = [replace(make_file("f1"), links=())]
+    assert backends.statuses() == {"f1": (FileState.NOT_SYNCED, NOT_SYNCED)}
+    assert backends.requested == []
+
+
+def test_a_removed_file_with_a_document_is_kept(backends: FakeBackends) -> None:
+    backends.files = [replace(make_file("f1"), links=(), knowledge="kb-tenanta-finance")]
+    assert backends.statuses()["f1"][0] is FileState.NOT_SYNCED
+    backends.documents["tenanta"] = [make_document("f1")]
+    assert backends.statuses() == {"f1": (FileState.KEPT, KEPT)}
+
+
+def test_a_waiting_file_beyond_the_quota_is_refused_with_the_tenants_usage() -> None:
+    backends = FakeBackends(tenant_with_workspace("tenanta", quota={"documents": 1}))
+    backends.files = [make_file("f1")]
+    backends.documents["tenanta"] = [make_document("bens", filename="bens.pdf")]
+    state, reason = backends.statuses()["f1"]
+    assert state is FileState.REFUSED
+    assert reason
+    assert reason.startswith("The tenant may store 1 and has stored 1 documents.")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [make_document("bens"), Document("by-name", "finance", "plan.pdf", 10, "ready")],
+    ids=["from Open WebUI", "uploaded at the gateway"],
+)
+def test_a_waiting_file_with_a_colleagues_name_is_refused(backends: FakeBackends, document: Document) -> None:
+    backends.files = [make_file("f1"), make_file("bens", owner="owui-ben", subject="ben")]
+    backends.documents["tenanta"] = [document]
+    assert backends.statuses() == {"f1": (FileState.REFUSED, NAME_OF_COLLEAGUE)}
+
+
+def test_without_a_waiting_file_the_tenants_documents_are_not_listed(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+    backends.documents["tenanta"] = [make_document("f1")]
+    backends.statuses()
+    assert backends.listed == []
+
+
+def test_a_file_waits_while_the_tenants_documents_cannot_be_listed(backends: FakeBackends) -> None:
+    backends.files, backends.is_down = [make_file("f1")], True
+    assert backends.statuses() == {"f1": (FileState.WAITING, None)}
+
+
+def test_the_cached_documents_of_one_tenant_are_not_used_for_another() -> None:
+    backends = FakeBackends(
+        tenant_with_workspace("tenanta", quota={"documents": 1}),
+        tenant_with_workspace("tenantb", quota={"documents": 1}),
+    )
+    backends.documents["tenanta"] = [make_document("other", filename="other.pdf")]
+    backends.files = [make_file("f1"), make_file("f2", knowledge_link(tenant_id="tenantb"))]
+
+    async def scenario() -> list[FileState]:
+        files, states = backends.user_files(), []
+        for tenant_id in ("tenanta", "tenantb", "tenanta", "tenantb"):
+            (listed,) = await backends.list(files, tenant_id)
+            states.append(listed.status.state)
+        return states
+
+    assert simulate(scenario()) == [FileState.REFUSED, FileState.WAITING] * 2
+    assert backends.listed == ["tenanta", "tenantb"]
+
+
+def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(backends: FakeBackends) -> None:
+    backends.files = [make_file("f1")]
+
+    async def scenario() -> list[int]:
+        files, counts = backends.user_files(), []
+        for _ in range(3):
+            await backends.list(files)
+            counts.append(len(backends.listed))
+            await asyncio.sleep(user_files.CACHE_SECONDS / 2)
+        return counts
+
+    assert simulate(scenario()) == [1, 1, 2]
+
+
+def test_the_cache_holds_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_files, "MAX_CACHED_TENANTS", 2)
+    names = ["tenanta", "tenantb", "tenantc"]
+    backends = FakeBackends(*map(tenant_with_workspace, names))
+    backends.files = [make_file(name, knowledge_link(tenant_id=name)) for name in names]
+
+    async def scenario() -> None:
+        files = backends.user_files()
+        for name in [*names, "tenantc", "tenantb", "tenanta"]:
+            await backends.list(files, name)
+
+    simulate(scenario())
+    assert backends.listed == [*names, "tenanta"]
+
+
+def test_requests_to_the_gateway_are_concurrent_and_bounded(backends: FakeBackends) -> None:
+    backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(20)]
+    backends.statuses()
+    assert backends.most_in_progress == user_files.CONCURRENCY

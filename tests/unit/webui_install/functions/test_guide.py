@@ -1,0 +1,71 @@
+"""Tests that the documentation quotes exactly the messages, file states and status lines of the pipe."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from webui_install.functions import tenantry
+from webui_install.functions.tenantry import FILE_STATES, MESSAGES
+
+from tests.support.pipe import ANSWER, FakeBackends, ask, make_pipe, make_problem, make_stream
+
+DOCS = Path(__file__).parents[4] / "docs"
+USERS, OPEN_WEBUI = DOCS / "guides" / "users.md", DOCS / "open-webui.md"
+
+
+def first_cells(page: Path, *headings: str) -> list[str]:
+    """Return the first cells of the tables whose first heading is one of ``headings``."""
+    tables = re.findall(r"^\| ([^|]+) \|.*\n\|[-|]+\|\n((?:\|.*\n?)+)", page.read_text(), re.MULTILINE)
+    return [
+        row.split("|")[1].strip()
+        for heading, rows in tables
+        if heading in headings
+        for row in rows.splitlines()
+    ]
+
+
+@pytest.mark.parametrize(("page", "heading"), [(USERS, "message begins with"), (OPEN_WEBUI, "message")])
+def test_page_lists_each_message_once_and_no_other(page: Path, heading: str) -> None:
+    cells = [cell.rstrip(" .") for cell in first_cells(page, heading)]
+    kinds = [kind for cell in cells for kind, message in MESSAGES.items() if message.startswith(cell)]
+    assert len(kinds) == len(cells), "a row is the beginning of no message or of several"
+    assert sorted(kinds) == sorted(MESSAGES)
+
+
+def test_limits_quote_existing_messages() -> None:
+    section = USERS.read_text().partition("\n## Limits\n")[2].partition("\n## ")[0]
+    quotes = [quote.rstrip(" .") for quote in re.findall(r"\*([^*`]+)\*", section)]
+    assert len(quotes) >= 3
+    for quote in quotes:
+        assert any(text.startswith(quote) for text in [*MESSAGES.values(), *FILE_STATES.values()]), quote
+
+
+@pytest.mark.parametrize("page", [USERS, OPEN_WEBUI])
+def test_page_lists_each_file_state_once_and_no_other(page: Path) -> None:
+    assert sorted(first_cells(page, "state")) == sorted(FILE_STATES.values())
+
+
+async def test_guide_lists_each_status_line_of_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenantry, "POLL_SECONDS", 0.01)
+    assert set(first_cells(USERS, "line")) == {status async for status in _statuses()}
+
+
+async def _statuses() -> AsyncIterator[str]:
+    file = {"id": "f1", "filename": "plan.pdf", "state": "indexing"}
+    states = iter([file, file | {"state": "ready"}])
+    files = {"/v1/files": lambda _: httpx.Response(200, json={"files": [next(states)]})}
+    without_source = ANSWER | {"citations": []}
+    for reply in (
+        make_stream("Yes"),
+        make_stream("No", end=without_source),
+        make_stream("Yes", end=None),
+        make_problem(429, "rate-limited"),
+    ):
+        attached = [{"type": "file", "id": "f1"}] if files else []
+        backends = FakeBackends({"/v1/answers": reply, **files})
+        output = await ask(make_pipe(backends, orchestrator="direct"), __files__=attached)
+        files = {}
+        for status in output.statuses:
+            yield status
