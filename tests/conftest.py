@@ -6,13 +6,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
-from tests.support.logs import plain_logs
+from tests.support.logs import configure_plain_logs
 from tests.support.platform import add_open_webui, running_platform, running_whole_platform
 
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("tenantry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tenantry")
-plain_logs()
+configure_plain_logs()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Subjects of commits that are taken, and those that are not."""
+"""Tests of the commit message check."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tools.commit_message import find_faults, main
         "Add a check\n# Please enter the commit message",
     ],
 )
-def test_a_good_message_is_taken(subject: str) -> None:
+def test_a_valid_message_is_accepted(subject: str) -> None:
     assert find_faults(subject) == []
 
 
@@ -38,12 +38,12 @@ def test_a_good_message_is_taken(subject: str) -> None:
         ("Add a check\nin pre-commit", "not empty"),
     ],
 )
-def test_a_bad_message_is_refused_with_its_fault(message: str, says: str) -> None:
+def test_an_invalid_message_is_refused_with_the_reason(message: str, says: str) -> None:
     (fault,) = find_faults(message)
     assert says in fault
 
 
-def test_the_hook_reads_the_file_that_git_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_hook_reads_the_message_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "COMMIT_EDITMSG"
     file.write_text("Add a check\n")
     assert main(str(file)) == 0

@@ -1,4 +1,4 @@
-"""Checks of the files of decisions, and the index that is generated from them."""
+"""Tests of the checks of decision files and of their generated index."""
 
 from pathlib import Path
 
@@ -36,20 +36,20 @@ def test_the_index_lists_number_title_status_and_date_by_number(tmp_path: Path) 
     )
 
 
-def test_the_index_page_is_no_decision(tmp_path: Path) -> None:
+def test_the_index_page_is_not_listed(tmp_path: Path) -> None:
     write(tmp_path, "0001-queue.md")
     (tmp_path / "index.md").write_text(render(tmp_path))
     assert [decision.number for decision in read(tmp_path)] == [1]
 
 
-def test_a_number_that_is_used_twice_is_refused(tmp_path: Path) -> None:
+def test_a_duplicate_number_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "0001-queue.md")
     write(tmp_path, "0001-redis.md")
     with pytest.raises(ValueError, match=r"0001-redis\.md: 0001-queue\.md has the same number"):
         read(tmp_path)
 
 
-def test_a_number_in_the_heading_other_than_the_files_is_refused(tmp_path: Path) -> None:
+def test_a_heading_with_another_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="same number"):
         parse(write(tmp_path, "0001-queue.md", number=2))
 
@@ -92,7 +92,7 @@ def test_an_unknown_front_line_is_refused(tmp_path: Path) -> None:
         parse(write(tmp_path, "0001-queue.md", front="- **Author:** me\n"))
 
 
-def test_a_link_whose_number_is_not_its_targets_is_refused(tmp_path: Path) -> None:
+def test_a_link_with_a_wrong_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"link \[3\] leads to another number"):
         parse(write(tmp_path, "0001-queue.md", status="Superseded by [3](0002-redis.md)"))
 
@@ -106,9 +106,7 @@ def test_a_link_whose_number_is_not_its_targets_is_refused(tmp_path: Path) -> No
         ("Accepted; superseded in part by [2](0002-redis.md)", "- **Supersedes:** [1](0001-queue.md)\n"),
     ],
 )
-def test_only_one_of_two_decisions_that_links_the_other_is_refused(
-    tmp_path: Path, status: str, front: str
-) -> None:
+def test_a_supersession_linked_on_one_side_is_refused(tmp_path: Path, status: str, front: str) -> None:
     write(tmp_path, "0001-queue.md", status=status)
     write(tmp_path, "0002-redis.md", front=front)
     with pytest.raises(ValueError, match="decisions 1 and 2 must both state that 2 supersedes 1"):
@@ -123,5 +121,5 @@ def test_links_on_several_lines_are_read_as_one(tmp_path: Path) -> None:
     assert read(tmp_path)[0].superseded_by == {(2, True), (3, True)}
 
 
-def test_this_projects_decisions_have_the_form() -> None:
+def test_the_projects_decisions_are_valid() -> None:
     assert read(FOLDER)

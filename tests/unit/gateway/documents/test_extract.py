@@ -21,7 +21,7 @@ HTML = b"""<!doctype html><html><head><title>Budget 2026</title><style>p { color
 <table><tr><th>Year<th>Sum</tr><tr><td>2025</td><td>4</td></tr></table><ul><li>one</li><li>two</li></ul></body></html>"""
 
 
-def text_of(filename: str, content: bytes) -> str:
+def extract_text(filename: str, content: bytes) -> str:
     _, (page,) = extract(filename, content)
     return page.text
 
@@ -38,11 +38,11 @@ def text_of(filename: str, content: bytes) -> str:
     ],
 )
 def test_text_is_brought_into_one_form(filename: str, content: bytes, text: str) -> None:
-    assert text_of(filename, content) == text
+    assert extract_text(filename, content) == text
 
 
 def test_html_keeps_what_people_see_in_the_lines_they_see() -> None:
-    assert text_of("a.html", HTML) == (
+    assert extract_text("a.html", HTML) == (
         "Budget 2026\n\nFinance\n\nThe budget is $5,000,000.\nSecond line\n\n"
         "Year | Sum\n2025 | 4\n\none\n\ntwo"
     )
@@ -50,7 +50,7 @@ def test_html_keeps_what_people_see_in_the_lines_they_see() -> None:
 
 def test_html_in_a_declared_encoding_is_read() -> None:
     content = b'<html><meta charset="iso-8859-1"><p>Gr\xfc\xdfe'
-    assert text_of("a.html", content) == "Grüße"
+    assert extract_text("a.html", content) == "Grüße"
 
 
 def test_pdf_keeps_its_pages() -> None:
@@ -60,12 +60,12 @@ def test_pdf_keeps_its_pages() -> None:
 
 
 def test_pdf_that_only_restricts_printing_is_read() -> None:
-    assert text_of("a.pdf", encrypted_pdf("owner", user_password="")) == "A secret."
+    assert extract_text("a.pdf", encrypted_pdf("owner", user_password="")) == "A secret."
 
 
 def test_docx_keeps_paragraphs_and_tables_in_order() -> None:
     content = docx_file("Before.", table=[["Year", "Sum"], ["2025", "4"]], after="After.")
-    assert text_of("a.docx", content) == "Before.\n\nYear | Sum\n2025 | 4\n\nAfter."
+    assert extract_text("a.docx", content) == "Before.\n\nYear | Sum\n2025 | 4\n\nAfter."
 
 
 @pytest.mark.parametrize(
