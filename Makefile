@@ -16,6 +16,8 @@ MEMBERS := services/servicekit services/tenancy services/gateway services/file_s
 READY := $(VENV)/.ready
 # Concurrent processes of pytest and mypy. Each test process that needs a platform starts a separate one.
 WORKERS ?= 2
+# Tests of real programs often wait (for timeouts, starts and restarts), so two processors serve three processes.
+INTEGRATION_WORKERS ?= 3
 PYTEST ?= python -m pytest
 
 .PHONY: help up up-all down status reset demo test unit integration coverage mutants programs browser e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
@@ -73,10 +75,10 @@ imports: $(READY) ## Check import contracts with import-linter
 unit: $(READY) ## Run unit tests, which need no other program
 	@$(PYTEST) -n $(WORKERS) --dist loadfile tests/unit
 
-# Keep the order of files. By default, files with few tests come last; they are the slowest, and one process would wait for the other.
+# Keep the order of files: the longest come first (tests/support/order.py). By default, files with few tests come last.
 integration: $(READY) ## Run tests against a real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare && python -m tools.linters
-	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
+	@$(PYTEST) -n $(INTEGRATION_WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
 
 # Measuring takes a third of the time, so `make test` does not measure.
 coverage: $(READY) ## Run unit and integration tests and report lines that no test runs

@@ -1,4 +1,4 @@
-"""Fixtures that every test may use. They only wire: what they stand for is in tests/support."""
+"""Fixtures for all tests, and the order of test files. The code behind them is in tests/support."""
 
 from collections.abc import Iterator
 
@@ -7,29 +7,35 @@ from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
 from tests.support.logs import configure_plain_logs
+from tests.support.order import sort_longest_first
 from tests.support.platform import add_open_webui, running_platform, running_whole_platform
 
-# How long one example takes says more of the machine than of the code.
+# The duration of one example depends on the machine more than on the code.
 settings.register_profile("tenantry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tenantry")
 configure_plain_logs()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest files first, so that all test processes end at about the same time."""
+    sort_longest_first(items)
+
+
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    """The real backends: API server, Keycloak, S3 and IAM, Postgres, Redis, and the two stand-ins."""
+    """Return the running backends: API server, Keycloak, S3 and IAM, Postgres, Redis, and two stand-ins."""
     with running_platform() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def with_open_webui(platform: Platform) -> Platform:
-    """The backends and the real Open WebUI, as it is deployed, with our functions in it."""
+    """Return the running backends and the real Open WebUI with our functions."""
     return add_open_webui(platform)
 
 
 @pytest.fixture(scope="session")
 def whole_platform() -> Iterator[Platform]:
-    """Everything, our own services, n8n and Open WebUI among it: programs that work for each other."""
+    """Return a platform that runs all programs: the backends, our services, n8n and Open WebUI."""
     with running_whole_platform() as running:
         yield running

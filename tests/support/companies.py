@@ -11,7 +11,7 @@ from tenantry_local.platform import Platform
 
 from .apiserver import Tenants
 from .people import People
-from .tenants import ANEW, applied, tenant_manifest
+from .tenants import UNCACHED, applied, tenant_manifest
 from .waiting import until
 
 __all__ = ["Companies", "Company"]
@@ -81,7 +81,7 @@ class Companies:
             displayName=name.capitalize(),
             identity={"emails": [f"*@{tenant_id}.example"]},
             deletionPolicy="Delete",
-            model=ANEW,
+            model=UNCACHED,
         )
         with applied(self.platform, manifest) as tenants:
             company = Company(tenant_id, tenants, self.people)

@@ -19,7 +19,7 @@ from tenantry_local.parts.open_webui import FILE_SYNC_ROLE
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-__all__ = ["TABLES", "FakeOpenWebUI", "fake_open_webui"]
+__all__ = ["TABLES", "OpenWebUIWriter", "fake_open_webui"]
 
 TABLES = """
 create table "user" (id varchar primary key, email varchar, name varchar, oauth json);
@@ -48,7 +48,7 @@ create table chat_message (
 """
 
 
-class FakeOpenWebUI:
+class OpenWebUIWriter:
     """Writes to the database and the bucket as Open WebUI does.
 
     Parameters
@@ -221,7 +221,7 @@ class FakeOpenWebUI:
 
 
 @contextmanager
-def fake_open_webui(platform: Platform) -> Iterator[FakeOpenWebUI]:
+def fake_open_webui(platform: Platform) -> Iterator[OpenWebUIWriter]:
     """Create an empty database with Open WebUI's tables in the platform's Postgres."""
     postgres, context = Postgres(platform.context), platform.context
     database = f"owui_{uuid.uuid4().hex[:8]}"
@@ -233,7 +233,7 @@ def fake_open_webui(platform: Platform) -> Iterator[FakeOpenWebUI]:
     url = postgres.dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
     owner = psycopg.connect(postgres.dsn(database, "postgres", "postgres"), autocommit=True)
     try:
-        yield FakeOpenWebUI(platform, url, owner)
+        yield OpenWebUIWriter(platform, url, owner)
     finally:
         owner.close()
         postgres.run(f"drop database {database} with (force)")

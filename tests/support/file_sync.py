@@ -35,13 +35,13 @@ from tenantry_local.tickets import private_key
 
 from .gateway import environment, serving
 
-__all__ = ["FakeN8n", "Killed", "Replica", "fake_n8n", "kill_after", "open_replica"]
+__all__ = ["FakeN8nWebhook", "FileSyncReplica", "ReplicaKilled", "fake_n8n", "kill_after", "open_replica"]
 
 DOCUMENT_BYTES = 1_000_000
 
 
 @dataclass
-class FakeN8n:
+class FakeN8nWebhook:
     """A fake n8n: it passes the ticket to the gateway, and the gateway's response back.
 
     Parameters
@@ -62,9 +62,9 @@ class FakeN8n:
 
 
 @asynccontextmanager
-async def fake_n8n(gateway_url: str) -> AsyncIterator[FakeN8n]:
+async def fake_n8n(gateway_url: str) -> AsyncIterator[FakeN8nWebhook]:
     """Serve the webhook of the upload workflow in front of a gateway."""
-    app, n8n = FastAPI(), FakeN8n()
+    app, n8n = FastAPI(), FakeN8nWebhook()
 
     @app.post("/webhook/tenantry/upload")
     async def _(request: Request) -> Response:
@@ -85,7 +85,7 @@ async def fake_n8n(gateway_url: str) -> AsyncIterator[FakeN8n]:
 
 
 @dataclass
-class Replica:
+class FileSyncReplica:
     """Objects of one replica of file-sync, without its loops."""
 
     tenant_sync: TenantSync
@@ -120,7 +120,7 @@ class Replica:
 @asynccontextmanager
 async def open_replica(
     platform: Platform, *, database_url: str, gateway_url: str, upload_url: str, registry: TenantRegistry
-) -> AsyncIterator[Replica]:
+) -> AsyncIterator[FileSyncReplica]:
     """Open a replica on the platform; the environment must name AWS' configuration files."""
     env = file_sync_env(platform.context)
 
@@ -169,14 +169,14 @@ async def open_replica(
         )
         parts: tuple[Any, ...] = (database, downloader, store._sessions, gateway, workflow, keycloak)
         remotes = [part._remote for part in parts]
-        yield Replica(tenant_sync, database, personas, registry, gateway, document_owners, remotes)
+        yield FileSyncReplica(tenant_sync, database, personas, registry, gateway, document_owners, remotes)
 
 
-class Killed(BaseException):
+class ReplicaKilled(BaseException):
     """Raised by every call of a killed replica."""
 
 
-async def kill_after(last: int, replica: Replica, run: Callable[[], Awaitable[Any]]) -> bool:
+async def kill_after(last: int, replica: FileSyncReplica, run: Callable[[], Awaitable[Any]]) -> bool:
     """Run, and raise from every call after the first ``last``; return False if there were no more calls."""
     number, original_call = count(), Remote.call
     is_dead = False
@@ -187,13 +187,13 @@ async def kill_after(last: int, replica: Replica, run: Callable[[], Awaitable[An
             return await original_call(self, operation, function, **more)
         is_dead = is_dead or next(number) >= last
         if is_dead:
-            raise Killed
+            raise ReplicaKilled
         return await original_call(self, operation, function, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Remote, "call", call)
         try:
             await run()
-        except (Killed, BaseExceptionGroup):
+        except (ReplicaKilled, BaseExceptionGroup):
             return True
     return False

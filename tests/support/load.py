@@ -13,8 +13,8 @@ import httpx
 
 __all__ = ["Colleague", "Load", "Outcome"]
 
-PAUSE_SECONDS = 0.05
-"""Between one request of a kind and the next."""
+PAUSE_SECONDS = 0.2
+"""Between one request of a kind and the next. Shorter pauses only make the test wait for the processor."""
 
 PATIENCE_SECONDS = 60
 """A request that takes longer than this hangs; none may."""

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import httpx
 import redis
+from tenantry_local.part import system_tls_context
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.keycloak import REALM, Keycloak
 from tenantry_local.parts.kubernetes import kubectl
@@ -36,7 +37,7 @@ class Observed:
     def __init__(self, platform: Platform) -> None:
         self._context = platform.context
         self._keycloak = Keycloak(platform.context)
-        self._http = httpx.Client(base_url=self._keycloak.url, timeout=30)
+        self._http = httpx.Client(base_url=self._keycloak.url, timeout=30, verify=system_tls_context())
         self.s3 = Aws(platform.context).s3
         self.redis = redis.Redis.from_url(Redis(platform.context).url_with_password, decode_responses=True)
 
@@ -155,6 +156,5 @@ class Observed:
 
     def _qdrant(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         part = Qdrant(self._context)
-        return httpx.request(
-            method, part.url + path, headers={"api-key": part.api_key}, timeout=30, **arguments
-        )
+        headers, trust = {"api-key": part.api_key}, system_tls_context()
+        return httpx.request(method, part.url + path, headers=headers, timeout=30, verify=trust, **arguments)

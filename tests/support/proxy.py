@@ -40,7 +40,7 @@ class Proxy:
         for writer in list(self._writers):
             writer.transport.abort()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Forward again."""
         self._open = True
         self._flows.set()

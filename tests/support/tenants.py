@@ -1,4 +1,4 @@
-"""Tenants for tests."""
+"""Tenants for tests: manifests, model objects, and Tenants in the API server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,17 +10,17 @@ from tenantry_local.platform import Platform
 
 from .apiserver import Tenants, admin_client
 
-__all__ = ["ANEW", "PLENTY", "applied", "make_tenant", "tenant_manifest", "uid_of"]
+__all__ = ["PLENTY", "UNCACHED", "applied", "make_tenant", "tenant_manifest", "uid_of"]
 
 PLENTY = {"queriesPerMinute": 100_000}
-"""A quota for tests of something else: an attack that is stopped by a limit proves nothing."""
+"""Quota that no test reaches: an attack that is stopped by a limit proves nothing."""
 
-ANEW = {"cacheAnswers": False}
-"""A model for tests of something else: an answer that was kept would say nothing of how it is made."""
+UNCACHED = {"cacheAnswers": False}
+"""Model without a cache of answers: a cached answer would hide how it is generated."""
 
 
 def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
-    """Return a Tenant as one applies it; one persona, ``finance``, unless told otherwise."""
+    """Return a manifest of a Tenant; by default it has one persona, ``finance``."""
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "Tenant",
@@ -30,7 +30,7 @@ def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
 
 
 def uid_of(tenant_id: str) -> str:
-    """Return the uid of a Tenant that :func:`make_tenant` made."""
+    """Return the uid of a Tenant of :func:`make_tenant`."""
     return f"uid-{tenant_id}"
 
 
@@ -43,10 +43,10 @@ def make_tenant(
     prepared: bool = True,
     **spec: Any,
 ) -> Tenant:
-    """Return a Tenant as services see it; ``collection`` is what its status names.
+    """Return a Tenant as the services read it; ``collection`` is the collection in its status.
 
-    Its uid is ``uid-{id}``, and it names the addresses ``*@{id}.example``, unless ``spec`` names others.
-    ``prepared`` says whether its S3 prefix is known to be its own.
+    Its uid is ``uid-{id}``, and its addresses are ``*@{id}.example`` unless ``spec`` has others. With
+    ``prepared`` its status names the owner of its S3 prefix.
     """
     identity = {"emails": [f"*@{tenant_id}.example"], "admins": [f"admin@{tenant_id}.example"]}
     manifest = tenant_manifest(tenant_id, **({"identity": identity} | spec))
@@ -63,31 +63,31 @@ def make_tenant(
 
 
 def storage_status(tenant_id: str, uid: str) -> dict[str, str]:
-    """Return the section of a status that says that the S3 prefix is prepared for a Tenant."""
+    """Return the section of a status in which the S3 prefix is prepared for a Tenant."""
     return {"bucket": "documents", "prefix": f"tenant-{tenant_id}/", "tenantUid": uid}
 
 
 @contextmanager
 def applied(platform: Platform, *manifests: dict[str, Any]) -> Iterator[Tenants]:
-    """Apply Tenants to the real API server, and take them away at the end, operator or not.
+    """Apply Tenants to the real API server, and delete them at the end, without an operator.
 
-    Their storage is said to be prepared, as the operator would say.
+    Their status names the owner of the S3 prefix, as after a reconcile.
     """
     with admin_client(platform) as api:
         tenants = Tenants(api)
         names = [manifest["metadata"]["name"] for manifest in manifests]
         try:
             for name, manifest in zip(names, manifests, strict=True):
-                _take_away(tenants, name)  # of a run that was interrupted
+                _delete(tenants, name)  # of an interrupted run
                 uid = tenants.create(manifest)["metadata"]["uid"]
                 tenants.patch_status(name, {"status": {"storage": storage_status(name, uid)}})
             yield tenants
         finally:
             for name in names:
-                _take_away(tenants, name)
+                _delete(tenants, name)
 
 
-def _take_away(tenants: Tenants, name: str) -> None:
+def _delete(tenants: Tenants, name: str) -> None:
     if tenants.get(name):
         tenants.patch(name, {"metadata": {"finalizers": None}})
     if tenants.get(name):

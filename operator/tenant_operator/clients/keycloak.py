@@ -51,7 +51,7 @@ class Keycloak(KeycloakAdmin):
     async def list_members(self, group_id: str) -> list[dict[str, Any]]:
         """Return the direct members of a group."""
         params = {"briefRepresentation": "true"}
-        return [user async for user in self.pages("list-members", f"/groups/{group_id}/members", params)]
+        return [user async for user in self.list_all("list-members", f"/groups/{group_id}/members", params)]
 
     async def search_accounts(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
         """Return the accounts whose verified e-mail matches a pattern, without duplicates."""
@@ -68,7 +68,7 @@ class Keycloak(KeycloakAdmin):
 
     def list_verified_accounts(self) -> AsyncIterator[dict[str, Any]]:
         """Return every account with a verified e-mail, page by page."""
-        return self.pages("list-users", "/users", {"emailVerified": "true", "briefRepresentation": "true"})
+        return self.list_all("list-users", "/users", {"emailVerified": "true", "briefRepresentation": "true"})
 
     async def get_user(self, user_id: str) -> dict[str, Any] | None:
         """Return an account, or ``None``."""
@@ -76,7 +76,7 @@ class Keycloak(KeycloakAdmin):
 
     async def _search(self, term: str) -> list[dict[str, Any]]:
         params = {"email": term, "emailVerified": "true", "briefRepresentation": "true"}
-        return [user async for user in self.pages("search-users", "/users", params)]
+        return [user async for user in self.list_all("search-users", "/users", params)]
 
     async def add_member(self, user_id: str, group_id: str) -> None:
         """Add a user to a group."""

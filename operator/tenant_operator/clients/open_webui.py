@@ -60,7 +60,7 @@ class OpenWebUI:
     async def list_group_ids(self, name: str) -> list[str]:
         """Return the ids of the groups of a name, oldest first; the result can be half a minute old."""
         # With an open circuit this fails here: one caller must not block all others at the lock.
-        self._session.require_admitted("list-groups")
+        self._session.require_closed_circuit("list-groups")
         async with self._listing_groups:
             now = asyncio.get_running_loop().time()
             if self._groups is None or now >= self._groups_listed + GROUPS_SECONDS:

@@ -59,7 +59,7 @@ class OpenWebUISession:
         self._refusal: tuple[float, Exception] | None = None
         self._signing_in = asyncio.Lock()
 
-    def require_admitted(self, operation: str) -> None:
+    def require_closed_circuit(self, operation: str) -> None:
         """Check that the circuit to Open WebUI is closed.
 
         Raises
@@ -67,7 +67,7 @@ class OpenWebUISession:
         RemoteUnavailable
             The circuit is open.
         """
-        self._remote.require_admitted(operation)
+        self._remote.require_closed_circuit(operation)
 
     async def get(self, operation: str, path: str, params: dict[str, str] | None = None) -> Any:
         """Return the JSON of a path that always exists."""

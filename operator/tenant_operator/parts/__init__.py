@@ -1,1 +1,1 @@
-"""What a tenant consists of outside Kubernetes: one part an external system, all with the same verbs."""
+"""Parts of the operator: one adapter for each concern of a tenant, with the same methods."""

@@ -20,7 +20,7 @@ from tenancy.call_limiter import CallLimiter
 from tenancy.callers import check_synced
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
-from tenancy.registry import TenantRegistry, watched_registry
+from tenancy.registry import TenantRegistry, open_registry
 from tenancy.tickets import TicketIssuer
 
 from .adapters.document_owners import DocumentOwnerResolver
@@ -76,7 +76,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
         stack.push_async_callback(keys.close)
         tickets = TicketIssuer(json.loads(settings.ticket_key.read_text()))
-        registry, watching = await stack.enter_async_context(watched_registry())
+        registry, watching = await stack.enter_async_context(open_registry())
         database = OpenWebUIDatabase(settings.database_url.get_secret_value())
         stack.push_async_callback(database.close)
         await database.open()

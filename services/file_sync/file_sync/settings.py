@@ -35,7 +35,7 @@ class Settings(HttpSettings):
     """IAM role that is assumed for one tenant at a time."""
 
     gateway_url: str = Field(pattern=r"^https?://")
-    """The gateway's address."""
+    """Base URL of the gateway."""
 
     upload_url: str = Field(pattern=r"^https?://")
     """Complete URL of n8n's upload webhook: `.../webhook/tenantry/upload`."""
@@ -44,16 +44,16 @@ class Settings(HttpSettings):
     """File with the private key (an Ed25519 JWK) that signs tickets."""
 
     keycloak_url: str = Field(pattern=r"^https?://")
-    """Keycloak's address, without `/realms`."""
+    """Base URL of Keycloak, without `/realms`."""
 
     keycloak_realm: str = Field("tenantry", min_length=1)
-    """The realm of all people."""
+    """Realm of all accounts."""
 
     keycloak_client_id: str = Field("tenantry-file-sync", min_length=1)
     """Client with a service account that may view users and groups."""
 
     keycloak_client_secret: SecretStr
-    """Its secret."""
+    """Secret of that client."""
 
     oidc_issuer: str = Field(pattern=r"^https?://.+[^/]$")
     """Exact issuer of the Keycloak realm, without a trailing slash."""

@@ -69,10 +69,10 @@ def make_app(settings: Settings) -> FastAPI:
 def _limits(settings: Settings) -> _Limits:
     limiter = ConcurrencyLimiter(
         "requests",
-        max_concurrent=settings.requests_at_once,
-        max_waiting=settings.requests_waiting,
+        max_concurrent=settings.request_concurrency,
+        max_waiting=settings.request_queue,
         wait_seconds=WAITING_SECONDS,
-        max_per_tenant=max(settings.requests_at_once // 2, 1),
+        max_per_tenant=max(settings.request_concurrency // 2, 1),
     )
     default = RouteLimits(settings.request_seconds, BODY_BYTES, limiter.acquire)
     chat = replace(default, body_bytes=CHAT_BYTES)

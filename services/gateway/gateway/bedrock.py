@@ -1,7 +1,6 @@
-"""Bedrock: embeddings through InvokeModel, answers through ConverseStream.
+"""Adapter for Bedrock: embeddings through InvokeModel, answers through ConverseStream.
 
-The one thing to get right: the vectors that are stored and the vectors that are searched with must come
-from here, cut in the same way.
+Stored vectors and query vectors must both come from this adapter, truncated in the same way.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 from servicekit.aws import classify, client_config, error_code
-from servicekit.deadline import enforced
+from servicekit.deadline import enforce
 from servicekit.errors import RemoteUnavailable
 from servicekit.fair_semaphore import FairSemaphore
 from servicekit.remote import Remote
@@ -34,31 +33,31 @@ if TYPE_CHECKING:
 __all__ = ["Bedrock", "ModelReply", "Prompt", "Turn", "truncate_embedding"]
 
 TITAN_DIMENSIONS = 1024
-"""What we ask of Titan V2, which offers 256, 512 and 1024."""
+"""Requested dimension of Titan V2, which offers 256, 512 and 1024."""
 
 EMBED_SECONDS = 5.0
-"""Longest that an embedding may take; it takes some tenths of a second."""
+"""Timeout of an embedding, which usually takes some tenths of a second."""
 
 INGEST_CONCURRENCY = 16
-"""Embeddings of documents under way at once."""
+"""Maximum number of concurrent embeddings of documents."""
 
 QUERY_CONCURRENCY = 32
-"""Embeddings of questions under way at once. They have places of their own: nobody waits behind a book."""
+"""Maximum number of concurrent embeddings of questions; they never wait for those of documents."""
 
 CONVERSE_SECONDS = 60.0
-"""Longest that an answer which is not streamed may take."""
+"""Timeout of an answer that is not streamed."""
 
-SILENCE_SECONDS = 15.0
-"""Longest that a model may say nothing, at the beginning or between two words; it takes a few seconds."""
+IDLE_SECONDS = 15.0
+"""Timeout of the first event of a stream, and between two events; they usually take a few seconds."""
 
 CONVERSE_CONCURRENCY = 128
-"""Answers under way at once that are not streamed, and streams that have not begun."""
+"""Maximum number of concurrent answers that are not streamed, and of streams that have not started."""
 
 GRACE_SECONDS = 2.0
-"""How much later than boto3 we give up, so that its thread is free again when we do."""
+"""Margin of the timeout over boto3's, so that its thread is free when the call times out."""
 
-STREAMS = 256
-"""Answers that are written at once; each holds a thread while it waits for the next words."""
+MAX_STREAMS = 256
+"""Maximum number of concurrent streams; each occupies a thread while it waits for an event."""
 
 T = TypeVar("T")
 
@@ -67,7 +66,7 @@ _END: Any = object()
 
 @dataclass(frozen=True)
 class Turn:
-    """What one side said earlier; ``role`` is ``user`` or ``assistant``."""
+    """Earlier message of a conversation; ``role`` is ``user`` or ``assistant``."""
 
     role: Literal["user", "assistant"]
     text: str
@@ -75,22 +74,22 @@ class Turn:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a model is asked, and for whom.
+    """Request to a chat model.
 
     Parameters
     ----------
     model
         A model id or an inference profile.
     system, text
-        The rules, and what the user says now.
+        The system prompt, and the user's current message.
     history
-        What was said before, the oldest first; it begins with the user and the sides take turns.
+        Earlier messages, oldest first; the first is the user's, and the roles alternate.
     max_tokens
-        Longest answer.
+        Maximum length of the answer.
     tenant_key
-        For whom: it stands in Bedrock's invocation logs.
+        Tenant key in Bedrock's invocation logs.
     guardrail
-        The tenant's own; it is applied to prompt and answer when it has an id.
+        The tenant's guardrail; applied to prompt and answer if it has an id.
     """
 
     model: str
@@ -104,7 +103,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class ModelReply:
-    """What a model said, and what it cost in tokens."""
+    """Reply of a chat model with its tokens."""
 
     text: str
     model: str
@@ -113,18 +112,18 @@ class ModelReply:
 
 
 class Bedrock:
-    """Embeds texts and lets models answer.
+    """Adapter for embeddings and chat models.
 
     Parameters
     ----------
     session
-        Where Bedrock is and who we are there.
+        Session with region and credentials.
     embedding_model
         A Titan V2 model id; also an attribute.
     dimension
-        Length of the vectors that are returned, see :func:`truncate_embedding`.
+        Length of the returned vectors, see :func:`truncate_embedding`.
     embeddings_per_minute
-        How many embeddings we may ask for. Documents wait for their turn; questions count, and do not wait.
+        Quota of embeddings. Documents wait for it; questions count against it and do not wait.
     """
 
     def __init__(
@@ -132,7 +131,7 @@ class Bedrock:
     ) -> None:
         self.embedding_model = embedding_model
         self._dimension = dimension
-        self._pace = TokenBucket(embeddings_per_minute)
+        self._quota = TokenBucket(embeddings_per_minute)
         self._ingesting = FairSemaphore(INGEST_CONCURRENCY, each=INGEST_CONCURRENCY)
         self._embeddings = Remote(
             "bedrock",
@@ -145,12 +144,12 @@ class Bedrock:
             "bedrock",
             classify,
             timeout=CONVERSE_SECONDS + GRACE_SECONDS,
-            attempts=2,  # with a model that hangs, and another one after it, within the request's time
+            attempts=2,  # so that a hanging model and a fallback fit into the request's deadline
             concurrency=CONVERSE_CONCURRENCY,
         )
-        self._streams = ThreadPoolExecutor(STREAMS, thread_name_prefix="bedrock-stream")
-        self._embedder = _client(session, EMBED_SECONDS, INGEST_CONCURRENCY + QUERY_CONCURRENCY)
-        self._talker = _client(session, SILENCE_SECONDS, CONVERSE_CONCURRENCY + STREAMS)
+        self._streams = ThreadPoolExecutor(MAX_STREAMS, thread_name_prefix="bedrock-stream")
+        self._embed_client = _client(session, EMBED_SECONDS, INGEST_CONCURRENCY + QUERY_CONCURRENCY)
+        self._converse_client = _client(session, IDLE_SECONDS, CONVERSE_CONCURRENCY + MAX_STREAMS)
 
     async def embed(
         self,
@@ -164,62 +163,61 @@ class Bedrock:
         Parameters
         ----------
         tenant_key
-            Whose document it is. Texts of the tenants that wait are embedded in turn.
+            Key of the document's tenant. Waiting tenants are served round robin.
         on_tokens
-            Is told, for each text, how many tokens it had.
+            Called with the number of tokens of each text.
 
         Raises
         ------
         ModelUnavailable
             Bedrock does not serve the model.
         RemoteUnavailable, RemoteRefused
-            Bedrock did not answer, throttles us, or refused a text.
+            Bedrock did not answer, throttled the call, or refused a text.
         """
 
-        async def embed_in_turn(text: str) -> list[float]:
-            async with enforced("bedrock"), self._ingesting.acquire(tenant_key):
-                await self._pace.wait()
+        async def embed_within_quota(text: str) -> list[float]:
+            async with enforce("bedrock"), self._ingesting.acquire(tenant_key):
+                await self._quota.acquire()
                 return await self._embed(text, on_tokens)
 
-        return await gather_or_cancel(map(embed_in_turn, texts))
+        return await gather_or_cancel(map(embed_within_quota, texts))
 
     async def embed_query(self, text: str, *, on_tokens: Callable[[int], None]) -> list[float]:
-        """Return the vector of a question, at once.
+        """Return the vector of a question without waiting for the quota.
 
         Raises
         ------
         ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`embed`.
         """
-        self._pace.take()
+        self._quota.reserve()
         return await self._embed(text, on_tokens)
 
     async def converse(self, prompt: Prompt) -> ModelReply:
         """Return a model's reply.
 
-        It is read as a stream, so that a model which falls silent is noticed long before the longest time
-        that a whole answer may take.
+        The reply is read as a stream, so an idle model is detected long before the timeout of the answer.
 
         Raises
         ------
         ModelUnavailable
             Bedrock does not serve the model.
         RemoteUnavailable, RemoteRefused
-            Bedrock did not answer, throttles us, or refused the prompt.
+            Bedrock did not answer, throttled the call, or refused the prompt.
         """
-        return await self._ask("converse", prompt, functools.partial(self._reply, prompt.model))
+        return await self._call("converse", prompt, functools.partial(self._reply, prompt.model))
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | ModelReply]:
-        """Yield a model's words as they come, and at last the whole reply.
+        """Yield the pieces of a model's reply as they arrive, and finally the whole reply.
 
-        Who stops listening closes the generator; the call to Bedrock then ends at its next words.
+        To stop, close the generator; the call to Bedrock then ends at its next event.
 
         Raises
         ------
         ModelUnavailable, RemoteUnavailable, RemoteRefused
-            As :meth:`converse`. Once words have come nothing is asked again, and a broken stream is an error.
+            As :meth:`converse`. After the first event there is no retry, and a broken stream is an error.
         """
-        response = await self._ask("converse-stream", prompt, self._talker.converse_stream)
+        response = await self._call("converse-stream", prompt, self._converse_client.converse_stream)
         stream, transcript = response["stream"], _Transcript(prompt.model)
         try:
             events = _events(stream)
@@ -228,33 +226,33 @@ class Bedrock:
                     yield text
             yield transcript.reply()
         finally:
-            # Not here: it waits for whoever is reading.
+            # In a thread, because close() waits for a pending read.
             self._streams.submit(stream.close)
 
     async def _next(self, events: Iterator[Any]) -> Any:
-        """Return the next event, :data:`_END` after the last."""
+        """Return the next event, or :data:`_END` after the last one."""
         loop = asyncio.get_running_loop()
         try:
-            async with enforced("bedrock"):
+            async with enforce("bedrock"):
                 return await loop.run_in_executor(self._streams, next, events, _END)
         except (BotoCoreError, ClientError) as exc:
             raise RemoteUnavailable("bedrock", "converse-stream", type(exc).__name__) from exc
 
     def close(self) -> None:
-        """Let threads and connections go."""
+        """Close all threads and connections."""
         for remote in (self._embeddings, self._answers):
             remote.close()
         self._streams.shutdown(wait=False, cancel_futures=True)
-        for client in (self._embedder, self._talker):
+        for client in (self._embed_client, self._converse_client):
             client.close()
 
-    async def _ask(self, operation: str, prompt: Prompt, call: Callable[..., T]) -> T:
-        ask = functools.partial(_known_model, prompt.model, functools.partial(call, **_request(prompt)))
-        # One model can be down while the next one works.
-        return await self._answers.call(operation, self._answers.in_thread(ask), circuit=prompt.model)
+    async def _call(self, operation: str, prompt: Prompt, call: Callable[..., T]) -> T:
+        call_model = functools.partial(_call_model, prompt.model, functools.partial(call, **_request(prompt)))
+        # A separate circuit per model: one can fail while others work.
+        return await self._answers.call(operation, self._answers.in_thread(call_model), circuit=prompt.model)
 
     def _reply(self, model: str, **request: Any) -> ModelReply:
-        stream, transcript = self._talker.converse_stream(**request)["stream"], _Transcript(model)
+        stream, transcript = self._converse_client.converse_stream(**request)["stream"], _Transcript(model)
         with contextlib.closing(stream):
             for event in _events(stream):
                 transcript.add(event)
@@ -269,29 +267,29 @@ class Bedrock:
 
     def _invoke(self, body: str) -> dict[str, Any]:
         model = self.embedding_model
-        response = _known_model(model, lambda: self._embedder.invoke_model(modelId=model, body=body))
+        response = _call_model(model, lambda: self._embed_client.invoke_model(modelId=model, body=body))
         answer: dict[str, Any] = json.loads(response["body"].read())
         return answer
 
 
 class _Transcript:
-    """The reply of a model, from the events of its stream."""
+    """Builder of a reply from the events of a stream."""
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._said: list[str] = []
+        self._pieces: list[str] = []
         self._usage: dict[str, int] = {}
 
     def add(self, event: dict[str, Any]) -> str:
-        """Add an event, and return its words; many have none."""
+        """Add an event and return its text, which may be empty."""
         text: str = event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
-        self._said.append(text)
+        self._pieces.append(text)
         self._usage = event.get("metadata", {}).get("usage", self._usage)
         return text
 
     def reply(self) -> ModelReply:
-        """Return the whole reply; the last event has been added."""
-        text = "".join(self._said).strip()
+        """Return the whole reply after the last event."""
+        text = "".join(self._pieces).strip()
         return ModelReply(text, self._model, self._usage["inputTokens"], self._usage["outputTokens"])
 
 
@@ -301,9 +299,9 @@ def _events(stream: Iterable[Any]) -> Iterator[Any]:
     Raises
     ------
     ResponseStreamingError
-        The connection broke, or the stream ended without its last event, which tells what the reply cost.
+        The connection broke, or the stream ended without its last event, which has the token counts.
     EventStreamError
-        Bedrock broke off.
+        Bedrock aborted the stream.
     """
     try:
         for event in stream:
@@ -318,29 +316,29 @@ def _events(stream: Iterable[Any]) -> Iterator[Any]:
 def truncate_embedding(embedding: Sequence[float], dimension: int) -> list[float]:
     """Return the first ``dimension`` numbers of an embedding, scaled to length 1.
 
-    Titan V2 is trained so that the front of its vectors is a whole embedding by itself (Matryoshka
-    representation learning): a cut loses a little sharpness, where a projection of our own would be
-    guesswork. It does lose length, and cosine distances want unit vectors, hence the scaling.
+    Titan V2 uses Matryoshka representation learning: a prefix of a vector is an embedding by itself,
+    slightly less precise. A prefix is shorter than a unit vector, and cosine distances need unit vectors, so
+    it is scaled.
 
     Raises
     ------
     ValueError
-        The embedding is shorter than that, or its front is all zeros.
+        The embedding has fewer numbers, or all of the first ones are zero.
     """
-    front = embedding[:dimension]
-    length = math.hypot(*front)
-    if len(front) < dimension or length == 0:
-        raise ValueError(f"an embedding of {len(embedding)} numbers cannot be cut to {dimension}")
-    return [number / length for number in front]
+    prefix = embedding[:dimension]
+    length = math.hypot(*prefix)
+    if len(prefix) < dimension or length == 0:
+        raise ValueError(f"an embedding of {len(embedding)} numbers cannot be truncated to {dimension}")
+    return [number / length for number in prefix]
 
 
 def _request(prompt: Prompt) -> dict[str, Any]:
-    said = [*prompt.history, Turn("user", prompt.text)]
-    # No temperature: the newest models refuse it.
+    turns = [*prompt.history, Turn("user", prompt.text)]
+    # No temperature: the newest models reject it.
     request: dict[str, Any] = {
         "modelId": prompt.model,
         "system": [{"text": prompt.system}],
-        "messages": [{"role": turn.role, "content": [{"text": turn.text}]} for turn in said],
+        "messages": [{"role": turn.role, "content": [{"text": turn.text}]} for turn in turns],
         "inferenceConfig": {"maxTokens": prompt.max_tokens},
         "requestMetadata": {"tenant": prompt.tenant_key},
     }
@@ -358,8 +356,8 @@ def _client(session: boto3.Session, seconds: float, connections: int) -> "Bedroc
     )
 
 
-def _known_model(model: str, call: Callable[[], T]) -> T:
-    """Make a call; when Bedrock does not know the model, say which setting to change."""
+def _call_model(model: str, call: Callable[[], T]) -> T:
+    """Make a call; raise :class:`ModelUnavailable` if Bedrock does not serve the model."""
     try:
         return call()
     except ClientError as exc:

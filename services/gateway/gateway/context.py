@@ -1,4 +1,4 @@
-"""Everything that lives as long as the process, wired in one place and closed in order."""
+"""Objects with the lifetime of the process: opened and wired in one place, closed in reverse order."""
 
 import json
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from tenancy.call_limiter import CallLimiter
 from tenancy.callers import check_synced
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
-from tenancy.registry import TenantRegistry, watched_registry
+from tenancy.registry import TenantRegistry, open_registry
 from tenancy.tickets import TicketVerifier
 
 from .answers.cache import AnswerCache
@@ -54,12 +54,12 @@ from .vectors import Vectors
 __all__ = ["ProcessContext", "open_context"]
 
 INGEST_WAITING_SECONDS = 60.0
-"""Longest that a document waits for its turn."""
+"""Longest wait of a document for its turn."""
 
 
 @dataclass(frozen=True)
 class ProcessContext:
-    """What request handlers need."""
+    """Objects that request handlers use."""
 
     settings: Settings
     registry: TenantRegistry
@@ -98,7 +98,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
         keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
         stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
-        registry, watching = await stack.enter_async_context(watched_registry())
+        registry, watching = await stack.enter_async_context(open_registry())
         redis = TenantRedis(settings.redis_url)
         stack.push_async_callback(redis.close)
         vectors = Vectors(
@@ -190,10 +190,10 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             idempotency=IdempotencyStore(redis),
             ingests=ConcurrencyLimiter(
                 "ingests",
-                max_concurrent=settings.ingests_at_once,
-                max_waiting=settings.ingests_waiting,
+                max_concurrent=settings.ingest_concurrency,
+                max_waiting=settings.ingest_queue,
                 wait_seconds=INGEST_WAITING_SECONDS,
-                max_per_tenant=max(settings.ingests_at_once // 2, 1),
+                max_per_tenant=max(settings.ingest_concurrency // 2, 1),
             ),
             retrieval=retrieval,
             answers=CachedAnswerService(answers, cache, usage),

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
 import structlog
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import idempotency_key
@@ -147,7 +147,7 @@ class IdempotencyStore:
         finally:
             done = json.dumps({**mine, "reply": asdict(claim.saved)}) if claim.saved else ""
             try:
-                with lifted():  # what was done stays done, however late
+                with without_deadline():  # what was done stays done, however late
                     await self._write.run(tenant, [key], token, done, KEEP_SECONDS * 1000)
             except RemoteError as exc:
                 self._log.warning("Cannot remember what was answered", error=str(exc))

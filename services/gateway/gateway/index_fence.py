@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from servicekit.errors import RemoteError, RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import answers_key, changes_key
@@ -82,7 +82,7 @@ class IndexWriteFence:
         answers, writes = fence_keys(tenant)
         try:
             # Deleted a second time: after the mark has expired, gateways may have cached answers.
-            with lifted():
+            with without_deadline():
                 await self._redis.execute(
                     tenant, "end-index-write", ("UNLINK", answers), ("ZREM", writes, write)
                 )

@@ -1,4 +1,4 @@
-"""What flows through the gateway's layers."""
+"""Data models that the gateway's layers share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ __all__ = ["Chunk", "Document", "DocumentVersion", "Heading", "IndexedDocument",
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading, which is in its page's text from ``start``. The smaller its level, the more it is over."""
+    """A heading at position ``start`` of its page's text; level 1 is the highest."""
 
     title: str
     level: int
@@ -20,9 +20,9 @@ class Heading:
 
 @dataclass(frozen=True)
 class Page:
-    """Text of one page; ``number`` counts from 1 and is ``None`` where the format has no pages.
+    """Text of one page; ``number`` starts at 1 and is ``None`` for formats without pages.
 
-    ``headings`` are in the order of the text.
+    ``headings`` are in text order.
     """
 
     text: str
@@ -32,10 +32,10 @@ class Page:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a document, word for word; ``page`` is where all of it stands, if there are pages.
+    """A verbatim part of a document on one page; ``page`` is ``None`` for formats without pages.
 
-    ``heading`` is the path of headings over its first words ("Travel expenses > Meals"), as far as they are
-    not in ``text`` themselves.
+    ``heading`` is the path of headings above its first words ("Travel expenses > Meals"), except those that
+    ``text`` contains.
     """
 
     text: str
@@ -44,7 +44,7 @@ class Chunk:
 
     @property
     def embedded_text(self) -> str:
-        """What the vector stands for: a paragraph often means little without its headings."""
+        """Text that is embedded: the headings, which a paragraph often depends on, and the text."""
         return f"{self.heading}\n\n{self.text}" if self.heading else self.text
 
 
@@ -52,8 +52,8 @@ class Chunk:
 class Document:
     """One stored document of a tenant.
 
-    ``created_at`` is when this content of it was taken in, and ``etag`` S3's name for the content, empty as
-    long as it has none.
+    ``created_at`` is the time at which this content was ingested. ``etag`` is the content's ETag in S3, empty
+    before it is stored.
     """
 
     persona_id: str
@@ -99,9 +99,9 @@ class IndexedDocument:
 
 @dataclass(frozen=True)
 class Passage:
-    """A chunk that was found; ``score`` is its cosine similarity to the query.
+    """A search result; ``score`` is its cosine similarity to the query.
 
-    ``heading`` is the path of headings over it, and ``version_id`` the id of its document's version.
+    ``heading`` is the path of headings above it, ``version_id`` the id of its document's version.
     """
 
     persona_id: str

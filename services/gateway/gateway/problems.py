@@ -161,7 +161,7 @@ class CursorRefused(TenantryError):
     slug = "cursor-refused"
     title = "The cursor was refused"
     remedy = "Start again without `cursor`, or send an unchanged `nextCursor`."
-    example = "`cursor` must be a `nextCursor` of this list, or be left out."
+    example = "`cursor` must be a `nextCursor` of this list, or be omitted."
     status = 422
 
 

@@ -18,7 +18,7 @@ from servicekit.redis_errors import classify
 from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.names import redis_prefix, tombstone_key
-from tenancy.tombstones import REFUSAL, guarded
+from tenancy.tombstones import REFUSAL, add_tombstone_check
 
 __all__ = ["Script", "TenantRedis"]
 
@@ -100,7 +100,7 @@ class TenantRedis:
         ends_work
             True if the script only ends earlier work, so it may run while the Tenant is being deleted.
         """
-        source = source if ends_work else guarded(source)
+        source = source if ends_work else add_tombstone_check(source)
         registered = self._client.register_script(source)
         return Script(self._remote, registered, operation, is_guarded=not ends_work)
 

@@ -26,7 +26,7 @@ class Settings(HttpSettings):
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
     metrics_by_tenant: bool = False
-    """Whether two counters name tenants: who reads `/metrics` then knows them, and how much each asks."""
+    """True to add the tenant to two counters. Readers of `/metrics` then learn the tenants and their use."""
 
     bucket: str = Field(min_length=3)
     """Bucket of the documents."""
@@ -44,94 +44,95 @@ class Settings(HttpSettings):
     """PEM file of the authority behind Qdrant's certificate; not set for a public one."""
 
     redis_url: SecretStr
-    """Redis that counts what tenants use: ``redis://`` or ``rediss://``, its password included."""
+    """Redis with the counters of tenants' use: ``redis://`` or ``rediss://``, with the password."""
 
     oidc_issuer: str = Field(pattern=r"^https?://.+[^/]$")
-    """The Keycloak realm's issuer, to the letter, without a closing slash."""
+    """Exact issuer of the Keycloak realm, without a trailing slash."""
 
     oidc_audience: str = Field("tenantry-gateway", min_length=1)
-    """What an access token's ``aud`` must name."""
+    """Audience that an access token's ``aud`` must contain."""
 
     ticket_jwks: Path
     """File with the public keys (a JSON Web Key Set) of the services that may issue tickets."""
 
     chat_model: str = Field("us.anthropic.claude-sonnet-4-6", min_length=1)
-    """Model or inference profile that answers for tenants which name none."""
+    """Model or inference profile of tenants that name none."""
 
     chat_fallbacks: list[str] = Field(default_factory=list)
-    """Models that are asked, in this order, when the wanted one is busy or does not answer; JSON."""
+    """Models that are used, in this order, when the tenant's model is busy or does not answer; JSON."""
 
     answer_tokens: int = Field(1024, ge=16, le=65536)
     """Longest answer, in the model's tokens."""
 
     context_tokens: int = Field(3000, ge=0, le=1_000_000)
-    """Up to so many tokens, as estimated, passages are widened by the chunks beside them."""
+    """Most tokens, as estimated, to which a passage is extended by its neighbouring chunks."""
 
     history_tokens: int = Field(2000, ge=0, le=100_000)
-    """Most tokens of what was said before that the model is told of, as estimated."""
+    """Most tokens of earlier turns, as estimated, that are sent to the model."""
 
     answer_cache_seconds: int = Field(3600, ge=0, le=86_400)
-    """How long answers of a tenant may be given again, while no document changes; 0 for never."""
+    """Lifetime of a tenant's cached answers while no document changes; 0 for no cache."""
 
     embedding_model: str = Field("amazon.titan-embed-text-v2:0", min_length=1)
-    """Model that turns text into vectors. Another one means that everything must be embedded again."""
+    """Embedding model. A change requires that all documents are embedded again."""
 
     embeddings_per_minute: int = Field(2000, ge=1)
-    """Embeddings that this gateway may ask for: Bedrock's quota, divided by the most gateways there are."""
+    """Embeddings that this gateway may request: Bedrock's quota, divided by the maximum number of
+    gateways."""
 
     embedding_dimension: int = Field(768, ge=1, le=1024)
-    """Length of the stored vectors: as many of the model's 1024 numbers are kept."""
+    """Length of the stored vectors: the model's first numbers, of 1024, that are kept."""
 
     chunk_tokens: int = Field(360, ge=16, le=2048)
     """Longest chunk, in tokens as counted in :mod:`gateway.documents.chunk`."""
 
     chunk_overlap: int = Field(54, ge=0)
-    """Tokens that a chunk repeats of the one before, so that no thought is cut apart: 15 % of a chunk."""
+    """Tokens that a chunk repeats of the previous one, so that sentences stay together: 15 % of a chunk."""
 
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
     """Largest document."""
 
     document_seconds: float = Field(60.0, gt=0)
-    """Longest time that reading one document may take."""
+    """Timeout for the extraction of one document."""
 
     document_cpu_seconds: int = Field(45, ge=1)
-    """Most computing time that reading one document may take; one of up to 256 KiB has 10 s at most."""
+    """Most CPU time for the extraction of one document; one of up to 256 KiB has 10 s at most."""
 
     document_chunks: int = Field(10_000, ge=1)
-    """Most chunks of one document: each costs an embedding, while the caller waits."""
+    """Most chunks of one document: each needs an embedding while the caller waits."""
 
     document_readers: int = Field(2, ge=1)
-    """Processes that read documents, so many at once. No tenant has all of them, and one is kept for small
-    documents, if there is more than one."""
+    """Processes that extract documents. No tenant uses all of them, and one is reserved for small documents,
+    if there is more than one."""
 
     trash_days: float = Field(30.0, gt=0, le=3650)
     """Days for which a removed document can be restored. The bucket must keep noncurrent versions as long."""
 
     request_seconds: float = Field(90.0, gt=0)
-    """Longest time from a question to the last word of its answer; whatever it waits for is cut off then."""
+    """Longest time from a question to the end of its answer; the request is cancelled then."""
 
     ingest_seconds: float = Field(600.0, gt=0)
-    """Longest time that taking in one document may take."""
+    """Timeout for the ingest of one document."""
 
-    requests_at_once: int = Field(400, ge=1)
-    """Requests that are served at once, streams among them; each costs up to a megabyte."""
+    request_concurrency: int = Field(400, ge=1)
+    """Requests that are served concurrently, streams included; each needs up to a megabyte."""
 
-    requests_waiting: int = Field(400, ge=0)
-    """Requests that wait for their turn; further ones are told to come back."""
+    request_queue: int = Field(400, ge=0)
+    """Requests that wait for their turn; further ones get 503 and `Retry-After`."""
 
     calls_per_minute: int = Field(6000, ge=1)
-    """Calls of one tenant a minute that each gateway serves, questions aside: those have the Tenant's
+    """Calls per minute of one tenant that each gateway serves. Questions have a separate limit, the Tenant's
     `queriesPerMinute`."""
 
-    ingests_at_once: int = Field(8, ge=1)
-    """Documents that are taken in at once, at most half of them of one tenant; they are in memory then."""
+    ingest_concurrency: int = Field(8, ge=1)
+    """Documents that are ingested concurrently, at most half of them of one tenant; they are in memory."""
 
-    ingests_waiting: int = Field(64, ge=0)
-    """Documents that wait for their turn, unread; further ones are told to come back."""
+    ingest_queue: int = Field(64, ge=0)
+    """Documents that wait for their turn, unread; further ones get 503 and `Retry-After`."""
 
     prices: dict[str, Price] = EXAMPLE_PRICES
-    """US dollars for a million tokens, ``{"prefix of a model id": {"input": 3, "output": 15}}``; the longest
-    prefix counts. The default holds examples: check them against your own prices."""
+    """US dollars per million tokens, ``{"prefix of a model id": {"input": 3, "output": 15}}``; the longest
+    prefix wins. The default contains examples: compare them with your prices."""
 
     @field_validator("redis_url")
     @classmethod

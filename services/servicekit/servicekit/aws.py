@@ -1,4 +1,4 @@
-"""What S3, STS and Bedrock have in common: where they are, how to call them, what their errors mean."""
+"""AWS plumbing that S3, STS and Bedrock share: sessions, client configuration, classification of errors."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -22,7 +22,7 @@ __all__ = ["classify", "client_config", "error_code", "is_dead_session", "open_s
 CONNECT_SECONDS = 3.0
 
 _BUSY_CODES = frozenset({"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"})
-"""Codes that want us to come back later; S3 sends one with a status of 503, and STS with 400."""
+"""Throttling codes; S3 sends one with status 503, STS with 400."""
 
 _TRANSIENT_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable"})
 """Temporary errors that S3 sends with a status below 500: 400, or 200 for one object of a batch."""
@@ -33,12 +33,12 @@ _DEAD_SESSION_CODES = frozenset(
 
 
 def open_session() -> boto3.Session:
-    """Return a session with the credentials, region and endpoints that boto3 finds by itself."""
+    """Return a session with the credentials, region and endpoints of boto3's default chain."""
     return boto3.Session()
 
 
 def client_config(*, read_seconds: float, connections: int) -> Config:
-    """Return a client's configuration. It makes one attempt: :class:`.remote.Remote` repeats."""
+    """Return a client's configuration with one attempt per call: :class:`.remote.Remote` retries."""
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
@@ -48,22 +48,22 @@ def client_config(*, read_seconds: float, connections: int) -> Config:
 
 
 def error_code(exc: ClientError) -> str:
-    """Return AWS' name of an error: ``NoSuchKey``, ``ThrottlingException`` and so on."""
+    """Return AWS' code of an error: ``NoSuchKey``, ``ThrottlingException`` and so on."""
     return exc.response.get("Error", {}).get("Code", "")
 
 
 def is_dead_session(exc: BaseException | None) -> bool:
-    """Tell whether AWS no longer knows who calls: the session was revoked, or has ended before its time."""
+    """Return True if the session's credentials are no longer valid: revoked, or expired early."""
     return isinstance(exc, ClientError) and error_code(exc) in _DEAD_SESSION_CODES
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what an error of boto3 means for the next attempt."""
+    """Return the fault class of a boto3 error; ``None`` for any other exception."""
     match exc:
         case EventStreamError():
             return _classify_event(error_code(exc))
         case ClientError():
-            return _classify_answer(error_code(exc), exc.response.get("ResponseMetadata", {}))
+            return _classify_response(error_code(exc), exc.response.get("ResponseMetadata", {}))
         case HTTPClientError() | BotoConnectionError() | CredentialRetrievalError():
             return Fault.TRANSIENT
         case BotoCoreError():
@@ -73,7 +73,7 @@ def classify(exc: Exception) -> Fault | None:
 
 
 def _classify_event(code: str) -> Fault:
-    """Say what an error inside an event stream means; it has a code and no status of its own."""
+    """Return the fault class of an error inside an event stream, which has a code and no status."""
     match code.lower():
         case "throttlingexception":
             return Fault.BUSY
@@ -83,9 +83,9 @@ def _classify_event(code: str) -> Fault:
             return Fault.TRANSIENT
 
 
-def _classify_answer(code: str, metadata: Mapping[str, Any]) -> Fault:
+def _classify_response(code: str, metadata: Mapping[str, Any]) -> Fault:
     status = int(metadata.get("HTTPStatusCode", 0))
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _BUSY_CODES:
         return Fault.BUSY
-    passing = status in {0, 408, 424} or status >= 500 or code in _TRANSIENT_CODES
-    return Fault.TRANSIENT if passing else Fault.PERMANENT
+    transient = status in {0, 408, 424} or status >= 500 or code in _TRANSIENT_CODES
+    return Fault.TRANSIENT if transient else Fault.PERMANENT

@@ -1,11 +1,10 @@
-"""Circuit breakers: a system that keeps failing is left alone for a while, and callers are told at once.
+"""Circuit breaker: stops calls to a failing system for a while and fails them immediately.
 
-A call to a system that hangs costs its caller the whole timeout, and us a place among the calls under way.
-After some failures in a row nothing is called any more; when the pause is over, one single call may try, and
-what becomes of it decides for all others.
+A call to a hanging system costs its caller the whole timeout and a place among the calls in flight. After
+several failures in a row the circuit opens. When the pause is over, a single trial call decides whether it
+closes.
 
-That a system is busy (throttles us) is no failure: it works, and a pause for everybody would punish those
-who are within their share.
+Throttling is no failure: the system works, and a pause for all tenants would punish those within their share.
 """
 
 import time
@@ -19,30 +18,31 @@ FAILURES = 5
 """Failures in a row that open a circuit."""
 
 HUNG_SECONDS = 3.0
-"""A failure that took so long counts twice: a system that hangs costs callers more than one that is gone."""
+"""A failure that takes this long counts twice: a hanging system costs callers more than a refused
+connection."""
 
 PAUSE_SECONDS = 5.0
-"""How long an open circuit lets nothing through."""
+"""Time from the opening of a circuit to the trial call."""
 
 OPEN = Gauge(
     "tenantry_remote_circuits_open",
-    "Circuits that let no call through because the system keeps failing",
+    "Open circuits: no call is made because the system keeps failing",
     ("system",),
 )
-SPARED = Counter(
-    "tenantry_remote_spared_total", "Calls that were not made because the circuit was open", ("system",)
+REJECTED = Counter(
+    "tenantry_remote_rejected_total", "Calls that were not made because the circuit was open", ("system",)
 )
 
 
 class Breaker:
-    """The circuit to one system, or to one part of it that can fail alone.
+    """Circuit breaker for one system, or for a part of it that can fail separately.
 
     Parameters
     ----------
     system
-        Its name in metrics.
+        Name of the system in metrics.
     now
-        A clock that never goes back, in seconds.
+        Monotonic clock, in seconds.
     """
 
     def __init__(self, system: str, now: Callable[[], float] = time.monotonic) -> None:
@@ -52,19 +52,20 @@ class Breaker:
         self._opened_at: float | None = None
         self._trying = False
 
-    def admit(self) -> float:
-        """Return 0 when a call may be made, else the seconds until the next one may try.
+    def try_acquire(self) -> float:
+        """Return 0 if a call may be made, else the seconds until the trial call.
 
-        The caller then reports the outcome: :meth:`succeeded`, :meth:`failed` or :meth:`record_neutral`.
+        After 0 the caller reports the outcome: :meth:`record_success`, :meth:`record_failure` or
+        :meth:`release`.
         """
         if pause := self.pause:
-            SPARED.labels(self._system).inc()
+            REJECTED.labels(self._system).inc()
             return pause
         self._trying = self._opened_at is not None
         return 0.0
 
-    def succeeded(self) -> None:
-        """Note a call that was answered, be it with a refusal: the system works."""
+    def record_success(self) -> None:
+        """Record a call that the system answered, with a refusal or without."""
         self._failures = 0
         self._trying = False
         if self._opened_at is not None:
@@ -73,14 +74,14 @@ class Breaker:
 
     @property
     def pause(self) -> float:
-        """Seconds for which no further call will be let in, 0 when the next one may be made or may try."""
+        """Seconds for which calls are rejected; 0 when the next call is made."""
         if self._opened_at is None:
             return 0.0
         left = self._opened_at + PAUSE_SECONDS - self._now()
         return max(left, 1.0) if left > 0 or self._trying else 0.0
 
-    def failed(self, seconds: float = 0.0) -> None:
-        """Note a call that was not answered, or answered with "I cannot", after so many seconds."""
+    def record_failure(self, seconds: float = 0.0) -> None:
+        """Record a call that failed after ``seconds``, without an answer or with a transient fault."""
         self._failures += 2 if seconds >= HUNG_SECONDS else 1
         self._trying = False
         if self._failures >= FAILURES:
@@ -88,6 +89,6 @@ class Breaker:
                 OPEN.labels(self._system).inc()
             self._opened_at = self._now()
 
-    def record_neutral(self) -> None:
-        """Note a call that tells nothing: its caller went away, or gave it too little time."""
+    def release(self) -> None:
+        """Record a call without a result: its caller disconnected, or gave it too little time."""
         self._trying = False

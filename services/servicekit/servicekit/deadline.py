@@ -1,8 +1,7 @@
-"""The time that a request may take in all, known to every call that is made for it.
+"""Deadline of a request, which every call made for it respects.
 
-It travels in a context variable: whoever is called for a request inherits it, tasks and threads among them,
-and nobody has to pass it on. What outlives the request, such as writing down what was spent, says so with
-:func:`lifted`.
+A context variable holds it, so tasks and threads of the request inherit it without a parameter. Work that
+outlives the request, such as recording usage, runs in :func:`without_deadline`.
 """
 
 import asyncio
@@ -13,14 +12,14 @@ from contextvars import ContextVar
 
 from .errors import DeadlineExceeded
 
-__all__ = ["enforced", "lifted", "remaining", "within"]
+__all__ = ["enforce", "remaining", "within", "without_deadline"]
 
 _ENDS: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Let all that happens inside end within so many seconds; an earlier deadline stays."""
+    """Set a deadline for the block; an earlier one stays in force."""
     ends, earlier = time.monotonic() + seconds, _ENDS.get()
     token = _ENDS.set(ends if earlier is None else min(ends, earlier))
     try:
@@ -30,8 +29,8 @@ def within(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def lifted() -> Iterator[None]:
-    """Let what happens inside take its time, whatever the request's deadline was."""
+def without_deadline() -> Iterator[None]:
+    """Run the block without a deadline."""
     token = _ENDS.set(None)
     try:
         yield
@@ -40,24 +39,24 @@ def lifted() -> Iterator[None]:
 
 
 def remaining() -> float | None:
-    """Return the seconds that are left, 0 at the least; ``None`` where there is no deadline."""
+    """Return the seconds that remain, at least 0; ``None`` without a deadline."""
     ends = _ENDS.get()
     return None if ends is None else max(ends - time.monotonic(), 0.0)
 
 
 @asynccontextmanager
-async def enforced(waiting_for: str) -> AsyncIterator[None]:
-    """Cut off what happens inside when the deadline is reached.
+async def enforce(waiting_for: str) -> AsyncIterator[None]:
+    """Cancel the block when the deadline is reached.
 
     Parameters
     ----------
     waiting_for
-        What the caller is told that the time went to: a system's name, never a host's.
+        Name of the system that the block waits for, for the error. Never a host name.
 
     Raises
     ------
     DeadlineExceeded
-        It was reached.
+        The deadline was reached.
     """
     scope = asyncio.timeout(remaining())
     try:

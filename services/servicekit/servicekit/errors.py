@@ -1,6 +1,6 @@
 """Base class of RFC 9457 problems, and errors of deadlines and of calls to other systems.
 
-Class attributes hold what never varies, the instance what happened this time. The reference
+Class attributes hold the fixed parts, instances the details. The reference
 (docs/reference/problems.md) and the API's description are generated from the class attributes. The gateway
 renders instances as they are; the operator maps :class:`RemoteUnavailable` to a retry and
 :class:`RemoteRefused` to a Stalled condition.
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class TenantryError(Exception):
-    """A problem that a caller is told of; of this very class it is one that nobody foresaw.
+    """Problem that a response reports. This class itself reports an unexpected error.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class TenantryError(Exception):
     Attributes
     ----------
     slug, title, status
-        The slug is the last part of the problem's type. The first line about a class says when it happens.
+        ``slug`` is the last part of the problem's type. The class docstring says when the problem occurs.
     remedy
-        What the caller can do.
+        Advice for the caller.
     example
-        A ``detail`` as it may read.
+        Example of ``detail``.
     members
         Further members that the problem document can have, with example values.
     retryable
@@ -50,7 +50,7 @@ class TenantryError(Exception):
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong"
     status: ClassVar[int] = 500
-    remedy: ClassVar[str] = "Tell the operators the request's id: the log has the rest under it."
+    remedy: ClassVar[str] = "Give the request's id to your administrators: the log has the details under it."
     example: ClassVar[str] = "It has been logged under the request's id."
     members: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     retryable: ClassVar[bool] = False
@@ -62,7 +62,7 @@ class TenantryError(Exception):
 
     @classmethod
     def uri(cls) -> str:
-        """Return the problem's type: stable, for programs."""
+        """Return the problem's type, a stable URI."""
         return f"https://tenantry.io/problems/{cls.slug}"
 
     def to_problem(self) -> dict[str, Any]:
@@ -103,29 +103,29 @@ class BodyTooLarge(TenantryError):
 
 
 class DeadlineExceeded(TenantryError):
-    """The request took longer than it may. What it changed is as if it had been cut off at that moment."""
+    """The request exceeded its time limit and was cancelled at that moment."""
 
     slug = "deadline-exceeded"
     title = "The request took too long"
     remedy = (
-        "Try again; a write may be sent again without harm. If it stays, a smaller document or a "
-        "shorter question helps."
+        "Try again; a write can be repeated without harm. If the problem persists, use a smaller "
+        "document or a shorter question."
     )
     example = "The request took longer than it may. Try again."
     status = 504
 
 
 class RemoteError(TenantryError):
-    """A call to an external system failed for good, after the retries that made sense.
+    """Call to an external system that failed after all retries.
 
     Parameters
     ----------
     system
-        Which one, as in the metrics: ``s3``, ``keycloak``, ``qdrant``, ``bedrock`` and so on.
+        Name of the system, as in metrics: ``s3``, ``keycloak``, ``qdrant``, ``bedrock`` and so on.
     operation
-        The call, as in the metrics.
+        Name of the call, as in metrics.
     reason
-        The system's own words, already free of secrets.
+        Message of the system, without secrets.
     """
 
     def __init__(self, system: str, operation: str, reason: str) -> None:
@@ -136,20 +136,22 @@ class RemoteError(TenantryError):
 
     @override
     def to_problem(self) -> dict[str, Any]:
-        """Leave out the system's own words: they may name hosts, keys and other people's objects."""
-        return super().to_problem() | {"detail": f"{self.title}. Try again; if it stays, tell the operators."}
+        """Leave out the system's message, which can name hosts, keys and other tenants' objects."""
+        return super().to_problem() | {
+            "detail": f"{self.title}. Try again; if it persists, ask your administrators."
+        }
 
 
 class RemoteUnavailable(RemoteError):
-    """The system did not answer, or said that it cannot now. The same call may pass later.
+    """The system did not answer, or is unavailable. The same call can succeed later.
 
-    ``retry_after`` is the system's own wish, in seconds, where it had one.
+    ``retry_after`` is the pause that the system asked for, in seconds.
     """
 
     slug = "backend-unavailable"
     title = "A backend is not available right now"
-    remedy = "Try again after `Retry-After`. What was begun is completed, or cleared away, by itself."
-    example = "A backend is not available right now. Try again; if it stays, tell the operators."
+    remedy = "Try again after `Retry-After`. Interrupted writes are completed or removed automatically."
+    example = "A backend is not available right now. Try again; if it persists, ask your administrators."
     status = 503
 
     def __init__(self, system: str, operation: str, reason: str, retry_after: float | None = None) -> None:
@@ -158,10 +160,10 @@ class RemoteUnavailable(RemoteError):
 
 
 class RemoteRefused(RemoteError):
-    """The system understood and refused. A retry is useless until a person changes something."""
+    """The system refused the call. Retries fail until a permission, model or setting is changed."""
 
     slug = "backend-refused"
     title = "A backend refused the request"
-    remedy = "Tell the operators the request's id: a right, a model or a setting is missing there."
-    example = "A backend refused the request. Try again; if it stays, tell the operators."
+    remedy = "Give the request's id to your administrators: a permission, a model or a setting is missing."
+    example = "A backend refused the request. Try again; if it persists, ask your administrators."
     status = 502

@@ -1,4 +1,4 @@
-"""Semaphore that is shared fairly by tenants: those that wait have their turn one after the other."""
+"""Semaphore that serves waiting tenants round robin."""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
@@ -9,14 +9,14 @@ __all__ = ["FairSemaphore"]
 
 
 class FairSemaphore:
-    """A number of places, handed out round robin among the tenants that wait.
+    """Semaphore with a limit in total and per tenant; waiting tenants are served round robin.
 
     Parameters
     ----------
     total
-        Places in all.
+        Number of permits.
     each
-        Most places of one tenant.
+        Most permits of one tenant.
     """
 
     def __init__(self, total: int, *, each: int) -> None:
@@ -26,12 +26,12 @@ class FairSemaphore:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     def locked(self, tenant_id: str) -> bool:
-        """Return True if a tenant would wait for a place."""
+        """Return True if a tenant would wait for a permit."""
         return not self._free or self._held[tenant_id] >= self.each
 
     @asynccontextmanager
     async def acquire(self, tenant_id: str) -> AsyncIterator[None]:
-        """Hold a place for as long as the block lasts."""
+        """Hold a permit while the block runs."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant_id, deque()).append(turn)
         self._grant()
@@ -57,7 +57,7 @@ class FairSemaphore:
         while self._free and (tenant_id := self._next()) is not None:
             turns = self._waiting[tenant_id]
             turn = turns.popleft()
-            # A tenant that had its turn is behind the others.
+            # The tenant that was served goes behind the others.
             self._waiting.move_to_end(tenant_id)
             if not turns:
                 del self._waiting[tenant_id]

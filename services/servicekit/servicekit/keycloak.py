@@ -1,4 +1,4 @@
-"""Keycloak's admin API: logged in as a client with a service account, page by page.
+"""Client of Keycloak's admin API, authenticated as a client with a service account.
 
 Source: https://www.keycloak.org/docs-api/latest/rest-api/index.html
 """
@@ -14,27 +14,27 @@ from .remote import Fault, Remote
 __all__ = ["KeycloakAdmin", "classify"]
 
 PAGE = 100
-"""Keycloak's cost of a page grows faster than the page."""
+"""Entries of a page. Keycloak's cost of a page grows faster than the page."""
 
 TOKEN_MARGIN_SECONDS = 10.0
-"""An admin token lives about a minute; it is renewed this long before its end."""
+"""An admin token lives about a minute; it is renewed this long before it expires."""
 
 CALL_SECONDS = 10.0
 
 
 class KeycloakAdmin:
-    """One realm, as seen by a client that may look at it, or change it.
+    """Calls to the admin API of one realm.
 
     Parameters
     ----------
     url
         Base URL, without ``/realms``.
     realm
-        The realm.
+        Name of the realm.
     client_id, client_secret
-        A client with a service account that has the rights for what is called.
+        Client with a service account that has the roles for the calls.
     http
-        Client to use; the caller closes it.
+        HTTP client; the caller closes it.
     """
 
     def __init__(
@@ -53,15 +53,17 @@ class KeycloakAdmin:
         self._renewing = asyncio.Lock()
 
     async def get(self, operation: str, path: str) -> dict[str, Any] | None:
-        """Return what is at a path, or ``None`` when nothing is."""
+        """Return the representation at a path; ``None`` if it does not exist."""
         response = await self.send(operation, "GET", path, absent=httpx.codes.NOT_FOUND)
         if response is None:
             return None
         found: dict[str, Any] = response.json()
         return found
 
-    async def pages(self, operation: str, path: str, params: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Return what a path lists, page by page; nothing when it is absent."""
+    async def list_all(
+        self, operation: str, path: str, params: dict[str, str]
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the entries of a path, page by page; none if the path does not exist."""
         first = 0
         while True:
             page = params | {"first": str(first), "max": str(PAGE)}
@@ -76,19 +78,19 @@ class KeycloakAdmin:
     async def send(
         self, operation: str, method: str, path: str, *, absent: int | None = None, **arguments: Any
     ) -> httpx.Response | None:
-        """Make one call; ``None`` when it was answered with the status ``absent``.
+        """Send a request; return ``None`` if the response has the status ``absent``.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            Keycloak did not answer, or refused.
+            Keycloak did not answer, or refused the request.
         """
 
         async def call() -> httpx.Response | None:
             headers = {"Authorization": f"Bearer {await self._access_token()}"}
             response = await self._http.request(method, self._admin_url + path, headers=headers, **arguments)
             if response.status_code == httpx.codes.UNAUTHORIZED:
-                # Keycloak was restarted or its keys rotated: the next attempt logs in anew.
+                # Keycloak was restarted or its keys rotated: the next attempt gets a new token.
                 self._expires = 0.0
             if response.status_code == absent:
                 return None
@@ -110,7 +112,7 @@ class KeycloakAdmin:
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what a failed call means. 401 is tried again: a token may have died with Keycloak's restart."""
+    """Return the fault class of an error. 401 is retried: a restart of Keycloak can invalidate the token."""
     match exc:
         case httpx.HTTPStatusError(response=response):
             code = response.status_code

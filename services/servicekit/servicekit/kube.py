@@ -1,4 +1,4 @@
-"""The connection to the Kubernetes API: where it is, and what its errors mean."""
+"""Connection to the Kubernetes API, and classification of its errors."""
 
 import os
 
@@ -11,18 +11,18 @@ __all__ = ["classify", "connect"]
 
 
 async def connect() -> client.ApiClient:
-    """Open a client from ``KUBECONFIG`` when it is set, else from the pod's service account.
+    """Return a client configured from ``KUBECONFIG`` if it is set, else from the pod's service account.
 
     The caller closes it.
 
     Raises
     ------
     kubernetes.aio.config.ConfigException
-        Neither is there.
+        Neither exists.
     """
     configuration = client.Configuration()
     if file := os.environ.get("KUBECONFIG"):
-        # Said outright: left alone, the client uses what the variable was when it was imported.
+        # Passed explicitly: by default the client uses the variable's value at import time.
         await config.load_kube_config(config_file=file, client_configuration=configuration)
     else:
         config.load_incluster_config(client_configuration=configuration)
@@ -30,9 +30,9 @@ async def connect() -> client.ApiClient:
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what an error of the Kubernetes client means for the next attempt.
+    """Return the fault class of an error of the Kubernetes client.
 
-    409 is tried again: another writer came first, and the next attempt reads what it wrote.
+    409 is retried: another writer came first, and the next attempt reads its result.
     """
     match exc:
         case client.exceptions.ApiException(status=status):

@@ -1,4 +1,4 @@
-"""One lock a key, for as long as somebody holds or awaits it."""
+"""Locks by key, which exist while they are held or awaited."""
 
 import asyncio
 from weakref import WeakValueDictionary
@@ -7,7 +7,7 @@ __all__ = ["KeyedLocks"]
 
 
 class KeyedLocks:
-    """Locks by key; a lock that nobody uses is forgotten."""
+    """Mapping of keys to locks; unused locks are discarded."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

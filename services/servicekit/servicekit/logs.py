@@ -1,6 +1,6 @@
-"""Structured logs: one JSON object a line, a fixed sentence plus keys.
+"""Structured logs: one JSON object per line, with a fixed sentence and keys.
 
-Anything bound with ``structlog.contextvars`` (tenant, request_id) stands in every line that follows.
+Every line contains the keys bound with ``structlog.contextvars`` (tenant, request_id).
 """
 
 import logging
@@ -12,7 +12,7 @@ __all__ = ["configure_logs"]
 
 
 def configure_logs(service: str, level: str = "INFO") -> None:
-    """Send this process's logs, the libraries' own among them, to standard error as JSON."""
+    """Write the logs of this process, those of libraries included, to standard error as JSON."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

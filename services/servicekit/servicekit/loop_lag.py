@@ -1,4 +1,4 @@
-"""Watchdog of the event loop: it measures how late the loop runs a timer that is due."""
+"""Watchdog of the event loop: measures the delay of timers."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ INTERVAL_SECONDS = 0.25
 
 LAG = Histogram(
     "tenantry_event_loop_lag_seconds",
-    "Delay of a timer of the event loop, four times a second: everything else waited as long",
+    "Delay of a timer of the event loop, measured four times a second; all other work waited as long",
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 

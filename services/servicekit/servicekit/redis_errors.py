@@ -1,4 +1,4 @@
-"""What an error of the Redis client means, the same for everybody who talks to Redis."""
+"""Classification of errors of the Redis client."""
 
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
@@ -8,7 +8,7 @@ __all__ = ["classify"]
 
 
 def classify(exc: Exception) -> Fault | None:
-    """Say what an error means for the next attempt; ``None`` when it is none of Redis."""
+    """Return the fault class of an error; ``None`` if the Redis client did not raise it."""
     match exc:
         case AuthenticationError() | ResponseError():
             return Fault.PERMANENT

@@ -1,8 +1,7 @@
-"""How every call leaves this process: bounded, timed, retried with jitter or spared, counted and traced.
+"""Calls to external systems, with timeout, retries with jitter, circuit breaker, metrics and tracing.
 
-Each adapter owns one :class:`Remote` for its external system. The one thing to get right is ``classify``:
-what is called transient or busy is tried again, what is called permanent is not, and everything else is a
-bug that is allowed to surface as itself.
+Each adapter owns one :class:`Remote` for its system and passes ``classify``. Transient and busy faults are
+retried, permanent ones are not. Any other exception is a bug and is raised unchanged.
 """
 
 import asyncio
@@ -37,23 +36,23 @@ _TRACER = trace.get_tracer("servicekit.remote")
 
 
 class Fault(enum.Enum):
-    """What an exception of a vendor's client means for the next attempt, and for the system's health."""
+    """Classes of a vendor client's exceptions."""
 
     TRANSIENT = "transient"
-    """The system did not answer, or cannot right now."""
+    """The system did not answer, or is unavailable."""
 
     BUSY = "busy"
-    """It works, and wants us to come back later."""
+    """The system works and throttles the caller."""
 
     PERMANENT = "permanent"
-    """It understood, and refused."""
+    """The system refused the call."""
 
 
 class CircuitOpen(Exception):
-    """The circuit is open: nothing was called."""
+    """The circuit is open, so no call was made."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__("it keeps failing, so it is left alone for a moment")
+        super().__init__("it keeps failing, so no call is made for a moment")
         self.retry_after = retry_after
 
 
@@ -63,18 +62,18 @@ class Remote:
     Parameters
     ----------
     system
-        Its name in metrics, logs and conditions.
+        Name of the system in metrics, logs and conditions.
     classify
-        Says what a vendor's exception means; ``None`` when it is not the system's fault (a bug of ours).
+        Returns the fault class of a vendor's exception; ``None`` for a bug in our code.
     timeout
-        Seconds that one attempt may take; less when the request's deadline is nearer.
+        Longest duration of an attempt, in seconds; shorter if the request's deadline is nearer.
     attempts
-        Tries in all. Only idempotent calls may go through here: all of ours are.
+        Most attempts of a call. Calls must be idempotent.
     concurrency
-        Calls under way at once; further ones wait.
-    breaks
-        Whether a circuit breaker guards the system, see :mod:`.breaker`. False only where the calls of one
-        process are few and paced already.
+        Most calls in flight; further ones wait.
+    circuit_breaker
+        True to guard the system with a circuit breaker, see :mod:`.breaker`. False only where a process makes
+        few calls that are paced already.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class Remote:
         timeout: float = 5.0,
         attempts: int = 3,
         concurrency: int = 16,
-        breaks: bool = True,
+        circuit_breaker: bool = True,
     ) -> None:
         self.system = system
         self._classify = classify
@@ -93,28 +92,27 @@ class Remote:
         self._attempts = attempts
         self._bound = asyncio.Semaphore(concurrency)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=system)
-        self._breakers = defaultdict[str, Breaker](lambda: Breaker(system)) if breaks else None
+        self._breakers = defaultdict[str, Breaker](lambda: Breaker(system)) if circuit_breaker else None
 
     async def call(self, operation: str, call: Callable[[], Awaitable[T]], *, circuit: str = "") -> T:
-        """Await ``call()`` until it succeeds, is refused, or the attempts are used up.
+        """Await ``call()`` until it succeeds, is refused, or no attempt is left.
 
         Parameters
         ----------
         circuit
-            A part of the system that can fail while others work: one of a few names, never a caller's words.
+            Part of the system that can fail separately: one of a few fixed names, never a caller's input.
 
         Raises
         ------
         RemoteUnavailable
-            The last attempt failed in a transient way, a timeout among them; or the system keeps failing and
-            was not called.
+            The last attempt failed with a transient fault, for example a timeout; or the circuit is open.
         RemoteRefused
-            An attempt failed in a permanent way.
+            An attempt failed with a permanent fault.
         DeadlineExceeded
-            The request has no time left.
+            The request's deadline was reached.
         """
         try:
-            async with deadline.enforced(self.system):
+            async with deadline.enforce(self.system):
                 return await self._try(
                     operation, call, self._breakers[circuit] if self._breakers is not None else None
                 )
@@ -124,21 +122,21 @@ class Remote:
                     raise RemoteUnavailable(
                         self.system,
                         operation,
-                        _words(exc),
+                        _message(exc),
                         exc.retry_after if isinstance(exc, CircuitOpen) else None,
                     ) from exc
                 case Fault.PERMANENT:
-                    raise RemoteRefused(self.system, operation, _words(exc)) from exc
+                    raise RemoteRefused(self.system, operation, _message(exc)) from exc
                 case None:
                     raise
 
-    def require_admitted(self, operation: str, *, circuit: str = "") -> None:
-        """Return when a call would be made now. Ask before waiting for others who make the same call.
+    def require_closed_circuit(self, operation: str, *, circuit: str = "") -> None:
+        """Raise if a call would be rejected now. Use it before waiting for another task's identical call.
 
         Raises
         ------
         RemoteUnavailable
-            The circuit is open, or somebody is trying whether it can be closed.
+            The circuit is open, or a trial call is in flight.
         """
         if self._breakers is not None and (pause := self._breakers[circuit].pause):
             raise RemoteUnavailable(self.system, operation, str(CircuitOpen(pause)), pause)
@@ -146,31 +144,31 @@ class Remote:
     async def call_in_thread(
         self, operation: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Call a synchronous SDK in this system's own threads, like :meth:`call`.
+        """Call a synchronous SDK in this system's threads, like :meth:`call`.
 
-        A thread cannot be stopped: give the SDK a timeout of its own below ours, or the thread stays taken.
+        A thread cannot be stopped. Give the SDK a shorter timeout, or the thread stays occupied.
         """
         return await self.call(operation, self.in_thread(functools.partial(function, *args, **kwargs)))
 
     def in_thread(self, function: Callable[[], T]) -> Callable[[], Awaitable[T]]:
-        """Return what :meth:`call` awaits to run a synchronous function in this system's own threads."""
+        """Return an awaitable for :meth:`call` that runs a synchronous function in this system's threads."""
         loop = asyncio.get_running_loop()
         return lambda: loop.run_in_executor(self._threads, function)
 
     def close(self) -> None:
-        """Let the threads go; calls under way finish on their own."""
+        """Release the threads; calls in flight finish."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _try(self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None) -> T:
         try:
             return await self._attempt(operation, call, breaker)
         except Exception as exc:
-            if not self._is_passing(exc):
+            if not self._is_retryable(exc):
                 raise
             failed = exc
-        # Only a call that failed pays for the machinery of further attempts; it is the first of them.
+        # Only failed calls pay for the retry machinery; the failed call counts as the first attempt.
         async for attempt in stamina.retry_context(
-            on=self._is_passing,
+            on=self._is_retryable,
             attempts=self._attempts,
             timeout=None,
             wait_initial=0.1,
@@ -190,7 +188,7 @@ class Remote:
     async def _call_once(
         self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None
     ) -> T:
-        if breaker and (pause := breaker.admit()):
+        if breaker and (pause := breaker.try_acquire()):
             raise CircuitOpen(pause)
         started = asyncio.get_running_loop().time()
         outcome = "cancelled"
@@ -212,9 +210,9 @@ class Remote:
                 REMOTE_SECONDS.labels(self.system, operation, outcome).observe(elapsed)
                 span.set_attribute("outcome", outcome)
                 if breaker:
-                    _tell(breaker, outcome, elapsed)
+                    _record(breaker, outcome, elapsed)
 
-    def _is_passing(self, exc: Exception) -> bool:
+    def _is_retryable(self, exc: Exception) -> bool:
         return self._fault(exc) in (Fault.TRANSIENT, Fault.BUSY) and not isinstance(exc, CircuitOpen)
 
     def _fault(self, exc: Exception) -> Fault | None:
@@ -223,15 +221,15 @@ class Remote:
         return self._classify(exc)
 
 
-def _tell(breaker: Breaker, outcome: str, seconds: float) -> None:
+def _record(breaker: Breaker, outcome: str, seconds: float) -> None:
     match outcome:
         case "transient":
-            breaker.failed(seconds)
+            breaker.record_failure(seconds)
         case "cancelled":
-            breaker.record_neutral()
+            breaker.release()
         case _:
-            breaker.succeeded()
+            breaker.record_success()
 
 
-def _words(exc: Exception) -> str:
+def _message(exc: Exception) -> str:
     return (" ".join(str(exc).split()) or type(exc).__name__)[:300]

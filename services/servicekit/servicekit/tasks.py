@@ -1,4 +1,4 @@
-"""What goes on beside the requests of a service for as long as it lives."""
+"""Background tasks of a service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -6,19 +6,19 @@ from contextlib import asynccontextmanager
 
 __all__ = ["background_task", "cancel_and_wait"]
 
-AGAIN_SECONDS = 1.0
-"""Until a task that goes on is cancelled again."""
+CANCEL_INTERVAL_SECONDS = 1.0
+"""Time after which a task that is still running is cancelled again."""
 
 
 async def cancel_and_wait(task: "asyncio.Future[None]") -> None:
-    """Cancel a task and return when it has ended; its own error is raised.
+    """Cancel a task and wait until it has ended; its error is raised.
 
-    Before Python 3.12 :func:`asyncio.wait_for`, with which redis-py sends, loses a cancellation that meets
-    the end of what it waits for (python/cpython issue 86296). So a task that goes on is cancelled again.
+    Before Python 3.12 :func:`asyncio.wait_for`, which redis-py uses, loses a cancellation that coincides with
+    the end of the awaited call (python/cpython issue 86296). So a task that still runs is cancelled again.
     """
     while not task.done():
         task.cancel()
-        await asyncio.wait([task], timeout=AGAIN_SECONDS)
+        await asyncio.wait([task], timeout=CANCEL_INTERVAL_SECONDS)
     if not task.cancelled():
         task.result()
 
@@ -27,7 +27,7 @@ async def cancel_and_wait(task: "asyncio.Future[None]") -> None:
 async def background_task(
     work: Coroutine[None, None, None], name: str
 ) -> AsyncIterator["asyncio.Task[None]"]:
-    """Let work go on beside the block, and end it with the block."""
+    """Run a coroutine as a task while the block runs; cancel it at the end of the block."""
     task = asyncio.create_task(work, name=name)
     try:
         yield task

@@ -1,4 +1,4 @@
-"""A certificate authority of one's own, that a service is told to trust for one server."""
+"""TLS context from a CA file."""
 
 import ssl
 from pathlib import Path
@@ -10,35 +10,35 @@ __all__ = ["AuthorityFile", "ssl_context"]
 
 
 def ssl_context(authority: Path | None) -> ssl.SSLContext | bool:
-    """Return what httpx and its transports take as ``verify``.
+    """Return the value of ``verify`` for httpx and its transports.
 
     Parameters
     ----------
     authority
-        PEM file whose certificates are trusted, and no others; ``None`` for those that httpx trusts.
+        PEM file of the only trusted certificates; ``None`` for httpx' default trust store.
 
     Raises
     ------
     ValueError
-        The file cannot be read, or holds no certificate.
+        The file cannot be read, or contains no certificate.
     """
     if authority is None:
         return True
     try:
         context = ssl.create_default_context(cafile=authority)
     except ssl.SSLError:
-        raise ValueError(f"{authority} holds no certificate") from None
+        raise ValueError(f"{authority} contains no certificate") from None
     except OSError as exc:
         raise ValueError(f"{authority} cannot be read: {exc.strerror}") from None
-    if not context.cert_store_stats()["x509"]:  # a list of revoked ones alone is read without a word
-        raise ValueError(f"{authority} holds no certificate")
+    if not context.cert_store_stats()["x509"]:  # a file with only a revocation list loads without an error
+        raise ValueError(f"{authority} contains no certificate")
     return context
 
 
-def _checked(authority: Path) -> Path:
+def _validate(authority: Path) -> Path:
     ssl_context(authority)
     return authority
 
 
-AuthorityFile = Annotated[Path, AfterValidator(_checked)]
-"""A setting that stops the start when the file is missing, or holds no certificate."""
+AuthorityFile = Annotated[Path, AfterValidator(_validate)]
+"""Setting that is refused if the file is missing or contains no certificate."""

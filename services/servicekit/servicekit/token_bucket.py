@@ -1,4 +1,4 @@
-"""A token bucket: how often something may be done a minute, with a little in hand."""
+"""Token bucket: limits calls to a rate, with a small burst."""
 
 import asyncio
 import time
@@ -6,46 +6,47 @@ from collections.abc import Callable
 
 __all__ = ["TokenBucket"]
 
-IN_HAND_SECONDS = 10.0
-"""What is saved up at most. More would let a burst after a quiet minute run into the limit that we keep."""
+BURST_SECONDS = 10.0
+"""Most tokens that are saved, in seconds of the rate. A larger burst would exceed the limit that the rate
+protects."""
 
-MOST_DEBT_SECONDS = 60.0
-"""How far those who never wait can push back those who do."""
+MAX_DEBT_SECONDS = 60.0
+"""Most debt, in seconds of the rate: callers that never wait can delay waiting ones no longer."""
 
 
 class TokenBucket:
-    """Paces callers to a rate; first come, first served.
+    """Token bucket; callers are served first come, first served.
 
     Parameters
     ----------
     per_minute
-        The rate.
+        Tokens per minute.
     now
-        A clock that never goes back, in seconds.
+        Monotonic clock, in seconds.
     """
 
     def __init__(self, per_minute: int, now: Callable[[], float] = time.monotonic) -> None:
         self._rate = per_minute / 60
         self._now = now
-        self._level = self._rate * IN_HAND_SECONDS
+        self._level = self._rate * BURST_SECONDS
         self._seen = now()
 
-    def take(self) -> float:
-        """Take one token, be there one or not, and return the seconds until it is there."""
+    def reserve(self) -> float:
+        """Reserve a token and return the seconds until it is available."""
         seen, self._seen = self._seen, self._now()
         saved = self._level + (self._seen - seen) * self._rate
-        level = min(saved, self._rate * IN_HAND_SECONDS) - 1
-        self._level = max(level, -self._rate * MOST_DEBT_SECONDS)
+        level = min(saved, self._rate * BURST_SECONDS) - 1
+        self._level = max(level, -self._rate * MAX_DEBT_SECONDS)
         return max(-self._level / self._rate, 0.0)
 
-    def try_take(self) -> float:
-        """Take one token and return 0, or take none and return the seconds until there is one."""
-        seconds = self.take()
+    def try_acquire(self) -> float:
+        """Take a token and return 0, or take none and return the seconds until one is available."""
+        seconds = self.reserve()
         if seconds:
             self._level += 1
         return seconds
 
-    async def wait(self) -> None:
-        """Take one token and return when it is there."""
-        if seconds := self.take():
+    async def acquire(self) -> None:
+        """Reserve a token and wait until it is available."""
+        if seconds := self.reserve():
             await asyncio.sleep(seconds)

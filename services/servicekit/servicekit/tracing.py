@@ -1,9 +1,9 @@
-"""OpenTelemetry: which request waited for what, across services.
+"""OpenTelemetry tracing of requests across services.
 
-Spans are made everywhere and cost next to nothing while nobody collects them. They are sent when the
-standard variables say where to (``OTEL_EXPORTER_OTLP_ENDPOINT`` or ``..._TRACES_ENDPOINT``); every other
-``OTEL_`` variable of the SDK counts, too. A span holds names, figures and the tenant's key: no question, no
-document, no credential, and no words of an exception, which could quote them.
+Spans are exported if the standard variables name an endpoint (``OTEL_EXPORTER_OTLP_ENDPOINT`` or
+``..._TRACES_ENDPOINT``); all other ``OTEL_`` variables of the SDK apply, too. Without an endpoint a span
+costs almost nothing. Spans contain names, figures and the tenant key. They contain no question, document or
+credential, and no message of an exception, which could quote them.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ from contextlib import asynccontextmanager
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-__all__ = ["exporting", "trace_id"]
+__all__ = ["export_spans", "trace_id"]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 @asynccontextmanager
-async def exporting(service: str) -> AsyncIterator[None]:
-    """Send this process's spans by OTLP while the block runs, when a collector is configured."""
+async def export_spans(service: str) -> AsyncIterator[None]:
+    """Export spans by OTLP while the block runs, if an endpoint is configured."""
     if not any(os.environ.get(name) for name in _ENDPOINTS):
         yield
         return
-    # Only who sends pays for the SDK's memory.
+    # Imported here so that only exporting processes pay for the SDK's memory.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
@@ -37,17 +37,17 @@ async def exporting(service: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        # Sends what is left. Not left to the interpreter: a process that ends by a signal does not get there.
+        # Flushes the rest. The interpreter's exit handlers do not run when a signal ends the process.
         await asyncio.to_thread(provider.shutdown)
 
 
 def trace_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id of the trace that a request is part of, collected or not; ``None`` where it is of none.
+    """Return the trace id of a request, sampled or not; ``None`` without a trace.
 
     Parameters
     ----------
     headers
-        The request's; W3C's ``traceparent`` counts, and a malformed one is none.
+        Headers of the request. W3C's ``traceparent`` is read; a malformed one is ignored.
     """
     span = trace.get_current_span()
     if not span.get_span_context().is_valid:

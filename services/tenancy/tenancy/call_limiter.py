@@ -1,4 +1,4 @@
-"""Rate limit of calls, per tenant and process: it protects the process and needs no other system."""
+"""Rate limit of calls per tenant, in the memory of one process."""
 
 import math
 from collections import OrderedDict
@@ -10,16 +10,16 @@ from .errors import TooManyCalls
 __all__ = ["CallLimiter"]
 
 TENANTS = 10_000
-"""Most tenants whose calls are counted; the one that called longest ago is forgotten first."""
+"""Most tenants whose calls are counted; the least recent caller is discarded first."""
 
 
 class CallLimiter:
-    """Counts calls of tenants against one rate.
+    """Rate limiter with a token bucket per tenant.
 
     Parameters
     ----------
     per_minute
-        Calls of one tenant a minute; ten seconds' worth may come in one burst.
+        Calls of one tenant per minute; a burst has at most ten seconds' worth.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -32,13 +32,13 @@ class CallLimiter:
         Raises
         ------
         TooManyCalls
-            The tenant has made as many as it may.
+            The tenant exceeds its rate.
         """
         bucket = self._buckets.setdefault(tenant_id, TokenBucket(self._per_minute))
         self._buckets.move_to_end(tenant_id)
         if len(self._buckets) > TENANTS:
             self._buckets.popitem(last=False)
-        if seconds := math.ceil(bucket.try_take()):
+        if seconds := math.ceil(bucket.try_acquire()):
             raise TooManyCalls(
                 f"The tenant may call this service {self._per_minute} times a minute. "
                 f"Try again in {seconds} s.",

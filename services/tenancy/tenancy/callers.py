@@ -1,4 +1,4 @@
-"""Who calls a service of ours, by the ``Authorization`` header and nothing else."""
+"""Authentication of callers by the ``Authorization`` header, for all services."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,18 @@ from .errors import IdentityUnavailable, TokenRefused
 from .identity import Claims, Principal, TokenVerifier, resolve
 from .registry import TenantRegistry
 
-__all__ = ["check_synced", "credentials", "identify", "require_bearer", "require_synced", "verify"]
+__all__ = ["check_synced", "identify", "parse_authorization", "require_bearer", "require_synced", "verify"]
 
 
-def credentials(headers: Sequence[str]) -> tuple[str, str]:
-    """Return scheme and credentials; two headers are refused, for who knows which one somebody checked.
+def parse_authorization(headers: Sequence[str]) -> tuple[str, str]:
+    """Return the scheme in lower case and the credentials.
+
+    Two headers are refused, because a proxy could have checked the other one.
 
     Parameters
     ----------
     headers
-        All values of the request's ``Authorization``.
+        All values of the request's ``Authorization`` header.
 
     Raises
     ------
@@ -38,19 +40,21 @@ def require_bearer(headers: Sequence[str]) -> str:
     TokenRefused
         There is none, or a ticket in its place.
     """
-    scheme, token = credentials(headers)
+    scheme, token = parse_authorization(headers)
     if scheme != "bearer":
         raise TokenRefused("This route takes a person's access token: `Authorization: Bearer ...`.")
     return token
 
 
 async def verify(token: str, tokens: TokenVerifier, registry: TenantRegistry) -> Claims:
-    """Return what an access token proves.
+    """Return the verified claims of an access token.
 
     Raises
     ------
-    TokenRefused, IdentityUnavailable
-        It proves nothing, or nobody's tenant could be told.
+    TokenRefused
+        The token is not valid.
+    IdentityUnavailable
+        The Tenants have never been listed, or the realm's keys cannot be fetched.
     """
     claims = await tokens.verify(token)
     require_synced(registry)
@@ -58,12 +62,12 @@ async def verify(token: str, tokens: TokenVerifier, registry: TenantRegistry) ->
 
 
 def identify(claims: Claims, registry: TenantRegistry) -> Principal:
-    """Return whose claims these are, and name the tenant in every log line that follows.
+    """Return the person and tenant of claims, and add the tenant to the log context.
 
     Raises
     ------
     NoTenant, TenantConflict, TenantSuspended
-        They open nothing.
+        The claims do not lead to exactly one active Tenant.
     """
     principal = resolve(claims, registry.directory)
     structlog.contextvars.bind_contextvars(tenant=principal.tenant.key)
@@ -71,17 +75,17 @@ def identify(claims: Claims, registry: TenantRegistry) -> Principal:
 
 
 def require_synced(registry: TenantRegistry) -> None:
-    """Refuse while no Tenant has ever been listed: nobody's tenant could be told.
+    """Raise while the Tenants have never been listed, because no tenant could be resolved.
 
     Raises
     ------
     IdentityUnavailable
-        None has.
+        They have never been listed.
     """
     if not registry.synced:
         raise IdentityUnavailable("The Tenants are not known yet. Try again in a moment.")
 
 
 async def check_synced(registry: TenantRegistry) -> None:
-    """Do the same as :func:`require_synced`, as a check of readiness."""
+    """Run :func:`require_synced` as a readiness check."""
     require_synced(registry)

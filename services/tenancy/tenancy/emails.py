@@ -1,7 +1,7 @@
-"""E-mail patterns: which verified addresses belong to a Tenant.
+"""Matching of e-mail addresses with the patterns of a Tenant.
 
-A pattern is an address in which ``*`` stands for any run of characters without an ``@``. So
-``*@tenantb.example`` never matches another domain, however an address is written.
+A pattern is an address in which ``*`` matches any run of characters without an ``@``. So
+``*@tenantb.example`` never matches another domain, in whatever form an address is written.
 """
 
 import string
@@ -12,14 +12,14 @@ __all__ = ["EMAIL_PATTERN", "fold", "matches", "matches_any", "overlap", "search
 _LABEL = r"[A-Za-z0-9*]([A-Za-z0-9*-]*[A-Za-z0-9*])?"
 
 EMAIL_PATTERN = rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}([.]{_LABEL})+$"
-"""Shape of a pattern: an e-mail address as HTML defines it, its domain with a dot, and ``*`` in both halves.
+"""Regular expression of a pattern: an e-mail address as HTML defines it, a dot in its domain, ``*`` allowed.
 
 The API server also refuses a ``*`` in the last two labels of the domain.
 """
 
 
 def matches(pattern: str, email: str) -> bool:
-    """Tell whether an address falls under a pattern; letter case does not count."""
+    """Return True if a pattern matches an address; letter case is ignored."""
     local, at, domain = fold(email).rpartition("@")
     if not (local and at and domain) or "*" in email or "@" in local:
         return False
@@ -28,19 +28,19 @@ def matches(pattern: str, email: str) -> bool:
 
 
 def matches_any(patterns: Iterable[str], email: str) -> bool:
-    """Tell whether an address falls under at least one of the patterns."""
+    """Return True if at least one pattern matches an address."""
     return any(matches(pattern, email) for pattern in patterns)
 
 
 def overlap(first: str, second: str) -> bool:
-    """Tell whether some address could fall under both patterns."""
+    """Return True if some address matches both patterns."""
     first_local, _, first_domain = fold(first).rpartition("@")
     second_local, _, second_domain = fold(second).rpartition("@")
     return _overlap(first_domain, second_domain) and _overlap(first_local, second_local)
 
 
 def search_term(pattern: str) -> str:
-    """Return the longest literal run of a pattern: every matching address contains it."""
+    """Return the longest literal part of a pattern, which every matching address contains."""
     return max(fold(pattern).split("*"), key=len)
 
 
@@ -48,19 +48,18 @@ _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def fold(text: str) -> str:
-    """Lower A to Z and nothing else.
+    """Return a text with the letters A to Z in lower case.
 
-    Unicode's own folding would make ``straße.example`` the same as ``strasse.example``, and those are
-    domains of two different owners.
+    Unicode case folding would map ``straße.example`` to ``strasse.example``, which is another owner's domain.
     """
     return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
 
 
 def _overlap(first: str, second: str) -> bool:
-    """Tell whether two strings, in which ``*`` is a wildcard, have a string in common.
+    """Return True if some string matches both texts, in which ``*`` is a wildcard.
 
-    A table instead of a regular expression: its time is bounded by the product of the two lengths,
-    whatever a pattern's author writes.
+    Dynamic programming bounds the time by the product of the two lengths, for every pattern. A regular
+    expression would not.
     """
     if "*" not in first and "*" not in second:
         return first == second
@@ -71,7 +70,7 @@ def _overlap(first: str, second: str) -> bool:
     for char in first:
         previous, reachable = reachable, [char == "*" and reachable[0]]
         for j, other in enumerate(second):
-            if "*" in (char, other):  # the star stands for nothing more, or takes one more character
+            if "*" in (char, other):  # the star ends, or matches one more character
                 reachable.append(previous[j + 1] or reachable[j])
             else:
                 reachable.append(char == other and previous[j])
@@ -79,7 +78,7 @@ def _overlap(first: str, second: str) -> bool:
 
 
 def _edges_agree(first: str, second: str) -> bool:
-    """Compare what stands before the first and after the last ``*``: most pairs end here."""
+    """Compare the texts before the first and after the last ``*``, which rules out most pairs."""
     head = min(first.find("*") % (len(first) + 1), second.find("*") % (len(second) + 1))
     if first[:head] != second[:head]:
         return False

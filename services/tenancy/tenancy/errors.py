@@ -14,25 +14,25 @@ __all__ = [
 
 
 class TokenRefused(TenantryError):
-    """The access token is missing, malformed, expired, not meant for us, or older than its Tenant."""
+    """The access token is missing, malformed, expired, for another audience, or older than its Tenant."""
 
     slug = "token-refused"
     title = "The access token was refused"
     remedy = "Log in again and send the new access token as `Authorization: Bearer`."
-    example = "The access token does not hold: The token is expired. Log in again."
+    example = "The access token is not valid: The token is expired. Log in again."
     status = 401
 
 
 class TicketRefused(TenantryError):
-    """The service ticket is malformed, expired, or signed by nobody we know."""
+    """The service ticket is malformed, expired, or signed with an unknown key."""
 
     slug = "ticket-refused"
     title = "The ticket was refused"
     remedy = (
-        "Services make a new ticket for each call, signed with the key that the gateway knows, "
-        "and send it within its minutes."
+        "Issue a new ticket for each call, sign it with a key that the gateway knows, and send it "
+        "before it expires."
     )
-    example = "The ticket does not hold: The token is expired. Ask for a new one."
+    example = "The ticket is not valid: The token is expired. Ask for a new one."
     status = 401
 
 
@@ -41,45 +41,46 @@ class NoTenant(TenantryError):
 
     slug = "no-tenant"
     title = "No tenant for this account"
-    remedy = "Ask your administrator to let the Tenant name your e-mail address, which has to be verified."
+    remedy = "Ask your administrator to add your e-mail address to the Tenant. The address must be verified."
     example = "No tenant claims this account's e-mail address."
     status = 403
 
 
 class TenantConflict(TenantryError):
-    """The person's identity names more than one Tenant, so none can be chosen."""
+    """The account belongs to more than one Tenant, so none is chosen."""
 
     slug = "tenant-conflict"
     title = "More than one tenant claims this account"
-    remedy = "Ask your administrator to leave your account in one tenant's group only."
+    remedy = "Ask your administrator to keep your account in one tenant's group only."
     example = "This account is in the groups of acme and globex. An account has one tenant."
     status = 403
 
 
 class TenantSuspended(TenantryError):
-    """The Tenant exists but is suspended or on its way out."""
+    """The Tenant is suspended or being deleted."""
 
     slug = "tenant-suspended"
     title = "The tenant is suspended"
-    remedy = "Ask whoever runs the platform; documents and settings are kept."
-    example = "This tenant is suspended. Its administrators can say why and until when."
+    remedy = "Ask the platform's operators. A suspended tenant keeps its documents and settings."
+    example = "This tenant is suspended. Ask its administrators for the reason."
     status = 403
 
 
 class IdentityUnavailable(TenantryError):
-    """Nobody can be let in right now: the keys or the Tenants have never been read."""
+    """No caller can be authenticated yet: the realm's keys or the Tenants have never been read."""
 
     slug = "identity-unavailable"
     title = "Identity cannot be checked right now"
     remedy = (
-        "Try again after `Retry-After`. If it stays, Keycloak or the Kubernetes API server cannot be reached."
+        "Try again after `Retry-After`. If the problem persists, Keycloak or the Kubernetes API server "
+        "cannot be reached."
     )
     example = "The Tenants are not known yet. Try again in a moment."
     status = 503
 
 
 class TooManyCalls(TenantryError):
-    """A tenant calls one process of a service more often than that serves it.
+    """The tenant exceeds the rate limit of one process of a service.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ class TooManyCalls(TenantryError):
 
     slug = "too-many-calls"
     title = "Too many calls"
-    remedy = "Wait as long as `Retry-After` says."
+    remedy = "Wait for the seconds in `Retry-After`."
     example = "The tenant may call this service 6000 times a minute. Try again in 1 s."
     status = 429
 

@@ -1,14 +1,13 @@
-"""Identity of a caller: a Keycloak access token, and the one Tenant to which it admits its person.
+"""Verification of Keycloak access tokens, and resolution of the one Tenant of their person.
 
-Two steps that never mix. :class:`TokenVerifier` decides whether the token is Keycloak's, meant for us and
-still good. :func:`resolve` decides which Tenant admits its person. The Tenant as the registry has it now says
-who belongs: the *verified* e-mail has to fall under its patterns. What the token adds can only refuse:
+The two steps are separate. :class:`TokenVerifier` checks that Keycloak issued the token for this audience and
+that it has not expired. :func:`resolve` finds the Tenant. Membership is decided by the Tenant in the
+registry: one of its patterns must match the *verified* e-mail. Claims of the token can only refuse:
 
 1. A tenant's group in the ``groups`` claim counts only together with that Tenant's uid, which the realm's
-   mapper takes from the group itself. A name alone proves nothing: another Tenant may have it by now.
-2. A group and the e-mail must not contradict each other. Where several Tenants claim the address, the group
-   decides.
-3. A token that was issued before the Tenant was made does not open it.
+   mapper reads from the group. The name alone is no proof, because a later Tenant can have it.
+2. Group and e-mail must not contradict each other. If several Tenants claim the address, the group decides.
+3. A token issued before the creation of the Tenant is refused.
 """
 
 from collections.abc import Collection
@@ -29,23 +28,22 @@ from .names import TENANT_UIDS_CLAIM, tenant_id_from_group
 __all__ = ["BEING_REMOVED", "Claims", "Principal", "TokenVerifier", "require_active", "resolve"]
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Asymmetric only: with a symmetric one our copy of a public key could be used to sign."""
+"""Only asymmetric algorithms: with a symmetric one the public key could sign tokens."""
 
 LEEWAY_SECONDS = 5
-"""How far Keycloak's clock and ours may differ."""
+"""Largest difference between Keycloak's clock and the local one."""
 
-BEING_REMOVED = "This tenant is being removed, so it answers no more requests."
+BEING_REMOVED = "This tenant is being deleted, so it serves no more requests."
 
 MAX_TOKEN_CHARACTERS = 16_384
-"""Longer tokens are refused unread."""
+"""Longer tokens are refused without parsing."""
 
 
 @dataclass(frozen=True)
 class Claims:
-    """The proven content of an access token, or what Keycloak says of an account at one moment.
+    """Verified claims of an access token, or the state of an account in Keycloak at one moment.
 
-    ``tenant_uids`` are those of the Tenants whose groups are among ``groups``, ``issued_at`` is in seconds
-    since 1970.
+    ``tenant_uids`` are the uids of the Tenants that own ``groups``. ``issued_at`` is in seconds since 1970.
     """
 
     subject: str
@@ -59,7 +57,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class Principal:
-    """A person, and the one Tenant for which they may act."""
+    """Person and the one Tenant for which they may act."""
 
     tenant: Tenant
     subject: str
@@ -68,16 +66,16 @@ class Principal:
 
 
 class TokenVerifier:
-    """Checks access tokens of one Keycloak realm.
+    """Verifier of access tokens of one Keycloak realm.
 
     Parameters
     ----------
     issuer
-        The realm's issuer, to the letter.
+        Exact issuer of the realm.
     audience
-        What must stand in ``aud``.
+        Required entry of ``aud``.
     keys
-        The realm's public keys.
+        Public keys of the realm.
     """
 
     def __init__(self, issuer: str, audience: str, keys: RemoteKeys) -> None:
@@ -89,19 +87,19 @@ class TokenVerifier:
             exp={"essential": True},
             iat={"essential": True},
             sub={"essential": True},
-            # An ID or refresh token of the same realm carries the same signature; only this tells them apart.
+            # ID and refresh tokens of the realm have valid signatures, too; only the type differs.
             typ={"essential": True, "value": "Bearer"},
         )
 
     async def verify(self, token: str) -> Claims:
-        """Return what an access token proves.
+        """Return the claims of a valid access token.
 
         Raises
         ------
         TokenRefused
-            It proves nothing; the detail says why.
+            The token is not valid; the detail has the reason.
         IdentityUnavailable
-            The realm's keys cannot be had.
+            The realm's keys cannot be fetched.
         """
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise TokenRefused("The access token is longer than any that Keycloak issues.")
@@ -113,21 +111,21 @@ class TokenVerifier:
             claims = jwt.decode(token, key, algorithms=ALGORITHMS).claims
             self._claims.validate(claims)
         except (JoseError, ValueError) as exc:
-            raise TokenRefused(f"The access token does not hold: {_reason(exc)}. Log in again.") from exc
+            raise TokenRefused(f"The access token is not valid: {_reason(exc)}. Log in again.") from exc
         return _to_claims(claims)
 
 
 def resolve(claims: Claims, tenants: Directory) -> Principal:
-    """Return the person together with the one Tenant that admits them.
+    """Return the person with their one Tenant.
 
     Raises
     ------
     TokenRefused
-        The claims are older than the Tenant that they name, or than their form. New ones may be better.
+        The claims are older than the Tenant, or lack its uid. A new token can be valid.
     NoTenant
-        No Tenant claims the verified e-mail, or the one whose group is named does not.
+        No Tenant claims the verified e-mail, or the Tenant of the group does not.
     TenantConflict
-        More than one Tenant is meant.
+        The claims lead to more than one Tenant.
     TenantSuspended
         The Tenant is suspended, or being deleted.
     """
@@ -140,7 +138,7 @@ def resolve(claims: Claims, tenants: Directory) -> Principal:
 
 
 def require_active(tenant: Tenant) -> None:
-    """Let nobody act for a Tenant that is out of service, by whatever proof they came.
+    """Raise if a Tenant is out of service.
 
     Raises
     ------
@@ -150,31 +148,31 @@ def require_active(tenant: Tenant) -> None:
     if tenant.deleting:
         raise TenantSuspended(BEING_REMOVED)
     if tenant.spec.suspended:
-        raise TenantSuspended("This tenant is suspended. Its administrators can say why and until when.")
+        raise TenantSuspended("This tenant is suspended. Ask its administrators for the reason.")
 
 
 def _by_group(claims: Claims, tenants: Directory) -> Tenant | None:
-    """Return the Tenant in whose group the account is; ``None`` when it is in no tenant's group."""
+    """Return the Tenant that owns the account's group; ``None`` without a tenant's group."""
     named = {tenant_id for path in claims.groups if (tenant_id := tenant_id_from_group(path))}
     if len(named) > 1:
-        raise TenantConflict(f"This account is in the groups of {_list(named)}. An account has one tenant.")
+        raise TenantConflict(f"This account is in the groups of {_join(named)}. An account has one tenant.")
     if not named:
         return None
     (tenant_id,) = named
     tenant = tenants.get(tenant_id)
     if tenant is None:
-        raise NoTenant("This account is in the group of a tenant that does not exist (any more).")
+        raise NoTenant("This account is in the group of a tenant that does not exist.")
     if not tenant.metadata.uid or tenant.metadata.uid not in claims.tenant_uids:
         raise TokenRefused(
             f"The access token names the group of {tenant_id} without the uid of this Tenant: it was issued "
             "for an earlier Tenant of that name, or before the realm had the mapper for it. Log in again; "
-            "if it stays, tell the administrators."
+            "if the problem persists, ask your administrators."
         )
     return tenant
 
 
 def _by_email(claims: Claims, tenants: Directory, member_of: Tenant | None) -> Tenant:
-    """Return the Tenant that claims the verified e-mail: ``member_of`` where it does, else the only one."""
+    """Return the Tenant that claims the verified e-mail: ``member_of`` if it does, else the only claimant."""
     if not claims.email:
         raise NoTenant("This account has no e-mail address, so no tenant can claim it.")
     if not claims.email_verified:
@@ -185,15 +183,15 @@ def _by_email(claims: Claims, tenants: Directory, member_of: Tenant | None) -> T
     ids = {tenant.id for tenant in claimants}
     if member_of and claimants:
         raise TenantConflict(
-            f"This account is in the group of {member_of.id}, but its e-mail belongs to {_list(ids)}. "
-            "Log in again; if it stays, tell the administrators."
+            f"This account is in the group of {member_of.id}, but its e-mail belongs to {_join(ids)}. "
+            "Log in again; if the problem persists, ask your administrators."
         )
     if member_of:
-        raise NoTenant(f"The tenant {member_of.id} does not name this account's e-mail address (any more).")
+        raise NoTenant(f"The tenant {member_of.id} does not claim this account's e-mail address.")
     if not claimants:
         raise NoTenant("No tenant claims this account's e-mail address.")
     if len(claimants) > 1:
-        raise TenantConflict(f"The e-mail address is claimed by {_list(ids)}.")
+        raise TenantConflict(f"The e-mail address is claimed by {_join(ids)}.")
     return claimants[0]
 
 
@@ -220,9 +218,9 @@ def _texts(claim: Any) -> frozenset[str]:
 
 
 def _reason(exc: Exception) -> str:
-    """Say what was wrong in the library's words, which name a claim but never show its value."""
+    """Return the library's message, which names a claim and never its value."""
     return str(getattr(exc, "description", "") or getattr(exc, "error", "") or "it is malformed").rstrip(".")
 
 
-def _list(ids: Collection[str]) -> str:
+def _join(ids: Collection[str]) -> str:
     return " and ".join(sorted(ids))

@@ -1,7 +1,7 @@
-"""Keycloak's public keys, cached, and fetched again when they rotate.
+"""Cache of Keycloak's public keys, refreshed when they rotate.
 
-A key id that nobody has seen makes us look again, but not more often than every few seconds: otherwise
-anybody could make us hammer Keycloak with made-up key ids.
+An unknown key id starts a fetch, at most one every few seconds. Otherwise callers with invented key ids could
+overload Keycloak.
 """
 
 import asyncio
@@ -18,63 +18,65 @@ from .errors import IdentityUnavailable
 __all__ = ["RemoteKeys"]
 
 REFRESH_SECONDS = 240.0
-"""Keys older than this are fetched again while those at hand go on being used: nobody waits for it."""
+"""Keys older than this are refreshed in the background; callers use the cached keys meanwhile."""
 
 MAX_AGE_SECONDS = 300.0
-"""A key that Keycloak has withdrawn is refused after this long at the latest, unless Keycloak is away."""
+"""Longest time that a revoked key is accepted, unless Keycloak is unavailable."""
 
 MIN_INTERVAL_SECONDS = 5.0
-"""Shortest time between the beginnings of two fetches."""
+"""Shortest time between the starts of two fetches."""
 
 
 class RemoteKeys:
-    """The keys behind a JWKS URL.
+    """Public keys of a JWKS URL.
 
     Parameters
     ----------
     url
-        Where the key set is.
+        URL of the key set.
     http
-        Client that fetches it; the caller closes it.
+        HTTP client; the caller closes it.
     """
 
     def __init__(self, url: str, http: httpx.AsyncClient) -> None:
         self._url = url
         self._http = http
-        # No circuit breaker: a fetch begins every few seconds at the most, and nobody waits for it twice.
-        self._remote = Remote("keycloak", _classify, timeout=3.0, attempts=2, concurrency=1, breaks=False)
+        # No circuit breaker: a fetch starts every few seconds at most, and callers share it.
+        self._remote = Remote(
+            "keycloak", _classify, timeout=3.0, attempts=2, concurrency=1, circuit_breaker=False
+        )
         self._keys: KeySet | None = None
         self._fetched = self._tried = float("-inf")
-        self._away = False
+        self._unavailable = False
         self._fetching: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("tenancy.jwks")
 
     async def wait_fetched(self) -> None:
-        """Return when the keys have been fetched at least once; from then on Keycloak is not asked.
+        """Wait until the keys have been fetched once; later calls return without a request.
 
         Raises
         ------
         IdentityUnavailable
-            They have never been fetched, and cannot be now.
+            The keys have never been fetched, and cannot be fetched now.
         """
         if self._keys is None:
             await self.get("")  # no key has that id
 
     async def get(self, key_id: str) -> Key | None:
-        """Return the signing key of that id, or ``None`` when Keycloak has no such key.
+        """Return the signing key with an id, or ``None`` if Keycloak has no such key.
 
-        While Keycloak is away the keys last seen go on being used.
+        While Keycloak is unavailable the cached keys stay valid.
 
         Raises
         ------
         IdentityUnavailable
-            The keys have never been fetched, and cannot be now.
+            The keys have never been fetched, and cannot be fetched now.
         """
         age = self._now() - self._fetched
         if age > REFRESH_SECONDS or not self._find(key_id):
             fetching = self._refresh()
-            if not self._find(key_id) or (age > MAX_AGE_SECONDS and not self._away):
-                # Shielded: whoever gives up waiting must not take the keys from those who wait too.
+            if not self._find(key_id) or (age > MAX_AGE_SECONDS and not self._unavailable):
+                # Shielded: a caller that is cancelled must not cancel the fetch for the others.
                 await asyncio.shield(fetching)
         if self._keys is None:
             raise IdentityUnavailable(
@@ -83,7 +85,7 @@ class RemoteKeys:
         return self._find(key_id)
 
     async def close(self) -> None:
-        """Give up a fetch that is under way."""
+        """Cancel a fetch in progress."""
         if self._fetching:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
@@ -94,9 +96,9 @@ class RemoteKeys:
         return next((key for key in keys if key.kid == key_id and key.as_dict().get("use") != "enc"), None)
 
     def _refresh(self) -> asyncio.Task[None]:
-        """Begin a fetch, unless one is under way or began a moment ago; return the newest."""
-        pausing = self._now() - self._tried < MIN_INTERVAL_SECONDS
-        if self._fetching is None or (self._fetching.done() and not pausing):
+        """Start a fetch, unless one is in progress or started a moment ago; return the newest."""
+        is_too_soon = self._now() - self._tried < MIN_INTERVAL_SECONDS
+        if self._fetching is None or (self._fetching.done() and not is_too_soon):
             self._tried = self._now()
             self._fetching = asyncio.create_task(self._update())
         return self._fetching
@@ -105,9 +107,9 @@ class RemoteKeys:
         try:
             self._keys = await self._remote.call("jwks", self._fetch)
             self._fetched = self._now()
-            self._away = False
+            self._unavailable = False
         except (RemoteError, JoseError, ValueError, KeyError) as exc:
-            self._away = True
+            self._unavailable = True
             self._log.warning("Cannot fetch the identity provider's keys", error=str(exc))
 
     async def _fetch(self) -> KeySet:

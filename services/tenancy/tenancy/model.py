@@ -1,8 +1,7 @@
-"""The Tenant resource as Python sees it: spec, status, conditions.
+"""Model of the Tenant resource: spec, status, conditions.
 
-The API server has already validated what arrives here (``crds/tenants.tenantry.io.yaml``); a test holds
-the two definitions against each other. Unknown fields are ignored, so that a newer CRD does not stop an
-older service.
+The API server validates Tenants by ``crds/tenants.tenantry.io.yaml``; a test compares the two definitions.
+Unknown fields are ignored, so that an older service accepts objects of a newer CRD.
 """
 
 from datetime import datetime
@@ -41,7 +40,7 @@ __all__ = [
 ]
 
 GUARDRAIL_PATTERN = r"^([a-z0-9]+|arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+)?$"
-"""An id or ARN as Bedrock's own API defines it, or nothing."""
+"""Id or ARN of a guardrail as Bedrock's API defines it; can be empty."""
 
 EmailPattern = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=254)]
 Quantity = Annotated[str, StringConstraints(pattern=QUANTITY_PATTERN, max_length=20)]
@@ -54,41 +53,41 @@ CamelCase = r"^[A-Z][A-Za-z0-9]*$"
 
 
 class _Resource(BaseModel):
-    """camelCase outside, snake_case inside, never changed after it was read."""
+    """Immutable model with camelCase field names in JSON."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
 
 class Tier(StrEnum):
-    """Where a tenant's points lie."""
+    """Isolation of a tenant's points: shared or dedicated collection."""
 
     POOLED = "pooled"
     DEDICATED = "dedicated"
 
 
 class DeletionPolicy(StrEnum):
-    """What happens to a tenant's data when its Tenant is deleted."""
+    """Treatment of a tenant's data when its Tenant is deleted."""
 
     RETAIN = "Retain"
     DELETE = "Delete"
 
 
 class RetrievalMode(StrEnum):
-    """How passages are found."""
+    """Search method: dense vectors only, or dense and lexical."""
 
     DENSE = "dense"
     HYBRID = "hybrid"
 
 
 class Identity(_Resource):
-    """Who belongs to the tenant."""
+    """E-mail patterns of the tenant's members and administrators."""
 
     emails: list[EmailPattern] = Field(default_factory=list, max_length=64)
     admins: list[EmailPattern] = Field(default_factory=list, max_length=64)
 
 
 class Persona(_Resource):
-    """One assistant of the tenant, with its own documents."""
+    """Assistant of the tenant, with separate documents."""
 
     id: Label
     display_name: str = Field("", max_length=80)
@@ -96,14 +95,14 @@ class Persona(_Resource):
 
 
 class Guardrail(_Resource):
-    """A Bedrock guardrail of the tenant's own; empty for none."""
+    """Bedrock guardrail of the tenant; empty for none."""
 
     id: GuardrailId = ""
     version: GuardrailVersion = ""
 
 
 class Model(_Resource):
-    """Which model answers, empty for the platform's default; and whether its answers are given again."""
+    """Chat model, empty for the platform's default, and use of the answer cache."""
 
     chat: ModelId = ""
     guardrail: Guardrail = Field(default_factory=Guardrail)
@@ -111,7 +110,7 @@ class Model(_Resource):
 
 
 class Retrieval(_Resource):
-    """How many passages are found, how good they must be, and how."""
+    """Number, minimum score and search method of passages."""
 
     top_k: int = Field(3, ge=1, le=50)
     score_threshold: float = Field(0.0, ge=0.0, le=1.0)
@@ -119,7 +118,7 @@ class Retrieval(_Resource):
 
 
 class Compute(_Resource):
-    """Limits of the tenant's own namespace."""
+    """Limits of the tenant's namespace."""
 
     requests_cpu: Quantity | None = Field(None, alias="requests.cpu")
     requests_memory: Quantity | None = Field(None, alias="requests.memory")
@@ -129,7 +128,7 @@ class Compute(_Resource):
 
 
 class Quota(_Resource):
-    """What the tenant may use."""
+    """Limits of the tenant's use."""
 
     documents: int = Field(10_000, ge=0, le=100_000_000)
     storage: Quantity = "50Gi"
@@ -139,12 +138,12 @@ class Quota(_Resource):
 
     @property
     def storage_bytes(self) -> int:
-        """The storage limit in bytes."""
+        """Storage limit in bytes."""
         return int(parse_quantity(self.storage))
 
 
 class TenantSpec(_Resource):
-    """What a platform engineer declares."""
+    """Desired state of a tenant."""
 
     display_name: str = Field("", max_length=80)
     tier: Tier = Tier.POOLED
@@ -158,12 +157,12 @@ class TenantSpec(_Resource):
 
     @property
     def email_patterns(self) -> list[str]:
-        """Every pattern by which an address belongs to the tenant, administrators' among them."""
+        """Patterns of members and administrators."""
         return [*self.identity.emails, *self.identity.admins]
 
 
 class Condition(_Resource):
-    """One condition, as the Kubernetes API conventions define it."""
+    """Condition as the Kubernetes API conventions define it."""
 
     type: str = Field(pattern=CamelCase, max_length=316)
     status: Literal["True", "False", "Unknown"]
@@ -178,7 +177,7 @@ class StatusSection(_Resource):
 
 
 class StorageStatus(StatusSection):
-    """Where the tenant's documents lie."""
+    """Location of the tenant's documents."""
 
     bucket: str
     prefix: str
@@ -186,14 +185,14 @@ class StorageStatus(StatusSection):
 
 
 class VectorsStatus(StatusSection):
-    """Where the tenant's points lie, and the filter that finds them."""
+    """Collection of the tenant's points, and the filter that selects them."""
 
     collection: str
     filter: dict[str, Any]
 
 
 class IdentityStatus(StatusSection):
-    """The tenant's group in Keycloak."""
+    """Tenant's group in Keycloak."""
 
     realm: str
     group_id: str
@@ -201,20 +200,20 @@ class IdentityStatus(StatusSection):
 
 
 class QuotaStatus(StatusSection):
-    """The tenant's namespace, where it has one."""
+    """Tenant's namespace."""
 
     namespace: str
 
 
 class WorkspaceKnowledge(_Resource):
-    """The knowledge base of one persona in Open WebUI."""
+    """Knowledge base of a persona in Open WebUI."""
 
     persona: str
     id: str
 
 
 class WorkspaceStatus(StatusSection):
-    """What the tenant has in Open WebUI: its group, and a knowledge base a persona."""
+    """Tenant's group and knowledge bases in Open WebUI."""
 
     group_id: str
     knowledge: list[WorkspaceKnowledge] = Field(default_factory=list)
@@ -244,12 +243,12 @@ class TenantStatus(_Resource):
         return any(known) or bool(self.model_extra)
 
     def condition(self, type_: str) -> Condition | None:
-        """Return the condition of that type, or ``None`` when it was never set."""
+        """Return the condition of a type, or ``None``."""
         return next((c for c in self.conditions if c.type == type_), None)
 
 
 class Metadata(_Resource):
-    """The part of ``metadata`` that matters here."""
+    """Fields of ``metadata`` that the services use."""
 
     name: str
     uid: str = ""
@@ -262,7 +261,7 @@ class Metadata(_Resource):
 
 
 class Tenant(_Resource):
-    """One Tenant, as the API server last showed it."""
+    """Tenant as last received from the API server."""
 
     metadata: Metadata
     spec: TenantSpec
@@ -270,52 +269,52 @@ class Tenant(_Resource):
 
     @classmethod
     def from_object(cls, body: Any) -> Self:
-        """Read a Tenant from the API server's JSON object.
+        """Return the Tenant of a JSON object of the API server.
 
         Raises
         ------
         pydantic.ValidationError
-            The object does not fit this version of the model.
+            The object does not match this version of the model.
         """
         return cls.model_validate(dict(body))
 
     @property
     def id(self) -> str:
-        """The tenant id: ``tenantb``."""
+        """Tenant id: ``tenantb``."""
         return self.metadata.name
 
     @property
     def key(self) -> str:
-        """The tenant key: ``tenant-tenantb``."""
+        """Tenant key: ``tenant-tenantb``."""
         return names.tenant_key(self.id)
 
     @property
     def uid(self) -> str:
-        """The Tenant's identity: another one for each Tenant that is created under a name."""
+        """Uid of the Tenant, which differs for each Tenant created under a name."""
         return self.metadata.uid
 
     @property
     def collection(self) -> str:
-        """The Qdrant collection that holds the tenant's points."""
+        """Qdrant collection with the tenant's points."""
         return names.collection_name(self.id, dedicated=self.spec.tier is Tier.DEDICATED)
 
     @property
     def owns_storage(self) -> bool:
-        """Whether the operator has prepared the S3 prefix for this very Tenant."""
+        """True if the operator has prepared the S3 prefix for this uid."""
         storage = self.status.storage
         return storage is not None and bool(self.uid) and storage.tenant_uid == self.uid
 
     @property
     def deleting(self) -> bool:
-        """Whether the Tenant is on its way out."""
+        """True if the Tenant is being deleted."""
         return self.metadata.deletion_timestamp is not None
 
     @property
     def seniority(self) -> tuple[str, str]:
-        """Order of age, oldest first; Tenants of the same second go by name."""
+        """Sort key by age, oldest first; Tenants of the same second sort by name."""
         created = self.metadata.creation_timestamp
         return (created.isoformat() if created else "", self.id)
 
     def persona(self, persona_id: str) -> Persona | None:
-        """Return the persona of that id, or ``None``."""
+        """Return the persona with an id, or ``None``."""
         return next((p for p in self.spec.personas if p.id == persona_id), None)

@@ -1,11 +1,10 @@
-"""Every name and key that more than one part of the system spells, in one place.
+"""Names and keys that more than one part of the system uses.
 
-A tenant has an *id* (``tenantb``, the Tenant's ``metadata.name``) and a *key* (``tenant-tenantb``), and
-all that is stored anywhere carries the key. The key is always made here from an id that was proven,
-never taken from a request.
+A tenant has an *id* (``tenantb``, the Tenant's ``metadata.name``) and a *key* (``tenant-tenantb``). All
+stored data has the key. These functions build it from an authenticated id; it is never read from a request.
 
-A name is not an identity: a Tenant that is deleted and created again has the same id and key. So whatever a
-tenant would be shown again (points, answers, counters, tickets) carries the Tenant's *uid*, too.
+A name is not an identity: a Tenant that is deleted and created again has the same id and key. So all data
+that a tenant could see again (points, answers, counters, tickets) has the Tenant's *uid*, too.
 """
 
 import re
@@ -71,39 +70,39 @@ VERSION = "v1alpha1"
 """API version of the Tenant resource."""
 
 PLURAL = "tenants"
-"""Plural of the Tenant resource, as it stands in URLs."""
+"""Plural of the Tenant resource in URLs."""
 
 COLLECTION = "digital_twin_knowledge"
 """Qdrant collection that all pooled tenants share."""
 
 DENSE_VECTOR = "dense"
-"""Name of the vectors that carry meaning."""
+"""Name of the embedding vectors."""
 
 LEXICAL_VECTOR = "bm25"
-"""Name of the sparse vectors that carry words."""
+"""Name of the sparse vectors of words."""
 
 REALM_PARENT_GROUP = "tenants"
-"""Keycloak group under which every tenant's group lies."""
+"""Keycloak group that contains every tenant's group."""
 
 TENANT_UID_ATTRIBUTE = "tenant-uid"
-"""Attribute of a tenant's groups in Keycloak: the uid of the Tenant for which they were made."""
+"""Attribute of a tenant's groups in Keycloak with the uid of the Tenant."""
 
 TENANT_UIDS_CLAIM = "tenant_uids"
-"""Claim of an access token into which the realm's mapper puts that attribute of all the person's groups."""
+"""Claim of an access token into which the realm's mapper puts that attribute of the person's groups."""
 
 FILE_DOCUMENTS = "owui-"
-"""Beginning of the ids of all documents that are made of Open WebUI's files."""
+"""Prefix of the ids of documents from Open WebUI's files."""
 
 _TENANT_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _UID = re.compile(r"[A-Za-z0-9][-A-Za-z0-9]{0,63}")
 _TOMBSTONE = "tombstone"
 _PERSONA_ID = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAMESPACE = uuid.UUID("6f0a3a2e-8d0e-5c0b-9a51-2f1f6b2f7a10")
-"""Root of all derived ids. A change would give every chunk a new point id and double the index."""
+"""Namespace of all derived ids. A change would give every chunk a new point id and double the index."""
 
 
 def tenant_key(tenant_id: str) -> str:
-    """Return the key under which all of a tenant's data is stored: ``tenant-{id}``.
+    """Return the key of a tenant's data in every system: ``tenant-{id}``.
 
     Raises
     ------
@@ -116,7 +115,7 @@ def tenant_key(tenant_id: str) -> str:
 
 
 def tenant_prefix(tenant_id: str) -> str:
-    """Return the S3 prefix that holds all of a tenant's objects, with its closing slash.
+    """Return the S3 prefix of all of a tenant's objects, with a trailing slash.
 
     The slash matters: without it ``tenant-a`` would be a prefix of ``tenant-ab``.
     """
@@ -124,9 +123,9 @@ def tenant_prefix(tenant_id: str) -> str:
 
 
 def retained_prefix(tenant_id: str, uid: str = "") -> str:
-    """Return the S3 prefix of what was set aside of earlier Tenants of a name; with ``uid``, of one of them.
+    """Return the S3 prefix of retained documents of earlier Tenants of a name; with ``uid``, of one of them.
 
-    It lies outside of every tenant's prefix, so no tenant's session reads it.
+    It is outside every tenant's prefix, so no tenant's session can read it.
     """
     of_all = f"retained/{tenant_prefix(tenant_id)}"
     return f"{of_all}{uid}/" if uid else of_all
@@ -143,8 +142,8 @@ def object_key(tenant_id: str, persona_id: str, document_id: str, filename: str)
     Raises
     ------
     ValueError
-        A segment is empty, is a dot segment, or holds a slash or a control character: it could then
-        name something else than the one document.
+        A segment is empty, a dot segment, or contains a slash or a control character. The key could then
+        address another object.
     """
     for segment in (persona_id, document_id, filename):
         _ = _segment(segment)
@@ -152,9 +151,9 @@ def object_key(tenant_id: str, persona_id: str, document_id: str, filename: str)
 
 
 def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
-    """Return persona, document id and file name of a document's key; ``None`` when it is no document's.
+    """Return persona, document id and file name of a document's key, or ``None`` for any other key.
 
-    Markers of folders are such keys, and so is everything of another tenant.
+    Other keys are, for example, folder markers and all keys of other tenants.
     """
     if not key.startswith(tenant_prefix(tenant_id)):
         return None
@@ -173,8 +172,8 @@ def erasure_receipt_key(tenant_id: str, uid: str) -> str:
 def removals_prefix(tenant_id: str, uid: str) -> str:
     """Return the S3 prefix of the records of a tenant's removed documents.
 
-    No persona's id begins with a dot, so nothing of the trash can be taken for a persona's document. A Tenant
-    that is created again under the same name has another uid, so it finds nothing of the earlier one's trash.
+    No persona id begins with a dot, so no key of the trash is a persona's document. A Tenant that is created
+    again under the same name has another uid, so it cannot find the earlier trash.
     """
     return f"{_trash_prefix(tenant_id, uid)}removals/"
 
@@ -217,7 +216,7 @@ def collection_name(tenant_id: str, *, dedicated: bool) -> str:
 
 
 def group_path(tenant_id: str) -> str:
-    """Return the Keycloak path of a tenant's group, as it stands in the ``groups`` claim."""
+    """Return the Keycloak path of a tenant's group, as in the ``groups`` claim."""
     return f"/{REALM_PARENT_GROUP}/{tenant_key(tenant_id)}"
 
 
@@ -227,24 +226,24 @@ def admins_group_path(tenant_id: str) -> str:
 
 
 def tenant_id_from_group(path: str) -> str | None:
-    """Return the tenant that a group path belongs to; ``None`` when it is no tenant's group.
+    """Return the tenant id of a group path; ``None`` if the path is no tenant's group.
 
-    Only the tenant's own group and its ``admins`` count. Any other sub-group is not ours, and to guess
-    at its meaning would widen access.
+    Only the tenant's group and its ``admins`` count. The operator does not create other sub-groups, and to
+    guess their meaning would widen access.
     """
     match = re.fullmatch(rf"/{REALM_PARENT_GROUP}/tenant-({_TENANT_ID.pattern})(?:/admins)?", path)
     return match.group(1) if match else None
 
 
 def redis_prefix(tenant_id: str, uid: str) -> str:
-    """Return the beginning of every Redis key of one Tenant: ``tenant-tenantb:{uid}:``.
+    """Return the prefix of every Redis key of one Tenant: ``tenant-tenantb:{uid}:``.
 
-    A Tenant that is created again under the same name has another uid, so it finds no key of the earlier one.
+    A Tenant that is created again under the same name has another uid, so it cannot find earlier keys.
 
     Raises
     ------
     ValueError
-        The id is no tenant id, or the uid is none that Kubernetes gives.
+        The id is no tenant id, or the uid is no uid of Kubernetes.
     """
     return f"{_bound_key(tenant_id, uid)}:"
 
@@ -260,22 +259,22 @@ def tokens_key(tenant_id: str, uid: str, month: date) -> str:
 
 
 def reservations_key(tenant_id: str, uid: str, month: date) -> str:
-    """Return the Redis sorted set of the tokens that answers under way may still use."""
+    """Return the Redis sorted set of tokens reserved by answers in progress."""
     return f"{tokens_key(tenant_id, uid, month)}:reserved"
 
 
 def storage_quota_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash that knows the size of each document that a tenant has stored."""
+    """Return the Redis hash with the size of each stored document of a tenant."""
     return f"{redis_prefix(tenant_id, uid)}stock"
 
 
 def ingests_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash of the documents that are being written, or whose writing was cut off."""
+    """Return the Redis hash of documents whose write is in progress or was interrupted."""
     return f"{redis_prefix(tenant_id, uid)}ingests"
 
 
 def failures_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash that says of stored documents why they could not be indexed."""
+    """Return the Redis hash with the reasons why stored documents were not indexed."""
     return f"{redis_prefix(tenant_id, uid)}failures"
 
 
@@ -290,45 +289,45 @@ def held_deletions_key(tenant_id: str, uid: str) -> str:
 
 
 def released_deletions_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis key that is there while no deletion of the tenant is held."""
+    """Return the Redis key that exists while no deletion of the tenant is held."""
     return f"{deletions_key(tenant_id, uid)}:released"
 
 
 def trash_sweep_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis key that is there while the next removal of a tenant's expired trash is not due."""
+    """Return the Redis key that exists until the next removal of a tenant's expired trash is due."""
     return f"{redis_prefix(tenant_id, uid)}trash-sweep"
 
 
 def idempotency_key(tenant_id: str, uid: str, digest: str) -> str:
-    """Return the Redis key of what was answered to a request; ``digest`` names caller, request and key."""
+    """Return the Redis key of a stored response; ``digest`` identifies caller, request and key."""
     return f"{redis_prefix(tenant_id, uid)}idempotency:{digest}"
 
 
 def changes_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis sorted set of the changes of a tenant's index that are under way."""
+    """Return the Redis sorted set of changes of a tenant's index that are in progress."""
     return f"{redis_prefix(tenant_id, uid)}changes"
 
 
 def answers_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash of answers that a tenant's people may be given again."""
+    """Return the Redis hash of a tenant's cached answers."""
     return f"{redis_prefix(tenant_id, uid)}answers"
 
 
 def usage_key(tenant_id: str, uid: str, day: date) -> str:
-    """Return the Redis hash of what a tenant has used on a day."""
+    """Return the Redis hash of a tenant's use on a day."""
     return f"{redis_prefix(tenant_id, uid)}usage:{day:%Y-%m-%d}"
 
 
 def tombstone_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis key that is there once a Tenant is being deleted, and for a month after.
+    """Return the Redis key that exists from a Tenant's deletion until a month later.
 
-    It alone stays when everything of a tenant is removed; it holds nothing but the uid in its name.
+    It is the only key that remains after an erasure, and contains nothing but the uid in its name.
     """
     return f"{redis_prefix(tenant_id, uid)}{_TOMBSTONE}"
 
 
 def is_tombstone(key: str) -> bool:
-    """Tell whether a Redis key is a tombstone."""
+    """Return True if a Redis key is a tombstone."""
     return key.endswith(f":{_TOMBSTONE}")
 
 
@@ -341,10 +340,10 @@ def document_id_for(tenant_id: str, persona_id: str, filename: str) -> str:
 
 
 def document_id_for_file(file_id: str) -> str:
-    """Return the id of the document that is made of a file of Open WebUI.
+    """Return the document id of a file of Open WebUI.
 
-    The file's own id: two files of one name are two documents, and a renamed file stays the same one. The
-    beginning tells it from a document that somebody uploaded by name.
+    It contains the file's id: two files of one name are two documents, and a renamed file stays the same one.
+    The prefix distinguishes it from a document that was uploaded by name.
     """
     return f"{FILE_DOCUMENTS}{file_id}"
 
@@ -355,9 +354,9 @@ def model_id(tenant_id: str, persona_id: str) -> str:
 
 
 def parse_model_id(model: str) -> tuple[str, str] | None:
-    """Return tenant and persona of a model of Open WebUI; ``None`` when it is no persona's.
+    """Return tenant id and persona id of a model of Open WebUI; ``None`` if it is no persona's model.
 
-    Neither id can hold a dot, so the two cannot be told apart in a second way.
+    Neither id can contain a dot, so the result is unambiguous.
     """
     match = re.fullmatch(rf"tenant-(?P<tenant>{_TENANT_ID.pattern})\.(?P<persona>{_PERSONA_ID})", model)
     return (match["tenant"], match["persona"]) if match else None
@@ -366,17 +365,17 @@ def parse_model_id(model: str) -> tuple[str, str] | None:
 def commit_marker_id(tenant_id: str, uid: str, document_id: str) -> str:
     """Return the Qdrant id of a document's first chunk, whatever its content.
 
-    Tenant and uid are part of it: in a shared collection two tenants may use the same document id, and
-    neither must overwrite the other's points, nor those of an earlier Tenant of the same name.
+    Tenant and uid are part of it. Two tenants can use the same document id in a shared collection, and must
+    not overwrite each other's points or those of an earlier Tenant of the same name.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{_bound_key(tenant_id, uid)}/{document_id}#0"))
 
 
 def point_id(tenant_id: str, uid: str, document_id: str, version: str, chunk: int) -> str:
-    """Return the Qdrant id of a further chunk of one version of a document, ``chunk`` counting from 1.
+    """Return the Qdrant id of a further chunk of one version of a document; ``chunk`` counts from 1.
 
-    The same chunk always has the same id, so that writing it again doubles nothing; and versions never
-    share one, so that a new version can be written while readers still have the old.
+    The same chunk always has the same id, so a repeated write creates no duplicate. Versions never share an
+    id, so a new version can be written while readers still use the old one.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{_bound_key(tenant_id, uid)}/{document_id}#{version}/{chunk}"))
 

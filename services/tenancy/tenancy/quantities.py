@@ -9,7 +9,7 @@ from decimal import Decimal
 __all__ = ["QUANTITY_PATTERN", "parse_quantity"]
 
 QUANTITY_PATTERN = r"^[0-9]+([.][0-9]{1,3})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
-"""What the Tenant resource accepts. Signs and exponents are legal in Kubernetes but no use in a limit."""
+"""Quantities that the Tenant resource accepts. Kubernetes also allows signs and exponents."""
 
 _QUANTITY = re.compile(r"([0-9]+(?:[.][0-9]+)?)([numkMGTPE]|[KMGTPE]i)?")
 _FACTORS = {
@@ -21,9 +21,9 @@ _FACTORS = {
 
 
 def parse_quantity(text: str) -> Decimal:
-    """Return the number that a quantity stands for, in its base unit (bytes, cores, pieces).
+    """Return the number of a quantity, in its base unit (bytes, cores, pieces).
 
-    Reads more than a Tenant may say: the API server rewrites quantities, ``0.5m`` as ``500u``.
+    It accepts more than a Tenant may contain: the API server rewrites ``0.5m`` as ``500u``.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Signed receipts of erasure: what each store held of a tenant before, and after.
+"""Signed receipts of erasure, with the counts of each store before and after.
 
-A receipt is one JSON object. Its member ``signature`` holds an Ed25519 signature over all other members in
-the canonical form of RFC 8785. A receipt has no numbers but integers, and only ASCII names. For such objects
-Python's compact JSON with sorted names is that form.
+A receipt is one JSON object. Its member ``signature`` has an Ed25519 signature over all other members in
+the canonical form of RFC 8785. All numbers in a receipt are integers and all names are ASCII. For such
+objects Python's compact JSON with sorted names is that form.
 """
 
 import base64
@@ -40,7 +40,7 @@ _SIGNATURE_MEMBERS = {"algorithm", "keyId", "value"}
 
 
 class ReceiptInvalid(Exception):
-    """A receipt or a key that proves nothing; the message says why, in a sentence."""
+    """A receipt or key is not valid; the message is a sentence with the reason."""
 
 
 class _Section(BaseModel):
@@ -48,7 +48,7 @@ class _Section(BaseModel):
 
 
 class TenantIdentity(_Section):
-    """The Tenant that was erased: two of the same name differ by uid."""
+    """Identity of the erased Tenant: two of the same name differ by uid."""
 
     id: str
     key: str
@@ -56,7 +56,7 @@ class TenantIdentity(_Section):
 
 
 class Store(_Section):
-    """One store: how many things of each kind were found by what was looked for."""
+    """Counts of one store, by the kind of the counted items."""
 
     store: str
     before: dict[str, int]
@@ -66,14 +66,14 @@ class Store(_Section):
 
 
 class NotScanned(_Section):
-    """A store that was not scanned, and the reason."""
+    """Store that was not scanned, and the reason."""
 
     store: str
     reason: str
 
 
 class ErasureReceipt(_Section):
-    """Everything that the signature covers. Times are RFC 3339 in UTC."""
+    """Signed content of a receipt. Times are RFC 3339 in UTC."""
 
     format: Literal["tenantry.io/erasure-receipt/v1"] = "tenantry.io/erasure-receipt/v1"
     tenant: TenantIdentity
@@ -84,7 +84,7 @@ class ErasureReceipt(_Section):
 
     @property
     def remaining(self) -> dict[str, int]:
-        """How much each store still has; a store that was not counted afterwards has at least one thing."""
+        """Items left in each store; a store without a second count has at least one."""
         return {
             store.store: sum(store.after.values()) if store.after is not None else 1
             for store in self.stores
@@ -105,15 +105,15 @@ def sign(receipt: ErasureReceipt, key: Ed25519PrivateKey) -> dict[str, Any]:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in a file, whose signature is not checked yet.
+    """Return the JSON object of a file without a check of its signature.
 
     Raises
     ------
     ReceiptInvalid
-        It is no JSON object, or one of its objects has a member twice: programs differ in which they read.
+        It is no JSON object, or one of its objects has a member twice, which programs read differently.
     """
     try:
-        document = json.loads(body, object_pairs_hook=_distinct)
+        document = json.loads(body, object_pairs_hook=_reject_duplicates)
     except RecursionError:
         raise ReceiptInvalid("It is nested too deeply.") from None
     except ValueError:
@@ -124,7 +124,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def read_signed(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureReceipt:
-    """Return a receipt, or the draft of one, whose signature holds.
+    """Return a receipt, or the draft of one, with a valid signature.
 
     Raises
     ------
@@ -139,10 +139,10 @@ def read_signed(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureRe
         key.verify(base64.b64decode(str(signature.get("value")), validate=True), _canonical(body))
     except (InvalidSignature, binascii.Error, TypeError, ValueError):
         other = signature.get("keyId") != _key_id(key)
-        told = "another key signed it" if other else "it was changed after it was signed"
-        raise ReceiptInvalid(f"The signature does not hold: {told}.") from None
+        reason = "another key signed it" if other else "it was changed after it was signed"
+        raise ReceiptInvalid(f"The signature is not valid: {reason}.") from None
     if signature.get("keyId") != _key_id(key) or signature.keys() != _SIGNATURE_MEMBERS:
-        raise ReceiptInvalid("The signature holds, but its other members were changed.")
+        raise ReceiptInvalid("The signature is valid, but its other members were changed.")
     try:
         return ErasureReceipt.model_validate(body)
     except ValidationError as exc:
@@ -152,12 +152,12 @@ def read_signed(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureRe
 
 
 def verify(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureReceipt:
-    """Return a receipt whose signature holds and in which nothing is left.
+    """Return a receipt with a valid signature and a complete erasure.
 
     Raises
     ------
     ReceiptInvalid
-        It is no receipt, it was changed, another key signed it, or something was left.
+        It is no receipt, it was changed, another key signed it, or the erasure is incomplete.
     """
     receipt = read_signed(document, key)
     if receipt.remaining or receipt.finished is None:
@@ -167,12 +167,12 @@ def verify(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureReceipt
 
 
 def verify_file(file: Path, public_key: Path) -> str:
-    """Return a sentence about a receipt that holds.
+    """Verify a receipt and return a sentence about it.
 
     Raises
     ------
     ReceiptInvalid
-        It does not hold, or a file cannot be read.
+        It is not valid, or a file cannot be read.
     """
     try:
         body = file.read_bytes()
@@ -181,13 +181,13 @@ def verify_file(file: Path, public_key: Path) -> str:
     try:
         document = parse(body)
     except ReceiptInvalid as exc:
-        raise ReceiptInvalid(f"{file} holds no receipt. {exc}") from None
+        raise ReceiptInvalid(f"{file} contains no receipt. {exc}") from None
     receipt = verify(document, read_public_key(public_key))
     counted = sum(sum(store.before.values()) for store in receipt.stores)
     tenant = receipt.tenant
     return (
-        f"Valid: of Tenant {tenant.id} (uid {tenant.uid}) {counted} things were found in "
-        f"{len(receipt.stores)} stores before, and none at {receipt.finished}."
+        f"Valid: Tenant {tenant.id} (uid {tenant.uid}) had {counted} items in "
+        f"{len(receipt.stores)} stores before the erasure, and none at {receipt.finished}."
     )
 
 
@@ -197,7 +197,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     Raises
     ------
     ReceiptInvalid
-        The file cannot be read, or holds no Ed25519 public key.
+        The file cannot be read, or contains no Ed25519 public key.
     """
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
@@ -206,7 +206,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     except ValueError:
         key = None
     if not isinstance(key, Ed25519PublicKey):
-        raise ReceiptInvalid(f"{path} holds no Ed25519 public key in PEM.")
+        raise ReceiptInvalid(f"{path} contains no Ed25519 public key in PEM.")
     return key
 
 
@@ -216,7 +216,7 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     Raises
     ------
     ValueError
-        The file cannot be read, or holds no Ed25519 private key.
+        The file cannot be read, or contains no Ed25519 private key.
     """
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
@@ -225,20 +225,20 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError(f"{path} holds no Ed25519 private key in PEM without a password")  # noqa: TRY004
+        raise ValueError(f"{path} contains no Ed25519 private key in PEM without a password")  # noqa: TRY004
     return key
 
 
-def _checked(path: Path) -> Path:
+def _validate(path: Path) -> Path:
     read_private_key(path)
     return path
 
 
-PrivateKeyFile = Annotated[Path, AfterValidator(_checked)]
-"""A setting that stops the start when the file is missing, or holds no key that can sign a receipt."""
+PrivateKeyFile = Annotated[Path, AfterValidator(_validate)]
+"""Setting that is refused if the file is missing or contains no key that can sign a receipt."""
 
 
-def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(members)
     if len(found) < len(members):
         names = [name for name, _ in members]

@@ -1,8 +1,8 @@
-"""The Tenants as this process knows them: listed once, then watched.
+"""Cache of all Tenants, filled by a list and kept current by a watch.
 
-While the API server is away the last known state is served: people go on working, and only changes
-wait. What a reader could get wrong: before the first list nothing is known, and nothing known is not the
-same as no Tenants, so callers check :attr:`TenantRegistry.synced`.
+While the API server is unavailable the cached state is served and only changes wait. Before the first list
+the cache is empty, which does not mean that there are no Tenants: callers check
+:attr:`TenantRegistry.synced`.
 """
 
 import asyncio
@@ -26,22 +26,22 @@ from .directory import Directory
 from .model import Tenant
 from .names import GROUP, PLURAL, VERSION
 
-__all__ = ["TenantRegistry", "watched_registry"]
+__all__ = ["TenantRegistry", "open_registry"]
 
 WATCH_SECONDS = 60
-"""One watch lasts this long. A connection that died without a word is noticed after that and a little."""
+"""Duration of one watch. A connection that is silently dead is detected after this time and the grace."""
 
 WATCH_GRACE_SECONDS = 10
-"""How much longer than the server we wait before we give a watch up for dead."""
+"""Time beyond the server's timeout after which a watch is abandoned."""
 
 LIST_SECONDS = 30
-"""Bound of the first list."""
+"""Timeout of a list."""
 
 GET_SECONDS = 5.0
-"""Bound of a look at one Tenant."""
+"""Timeout of a read of one Tenant."""
 
 BACKOFF_SECONDS = (0.5, 30.0)
-"""Shortest and longest pause between two tries to reach the API server."""
+"""Shortest and longest pause between two attempts to reach the API server."""
 
 NOT_FOUND = 404
 
@@ -54,17 +54,17 @@ UNREADABLE = Counter("tenantry_registry_unreadable_total", "Tenants that this ve
 
 
 class TenantRegistry:
-    """All Tenants, kept current by a watch.
+    """Informer cache of all Tenants.
 
     Parameters
     ----------
     api
-        A client with the right to list and watch Tenants; the caller closes it.
+        Client with permission to list and watch Tenants; the caller closes it.
 
     Attributes
     ----------
     directory
-        The Tenants; another object after each list.
+        Index of the Tenants, replaced by each list.
     """
 
     def __init__(self, api: client.ApiClient) -> None:
@@ -77,25 +77,25 @@ class TenantRegistry:
 
     @property
     def synced(self) -> bool:
-        """Whether the Tenants have been listed at least once."""
+        """True after the first list."""
         return self._synced.is_set()
 
     async def wait_synced(self) -> None:
-        """Return when the Tenants have been listed at least once."""
+        """Wait for the first list."""
         await self._synced.wait()
 
     def get(self, tenant_id: str) -> Tenant | None:
-        """Return the Tenant of that id, or ``None`` when there is none."""
+        """Return the Tenant with an id, or ``None``."""
         return self.directory.get(tenant_id)
 
     def all(self) -> tuple[Tenant, ...]:
-        """Return every Tenant, in no particular order."""
+        """Return all Tenants, in no particular order."""
         return self.directory.all()
 
     async def is_current(self, tenant: Tenant) -> bool:
-        """Ask the API server itself whether a Tenant is there, and is not being deleted.
+        """Return True if the API server has the Tenant and it is not being deleted.
 
-        What the watch has shown may be seconds old, and is of no use to whoever must not be late.
+        The cache can be seconds old, which is too late for some decisions.
 
         Raises
         ------
@@ -120,8 +120,8 @@ class TenantRegistry:
         return metadata["uid"] == tenant.uid and not metadata.get("deletionTimestamp")
 
     @contextmanager
-    def subscribed(self, tenant_id: str, changed: Callable[[], None]) -> Iterator[None]:
-        """Call ``changed`` after each change of a Tenant for as long as the block lasts."""
+    def subscribe(self, tenant_id: str, changed: Callable[[], None]) -> Iterator[None]:
+        """Call ``changed`` after each change of a Tenant while the block runs."""
         self._listeners[tenant_id].add(changed)
         try:
             yield
@@ -135,7 +135,7 @@ class TenantRegistry:
             changed()
 
     async def run(self) -> None:
-        """List and watch until cancelled; never raises because of the API server."""
+        """List and watch until cancelled; errors of the API server are retried."""
         pause, longest = BACKOFF_SECONDS
         while True:
             try:
@@ -156,7 +156,7 @@ class TenantRegistry:
         )
         assert isinstance(listed, dict)  # noqa: S101 (the client promises `object`)
         read = (self._read(body) for body in listed["items"])
-        # Replaced whole: a Tenant deleted while nobody watched must not stay.
+        # Replaced as a whole, so that Tenants deleted without a watch event disappear.
         self.directory = Directory(tenant for tenant in read if tenant)
         TENANTS.set(len(self.directory))
         self._synced.set()
@@ -164,7 +164,7 @@ class TenantRegistry:
         return str(listed["metadata"]["resourceVersion"])
 
     async def _follow(self, version: str) -> None:
-        """Watch from ``version`` on, connection after connection, until the server has forgotten it."""
+        """Watch from ``version`` on, in successive connections, until the server no longer has it."""
         while True:
             stream = watch.Watch().stream(
                 self._custom.list_cluster_custom_object,
@@ -200,7 +200,7 @@ class TenantRegistry:
         self._notify([name])
 
     def _read(self, body: Mapping[str, Any]) -> Tenant | None:
-        """Read a Tenant; one that cannot be read is treated as absent, so nobody is let in by it."""
+        """Return a Tenant, or ``None`` if it cannot be parsed: it then authenticates no caller."""
         try:
             return Tenant.from_object(body)
         except ValidationError as exc:
@@ -214,8 +214,8 @@ class TenantRegistry:
 
 
 @asynccontextmanager
-async def watched_registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]"]]:
-    """Keep a registry current while the block runs; return the task that does, too."""
+async def open_registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]"]]:
+    """Yield a registry and the task that keeps it current while the block runs."""
     async with await kube.connect() as api:
         registry = TenantRegistry(api)
         async with background_task(registry.run(), "registry") as watching:

@@ -1,7 +1,7 @@
-"""Role sessions, each for one tenant.
+"""S3 clients with role sessions, each limited to one tenant.
 
-A session is narrowed twice: by the session policy, and on AWS by the role's own policy, which asks for the
-session tag ``tenant``. So a key that was built wrongly opens nothing of another tenant.
+Two policies limit a session: the session policy and, on AWS, the role's policy, which requires the session
+tag ``tenant``. So a wrongly built key cannot reach another tenant's object.
 """
 
 import functools
@@ -32,18 +32,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 READ_SECONDS = 10.0
-"""Longest silence of S3; boto3 gives up then. It answers in milliseconds, and a listing in some hundred."""
+"""Read timeout. S3 answers in milliseconds, a list request in some hundred."""
 
 CALL_SECONDS = 120.0
-"""Longest a whole transfer may take: 50 MiB over a slow link."""
+"""Timeout of a whole transfer: 50 MiB over a slow link."""
 
 CONCURRENCY = 16
 
 RENEW_BEFORE = timedelta(minutes=5)
-"""A session is not used in its last minutes, so that no call is cut off by its end."""
+"""A session is renewed this long before it expires, so that no call is interrupted."""
 
 SESSIONS = 256
-"""Sessions kept; one costs about a megabyte. The least recently used goes first."""
+"""Most cached sessions; each takes about a megabyte. The least recently used is discarded first."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,18 @@ class _Session:
 
 
 class TenantSessions:
-    """Calls S3 as one tenant at a time.
+    """Calls of S3 with a role session of the tenant.
 
     Parameters
     ----------
     open_session
-        Opens a session of our own: where AWS is and who we are there. We ourselves may read no document.
+        Opens a session with the service's credentials, which cannot read documents.
     bucket
         Bucket of the documents.
     role_arn
         Role that is assumed for a tenant.
     service
-        Whose sessions they are: it stands in AWS' records.
+        Name of the service, which becomes part of the session name in AWS' logs.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class TenantSessions:
         self._remote = Remote("s3", classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._assuming = KeyedLocks()
-        # boto3 makes clients in one thread at a time only.
-        self._making = threading.Lock()
+        # boto3 is not thread-safe while it creates clients.
+        self._client_lock = threading.Lock()
 
     async def call(
         self,
@@ -90,14 +90,15 @@ class TenantSessions:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Call as the tenant; once more with new sessions when AWS no longer knows those at hand.
+        """Call a function with the tenant's client, and retry with a new session if AWS rejects the first.
 
         Raises
         ------
         RemoteUnavailable
-            The prefix has not been prepared for this Tenant: it may hold documents of an earlier one.
-        RemoteUnavailable, RemoteRefused
-            S3 did not answer, or denied the call.
+            S3 did not answer, or the prefix is not prepared for this Tenant and can contain an earlier
+            Tenant's documents.
+        RemoteRefused
+            S3 denied the call.
         """
         if not tenant.owns_storage:
             raise RemoteUnavailable("s3", operation, "the tenant's storage has not been prepared yet")
@@ -113,11 +114,11 @@ class TenantSessions:
         return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
 
     async def client(self, tenant: Tenant) -> "S3Client":
-        """Return the tenant's own client; those who miss it together wait for one AssumeRole."""
+        """Return the tenant's client; concurrent callers share one AssumeRole."""
         async with self._assuming[tenant.id]:
             session = self._sessions.get(tenant.id)
             if session is None or datetime.now(UTC) >= session.renew_at:
-                # STS can fail while S3 works, and the other way round.
+                # STS can fail while S3 works, and vice versa.
                 assume = self._remote.in_thread(functools.partial(self._assume, tenant))
                 session = await self._remote.call("assume-role", assume, circuit="sts")
                 self._keep(tenant, session)
@@ -125,7 +126,7 @@ class TenantSessions:
             return session.client
 
     def close(self) -> None:
-        """Let threads and connections go."""
+        """Release threads and connections."""
         self._remote.close()
         if self._own is not None:
             self._own[1].close()
@@ -135,11 +136,11 @@ class TenantSessions:
     def _keep(self, tenant: Tenant, session: _Session) -> None:
         self._sessions[tenant.id] = session
         if len(self._sessions) > SESSIONS:
-            self._sessions.popitem(last=False)  # not closed: a call of it may be under way
+            self._sessions.popitem(last=False)  # not closed: it can have a call in flight
 
     def _assume(self, tenant: Tenant) -> _Session:
-        with self._making:
-            # Read once: whoever finds these sessions dead forgets them meanwhile, in another thread.
+        with self._client_lock:
+            # Read once: another thread can reset it when it finds the session rejected.
             own, sts = self._own = self._own or self._open_own()
         credentials = sts.assume_role(
             RoleArn=self._role_arn,
@@ -147,7 +148,7 @@ class TenantSessions:
             Policy=json.dumps(session_policy(self._bucket, tenant)),
             Tags=[{"Key": "tenant", "Value": tenant.key}],
         )["Credentials"]
-        with self._making:
+        with self._client_lock:
             client = own.client(
                 "s3",
                 aws_access_key_id=credentials["AccessKeyId"],
@@ -163,7 +164,7 @@ class TenantSessions:
 
 
 def session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
-    """Return the policy that narrows a session to a tenant's prefix."""
+    """Return the session policy that limits access to a tenant's prefix."""
     prefix = tenant_prefix(tenant.id)
     return {
         "Version": "2012-10-17",

@@ -1,8 +1,7 @@
-"""Tickets: how a service acts for a tenant without a person's token.
+"""Tickets with which a service acts for a tenant without a person's token.
 
-A ticket is a short-lived EdDSA JWT that names one tenant and one action: to have one document ingested, to
-have one deleted, or to list what there is. It opens nothing else: whoever holds it can neither search nor
-read.
+A ticket is a short-lived EdDSA JWT for one tenant and one action: ingest a document, delete a document, or
+list the documents. It permits neither search nor reading.
 """
 
 import re
@@ -21,16 +20,16 @@ from .names import object_key, redis_prefix
 __all__ = ["Action", "Ticket", "TicketIssuer", "TicketVerifier"]
 
 LIFETIME_SECONDS = 300
-"""Long enough for a queue in n8n, short enough that a leaked ticket is soon worthless."""
+"""Long enough for n8n's queue, short enough to limit the use of a leaked ticket."""
 
 ALGORITHM = "Ed25519"
-"""EdDSA over Curve25519, under the fully specified name of RFC 9864."""
+"""EdDSA over Curve25519, by its fully specified name of RFC 9864."""
 
 ISSUER = "tenantry-tickets"
 
 
 class Action(StrEnum):
-    """What a ticket opens."""
+    """Action that a ticket permits."""
 
     INGEST = "ingest"
     DELETE = "delete"
@@ -39,10 +38,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Ticket:
-    """The one thing that the bearer may have done.
+    """Content of a ticket.
 
-    A ticket to list names no document; every other names one. ``tenant_uid`` is the Tenant's for which it was
-    issued: it opens nothing of a later Tenant of the same name.
+    A ticket to list has no document; every other has one. ``tenant_uid`` is the uid of the Tenant for which
+    it was issued, so it is not valid for a later Tenant of the same name.
     """
 
     tenant_id: str
@@ -54,51 +53,51 @@ class Ticket:
 
     @property
     def object_key(self) -> str:
-        """The document's key in S3.
+        """S3 key of the document.
 
         Raises
         ------
         ValueError
-            The ticket names no possible document.
+            The ticket has no valid document.
         """
         return object_key(self.tenant_id, self.persona_id, self.document_id, self.filename)
 
-    def require_sound(self) -> None:
-        """Make sure that the ticket names what its action is about, and nothing that could mean more.
+    def validate(self) -> None:
+        """Check that the ticket has exactly the fields that its action needs.
 
         Raises
         ------
         ValueError
-            It does not.
+            A field is missing, not valid, or not part of the action.
         """
         _ = redis_prefix(self.tenant_id, self.tenant_uid)
         if self.action is not Action.LIST:
             _ = self.object_key
         elif self.persona_id or self.document_id or self.filename:
-            raise ValueError("a ticket to list names no document")
+            raise ValueError("a ticket to list must have no document")
 
 
 class TicketIssuer:
-    """Signs tickets.
+    """Issuer of signed tickets.
 
     Parameters
     ----------
     private_jwk
-        An Ed25519 private key as a JWK with a ``kid``.
+        Ed25519 private key as a JWK with a ``kid``.
     """
 
     def __init__(self, private_jwk: dict[str, Any]) -> None:
         self._key = OKPKey.import_key(private_jwk)
 
     def issue(self, ticket: Ticket, *, audience: str = "gateway", lifetime: int = LIFETIME_SECONDS) -> str:
-        """Return a signed ticket that lives ``lifetime`` seconds.
+        """Return a signed ticket that expires after ``lifetime`` seconds.
 
         Raises
         ------
         ValueError
-            The ticket names no possible document.
+            The ticket has no valid document.
         """
-        ticket.require_sound()
+        ticket.validate()
         now = int(time.time())
         claims = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + lifetime, **asdict(ticket)}
         header = {"alg": ALGORITHM, "kid": self._key.kid}
@@ -106,14 +105,14 @@ class TicketIssuer:
 
 
 class TicketVerifier:
-    """Checks tickets.
+    """Verifier of tickets.
 
     Parameters
     ----------
     jwks
-        The public keys of everyone who may issue tickets, as a JSON Web Key Set.
+        Public keys of all issuers, as a JSON Web Key Set.
     audience
-        What must stand in ``aud``.
+        Required entry of ``aud``.
     """
 
     def __init__(self, jwks: dict[str, Any], *, audience: str = "gateway") -> None:
@@ -131,12 +130,12 @@ class TicketVerifier:
         )
 
     def verify(self, token: str) -> Ticket:
-        """Return what a ticket opens.
+        """Return the content of a valid ticket.
 
         Raises
         ------
         TicketRefused
-            The ticket proves nothing; the detail says why.
+            The ticket is not valid; the detail has the reason.
         """
         try:
             claims = jwt.decode(token, self._keys, algorithms=[ALGORITHM]).claims
@@ -145,10 +144,10 @@ class TicketVerifier:
                 _text(claims[name]) for name in Ticket.__dataclass_fields__
             )
             ticket = Ticket(tenant_id, tenant_uid, persona_id, document_id, filename, Action(action))
-            ticket.require_sound()
+            ticket.validate()
         except (JoseError, ValueError) as exc:
             reason = re.sub(r"\.$", "", str(exc)) or type(exc).__name__
-            raise TicketRefused(f"The ticket does not hold: {reason}. Ask for a new one.") from exc
+            raise TicketRefused(f"The ticket is not valid: {reason}. Ask for a new one.") from exc
         return ticket
 
 

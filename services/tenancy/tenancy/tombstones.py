@@ -1,8 +1,8 @@
-"""Tombstones: marks in Redis that a Tenant is being deleted, which every write for that Tenant checks.
+"""Tombstones: Redis keys of Tenants that are being deleted, which every write for the Tenant checks.
 
-The operator sets the tombstone of a Tenant's uid before it removes anything. From then on Redis itself
-refuses every guarded script, so a gateway that has not heard of the deletion yet can neither begin a write
-nor renew the lease of one. A uid is never given twice, so a tombstone concerns no later Tenant of the name.
+The operator sets the tombstone of a Tenant's uid before it removes anything. From then on Redis refuses every
+guarded script. So a gateway that does not know of the deletion yet can neither start a write nor renew its
+lease. Uids are unique, so a tombstone does not affect a later Tenant of the same name.
 """
 
 from servicekit.errors import RemoteError, RemoteRefused
@@ -10,16 +10,16 @@ from servicekit.errors import RemoteError, RemoteRefused
 from .errors import TenantSuspended
 from .identity import BEING_REMOVED
 
-__all__ = ["CLOSE", "REFUSAL", "TOMBSTONE_SECONDS", "guarded", "raise_if_deleting"]
+__all__ = ["REFUSAL", "SET_TOMBSTONE", "TOMBSTONE_SECONDS", "add_tombstone_check", "raise_if_deleting"]
 
 TOMBSTONE_SECONDS = 30 * 24 * 3600
-"""How long a tombstone outlives its Tenant: longer than any process could act on what it knew before."""
+"""Lifetime of a tombstone: longer than any process can act on stale state."""
 
 REFUSAL = "TENANTGONE the Tenant is being deleted"
-"""Words with which a write is refused."""
+"""Error message of a refused script."""
 
-# KEYS: the tombstone, the tenant's journal of writes. ARGV: seconds for which the tombstone stays.
-CLOSE = """
+# KEYS: the tombstone, the tenant's journal of writes. ARGV: lifetime of the tombstone in seconds.
+SET_TOMBSTONE = """
 redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
 local time = redis.call('TIME')
 local now, left = time[1] * 1000 + math.floor(time[2] / 1000), 0
@@ -29,26 +29,26 @@ for _, text in ipairs(redis.call('HVALS', KEYS[2])) do
 end
 return left
 """
-"""Set the tombstone, and return the milliseconds until the last write under way has lost its lease.
+"""Lua script that sets the tombstone and returns the milliseconds until the last lease of a write expires.
 
-A write that changed something and was not settled counts until then, too: its last call may still arrive.
+A write that changed something and was not committed counts until then, too: its last call can still arrive.
 """
 
 
-def guarded(source: str) -> str:
-    """Return a Lua script that is refused while the tombstone, the last of its keys, is there."""
+def add_tombstone_check(source: str) -> str:
+    """Return a Lua script that fails while the tombstone, the last of its keys, exists."""
     return (
         f"if redis.call('EXISTS', KEYS[#KEYS]) == 1 then return redis.error_reply('{REFUSAL}') end\n{source}"
     )
 
 
 def raise_if_deleting(exc: RemoteError) -> None:
-    """Return when it was not a tombstone that made a guarded script fail.
+    """Raise a domain error if a tombstone caused the failure of a script.
 
     Raises
     ------
     TenantSuspended
-        It was: the Tenant is being deleted.
+        The Tenant is being deleted.
     """
     if isinstance(exc, RemoteRefused) and REFUSAL in exc.reason:
         raise TenantSuspended(BEING_REMOVED) from exc

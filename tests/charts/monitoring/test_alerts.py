@@ -15,8 +15,7 @@ from tenancy import registry
 from tenant_operator import metrics as operator
 
 from tests.support.charts import RELEASE, render
-from tests.support.promtool import check, play
-from tests.support.watched import (
+from tests.support.monitoring_series import (
     HEALTHY,
     NAMESPACE,
     called,
@@ -32,6 +31,7 @@ from tests.support.watched import (
     since,
     steady,
 )
+from tests.support.promtool import check, play
 from tools.chart_schema import CHART
 
 DOCS = "https://docs.example.com"

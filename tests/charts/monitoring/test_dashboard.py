@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.charts import Release, render
+from tests.support.monitoring_series import HEALTHY, NAMESPACE
 from tests.support.promtool import play
-from tests.support.watched import HEALTHY, NAMESPACE
 
 PANELS_IN_AWS_ARCHITECTURE = [
     "Response times",

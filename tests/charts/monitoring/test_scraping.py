@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from tests.support.charts import PROFILES, RELEASE, Release, render
+from tests.support.monitoring_series import NAMESPACE, series, steady
 from tests.support.promtool import play
-from tests.support.watched import NAMESPACE, series, steady
 from tools.chart_schema import CHART
 
 EXAMPLE = CHART.parents[1] / "docs" / "examples" / "prometheus-adapter.yaml"

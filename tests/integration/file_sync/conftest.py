@@ -21,12 +21,12 @@ from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
 
 from tests.support.apiserver import Tenants
-from tests.support.fake_open_webui import FakeOpenWebUI, fake_open_webui
-from tests.support.file_sync import FakeN8n, Replica, fake_n8n, open_replica
+from tests.support.fake_open_webui import OpenWebUIWriter, fake_open_webui
+from tests.support.file_sync import FakeN8nWebhook, FileSyncReplica, fake_n8n, open_replica
 from tests.support.gateway import RunningGateway, environment, running_gateway
 from tests.support.people import People, open_people
 from tests.support.qdrant import count_points, drop_points, make_collection, open_qdrant
-from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
+from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 
 A, B = "fs-alpha", "fs-beta"
@@ -34,14 +34,14 @@ PERSONAS = [{"id": "finance"}, {"id": "hr"}]
 
 
 @dataclass
-class Harness:
+class FileSyncHarness:
     """Everything that file-sync reads and writes, for tests to inspect and change."""
 
     platform: Platform
     gateway: RunningGateway
-    n8n: FakeN8n
-    replica: Replica
-    owui: FakeOpenWebUI
+    n8n: FakeN8nWebhook
+    replica: FileSyncReplica
+    owui: OpenWebUIWriter
     tenants: Tenants
     people: People
     qdrant: AsyncQdrantClient
@@ -151,20 +151,20 @@ class Harness:
 
 
 @pytest.fixture(scope="session")
-def owui(platform: Platform) -> Iterator[FakeOpenWebUI]:
+def owui(platform: Platform) -> Iterator[OpenWebUIWriter]:
     with fake_open_webui(platform) as database:
         yield database
 
 
 @pytest.fixture(scope="session")
-async def open_harness(platform: Platform, owui: FakeOpenWebUI) -> AsyncIterator[Harness]:
+async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterator[FileSyncHarness]:
     manifests = [
         tenant_manifest(
             each,
             identity={"emails": [f"*@{each}.example"], "admins": [f"boss@{each}.example"]},
             personas=PERSONAS,
             quota=PLENTY,
-            model=ANEW,
+            model=UNCACHED,
         )
         for each in (A, B)
     ]
@@ -184,7 +184,7 @@ async def open_harness(platform: Platform, owui: FakeOpenWebUI) -> AsyncIterator
                     registry=gateway.context.registry,
                 ) as replica,
             ):
-                harness = Harness(platform, gateway, n8n, replica, owui, tenants, people, qdrant)
+                harness = FileSyncHarness(platform, gateway, n8n, replica, owui, tenants, people, qdrant)
                 for tenant_id in (A, B):
                     knowledge = [
                         {"persona": each["id"], "id": harness.knowledge(tenant_id, each["id"])}
@@ -204,7 +204,7 @@ async def open_harness(platform: Platform, owui: FakeOpenWebUI) -> AsyncIterator
 
 
 @pytest.fixture
-async def harness(open_harness: Harness) -> AsyncIterator[Harness]:
+async def harness(open_harness: FileSyncHarness) -> AsyncIterator[FileSyncHarness]:
     await open_harness.empty()
     yield open_harness
     for tenant_id in (A, B):
@@ -212,13 +212,13 @@ async def harness(open_harness: Harness) -> AsyncIterator[Harness]:
 
 
 @pytest.fixture
-async def anna(harness: Harness) -> str:
+async def anna(harness: FileSyncHarness) -> str:
     """Return the account of a person of tenant A."""
     return await harness.person(f"anna@{A}.example")
 
 
 @pytest.fixture
-async def bob(harness: Harness) -> str:
+async def bob(harness: FileSyncHarness) -> str:
     """Return the account of a person of tenant B."""
     return await harness.person(f"bob@{B}.example")
 

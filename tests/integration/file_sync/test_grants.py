@@ -30,11 +30,11 @@ def database(platform: Platform) -> Iterator[str]:
     postgres.run(f"drop role {name}")
 
 
-def settings(platform: Platform, database: str, seconds: float = 60.0) -> grants.Settings:
+def settings(platform: Platform, database: str, seconds: float = 60.0) -> grants.GrantsSettings:
     """Return the job's settings for a database, as its owner."""
     port = platform.context.ports["postgres"]
     url = f"postgresql://{database}:{PASSWORD}@127.0.0.1:{port}/{database}"
-    return grants.Settings(database_url=url, seconds=seconds)
+    return grants.GrantsSettings(database_url=url, seconds=seconds)
 
 
 async def test_the_job_waits_for_the_tables_and_then_the_role_is_supported(

@@ -7,13 +7,13 @@ test_program.py uses kill -9.
 import asyncio
 from itertools import count
 
-from tests.integration.file_sync.conftest import A, Harness
+from tests.integration.file_sync.conftest import A, FileSyncHarness
 from tests.support.file_sync import kill_after
 
 ANNA = f"anna@{A}.example"
 
 
-async def once(harness: Harness, word: str, *files: tuple[str, str]) -> None:
+async def once(harness: FileSyncHarness, word: str, *files: tuple[str, str]) -> None:
     """Check that exactly these files, by id and name, are stored and found, each once."""
     await harness.reset_deletions(A)  # a test deletes more within minutes than is allowed
     result = await harness.settle(A)
@@ -26,7 +26,7 @@ async def once(harness: Harness, word: str, *files: tuple[str, str]) -> None:
 
 
 async def test_killed_after_any_call_each_new_file_is_stored_once(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     for last in count():
         files = [(harness.give(anna, f"{n}.txt", f"{word} {n}.", A), f"{n}.txt") for n in range(2)]
@@ -40,7 +40,9 @@ async def test_killed_after_any_call_each_new_file_is_stored_once(
     assert last >= 9, "too few calls failed: list, files, owner (2), 2 x (get, put, ingest)"
 
 
-async def test_killed_after_any_call_a_move_is_completed(harness: Harness, anna: str, word: str) -> None:
+async def test_killed_after_any_call_a_move_is_completed(
+    harness: FileSyncHarness, anna: str, word: str
+) -> None:
     for last in count():
         file_id = harness.give(anna, "old.txt", f"{word}.", A)
         await harness.settle(A)
@@ -55,7 +57,7 @@ async def test_killed_after_any_call_a_move_is_completed(harness: Harness, anna:
 
 
 async def test_killed_after_any_call_of_a_change_only_the_new_content_is_found(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     for last in count():
         file_id = harness.give(anna, "plan.txt", f"{word} before.", A)
@@ -72,7 +74,7 @@ async def test_killed_after_any_call_of_a_change_only_the_new_content_is_found(
 
 
 async def test_c13_killed_after_any_call_of_a_new_version_one_document_is_left(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     for last in count():
         old = harness.give(anna, "plan.txt", f"{word} before.", A)
@@ -92,7 +94,7 @@ async def test_c13_killed_after_any_call_of_a_new_version_one_document_is_left(
 
 
 async def test_killed_after_any_call_of_a_deletion_nothing_is_left(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     for last in count():
         file_id = harness.give(anna, "plan.txt", f"{word}.", A)
@@ -105,7 +107,9 @@ async def test_killed_after_any_call_of_a_deletion_nothing_is_left(
     assert last >= 3
 
 
-async def test_two_concurrent_leaders_store_nothing_twice(harness: Harness, anna: str, word: str) -> None:
+async def test_two_concurrent_leaders_store_nothing_twice(
+    harness: FileSyncHarness, anna: str, word: str
+) -> None:
     files = [(harness.give(anna, f"{n}.txt", f"{word} {n}.", A), f"{n}.txt") for n in range(3)]
     await asyncio.gather(harness.replica.run(A), harness.replica.run(A), return_exceptions=True)
     await once(harness, word, *files)

@@ -8,12 +8,14 @@ from starlette.responses import Response
 from tenancy.names import document_id_for_file
 from tenantry_local.parts.aws import BUCKET
 
-from tests.integration.file_sync.conftest import A, B, Harness
+from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 
 
-async def test_a_file_becomes_a_document_that_is_found(harness: Harness, anna: str, word: str) -> None:
+async def test_a_file_becomes_a_document_that_is_found(
+    harness: FileSyncHarness, anna: str, word: str
+) -> None:
     file_id = harness.give(anna, "plan.txt", f"The {word} budget is $5,000,000.", A)
     await harness.settle(A)
     assert harness.keys(A) == [harness.key(file_id, "plan.txt")]
@@ -33,7 +35,7 @@ async def test_a_file_becomes_a_document_that_is_found(harness: Harness, anna: s
     assert head["ChecksumSHA256"] == f"{composite}-1", "S3 checked the content"
 
 
-async def test_a_second_comparison_does_nothing(harness: Harness, anna: str) -> None:
+async def test_a_second_comparison_does_nothing(harness: FileSyncHarness, anna: str) -> None:
     harness.give(anna, "plan.txt", "Tide at noon.", A)
     await harness.settle(A)
     calls = harness.n8n.calls
@@ -43,7 +45,7 @@ async def test_a_second_comparison_does_nothing(harness: Harness, anna: str) -> 
 
 
 async def test_files_that_open_webui_still_reads_or_could_not_read_are_stored(
-    harness: Harness, anna: str
+    harness: FileSyncHarness, anna: str
 ) -> None:
     pending = harness.owui.upload(anna, "pending.txt", b"Tide.", knowledge_id=harness.knowledge(A))
     failed = harness.owui.upload(anna, "failed.txt", b"Tide.", knowledge_id=harness.knowledge(A, "hr"))
@@ -57,7 +59,7 @@ async def test_files_that_open_webui_still_reads_or_could_not_read_are_stored(
     ]
 
 
-async def test_a_file_sent_to_a_persona_is_stored(harness: Harness, anna: str) -> None:
+async def test_a_file_sent_to_a_persona_is_stored(harness: FileSyncHarness, anna: str) -> None:
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     harness.owui.send_in_chat(anna, sent, f"tenant-{A}.hr")
     harness.owui.upload(anna, "attached-to-nothing.txt", b"Tide.")
@@ -67,7 +69,7 @@ async def test_a_file_sent_to_a_persona_is_stored(harness: Harness, anna: str) -
     assert harness.keys(A) == [harness.key(sent, "sent.txt", "hr")]
 
 
-async def test_a_colleagues_file_is_not_stored_when_it_is_sent(harness: Harness, anna: str) -> None:
+async def test_a_colleagues_file_is_not_stored_when_it_is_sent(harness: FileSyncHarness, anna: str) -> None:
     colleague = await harness.person(f"carl@{A}.example")
     private = harness.owui.upload(anna, "private.txt", b"Tide.")
     harness.owui.send_in_chat(colleague, private, f"tenant-{A}.hr")
@@ -77,7 +79,7 @@ async def test_a_colleagues_file_is_not_stored_when_it_is_sent(harness: Harness,
 
 
 async def test_a_renamed_file_is_found_under_its_new_name_only(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     file_id = harness.give(anna, "old.txt", f"A {word}.", A)
     await harness.settle(A)
@@ -88,7 +90,7 @@ async def test_a_renamed_file_is_found_under_its_new_name_only(
 
 
 async def test_a_file_that_moves_to_another_persona_leaves_the_first(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
     await harness.settle(A)
@@ -100,7 +102,7 @@ async def test_a_file_that_moves_to_another_persona_leaves_the_first(
     assert not [each for each in await harness.search(ANNA, word, "finance") if word in each["text"]]
 
 
-async def test_changed_content_replaces_the_old_one(harness: Harness, anna: str, word: str) -> None:
+async def test_changed_content_replaces_the_old_one(harness: FileSyncHarness, anna: str, word: str) -> None:
     file_id = harness.give(anna, "plan.txt", f"Before: {word}.", A)
     await harness.settle(A)
     harness.owui.replace_content(file_id, f"After: {word}.".encode())
@@ -108,7 +110,7 @@ async def test_changed_content_replaces_the_old_one(harness: Harness, anna: str,
     assert [each["text"] for each in await harness.search(ANNA, word)] == [f"After: {word}."]
 
 
-async def test_a_forged_hash_costs_one_check(harness: Harness, anna: str) -> None:
+async def test_a_forged_hash_costs_one_check(harness: FileSyncHarness, anna: str) -> None:
     file_id = harness.owui.upload(anna, "plan.txt", b"Tide.", file_hash="0" * 64)
     harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
     await harness.replica.run(A)
@@ -119,7 +121,7 @@ async def test_a_forged_hash_costs_one_check(harness: Harness, anna: str) -> Non
     assert await harness.states(A) == {"plan.txt": "ready"}
 
 
-async def test_a_deleted_file_leaves_bucket_and_index(harness: Harness, anna: str, word: str) -> None:
+async def test_a_deleted_file_leaves_bucket_and_index(harness: FileSyncHarness, anna: str, word: str) -> None:
     before = await harness.points(A)
     file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
     await harness.settle(A)
@@ -129,7 +131,9 @@ async def test_a_deleted_file_leaves_bucket_and_index(harness: Harness, anna: st
     assert await harness.points(A) == before
 
 
-async def test_an_unreadable_document_has_a_reason_and_is_not_retried(harness: Harness, anna: str) -> None:
+async def test_an_unreadable_document_has_a_reason_and_is_not_retried(
+    harness: FileSyncHarness, anna: str
+) -> None:
     file_id = harness.owui.upload(anna, "setup.pdf", b"MZ\x90\x00 a renamed program")
     harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
     await harness.settle(A)
@@ -142,7 +146,7 @@ async def test_an_unreadable_document_has_a_reason_and_is_not_retried(harness: H
     assert "binary" in status.reason
 
 
-async def test_a_file_with_a_forged_size_is_measured(harness: Harness, anna: str) -> None:
+async def test_a_file_with_a_forged_size_is_measured(harness: FileSyncHarness, anna: str) -> None:
     large = harness.owui.upload(anna, "large.txt", b"x" * 1_000_001, size=1)
     empty = harness.owui.upload(anna, "empty.txt", b"", size=1)
     for file_id in (large, empty):
@@ -153,7 +157,7 @@ async def test_a_file_with_a_forged_size_is_measured(harness: Harness, anna: str
     assert harness.keys(A) == []
 
 
-async def test_names_of_all_kinds_become_documents(harness: Harness, anna: str) -> None:
+async def test_names_of_all_kinds_become_documents(harness: FileSyncHarness, anna: str) -> None:
     names = ["x" * 5000 + ".txt", "../../etc/passwd.txt", "🎉.txt", "a\nb\u202e.txt"]
     for name in names:
         harness.give(anna, name, f"Tide {len(name)}.", A)
@@ -162,7 +166,9 @@ async def test_names_of_all_kinds_become_documents(harness: Harness, anna: str) 
     assert listed == sorted(["x" * 196 + ".txt", ".._.._etc_passwd.txt", "🎉.txt", "a b.txt"])
 
 
-async def test_invalid_metadata_of_one_file_does_not_stop_the_others(harness: Harness, anna: str) -> None:
+async def test_invalid_metadata_of_one_file_does_not_stop_the_others(
+    harness: FileSyncHarness, anna: str
+) -> None:
     for meta in ('{"size": 5, "data": {"a": "\\u0000"}}', '{"data": "\\ud83d"}', "null", "[]", None):
         file_id = harness.give(anna, f"odd {meta!r}.txt", "Tide.", A)
         harness.owui.execute('update "file" set meta = %s where id = %s', meta, file_id)
@@ -171,7 +177,9 @@ async def test_invalid_metadata_of_one_file_does_not_stop_the_others(harness: Ha
     assert len(harness.keys(A)) == 6
 
 
-async def test_while_n8n_is_down_files_are_stored_and_indexed_later(harness: Harness, anna: str) -> None:
+async def test_while_n8n_is_down_files_are_stored_and_indexed_later(
+    harness: FileSyncHarness, anna: str
+) -> None:
     harness.n8n.response = Response(status_code=503, headers={"Retry-After": "30"})
     for number in range(4):
         harness.give(anna, f"{number}.txt", "Tide.", A)
@@ -186,7 +194,7 @@ async def test_while_n8n_is_down_files_are_stored_and_indexed_later(harness: Har
     assert set((await harness.states(A)).values()) == {"ready"}
 
 
-async def test_a_lost_index_is_rebuilt(harness: Harness, anna: str, word: str) -> None:
+async def test_a_lost_index_is_rebuilt(harness: FileSyncHarness, anna: str, word: str) -> None:
     file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
     await harness.settle(A)
     tenant = harness.replica.registry.get(A)
@@ -200,7 +208,7 @@ async def test_a_lost_index_is_rebuilt(harness: Harness, anna: str, word: str) -
     assert [each["filename"] for each in await harness.search(ANNA, word)] == ["plan.txt"]
 
 
-async def test_an_emptied_database_does_not_empty_the_bucket(harness: Harness, anna: str) -> None:
+async def test_an_emptied_database_does_not_empty_the_bucket(harness: FileSyncHarness, anna: str) -> None:
     for number in range(21):
         file_id = harness.give(anna, f"{number}.txt", "Tide.", A)
         tenant_key = f"tenant-{A}/{harness.key(file_id, f'{number}.txt')}"
@@ -216,7 +224,7 @@ async def test_an_emptied_database_does_not_empty_the_bucket(harness: Harness, a
 
 
 async def test_an_administrator_rejects_deletions_and_the_documents_stay(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     for number in range(21):
         harness.give(anna, f"{number}.txt", f"Tide {number} of {word}.", A)
@@ -231,7 +239,7 @@ async def test_an_administrator_rejects_deletions_and_the_documents_stay(
 
 
 async def test_a_document_restored_from_the_trash_is_not_deleted_again(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"The {word} budget is $5,000,000.", A)
     await harness.settle(A)
@@ -248,7 +256,7 @@ async def test_a_document_restored_from_the_trash_is_not_deleted_again(
 
 
 async def test_new_versions_of_many_files_are_not_a_mass_deletion(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = [harness.give(anna, f"{number}.txt", f"Tide {number} of {word}.", A) for number in range(21)]
     await harness.settle(A)

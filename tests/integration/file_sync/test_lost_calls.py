@@ -7,17 +7,17 @@ from file_sync.sync import in_flight_calls
 
 from tests.support.waiting import until
 
-from .conftest import A, Harness
+from .conftest import A, FileSyncHarness
 
 
 @pytest.fixture(autouse=True)
-def short_wait(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def short_wait(harness: FileSyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.n8n.calls = 0
     monkeypatch.setattr(in_flight_calls, "WAIT_SECONDS", 0.3)
 
 
 async def test_new_files_are_stored_while_n8n_does_not_answer_for_old_ones(
-    harness: Harness, anna: str
+    harness: FileSyncHarness, anna: str
 ) -> None:
     harness.n8n.lose_next = 4
     for number in range(4):
@@ -29,7 +29,9 @@ async def test_new_files_are_stored_while_n8n_does_not_answer_for_old_ones(
     assert len(harness.keys(A)) == 5
 
 
-async def test_a_document_that_n8n_still_processes_is_not_sent_again(harness: Harness, anna: str) -> None:
+async def test_a_document_that_n8n_still_processes_is_not_sent_again(
+    harness: FileSyncHarness, anna: str
+) -> None:
     harness.n8n.lose_next = 1
     harness.give(anna, "plan.txt", "Tide.", A)
     for _ in range(3):
@@ -38,7 +40,7 @@ async def test_a_document_that_n8n_still_processes_is_not_sent_again(harness: Ha
 
 
 async def test_a_document_that_n8n_lost_is_sent_again(
-    harness: Harness, anna: str, monkeypatch: pytest.MonkeyPatch
+    harness: FileSyncHarness, anna: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_flight_calls, "LOST_SECONDS", 1.0)
     harness.n8n.lose_next = 1
@@ -52,7 +54,7 @@ async def test_a_document_that_n8n_lost_is_sent_again(
     assert harness.n8n.calls == 2
 
 
-async def test_a_call_is_cancelled_when_its_document_is_ready(harness: Harness, anna: str) -> None:
+async def test_a_call_is_cancelled_when_its_document_is_ready(harness: FileSyncHarness, anna: str) -> None:
     harness.n8n.lose_next = 1
     harness.give(anna, "plan.txt", "Tide.", A)
     await harness.replica.run(A)

@@ -9,7 +9,7 @@ from file_sync.planner.messages import NAME_OF_COLLEAGUE
 from file_sync.planner.models import FileState
 from tenantry_local.parts.aws import BUCKET
 
-from tests.integration.file_sync.conftest import A, Harness
+from tests.integration.file_sync.conftest import A, FileSyncHarness
 from tests.integration.file_sync.test_kill import once
 from tests.integration.file_sync.test_rights import list_states, texts
 from tests.support.file_sync import kill_after
@@ -18,18 +18,20 @@ ANNA, BEN, DORA = f"anna@{A}.example", f"ben@{A}.example", f"boss@{A}.example"
 
 
 @pytest.fixture
-async def ben(harness: Harness) -> str:
+async def ben(harness: FileSyncHarness) -> str:
     """Return the account of Ben, a colleague of Anna."""
     return await harness.person(BEN)
 
 
-async def call(harness: Harness, email: str, method: str, path: str, **arguments: Any) -> httpx.Response:
+async def call(
+    harness: FileSyncHarness, email: str, method: str, path: str, **arguments: Any
+) -> httpx.Response:
     headers = {"Authorization": f"Bearer {harness.tokens[email]}"}
     return await harness.gateway.http.request(method, path, headers=headers, **arguments)
 
 
 async def upload(
-    harness: Harness, email: str, filename: str, text: str, persona_id: str = "finance"
+    harness: FileSyncHarness, email: str, filename: str, text: str, persona_id: str = "finance"
 ) -> httpx.Response:
     """Upload a file at the gateway."""
     form: dict[str, Any] = {"files": {"file": (filename, text.encode())}, "data": {"personaId": persona_id}}
@@ -40,14 +42,14 @@ def problem(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].rpartition("/")[2]
 
 
-async def trashed(harness: Harness, email: str) -> list[str]:
+async def trashed(harness: FileSyncHarness, email: str) -> list[str]:
     listed = await call(harness, email, "GET", "/v1/trash")
     return [each["documentId"] for each in listed.json()["documents"]]
 
 
 @pytest.mark.parametrize("is_indexed", [True, False], ids=["ready", "received"])
 async def test_c11_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
-    harness: Harness, anna: str, ben: str, word: str, *, is_indexed: bool
+    harness: FileSyncHarness, anna: str, ben: str, word: str, *, is_indexed: bool
 ) -> None:
     await harness.person(DORA)
     annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
@@ -71,7 +73,7 @@ async def test_c11_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
 
 
 async def test_c11_the_name_of_an_upload_at_the_gateway_is_taken_in_open_webui(
-    harness: Harness, anna: str, ben: str, word: str
+    harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     uploaded = await upload(harness, ANNA, "plan.txt", f"{word} of Anna.")
     assert uploaded.status_code == 201
@@ -90,7 +92,7 @@ async def test_c11_the_name_of_an_upload_at_the_gateway_is_taken_in_open_webui(
 
 
 async def test_c13_a_file_replaces_its_persons_upload_at_the_gateway(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 10 crowns.")
     bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
@@ -110,7 +112,7 @@ async def test_c13_a_file_replaces_its_persons_upload_at_the_gateway(
 
 
 async def test_c13_a_newer_upload_at_the_gateway_replaces_a_file(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
     harness.owui.backdate(old, 60)
@@ -127,14 +129,14 @@ async def test_c13_a_newer_upload_at_the_gateway_replaces_a_file(
     assert await texts(harness, word) == [f"{word} costs 10 crowns."]
 
 
-async def calls_after_another_run(harness: Harness) -> int:
+async def calls_after_another_run(harness: FileSyncHarness) -> int:
     assert not (await harness.replica.run(A)).plan.actions
     return harness.n8n.calls
 
 
 @pytest.mark.parametrize("who", [ANNA, BEN])
 async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept_for_two(
-    harness: Harness, anna: str, ben: str, word: str, monkeypatch: pytest.MonkeyPatch, who: str
+    harness: FileSyncHarness, anna: str, ben: str, word: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
     file_id = harness.give(anna, "price.txt", f"{word} of the file.", A)
     await harness.settle(A)
@@ -154,7 +156,7 @@ async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept
 
 
 async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = harness.give(anna, "wombat.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(old, 60)
@@ -177,7 +179,7 @@ async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
 
 
 async def test_c13_killed_after_any_call_a_file_still_replaces_an_upload(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     async def store_and_replace() -> None:
         for _ in range(2):

@@ -16,7 +16,7 @@ from tenantry_local.parts.open_webui import FILE_SYNC_ROLE, open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.fake_open_webui import FakeOpenWebUI
+from tests.support.fake_open_webui import OpenWebUIWriter
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(600)]
 
@@ -58,7 +58,7 @@ async def test_open_webuis_tables_and_the_grants_are_supported(database: OpenWeb
     await database.read_fingerprints()
 
 
-def test_the_fakes_tables_are_those_of_open_webui(with_open_webui: Platform, owui: FakeOpenWebUI) -> None:
+def test_the_fakes_tables_are_those_of_open_webui(with_open_webui: Platform, owui: OpenWebUIWriter) -> None:
     def columns(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], str]:
         rows = connection.execute(TYPES.encode(), (list(READ_COLUMNS),)).fetchall()
         return {(table, column): kind for table, column, kind in rows}

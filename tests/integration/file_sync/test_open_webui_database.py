@@ -15,19 +15,19 @@ from servicekit.errors import RemoteUnavailable
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.fake_open_webui import FakeOpenWebUI, fake_open_webui
+from tests.support.fake_open_webui import OpenWebUIWriter, fake_open_webui
 from tests.support.waiting import until
 
 
 @pytest.fixture
-def owui(platform: Platform) -> Iterator[FakeOpenWebUI]:
+def owui(platform: Platform) -> Iterator[OpenWebUIWriter]:
     """Return a database that a test may damage."""
     with fake_open_webui(platform) as database:
         yield database
 
 
 @pytest.fixture
-async def database(owui: FakeOpenWebUI) -> AsyncIterator[OpenWebUIDatabase]:
+async def database(owui: OpenWebUIWriter) -> AsyncIterator[OpenWebUIDatabase]:
     database = OpenWebUIDatabase(owui.url)
     await database.open()
     yield database
@@ -51,14 +51,14 @@ async def test_the_role_of_grants_sql_is_supported(database: OpenWebUIDatabase) 
         'select * from "file"',
     ],
 )
-def test_the_role_reads_no_other_columns(owui: FakeOpenWebUI, statement: str) -> None:
+def test_the_role_reads_no_other_columns(owui: OpenWebUIWriter, statement: str) -> None:
     with psycopg.connect(owui.url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())
 
 
 @pytest.mark.parametrize("table", READ_COLUMNS)
 @pytest.mark.parametrize("statement", ["delete from {}", "insert into {} default values", "truncate {}"])
-def test_the_role_cannot_write(owui: FakeOpenWebUI, table: str, statement: str) -> None:
+def test_the_role_cannot_write(owui: OpenWebUIWriter, table: str, statement: str) -> None:
     with psycopg.connect(owui.url, autocommit=True) as connection:
         connection.execute("set default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -82,14 +82,14 @@ def test_the_role_cannot_write(owui: FakeOpenWebUI, table: str, statement: str) 
     ids=["column", "table", "right", "write one", "write", "chats", "passwords"],
 )
 async def test_an_unsupported_schema_or_role_is_named(
-    owui: FakeOpenWebUI, database: OpenWebUIDatabase, damage: str, words: str
+    owui: OpenWebUIWriter, database: OpenWebUIDatabase, damage: str, words: str
 ) -> None:
     owui.execute(damage)
     with pytest.raises(UnsupportedSchema, match=words):
         await database.check()
 
 
-async def test_a_superuser_is_refused(platform: Platform, owui: FakeOpenWebUI) -> None:
+async def test_a_superuser_is_refused(platform: Platform, owui: OpenWebUIWriter) -> None:
     name = owui.url.rpartition("/")[2]
     database = OpenWebUIDatabase(Postgres(platform.context).dsn(name, "postgres", "postgres"))
     await database.open()
@@ -107,7 +107,9 @@ async def test_a_database_that_is_down_is_unavailable() -> None:
     await database.close()
 
 
-async def test_each_change_changes_one_fingerprint(owui: FakeOpenWebUI, database: OpenWebUIDatabase) -> None:
+async def test_each_change_changes_one_fingerprint(
+    owui: OpenWebUIWriter, database: OpenWebUIDatabase
+) -> None:
     anna = owui.create_account("anna")
     for each in ("k1", "k2"):
         owui.create_knowledge(each)
@@ -136,7 +138,7 @@ async def test_each_change_changes_one_fingerprint(owui: FakeOpenWebUI, database
 
 
 async def test_the_guards_note_overrides_an_uploaders_text(
-    owui: FakeOpenWebUI, database: OpenWebUIDatabase
+    owui: OpenWebUIWriter, database: OpenWebUIDatabase
 ) -> None:
     anna, dora = owui.create_account("anna"), owui.create_account("dora")
     forged = {"tenantry_removed_by": anna, "tenantry_added_to": "k9"}
@@ -155,7 +157,7 @@ async def test_the_guards_note_overrides_an_uploaders_text(
 
 
 async def test_one_replica_leads_and_another_takes_over(
-    owui: FakeOpenWebUI, monkeypatch: pytest.MonkeyPatch
+    owui: OpenWebUIWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("file_sync.adapters.leader.CHECK_SECONDS", 0.2)
     leading: list[str] = []

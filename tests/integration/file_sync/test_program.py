@@ -11,7 +11,7 @@ import httpx
 import pytest
 from tenantry_local.parts.services import file_sync_env
 
-from tests.integration.file_sync.conftest import A, B, Harness
+from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 from tests.support.ports import free_port_pair
 from tests.support.waiting import until
 
@@ -19,7 +19,7 @@ ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 FILES = 20
 
 
-def environment_of(harness: Harness, port: int, **more: str) -> dict[str, str]:
+def environment_of(harness: FileSyncHarness, port: int, **more: str) -> dict[str, str]:
     return {
         **os.environ,
         **file_sync_env(harness.platform.context),
@@ -35,7 +35,7 @@ def environment_of(harness: Harness, port: int, **more: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(
-    harness: Harness, **more: str
+    harness: FileSyncHarness, **more: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """Run file-sync in a separate process, and wait until it is ready."""
     port = free_port_pair()
@@ -74,7 +74,7 @@ async def metric(http: httpx.AsyncClient, name: str) -> float:
     return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
 
 
-async def test_people_see_the_status_of_their_files(harness: Harness, anna: str, bob: str) -> None:
+async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, anna: str, bob: str) -> None:
     hint = {"X-Tenantry-Hint": harness.platform.context.secrets["file-sync-hints"]}
     async with running(harness, FILE_SYNC_POLL_SECONDS="60") as (_, http):
         await until(lambda: _leads(http), seconds=20)
@@ -135,7 +135,7 @@ async def test_people_see_the_status_of_their_files(harness: Harness, anna: str,
 
 
 async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
-    harness: Harness, anna: str
+    harness: FileSyncHarness, anna: str
 ) -> None:
     """The token is valid for hours, but the Tenant decides; the person's documents stay."""
     async with running(harness, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
@@ -159,7 +159,9 @@ async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
             await harness.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
 
 
-async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(harness: Harness, anna: str) -> None:
+async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(
+    harness: FileSyncHarness, anna: str
+) -> None:
     async with running(harness, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
         old = harness.give(anna, "old.txt", "Tide.", A)
 
@@ -182,7 +184,9 @@ async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(harness: 
     [{}, {"X-Tenantry-Hint": "wrong"}, {"X-Tenantry-Hint": ""}, {"Authorization": "Bearer x"}],
     ids=["none", "wrong", "empty", "a token"],
 )
-async def test_a_hint_without_the_secret_is_refused(harness: Harness, program: Any, headers: Any) -> None:
+async def test_a_hint_without_the_secret_is_refused(
+    harness: FileSyncHarness, program: Any, headers: Any
+) -> None:
     response = await program.post("/v1/hints", headers=headers, content=b"x" * 100_000)
     assert response.status_code == 401
     assert response.headers["content-type"] == "application/problem+json"
@@ -198,7 +202,7 @@ async def test_a_hint_without_the_secret_is_refused(harness: Harness, program: A
     ],
 )
 async def test_files_are_listed_only_with_a_persons_token(
-    harness: Harness, program: httpx.AsyncClient, authorization: str, status: int, kind: str
+    harness: FileSyncHarness, program: httpx.AsyncClient, authorization: str, status: int, kind: str
 ) -> None:
     response = await program.get(
         "/v1/files", headers={"Authorization": authorization} if authorization else {}
@@ -208,7 +212,9 @@ async def test_files_are_listed_only_with_a_persons_token(
     assert response.json()["instance"] == response.headers["x-request-id"]
 
 
-async def test_a_person_without_a_tenant_is_refused(harness: Harness, program: httpx.AsyncClient) -> None:
+async def test_a_person_without_a_tenant_is_refused(
+    harness: FileSyncHarness, program: httpx.AsyncClient
+) -> None:
     await harness.person(f"mallory@{A}.example", verified=False)
     token = harness.tokens[f"mallory@{A}.example"]
     response = await program.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
@@ -217,7 +223,7 @@ async def test_a_person_without_a_tenant_is_refused(harness: Harness, program: h
 
 
 async def test_an_invalid_parameter_is_a_problem_without_its_value(
-    harness: Harness, program: httpx.AsyncClient, anna: str
+    harness: FileSyncHarness, program: httpx.AsyncClient, anna: str
 ) -> None:
     headers = {"Authorization": f"Bearer {harness.tokens[ANNA]}"}
     response = await program.get("/v1/files", headers=headers, params={"id": "../x"})
@@ -226,7 +232,7 @@ async def test_an_invalid_parameter_is_a_problem_without_its_value(
 
 
 @pytest.fixture
-async def program(harness: Harness) -> AsyncIterator[httpx.AsyncClient]:
+async def program(harness: FileSyncHarness) -> AsyncIterator[httpx.AsyncClient]:
     async with running(harness) as (_, http):
         yield http
 
@@ -236,7 +242,7 @@ async def _leads(http: httpx.AsyncClient) -> bool:
 
 
 async def test_after_a_kill_another_replica_completes_all_uploads_once(
-    harness: Harness, anna: str, bob: str, word: str
+    harness: FileSyncHarness, anna: str, bob: str, word: str
 ) -> None:
     poll = {"FILE_SYNC_POLL_SECONDS": "0.3"}
     async with running(harness, **poll) as (leader, first), running(harness, **poll) as (_, second):
@@ -264,7 +270,7 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
         assert all(tenant_id in each["text"] for each in await harness.search(person, word))
 
 
-async def test_an_unsupported_database_stops_the_start(harness: Harness) -> None:
+async def test_an_unsupported_database_stops_the_start(harness: FileSyncHarness) -> None:
     database = harness.owui.url.rpartition("/")[2]
     wrong = harness.owui.url.removesuffix(database) + "postgres"
     process = await asyncio.create_subprocess_exec(

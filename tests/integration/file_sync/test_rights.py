@@ -7,7 +7,7 @@ from file_sync.user_files import UserFiles
 from tenancy.identity import Principal
 from tenantry_local.parts.aws import FILES_BUCKET
 
-from tests.integration.file_sync.conftest import A, B, Harness
+from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 from tests.support.file_sync import DOCUMENT_BYTES
 
 ANNA, BEN = f"anna@{A}.example", f"ben@{A}.example"
@@ -16,17 +16,17 @@ DORA = f"boss@{A}.example"
 
 
 @pytest.fixture
-async def ben(harness: Harness) -> str:
+async def ben(harness: FileSyncHarness) -> str:
     """Return the account of Ben, a colleague of Anna."""
     return await harness.person(BEN)
 
 
-async def texts(harness: Harness, word: str) -> list[str]:
+async def texts(harness: FileSyncHarness, word: str) -> list[str]:
     """Return the texts that Anna's search finds."""
     return sorted(each["text"] for each in await harness.search(ANNA, word) if word in each["text"])
 
 
-async def list_states(harness: Harness, email: str) -> dict[str, FileState]:
+async def list_states(harness: FileSyncHarness, email: str) -> dict[str, FileState]:
     """Return the state of each file that a person sees, by id."""
     tenant = harness.replica.registry.get(A)
     assert tenant
@@ -43,7 +43,7 @@ async def list_states(harness: Harness, email: str) -> dict[str, FileState]:
 
 
 async def test_c11_a_reset_by_a_colleague_loses_no_document(
-    harness: Harness, anna: str, ben: str, word: str
+    harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     annas = harness.give(anna, "annas.txt", f"{word} of Anna.", A)
     bens = harness.give(ben, "bens.txt", f"{word} of Ben.", A)
@@ -58,7 +58,7 @@ async def test_c11_a_reset_by_a_colleague_loses_no_document(
 
 
 async def test_c11_only_owner_and_administrator_remove_a_document(
-    harness: Harness, anna: str, ben: str, word: str
+    harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     dora = await harness.person(DORA)
     stranger = await harness.person(f"eve@{B}.example")
@@ -81,7 +81,9 @@ async def test_c11_only_owner_and_administrator_remove_a_document(
         assert await texts(harness, word) == [f"{word}."]
 
 
-async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(harness: Harness, anna: str) -> None:
+async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(
+    harness: FileSyncHarness, anna: str
+) -> None:
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     chat = harness.owui.send_in_chat(anna, sent, f"tenant-{A}.finance")
     await harness.settle(A)
@@ -92,7 +94,7 @@ async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(harness: H
 
 
 async def test_c11_a_colleagues_name_is_refused_with_a_reason(
-    harness: Harness, anna: str, ben: str, word: str
+    harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
     await harness.settle(A)
@@ -113,7 +115,7 @@ async def test_c11_a_colleagues_name_is_refused_with_a_reason(
 
 @pytest.mark.parametrize("way", ["knowledge", "chat"])
 async def test_c13_a_new_version_replaces_the_old_one(
-    harness: Harness, anna: str, word: str, way: str
+    harness: FileSyncHarness, anna: str, word: str, way: str
 ) -> None:
     def give(text: str) -> str:
         if way == "knowledge":
@@ -140,7 +142,7 @@ async def test_c13_a_new_version_replaces_the_old_one(
 
 
 async def test_c13_a_new_version_that_cannot_be_read_leaves_the_old_one(
-    harness: Harness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
     harness.owui.backdate(old, 60)

@@ -6,12 +6,12 @@ from file_sync.planner.models import FileState
 from file_sync.settings import Settings
 from file_sync.sync.loops import SyncLoops
 
-from tests.integration.file_sync.conftest import A, B, Harness
+from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 
 
-async def both(harness: Harness) -> dict[str, dict[str, FileState]]:
+async def both(harness: FileSyncHarness) -> dict[str, dict[str, FileState]]:
     found = {}
     for tenant_id in (A, B):
         result = await harness.replica.run(tenant_id)
@@ -19,7 +19,7 @@ async def both(harness: Harness) -> dict[str, dict[str, FileState]]:
     return found
 
 
-async def test_each_tenant_has_its_files(harness: Harness, anna: str, bob: str, word: str) -> None:
+async def test_each_tenant_has_its_files(harness: FileSyncHarness, anna: str, bob: str, word: str) -> None:
     annas = harness.give(anna, "plan.txt", f"Anna's {word}.", A)
     bobs = harness.give(bob, "plan.txt", f"Bob's {word}.", B)
     await harness.settle(A)
@@ -30,7 +30,9 @@ async def test_each_tenant_has_its_files(harness: Harness, anna: str, bob: str, 
     assert [each["text"] for each in await harness.search(BOB, word)] == [f"Bob's {word}."]
 
 
-async def test_a_file_in_another_tenants_knowledge_base_is_not_stored(harness: Harness, anna: str) -> None:
+async def test_a_file_in_another_tenants_knowledge_base_is_not_stored(
+    harness: FileSyncHarness, anna: str
+) -> None:
     in_knowledge = harness.give(anna, "smuggled.txt", "Tide.", B)
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     harness.owui.send_in_chat(anna, sent, f"tenant-{B}.finance")
@@ -41,7 +43,7 @@ async def test_a_file_in_another_tenants_knowledge_base_is_not_stored(harness: H
 
 
 async def test_a_file_in_both_tenants_knowledge_bases_goes_to_its_owners(
-    harness: Harness, anna: str, bob: str
+    harness: FileSyncHarness, anna: str, bob: str
 ) -> None:
     file_id = harness.give(anna, "both.txt", "Tide.", A)
     harness.owui.add_to_knowledge(file_id, harness.knowledge(B))
@@ -51,7 +53,7 @@ async def test_a_file_in_both_tenants_knowledge_bases_goes_to_its_owners(
     assert harness.keys(B) == []
 
 
-async def test_files_of_people_without_a_tenant_are_ignored_and_counted(harness: Harness) -> None:
+async def test_files_of_people_without_a_tenant_are_ignored_and_counted(harness: FileSyncHarness) -> None:
     people = [
         await harness.person("eve@elsewhere.example"),
         await harness.person(f"mallory@{A}.example", verified=False),
@@ -68,7 +70,7 @@ async def test_files_of_people_without_a_tenant_are_ignored_and_counted(harness:
     assert harness.keys(A) == []
 
 
-async def test_a_disabled_account_makes_no_documents(harness: Harness, anna: str) -> None:
+async def test_a_disabled_account_makes_no_documents(harness: FileSyncHarness, anna: str) -> None:
     path = f"users/{harness.subjects[ANNA]}"
     user = await harness.people._admin("GET", path)
     await harness.people._admin("PUT", path, json={**user, "enabled": False})
@@ -77,7 +79,7 @@ async def test_a_disabled_account_makes_no_documents(harness: Harness, anna: str
     assert harness.keys(A) == []
 
 
-async def test_files_are_stored_once_the_owners_address_is_verified(harness: Harness) -> None:
+async def test_files_are_stored_once_the_owners_address_is_verified(harness: FileSyncHarness) -> None:
     new = await harness.person(f"new@{A}.example", verified=False)
     file_id = harness.give(new, "plan.txt", "Tide.", A)
     await harness.replica.run(A)
@@ -88,7 +90,7 @@ async def test_files_are_stored_once_the_owners_address_is_verified(harness: Har
 
 
 async def test_documents_stay_with_their_tenant_when_the_owner_moves(
-    harness: Harness, anna: str, bob: str, word: str
+    harness: FileSyncHarness, anna: str, bob: str, word: str
 ) -> None:
     old = harness.give(anna, "old.txt", f"Anna's old {word}.", A)
     await harness.settle(A)
@@ -104,7 +106,7 @@ async def test_documents_stay_with_their_tenant_when_the_owner_moves(
     assert [each["text"] for each in await harness.search(BOB, word)] == [f"Anna's new {word}."]
 
 
-async def test_a_person_who_left_may_only_delete(harness: Harness, anna: str) -> None:
+async def test_a_person_who_left_may_only_delete(harness: FileSyncHarness, anna: str) -> None:
     file_id = harness.give(anna, "old.txt", "Tide.", A)
     await harness.settle(A)
     await move(harness)
@@ -117,7 +119,9 @@ async def test_a_person_who_left_may_only_delete(harness: Harness, anna: str) ->
     assert harness.keys(A) == []
 
 
-async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(harness: Harness, anna: str) -> None:
+async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(
+    harness: FileSyncHarness, anna: str
+) -> None:
     kept = harness.give(anna, "kept.txt", "Tide.", A)
     await harness.settle(A)
     await harness.patch(A, {"suspended": True})
@@ -137,7 +141,7 @@ async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(harness:
     await asyncio.wait([leading])
 
 
-async def move(harness: Harness) -> None:
+async def move(harness: FileSyncHarness) -> None:
     """Move Anna to tenant B, by her address."""
     path = f"users/{harness.subjects[ANNA]}"
     user = await harness.people._admin("GET", path)

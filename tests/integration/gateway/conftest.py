@@ -22,7 +22,7 @@ from tests.support.apiserver import Tenants
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.people import open_people
 from tests.support.qdrant import make_collection, open_qdrant
-from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
+from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 
 TENANT = "gw-main"
@@ -118,7 +118,8 @@ def ticket_issuer(platform: Platform) -> TicketIssuer:
 
 @pytest.fixture(scope="session")
 async def world(platform: Platform) -> AsyncIterator[World]:
-    manifest = tenant_manifest(TENANT, identity={"emails": ["*@gw-main.example"]}, quota=PLENTY, model=ANEW)
+    identity = {"emails": ["*@gw-main.example"]}
+    manifest = tenant_manifest(TENANT, identity=identity, quota=PLENTY, model=UNCACHED)
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
         await people.add(PERSON)

@@ -23,7 +23,7 @@ from tests.support.gateway import foreign_hits, running_gateway
 from tests.support.hanging import hanging
 from tests.support.load import Colleague, Load
 from tests.support.people import open_people
-from tests.support.tenants import ANEW, PLENTY, applied, tenant_manifest
+from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 
 from .conftest import World
@@ -81,7 +81,7 @@ async def colleagues(world: World, platform: Platform) -> AsyncIterator[list[Col
     """Two people of two tenants, at a gateway of their own."""
     names = [f"chaos-{side}-{secrets.token_hex(3)}" for side in "ab"]  # documents outlive their tenants
     manifests = [
-        tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=ANEW)
+        tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=UNCACHED)
         for tenant in names
     ]
     with applied(platform, *manifests):

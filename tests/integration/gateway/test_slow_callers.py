@@ -11,7 +11,7 @@ from tests.support.waiting import until
 
 from .conftest import Process, World, start
 
-ROOM = {"GATEWAY_REQUESTS_AT_ONCE": "4", "GATEWAY_REQUESTS_WAITING": "4"}
+ROOM = {"GATEWAY_REQUEST_CONCURRENCY": "4", "GATEWAY_REQUEST_QUEUE": "4"}
 HALF_A_BODY = (
     b"POST /v1/search HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%s"
     b'Content-Length: 1000\r\n\r\n{"query": "'

@@ -98,7 +98,7 @@ async def test_a_whole_answer_is_asked_for_again_where_the_model_breaks_off(worl
 async def test_a_model_that_says_nothing_is_asked_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway.bedrock, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(gateway.bedrock, "IDLE_SECONDS", 1.0)
     headers = {"Authorization": f"Bearer {world.token}"}
     async with running_gateway(world.platform) as impatient:
         await until(lambda: impatient.context.registry.get(TENANT) is not None)
@@ -178,7 +178,7 @@ async def test_a_stream_ends_when_its_tenant_is_suspended(
                 rest = "".join([line async for line in lines])
     finally:
         await world.patch({"suspended": False})
-    assert "This tenant is suspended. Its administrators can say why and until when." in rest
+    assert "This tenant is suspended. Ask its administrators for the reason." in rest
     assert "tenant-suspended" in rest
     assert "[DONE]" not in rest
     assert "event: answer" not in rest

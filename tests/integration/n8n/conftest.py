@@ -112,6 +112,6 @@ async def imported_harness(backends: Platform) -> AsyncIterator[N8nHarness]:
 @pytest.fixture
 def harness(imported_harness: N8nHarness) -> N8nHarness:
     """A connected harness without recorded requests."""
-    imported_harness.connection.mend()
+    imported_harness.connection.restore()
     imported_harness.gateway.set_responses()
     return imported_harness

@@ -225,7 +225,7 @@ async def test_an_unreachable_gateway_is_a_separate_problem_and_logged(
 async def test_answers_resume_when_the_gateway_is_reachable_again(harness: N8nHarness) -> None:
     harness.connection.cut()
     assert (await harness.chat(QUESTION)).status_code == 503
-    harness.connection.mend()
+    harness.connection.restore()
     assert (await harness.chat(QUESTION)).status_code == 200
 
 
@@ -234,5 +234,5 @@ async def test_an_upload_is_retried_if_the_gateway_is_unreachable(harness: N8nHa
 
     upload = asyncio.create_task(harness.upload())
     await asyncio.sleep(0.6)  # the first try fails; the next one, a second later, succeeds
-    harness.connection.mend()
+    harness.connection.restore()
     assert (await upload).status_code == 200

@@ -34,7 +34,7 @@ async def test_an_unavailable_backend_fails_only_its_part_until_it_recovers(
             assert seen["Reconciling"] == ("True", "Retrying")
             assert seen["Stalled"][0] == "False"
             assert {part: seen[part][0] for part in PARTS} == {p: str(p != type_) for p in PARTS}
-            proxy.mend()
+            proxy.restore()
             assert (await driver.reconcile("patient")).name == "ready"
     assert conditions(tenants.get("patient"))["Ready"] == ("True", "AsDeclared")
 
@@ -77,7 +77,7 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
                 driver.context.controller.handle_event(harness.apply(name))
             async with background_task(driver.context.controller.run(), "controller"):
                 await until(lambda: all_have({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5)
-                proxy.mend()
+                proxy.restore()
                 if backend != "open-webui":
                     await until(
                         lambda: all_have({"Ready": ("True", "AsDeclared")}), seconds=HUNG_SECONDS, every=0.5
@@ -161,7 +161,7 @@ async def test_an_unavailable_backend_delays_the_deletion_of_a_tenant(
             seen = conditions(tenants.get("held"))
             assert seen["Reconciling"] == ("True", "Deleting")
             assert seen["IdentityReady"] == ("False", "KeycloakUnavailable")
-            proxy.mend()
+            proxy.restore()
             await cut_off.reconcile("held")
     assert tenants.get("held") is None
     assert observed.find_data("held") == {}

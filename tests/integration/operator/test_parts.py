@@ -1,4 +1,4 @@
-"""Contract of every part without Open WebUI, on the real platform. The workspace's is in workspace/."""
+"""Contract of every part without Open WebUI, on the real platform. workspace/ tests the others."""
 
 import pytest
 

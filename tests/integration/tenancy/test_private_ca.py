@@ -36,7 +36,7 @@ async def qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def announced(_: Tenant) -> AsyncIterator[None]:
+async def no_guard(_: Tenant) -> AsyncIterator[None]:
     """Do nothing around a change."""
     yield
 
@@ -58,7 +58,7 @@ async def gateway(url: str, authority: Path | None) -> None:
         api_key=SecretStr(KEY),
         verify=ssl_context(authority),
         dimension=DIMENSIONS,
-        announce=announced,
+        write_guard=no_guard,
     )
     try:
         assert await vectors.get_indexed(TENANT, ["a-document"]) == {}

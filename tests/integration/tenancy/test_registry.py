@@ -85,7 +85,7 @@ async def test_the_last_state_is_kept_while_the_api_server_is_unreachable(
                 assert (tenant := known.get("known"))
                 assert tenant.spec.display_name == "known"
             with applied(platform, tenant_manifest("meanwhile")):
-                proxy.mend()
+                proxy.restore()
                 await until(lambda: known.get("meanwhile") is not None)
                 assert (tenant := known.get("known"))
                 assert tenant.spec.display_name == "Another name"
@@ -99,7 +99,7 @@ async def test_the_registry_is_not_synced_before_the_first_list(platform: Platfo
         async with run_registry(api) as known:
             await asyncio.sleep(0.3)
             assert not known.synced
-            proxy.mend()
+            proxy.restore()
             await asyncio.wait_for(known.wait_synced(), 10)
 
 
@@ -110,7 +110,7 @@ async def test_a_tenant_deleted_during_an_outage_is_removed(tenants: Tenants, pl
             with applied(platform, tenant_manifest("leaver")):
                 await until(lambda: known.get("leaver") is not None)
                 proxy.cut()
-            proxy.mend()
+            proxy.restore()
             await until(lambda: known.get("leaver") is None)
 
 

@@ -1,4 +1,4 @@
-"""Bedrock's wire: what is asked (checked against AWS' own model of the API) and what errors mean."""
+"""Tests of the Bedrock adapter: requests (validated by botocore's API model), errors and fairness."""
 
 import asyncio
 import io
@@ -33,24 +33,24 @@ def bedrock() -> Iterator[Bedrock]:
 
 
 @pytest.fixture
-def embedder(bedrock: Bedrock) -> Iterator[Stubber]:
-    with Stubber(bedrock._embedder) as stubber:
+def embed_stubber(bedrock: Bedrock) -> Iterator[Stubber]:
+    with Stubber(bedrock._embed_client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
 
 @pytest.fixture
-def talker(bedrock: Bedrock) -> Iterator[Stubber]:
+def converse_stubber(bedrock: Bedrock) -> Iterator[Stubber]:
     words = [{"contentBlockDelta": {"delta": {"text": word}}} for word in ("It is ", "$5 [1].")]
     cost = {"metadata": {"usage": {"inputTokens": 7, "outputTokens": 3, "totalTokens": 10}}}
 
-    def speak(parsed: dict[str, Any], **_: Any) -> None:
-        # Here, since the stubber takes no events.
+    def add_stream(parsed: dict[str, Any], **_: Any) -> None:
+        # A hook, because the stubber does not support event streams.
         if "Error" not in parsed:
             parsed["stream"] = Stream([{"messageStart": {"role": "assistant"}}, *words, cost])
 
-    bedrock._talker.meta.events.register("after-call.bedrock-runtime.ConverseStream", speak)
-    with Stubber(bedrock._talker) as stubber:
+    bedrock._converse_client.meta.events.register("after-call.bedrock-runtime.ConverseStream", add_stream)
+    with Stubber(bedrock._converse_client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -61,7 +61,7 @@ def embedding_response() -> dict[str, Any]:
 
 
 class Stream(list[Any]):
-    """Events that botocore has read."""
+    """Fake of botocore's event stream."""
 
     def close(self) -> None:
         pass
@@ -96,24 +96,26 @@ async def converse(bedrock: Bedrock, guardrail: Guardrail | None = None) -> Mode
         lambda numbers: math.hypot(*numbers[:8]) > 1e-6
     )
 )
-def test_a_cut_vector_has_length_one_and_keeps_its_direction(embedding: list[float]) -> None:
-    front = truncate_embedding(embedding, 8)
-    assert math.isclose(math.hypot(*front), 1.0)
+def test_a_truncated_vector_has_length_one_and_keeps_its_direction(embedding: list[float]) -> None:
+    truncated = truncate_embedding(embedding, 8)
+    assert math.isclose(math.hypot(*truncated), 1.0)
     length = math.hypot(*embedding[:8])
-    assert all(math.isclose(a, b / length, abs_tol=1e-12) for a, b in zip(front, embedding[:8], strict=True))
+    assert all(
+        math.isclose(a, b / length, abs_tol=1e-12) for a, b in zip(truncated, embedding[:8], strict=True)
+    )
 
 
 @pytest.mark.parametrize(
     "embedding", [pytest.param([0.5] * 3, id="too-short"), pytest.param([0.0] * 9, id="zeros")]
 )
-def test_what_cannot_be_cut_is_an_error(embedding: list[float]) -> None:
-    with pytest.raises(ValueError, match="cannot be cut to 8"):
+def test_truncating_a_short_or_zero_vector_fails(embedding: list[float]) -> None:
+    with pytest.raises(ValueError, match="cannot be truncated to 8"):
         truncate_embedding(embedding, 8)
 
 
-async def test_titan_is_asked_for_1024_and_768_are_kept(bedrock: Bedrock, embedder: Stubber) -> None:
+async def test_an_embedding_of_1024_is_truncated_to_768(bedrock: Bedrock, embed_stubber: Stubber) -> None:
     body = json.dumps({"inputText": "Text.", "dimensions": 1024, "normalize": True})
-    embedder.add_response("invoke_model", embedding_response(), {"modelId": TITAN, "body": body})
+    embed_stubber.add_response("invoke_model", embedding_response(), {"modelId": TITAN, "body": body})
     tokens: list[int] = []
     (vector,) = await bedrock.embed(["Text."], on_tokens=tokens.append)
     assert tokens == [3]
@@ -121,7 +123,7 @@ async def test_titan_is_asked_for_1024_and_768_are_kept(bedrock: Bedrock, embedd
     assert vector[:2] == [0.6, 0.8]
 
 
-async def test_texts_and_vectors_keep_their_order(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_vectors_have_the_order_of_the_texts(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
     def invoke(body: str) -> dict[str, Any]:
         number = float(json.loads(body)["inputText"])
         return {"embedding": [number, 1.0, *[0.0] * 1022], "inputTextTokenCount": 1}
@@ -131,7 +133,7 @@ async def test_texts_and_vectors_keep_their_order(bedrock: Bedrock, monkeypatch:
     assert [round(vector[0] / vector[1]) for vector in vectors] == list(range(50))
 
 
-async def test_a_small_document_does_not_wait_for_all_of_another_tenants(
+async def test_embeddings_of_tenants_are_served_round_robin(
     bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
@@ -149,17 +151,17 @@ async def test_a_small_document_does_not_wait_for_all_of_another_tenants(
     assert order.index("small") <= 2 * INGEST_CONCURRENCY
 
 
-async def test_a_model_is_asked_with_the_tenants_name(bedrock: Bedrock, talker: Stubber) -> None:
-    talker.add_response("converse_stream", {}, request())
+async def test_a_request_has_the_tenant_key(bedrock: Bedrock, converse_stubber: Stubber) -> None:
+    converse_stubber.add_response("converse_stream", {}, request())
     assert await converse(bedrock) == ModelReply("It is $5 [1].", "the-model", 7, 3)
 
 
 @pytest.mark.parametrize(("version", "sent"), [("2", "2"), ("", "DRAFT")])
 async def test_the_tenants_guardrail_is_applied(
-    bedrock: Bedrock, talker: Stubber, version: str, sent: str
+    bedrock: Bedrock, converse_stubber: Stubber, version: str, sent: str
 ) -> None:
     config = {"guardrailIdentifier": "abc123", "guardrailVersion": sent}
-    talker.add_response("converse_stream", {}, request(guardrailConfig=config))
+    converse_stubber.add_response("converse_stream", {}, request(guardrailConfig=config))
     await converse(bedrock, Guardrail(id="abc123", version=version))
 
 
@@ -182,29 +184,29 @@ async def test_the_tenants_guardrail_is_applied(
         pytest.param("AccessDeniedException", 403, "You don't have access to the model.", id="not-granted"),
     ],
 )
-async def test_a_model_that_is_not_offered_is_named_with_the_remedy(
-    bedrock: Bedrock, talker: Stubber, code: str, status: int, message: str
+async def test_an_unavailable_model_is_an_error_with_a_remedy(
+    bedrock: Bedrock, converse_stubber: Stubber, code: str, status: int, message: str
 ) -> None:
-    talker.add_client_error("converse_stream", code, message, status)
+    converse_stubber.add_client_error("converse_stream", code, message, status)
     with pytest.raises(ModelUnavailable, match=r"the-model.*spec\.model\.chat") as caught:
         await converse(bedrock)
     assert caught.value.to_problem()["model"] == "the-model"
 
 
-async def test_throttling_passes_with_patience(bedrock: Bedrock, embedder: Stubber) -> None:
-    embedder.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
-    embedder.add_response("invoke_model", embedding_response(), {"modelId": TITAN, "body": ANY})
+async def test_a_throttled_call_is_retried(bedrock: Bedrock, embed_stubber: Stubber) -> None:
+    embed_stubber.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
+    embed_stubber.add_response("invoke_model", embedding_response(), {"modelId": TITAN, "body": ANY})
     assert len(await bedrock.embed(["Text."])) == 1
 
 
-async def test_lasting_throttling_is_told_as_unavailable(bedrock: Bedrock, embedder: Stubber) -> None:
+async def test_repeated_throttling_is_unavailable(bedrock: Bedrock, embed_stubber: Stubber) -> None:
     for _ in range(2):
-        embedder.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
+        embed_stubber.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
     with pytest.raises(RemoteUnavailable):
         await bedrock.embed(["Text."])
 
 
-async def test_a_refused_text_is_not_tried_again(bedrock: Bedrock, embedder: Stubber) -> None:
-    embedder.add_client_error("invoke_model", "ValidationException", "Too many input tokens.", 400)
+async def test_a_refused_text_is_not_retried(bedrock: Bedrock, embed_stubber: Stubber) -> None:
+    embed_stubber.add_client_error("invoke_model", "ValidationException", "Too many input tokens.", 400)
     with pytest.raises(RemoteRefused):
         await bedrock.embed(["Text."])

@@ -1,4 +1,4 @@
-"""Words become dimensions in one way for documents and questions, in any script."""
+"""Tests of the BM25 vectors of documents and questions, in several scripts."""
 
 import pytest
 from gateway.bm25 import AVERAGE_WORDS, K1, B, document_vector, query_vector
@@ -21,11 +21,11 @@ def weight(text: str, word: str) -> float:
         pytest.param("snake_case", "snake case", id="underscore"),
     ],
 )
-def test_one_word_in_several_spellings_is_one_word(first: str, second: str) -> None:
+def test_spellings_of_one_word_have_the_same_index(first: str, second: str) -> None:
     assert query_vector(first) == query_vector(second)
 
 
-def test_different_words_are_different_dimensions() -> None:
+def test_different_words_have_different_indices() -> None:
     words = " ".join(f"word{number}" for number in range(1000))
     assert len(query_vector(words).indices) == 1000
 
@@ -39,7 +39,7 @@ def test_different_words_are_different_dimensions() -> None:
         pytest.param("iPhone17の価格", "iphone17", id="mixed-with-latin"),
     ],
 )
-def test_scripts_without_spaces_are_found_too(text: str, question: str) -> None:
+def test_scripts_without_spaces_are_matched_by_bigrams(text: str, question: str) -> None:
     assert set(query_vector(question).indices) & set(document_vector(text).indices)
 
 
@@ -47,25 +47,25 @@ def test_a_single_character_of_such_a_script_is_a_word() -> None:
     assert len(query_vector("猫").indices) == 1
 
 
-def test_dimensions_ascend_and_come_once() -> None:
+def test_indices_are_unique_and_ascending() -> None:
     vector = document_vector("the budget of the plan of the year")
     assert vector.indices == sorted(set(vector.indices))
     assert len(vector.values) == len(vector.indices) == 5
 
 
-def test_weights_are_bm25s() -> None:
+def test_weights_follow_the_formula() -> None:
     filler = " ".join(f"filler{number}" for number in range(AVERAGE_WORDS - 2))
     assert weight(f"budget budget {filler}", "budget") == pytest.approx(2 * (K1 + 1) / (2 + K1))
     short = 1 * (K1 + 1) / (1 + K1 * (1 - B + B * 2 / AVERAGE_WORDS))
     assert weight("budget plan", "budget") == pytest.approx(short)
 
 
-def test_repetition_counts_less_each_time_and_length_is_held_against_a_text() -> None:
+def test_term_frequency_saturates_and_length_is_normalised() -> None:
     once, twice, thrice = (weight("budget " * count + "of a plan", "budget") for count in (1, 2, 3))
     assert thrice - twice < twice - once
     assert weight("budget " + "other " * 300, "budget") < once
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "?!…"], ids=repr)
-def test_a_text_without_words_is_empty(text: str) -> None:
+def test_a_text_without_words_has_an_empty_vector(text: str) -> None:
     assert document_vector(text).indices == query_vector(text).indices == []

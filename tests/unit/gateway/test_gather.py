@@ -1,4 +1,4 @@
-"""Several things at once."""
+"""Tests of :func:`gateway.gather.gather_or_cancel`."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 from gateway.gather import gather_or_cancel
 
 
-async def test_results_come_in_order_whoever_is_done_first() -> None:
+async def test_results_have_the_order_of_the_coroutines() -> None:
     async def after(seconds: float) -> float:
         await asyncio.sleep(seconds)
         return seconds
@@ -15,7 +15,7 @@ async def test_results_come_in_order_whoever_is_done_first() -> None:
     assert await gather_or_cancel([]) == []
 
 
-async def test_the_first_error_is_raised_as_it_is_and_nothing_goes_on_after_it() -> None:
+async def test_the_first_error_is_raised_and_cancels_the_rest() -> None:
     ended: list[str] = []
 
     async def work(name: str) -> None:
@@ -33,7 +33,7 @@ async def test_the_first_error_is_raised_as_it_is_and_nothing_goes_on_after_it()
     assert sorted(ended) == ["a", "b"]
 
 
-async def test_who_is_cancelled_takes_all_of_it_along() -> None:
+async def test_a_cancellation_cancels_all_coroutines() -> None:
     ended = asyncio.Event()
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""Whether the configured models are served is known at the start."""
+"""Tests of the startup check of models."""
 
 from collections.abc import Iterator
 
@@ -33,14 +33,16 @@ def served(model: str) -> float | None:
     return REGISTRY.get_sample_value("tenantry_gateway_model_served", {"model": model})
 
 
-async def test_each_model_is_asked_for_one_token(bedrock: FakeBedrock, logs: LogCapture) -> None:
+async def test_one_token_is_requested_from_each_model(bedrock: FakeBedrock, logs: LogCapture) -> None:
     await ModelCheck(bedrock.as_adapter(), ["first", "second"]).run()
     assert [(prompt.model, prompt.max_tokens) for prompt in bedrock.asked] == [("first", 1), ("second", 1)]
     assert [served(model) for model in ("first", "second", bedrock.embedding_model)] == [1, 1, 1]
     assert not logs.entries
 
 
-async def test_a_retired_model_is_named_with_what_to_do(bedrock: FakeBedrock, logs: LogCapture) -> None:
+async def test_a_retired_model_is_logged_with_the_remedy_and_its_metric_is_0(
+    bedrock: FakeBedrock, logs: LogCapture
+) -> None:
     bedrock.retired["first"] = ModelUnavailable("Name another one.", model="first")
     await ModelCheck(bedrock.as_adapter(), ["first", "second"]).run()
     (line,) = logs.entries
@@ -48,14 +50,14 @@ async def test_a_retired_model_is_named_with_what_to_do(bedrock: FakeBedrock, lo
     assert (served("first"), served("second")) == (0, 1)
 
 
-async def test_the_embedding_model_is_asked_too(bedrock: FakeBedrock, logs: LogCapture) -> None:
+async def test_the_embedding_model_is_checked_as_well(bedrock: FakeBedrock, logs: LogCapture) -> None:
     bedrock.fails = ModelUnavailable("Name another one.", model=bedrock.embedding_model)
     await ModelCheck(bedrock.as_adapter(), []).run()
     assert served(bedrock.embedding_model) == 0
     assert len(logs.entries) == 1
 
 
-async def test_an_outage_says_nothing_about_a_model(bedrock: FakeBedrock, logs: LogCapture) -> None:
+async def test_an_outage_sets_no_metric(bedrock: FakeBedrock, logs: LogCapture) -> None:
     bedrock.fails = RemoteUnavailable("bedrock", "embed", "away")
     await ModelCheck(bedrock.as_adapter(), []).run()
     assert served(bedrock.embedding_model) is None

@@ -26,16 +26,16 @@ def test_cost(model: str, input_tokens: int, output_tokens: int, dollars: str) -
     )
 
 
-def test_a_model_without_a_price_costs_nobody_knows_what() -> None:
+def test_the_cost_of_a_model_without_a_price_is_unknown() -> None:
     assert calculate_cost(TABLE, "us.amazon.nova-pro-v1:0", input_tokens=1, output_tokens=1) is None
 
 
-def test_the_gateways_own_models_have_an_example() -> None:
+def test_the_default_models_have_example_prices() -> None:
     for model in ("us.anthropic.claude-sonnet-4-6", "amazon.titan-embed-text-v2:0"):
         assert calculate_cost(EXAMPLE_PRICES, model, input_tokens=1, output_tokens=1)
 
 
-def test_the_page_shows_the_examples_as_they_are() -> None:
+def test_the_documentation_shows_the_example_prices() -> None:
     page = (Path(__file__).parents[3] / "docs" / "limits.md").read_text()
     for prefix, price in EXAMPLE_PRICES.items():
         assert f"| `{prefix}` | {price.input} | {price.output} |" in page

@@ -34,8 +34,8 @@ def breaker(system: str, clock: Clock) -> Breaker:
 
 def fail(breaker: Breaker, times: int = FAILURES) -> None:
     for _ in range(times):
-        assert breaker.admit() == 0
-        breaker.failed()
+        assert breaker.try_acquire() == 0
+        breaker.record_failure()
 
 
 def circuits_open(system: str) -> float:
@@ -44,19 +44,19 @@ def circuits_open(system: str) -> float:
 
 def test_consecutive_failures_open_the_circuit(breaker: Breaker, system: str) -> None:
     fail(breaker, FAILURES - 1)
-    assert breaker.admit() == 0
-    breaker.failed()
-    assert breaker.admit() == PAUSE_SECONDS
+    assert breaker.try_acquire() == 0
+    breaker.record_failure()
+    assert breaker.try_acquire() == PAUSE_SECONDS
     assert circuits_open(system) == 1
-    assert REGISTRY.get_sample_value("tenantry_remote_spared_total", {"system": system}) == 1
+    assert REGISTRY.get_sample_value("tenantry_remote_rejected_total", {"system": system}) == 1
 
 
 def test_timeouts_count_twice(breaker: Breaker) -> None:
     """D18: each timeout occupies a slot of the concurrency limit for its whole duration."""
     for _ in range(FAILURES // 2):
-        breaker.failed(HUNG_SECONDS)
+        breaker.record_failure(HUNG_SECONDS)
         assert breaker.pause == 0
-    breaker.failed(HUNG_SECONDS)
+    breaker.record_failure(HUNG_SECONDS)
     assert breaker.pause == PAUSE_SECONDS
 
 
@@ -65,51 +65,51 @@ def test_reading_the_pause_does_not_use_the_trial_call(breaker: Breaker, clock: 
     assert breaker.pause == PAUSE_SECONDS
     clock.now += PAUSE_SECONDS
     assert breaker.pause == 0
-    assert breaker.admit() == 0
+    assert breaker.try_acquire() == 0
     assert breaker.pause > 0
 
 
 def test_a_success_resets_the_count(breaker: Breaker) -> None:
     fail(breaker, FAILURES - 1)
-    breaker.succeeded()
+    breaker.record_success()
     fail(breaker, FAILURES - 1)
-    assert breaker.admit() == 0
+    assert breaker.try_acquire() == 0
 
 
 def test_a_rejected_call_gets_the_remaining_pause(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += 2
-    assert breaker.admit() == PAUSE_SECONDS - 2
+    assert breaker.try_acquire() == PAUSE_SECONDS - 2
 
 
 def test_after_the_pause_one_trial_call_is_allowed(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
-    assert breaker.admit() == 0
-    assert [breaker.admit() > 0 for _ in range(10)] == [True] * 10
+    assert breaker.try_acquire() == 0
+    assert [breaker.try_acquire() > 0 for _ in range(10)] == [True] * 10
 
 
 def test_a_successful_trial_call_closes_the_circuit(breaker: Breaker, clock: Clock, system: str) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
-    breaker.admit()
-    breaker.succeeded()
-    assert [breaker.admit() for _ in range(10)] == [0] * 10
+    breaker.try_acquire()
+    breaker.record_success()
+    assert [breaker.try_acquire() for _ in range(10)] == [0] * 10
     assert circuits_open(system) == 0
 
 
 def test_a_failed_trial_call_restarts_the_pause(breaker: Breaker, clock: Clock, system: str) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
-    breaker.admit()
-    breaker.failed()
-    assert breaker.admit() == PAUSE_SECONDS
+    breaker.try_acquire()
+    breaker.record_failure()
+    assert breaker.try_acquire() == PAUSE_SECONDS
     assert circuits_open(system) == 1
 
 
 def test_a_cancelled_trial_call_allows_the_next_one(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
-    breaker.admit()
-    breaker.record_neutral()
-    assert breaker.admit() == 0
+    breaker.try_acquire()
+    breaker.release()
+    assert breaker.try_acquire() == 0

@@ -33,7 +33,7 @@ def test_the_remaining_time_is_never_negative() -> None:
 
 def test_background_work_has_no_deadline() -> None:
     with deadline.within(60):
-        with deadline.lifted():
+        with deadline.without_deadline():
             assert deadline.remaining() is None
         assert deadline.remaining() is not None
 
@@ -49,7 +49,7 @@ async def test_a_task_inherits_the_deadline() -> None:
 
 async def test_an_exceeded_deadline_names_the_operation() -> None:
     with pytest.raises(DeadlineExceeded, match="waited for bedrock") as exceeded, deadline.within(0.01):
-        async with deadline.enforced("bedrock"):
+        async with deadline.enforce("bedrock"):
             await asyncio.sleep(60)
     assert exceeded.value.to_problem()["status"] == 504
     assert exceeded.value.to_problem()["waiting_for"] == "bedrock"
@@ -57,5 +57,5 @@ async def test_an_exceeded_deadline_names_the_operation() -> None:
 
 async def test_another_timeout_inside_is_not_the_deadline() -> None:
     with pytest.raises(TimeoutError), deadline.within(60):
-        async with deadline.enforced("bedrock"):
+        async with deadline.enforce("bedrock"):
             raise TimeoutError

@@ -66,7 +66,7 @@ async def test_the_client_logs_in_and_calls_its_realm(keycloak: KeycloakAdmin, s
 
 
 async def test_a_list_is_read_in_pages(keycloak: KeycloakAdmin, server: Server) -> None:
-    found = [each["id"] async for each in keycloak.pages("users", "/users", {"q": "a"})]
+    found = [each["id"] async for each in keycloak.list_all("users", "/users", {"q": "a"})]
     assert found == [str(number) for number in range(250)]
     assert {request.method for request in server.requests} == {"GET"}
     assert [dict(request.url.params) for request in server.requests] == [
@@ -77,7 +77,7 @@ async def test_a_list_is_read_in_pages(keycloak: KeycloakAdmin, server: Server) 
 async def test_an_absent_object_is_none(keycloak: KeycloakAdmin, server: Server) -> None:
     server.statuses = [404, 404, 409]
     assert await keycloak.get("group", "/groups/1") is None
-    assert [each async for each in keycloak.pages("members", "/groups/1/members", {})] == []
+    assert [each async for each in keycloak.list_all("members", "/groups/1/members", {})] == []
     assert await keycloak.send("create", "POST", "/groups", absent=409) is None
 
 
@@ -95,7 +95,7 @@ async def test_a_refusal_is_permanent_and_names_the_call(keycloak: KeycloakAdmin
     assert (refused.value.system, refused.value.operation) == ("keycloak", "group")
     server.statuses = [403]
     with pytest.raises(RemoteRefused) as refused:
-        [each async for each in keycloak.pages("users", "/users", {})]
+        [each async for each in keycloak.list_all("users", "/users", {})]
     assert refused.value.operation == "users"
     assert len(server.requests) == 2
 

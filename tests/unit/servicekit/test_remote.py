@@ -248,7 +248,7 @@ async def test_synchronous_sdk_runs_in_a_thread_with_its_arguments(remote: Remot
 
 
 @pytest.mark.parametrize(
-    ("raised", "reason"),
+    ("raised", "told"),
     [
         (Denied(), "Denied"),
         (Denied("one\n  two\tthree"), "one two three"),
@@ -306,14 +306,14 @@ async def test_repeated_timeouts_open_the_circuit(remote_with_breaker: Remote) -
 
 
 async def test_a_caller_can_check_the_circuit_before_waiting(remote_with_breaker: Remote) -> None:
-    remote_with_breaker.require_admitted("read")
+    remote_with_breaker.require_closed_circuit("read")
     await open_circuit(remote_with_breaker)
     with pytest.raises(RemoteUnavailable, match="keeps failing") as unavailable:
-        remote_with_breaker.require_admitted("read")
+        remote_with_breaker.require_closed_circuit("read")
     error = unavailable.value
     assert (error.system, error.operation) == (remote_with_breaker.system, "read")
     assert error.retry_after
-    remote_with_breaker.require_admitted("read", circuit="another part")
+    remote_with_breaker.require_closed_circuit("read", circuit="another part")
 
 
 async def test_circuits_of_one_system_are_independent(remote_with_breaker: Remote) -> None:
@@ -371,9 +371,9 @@ async def test_a_cancelled_call_does_not_reset_the_count(of_one_attempt: Remote)
 
 
 async def test_a_system_without_a_breaker_is_always_called() -> None:
-    remote = Remote("steady", classify, attempts=1, breaks=False)
+    remote = Remote("steady", classify, attempts=1, circuit_breaker=False)
     await fail(remote, 3 * FAILURES)
-    remote.require_admitted("read")
+    remote.require_closed_circuit("read")
     assert await remote.call("read", Backend("answer")) == "answer"
     remote.close()
 

@@ -53,9 +53,9 @@ def revocations(folder: Path) -> Path:
     ("make", "reason"),
     [
         (missing, "cannot be read: No such file or directory"),
-        (empty, "holds no certificate"),
-        (key, "holds no certificate"),
-        (revocations, "holds no certificate"),
+        (empty, "contains no certificate"),
+        (key, "contains no certificate"),
+        (revocations, "contains no certificate"),
     ],
 )
 def test_a_file_without_a_ca_prevents_the_start_and_names_the_setting(

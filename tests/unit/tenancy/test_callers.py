@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 import structlog
-from tenancy.callers import credentials, identify, require_bearer, verify
+from tenancy.callers import identify, parse_authorization, require_bearer, verify
 from tenancy.directory import Directory
 from tenancy.errors import IdentityUnavailable, TokenRefused
 from tenancy.identity import Claims
@@ -21,7 +21,7 @@ class FakeTokens:
 
     async def verify(self, token: str) -> Claims:
         if token != "good":
-            raise TokenRefused("The access token does not hold.")
+            raise TokenRefused("The access token is not valid.")
         return CLAIMS
 
 
@@ -47,7 +47,7 @@ def registry(**given: Any) -> Any:
     ],
 )
 def test_a_header_contains_a_token_or_a_ticket(header: str, expected: tuple[str, str]) -> None:
-    assert credentials([header]) == expected
+    assert parse_authorization([header]) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_header_contains_a_token_or_a_ticket(header: str, expected: tuple[str,
 )
 def test_other_headers_and_a_second_header_are_refused(headers: list[str]) -> None:
     with pytest.raises(TokenRefused, match="Authorization: Bearer"):
-        credentials(headers)
+        parse_authorization(headers)
 
 
 def test_a_ticket_is_not_a_token() -> None:

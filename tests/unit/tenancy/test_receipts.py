@@ -152,7 +152,7 @@ def test_the_result_for_a_file_is_a_sentence(tmp_path: Path, public: Path) -> No
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(signed(), indent=2))
     assert verify_file(file, public) == (
-        f"Valid: of Tenant acme (uid 0b5c) 7 things were found in 1 stores before, and none at {TIME}."
+        f"Valid: Tenant acme (uid 0b5c) had 7 items in 1 stores before the erasure, and none at {TIME}."
     )
 
 
@@ -246,7 +246,7 @@ def test_an_unreadable_public_key_is_reported(content: bytes | None, tmp_path: P
     file.write_text(json.dumps(signed()))
     if content is not None:
         key.write_bytes(content)
-    with pytest.raises(ReceiptInvalid, match=r"public.pem (cannot be read|holds no Ed25519 public key)"):
+    with pytest.raises(ReceiptInvalid, match=r"public.pem (cannot be read|contains no Ed25519 public key)"):
         verify_file(file, key)
 
 

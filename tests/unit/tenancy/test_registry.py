@@ -198,8 +198,8 @@ async def test_a_tenant_deleted_during_a_lost_watch_is_removed(
 
 async def test_a_subscriber_gets_changes_until_it_unsubscribes(known: TenantRegistry, api: FakeApi) -> None:
     heard: list[str] = []
-    with known.subscribed("a", lambda: heard.append("first")):
-        with known.subscribed("a", lambda: heard.append("second")):
+    with known.subscribe("a", lambda: heard.append("first")):
+        with known.subscribe("a", lambda: heard.append("second")):
             known._apply("ADDED", manifest("a"))
             assert sorted(heard) == ["first", "second"]
             known._apply("ADDED", manifest("b"))

@@ -120,7 +120,7 @@ def test_a_forged_ticket_is_refused(forge: Any, verifier: TicketVerifier) -> Non
     ],
 )
 def test_a_ticket_for_an_invalid_document_is_not_issued(ticket: Ticket) -> None:
-    with pytest.raises(ValueError, match=r"tenant id|is no uid|object key|names no document"):
+    with pytest.raises(ValueError, match=r"tenant id|is no uid|object key|must have no document"):
         TicketIssuer(dict(KEY.as_dict(private=True))).issue(ticket)
 
 

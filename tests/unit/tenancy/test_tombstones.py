@@ -3,11 +3,11 @@
 import pytest
 from servicekit.errors import RemoteError, RemoteRefused, RemoteUnavailable
 from tenancy.errors import TenantSuspended
-from tenancy.tombstones import REFUSAL, guarded, raise_if_deleting
+from tenancy.tombstones import REFUSAL, add_tombstone_check, raise_if_deleting
 
 
 def test_a_tombstone_means_that_the_tenant_is_being_deleted() -> None:
-    with pytest.raises(TenantSuspended, match="being removed"):
+    with pytest.raises(TenantSuspended, match="being deleted"):
         raise_if_deleting(RemoteRefused("redis", "rate", f"ERR {REFUSAL} script: 1"))
 
 
@@ -25,7 +25,7 @@ def test_another_failure_does_not_mean_that_the_tenant_is_deleted(failure: Remot
 
 
 def test_a_guarded_script_checks_the_tombstone_first() -> None:
-    first, rest = guarded("return redis.call('INCR', KEYS[1])").split("\n", 1)
+    first, rest = add_tombstone_check("return redis.call('INCR', KEYS[1])").split("\n", 1)
     assert first == (
         f"if redis.call('EXISTS', KEYS[#KEYS]) == 1 then return redis.error_reply('{REFUSAL}') end"
     )

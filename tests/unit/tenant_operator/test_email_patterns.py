@@ -22,7 +22,7 @@ def index_of(*tenants: Tenant) -> EmailPatternIndex:
     return index
 
 
-def test_the_younger_of_two_gives_way_and_is_told_to_whom() -> None:
+def test_only_the_younger_of_two_conflicts() -> None:
     old, young = aged("old", 2020, "*@a.example"), aged("young", 2021, "bob@a.example")
     index = index_of(young, old)
     assert index.describe_conflict(old) is None

@@ -207,9 +207,7 @@ async def test_a_receipt_is_verified_on_the_command_line(
     encoding, format_ = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     public.write_bytes(KEY.public_key().public_bytes(encoding, format_))
     main(["verify-erasure", str(file), "--public-key", str(public)])
-    assert capsys.readouterr().out.startswith(
-        "Valid: of Tenant acme (uid uid-acme) 7 things were found in 2 stores"
-    )
+    assert capsys.readouterr().out.startswith("Valid: Tenant acme (uid uid-acme) had 7 items in 2 stores")
     file.write_text(file.read_text().replace("acme", "other"))
     with pytest.raises(SystemExit, match="1"):
         main(["verify-erasure", str(file), "--public-key", str(public)])

@@ -1,4 +1,4 @@
-"""A wrong setting stops the start and is named; its value is not shown."""
+"""Tests of settings: an error names the variable and never its value."""
 
 from itertools import combinations
 
@@ -37,9 +37,9 @@ def test_a_wrong_setting_is_named(
     with pytest.raises(SystemExit) as stopped:
         program.main()
     assert stopped.value.code == 2
-    told = capsys.readouterr().err
-    assert name in told
-    assert "s3cr3t" not in told
+    error = capsys.readouterr().err
+    assert name in error
+    assert "s3cr3t" not in error
 
 
 WEBUI = {
@@ -50,7 +50,7 @@ WEBUI = {
 
 
 @pytest.mark.parametrize("given", ["", None], ids=["empty", "not-set"])
-def test_without_a_url_there_is_no_open_webui(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_url_open_webui_is_disabled(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     for each, good in REQUIRED.items():
         monkeypatch.setenv(each, good)
     for each in WEBUI if given is not None else ():
@@ -59,7 +59,7 @@ def test_without_a_url_there_is_no_open_webui(given: str | None, monkeypatch: py
 
 
 @pytest.mark.parametrize("named", list(combinations(WEBUI, 2)), ids=lambda names: names[-1])
-def test_an_open_webui_needs_its_account(
+def test_open_webui_requires_an_account(
     named: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for each, good in (REQUIRED | {name: WEBUI[name] for name in named}).items():
@@ -70,5 +70,5 @@ def test_an_open_webui_needs_its_account(
     with pytest.raises(SystemExit):
         program.main()
     (missing,) = WEBUI.keys() - set(named)
-    told = capsys.readouterr().err
-    assert told == f"{missing}: Value error, needed with OPERATOR_OPEN_WEBUI_URL\n"
+    error = capsys.readouterr().err
+    assert error == f"{missing}: Value error, needed with OPERATOR_OPEN_WEBUI_URL\n"

@@ -99,7 +99,7 @@ class OwnerResolver:
             return None
         issued_at = int(time.time())
         with_attributes = {"briefRepresentation": "false"}
-        listed = self._keycloak.pages("list-groups", f"{path}/groups", with_attributes)
+        listed = self._keycloak.list_all("list-groups", f"{path}/groups", with_attributes)
         groups = [group async for group in listed]
         return Claims(
             subject=subject,

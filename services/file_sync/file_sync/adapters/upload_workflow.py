@@ -45,7 +45,7 @@ class UploadWorkflow:
         # One attempt: the next comparison sees the result in the list of documents, and retries.
         # No circuit breaker: BackoffGate pauses calls, and knows which failures concern one tenant only.
         self._remote = Remote(
-            "n8n", classify, timeout=seconds, attempts=1, concurrency=concurrency, breaks=False
+            "n8n", classify, timeout=seconds, attempts=1, concurrency=concurrency, circuit_breaker=False
         )
 
     async def ingest(self, tenant: Tenant, persona_id: str, document_id: str, filename: str) -> None:

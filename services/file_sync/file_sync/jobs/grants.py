@@ -16,7 +16,7 @@ from pydantic_settings import SettingsConfigDict
 from servicekit.logs import configure_logs
 from servicekit.settings import ProgramSettings, read_settings
 
-__all__ = ["Settings", "grant"]
+__all__ = ["GrantsSettings", "grant"]
 
 PAUSE_SECONDS = (1.5, 2.5)
 """Shortest and longest pause between two attempts."""
@@ -28,7 +28,7 @@ TRANSIENT_ERRORS = (psycopg.OperationalError, errors.UndefinedTable, errors.Unde
 """Errors while Postgres starts or Open WebUI creates its tables; all others are permanent."""
 
 
-class Settings(ProgramSettings):
+class GrantsSettings(ProgramSettings):
     """Settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="FILE_SYNC_GRANTS_")
@@ -40,7 +40,7 @@ class Settings(ProgramSettings):
     """Time for which the job retries until Open WebUI has created its tables."""
 
 
-def grant(settings: Settings) -> None:
+def grant(settings: GrantsSettings) -> None:
     """Grant all rights, or none.
 
     Raises
@@ -68,7 +68,7 @@ def grant(settings: Settings) -> None:
 
 def main() -> None:
     """Read the settings and grant the rights; report a wrong setting in one line."""
-    settings = read_settings(Settings)
+    settings = read_settings(GrantsSettings)
     configure_logs("file-sync-grants", settings.log_level)
     try:
         grant(settings)

@@ -1,1 +1,1 @@
-"""How passages become an answer with citations."""
+"""Answers to questions from a tenant's documents."""

@@ -1,7 +1,7 @@
-"""Citations in an answer: the marker that a model writes, the number that people see, the words it rests on.
+"""Citations of an answer: the model's markers, the displayed numbers and the cited sentences.
 
-The model is asked to write ``[cite:3]``, which no text holds by chance: ``[3]`` may be an index, a range or a
-list of ports. While an answer is processed each citation is one character that no text can hold.
+The prompt requests markers like ``[cite:3]``, because ``[3]`` may be an index, a range or a list of ports in
+a text. During processing each citation is one character that cannot occur in a text.
 """
 
 import re
@@ -15,23 +15,23 @@ __all__ = ["Citation", "CitationParser", "build_citations", "to_numbers"]
 
 _WRITTEN = re.compile(r"([ \t]?)\[cite: ?(\d{1,2}(?: ?, ?\d{1,2}){0,49}) ?\]")
 _COULD_BE_WRITTEN = re.compile(r"(?:[ \t]|[ \t]?\[(?:c(?:i(?:t(?:e(?:: ?[\d, ]{0,250})?)?)?)?)?)\Z")
-_HELD = 260
-"""Most characters at the end of a piece that may be the beginning of a marker."""
+_MAX_HELD = 260
+"""Maximum number of characters at the end of a piece that may be the start of a marker."""
 
 _MARKER = re.compile(f"[{MARKERS}]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_FIRST = 0xD800
+_FIRST_MARKER = 0xD800
 _SENTENCE_END = re.compile(
-    r"(?<=[.!?…])[\"'\u201d\u2019)\]]*\s+"  # a full stop and what closes behind it
+    r"(?<=[.!?…])[\"'\u201d\u2019)\]]*\s+"  # a full stop and closing characters after it
     r"|\n\s*\n"  # a blank line
-    r"|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))"  # a list, a heading, a table begins
+    r"|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))"  # the start of a list, a heading or a table
 )
 _WORD = re.compile(r"\w+(?:[.,]\d+)*")
 
 
 @dataclass(frozen=True)
 class Citation:
-    """A passage that an answer cites; ``marker`` is its ``[n]`` there, ``snippet`` is in it word for word."""
+    """A cited passage; ``marker`` is the number in the answer, ``snippet`` a verbatim part of the passage."""
 
     marker: int
     document_id: str
@@ -41,15 +41,15 @@ class Citation:
 
 
 class CitationParser:
-    """Reads the citations of one answer, which comes in pieces.
+    """Incremental parser of the citations of one answer.
 
-    Passages are numbered from 1 in the order in which they are cited. A citation of a passage that the model
-    was not given is left out.
+    Passages are numbered from 1 in the order of their first citation. Citations of unknown passages are
+    removed.
 
     Parameters
     ----------
     passages
-        The number of passages that the model was given.
+        Number of passages in the prompt.
     """
 
     def __init__(self, passages: int) -> None:
@@ -59,47 +59,53 @@ class CitationParser:
 
     @property
     def cited(self) -> list[int]:
-        """The positions of the passages that have been cited, from 1, in the order of their numbers."""
+        """Positions of the cited passages in the prompt, from 1, ordered by citation number."""
         return list(self._numbers)
 
     def feed(self, text: str) -> str:
-        """Return a further piece of the answer with a character for each citation."""
+        """Add a piece of the answer; return its text with one character for each citation."""
         text = self._held + _SURROGATE.sub("\ufffd", text)
-        unclear = _COULD_BE_WRITTEN.search(text, max(0, len(text) - _HELD))
+        unclear = _COULD_BE_WRITTEN.search(text, max(0, len(text) - _MAX_HELD))
         cut = unclear.start() if unclear else len(text)
         self._held = text[cut:]
         return _WRITTEN.sub(self._to_marker, text[:cut])
 
     def finish(self) -> str:
-        """Return what was held back, when there is no further piece."""
+        """Return the text that was held back, after the last piece."""
         held, self._held = self._held, ""
         return held
 
     def _to_marker(self, written: re.Match[str]) -> str:
         cited = [number for number in map(int, written[2].split(",")) if 1 <= number <= self._passages]
-        markers = [chr(_FIRST + self._numbers.setdefault(each, len(self._numbers) + 1)) for each in cited]
+        markers = [
+            chr(_FIRST_MARKER + self._numbers.setdefault(each, len(self._numbers) + 1)) for each in cited
+        ]
         return written[1] + "".join(markers) if markers else ""
 
 
 def to_numbers(text: str) -> str:
-    """Return a text in which each citation is ``[n]``, as people and programs read it."""
-    return _MARKER.sub(lambda marker: f"[{ord(marker[0]) - _FIRST}]", text)
+    """Return a text with each citation as ``[n]``."""
+    return _MARKER.sub(lambda marker: f"[{ord(marker[0]) - _FIRST_MARKER}]", text)
 
 
 def build_citations(answer: str, cited: Sequence[int], passages: Sequence[Passage]) -> list[Citation]:
-    """Return the citations of an answer that :class:`CitationParser` has read, ordered by number."""
+    """Return the citations of an answer that :class:`CitationParser` has parsed, ordered by number."""
     return [
         _citation(
-            number, passages[position - 1], _last_sentence(answer[: answer.index(chr(_FIRST + number))])
+            number,
+            passages[position - 1],
+            _last_sentence(answer[: answer.index(chr(_FIRST_MARKER + number))]),
         )
         for number, position in enumerate(cited, start=1)
     ]
 
 
 def find_snippet(text: str, claim: str) -> str:
-    """Return the sentence of a text that shares most with a claim, word for word."""
+    """Return the sentence of a text that has the most words in common with a claim, verbatim."""
     wanted = _words(claim)
-    return max(_sentences(text), key=lambda sentence: _likeness(wanted, _words(sentence)), default=text)
+    return max(
+        _split_sentences(text), key=lambda sentence: _similarity(wanted, _words(sentence)), default=text
+    )
 
 
 def _citation(marker: int, passage: Passage, claim: str) -> Citation:
@@ -108,15 +114,15 @@ def _citation(marker: int, passage: Passage, claim: str) -> Citation:
     )
 
 
-def _likeness(first: frozenset[str], second: frozenset[str]) -> float:
-    """Return the share of words in common (Dice): a long sentence must not win by its length."""
+def _similarity(first: frozenset[str], second: frozenset[str]) -> float:
+    """Return the Dice coefficient of two sets of words, which does not favour long sentences."""
     return 2 * len(first & second) / (len(first) + len(second) or 1)
 
 
-def _sentences(text: str) -> Iterator[str]:
+def _split_sentences(text: str) -> Iterator[str]:
     start = 0
     for match in _SENTENCE_END.finditer(text):
-        # What closes behind a full stop belongs to its sentence, the white space to none.
+        # Closing characters after a full stop belong to its sentence, white space to none.
         if sentence := text[start : match.end()].strip():
             yield sentence
         start = match.end()
@@ -125,7 +131,7 @@ def _sentences(text: str) -> Iterator[str]:
 
 
 def _last_sentence(text: str) -> str:
-    return next(iter(reversed(list(_sentences(_MARKER.sub("", text))))), "")
+    return next(iter(reversed(list(_split_sentences(_MARKER.sub("", text))))), "")
 
 
 def _words(text: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What was said before, as far as a model is told of it."""
+"""Selection of the earlier messages that a model receives."""
 
 from collections.abc import Sequence
 
@@ -9,25 +9,25 @@ __all__ = ["select_recent"]
 
 
 def select_recent(turns: Sequence[Turn], tokens: int) -> list[Turn]:
-    """Return the latest turns that fit into so many tokens, as Bedrock wants them.
+    """Return the latest turns within a number of tokens, in the form that Bedrock requires.
 
-    They begin with the user and end with the assistant, and the sides take turns: what one side said twice
-    in a row is joined.
+    The first turn is the user's, the last the assistant's, and the roles alternate. Consecutive turns of one
+    role are joined.
     """
-    kept: list[Turn] = []
-    left = tokens
+    selected: list[Turn] = []
+    remaining = tokens
     for turn in reversed(turns):
-        left -= estimate_tokens(turn.text)
-        if left < 0:
+        remaining -= estimate_tokens(turn.text)
+        if remaining < 0:
             break
         if not turn.text.strip():
             continue
-        if kept and kept[0].role == turn.role:
-            kept[0] = Turn(turn.role, f"{turn.text}\n\n{kept[0].text}")
+        if selected and selected[0].role == turn.role:
+            selected[0] = Turn(turn.role, f"{turn.text}\n\n{selected[0].text}")
         else:
-            kept.insert(0, turn)
-    while kept and kept[0].role != "user":
-        kept.pop(0)
-    while kept and kept[-1].role != "assistant":
-        kept.pop()
-    return kept
+            selected.insert(0, turn)
+    while selected and selected[0].role != "user":
+        selected.pop(0)
+    while selected and selected[-1].role != "assistant":
+        selected.pop()
+    return selected

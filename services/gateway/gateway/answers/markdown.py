@@ -1,7 +1,7 @@
-"""Markdown constructs that a chat would fetch, run or open, and the text in which they can hide.
+"""Patterns of active Markdown: constructs that a chat client would fetch, run or open.
 
-The rules are those of CommonMark (markdown-it-py decides) and those of marked 9 with the extensions of
-Open WebUI 0.12.4, where it takes more for live.
+The rules are those of CommonMark, as markdown-it-py implements it, and those of marked 9 with the extensions
+of Open WebUI 0.12.4 where it activates more.
 """
 
 import re
@@ -9,10 +9,10 @@ import re
 from markdown_it import MarkdownIt
 
 __all__ = [
-    "BESIDE_FORMULAS",
     "CITATION_LIKE",
     "DOMAIN",
     "FENCE",
+    "FORMULA_BOUNDARIES",
     "FOUND_BY_LETTERS",
     "HOST",
     "LOCAL_PART",
@@ -40,7 +40,7 @@ LANGUAGES = frozenset(
         "tsv", "tsx", "txt", "typescript", "vb", "vbnet", "verilog", "vhdl", "yaml", "yml", "zsh",
     }
 )  # fmt: skip
-"""Languages of fences that Open WebUI only highlights; others it may render (html, svg) or run (python)."""
+"""Fence languages that Open WebUI only highlights; it may render (html, svg) or run (python) others."""
 
 HTML_NAMES = frozenset(
     {
@@ -63,18 +63,18 @@ HTML_NAMES = frozenset(
         "tt", "u", "ul", "use", "var", "video", "view", "wbr", "xmp",
     }
 )  # fmt: skip
-"""Tags that mean something to a browser or to Open WebUI. Any other, without attributes, does nothing."""
+"""Tags with a meaning for browsers or Open WebUI. Other tags without attributes have no effect."""
 
 PREFIX = frozenset(" \t>*+-.)0123456789")
-"""Characters that may stand before a block on its first line: of quotes, bullets and numbers."""
+"""Characters that may precede a block on its first line: quotes, bullets and numbers."""
 
 FENCE = re.compile(r"([ \t>*+\-\d.)]*)(`{3,}|~{3,})([^\r\n]*)")
 
 _UNCOMMON = r"\x00-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
-"""Spaces, controls and characters without width. JavaScript and Python differ in which of them are spaces."""
+"""Spaces, controls and zero-width characters. JavaScript and Python disagree about which are spaces."""
 
 TARGET = re.compile(rf"[(:][ \t]*+(?![^{_UNCOMMON}()<>\\]+[ \t]+[^{_UNCOMMON}\"'()])")
-"""What follows a label and may be an address: not two words, of which the second is no title."""
+"""Possible link target after a label; two words are none unless the second is a title."""
 
 DOMAIN = re.compile(r"@[\w-]+(?:\.[\w-]*[^\W_])+")
 LOCAL_PART = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]\Z")
@@ -83,44 +83,44 @@ SCHEME = re.compile(r"(?:https?|ftp)\Z", re.IGNORECASE)
 WWW = re.compile(r"www\Z", re.IGNORECASE)
 MENTION = re.compile(r"<[@#$][^|> \t\r\n]")
 PLACEHOLDER = re.compile(r"\{\{(?:char\}|user\}|video_file_id_|html_file_id_)", re.IGNORECASE)
-"""Open WebUI puts names, videos and pages in the place of these, before it reads the Markdown."""
+"""Placeholders that Open WebUI replaces by names, videos and pages before it parses the Markdown."""
 
 FOUND_BY_LETTERS = re.compile(r"</?(?:html|script|style)>|</?details", re.IGNORECASE)
-"""Open WebUI finds these by their letters alone, in code too: a backslash before them hides nothing."""
+"""Tags that Open WebUI detects by text search, in code as well; a backslash does not neutralise them."""
 
 CITATION_LIKE = re.compile(r"(?<!\\)(?:\\\\)*\[(?:\^[\s\ufeff]*[\w-]+[\s\ufeff]*|\d+(?:,[\s\ufeff]*\d+)*)\Z")
-"""What Open WebUI takes for the number of a source or a footnote, up to its closing bracket."""
+"""Text that Open WebUI reads as a source or footnote number, up to its closing bracket."""
 
 NUMBERS = re.compile(r"\[\d+(?:,[\s\ufeff]*\d+)*\Z")
-"""What it takes for such a number before ``#`` and more of it, up to that sign."""
+"""Text that Open WebUI reads as a source number before ``#`` and a suffix, up to that sign."""
 
-BESIDE_FORMULAS = r"\s\ufeff!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65«»"
-"""Characters before and after which Open WebUI reads formulas."""
+FORMULA_BOUNDARIES = r"\s\ufeff!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65«»"
+"""Characters that delimit a formula for Open WebUI."""
 
 _SPACE = "\ufeff"
-"""Open WebUI takes this for a space in a tag, as it does the spaces that Python knows."""
+"""Character that Open WebUI treats as a space in a tag, in addition to Python's spaces."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
-"""One renderer takes any of these for a letter, and another does not."""
+"""Control characters; renderers disagree about whether they are letters."""
 _TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?=[\s/]|\Z)")
 _TYPE = re.compile(r"<([A-Za-z][\w.-]*)>")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
 _BLOCK_NAMES = {name for name in HTML_NAMES if len(name) > 1 or name == "p"}
-"""Tags that begin a block of HTML by their names, and more of them."""
+"""Superset of the tag names that start an HTML block."""
 _LIVE_TYPES = frozenset({"html_inline", "link_open"})
 _MARKDOWN = MarkdownIt("commonmark")
 _MARKDOWN.validateLink = lambda _: True  # type: ignore[method-assign, assignment]
-"""Decides what is a tag or an address in angle brackets, of whatever scheme."""
+"""Parser of tags and of addresses in angle brackets, with any scheme."""
 
 
 def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
-    """Return True if a renderer would act on a tag, or, when strict, would not show it.
+    """Return True if a renderer would activate a tag or, if strict, would not display it.
 
     Parameters
     ----------
     tag
         From ``<`` to the first ``>``.
     before
-        The character that precedes it.
+        The preceding character.
     """
     tag = tag.replace(_SPACE, " ")
     return any(_is_live_tag(each, before, strict=strict) for each in {tag, _CONTROLS.sub("a", tag)})
@@ -128,9 +128,9 @@ def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
 
 def _is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
     begin = _TAG.match(tag)
-    if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not be the tag's end
+    if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not end the tag
         return bool(begin) or ":" in tag
-    if begin and begin[0].strip("</").lower() in _BLOCK_NAMES:  # whatever follows its name
+    if begin and begin[0].strip("</").lower() in _BLOCK_NAMES:  # regardless of its attributes
         return True
     tokens = _MARKDOWN.parseInline(tag.replace("_", "-"))[0].children or []  # marked allows _ in names
     if not tokens or tokens[0].type not in _LIVE_TYPES:
@@ -143,12 +143,12 @@ def _is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
 
 
 def is_unfinished_tag(text: str) -> bool:
-    """Return True if a tag may begin with this text and end on a later line, or open a block of HTML."""
+    """Return True if this text may start a tag that ends on a later line, or an HTML block."""
     return bool(_TAG.match(text.replace(_SPACE, " ")))
 
 
 def safe_language(info: str) -> str:
-    """Return what may follow the backticks of a fence, in place of what the model wrote there."""
+    """Return a safe info string for a fence in place of the model's."""
     language = info.strip(" \t")
     if not language or language.lower() in LANGUAGES:
         return info

@@ -1,8 +1,8 @@
-"""Second check of an answer for Open WebUI, behind the sanitizer: what could still act there is made text.
+"""Second check of answers for Open WebUI, independent of the sanitizer: neutralises active Markdown.
 
-It is crude on purpose and shares nothing with the sanitizer but the names of languages: it reads what is
-shown again, without the sanitizer's notes, and finds nothing as long as the sanitizer is right. It leaves
-backticks as they are: to end or begin code here would make code of prose elsewhere.
+It is simple on purpose and shares only the list of languages with the sanitizer. It parses the sanitized
+text again and changes nothing as long as the sanitizer is correct. It does not change backticks, because to
+start or end code here would turn prose elsewhere into code.
 """
 
 import re
@@ -15,10 +15,10 @@ __all__ = ["OutputCheck"]
 INVISIBLE = "\u200b"
 FENCE = "```"
 RENDERED = frozenset({"html", "svg", "xml", "css", "js", "javascript"})
-"""Behind three backticks Open WebUI makes a page of these wherever they stand."""
+"""Languages that Open WebUI renders as a page after three backticks anywhere in a line."""
 
 MAX_HELD = 2_500
-"""Most characters that are held back while their meaning is open."""
+"""Maximum number of characters that are held back while their meaning is undecided."""
 
 _TAIL = 300
 _TEXT = re.compile(r"[^\\`<\]:.@{\r\n]+")
@@ -29,27 +29,27 @@ _SPAN = re.compile(r"(`+)(?!`)([^\r\n]*?[^`\r\n])\1(?!`)")
 _FORMULA = re.compile(r"\$\$|\\[\[b]")
 _FORMULA_END = re.compile(r"\$\$|\\\]|\\end|\]:")
 _LABEL = re.compile(r"(?:\A|[\r\n])[ \t>*+\-\d.)]*\[[^\]]*\Z")
-_ODD = r"\x00-\x20\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
-"""Spaces, by anybody's reading, and characters without width."""
-_TARGET = rf"[ \t]*+(?![^{_ODD}()<>\\]+[ \t]+[^{_ODD}\"'()])"
+_SPACE_LIKE = r"\x00-\x20\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+"""Characters that any renderer treats as spaces, and zero-width characters."""
+_TARGET = rf"[ \t]*+(?![^{_SPACE_LIKE}()<>\\]+[ \t]+[^{_SPACE_LIKE}\"'()])"
 
 
 class _Trigger(NamedTuple):
-    """A character that makes something live of what precedes and follows it."""
+    """A character that activates a construct together with the text before and after it."""
 
     before: re.Pattern[str]
     following: re.Pattern[str]
     could_be: re.Pattern[str]
-    broken_behind: bool
+    breaks_after: bool
 
 
-def _trigger(before: str, following: str, could_be: str, *, broken_behind: bool) -> _Trigger:
+def _trigger(before: str, following: str, could_be: str, *, breaks_after: bool) -> _Trigger:
     flags = re.IGNORECASE
     return _Trigger(
         re.compile(rf"(?:{before})\Z", flags),
         re.compile(following, flags),
         re.compile(could_be),
-        broken_behind,
+        breaks_after,
     )
 
 
@@ -59,152 +59,156 @@ _TRIGGERS = {
         r"<(?:[!?]|[@#$][^|> \t\r\n]|/?[a-z][\w-]*(?:[\s\ufeff][^<>]*)?/?>"
         r"|[a-z][\w.+-]+:[^<> \t\r\n]*>|[^<>\s@\u200b]+@[^<>\s]+>)",
         r"<[^<>\r\n]*",
-        broken_behind=True,
+        breaks_after=True,
     ),
     "]": _trigger(
-        "", rf"\](?:\({_TARGET}|:{_TARGET})", r"\](?:[(:][ \t]*[^\s()<>]*[ \t]*)?", broken_behind=True
+        "", rf"\](?:\({_TARGET}|:{_TARGET})", r"\](?:[(:][ \t]*[^\s()<>]*[ \t]*)?", breaks_after=True
     ),
-    ":": _trigger("https?|ftp", r"://[^ \t\r\n<>]", r":/{0,2}", broken_behind=False),
-    ".": _trigger("www", r"\.[^\W_]", r"\.", broken_behind=False),
-    "@": _trigger(r"[\w.+-]", r"@[\w-]+\.[^\W_]", r"@[\w-]*\.?", broken_behind=False),
-    "{": _trigger("", r"\{\{(?:char\}|user\}|video_file_|html_file_)", r"\{\{?\w*", broken_behind=True),
+    ":": _trigger("https?|ftp", r"://[^ \t\r\n<>]", r":/{0,2}", breaks_after=False),
+    ".": _trigger("www", r"\.[^\W_]", r"\.", breaks_after=False),
+    "@": _trigger(r"[\w.+-]", r"@[\w-]+\.[^\W_]", r"@[\w-]*\.?", breaks_after=False),
+    "{": _trigger("", r"\{\{(?:char\}|user\}|video_file_|html_file_)", r"\{\{?\w*", breaks_after=True),
 }
 
 
 class OutputCheck:
-    """Checks one answer, which comes in pieces."""
+    """Incremental check of one answer."""
 
     def __init__(self) -> None:
         self._text = ""
         self._at = 0
         self._final = False
-        self._passed: list[str] = []
+        self._emitted: list[str] = []
         self._tail = ""
         self._seen: set[str] = set()
         self._line_begins = True
         self._is_blank = True
         self._in_fence = False
         self._formulas = False
-        self._trusts = True
+        self._is_unambiguous = True
 
     def feed(self, text: str) -> str:
-        """Return what may be shown after a further piece."""
+        """Add a piece; return the text that can be shown."""
         return self._check(text, final=False)
 
     def finish(self) -> str:
-        """Return what was held back."""
+        """Return the text that was held back."""
         return self._check("", final=True)
 
     def _check(self, text: str, *, final: bool) -> str:
         self._text, self._at = self._text[self._at :] + text, 0
-        self._passed, self._final = [], final
+        self._emitted, self._final = [], final
         while self._at < len(self._text) and self._step():
             pass
-        return "".join(self._passed)
+        return "".join(self._emitted)
 
     def _step(self) -> bool:
-        """Pass something on and return True, or wait for more text and return False."""
+        """Emit some text and return True, or return False if more text is needed."""
         if newline := _NEWLINE.match(self._text, self._at):
             return self._end_line(newline)
         return self._begin_line() if self._line_begins else self._read()
 
-    def _pass(self, end: int, before: str = "", behind: str = "") -> bool:
+    def _emit(self, end: int, before: str = "", after: str = "") -> bool:
         text = self._text[self._at : end]
-        self._passed.append(before + text + behind)
+        self._emitted.append(before + text + after)
         self._tail = (self._tail + text)[-_TAIL:]
         self._is_blank = self._is_blank and not text.strip()
         self._at = end
         return True
 
-    def _waits(self, end: int) -> bool:
+    def _needs_more_text(self, end: int) -> bool:
         return end == len(self._text) and not self._final and end - self._at < MAX_HELD
 
     def _end_line(self, newline: re.Match[str]) -> bool:
-        if newline[0] == "\r" and self._waits(newline.end()):
+        if newline[0] == "\r" and self._needs_more_text(newline.end()):
             return False
         if self._is_blank:
             self._seen, self._tail = set(), ""
-        self._pass(newline.end())
+        self._emit(newline.end())
         self._line_begins = self._is_blank = True
         return True
 
     def _begin_line(self) -> bool:
         could_be = _COULD_BE_FENCE.match(self._text, self._at)
         line = _NEWLINE.search(self._text, self._at)
-        if (could_be and self._waits(could_be.end())) or (
-            self._in_fence and self._formulas and not line and self._waits(len(self._text))
+        if (could_be and self._needs_more_text(could_be.end())) or (
+            self._in_fence and self._formulas and not line and self._needs_more_text(len(self._text))
         ):
             return False
         self._line_begins = False
         fence = _FENCE.match(self._text, self._at)
         if fence and fence[1].lower() in {"", *LANGUAGES}:
-            self._trusts &= not (fence[1] and self._in_fence)
+            self._is_unambiguous &= not (fence[1] and self._in_fence)
             self._in_fence = not self._in_fence
-            return self._pass(fence.end())
+            return self._emit(fence.end())
         end = line.start() if line else len(self._text)
         if self._in_fence and self._formulas and _FORMULA_END.search(self._text, self._at, end):
-            self._trusts = False
+            self._is_unambiguous = False
         return True
 
     def _read(self) -> bool:
         character = self._text[self._at]
         if character == "`":
             return self._read_backticks()
-        if self._in_fence and self._trusts:
+        if self._in_fence and self._is_unambiguous:
             tick = re.compile(r"[`\r\n]").search(self._text, self._at)
-            return self._pass(tick.start() if tick else len(self._text))
+            return self._emit(tick.start() if tick else len(self._text))
         if text := _TEXT.match(self._text, self._at):
             self._seen.update(text[0])
             self._formulas |= "$$" in self._tail[-1:] + text[0]
-            return self._pass(text.end())
+            return self._emit(text.end())
         self._seen.add(character)
         if character == "\\":
-            return False if self._waits(self._at + 1) else self._read_escape()
+            return False if self._needs_more_text(self._at + 1) else self._read_escape()
         return self._read_trigger(_TRIGGERS[character])
 
     def _read_escape(self) -> bool:
         escaped = self._text[self._at + 1 : self._at + 2]
         self._formulas |= escaped in ("[", "b")
         self._seen.update(escaped)
-        return self._pass(self._at + (1 if escaped in ("\r", "\n", "`") else 2))
+        return self._emit(self._at + (1 if escaped in ("\r", "\n", "`") else 2))
 
     def _read_trigger(self, trigger: _Trigger) -> bool:
         could_be = trigger.could_be.match(self._text, self._at)
-        if could_be and self._waits(could_be.end()):
+        if could_be and self._needs_more_text(could_be.end()):
             return False
         found = trigger.following.match(self._text, self._at)
-        acts = bool(found and trigger.before.search(self._tail))
+        is_active = bool(found and trigger.before.search(self._tail))
         if found and found[0][:2] == "](":
-            acts = "[" in self._seen
+            is_active = "[" in self._seen
         elif found and found[0][:2] == "]:":
-            acts = bool(_LABEL.search(self._tail))
-        broken = INVISIBLE if acts else ""
-        before, behind = ("", broken) if trigger.broken_behind else (broken, "")
-        return self._pass(self._at + 1, before, behind)
+            is_active = bool(_LABEL.search(self._tail))
+        separator = INVISIBLE if is_active else ""
+        before, after = ("", separator) if trigger.breaks_after else (separator, "")
+        return self._emit(self._at + 1, before, after)
 
     def _read_backticks(self) -> bool:
         run = re.compile("`+").match(self._text, self._at)
         assert run  # noqa: S101 (the next character is one)
-        if self._waits(run.end()):
+        if self._needs_more_text(run.end()):
             return False
-        if self._in_fence and self._trusts:
-            return self._pass(run.end())
+        if self._in_fence and self._is_unambiguous:
+            return self._emit(run.end())
         span = _SPAN.match(self._text, self._at)
         line = _NEWLINE.search(self._text, self._at)
-        if not line and (not span or self._waits(span.end())) and self._waits(len(self._text)):
+        if (
+            not line
+            and (not span or self._needs_more_text(span.end()))
+            and self._needs_more_text(len(self._text))
+        ):
             return False
         if span and self._is_code(span[2]):
-            return self._pass(span.end())
+            return self._emit(span.end())
         self._seen.add("`")
         info = self._text[run.end() : line.start() if line else len(self._text)].strip(" \t").lower()
         renders = len(run[0]) >= len(FENCE) and info in RENDERED
-        return self._pass(run.end(), "", INVISIBLE if renders else "")
+        return self._emit(run.end(), "", INVISIBLE if renders else "")
 
     def _is_code(self, content: str) -> bool:
-        """Return True if nothing that was seen in the block can end in a code span."""
+        """Return True if no construct that started in the block can end in a code span."""
         seen = self._seen
         return (
-            self._trusts
+            self._is_unambiguous
             and "`" not in seen
             and seen.isdisjoint(set(content) & set("*_~$\\"))
             and not _FORMULA.search(content)

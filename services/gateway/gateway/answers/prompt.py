@@ -1,4 +1,4 @@
-"""What the model is told. Passages are other people's text, so they are fenced and never obeyed."""
+"""Prompts of the chat model. Passages are untrusted text, so they are formatted and declared as data."""
 
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
@@ -21,21 +21,21 @@ You answer questions about a company's documents. The user message holds passage
 
 
 def build_system_prompt(persona: Persona | None) -> str:
-    """Return the rules, preceded by how the tenant wants this persona to speak."""
+    """Return the system prompt: the persona's instructions, then the fixed rules."""
     instructions = persona.instructions.strip() if persona else ""
     return f"{instructions}\n\n{_RULES}" if instructions else _RULES
 
 
 def build_user_prompt(question: str, passages: Sequence[Passage]) -> str:
-    """Return the passages, numbered from 1, and the question.
+    """Return the user prompt: the passages, numbered from 1, and the question.
 
-    Everything is escaped, so that no document can close its own fence and speak as the user.
+    All text is escaped, so no document can close its fence and inject a user message.
     """
-    fenced = [_fence(number, passage) for number, passage in enumerate(passages, start=1)]
-    return "\n".join([*fenced, f"<question>{escape(question)}</question>"])
+    formatted = [_format_passage(number, passage) for number, passage in enumerate(passages, start=1)]
+    return "\n".join([*formatted, f"<question>{escape(question)}</question>"])
 
 
-def _fence(number: int, passage: Passage) -> str:
+def _format_passage(number: int, passage: Passage) -> str:
     page = "" if passage.page is None else f' page="{passage.page}"'
     section = f" section={quoteattr(passage.heading)}" if passage.heading else ""
     source = f"document={quoteattr(passage.filename)}{page}{section}"

@@ -1,13 +1,13 @@
-r"""Streaming sanitizer of answers: what a chat would fetch, run or open becomes text.
+r"""Streaming Markdown sanitizer of answers: neutralises whatever a chat client would fetch, run or open.
 
-A passage can talk a model into writing an image whose address carries what was read to somebody else, or a
-page with a script in it. Everything else in an answer is the model's text and stays as it is.
+A passage can inject instructions to write an image whose address leaks the passages, or a page with a script.
+All other text of an answer stays unchanged.
 
-Renderers disagree about where code and formulas begin and end. So nothing depends on it: what is live is
-neutralised wherever it stands, by means that begin and end nothing themselves. In prose that is a backslash
-before the character that matters. Where a renderer might see code or a formula a backslash would be shown, or
-read as a command; there, and before ``(``, it is a character without width. Code is left as it is only
-where no renderer can read it differently: when nothing that began before it in its block could end in it.
+Renderers disagree about where code and formulas start and end, so the sanitizer does not depend on it. It
+neutralises active constructs everywhere, by means that start and end nothing themselves. In prose it inserts
+a backslash before the significant character. Where a renderer may see code or a formula, a backslash would
+be displayed or be a command. There, and before ``(``, it inserts a zero-width character. Code stays
+unchanged only if all renderers agree, which means that no construct of its block can end in it.
 """
 
 import re
@@ -25,25 +25,26 @@ if TYPE_CHECKING:
 __all__ = ["MARKERS", "AnswerFormat", "AnswerSanitizer", "sanitize"]
 
 MAX_LOOKAHEAD = 2_000
-"""Most characters that are held back: longer tags, code spans and openings of fences are not recognised."""
+"""Maximum number of characters that are held back; longer tags, code spans and fence openers are not
+recognised."""
 
 MARKERS = "\ud800-\ud8ff"
-"""Surrogates stand for citation markers while text is processed: no text can contain one."""
+"""Surrogates that represent citation markers during processing; no text can contain one."""
 
 INVISIBLE = "\u200b"
-"""A character without width, which is no space and no punctuation to any renderer, so it delimits nothing."""
+"""Zero-width character that no renderer treats as space or punctuation, so it delimits nothing."""
 
 FENCE = "```"
-"""The only fence that is written for Open WebUI, which looks for these three characters everywhere."""
+"""Only fence that is written for Open WebUI, which searches for these three characters everywhere."""
 
 _TAIL = 300
-"""Characters that are remembered of what was shown."""
+"""Number of emitted characters that are kept as context."""
 
 _SPACES = r"\t\v\f \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-"""Open WebUI takes these and line ends off the beginning and the end of all that it has of an answer."""
+"""Characters that Open WebUI strips, with line ends, from both ends of the text received so far."""
 
 _TRIMMED = re.compile(rf"[\r\n{_SPACES}]*")
-"""At the beginning, so an indentation there is none."""
+"""Stripped start of an answer, so an indentation there has no effect."""
 
 _MARGIN = re.compile(r"(?: *[\r\n])* {0,3}")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
@@ -58,48 +59,49 @@ _COULD_BE_PLACEHOLDER = re.compile(r"\{\{[\w}]*")
 _BULLET = re.compile(r" *(?:[-*+]|\d{1,9}[.)]) +(?=\S)")
 _BRACKET = re.compile(r"(?<!\\)[\[\]]")
 _UNDERLINE = re.compile(rf" *(?:=+|-+)[{_SPACES}]*(?=[\r\n]|\Z)")
-"""It has spaces only, but while an answer is streamed Open WebUI takes others off its end."""
+"""Underline of a heading. Open WebUI strips further characters from its end while an answer is streamed."""
 _COULD_BE_UNDERLINE = re.compile(rf" *(?:=+|-+)[{_SPACES}]*")
 _MATH_BEGIN = re.compile(r"\$\$|\\[\[b]")
 _MATH_END = re.compile(r"\$\$|\\\]|\\end\{")
-_BESIDE = rf"(?=[{markdown.BESIDE_FORMULAS}]|\Z)"
+_FORMULA_BOUNDARY = rf"(?=[{markdown.FORMULA_BOUNDARIES}]|\Z)"
 _FORMULA_END = {
-    "$": re.compile(rf"(?<![\\$])\$(?!\$){_BESIDE}"),
+    "$": re.compile(rf"(?<![\\$])\$(?!\$){_FORMULA_BOUNDARY}"),
     "$$": re.compile(r"\$\$(?=[ \t]*(?:[\r\n]|\Z))"),
-    "\\(": re.compile(rf"(?<!\\)\\\){_BESIDE}"),
-    "\\[": re.compile(rf"(?<!\\)\\\]{_BESIDE}"),
+    "\\(": re.compile(rf"(?<!\\)\\\){_FORMULA_BOUNDARY}"),
+    "\\[": re.compile(rf"(?<!\\)\\\]{_FORMULA_BOUNDARY}"),
 }
-"""The end of a formula, by its beginning."""
+"""Pattern of the end of a formula, by its opening delimiter."""
 _UNCLEAR = "?"
-"""It is not followed where a formula begins and ends."""
+"""Value of the tracked formula if its start and end are not known."""
 _LINE_END = re.compile(r"[\r\n]")
 _BLOCK_BEGIN = re.compile(r"[\r\n][ \t]*(?:[\r\n>#|+*`~=-]|\d+[.)]|:::)")
 _INDENTED = re.compile(r"(?: {4}| {0,3}\t)")
 _NOT_YET = False
 _DELIMITERS = frozenset("$~*_[")
-"""What can begin something that a later delimiter ends."""
+"""Characters that may open a construct that a later delimiter closes."""
 
 
 class AnswerFormat(StrEnum):
-    """The program that an answer is written for."""
+    """Format of an answer, by the client that renders it."""
 
     TEXT = "text"
-    """It shows text, or renders plain Markdown."""
+    """For clients that show plain text or render plain Markdown."""
     MARKDOWN = "markdown"
-    """It renders Markdown as Open WebUI does: what would not be shown as it was written is escaped, too."""
+    """For clients that render Markdown like Open WebUI; text that would not be displayed verbatim is escaped.
+    For clients that render Markdown like Open WebUI; text that would not be displayed verbatim is escaped."""
 
 
 @dataclass
 class _Block:
-    """What a block of prose has held so far, by which a renderer could read what follows differently."""
+    """Constructs that started in the current block of prose and affect how renderers read its rest."""
 
     delimiters: set[str] = field(default_factory=set)
     brackets: int = 0
-    """Open ones: a link's label may go on."""
+    """Number of open brackets; the label of a link may continue."""
     formula: bool = False
-    """A formula may have begun. It decides about the means alone."""
-    doubt: bool = False
-    """Renderers may disagree about its code: nothing in its rest counts as code."""
+    """True if a formula may have started; selects only how constructs are neutralised."""
+    ambiguous: bool = False
+    """True if renderers may disagree about its code; its rest does not count as code."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class _Fence:
     run: str
 
     def closes(self, line: str) -> bool | None:
-        """Return True if a line ends the fence for every renderer; ``None`` if only for some."""
+        """Return True if a line closes the fence for all renderers, ``None`` if only for some."""
         if not line.strip(" \t").startswith(self.run):
             return False
         indent = len(line) - len(line.lstrip(" "))
@@ -117,7 +119,7 @@ class _Fence:
 
 
 class AnswerSanitizer:
-    """Sanitizes one answer, which comes in pieces; the pieces together are what the whole would have been."""
+    """Incremental sanitizer of one answer; the result does not depend on how the text is split."""
 
     def __init__(self, answer_format: AnswerFormat = AnswerFormat.TEXT) -> None:
         self._strict = answer_format is AnswerFormat.MARKDOWN
@@ -127,7 +129,7 @@ class AnswerSanitizer:
         self._at = 0
         self._shown: list[str] = []
         self._tail = ""
-        self._begun = False
+        self._has_started = False
         self._margin = ""
         self._line_begins = True
         self._follows_text = False
@@ -141,7 +143,7 @@ class AnswerSanitizer:
         self._list_indents: list[int] = []
         self._math = False
         self._label = False
-        self._distrusts = False
+        self._is_ambiguous = False
         self._formula = ""
         self._is_formula_block = False
         self._before_formula: set[str] = set()
@@ -166,17 +168,17 @@ class AnswerSanitizer:
         }
 
     def feed(self, text: str) -> str:
-        """Return what may be shown after a further piece, possibly nothing yet."""
+        """Add a piece; return the text that can be shown, possibly none."""
         shown = self._sanitize(text, final=False)
         return self._check.feed(shown) if self._strict else shown
 
     def finish(self) -> str:
-        """Return what was held back, when there is no further piece."""
-        rest = self._sanitize("", final=True) + self._missing_fence()
+        """Return the text that was held back, after the last piece."""
+        rest = self._sanitize("", final=True) + self._closing_fence()
         return self._check.feed(rest) + self._check.finish() if self._strict else rest
 
-    def _missing_fence(self) -> str:
-        """Return the end of an open fence: Open WebUI looks for pages in an answer without a whole one."""
+    def _closing_fence(self) -> str:
+        """Return the end of an open fence; Open WebUI searches answers with an incomplete fence for pages."""
         if not self._fence_is_open:
             return ""
         indent = " " * (self._fence.indent if self._fence else 0)
@@ -189,17 +191,17 @@ class AnswerSanitizer:
             pass
         return "".join(self._shown)
 
-    # A step shows something and returns True, or waits for more text and returns False.
+    # A step emits text and returns True, or returns False if it needs more text.
 
     def _step(self) -> bool:
-        if not self._begun:
+        if not self._has_started:
             space = _TRIMMED.match(self._text)
             if space and space.end():
                 self._shown.append(space[0])
                 self._at = space.end()
                 self._margin += space[0]
-            self._begun = self._at < len(self._text)
-            self._distrusts = self._begun and not _MARGIN.fullmatch(self._margin)
+            self._has_started = self._at < len(self._text)
+            self._is_ambiguous = self._has_started and not _MARGIN.fullmatch(self._margin)
             return True
         if self._text[self._at] in "\r\n":
             return self._end_line()
@@ -208,7 +210,7 @@ class AnswerSanitizer:
         return self._read_fenced() if self._fence else self._read_prose()
 
     def _show(self, length: int, before: str = "") -> bool:
-        """Show so much of the text, after something of ours."""
+        """Emit a number of characters of the text, after an inserted prefix."""
         text = self._text[self._at : self._at + length]
         self._shown.append(before + text)
         self._at += length
@@ -219,19 +221,19 @@ class AnswerSanitizer:
         return True
 
     @property
-    def _in_doubt(self) -> bool:
-        """Whether a renderer may see code or a formula here, in which a backslash would be shown or read."""
-        return self._distrusts or self._indented or self._block.doubt or self._block.formula
+    def _may_be_code(self) -> bool:
+        """True if a renderer may see code or a formula here, where it would display or parse a backslash."""
+        return self._is_ambiguous or self._indented or self._block.ambiguous or self._block.formula
 
-    def _break(self) -> bool:
-        """Show the next character so that it is text."""
-        return self._show(1, INVISIBLE if self._in_doubt else "\\")
+    def _neutralize(self) -> bool:
+        """Emit the next character so that it activates nothing."""
+        return self._show(1, INVISIBLE if self._may_be_code else "\\")
 
-    def _break_angle(self) -> bool:
-        """Show ``<`` so that it begins no tag."""
+    def _neutralize_angle(self) -> bool:
+        """Emit ``<`` so that it starts no tag."""
         is_found = self._strict and markdown.FOUND_BY_LETTERS.match(self._text, self._at)
         before = "" if self._escaped else "\\"
-        if not (self._in_doubt or is_found):
+        if not (self._may_be_code or is_found):
             return self._show_angle(before)
         self._show_angle()
         self._shown.append(INVISIBLE)
@@ -242,19 +244,19 @@ class AnswerSanitizer:
         return self._show(1, before)
 
     def _show_run(self, length: int) -> bool:
-        """Show so many characters of a fence where none may be seen."""
+        """Emit a run of fence characters so that it is no fence."""
         for _ in range(0, length - 2, 2):
             self._show(2)
             self._shown.append(INVISIBLE)
         return self._show(2 - length % 2)
 
     def _peek(self, length: int = 1) -> str | None:
-        """Return the characters after the next; ``None`` if they are not there yet."""
+        """Return the characters after the next one; ``None`` if they have not arrived yet."""
         text = self._text[self._at + 1 : self._at + 1 + length]
         return text if self._final or len(text) == length else None
 
     def _is_open(self, end: int) -> bool:
-        """Return True if what ends there may go on in the next piece."""
+        """Return True if a construct that ends there may continue in the next piece."""
         return end == len(self._text) and not self._final and end - self._at < MAX_LOOKAHEAD
 
     def _line_end(self) -> int:
@@ -273,7 +275,7 @@ class AnswerSanitizer:
             self._end_block()
         self._follows_text = not (self._blank or self._fence)
         if self._is_fence_line and self._text[self._at] == "\r" and following != "\n":
-            self._shown.append("\n")  # Open WebUI would find a language behind a lone \r
+            self._shown.append("\n")  # Open WebUI would read a language after a lone \r
             self._at += 1
         else:
             self._show(2 if following == "\n" else 1)
@@ -283,16 +285,16 @@ class AnswerSanitizer:
         return True
 
     def _end_block(self) -> None:
-        """Forget what began in a block, but for formulas that may go on."""
+        """Reset the state of a block, except for formulas that may continue."""
         self._block = _Block(set("$\\") if self._math else set(), formula=self._math)
         self._fence_in_text = False
         if not self._is_formula_block:
             self._formula = ""
 
     def _begin_line(self) -> bool:
-        """Decide whether a fence begins."""
+        """Start a line of prose or a fence."""
         could_be = _COULD_BE_FENCE.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
-        assert could_be  # noqa: S101 (it matches nothing, too)
+        assert could_be  # noqa: S101 (it matches the empty string)
         if self._is_open(could_be.end()):
             return False
         opener = markdown.FENCE.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
@@ -304,7 +306,7 @@ class AnswerSanitizer:
                     return False
                 if _UNDERLINE.match(self._text, self._at):
                     self._add_blank_line()
-            self._note_indent(could_be[0])
+            self._track_list_indent(could_be[0])
             self._indented = bool(_INDENTED.match(could_be[0]))
             self._line_begins = False
             return True
@@ -313,7 +315,7 @@ class AnswerSanitizer:
     def _begin_fence(self, opener: re.Match[str]) -> bool:
         prefix, run, info = opener.groups()
         whole = opener.end() - self._at < MAX_LOOKAHEAD
-        if self._strict and self._follows_text and not self._distrusts:
+        if self._strict and self._follows_text and not self._is_ambiguous:
             needs_blank_line = self._could_be_heading(_Fence(len(prefix), run), opener.end())
             if needs_blank_line is None:
                 return False
@@ -323,10 +325,10 @@ class AnswerSanitizer:
         self._line_begins = False
         indent = len(prefix)
         nested = any(each <= indent <= each + 3 for each in self._list_indents)
-        is_table = not self._strict and "|" in info  # the head of one, to markdown-it
+        is_table = not self._strict and "|" in info  # a table head to markdown-it
         if prefix.strip(" ") or not whole or not (indent <= 3 or nested) or is_table:
-            self._distrusts = True
-        if not self._distrusts:
+            self._is_ambiguous = True
+        if not self._is_ambiguous:
             self._fence = _Fence(indent, run)
         self._show(len(prefix))
         self._show_fence(run)
@@ -335,8 +337,8 @@ class AnswerSanitizer:
             if self._strict or info:
                 self._shown.append(INVISIBLE)
             return True
-        if self._distrusts and language == info:
-            return True  # the rest of the line is read as prose
+        if self._is_ambiguous and language == info:
+            return True  # the rest of the line is processed as prose
         self._shown.append(language)
         self._at += len(info)
         return True
@@ -355,9 +357,9 @@ class AnswerSanitizer:
         self._shown.append("\r" if self._tail.endswith("\r") else "\n")
 
     def _could_be_heading(self, fence: _Fence, at: int) -> bool | None:
-        """Return True if Open WebUI might read text, a fence and an underline in it as one heading.
+        """Return True if Open WebUI may read text, a fence and an underline in it as one heading.
 
-        A blank line before the fence prevents it. ``None`` if that is not known yet.
+        A blank line before the fence prevents it. ``None`` if this is undecided.
         """
         line = r"(?>\r\n|[\r\n])"
         indent = f" {{{fence.indent}}}" if fence.indent else " {0,3}"
@@ -369,8 +371,8 @@ class AnswerSanitizer:
             return None
         return end is None or end[1] is not None
 
-    def _note_indent(self, prefix: str) -> None:
-        """Remember how far the text of list items is indented, for fences in them."""
+    def _track_list_indent(self, prefix: str) -> None:
+        """Track the indentation of list items, for fences in them."""
         indent = len(prefix) - len(prefix.lstrip(" "))
         if bullet := _BULLET.match(self._text, self._at, self._at + MAX_LOOKAHEAD):
             self._list_indents = [each for each in self._list_indents if each <= indent]
@@ -380,7 +382,7 @@ class AnswerSanitizer:
 
     def _begin_line_in_fence(self, fence: _Fence) -> bool:
         could_be = _COULD_BE_CLOSER.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
-        assert could_be  # noqa: S101 (it matches nothing, too)
+        assert could_be  # noqa: S101 (it matches the empty string)
         end = self._line_end() if self._math or self._label else could_be.end()
         if self._is_open(end):
             return False
@@ -389,7 +391,7 @@ class AnswerSanitizer:
         ends_there = self._text[end : end + 1] in ("", "\r", "\n")
         closes = fence.closes(line) if ends_there else False
         if closes or (closes is None and not self._strict):
-            self._distrusts = closes is None
+            self._is_ambiguous = closes is None
             self._fence = None
             self._line_begins = False
             if self._strict:
@@ -403,15 +405,15 @@ class AnswerSanitizer:
             "\r",
             "\n",
         )
-        if leaves or self._ends_what_began_before(line):
-            self._distrusts, self._fence = True, None
+        if leaves or self._may_close_earlier_construct(line):
+            self._is_ambiguous, self._fence = True, None
             return True
         self._label = self._label and not _BRACKET.search(line)
         self._line_begins = False
         return True
 
     def _read_fenced(self) -> bool:
-        """Show a part of a line of code; for Open WebUI, with no fence in it."""
+        """Emit part of a line of code; for Open WebUI without a fence in it."""
         run = re.compile("`+").match(self._text, self._at, self._at + MAX_LOOKAHEAD)
         if not self._strict or not run:
             end = self._line_end()
@@ -421,8 +423,8 @@ class AnswerSanitizer:
             return False
         return self._show_run(len(run[0])) if len(run[0]) > 2 else self._show(len(run[0]))
 
-    def _ends_what_began_before(self, line: str) -> bool:
-        """Return True if a line of a fence may end a formula or a label in which Open WebUI saw no fence."""
+    def _may_close_earlier_construct(self, line: str) -> bool:
+        """Return True if a line of a fence may close a formula or label in which Open WebUI sees no fence."""
         if self._math and _MATH_END.search(line):
             return True
         return (self._math or self._label) and ("]:" in line or len(line) == MAX_LOOKAHEAD)
@@ -450,10 +452,10 @@ class AnswerSanitizer:
         if following is None:
             return False
         is_host = markdown.WWW.search(self._tail) and following[:1].isalnum()
-        return self._break() if is_host else self._show(1)
+        return self._neutralize() if is_host else self._show(1)
 
     def _read_number_sign(self) -> bool:
-        """Keep a source's number from going on behind the sign."""
+        """Separate the sign from a preceding source number."""
         is_number = self._strict and markdown.NUMBERS.search(self._tail)
         return self._show(1, INVISIBLE if is_number else "")
 
@@ -462,7 +464,7 @@ class AnswerSanitizer:
         assert run  # noqa: S101 (the next character is one)
         if self._is_open(run.end()):
             return False
-        is_fence = self._strict and len(run[0]) > 2  # behind a formula, for Open WebUI
+        is_fence = self._strict and len(run[0]) > 2  # after a formula, for Open WebUI
         return self._show_run(len(run[0])) if is_fence else self._show(len(run[0]))
 
     def _read_dollar(self) -> bool:
@@ -470,20 +472,20 @@ class AnswerSanitizer:
         if following is None:
             return False
         self._math |= following == "$" or self._tail.endswith("$")
-        self._block.formula |= not following.isdigit()  # else most likely an amount
+        self._block.formula |= not following.isdigit()  # otherwise most likely an amount of money
         delimiter = "$$" if following == "$" else "$"
         if self._tail.endswith("$"):
             self._formula, self._is_formula_block = _UNCLEAR, True
         elif self._formula == "$" and following.isalnum():
             self._formula = _UNCLEAR
         elif self._formula or not (self._tail[-1:].isalnum() or self._tail[-1:] == "<"):
-            self._note_formula(delimiter)
+            self._track_formula(delimiter)
         else:
             self._formula, self._is_formula_block = _UNCLEAR, delimiter == "$$"
         return self._show(len(delimiter))
 
-    def _note_formula(self, delimiter: str) -> None:
-        """Follow formulas as far as one begins when none is open, and end with the rest of it."""
+    def _track_formula(self, delimiter: str) -> None:
+        """Track the start and end of a formula; nested delimiters make it unclear."""
         begin = {"\\)": "\\(", "\\]": "\\["}.get(delimiter, delimiter)
         if self._formula:
             self._formula = "" if self._formula == begin else _UNCLEAR
@@ -502,7 +504,7 @@ class AnswerSanitizer:
             self._block.formula = True
             self._math |= following in "[b\\"
         if following in ("(", "[", ")", "]"):
-            self._note_formula("\\" + following)
+            self._track_formula("\\" + following)
         if following == "[":
             self._block.delimiters.add("[")
             self._block.brackets += 1
@@ -510,7 +512,7 @@ class AnswerSanitizer:
             self._escaped = True
             return self._show(1)
         if following == "`":
-            self._block.doubt = True
+            self._block.ambiguous = True
             return self._show(1)
         if following in _PUNCTUATION:
             is_block = self._strict and following == ":" and self._begins_block()
@@ -523,17 +525,17 @@ class AnswerSanitizer:
         assert run  # noqa: S101 (the next character is one)
         if self._is_open(run.end()):
             return False
-        end = None if self._distrusts or self._block.doubt else self._code_end(run)
+        end = None if self._is_ambiguous or self._block.ambiguous else self._code_end(run)
         if end is _NOT_YET:
             return False
         if isinstance(end, re.Match) and self._read_code(run.end(), end):
             return True
-        self._block.doubt = True
+        self._block.ambiguous = True
         is_fence = self._strict and len(run[0]) > 2
         return self._show_run(len(run[0])) if is_fence else self._show(len(run[0]))
 
     def _code_end(self, run: re.Match[str]) -> re.Match[str] | bool | None:
-        """Return the run of backticks that ends a code span on its line; ``_NOT_YET`` while that is open."""
+        """Return the run of backticks that closes a code span on its line; ``_NOT_YET`` if undecided."""
         limit = run.end() + MAX_LOOKAHEAD
         for end in _RUN_OR_END.finditer(self._text, run.end(), limit):
             if end[0] in "\r\n":
@@ -543,7 +545,7 @@ class AnswerSanitizer:
         return None if self._final or len(self._text) > limit else _NOT_YET
 
     def _read_code(self, begin: int, end: re.Match[str]) -> bool:
-        """Show a code span if every renderer sees one."""
+        """Emit a code span if all renderers agree about it."""
         content = self._text[begin : end.start()]
         if not self._is_code_for_all(content) or (self._strict and FENCE in content):
             return False
@@ -551,13 +553,13 @@ class AnswerSanitizer:
         return self._show(end.end() - self._at)
 
     def _is_code_for_all(self, content: str) -> bool:
-        """Return True if nothing that began earlier can end in a code span."""
+        """Return True if no earlier construct can end in a code span."""
         began = self._block.delimiters
         return not (
             self._tail.endswith("~")
             or began.intersection(content) - {"["}
             or _MATH_BEGIN.search(content)
-            or "|" in content  # a cell of a table ends there
+            or "|" in content  # it ends a table cell
             or ("}" in content and "\\" in began)
             or ("](" in content and self._block.brackets)
             or ("]:" in content and self._label)
@@ -569,10 +571,10 @@ class AnswerSanitizer:
         if following is None:
             return False
         if self._strict and markdown.MENTION.match("<" + following):
-            return self._break_angle()
+            return self._neutralize_angle()
         if following[:1] in ("!", "?"):
             is_tag = following[0] == "?" or following[1:].isalpha() or following[1:] in ("-", "[")
-            return self._break_angle() if is_tag else self._show_angle()
+            return self._neutralize_angle() if is_tag else self._show_angle()
         if not (following[:1] == "/" or (following[:1].isascii() and following[:1].isalpha())):
             return self._show_angle()
         end = _TAG_END.search(self._text, self._at, self._at + MAX_LOOKAHEAD)
@@ -584,10 +586,10 @@ class AnswerSanitizer:
         else:
             rest = self._text[self._at : end.start() if end else self._at + MAX_LOOKAHEAD]
             is_live = is_unfinished_tag(rest)
-        return self._break_angle() if is_live else self._show_angle()
+        return self._neutralize_angle() if is_live else self._show_angle()
 
     def _begins_block(self) -> bool:
-        """Return True if a block may begin here: at a line's start, or for Open WebUI after a formula."""
+        """Return True if a block may start here: at a line start or, for Open WebUI, after a formula."""
         return self._only_prefix or self._tail.rstrip(" ").endswith(("$$", "\\]", "}"))
 
     def _read_label_end(self) -> bool:
@@ -597,26 +599,26 @@ class AnswerSanitizer:
         waits = None if in_formula is None else self._label_ends_open()
         if waits is None:
             return False
-        is_shown = not is_number or in_formula or self._in_doubt
+        is_shown = not is_number or in_formula or self._may_be_code
         if is_shown and self._block.brackets and self._formula in ("", "$"):
             self._block.brackets -= 1
-        self._label |= label and not is_shown  # of an escaped bracket it goes on
+        self._label |= label and not is_shown  # it continues after an escaped bracket
         if is_number and not in_formula:
-            self._break()
+            self._neutralize()
         else:
             self._show(1)
         return self._show_address() if waits else True
 
     def _show_address(self) -> bool:
-        """Show the character that would begin an address as text, without beginning a formula."""
-        return self._show(1, INVISIBLE) if self._text[self._at] == "(" else self._break()
+        """Emit the character that would start an address as text, without starting a formula."""
+        return self._show(1, INVISIBLE) if self._text[self._at] == "(" else self._neutralize()
 
     def _is_in_formula(self) -> bool | None:
-        """Return True if a formula has begun and ends; ``None`` if that is not known yet.
+        """Return True if a formula has started and ends; ``None`` if undecided.
 
-        It only decides about numbers of sources: what is live is text in formulas, too.
+        Only source numbers depend on it; active constructs are neutralised in formulas as well.
         """
-        if self._formula in ("", _UNCLEAR) or self._block.doubt:
+        if self._formula in ("", _UNCLEAR) or self._block.ambiguous:
             return False
         limit = self._at + MAX_LOOKAHEAD
         end = _FORMULA_END[self._formula].search(self._text, self._at, limit)
@@ -643,7 +645,7 @@ class AnswerSanitizer:
         return self._show_address() if waits else True
 
     def _label_ends_open(self) -> bool | None:
-        """Return True if an address may follow the label that ends here; ``None`` if not known yet."""
+        """Return True if an address may follow the label that ends here; ``None`` if undecided."""
         following = self._peek()
         if following is None:
             return None
@@ -665,9 +667,9 @@ class AnswerSanitizer:
             return False
         if self._strict and re.match(r"::[\w-]", following):
             self._show(1)
-            return self._break()
+            return self._neutralize()
         is_address = following[:2] == "//" and following[2:].strip("<> \t\r\n")
-        return self._break() if is_address and markdown.SCHEME.search(self._tail) else self._show(1)
+        return self._neutralize() if is_address and markdown.SCHEME.search(self._tail) else self._show(1)
 
     def _read_host(self) -> bool:
         if self._tail[-1:].isalnum() or self._tail[-1:] in (":", "/", "\\", "_"):
@@ -682,7 +684,7 @@ class AnswerSanitizer:
             return False
         is_host = markdown.HOST.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
         self._show(1)
-        return self._break() if is_host else self._show(1)
+        return self._neutralize() if is_host else self._show(1)
 
     def _read_mail(self) -> bool:
         if not self._strict or not markdown.LOCAL_PART.search(self._tail):
@@ -692,7 +694,7 @@ class AnswerSanitizer:
         if self._is_open(could_be.end()):
             return False
         is_mail = markdown.DOMAIN.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
-        return self._break() if is_mail else self._show(1)
+        return self._neutralize() if is_mail else self._show(1)
 
     def _read_brace(self) -> bool:
         if not self._strict:
@@ -706,10 +708,10 @@ class AnswerSanitizer:
         if not markdown.PLACEHOLDER.match(self._text, self._at):
             return self._show(1)
         self._show(1)
-        return self._break()
+        return self._neutralize()
 
 
 def sanitize(text: str, answer_format: AnswerFormat = AnswerFormat.TEXT) -> str:
-    """Return a whole text, sanitized."""
+    """Return a sanitized copy of a whole text."""
     sanitizer = AnswerSanitizer(answer_format)
     return sanitizer.feed(text) + sanitizer.finish()

@@ -1,4 +1,4 @@
-"""Answers: find passages, let the model answer from them, keep the citations that hold."""
+"""Answer service: retrieves passages, calls a chat model and builds the citations."""
 
 import math
 import unicodedata
@@ -29,21 +29,21 @@ __all__ = ["Answer", "AnswerService", "Question"]
 NOTHING_FOUND = "I found nothing about this in the documents."
 
 _QUESTION_MARKS = "?\uff1f\u061f"
-"""Of Latin, Chinese and Arabic writing."""
+"""Question marks of the Latin, Chinese and Arabic scripts."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked.
+    """A question with its context.
 
     Parameters
     ----------
     persona_id
-        From this persona's documents only, and in its manner; ``None`` for all of the tenant's documents.
+        Persona whose documents and instructions apply; ``None`` for all of the tenant's documents.
     history
-        What was said before, the oldest first.
+        Earlier messages, oldest first.
     answer_format
-        The program that the answer is for.
+        Format that the client expects.
     """
 
     text: str
@@ -53,16 +53,16 @@ class Question:
 
     @property
     def retrieval_query(self) -> str:
-        """What passages are looked for with: "And next year?" means little without the question before."""
+        """Query text for retrieval: a follow-up question is prefixed by the previous one."""
         before = next((turn.text for turn in reversed(self.history) if turn.role == "user"), "")
         return f"{before}\n{self.text}" if before else self.text
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer. Without citations it is not grounded in any document, and says nothing of substance.
+    """An answer. Without citations it is not grounded in any document.
 
-    One that is ``cached`` was given before; its tokens were paid then.
+    A ``cached`` answer has no tokens, because they were counted with the original one.
     """
 
     text: str
@@ -75,7 +75,7 @@ class Answer:
 
     @property
     def grounded(self) -> bool:
-        """Whether at least one passage stands behind the answer."""
+        """True if the answer cites at least one passage."""
         return bool(self.citations)
 
 
@@ -85,14 +85,13 @@ class AnswerService:
     Parameters
     ----------
     models
-        The model of the tenants that name none, and then those that are asked when the wanted one is busy or
-        does not answer.
+        The default model of tenants, then the fallback models for a model that is throttled or unavailable.
     max_tokens
-        Longest answer.
+        Maximum length of an answer.
     history_tokens
-        Most of what was said before that the model is told of.
+        Maximum size of the history in a prompt.
     context_tokens
-        Up to where passages are widened by what stands beside them.
+        Maximum size of all passages, extended by their neighbours.
     """
 
     def __init__(
@@ -116,7 +115,7 @@ class AnswerService:
         self._context_tokens = context_tokens
 
     def cache_inputs(self, tenant: Tenant, question: Question) -> dict[str, Any]:
-        """Return everything that an answer depends on, beside what the index holds and was said before.
+        """Return all inputs of an answer except the index and the history.
 
         Raises
         ------
@@ -137,15 +136,15 @@ class AnswerService:
         }
 
     def is_cacheable(self, tenant: Tenant, answer: Answer) -> bool:
-        """Tell whether to ask again would bring nothing better.
+        """Return True if the answer may be cached.
 
-        The wanted model said it, to its end as far as can be told, and it stands on documents.
+        It must be grounded, complete as far as known, and written by the preferred model.
         """
-        whole = answer.output_tokens < self._max_tokens
-        return answer.grounded and whole and answer.model == self._preferred_model(tenant)
+        is_complete = answer.output_tokens < self._max_tokens
+        return answer.grounded and is_complete and answer.model == self._preferred_model(tenant)
 
     async def answer(self, tenant: Tenant, question: Question, timings: RequestTimings) -> Answer:
-        """Return an answer. No model is asked when no passage was found: it could only invent.
+        """Return an answer. Without passages no model is called, because it could only invent one.
 
         Raises
         ------
@@ -167,15 +166,14 @@ class AnswerService:
     async def stream(
         self, tenant: Tenant, question: Question, timings: RequestTimings
     ) -> AsyncGenerator[str | Answer]:
-        """Yield an answer's words as they come, and at last the whole answer, whose text is theirs.
+        """Yield the pieces of an answer as they arrive, and finally the whole answer with the same text.
 
-        Who stops listening closes the generator. Words that came are paid then, as far as they can be
-        counted.
+        To stop, close the generator. The tokens of the received pieces are then counted by an estimate.
 
         Raises
         ------
         PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
-            As :meth:`answer`; from the model also in the middle.
+            As :meth:`answer`; from the model also during the stream.
         BudgetExhausted, LimitsUnavailable
             As :meth:`answer`.
         """
@@ -194,7 +192,7 @@ class AnswerService:
                     self._record_fallback(prompt, exc)
                     continue
                 yield first
-                # Once words are out, no other model can go on with them.
+                # After the first piece no other model can continue the answer.
                 async for piece in pieces:
                     yield piece
                 return
@@ -238,7 +236,7 @@ class AnswerService:
                 piece = await anext(pieces)
             while isinstance(piece, str):
                 written += len(piece.encode())
-                # Bedrock tells what it cost at the very end; until then this is the best guess.
+                # Bedrock reports the tokens in its last event; until then this is an estimate.
                 measured.record(input_tokens=input_tokens, output_tokens=math.ceil(written / BYTES_PER_TOKEN))
                 if words := builder.write(piece):
                     yield words
@@ -250,12 +248,14 @@ class AnswerService:
 
     def _record_fallback(self, prompt: Prompt, exc: RemoteUnavailable) -> None:
         FALLBACKS.inc()
-        self._log.warning("A model is not available; the next is asked", model=prompt.model, error=str(exc))
+        self._log.warning(
+            "A model is not available; calling the next one", model=prompt.model, error=str(exc)
+        )
 
     async def _prepare(
         self, tenant: Tenant, question: Question, timings: RequestTimings
     ) -> tuple[list[Prompt], list[Passage]]:
-        """Return the same prompt for each model that may be asked, the wanted one first, and the passages."""
+        """Return a prompt per model, the preferred one first, and the passages."""
         persona, persona_id = _find_persona(tenant, question), question.persona_id
         found = await self._retrieval.find(tenant, question.retrieval_query, timings, persona_id=persona_id)
         passages = await self._retrieval.widen(tenant, found, self._context_tokens, timings)
@@ -280,12 +280,12 @@ def _nothing_found(prompt: Prompt, question: Question) -> Answer:
 
 
 class _AnswerBuilder:
-    """Makes an answer of a model's words while they come.
+    """Incremental builder of an answer: parses citations and sanitizes the text.
 
     Parameters
     ----------
     passages
-        The passages that the model was given.
+        The passages in the prompt.
     """
 
     def __init__(self, answer_format: AnswerFormat, passages: Sequence[Passage]) -> None:
@@ -297,16 +297,16 @@ class _AnswerBuilder:
         self._output: list[str] = []
 
     def write(self, text: str) -> str:
-        """Return the words that may be shown after a further piece."""
+        """Add a piece; return the text that can be shown."""
         return self._show(self._sanitizer.feed(self._parse(self._parser.feed(text))))
 
     def finish(self) -> str:
-        """Return the last words."""
+        """Return the remaining text."""
         rest = self._sanitizer.feed(self._parse(self._parser.finish()))
         return self._show(rest + self._sanitizer.finish())
 
     def answer(self, reply: ModelReply) -> Answer:
-        """Return the whole answer, when the model has finished."""
+        """Return the whole answer after :meth:`finish`."""
         citations = build_citations("".join(self._parsed), self._parser.cited, self._passages)
         return Answer(
             "".join(self._output),
@@ -331,18 +331,18 @@ def _find_persona(tenant: Tenant, question: Question) -> Persona | None:
 
 
 def _normalize(question: str) -> str:
-    """Return the question without what makes no other question of it: case, spacing, its question mark.
+    """Return the question with normalised case, spacing, Unicode composition and without its question mark.
 
-    Not more: 5² is not 52 (so NFC and not NFKC), and Maße are not Masse (so no case folding).
+    NFC instead of NFKC, because 5² is not 52; no case folding, because Maße is not Masse.
     """
     return " ".join(unicodedata.normalize("NFC", question).lower().split()).rstrip(f"{_QUESTION_MARKS} ")
 
 
 def _prompt_tokens(prompt: Prompt) -> int:
-    """Return about how many tokens the model reads."""
+    """Return an estimate of the prompt's tokens."""
     return estimate_tokens(prompt.system, prompt.text, *(turn.text for turn in prompt.history))
 
 
 def _max_tokens(prompt: Prompt) -> int:
-    """Return the most tokens that an answer may take."""
+    """Return an upper bound of the tokens of prompt and answer."""
     return _prompt_tokens(prompt) + prompt.max_tokens

@@ -1,1 +1,1 @@
-"""HTTP: routes, who may call them, and how errors look."""
+"""HTTP API of the gateway."""

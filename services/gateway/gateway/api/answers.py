@@ -1,4 +1,4 @@
-"""``POST /v1/answers``: whole, or as a stream of server-sent events."""
+"""HTTP route of answers: ``POST /v1/answers``, as JSON or as server-sent events."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from .membership import CallerMembership, Membership
 from .responses import ANSWER, example, problems
 from .routes import PersonRoute
 from .schemas import EXAMPLE_ANSWER, AnswerRequest, AnswerResponse
-from .sse import event, events_described, stream_answer
+from .sse import describe_events, encode_event, stream_answer
 
 __all__ = ["router"]
 
@@ -22,10 +22,10 @@ router = APIRouter(route_class=PersonRoute)
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": (
-            "The answer; with `stream` as events: `words` as they come, at last `answer` with the whole "
+            "The answer; with `stream` as events: `words` with each piece, finally `answer` with the whole "
             "answer, or `error` with a problem document."
         ),
-        "content": events_described(
+        "content": describe_events(
             named=True,
             words='{"text":"The marketing budget "}',
             answer=json.dumps(EXAMPLE_ANSWER),
@@ -38,7 +38,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 
 @router.post(
     "/v1/answers",
-    summary="Answer a question from the documents of one's own tenant",
+    summary="Answer a question from the tenant's documents",
     response_model=AnswerResponse,
     responses=problems(*ANSWER) | _STREAM,
 )
@@ -64,14 +64,16 @@ async def answer(
 
 
 async def _stream(pieces: Any, membership: Membership, request_id: str) -> Response:
-    def broken(problem: TenantryError) -> bytes:
-        return event(problem.to_problem() | {"instance": request_id}, "error")
+    def encode_error(problem: TenantryError) -> bytes:
+        return encode_event(problem.to_problem() | {"instance": request_id}, "error")
 
     response: StreamingResponse = await stream_answer(
         pieces,
         membership,
-        words=lambda text: event({"text": text}, "words"),
-        end=lambda answer: event(AnswerResponse.of(answer).model_dump_json(by_alias=True), "answer"),
-        broken=broken,
+        encode_text=lambda text: encode_event({"text": text}, "words"),
+        encode_answer=lambda answer: encode_event(
+            AnswerResponse.of(answer).model_dump_json(by_alias=True), "answer"
+        ),
+        encode_error=encode_error,
     )
     return response

@@ -1,7 +1,7 @@
-"""Who calls, and for which tenant: only the ``Authorization`` header is ever asked.
+"""Authentication and authorization dependencies; they read only the ``Authorization`` header.
 
-``Bearer`` carries a person's access token. ``Ticket`` carries a service's ticket, which opens one action of
-one tenant and nothing else, so only the routes of such actions take it.
+``Bearer`` carries a person's access token. ``Ticket`` carries a service's ticket, which allows one action of
+one tenant, so only the routes of these actions accept it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request
-from tenancy.callers import credentials, identify, require_bearer, require_synced, verify
+from tenancy.callers import identify, parse_authorization, require_bearer, require_synced, verify
 from tenancy.errors import NoTenant, TicketRefused
 from tenancy.identity import Principal, require_active
 from tenancy.model import Tenant
@@ -34,14 +34,14 @@ __all__ = [
 
 
 class TicketHolder:
-    """A service that may do what its ticket says."""
+    """A service with a valid ticket for one action."""
 
     def __init__(self, tenant: Tenant, ticket: Ticket) -> None:
         self.tenant = tenant
         self.ticket = ticket
 
 
-# These two wait for nothing; but what is no coroutine FastAPI hands to a thread, which takes far longer.
+# Coroutines although they do not wait: FastAPI runs a plain function in a thread, which is much slower.
 
 
 async def _context(request: Request) -> ProcessContext:
@@ -59,14 +59,14 @@ Timings = Annotated[RequestTimings, Depends(_timings)]
 
 
 async def identify_person(request: Request) -> Principal:
-    """Return whose token the request carries, once for each request, and let it take its place among others.
+    """Return the person that the request's token proves and acquire a slot, once per request.
 
     Raises
     ------
     TokenRefused, NoTenant, TenantConflict, TenantSuspended, IdentityUnavailable
-        It is nobody's who may come in.
+        The token does not prove an active member of a tenant.
     Overloaded
-        There is no room for the request.
+        All slots are taken.
     """
     state, context = request.state, await _context(request)
     if (known := getattr(state, "person", None)) is not None:
@@ -90,14 +90,14 @@ async def _person(request: Request, context: Context) -> Principal:
 def _person_or_ticket(
     action: Action,
 ) -> Callable[[Request, ProcessContext, RequestTimings], Awaitable[Principal | TicketHolder]]:
-    """Return what lets in a person, or a service with a ticket for an action."""
+    """Return a dependency that accepts a person, or a service with a ticket for an action."""
 
     async def caller(request: Request, context: Context, timings: Timings) -> Principal | TicketHolder:
-        scheme, secret = credentials(request.headers.getlist("authorization"))
+        scheme, secret = parse_authorization(request.headers.getlist("authorization"))
         if scheme != "ticket":
             return await _person(request, context)
         with timings.measure("auth"):
-            holder = _redeem(secret, action, context)
+            holder = _verify_ticket(secret, action, context)
         await request.state.admit(holder.tenant.key)
         context.calls.count(holder.tenant.id)
         return holder
@@ -127,22 +127,22 @@ async def _administrator(person: Person) -> Principal:
 
 
 Querier = Annotated[Principal, Depends(_querier)]
-"""A person whose query is within the tenant's rate. It counts, whatever comes of it."""
+"""A person whose query is within the tenant's rate limit; the query counts even if it fails later."""
 
 Administrator = Annotated[Principal, Depends(_administrator)]
 """A person who is one of the tenant's administrators."""
 
 
-def _redeem(token: str, action: Action, context: ProcessContext) -> TicketHolder:
+def _verify_ticket(token: str, action: Action, context: ProcessContext) -> TicketHolder:
     ticket = context.tickets.verify(token)
     if ticket.action is not action:
-        raise TicketRefused(f"The ticket is to {ticket.action} and not to {action}. Ask for another one.")
+        raise TicketRefused(f"The ticket allows {ticket.action}, not {action}. Request another ticket.")
     require_synced(context.registry)
     tenant = context.registry.get(ticket.tenant_id)
     if tenant is None:
         raise NoTenant("The ticket is for a tenant that does not exist (any more).")
     if ticket.tenant_uid != tenant.uid:
-        raise TicketRefused("The ticket was issued for an earlier tenant of this name. Ask for a new one.")
+        raise TicketRefused("The ticket was issued for an earlier tenant of this name. Request a new ticket.")
     require_active(tenant)
     structlog.contextvars.bind_contextvars(tenant=tenant.key)
     return TicketHolder(tenant, ticket)

@@ -1,4 +1,7 @@
-"""The answer cache in HTTP's own words: ``Cache-Control`` in, ``Cache-Status`` out (RFC 9111, RFC 9211)."""
+"""HTTP headers of the answer cache: ``Cache-Control`` of requests, ``Cache-Status`` of responses.
+
+See RFC 9111 and RFC 9211.
+"""
 
 from typing import Annotated, Any
 
@@ -10,7 +13,7 @@ from ..answers.cached_service import CachePolicy
 __all__ = ["CACHE_HEADERS", "RequestCachePolicy", "cache_status"]
 
 CACHE_HEADERS: dict[str, Any] = {"Cache-Status": {"$ref": "#/components/headers/Cache-Status"}}
-"""What the API's description says of them."""
+"""Headers of an operation with cached answers, in the API's description."""
 
 _STATUS = {CacheOutcome.HIT: "hit", CacheOutcome.MISS: "fwd=miss"}
 
@@ -21,14 +24,14 @@ async def _cache_policy(
         str | None,
         Header(
             alias="Cache-Control",
-            description="`no-cache` answers anew, and others may be given that answer; `no-store` answers "
-            "anew and forgets it. Other directives are not read.",
+            description="`no-cache` generates a new answer and caches it; `no-store` generates a new answer "
+            "and does not cache it. Other directives are ignored.",
             examples=["no-cache"],
         ),
     ] = None,
 ) -> CachePolicy:
-    said = ",".join(request.headers.getlist("cache-control")).lower()
-    directives = {directive.strip() for directive in said.split(",")}
+    values = ",".join(request.headers.getlist("cache-control")).lower()
+    directives = {directive.strip() for directive in values.split(",")}
     return next(
         (each for each in (CachePolicy.NO_STORE, CachePolicy.REFRESH) if each.value in directives),
         CachePolicy.DEFAULT,
@@ -36,9 +39,9 @@ async def _cache_policy(
 
 
 RequestCachePolicy = Annotated[CachePolicy, Depends(_cache_policy)]
-"""What the request allows."""
+"""Use of the cache that the request allows."""
 
 
 def cache_status(lookup: CacheLookup) -> dict[str, str]:
-    """Return the header that tells what came of a look into the cache."""
+    """Return the header that reports the outcome of a cache lookup."""
     return {"Cache-Status": f"tenantry-answers; {_STATUS.get(lookup.outcome, 'fwd=bypass')}"}

@@ -1,4 +1,4 @@
-"""What the API's description says once and refers to: who may call, header fields, shapes of errors."""
+"""Shared components of the API's description: security schemes, header fields, schemas of errors."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ SECURITY = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "An access token of Keycloak. It says who asks, and for which tenant.",
+        "description": "An access token of Keycloak. It proves the user and the tenant.",
     },
     TICKET: {
         "type": "apiKey",
         "in": "header",
         "name": "Authorization",
-        "description": "`Ticket` and a service's signed ticket for this very action.",
+        "description": "`Ticket` and a service's signed ticket for this action.",
     },
 }
 
@@ -28,73 +28,79 @@ def _field(description: str, *, always: bool = False, **schema: Any) -> dict[str
 
 HEADERS = {
     "X-Request-ID": _field(
-        "The request's id: yours, if you sent a harmless one.",
+        "The request's id: the caller's, if it is valid.",
         always=True,
         pattern="^[A-Za-z0-9._-]{1,64}$",
     ),
     "Server-Timing": _field(
-        "Milliseconds by stage (W3C Server Timing).", always=True, examples=["auth;dur=0.6, total;dur=12.1"]
+        "Milliseconds per stage (W3C Server Timing).", always=True, examples=["auth;dur=0.6, total;dur=12.1"]
     ),
-    "Cache-Control": _field("No cache on the way may keep it.", always=True, const="no-store"),
-    "X-Content-Type-Options": _field("It is what it says it is.", always=True, const="nosniff"),
-    "WWW-Authenticate": _field("How to prove who you are.", always=True, pattern="^Bearer "),
+    "Cache-Control": _field(
+        "Intermediate caches must not store the response.", always=True, const="no-store"
+    ),
+    "X-Content-Type-Options": _field(
+        "Clients must not guess another media type.", always=True, const="nosniff"
+    ),
+    "WWW-Authenticate": _field("Required authentication scheme.", always=True, pattern="^Bearer "),
     "Retry-After": _field(
-        "Seconds until another try makes sense.", always=True, type="integer", minimum=0, examples=[31]
+        "Seconds until a retry may succeed.", always=True, type="integer", minimum=0, examples=[31]
     ),
     "RateLimit-Policy": _field(
-        "How many queries (`q`) the tenant may ask in how many seconds (`w`).",
+        "Allowed queries (`q`) of the tenant per window in seconds (`w`).",
         pattern='^"queries";q=[0-9]+;w=[0-9]+$',
         examples=['"queries";q=60;w=60'],
     ),
     "RateLimit": _field(
-        "How many more may be asked now (`r`), and in how many seconds there is room for another (`t`).",
+        "Remaining queries (`r`), and seconds until a further one is allowed (`t`).",
         pattern='^"queries";r=[0-9]+;t=[0-9]+$',
         examples=['"queries";r=12;t=31'],
     ),
     "Cache-Status": _field(
-        "Whether the answer was given before: `tenantry-answers; hit`, else `fwd=miss` or `fwd=bypass` "
-        "(RFC 9211).",
+        "Outcome of the cache lookup (RFC 9211): `tenantry-answers; hit` for a cached answer, else "
+        "`fwd=miss` or `fwd=bypass`.",
         always=True,
         pattern="^tenantry-answers; (hit|fwd=miss|fwd=bypass)$",
         examples=["tenantry-answers; hit"],
     ),
-    "Idempotent-Replayed": _field("The same request was answered so before.", const="true"),
+    "Idempotent-Replayed": _field(
+        "Set on a stored response to an earlier request with the same key.", const="true"
+    ),
 }
-"""Header fields of responses. One that is required stands wherever it is referred to."""
+"""Header fields of responses. A required one is present wherever an operation refers to it."""
 
 PARAMETERS = {
     "X-Request-ID": {
         "name": "X-Request-ID",
         "in": "header",
-        "description": "The request's id: 1 to 64 letters, digits, `.`, `_` and `-`. Any other is replaced.",
+        "description": "The request's id: 1 to 64 letters, digits, `.`, `_`, `-`. An invalid id is replaced.",
         "schema": {"type": "string", "examples": ["report-2026-11-23.7"]},
     },
     "traceparent": {
         "name": "traceparent",
         "in": "header",
-        "description": "Your trace (W3C Trace Context), which is continued. A malformed one is not read.",
+        "description": "The caller's trace (W3C Trace Context). A malformed value is ignored.",
         "schema": {
             "type": "string",
             "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
         },
     },
 }
-"""Header fields that every request may have."""
+"""Optional header fields of every request."""
 
 SCHEMAS: dict[str, Any] = {
     "Problem": {
         "type": "object",
-        "description": "A problem document (RFC 9457). Beside the required members it has those of its type.",
+        "description": "A problem document (RFC 9457): the required members and those of its type.",
         "required": ["type", "title", "status", "detail", "instance"],
         "properties": {
-            "type": {"type": "string", "description": "Which problem; stable. `about:blank` for HTTP's own."},
+            "type": {"type": "string", "description": "Stable id of the problem type, or `about:blank`."},
             "title": {"type": "string"},
             "status": {"type": "integer"},
-            "detail": {"type": "string", "description": "For people: what is wrong and what to do."},
+            "detail": {"type": "string", "description": "Explanation and remedy for people; may change."},
             "instance": {"type": "string", "description": "The request's id, as in `X-Request-ID`."},
             "errors": {
                 "type": "array",
-                "description": "Of an invalid request: what is wrong, place by place.",
+                "description": "Errors of an invalid request, one per place.",
                 "items": {
                     "type": "object",
                     "required": ["place", "reason"],
@@ -106,17 +112,17 @@ SCHEMAS: dict[str, Any] = {
             },
             "personas": {
                 "type": "array",
-                "description": "The personas that there are.",
+                "description": "Existing personas.",
                 "items": {"type": "string"},
             },
             "model": {"type": "string", "description": "The model that is not available."},
-            "quota": {"enum": ["documents", "storage"], "description": "Which quota is used up."},
-            "limit": {"type": "integer", "description": "How much the tenant may use."},
-            "used": {"type": "integer", "description": "How much it has used."},
+            "quota": {"enum": ["documents", "storage"], "description": "Exceeded quota."},
+            "limit": {"type": "integer", "description": "Limit of the tenant."},
+            "used": {"type": "integer", "description": "Usage of the tenant."},
             "resetsAt": {
                 "type": "string",
                 "format": "date-time",
-                "description": "When the count begins anew.",
+                "description": "Time at which the usage resets.",
             },
         },
     },
@@ -138,4 +144,4 @@ SCHEMAS: dict[str, Any] = {
         },
     },
 }
-"""Shapes of errors."""
+"""Schemas of errors."""

@@ -1,4 +1,4 @@
-"""Where a list goes on, as something that a caller hands back unread."""
+"""Opaque cursors of paginated lists."""
 
 import base64
 import binascii
@@ -12,23 +12,23 @@ __all__ = ["from_cursor", "to_cursor"]
 
 
 def to_cursor(tenant: Tenant, key: str) -> str | None:
-    """Return the cursor for an object key; ``None`` for none."""
-    inside = key.removeprefix(tenant_prefix(tenant.id))
-    return base64.urlsafe_b64encode(inside.encode()).decode() if key else None
+    """Return the cursor of an object key, relative to the tenant's prefix; ``None`` without a key."""
+    position = key.removeprefix(tenant_prefix(tenant.id))
+    return base64.urlsafe_b64encode(position.encode()).decode() if key else None
 
 
 def from_cursor(tenant: Tenant, cursor: str | None) -> str:
-    """Return the object key that a cursor stands for, always one of the tenant's own; empty for none.
+    """Return the object key of a cursor, always below the tenant's prefix; empty without a cursor.
 
     Raises
     ------
     CursorRefused
-        It is no cursor.
+        The cursor cannot be decoded.
     """
     if cursor is None:
         return ""
     try:
-        inside = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+        position = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as exc:
-        raise CursorRefused("`cursor` must be a `nextCursor` of this list, or be left out.") from exc
-    return f"{tenant_prefix(tenant.id)}{inside}"
+        raise CursorRefused("`cursor` must be a `nextCursor` of this list, or be omitted.") from exc
+    return f"{tenant_prefix(tenant.id)}{position}"

@@ -1,4 +1,4 @@
-"""``/v1/deletions``: deletions that are held, for the tenant's administrators to release or to reject."""
+"""HTTP routes of held deletions: administrators list, release or reject them."""
 
 from fastapi import APIRouter
 
@@ -22,27 +22,30 @@ router = APIRouter()
 
 @router.get(
     "/v1/deletions",
-    summary="List the held deletions of one's own tenant",
+    summary="List the tenant's held deletions",
     responses=problems(*PERSON, AdminOnly, WritesUnavailable),
 )
 async def list_deletions(person: Administrator, context: Context) -> HeldDeletionList:
-    """Return the held deletions, the oldest first, at most 1,000. Nothing of them has been deleted."""
+    """Return the held deletions, oldest first, at most 1,000. Their documents have not been deleted."""
     return HeldDeletionList.of(await context.deletions.list_held(person.tenant))
 
 
 @router.post(
     "/v1/deletions/release",
-    summary="Release the held deletions: for an hour nothing is held",
+    summary="Release the held deletions and hold none for an hour",
     responses=problems(*PERSON, AdminOnly, WritesUnavailable),
 )
 async def release_deletions(person: Administrator, context: Context) -> ReleaseResponse:
-    """Let deletions pass for an hour: file-sync repeats its own at its next comparison, people theirs."""
+    """Admit all deletions for an hour.
+
+    File-sync repeats its deletions at its next run; people repeat theirs.
+    """
     return ReleaseResponse(released_until=await context.deletions.release(person.tenant))
 
 
 @router.post(
     "/v1/deletions/reject",
-    summary="Reject held deletions: the documents stay",
+    summary="Reject held deletions and keep the documents",
     responses=problems(
         *PERSON,
         *STORED,
@@ -58,6 +61,6 @@ async def release_deletions(person: Administrator, context: Context) -> ReleaseR
 async def reject_deletions(person: Administrator, context: Context) -> RejectedDeletionsResponse:
     """Reject the oldest 20 held deletions; call it again while `remaining` is not 0.
 
-    A document whose file is gone from Open WebUI stays as one that is identified by its name.
+    A document whose file no longer exists in Open WebUI is then identified by its name.
     """
     return RejectedDeletionsResponse.of(await context.rejection.reject(person))

@@ -1,4 +1,4 @@
-"""The API's description (OpenAPI 3.1): what the routes say of themselves, and what holds for all of them."""
+"""OpenAPI 3.1 description of the API, built from the routes and the shared components."""
 
 import functools
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from fastapi.openapi.utils import get_openapi
 
 from ..problems import RateLimited
 from .components import HEADERS, PARAMETERS, PERSON, SCHEMAS, SECURITY
-from .responses import examples_of_all
+from .responses import all_examples
 
 __all__ = ["describe"]
 
 _EVERYWHERE = ("X-Request-ID", "Server-Timing", "Cache-Control", "X-Content-Type-Options")
 _COUNTED = ("RateLimit-Policy", "RateLimit")
-"""Where a query is counted; not before that, and the second not while Redis is away."""
+"""Headers after the rate limit check; without Redis the second one is absent."""
 
 
 def describe(app: FastAPI) -> None:
-    """Let the application describe itself, once all routes are there."""
+    """Add the description and its route to an application with all routes."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -28,7 +28,7 @@ def describe(app: FastAPI) -> None:
                 title=app.title,
                 version=app.version,
                 routes=app.routes,
-                description="One door to a tenant's documents and to the models that answer from them.",
+                description="API for a tenant's documents and for answers from them.",
             )
             _complete(document)
             app.openapi_schema = document
@@ -38,7 +38,7 @@ def describe(app: FastAPI) -> None:
 
     @functools.cache
     def encoded() -> bytes:
-        # Once: it takes longer than other requests may wait, and everybody may ask.
+        # Cached, because encoding would block other requests for too long.
         return pydantic_core.to_json(openapi())
 
     @app.get("/openapi.json", include_in_schema=False)
@@ -50,7 +50,7 @@ def _complete(document: dict[str, Any]) -> None:
     components = document["components"]
     components["schemas"] |= SCHEMAS
     components |= {"headers": HEADERS, "parameters": PARAMETERS, "securitySchemes": SECURITY}
-    components["examples"] = examples_of_all()
+    components["examples"] = all_examples()
     document["security"] = [{PERSON: []}]
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -67,7 +67,7 @@ def _complete_operation(operation: dict[str, Any]) -> None:
 
 
 def _headers(operation: dict[str, Any], parameters: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield which header fields may stand on all responses of an operation."""
+    """Yield the header fields that all responses of an operation may have."""
     yield from _EVERYWHERE
     if RateLimited.slug in str(operation["responses"].get("429")):
         yield from _COUNTED
@@ -76,7 +76,7 @@ def _headers(operation: dict[str, Any], parameters: list[dict[str, Any]]) -> Ite
 
 
 def _never_null(parameter: dict[str, Any]) -> dict[str, Any]:
-    """Return a parameter without FastAPI's "or null": one is left out, but cannot be null."""
+    """Return a parameter without FastAPI's "or null": it may be omitted, but cannot be null."""
     schema = dict(parameter["schema"])
     for choice in schema.pop("anyOf", []):
         if choice != {"type": "null"}:

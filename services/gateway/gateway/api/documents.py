@@ -1,4 +1,4 @@
-"""``/v1/documents``: taken in from a person's form or for a service's ticket, listed, looked at, deleted."""
+"""HTTP routes of documents: ingest, list, get and delete."""
 
 import asyncio
 import hashlib
@@ -41,7 +41,7 @@ from .schemas import DocumentId, DocumentItem, DocumentList, DocumentResponse, P
 __all__ = ["FORM_BYTES", "router"]
 
 FORM_BYTES = 64 * 1024
-"""What a form may be larger than its file."""
+"""Maximum size of a form in addition to its file."""
 
 _PERSON_OR_TICKET: dict[str, Any] = {"security": [{PERSON_SCHEME: []}, {TICKET_SCHEME: []}]}
 
@@ -63,7 +63,7 @@ _FORM: dict[str, Any] = _PERSON_OR_TICKET | {
                     "file": {
                         "headers": {
                             "Content-Disposition": {
-                                "description": "With the file's name, under which it is listed and cited.",
+                                "description": "With the file's name, which lists and citations show.",
                                 "schema": {"type": "string"},
                                 "example": 'form-data; name="file"; filename="budget-2026.md"',
                             }
@@ -86,7 +86,7 @@ _LINKS = {
         "description": description,
     }
     for operation, description in (
-        ("get_document", "Look at the document."),
+        ("get_document", "Get the document."),
         ("delete_document", "Delete the document."),
     )
 }
@@ -107,13 +107,13 @@ _REFUSALS = (
     LimitsUnavailable,
     ModelUnavailable,
 )
-"""Why a document may not be taken in, beside what holds for every write."""
+"""Reasons for which a document may not be ingested, in addition to those of every write."""
 
 router = APIRouter()
 
 
-async def _place(caller: Ingester, context: Context) -> AsyncIterator[None]:
-    """Let the document wait for its turn outside: its body is not read before."""
+async def _ingest_slot(caller: Ingester, context: Context) -> AsyncIterator[None]:
+    """Hold an ingest slot; the body of a waiting document is not read."""
     async with context.ingests.acquire(caller.tenant.key):
         yield
 
@@ -121,20 +121,20 @@ async def _place(caller: Ingester, context: Context) -> AsyncIterator[None]:
 @router.post(
     "/v1/documents",
     status_code=201,
-    summary="Take in a document: a person's upload, or what a ticket names in S3",
+    summary="Ingest a document: an upload, or the S3 object that a ticket names",
     response_model=DocumentResponse,
     openapi_extra=_FORM,
     responses=problems(*TICKET, *WRITE, *_REFUSALS) | {201: {"links": _LINKS}},
-    dependencies=[Depends(_place)],
+    dependencies=[Depends(_ingest_slot)],
 )
 async def ingest(
     request: Request, caller: Ingester, context: Context, timings: Timings, key: IdempotencyKey
 ) -> Any:
-    """Store, index and describe a document."""
+    """Store and index a document, and return its description."""
     if isinstance(caller, TicketHolder):
         tenant, ticket = caller.tenant, caller.ticket
         if await request.body():
-            raise InvalidRequest("The ticket says everything; send it with an empty body.")
+            raise InvalidRequest("With a ticket the body must be empty.")
 
         async def index_stored() -> DocumentResponse:
             return DocumentResponse.of(await context.documents.index_stored(tenant, ticket, timings))
@@ -143,7 +143,7 @@ async def ingest(
             request, caller, context, key, index_stored, status=201, parts=(ticket.object_key,)
         )
     person = caller
-    persona_id, filename, content = await _form(request)
+    persona_id, filename, content = await _read_form(request)
 
     async def upload() -> DocumentResponse:
         return DocumentResponse.of(
@@ -160,7 +160,7 @@ async def ingest(
 
 @router.get(
     "/v1/documents",
-    summary="List the documents of one's own tenant",
+    summary="List the tenant's documents",
     openapi_extra=_PERSON_OR_TICKET,
     responses=problems(*TICKET, *STORED, InvalidRequest, CursorRefused, PersonaMissing),
 )
@@ -177,12 +177,16 @@ async def list_documents(
     cursor: Annotated[
         str | None,
         Query(
-            max_length=2000, description="The `nextCursor` of the page before.", examples=["ZmluYW5jZS9hLm1k"]
+            max_length=2000,
+            description="The `nextCursor` of the previous page.",
+            examples=["ZmluYW5jZS9hLm1k"],
         ),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=200, description="Most documents of the page.", examples=[50])] = 50,
+    limit: Annotated[
+        int, Query(ge=1, le=200, description="Maximum number of documents per page.", examples=[50])
+    ] = 50,
 ) -> DocumentList:
-    """Return documents page by page. Filtered by state, a page may be empty and yet not the last."""
+    """Return documents page by page. With a filter by state, a page may be empty without being the last."""
     page = await context.catalog.list_page(
         caller.tenant,
         persona_id=persona_id,
@@ -198,7 +202,7 @@ async def list_documents(
 
 @router.get(
     "/v1/documents/{documentId}",
-    summary="Look at one document",
+    summary="Get a document",
     responses=problems(*PERSON, *STORED, InvalidRequest, DocumentMissing),
 )
 async def get_document(
@@ -212,7 +216,7 @@ async def get_document(
     "/v1/documents/{documentId}",
     status_code=204,
     response_model=None,
-    summary="Delete one document",
+    summary="Delete a document",
     openapi_extra=_PERSON_OR_TICKET,
     responses=problems(
         *TICKET, *WRITE, InvalidRequest, DocumentMissing, DocumentForeign, DeletionsHeld, LimitsUnavailable
@@ -227,22 +231,25 @@ async def delete_document(
     batch: Annotated[
         int,
         Query(
-            ge=1, le=100_000_000, description="Documents that are about to be deleted together.", examples=[3]
+            ge=1,
+            le=100_000_000,
+            description="Number of documents that the caller deletes together.",
+            examples=[3],
         ),
     ] = 1,
     replaced_by: Annotated[
         DocumentId | None,
         Query(
             alias="replacedBy",
-            description="The document of the same owner, name and persona that has taken its place: then the "
-            "removal does not count as a deletion.",
+            description="The document of the same owner, name and persona that replaces it. The removal then "
+            "does not count as a deletion.",
             examples=["owui-5cfc3ab1"],
         ),
     ] = None,
 ) -> Any:
-    """Move a document to the trash: from the moment of the answer no search finds it."""
+    """Move a document to the trash; after the response no search finds it."""
     if isinstance(caller, TicketHolder) and caller.ticket.document_id != document_id:
-        raise TicketRefused("The ticket is for another document. Ask for another one.")
+        raise TicketRefused("The ticket is for another document. Request another ticket.")
     person = caller if isinstance(caller, Principal) else None
 
     async def remove() -> None:
@@ -253,8 +260,8 @@ async def delete_document(
     return await run_once(request, caller, context, key, remove, status=204)
 
 
-async def _form(request: Request) -> tuple[str, str, bytes]:
-    """Return persona, file name and content. The file waits on disk while it comes in."""
+async def _read_form(request: Request) -> tuple[str, str, bytes]:
+    """Return persona id, file name and content; the file is buffered on disk."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise MediaTypeRefused("Send a form: multipart/form-data with `file` and `personaId`.")
     parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=1, max_part_size=1024)

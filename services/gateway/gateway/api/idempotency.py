@@ -1,7 +1,6 @@
-"""``Idempotency-Key``: a write that is sent again is answered again, and done once.
+"""``Idempotency-Key`` header: a repeated write is processed once and its response is replayed.
 
-A key is the caller's own; whose it is comes from the proven identity. Without the header nothing of this
-happens.
+A key belongs to the proven caller. Without the header a request is processed each time.
 """
 
 import hashlib
@@ -26,13 +25,14 @@ MAX_KEY = 255
 """Longest key, in characters."""
 
 KEY_PATTERN = r"""^([!#-~]([ -~]*[!-~])?|"[!-~]([ -~]*[!-~])?")$"""
-"""What the API's description says of its characters."""
+"""Pattern of valid keys in the API's description."""
 
 NOT_STORED = (409, 429)
-"""What passes with time is asked anew, and so is every failure of ours (5xx)."""
+"""Client errors that are not stored, because a retry may succeed; server errors (5xx) are not stored either.
+Client errors that are not stored, because a retry may succeed; server errors (5xx) are not stored either."""
 
 REPLAYED = {"Idempotent-Replayed": "true"}
-"""On an answer that was given before."""
+"""Header of a replayed response."""
 
 _PROBLEM_FROM = 400
 _FAILURE_FROM = 500
@@ -44,8 +44,8 @@ async def _key(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="Any 1 to 255 printable ASCII characters, new for each new request: a UUID, for "
-            "example. The same request with the same key is done once in 24 hours.",
+            description="1 to 255 printable ASCII characters, unique per request, for example a UUID. "
+            "A repeated request with the same key is processed once within 24 hours.",
             json_schema_extra={
                 "minLength": 1,
                 "maxLength": MAX_KEY,
@@ -59,7 +59,7 @@ async def _key(
     if not keys:
         return None
     key = keys[0].strip()
-    if key.startswith('"'):  # a string as RFC 9651 writes it; many clients leave the quotes out
+    if key.startswith('"'):  # a string of RFC 9651; many clients omit the quotes
         key = key[1:-1].strip() if key.endswith('"') else ""
     if len(keys) > 1 or not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise IdempotencyKeyRefused(
@@ -69,7 +69,7 @@ async def _key(
 
 
 IdempotencyKey = Annotated[str | None, Depends(_key)]
-"""The caller's key; ``None`` when there is none."""
+"""The caller's key; ``None`` without the header."""
 
 
 async def run_once(
@@ -77,19 +77,19 @@ async def run_once(
     caller: Principal | TicketHolder,
     context: Context,
     key: str | None,
-    work: Callable[[], Awaitable[BaseModel | None]],
+    handler: Callable[[], Awaitable[BaseModel | None]],
     *,
     status: int,
     parts: tuple[str, ...] = (),
 ) -> Any:
-    """Do the work and return its result, or what was answered to the same request before.
+    """Run a handler and return its result, or replay the stored response to the same request.
 
     Parameters
     ----------
     status
-        Of the answer when the work succeeds.
+        Status of the response if the handler succeeds.
     parts
-        What makes it this request and no other, beside its path.
+        Contents that identify the request, in addition to its path.
 
     Raises
     ------
@@ -97,7 +97,7 @@ async def run_once(
         See :meth:`~gateway.idempotency_store.IdempotencyStore.run_once`.
     """
     if key is None:
-        return await work()
+        return await handler()
     idempotent = IdempotentRequest(
         caller=f"person {caller.subject}" if isinstance(caller, Principal) else "ticket",
         route=f"{request.method} {request.url.path}",
@@ -108,7 +108,7 @@ async def run_once(
         if claim.stored:
             return _replay(claim.stored, request)
         try:
-            result = await work()
+            result = await handler()
         except TenantryError as exc:
             if exc.status < _FAILURE_FROM and exc.status not in NOT_STORED:
                 claim.save(StoredResponse(exc.status, json.dumps(exc.to_problem())))
@@ -119,7 +119,7 @@ async def run_once(
 
 
 def _replay(reply: StoredResponse, request: Request) -> Response:
-    """Return an answer that was given before. A problem's ``instance`` is this request's id."""
+    """Return a stored response; the ``instance`` of a problem is the current request's id."""
     if reply.status >= _PROBLEM_FROM:
         return render_problem(json.loads(reply.body), request.scope, REPLAYED)
     return _response(reply, REPLAYED)

@@ -1,4 +1,4 @@
-"""``GET /v1/me``: which tenant a person's token proves, and what there is for them."""
+"""HTTP route ``GET /v1/me``: the caller's tenant and personas."""
 
 from fastapi import APIRouter
 
@@ -11,7 +11,7 @@ __all__ = ["router"]
 router = APIRouter()
 
 
-@router.get("/v1/me", summary="Tell whose token this is, and for which tenant", responses=problems(*PERSON))
+@router.get("/v1/me", summary="Get the caller's tenant", responses=problems(*PERSON))
 async def me(person: Person) -> MeResponse:
     """Return the tenant that the caller's token proves, and its personas."""
     return MeResponse.of(person)

@@ -1,4 +1,4 @@
-"""End of a request whose caller may not act for the tenant any longer."""
+"""Cancellation of requests whose caller loses the right to act for the tenant."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -37,7 +37,7 @@ class Membership:
         self._waiting: asyncio.Timeout | None = None
 
     def check(self) -> None:
-        """Cut off what is being waited for, if the caller has lost the right."""
+        """Cancel the awaited operation if the caller has lost the right."""
         try:
             if identify(self._claims, self._registry).tenant.id == self._tenant_id:
                 return
@@ -48,12 +48,12 @@ class Membership:
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def hold(self, awaitable: Awaitable[T]) -> T:
-        """Return the result of something, which is cancelled when the right is lost.
+        """Await something and return its result; cancel it when the right is lost.
 
         Raises
         ------
         TenantSuspended, NoTenant, TenantConflict, TokenRefused
-            It is lost.
+            The caller has lost the right.
         """
         try:
             async with asyncio.timeout(None) as self._waiting:
@@ -70,9 +70,9 @@ class Membership:
 
 async def _membership(request: Request, person: Querier, context: Context) -> AsyncIterator[Membership]:
     membership = Membership(request.state.claims, person.tenant.id, context.registry)
-    with context.registry.subscribed(person.tenant.id, membership.check):
+    with context.registry.subscribe(person.tenant.id, membership.check):
         yield membership
 
 
 CallerMembership = Annotated[Membership, Depends(_membership)]
-"""The caller's right, for as long as the response is being sent."""
+"""The caller's right while the response is being sent."""

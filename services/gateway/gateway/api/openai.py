@@ -1,7 +1,7 @@
-"""OpenAI's interface, ``GET /v1/models`` and ``POST /v1/chat/completions``, for the many clients it has.
+"""HTTP routes that are compatible with OpenAI: ``GET /v1/models`` and ``POST /v1/chat/completions``.
 
-A model is a persona. What such a client says about sampling is not asked for; what it says as ``system`` is
-not either, because the persona's instructions and our rules stand there. Citations stand beside the text.
+A model is a persona. Sampling parameters are ignored. ``system`` messages are ignored as well, because the
+persona's instructions and the fixed rules are the system prompt. Citations are separate from the text.
 """
 
 import json
@@ -19,22 +19,20 @@ from .membership import CallerMembership
 from .openai_schemas import EXAMPLE_HEAD, ChatCompletion, ChatRequest, ModelList, chunk, openai_error
 from .responses import ANSWER, PERSON, problems
 from .routes import PersonRoute
-from .sse import event, events_described, stream_answer
+from .sse import describe_events, encode_event, stream_answer
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=PersonRoute)
 
-_CHUNKS = events_described(
+_CHUNKS = describe_events(
     named=False,
     words=json.dumps(chunk(EXAMPLE_HEAD, {"role": "assistant", "content": "The marketing budget "})),
     end="[DONE]",
 )
 
 
-@router.get(
-    "/v1/models", summary="List the personas that may be asked", responses=problems(*PERSON, openai=True)
-)
+@router.get("/v1/models", summary="List the personas", responses=problems(*PERSON, openai=True))
 async def models(person: Person) -> ModelList:
     """Return the tenant's personas as models."""
     return ModelList.of(person.tenant)
@@ -65,19 +63,19 @@ async def chat(
         answering = context.answers.answer(person.tenant, question, lookup, timings)
         return ChatCompletion.of(head, await membership.hold(answering))
 
-    def end(answer: Answer) -> bytes:
-        events = event(chunk(head, {}, answer=answer))
+    def encode_answer(answer: Answer) -> bytes:
+        events = encode_event(chunk(head, {}, answer=answer))
         if body.stream_options and body.stream_options.include_usage:
-            events += event(chunk(head, None, answer=answer))
-        return events + event("[DONE]")
+            events += encode_event(chunk(head, None, answer=answer))
+        return events + encode_event("[DONE]")
 
-    def broken(problem: TenantryError) -> bytes:
-        return event(openai_error(problem.to_problem()))
+    def encode_error(problem: TenantryError) -> bytes:
+        return encode_event(openai_error(problem.to_problem()))
 
     return await stream_answer(
         context.answers.stream(person.tenant, question, lookup, timings),
         membership,
-        words=lambda text: event(chunk(head, {"role": "assistant", "content": text})),
-        end=end,
-        broken=broken,
+        encode_text=lambda text: encode_event(chunk(head, {"role": "assistant", "content": text})),
+        encode_answer=encode_answer,
+        encode_error=encode_error,
     )

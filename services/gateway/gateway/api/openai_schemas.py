@@ -1,4 +1,4 @@
-"""The shapes of OpenAI's interface, as far as they are filled here. Unknown fields are not read."""
+"""Schemas of the routes that are compatible with OpenAI. Unknown fields are ignored."""
 
 from typing import Any, Literal, Self
 
@@ -30,20 +30,20 @@ class _Shape(BaseModel):
 
 
 class TextPart(_Shape):
-    """A part of a message that is text. There are other kinds; they are not read."""
+    """Part of a message; only parts of type ``text`` are used."""
 
     type: str
     text: str = ""
 
 
 class Message(_Shape):
-    """What one side said."""
+    """A message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[TextPart] | None = None
 
     @property
-    def said(self) -> str:
+    def plain_text(self) -> str:
         """All text of the message."""
         if isinstance(self.content, list):
             return "\n".join(part.text for part in self.content if part.type == "text").strip()
@@ -51,7 +51,7 @@ class Message(_Shape):
 
 
 class StreamOptions(_Shape):
-    """What a stream is to hold beside the words."""
+    """Optional contents of a stream."""
 
     include_usage: StrictBool = False
 
@@ -72,24 +72,24 @@ class ChatRequest(_Shape):
     stream_options: StreamOptions | None = None
 
     def to_question(self) -> Question:
-        """Return the question with what was said before.
+        """Return the question with its history.
 
         Raises
         ------
         InvalidRequest
-            The last message is no question of the user's, or is too long.
+            The last message is not the user's, has no text, or is too long.
         """
         last = self.messages[-1]
-        if last.role != "user" or not 0 < len(last.said) <= MAX_QUESTION:
+        if last.role != "user" or not 0 < len(last.plain_text) <= MAX_QUESTION:
             raise InvalidRequest(
                 f"The last of `messages` must be the user's, with text of at most {MAX_QUESTION} characters."
             )
         history = [
-            Turn("user" if message.role == "user" else "assistant", message.said)
+            Turn("user" if message.role == "user" else "assistant", message.plain_text)
             for message in self.messages[:-1]
             if message.role in ("user", "assistant")
         ]
-        return Question(last.said, self.model, history, AnswerFormat.MARKDOWN)
+        return Question(last.plain_text, self.model, history, AnswerFormat.MARKDOWN)
 
 
 class Model(_Shape):
@@ -128,7 +128,7 @@ class ModelList(_Shape):
 
 
 class CompletionUsage(_Shape):
-    """Tokens that the model read and wrote."""
+    """Input and output tokens of the model."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -136,13 +136,13 @@ class CompletionUsage(_Shape):
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
-        """Return what an answer took."""
+        """Return the tokens of an answer."""
         read, wrote = answer.input_tokens, answer.output_tokens
         return cls(prompt_tokens=read, completion_tokens=wrote, total_tokens=read + wrote)
 
 
 class AssistantMessage(_Shape):
-    """The answer; ``citations`` is not OpenAI's, and its clients hand it on."""
+    """The answer; ``citations`` is an extension of OpenAI's schema."""
 
     role: Literal["assistant"] = "assistant"
     content: str
@@ -150,7 +150,7 @@ class AssistantMessage(_Shape):
 
 
 class Choice(_Shape):
-    """The only one."""
+    """The only choice."""
 
     index: Literal[0] = 0
     message: AssistantMessage
@@ -203,7 +203,7 @@ def chunk(
     head
         Id, time and model.
     delta
-        What is new; ``None`` for the piece after the last, which tells the usage.
+        New content; ``None`` for the final piece with the usage.
     answer
         The whole answer, at the end.
     """

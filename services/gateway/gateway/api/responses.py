@@ -1,4 +1,4 @@
-"""What operations answer when they do not do what they were asked, for the API's description."""
+"""Error responses of operations in the API's description."""
 
 from itertools import groupby
 from operator import attrgetter
@@ -50,8 +50,8 @@ __all__ = [
     "STORED",
     "TICKET",
     "WRITE",
+    "all_examples",
     "example",
-    "examples_of_all",
     "problems",
 ]
 
@@ -66,25 +66,25 @@ PERSON = (
     DeadlineExceeded,
     TooManyCalls,
 )
-"""Of every operation that a person calls."""
+"""Problems of every operation that a person calls."""
 
 BODY = (BodyTooLarge, InvalidRequest)
-"""Where a body is read."""
+"""Problems of operations that read a body."""
 
 TICKET = (*PERSON, TicketRefused)
-"""Where a service's ticket opens the door as well."""
+"""Problems of operations that accept a person or a ticket."""
 
 STORED = (RemoteUnavailable, RemoteRefused, CollectionMissing)
-"""Where bucket or index are asked."""
+"""Problems of operations that access the bucket or the index."""
 
 QUERY = (*(kind for kind in PERSON if kind is not TooManyCalls), *BODY, *STORED, RateLimited, PersonaMissing)
-"""Where a question is counted."""
+"""Problems of operations that the rate limit counts."""
 
 SEARCH = (*QUERY, ModelUnavailable)
-"""Where a question is embedded."""
+"""Problems of operations that embed a question."""
 
 ANSWER = (*SEARCH, BudgetExhausted, LimitsUnavailable)
-"""Where a model writes."""
+"""Problems of operations that call a chat model."""
 
 WRITE = (
     *STORED,
@@ -94,23 +94,23 @@ WRITE = (
     IdempotencyKeyReused,
     IdempotencyKeyBusy,
 )
-"""Where a document changes."""
+"""Problems of operations that change a document."""
 
 
-def problems(*those: type[TenantryError], openai: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Return an operation's responses for problems, one a status with an example for each.
+def problems(*types: type[TenantryError], openai: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return an operation's error responses: one per status, with an example per problem type.
 
     Parameters
     ----------
     openai
-        The operation speaks OpenAI's interface.
+        True for operations that are compatible with OpenAI.
     """
-    by_status = groupby(sorted(set(those), key=attrgetter("status", "slug")), key=attrgetter("status"))
+    by_status = groupby(sorted(set(types), key=attrgetter("status", "slug")), key=attrgetter("status"))
     return {status: _response(list(same), openai=openai) for status, same in by_status}
 
 
 def example(kind: type[TenantryError]) -> dict[str, Any]:
-    """Return a problem document as it could be."""
+    """Return an example document of a problem type."""
     return {
         "type": kind.uri(),
         "title": kind.title,
@@ -121,8 +121,8 @@ def example(kind: type[TenantryError]) -> dict[str, Any]:
     }
 
 
-def examples_of_all() -> dict[str, Any]:
-    """Return the examples that the responses refer to: each kind of problem in both shapes."""
+def all_examples() -> dict[str, Any]:
+    """Return the examples that responses refer to: each problem type in both shapes."""
     return {
         _name(kind, openai=openai): {
             "summary": kind.title,
@@ -151,11 +151,11 @@ def _response(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any
 def _header(name: str, same: list[type[TenantryError]]) -> dict[str, Any]:
     if all(name in headers_of(kind) for kind in same):
         return {"$ref": f"#/components/headers/{name}"}
-    return {**HEADERS[name], "required": False}  # not every problem of this status has it
+    return {**HEADERS[name], "required": False}  # not every problem type of this status has it
 
 
 def _schema(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:
-    """Return the schema of these problems and no others."""
+    """Return the schema of exactly these problem types."""
     if openai:
         error = {"type": "object", "properties": {"code": {"enum": [kind.slug for kind in same]}}}
         return {"$ref": "#/components/schemas/OpenAIError", "properties": {"error": error}}

@@ -13,19 +13,19 @@ __all__ = ["PersonRoute"]
 
 
 class PersonRoute(APIRoute):
-    """Refuses who is nobody's person before a byte of the body is waited for.
+    """Refuses unauthenticated callers before it reads the body.
 
     FastAPI reads and parses a JSON body before it calls dependencies. So a caller without a token could make
-    the gateway wait for a body that never ends.
+    the gateway wait for an endless body.
     """
 
     @override
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        """Return the route's handler, behind the proof."""
+        """Return the route's handler with authentication in front of it."""
         handle = super().get_route_handler()
 
-        async def prove_and_handle(request: Request) -> Response:
+        async def authenticate_and_handle(request: Request) -> Response:
             await identify_person(request)
             return await handle(request)
 
-        return prove_and_handle
+        return authenticate_and_handle

@@ -1,4 +1,4 @@
-"""Bodies of requests and responses. Names are camelCase outside; an unknown field is refused."""
+"""Schemas of request and response bodies. Fields are camelCase; unknown fields of requests are refused."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -52,10 +52,10 @@ __all__ = [
 ]
 
 MAX_FIELDS = 16
-"""Fields of an object that are looked at: more than any has that is accepted."""
+"""Maximum number of fields of an object that are validated; no valid object has more."""
 
 MAX_QUESTION = 4000
-"""Longest question, in characters."""
+"""Maximum length of a question in characters."""
 
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION)]
 PersonaId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -64,7 +64,7 @@ PersonaId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 DocumentId = Annotated[
     str,
     StringConstraints(pattern=r"^[^/\x00-\x1f\x7f]{1,200}$"),
-    Field(description="As an upload or the list names it.", examples=["9d1f0c7e4b"]),
+    Field(description="Id from an upload or the list.", examples=["9d1f0c7e4b"]),
 ]
 
 
@@ -83,7 +83,7 @@ _LISTED = {
     "size": 48213,
     "storedAt": "2026-11-23T12:00:00Z",
     "state": "failed",
-    "chunks": 7,  # of the content before
+    "chunks": 7,  # of the previous content
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "problem": {
         "type": DocumentUnreadable.uri(),
@@ -125,12 +125,12 @@ EXAMPLE_ANSWER = {
 
 
 def examples(*values: dict[str, Any]) -> ConfigDict:
-    """Return what lets a model show examples of itself in the API's description."""
+    """Return the model configuration that adds examples to the API's description."""
     return ConfigDict(json_schema_extra={"examples": list(values)})
 
 
 def _whole(value: Any) -> Any:
-    """Return 3 for 3.0: to JSON both are the same integer."""
+    """Return 3 for 3.0, because both are the same integer in JSON."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -140,7 +140,7 @@ class _Request(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_few_fields(cls, data: Any) -> Any:
-        """Leave the first fields of far too many: each unknown one is an error that takes time to make."""
+        """Keep only the first fields of an object with too many, because each unknown field costs time."""
         if isinstance(data, dict) and len(data) > MAX_FIELDS:
             return dict(islice(data.items(), MAX_FIELDS))
         return data
@@ -151,7 +151,7 @@ class _Response(BaseModel):
 
 
 class SearchRequest(_Request):
-    """What to look for."""
+    """A search query."""
 
     model_config = examples({"query": "What is the marketing budget?", "personaId": "finance", "topK": 3})
 
@@ -161,9 +161,9 @@ class SearchRequest(_Request):
 
 
 class PassageResponse(_Response):
-    """A passage, word for word.
+    """A verbatim passage.
 
-    ``score`` is its cosine similarity to the query; ``heading`` is the path of headings over it, or empty.
+    ``score`` is its cosine similarity to the query, ``heading`` the path of its headings, or empty.
     """
 
     document_id: str
@@ -198,24 +198,24 @@ class SearchResponse(_Response):
 
     @classmethod
     def of(cls, passages: list[Passage]) -> Self:
-        """Return the response for passages found."""
+        """Return the response for some passages."""
         return cls(passages=[PassageResponse.model_validate(p, from_attributes=True) for p in passages])
 
 
 class TurnRequest(_Request):
-    """What one side said earlier."""
+    """An earlier message of the conversation."""
 
     role: Literal["user", "assistant"]
     text: str = Field(max_length=20_000)
 
 
 class AnswerRequest(_Request):
-    """What to answer.
+    """A question with its context.
 
-    ``history`` is what was said before, the oldest first; of a long one only the latest is read. With
-    ``stream`` the answer comes as server-sent events while it is written. ``format`` is ``markdown`` for a
-    chat that renders Markdown: everything in the answer that is neither formatting nor a citation is escaped,
-    so that it is read as the model wrote it.
+    ``history`` has the earlier messages, oldest first; only the latest ones are used if it is long. With
+    ``stream`` the answer is sent as server-sent events while it is written. ``format`` is ``markdown`` for
+    clients that render Markdown: all text that is neither formatting nor a citation is then escaped, so that
+    it is displayed verbatim.
     """
 
     model_config = examples(
@@ -236,13 +236,13 @@ class AnswerRequest(_Request):
     format: AnswerFormat = Field(AnswerFormat.TEXT, strict=False)
 
     def to_question(self) -> Question:
-        """Return what is asked."""
+        """Return the question."""
         turns = [Turn(turn.role, turn.text) for turn in self.history]
         return Question(self.question, self.persona_id, turns, self.format)
 
 
 class CitationResponse(_Response):
-    """Where a statement comes from. ``marker`` is its ``[n]`` in the answer; the snippet is word for word."""
+    """Source of a statement. ``marker`` is the ``n`` of ``[n]`` in the answer; the snippet is verbatim."""
 
     marker: int
     document_id: str
@@ -257,16 +257,16 @@ class CitationResponse(_Response):
 
 
 class Usage(_Response):
-    """Tokens that the model read and wrote."""
+    """Input and output tokens of the model."""
 
     input_tokens: int
     output_tokens: int
 
 
 class AnswerResponse(_Response):
-    """An answer; it stands on documents only when ``grounded``.
+    """An answer; it is based on documents only if ``grounded``.
 
-    One that is ``cached`` was given before, to the same question from the same documents; it took no tokens.
+    A ``cached`` answer is an earlier answer to the same question from the same documents; it has no tokens.
     """
 
     model_config = examples(EXAMPLE_ANSWER)
@@ -294,7 +294,7 @@ class AnswerResponse(_Response):
 
 
 class DocumentResponse(_Response):
-    """A document that is stored and can be found. ``pages`` is null where its format has none."""
+    """A stored and indexed document. ``pages`` is null if its format has no pages."""
 
     model_config = examples(
         {
@@ -314,7 +314,7 @@ class DocumentResponse(_Response):
 
     @classmethod
     def of(cls, ingested: Ingested) -> Self:
-        """Return the response for a document taken in."""
+        """Return the response for an ingested document."""
         document, extracted = ingested.document, ingested.extracted
         return cls(
             document_id=document.document_id,
@@ -327,7 +327,7 @@ class DocumentResponse(_Response):
 
 
 class DocumentProblem(_Response):
-    """Why a document cannot be indexed: members of the problem document that an upload would get."""
+    """Reason for which a document cannot be indexed: members of the upload's problem document."""
 
     type: str
     title: str
@@ -337,9 +337,9 @@ class DocumentProblem(_Response):
 class DocumentItem(_Response):
     """A document of the tenant.
 
-    ``state`` is about the content that was stored last: while that is not ``ready``, an earlier content may
-    still be found. ``chunks`` is how many can be found now, and ``sha256`` the digest of what they were cut
-    from, null while there are none. ``problem`` says why a document is ``failed``.
+    ``state`` describes the latest content. While it is not ``ready``, searches may still find an earlier
+    content. ``chunks`` is the number of indexed chunks, and ``sha256`` the digest of their content, or null.
+    ``problem`` is the reason of the state ``failed``.
     """
 
     model_config = examples(_LISTED)
@@ -371,7 +371,7 @@ class DocumentItem(_Response):
 
 
 class DocumentList(_Response):
-    """Some documents; ``nextCursor`` leads to the next ones and is null at the end."""
+    """A page of documents; ``nextCursor`` is null on the last page."""
 
     model_config = examples({"documents": [_LISTED], "nextCursor": "ZmluYW5jZS9idWRnZXQtMjAyNi5wZGY="})
 
@@ -380,9 +380,9 @@ class DocumentList(_Response):
 
 
 class TrashItem(_Response):
-    """A removed document. Each removal has its own ``removalId``: a document may be removed more than once.
+    """A removed document. Each removal has a ``removalId``, because a document may be removed repeatedly.
 
-    ``removedBy`` is a person's address, or ``open-webui`` when the file was deleted there.
+    ``removedBy`` is a user's e-mail address, or ``open-webui`` if the file was deleted there.
     """
 
     model_config = examples(_TRASHED)
@@ -414,7 +414,7 @@ class TrashItem(_Response):
 
 
 class TrashList(_Response):
-    """Some removed documents; ``nextCursor`` leads to the next ones and is null at the end."""
+    """A page of removed documents; ``nextCursor`` is null on the last page."""
 
     model_config = examples({"documents": [_TRASHED], "nextCursor": "LnRyYXNoL3JlbW92YWxzLzlkMWYwYw=="})
 
@@ -423,7 +423,7 @@ class TrashList(_Response):
 
 
 class HeldDeletionItem(_Response):
-    """A deletion that was refused. ``requestedBy`` is a person's address, or ``open-webui``."""
+    """A held deletion. ``requestedBy`` is a user's e-mail address, or ``open-webui``."""
 
     model_config = examples(_HELD)
 
@@ -435,7 +435,7 @@ class HeldDeletionItem(_Response):
 
 
 class HeldDeletionList(_Response):
-    """The held deletions, the oldest first; their documents are unchanged."""
+    """The held deletions, oldest first; their documents are unchanged."""
 
     model_config = examples({"deletions": [_HELD]})
 
@@ -458,7 +458,7 @@ class ReleaseResponse(_Response):
 class RejectedDeletionsResponse(_Response):
     """Rejected deletions: the documents of ``kept`` stay, those of ``inTrash`` are in the trash.
 
-    The latter have the name of another document. ``remaining`` deletions are still held.
+    The latter have the same name as another document. ``remaining`` deletions are still held.
     """
 
     model_config = examples({"kept": [_HELD], "inTrash": [], "remaining": 0})
@@ -482,16 +482,16 @@ def _held_items(held: Sequence[HeldDeletion]) -> list[HeldDeletionItem]:
 
 
 class PersonaItem(_Response):
-    """A persona that may be asked."""
+    """A persona of the tenant."""
 
     id: str
     display_name: str
 
 
 class MeResponse(_Response):
-    """The tenant that a token proves. ``admin`` is true for one of the tenant's administrators.
+    """The caller's tenant. ``admin`` is true for the tenant's administrators.
 
-    ``tenantUid`` is the uid of the Tenant: one that is made again under the name has another.
+    ``tenantUid`` is the uid of the Tenant; a recreated Tenant of the same name has another uid.
     """
 
     model_config = examples(
@@ -525,7 +525,7 @@ class MeResponse(_Response):
 
 
 class UsageTotals(_Response):
-    """What was used. The cost is an estimate in US dollars; null where a model has no price in the table."""
+    """Usage counts. The cost is an estimate in US dollars; null if the price of a model is not known."""
 
     requests: int
     input_tokens: int
@@ -536,12 +536,12 @@ class UsageTotals(_Response):
 
     @classmethod
     def of(cls, counts: Counts, cost: Decimal | None) -> Self:
-        """Return the response for what was used and what it cost."""
+        """Return the response for some counts and their cost."""
         return cls(**vars(counts), estimated_cost_usd=_rounded(cost))
 
 
 class UsageRowResponse(UsageTotals):
-    """What was used on one day of one model for one persona; ``personaId`` is null where none was named."""
+    """Usage of one model on one day for one persona; ``personaId`` is null for requests without a persona."""
 
     day: date
     persona_id: str | None
@@ -549,7 +549,7 @@ class UsageRowResponse(UsageTotals):
 
 
 class BudgetResponse(_Response):
-    """The current month's tokens. ``reserved`` is what answers under way may still use."""
+    """Token budget of the current month. ``reserved`` is reserved for answers in progress."""
 
     limit: int
     used: int
@@ -558,12 +558,12 @@ class BudgetResponse(_Response):
 
     @classmethod
     def of(cls, state: BudgetState) -> Self:
-        """Return the response for a month."""
+        """Return the response for a budget."""
         return cls.model_validate(state, from_attributes=True)
 
 
 class UsageResponse(_Response):
-    """What a tenant used, by day, persona and model. Days are those of UTC."""
+    """Usage of a tenant by day (UTC), persona and model."""
 
     model_config = examples(
         {
@@ -590,5 +590,5 @@ class UsageResponse(_Response):
 
 
 def _rounded(dollars: Decimal | None) -> Decimal | None:
-    """Return dollars to the millionth: the price of one token is about as small."""
+    """Return dollars rounded to a millionth, the order of magnitude of one token's price."""
     return None if dollars is None else dollars.quantize(Decimal("0.000001"))

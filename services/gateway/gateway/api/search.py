@@ -1,4 +1,4 @@
-"""``POST /v1/search``."""
+"""HTTP route of searches: ``POST /v1/search``."""
 
 from fastapi import APIRouter
 
@@ -14,11 +14,11 @@ router = APIRouter(route_class=PersonRoute)
 
 @router.post(
     "/v1/search",
-    summary="Find passages in the documents of one's own tenant",
+    summary="Find passages in the tenant's documents",
     responses=problems(*SEARCH),
 )
 async def search(body: SearchRequest, person: Querier, context: Context, timings: Timings) -> SearchResponse:
-    """Return the passages nearest to a query."""
+    """Return the passages most similar to a query."""
     passages = await context.retrieval.find(
         person.tenant, body.query, timings, persona_id=body.persona_id, top_k=body.top_k
     )

@@ -1,4 +1,4 @@
-"""Server-sent events: answers that are shown while they are written."""
+"""Server-sent events of streamed answers."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -12,21 +12,21 @@ from starlette.responses import StreamingResponse
 from ..answers.service import Answer
 from .membership import Membership
 
-__all__ = ["event", "events_described", "stream_answer"]
+__all__ = ["describe_events", "encode_event", "stream_answer"]
 
 HEADERS = {"X-Accel-Buffering": "no"}
-"""Proxies would otherwise collect words and hand them on in gulps."""
+"""Disables buffering in proxies, which would delay the pieces."""
 
 
-def events_described(*, named: bool, **data: str) -> dict[str, Any]:
-    """Return what the API's description says of a stream.
+def describe_events(*, named: bool, **data: str) -> dict[str, Any]:
+    """Return the content of a streamed response in the API's description.
 
     Parameters
     ----------
     named
-        Whether each event has a name, one of those of ``data``.
+        True if each event has a name, one of those of ``data``.
     data
-        An example of each kind of event.
+        An example of each event type.
     """
     schema = {
         "type": "object",
@@ -34,7 +34,7 @@ def events_described(*, named: bool, **data: str) -> dict[str, Any]:
         "required": ["event", "data"] if named else ["data"],
         "properties": {
             "event": {"enum": list(data)} if named else {"const": "message"},
-            "data": {"type": "string", "description": "In one line; JSON, but for OpenAI's `[DONE]`."},
+            "data": {"type": "string", "description": "One line of JSON, or OpenAI's `[DONE]`."},
         },
     }
     examples = {
@@ -44,8 +44,8 @@ def events_described(*, named: bool, **data: str) -> dict[str, Any]:
     return {"text/event-stream": {"schema": schema, "examples": examples}}
 
 
-def event(data: Any, name: str = "") -> bytes:
-    """Return one event; ``data`` becomes JSON in one line, unless it is text already."""
+def encode_event(data: Any, name: str = "") -> bytes:
+    """Return an encoded event; ``data`` is encoded as one line of JSON unless it is a string."""
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return (f"event: {name}\n" if name else "").encode() + f"data: {text}\n\n".encode()
 
@@ -54,34 +54,34 @@ async def stream_answer(
     pieces: AsyncGenerator[str | Answer],
     membership: Membership,
     *,
-    words: Callable[[str], bytes],
-    end: Callable[[Answer], bytes],
-    broken: Callable[[TenantryError], bytes],
+    encode_text: Callable[[str], bytes],
+    encode_answer: Callable[[Answer], bytes],
+    encode_error: Callable[[TenantryError], bytes],
 ) -> StreamingResponse:
-    """Return a response that shows an answer while it is written.
+    """Return a response that streams an answer.
 
-    What fails before the first word is raised here, and so becomes an ordinary error with its status. What
-    fails later is an event of its own, since the status has been sent.
+    A failure before the first piece is raised and becomes an ordinary error response. A later failure is an
+    event, because the status has been sent already.
 
     Parameters
     ----------
     membership
-        The caller's right to the answer: the stream ends when it is lost.
-    words, end, broken
-        Make the events of some words, of the whole answer at the end, and of a failure in the middle.
+        The caller's right to the answer; the stream ends when it is lost.
+    encode_text, encode_answer, encode_error
+        Encode a piece of text, the whole answer at the end, and an error during the stream.
     """
     first = await membership.hold(anext(pieces))
 
     async def events() -> AsyncIterator[bytes]:
         async with aclosing(pieces):
             try:
-                yield end(first) if isinstance(first, Answer) else words(first)
+                yield encode_answer(first) if isinstance(first, Answer) else encode_text(first)
                 while (piece := await membership.hold(anext(pieces, None))) is not None:
-                    yield end(piece) if isinstance(piece, Answer) else words(piece)
+                    yield encode_answer(piece) if isinstance(piece, Answer) else encode_text(piece)
             except TenantryError as exc:
-                yield broken(exc)
-            except Exception:  # noqa: BLE001 (whatever it is, the caller must not take the rest for the end)
+                yield encode_error(exc)
+            except Exception:  # noqa: BLE001 (the caller must see an error instead of an early end)
                 structlog.get_logger("gateway.request").exception("Unexpected error in a stream")
-                yield broken(TenantryError("It has been logged under the request's id."))
+                yield encode_error(TenantryError("It has been logged under the request's id."))
 
     return StreamingResponse(events(), media_type="text/event-stream", headers=HEADERS)

@@ -1,4 +1,4 @@
-"""``/v1/trash`` and ``/v1/documents/{documentId}/restore``: removed documents, listed and restored."""
+"""HTTP routes of the trash: list removed documents and restore them."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -46,15 +46,15 @@ _REFUSALS = (
 router = APIRouter()
 
 
-async def _turn(person: Person, context: Context) -> AsyncIterator[None]:
-    """Let a document that is to be indexed wait for its turn, as an upload does."""
+async def _ingest_slot(person: Person, context: Context) -> AsyncIterator[None]:
+    """Hold an ingest slot, because restoring a document indexes it."""
     async with context.ingests.acquire(person.tenant.key):
         yield
 
 
 @router.get(
     "/v1/trash",
-    summary="List the removed documents that one may restore",
+    summary="List the removed documents that the caller may restore",
     responses=problems(*PERSON, *STORED, InvalidRequest, CursorRefused),
 )
 async def list_trash(
@@ -63,14 +63,18 @@ async def list_trash(
     cursor: Annotated[
         str | None,
         Query(
-            max_length=2000, description="The `nextCursor` of the page before.", examples=["LnRyYXNoL3JlbW92"]
+            max_length=2000,
+            description="The `nextCursor` of the previous page.",
+            examples=["LnRyYXNoL3JlbW92"],
         ),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Most documents of the page.", examples=[50])] = 50,
+    limit: Annotated[
+        int, Query(ge=1, le=100, description="Maximum number of documents per page.", examples=[50])
+    ] = 50,
 ) -> TrashList:
-    """Return removed documents page by page: an administrator sees all of the tenant's, others their own.
+    """Return removed documents page by page: all of the tenant for an administrator, else the caller's.
 
-    A page may be empty and yet not the last.
+    A page may be empty without being the last.
     """
     page = await context.trash.list_page(person, after=from_cursor(person.tenant, cursor), limit=limit)
     return TrashList(
@@ -85,7 +89,7 @@ async def list_trash(
     summary="Restore a removed document",
     response_model=DocumentResponse,
     responses=problems(*PERSON, *WRITE, *_REFUSALS),
-    dependencies=[Depends(_turn)],
+    dependencies=[Depends(_ingest_slot)],
 )
 async def restore_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")],
@@ -96,10 +100,10 @@ async def restore_document(
     key: IdempotencyKey,
     removal_id: Annotated[
         RemovalId | None,
-        Query(alias="removalId", description="As the trash names it; without one, the latest removal."),
+        Query(alias="removalId", description="Id from the trash; by default the latest removal."),
     ] = None,
 ) -> Any:
-    """Restore a document: from the moment of the answer searches find it."""
+    """Restore a document; after the response searches find it."""
 
     async def restore() -> DocumentResponse:
         return DocumentResponse.of(await context.trash.restore(person, document_id, removal_id, timings))

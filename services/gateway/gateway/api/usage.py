@@ -1,4 +1,4 @@
-"""``GET /v1/usage``: what one's own tenant used, what that cost, and what is left of the month."""
+"""HTTP route ``GET /v1/usage``: usage, estimated cost and budget of the tenant."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,24 +22,24 @@ __all__ = ["router"]
 router = APIRouter()
 
 ROWS = 250
-"""Rows that are made in one step of the event loop."""
+"""Rows that are encoded per step of the event loop."""
 
 
 @router.get(
     "/v1/usage",
-    summary="Show a tenant's administrators what it used, and what that cost",
+    summary="Get the tenant's usage and its estimated cost (administrators only)",
     response_model=UsageResponse,
     responses=problems(*PERSON, InvalidRequest, AdminOnly, LimitsUnavailable),
 )
 async def usage(
     person: Administrator,
     context: Context,
-    first: Annotated[
-        date, Query(alias="from", description="The first day, of UTC.", examples=["2026-11-01"])
+    first: Annotated[date, Query(alias="from", description="First day (UTC).", examples=["2026-11-01"])],
+    last: Annotated[
+        date, Query(alias="to", description="Last day (UTC), inclusive.", examples=["2026-11-30"])
     ],
-    last: Annotated[date, Query(alias="to", description="The last day.", examples=["2026-11-30"])],
 ) -> Response:
-    """Return what was used from one day to another, both included, at most 92."""
+    """Return the usage of a period of at most 92 days."""
     try:
         rows = await context.usage.read(person.tenant, first, last)
     except ValueError as exc:
@@ -51,17 +51,17 @@ async def usage(
             counts += row.counts
             dollars.append(_cost(context.settings.prices, row))
             shown.append(_row(row, dollars[-1]).model_dump_json(by_alias=True))
-        await asyncio.sleep(0)  # a quarter of many personas has twenty thousand rows, and others wait
+        await asyncio.sleep(0)  # a quarter with many personas has twenty thousand rows
     known = [each for each in dollars if each is not None]
     report = UsageResponse(
         first=first,
         last=last,
         rows=[],
-        # A sum that leaves something out would look like a whole one.
+        # No total if a price is unknown, because a partial sum would appear complete.
         totals=UsageTotals.of(counts, sum(known, Decimal(0)) if len(known) == len(dollars) else None),
         budget=BudgetResponse.of(await context.budget.get_state(person.tenant)),
     )
-    # FastAPI would make dictionaries of it first, which takes ten times as long.
+    # FastAPI would convert the report to dictionaries first, which takes ten times as long.
     around, _, end = report.model_dump_json(by_alias=True).partition('"rows":[')
     return Response(f'{around}"rows":[{",".join(shown)}{end}', media_type="application/json")
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import failures_key, ingests_key
@@ -226,7 +226,7 @@ class Journal:
         keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
         text = json.dumps(vars(failure)) if failure else ""
         try:
-            with lifted():  # the write is complete, even if its deadline has passed
+            with without_deadline():  # the write is complete, even if its deadline has passed
                 await self._commit.run(tenant, keys, document_id, token, text)
         except RemoteError as exc:
             self._log.warning("Cannot delete an intent from the journal; a repair will", error=str(exc))
@@ -235,7 +235,7 @@ class Journal:
         """Release a lease and keep its intent; see :meth:`WriteLease.release`."""
         milliseconds = [] if delay is None else [round(delay * 1000)]
         try:
-            with lifted():  # after the deadline, too: other writers wait for the lease
+            with without_deadline():  # after the deadline, too: other writers wait for the lease
                 await self._run(self._release, tenant, document_id, token, *milliseconds)
         except RemoteError as exc:
             self._log.warning("Cannot release a lease; it expires", error=str(exc))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
 
 import structlog
-from servicekit.deadline import lifted
+from servicekit.deadline import without_deadline
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import usage_key
@@ -122,7 +122,7 @@ class UsageLog:
     async def flush(self) -> None:
         """Write all pending counts."""
         pending, self._pending = self._pending, {}
-        with lifted():
+        with without_deadline():
             await asyncio.gather(*(self._write(key, *used) for key, used in pending.items()))
 
     async def _write(self, key: str, tenant: Tenant, used: Counter[str]) -> None:

@@ -1,1 +1,1 @@
-"""How passages are found for a question."""
+"""Retrieval of passages for a question."""

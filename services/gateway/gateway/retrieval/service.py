@@ -1,4 +1,4 @@
-"""Search: a question becomes a vector and a list of words, and these the tenant's best passages."""
+"""Retrieval service: dense or hybrid search in a tenant's passages."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,11 @@ from .widen import widen
 __all__ = ["QUERY_BYTES", "RetrievalService"]
 
 QUERY_BYTES = 8_000
-"""Most of a query that is looked for. Titan V2 reads 8,192 tokens, and none is less than a byte."""
+"""Maximum size of a query. Titan V2 reads 8,192 tokens, and a token has at least one byte."""
 
 
 class RetrievalService:
-    """Finds passages: by meaning, and with ``retrieval.mode: hybrid`` by words, too."""
+    """Finds passages by vectors, and with ``retrieval.mode: hybrid`` by words as well."""
 
     def __init__(self, bedrock: Bedrock, vectors: Vectors, usage: UsageLog) -> None:
         self._bedrock = bedrock
@@ -36,16 +36,16 @@ class RetrievalService:
         persona_id: str | None = None,
         top_k: int | None = None,
     ) -> list[Passage]:
-        """Return the tenant's passages that fit a query, best first.
+        """Return the tenant's passages that match a query, best first.
 
         Parameters
         ----------
         query
-            Of a long one the end counts: what was asked last stands there.
+            If it is too long, only its end is used, which has the latest question.
         persona_id
-            Only this persona's documents; ``None`` for all of the tenant's.
+            Search only this persona's documents; ``None`` for all of the tenant.
         top_k
-            Most passages; ``None`` for what the Tenant says.
+            Maximum number of passages; ``None`` for the Tenant's setting.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class RetrievalService:
     async def widen(
         self, tenant: Tenant, passages: Sequence[Passage], tokens: int, timings: RequestTimings
     ) -> list[Passage]:
-        """Return passages with what stands beside them, as far as so many tokens go.
+        """Return passages with their neighbouring chunks, within a number of tokens.
 
         Raises
         ------
@@ -84,5 +84,5 @@ class RetrievalService:
             See :class:`~gateway.vectors.Vectors`.
         """
         with timings.measure("search"):
-            beside = await self._vectors.neighbours(tenant, passages)
-        return widen(passages, beside, tokens)
+            neighbours = await self._vectors.neighbours(tenant, passages)
+        return widen(passages, neighbours, tokens)

@@ -1,4 +1,4 @@
-"""Passages with what stands beside them: a chunk often ends where its explanation begins."""
+"""Extension of passages by their neighbouring chunks, which often hold the explanation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,43 +6,43 @@ from dataclasses import replace
 from ..limits.budget import estimate_tokens
 from ..models import Passage
 
-__all__ = ["join", "widen"]
+__all__ = ["join_chunks", "widen"]
 
 
 def widen(
-    passages: Sequence[Passage], beside: Mapping[tuple[str, int], Passage], tokens: int
+    passages: Sequence[Passage], neighbours: Mapping[tuple[str, int], Passage], tokens: int
 ) -> list[Passage]:
-    """Return passages with their neighbours' text, the best first, as far as so many tokens go.
+    """Return passages extended by their neighbours' text, best first, within a number of tokens.
 
     Parameters
     ----------
-    beside
-        The neighbours by document and chunk. One on another page is left alone, because a citation names
-        one page; so is one that was found itself.
+    neighbours
+        The neighbours by document and chunk. Neighbours on another page are skipped, because a citation names
+        one page; so are neighbours that are results themselves.
     tokens
-        Of all passages together, as estimated. What was found is never shortened.
+        Estimated maximum of all passages together. Results are never shortened.
     """
-    left = tokens - estimate_tokens(*(passage.text for passage in passages))
+    remaining = tokens - estimate_tokens(*(passage.text for passage in passages))
     found = {(passage.document_id, passage.chunk) for passage in passages}
     widened = []
     for passage in passages:
         text = passage.text
         for step in (-1, 1):
-            place = (passage.document_id, passage.chunk + step)
-            neighbour = beside.get(place)
-            if neighbour is None or place in found or neighbour.page != passage.page:
+            position = (passage.document_id, passage.chunk + step)
+            neighbour = neighbours.get(position)
+            if neighbour is None or position in found or neighbour.page != passage.page:
                 continue
-            wider = join(neighbour.text, text) if step < 0 else join(text, neighbour.text)
+            wider = join_chunks(neighbour.text, text) if step < 0 else join_chunks(text, neighbour.text)
             growth = estimate_tokens(wider) - estimate_tokens(text)
-            if growth <= left:
-                text, left = wider, left - growth
-                found.add(place)
+            if growth <= remaining:
+                text, remaining = wider, remaining - growth
+                found.add(position)
         widened.append(replace(passage, text=text))
     return widened
 
 
-def join(first: str, second: str) -> str:
-    """Return two chunks that follow each other as one text, with what both of them hold only once."""
+def join_chunks(first: str, second: str) -> str:
+    """Return two consecutive chunks as one text without their overlap."""
     for length in range(min(len(first), len(second)), 0, -1):
         if first.endswith(second[:length]):
             return first + second[length:]

@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 
 from ..settings import HttpSettings
-from ..tracing import exporting
+from ..tracing import export_spans
 from .server import BoundedH11Protocol
 
 __all__ = ["make_app", "serve"]
@@ -41,7 +41,7 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with exporting(f"tenantry-{name}"), open_context() as context:
+        async with export_spans(f"tenantry-{name}"), open_context() as context:
             app.state.context = context
             await asyncio.to_thread(app.openapi)  # else the first request that needs it waits for it
             yield

@@ -1,7 +1,7 @@
-"""HTTP protocol of the services' servers: uvicorn's, with bounds on connections that prove nobody.
+"""HTTP protocol of the services' servers: uvicorn's, with limits on unauthenticated connections.
 
-uvicorn bounds the size of a request's head and how long a connection may be idle. It does not bound how long
-a head may take, nor how many connections wait for one.
+uvicorn limits the size of a request's head and the idle time of a connection. It does not limit the duration
+of a head, nor the number of connections that wait for one.
 """
 
 import asyncio
@@ -18,38 +18,38 @@ from uvicorn.server import ServerState
 __all__ = ["CLOSED", "BoundedH11Protocol"]
 
 HEAD_SECONDS = 10.0
-"""Longest time from a request's first byte, or from the connection, to the end of its head."""
+"""Longest time from the connection, or from a request's first byte, to the end of its head."""
 
-ARRIVAL_SECONDS = 2.0
-"""How long a connection has at least to prove somebody, unless there are too many in all."""
+MIN_SECONDS = 2.0
+"""Shortest time that a connection has for authentication, unless the total exceeds ``MAX_TOTAL``."""
 
-PER_SOURCE = 128
-"""Most connections of one address that have proven nobody. Behind a proxy all callers have its address."""
+MAX_PER_SOURCE = 128
+"""Most unauthenticated connections of one address. Behind a proxy all callers have its address."""
 
 LINGER_SECONDS = 1.0
-"""How long a connection that the server ends is kept for a caller who still sends. Closed sooner, TCP resets
-it, and the answer is lost on its way."""
+"""Time that a connection which the server closes stays open for a caller that still sends. If it is closed
+sooner, TCP resets it and the response is lost."""
 
-LEAVE_SECONDS = 1.0
-"""How long an idle connection stays open when the server stops: a request may be on its way on it. Closed at
-once, TCP resets it, and the caller cannot know whether the request was handled."""
+SHUTDOWN_GRACE_SECONDS = 1.0
+"""Time that an idle connection stays open when the server stops, for a request in transit. If it is closed
+sooner, TCP resets it and the caller cannot know whether the request was handled."""
 
-IN_ALL = 512
-"""Most connections that have proven nobody."""
+MAX_TOTAL = 512
+"""Most unauthenticated connections."""
 
 CLOSED = Counter(
     "tenantry_connections_closed_total",
-    "Connections closed before they proved anybody, by reason: head (it took too long), crowd (too many)",
+    "Connections closed before authentication, by reason: head_timeout, too_many",
     ("reason",),
 )
 
 
 class BoundedH11Protocol(H11Protocol):
-    """Serves one connection.
+    """Protocol of one connection.
 
-    The application finds it as ``connection`` in a request's state, and calls :meth:`admit` when the caller
-    is proven. Of connections that have proven nobody only so many are kept. The oldest makes room for the
-    newest, so those who come with a token always find room.
+    Requests have it as ``connection`` in their state, and call :meth:`admit` when the caller is
+    authenticated. The number of unauthenticated connections is limited. The oldest is closed for the newest,
+    so callers with a token are always served.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class BoundedH11Protocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, {**app_state, "connection": self}, _loop)
-        self._arrivals = _ARRIVALS.setdefault(server_state, _Arrivals())
+        self._pending = _PENDING.setdefault(server_state, _PendingConnections())
         self._head_timer: asyncio.TimerHandle | None = None
-        self._leaves = False
+        self._is_shutting_down = False
         self.source = ""
-        self.arrived_at = self.loop.time()
+        self.connected_at = self.loop.time()
 
     def admit(self) -> None:
-        """Count the connection as one that has proven somebody, from now on."""
-        self._arrivals.remove(self.source, self)
+        """Mark the connection as authenticated."""
+        self._pending.remove(self.source, self)
 
     def refuse(self, reason: str) -> None:
-        """Close the connection; the caller may try again."""
+        """Close the connection; the caller may connect again."""
         CLOSED.labels(reason).inc()
         if not self.transport.is_closing():
             self.transport.abort()
@@ -81,18 +81,18 @@ class BoundedH11Protocol(H11Protocol):
         super().connection_made(cast("asyncio.Transport", _LingeringTransport(transport, self)))
         self.source = self.client[0] if self.client else ""
         self._await_head()
-        self._arrivals.add(self.source, self)
+        self._pending.add(self.source, self)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._arrivals.remove(self.source, self)
+        self._pending.remove(self.source, self)
         self._cancel_timer()
         super().connection_lost(exc)
 
     @override
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
-            return  # the rest of a body that nobody reads
+            return  # the rest of a body that is not read
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._cancel_timer()
@@ -102,22 +102,22 @@ class BoundedH11Protocol(H11Protocol):
     @override
     def handle_events(self) -> None:
         super().handle_events()
-        if self._leaves and self.cycle is not None:
+        if self._is_shutting_down and self.cycle is not None:
             self.cycle.keep_alive = False
 
     @override
     def shutdown(self) -> None:
-        """End the connection after the request that it has, or that comes within a second."""
+        """Close the connection after its current request, or after one that arrives within a second."""
         if self.transport.is_closing():
             return
-        if self._leaves or not (self.cycle is None or self.cycle.response_complete):
+        if self._is_shutting_down or not (self.cycle is None or self.cycle.response_complete):
             super().shutdown()
             return
-        self._leaves = True
-        self.loop.call_later(LEAVE_SECONDS, self.shutdown)
+        self._is_shutting_down = True
+        self.loop.call_later(SHUTDOWN_GRACE_SECONDS, self.shutdown)
 
     def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.refuse, "head")
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.refuse, "head_timeout")
 
     def _cancel_timer(self) -> None:
         if self._head_timer:
@@ -126,7 +126,7 @@ class BoundedH11Protocol(H11Protocol):
 
 
 class _LingeringTransport:
-    """Transport whose ``close`` waits a moment for a caller who has not sent the whole request."""
+    """Transport whose ``close`` waits a moment for a caller that has not sent the whole request."""
 
     def __init__(self, transport: asyncio.Transport, protocol: BoundedH11Protocol) -> None:
         self._transport = transport
@@ -137,11 +137,11 @@ class _LingeringTransport:
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
-        """Return whether nothing more is sent."""
+        """Return True if nothing more is sent."""
         return self._lingers or self._transport.is_closing()
 
     def close(self) -> None:
-        """Send what is left; then close, or end only the sending while the caller goes on."""
+        """Send the rest; then close, or close only the sending side while the caller still sends."""
         is_whole = self._protocol.conn.their_state is not h11.SEND_BODY
         if self.is_closing() or is_whole or not self._transport.can_write_eof():
             self._transport.close()
@@ -152,8 +152,8 @@ class _LingeringTransport:
         self._protocol.loop.call_later(LINGER_SECONDS, self._transport.close)
 
 
-class _Arrivals:
-    """Connections of one server that have proven nobody, by source, the oldest first."""
+class _PendingConnections:
+    """Unauthenticated connections of one server, by source, the oldest first."""
 
     def __init__(self) -> None:
         self._by_source: dict[str, dict[BoundedH11Protocol, None]] = {}
@@ -163,9 +163,11 @@ class _Arrivals:
         own = self._by_source.setdefault(source, {})
         own[connection] = None
         self._count += 1
-        if self._count > IN_ALL:
+        if self._count > MAX_TOTAL:
             self._close_oldest(max(self._by_source.values(), key=len))
-        elif len(own) > PER_SOURCE and connection.arrived_at - next(iter(own)).arrived_at > ARRIVAL_SECONDS:
+        elif (
+            len(own) > MAX_PER_SOURCE and connection.connected_at - next(iter(own)).connected_at > MIN_SECONDS
+        ):
             self._close_oldest(own)
 
     def remove(self, source: str, connection: BoundedH11Protocol) -> None:
@@ -179,7 +181,7 @@ class _Arrivals:
     def _close_oldest(self, connections: dict[BoundedH11Protocol, None]) -> None:
         oldest = next(iter(connections))
         self.remove(oldest.source, oldest)
-        oldest.refuse("crowd")
+        oldest.refuse("too_many")
 
 
-_ARRIVALS: WeakKeyDictionary[ServerState, _Arrivals] = WeakKeyDictionary()
+_PENDING: WeakKeyDictionary[ServerState, _PendingConnections] = WeakKeyDictionary()

@@ -145,4 +145,4 @@ async def world(cache_world: World) -> AsyncIterator[World]:
         await cache_world.request("DELETE", f"/v1/documents/{document['documentId']}")
     assert (await cache_world.upload("The key to the boathouse hangs behind the piano.")).status_code == 201
     yield cache_world
-    cache_world.proxy.mend()
+    cache_world.proxy.restore()

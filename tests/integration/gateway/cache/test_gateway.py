@@ -138,7 +138,7 @@ async def test_without_redis_no_document_changes(world: World) -> None:
         await world.upload("The key to the boathouse hangs beside the stove."),
     ):
         assert (response.status_code, response.headers["retry-after"]) == (503, "5")
-    world.proxy.mend()
+    world.proxy.restore()
     outcome, answer = await world.ask()
     assert outcome == "hit"
     assert "behind the piano" in answer, "it is what the index says"

@@ -268,5 +268,5 @@ async def test_without_redis_no_write_begins_and_states_lack_the_journal(
             async with journal.acquire(tenant, "d1"):
                 pass
         assert await journal.get_statuses(tenant, ["d1"]) == {}
-        proxy.mend()
+        proxy.restore()
         await redis.close()

@@ -22,7 +22,7 @@ from tests.support.index_writes import publish
 from tests.support.people import open_people
 from tests.support.proxy import Proxy
 from tests.support.qdrant import make_collection, open_qdrant
-from tests.support.tenants import ANEW, applied, make_tenant, tenant_manifest
+from tests.support.tenants import UNCACHED, applied, make_tenant, tenant_manifest
 from tests.support.waiting import until
 
 A, B = "limits-a", "limits-b"
@@ -108,7 +108,7 @@ class LimitsHarness:
 
     async def restore_redis(self) -> None:
         """Restore the connection to Redis and wait until the gateway uses it."""
-        self.proxy.mend()
+        self.proxy.restore()
         await until(self._is_counting, seconds=30)
 
     async def _is_counting(self) -> bool:
@@ -124,7 +124,7 @@ async def limits_harness(platform: Platform, redis_url: str, raw: Any) -> AsyncI
         tenant_manifest(
             tenant_id,
             identity={"emails": [f"*@{tenant_id}.example"], "admins": [f"boss@{tenant_id}.example"]},
-            model=ANEW,
+            model=UNCACHED,
         )
         for tenant_id in (A, B)
     ]

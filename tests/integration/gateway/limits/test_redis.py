@@ -13,7 +13,7 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.errors import TenantSuspended
 from tenancy.model import Tenant
 from tenancy.names import ingests_key, redis_prefix, tombstone_key
-from tenancy.tombstones import CLOSE, raise_if_deleting
+from tenancy.tombstones import SET_TOMBSTONE, raise_if_deleting
 from tenantry_local.platform import Platform
 
 from tests.support.proxy import Proxy
@@ -32,13 +32,15 @@ async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(redis: Tena
     tenant, before = new_tenant(), redis.script("count", COUNT)
     ending = redis.script("end", COUNT, ends_work=True)
     assert await before.run(tenant, [counter(tenant)]) == 1
-    await raw.eval(CLOSE, 2, tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid), 60)
+    await raw.eval(
+        SET_TOMBSTONE, 2, tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid), 60
+    )
     with pytest.raises(RemoteRefused) as by_script:
         await before.run(tenant, [counter(tenant)])
     with pytest.raises(RemoteRefused) as by_commands:
         await redis.execute(tenant, "e", ("INCR", counter(tenant)))
     for refused in (by_script, by_commands):
-        with pytest.raises(TenantSuspended, match="is being removed"):
+        with pytest.raises(TenantSuspended, match="is being deleted"):
             raise_if_deleting(refused.value)
     assert await ending.run(tenant, [counter(tenant)]) == 2, "a started operation may end"
     again = make_tenant(tenant.id, uid="a-later-one")
@@ -85,7 +87,7 @@ async def test_an_unreachable_redis_fails_fast(platform: Platform, redis_url: st
         with pytest.raises(RemoteUnavailable):
             await script.run(tenant, [counter(tenant)])
         assert time.monotonic() - started < 1.0
-        proxy.mend()
+        proxy.restore()
         assert await script.run(tenant, [counter(tenant)]) == 2
         await redis.close()
 

@@ -1,6 +1,6 @@
-"""The operator with a real Open WebUI beside the real platform.
+"""Fixtures of the operator's tests with the real Open WebUI.
 
-One operator serves all tests here: Open WebUI lets an account sign in 15 times in three minutes.
+All tests share one operator, because Open WebUI limits an account to 15 sign-ins in three minutes.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,7 +28,7 @@ def webui(with_open_webui: Platform) -> Iterator[ObservedOpenWebUI]:
 
 @pytest.fixture(scope="session")
 def settings(with_open_webui: Platform) -> dict[str, str]:
-    """Return the settings that name the Open WebUI."""
+    """Return the settings of the operator for Open WebUI."""
     email, password = open_webui_admin(with_open_webui.context)
     url = with_open_webui.context.url("open-webui")
     return {"open_webui_url": url, "open_webui_email": email, "open_webui_password": password}
@@ -41,7 +41,7 @@ async def driver(platform: Platform, tenants: Tenants, settings: dict[str, str])
 
 
 def person(observed: Observed, webui: ObservedOpenWebUI, email: str) -> str:
-    """Make somebody new who has logged in to Open WebUI; return their id in Keycloak."""
+    """Create a person who has logged in to Open WebUI; return the id in Keycloak."""
     subject = observed.add_person(email)
     webui.drop_user(email)
     webui.add_user(email, subject)

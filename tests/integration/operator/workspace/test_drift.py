@@ -1,4 +1,4 @@
-"""What an administrator, or a tenant's own people, break in Open WebUI is mended by the next reconcile."""
+"""Tests of drift in Open WebUI: the next reconcile repairs changes of administrators and members."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +44,7 @@ def put_another_group_under(webui: ObservedOpenWebUI) -> None:
 
 def add_stranger(webui: ObservedOpenWebUI) -> None:
     webui.drop_user("mallory@evil.example")
-    mallory = webui.add_user("mallory@evil.example", "a-subject-of-nobody")
+    mallory = webui.add_user("mallory@evil.example", "unknown-subject")
     webui.call("POST", f"/groups/id/{group(webui)}/users/add", json={"user_ids": [mallory]})
 
 
@@ -123,7 +123,7 @@ DRIFTS: dict[str, Callable[[ObservedOpenWebUI], object]] = {
 
 
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS)
-async def test_drift_is_mended(
+async def test_drift_is_repaired(
     drift: Callable[[ObservedOpenWebUI], object],
     driver: Driver,
     harness: Harness,
@@ -141,7 +141,7 @@ async def test_drift_is_mended(
     assert webui.get_state("bent") == as_declared
 
 
-async def test_an_icon_that_somebody_gave_a_model_stays(
+async def test_a_changed_icon_of_a_model_stays(
     driver: Driver, harness: Harness, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("bent", **SPEC)
@@ -149,21 +149,21 @@ async def test_an_icon_that_somebody_gave_a_model_stays(
     (live,) = webui.models("bent")
     change_model(webui, name="Evil", meta=live["meta"] | {"profile_image_url": "/static/favicon.png"})
     await driver.reconcile("bent")
-    (mended,) = webui.models("bent")
-    assert mended["name"] == "bent: Finance"
-    assert mended["meta"]["profile_image_url"] == "/static/favicon.png"
+    (repaired,) = webui.models("bent")
+    assert repaired["name"] == "bent: Finance"
+    assert repaired["meta"]["profile_image_url"] == "/static/favicon.png"
 
 
-async def test_a_group_of_the_name_that_is_not_the_tenants_is_emptied_and_set_aside(
+async def test_a_foreign_group_of_the_same_name_is_emptied_and_renamed(
     platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    """Whatever it may read would else be read by the tenant's people."""
+    """The tenant's people would otherwise get its access rights."""
     made = webui.call("POST", "/groups/create", json={"name": "/tenants/tenant-bent", "description": ""})
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example")
     webui.call("POST", f"/groups/id/{made['id']}/users/add", json={"user_ids": [mallory]})
     harness.apply("bent", **SPEC)
-    async with open_driver(platform, tenants, **settings) as driver:  # that has not listed groups before
+    async with open_driver(platform, tenants, **settings) as driver:  # without a cached list of groups
         await driver.reconcile("bent")
     assert group(webui) != made["id"]
     found = webui.call("GET", f"/groups/id/{made['id']}/export")

@@ -1,4 +1,4 @@
-"""What people left in the real Open WebUI goes with a Tenant under Delete, and only that."""
+"""Tests of the erasure of people's content in the real Open WebUI."""
 
 import asyncio
 import json
@@ -29,20 +29,20 @@ STAYS: dict[str, Any] = {"identity": {"emails": ["*@stays.example"]}, "personas"
 
 
 @dataclass
-class Office:
-    """Two tenants, and the people of both."""
+class Accounts:
+    """Accounts and content of the people of two tenants."""
 
     webui: ObservedOpenWebUI
     people: dict[str, str] = field(default_factory=dict)
 
     def log_in(self, email: str, subject: str = "") -> str:
-        """Make an account; return its access token."""
+        """Create an account; return its access token."""
         self.webui.drop_user(email)
         self.people[email] = self.webui.add_user(email, subject)
         return self.webui.person_token(email)
 
     def chat(self, token: str, model: str, text: str, *files: str, recorded: bool = True) -> str:
-        """Write a chat as Open WebUI's page does; return its id."""
+        """Write a chat as the page of Open WebUI does; return its id."""
         question, answer = str(uuid.uuid4()), str(uuid.uuid4())
         sent = [{"type": "file", "id": each, "file": {"id": each}} for each in files]
         messages = {
@@ -70,7 +70,7 @@ class Office:
         return chat_id
 
     def rewrite(self, token: str, chat_id: str, model: str) -> None:
-        """Give every message of a chat another model, as its owner can."""
+        """Replace the model of every message of a chat, as its owner can."""
         chat = self.webui.as_person(token, "GET", f"/chats/{chat_id}")["chat"]
         for message in chat["history"]["messages"].values():
             message.update({"models": [model]} if message["role"] == "user" else {"model": model})
@@ -78,7 +78,7 @@ class Office:
         self.webui.as_person(token, "POST", f"/chats/{chat_id}", json=form)
 
     def upload(self, token: str, text: str, **metadata: str) -> str:
-        """Send a file; return its id."""
+        """Upload a file; return its id."""
         files = {"file": (f"{text[:40]}.txt", text.encode(), "text/plain")}
         form = {"metadata": json.dumps(metadata)} if metadata else {}
         params = {"process_in_background": "false"}
@@ -86,7 +86,7 @@ class Office:
         return str(made["id"])
 
     def rate(self, token: str, model: str, text: str) -> str:
-        """Give feedback about an answer; return its id."""
+        """Write feedback about an answer; return its id."""
         form = {
             "type": "rating", "data": {"rating": 1, "model_id": model, "reason": text},
             "meta": {}, "snapshot": {"chat": {"title": text}},
@@ -95,8 +95,8 @@ class Office:
 
 
 @pytest.fixture
-def office(webui: ObservedOpenWebUI) -> Iterator[Office]:
-    opened = Office(webui)
+def office(webui: ObservedOpenWebUI) -> Iterator[Accounts]:
+    opened = Accounts(webui)
     yield opened
     for email, user_id in opened.people.items():
         webui.sql(f"delete from file where user_id = '{user_id}'")
@@ -119,12 +119,12 @@ async def delete(driver: Driver, tenants: Tenants, name: str, seconds: float = 3
     assert tenants.get(name) is None
 
 
-async def test_chats_files_feedback_folders_and_accounts_go_with_the_tenant(
+async def test_chats_files_feedback_folders_and_accounts_are_deleted_with_the_tenant(
     driver: Driver,
     harness: Harness,
     tenants: Tenants,
     observed: Observed,
-    office: Office,
+    office: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
     """Issue 18, A5."""
@@ -136,7 +136,7 @@ async def test_chats_files_feedback_folders_and_accounts_go_with_the_tenant(
     for token, tenant, text in ((ann, "gone", MARKER), (bob, "stays", OTHER)):
         model = f"tenant-{tenant}.finance"
         sent = office.upload(token, f"{text} sent in a chat")
-        office.upload(token, f"{text} sent to nobody")
+        office.upload(token, f"{text} in no knowledge base")
         known = office.upload(token, f"{text} of the knowledge base")
         base = webui.base(tenant)["id"]
         webui.call("POST", f"/knowledge/{base}/file/add", json={"file_id": known})
@@ -155,12 +155,12 @@ async def test_chats_files_feedback_folders_and_accounts_go_with_the_tenant(
     assert webui.scan(OTHER) == before
 
 
-async def test_who_moved_keeps_the_account_and_what_belongs_to_the_other_tenant(
+async def test_a_person_who_moved_keeps_the_account_and_the_other_tenants_content(
     driver: Driver,
     harness: Harness,
     tenants: Tenants,
     observed: Observed,
-    office: Office,
+    office: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
     subjects = await begin(driver, harness, observed, ann="ann@stays.example")
@@ -183,32 +183,32 @@ async def test_who_moved_keeps_the_account_and_what_belongs_to_the_other_tenant(
         webui.call("POST", f"/knowledge/{webui.base(tenant)['id']}/file/add", json={"file_id": both})
     office.chat(ann, "tenant-stays.finance", OTHER, office.upload(ann, f"{OTHER} sent now"))
     office.chat(ann, "tenant-stays.finance", f'{OTHER} asks about "tenant-gone.finance"', recorded=False)
-    office.upload(ann, f"{OTHER} sent to nobody")
+    office.upload(ann, f"{OTHER} in no knowledge base")
     office.rate(ann, "tenant-stays.finance", f'{OTHER} is better than "tenant-gone.finance"')
     before = webui.scan(OTHER)
     await delete(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
-    # The link to the knowledge base that is gone names no text.
+    # The link to the deleted knowledge base contains no text.
     assert webui.scan(OTHER) == before
     assert webui.scan("ann@stays.example")
 
 
 @pytest.mark.parametrize("edit", ["rewritten", "added"])
-async def test_no_name_of_a_model_that_a_member_writes_keeps_anything(
+async def test_a_forged_model_name_protects_no_content(
     driver: Driver,
     harness: Harness,
     tenants: Tenants,
     observed: Observed,
-    office: Office,
+    office: Accounts,
     webui: ObservedOpenWebUI,
     edit: str,
 ) -> None:
-    """Issue 18, A5: a member wrote another tenant's model into a stored answer, and kept all they had."""
+    """Issue 18, A5: a member wrote another tenant's model into a stored answer, and kept all content."""
     subjects = await begin(driver, harness, observed, ann="ann@gone.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
     chat_id = office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent"))
-    office.upload(ann, f"{MARKER} sent to nobody")
+    office.upload(ann, f"{MARKER} in no knowledge base")
     webui.as_person(ann, "POST", "/folders/", json={"name": MARKER})
     if edit == "rewritten":
         office.rewrite(ann, chat_id, "tenant-elsewhere.finance")
@@ -219,12 +219,12 @@ async def test_no_name_of_a_model_that_a_member_writes_keeps_anything(
     assert webui.scan("ann@gone.example") == {}
 
 
-async def test_a_member_who_came_from_another_tenant_keeps_only_what_is_older_than_the_membership(
+async def test_a_member_from_another_tenant_keeps_only_older_content(
     driver: Driver,
     harness: Harness,
     tenants: Tenants,
     observed: Observed,
-    office: Office,
+    office: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
     harness.apply("stays", **STAYS)
@@ -236,7 +236,7 @@ async def test_a_member_who_came_from_another_tenant_keeps_only_what_is_older_th
     harness.apply("gone", **GONE)
     await driver.reconcile("gone")
     chat_id = office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent"))
-    office.upload(ann, f"{MARKER} sent to nobody")
+    office.upload(ann, f"{MARKER} in no knowledge base")
     office.rewrite(ann, chat_id, "tenant-stays.finance")
     await delete(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
@@ -244,29 +244,29 @@ async def test_a_member_who_came_from_another_tenant_keeps_only_what_is_older_th
     assert webui.scan("ann@gone.example")
 
 
-async def test_who_left_the_company_before_is_erased_too(
+async def test_content_of_a_former_member_is_deleted(
     driver: Driver,
     harness: Harness,
     tenants: Tenants,
     observed: Observed,
-    office: Office,
+    office: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
     await begin(driver, harness, observed)
     left = office.log_in("left@gone.example")
     office.chat(left, "tenant-gone.finance", MARKER)
-    office.upload(left, f"{MARKER} sent to nobody")
+    office.upload(left, f"{MARKER} in no knowledge base")
     await delete(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
     assert webui.scan("left@gone.example") == {}
 
 
-async def test_what_an_account_left_behind_when_it_was_deleted_goes_too(
+async def test_content_of_a_deleted_account_is_deleted(
     driver: Driver,
     harness: Harness,
     tenants: Tenants,
     observed: Observed,
-    office: Office,
+    office: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
     await begin(driver, harness, observed)
@@ -283,7 +283,7 @@ async def test_an_administrators_account_stays(
     harness: Harness,
     tenants: Tenants,
     observed: Observed,
-    office: Office,
+    office: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
     await begin(driver, harness, observed)
@@ -297,12 +297,12 @@ async def test_an_administrators_account_stays(
     assert webui.scan("root@gone.example")
 
 
-async def test_under_retain_nothing_of_it_is_touched_and_a_later_tenant_of_the_name_leaves_it(
+async def test_retain_keeps_content_also_from_a_later_tenant_of_the_name(
     driver: Driver,
     harness: Harness,
     tenants: Tenants,
     observed: Observed,
-    office: Office,
+    office: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
     subject = observed.add_person("ann@remained.example")
@@ -325,7 +325,7 @@ async def test_under_retain_nothing_of_it_is_touched_and_a_later_tenant_of_the_n
 
 
 class Writers:
-    """People who send requests in a loop, as a script would, until they are stopped."""
+    """Accounts that send requests in a loop until they are stopped."""
 
     def __init__(self, webui: ObservedOpenWebUI) -> None:
         self._http = httpx.AsyncClient(base_url=f"{webui.url}/api/v1", timeout=60)
@@ -333,7 +333,7 @@ class Writers:
         self._stopped = False
 
     def upload(self, token: str, text: str, base: str = "") -> Counter[int]:
-        """Upload small and large files into a knowledge base, or to nobody; return the statuses so far."""
+        """Upload small and large files into a knowledge base, or to none; return the statuses so far."""
         form = {"metadata": json.dumps({"knowledge_id": base})} if base else {}
 
         async def send(turn: int) -> httpx.Response:
@@ -355,7 +355,7 @@ class Writers:
         return self._repeat(send)
 
     async def stop(self) -> None:
-        """Let each request that is on its way end, and send no more."""
+        """Wait for running requests, and send no more."""
         self._stopped = True
         await asyncio.gather(*self._tasks)
         await self._http.aclose()
@@ -385,11 +385,11 @@ async def writers(webui: ObservedOpenWebUI) -> AsyncIterator[Writers]:
     await opened.stop()
 
 
-async def test_people_who_go_on_writing_are_refused_and_do_not_hold_up_the_erasure(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Office,
+async def test_concurrent_writers_are_refused_and_do_not_delay_the_erasure(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Accounts,
     webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
-    """Issue 18, A5: three members uploaded, and their Tenant was not gone after 150 seconds."""
+    """Issue 18, A5: three members uploaded, and their Tenant still existed after 150 seconds."""
     emails = [f"{name}@busy.example" for name in ("ann", "bea", "cay", "dan")]
     tokens = [office.log_in(email, observed.add_person(email)) for email in emails]
     harness.apply("busy", identity={"emails": ["*@busy.example"]}, personas=[{"id": "finance"}])
@@ -414,8 +414,8 @@ async def test_people_who_go_on_writing_are_refused_and_do_not_hold_up_the_erasu
         assert webui.scan(email) == {}
 
 
-async def test_people_of_another_tenant_go_on_working_and_do_not_hold_up_the_erasure(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Office,
+async def test_writers_of_another_tenant_are_not_affected(
+    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Accounts,
     webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
     subjects = await begin(driver, harness, observed, ann="ann@stays.example", bob="bob@stays.example")
@@ -444,8 +444,8 @@ async def test_people_of_another_tenant_go_on_working_and_do_not_hold_up_the_era
     assert webui.scan("ann@stays.example")
 
 
-async def test_a_closed_account_is_opened_again_for_the_other_tenant_that_admits_its_person(
-    driver: Driver, harness: Harness, observed: Observed, office: Office, webui: ObservedOpenWebUI
+async def test_a_closed_account_is_reopened_for_another_tenant_of_its_person(
+    driver: Driver, harness: Harness, observed: Observed, office: Accounts, webui: ObservedOpenWebUI
 ) -> None:
     subjects = await begin(driver, harness, observed, ann="ann@gone.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
@@ -462,9 +462,7 @@ async def test_a_closed_account_is_opened_again_for_the_other_tenant_that_admits
     assert webui.status(webui.person_token("ann@gone.example"), "/chats/") == 200
 
 
-async def test_nobody_but_an_administrator_can_call_the_action(
-    office: Office, webui: ObservedOpenWebUI
-) -> None:
+async def test_only_an_administrator_can_call_the_action(office: Accounts, webui: ObservedOpenWebUI) -> None:
     token = office.log_in("eve@stays.example")
     body = _form(step="delete")
     models: tuple[dict[str, Any], ...] = ({}, {"id": "tenantry_erasure", "direct": True})
@@ -475,7 +473,7 @@ async def test_nobody_but_an_administrator_can_call_the_action(
 
 
 def _form(**erasure: Any) -> dict[str, Any]:
-    """Return the body by which the operator calls the action for the Tenant ``gone``."""
+    """Return the body of the operator's call of the action for the Tenant ``gone``."""
     asked = {"tenant": "tenant-gone", "groups": [], "knowledge": [], "since": 0, "until": 2**40} | erasure
     model = {"id": "tenantry_erasure", "direct": True}
     return {

@@ -1,4 +1,4 @@
-"""Open WebUI that is away, forgets its sessions or does not let the operator in."""
+"""Tests of an unavailable Open WebUI, and of refused sign-ins."""
 
 import pytest
 from tenantry_local.platform import Platform
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.programs
 OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
 
 
-async def test_open_webui_away_is_named_the_rest_goes_on_and_it_heals(
+async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(
     platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("patient")
@@ -27,12 +27,12 @@ async def test_open_webui_away_is_named_the_rest_goes_on_and_it_heals(
             assert seen["Ready"] == seen["WorkspaceReady"] == ("False", "OpenWebuiUnavailable")
             assert seen["Reconciling"] == ("True", "Retrying")
             assert {seen[part] for part in OTHERS} == {("True", "AsDeclared")}
-            proxy.mend()
+            proxy.restore()
             assert (await driver.reconcile("patient")).name == "ready"
     assert conditions(tenants.get("patient"))["WorkspaceReady"] == ("True", "AsDeclared")
 
 
-async def test_open_webui_away_holds_a_deleted_tenant_until_it_is_back(
+async def test_unavailable_open_webui_delays_the_deletion_of_a_tenant(
     platform: Platform,
     settings: dict[str, str],
     harness: Harness,
@@ -64,13 +64,13 @@ async def test_a_wrong_password_stalls_with_the_account_and_without_the_password
     assert "wr0ng-s3cr3t" not in str(written)
 
 
-async def test_an_account_that_is_no_administrators_stalls(
+async def test_an_account_without_administrator_rights_stalls(
     platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    webui.drop_user("nobody@tenantry.example")
-    webui.add_user("nobody@tenantry.example")
+    webui.drop_user("member@tenantry.example")
+    webui.add_user("member@tenantry.example")
     harness.apply("shut-out")
-    account = {"open_webui_email": "nobody@tenantry.example", "open_webui_password": USER_PASSWORD}
+    account = {"open_webui_email": "member@tenantry.example", "open_webui_password": USER_PASSWORD}
     async with open_driver(platform, tenants, **settings | account) as driver:
         assert (await driver.reconcile("shut-out")).name == "stalled"
     assert "is no administrator" in str(tenants.get("shut-out"))

@@ -1,4 +1,4 @@
-"""Death between any two calls of Open WebUI: the next run reaches the same end, with no orphan and no copy.
+"""Tests of a crash between any two calls of Open WebUI: the next run completes the work, without copies.
 
 Calls of other systems: ../test_kill.py.
 """
@@ -24,7 +24,7 @@ SPEC: dict[str, Any] = {"identity": {"emails": ["*@ghost.example"]}}
 
 
 @pytest.mark.timeout(900)
-async def test_killed_after_any_call_of_a_creation_the_next_run_makes_the_same(
+async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it(
     driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     ann = person(observed, webui, "ann@ghost.example")
@@ -34,7 +34,7 @@ async def test_killed_after_any_call_of_a_creation_the_next_run_makes_the_same(
     assert len(undisturbed["groups"]) == len(undisturbed["models"]) == len(undisturbed["knowledge"]) == 1
     await harness.delete_all()
     for last in count():
-        webui.add_user("ann@ghost.example", ann)  # the account went with the Tenant
+        webui.add_user("ann@ghost.example", ann)  # the account was deleted with the Tenant
         harness.apply("ghost", **SPEC)
         if not await killed_after(last, driver, "ghost", system="open-webui"):
             break
@@ -46,7 +46,7 @@ async def test_killed_after_any_call_of_a_creation_the_next_run_makes_the_same(
 
 
 @pytest.mark.timeout(900)
-async def test_killed_after_any_call_of_a_removal_the_next_run_leaves_nothing(
+async def test_after_a_crash_at_any_call_of_a_removal_the_next_run_completes_it(
     driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     for last in count():
@@ -62,12 +62,12 @@ async def test_killed_after_any_call_of_a_removal_the_next_run_leaves_nothing(
     assert last >= 8, "it died too seldom for what a removal needs"
 
 
-async def test_what_was_made_before_a_kill_goes_when_it_is_no_longer_declared(
+async def test_an_unrecorded_object_is_deleted_when_it_is_no_longer_declared(
     driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("ghost", personas=[{"id": "finance"}, {"id": "people"}])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver.context.reconciler, "_write_result", _die)
+        patch.setattr(driver.context.reconciler, "_write_result", _crash)
         with pytest.raises(Killed):
             await driver.reconcile("ghost")
     assert len(webui.models("ghost")) == len(webui.bases("ghost")) == 2
@@ -77,12 +77,12 @@ async def test_what_was_made_before_a_kill_goes_when_it_is_no_longer_declared(
     assert len(webui.bases("ghost")) == 1
 
 
-async def _die(*_: object) -> None:
+async def _crash(*_: object) -> None:
     raise Killed
 
 
 @pytest.mark.parametrize("number", [22, 28])
-async def test_the_program_killed_in_the_middle_of_a_creation_leaves_no_copy(
+async def test_a_kill_of_the_program_during_a_creation_leaves_no_copy(
     number: int,
     platform: Platform,
     settings: dict[str, str],

@@ -1,4 +1,4 @@
-"""A Tenant's workspace in the real Open WebUI: made, left alone, changed, and gone again."""
+"""Tests of the life of a workspace in the real Open WebUI: creation, changes, deletion and retention."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def base(name: str, files: int = 0) -> dict[str, Any]:
     }
 
 
-async def test_the_group_and_each_personas_model_and_knowledge_base_are_made(
+async def test_a_new_tenant_gets_a_group_models_and_knowledge_bases(
     driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     person(observed, webui, "ann@work.example")
@@ -53,7 +53,7 @@ async def test_the_group_and_each_personas_model_and_knowledge_base_are_made(
     assert webui.get_state("work") == {
         "groups": [
             {
-                "description": "The people of Work, kept as the Tenant says.",
+                "description": "Members of Work, managed by the Tenant resource.",
                 "parent": None,
                 "members": ["ann@work.example"],
                 "inherited": 0,
@@ -77,7 +77,7 @@ async def test_the_group_and_each_personas_model_and_knowledge_base_are_made(
     }
 
 
-async def test_applied_again_nothing_is_written_and_only_what_is_known_is_asked_for(
+async def test_a_second_run_writes_nothing_and_does_not_search(
     driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     observed.add_person("ann@work.example")
@@ -102,8 +102,8 @@ async def test_members_are_exactly_the_accounts_of_the_tenants_people(
         webui.drop_user(email)
     webui.add_user("ann@work.example", people["ann"])
     webui.add_user("eve@work.example", eve)
-    bob = webui.add_user("old-bob@other.example", people["bob"])  # changed his address since
-    carl = webui.add_user("carl@work.example")  # has a password, and no account in Keycloak
+    bob = webui.add_user("old-bob@other.example", people["bob"])  # with a new address in Keycloak
+    carl = webui.add_user("carl@work.example")  # with a password, without an account in Keycloak
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
     (group,) = webui.groups("work")
@@ -113,7 +113,7 @@ async def test_members_are_exactly_the_accounts_of_the_tenants_people(
     assert webui.groups("work")[0]["members"] == ["ann@work.example", "old-bob@other.example"]
 
 
-async def test_who_left_the_company_leaves_the_group(
+async def test_a_former_employee_is_removed_from_the_group(
     driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     ann = person(observed, webui, "ann@work.example")
@@ -127,7 +127,7 @@ async def test_who_left_the_company_leaves_the_group(
     assert "remove-members" in made
 
 
-async def test_people_see_no_marks_and_ids_and_what_has_them_is_repaired(
+async def test_descriptions_contain_no_marks_or_ids(
     driver: Driver, harness: Harness, webui: ObservedOpenWebUI
 ) -> None:
     """Issue 18, E: an earlier version wrote its marker into descriptions."""
@@ -143,7 +143,7 @@ async def test_people_see_no_marks_and_ids_and_what_has_them_is_repaired(
     assert webui.base("work", "finance")["id"] == known["id"]
 
 
-async def test_a_changed_tenant_is_followed(
+async def test_a_changed_tenant_is_applied(
     driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", **SPEC)
@@ -161,7 +161,7 @@ async def test_a_changed_tenant_is_followed(
     assert [each["persona"] for each in status["status"]["workspace"]["knowledge"]] == ["finance", "law"]
 
 
-async def test_the_knowledge_of_a_suspended_tenant_is_closed_and_opened_again(
+async def test_the_knowledge_bases_of_a_suspended_tenant_are_closed(
     driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     person(observed, webui, "ann@work.example")
@@ -179,7 +179,7 @@ async def test_the_knowledge_of_a_suspended_tenant_is_closed_and_opened_again(
         assert webui.groups("work")[0]["members"] == ["ann@work.example"]
 
 
-async def test_a_former_personas_files_are_kept_and_told_of_until_they_are_gone(
+async def test_a_former_personas_files_are_kept_and_reported(
     driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", **SPEC)
@@ -198,9 +198,9 @@ async def test_a_former_personas_files_are_kept_and_told_of_until_they_are_gone(
         status = tenants.get("work")
         assert status
         assert {"persona": "people", "id": kept} in status["status"]["workspace"]["knowledge"]
-        told = next(c for c in status["status"]["conditions"] if c["type"] == "WorkspaceReady")
-        assert told["status"] == "True"
-        assert "people (files: 1)" in told["message"]
+        condition = next(c for c in status["status"]["conditions"] if c["type"] == "WorkspaceReady")
+        assert condition["status"] == "True"
+        assert "people (files: 1)" in condition["message"]
     webui.call("DELETE", f"/files/{file_id}")
     await driver.reconcile("work")
     assert webui.get_state("work")["knowledge"] == [base("Finance")]
@@ -209,7 +209,7 @@ async def test_a_former_personas_files_are_kept_and_told_of_until_they_are_gone(
     assert [each["persona"] for each in status["status"]["workspace"]["knowledge"]] == ["finance"]
 
 
-async def test_a_persona_that_comes_back_finds_its_files_again(
+async def test_a_restored_persona_has_its_files(
     driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", **SPEC)
@@ -225,12 +225,12 @@ async def test_a_persona_that_comes_back_finds_its_files_again(
 
 
 def list_remaining(webui: ObservedOpenWebUI, tenant_id: str, *files: str) -> dict[str, Any]:
-    """Return what is left of a tenant, and of its files."""
+    """Return the remaining objects of a tenant, and its remaining files."""
     seen = webui.get_state(tenant_id) | {"files": [file_id for file_id in files if webui.has_file(file_id)]}
     return {what: found for what, found in seen.items() if found}
 
 
-async def test_delete_leaves_nothing_and_touches_no_neighbour(
+async def test_delete_leaves_nothing_and_changes_no_other_tenant(
     driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", **SPEC)
@@ -239,7 +239,7 @@ async def test_delete_leaves_nothing_and_touches_no_neighbour(
         await driver.reconcile(name)
     files = [webui.add_file(webui.base("work", "people")["id"], f"{n}.txt") for n in range(3)]
     others = webui.add_file(webui.base("work-not", "people")["id"])
-    tenants.patch("work", {"spec": {"personas": [FINANCE]}})  # a former persona's files go, too
+    tenants.patch("work", {"spec": {"personas": [FINANCE]}})  # a former persona's files are deleted, too
     await driver.reconcile("work")
     neighbour = list_remaining(webui, "work-not", others), webui.versions("work-not")
     tenants.delete("work")
@@ -249,7 +249,7 @@ async def test_delete_leaves_nothing_and_touches_no_neighbour(
     assert (list_remaining(webui, "work-not", others), webui.versions("work-not")) == neighbour
 
 
-async def test_retain_leaves_all_and_a_later_tenant_of_the_name_meets_nothing_of_it(
+async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
     driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     person(observed, webui, "ann@work.example")
@@ -264,7 +264,7 @@ async def test_retain_leaves_all_and_a_later_tenant_of_the_name_meets_nothing_of
     after = webui.get_state("work")
     assert after["groups"][0].pop("members") == []
     before[1]["groups"][0].pop("members")
-    assert (webui.versions("work")[1:], after) == (before[0][1:], before[1])  # but for the group itself
+    assert (webui.versions("work")[1:], after) == (before[0][1:], before[1])  # except the group
     (earlier,) = webui.groups("work")
     harness.apply("work", **SPEC)
     assert (await driver.reconcile("work")).name == "ready"
@@ -285,10 +285,10 @@ async def test_retain_leaves_all_and_a_later_tenant_of_the_name_meets_nothing_of
     webui.call("DELETE", f"/groups/id/{earlier['id']}/delete")
 
 
-async def test_people_cannot_take_over_a_tenants_knowledge_with_a_mark(
+async def test_a_forged_mark_does_not_move_a_knowledge_base(
     driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
-    """A person of one tenant puts another's mark on a knowledge base that they may write to."""
+    """A member of one tenant adds another tenant's mark to a knowledge base with write access."""
     harness.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
     await driver.reconcile("work-not")
     theirs = webui.base("work-not", "people")
@@ -305,11 +305,11 @@ async def test_people_cannot_take_over_a_tenants_knowledge_with_a_mark(
     assert status
     assert theirs["id"] not in [each["id"] for each in status["status"]["workspace"]["knowledge"]]
     await driver.reconcile("work-not")
-    mended = webui.base("work-not", "people")
-    assert {name: mended[name] for name in ("id", "name", "description")} == {
+    repaired = webui.base("work-not", "people")
+    assert {name: repaired[name] for name in ("id", "name", "description")} == {
         name: theirs[name] for name in ("id", "name", "description")
     }
-    assert _holders(mended) == _holders(theirs)
+    assert _holders(repaired) == _holders(theirs)
 
 
 def _holders(base: dict[str, Any]) -> list[tuple[str, str]]:
@@ -317,7 +317,7 @@ def _holders(base: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
-async def test_a_tenant_without_anything_goes(
+async def test_a_tenant_without_objects_is_deleted(
     policy: str, driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", personas=[], deletionPolicy=policy)

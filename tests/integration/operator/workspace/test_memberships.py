@@ -1,4 +1,4 @@
-"""The running operator keeps memberships in Open WebUI right without any change of a Tenant.
+"""Tests of the periodic check of memberships by the running operator.
 
 Issue 18, A3: a membership opens files and knowledge bases, so only a verified address that the Tenant names
 gives one.
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.programs
 ANN = "ann@kept.example"
 STRANGER = "nemo@nowhere.example"
 SECONDS = 30
-"""Longest time until a membership is right; the operator under test checks every second."""
+"""Longest time until a membership is repaired; the operator under test checks every second."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,7 +56,7 @@ async def only_ann(operator: None, webui: ObservedOpenWebUI) -> None:
 
 
 async def becomes(webui: ObservedOpenWebUI, *members: str) -> None:
-    """Wait until the Tenant's group has exactly these members, and nobody through another group."""
+    """Wait until the Tenant's group has exactly these members, and no inherited ones."""
 
     def is_so() -> bool:
         (group,) = webui.groups("kept")
@@ -66,13 +66,13 @@ async def becomes(webui: ObservedOpenWebUI, *members: str) -> None:
 
 
 def join(webui: ObservedOpenWebUI, account: str, group_id: str = "") -> None:
-    """Put an account into a group as an administrator of Open WebUI can."""
+    """Add an account to a group as an administrator of Open WebUI can."""
     group_id = group_id or webui.groups("kept")[0]["id"]
     webui.call("POST", f"/groups/id/{group_id}/users/add", json={"user_ids": [account]})
 
 
 def account(observed: Observed, webui: ObservedOpenWebUI, email: str, *, verified: bool = True) -> str:
-    """Make an account of Keycloak's that has signed in to Open WebUI; return its id in Open WebUI."""
+    """Create an account in Keycloak that has signed in to Open WebUI; return its id in Open WebUI."""
     subject = observed.add_person(email, verified=verified)
     webui.drop_user(email)
     return webui.add_user(email, subject)
@@ -82,7 +82,7 @@ def stranger(observed: Observed, webui: ObservedOpenWebUI) -> None:
     join(webui, account(observed, webui, STRANGER))
 
 
-def past_the_api(observed: Observed, webui: ObservedOpenWebUI) -> None:
+def through_the_database(observed: Observed, webui: ObservedOpenWebUI) -> None:
     known = account(observed, webui, STRANGER)
     (group,) = webui.groups("kept")
     webui.sql(
@@ -90,8 +90,8 @@ def past_the_api(observed: Observed, webui: ObservedOpenWebUI) -> None:
     )
 
 
-def in_a_lookalike(observed: Observed, webui: ObservedOpenWebUI) -> None:
-    """Put a stranger into a top-level group of Keycloak's that is named like the tenant's path, too."""
+def in_a_group_of_the_same_name(observed: Observed, webui: ObservedOpenWebUI) -> None:
+    """Add a stranger also to a top-level group of Keycloak that is named like the tenant's path."""
     known = account(observed, webui, STRANGER)
     observed.keycloak("POST", "/groups", json={"name": "tenants/tenant-kept"}).raise_for_status()
     found = observed.keycloak(
@@ -112,7 +112,7 @@ def with_a_password(observed: Observed, webui: ObservedOpenWebUI) -> None:
     join(webui, webui.add_user("carl@kept.example"))
 
 
-def through_a_group_beneath(observed: Observed, webui: ObservedOpenWebUI) -> None:
+def through_a_child_group(observed: Observed, webui: ObservedOpenWebUI) -> None:
     (above,) = webui.groups("kept")
     form = {"name": "beneath", "description": "", "parent_group_id": above["id"]}
     join(webui, account(observed, webui, STRANGER), webui.call("POST", "/groups/create", json=form)["id"])
@@ -120,26 +120,26 @@ def through_a_group_beneath(observed: Observed, webui: ObservedOpenWebUI) -> Non
 
 PLANTED: dict[str, Callable[[Observed, ObservedOpenWebUI], None]] = {
     "stranger": stranger,
-    "past-the-api": past_the_api,
-    "in-a-lookalike": in_a_lookalike,
+    "past-the-api": through_the_database,
+    "in-a-lookalike": in_a_group_of_the_same_name,
     "unverified": unverified,
     "with-a-password": with_a_password,
-    "through-a-group-beneath": through_a_group_beneath,
+    "through-a-group-beneath": through_a_child_group,
 }
 
 
 @pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
-async def test_a3_a_membership_that_no_verified_address_proves_ends_by_itself(
+async def test_a3_a_membership_without_a_verified_address_is_removed(
     plant: Callable[[Observed, ObservedOpenWebUI], None], observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     plant(observed, webui)
     await becomes(webui, ANN)
 
 
-async def test_a3_a_group_of_no_tenant_that_exists_has_no_members_and_stays(
+async def test_a3_a_group_without_a_tenant_has_no_members_and_stays(
     observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    """Groups of retained Tenants: what they may read is kept, and nobody reads it."""
+    """Groups of retained Tenants keep their access rights and have no members."""
     known = account(observed, webui, "old@former.example")
     made = []
     for name in ("/tenants/tenant-former", "/retained/tenant-former/g"):
@@ -154,9 +154,7 @@ async def test_a3_a_group_of_no_tenant_that_exists_has_no_members_and_stays(
         webui.call("DELETE", f"/groups/id/{group_id}/delete")
 
 
-async def test_who_belongs_and_is_missing_is_added_by_itself(
-    observed: Observed, webui: ObservedOpenWebUI
-) -> None:
+async def test_a_missing_member_is_added(observed: Observed, webui: ObservedOpenWebUI) -> None:
     (group,) = webui.groups("kept")
     (ann,) = webui.call("GET", "/users/", params={"query": ANN})["users"]
     webui.call("POST", f"/groups/id/{group['id']}/users/remove", json={"user_ids": [ann["id"]]})
@@ -164,7 +162,7 @@ async def test_who_belongs_and_is_missing_is_added_by_itself(
 
 
 @pytest.mark.parametrize("change", [{"emailVerified": False}, {"enabled": False}])
-async def test_a_change_of_the_account_in_keycloak_is_followed_both_ways(
+async def test_a_change_of_an_account_in_keycloak_is_applied(
     change: dict[str, bool], observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     (user,) = observed.keycloak("GET", "/users", params={"email": ANN}).json()
@@ -173,10 +171,10 @@ async def test_a_change_of_the_account_in_keycloak_is_followed_both_ways(
         await becomes(webui, *members)
 
 
-async def test_who_signs_in_while_the_gateway_is_gone_sees_the_tenants_models_soon(
+async def test_a_login_without_the_gateway_gets_the_tenants_models(
     platform: Platform, webui: ObservedOpenWebUI
 ) -> None:
-    """No gateway runs here, so the event function proves nothing; nobody signs in again."""
+    """Without a gateway the event function proves nothing, and no one signs in again."""
     email = "late@kept.example"
     webui.drop_user(email)
     async with open_people(platform) as people:

@@ -1,4 +1,4 @@
-"""The operator as a program beside a real Open WebUI: how soon a change of people is followed."""
+"""Tests of the time until the running operator removes former members."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ BOTH = ["goes@leaving.example", "stays@leaving.example"]
 
 @pytest.fixture
 def environment(settings: dict[str, str]) -> dict[str, str]:
-    """Return the variables of an operator that serves the workspace."""
+    """Return the environment of an operator with the workspace part."""
     return {f"OPERATOR_{key.upper()}": value for key, value in settings.items()}
 
 
@@ -33,7 +33,7 @@ def people(observed: Observed, webui: ObservedOpenWebUI) -> None:
         person(observed, webui, email)
 
 
-async def test_who_is_taken_out_of_the_tenant_is_out_of_both_groups_within_five_seconds(
+async def test_a_person_removed_from_the_tenant_is_removed_from_both_groups_in_five_seconds(
     platform: Platform,
     harness: Harness,
     environment: dict[str, str],
@@ -54,14 +54,14 @@ async def test_who_is_taken_out_of_the_tenant_is_out_of_both_groups_within_five_
         await until(lambda: members() == (BOTH[1:], BOTH[1:]), seconds=OUT_SECONDS, every=0.2)
 
 
-async def test_who_is_taken_out_while_keycloak_hangs_is_out_of_open_webui_within_five_seconds(
+async def test_a_person_is_removed_from_open_webui_in_five_seconds_while_keycloak_hangs(
     platform: Platform,
     harness: Harness,
     environment: dict[str, str],
     tenants: Tenants,
     webui: ObservedOpenWebUI,
 ) -> None:
-    """Issue 18, A3: the Tenant alone says that an address does not belong."""
+    """Issue 18, A3: the Tenant alone proves that an address does not belong."""
 
     def members() -> Any:
         groups = webui.groups("leaving")
@@ -75,4 +75,4 @@ async def test_who_is_taken_out_while_keycloak_hangs_is_out_of_open_webui_within
             proxy.hang()
             tenants.patch("leaving", {"spec": {"identity": {"emails": ["stays@leaving.example"]}}})
             await until(lambda: members() == BOTH[1:], seconds=OUT_SECONDS, every=0.2)
-            proxy.mend()
+            proxy.restore()

@@ -1,4 +1,4 @@
-"""A thousand markers in every store: after a Delete no file or table holds one, and a receipt says so."""
+"""Tests of an erasure with a thousand markers in every store, and of its receipt."""
 
 import json
 import random
@@ -19,7 +19,7 @@ from tests.support.qdrant import open_qdrant
 from tests.support.raw_scan import raw_scan
 
 from ..conftest import Driver, Harness, conditions
-from .test_erasure import GONE, Office, begin, delete, office
+from .test_erasure import GONE, Accounts, begin, delete, office
 
 __all__ = ["office"]
 
@@ -30,8 +30,8 @@ KEY = "tenant-gone"
 DOCUMENTS, POINTS, KEYS, CHATS = 300, 400, 300, 12
 
 
-def plant_objects(observed: Observed) -> None:
-    """Put documents, a second version of each other one, and a delete marker over each tenth."""
+def create_objects(observed: Observed) -> None:
+    """Store documents, a second version of every second one, and a delete marker for every tenth."""
     for number in range(DOCUMENTS):
         name = f"{KEY}/finance/documents/d{number}/{MARKER}-{number}.txt"
         for version in range(1 + number % 2):
@@ -40,7 +40,7 @@ def plant_objects(observed: Observed) -> None:
             observed.s3.delete_object(Bucket=BUCKET, Key=name)
 
 
-async def plant_points(platform: Platform) -> None:
+async def create_points(platform: Platform) -> None:
     points = [
         models.PointStruct(
             id=number, vector={"dense": [random.random() for _ in range(768)]},
@@ -54,12 +54,12 @@ async def plant_points(platform: Platform) -> None:
         await qdrant.upsert(COLLECTION, points, wait=True)
 
 
-def plant_keys(observed: Observed) -> None:
+def create_keys(observed: Observed) -> None:
     for number in range(KEYS):
         observed.redis.hset(f"{KEY}:journal:{number}", mapping={"text": f"{MARKER} {number}"})
 
 
-def plant_in_open_webui(office: Office, token: str) -> None:
+def create_in_open_webui(office: Accounts, token: str) -> None:
     for number in range(CHATS):
         file_id = office.upload(token, f"{MARKER} {number} sent")
         office.chat(token, f"{KEY}.finance", f"{MARKER} {number}", file_id)
@@ -72,12 +72,12 @@ def receipt_of(observed: Observed, uid: str) -> bytes:
 
 
 @pytest.mark.timeout(900)
-async def test_of_a_thousand_markers_none_is_left_and_a_receipt_proves_it(
+async def test_no_marker_remains_and_the_receipt_proves_it(
     driver: Driver,
     harness: Harness,
     tenants: Tenants,
     observed: Observed,
-    office: Office,
+    office: Accounts,
     platform: Platform,
     webui: ObservedOpenWebUI,
     tmp_path: Any,
@@ -86,10 +86,10 @@ async def test_of_a_thousand_markers_none_is_left_and_a_receipt_proves_it(
     subjects = await begin(driver, harness, observed, ann="ann@gone.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
-    plant_objects(observed)
-    await plant_points(platform)
-    plant_keys(observed)
-    plant_in_open_webui(office, ann)
+    create_objects(observed)
+    await create_points(platform)
+    create_keys(observed)
+    create_in_open_webui(office, ann)
     planted = raw_scan(platform, MARKER)
     assert sum(planted.values()) >= 1000
     assert planted.keys() >= {"aws", "qdrant", "redis", "openwebui.chat", "openwebui.file", "open-webui"}
@@ -102,7 +102,7 @@ async def test_of_a_thousand_markers_none_is_left_and_a_receipt_proves_it(
     file = tmp_path / "receipt.json"
     file.write_bytes(written)
     public = receipts.public_key(platform.context.state)
-    assert verify_file(file, public).startswith("Valid: of Tenant gone")
+    assert verify_file(file, public).startswith("Valid: Tenant gone")
     receipt = verify(json.loads(written), read_public_key(public))
     before = {store.store: store.before for store in receipt.stores}
     assert before["storage"][f"object versions and delete markers under {KEY}/"] >= 480
@@ -113,10 +113,10 @@ async def test_of_a_thousand_markers_none_is_left_and_a_receipt_proves_it(
     assert before["identity"][f"members of /tenants/{KEY}"] == 1
 
 
-async def test_a_late_writer_holds_the_tenant_until_it_is_removed_too(
+async def test_a_late_write_delays_the_deletion_until_it_is_removed(
     driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
-    """What is written between deletion and second count is seen, named, and gone with the next try."""
+    """Data written between the removal and the second count is reported, and removed by the next run."""
     harness.apply("gone", **GONE)
     await driver.reconcile("gone")
     erasure = driver.context.reconciler._erasure
@@ -138,7 +138,7 @@ async def test_a_late_writer_holds_the_tenant_until_it_is_removed_too(
     assert observed.find_data("gone") == {}
 
 
-async def test_a_neighbour_is_not_counted(
+async def test_data_of_another_tenant_is_not_counted(
     driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("gone", **GONE)

@@ -20,7 +20,7 @@ TENANT = make_tenant("tenanta")
 DOCUMENT = Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)
 
 
-class FakeStore:
+class FakeDocumentStore:
     """A bucket with the owners of documents; it does not answer while ``down``."""
 
     def __init__(self) -> None:
@@ -36,23 +36,25 @@ class FakeStore:
 
 
 @pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
+def store() -> FakeDocumentStore:
+    return FakeDocumentStore()
 
 
 @pytest.fixture
-def owners(store: FakeStore) -> DocumentOwnerResolver:
+def owners(store: FakeDocumentStore) -> DocumentOwnerResolver:
     return DocumentOwnerResolver(cast("DocumentStore", store))
 
 
-async def test_documents_get_their_owners(owners: DocumentOwnerResolver, store: FakeStore) -> None:
+async def test_documents_get_their_owners(owners: DocumentOwnerResolver, store: FakeDocumentStore) -> None:
     store.owners["tenanta", "other"] = ""
     asked = [DOCUMENT, replace(DOCUMENT, id="other"), replace(DOCUMENT, id="gone")]
     found = await owners.resolve(TENANT, asked)
     assert [(each.id, each.owner) for each in found] == [("by-name", "anna"), ("other", ""), ("gone", None)]
 
 
-async def test_an_owner_is_read_once_for_each_object(owners: DocumentOwnerResolver, store: FakeStore) -> None:
+async def test_an_owner_is_read_once_for_each_object(
+    owners: DocumentOwnerResolver, store: FakeDocumentStore
+) -> None:
     for _ in range(3):
         assert await owners.resolve(TENANT, [DOCUMENT]) == [replace(DOCUMENT, owner="anna")]
     assert store.asked == 1
@@ -62,7 +64,7 @@ async def test_an_owner_is_read_once_for_each_object(owners: DocumentOwnerResolv
 
 
 async def test_two_owners_of_one_name_and_second_are_not_confused(
-    owners: DocumentOwnerResolver, store: FakeStore
+    owners: DocumentOwnerResolver, store: FakeDocumentStore
 ) -> None:
     just_stored = replace(DOCUMENT, stored_at=int(time.time()))
     for person in ("anna", "ben"):
@@ -71,7 +73,7 @@ async def test_two_owners_of_one_name_and_second_are_not_confused(
 
 
 async def test_another_tenants_document_of_that_id_has_another_owner(
-    owners: DocumentOwnerResolver, store: FakeStore
+    owners: DocumentOwnerResolver, store: FakeDocumentStore
 ) -> None:
     store.owners["tenantb", "by-name"] = "bob"
     await owners.resolve(TENANT, [DOCUMENT])
@@ -81,7 +83,7 @@ async def test_another_tenants_document_of_that_id_has_another_owner(
 
 @pytest.mark.parametrize("is_gone", [True, False])
 async def test_an_unknown_owner_is_read_again(
-    owners: DocumentOwnerResolver, store: FakeStore, *, is_gone: bool
+    owners: DocumentOwnerResolver, store: FakeDocumentStore, *, is_gone: bool
 ) -> None:
     known = dict(store.owners)
     store.owners, store.down = ({}, False) if is_gone else (known, True)
@@ -91,7 +93,7 @@ async def test_an_unknown_owner_is_read_again(
 
 
 async def test_the_least_recently_used_owner_is_evicted_first(
-    owners: DocumentOwnerResolver, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+    owners: DocumentOwnerResolver, store: FakeDocumentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(document_owners, "MAX_CACHED", 2)
     first, second, third = (replace(DOCUMENT, stored_at=number) for number in (1, 2, 3))

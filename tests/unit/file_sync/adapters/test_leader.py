@@ -51,7 +51,7 @@ class FakeDatabase:
         self.closed += 1
 
 
-class Replica:
+class LeaderHarness:
     """An elector on a fake database, which records the terms of its leadership and its hints."""
 
     def __init__(self) -> None:
@@ -71,19 +71,19 @@ class Replica:
         self.hints += 1
 
 
-def simulate_replica(scenario: Callable[[Replica], Awaitable[None]]) -> Replica:
-    async def with_replica() -> Replica:
-        replica = Replica()
-        running = asyncio.create_task(replica.elector.run())
+def simulate_elector(scenario: Callable[[LeaderHarness], Awaitable[None]]) -> LeaderHarness:
+    async def with_elector() -> LeaderHarness:
+        harness = LeaderHarness()
+        running = asyncio.create_task(harness.elector.run())
         try:
-            await scenario(replica)
+            await scenario(harness)
         finally:
             running.cancel()
             await asyncio.wait([running])
-            await replica.elector.close()
-        return replica
+            await harness.elector.close()
+        return harness
 
-    return simulate(with_replica())
+    return simulate(with_elector())
 
 
 def is_leader() -> bool:
@@ -91,85 +91,85 @@ def is_leader() -> bool:
 
 
 def test_the_replica_that_gets_the_lock_leads() -> None:
-    async def scenario(replica: Replica) -> None:
+    async def scenario(harness: LeaderHarness) -> None:
         LEADER.set(7)
         await asyncio.sleep(1)
         assert is_leader()
-        assert replica.terms == ["began"]
-        assert replica.database.locks == [LOCK_ID]
+        assert harness.terms == ["began"]
+        assert harness.database.locks == [LOCK_ID]
 
-    replica = simulate_replica(scenario)
+    harness = simulate_elector(scenario)
     assert not is_leader(), "the gauge is reset at the end"
-    assert replica.terms == ["began", "ended"]
+    assert harness.terms == ["began", "ended"]
 
 
 def test_a_replica_without_the_lock_tries_again_and_is_no_leader() -> None:
-    async def scenario(replica: Replica) -> None:
-        replica.database.is_held_elsewhere = True
+    async def scenario(harness: LeaderHarness) -> None:
+        harness.database.is_held_elsewhere = True
         LEADER.set(7)
         await asyncio.sleep(2.5 * CHECK_SECONDS)
         assert not is_leader()
-        assert replica.terms == []
-        assert len(replica.database.locks) == 3
-        replica.database.is_held_elsewhere = False
+        assert harness.terms == []
+        assert len(harness.database.locks) == 3
+        harness.database.is_held_elsewhere = False
         await asyncio.sleep(CHECK_SECONDS)
         assert is_leader()
 
-    simulate_replica(scenario)
+    simulate_elector(scenario)
 
 
 def test_a_leader_whose_connection_is_cut_stops_and_competes_again() -> None:
-    async def scenario(replica: Replica) -> None:
+    async def scenario(harness: LeaderHarness) -> None:
         await asyncio.sleep(1)
-        replica.database.is_cut = True
+        harness.database.is_cut = True
         await asyncio.sleep(CHECK_SECONDS)
         assert not is_leader()
-        assert replica.terms == ["began", "ended"]
-        assert replica.database.closed == 1, "the lock ends with the connection"
-        replica.database.is_cut = False
+        assert harness.terms == ["began", "ended"]
+        assert harness.database.closed == 1, "the lock ends with the connection"
+        harness.database.is_cut = False
         await asyncio.sleep(2 * CHECK_SECONDS)
         assert is_leader()
-        assert replica.terms == ["began", "ended", "began"]
+        assert harness.terms == ["began", "ended", "began"]
 
-    simulate_replica(scenario)
+    simulate_elector(scenario)
 
 
 def test_the_leader_receives_hints_of_all_replicas() -> None:
-    async def scenario(replica: Replica) -> None:
+    async def scenario(harness: LeaderHarness) -> None:
         await asyncio.sleep(1)
-        replica.elector.broadcast_hint()
-        assert replica.hints == 1
-        assert replica.database.sent == []
-        replica.database.notifications.put_nowait("hint")
+        harness.elector.broadcast_hint()
+        assert harness.hints == 1
+        assert harness.database.sent == []
+        harness.database.notifications.put_nowait("hint")
         await asyncio.sleep(0.1)
-        assert replica.hints == 2
+        assert harness.hints == 2
 
-    simulate_replica(scenario)
+    simulate_elector(scenario)
 
 
 def test_another_replica_sends_a_hint_to_the_leader_once_at_a_time() -> None:
-    async def scenario(replica: Replica) -> None:
-        replica.database.is_held_elsewhere = True
+    async def scenario(harness: LeaderHarness) -> None:
+        harness.database.is_held_elsewhere = True
         await asyncio.sleep(1)
         for _ in range(3):
-            replica.elector.broadcast_hint()
+            harness.elector.broadcast_hint()
         await asyncio.sleep(0.1)
-        assert replica.database.sent == [(CHANNEL,)]
-        assert replica.hints == 0
-        replica.elector.broadcast_hint()
+        assert harness.database.sent == [(CHANNEL,)]
+        assert harness.hints == 0
+        harness.elector.broadcast_hint()
         await asyncio.sleep(0.1)
-        assert len(replica.database.sent) == 2
+        assert len(harness.database.sent) == 2
 
-    simulate_replica(scenario)
+    simulate_elector(scenario)
 
 
 def test_a_hint_that_cannot_be_sent_is_dropped() -> None:
-    async def scenario(replica: Replica) -> None:
-        replica.database.is_held_elsewhere = True
+    async def scenario(harness: LeaderHarness) -> None:
+        harness.database.is_held_elsewhere = True
         await asyncio.sleep(1)
-        replica.database.is_cut = True
-        replica.elector.broadcast_hint()
+        harness.database.is_cut = True
+        harness.elector.broadcast_hint()
         await asyncio.sleep(0.1)
-        assert replica.database.sent == []
+        assert harness.database.sent == []
 
-    simulate_replica(scenario)
+    simulate_elector(scenario)

@@ -1,13 +1,13 @@
-"""Spans of requests to file-sync."""
+"""Tests of the spans of requests."""
 
 import httpx
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
-from .test_cost import app
+from .conftest import make_fake_app
 
 
 async def test_spans_have_the_tenant_and_no_query_string() -> None:
-    transport = httpx.ASGITransport(app())
+    transport = httpx.ASGITransport(make_fake_app())
     with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
         span.set_attribute("url.query", "id=a-secret")
         async with httpx.AsyncClient(transport=transport, base_url="http://file-sync.test") as http:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 URL = "postgresql://owner:secret@db.test/openwebui"
 
 
-class FakePostgres:
+class FakeDatabaseServer:
     """A database that is not ready for the first ``failures`` attempts, and a clock."""
 
     def __init__(self, error: type[psycopg.Error], failures: int) -> None:
@@ -36,19 +36,19 @@ class FakePostgres:
         self.now += seconds
 
 
-def grant(postgres: FakePostgres, monkeypatch: pytest.MonkeyPatch, *, seconds: float = 60.0) -> None:
-    monkeypatch.setattr(psycopg, "connect", postgres.connect)
-    monkeypatch.setattr("file_sync.jobs.grants.time.sleep", postgres.sleep)
-    monkeypatch.setattr("file_sync.jobs.grants.time.monotonic", lambda: postgres.now)
-    grants.grant(grants.Settings(database_url=SecretStr(URL), seconds=seconds))
+def grant(server: FakeDatabaseServer, monkeypatch: pytest.MonkeyPatch, *, seconds: float = 60.0) -> None:
+    monkeypatch.setattr(psycopg, "connect", server.connect)
+    monkeypatch.setattr("file_sync.jobs.grants.time.sleep", server.sleep)
+    monkeypatch.setattr("file_sync.jobs.grants.time.monotonic", lambda: server.now)
+    grants.grant(grants.GrantsSettings(database_url=SecretStr(URL), seconds=seconds))
 
 
 def test_all_rights_are_granted_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    postgres = FakePostgres(psycopg.OperationalError, failures=0)
-    grant(postgres, monkeypatch)
-    (statements,) = postgres.statements
+    server = FakeDatabaseServer(psycopg.OperationalError, failures=0)
+    grant(server, monkeypatch)
+    (statements,) = server.statements
     assert "grant select (id, oauth)" in statements
-    assert postgres.pauses == []
+    assert server.pauses == []
 
 
 @pytest.mark.parametrize(
@@ -58,23 +58,23 @@ def test_all_rights_are_granted_in_one_transaction(monkeypatch: pytest.MonkeyPat
 def test_the_job_waits_for_the_tables_with_jitter(
     error: type[psycopg.Error], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    postgres = FakePostgres(error, failures=20)
-    grant(postgres, monkeypatch)
-    assert len(postgres.statements) == 1
-    assert len(set(postgres.pauses)) > 10, "the pauses differ"
+    server = FakeDatabaseServer(error, failures=20)
+    grant(server, monkeypatch)
+    assert len(server.statements) == 1
+    assert len(set(server.pauses)) > 10, "the pauses differ"
     shortest, longest = grants.PAUSE_SECONDS
-    assert all(shortest <= pause <= longest for pause in postgres.pauses)
+    assert all(shortest <= pause <= longest for pause in server.pauses)
 
 
 def test_the_job_fails_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    postgres = FakePostgres(psycopg.errors.UndefinedTable, failures=1000)
+    server = FakeDatabaseServer(psycopg.errors.UndefinedTable, failures=1000)
     with pytest.raises(psycopg.errors.UndefinedTable):
-        grant(postgres, monkeypatch, seconds=60)
-    assert 60 < postgres.now < 70
+        grant(server, monkeypatch, seconds=60)
+    assert 60 < server.now < 70
 
 
 def test_a_permanent_error_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
-    postgres = FakePostgres(psycopg.errors.InsufficientPrivilege, failures=1)
+    server = FakeDatabaseServer(psycopg.errors.InsufficientPrivilege, failures=1)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        grant(postgres, monkeypatch)
-    assert postgres.pauses == []
+        grant(server, monkeypatch)
+    assert server.pauses == []

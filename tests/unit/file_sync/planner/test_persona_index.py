@@ -79,7 +79,7 @@ def test_targets_belong_to_the_tenant_only() -> None:
     )
 
 
-class FakeRegistry:
+class CountingRegistry:
     """A registry that counts its lists."""
 
     def __init__(self) -> None:
@@ -93,11 +93,11 @@ class FakeRegistry:
 
 class TestCache:
     @pytest.fixture
-    def registry(self) -> FakeRegistry:
-        return FakeRegistry()
+    def registry(self) -> CountingRegistry:
+        return CountingRegistry()
 
     @pytest.fixture
-    def cache(self, registry: FakeRegistry) -> PersonaIndexCache:
+    def cache(self, registry: CountingRegistry) -> PersonaIndexCache:
         return PersonaIndexCache(cast("TenantRegistry", registry))
 
     @pytest.fixture
@@ -113,7 +113,7 @@ class TestCache:
         assert cache.current.resolve(knowledge_link()) == PersonaRef("tenanta", "finance")
 
     def test_the_index_is_built_again_when_it_expires(
-        self, cache: PersonaIndexCache, registry: FakeRegistry, clock: list[float]
+        self, cache: PersonaIndexCache, registry: CountingRegistry, clock: list[float]
     ) -> None:
         first = cache.current
         clock[0] += CACHE_SECONDS - 0.1
@@ -125,7 +125,7 @@ class TestCache:
         assert registry.lists == 2
 
     def test_a_refresh_builds_the_index_immediately(
-        self, cache: PersonaIndexCache, registry: FakeRegistry, clock: list[float]
+        self, cache: PersonaIndexCache, registry: CountingRegistry, clock: list[float]
     ) -> None:
         first = cache.current
         registry.tenants = []

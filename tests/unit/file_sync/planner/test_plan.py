@@ -28,7 +28,7 @@ PERMANENT = ("https://tenantry.io/problems/document-unreadable", "The PDF is enc
 
 
 @dataclass
-class Case:
+class PlanCase:
     """A file or none, the copies of its document, and the expected actions, state and reason."""
 
     name: str
@@ -43,24 +43,28 @@ STORE, CHECK, INDEX, DELETE = ActionType
 MOVED = "hr", "plan.pdf"
 
 CASES = [
-    Case("a new file is stored", make_file(), [], [(STORE, "finance", "plan.pdf", ())], FileState.WAITING),
-    Case("a file sent to a persona is stored", make_file("f1", chat_link("hr")), [], [(STORE, *MOVED, ())]),
-    Case("a ready file needs no action", make_file(), [make_document()], [], FileState.READY),
-    Case(
+    PlanCase(
+        "a new file is stored", make_file(), [], [(STORE, "finance", "plan.pdf", ())], FileState.WAITING
+    ),
+    PlanCase(
+        "a file sent to a persona is stored", make_file("f1", chat_link("hr")), [], [(STORE, *MOVED, ())]
+    ),
+    PlanCase("a ready file needs no action", make_file(), [make_document()], [], FileState.READY),
+    PlanCase(
         "a stored document is indexed",
         make_file(),
         [make_document(state="received", sha256=None)],
         [(INDEX, "finance", "plan.pdf", ())],
         FileState.RECEIVED,
     ),
-    Case(
+    PlanCase(
         "a document that is being indexed needs no action",
         make_file(),
         [make_document(state="indexing")],
         [],
         FileState.INDEXING,
     ),
-    Case(
+    PlanCase(
         "a permanent failure is not retried",
         make_file(),
         [make_document(state="failed", problem=PERMANENT)],
@@ -68,166 +72,168 @@ CASES = [
         FileState.FAILED,
         "The PDF is encrypted.",
     ),
-    Case(
+    PlanCase(
         "a transient failure is retried",
         make_file(),
         [make_document(state="failed", problem=TRANSIENT)],
         [(INDEX, "finance", "plan.pdf", ())],
         FileState.RECEIVED,
     ),
-    Case(
+    PlanCase(
         "a renamed file is stored again, and its old copy is deleted",
         make_file(filename="new.pdf"),
         [make_document()],
         [(STORE, "finance", "new.pdf", (("finance", "plan.pdf"),))],
     ),
-    Case(
+    PlanCase(
         "a file in another knowledge base moves",
         make_file("f1", knowledge_link("hr")),
         [make_document()],
         [(STORE, *MOVED, (("finance", "plan.pdf"),))],
     ),
-    Case(
+    PlanCase(
         "an interrupted move is completed, although both copies are ready",
         make_file("f1", knowledge_link("hr")),
         [make_document(), make_document(persona_id="hr")],
         [(INDEX, *MOVED, (("finance", "plan.pdf"),))],
         FileState.INDEXING,
     ),
-    Case(
+    PlanCase(
         "a file in two knowledge bases is not moved",
         make_file("f1", knowledge_link("finance", since=1), knowledge_link("hr", since=2)),
         [make_document(persona_id="hr")],
         [],
         FileState.READY,
     ),
-    Case(
+    PlanCase(
         "a new file in two knowledge bases belongs to the first",
         make_file("f1", knowledge_link("hr", since=1), knowledge_link("finance", since=2)),
         [],
         [(STORE, *MOVED, ())],
     ),
-    Case(
+    PlanCase(
         "a knowledge base takes precedence over a chat",
         make_file("f1", chat_link("finance", since=1), knowledge_link("hr", since=2)),
         [make_document()],
         [(STORE, *MOVED, (("finance", "plan.pdf"),))],
     ),
-    Case(
+    PlanCase(
         "a different hash is checked",
         make_file(digest="b" * 64),
         [make_document()],
         [(CHECK, "finance", "plan.pdf", ())],
         FileState.READY,
     ),
-    Case(
+    PlanCase(
         "a different size is checked",
         make_file(size=11),
         [make_document()],
         [(CHECK, "finance", "plan.pdf", ())],
     ),
-    Case(
+    PlanCase(
         "an invalid hash is ignored",
         make_file(digest="made up"),
         [make_document()],
         [],
         FileState.READY,
     ),
-    Case(
+    PlanCase(
         "the document of a deleted file is deleted",
         None,
         [make_document()],
         [(DELETE, "finance", "plan.pdf", ())],
     ),
-    Case(
+    PlanCase(
         "the document of a file without a link to a persona is deleted",
         make_file("f1", knowledge_link("other", tenant_id="tenantz")),
         [make_document()],
         [(DELETE, "finance", "plan.pdf", ())],
         None,
     ),
-    Case(
+    PlanCase(
         "a file without a link to a persona is not stored",
         make_file("f1", knowledge_link("x", tenant_id="z")),
         [],
         [],
         None,
     ),
-    Case(
+    PlanCase(
         "a document that was uploaded at the gateway stays",
         None,
         [Document("9d1f", "hr", "a", 1, "ready")],
     ),
-    Case(
+    PlanCase(
         "a document of a persona that the Tenant no longer has stays",
         None,
         [make_document(persona_id="legal")],
     ),
     # Owners
-    Case(
+    PlanCase(
         "a file of a person without a tenant is ignored",
         make_file(subject="no-tenant"),
         [],
         [],
         FileState.NO_TENANT,
     ),
-    Case(
+    PlanCase(
         "a file of an account without Keycloak is ignored", make_file(subject=""), [], [], FileState.NO_TENANT
     ),
-    Case(
+    PlanCase(
         "a file of a person of another tenant is ignored", make_file(subject="bob"), [], [], FileState.FOREIGN
     ),
-    Case("while Keycloak is down a new file waits", make_file(subject="unknown"), [], [], FileState.WAITING),
-    Case(
+    PlanCase(
+        "while Keycloak is down a new file waits", make_file(subject="unknown"), [], [], FileState.WAITING
+    ),
+    PlanCase(
         "a file that was given to another tenant first is ignored",
         make_file("f1", knowledge_link(tenant_id="tenantb", since=1), knowledge_link(since=2)),
         [],
         [],
         FileState.FOREIGN,
     ),
-    Case(
+    PlanCase(
         "a later link to another tenant has no effect",
         make_file("f1", knowledge_link(since=1), knowledge_link(tenant_id="tenantb", since=2)),
         [],
         [(STORE, "finance", "plan.pdf", ())],
     ),
-    Case(
+    PlanCase(
         "a document of a person who moved to another tenant stays",
         make_file(subject="bob"),
         [make_document()],
         [],
         FileState.READY,
     ),
-    Case(
+    PlanCase(
         "a document of a person who moved is indexed again if the index was lost",
         make_file(subject="bob"),
         [make_document(state="received", sha256=None)],
         [(INDEX, "finance", "plan.pdf", ())],
         FileState.RECEIVED,
     ),
-    Case(
+    PlanCase(
         "a document of a person who moved gets no new content",
         make_file(subject="bob", size=11),
         [make_document()],
         [],
         FileState.READY,
     ),
-    Case(
+    PlanCase(
         "a document of a person who moved gets no new name",
         make_file(subject="bob", filename="new.pdf"),
         [make_document()],
         [],
         FileState.READY,
     ),
-    Case(
+    PlanCase(
         "a document of a person who moved is deleted with its file",
         None,
         [make_document()],
         [(DELETE, "finance", "plan.pdf", ())],
     ),
     # Refused files
-    Case("an empty file", make_file(size=0), [], [], FileState.REFUSED, "The file is empty."),
-    Case(
+    PlanCase("an empty file", make_file(size=0), [], [], FileState.REFUSED, "The file is empty."),
+    PlanCase(
         "a large file",
         make_file(size=101),
         [],
@@ -235,16 +241,16 @@ CASES = [
         FileState.REFUSED,
         "The file has 101 bytes; the limit is 100.",
     ),
-    Case(
+    PlanCase(
         "a file of the largest size is stored", make_file(size=100), [], [(STORE, "finance", "plan.pdf", ())]
     ),
-    Case(
+    PlanCase(
         "a file of unknown size is stored",
         make_file(size=None),
         [],
         [(STORE, "finance", "plan.pdf", ())],
     ),
-    Case(
+    PlanCase(
         "a file in another bucket",
         make_file(path="s3://digital-twin-docs-dev/tenant-tenantb/hr/documents/x/f1_plan.pdf"),
         [],
@@ -252,14 +258,16 @@ CASES = [
         FileState.REFUSED,
         "Its content is not where Open WebUI stores files.",
     ),
-    Case("another file's content", make_file(path=f"s3://{BUCKET}/f2_plan.pdf"), [], [], FileState.REFUSED),
-    Case("a file outside the bucket", make_file(path="/etc/passwd"), [], [], FileState.REFUSED),
-    Case("an id that is a path", make_file("../f1"), [], [], FileState.REFUSED),
+    PlanCase(
+        "another file's content", make_file(path=f"s3://{BUCKET}/f2_plan.pdf"), [], [], FileState.REFUSED
+    ),
+    PlanCase("a file outside the bucket", make_file(path="/etc/passwd"), [], [], FileState.REFUSED),
+    PlanCase("an id that is a path", make_file("../f1"), [], [], FileState.REFUSED),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_plan_of_one_file(case: Case) -> None:
+def test_plan_of_one_file(case: PlanCase) -> None:
     compared = compare([case.file] if case.file else [], case.documents)
     assert [
         (each.type, each.persona_id, each.filename, each.former) for each in compared.actions

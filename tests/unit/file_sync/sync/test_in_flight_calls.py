@@ -9,14 +9,15 @@ from file_sync.sync.in_flight_calls import LOST_SECONDS, WAIT_SECONDS, InFlightC
 from tests.support.clock import simulate
 
 
-class Call:
-    """A call that starts after ``delay`` seconds and takes ``seconds`` more."""
+class TimedCall:
+    """A call of ``delay`` plus ``seconds`` seconds; its cancellation takes ``cleanup`` seconds."""
 
-    def __init__(self, seconds: float, *, delay: float = 0.0) -> None:
+    def __init__(self, seconds: float, *, delay: float = 0.0, cleanup: float = 0.0) -> None:
         self.started = asyncio.Event()
         self.is_done = self.is_cancelled = False
         self._seconds = seconds
         self._delay = delay
+        self._cleanup = cleanup
 
     async def __call__(self) -> None:
         try:
@@ -26,10 +27,11 @@ class Call:
             self.is_done = True
         except asyncio.CancelledError:
             self.is_cancelled = True
+            await asyncio.sleep(self._cleanup)
             raise
 
 
-async def run(calls: InFlightCalls, call: Call, document_id: str = "d1", tenant_id: str = "a") -> None:
+async def run(calls: InFlightCalls, call: TimedCall, document_id: str = "d1", tenant_id: str = "a") -> None:
     await calls.run(tenant_id, document_id, call(), call.started)
 
 
@@ -44,7 +46,7 @@ def in_time(scenario: Callable[[InFlightCalls], Awaitable[None]]) -> None:
 
 def test_a_short_call_is_awaited() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        call = Call(WAIT_SECONDS - 1)
+        call = TimedCall(WAIT_SECONDS - 1)
         await run(calls, call)
         assert call.is_done
         assert calls.document_ids("a") == frozenset()
@@ -65,7 +67,7 @@ def test_an_error_of_a_short_call_is_raised() -> None:
 
 def test_a_long_call_continues_in_the_background_until_it_ends() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        loop, call = asyncio.get_running_loop(), Call(WAIT_SECONDS + 10)
+        loop, call = asyncio.get_running_loop(), TimedCall(WAIT_SECONDS + 10)
         await run(calls, call)
         assert loop.time() == WAIT_SECONDS
         assert calls.document_ids("a") == {"d1"}
@@ -78,7 +80,7 @@ def test_a_long_call_continues_in_the_background_until_it_ends() -> None:
 
 def test_a_call_that_has_not_started_is_cancelled() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        call = Call(1, delay=WAIT_SECONDS + 1)
+        call = TimedCall(1, delay=WAIT_SECONDS + 1)
         await run(calls, call)
         assert call.is_cancelled
         assert calls.document_ids("a") == frozenset()
@@ -88,7 +90,7 @@ def test_a_call_that_has_not_started_is_cancelled() -> None:
 
 def test_a_call_is_cancelled_with_its_sync_run() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        call = Call(100)
+        call = TimedCall(100)
         running = asyncio.create_task(run(calls, call))
         await asyncio.sleep(1)
         running.cancel()
@@ -101,7 +103,7 @@ def test_a_call_is_cancelled_with_its_sync_run() -> None:
 
 def test_documents_of_other_tenants_are_not_listed_or_cancelled() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        own, other = Call(1000), Call(1000)
+        own, other = TimedCall(1000), TimedCall(1000)
         await run(calls, own, "d1", "a")
         await run(calls, other, "d1", "b")
         assert calls.document_ids("a") == {"d1"}
@@ -117,7 +119,7 @@ def test_documents_of_other_tenants_are_not_listed_or_cancelled() -> None:
 
 def test_a_call_for_a_document_that_is_being_indexed_continues_however_old_it_is() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        call = Call(1000)
+        call = TimedCall(1000)
         await run(calls, call)
         await asyncio.sleep(LOST_SECONDS + 1)
         calls.cancel_stale("a", waiting=(), indexing={"d1"})
@@ -130,7 +132,7 @@ def test_a_call_for_a_document_that_is_being_indexed_continues_however_old_it_is
 @pytest.mark.parametrize(("age", "is_lost"), [(LOST_SECONDS - 1, False), (LOST_SECONDS + 1, True)])
 def test_a_call_for_a_waiting_document_is_lost_after_a_while(age: float, *, is_lost: bool) -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        call = Call(1000)
+        call = TimedCall(1000)
         await run(calls, call)
         await asyncio.sleep(age - WAIT_SECONDS)
         calls.cancel_stale("a", waiting={"d1", "unknown"}, indexing=())
@@ -143,10 +145,10 @@ def test_a_call_for_a_waiting_document_is_lost_after_a_while(age: float, *, is_l
 
 def test_the_end_of_a_cancelled_call_does_not_remove_its_successor() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        await run(calls, Call(1000))
+        await run(calls, TimedCall(1000, cleanup=WAIT_SECONDS + 1))
         calls.cancel_stale("a", waiting=(), indexing=())
-        await run(calls, Call(1000))
-        await asyncio.sleep(1)
+        await run(calls, TimedCall(1000))
+        await asyncio.sleep(2)
         assert calls.document_ids("a") == {"d1"}
 
     in_time(scenario)
@@ -154,7 +156,7 @@ def test_the_end_of_a_cancelled_call_does_not_remove_its_successor() -> None:
 
 def test_close_cancels_all_calls() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        started = [Call(1000), Call(1000)]
+        started = [TimedCall(1000), TimedCall(1000)]
         for tenant_id, call in zip("ab", started, strict=True):
             await run(calls, call, "d1", tenant_id)
         calls.close()

@@ -118,6 +118,7 @@ def test_all_tenants_are_compared_first_and_then_a_changed_one_at_the_next_poll(
     harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)
     assert harness.times("a") == [0]
     assert harness.times("b") == [0, 20]
+    assert set(harness.configs.values()) == {PlanConfig(100, "files")}
 
 
 def test_new_files_of_a_tenant_do_not_wait_until_all_its_old_ones_are_indexed(harness: LoopHarness) -> None:

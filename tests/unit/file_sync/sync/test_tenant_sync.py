@@ -28,7 +28,7 @@ from tests.support.open_webui_files import knowledge_link, make_document, make_f
 TENANTS = [tenant_with_workspace("tenanta"), tenant_with_workspace("tenantb")]
 
 
-class FakeBackends:
+class FakeAdapters:
     """Fakes of all adapters, which record their calls; ``errors`` are raised by operation and document."""
 
     def __init__(self) -> None:
@@ -135,10 +135,10 @@ def _with(name: str, function: Any) -> Any:
 
 
 def simulate_with(
-    backends: FakeBackends, scenario: Callable[[TenantSync], Awaitable[SyncResult]]
+    adapters: FakeAdapters, scenario: Callable[[TenantSync], Awaitable[SyncResult]]
 ) -> SyncResult:
     async def with_sync() -> SyncResult:
-        sync = backends.tenant_sync()
+        sync = adapters.tenant_sync()
         try:
             return await scenario(sync)
         finally:
@@ -167,60 +167,60 @@ def observations(histogram: Any) -> float:
 
 
 @pytest.fixture
-def backends() -> FakeBackends:
-    return FakeBackends()
+def adapters() -> FakeAdapters:
+    return FakeAdapters()
 
 
-def test_a_new_file_is_stored_and_indexed(backends: FakeBackends) -> None:
-    backends.files = [make_file("f1")]
-    result = backends.run()
-    assert backends.calls == [("download", "owui-f1"), ("put", "owui-f1"), ("ingest", "owui-f1")]
+def test_a_new_file_is_stored_and_indexed(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
+    result = adapters.run()
+    assert adapters.calls == [("download", "owui-f1"), ("put", "owui-f1"), ("ingest", "owui-f1")]
     assert result.plan.statuses["f1"].state is FileState.READY
     assert result.remaining == 0
     assert result.settled
     assert result.progress
 
 
-def test_a_ready_file_needs_no_action(backends: FakeBackends) -> None:
-    backends.files, backends.documents = [make_file("f1")], [make_document("f1")]
-    result = backends.run()
-    assert backends.calls == []
+def test_a_ready_file_needs_no_action(adapters: FakeAdapters) -> None:
+    adapters.files, adapters.documents = [make_file("f1")], [make_document("f1")]
+    result = adapters.run()
+    assert adapters.calls == []
     assert result.settled
     assert not result.progress
 
 
-def test_only_files_and_documents_of_the_tenant_are_read(backends: FakeBackends) -> None:
-    backends.run()
-    assert backends.listed_tenants == ["tenanta"]
-    assert backends.selected == [
+def test_only_files_and_documents_of_the_tenant_are_read(adapters: FakeAdapters) -> None:
+    adapters.run()
+    assert adapters.listed_tenants == ["tenanta"]
+    assert adapters.selected == [
         (["kb-tenanta-finance", "kb-tenanta-hr"], ["tenant-tenanta.finance", "tenant-tenanta.hr"])
     ]
 
 
 @pytest.mark.parametrize(("subject", "stored"), [("anna", 1), ("bob", 0), ("no-tenant", 0), ("unknown", 0)])
 def test_a_file_is_stored_only_if_its_owner_belongs_to_the_tenant(
-    backends: FakeBackends, subject: str, stored: int
+    adapters: FakeAdapters, subject: str, stored: int
 ) -> None:
-    backends.files = [make_file("f1", subject=subject, owner=f"owui-{subject}")]
-    result = backends.run()
-    assert len(backends.calls_of("put")) == stored
+    adapters.files = [make_file("f1", subject=subject, owner=f"owui-{subject}")]
+    result = adapters.run()
+    assert len(adapters.calls_of("put")) == stored
     assert result.unassigned_owners == ({"owui-no-tenant"} if subject == "no-tenant" else set())
     assert result.settled is (subject in ("anna", "bob"))
 
 
-def test_a_refused_file_is_settled_and_shows_the_reason(backends: FakeBackends) -> None:
-    backends.files = [make_file("f1")]
-    backends.errors["download", "owui-f1"] = FileRefused("The file is empty.")
-    result = backends.run()
+def test_a_refused_file_is_settled_and_shows_the_reason(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
+    adapters.errors["download", "owui-f1"] = FileRefused("The file is empty.")
+    result = adapters.run()
     assert result.plan.statuses["f1"].state is FileState.REFUSED
     assert result.plan.statuses["f1"].reason == "The file is empty."
     assert result.settled
 
 
-def test_a_document_that_cannot_be_indexed_is_settled(backends: FakeBackends) -> None:
-    backends.files = [make_file("f1")]
-    backends.errors["ingest", "owui-f1"] = IngestRefused()
-    result = backends.run()
+def test_a_document_that_cannot_be_indexed_is_settled(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
+    adapters.errors["ingest", "owui-f1"] = IngestRefused()
+    result = adapters.run()
     assert result.plan.statuses["f1"].state is FileState.FAILED
     assert result.settled
 
@@ -234,26 +234,26 @@ def test_a_document_that_cannot_be_indexed_is_settled(backends: FakeBackends) ->
     ],
 )
 def test_a_failed_file_remains_and_stops_no_other(
-    backends: FakeBackends, error: Exception, outcome: str
+    adapters: FakeAdapters, error: Exception, outcome: str
 ) -> None:
-    backends.files = [make_file("f1", filename="1.pdf"), make_file("f2", filename="2.pdf")]
-    backends.errors["download", "owui-f1"] = error
+    adapters.files = [make_file("f1", filename="1.pdf"), make_file("f2", filename="2.pdf")]
+    adapters.errors["download", "owui-f1"] = error
     before = count("store", outcome)
-    result = backends.run()
-    assert backends.calls_of("ingest") == ["owui-f2"]
+    result = adapters.run()
+    assert adapters.calls_of("ingest") == ["owui-f2"]
     assert result.remaining == 1
     assert not result.settled
     assert result.progress
     assert count("store", outcome) == before + 1
 
 
-def test_blocked_deletions_are_counted_and_are_no_progress(backends: FakeBackends) -> None:
-    backends.documents = [make_document(f"f{number}", filename=f"{number}.pdf") for number in range(3)]
-    for document in backends.documents:
-        backends.errors["delete", document.id] = DeletionBlocked()
+def test_blocked_deletions_are_counted_and_are_no_progress(adapters: FakeAdapters) -> None:
+    adapters.documents = [make_document(f"f{number}", filename=f"{number}.pdf") for number in range(3)]
+    for document in adapters.documents:
+        adapters.errors["delete", document.id] = DeletionBlocked()
     with capture_logs() as logs:
-        result = backends.run()
-    assert backends.batches == [3, 3, 3]
+        result = adapters.run()
+    assert adapters.batches == [3, 3, 3]
     assert result.plan.blocked_deletions == 3
     assert result.settled
     assert not result.progress
@@ -263,58 +263,58 @@ def test_blocked_deletions_are_counted_and_are_no_progress(backends: FakeBackend
 
 @pytest.mark.parametrize(("has_same_version", "calls"), [(True, []), (False, ["owui-f1"])])
 def test_a_check_downloads_only_other_content(
-    backends: FakeBackends, calls: list[str], *, has_same_version: bool
+    adapters: FakeAdapters, calls: list[str], *, has_same_version: bool
 ) -> None:
-    backends.files, backends.documents = [make_file("f1", digest="b" * 64)], [make_document("f1")]
-    backends.has_same_version = has_same_version
-    result = backends.run()
-    assert backends.calls_of("check") == ["owui-f1"]
-    assert backends.calls_of("put") == backends.calls_of("ingest") == calls
+    adapters.files, adapters.documents = [make_file("f1", digest="b" * 64)], [make_document("f1")]
+    adapters.has_same_version = has_same_version
+    result = adapters.run()
+    assert adapters.calls_of("check") == ["owui-f1"]
+    assert adapters.calls_of("put") == adapters.calls_of("ingest") == calls
     assert result.settled
 
 
 def test_a_check_of_the_same_content_still_indexes_a_document_that_is_not_indexed(
-    backends: FakeBackends,
+    adapters: FakeAdapters,
 ) -> None:
-    backends.files = [make_file("f1", size=11)]
-    backends.documents = [make_document("f1", state="received", sha256=None)]
-    backends.has_same_version = True
-    backends.run()
-    assert backends.calls_of("put") == []
-    assert backends.calls_of("ingest") == ["owui-f1"]
+    adapters.files = [make_file("f1", size=11)]
+    adapters.documents = [make_document("f1", state="received", sha256=None)]
+    adapters.has_same_version = True
+    adapters.run()
+    assert adapters.calls_of("put") == []
+    assert adapters.calls_of("ingest") == ["owui-f1"]
 
 
 @pytest.mark.parametrize("is_indexed", [True, False])
 def test_the_former_object_is_deleted_only_after_the_new_one_is_indexed(
-    backends: FakeBackends, *, is_indexed: bool
+    adapters: FakeAdapters, *, is_indexed: bool
 ) -> None:
-    backends.files, backends.documents = [make_file("f1", knowledge_link("hr"))], [make_document("f1")]
+    adapters.files, adapters.documents = [make_file("f1", knowledge_link("hr"))], [make_document("f1")]
     if not is_indexed:
-        backends.errors["ingest", "owui-f1"] = unavailable()
-    backends.run()
-    assert backends.calls_of("put") == ["owui-f1"]
-    assert backends.calls_of("delete-object") == (["finance/owui-f1/plan.pdf"] if is_indexed else [])
-    assert backends.calls[-1][0] == ("delete-object" if is_indexed else "ingest")
+        adapters.errors["ingest", "owui-f1"] = unavailable()
+    adapters.run()
+    assert adapters.calls_of("put") == ["owui-f1"]
+    assert adapters.calls_of("delete-object") == (["finance/owui-f1/plan.pdf"] if is_indexed else [])
+    assert adapters.calls[-1][0] == ("delete-object" if is_indexed else "ingest")
 
 
-def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(backends: FakeBackends) -> None:
-    backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(5)]
-    for file in backends.files:
-        backends.errors["ingest", file.document_id] = unavailable(httpx.ConnectError("refused"))
+def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(5)]
+    for file in adapters.files:
+        adapters.errors["ingest", file.document_id] = unavailable(httpx.ConnectError("refused"))
 
     async def scenario(sync: TenantSync) -> SyncResult:
         result = await run(sync)
         assert sync.backoff.retry_after("tenantb") > 0
         return result
 
-    result = simulate_with(backends, scenario)
-    assert len(backends.calls_of("put")) == 5
-    assert len(backends.calls_of("ingest")) == 1
+    result = simulate_with(adapters, scenario)
+    assert len(adapters.calls_of("put")) == 5
+    assert len(adapters.calls_of("ingest")) == 1
     assert result.remaining == 5
 
 
-def test_a_success_ends_the_growth_of_the_backoff(backends: FakeBackends) -> None:
-    backends.files = [make_file("f1")]
+def test_a_success_ends_the_growth_of_the_backoff(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
 
     async def scenario(sync: TenantSync) -> SyncResult:
         for _ in range(3):
@@ -325,114 +325,123 @@ def test_a_success_ends_the_growth_of_the_backoff(backends: FakeBackends) -> Non
         assert sync.backoff.retry_after("tenanta") == 2
         return result
 
-    assert simulate_with(backends, scenario).settled
+    assert simulate_with(adapters, scenario).settled
 
 
-def test_without_time_to_continue_files_are_stored_and_not_indexed(backends: FakeBackends) -> None:
-    backends.files = [make_file("f1")]
-    result = backends.run(may_continue=lambda: False)
-    assert backends.calls_of("put") == ["owui-f1"]
-    assert backends.calls_of("ingest") == []
+def test_without_time_to_continue_files_are_stored_and_not_indexed(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
+    result = adapters.run(may_continue=lambda: False)
+    assert adapters.calls_of("put") == ["owui-f1"]
+    assert adapters.calls_of("ingest") == []
     assert result.remaining == 1
     assert not result.settled
 
 
-def test_a_document_with_a_call_in_flight_is_not_sent_again(backends: FakeBackends) -> None:
-    backends.files = [make_file("f1")]
-    backends.documents = [make_document("f1", state="received", sha256=None)]
-    backends.ingest_seconds = 2 * WAIT_SECONDS
-    backends.run(runs=2)
-    assert backends.calls_of("ingest") == ["owui-f1"]
+def test_a_document_with_a_call_in_flight_is_not_sent_again(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
+    adapters.documents = [make_document("f1", state="received", sha256=None)]
+    adapters.ingest_seconds = 2 * WAIT_SECONDS
+    adapters.run(runs=2)
+    assert adapters.calls_of("ingest") == ["owui-f1"]
 
 
-def test_a_lost_call_is_replaced_after_a_minute(backends: FakeBackends) -> None:
-    backends.files = [make_file("f1")]
-    backends.documents = [make_document("f1", state="received", sha256=None)]
-    backends.ingest_seconds = 10_000
+def test_a_lost_call_is_replaced_after_a_minute(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
+    adapters.documents = [make_document("f1", state="received", sha256=None)]
+    adapters.ingest_seconds = 10_000
 
     async def scenario(sync: TenantSync) -> SyncResult:
         await run(sync)
         await asyncio.sleep(60)
         return await run(sync)
 
-    simulate_with(backends, scenario)
-    assert backends.calls_of("ingest") == ["owui-f1"] * 2
+    simulate_with(adapters, scenario)
+    assert adapters.calls_of("ingest") == ["owui-f1"] * 2
 
 
-def test_the_call_for_a_document_that_became_ready_is_cancelled(backends: FakeBackends) -> None:
-    backends.files = [make_file("f1")]
-    backends.documents = [make_document("f1", state="received", sha256=None)]
-    backends.ingest_seconds = 10_000
+def test_the_call_for_a_document_that_became_ready_is_cancelled(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
+    adapters.documents = [make_document("f1", state="received", sha256=None)]
+    adapters.ingest_seconds = 10_000
 
     async def scenario(sync: TenantSync) -> SyncResult:
         await run(sync)
         assert sync._calls.document_ids("tenanta") == {"owui-f1"}
-        backends.documents = [make_document("f1")]
+        adapters.documents = [make_document("f1")]
         result = await run(sync)
         assert sync._calls.document_ids("tenanta") == frozenset()
         return result
 
-    assert simulate_with(backends, scenario).settled
+    assert simulate_with(adapters, scenario).settled
 
 
-def test_calls_in_flight_reduce_the_tenants_share_of_n8n(backends: FakeBackends) -> None:
-    backends.ingest_seconds = 10_000
+def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters) -> None:
+    adapters.ingest_seconds = 10_000
     numbers = range(4)
-    backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in numbers]
-    backends.documents = [
+    adapters.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in numbers]
+    adapters.documents = [
         make_document(f"f{number}", filename=f"{number}.pdf", state="received", sha256=None)
         for number in numbers
     ]
-    backends.run(runs=2)
-    assert len(backends.calls_of("ingest")) == 2, "half of the four slots"
+
+    async def scenario(sync: TenantSync) -> SyncResult:
+        await run(sync)
+        assert len(adapters.calls_of("ingest")) == 2, "half of the four slots"
+        started_at = asyncio.get_running_loop().time()
+        result = await run(sync)
+        assert asyncio.get_running_loop().time() == started_at, "the run waits for no slot"
+        return result
+
+    simulate_with(adapters, scenario)
+    assert len(adapters.calls_of("ingest")) == 2
 
 
-def test_a_kept_document_is_logged_once(backends: FakeBackends) -> None:
+def test_a_kept_document_is_logged_once(adapters: FakeAdapters) -> None:
     removed = replace(make_file("f1"), links=(), knowledge="kb-tenanta-finance", remover="ben")
-    backends.files, backends.documents = [removed], [make_document("f1")]
+    adapters.files, adapters.documents = [removed], [make_document("f1")]
     with capture_logs() as logs:
-        result = backends.run(runs=2)
+        result = adapters.run(runs=2)
     assert result.plan.statuses["f1"].state is FileState.KEPT
     assert [each["remover"] for each in logs if each["log_level"] == "warning"] == ["ben"]
 
 
-def test_the_owner_of_an_upload_with_the_name_of_a_file_is_resolved(backends: FakeBackends) -> None:
-    backends.files = [make_file("f1", created_at=9)]
-    backends.documents = [Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)]
-    result = backends.run()
-    assert backends.calls_of("ingest") == ["owui-f1"]
+def test_the_owner_of_an_upload_with_the_name_of_a_file_is_resolved(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1", created_at=9)]
+    adapters.documents = [Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)]
+    result = adapters.run()
+    assert adapters.calls_of("ingest") == ["owui-f1"]
     assert result.plan.unowned == set()
 
 
-def test_the_lags_of_new_files_are_observed_and_not_those_of_moved_ones(backends: FakeBackends) -> None:
+def test_the_lags_of_new_files_are_observed_and_not_those_of_moved_ones(adapters: FakeAdapters) -> None:
     new = make_file("f1", created_at=int(time.time()))
     moved = make_file("f2", knowledge_link("hr"), filename="2.pdf")
-    backends.files = [new, moved]
-    backends.documents = [make_document("f2", filename="2.pdf")]
+    adapters.files = [new, moved]
+    adapters.documents = [make_document("f2", filename="2.pdf")]
     before = observations(STORE_LAG), observations(READY_LAG)
-    backends.run()
+    adapters.run()
     assert (observations(STORE_LAG), observations(READY_LAG)) == (before[0] + 1, before[1] + 1)
 
 
-def test_comparisons_wait_for_a_slot(backends: FakeBackends) -> None:
+def test_comparisons_wait_for_a_slot(adapters: FakeAdapters) -> None:
     async def scenario(sync: TenantSync) -> SyncResult:
         slots = asyncio.Semaphore(1)
         await slots.acquire()
         running = asyncio.create_task(run(sync, comparisons=slots))
         await asyncio.sleep(1)
-        assert backends.listed_tenants == []
+        assert adapters.listed_tenants == []
         slots.release()
         return await running
 
-    simulate_with(backends, scenario)
-    assert backends.listed_tenants == ["tenanta"]
+    simulate_with(adapters, scenario)
+    assert adapters.listed_tenants == ["tenanta"]
 
 
-def test_the_actions_of_one_run_are_bounded(backends: FakeBackends, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_actions_of_one_run_are_bounded(adapters: FakeAdapters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("file_sync.sync.tenant_sync.MAX_ACTIONS", 2)
-    backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(3)]
-    result = backends.run()
-    assert len(backends.calls_of("put")) == 2
+    adapters.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(3)]
+    result = adapters.run()
+    assert len(adapters.calls_of("put")) == 2
     assert result.remaining == 1
     assert not result.settled
 

@@ -148,7 +148,10 @@ def test_it_hardly_ever_finds_anything_behind_the_sanitizer(monkeypatch: pytest.
 
 
 BROKEN = {
-    "escapes": {"_break": lambda self: self._show(1), "_break_angle": lambda self: self._show_angle()},
+    "escapes": {
+        "_neutralize": lambda self: self._show(1),
+        "_neutralize_angle": lambda self: self._show_angle(),
+    },
     "addresses": {"_show_address": lambda self: self._show(1)},
     "code": {"_is_code_for_all": lambda *_: True},
 }
@@ -170,7 +173,7 @@ def test_an_answer_is_safe_with_a_broken_sanitizer(
 def test_a_broken_sanitizer_alone_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without this, the test above would prove nothing."""
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
-    monkeypatch.setattr(AnswerSanitizer, "_break_angle", lambda self: self._show_angle())
+    monkeypatch.setattr(AnswerSanitizer, "_neutralize_angle", lambda self: self._show_angle())
     assert live(sanitize("<img src=x>", MARKDOWN))
 
 

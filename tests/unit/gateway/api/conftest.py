@@ -56,7 +56,7 @@ class FakeTokens:
     async def verify(self, token: str) -> Claims:
         kind, _, tenant_id = token.partition("-")
         if kind not in ("person", "admin", "colleague"):
-            raise TokenRefused("The access token does not hold.")
+            raise TokenRefused("The access token is not valid.")
         group = f"/tenants/tenant-{tenant_id}" + ("/admins" if kind == "admin" else "")
         subject = "colleague" if kind == "colleague" else "subject"
         return Claims(
@@ -77,7 +77,7 @@ class FakeRegistry:
     listeners: list[Callable[[], None]] = field(default_factory=list)
 
     @contextmanager
-    def subscribed(self, tenant_id: str, changed: Callable[[], None]) -> Iterator[None]:
+    def subscribe(self, tenant_id: str, changed: Callable[[], None]) -> Iterator[None]:
         self.listeners.append(changed)
         try:
             yield

@@ -40,7 +40,7 @@ async def test_what_is_waited_for_is_cut_off(becomes: Any) -> None:
         finally:
             cancelled.set()
 
-    with registry.subscribed("tenanta", member.check):
+    with registry.subscribe("tenanta", member.check):
         waiting = asyncio.create_task(member.hold(endless()))
         await asyncio.sleep(0)
         registry.replace(becomes)
@@ -61,7 +61,7 @@ async def test_who_lost_it_between_two_words_does_not_get_the_next() -> None:
 async def test_other_changes_of_the_tenant_end_nothing() -> None:
     registry = FakeRegistry([make_tenant("tenanta")])
     member = await membership(registry)
-    with registry.subscribed("tenanta", member.check):
+    with registry.subscribe("tenanta", member.check):
         waiting = asyncio.create_task(member.hold(asyncio.sleep(0.01, "done")))
         await asyncio.sleep(0)
         registry.replace(make_tenant("tenanta", display_name="Another name"))
@@ -94,10 +94,14 @@ async def test_a_stream_ends_with_the_reason() -> None:
         return problem.detail.encode()
 
     response = await stream_answer(
-        pieces(), member, words=str.encode, end=lambda answer: answer.text.encode(), broken=broken
+        pieces(),
+        member,
+        encode_text=str.encode,
+        encode_answer=lambda answer: answer.text.encode(),
+        encode_error=broken,
     )
     body = cast("Any", response.body_iterator)
-    with registry.subscribed("tenanta", member.check):
+    with registry.subscribe("tenanta", member.check):
         async with aclosing(body):
             assert await anext(body) == b"One. "
             coming = asyncio.ensure_future(anext(body))

@@ -228,7 +228,7 @@ async def test_one_request_too_many_is_told_to_come_back_and_nothing_of_it_is_do
 
 async def test_probes_are_answered_however_much_there_is_to_do(world: World) -> None:
     settings = world.app.state.context.settings.model_copy(
-        update={"requests_at_once": 1, "requests_waiting": 0}
+        update={"request_concurrency": 1, "request_queue": 0}
     )
     app = make_app(settings)
     app.state.context = world.app.state.context
@@ -277,7 +277,7 @@ async def test_who_may_not_come_in_is_refused_before_the_body_is_read(
 
 async def test_one_tenant_leaves_places_to_the_others(world: World) -> None:
     settings = world.app.state.context.settings.model_copy(
-        update={"requests_at_once": 2, "requests_waiting": 0}
+        update={"request_concurrency": 2, "request_queue": 0}
     )
     app = make_app(settings)
     app.state.context = world.app.state.context

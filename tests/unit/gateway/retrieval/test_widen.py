@@ -1,8 +1,8 @@
-"""What stands beside a passage, and how much of it the model is shown."""
+"""Tests of the extension of passages by their neighbouring chunks."""
 
 import pytest
 from gateway.models import Passage
-from gateway.retrieval.widen import join, widen
+from gateway.retrieval.widen import join_chunks, widen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,12 +11,12 @@ def passage(chunk: int, text: str, page: int | None = None, document: str = "d")
     return Passage("finance", document, "a.md", page, chunk, text, 0.9, "v1")
 
 
-def beside(*passages: Passage) -> dict[tuple[str, int], Passage]:
+def by_position(*passages: Passage) -> dict[tuple[str, int], Passage]:
     return {(each.document_id, each.chunk): each for each in passages}
 
 
-def test_a_passage_is_shown_with_the_chunks_before_and_after_it() -> None:
-    neighbours = beside(passage(1, "One. Two."), passage(3, "Three. Four."))
+def test_a_passage_is_extended_by_both_neighbours() -> None:
+    neighbours = by_position(passage(1, "One. Two."), passage(3, "Three. Four."))
     (widened,) = widen([passage(2, "Two. Three.")], neighbours, 100)
     assert widened.text == "One. Two. Three. Four."
     assert widened.chunk == 2
@@ -27,33 +27,33 @@ def test_a_passage_is_shown_with_the_chunks_before_and_after_it() -> None:
     [
         pytest.param(passage(3, "Three.", page=2), 100, id="on-another-page"),
         pytest.param(passage(3, "Three.", document="other"), 100, id="of-another-document"),
-        pytest.param(passage(4, "Three."), 100, id="not-beside"),
+        pytest.param(passage(4, "Three."), 100, id="not-adjacent"),
         pytest.param(passage(3, "Three."), 2, id="too-long"),
     ],
 )
-def test_what_does_not_belong_or_fit_is_left_out(neighbour: Passage, tokens: int) -> None:
+def test_unrelated_or_too_long_neighbours_are_skipped(neighbour: Passage, tokens: int) -> None:
     found = [passage(2, "Two.", page=1)]
-    assert widen(found, beside(neighbour), tokens) == found
+    assert widen(found, by_position(neighbour), tokens) == found
 
 
-def test_nothing_is_shown_twice() -> None:
+def test_no_chunk_is_used_twice() -> None:
     found = [passage(1, "One."), passage(2, "Two."), passage(4, "Four.")]
-    neighbours = beside(*found, passage(0, "Zero."), passage(3, "Three."), passage(5, "Five."))
+    neighbours = by_position(*found, passage(0, "Zero."), passage(3, "Three."), passage(5, "Five."))
     texts = [each.text for each in widen(found, neighbours, 100)]
     assert texts == ["Zero.\nOne.", "Two.\nThree.", "Four.\nFive."]
 
 
-def test_the_best_passages_are_widened_first() -> None:
+def test_the_best_passages_are_extended_first() -> None:
     found = [passage(1, "A" * 30), passage(1, "B" * 30, document="e")]
-    neighbours = beside(passage(2, "C" * 27), passage(2, "D" * 27, document="e"))
+    neighbours = by_position(passage(2, "C" * 27), passage(2, "D" * 27, document="e"))
     first, second = widen(found, neighbours, 30)
     assert "C" in first.text
     assert "D" not in second.text
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
-def test_joined_chunks_hold_both_and_what_they_share_once(head: str, shared: str, tail: str) -> None:
-    joined = join(head + shared, shared + tail)
+def test_joined_chunks_contain_their_overlap_once(head: str, shared: str, tail: str) -> None:
+    joined = join_chunks(head + shared, shared + tail)
     assert joined.startswith(head + shared)
     assert joined.endswith(shared + tail)
     if shared:

@@ -1,4 +1,4 @@
-"""The admin API's client: logging in, paging, and what each status means. Real Keycloak: integration."""
+"""Tests of the client of Keycloak's admin API: login, paging, and classification of statuses."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +14,7 @@ def user(email: str, **more: Any) -> dict[str, Any]:
 
 
 class Server:
-    """Keycloak as far as these tests need it."""
+    """Fake server of Keycloak."""
 
     def __init__(self) -> None:
         self.logins = 0
@@ -53,15 +53,13 @@ async def test_one_login_serves_many_calls(keycloak: Keycloak, server: Server) -
 
 
 async def test_a_token_is_renewed_before_its_end(keycloak: Keycloak, server: Server) -> None:
-    server.lifetime = 10  # within the margin at once
+    server.lifetime = 10  # within the margin from the start
     await keycloak.get_group("g")
     await keycloak.get_group("g")
     assert server.logins == 2
 
 
-async def test_a_token_that_died_early_is_replaced_and_the_call_made_again(
-    keycloak: Keycloak, server: Server
-) -> None:
+async def test_a_revoked_token_is_replaced_and_the_call_repeated(keycloak: Keycloak, server: Server) -> None:
     server.answers = [httpx.Response(401)]
     assert len(await keycloak.list_members("g")) == 250
     assert server.logins == 2
@@ -90,7 +88,7 @@ async def test_long_lists_are_read_in_pages_of_a_hundred(keycloak: Keycloak, ser
         "only ends alike", "no address", "null",
     ],
 )  # fmt: skip
-async def test_whom_the_search_finds_but_no_pattern_claims_is_none_of_the_people(
+async def test_an_account_that_matches_no_pattern_is_ignored(
     stranger: dict[str, Any], keycloak: Keycloak, server: Server
 ) -> None:
     server.users = [stranger, user("ann@a.example")]
@@ -104,7 +102,7 @@ async def test_what_is_absent_is_a_value(keycloak: Keycloak, server: Server) -> 
     assert await keycloak.create_group(None, {"name": "tenants"}) is None
 
 
-async def test_a_busy_server_is_asked_again_a_refusal_is_not(keycloak: Keycloak, server: Server) -> None:
+async def test_a_busy_server_is_retried_and_a_refusal_is_not(keycloak: Keycloak, server: Server) -> None:
     server.answers = [httpx.Response(503)]
     assert await keycloak.list_members("g")
     server.answers = [httpx.Response(403)]
@@ -114,7 +112,7 @@ async def test_a_busy_server_is_asked_again_a_refusal_is_not(keycloak: Keycloak,
     assert len(server.requests) == asked + 1
 
 
-async def test_a_server_that_stays_away_is_unavailable(keycloak: Keycloak, server: Server) -> None:
+async def test_a_server_that_does_not_recover_is_unavailable(keycloak: Keycloak, server: Server) -> None:
     server.answers = [httpx.Response(503)] * 3
     with pytest.raises(RemoteUnavailable):
         await keycloak.list_members("g")

@@ -1,4 +1,4 @@
-"""Open WebUI's client: signing in, paging, and what each status means. Real Open WebUI: integration."""
+"""Tests of the client of Open WebUI: sign-in, paging, and classification of statuses."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ PASSWORD = "an0ther-s3cr3t"
 
 
 class Server:
-    """Open WebUI as far as these tests need it."""
+    """Fake server of Open WebUI."""
 
     def __init__(self) -> None:
         self.sign_ins: list[Any] = []
@@ -62,7 +62,7 @@ async def test_one_sign_in_serves_many_calls(webui: OpenWebUI, server: Server) -
     assert server.requests[0].url == "http://webui/api/v1/groups/id/g/export"
 
 
-async def test_a_token_that_died_is_replaced_and_the_call_made_again(
+async def test_an_expired_token_is_replaced_and_the_call_repeated(
     webui: OpenWebUI, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_webui_session, "SIGN_IN_PAUSE_SECONDS", 0.0)
@@ -73,9 +73,7 @@ async def test_a_token_that_died_is_replaced_and_the_call_made_again(
     assert server.requests[-1].headers["authorization"] == "Bearer t2"
 
 
-async def test_a_new_token_is_not_replaced_for_an_answer_that_is_not_about_it(
-    webui: OpenWebUI, server: Server
-) -> None:
+async def test_a_new_token_is_kept_after_a_401(webui: OpenWebUI, server: Server) -> None:
     server.answers = [httpx.Response(401, json={"detail": "We could not find it"})] * 3
     with pytest.raises(RemoteUnavailable, match="We could not find it"):
         await webui.delete_model("m")
@@ -87,7 +85,7 @@ async def test_a_new_token_is_not_replaced_for_an_answer_that_is_not_about_it(
     [httpx.Response(400, json={"detail": "The email or password is incorrect"}), httpx.Response(403)],
     ids=["wrong-password", "passwords-are-off"],
 )
-async def test_a_refused_sign_in_is_for_people_and_is_not_tried_again_at_once(
+async def test_a_refused_sign_in_is_permanent_and_not_repeated_immediately(
     answer: httpx.Response, webui: OpenWebUI, server: Server
 ) -> None:
     server.sign_in_answers = [answer]
@@ -99,14 +97,16 @@ async def test_a_refused_sign_in_is_for_people_and_is_not_tried_again_at_once(
     assert server.requests == []
 
 
-async def test_too_many_sign_ins_pass_without_asking_again_at_once(webui: OpenWebUI, server: Server) -> None:
+async def test_too_many_sign_ins_are_transient_and_not_repeated_immediately(
+    webui: OpenWebUI, server: Server
+) -> None:
     server.sign_in_answers = [httpx.Response(429)] * 9
     with pytest.raises(RemoteUnavailable):
         await webui.get_group("g")
     assert len(server.sign_ins) == 1
 
 
-async def test_an_account_that_is_no_administrators_is_refused(webui: OpenWebUI, server: Server) -> None:
+async def test_an_account_without_administrator_rights_is_refused(webui: OpenWebUI, server: Server) -> None:
     server.account = {"id": "me", "role": "user"}
     with pytest.raises(RemoteRefused, match="not an administrator"):
         await webui.get_group("g")
@@ -118,9 +118,9 @@ async def test_neither_password_nor_token_is_logged(
     server.answers = [httpx.Response(422, json={"detail": "no"})]
     with caplog.at_level(logging.DEBUG), pytest.raises(RemoteRefused) as refused:
         await webui.get_group("g")
-    told = caplog.text + str(refused.value) + repr(refused.value.__cause__)
-    assert PASSWORD not in told
-    assert "t1" not in told.replace("http1", "")
+    output = caplog.text + str(refused.value) + repr(refused.value.__cause__)
+    assert PASSWORD not in output
+    assert "t1" not in output.replace("http1", "")
 
 
 async def test_long_lists_are_read_by_pages(webui: OpenWebUI, server: Server) -> None:
@@ -135,7 +135,7 @@ async def test_long_lists_are_read_by_pages(webui: OpenWebUI, server: Server) ->
     }
 
 
-async def test_a_knowledge_base_that_only_looks_alike_is_left_out(webui: OpenWebUI, server: Server) -> None:
+async def test_a_knowledge_base_with_another_name_is_ignored(webui: OpenWebUI, server: Server) -> None:
     entries = [{"id": "1", "name": "ACME: hr"}, {"id": "2", "name": "Acme: hr"}]
     server.answers = [httpx.Response(200, json={"items": entries, "total": 2})]
     assert [each["id"] for each in await webui.search_knowledge_bases("Acme: ")] == ["2"]
@@ -150,7 +150,7 @@ async def test_what_is_absent_is_a_value(webui: OpenWebUI, server: Server) -> No
     await webui.delete_group("gone")
 
 
-async def test_content_is_counted_and_deleted_by_an_action_that_belongs_to_no_chat(
+async def test_content_is_counted_and_deleted_by_an_action_outside_chats(
     webui: OpenWebUI, server: Server
 ) -> None:
     counted = {"accounts": 0, "chats": 1, "files": 2, "feedback": 3}
@@ -173,21 +173,21 @@ async def test_content_is_counted_and_deleted_by_an_action_that_belongs_to_no_ch
 
 
 @pytest.mark.parametrize("status", [400, 409, 429, 500, 503])
-async def test_what_may_pass_is_asked_again(status: int, webui: OpenWebUI, server: Server) -> None:
+async def test_a_transient_status_is_retried(status: int, webui: OpenWebUI, server: Server) -> None:
     server.answers = [httpx.Response(status)]
     assert await webui.get_model("m")
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [403, 405, 422])
-async def test_a_refusal_is_not(status: int, webui: OpenWebUI, server: Server) -> None:
+async def test_a_refusal_is_not_retried(status: int, webui: OpenWebUI, server: Server) -> None:
     server.answers = [httpx.Response(status, json={"detail": "its own words"})]
     with pytest.raises(RemoteRefused, match="its own words"):
         await webui.update_group("g", {})
     assert len(server.requests) == 1
 
 
-async def test_what_makes_something_new_is_sent_once(webui: OpenWebUI, server: Server) -> None:
+async def test_a_creation_is_sent_once(webui: OpenWebUI, server: Server) -> None:
     server.answers = [httpx.Response(503)] * 3
     for make in (webui.create_group, webui.create_model, webui.create_knowledge_base):
         with pytest.raises(RemoteUnavailable):
@@ -200,9 +200,7 @@ def groups(*names: str) -> httpx.Response:
     return httpx.Response(200, json=listed)
 
 
-async def test_all_groups_are_listed_once_for_many_names_and_what_is_made_is_known(
-    webui: OpenWebUI, server: Server
-) -> None:
+async def test_groups_are_listed_once_for_many_names(webui: OpenWebUI, server: Server) -> None:
     server.answers = [groups("a", "b", "a")]
     assert await webui.list_group_ids("a") == ["a2", "a0"]
     assert await webui.list_group_ids("c") == []
@@ -211,7 +209,7 @@ async def test_all_groups_are_listed_once_for_many_names_and_what_is_made_is_kno
     assert [request.method for request in server.requests] == ["GET", "POST"]
 
 
-async def test_groups_are_listed_anew_after_one_was_deleted_or_may_have_been_made(
+async def test_groups_are_listed_again_after_a_deletion_or_a_failed_creation(
     webui: OpenWebUI, server: Server
 ) -> None:
     server.answers = [groups("a"), httpx.Response(200, json=True), groups()]
@@ -224,7 +222,7 @@ async def test_groups_are_listed_anew_after_one_was_deleted_or_may_have_been_mad
     assert await webui.list_group_ids("a") == ["a0"]
 
 
-async def test_a_list_of_groups_ages(
+async def test_a_list_of_groups_expires(
     webui: OpenWebUI, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_webui, "GROUPS_SECONDS", 0.0)

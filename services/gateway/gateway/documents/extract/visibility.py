@@ -156,12 +156,12 @@ def _opacity_filters(value: str) -> list[str]:
 def _placed(node: Any, style: Style, state: _State) -> _State:
     """Return the state with the element's box: its size, where it is, and which part of it is cut off."""
     position = style.get("position", "static")
-    lifted = position in ("absolute", "fixed")
-    if lifted and state.clipped and (position == "fixed" or not state.contained):
+    without_deadline = position in ("absolute", "fixed")
+    if without_deadline and state.clipped and (position == "fixed" or not state.contained):
         state = replace(state, clipped=False)
-    if lifted and clips_all(style.get("clip", "")):
+    if without_deadline and clips_all(style.get("clip", "")):
         return replace(state, gone=True)
-    inline = _is_inline(node.tag, style, lifted=lifted)
+    inline = _is_inline(node.tag, style, without_deadline=without_deadline)
     if not inline and _scales_to_nothing(style):
         return replace(state, gone=True)
     if not inline and _is_empty(node.tag, style):
@@ -169,9 +169,9 @@ def _placed(node: Any, style: Style, state: _State) -> _State:
     return _moved(node, style, state, position, inline=inline)
 
 
-def _is_inline(tag: str, style: Style, *, lifted: bool) -> bool:
+def _is_inline(tag: str, style: Style, *, without_deadline: bool) -> bool:
     """Return True if an element may be a part of a line, to which sizes and transforms do not apply."""
-    if lifted or style.get("float", "none") != "none":
+    if without_deadline or style.get("float", "none") != "none":
         return False
     display = style.get("display")
     return display in ("inline", "contents") if display else tag in _INLINE_TAGS or "-" in tag

@@ -1,4 +1,4 @@
-"""When the workspace searches, whom it lets in, and what it does when Open WebUI says nothing is there."""
+"""Tests of the workspace part: searches, members, and empty results of Open WebUI."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,16 +27,16 @@ GROUP: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Realm:
-    """A Keycloak in which one account has an address of Acme's."""
+class FakeRealm:
+    """Keycloak client with one account that has an address of Acme."""
 
     async def search_accounts(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
         assert list(patterns) == ["*@acme.example"]
         return [{"id": "ann-in-keycloak"}]
 
 
-class Webui:
-    """An Open WebUI that notes what it is called for, and fails to find what it is told to hide."""
+class FakeOpenWebUI:
+    """Open WebUI client that records its calls, with prepared results."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -111,7 +111,7 @@ def base(knowledge_id: str = "1", persona: str = "finance", files: int = 0) -> d
 
 
 def settled(tenant: Tenant = ACME, *, generation: int = 0, **ids: str) -> Tenant:
-    """Return the Tenant as it is after a run that went well."""
+    """Return the Tenant after a successful run."""
     condition = {
         "type": "WorkspaceReady", "status": "True", "reason": "AsDeclared", "message": "",
         "lastTransitionTime": "2026-11-23T10:00:00Z", "observedGeneration": generation,
@@ -122,13 +122,13 @@ def settled(tenant: Tenant = ACME, *, generation: int = 0, **ids: str) -> Tenant
 
 
 @pytest.fixture
-def webui() -> Webui:
-    return Webui()
+def webui() -> FakeOpenWebUI:
+    return FakeOpenWebUI()
 
 
 @pytest.fixture
-def part(webui: Webui) -> WorkspacePart:
-    return WorkspacePart(cast("OpenWebUI", webui), cast("Keycloak", Realm()))
+def part(webui: FakeOpenWebUI) -> WorkspacePart:
+    return WorkspacePart(cast("OpenWebUI", webui), cast("Keycloak", FakeRealm()))
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def part(webui: Webui) -> WorkspacePart:
     ],
     ids=["all-is-known", "never-reconciled", "of-another-spec", "with-a-former-persona", "one-is-gone"],
 )
-async def test_only_who_cannot_know_everything_searches(
-    tenant: Tenant, searches: bool, part: WorkspacePart, webui: Webui
+async def test_only_an_incomplete_status_requires_a_search(
+    tenant: Tenant, searches: bool, part: WorkspacePart, webui: FakeOpenWebUI
 ) -> None:
     await part.observe(tenant)
     assert ("search knowledge" in webui.calls) is searches
 
 
-async def test_a_neighbours_model_is_not_ours(part: WorkspacePart) -> None:
+async def test_a_model_of_another_tenant_is_ignored(part: WorkspacePart) -> None:
     assert list((await part.observe(ACME)).models) == ["tenant-acme.former"]
 
 
@@ -157,8 +157,8 @@ def user(user_id: str, subject: Any = None, provider: str = "oidc") -> dict[str,
     return {"id": user_id, "oauth": {provider: {"sub": subject}} if subject else None}
 
 
-async def test_an_earlier_tenants_group_is_emptied_and_set_aside_before_a_new_one_is_made(
-    part: WorkspacePart, webui: Webui
+async def test_an_earlier_tenants_group_is_emptied_and_renamed_before_a_creation(
+    part: WorkspacePart, webui: FakeOpenWebUI
 ) -> None:
     webui.group_data = {"tenantry": {"tenant": "acme", "uid": "of-an-earlier-one"}}
     webui.group_members = ["ann"]
@@ -171,7 +171,7 @@ async def test_an_earlier_tenants_group_is_emptied_and_set_aside_before_a_new_on
 
 
 async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
-    part: WorkspacePart, webui: Webui
+    part: WorkspacePart, webui: FakeOpenWebUI
 ) -> None:
     webui.group_data = None
     await part.remove(ACME)
@@ -179,9 +179,7 @@ async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
     assert "delete_group" not in webui.calls
 
 
-async def test_a_retained_tenants_group_is_emptied_and_nothing_else_is_written(
-    part: WorkspacePart, webui: Webui
-) -> None:
+async def test_release_removes_only_the_members(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
     await part.release(ACME)
     assert webui.calls == []
     webui.group_members = ["ann", "bob"]
@@ -189,24 +187,22 @@ async def test_a_retained_tenants_group_is_emptied_and_nothing_else_is_written(
     assert webui.calls == ["remove_members"]
 
 
-async def test_people_are_told_by_the_id_that_they_have_in_keycloak(
-    part: WorkspacePart, webui: Webui
-) -> None:
+async def test_people_are_identified_by_their_keycloak_id(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
     webui.found_users = [
         user("1", "ann-in-keycloak"), user("2", "mallory"), user("3"), user("4", "ann-in-keycloak", "google"),
     ]  # fmt: skip
     assert (await part.observe(ACME)).people == {"1"}
 
 
-async def test_a_member_whom_the_search_does_not_find_is_looked_at_alone(
-    part: WorkspacePart, webui: Webui
+async def test_a_member_missing_in_the_search_is_requested_alone(
+    part: WorkspacePart, webui: FakeOpenWebUI
 ) -> None:
     webui.group_members = ["ann", "ghost"]
     assert (await part.observe(ACME)).people == {"ann"}
 
 
-async def test_no_second_knowledge_base_is_made_because_a_search_failed(
-    part: WorkspacePart, webui: Webui
+async def test_a_failed_search_creates_no_second_knowledge_base(
+    part: WorkspacePart, webui: FakeOpenWebUI
 ) -> None:
     webui.found_bases = [[], [base()]]
     observed = await part.observe(ACME)
@@ -226,13 +222,13 @@ async def test_no_second_knowledge_base_is_made_because_a_search_failed(
     ],
     ids=["empty", "with-files", "filled-meanwhile", "being-filled", "not-found-any-more"],
 )
-async def test_a_former_knowledge_base_goes_only_when_it_is_surely_empty(
+async def test_a_former_knowledge_base_is_deleted_only_when_it_is_empty(
     first: int,
     second: list[dict[str, Any]],
     pending: list[str],
     goes: bool,
     part: WorkspacePart,
-    webui: Webui,
+    webui: FakeOpenWebUI,
 ) -> None:
     webui.found_bases = [[base(), base("2", "former", first)], second]
     webui.pending = pending
@@ -243,8 +239,8 @@ async def test_a_former_knowledge_base_goes_only_when_it_is_surely_empty(
     assert ("former" in ensured.condition.message) is not goes
 
 
-async def test_content_goes_in_as_many_calls_as_it_takes_before_knowledge_bases_and_group(
-    part: WorkspacePart, webui: Webui
+async def test_content_is_deleted_before_knowledge_bases_and_group(
+    part: WorkspacePart, webui: FakeOpenWebUI
 ) -> None:
     webui.found_bases = [[base(files=3)], []]
     webui.content = [{"files": 3, "chats": 2}, {"files": 1, "chats": 2}, {"files": 0, "chats": 0}]
@@ -258,8 +254,12 @@ async def test_content_goes_in_as_many_calls_as_it_takes_before_knowledge_bases_
 
 
 @pytest.mark.parametrize(("writers", "waited"), [(0, []), (3, [SETTLE_SECONDS])])
-async def test_what_was_admitted_before_accounts_were_closed_may_end_before_anything_is_deleted(
-    writers: int, waited: list[float], part: WorkspacePart, webui: Webui, monkeypatch: pytest.MonkeyPatch
+async def test_removal_waits_for_requests_admitted_before_the_accounts_were_closed(
+    writers: int,
+    waited: list[float],
+    part: WorkspacePart,
+    webui: FakeOpenWebUI,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slept: list[float] = []
 
@@ -274,15 +274,15 @@ async def test_what_was_admitted_before_accounts_were_closed_may_end_before_anyt
     assert slept == waited
 
 
-async def test_what_others_write_after_the_last_answer_is_not_asked_for(
-    part: WorkspacePart, webui: Webui
+async def test_content_after_the_last_answer_is_not_counted(
+    part: WorkspacePart, webui: FakeOpenWebUI
 ) -> None:
     deleted = {"deletion_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
     await part.remove(ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=deleted)}))
     assert webui.asked["until"] == 1795910400 + LAST_ANSWER_SECONDS
 
 
-async def test_content_that_stays_stops_the_removal_and_is_named(part: WorkspacePart, webui: Webui) -> None:
+async def test_remaining_content_stops_the_removal(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
     webui.found_bases = [[base(files=1)]]
     webui.content = [{"files": 1, "chats": 0}, {"files": 1, "chats": 0}]
     with pytest.raises(RemoteUnavailable, match="still there: 1 files"):
@@ -291,18 +291,14 @@ async def test_content_that_stays_stops_the_removal_and_is_named(part: Workspace
     assert "delete_group" not in webui.calls
 
 
-async def test_what_a_former_tenant_of_the_name_left_is_not_asked_for(
-    part: WorkspacePart, webui: Webui
-) -> None:
+async def test_content_before_the_creation_is_not_counted(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
     created = {"creation_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
     later = ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=created)})
     await part.remove(later)
     assert webui.asked["since"] == 1795910400
 
 
-async def test_a_knowledge_base_that_stays_keeps_the_group_by_which_it_is_known(
-    part: WorkspacePart, webui: Webui
-) -> None:
+async def test_a_remaining_knowledge_base_keeps_the_group(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
     webui.found_bases = [[base()], [base()]]
     with pytest.raises(RemoteUnavailable, match=r"still (there|exists)"):
         await part.remove(ACME)

@@ -1,4 +1,4 @@
-"""What would be written to Open WebUI: case by case. Real Open WebUI: tests/integration/operator."""
+"""Tests of the plan of a workspace, without I/O."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +32,7 @@ NEIGHBOUR = {"principal_type": "group", "principal_id": "another", "permission":
 
 
 def settled(tenant: Tenant = ACME) -> WorkspaceState:
-    """Return a workspace to which every write has been made."""
+    """Return the observed state after all writes."""
     steps = plan(tenant, WorkspaceState(Group("g")), "g")
     models = {step.subject: dict(step.form) for step in steps if step.action == "create model"}
     bases = {
@@ -84,11 +84,11 @@ def test_a_new_tenant_gets_a_model_and_a_knowledge_base_for_its_group_alone() ->
     }
 
 
-def test_where_nothing_differs_nothing_is_written() -> None:
+def test_without_a_difference_nothing_is_written() -> None:
     assert actions(settled()) == []
 
 
-def test_ids_stand_in_for_names_that_were_not_given() -> None:
+def test_ids_replace_missing_names() -> None:
     model, _ = plan(make_tenant("acme", displayName="", personas=[{"id": "hr"}]), WorkspaceState(), "g")
     assert model.form["name"] == "acme: hr"
 
@@ -153,7 +153,7 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
             [f"grant model {MODEL}"],
             id="writable",
         ),
-        pytest.param(model_with(access_grants=[]), [f"grant model {MODEL}"], id="for-nobody"),
+        pytest.param(model_with(access_grants=[]), [f"grant model {MODEL}"], id="without-grants"),
         pytest.param(
             model_with(access_grants=build_grants("was", "read")),
             [f"grant model {MODEL}"],
@@ -203,11 +203,11 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
         ),
     ],
 )
-def test_what_differs_is_written_and_nothing_else(state: WorkspaceState, expected: list[str]) -> None:
+def test_only_differences_are_written(state: WorkspaceState, expected: list[str]) -> None:
     assert actions(state) == expected
 
 
-def test_the_knowledge_base_of_a_suspended_tenant_is_closed_and_its_model_still_says_why() -> None:
+def test_a_suspended_tenants_knowledge_base_is_closed_and_its_model_stays() -> None:
     suspended = make_tenant(
         "acme",
         displayName="Acme",
@@ -223,7 +223,7 @@ def test_the_knowledge_base_of_a_suspended_tenant_is_closed_and_its_model_still_
     assert step.change == "grant knowledge base kb-finance"
 
 
-def test_a_widened_access_becomes_the_groups_alone_and_an_update_keeps_what_others_added() -> None:
+def test_repairs_remove_foreign_grants_and_keep_foreign_values() -> None:
     (step,) = plan(ACME, model_with(access_grants=[ANYBODY, NEIGHBOUR, OUTSIDER]), "g")
     assert step.form == [{"principal_type": "group", "principal_id": "g", "permission": "read"}]
     (step,) = plan(ACME, meta_with(description="", profile_image_url="/a.png"), "g")
@@ -231,7 +231,7 @@ def test_a_widened_access_becomes_the_groups_alone_and_an_update_keeps_what_othe
     assert "access_grants" not in step.form
 
 
-def test_members_leave_and_join_by_id() -> None:
+def test_members_are_compared_by_id() -> None:
     state = replace(settled(), group=Group("g", members=frozenset("ab")), people=frozenset("bc"))
     assert [(step.action, step.form) for step in plan(ACME, state, "g")] == [
         ("remove members", ["a"]),
@@ -239,7 +239,7 @@ def test_members_leave_and_join_by_id() -> None:
     ]
 
 
-def test_the_group_has_nothing_above_it() -> None:
+def test_the_group_has_no_parent() -> None:
     assert build_group_form(ACME)["name"] == "/tenants/tenant-acme"
     assert build_group_form(ACME)["parent_group_id"] is None
 
@@ -256,7 +256,7 @@ def body(knowledge_id: str = "1", persona: str = "finance", **changes: Any) -> d
 
 
 def knowing(**ids: str) -> Tenant:
-    """Return the Tenant with a status that names knowledge bases."""
+    """Return the Tenant with knowledge bases in its status."""
     knowledge = [{"persona": persona, "id": each} for persona, each in ids.items()]
     status = TenantStatus.model_validate({"workspace": {"groupId": "g", "knowledge": knowledge}})
     return ACME.model_copy(update={"status": status})
@@ -266,14 +266,14 @@ def knowing(**ids: str) -> Tenant:
     ("found", "persona"),
     [
         pytest.param(body(), "finance", id="marked-and-the-groups"),
-        pytest.param(body(access_grants=[MARK]), "finance", id="marked-and-nobodys-yet"),
+        pytest.param(body(access_grants=[MARK]), "finance", id="marked-without-groups"),
         pytest.param(body(access_grants=[MARK, ANYBODY]), "finance", id="marked-and-widened"),
         pytest.param(body(persona="former"), "former", id="a-former-personas"),
         pytest.param(
             body(access_grants=build_grants("g", "read", "write")), None, id="the-groups-and-not-marked"
         ),
         pytest.param(body(access_grants=[]), None, id="neither"),
-        pytest.param(body(user={"role": "user"}), None, id="somebody-marked-their-own"),
+        pytest.param(body(user={"role": "user"}), None, id="marked-by-a-user"),
         pytest.param(body(user=None), None, id="of-an-account-that-is-gone"),
         pytest.param(body(access_grants=[MARK, *build_grants("other", "read")]), None, id="another-tenants"),
         pytest.param(body(access_grants=[OUTSIDER]), None, id="a-persons"),
@@ -283,12 +283,12 @@ def knowing(**ids: str) -> Tenant:
         ),
     ],
 )
-def test_a_mark_alone_makes_no_knowledge_base_the_tenants(found: dict[str, Any], persona: str | None) -> None:
+def test_a_mark_alone_proves_no_ownership(found: dict[str, Any], persona: str | None) -> None:
     read = parse_knowledge_base(ACME, found, "g")
     assert (read.persona if read else None) == persona
 
 
-def test_what_the_status_names_is_the_tenants_whatever_people_wrote_into_it() -> None:
+def test_a_knowledge_base_in_the_status_belongs_to_the_tenant() -> None:
     stolen = body("7", persona="other", user=None, access_grants=[ANYBODY], description="mine")
     read = parse_knowledge_base(knowing(finance="7"), stolen, "g")
     assert read
@@ -312,7 +312,7 @@ def bases(*found: tuple[str, str, int | None]) -> list[KnowledgeBase]:
         pytest.param(ACME, [("1", "finance", 0), ("2", "gone", 3)], "1", ["2"], id="a-former-ones-is-over"),
     ],
 )  # fmt: skip
-def test_one_knowledge_base_a_persona_is_chosen(
+def test_one_knowledge_base_is_assigned_to_each_persona(
     tenant: Tenant, found: list[tuple[str, str, int | None]], chosen: str, former: list[str]
 ) -> None:
     mine, left = assign_bases(tenant, bases(*found))
@@ -333,9 +333,7 @@ def test_one_knowledge_base_a_persona_is_chosen(
     ],
     ids=["read-only", "writable", "mark-gone", "with-a-marker-of-before"],
 )
-def test_nothing_new_comes_into_a_former_personas_knowledge_base(
-    changed: dict[str, Any], expected: list[str]
-) -> None:
+def test_a_former_personas_knowledge_base_is_read_only(changed: dict[str, Any], expected: list[str]) -> None:
     granted = frozenset({READ, ("user", build_mark(ACME, "gone")["principal_id"], "read")})
     kept = KnowledgeBase("1", "gone", description="Documents of a former persona of Acme.", grants=granted)
     base = replace(kept, **changed)
@@ -343,13 +341,13 @@ def test_nothing_new_comes_into_a_former_personas_knowledge_base(
 
 
 @pytest.mark.parametrize(
-    ("kept", "told"),
+    ("kept", "message"),
     [
         (list, ""),
         (lambda: bases(("1", "hr", 3), ("2", "dev", None)), "dev (files: uncounted), hr (files: 3)"),
     ],
     ids=["none", "two"],
 )
-def test_what_is_kept_is_told(kept: Callable[[], list[KnowledgeBase]], told: str) -> None:
-    assert describe_kept(kept()).endswith(told)
-    assert bool(describe_kept(kept())) is bool(told)
+def test_kept_knowledge_bases_are_listed(kept: Callable[[], list[KnowledgeBase]], message: str) -> None:
+    assert describe_kept(kept()).endswith(message)
+    assert bool(describe_kept(kept())) is bool(message)

@@ -1,7 +1,7 @@
-"""What Prometheus reads of a release that is well, and of one that is not: series by the hour.
+"""Prometheus series of a healthy and of an unhealthy release, for promtool.
 
-Those of our services are made from the very metrics in the code, so a rule or a panel that names a metric or
-a label that there is not finds nothing here.
+Series of the project's services are built from the metrics in the code. A rule or panel with an unknown
+metric or label finds nothing here.
 """
 
 import math
@@ -40,17 +40,17 @@ Series = dict[str, str]
 
 
 def steady(value: float) -> str:
-    """Return values that stay as they are."""
+    """Return constant values."""
     return f"{value}x{MINUTES}"
 
 
 def rising(a_minute: float) -> str:
-    """Return values of a counter that rises all the time."""
+    """Return values of a counter that rises steadily."""
     return f"0+{a_minute}x{MINUTES}"
 
 
 def since(minutes: int, value: float = 1) -> str:
-    """Return values that are 0 but for the last minutes."""
+    """Return values that are 0 until the last minutes."""
     return f"0x{MINUTES - minutes} {value}x{minutes}"
 
 
@@ -62,19 +62,19 @@ def series(name: str, values: str, **labels: str) -> Series:
 
 
 def counted(metric: MetricWrapperBase, values: str, job: str, **labels: str) -> Series:
-    """Return a counter's series."""
+    """Return the series of a counter."""
     return series(f"{_name(metric, labels)}_total", values, **_target(job), **labels)
 
 
 def gauged(metric: MetricWrapperBase, values: str, job: str, **labels: str) -> Series:
-    """Return a gauge's series."""
+    """Return the series of a gauge."""
     return series(_name(metric, labels), values, **_target(job), **labels)
 
 
 def observed(
     metric: MetricWrapperBase, seconds: float, job: str, a_minute: float = 60, **labels: str
 ) -> Series:
-    """Return a histogram's series, all of whose observations are alike."""
+    """Return the series of a histogram with equal observations."""
     name, target = _name(metric, labels), _target(job)
     found = series(f"{name}_count", rising(a_minute), **target, **labels)
     for bound in metric._upper_bounds:  # type: ignore[attr-defined]
@@ -85,25 +85,25 @@ def observed(
 
 
 def questioned(seconds: float, status: str, a_minute: float = 60) -> Series:
-    """Return the gateway's requests for an answer that ended with a class of status."""
+    """Return requests to the gateway for answers with a class of status."""
     labels = {"method": "POST", "route": "/v1/answers", "status": status}
     return observed(gateway.REQUEST_SECONDS, seconds, "gateway", a_minute, **labels)
 
 
 def called(target: str, outcome: str, seconds: float = 0.1, a_minute: float = 60) -> Series:
-    """Return calls of an external system: ``file-sync s3 put`` is who calls whom, and what for."""
+    """Return calls of an external system: ``file-sync s3 put`` is caller, system and operation."""
     job, system, operation = target.split()
     labels = {"system": system, "operation": operation, "outcome": outcome}
     return observed(remote.REMOTE_SECONDS, seconds, job, a_minute, **labels)
 
 
 def compared(outcome: str, values: str) -> Series:
-    """Return file-sync's comparisons of one outcome."""
+    """Return comparisons of file-sync with one outcome."""
     return counted(file_sync.COMPARISONS, values, "file-sync", outcome=outcome)
 
 
 def scaled(autoscaler: str, replicas: int, *, least: int, most: int, sees: bool = True) -> Series:
-    """Return what kube-state-metrics says of an autoscaler, and whether that sees what it scales by."""
+    """Return the series about an autoscaler; ``sees`` is True when its metric exists."""
     own = {"horizontalpodautoscaler": autoscaler}
     blind = own | {"condition": "ScalingActive", "status": "false"}
     return (
@@ -115,7 +115,7 @@ def scaled(autoscaler: str, replicas: int, *, least: int, most: int, sees: bool 
 
 
 def pod_of(workload: str) -> str:
-    """Return what the one pod of a workload is called."""
+    """Return the name of the only pod of a workload."""
     return f"{RELEASE}-{workload}-7d9c5b8f6d-x2x9z"
 
 
@@ -131,7 +131,7 @@ def _target(job: str) -> dict[str, str]:
 
 
 def _workload(name: str) -> Series:
-    """Return what kube-state-metrics and the kubelet say of a Deployment, its one pod and its autoscaler."""
+    """Return the foreign series about a Deployment, its pod and its autoscaler."""
     pod = {"pod": pod_of(name), "container": name}
     return (
         series("up", steady(1), **_target(name))
@@ -189,4 +189,4 @@ HEALTHY: Series = (
     | counted(operator.RECONCILES, rising(1), "operator", outcome="ready")
     | counted(operator.RECONCILES, steady(0), "operator", outcome="error")
 )
-"""An hour in which all was well. Others' names: kube-state-metrics 2, the kubelet, n8n 2.41."""
+"""One hour of a healthy release. Foreign names are of kube-state-metrics 2, the kubelet and n8n 2.41."""

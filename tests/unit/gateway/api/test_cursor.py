@@ -1,0 +1,39 @@
+"""Tests of list cursors."""
+
+import pytest
+from gateway.api.cursor import from_cursor, to_cursor
+from gateway.problems import CursorRefused
+from tenancy.names import tenant_prefix
+
+from tests.support.tenants import make_tenant
+
+A, B = make_tenant("tenanta"), make_tenant("tenantb")
+POSITION = "finance/documents/d1/a.md"
+
+
+def test_a_cursor_returns_the_key_that_it_was_made_of() -> None:
+    key = f"{tenant_prefix(A.id)}{POSITION}"
+    assert from_cursor(A, to_cursor(A, key)) == key
+
+
+def test_a_cursor_does_not_name_its_tenant() -> None:
+    assert to_cursor(A, f"{tenant_prefix(A.id)}{POSITION}") == to_cursor(
+        B, f"{tenant_prefix(B.id)}{POSITION}"
+    )
+
+
+@pytest.mark.parametrize("key", [f"{tenant_prefix(B.id)}{POSITION}", f"../{tenant_prefix(B.id)}", "\x00"])
+def test_a_key_of_any_cursor_is_in_the_callers_prefix(key: str) -> None:
+    assert from_cursor(A, to_cursor(A, key)) == f"{tenant_prefix(A.id)}{key}"
+    assert from_cursor(A, to_cursor(B, key)).startswith(tenant_prefix(A.id))
+
+
+def test_no_key_is_no_cursor_and_no_cursor_is_no_key() -> None:
+    assert to_cursor(A, "") is None
+    assert from_cursor(A, None) == ""
+
+
+@pytest.mark.parametrize("cursor", ["%", "YQ", "a b", "//79"])
+def test_an_invalid_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(CursorRefused):
+        from_cursor(A, cursor)
