@@ -41,7 +41,7 @@ def contents(release: str) -> Contents:
     openwebui = f"{release}-postgres:5432/openwebui"
     return {
         "tenantry-postgres": {f"{name}-password": password for name, password in database.items()},
-        "tenantry-redis": {"users.acl": redis_users.acl_file(redis)},
+        "tenantry-redis": {"users.acl": redis_users.build_acl_file(redis)},
         "tenantry-qdrant": {"api-key": qdrant, "read-only-api-key": _password()},
         "tenantry-keycloak": {
             "admin-password": _password(),

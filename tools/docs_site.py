@@ -11,7 +11,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from tenantry_local.processes import LocalError
-from tenantry_local.programs.cache import cache_folder, ensure_installed, run_logged
+from tenantry_local.programs.cache import ensure_installed, get_cache_folder, run_logged
 from tenantry_local.programs.node import find_node
 from typing_extensions import override
 
@@ -64,7 +64,7 @@ def prepare_mermaid() -> Path:
     """
     try:
         folder = ensure_installed(
-            cache_folder("mermaid", MERMAID.encode(), MERMAID_INTEGRITY.encode()), _install
+            get_cache_folder("mermaid", MERMAID.encode(), MERMAID_INTEGRITY.encode()), _install
         )
     except LocalError as exc:
         raise PluginError(str(exc)) from exc

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from .context import Context
-from .demo_users import access_token
+from .demo_users import get_access_token
 from .display import make_console
 from .existing import open_platform
 from .processes import LocalError
@@ -37,7 +37,7 @@ def ask(
             'tenantry ask --as diana.tenantb@gmail.com "What is the marketing budget?"'
         )
     context = open_platform().context
-    answer = request_answer(context, access_token(context, user), question, persona)
+    answer = request_answer(context, get_access_token(context, user), question, persona)
     if as_json:
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:

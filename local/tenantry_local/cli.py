@@ -18,7 +18,7 @@ from rich.markup import escape
 from tenancy.receipts import ReceiptInvalid, verify_file
 
 from . import ask, demo, receipts, samples
-from .context import REPOSITORY, Context, state_folder
+from .context import REPOSITORY, Context, get_state_folder
 from .display import Progress, make_console, print_logins, print_statuses, statuses_to_json
 from .existing import has_platform, open_platform
 from .logins import list_logins
@@ -84,7 +84,7 @@ def up(
     try:
         with Progress(console) as progress:
             whole = everything or (has_platform() and open_platform().is_workspace_running())
-            platform = Platform(Context.open(state_folder(), whole=whole, report=progress.report))
+            platform = Platform(Context.open(get_state_folder(), whole=whole, report=progress.report))
             platform.up()
             samples.apply(platform.context)
     except KeyboardInterrupt:
@@ -102,7 +102,7 @@ def prepare(
 ) -> None:
     """Download and build everything that a platform and the tests need. Start nothing."""
     with (
-        tempfile.TemporaryDirectory(prefix="tenantry-prepare-") as folder,
+        tempfile.TemporaryDirectory(prefix="tenantry-prepare-", ignore_cleanup_errors=True) as folder,
         Progress(make_console()) as progress,
     ):
         helm.install(lambda text: progress.report("helm", text))
@@ -160,14 +160,14 @@ def down() -> None:
     console, stopped = make_console(), []
     if has_platform():
         with Progress(console) as progress:
-            stopped = Platform(Context.open(state_folder(), whole=True, report=progress.report)).down()
+            stopped = Platform(Context.open(get_state_folder(), whole=True, report=progress.report)).down()
     console.print(f"Stopped {', '.join(stopped)}. The data is kept." if stopped else "Nothing was running.")
 
 
 @app.command()
 def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Stop all parts and delete all data."""
-    state = state_folder()
+    state = get_state_folder()
     if not has_platform():
         make_console().print(f"There is no platform in {state}.")
         return
@@ -201,7 +201,7 @@ def verify_erasure(
     ] = None,
 ) -> None:
     """Verify an erasure receipt with a public key. The exit status is 1 if it is invalid."""
-    key = public_key or receipts.public_key(open_platform().context.state)
+    key = public_key or receipts.ensure_public_key(open_platform().context.state)
     try:
         make_console().print(verify_file(file, key), soft_wrap=True)
     except ReceiptInvalid as exc:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .processes import LocalError
 
-__all__ = ["CACHE", "PORTS", "REPOSITORY", "Context", "port_variable", "state_folder"]
+__all__ = ["CACHE", "PORTS", "REPOSITORY", "Context", "get_port_variable", "get_state_folder"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 """The checkout this package is installed from (it is only ever installed editable)."""
@@ -56,7 +56,7 @@ LOWEST_PORT = 20000
 """First candidate for a free port; well-known services use lower ones."""
 
 
-def state_folder() -> Path:
+def get_state_folder() -> Path:
     """Return the state folder of this checkout's platform: ``TENANTRY_STATE``, or ``.tenantry``."""
     return Path(os.environ.get("TENANTRY_STATE") or REPOSITORY / ".tenantry").resolve()
 
@@ -125,7 +125,7 @@ def write_private(path: Path, text: str) -> Path:
     return path
 
 
-def port_variable(name: str) -> str:
+def get_port_variable(name: str) -> str:
     """Return the environment variable that overrides a fixed port."""
     return f"TENANTRY_PORT_{name.upper().replace('-', '_')}"
 
@@ -135,7 +135,7 @@ def _fixed_ports() -> dict[str, int]:
 
 
 def _fixed_port(name: str) -> int:
-    variable = port_variable(name)
+    variable = get_port_variable(name)
     value = os.environ.get(variable, str(PORTS[name]))
     if not value.isdecimal() or not 0 < int(value) <= HIGHEST_PORT:
         raise LocalError(f"{variable} is {value!r}. Set it to a port number from 1 to {HIGHEST_PORT}.")

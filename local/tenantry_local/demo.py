@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from .ask import print_answer, request_answer
 from .context import Context
-from .demo_users import access_token
+from .demo_users import get_access_token
 from .display import make_console
 from .existing import open_platform
 from .parts.kubernetes import kubectl
@@ -126,7 +126,7 @@ def _section(console: Console, title: str) -> Iterator[None]:
 
 def _ask_and_print(console: Console, context: Context, user: str, question: str) -> dict[str, Any]:
     console.print(f"  [dim]{user}:[/] {question}")
-    answer = request_answer(context, access_token(context, user), question)
+    answer = request_answer(context, get_access_token(context, user), question)
     print_answer(console, answer)
     return answer
 
@@ -137,7 +137,7 @@ def _upload(context: Context, user: str, document: Path, persona: str) -> None:
             f"{context.url('gateway')}/v1/documents",
             files={"file": (document.name, document.read_bytes())},
             data={"personaId": persona},
-            headers={"Authorization": f"Bearer {access_token(context, user)}"},
+            headers={"Authorization": f"Bearer {get_access_token(context, user)}"},
             timeout=60,
         )
     except httpx.TransportError as exc:

@@ -12,7 +12,7 @@ from .context import Context
 from .parts.keycloak import REALM, REALM_FILE
 from .processes import LocalError
 
-__all__ = ["DEMO_USERS", "access_token"]
+__all__ = ["DEMO_USERS", "get_access_token"]
 
 DEMO_USERS: tuple[str, ...] = tuple(
     user["email"] for user in json.loads(REALM_FILE.read_text())["users"] if "email" in user
@@ -23,7 +23,7 @@ SIGN_IN_SECONDS = 20.0
 """Timeout of a login: password hashing is slow, and Keycloak's first response takes seconds."""
 
 
-def access_token(context: Context, email: str, client_id: str = "tenantry-cli") -> str:
+def get_access_token(context: Context, email: str, client_id: str = "tenantry-cli") -> str:
     """Return an access token of a demo user; it is a secret, and is valid for minutes.
 
     Raises

@@ -1,6 +1,6 @@
 """Access to a platform that ``tenantry up`` has created."""
 
-from .context import Context, state_folder
+from .context import Context, get_state_folder
 from .platform import Platform
 from .processes import LocalError
 
@@ -9,7 +9,7 @@ __all__ = ["has_platform", "open_platform"]
 
 def has_platform() -> bool:
     """Return True if the state folder has a platform."""
-    return (state_folder() / "secrets.json").exists()
+    return (get_state_folder() / "secrets.json").exists()
 
 
 def open_platform() -> Platform:
@@ -21,5 +21,5 @@ def open_platform() -> Platform:
         There is none.
     """
     if not has_platform():
-        raise LocalError(f"There is no platform in {state_folder()}. Create it with `make up`.")
-    return Platform(Context.open(state_folder(), whole=True))
+        raise LocalError(f"There is no platform in {get_state_folder()}. Create it with `make up`.")
+    return Platform(Context.open(get_state_folder(), whole=True))

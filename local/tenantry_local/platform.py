@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from .context import Context, port_variable
+from .context import Context, get_port_variable
 from .part import Part
 from .parts import BACKENDS, WORKSPACE, make_parts
 from .processes import LocalError, PortInUse, Process, Processes, find_port_owner, fingerprint
@@ -229,7 +229,7 @@ class Platform:
             if owner:
                 raise PortInUse(
                     f"{part.name} needs port {port}, which is in use by {owner}. "
-                    f"Stop that program, or choose another port: {port_variable(name)}=... make up"
+                    f"Stop that program, or choose another port: {get_port_variable(name)}=... make up"
                 )
 
 

@@ -7,10 +7,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from .context import write_private
 
-__all__ = ["private_key", "public_key"]
+__all__ = ["ensure_private_key", "ensure_public_key"]
 
 
-def private_key(state: Path) -> Path:
+def ensure_private_key(state: Path) -> Path:
     """Return the PEM file of the private key; create the pair if it is missing."""
     path = state / "receipts" / "key.pem"
     if not path.exists():
@@ -26,6 +26,6 @@ def private_key(state: Path) -> Path:
     return path
 
 
-def public_key(state: Path) -> Path:
+def ensure_public_key(state: Path) -> Path:
     """Return the PEM file of the public key."""
-    return private_key(state).with_name("public.pem")
+    return ensure_private_key(state).with_name("public.pem")

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 
-__all__ = ["GATEWAY", "N8N", "OPEN_WEBUI", "OPERATOR", "PROBE", "USERS", "acl_file"]
+__all__ = ["GATEWAY", "N8N", "OPEN_WEBUI", "OPERATOR", "PROBE", "USERS", "build_acl_file"]
 
 OPERATOR, GATEWAY = "tenantry-operator", "tenantry-gateway"
 N8N, OPEN_WEBUI = "tenantry-n8n", "tenantry-open-webui"
@@ -31,7 +31,7 @@ USERS: Mapping[str, str] = {
 """ACL rules of each user, in the syntax of ``ACL SETUSER``."""
 
 
-def acl_file(passwords: Mapping[str, str], *, admin: str = "") -> str:
+def build_acl_file(passwords: Mapping[str, str], *, admin: str = "") -> str:
     """Return the text of an ACL file with all users.
 
     Parameters

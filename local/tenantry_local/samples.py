@@ -15,7 +15,7 @@ from tenancy.model import Tenant
 from tenancy.names import document_id_for
 
 from .context import Context
-from .demo_users import access_token
+from .demo_users import get_access_token
 from .parts.kubernetes import kubectl
 from .parts.qdrant import Qdrant
 from .processes import LocalError
@@ -108,7 +108,7 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
 
 
 def _ingest(context: Context, sample: Sample) -> None:
-    token = access_token(context, sample.tenant.spec.identity.admins[0])
+    token = get_access_token(context, sample.tenant.spec.identity.admins[0])
     answer = _post(
         "The gateway",
         f"{context.url('gateway')}/v1/documents",

@@ -8,13 +8,13 @@ from joserfc.jwk import OKPKey
 
 from .context import write_private
 
-__all__ = ["key_set", "private_key"]
+__all__ = ["ensure_key_set", "ensure_private_key"]
 
 _CREATE_LOCK = threading.Lock()
 """Held while the pair is created: gateway and file-sync start concurrently and must share one pair."""
 
 
-def private_key(state: Path) -> Path:
+def ensure_private_key(state: Path) -> Path:
     """Return the file of the private key, an Ed25519 JWK; create the pair if it is missing."""
     path = state / "tickets" / "private.jwk"
     with _CREATE_LOCK:
@@ -25,6 +25,6 @@ def private_key(state: Path) -> Path:
     return path
 
 
-def key_set(state: Path) -> Path:
+def ensure_key_set(state: Path) -> Path:
     """Return the file of the public keys, a JSON Web Key Set."""
-    return private_key(state).with_name("jwks.json")
+    return ensure_private_key(state).with_name("jwks.json")

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import psutil
-from tenantry_local.demo_users import access_token
+from tenantry_local.demo_users import get_access_token
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
@@ -38,7 +38,7 @@ async def measure(platform: Platform) -> list[Figure]:
     await asyncio.to_thread(
         kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", limits
     )
-    token = await asyncio.to_thread(access_token, platform.context, PERSON)
+    token = await asyncio.to_thread(get_access_token, platform.context, PERSON)
     async with httpx.AsyncClient(
         base_url=platform.context.url("gateway"), headers={"Authorization": f"Bearer {token}"}, timeout=120
     ) as http:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 import psutil
-from tenantry_local.demo_users import access_token
+from tenantry_local.demo_users import get_access_token
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
@@ -50,7 +50,7 @@ async def run_stubbed_gateway(platform: Platform, *stub_options: str) -> AsyncIt
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": backend,
             "GATEWAY_LOG_LEVEL": "WARNING",
         }
-        token = await asyncio.to_thread(access_token, platform.context, PERSON)
+        token = await asyncio.to_thread(get_access_token, platform.context, PERSON)
         async with _run_program("gateway", env) as process:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
                 await _wait_until_ready(http)

@@ -8,7 +8,7 @@ import pytest
 from file_sync.jobs.grants import GrantsSettings
 from n8n_install.settings import Settings as N8nInstallSettings
 from pydantic import SecretStr, ValidationError
-from tenantry_local.receipts import private_key
+from tenantry_local.receipts import ensure_private_key
 from webui_install.settings import Settings as WebuiInstallSettings
 
 from tests.support.charts import PROFILES, Release, render
@@ -60,7 +60,7 @@ def test_the_service_starts_with_the_charts_variables(
 ) -> None:
     for name, value in environment(release, service).items():
         # This file of a Secret is read at start.
-        local = str(private_key(tmp_path)) if name == "OPERATOR_RECEIPT_KEY_FILE" else value
+        local = str(ensure_private_key(tmp_path)) if name == "OPERATOR_RECEIPT_KEY_FILE" else value
         monkeypatch.setenv(name, local)
     SERVICES[service]()
 

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import httpx
 from tenantry_local.context import Context
-from tenantry_local.demo_users import access_token
+from tenantry_local.demo_users import get_access_token
 from tenantry_local.parts.aws import ACCOUNT, REGION, ROLE_SERVICES, Aws
 
 from tests.support.cluster import Cluster, until_it_holds
@@ -115,7 +115,7 @@ class Installation:
     def token(self, email: str) -> str:
         """Return an access token of a demo user from the release's Keycloak."""
         with self.cluster.forwarded(self.name("keycloak"), 8080) as port:
-            return access_token(
+            return get_access_token(
                 _context({"keycloak": port}, {"people": self.password}), email, LONG_LIVED_CLIENT
             )
 
@@ -170,7 +170,7 @@ class Installation:
             aws.provision()
             for service in ROLE_SERVICES:
                 self._apply_secret(f"aws-{service}", _session(aws, service))
-            key, secret = aws.key_pair("open-webui")
+            key, secret = aws.get_key_pair("open-webui")
             self._apply_secret("aws-open-webui", {"AccessKeyId": key, "SecretAccessKey": secret})
 
     def _make_secrets(self) -> None:
@@ -256,7 +256,7 @@ def _variables(secret: str, plain: Mapping[str, str], keys: Mapping[str, str]) -
 
 def _session(aws: Aws, service: str) -> dict[str, str]:
     """Return credentials of a session of a service's role, which a pod on EKS would get."""
-    key, secret = aws.key_pair(service)
+    key, secret = aws.get_key_pair(service)
     sts = boto3.client(
         "sts", endpoint_url=aws.url, region_name=REGION, aws_access_key_id=key, aws_secret_access_key=secret
     )

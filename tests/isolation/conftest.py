@@ -15,7 +15,7 @@ from qdrant_client import AsyncQdrantClient
 from tenancy.names import document_id_for
 from tenancy.tickets import Action, Ticket, TicketIssuer
 from tenantry_local.platform import Platform
-from tenantry_local.tickets import private_key
+from tenantry_local.tickets import ensure_private_key
 
 from tests.support.forgery import alg_none, claims_of, signed_by_stranger, signed_with_public_key, tampered
 from tests.support.gateway import RunningGateway, running_gateway
@@ -98,7 +98,7 @@ async def world(platform: Platform) -> AsyncIterator[World]:
         with applied(platform, *_manifests()):
             async with running_gateway(platform) as gateway:
                 await until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, ASLEEP)))
-                tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+                tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
                 world = World(platform, gateway, people, qdrant, tickets)
                 await _add_people(world)
                 await _forge_tokens(world)
@@ -211,7 +211,7 @@ async def _forge_tickets(world: World) -> None:
     uid, asleep = world.uid(A), world.uid(ASLEEP)
     mine = Ticket(A, uid, "finance", "doc-1", FILENAME)
     good = world.tickets.issue(mine)
-    jwk = json.loads(private_key(world.platform.context.state).read_text())
+    jwk = json.loads(ensure_private_key(world.platform.context.state).read_text())
     public = OKPKey.import_key(jwk)
     forged = {
         "ticket": good,

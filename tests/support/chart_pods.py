@@ -25,7 +25,7 @@ from tenantry_local.parts.redis import SERVICES_DATABASE, Redis
 from tenantry_local.parts.services import file_sync_env, gateway_env, operator_env
 from tenantry_local.platform import Platform
 from tenantry_local.redis_users import GATEWAY, OPERATOR
-from tenantry_local.tickets import key_set, private_key
+from tenantry_local.tickets import ensure_key_set, ensure_private_key
 
 from .apiserver import apply
 from .charts import RELEASE, Release, render
@@ -162,9 +162,9 @@ class ChartPods:
         """Return the path of each Secret's file in the container, with its local path."""
         state = self.platform.context.state
         local = {
-            ("tenantry-ticket-keys", "jwks.json"): str(key_set(state)),
-            ("tenantry-ticket-key", "key.json"): str(private_key(state)),
-            ("tenantry-receipt-key", "key.pem"): str(receipts.private_key(state)),
+            ("tenantry-ticket-keys", "jwks.json"): str(ensure_key_set(state)),
+            ("tenantry-ticket-key", "key.json"): str(ensure_private_key(state)),
+            ("tenantry-receipt-key", "key.pem"): str(receipts.ensure_private_key(state)),
         }
         secrets = {volume["name"]: volume["secret"] for volume in spec["volumes"] if "secret" in volume}
         return [

@@ -31,7 +31,7 @@ from tenancy.tickets import TicketIssuer
 from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
 from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
-from tenantry_local.tickets import private_key
+from tenantry_local.tickets import ensure_private_key
 
 from .gateway import environment, serving
 
@@ -132,7 +132,7 @@ async def open_replica(
             api = await stack.enter_async_context(await kube.connect())
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=None))
         gateway_http = await stack.enter_async_context(httpx.AsyncClient(base_url=gateway_url, timeout=None))
-        tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+        tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
         database = OpenWebUIDatabase(database_url)
         stack.push_async_callback(database.close)
         await database.open()

@@ -20,7 +20,7 @@ from tenancy.tickets import Action, Ticket, TicketIssuer
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
-from tenantry_local.tickets import private_key
+from tenantry_local.tickets import ensure_private_key
 
 from .apiserver import Tenants, admin_client
 from .gateway import RunningGateway, running_gateway
@@ -291,7 +291,7 @@ async def open_rig(platform: Platform) -> AsyncIterator[Rig]:
             run_operator(platform, "tenant_operator", log=str(operator_log)),
             running_gateway(platform) as gateway,
         ):
-            tickets = TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+            tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
             rig = Rig(platform, gateway, tenants, people, qdrant, tickets, operator_log)
             await rig.clear()  # of a run that was interrupted
             yield rig

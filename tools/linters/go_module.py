@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tenantry_local.part import find_program
 from tenantry_local.processes import LocalError
-from tenantry_local.programs.cache import cache_folder, ensure_installed, run_logged
+from tenantry_local.programs.cache import ensure_installed, get_cache_folder, run_logged
 
 __all__ = ["GoProgram"]
 
@@ -56,7 +56,7 @@ class GoProgram:
             ]  # fmt: skip
             run_logged(argv, folder=folder, env=ENVIRONMENT, report=report, doing=f"building {self.name}")
 
-        return ensure_installed(cache_folder(self.name, self.hash.encode()), fill) / self.name
+        return ensure_installed(get_cache_folder(self.name, self.hash.encode()), fill) / self.name
 
     def _source(self) -> str:
         """Download the module and return its folder in Go's cache."""

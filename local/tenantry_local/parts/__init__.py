@@ -5,7 +5,7 @@ from ..part import Part
 from .aws import Aws
 from .bedrock import Bedrock
 from .keycloak import Keycloak
-from .kubernetes import ApiServer, ControllerManager, Etcd, external_kubeconfig
+from .kubernetes import ApiServer, ControllerManager, Etcd, get_external_kubeconfig
 from .n8n import N8n, N8nWebhook, N8nWorker
 from .open_webui import OpenWebUI
 from .postgres import Postgres
@@ -29,6 +29,6 @@ WORKSPACE: tuple[type[Part], ...] = (OpenWebUI, N8n, N8nWorker, N8nWebhook, File
 
 def make_parts(context: Context) -> list[Part]:
     """Return all parts of a platform, without etcd and controllers if the cluster is external."""
-    external: set[type[Part]] = {Etcd, ControllerManager} if external_kubeconfig() else set()
+    external: set[type[Part]] = {Etcd, ControllerManager} if get_external_kubeconfig() else set()
     kinds = (*BACKENDS, *SERVICES, *(WORKSPACE if context.whole else ()))
     return [kind(context) for kind in kinds if kind not in external]

@@ -139,7 +139,7 @@ class Aws(Part):
             },
         )
 
-    def key_pair(self, service: str) -> tuple[str, str]:
+    def get_key_pair(self, service: str) -> tuple[str, str]:
         """Return the access key of a service's user: the id and the secret."""
         key = json.loads(self._key_file(service).read_text())
         return key["AccessKeyId"], key["SecretAccessKey"]
@@ -155,7 +155,7 @@ class Aws(Part):
         iam.put_user_policy(UserName=name, PolicyName="tenantry", PolicyDocument=policy)
         # ministack may have lost a key in a crash although the key file is still there.
         known = {key["AccessKeyId"] for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}
-        if not file.exists() or self.key_pair(service)[0] not in known:
+        if not file.exists() or self.get_key_pair(service)[0] not in known:
             key = iam.create_access_key(UserName=name)["AccessKey"]
             write_private(file, json.dumps({k: key[k] for k in ("AccessKeyId", "SecretAccessKey")}))
         self._write_credentials()
@@ -173,7 +173,7 @@ class Aws(Part):
         file = configparser.ConfigParser()
         for service in ROLE_SERVICES:
             if self._key_file(service).exists():
-                identifier, secret = self.key_pair(service)
+                identifier, secret = self.get_key_pair(service)
                 file[f"{service}-user"] = {"aws_access_key_id": identifier, "aws_secret_access_key": secret}
         write_private(self.config_file.with_name("credentials"), _to_text(file))
 

@@ -29,7 +29,7 @@ KUBECTL_SECONDS = 120
 RBAC = Path(__file__).parents[1] / "manifests" / "rbac.yaml"
 
 
-def external_kubeconfig() -> Path | None:
+def get_external_kubeconfig() -> Path | None:
     """Return the kubeconfig of the external cluster, or ``None`` without one."""
     path = os.environ.get("TENANTRY_KUBECONFIG")
     return Path(path).resolve() if path else None
@@ -37,7 +37,7 @@ def external_kubeconfig() -> Path | None:
 
 def kubeconfig(context: Context, user: str) -> Path:
     """Return the kubeconfig of one of :data:`USERS`."""
-    return external_kubeconfig() or context.state / "kube" / f"{user}.kubeconfig"
+    return get_external_kubeconfig() or context.state / "kube" / f"{user}.kubeconfig"
 
 
 def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
@@ -123,7 +123,7 @@ class ApiServer(_ControlPlane):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.managed = external_kubeconfig() is None
+        self.managed = get_external_kubeconfig() is None
 
     @property
     @override

@@ -112,7 +112,7 @@ class _N8nProcess(Part):
             "QUEUE_BULL_REDIS_HOST": "127.0.0.1",
             "QUEUE_BULL_REDIS_PORT": str(ports["redis"]),
             "QUEUE_BULL_REDIS_USERNAME": redis_users.N8N,
-            "QUEUE_BULL_REDIS_PASSWORD": secrets[redis.secret_name(redis_users.N8N)],
+            "QUEUE_BULL_REDIS_PASSWORD": secrets[redis.get_secret_name(redis_users.N8N)],
             "QUEUE_BULL_REDIS_DB": str(redis.N8N_DATABASE),
         }
 

@@ -209,7 +209,7 @@ class OpenWebUI(Part):
 
     def _env(self) -> dict[str, str]:
         email, password = open_webui_admin(self.context)
-        access_key, secret_key = Aws(self.context).key_pair("open-webui")
+        access_key, secret_key = Aws(self.context).get_key_pair("open-webui")
         redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI_DATABASE, redis_users.OPEN_WEBUI)
         realm = f"{self.context.url('keycloak')}/realms/{REALM}"
         data = self.context.folder("data", "open-webui")

@@ -9,9 +9,9 @@ from typing_extensions import override
 
 from ..context import write_private
 from ..part import Command, Part, find_program
-from ..redis_users import USERS, acl_file
+from ..redis_users import USERS, build_acl_file
 
-__all__ = ["N8N_DATABASE", "OPEN_WEBUI_DATABASE", "SERVICES_DATABASE", "Redis", "secret_name"]
+__all__ = ["N8N_DATABASE", "OPEN_WEBUI_DATABASE", "SERVICES_DATABASE", "Redis", "get_secret_name"]
 
 SERVICES_DATABASE, OPEN_WEBUI_DATABASE, N8N_DATABASE = 0, 1, 2
 """Number of each program's database, so that their keys cannot collide."""
@@ -50,7 +50,7 @@ class Redis(Part):
         user
             One of :data:`~tenantry_local.redis_users.USERS`; empty for the user with all rights.
         """
-        password = self.context.secrets[secret_name(user)]
+        password = self.context.secrets[get_secret_name(user)]
         return f"redis://{user}:{password}@127.0.0.1:{self.context.ports['redis']}/{database}"
 
     @override
@@ -67,8 +67,8 @@ class Redis(Part):
         lines = [f"{key} {value}" for key, value in settings.items()]
         write_private(self._settings, "\n".join(lines) + "\n")
         secrets = self.context.secrets
-        passwords = {user: secrets[secret_name(user)] for user in USERS}
-        write_private(self._users, acl_file(passwords, admin=secrets[secret_name("")]))
+        passwords = {user: secrets[get_secret_name(user)] for user in USERS}
+        write_private(self._users, build_acl_file(passwords, admin=secrets[get_secret_name("")]))
 
     @override
     def command(self) -> Command:
@@ -91,6 +91,6 @@ class Redis(Part):
         return self.context.state / "redis.acl"
 
 
-def secret_name(user: str) -> str:
+def get_secret_name(user: str) -> str:
     """Return the name of the secret that is a user's password."""
     return user.replace("tenantry", "redis", 1) if user else "redis"

@@ -10,7 +10,7 @@ from .. import receipts
 from ..context import Context
 from ..part import Command, Part, find_program, is_http_ok
 from ..redis_users import GATEWAY, OPERATOR
-from ..tickets import key_set, private_key
+from ..tickets import ensure_key_set, ensure_private_key
 from .aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
 from .keycloak import REALM
 from .kubernetes import kubeconfig
@@ -35,7 +35,7 @@ def operator_env(context: Context) -> dict[str, str]:
         "OPERATOR_QDRANT_URL": Qdrant(context).url,
         "OPERATOR_QDRANT_API_KEY": Qdrant(context).api_key,
         "OPERATOR_REDIS_URL": Redis(context).url_for(SERVICES_DATABASE, OPERATOR),
-        "OPERATOR_RECEIPT_KEY_FILE": str(receipts.private_key(context.state)),
+        "OPERATOR_RECEIPT_KEY_FILE": str(receipts.ensure_private_key(context.state)),
         "OPERATOR_PROBES_PORT": str(context.ports["operator"]),
         "OPERATOR_METRICS_PORT": str(context.ports["operator-metrics"]),
     }
@@ -53,7 +53,7 @@ def gateway_env(context: Context) -> dict[str, str]:
         "GATEWAY_QDRANT_API_KEY": Qdrant(context).api_key,
         "GATEWAY_REDIS_URL": Redis(context).url_for(SERVICES_DATABASE, GATEWAY),
         "GATEWAY_OIDC_ISSUER": f"{context.url('keycloak')}/realms/{REALM}",
-        "GATEWAY_TICKET_JWKS": str(key_set(context.state)),
+        "GATEWAY_TICKET_JWKS": str(ensure_key_set(context.state)),
         # The stand-in has no quota.
         "GATEWAY_EMBEDDINGS_PER_MINUTE": "1000000",
     }
@@ -71,7 +71,7 @@ def file_sync_env(context: Context) -> dict[str, str]:
         "FILE_SYNC_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
         "FILE_SYNC_GATEWAY_URL": context.url("gateway"),
         "FILE_SYNC_UPLOAD_URL": f"{context.url('n8n-webhook')}/webhook/tenantry/upload",
-        "FILE_SYNC_TICKET_KEY": str(private_key(context.state)),
+        "FILE_SYNC_TICKET_KEY": str(ensure_private_key(context.state)),
         "FILE_SYNC_KEYCLOAK_URL": context.url("keycloak"),
         "FILE_SYNC_KEYCLOAK_REALM": REALM,
         "FILE_SYNC_KEYCLOAK_CLIENT_SECRET": context.secrets["keycloak-file-sync"],

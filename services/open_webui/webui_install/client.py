@@ -22,13 +22,13 @@ from .plan import (
     UpdateModel,
 )
 
-__all__ = ["OpenWebUI"]
+__all__ = ["InstallerClient"]
 
 CALL_SECONDS = 20.0
 """Timeout of a call: Open WebUI loads a function on each write, and lists the models of all providers."""
 
 
-class OpenWebUI:
+class InstallerClient:
     """Client of one Open WebUI.
 
     Parameters

@@ -6,7 +6,7 @@ import httpx
 import structlog
 from servicekit.errors import RemoteUnavailable
 
-from .client import OpenWebUI
+from .client import InstallerClient
 from .desired import build_desired_state
 from .plan import Change, SetValves, plan
 from .settings import Settings
@@ -40,7 +40,7 @@ async def install(settings: Settings, transport: httpx.AsyncBaseTransport | None
         The administrator's password is wrong, or Open WebUI refused a function.
     """
     async with httpx.AsyncClient(base_url=settings.url, transport=transport, timeout=None) as http:  # noqa: S113 (Remote sets timeouts)
-        webui = OpenWebUI(http)
+        webui = InstallerClient(http)
         try:
             async with asyncio.timeout(settings.seconds):
                 return await _install(webui, settings)
@@ -50,7 +50,7 @@ async def install(settings: Settings, transport: httpx.AsyncBaseTransport | None
             ) from exc
 
 
-async def _install(webui: OpenWebUI, settings: Settings) -> int:
+async def _install(webui: InstallerClient, settings: Settings) -> int:
     log = structlog.get_logger("webui_install")
     applied = 0
     passes = 0
@@ -73,7 +73,7 @@ async def _install(webui: OpenWebUI, settings: Settings) -> int:
     )
 
 
-async def _apply_changes(webui: OpenWebUI, settings: Settings) -> list[Change]:
+async def _apply_changes(webui: InstallerClient, settings: Settings) -> list[Change]:
     """Observe Open WebUI, apply the planned changes and return them."""
     desired = build_desired_state(settings)
     if not webui.is_signed_in:

@@ -16,7 +16,7 @@ from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketIssuer
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
-from tenantry_local.tickets import private_key
+from tenantry_local.tickets import ensure_private_key
 
 from tests.support.apiserver import Tenants
 from tests.support.gateway import RunningGateway, running_gateway
@@ -113,7 +113,7 @@ async def start(world: World, port: int, **env: str) -> asyncio.subprocess.Proce
 
 def ticket_issuer(platform: Platform) -> TicketIssuer:
     """Return the issuer whose tickets the platform's services trust."""
-    return TicketIssuer(json.loads(private_key(platform.context.state).read_text()))
+    return TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -175,7 +175,7 @@ def uploaded_file(aws: Aws) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def open_webui(connect: Connect, aws: Aws) -> Any:
     """Return S3 with the key pair of Open WebUI."""
-    identifier, secret = aws.key_pair("open-webui")
+    identifier, secret = aws.get_key_pair("open-webui")
     key_pair = {"AccessKeyId": identifier, "SecretAccessKey": secret, "SessionToken": None}
     return connect("s3", credentials=key_pair)
 
@@ -195,7 +195,7 @@ def test_open_webui_reaches_no_document(open_webui: Any) -> None:
 
 
 def test_open_webui_can_assume_no_role(connect: Connect, aws: Aws) -> None:
-    identifier, secret = aws.key_pair("open-webui")
+    identifier, secret = aws.get_key_pair("open-webui")
     key_pair = {"AccessKeyId": identifier, "SecretAccessKey": secret, "SessionToken": None}
     assume = connect("sts", credentials=key_pair).assume_role
     for role in ("tenant", "gateway", "file-sync", "operator"):

@@ -248,7 +248,7 @@ async def test_synchronous_sdk_runs_in_a_thread_with_its_arguments(remote: Remot
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "reason"),
     [
         (Denied(), "Denied"),
         (Denied("one\n  two\tthree"), "one two three"),

@@ -70,9 +70,9 @@ async def test_tenants_that_exist_at_start_are_enqueued_without_notice(harness: 
 
 
 async def test_only_the_changed_tenant_is_urgent(harness: Harness) -> None:
-    same = {"identity": {"emails": ["*@same.example"]}}
-    harness.controller.load([body("a", **same), body("other")])
-    harness.controller.handle_event(body("b", held=False, **same))
+    same = {"emails": ["*@same.example"]}
+    harness.controller.load([body("a", identity=same), body("other")])
+    harness.controller.handle_event(body("b", held=False, identity=same))
     assert harness.enqueued == ["b", "a", "other"]
     assert list(harness.controller._queue._urgent) == ["b"]
     assert harness.notified == ["b", "a"]

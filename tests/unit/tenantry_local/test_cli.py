@@ -487,7 +487,7 @@ def test_a_receipt_is_verified_with_the_platforms_own_key(tenantry: Program, con
         stores=[counted],
     )  # fmt: skip
     file = context.state / "receipt.json"
-    file.write_text(json.dumps(sign(receipt, read_private_key(receipts.private_key(context.state)))))
+    file.write_text(json.dumps(sign(receipt, read_private_key(receipts.ensure_private_key(context.state)))))
     assert tenantry.run("verify-erasure", str(file)) == 0
     assert "Valid: Tenant acme" in tenantry.out
     file.write_text(file.read_text().replace("acme", "other"))

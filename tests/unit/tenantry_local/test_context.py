@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tenantry_local.context import PORTS, SECRETS, Context, state_folder, write_private
+from tenantry_local.context import PORTS, SECRETS, Context, get_state_folder, write_private
 
 
 def test_secrets_are_stable_and_differ_between_platforms(tmp_path: Path) -> None:
@@ -48,9 +48,9 @@ def test_the_state_folder_is_in_the_checkout_unless_a_variable_names_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TENANTRY_STATE", raising=False)
-    assert (state_folder().parent / "pyproject.toml").exists()
+    assert (get_state_folder().parent / "pyproject.toml").exists()
     monkeypatch.setenv("TENANTRY_STATE", str(tmp_path))
-    assert state_folder() == tmp_path
+    assert get_state_folder() == tmp_path
 
 
 def test_a_private_file_is_replaced_atomically(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 import respx
 from tenantry_local.context import Context
-from tenantry_local.demo_users import access_token
+from tenantry_local.demo_users import get_access_token
 from tenantry_local.processes import LocalError
 
 
@@ -22,7 +22,7 @@ def token_url(context: Context) -> str:
 @respx.mock
 def test_a_user_signs_in_with_the_platforms_password_through_the_chosen_client(context: Context) -> None:
     route = respx.post(token_url(context)).respond(json={"access_token": "a.b.c"})
-    assert access_token(context, "diana.tenantb@gmail.com", "other-app") == "a.b.c"
+    assert get_access_token(context, "diana.tenantb@gmail.com", "other-app") == "a.b.c"
     form = dict(httpx.QueryParams(route.calls.last.request.content.decode()))
     assert form == {
         "grant_type": "password",
@@ -37,7 +37,7 @@ def test_the_error_for_an_unknown_user_lists_the_demo_users(context: Context) ->
     refusal = {"error": "invalid_grant", "error_description": "Invalid user credentials"}
     respx.post(token_url(context)).respond(401, json=refusal)
     with pytest.raises(LocalError) as error:
-        access_token(context, "unknown@tenantb.example")
+        get_access_token(context, "unknown@tenantb.example")
     assert "unknown@tenantb.example: Invalid user credentials" in str(error.value)
     assert "diana.tenantb@gmail.com" in str(error.value)
     assert context.secrets["people"] not in str(error.value)
@@ -47,9 +47,9 @@ def test_the_error_for_an_unknown_user_lists_the_demo_users(context: Context) ->
 def test_an_error_page_of_a_proxy_becomes_a_sentence(context: Context) -> None:
     respx.post(token_url(context)).respond(502, text="<html>")
     with pytest.raises(LocalError, match="status 502"):
-        access_token(context, "diana.tenantb@gmail.com")
+        get_access_token(context, "diana.tenantb@gmail.com")
 
 
 def test_the_error_for_an_unreachable_keycloak_says_what_to_do(context: Context) -> None:
     with pytest.raises(LocalError, match="make up"):
-        access_token(context, "diana.tenantb@gmail.com")
+        get_access_token(context, "diana.tenantb@gmail.com")

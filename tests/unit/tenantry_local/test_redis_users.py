@@ -1,7 +1,7 @@
 """Tests of the Redis users, in the ACL file and on the page for ElastiCache."""
 
 from tenantry_local.context import REPOSITORY
-from tenantry_local.redis_users import USERS, acl_file
+from tenantry_local.redis_users import USERS, build_acl_file
 
 PAGE = REPOSITORY / "docs" / "how-to" / "secrets.md"
 PASSWORDS = {user: f"secret of {user}" for user in USERS}
@@ -14,11 +14,11 @@ def test_the_page_names_each_user_with_its_rules() -> None:
 
 
 def test_the_file_holds_no_password() -> None:
-    text = acl_file(PASSWORDS, admin="secret of all")
+    text = build_acl_file(PASSWORDS, admin="secret of all")
     assert "secret" not in text
 
 
 def test_the_default_user_is_off_without_an_admin_password() -> None:
-    default = acl_file(PASSWORDS).splitlines()[0]
+    default = build_acl_file(PASSWORDS).splitlines()[0]
     assert default == "user default off resetkeys resetchannels -@all"
-    assert "+@all" not in acl_file(PASSWORDS)
+    assert "+@all" not in build_acl_file(PASSWORDS)

@@ -14,7 +14,7 @@ from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketIssuer
 from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
-from tenantry_local.tickets import private_key
+from tenantry_local.tickets import ensure_private_key
 
 from tests.support.apiserver import Tenants
 from tests.support.gateway import RunningGateway, running_gateway
@@ -82,7 +82,7 @@ class World:
         )
 
     async def redeem(self, ticket: Ticket) -> httpx.Response:
-        issuer = TicketIssuer(json.loads(private_key(self.platform.context.state).read_text()))
+        issuer = TicketIssuer(json.loads(ensure_private_key(self.platform.context.state).read_text()))
         return await self.request(
             "POST", "/v1/documents", headers={"Authorization": f"Ticket {issuer.issue(ticket)}"}
         )

@@ -101,7 +101,7 @@ async def test_no_marker_remains_and_the_receipt_proves_it(
     written = receipt_of(observed, uid)
     file = tmp_path / "receipt.json"
     file.write_bytes(written)
-    public = receipts.public_key(platform.context.state)
+    public = receipts.ensure_public_key(platform.context.state)
     assert verify_file(file, public).startswith("Valid: Tenant gone")
     receipt = verify(json.loads(written), read_public_key(public))
     before = {store.store: store.before for store in receipt.stores}

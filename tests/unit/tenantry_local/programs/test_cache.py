@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from tenantry_local.processes import LocalError
-from tenantry_local.programs.cache import cache_folder, ensure_installed, run_logged
+from tenantry_local.programs.cache import ensure_installed, get_cache_folder, run_logged
 
 
 def test_different_pins_have_different_folders() -> None:
-    assert cache_folder("n8n", b"one", b"two") != cache_folder("n8n", b"one", b"three")
-    assert cache_folder("n8n", b"one", b"two") != cache_folder("n8n", b"onetwo", b"")
-    assert cache_folder("n8n", b"one") == cache_folder("n8n", b"one")
+    assert get_cache_folder("n8n", b"one", b"two") != get_cache_folder("n8n", b"one", b"three")
+    assert get_cache_folder("n8n", b"one", b"two") != get_cache_folder("n8n", b"onetwo", b"")
+    assert get_cache_folder("n8n", b"one") == get_cache_folder("n8n", b"one")
 
 
 def test_a_complete_installation_is_not_repeated(tmp_path: Path) -> None:
