@@ -1,5 +1,6 @@
 """Fixtures for all tests, and the order of test files. The code behind them is in tests/support."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,11 @@ configure_plain_logs()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest files first, so that all test processes end at about the same time."""
     sort_longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """Exclude modules and collected tests from garbage collection, which takes 0.4 s a time otherwise."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,1 @@
-"""Generators of pages of the reference."""
+"""Development tools: generators of reference pages, checks, and the release."""

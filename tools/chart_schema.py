@@ -1,8 +1,7 @@
-"""Writes charts/tenantry/values.schema.json: ``python -m tools.chart_schema``.
+"""Generator of charts/tenantry/values.schema.json: ``python -m tools.chart_schema``.
 
-The tree and its types are those of values.yaml, so a key that is not on that page is refused. What a type
-does not say (bounds, units, formats) is said here, by path. Which settings a service takes beside those
-that the chart derives is asked of its settings class.
+The schema has the keys and types of values.yaml and refuses other keys. This module adds bounds, units and
+formats by path. The settings classes define the settings of each service that the chart does not derive.
 """
 
 import json
@@ -17,7 +16,7 @@ from gateway.settings import Settings as GatewaySettings
 from pydantic_settings import BaseSettings
 from tenant_operator.settings import Settings as OperatorSettings
 
-__all__ = ["CHART", "PAGE", "SERVICES", "derived", "render"]
+__all__ = ["CHART", "PAGE", "SERVICES", "list_derived_settings", "render"]
 
 CHART = Path(__file__).parents[1] / "charts" / "tenantry"
 PAGE = CHART / "values.schema.json"
@@ -41,52 +40,52 @@ QUANTITIES: Schema = {
     "properties": {"cpu": QUANTITY, "memory": QUANTITY, "ephemeral-storage": QUANTITY},
 }
 
-REQUIRED: dict[str, Schema] = {
+REQUIRED_VALUES: dict[str, Schema] = {
     "global.aws.documentsBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.filesBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.tenantRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
 }
-"""Empty in values.yaml: a deployment without them is refused."""
+"""Values that are empty in values.yaml and that each deployment must set."""
 
-NO_ADDRESSES: Schema = {"maxItems": 0}
-SOME_ADDRESSES: Schema = {"minItems": 1}
-GIVEN: Schema = {"minLength": 1}
-NOT_GIVEN: Schema = {"maxLength": 0}
+EMPTY_LIST: Schema = {"maxItems": 0}
+NONEMPTY_LIST: Schema = {"minItems": 1}
+NONEMPTY_TEXT: Schema = {"minLength": 1}
+EMPTY_TEXT: Schema = {"maxLength": 0}
 
 RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
     (
         "keycloak.enabled",
-        {"global.keycloak.url": NOT_GIVEN, "global.network.keycloak.cidrs": NO_ADDRESSES},
-        {"global.keycloak.url": GIVEN, "global.network.keycloak.cidrs": SOME_ADDRESSES},
+        {"global.keycloak.url": EMPTY_TEXT, "global.network.keycloak.cidrs": EMPTY_LIST},
+        {"global.keycloak.url": NONEMPTY_TEXT, "global.network.keycloak.cidrs": NONEMPTY_LIST},
     ),
     (
         "open-webui.enabled",
-        {"global.openWebui.adminEmail": GIVEN},
-        {"global.openWebui.adminEmail": NOT_GIVEN},
+        {"global.openWebui.adminEmail": NONEMPTY_TEXT},
+        {"global.openWebui.adminEmail": EMPTY_TEXT},
     ),
     (
         "externalSecrets.enabled",
-        # Two that make the same Secrets would overwrite each other's.
-        {"externalSecrets.store.name": GIVEN, "global.secretsStore.enabled": {"const": False}},
+        # Both would create the same Secrets and overwrite each other's.
+        {"externalSecrets.store.name": NONEMPTY_TEXT, "global.secretsStore.enabled": {"const": False}},
         {},
     ),
-    ("ingress.enabled", {"global.openWebui.url": GIVEN, "open-webui.enabled": {"const": True}}, {}),
+    ("ingress.enabled", {"global.openWebui.url": NONEMPTY_TEXT, "open-webui.enabled": {"const": True}}, {}),
     ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
-    ("qdrant.enabled", {"global.qdrant.url": NOT_GIVEN}, {"global.qdrant.url": GIVEN}),
+    ("qdrant.enabled", {"global.qdrant.url": EMPTY_TEXT}, {"global.qdrant.url": NONEMPTY_TEXT}),
     (
         "postgres.enabled",
-        {"global.network.postgres.cidrs": NO_ADDRESSES},
-        {"n8n.postgres.host": GIVEN, "global.network.postgres.cidrs": SOME_ADDRESSES},
+        {"global.network.postgres.cidrs": EMPTY_LIST},
+        {"n8n.postgres.host": NONEMPTY_TEXT, "global.network.postgres.cidrs": NONEMPTY_LIST},
     ),
     (
         "redis.enabled",
-        {"global.network.redis.cidrs": NO_ADDRESSES},
-        {"n8n.redis.host": GIVEN, "global.network.redis.cidrs": SOME_ADDRESSES},
+        {"global.network.redis.cidrs": EMPTY_LIST},
+        {"n8n.redis.host": NONEMPTY_TEXT, "global.network.redis.cidrs": NONEMPTY_LIST},
     ),
 ]
-"""What must hold where a switch is on, and what where it is off: then another has to be named, say."""
+"""Switches, each with the schemas that apply by path if it is on and if it is off."""
 
-BY_PATH: list[tuple[str, Schema]] = [
+SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.aws\.region", {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]$"}),
     (r"global\.(keycloak|openWebui|qdrant)\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r"externalSecrets\.store\.kind", {"enum": ["ClusterSecretStore", "SecretStore"]}),
@@ -116,7 +115,7 @@ BY_PATH: list[tuple[str, Schema]] = [
         "type": "object",
         "additionalProperties": False,
         "properties": {"requests": QUANTITIES, "limits": QUANTITIES},
-        "required": ["requests"],  # an autoscaler measures against them
+        "required": ["requests"],  # the autoscaler needs them
     }),
     (r".*\.annotations", TEXTS),
     (r"monitoring\.(labels|dashboardLabels)", TEXTS),
@@ -142,43 +141,43 @@ BY_PATH: list[tuple[str, Schema]] = [
     (r".*\.autoscaling\.((min|max|initial)Replicas|queueDepth)", {"type": "integer", "minimum": 1}),
     (r".*\.(replicas|concurrency|embeddingsPerMinute)", {"type": "integer", "minimum": 1}),
 ]  # fmt: skip
-"""The first pattern that a path matches as a whole counts."""
+"""Schemas by pattern of a path; the first pattern that matches the whole path applies."""
 
 
 def render() -> str:
     """Return the schema."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart tenantry"}
-    rules = {"allOf": [_either(switch, own, other) for switch, own, other in RULES]}
-    return json.dumps(schema | _object(values, "") | rules, indent=2) + "\n"
+    rules = {"allOf": [_build_rule(switch, if_on, if_off) for switch, if_on, if_off in RULES]}
+    return json.dumps(schema | _object_schema(values, "") | rules, indent=2) + "\n"
 
 
-def derived(service: str) -> set[str]:
-    """Return the settings that the chart's templates give to a service themselves."""
+def list_derived_settings(service: str) -> set[str]:
+    """Return the settings of a service that the chart's templates set."""
     prefix = SERVICES[service].model_config["env_prefix"]
     texts = (file.read_text() for file in (CHART / "charts" / service / "templates").iterdir())
     return {name for text in texts for name in re.findall(rf"\b{prefix}[A-Z_]+\b", text)}
 
 
-def _either(switch: str, own: dict[str, Schema], other: dict[str, Schema]) -> Schema:
-    """Return the rule that a switch decides, of what holds when it is on and what when it is off."""
+def _build_rule(switch: str, if_on: dict[str, Schema], if_off: dict[str, Schema]) -> Schema:
+    """Return the rule for a switch: one schema if it is on, another if it is off."""
     sides = {
-        side: {"allOf": [_at(path, schema) for path, schema in rules.items()]}
-        for side, rules in (("then", own), ("else", other))
+        side: {"allOf": [_nest(path, schema) for path, schema in rules.items()]}
+        for side, rules in (("then", if_on), ("else", if_off))
         if rules
     }
-    return {"if": _at(switch, {"const": True}), **sides}
+    return {"if": _nest(switch, {"const": True}), **sides}
 
 
-def _at(path: str, schema: Schema) -> Schema:
+def _nest(path: str, schema: Schema) -> Schema:
     for key in reversed(path.split(".")):
         schema = {"properties": {key: schema}}
     return schema
 
 
-def _object(values: dict[str, Any], path: str) -> Schema:
+def _object_schema(values: dict[str, Any], path: str) -> Schema:
     properties = {key: _schema(value, f"{path}.{key}".lstrip(".")) for key, value in values.items()}
-    # Helm hands "global" down into each part, and has a part for the library.
+    # Helm passes "global" to each subchart, and adds a key for the library chart.
     if not path:
         properties["common"] = {"type": "object"}
     elif path in PARTS:
@@ -187,29 +186,31 @@ def _object(values: dict[str, Any], path: str) -> Schema:
 
 
 def _schema(value: Any, path: str) -> Schema:
-    if path in REQUIRED:
-        return REQUIRED[path]
+    if path in REQUIRED_VALUES:
+        return REQUIRED_VALUES[path]
     service, _, rest = path.partition(".")
     if rest == "settings" and service in SERVICES:
-        return _settings(service)
-    for pattern, schema in BY_PATH:
+        return _settings_schema(service)
+    for pattern, schema in SCHEMAS_BY_PATH:
         if re.fullmatch(pattern, path):
             return schema
     match value:
         case dict():
-            return _object(value, path)
+            return _object_schema(value, path)
         case bool():
             return {"type": "boolean"}
         case str():
             return {"type": "string"}
         case _:
-            raise TypeError(f"tools/chart_schema.py has to say what {path} may be")
+            raise TypeError(f"tools/chart_schema.py needs a schema for {path}")
 
 
-def _settings(service: str) -> Schema:
+def _settings_schema(service: str) -> Schema:
     settings = SERVICES[service]
     prefix = settings.model_config["env_prefix"]
-    names = sorted({f"{prefix}{field.upper()}" for field in settings.model_fields} - derived(service))
+    names = sorted(
+        {f"{prefix}{field.upper()}" for field in settings.model_fields} - list_derived_settings(service)
+    )
     return {
         "type": "object",
         "additionalProperties": False,

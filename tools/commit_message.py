@@ -10,16 +10,16 @@ import sys
 import sysconfig
 from pathlib import Path
 
-__all__ = ["MAX_LENGTH", "find_faults", "main"]
+__all__ = ["MAX_LENGTH", "find_errors", "main"]
 
 MAX_LENGTH = 72
 
 GENERATED_PREFIXES = ("Merge ", 'Revert "', "fixup! ", "squash! ", "amend! ")
-"""Subjects that git writes itself are not checked."""
+"""Prefixes of subjects that git generates; these are not checked."""
 
 
-def find_faults(message: str) -> list[str]:
-    """Return the faults of a message, one sentence each."""
+def find_errors(message: str) -> list[str]:
+    """Return the errors of a message, one sentence each."""
     lines = [line for line in message.splitlines() if not line.startswith("#")]
     subject = lines[0] if lines else ""
     if subject.startswith(GENERATED_PREFIXES):
@@ -40,9 +40,9 @@ def find_faults(message: str) -> list[str]:
 
 
 def main(file: str) -> int:
-    """Print the faults of a message in a file; return the exit code."""
-    found = find_faults(Path(file).read_text())
-    sys.stderr.writelines(f"{fault}\n" for fault in found)
+    """Print the errors of a message in a file; return the exit code."""
+    found = find_errors(Path(file).read_text())
+    sys.stderr.writelines(f"{error}\n" for error in found)
     return bool(found)
 
 

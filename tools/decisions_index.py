@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-__all__ = ["FOLDER", "PAGE", "SECTIONS", "Decision", "parse", "read", "render"]
+__all__ = ["FOLDER", "PAGE", "SECTIONS", "Decision", "parse_decision", "read_decisions", "render"]
 
 FOLDER = Path(__file__).parents[1] / "docs" / "decisions"
 PAGE = FOLDER / "index.md"
@@ -75,47 +75,49 @@ class Decision:
     path: Path
 
 
-def parse(path: Path) -> Decision:
+def parse_decision(path: Path) -> Decision:
     """Return the decision in a file.
 
     Raises
     ------
     ValueError
-        The file does not have the form of a decision; the message names the file and the fault.
+        The file is not a valid decision; the message names the file and the error.
     """
     head, *sections = re.split(r"^## ", path.read_text(), flags=re.MULTILINE)
-    heading, *items = _front_lines(head)
+    heading, *items = _split_front_lines(head)
     named, titled = _FILE.fullmatch(path.name), _HEADING.fullmatch(heading)
     if not named or not titled or int(named[1]) != int(titled[1]):
-        raise _fault(path, "the file's name and the heading must begin with the same number")
+        raise _format_error(path, "the file's name and the heading must begin with the same number")
     if len(items) < 2 or not (dated := _DATE.fullmatch(items[0])):
-        raise _fault(path, "the heading must be followed by `- **Date:** YYYY-MM-DD`")
+        raise _format_error(path, "the heading must be followed by `- **Date:** YYYY-MM-DD`")
     if not (status := _STATUS.fullmatch(items[1])):
-        raise _fault(path, "the date must be followed by `- **Status:** ...`, in a form of the index page")
+        raise _format_error(
+            path, "the date must be followed by `- **Status:** ...`, in a form of the index page"
+        )
     _check_sections(path, sections)
     supersedes = set[tuple[int, bool]]()
     for item in items[2:]:
         if not (earlier := _SUPERSEDES.fullmatch(item)):
-            raise _fault(path, f"unknown front line {item!r}")
-        supersedes |= _numbers(path, earlier["links"], in_part=bool(earlier["part"]))
-    later = _numbers(path, status["whole"] or status["part"] or "", in_part=bool(status["part"]))
+            raise _format_error(path, f"unknown front line {item!r}")
+        supersedes |= _parse_links(path, earlier["links"], in_part=bool(earlier["part"]))
+    later = _parse_links(path, status["whole"] or status["part"] or "", in_part=bool(status["part"]))
     when = date.fromisoformat(dated[1])
     return Decision(int(named[1]), titled[2], when, status[1], later, frozenset(supersedes), path)
 
 
-def read(folder: Path = FOLDER) -> list[Decision]:
+def read_decisions(folder: Path = FOLDER) -> list[Decision]:
     """Return the decisions in a folder, by number.
 
     Raises
     ------
     ValueError
-        A file is no decision, a number is used twice, or one of two decisions does not link the other.
+        A file is not a decision, two files have the same number, or one of two decisions lacks a link.
     """
-    decisions = [parse(path) for path in sorted(folder.glob("*.md")) if path.name != PAGE.name]
+    decisions = [parse_decision(path) for path in sorted(folder.glob("*.md")) if path.name != PAGE.name]
     by_number = dict[int, Decision]()
     for decision in decisions:
         if decision.number in by_number:
-            raise _fault(decision.path, f"{by_number[decision.number].path.name} has the same number")
+            raise _format_error(decision.path, f"{by_number[decision.number].path.name} has the same number")
         by_number[decision.number] = decision
     _check_links(decisions)
     return decisions
@@ -125,12 +127,12 @@ def render(folder: Path = FOLDER) -> str:
     """Return the index page."""
     rows = (
         f"| {each.number} | [{each.title}]({each.path.name}) | {each.status} | {each.date} |"
-        for each in read(folder)
+        for each in read_decisions(folder)
     )
     return "\n".join([HEAD, "| number | title | status | date |", "|---|---|---|---|", *rows, ""])
 
 
-def _front_lines(head: str) -> Sequence[str]:
+def _split_front_lines(head: str) -> Sequence[str]:
     """Return the heading and the list items that precede the first section, each as one line."""
     joined = re.sub(r"\n +", " ", head)
     return [line for line in joined.splitlines() if line] or [""]
@@ -139,9 +141,9 @@ def _front_lines(head: str) -> Sequence[str]:
 def _check_sections(path: Path, sections: Iterable[str]) -> None:
     parts = [section.partition("\n") for section in sections]
     if tuple(title for title, _, _ in parts) != SECTIONS:
-        raise _fault(path, f"the sections must be {', '.join(SECTIONS)}, in this order")
+        raise _format_error(path, f"the sections must be {', '.join(SECTIONS)}, in this order")
     if empty := [title for title, _, text in parts if not text.strip()]:
-        raise _fault(path, f"the section {empty[0]} is empty")
+        raise _format_error(path, f"the section {empty[0]} is empty")
 
 
 def _check_links(decisions: Sequence[Decision]) -> None:
@@ -151,14 +153,14 @@ def _check_links(decisions: Sequence[Decision]) -> None:
         raise ValueError(f"decisions {earlier} and {later} must both state that {later} supersedes {earlier}")
 
 
-def _numbers(path: Path, links: str, *, in_part: bool) -> frozenset[tuple[int, bool]]:
+def _parse_links(path: Path, links: str, *, in_part: bool) -> frozenset[tuple[int, bool]]:
     found = [(int(number), int(target)) for number, target in _REFERENCE.findall(links)]
     if wrong := [number for number, target in found if number != target]:
-        raise _fault(path, f"the link [{wrong[0]}] leads to another number")
+        raise _format_error(path, f"the link [{wrong[0]}] refers to another number")
     return frozenset((number, in_part) for number, _ in found)
 
 
-def _fault(path: Path, message: str) -> ValueError:
+def _format_error(path: Path, message: str) -> ValueError:
     return ValueError(f"{path.name}: {message}")
 
 

@@ -1,9 +1,10 @@
-"""Prints the Secrets that the kind profile needs.
+"""Generator of the Secrets for the kind profile.
 
     python -m tools.dev_secrets | kubectl create -n tenantry -f -
 
-All are random, and what two parts share is the same in both. Use ``create`` and not ``apply``: a second call
-makes other passwords than those that Postgres was set up with. Production has its Secrets from elsewhere.
+All values are random; a value that two parts share is the same in both. Use ``create`` instead of
+``apply``: a second call generates other passwords than those in Postgres. Do not use these Secrets in
+production.
 """
 
 import argparse
@@ -18,21 +19,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 from tenantry_local import redis_users
 
-__all__ = ["contents", "manifest"]
+__all__ = ["build_manifest", "generate_secrets"]
 
-OURS, OPEN_WEBUI = 0, 1
-"""The numbered databases of Redis; n8n's is in the chart's values."""
-
-
-Contents = dict[str, dict[str, str]]
+TENANTRY_DATABASE, OPEN_WEBUI_DATABASE = 0, 1
+"""Numbers of the Redis databases; n8n's number is in the chart's values."""
 
 
-def contents(release: str) -> Contents:
-    """Return the Secrets of a release: what each holds, by its name."""
-    database = {name: _password() for name in ("postgres", "keycloak", "n8n", "openwebui", "file-sync")}
-    client = {name: _password() for name in ("operator", "file-sync", "open-webui")}
-    redis = {user: _password() for user in redis_users.USERS}
-    qdrant, owner, admin, hints = (_password() for _ in range(4))
+Secrets = dict[str, dict[str, str]]
+
+
+def generate_secrets(release: str) -> Secrets:
+    """Return the data of a release's Secrets, by the name of the Secret."""
+    database = {
+        name: _generate_password() for name in ("postgres", "keycloak", "n8n", "openwebui", "file-sync")
+    }
+    client = {name: _generate_password() for name in ("operator", "file-sync", "open-webui")}
+    redis = {user: _generate_password() for user in redis_users.USERS}
+    qdrant, owner, admin, hints = (_generate_password() for _ in range(4))
     key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
 
     def redis_url(user: str, database: int) -> str:
@@ -42,10 +45,10 @@ def contents(release: str) -> Contents:
     return {
         "tenantry-postgres": {f"{name}-password": password for name, password in database.items()},
         "tenantry-redis": {"users.acl": redis_users.build_acl_file(redis)},
-        "tenantry-qdrant": {"api-key": qdrant, "read-only-api-key": _password()},
+        "tenantry-qdrant": {"api-key": qdrant, "read-only-api-key": _generate_password()},
         "tenantry-keycloak": {
-            "admin-password": _password(),
-            "people-password": _password(),
+            "admin-password": _generate_password(),
+            "people-password": _generate_password(),
             "postgres-password": database["keycloak"],
             **{f"{name}-secret": secret for name, secret in client.items()},
         },
@@ -53,10 +56,13 @@ def contents(release: str) -> Contents:
             "keycloak-client-secret": client["operator"],
             "qdrant-api-key": qdrant,
             "open-webui-password": admin,
-            "redis-url": redis_url(redis_users.OPERATOR, OURS),
+            "redis-url": redis_url(redis_users.OPERATOR, TENANTRY_DATABASE),
         },
-        "tenantry-receipt-key": {"key.pem": _receipt_key()},
-        "tenantry-gateway": {"qdrant-api-key": qdrant, "redis-url": redis_url(redis_users.GATEWAY, OURS)},
+        "tenantry-receipt-key": {"key.pem": _generate_receipt_key()},
+        "tenantry-gateway": {
+            "qdrant-api-key": qdrant,
+            "redis-url": redis_url(redis_users.GATEWAY, TENANTRY_DATABASE),
+        },
         "tenantry-ticket-key": {"key.json": json.dumps(key.as_dict(private=True))},
         "tenantry-ticket-keys": {"jwks.json": json.dumps({"keys": [key.as_dict(private=False)]})},
         "tenantry-file-sync": {
@@ -69,11 +75,11 @@ def contents(release: str) -> Contents:
             "database-url": f"postgresql://openwebui:{database['openwebui']}@{openwebui}",
             "hint-secret": hints,
             "oauth-client-secret": client["open-webui"],
-            "redis-url": redis_url(redis_users.OPEN_WEBUI, OPEN_WEBUI),
-            "secret-key": _password(),
+            "redis-url": redis_url(redis_users.OPEN_WEBUI, OPEN_WEBUI_DATABASE),
+            "secret-key": _generate_password(),
         },
         "tenantry-n8n": {
-            "encryption-key": _password(),
+            "encryption-key": _generate_password(),
             "owner-password": owner,
             "owner-password-hash": bcrypt.hashpw(owner.encode(), bcrypt.gensalt()).decode(),
             "postgres-password": database["n8n"],
@@ -82,16 +88,16 @@ def contents(release: str) -> Contents:
     }
 
 
-def manifest(release: str) -> dict[str, Any]:
+def build_manifest(release: str) -> dict[str, Any]:
     """Return the Secrets of a release as one list for kubectl."""
     items = [
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
-        for name, data in contents(release).items()
+        for name, data in generate_secrets(release).items()
     ]
     return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
-def _receipt_key() -> str:
+def _generate_receipt_key() -> str:
     """Return a new Ed25519 private key in PEM."""
     encoding, format_ = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     return (
@@ -99,11 +105,11 @@ def _receipt_key() -> str:
     )
 
 
-def _password() -> str:
+def _generate_password() -> str:
     return secrets.token_hex(24)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Print the Secrets that the kind profile needs.")
+    parser = argparse.ArgumentParser(description="Print the Secrets for the kind profile.")
     parser.add_argument("--release", default="tenantry", help="name of the release (default: %(default)s)")
-    json.dump(manifest(parser.parse_args().release), sys.stdout, indent=2)
+    json.dump(build_manifest(parser.parse_args().release), sys.stdout, indent=2)

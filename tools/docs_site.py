@@ -1,4 +1,4 @@
-"""MkDocs hooks of the docs: add Mermaid to the site, and fail if a page fetches anything from outside."""
+"""MkDocs hooks of the docs: add Mermaid, and fail if a page fetches anything from another host."""
 
 import base64
 import hashlib
@@ -18,13 +18,13 @@ from typing_extensions import override
 __all__ = ["list_outside_fetches", "on_files", "on_post_build", "on_post_page", "prepare_mermaid"]
 
 MERMAID = "mermaid@11.17.2"
-"""An npm package. Its major version is the one that Material for MkDocs is written for."""
+"""Npm package and version. Material for MkDocs supports this major version."""
 
 MERMAID_INTEGRITY = "V6K3C8EBdEsPFZXSKMJe6ppQOENxuHARr9GvHX4hh47lAbhMRD9qf4oEK7LoaRQxULMa80/qt5gHO73aCleBBg=="
 """The package's SHA-512, as ``npm view MERMAID dist.integrity`` prints it after ``sha512-``."""
 
 SCRIPT = "assets/mermaid.min.js"
-"""Where the site serves Mermaid. ``extra_javascript`` in mkdocs.yml names it."""
+"""Path of Mermaid in the site, as in ``extra_javascript`` of mkdocs.yml."""
 
 DIAGRAM = '<pre class="mermaid">'
 
@@ -51,7 +51,7 @@ def on_post_page(output: str, **_: object) -> str:
 def on_post_build(config: MkDocsConfig) -> None:
     """Fail the build if a page or a style sheet fetches something from another host."""
     if found := list_outside_fetches(Path(config.site_dir)):
-        raise PluginError("The site fetches from outside:\n" + "\n".join(found))
+        raise PluginError("The site fetches from other hosts:\n" + "\n".join(found))
 
 
 def prepare_mermaid() -> Path:
@@ -123,5 +123,5 @@ def _extract(package: Path, script: Path) -> None:
     with tarfile.open(package) as archive:
         member = archive.extractfile("package/dist/mermaid.min.js")
         if member is None:
-            raise PluginError(f"{MERMAID} holds no dist/mermaid.min.js")
+            raise PluginError(f"{MERMAID} does not contain dist/mermaid.min.js")
         script.write_bytes(member.read())

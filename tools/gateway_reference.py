@@ -1,4 +1,4 @@
-"""Writes docs/reference/gateway.md from the application: ``python -m tools.gateway_reference``."""
+"""Generator of docs/reference/gateway.md from the application: ``python -m tools.gateway_reference``."""
 
 import functools
 import sys
@@ -18,12 +18,13 @@ HEAD = """# The gateway's API
 
 *This page is generated from the code (`make reference`).*
 
-Every call carries `Authorization: Bearer <Keycloak access token>`; `POST /v1/documents` also takes
-`Authorization: Ticket <ticket>` from a service. The tenant comes from there and from nowhere else: no path,
-header, query, field or file name chooses it, and a field that the API does not know is refused.
+Every call needs `Authorization: Bearer <Keycloak access token>`. `POST /v1/documents` also accepts
+`Authorization: Ticket <ticket>` from a service. Only this header determines the tenant; paths, other headers,
+queries, fields and file names have no effect on it. Unknown fields are refused.
 
-Answers carry `X-Request-ID` (yours, if you sent a harmless one) and `Server-Timing` (milliseconds by stage);
-those of searches and answers also `RateLimit-Policy` and `RateLimit` ([Limits and cost](../limits.md)).
+Responses have `X-Request-ID` (the request's, if it is valid) and `Server-Timing` (milliseconds by stage).
+Responses of searches and answers also have `RateLimit-Policy` and `RateLimit` ([Limits and
+cost](../limits.md)).
 """
 
 
@@ -38,7 +39,7 @@ def render() -> str:
     document = describe()
     schemas = document["components"]["schemas"]
     routes = [
-        _route(method, path, operation, schemas)
+        _render_operation(method, path, operation, schemas)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     ]
@@ -54,54 +55,54 @@ _SETTINGS = Settings(
     oidc_issuer="http://127.0.0.1:8080/realms/tenantry",
     ticket_jwks=Path("jwks.json"),
 )
-"""Nothing is opened to read the application's description, so none of these has to exist."""
+"""Settings for reading the application's description; nothing is opened, so the values need not exist."""
 
 
-def _route(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+def _render_operation(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     lines = [f"## {method.upper()} {path}\n", f"{operation['summary']}.\n"]
     for place in ("path", "query", "header"):
         named = [each for each in operation["parameters"] if each.get("in") == place]
         if named:
-            lines += [f"{place.capitalize()}:\n", *map(_parameter, named), ""]
+            lines += [f"{place.capitalize()}:\n", *map(_render_parameter, named), ""]
     body = operation.get("requestBody", {}).get("content", {})
     for media_type, content in body.items():
-        lines += [f"Body (`{media_type}`):\n", *_fields(content["schema"], schemas), ""]
+        lines += [f"Body (`{media_type}`):\n", *_list_fields(content["schema"], schemas), ""]
     refused: list[str] = []
     for status, answer in operation["responses"].items():
         schema = answer.get("content", {}).get("application/json", {}).get("schema")
         if not status.startswith("2"):
-            refused += _problems(status, answer)
+            refused += _list_problems(status, answer)
         elif schema:
-            lines += [f"Answer ({status}):\n", *_fields(schema, schemas), ""]
+            lines += [f"Response ({status}):\n", *_list_fields(schema, schemas), ""]
     return "\n".join([*lines, f"[Problems](problems.md): {', '.join(refused)}.\n"])
 
 
-def _problems(status: str, answer: dict[str, Any]) -> Iterator[str]:
+def _list_problems(status: str, answer: dict[str, Any]) -> Iterator[str]:
     for content in answer["content"].values():
         for slug in content["examples"]:
             yield f"{status} [`{slug}`](problems.md#{slug})"
 
 
-def _parameter(parameter: dict[str, Any]) -> str:
+def _render_parameter(parameter: dict[str, Any]) -> str:
     optional = "" if parameter.get("required") else ", optional"
-    text = f"- `{parameter['name']}`: {_type(parameter['schema'])}{optional}"
+    text = f"- `{parameter['name']}`: {_format_type(parameter['schema'])}{optional}"
     return f"{text}. {parameter['description']}" if "description" in parameter else text
 
 
-def _fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield a list item a field, nested ones with their path."""
+def _list_fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield a list item for each field; nested fields have their path."""
     resolved = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     for name, field in resolved.get("properties", {}).items():
         optional = "" if name in resolved.get("required", []) else ", optional"
-        yield f"- `{prefix}{name}`: {_type(field)}{optional}"
+        yield f"- `{prefix}{name}`: {_format_type(field)}{optional}"
         nested = field.get("items", field)
         if "$ref" in nested:
-            yield from _fields(nested, schemas, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
+            yield from _list_fields(nested, schemas, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
 
 
-def _type(field: dict[str, Any]) -> str:
+def _format_type(field: dict[str, Any]) -> str:
     if "anyOf" in field:
-        return " or ".join(_type(each) for each in field["anyOf"])
+        return " or ".join(_format_type(each) for each in field["anyOf"])
     if "$ref" in field:
         return "object"
     kind = str(field.get("type", "object"))

@@ -1,4 +1,4 @@
-"""Writes docs/reference/metrics.md from the metrics in the code: ``python -m tools.metrics_reference``."""
+"""Generator of docs/reference/metrics.md from the code's metrics: ``python -m tools.metrics_reference``."""
 
 import sys
 from collections.abc import Iterator
@@ -28,9 +28,9 @@ HEAD = """# Metrics
 
 *This page is generated from the code (`make reference`).*
 
-Every service serves Prometheus metrics at `/metrics`, on a port for monitoring alone; durations are in
-seconds. No series names a tenant. With `GATEWAY_METRICS_BY_TENANT` two counters of the gateway have a label
-`tenant`: a few series for each Tenant that there is, gone when the Tenant is.
+Every service serves Prometheus metrics at `/metrics` on a separate port. Durations are in seconds. By
+default, no series names a tenant. With `GATEWAY_METRICS_BY_TENANT`, two counters of the gateway have the
+label `tenant`: a few series for each Tenant, which are removed with the Tenant.
 """
 
 
@@ -41,7 +41,9 @@ def render() -> str:
 
 def _section(title: str, modules: tuple[ModuleType, ...]) -> str:
     rows = [row for module in modules for row in _rows(module)]
-    return "\n".join([f"## {title}\n", "| metric | kind | labels | what |", "|---|---|---|---|", *rows, ""])
+    return "\n".join(
+        [f"## {title}\n", "| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""]
+    )
 
 
 def _rows(module: ModuleType) -> Iterator[str]:
@@ -49,7 +51,7 @@ def _rows(module: ModuleType) -> Iterator[str]:
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()
             name = f"{family.name}_total" if family.type == "counter" else family.name
-            labels = ", ".join(metric._labelnames)  # noqa: SLF001 (nothing public tells them)
+            labels = ", ".join(metric._labelnames)  # noqa: SLF001 (no public attribute has them)
             yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
 
 

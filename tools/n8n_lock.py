@@ -1,4 +1,4 @@
-"""Writes local/n8n/package-lock.json anew: ``python -m tools.n8n_lock``. Digests, but no addresses."""
+"""Generator of local/n8n/package-lock.json, with digests and without URLs: ``python -m tools.n8n_lock``."""
 
 import json
 import subprocess
@@ -8,11 +8,11 @@ from pathlib import Path
 from tenantry_local.programs.n8n import PINS
 from tenantry_local.programs.node import find_node
 
-__all__ = ["main", "without_addresses"]
+__all__ = ["main", "remove_urls"]
 
 
-def without_addresses(lock: str) -> str:
-    """Leave out of a lock where each package came from, and where its authors take money."""
+def remove_urls(lock: str) -> str:
+    """Remove the URLs of packages and of funding pages from a lock file."""
     content = json.loads(lock)
     for package in content["packages"].values():
         package.pop("resolved", None)
@@ -21,7 +21,7 @@ def without_addresses(lock: str) -> str:
 
 
 def main() -> None:
-    """Resolve in a folder of its own, so that what is locked now has no say."""
+    """Resolve the packages in a temporary folder, without regard to the present lock file."""
     runtime = find_node()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -35,7 +35,7 @@ def main() -> None:
             "--omit=dev",
         ]
         subprocess.run(argv, cwd=folder, check=True)
-        (PINS / "package-lock.json").write_text(without_addresses((folder / "package-lock.json").read_text()))
+        (PINS / "package-lock.json").write_text(remove_urls((folder / "package-lock.json").read_text()))
 
 
 if __name__ == "__main__":

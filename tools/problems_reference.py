@@ -1,4 +1,4 @@
-"""Writes docs/reference/problems.md from the classes of errors: ``python -m tools.problems_reference``."""
+"""Generator of docs/reference/problems.md from the error classes: ``python -m tools.problems_reference``."""
 
 import json
 import sys
@@ -20,22 +20,25 @@ HEAD = """# Problems
 
 *This page is generated from the code (`make reference`).*
 
-Whatever goes wrong is answered with a problem document (RFC 9457, `application/problem+json`). Its `type` is
-stable and meant for programs; its last part is the heading here. `detail` is for people and may change,
-`status` is the response's, and `instance` is the request's id, by which operators find the log. Where
-OpenAI's interface is spoken (`/v1/models`, `/v1/chat/completions`) the same stands in OpenAI's shape:
-`error.code` is the last part of the type, `error.message` the detail. What HTTP itself knows, a path that
-does not exist or a method that it does not have, has the type `about:blank`.
+Every error response is a problem document (RFC 9457, `application/problem+json`):
 
-Where queries are counted (searches and answers), `RateLimit-Policy` and `RateLimit` stand on errors as well.
+- `type` is stable and meant for programs. Its last part is the heading on this page.
+- `detail` is meant for people and may change.
+- `status` is the status of the response.
+- `instance` is the id of the request, with which operators find the log.
 
-Sent again, a request that ended with 409, 429, 503 or 504 may pass: not before `Retry-After`, where there is
-one. The others end the same way until something is changed.
+`/v1/models` and `/v1/chat/completions` return the same in OpenAI's format: `error.code` is the last part of
+the type, and `error.message` is the detail. An unknown path or method has the type `about:blank`.
+
+Errors of searches and answers also have the headers `RateLimit-Policy` and `RateLimit`.
+
+A request that ended with 409, 429, 503 or 504 may succeed if it is sent again after `Retry-After`. Other
+errors persist until their cause is removed.
 """
 
-_ELSEWHERE = {
-    "indexing-failed": "Never an answer of its own: it stands as `problem` at a document in the list.",
-    "dimension-mismatch": "Never an answer: the gateway says so when it starts, and does not become ready.",
+_NOTES = {
+    "indexing-failed": "It is never a response: the list of documents contains it as a document's `problem`.",
+    "dimension-mismatch": "It is never a response: the gateway logs it and does not become ready.",
 }
 
 
@@ -45,18 +48,18 @@ def render() -> str:
         f"| {kind.status} | [`{kind.slug}`](#{kind.slug}) | {kind.title} |" for kind in list_problem_types()
     ]
     table = ["| status | type | title |", "|---|---|---|", *rows, ""]
-    return "\n".join([HEAD, *table, *map(_section, list_problem_types())])
+    return "\n".join([HEAD, *table, *map(_render_section, list_problem_types())])
 
 
-def _section(kind: type[TenantryError]) -> str:
+def _render_section(kind: type[TenantryError]) -> str:
     headers = ", ".join(f"`{name}`" for name in sorted(headers_of(kind)))
     return "\n".join(
         [
             f"## {kind.slug}\n",
-            f"**{kind.status}** · {kind.title}" + (f" · comes with {headers}" if headers else "") + "\n",
-            f"{(kind.__doc__ or '').splitlines()[0]} {_ELSEWHERE.get(kind.slug, '')}".rstrip() + "\n",
+            f"**{kind.status}** · {kind.title}" + (f" · headers {headers}" if headers else "") + "\n",
+            f"{(kind.__doc__ or '').splitlines()[0]} {_NOTES.get(kind.slug, '')}".rstrip() + "\n",
             f"**What to do.** {kind.remedy}\n",
-            *_where(kind),
+            *_render_operations(kind),
             "``` json",
             json.dumps(example(kind), indent=2, ensure_ascii=False),
             "```\n",
@@ -64,8 +67,8 @@ def _section(kind: type[TenantryError]) -> str:
     )
 
 
-def _where(kind: type[TenantryError]) -> Iterator[str]:
-    """Yield which operations may answer so."""
+def _render_operations(kind: type[TenantryError]) -> Iterator[str]:
+    """Yield the operations that can return a problem."""
     operations = {
         f"`{method.upper()} {path}`": operation
         for path, methods in describe()["paths"].items()
@@ -78,7 +81,7 @@ def _where(kind: type[TenantryError]) -> Iterator[str]:
         if kind.slug in content["examples"]
     ]
     if found:
-        yield f"**Where.** {'Everywhere' if len(found) == len(operations) else ', '.join(found)}.\n"
+        yield f"**Operations.** {'All' if len(found) == len(operations) else ', '.join(found)}.\n"
 
 
 if __name__ == "__main__":

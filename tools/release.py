@@ -1,6 +1,6 @@
 """Builder of the files of a release, in ``dist/``: ``python -m tools.release``.
 
-Everything is made from a copy of the commit, with its version written into it. Nothing is fetched: packages
+All files are built from a copy of the commit that contains the version. Nothing is downloaded: packages
 come from uv's cache, which ``make`` fills.
 """
 
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def export_sources(repository: Path, folder: Path) -> Path:
-    """Copy :data:`SOURCES` as committed, or as they are where there is no git; return the folder."""
+    """Copy :data:`SOURCES` as committed, or the working tree without git; return the folder."""
     if not (repository / ".git").exists():
         return copy_sources(repository, folder)
     archive = folder.with_suffix(".tar")
@@ -61,7 +61,7 @@ def export_sources(repository: Path, folder: Path) -> Path:
 
 
 def copy_sources(repository: Path, folder: Path) -> Path:
-    """Copy :data:`SOURCES` as they are; return the folder."""
+    """Copy :data:`SOURCES` from the working tree; return the folder."""
     folder.mkdir()
     for name in SOURCES:
         source = repository / name
@@ -77,14 +77,14 @@ def build(source: Path, target: Path, version: str) -> None:
     archive = target / f"tenantry-images-{version}.tar.gz"
     pack_context(source, archive)
     with TemporaryDirectory(prefix="context-") as name:
-        # From the context, as the Dockerfile does it: a file that it lacks fails the build here, too.
+        # Build from the context like the Dockerfile, so that a missing file fails the build here as well.
         context = unpack(archive, Path(name))
         for project in [context / "operator", *sorted((context / "services").iterdir())]:
             run(
                 find_uv(), "build", "-q", "--wheel", "--offline", "--no-build-isolation",
                 "--python", sys.executable, "-o", str(target), str(project),
             )  # fmt: skip
-    (target / ".gitignore").unlink(missing_ok=True)  # uv's own
+    (target / ".gitignore").unlink(missing_ok=True)  # uv writes it
     run(str(helm.install(_report)), "package", str(source / "charts" / "tenantry"), "-d", str(target))
 
 
@@ -93,7 +93,7 @@ def pack_context(source: Path, archive: Path) -> None:
     included = re.findall(r"^!(\S+)$", (source / ".dockerignore").read_text(), re.MULTILINE)
     with tarfile.open(archive, "w:gz") as tar:
         for name in ("Dockerfile", ".dockerignore", *included):
-            tar.add(source / name, name, filter=_anonymous)
+            tar.add(source / name, name, filter=_remove_owner)
 
 
 def get_notes(changelog: str, version: str) -> str:
@@ -102,7 +102,7 @@ def get_notes(changelog: str, version: str) -> str:
     Raises
     ------
     ReleaseError
-        There is none.
+        The changelog has no section for the version.
     """
     found = re.search(rf"^## {re.escape(version)} .*?\n(.+?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     if not found:
@@ -119,8 +119,8 @@ def get_checksums(folder: Path) -> str:
     return "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
 
 
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Remove the builder's account, and leave out compiled Python files."""
+def _remove_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Set the owner to root; return ``None`` for compiled Python files."""
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     return None if "__pycache__" in member.name else member

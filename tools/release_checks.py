@@ -34,18 +34,18 @@ PACKAGES_STAGE = (
 IMPORT_ALL = """
 import importlib.util
 from importlib.metadata import packages_distributions, version
-ours = {p: d[0] for p, d in packages_distributions().items() if d[0].startswith("tenantry-")}
-for package, distribution in ours.items():
+packages = {p: d[0] for p, d in packages_distributions().items() if d[0].startswith("tenantry-")}
+for package, distribution in packages.items():
     assert "site-packages" in (importlib.import_module(package).__file__ or ""), package
     if importlib.util.find_spec(f"{package}.__main__"):
         importlib.import_module(f"{package}.__main__")
     print(distribution, version(distribution))
 """
-"""Program that imports our packages and their ``__main__``, and prints their versions."""
+"""Program that imports Tenantry's packages and their ``__main__``, and prints their versions."""
 
 
 class ReleaseError(Exception):
-    """A file is not fit for a release; the message says why."""
+    """A file cannot be released; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class ImageSpec:
     Parameters
     ----------
     name
-        Its target.
+        Target of the Dockerfile.
     lock
-        The file of pinned packages.
+        File of pinned packages.
     wheels
-        Patterns of the names of our own wheels.
+        Patterns of the names of Tenantry's wheels.
     """
 
     name: str
@@ -73,7 +73,7 @@ def check(source: Path, dist: Path, version: str) -> None:
     Raises
     ------
     ReleaseError
-        Something is wrong.
+        A check failed.
     """
     with TemporaryDirectory(prefix="check-") as name:
         context = unpack(dist / f"tenantry-images-{version}.tar.gz", Path(name) / "context")
@@ -100,7 +100,7 @@ def check_images(context: Path, dist: Path, scratch: Path, version: str) -> None
     for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE):
         for name in line.split():
             if not (context / name).exists():
-                raise ReleaseError(f"The Dockerfile copies {name}, which .dockerignore leaves out")
+                raise ReleaseError(f"The Dockerfile copies {name}, which .dockerignore excludes")
     for image in parse_dockerfile(dockerfile):
         environment = scratch / image.name
         run(find_uv(), "venv", "-q", "--offline", "--python", sys.executable, str(environment))
@@ -115,7 +115,7 @@ def check_images(context: Path, dist: Path, scratch: Path, version: str) -> None
             raise ReleaseError(f"The image {image.name} has {names}, and the Dockerfile names {image.wheels}")
         if set(versions) != {version}:
             raise ReleaseError(
-                f"The packages in {image.name} are of {versions}, and the release is {version}"
+                f"The packages in {image.name} have the versions {versions}, and the release is {version}"
             )
 
 
@@ -125,16 +125,18 @@ def check_chart(chart: Path, crds: Path, version: str) -> None:
     Raises
     ------
     ReleaseError
-        Something in it is of another version, or its CRD is not that of the tree.
+        A version in the chart differs, or its CRD is not the one in the tree.
     """
     for file in chart.rglob("Chart.yaml"):
         found = yaml.safe_load(file.read_text())
         for each in (found, *found.get("dependencies", [])):
             if each["version"] != version:
-                raise ReleaseError(f"{each['name']} in {file.relative_to(chart)} is of {each['version']}")
+                raise ReleaseError(
+                    f"{each['name']} in {file.relative_to(chart)} has the version {each['version']}"
+                )
     packed = {file.name: file.read_bytes() for file in (chart / "files" / "crds").iterdir()}
     if packed != {file.name: file.read_bytes() for file in crds.iterdir()}:
-        raise ReleaseError("The chart's files/crds are not those of crds/")
+        raise ReleaseError("The chart's files/crds differ from crds/")
     program = str(helm.install(lambda _: None))
     for profile in sorted(chart.glob("values-*.yaml")):
         run(program, "lint", "--strict", str(chart), "-f", str(profile))
@@ -142,17 +144,19 @@ def check_chart(chart: Path, crds: Path, version: str) -> None:
 
 
 def _check_rendered(rendered: str, version: str) -> None:
-    """Check the versions of our images and of the Tenant resource in rendered manifests."""
-    ours = set(re.findall(r"image: (tenantry/\S+)", rendered))
-    wrong = sorted(image for image in ours if not image.endswith(f":{version}"))
-    if wrong or not ours:
-        raise ReleaseError(f"The chart names images of other versions: {', '.join(wrong) or 'none of ours'}")
+    """Check the versions of Tenantry's images and of the Tenant resource in rendered manifests."""
+    images = set(re.findall(r"image: (tenantry/\S+)", rendered))
+    wrong = sorted(image for image in images if not image.endswith(f":{version}"))
+    if wrong or not images:
+        raise ReleaseError(
+            f"The chart names images of other versions: {', '.join(wrong) or 'none of Tenantry'}"
+        )
     definitions = [
         item for item in yaml.safe_load_all(rendered) if item and item["kind"] == "CustomResourceDefinition"
     ]
     labels = [item["metadata"]["labels"]["app.kubernetes.io/version"] for item in definitions]
     if labels != [version]:
-        raise ReleaseError(f"The Tenant resource that the chart installs is of {labels}")
+        raise ReleaseError(f"The Tenant resource that the chart installs has the versions {labels}")
 
 
 def run(*argv: str) -> str:
@@ -161,7 +165,7 @@ def run(*argv: str) -> str:
     Raises
     ------
     ReleaseError
-        It failed; the message has its output.
+        The program failed; the message contains its output.
     """
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:

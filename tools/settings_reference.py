@@ -1,4 +1,4 @@
-"""Writes docs/reference/settings.md from the settings classes: ``python -m tools.settings_reference``."""
+"""Generator of docs/reference/settings.md from settings classes: ``python -m tools.settings_reference``."""
 
 import sys
 from pathlib import Path
@@ -31,32 +31,33 @@ HEAD = """# Settings
 
 *This page is generated from the code (`make reference`).*
 
-Settings come from the environment. A missing or wrong one stops the start and is named. AWS is found
-through the SDK's own chain (`AWS_PROFILE`, `AWS_DEFAULT_REGION`, IRSA, Pod Identity), Kubernetes through
-`KUBECONFIG` or the pod's service account.
+Settings are environment variables. A program with a missing or wrong setting names it and does not start. AWS
+credentials and region come from the SDK's chain (`AWS_PROFILE`, `AWS_DEFAULT_REGION`, IRSA, Pod Identity),
+access to Kubernetes from `KUBECONFIG` or the pod's service account.
 """
 
 
 def render() -> str:
     """Return the page."""
-    return "\n".join([HEAD, *(_section(name, settings) for name, settings in SERVICES.items())])
+    return "\n".join([HEAD, *(_render_section(name, settings) for name, settings in SERVICES.items())])
 
 
-def _section(name: str, settings: type[BaseSettings]) -> str:
+def _render_section(name: str, settings: type[BaseSettings]) -> str:
     prefix = settings.model_config["env_prefix"]
     rows = [
-        f"| `{prefix}{field.upper()}` | {_default(_value(info))} | {_line(info.description)} |"
+        f"| `{prefix}{field.upper()}` | {_format_default(_get_default(info))} "
+        f"| {_join_lines(info.description)} |"
         for field, info in settings.model_fields.items()
     ]
-    return "\n".join([f"## {name}\n", "| variable | default | what |", "|---|---|---|", *rows, ""])
+    return "\n".join([f"## {name}\n", "| variable | default | meaning |", "|---|---|---|", *rows, ""])
 
 
-def _value(info: FieldInfo) -> object:
+def _get_default(info: FieldInfo) -> object:
     value: object = info.get_default(call_default_factory=True, validated_data={})
     return value
 
 
-def _default(value: object) -> str:
+def _format_default(value: object) -> str:
     if value is PydanticUndefined:
         return "**required**"
     if isinstance(value, SecretStr):
@@ -66,8 +67,8 @@ def _default(value: object) -> str:
     return "empty" if value in ("", None, []) else f"`{value}`"
 
 
-def _line(description: str | None) -> str:
-    """Return a description without its line breaks, which would end the table."""
+def _join_lines(description: str | None) -> str:
+    """Return a description without line breaks, which would end the table."""
     return " ".join((description or "").split())
 
 

@@ -24,7 +24,7 @@ HEAD = """# The Tenant resource
 
 `{group}/{version}`, kind `{kind}`, cluster-scoped. {description}
 
-`kubectl explain tenant.spec` says the same as this page. `kubectl get tenants -o wide` lists them.
+`kubectl explain tenant.spec` prints the same text. `kubectl get tenants -o wide` lists them.
 """
 
 STATUS = """Only the operator writes the status. [Conditions](conditions.md) explains `conditions`.
@@ -39,7 +39,7 @@ part](../how-to/add-a-part.md) describes how to write one.
 | part | condition | task | section | retained |
 |---|---|---|---|---|"""
 
-REFUSED = """## Validation rules
+VALIDATION = """## Validation rules
 
 The API server validates a manifest when it is applied, and reports every error with the path of its field. In
 addition to types, bounds and duplicates, these rules apply:
@@ -47,7 +47,7 @@ addition to types, bounds and duplicates, these rules apply:
 | field | message |
 |---|---|"""
 
-PROTECTED = """
+PROTECTION = """
 ## Protection from deletion
 
 A Tenant with the annotation `tenantry.io/protect: "true"` (or any value but `"false"`) cannot be deleted.
@@ -69,24 +69,24 @@ def render() -> str:
         kind=definition["names"]["kind"],
         description=schema["description"],
     )
-    rows = [f"| `{path}` | {_cell(message)} |" for path, message in dict.fromkeys(_refusals(schema))]
+    rows = [f"| `{path}` | {_escape_cell(message)} |" for path, message in dict.fromkeys(_list_rules(schema))]
     spec, status = schema["properties"]["spec"], schema["properties"]["status"]
     return "\n".join(
         [
             head,
-            *_sections(spec, "spec"),
-            *_sections(status, "status", STATUS),
+            *_render_sections(spec, "spec"),
+            *_render_sections(status, "status", STATUS),
             PARTS,
-            *_parts(),
+            *_render_parts(),
             "",
-            REFUSED,
+            VALIDATION,
             *rows,
-            PROTECTED,
+            PROTECTION,
         ]
     )
 
 
-def _parts() -> Iterator[str]:
+def _render_parts() -> Iterator[str]:
     """Yield a row for each part that the operator builds."""
     for part in build_parts(Clients(**{field.name: Mock() for field in fields(Clients)})):
         if isinstance(part, DisabledPart):
@@ -94,23 +94,26 @@ def _parts() -> Iterator[str]:
         summary = str(type(part).__doc__).splitlines()[0]
         section = "yes" if part.section else "no"
         retained = ", ".join(part.retained) or "nothing"
-        yield f"| `{part.name}` | `{condition_type(part.name)}` | {_cell(summary)} | {section} | {retained} |"
+        condition = condition_type(part.name)
+        yield f"| `{part.name}` | `{condition}` | {_escape_cell(summary)} | {section} | {retained} |"
 
 
-def _sections(schema: dict[str, Any], path: str, note: str = "") -> Iterator[str]:
+def _render_sections(schema: dict[str, Any], path: str, note: str = "") -> Iterator[str]:
     """Yield a section of the page for an object, then one for each object in it."""
     yield f"## {path}\n\n{schema['description']}\n{note}"
-    yield "| field | type | description |\n|---|---|---|"
+    yield "| field | type | meaning |\n|---|---|---|"
     for name, field in schema["properties"].items():
-        yield f"| `{name}` | {_kind(field)} | {_cell(field['description'])} |"
+        yield f"| `{name}` | {_format_type(field)} | {_escape_cell(field['description'])} |"
     yield ""
     for name, field in schema["properties"].items():
         inner, suffix = (field["items"], "[]") if "items" in field else (field, "")
         if "properties" in inner:
-            yield from _sections({**inner, "description": field["description"]}, f"{path}.{name}{suffix}")
+            yield from _render_sections(
+                {**inner, "description": field["description"]}, f"{path}.{name}{suffix}"
+            )
 
 
-def _kind(field: dict[str, Any]) -> str:
+def _format_type(field: dict[str, Any]) -> str:
     if field["type"] == "array":
         return f"list of {'objects' if 'properties' in field['items'] else 'text'}"
     if "enum" in field:
@@ -119,23 +122,23 @@ def _kind(field: dict[str, Any]) -> str:
     match field.get("minimum"), field.get("maximum"):
         case None, None:
             return kind
-        case least, None:
-            return f"{kind}, {least:,} or more"
-        case least, most:
-            return f"{kind}, {least:,} to {most:,}"
+        case minimum, None:
+            return f"{kind}, {minimum:,} or more"
+        case minimum, maximum:
+            return f"{kind}, {minimum:,} to {maximum:,}"
 
 
-def _refusals(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+def _list_rules(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
     """Yield the field and the message of each rule."""
     for rule in schema.get("x-kubernetes-validations", []):
         yield (path + rule.get("fieldPath", "")).lstrip("."), rule["message"]
     for name, field in schema.get("properties", {}).items():
-        yield from _refusals(field, f"{path}.{name}")
+        yield from _list_rules(field, f"{path}.{name}")
     if "items" in schema:
-        yield from _refusals(schema["items"], f"{path}[]")
+        yield from _list_rules(schema["items"], f"{path}[]")
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     """Return text escaped for a table's cell."""
     return text.replace("|", "\\|").replace("*", "\\*")
 

@@ -1,6 +1,6 @@
-"""Writes docs/values.md from the chart's values.yaml: ``python -m tools.values_reference``.
+"""Generator of docs/values.md from the chart's values.yaml: ``python -m tools.values_reference``.
 
-A value's comment begins with ``# --`` and stands right above it, as helm-docs has it.
+The comment of a value is the line above it and begins with ``# --``, as in helm-docs.
 """
 
 import json
@@ -12,7 +12,7 @@ import yaml
 
 from .chart_schema import CHART
 
-__all__ = ["PAGE", "Undocumented", "render"]
+__all__ = ["PAGE", "UndocumentedValue", "render"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "values.md"
 
@@ -20,12 +20,12 @@ HEAD = """# Values of the chart
 
 *This page is generated from `charts/tenantry/values.yaml` (`make reference`).*
 
-A key that is not on this page, and a value of the wrong kind, are refused with their path. Secrets are only
-named: the chart takes no password, and none is in `helm get values`.
+Helm refuses unknown keys and values of the wrong type, and names their path. The chart takes the names of
+Secrets and no passwords, so `helm get values` prints none.
 """
 
 
-class Undocumented(Exception):
+class UndocumentedValue(Exception):
     """A value has no comment."""
 
 
@@ -34,8 +34,8 @@ def render() -> str:
 
     Raises
     ------
-    Undocumented
-        A value has no comment that says what it is.
+    UndocumentedValue
+        A value has no comment.
     """
     text = (CHART / "values.yaml").read_text()
     lines = text.splitlines()
@@ -44,35 +44,35 @@ def render() -> str:
     sections = []
     for key, node in root.value:
         rows = [
-            f"| `{path}` | `{_default(value)}` | {_comment(lines, at, path)} |"
-            for path, value, at in _leaves(key, node, lines, key.value)
+            f"| `{path}` | `{_format_default(value)}` | {_get_comment(lines, at, path)} |"
+            for path, value, at in _list_values(key, node, lines, key.value)
         ]
         sections.append(
-            "\n".join([f"## {key.value}\n", "| value | default | what |", "|---|---|---|", *rows, ""])
+            "\n".join([f"## {key.value}\n", "| value | default | meaning |", "|---|---|---|", *rows, ""])
         )
     return "\n".join([HEAD, *sections])
 
 
-def _leaves(
+def _list_values(
     key: yaml.Node, node: yaml.Node, lines: list[str], path: str
 ) -> Iterator[tuple[str, yaml.Node, int]]:
-    """Yield what is documented: a scalar, a list, or a mapping that has a comment of its own."""
+    """Yield each documented value: a scalar, a list, or a mapping with a comment."""
     at: int = key.start_mark.line
     if isinstance(node, yaml.MappingNode) and node.value and not lines[at - 1].strip().startswith("# --"):
         for inner, value in node.value:
-            yield from _leaves(inner, value, lines, f"{path}.{inner.value}")
+            yield from _list_values(inner, value, lines, f"{path}.{inner.value}")
     else:
         yield path, node, at
 
 
-def _comment(lines: list[str], at: int, path: str) -> str:
-    said = lines[at - 1].strip()
-    if not said.startswith("# -- "):
-        raise Undocumented(f"values.yaml says nothing about {path}")
-    return said.removeprefix("# -- ")
+def _get_comment(lines: list[str], at: int, path: str) -> str:
+    comment = lines[at - 1].strip()
+    if not comment.startswith("# -- "):
+        raise UndocumentedValue(f"values.yaml has no comment for {path}")
+    return comment.removeprefix("# -- ")
 
 
-def _default(node: yaml.Node) -> str:
+def _format_default(node: yaml.Node) -> str:
     return json.dumps(yaml.safe_load(yaml.serialize(node)))
 
 

@@ -15,7 +15,7 @@ __all__ = ["PLACEHOLDER", "REPOSITORY", "get_version", "list_versioned_files", "
 REPOSITORY = Path(__file__).parents[1]
 
 PLACEHOLDER = "0.0.0-dev"
-"""Valid by semver and by PEP 440, as all versions that :func:`get_version` returns."""
+"""Version in the tree. Like all versions of :func:`get_version`, it is valid by semver and by PEP 440."""
 
 VERSIONED_FILES = (
     "operator/pyproject.toml",
@@ -29,7 +29,7 @@ def get_version(folder: Path) -> str:
     """Return the version of a checkout's commit.
 
     ``X.Y.Z`` at the tag ``vX.Y.Z``; N commits later ``X.Y.(Z+1)-dev.N``. Without a tag it is the placeholder
-    and the number of commits, and without git the placeholder alone.
+    and the number of commits, and without git only the placeholder.
     """
     if not (folder / ".git").exists():
         return PLACEHOLDER

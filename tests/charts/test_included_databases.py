@@ -9,7 +9,7 @@ from tenantry_local.parts.keycloak import REALM_FILE, VERSION
 
 from tests.support.chart_secrets import list_read_secrets
 from tests.support.charts import HelmError, Release, render
-from tools.dev_secrets import contents
+from tools.dev_secrets import generate_secrets
 
 PROFILE = "values-kind.yaml"
 PRODUCTION = "values-eks-prod.yaml"
@@ -35,12 +35,12 @@ def get_realm(release: Release) -> dict[str, Any]:
 
 
 def test_dev_secrets_creates_exactly_the_secrets_of_the_kind_profile(release: Release) -> None:
-    made = {(name, key) for name, data in contents("demo").items() for key in data}
+    made = {(name, key) for name, data in generate_secrets("demo").items() for key in data}
     assert made == list_read_secrets(release)
 
 
 def test_shared_credentials_match() -> None:
-    made = contents("demo")
+    made = generate_secrets("demo")
     assert made["tenantry-n8n"]["postgres-password"] == made["tenantry-postgres"]["n8n-password"]
     assert made["tenantry-keycloak"]["operator-secret"] == made["tenantry-operator"]["keycloak-client-secret"]
     assert made["tenantry-postgres"]["file-sync-password"] in made["tenantry-file-sync"]["database-url"]

@@ -175,7 +175,7 @@ class Installation:
 
     def _make_secrets(self) -> None:
         existing = {item["metadata"]["name"] for item in self.cluster.list("secrets")}
-        for name, values in dev_secrets.contents(self.release).items():
+        for name, values in dev_secrets.generate_secrets(self.release).items():
             if name not in existing:
                 self._apply_secret(name, values)
 

@@ -30,7 +30,6 @@ def longest_step() -> Iterator[LongestStep]:
         run(handle)
         longest.seconds = max(longest.seconds, time.thread_time() - before)
 
-    gc.collect()
     gc.disable()
     asyncio.Handle._run = measured  # type: ignore[method-assign, assignment]
     try:

@@ -15,7 +15,7 @@ from tenancy.identity import LEEWAY_SECONDS, MAX_TOKEN_CHARACTERS, Claims, Token
 from tenancy.jwks import RemoteKeys
 from tenancy.model import Metadata
 
-from tests.support.forgery import alg_none, signed_by_stranger, signed_with_public_key, tampered
+from tests.support.forgery import alg_none, signed_with_other_key, signed_with_public_key, tampered
 from tests.support.tenants import make_tenant, uid_of
 
 ISSUER = "https://login.test/realms/tenantry"
@@ -110,9 +110,11 @@ FORGERIES = {
     "with another content": lambda token: tampered(token, groups=["/tenants/tenant-tenanta"]),
     "alg none": alg_none,
     "alg None": lambda token: alg_none(token, "None"),
-    "signed by a stranger": signed_by_stranger,
-    "signed by a stranger who brings the key": lambda token: signed_by_stranger(token, header={"jwk": ...}),
-    "of an unknown key": lambda token: signed_by_stranger(token, header={"kid": "made-up"}),
+    "signed by a stranger": signed_with_other_key,
+    "signed by a stranger who brings the key": lambda token: signed_with_other_key(
+        token, header={"jwk": ...}
+    ),
+    "of an unknown key": lambda token: signed_with_other_key(token, header={"kid": "made-up"}),
     "HMAC with the public key": lambda token: signed_with_public_key(token, KEY.as_pem(private=False)),
     "without its signature": lambda token: token.rpartition(".")[0] + ".",
     "cut short": lambda token: token[:-4],

@@ -10,7 +10,7 @@ from joserfc.jwk import KeySet, OKPKey
 from tenancy.errors import TicketRefused
 from tenancy.tickets import ISSUER, LIFETIME_SECONDS, Action, Ticket, TicketIssuer, TicketVerifier
 
-from tests.support.forgery import alg_none, claims_of, signed_by_stranger, signed_with_public_key, tampered
+from tests.support.forgery import alg_none, claims_of, signed_with_other_key, signed_with_public_key, tampered
 
 KEY = OKPKey.generate_key("Ed25519", {"kid": "today"})
 OLDER = OKPKey.generate_key("Ed25519", {"kid": "yesterday"})
@@ -94,8 +94,10 @@ FORGERIES = {
     "empty": lambda _: "",
     "with another tenant": lambda ticket: tampered(ticket, tenant_id="tenanta"),
     "alg none": alg_none,
-    "signed by a stranger": signed_by_stranger,
-    "signed by a stranger who brings the key": lambda ticket: signed_by_stranger(ticket, header={"jwk": ...}),
+    "signed by a stranger": signed_with_other_key,
+    "signed by a stranger who brings the key": lambda ticket: signed_with_other_key(
+        ticket, header={"jwk": ...}
+    ),
     "HMAC with the public key": lambda ticket: signed_with_public_key(ticket, KEY.as_pem(private=False)),
 }
 

@@ -1,10 +1,10 @@
-"""Tests of the commit message check."""
+"""Subjects of commits that are taken, and those that are not."""
 
 from pathlib import Path
 
 import pytest
 
-from tools.commit_message import find_faults, main
+from tools.commit_message import find_errors, main
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from tools.commit_message import find_faults, main
         "Add a check\n# Please enter the commit message",
     ],
 )
-def test_a_valid_message_is_accepted(subject: str) -> None:
-    assert find_faults(subject) == []
+def test_a_good_message_is_taken(subject: str) -> None:
+    assert find_errors(subject) == []
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_a_valid_message_is_accepted(subject: str) -> None:
         ("Add a check\nin pre-commit", "not empty"),
     ],
 )
-def test_an_invalid_message_is_refused_with_the_reason(message: str, says: str) -> None:
-    (fault,) = find_faults(message)
-    assert says in fault
+def test_a_bad_message_is_refused_with_its_fault(message: str, says: str) -> None:
+    (error,) = find_errors(message)
+    assert says in error
 
 
-def test_the_hook_reads_the_message_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_hook_reads_the_file_that_git_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "COMMIT_EDITMSG"
     file.write_text("Add a check\n")
     assert main(str(file)) == 0

@@ -1,10 +1,10 @@
-"""Tests of the checks of decision files and of their generated index."""
+"""Checks of the files of decisions, and the index that is generated from them."""
 
 from pathlib import Path
 
 import pytest
 
-from tools.decisions_index import FOLDER, parse, read, render
+from tools.decisions_index import FOLDER, parse_decision, read_decisions, render
 
 
 def write(
@@ -36,22 +36,22 @@ def test_the_index_lists_number_title_status_and_date_by_number(tmp_path: Path) 
     )
 
 
-def test_the_index_page_is_not_listed(tmp_path: Path) -> None:
+def test_the_index_page_is_no_decision(tmp_path: Path) -> None:
     write(tmp_path, "0001-queue.md")
     (tmp_path / "index.md").write_text(render(tmp_path))
-    assert [decision.number for decision in read(tmp_path)] == [1]
+    assert [decision.number for decision in read_decisions(tmp_path)] == [1]
 
 
-def test_a_duplicate_number_is_refused(tmp_path: Path) -> None:
+def test_a_number_that_is_used_twice_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "0001-queue.md")
     write(tmp_path, "0001-redis.md")
     with pytest.raises(ValueError, match=r"0001-redis\.md: 0001-queue\.md has the same number"):
-        read(tmp_path)
+        read_decisions(tmp_path)
 
 
-def test_a_heading_with_another_number_is_refused(tmp_path: Path) -> None:
+def test_a_number_in_the_heading_other_than_the_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="same number"):
-        parse(write(tmp_path, "0001-queue.md", number=2))
+        parse_decision(write(tmp_path, "0001-queue.md", number=2))
 
 
 @pytest.mark.parametrize(
@@ -66,35 +66,35 @@ def test_a_heading_with_another_number_is_refused(tmp_path: Path) -> None:
 )
 def test_sections_other_than_the_three_are_refused(tmp_path: Path, sections: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="sections must be Context, Decision, Consequences"):
-        parse(write(tmp_path, "0001-queue.md", sections=sections))
+        parse_decision(write(tmp_path, "0001-queue.md", sections=sections))
 
 
 def test_an_empty_section_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="section Context is empty"):
-        parse(write(tmp_path, "0001-queue.md", text=" "))
+        parse_decision(write(tmp_path, "0001-queue.md", text=" "))
 
 
 @pytest.mark.parametrize("status", ["", "Done", "Superseded", "Superseded by 2", "Accepted; maybe"])
 def test_an_unknown_status_is_refused(tmp_path: Path, status: str) -> None:
     with pytest.raises(ValueError, match="Status"):
-        parse(write(tmp_path, "0001-queue.md", status=status))
+        parse_decision(write(tmp_path, "0001-queue.md", status=status))
 
 
 def test_a_missing_date_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "0001-queue.md")
     path.write_text(path.read_text().replace("- **Date:** 2026-01-02\n", ""))
     with pytest.raises(ValueError, match="Date"):
-        parse(path)
+        parse_decision(path)
 
 
 def test_an_unknown_front_line_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown front line"):
-        parse(write(tmp_path, "0001-queue.md", front="- **Author:** me\n"))
+        parse_decision(write(tmp_path, "0001-queue.md", front="- **Author:** me\n"))
 
 
-def test_a_link_with_a_wrong_number_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"link \[3\] leads to another number"):
-        parse(write(tmp_path, "0001-queue.md", status="Superseded by [3](0002-redis.md)"))
+def test_a_link_whose_number_is_not_its_targets_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"link \[3\] refers to another number"):
+        parse_decision(write(tmp_path, "0001-queue.md", status="Superseded by [3](0002-redis.md)"))
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,13 @@ def test_a_link_with_a_wrong_number_is_refused(tmp_path: Path) -> None:
         ("Accepted; superseded in part by [2](0002-redis.md)", "- **Supersedes:** [1](0001-queue.md)\n"),
     ],
 )
-def test_a_supersession_linked_on_one_side_is_refused(tmp_path: Path, status: str, front: str) -> None:
+def test_only_one_of_two_decisions_that_links_the_other_is_refused(
+    tmp_path: Path, status: str, front: str
+) -> None:
     write(tmp_path, "0001-queue.md", status=status)
     write(tmp_path, "0002-redis.md", front=front)
     with pytest.raises(ValueError, match="decisions 1 and 2 must both state that 2 supersedes 1"):
-        read(tmp_path)
+        read_decisions(tmp_path)
 
 
 def test_links_on_several_lines_are_read_as_one(tmp_path: Path) -> None:
@@ -118,8 +120,8 @@ def test_links_on_several_lines_are_read_as_one(tmp_path: Path) -> None:
     write(tmp_path, "0001-queue.md", status=status)
     for name in ("0002-redis.md", "0003-s3.md"):
         write(tmp_path, name, front="- **Supersedes in part:** [1](0001-queue.md)\n")
-    assert read(tmp_path)[0].superseded_by == {(2, True), (3, True)}
+    assert read_decisions(tmp_path)[0].superseded_by == {(2, True), (3, True)}
 
 
-def test_the_projects_decisions_are_valid() -> None:
-    assert read(FOLDER)
+def test_this_projects_decisions_have_the_form() -> None:
+    assert read_decisions(FOLDER)

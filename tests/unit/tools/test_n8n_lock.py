@@ -2,11 +2,11 @@
 
 import json
 
-from tools.n8n_lock import without_addresses
+from tools.n8n_lock import remove_urls
 
 
 def test_urls_are_removed_and_digests_kept() -> None:
     package = {"version": "1.0.0", "integrity": "sha512-abc"}
     noise = {"resolved": "https://somewhere.example/p.tgz", "funding": {"url": "https://money.example"}}
     lock = {"lockfileVersion": 3, "packages": {"": {}, "node_modules/p": package | noise}}
-    assert json.loads(without_addresses(json.dumps(lock)))["packages"]["node_modules/p"] == package
+    assert json.loads(remove_urls(json.dumps(lock)))["packages"]["node_modules/p"] == package

@@ -188,7 +188,7 @@ async def test_two_replicas_that_write_and_delete_at_once_leave_no_index_of_what
             assert await one.state() == "ready"
 
 
-async def test_who_waits_in_vain_is_told_so_and_nothing_changes(replicas: Replicas) -> None:
+async def test_a_writer_that_does_not_get_the_lease_changes_nothing(replicas: Replicas) -> None:
     one, other = replicas.make(), replicas.make(wait_seconds=0.2)
     await one.upload(edition(1))
     async with one.journal.acquire(replicas.tenant, one.document_id):
@@ -216,12 +216,12 @@ async def test_a_document_that_is_no_good_shows_its_reason_until_there_is_anothe
     assert entry.state.value == "failed"
     assert entry.failure
     assert entry.failure.type.endswith("/document-empty")
-    await store(b"Not looked at yet.")
-    assert await replica.state() == "received", "the reason was about another content"
+    await store(b"Not read yet.")
+    assert await replica.state() == "received", "the failure belongs to another content"
     await replica.service.index_stored(tenant, ticket, RequestTimings())
     assert await replica.state() == "ready"
     await store(b"")
-    assert await replica.state() == "received", "the reason is forgotten"
+    assert await replica.state() == "received", "the failure is deleted"
 
 
 async def test_a_repair_that_comes_too_late_for_a_deleted_document_does_not_bring_it_back(
@@ -232,7 +232,7 @@ async def test_a_repair_that_comes_too_late_for_a_deleted_document_does_not_brin
     with suppress(RuntimeError):
         async with replica.journal.acquire(tenant, replica.document_id) as lease:
             await lease.begin(Intent(IntentKind.INGEST))
-            raise RuntimeError("cut off")
+            raise RuntimeError("interrupted")
     await replica.delete()
     await replica.repair.sweep()
     assert not await raw.exists(ingests_key(tenant.id, tenant.uid))
@@ -242,13 +242,13 @@ async def test_a_repair_that_comes_too_late_for_a_deleted_document_does_not_brin
 
 
 async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, raw: Any) -> None:
-    """An entry of one tenant under the id of another's document finds nothing and changes nothing."""
+    """An entry of one tenant with the document id of another tenant has no effect."""
     replica, world = replicas.make(), replicas.world
     theirs = (await world.upload("theirs.txt", b"The lighthouse keeper is called Ole.")).json()["documentId"]
-    for note in (Intent(IntentKind.INGEST), Intent(IntentKind.DELETE)):
+    for intent in (Intent(IntentKind.INGEST), Intent(IntentKind.DELETE)):
         dying = replicas.make(lease_seconds=0.01)
         lease = await dying.journal._acquire_lease(replicas.tenant, theirs, repairing=False)
-        await lease.begin(note)
+        await lease.begin(intent)
         await repaired(replica, raw)
     assert await replica.points() == 0
     assert (await world.search("lighthouse keeper", topK=1))[0]["documentId"] == theirs

@@ -15,6 +15,9 @@ from tests.support.loop_steps import longest_step
 
 from .conftest import HINT_SECRET, make_fake_app
 
+TRIES = 3
+"""An input is sent again up to this often until it is fast: a cold cache is no fault of the operation."""
+
 STEP_SECONDS = 2 * 0.05
 """Limit of one step, as in the gateway's test."""
 
@@ -58,15 +61,15 @@ def test_every_operation_has_inputs() -> None:
 async def test_no_step_of_the_event_loop_is_slow(url: str, operation: str, sent: Input) -> None:
     method, _, path = operation.partition(" ")
     headers, params, status = sent
-    best = float("inf")
-    for _ in range(3):
+    for _ in range(TRIES):
         with longest_step() as longest:
             response = await asyncio.to_thread(
                 httpx.request, method, f"{url}{path}", headers=headers, params=params
             )
-        best = min(best, longest.seconds)
         assert response.status_code == status, response.text
-    assert best < STEP_SECONDS
+        if longest.seconds < STEP_SECONDS:
+            return
+    pytest.fail(f"a step took {longest.seconds:.3f} s in each of {TRIES} tries")
 
 
 async def test_only_the_tenant_that_calls_too_often_is_refused() -> None:

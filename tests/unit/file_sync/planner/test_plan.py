@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from file_sync.models import Document, File, StorageUsage
+from file_sync.models import Document, File, Link, StorageUsage
 from file_sync.planner.models import ActionType, FileState
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
@@ -198,6 +198,12 @@ CASES = [
         [(STORE, "finance", "plan.pdf", ())],
     ),
     PlanCase(
+        "a link to another tenant chooses no persona",
+        make_file("f1", chat_link("hr", since=1), knowledge_link(tenant_id="tenantb", since=2)),
+        [],
+        [(STORE, *MOVED, ())],
+    ),
+    PlanCase(
         "a document of a person who moved to another tenant stays",
         make_file(subject="bob"),
         [make_document()],
@@ -278,6 +284,12 @@ def test_plan_of_one_file(case: PlanCase) -> None:
     if case.reason:
         assert statuses[0].reason == case.reason
     assert not compared.unresolved_subjects
+
+
+@pytest.mark.parametrize("link", [knowledge_link(tenant_id="tenantb"), chat_link(tenant_id="tenantb")])
+def test_a_file_that_only_another_tenant_has_is_not_planned(link: Link) -> None:
+    compared = compare([make_file("f1", link)], [])
+    assert (compared.actions, compared.statuses) == ([], {})
 
 
 def test_an_unresolved_owner_of_a_new_file_is_resolved() -> None:

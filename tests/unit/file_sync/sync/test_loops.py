@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from file_sync.metrics import BLOCKED_DELETIONS
 from file_sync.models import Link
 from file_sync.planner.models import Plan, PlanConfig
 from file_sync.planner.persona_index import PersonaIndexCache
@@ -36,6 +37,7 @@ class LoopHarness:
         self.is_down = False
         self.failing: set[str] = set()
         self.indexing: set[str] = set()
+        self.blocked_deletions: dict[str, int] = {}
         self.backoff = BackoffGate()
 
     # TenantRegistry
@@ -65,7 +67,7 @@ class LoopHarness:
             await asyncio.sleep(0.1)
         if tenant.id in self.failing:
             raise ValueError("a bug")
-        return SyncResult(Plan())
+        return SyncResult(Plan(blocked_deletions=self.blocked_deletions.get(tenant.id, 0)))
 
     def close(self) -> None:
         pass
@@ -197,3 +199,23 @@ def test_an_unexpected_error_of_one_tenant_is_retried_and_stops_no_other(harness
     harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)
     assert harness.times("b") == [0, 20]
     assert 3 <= len(harness.times("a")) <= 8
+
+
+def test_a_tenant_yields_to_waiting_tenants_after_its_time_slice(
+    harness: LoopHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("file_sync.sync.loops.SYNC_CONCURRENCY", 1)
+    harness.indexing = {"a"}
+    harness.simulate(until=60)
+    assert harness.times("b") == [10]
+
+
+def test_results_of_tenants_count_until_the_tenant_is_deleted(harness: LoopHarness) -> None:
+    harness.blocked_deletions = {"a": 2, "b": 3}
+    counts = []
+
+    def observe(_: SyncLoops) -> None:
+        counts.append(BLOCKED_DELETIONS._value.get())
+
+    harness.simulate((5, observe), (15, lambda _: harness.tenants.pop("b")), (25, observe), until=30)
+    assert counts == [5, 2]

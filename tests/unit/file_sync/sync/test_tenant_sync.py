@@ -313,6 +313,20 @@ def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(adapters: Fake
     assert result.remaining == 5
 
 
+def test_during_a_pause_documents_wait_without_an_attempt(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
+    adapters.documents = [make_document("f1", state="received", sha256=None)]
+    before = count("index", "postponed")
+
+    async def scenario(sync: TenantSync) -> SyncResult:
+        sync.backoff.record_failure("tenantb", unavailable(httpx.ConnectError("refused")))
+        return await run(sync)
+
+    assert simulate_with(adapters, scenario).remaining == 1
+    assert adapters.calls == []
+    assert count("index", "postponed") == before
+
+
 def test_a_success_ends_the_growth_of_the_backoff(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
 

@@ -28,7 +28,7 @@ STEP_SECONDS = 2 * 0.05
 """Most computing time of one step: 50 ms on a machine with nothing else to do, twice that on a busy one."""
 
 TRIES = 3
-"""Each input is sent so many times and the best counts: a cold cache is no fault of the operation."""
+"""An input is sent again up to this often until it is fast: a cold cache is no fault of the operation."""
 
 PERSON = {"Authorization": "Bearer person-tenanta"}
 ADMINISTRATOR = {"Authorization": "Bearer admin-tenanta"}
@@ -255,10 +255,10 @@ async def test_no_step_of_the_event_loop_takes_long(url: str, operation: str, se
                 data=sent.data,
             )
 
-    best = float("inf")
     for _ in range(TRIES):
         with longest_step() as longest:
             response = await asyncio.to_thread(call)
-        best = min(best, longest.seconds)
         assert response.status_code == sent.status, response.text[:500]
-    assert best < STEP_SECONDS
+        if longest.seconds < STEP_SECONDS:
+            return
+    pytest.fail(f"a step took {longest.seconds:.3f} s in each of {TRIES} tries")

@@ -1,4 +1,4 @@
-"""What is read out of each format. Whether a file is of that format at all is in test_formats."""
+"""Tests of the text extraction from each format. test_formats covers the detection of formats."""
 
 import pytest
 from gateway.documents.archives import MAX_UNPACKED_BYTES
@@ -21,7 +21,7 @@ HTML = b"""<!doctype html><html><head><title>Budget 2026</title><style>p { color
 <table><tr><th>Year<th>Sum</tr><tr><td>2025</td><td>4</td></tr></table><ul><li>one</li><li>two</li></ul></body></html>"""
 
 
-def extract_text(filename: str, content: bytes) -> str:
+def text_of(filename: str, content: bytes) -> str:
     _, (page,) = extract(filename, content)
     return page.text
 
@@ -37,12 +37,12 @@ def extract_text(filename: str, content: bytes) -> str:
         pytest.param("a.md", b"# T\n\n- x\n- y", "# T\n\n- x\n- y", id="markdown-is-kept"),
     ],
 )
-def test_text_is_brought_into_one_form(filename: str, content: bytes, text: str) -> None:
-    assert extract_text(filename, content) == text
+def test_text_is_normalised(filename: str, content: bytes, text: str) -> None:
+    assert text_of(filename, content) == text
 
 
-def test_html_keeps_what_people_see_in_the_lines_they_see() -> None:
-    assert extract_text("a.html", HTML) == (
+def test_html_keeps_visible_text_in_its_lines() -> None:
+    assert text_of("a.html", HTML) == (
         "Budget 2026\n\nFinance\n\nThe budget is $5,000,000.\nSecond line\n\n"
         "Year | Sum\n2025 | 4\n\none\n\ntwo"
     )
@@ -50,7 +50,7 @@ def test_html_keeps_what_people_see_in_the_lines_they_see() -> None:
 
 def test_html_in_a_declared_encoding_is_read() -> None:
     content = b'<html><meta charset="iso-8859-1"><p>Gr\xfc\xdfe'
-    assert extract_text("a.html", content) == "Grüße"
+    assert text_of("a.html", content) == "Grüße"
 
 
 def test_pdf_keeps_its_pages() -> None:
@@ -60,12 +60,12 @@ def test_pdf_keeps_its_pages() -> None:
 
 
 def test_pdf_that_only_restricts_printing_is_read() -> None:
-    assert extract_text("a.pdf", encrypted_pdf("owner", user_password="")) == "A secret."
+    assert text_of("a.pdf", encrypted_pdf("owner", user_password="")) == "A secret."
 
 
 def test_docx_keeps_paragraphs_and_tables_in_order() -> None:
     content = docx_file("Before.", table=[["Year", "Sum"], ["2025", "4"]], after="After.")
-    assert extract_text("a.docx", content) == "Before.\n\nYear | Sum\n2025 | 4\n\nAfter."
+    assert text_of("a.docx", content) == "Before.\n\nYear | Sum\n2025 | 4\n\nAfter."
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_docx_keeps_paragraphs_and_tables_in_order() -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_the_reason(
+def test_unreadable_files_are_refused_with_the_reason(
     filename: str, content: bytes, problem: type[DocumentRefused], reason: str
 ) -> None:
     with pytest.raises(problem, match=reason):

@@ -28,7 +28,7 @@ def extract_text(mail: EmailMessage) -> str:
     return page.text
 
 
-def test_an_email_tells_who_when_and_about_what() -> None:
+def test_an_email_has_its_headers_and_its_body() -> None:
     mail = message(Subject="Größe des Budgets")
     mail.set_content("Es wächst.\n")
     text = f"Subject: Größe des Budgets\n{HEAD}\n\nEs wächst."

@@ -57,7 +57,7 @@ def test_what_the_pages_own_sheet_hides_is_not_read(sheet: str, body: str) -> No
         ("<details><summary>More</summary>Kept.</details>", ""),
         ('<p hidden="until-found">Kept.</p>', ""),
         ("<dialog open>Kept.</dialog>", ""),
-        # E-mails set 0 around what has a size of its own, against gaps between cells.
+        # E-mails set size 0 around content with a separate size, to avoid gaps between cells.
         ('<td style="font-size:0px"><div style="font-size:13px">Kept.</div></td>', ""),
         ('<div style="visibility:hidden"><b style="visibility:visible">Kept.</b></div>', ""),
         ('<p style="display:block;opacity:0.5;font-size:0.9em">Kept.</p>', ""),
