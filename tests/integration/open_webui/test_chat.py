@@ -135,7 +135,7 @@ async def test_an_answer_waits_for_attached_files(harness: OpenWebUIHarness) -> 
     harness.services.files = [{**file, "state": "indexing"}]
     attached = [{"type": "file", "id": file_id, "name": "plan.txt", "url": file_id, "status": "uploaded"}]
     asking = asyncio.create_task(person.chat(harness.model, "What is the budget?", files=attached))
-    await until(lambda: harness.services.looks > 0)
+    await until(lambda: harness.services.file_requests > 0)
     harness.services.files = [{**file, "state": "ready"}]
     chat = await asking
     assert chat.content == SHOWN
