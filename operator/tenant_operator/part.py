@@ -71,5 +71,5 @@ class Part(Protocol[S]):
         ...
 
     async def release(self, tenant: Tenant) -> None:
-        """Remove copies and access rights of a Tenant whose data is retained. No program updates them."""
+        """Remove copies and access rights of a Tenant whose data is retained: nothing updates them later."""
         ...

@@ -1,6 +1,6 @@
-"""Behind the door: even our own code, acting for one tenant, cannot reach another's data.
+"""Tests of the limits that S3 and Qdrant enforce on the gateway's calls for one tenant.
 
-So a bug that builds a wrong key or asks for a wrong collection is refused by S3 and Qdrant themselves.
+A bug that builds a wrong key or names a wrong collection is refused by S3 and Qdrant.
 """
 
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from tenancy.model import Tenant
 from tenancy.names import COLLECTION, collection_name, document_id_for, object_key
 from tenantry_local.parts.aws import BUCKET
 
-from .conftest import DEDICATED, FILENAME, MARKERS, A, B, World
+from .conftest import DEDICATED, FILENAME, MARKERS, A, B, Harness
 
 if TYPE_CHECKING:
     from gateway.vectors import Vectors
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 OWN = collection_name(DEDICATED, dedicated=True)
 
 
-def tenant(world: World, tenant_id: str) -> Tenant:
-    found = world.gateway.context.registry.get(tenant_id)
+def tenant(harness: Harness, tenant_id: str) -> Tenant:
+    found = harness.gateway.context.registry.get(tenant_id)
     assert found
     return found
 
@@ -34,28 +34,30 @@ def key_of(tenant_id: str, filename: str = FILENAME) -> str:
 
 
 @pytest.fixture
-def objects(world: World) -> TenantObjects:
-    return world.gateway.context.documents._objects
+def objects(harness: Harness) -> TenantObjects:
+    return harness.gateway.context.documents._objects
 
 
 @pytest.fixture
-async def s3_of_a(world: World, objects: TenantObjects) -> Any:
-    """Return the S3 client that the gateway uses in A's requests, and that reads what is A's own."""
-    await objects.get(tenant(world, A), key_of(A), max_bytes=1000)
-    return await objects.sessions.client(tenant(world, A))
+async def s3_of_a(harness: Harness, objects: TenantObjects) -> Any:
+    """Return the S3 client that the gateway uses for A's requests, after a successful read."""
+    await objects.get(tenant(harness, A), key_of(A), max_bytes=1000)
+    return await objects.sessions.client(tenant(harness, A))
 
 
-async def test_a_tenants_session_reads_and_writes_its_own(world: World, objects: TenantObjects) -> None:
-    stored = await objects.get(tenant(world, A), key_of(A), max_bytes=1000)
+async def test_a_tenants_session_reads_and_writes_its_prefix(
+    harness: Harness, objects: TenantObjects
+) -> None:
+    stored = await objects.get(tenant(harness, A), key_of(A), max_bytes=1000)
     assert MARKERS[A].encode() in stored.content
-    await objects.put(tenant(world, A), key_of(A, "b.md"), b"x", media_type="text/plain", owner="o")
+    await objects.put(tenant(harness, A), key_of(A, "b.md"), b"x", media_type="text/plain", owner="o")
 
 
-async def test_a_wrong_key_reads_and_writes_nothing_of_another(world: World, objects: TenantObjects) -> None:
+async def test_a_key_of_another_tenant_is_refused(harness: Harness, objects: TenantObjects) -> None:
     with pytest.raises(RemoteRefused):
-        await objects.get(tenant(world, A), key_of(B), max_bytes=1000)
+        await objects.get(tenant(harness, A), key_of(B), max_bytes=1000)
     with pytest.raises(RemoteRefused):
-        await objects.put(tenant(world, A), key_of(B, "b.md"), b"x", media_type="text/plain", owner="o")
+        await objects.put(tenant(harness, A), key_of(B, "b.md"), b"x", media_type="text/plain", owner="o")
 
 
 @pytest.mark.parametrize(
@@ -77,18 +79,18 @@ async def test_a_wrong_key_reads_and_writes_nothing_of_another(world: World, obj
         pytest.param(lambda s3: s3.list_buckets(), id="list-buckets"),
         pytest.param(
             lambda s3: s3.get_object(Bucket=BUCKET, Key=f"tenant-{A}-more/x"),
-            id="name-that-begins-like-ones-own",
+            id="key-with-the-tenants-name-as-prefix",
         ),
     ],
 )
-async def test_a_tenants_session_is_refused_everything_else(s3_of_a: Any, call: Any) -> None:
+async def test_a_tenants_session_is_refused_outside_its_prefix(s3_of_a: Any, call: Any) -> None:
     with pytest.raises(ClientError) as caught:
         call(s3_of_a)
-    # The answer to a HEAD has no body, and so no other code than its status.
+    # The response to a HEAD has no body, so its only code is the status.
     assert caught.value.response["Error"]["Code"] in {"AccessDenied", "403"}
 
 
-async def test_the_gateway_itself_may_read_no_document(world: World, objects: TenantObjects) -> None:
+async def test_the_gateway_itself_may_read_no_document(harness: Harness, objects: TenantObjects) -> None:
     own = objects.sessions._open_session().client("s3")
     with pytest.raises(ClientError) as caught:
         own.get_object(Bucket=BUCKET, Key=key_of(A))
@@ -97,27 +99,27 @@ async def test_the_gateway_itself_may_read_no_document(world: World, objects: Te
 
 
 @pytest.fixture
-async def as_dedicated(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of Qdrant with the very token of a dedicated tenant's search."""
-    vectors: Vectors = world.gateway.context.retrieval._vectors
+async def as_dedicated(harness: Harness) -> AsyncIterator[httpx.AsyncClient]:
+    """Client of Qdrant with the token of a dedicated tenant's search."""
+    vectors: Vectors = harness.gateway.context.retrieval._vectors
     sent: list[str] = []
     http = vectors._client.http.client._async_client
 
-    async def note(request: httpx.Request) -> None:
+    async def record(request: httpx.Request) -> None:
         sent.append(request.headers["authorization"])
 
-    http.event_hooks["request"].append(note)
+    http.event_hooks["request"].append(record)
     one = [1.0, *[0.0] * 767]
-    await vectors.search(tenant(world, DEDICATED), one, sparse=None, persona_id=None, limit=1, threshold=0)
-    http.event_hooks["request"].remove(note)
-    url = world.gateway.context.settings.qdrant_url
+    await vectors.search(tenant(harness, DEDICATED), one, sparse=None, persona_id=None, limit=1, threshold=0)
+    http.event_hooks["request"].remove(record)
+    url = harness.gateway.context.settings.qdrant_url
     async with httpx.AsyncClient(base_url=url, headers={"Authorization": sent[0]}) as client:
         yield client
 
 
-async def test_a_dedicated_tenant_has_its_points_in_its_own_collection(world: World) -> None:
+async def test_the_points_of_a_dedicated_tenant_are_in_its_collection(harness: Harness) -> None:
     for collection, expected in ((OWN, {MARKERS[DEDICATED]}), (COLLECTION, {MARKERS[A], MARKERS[B]})):
-        points, _ = await world.qdrant.scroll(collection, limit=10_000)
+        points, _ = await harness.qdrant.scroll(collection, limit=10_000)
         texts = " ".join(str((point.payload or {}).get("text")) for point in points)
         assert {marker for marker in MARKERS.values() if marker in texts} == expected
 
@@ -136,18 +138,18 @@ async def test_a_dedicated_tenant_has_its_points_in_its_own_collection(world: Wo
             403,
             id="delete-while-reading",
         ),
-        pytest.param("GET", f"/collections/{COLLECTION}", None, 403, id="look-at-the-shared-one"),
+        pytest.param("GET", f"/collections/{COLLECTION}", None, 403, id="inspect-the-shared-one"),
         pytest.param("DELETE", f"/collections/{OWN}", None, 403, id="drop-its-own"),
     ],
 )
-async def test_a_dedicated_tenants_token_opens_its_own_collection_only(
+async def test_a_dedicated_tenants_token_opens_only_its_collection(
     as_dedicated: httpx.AsyncClient, method: str, path: str, body: Any, status: int
 ) -> None:
     response = await as_dedicated.request(method, path, json=body)
     assert response.status_code == status, response.text
 
 
-async def test_a_dedicated_tenants_token_does_not_even_see_other_collections(
+async def test_a_dedicated_tenants_token_lists_only_its_collection(
     as_dedicated: httpx.AsyncClient,
 ) -> None:
     listed = (await as_dedicated.get("/collections")).json()["result"]["collections"]

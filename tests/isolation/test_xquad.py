@@ -1,8 +1,7 @@
-"""Real text at some size: 16 articles are 16 tenants, every paragraph is a document, every question is asked
-of its own tenant and of another one.
+"""Tests with real text (XQuAD): 16 articles are 16 tenants, and every paragraph is a document.
 
-The file is not ours to ship (CC BY-SA). ``TENANTRY_XQUAD`` names it; else it is looked for in a folder
-beside the checkout.
+Every question is asked as its own tenant and as another one. The file cannot be shipped (CC BY-SA).
+``TENANTRY_XQUAD`` names it; by default it is in a folder next to the checkout.
 """
 
 import asyncio
@@ -32,13 +31,13 @@ GOAL = 0.97
 
 pytestmark = [
     pytest.mark.xquad,
-    pytest.mark.skipif(not FILE.exists(), reason=f"{FILE.name} is not there; TENANTRY_XQUAD names it"),
+    pytest.mark.skipif(not FILE.exists(), reason=f"{FILE.name} is missing; set TENANTRY_XQUAD"),
 ]
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question, and where its answer stands."""
+    """A question, and the position of its answer."""
 
     article: int
     paragraph: int
@@ -46,7 +45,7 @@ class Question:
 
 
 class Corpus:
-    """The articles, and the gateway that holds them."""
+    """The articles, and the gateway that has them."""
 
     def __init__(self, gateway: RunningGateway, articles: list[dict[str, Any]], tokens: list[str]) -> None:
         self.gateway = gateway
@@ -61,7 +60,7 @@ class Corpus:
 
     async def ingest(self) -> None:
         """Upload every paragraph to its tenant."""
-        await bounded(
+        await gather_bounded(
             self._upload(article, paragraph, held["context"])
             for article, content in enumerate(self.articles)
             for paragraph, held in enumerate(content["paragraphs"])
@@ -84,7 +83,7 @@ class Corpus:
 
 
 def filename(article: int, paragraph: int) -> str:
-    """Return the name of a paragraph's document; it says whose it is."""
+    """Return the name of a paragraph's document, which contains its tenant."""
     return f"article-{article:02}-paragraph-{paragraph:02}.txt"
 
 
@@ -96,12 +95,12 @@ def manifest(tenant_id: str) -> dict[str, Any]:
     return tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY)
 
 
-async def bounded(work: Iterable[Awaitable[T]]) -> list[T]:
-    """Await all, a few at a time, and keep their order."""
-    bound = asyncio.Semaphore(CONCURRENCY)
+async def gather_bounded(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Await all with limited concurrency, and return the results in order."""
+    slots = asyncio.Semaphore(CONCURRENCY)
 
     async def one(awaitable: Awaitable[T]) -> T:
-        async with bound:
+        async with slots:
             return await awaitable
 
     return await asyncio.gather(*map(one, work))
@@ -131,7 +130,7 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
 async def test_the_expected_passage_is_among_the_top_three(
     corpus: Corpus, record_property: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = await bounded(corpus.search(asked.article, asked.text) for asked in corpus.questions)
+    found = await gather_bounded(corpus.search(asked.article, asked.text) for asked in corpus.questions)
     pairs = list(zip(corpus.questions, found, strict=True))
     hits = sum(filename(asked.article, asked.paragraph) in names for asked, names in pairs)
     rate = hits / len(pairs)
@@ -142,14 +141,14 @@ async def test_the_expected_passage_is_among_the_top_three(
     assert rate >= GOAL
 
 
-async def test_no_question_brings_up_another_tenants_passage(corpus: Corpus) -> None:
-    """Each question goes to one other tenant; which one rotates, so that every pair of tenants is tried."""
+async def test_no_question_finds_another_tenants_passage(corpus: Corpus) -> None:
+    """Each question goes to one other tenant; the other tenant rotates through all pairs."""
     count = len(corpus.articles)
     others = [(asked.article + 1 + n % (count - 1)) % count for n, asked in enumerate(corpus.questions)]
     pairs = {(asked.article, other) for asked, other in zip(corpus.questions, others, strict=True)}
     assert len(pairs) == count * (count - 1)
     dropped = foreign_hits()
-    found = await bounded(
+    found = await gather_bounded(
         corpus.search(other, asked.text) for asked, other in zip(corpus.questions, others, strict=True)
     )
     assert foreign_hits() == dropped

@@ -1,4 +1,4 @@
-"""The real API server as its administrator: Tenants sent to it, and what it says to those it refuses."""
+"""Administrator's access to the real API server: Tenants, and the errors for invalid ones."""
 
 import json
 import uuid
@@ -29,14 +29,14 @@ def listed(objects: Iterable[dict[str, Any]]) -> str:
 
 
 def apply(platform: Platform, objects: Iterable[dict[str, Any]], *options: str) -> None:
-    """Make objects, or make them be so, whoever made them before; options are kubectl's own."""
+    """Apply objects and take over fields of other owners; options are those of kubectl."""
     apply = ("apply", "--server-side", "--force-conflicts", *options, "-f", "-")
     kubectl(platform.context, *apply, stdin=listed(objects))
 
 
 @contextmanager
 def new_namespace(platform: Platform, name: str, **labels: str) -> Iterator[str]:
-    """Make a namespace that was never there before, with Pod Security's labels; it is removed at the end."""
+    """Create a namespace with a unique name and Pod Security's labels; delete it at the end."""
     name = f"{name}-{uuid.uuid4().hex[:8]}"
     labels = {f"pod-security.kubernetes.io/{mode}": level for mode, level in labels.items()}
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
@@ -49,14 +49,14 @@ def new_namespace(platform: Platform, name: str, **labels: str) -> Iterator[str]
 
 @dataclass(frozen=True)
 class Cause:
-    """One field that was refused, and why."""
+    """One invalid field, and the reason."""
 
     field: str
     message: str
 
 
 class Refused(Exception):
-    """The API server did not take the object.
+    """The API server rejected the object.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Tenants:
         self._kind = (group, version, PLURAL)
 
     def manifest(self, name: str, spec: Any = None, **metadata: Any) -> dict[str, Any]:
-        """Return a Tenant as one applies it."""
+        """Return the manifest of a Tenant."""
         group, version, _ = self._kind
         return {
             "apiVersion": f"{group}/{version}",
@@ -101,7 +101,7 @@ class Tenants:
         }
 
     def check(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Return the Tenant as it would be stored; nothing is."""
+        """Return the Tenant as the API server would store it, without storing it."""
         return self._call(
             self._api.create_cluster_custom_object, body=manifest, dry_run="All", field_validation="Strict"
         )
@@ -134,11 +134,11 @@ class Tenants:
         return self._call(self._api.get_cluster_custom_object, name=name, _headers=headers)
 
     def delete(self, name: str) -> None:
-        """Ask for a Tenant's deletion."""
+        """Request the deletion of a Tenant."""
         self._call(self._api.delete_cluster_custom_object, name=name)
 
     def is_going(self, name: str) -> bool:
-        """Tell whether a Tenant is gone, or waits for nothing but an operator to clean up after it."""
+        """Return True if a Tenant is gone, or only waits for its finalizer."""
         tenant = self.get(name)
         return tenant is None or "deletionTimestamp" in tenant["metadata"]
 

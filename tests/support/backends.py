@@ -1,4 +1,4 @@
-"""The gateway's backends as fakes: they keep what they are given and say what they were asked.
+"""Fakes of the gateway's backends, which store their inputs and record their calls.
 
 Embeddings are bags of words, so that a search finds what shares words with it.
 """
@@ -28,7 +28,7 @@ DIMENSION = 64
 
 
 class FakeBedrock:
-    """Embeds words by their hash; says whatever ``says`` holds."""
+    """Fake Bedrock: embeds words by their hash, and answers with ``says``."""
 
     embedding_model = "the-embedder"
 
@@ -78,12 +78,12 @@ class FakeBedrock:
             raise RemoteUnavailable("bedrock", "converse", "throttled")
 
     def as_adapter(self) -> Bedrock:
-        """Return itself in the place of the real one."""
+        """Return the fake with the type of the real class."""
         return cast("Bedrock", self)
 
 
 class FakeVectors:
-    """Keeps documents by tenant."""
+    """Fake vector store: documents by tenant."""
 
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str], tuple[Document, list[Chunk], list[Sequence[float]]]] = {}
@@ -178,12 +178,12 @@ class FakeVectors:
         return found
 
     def as_adapter(self) -> Vectors:
-        """Return itself in the place of the real one."""
+        """Return the fake with the type of the real class."""
         return cast("Vectors", self)
 
 
 class FakeObjects:
-    """Keeps contents by key."""
+    """Fake object store: contents by key."""
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
@@ -244,7 +244,7 @@ class FakeObjects:
         return StoredEntry(key, persona_id, document_id, filename, len(self.contents[key]), version)
 
     def as_adapter(self) -> TenantObjects:
-        """Return itself in the place of the real one."""
+        """Return the fake with the type of the real class."""
         return cast("TenantObjects", self)
 
 

@@ -28,14 +28,14 @@ QUIET = (
     "--disable-sync",
 )
 PATIENCE = 60_000
-"""Milliseconds that a page may take: the machine runs the whole platform beside the browser."""
+"""Milliseconds that a page may take: the machine also runs the whole platform."""
 
-LOOK_SECONDS = 0.1
-"""Between two looks at an answer that is being written."""
+POLL_SECONDS = 0.1
+"""Interval at which an incomplete answer is read."""
 
 
 def chromium() -> str | None:
-    """Return the browser's program; ``None`` when there is none."""
+    """Return the path of the browser, or ``None`` if it is not installed."""
     return os.environ.get("TENANTRY_TEST_CHROMIUM") or shutil.which("chromium")
 
 
@@ -49,7 +49,7 @@ async def running_browser() -> AsyncIterator[Browser]:
 
 
 class Visitor:
-    """Somebody before a browser of their own: no cookie is shared.
+    """A person with a separate browser context: no cookie is shared.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Visitor:
 
     @classmethod
     async def come(cls, browser: Browser, url: str) -> "Visitor":
-        """Open a browser window that nobody has used before."""
+        """Open a browser window without cookies."""
         context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
         context.set_default_timeout(PATIENCE)
         return cls(await context.new_page(), url)
@@ -75,7 +75,7 @@ class Visitor:
         await self.page.context.close()
 
     async def log_in(self, email: str, password: str) -> None:
-        """Log in through Keycloak's page, and wait until there is something to type into."""
+        """Log in through Keycloak's page, and wait for the input field."""
         await self.page.goto(self.url)
         await self.page.get_by_role("button", name="Continue with").click()
         await self.page.fill("#username", email)
@@ -84,13 +84,13 @@ class Visitor:
         await self.page.wait_for_selector("#chat-input")
 
     async def models(self) -> set[str]:
-        """Return the names of the models that one can choose between."""
+        """Return the names of the models on offer."""
         listed = await self.fetch("/api/models")
         assert listed
         return {model["name"] for model in json.loads(listed)["data"]}
 
     async def fetch(self, path: str, body: object = None) -> str | None:
-        """Call the API by hand as the page does; return what is answered, ``None`` for an error."""
+        """Call the API with the page's cookies; return the body, or ``None`` for an error."""
         script = """async ([path, body]) => {
           const headers = {Authorization: `Bearer ${localStorage.token}`, "Content-Type": "application/json"}
           const request = body === null ? {headers} : {headers, method: "POST", body: JSON.stringify(body)}
@@ -112,7 +112,7 @@ class Visitor:
         await self.file(path.name).wait_for()
 
     async def delete_file(self, name: str) -> None:
-        """Delete a file of the knowledge base that is open: what is taken out by its owner is deleted."""
+        """Remove a file from the open knowledge base; if its owner removes it, it is deleted."""
         await self.file(name).get_by_role("button", name="More").click()
         await self.page.get_by_text("Remove from knowledge").click()
         gone = self.page.get_by_text("Select a file to preview").first
@@ -123,20 +123,20 @@ class Visitor:
         await self.file(name).wait_for(state="detached")
 
     def file(self, name: str) -> Locator:
-        """Return where a file of the knowledge base is listed."""
+        """Return the locator of a file in the list of the knowledge base."""
         return self.page.locator("[data-knowledge-row]").filter(has_text=name)
 
     async def begin_chat(self, model: str) -> None:
-        """Begin a chat with a model."""
+        """Start a chat with a model."""
         await self.page.goto(f"{self.url}/?models={model}")
         await self.page.get_by_role("button", name="Selected model").wait_for()
 
     async def ask(self, question: str) -> str:
-        """Ask in the open chat; return the whole message that answers."""
+        """Ask in the open chat; return the complete answer."""
         return (await self.watch(question))[-1]
 
     async def watch(self, question: str) -> list[str]:
-        """Ask in the open chat; return the message that answers each time it was seen to change."""
+        """Ask in the open chat; return each state of the answer, the complete one last."""
         answers = self.page.locator(".chat-assistant")
         before = await answers.count()
         await self.page.locator("#chat-input").click()
@@ -144,23 +144,23 @@ class Visitor:
         await self.page.keyboard.press("Enter")
         answer = answers.nth(before)
         await answer.wait_for(state="attached")
-        # The buttons beneath a message come when it is whole.
+        # The buttons below a message appear when it is complete.
         whole = self.page.locator(".copy-response-button").nth(before)
         seen: list[str] = []
         async with asyncio.timeout(PATIENCE / 1000):
             while not await whole.count():
                 if (shown := await answer.inner_text()) not in seen[-1:]:
                     seen.append(shown)
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
         return [*seen, await answer.inner_text()]
 
     async def open_source(self, name: str) -> str:
-        """Open a source of the last answer; return what it shows."""
+        """Open a source of the last answer; return its text."""
         await self.page.get_by_role("button", name=f"View source: {name}").last.click()
         shown = self.page.get_by_role("dialog")
         await shown.wait_for()
         return await shown.inner_text()
 
     async def picture(self, name: str) -> None:
-        """Keep a picture of what is seen."""
+        """Save a screenshot."""
         await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")

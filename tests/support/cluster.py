@@ -1,4 +1,4 @@
-"""A cluster with real pods, as kubectl and helm see it: ``KUBECONFIG`` says which, one namespace is ours."""
+"""Access to a namespace of a cluster with real pods through kubectl and helm; ``KUBECONFIG`` names it."""
 
 import json
 import re
@@ -20,7 +20,7 @@ KUBECTL = str(Path(sys.prefix) / "bin" / "kubectl")
 
 
 class Failed(Exception):
-    """kubectl or helm did not do it; the message is its own."""
+    """kubectl or helm failed; the message is its output."""
 
 
 def until_it_holds(condition: Callable[[], bool], what: str, *, seconds: float) -> None:
@@ -37,7 +37,7 @@ class Cluster:
     Parameters
     ----------
     namespace
-        Where all is that is looked for or made.
+        Namespace of all objects that are read or created.
     """
 
     def __init__(self, namespace: str) -> None:
@@ -64,7 +64,7 @@ class Cluster:
         return _run([str(helm.install(lambda _: None)), f"--namespace={self.namespace}", *arguments], stdin)
 
     def apply(self, *objects: Object) -> None:
-        """Make objects, or make them be so."""
+        """Create or update objects."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
         self.kubectl("apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-", stdin=text)
 
@@ -74,12 +74,12 @@ class Cluster:
         return found
 
     def list(self, kinds: str, *options: str) -> list[Object]:
-        """Return all objects of some kinds; options are kubectl's own: ``-l``, ``-A``."""
+        """Return all objects of some kinds; options are those of kubectl, such as ``-l`` and ``-A``."""
         found: list[Object] = json.loads(self.kubectl("get", kinds, "-o", "json", *options))["items"]
         return found
 
     def pods(self, release: str, workload: str) -> Sequence[Object]:
-        """Return a workload's pods that are not on their way out."""
+        """Return the pods of a workload that are not being deleted."""
         selector = f"app.kubernetes.io/instance={release},app.kubernetes.io/name={workload}"
         return [pod for pod in self.list("pods", "-l", selector) if _stays(pod["metadata"])]
 
@@ -99,7 +99,7 @@ class Cluster:
         )
 
     def is_whole(self, workload: str) -> bool:
-        """Tell whether as many pods of a workload (``deployment/NAME``) are ready as there should be."""
+        """Return True if all desired pods of a workload (``deployment/NAME``) are ready."""
         status = (item := self.get(*workload.split("/")))["status"]
         return bool(status.get("readyReplicas") == item["spec"]["replicas"] == status.get("replicas"))
 
@@ -126,7 +126,7 @@ class Cluster:
 
 
 def _stays(metadata: Object) -> bool:
-    """Tell whether somebody sees to it that there is such a pod, and it is not the one that is going."""
+    """Return True if a controller owns the pod and the pod is not being deleted."""
     return "ownerReferences" in metadata and "deletionTimestamp" not in metadata
 
 

@@ -1,4 +1,4 @@
-"""Companies on the whole platform: Tenants that are there for a test, and their people."""
+"""Temporary Tenants on the whole platform, with their people."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -21,12 +21,12 @@ READY_SECONDS = 60
 
 @dataclass
 class Company:
-    """A company.
+    """A Tenant of one test.
 
     Parameters
     ----------
     id
-        Its tenant id, new in every test.
+        Tenant id, unique in every test.
     """
 
     id: str
@@ -35,33 +35,33 @@ class Company:
 
     @property
     def tenant(self) -> Tenant:
-        """The Tenant as it is now."""
+        """Current state of the Tenant."""
         return Tenant.from_object(self.tenants.get(self.id))
 
     @property
     def knowledge(self) -> str:
-        """Id of the knowledge base of its persona, ``finance``."""
+        """Id of the knowledge base of its persona ``finance``."""
         workspace = self.tenant.status.workspace
         assert workspace
         return workspace.knowledge[0].id
 
     def address(self, name: str) -> str:
-        """Return an address that the company claims."""
+        """Return an address that the Tenant's identity patterns match."""
         return f"{name}@{self.id}.example"
 
     def change(self, **spec: Any) -> None:
-        """Change the Tenant."""
+        """Patch the Tenant's spec."""
         self.tenants.patch(self.id, {"spec": spec})
 
 
 @dataclass
 class Companies:
-    """Where companies come and go.
+    """Factory of temporary Tenants.
 
     Parameters
     ----------
     platform
-        The whole one.
+        Platform with all parts.
     """
 
     platform: Platform
@@ -69,12 +69,12 @@ class Companies:
 
     @property
     def url(self) -> str:
-        """Open WebUI's address."""
+        """Address of Open WebUI."""
         return self.platform.context.url("open-webui")
 
     @asynccontextmanager
     async def company(self, name: str) -> AsyncIterator[Company]:
-        """Apply a Tenant, and take it away at the end with everything that it has."""
+        """Create a Tenant, and delete it with all its data at the end."""
         tenant_id = f"{name}-{uuid.uuid4().hex[:6]}"
         manifest = tenant_manifest(
             tenant_id,

@@ -1,4 +1,4 @@
-"""The limit on deletions without Redis: it admits as many documents as the test says."""
+"""Fake limit on deletions without Redis."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -49,5 +49,5 @@ class FakeDeletionLimit:
         self.entries.pop(document_id, None)
 
     def as_limit(self) -> DeletionLimit:
-        """Return itself in the place of the real one."""
+        """Return the fake with the type of the real class."""
         return cast("DeletionLimit", self)

@@ -1,4 +1,4 @@
-"""Files for tests: sound ones of every format that is read, and ways to spoil them."""
+"""Sample files of every supported format, and damaged ones."""
 
 import io
 import struct
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def pdf_file(*pages: str) -> bytes:
-    """Return a PDF with a page for each text, line for line; an empty text makes a page without any."""
+    """Return a PDF with a page for each text, line by line; an empty text is a page without text."""
     kids = [4 + 2 * number for number in range(len(pages))]
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -109,7 +109,7 @@ def xlsx_file(**sheets: Sequence[Sequence[object]]) -> bytes:
 
 
 def zip_file(**members: bytes) -> bytes:
-    """Return an archive that is no document."""
+    """Return a zip archive that is not a document."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -118,7 +118,7 @@ def zip_file(**members: bytes) -> bytes:
 
 
 def zip_bomb_docx(claimed_bytes: int) -> bytes:
-    """Return a DOCX whose directory says that one more member unpacks to that many bytes."""
+    """Return a DOCX with a further member that declares this unpacked size."""
     buffer = io.BytesIO(docx_file("Harmless."))
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/media/bomb.bin", b"0")
@@ -129,7 +129,7 @@ def zip_bomb_docx(claimed_bytes: int) -> bytes:
 
 
 def long_docx(paragraphs: int) -> bytes:
-    """Return a DOCX of that many empty paragraphs: a small file, and much to read."""
+    """Return a DOCX of that many empty paragraphs: a small file that takes long to read."""
     whole, buffer = zipfile.ZipFile(io.BytesIO(docx_file("Text."))), io.BytesIO()
     with whole, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in whole.namelist():

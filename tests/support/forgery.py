@@ -1,4 +1,4 @@
-"""Tokens and tickets as an attacker makes them from a real one, or from nothing."""
+"""Forged tokens and tickets for security tests."""
 
 import base64
 import hmac
@@ -13,32 +13,32 @@ __all__ = [
     "alg_none",
     "claims_of",
     "header_of",
-    "signed_by_stranger",
+    "signed_with_other_key",
     "signed_with_public_key",
     "tampered",
 ]
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Return what a token claims, unverified."""
+    """Return the claims of a token without verification."""
     claims: dict[str, Any] = json.loads(_decode(token.split(".")[1]))
     return claims
 
 
 def header_of(token: str) -> dict[str, Any]:
-    """Return a token's header, unverified."""
+    """Return the header of a token without verification."""
     header: dict[str, Any] = json.loads(_decode(token.split(".", maxsplit=1)[0]))
     return header
 
 
 def tampered(token: str, **claims: Any) -> str:
-    """Return the token with other claims under the signature of the old ones."""
+    """Return the token with changed claims and the original signature."""
     header, _, signature = token.split(".")
     return f"{header}.{_encode({**claims_of(token), **claims})}.{signature}"
 
 
 def alg_none(token: str, spelling: str = "none", **claims: Any) -> str:
-    """Return the token without a signature, and with a header that says so."""
+    """Return the token with algorithm ``none`` and without a signature."""
     header = {**header_of(token), "alg": spelling}
     return f"{_encode(header)}.{_encode({**claims_of(token), **claims})}."
 
@@ -47,12 +47,12 @@ def signed_with_public_key(token: str, public_key: bytes, **claims: Any) -> str:
     """Return the token signed by HMAC, with the realm's public key as the secret."""
     header = {**header_of(token), "alg": "HS256"}
     signed = f"{_encode(header)}.{_encode({**claims_of(token), **claims})}"
-    # By hand: our library refuses to sign like that, an attacker's does not.
+    # Signed manually, because the library refuses this combination.
     return f"{signed}.{_encode_bytes(hmac.digest(public_key, signed.encode(), 'sha256'))}"
 
 
-def signed_by_stranger(token: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
-    """Return the token signed with a key of our own, which its header may bring along."""
+def signed_with_other_key(token: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
+    """Return the token signed with a new key, which its header may contain."""
     own = header_of(token)
     key: RSAKey | OKPKey
     key = OKPKey.generate_key("Ed25519") if own["alg"] == "Ed25519" else RSAKey.generate_key(2048)

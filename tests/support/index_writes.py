@@ -1,4 +1,4 @@
-"""Documents put into an index without the way on which they come in."""
+"""Direct writes of documents to an index, without an upload."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ __all__ = ["publish"]
 
 
 class Index(Protocol):
-    """The real one, or a fake."""
+    """The real index, or a fake."""
 
     async def upsert_unpublished(
         self, tenant: Tenant, version: DocumentVersion, start: int, vectors: Sequence[Sequence[float]]
@@ -28,7 +28,7 @@ async def publish(
     chunks: Sequence[Chunk],
     vectors: Sequence[Sequence[float]],
 ) -> IndexedDocument:
-    """Let a document of these chunks be found."""
+    """Write and publish a document with these chunks."""
     version = DocumentVersion.from_chunks(document, chunks)
     await index.upsert_unpublished(tenant, version, 0, vectors)
     return await index.publish(tenant, version, vectors[0])

@@ -1,4 +1,4 @@
-"""An identity provider of our own, for tests that need many people at once and nothing of Keycloak's."""
+"""Minimal identity provider, for tests that need many people and no feature of Keycloak."""
 
 import time
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ __all__ = ["Issuer", "open_issuer"]
 
 
 class Issuer:
-    """Signs access tokens as Keycloak would.
+    """Signs access tokens like those of Keycloak.
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ class Issuer:
             "iss": self.url,
             "aud": [audience, "account"],
             "typ": "Bearer",
-            "sub": f"somebody-of-{tenant_id}",
+            "sub": f"person-of-{tenant_id}",
             "iat": now,
             "exp": now + 3600,
-            "email": f"somebody@{tenant_id}.example",
+            "email": f"person@{tenant_id}.example",
             "email_verified": True,
             "groups": [f"/tenants/tenant-{tenant_id}"],
             TENANT_UIDS_CLAIM: [uid],
@@ -49,7 +49,7 @@ class Issuer:
 
 @asynccontextmanager
 async def open_issuer() -> AsyncIterator[Issuer]:
-    """Serve an issuer's keys where Keycloak serves its own."""
+    """Serve an issuer's keys at the path that Keycloak uses."""
     key = RSAKey.generate_key(2048, auto_kid=True)
     app = FastAPI()
 

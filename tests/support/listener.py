@@ -1,4 +1,4 @@
-"""A server that notes what it is asked for, and answers everything."""
+"""HTTP server that records requests and answers all of them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ __all__ = ["Listener", "listening"]
 
 @dataclass
 class Listener:
-    """What was asked for, by whom it may be."""
+    """Recorded requests of all clients."""
 
     url: str = ""
     heard: list[str] = field(default_factory=list)

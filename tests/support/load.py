@@ -1,4 +1,4 @@
-"""People who work: a steady load of questions and uploads of several tenants, and what became of each."""
+"""Steady load of questions and uploads of several tenants, with the outcome of each request."""
 
 import asyncio
 import itertools
@@ -14,41 +14,41 @@ import httpx
 __all__ = ["Colleague", "Load", "Outcome"]
 
 PAUSE_SECONDS = 0.2
-"""Between one request of a kind and the next. Shorter pauses only make the test wait for the processor."""
+"""Pause between two requests of a kind. With shorter ones the test waits for the processor."""
 
 PATIENCE_SECONDS = 60
-"""A request that takes longer than this hangs; none may."""
+"""Timeout of a request; no request may reach it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one request: ``ok``, or the slug of its problem."""
+    """Outcome of one request: ``ok``, or the slug of its problem."""
 
     kind: str
     what: str
     status: int
     seconds: float
     retry_after: str = ""
-    """When to come back, where the answer says so."""
+    """Value of the header ``Retry-After``, if there is one."""
 
 
 @dataclass
 class Colleague:
-    """A person of a tenant, who writes documents that only this tenant may ever see."""
+    """A person of a tenant who uploads documents that only this tenant may see."""
 
     tenant: str
     http: httpx.AsyncClient
     token: str
     uploaded: dict[str, str] = field(default_factory=dict)
-    """Names of the documents that were taken in, each with a word that stands in it alone."""
+    """Names of the accepted documents, each with a word that no other document contains."""
     refused: list[str] = field(default_factory=list)
-    """Names of those that were not."""
+    """Names of the rejected documents."""
     seen: list[str] = field(default_factory=list)
-    """Every body that came back."""
+    """Bodies of all responses."""
 
     @property
     def marker(self) -> str:
-        """A word that stands in all documents of the tenant and nowhere else."""
+        """Word that all documents of the tenant contain, and no others."""
         return f"marker{self.tenant.replace('-', '')}"
 
     async def search(self, words: str = "") -> httpx.Response:
@@ -87,7 +87,7 @@ class Colleague:
 
 
 class Load:
-    """Keeps some colleagues busy."""
+    """Sends requests of some colleagues until it is stopped."""
 
     def __init__(self, colleagues: Sequence[Colleague]) -> None:
         self._colleagues = colleagues
@@ -97,7 +97,7 @@ class Load:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Work while the block runs; what is under way at its end is finished."""
+        """Send requests until the end of the block; requests in progress are completed."""
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for colleague in self._colleagues:
@@ -110,7 +110,7 @@ class Load:
 
     @asynccontextmanager
     async def phase(self, name: str) -> AsyncIterator[None]:
-        """Note what begins and ends inside the block under a name."""
+        """Record requests that begin and end inside the block under a name."""
         self._phase = name
         try:
             yield
@@ -118,12 +118,12 @@ class Load:
             self._phase = ""
 
     def enough(self, phase: str, requests: int) -> bool:
-        """Tell whether each kind of request was made so often in a phase."""
+        """Return True if each kind of request was made this often in a phase."""
         kinds = Counter(outcome.kind for outcome in self.outcomes[phase])
         return len(kinds) == len(self._kinds(self._colleagues[0])) and min(kinds.values()) >= requests
 
     def calm(self, phase: str, requests: int) -> bool:
-        """Tell whether the last requests of each kind in a phase all went well."""
+        """Return True if the last requests of each kind in a phase all succeeded."""
         by_kind = defaultdict(list)
         for outcome in self.outcomes[phase]:
             by_kind[outcome.kind].append(outcome.what)
@@ -131,7 +131,7 @@ class Load:
         return self.enough(phase, requests) and all(set(whats) == {"ok"} for whats in last)
 
     def table(self, phase: str) -> dict[str, set[str]]:
-        """Return what became of each kind of request in a phase."""
+        """Return the outcomes of each kind of request in a phase."""
         table: dict[str, set[str]] = defaultdict(set)
         for outcome in self.outcomes[phase]:
             table[outcome.kind].add(outcome.what)
@@ -166,6 +166,6 @@ class Load:
 
 def _slug(response: httpx.Response) -> str:
     body = response.json()
-    # OpenAI's paths have OpenAI's shape.
+    # Paths of OpenAI's API answer with its error format.
     slug: str = body["type"].rpartition("/")[2] if "type" in body else body["error"]["code"]
     return slug

@@ -1,4 +1,4 @@
-"""The platform's n8n, as tests see it: its addresses, database and output, and processes to be killed."""
+"""Access of tests to the platform's n8n: addresses, database, output and processes."""
 
 import json
 import os
@@ -17,10 +17,10 @@ from tenantry_local.platform import Platform
 
 from tests.support.waiting import until
 
-__all__ = ["NEEDED", "RunningN8n", "running_n8n", "told"]
+__all__ = ["NEEDED", "RunningN8n", "running_n8n", "with_variables"]
 
 NEEDED = ("postgres", "redis", N8n.name, N8nWorker.name)
-"""The webhook process is started by itself: with it the platform imports the workflows."""
+"""The webhook process is started separately, because the platform imports the workflows with it."""
 
 ROLES = {"main": N8n.name, "webhook": N8nWebhook.name, "worker": N8nWorker.name}
 START_SECONDS = 180.0
@@ -44,7 +44,7 @@ class RunningN8n:
 
     @property
     def folders(self) -> list[Path]:
-        """Where its processes write files, their output among them."""
+        """Return the folders to which its processes write files and output."""
         state = self._platform.context.state
         return [*(state / "data" / name for name in ROLES.values()), state / "logs"]
 
@@ -54,23 +54,23 @@ class RunningN8n:
         self._platform.processes.start(ROLES[role], command.argv, command.env)
 
     def kill(self, role: str) -> None:
-        """End one of its processes without giving it a chance to tidy up."""
+        """Kill one of its processes."""
         self._platform.stop(ROLES[role], kill=True)
 
     async def healthy(self, role: str) -> None:
-        """Wait until one of its processes can do its work."""
+        """Wait until one of its processes is ready."""
         name = ROLES[role]
 
         async def answers() -> bool:
             assert self._platform.processes.find(name), self._platform.processes.tail(name)
-            async with httpx.AsyncClient() as http:
-                try:
-                    url = f"{self._platform.context.url(name)}/healthz/readiness"
-                    return (await http.get(url, timeout=5)).is_success
-                except httpx.HTTPError:
-                    return False
+            try:
+                return (await http.get(url, timeout=5)).is_success
+            except httpx.HTTPError:
+                return False
 
-        await until(answers, seconds=START_SECONDS)
+        url = f"{self._platform.context.url(name)}/healthz/readiness"
+        async with httpx.AsyncClient() as http:
+            await until(answers, seconds=START_SECONDS, every=0.1)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a query of its database, each as a mapping."""
@@ -86,11 +86,11 @@ class RunningN8n:
         self._run("psql", "--no-psqlrc", "-c", statement)
 
     def dump(self) -> str:
-        """Return all that its database holds, as text."""
+        """Return the contents of its database as text."""
         return self._run("pg_dump", "--data-only", "--inserts")
 
     def output(self, role: str) -> str:
-        """Return what one of its processes has written."""
+        """Return the output of one of its processes."""
         return self._platform.processes.log(ROLES[role]).read_text(errors="replace")
 
     def _run(self, name: str, *arguments: str) -> str:
@@ -115,8 +115,8 @@ class RunningN8n:
 
 @asynccontextmanager
 async def running_n8n(platform: Platform, overrides: Mapping[str, str]) -> AsyncIterator[RunningN8n]:
-    """Start n8n as the platform does, but import no workflows; ``overrides`` are further variables."""
-    with told(overrides):
+    """Start n8n as the platform does, but import no workflows; ``overrides`` are additional variables."""
+    with with_variables(overrides):
         platform.up(NEEDED)
         n8n = RunningN8n(platform)
         n8n.start("webhook")
@@ -125,8 +125,8 @@ async def running_n8n(platform: Platform, overrides: Mapping[str, str]) -> Async
 
 
 @contextmanager
-def told(overrides: Mapping[str, str]) -> Iterator[None]:
-    """Let n8n's processes be started with further variables."""
+def with_variables(overrides: Mapping[str, str]) -> Iterator[None]:
+    """Start n8n's processes with additional variables inside the block."""
     started = _N8nProcess.command
 
     def command(self: _N8nProcess) -> Command:

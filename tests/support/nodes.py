@@ -1,4 +1,4 @@
-"""Workloads with pods where there are no nodes: their controllers, and what a kubelet would report."""
+"""Controllers of workloads, and simulated nodes that report the status of pods."""
 
 import json
 import threading
@@ -18,13 +18,13 @@ from .apiserver import admin_client
 __all__ = ["SYNC_SECONDS", "running_pods", "running_workloads"]
 
 SYNC_SECONDS = 0.25
-"""How often autoscalers look: 15 seconds, were a second here not a minute elsewhere."""
+"""Interval of autoscalers: 15 seconds, scaled like all times here from minutes to seconds."""
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
 class _Controllers(ControllerManager):
-    """What makes pods of workloads, and scales them; the platform's own controllers go on beside it."""
+    """Controllers that create and scale pods, in addition to the platform's controllers."""
 
     name = "workload-controllers"
     controllers: ClassVar[tuple[str, ...]] = (
@@ -40,9 +40,9 @@ class _Controllers(ControllerManager):
         return Command(
             [
                 *super().command().argv,
-                "--secure-port=0",  # nobody asks it anything
+                "--secure-port=0",  # no program queries it
                 f"--horizontal-pod-autoscaler-sync-period={SYNC_SECONDS * 1000:.0f}ms",
-                "--horizontal-pod-autoscaler-downscale-stabilization=5s",  # where an autoscaler does not say
+                "--horizontal-pod-autoscaler-downscale-stabilization=5s",  # if an autoscaler sets none
                 "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
                 "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
                 "--kube-api-qps=500",
@@ -53,7 +53,7 @@ class _Controllers(ControllerManager):
 
 @contextmanager
 def running_workloads(platform: Platform) -> Iterator[None]:
-    """Let Deployments, StatefulSets, Jobs and autoscalers do something for as long as the block lasts."""
+    """Run the controllers of Deployments, StatefulSets, Jobs and autoscalers inside the block."""
     controllers = _Controllers(platform.context)
     command = controllers.command()
     platform.processes.start(controllers.name, command.argv, command.env)
@@ -65,7 +65,7 @@ def running_workloads(platform: Platform) -> Iterator[None]:
 
 @contextmanager
 def running_pods(platform: Platform, namespace: str) -> Iterator[None]:
-    """Run each pod of a namespace, as far as anybody can tell from its status."""
+    """Report each pod of a namespace as running inside the block."""
     ended = threading.Event()
     with admin_client(platform) as api:
         nodes = _Nodes(platform, namespace, client.CoreV1Api(api))
@@ -79,9 +79,9 @@ def running_pods(platform: Platform, namespace: str) -> Iterator[None]:
 
 
 class _Nodes:
-    """Nodes with room for all: a service is ready at once, and a job's pod ends well.
+    """Simulated nodes: a service is ready immediately, and the pod of a job succeeds.
 
-    A job that calls kubectl really does, with the rights of its account.
+    A job that calls kubectl runs it, with the rights of its service account.
     """
 
     def __init__(self, platform: Platform, namespace: str, api: client.CoreV1Api) -> None:
@@ -90,7 +90,7 @@ class _Nodes:
         self._api = api
 
     def run(self, ended: threading.Event) -> None:
-        while not ended.wait(LOOK_SECONDS):
+        while not ended.wait(POLL_SECONDS):
             answer: Any = self._api.list_namespaced_pod(
                 self._namespace, field_selector="status.phase=Pending", _preload_content=False
             )

@@ -1,6 +1,7 @@
 """State of a tenant in the external systems, read without the operator's code."""
 
 import json
+import time
 import uuid
 from typing import Any, cast
 
@@ -25,6 +26,10 @@ NAMESPACED = (
 )
 
 
+ADMIN_TOKEN_SECONDS = 30.0
+"""Time for which a token of Keycloak's administrator is used again; it is valid for a minute."""
+
+
 class Observed:
     """Reads and changes of the external systems.
 
@@ -38,6 +43,7 @@ class Observed:
         self._context = platform.context
         self._keycloak = Keycloak(platform.context)
         self._http = httpx.Client(base_url=self._keycloak.url, timeout=30, verify=system_tls_context())
+        self._token, self._token_expiry = "", 0.0
         self.s3 = Aws(platform.context).s3
         self.redis = redis.Redis.from_url(Redis(platform.context).url_with_password, decode_responses=True)
 
@@ -101,8 +107,14 @@ class Observed:
 
     def keycloak(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Make a call to the realm's admin API."""
-        headers = {"Authorization": f"Bearer {self._keycloak.admin_token(self._http)}"}
+        headers = {"Authorization": f"Bearer {self._admin_token()}"}
         return self._http.request(method, f"/admin/realms/{REALM}{path}", headers=headers, **arguments)
+
+    def _admin_token(self) -> str:
+        if time.monotonic() > self._token_expiry:
+            self._token = self._keycloak.admin_token(self._http)
+            self._token_expiry = time.monotonic() + ADMIN_TOKEN_SECONDS
+        return self._token
 
     def group(self, path: str) -> dict[str, Any]:
         """Return a group by its path; empty when it is absent."""

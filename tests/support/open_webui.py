@@ -1,4 +1,4 @@
-"""The real Open WebUI under test, and what people and administrators do with it over HTTP."""
+"""Clients of the real Open WebUI: people and administrators over HTTP."""
 
 import html
 import json
@@ -19,7 +19,7 @@ __all__ = ["Chat", "Person", "WebUI", "open_webui_administrator"]
 
 @dataclass(frozen=True)
 class Chat:
-    """A message as Open WebUI stored it when the answer was complete."""
+    """A stored message of Open WebUI with a complete answer."""
 
     content: str
     sources: list[dict[str, Any]]
@@ -27,13 +27,13 @@ class Chat:
 
     @property
     def names(self) -> list[str]:
-        """What the sources are called, in the order in which markers count them."""
+        """Return the names of the sources in the order of their markers."""
         return [source["metadata"][0]["name"] for source in self.sources]
 
 
 @dataclass
 class Person:
-    """Somebody who is signed in to Open WebUI.
+    """A person who is signed in to Open WebUI.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ class Person:
     id: str
 
     async def get(self, path: str, **arguments: Any) -> Any:
-        """Return what a path answers with."""
+        """Return the response of a GET."""
         response = await self.http.get(path, **arguments)
         assert response.is_success, f"{path}: {response.status_code} {response.text}"
         return response.json()
 
     async def post(self, path: str, body: Any, **arguments: Any) -> Any:
-        """Return what a path answers a post with."""
+        """Return the response of a POST."""
         response = await self.http.post(path, json=body, **arguments)
         assert response.is_success, f"{path}: {response.status_code} {response.text}"
         return response.json()
@@ -65,7 +65,7 @@ class Person:
         return {group["name"] for group in await self.get("/api/v1/groups/")}
 
     async def upload(self, filename: str, content: bytes) -> str:
-        """Upload a file without having it read, and return its id."""
+        """Upload a file without processing it, and return its id."""
         response = await self.http.post(
             "/api/v1/files/", params={"process": "false"}, files={"file": (filename, content)}
         )
@@ -74,14 +74,14 @@ class Person:
         return file_id
 
     async def ask(self, model: str, question: str, **body: Any) -> httpx.Response:
-        """Ask as a program does: no chat is made."""
+        """Ask as a program does, without a chat."""
         messages = [{"role": "user", "content": question}]
         return await self.http.post(
             "/api/chat/completions", json={"model": model, "messages": messages, "stream": False, **body}
         )
 
     async def stream(self, model: str, question: str) -> list[str]:
-        """Ask as a program does and return the pieces as they came."""
+        """Ask as a program does and return the streamed pieces."""
         body = {"model": model, "messages": [{"role": "user", "content": question}], "stream": True}
         pieces = []
         async with self.http.stream("POST", "/api/chat/completions", json=body) as response:
@@ -150,7 +150,7 @@ class WebUI:
             await client.aclose()
 
     async def add_person(self, name: str) -> Person:
-        """Make a person with a password, who is no Keycloak's, and sign in."""
+        """Create a person with a password of Open WebUI, and sign in."""
         email, password = f"{name}-{uuid.uuid4().hex[:8]}@password.example", "A-password-of-tests-1"
         await self.admin.post(
             "/api/v1/auths/add", {"name": name, "email": email, "password": password, "role": "user"}
@@ -170,7 +170,7 @@ class WebUI:
         client = self.client(follow_redirects=True)
 
         async def trust(_: httpx.Response) -> None:
-            # Keycloak's cookies are "secure"; browsers take 127.0.0.1 for safe without TLS, and so must we.
+            # Keycloak's cookies are "secure"; like a browser, send them to 127.0.0.1 without TLS.
             for cookie in client.cookies.jar:
                 cookie.secure = False
 
@@ -186,7 +186,7 @@ class WebUI:
         return Person(client, (await client.get("/api/v1/auths/")).json()["id"])
 
     async def set_valves(self, function: str = "tenantry", **valves: Any) -> dict[str, Any]:
-        """Change some valves of a function of ours; return all as they were."""
+        """Change some valves of one of our functions; return the previous ones."""
         path = f"/api/v1/functions/id/{function}/valves"
         before: dict[str, Any] = await self.admin.get(path)
         await self.admin.post(f"{path}/update", before | valves)
@@ -194,7 +194,7 @@ class WebUI:
 
     @asynccontextmanager
     async def valves(self, function: str = "tenantry", **valves: Any) -> AsyncIterator[None]:
-        """Let a function of ours be set differently inside the block."""
+        """Change some valves of one of our functions inside the block."""
         before = await self.set_valves(function, **valves)
         try:
             yield
@@ -203,17 +203,17 @@ class WebUI:
             await self.admin.post(f"/api/v1/functions/id/{function}/valves/update", before)
 
     async def add_group(self, name: str, **form: Any) -> str:
-        """Make a group and return its id."""
+        """Create a group and return its id."""
         made = await self.admin.post("/api/v1/groups/create", {"name": name, "description": "", **form})
         return str(made["id"])
 
     async def add_tenant_group(self, tenant: str, *, uid: str = "") -> str:
-        """Make a tenant's group as the operator does, and return its id."""
+        """Create a tenant's group as the operator does, and return its id."""
         data = {"tenantry": {"tenant": tenant.removeprefix("tenant-"), "uid": uid or uid_of(tenant)}}
         return await self.add_group(f"/tenants/{tenant}", data=data)
 
     async def add_persona(self, model_id: str, group_id: str) -> None:
-        """Make a persona's model as the operator does, for a group alone."""
+        """Create a persona's model as the operator does, for one group."""
         grant = {"principal_type": "group", "principal_id": group_id, "permission": "read"}
         await self.admin.post(
             "/api/v1/models/create",
@@ -232,7 +232,7 @@ class WebUI:
 
 @asynccontextmanager
 async def open_webui_administrator(url: str, email: str, password: str) -> AsyncIterator[WebUI]:
-    """Talk to an Open WebUI that runs, as its administrator."""
+    """Yield administrator's access to a running Open WebUI."""
     webui = WebUI(url)
     webui.admin = await webui.sign_in(email, password)
     try:

@@ -1,6 +1,7 @@
 """Users in the platform's real Keycloak, and their tokens."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +29,10 @@ Keycloak's brute-force protection also refuses a correct password while it proce
 """
 
 
+ADMIN_TOKEN_SECONDS = 30.0
+"""Time for which a token of the administrator is used again; it is valid for a minute."""
+
+
 class People:
     """Creates users, groups and clients, and logs users in.
 
@@ -42,6 +47,7 @@ class People:
     def __init__(self, http: httpx.AsyncClient, admin_password: str) -> None:
         self._http = http
         self._admin_password = admin_password
+        self._token, self._token_expiry = "", 0.0
 
     async def add(
         self, email: str, *, verified: bool = True, groups: Sequence[str] = (), password: str = PASSWORD
@@ -181,8 +187,10 @@ class People:
         return dict(user)
 
     async def _admin(self, method: str, path: str, *, ok: Sequence[int] = (), **arguments: Any) -> Any:
-        # A token per call, because an administrator's is valid for a minute only.
-        headers = {"Authorization": f"Bearer {await self.admin_token()}"}
+        if time.monotonic() > self._token_expiry:
+            self._token = await self.admin_token()
+            self._token_expiry = time.monotonic() + ADMIN_TOKEN_SECONDS
+        headers = {"Authorization": f"Bearer {self._token}"}
         response = await self._http.request(
             method, f"/admin/realms/{REALM}/{path}", headers=headers, **arguments
         )

@@ -6,7 +6,7 @@ __all__ = ["free_port", "free_port_pair"]
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on right now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -14,7 +14,7 @@ def free_port() -> int:
 
 
 def free_port_pair() -> int:
-    """Return the first of two consecutive ports that nobody listens on right now."""
+    """Return the first of two consecutive free ports."""
     while True:
         port = free_port()
         with socket.socket() as first, socket.socket() as second:

@@ -1,4 +1,4 @@
-"""A TCP proxy that can be cut, or hang: a backend that is away, without stopping the one that others use."""
+"""TCP proxy that can be cut or hang: it simulates an outage of a backend that other tests use."""
 
 import asyncio
 from contextlib import suppress
@@ -35,7 +35,7 @@ class Proxy:
         await self._server.wait_closed()
 
     def cut(self) -> None:
-        """Close every connection, and from now on each new one at once."""
+        """Close all connections, and each new one immediately."""
         self._open = False
         for writer in list(self._writers):
             writer.transport.abort()
@@ -46,7 +46,7 @@ class Proxy:
         self._flows.set()
 
     def hang(self) -> None:
-        """Take connections and what comes over them, and pass nothing on, as a stopped process does."""
+        """Accept connections and data and forward nothing, as a stopped process does."""
         self._flows.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

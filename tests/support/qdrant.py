@@ -1,4 +1,4 @@
-"""The platform's Qdrant as its owner sees it: everything."""
+"""Helpers for the platform's Qdrant, with its admin key."""
 
 import warnings
 from collections.abc import AsyncIterator
@@ -12,12 +12,12 @@ from tenantry_local.platform import Platform
 
 from .tenants import make_tenant
 
-__all__ = ["count_points", "drop_points", "make_collection", "open_qdrant"]
+__all__ = ["count_points", "delete_points", "make_collection", "open_qdrant"]
 
 
 @asynccontextmanager
 async def open_qdrant(platform: Platform) -> AsyncIterator[AsyncQdrantClient]:
-    """Open a client with the key that may do everything."""
+    """Open a client with the admin key."""
     env = gateway_env(platform.context)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # plain HTTP on 127.0.0.1
@@ -31,19 +31,19 @@ async def open_qdrant(platform: Platform) -> AsyncIterator[AsyncQdrantClient]:
 
 
 async def make_collection(qdrant: AsyncQdrantClient, *, dedicated_to: str = "") -> None:
-    """Let the operator's own code make the shared collection, or that of one tenant."""
+    """Create the shared collection or that of one tenant, with the operator's code."""
     tenant = make_tenant(dedicated_to or "any", tier="dedicated" if dedicated_to else "pooled")
     part = VectorsPart(qdrant)
     await part.ensure(tenant, await part.observe(tenant))
 
 
 async def count_points(qdrant: AsyncQdrantClient, tenant_key: str, collection: str = COLLECTION) -> int:
-    """Return how many points carry a tenant's key."""
+    """Return the number of points with a tenant's key."""
     own = models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant_key))
     return (await qdrant.count(collection, models.Filter(must=[own]))).count
 
 
-async def drop_points(qdrant: AsyncQdrantClient, tenant_key: str, collection: str = COLLECTION) -> None:
-    """Take all points away that carry a tenant's key."""
+async def delete_points(qdrant: AsyncQdrantClient, tenant_key: str, collection: str = COLLECTION) -> None:
+    """Delete all points with a tenant's key."""
     own = models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant_key))
     await qdrant.delete(collection, models.FilterSelector(filter=models.Filter(must=[own])))

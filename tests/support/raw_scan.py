@@ -1,4 +1,4 @@
-"""A search for a text in the files and tables of every store, past every program of ours and theirs."""
+"""Search for a text in the files and tables of every store, without the programs that own them."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from .open_webui_observed import rows_with
 __all__ = ["raw_scan"]
 
 FOLDERS = ("aws", "qdrant", "open-webui")
-"""What lies as files, below the platform's data."""
+"""Stores that consist of files, below the platform's data folder."""
 
 
 def raw_scan(platform: Platform, text: str) -> dict[str, int]:
-    """Return how many places hold a text: files with it in name or content, rows of tables, Redis' dump."""
+    """Return the number of occurrences of a text by store: in files, file names, rows and Redis' dump."""
     context = platform.context
     found: dict[str, int] = {}
     for folder in FOLDERS:
         paths = sorted(context.folder("data", folder).rglob("*"))
-        found[folder] = sum(_times(path, text) for path in paths if path.is_file())
-    found["redis"] = sum(_in_redis(platform, text))
+        found[folder] = sum(_count_in_file(path, text) for path in paths if path.is_file())
+    found["redis"] = sum(_count_in_redis(platform, text))
     postgres = Postgres(context)
     listed = "select datname from pg_database where not datistemplate"
     for database in postgres.run(listed).split():
@@ -34,15 +34,15 @@ def raw_scan(platform: Platform, text: str) -> dict[str, int]:
     return {place: count for place, count in found.items() if count}
 
 
-def _times(path: Path, text: str) -> int:
+def _count_in_file(path: Path, text: str) -> int:
     if path.suffix == ".sqlite":
-        return _in_tables(path, text)
+        return _count_in_tables(path, text)
     if path.name.endswith((".sqlite-wal", ".sqlite-shm")):
-        return 0  # what of them counts is in the tables; the rest is bytes of deleted rows
+        return 0  # committed rows are in the tables; the rest is bytes of deleted rows
     return path.read_bytes().count(text.encode()) + (text in path.name)
 
 
-def _in_tables(path: Path, text: str) -> int:
+def _count_in_tables(path: Path, text: str) -> int:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
         rows = (row for table in tables for row in database.execute(f'select * from "{table}"'))
@@ -53,8 +53,8 @@ def _in_tables(path: Path, text: str) -> int:
         )
 
 
-def _in_redis(platform: Platform, text: str) -> Iterator[int]:
-    """Yield the text's occurrences in what Redis would write to disk, key by key."""
+def _count_in_redis(platform: Platform, text: str) -> Iterator[int]:
+    """Yield the number of occurrences in each key and its dump."""
     with redis.Redis.from_url(Redis(platform.context).url_with_password) as client:
         client.config_set("rdbcompression", "no")  # a compressed text would not be found
         for key in client.scan_iter(count=1000):

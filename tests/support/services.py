@@ -1,4 +1,4 @@
-"""The gateway, n8n and file-sync as far as Open WebUI's functions talk to them: one, told what to say."""
+"""Fake of the gateway, n8n and file-sync for tests of Open WebUI's functions."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ ANSWER: dict[str, Any] = {
 
 
 def problem(status: int, slug: str, **members: Any) -> tuple[int, dict[str, Any]]:
-    """Return a status and a problem document of the gateway's."""
+    """Return a status and a problem document like those of the gateway."""
     return status, {
         "type": f"https://tenantry.io/problems/{slug}",
         "title": slug,
@@ -43,43 +43,43 @@ def problem(status: int, slug: str, **members: Any) -> tuple[int, dict[str, Any]
 
 
 def uid_of(tenant: str) -> str:
-    """Return the uid that the Tenant of a key has here."""
+    """Return the uid of a Tenant in this fake."""
     return f"uid-of-{tenant}"
 
 
 @dataclass
 class Services:
-    """What the three say, and what they were asked."""
+    """Configured answers and recorded requests of the three services."""
 
     refusal: tuple[int, dict[str, Any]] | None = None
-    """What every question is answered with instead."""
+    """Answer to each question, in place of the usual one."""
     n8n_status: int | None = None
-    """n8n fails by itself with this status."""
+    """Status with which n8n fails."""
     tenants: dict[str, Any] = field(default_factory=dict)
-    """By access token's address, what ``/v1/me`` says: a status and a body."""
+    """Status and body of ``/v1/me``, by the e-mail address in the access token."""
     hangs: asyncio.Event | None = None
-    """``/v1/me`` takes requests and does not answer them until it is set."""
+    """``/v1/me`` answers only when it is set."""
     files: list[dict[str, Any]] = field(default_factory=list)
     pause: float = 0.0
-    """Seconds between two words."""
+    """Seconds between two events of a stream."""
     asked: list[dict[str, Any]] = field(default_factory=list)
-    """Every question: by which way it came, in whose name, its body."""
+    """Each question: its route, the person's e-mail address and its body."""
     hints: list[str] = field(default_factory=list)
-    """The secret of each hint."""
+    """Secrets of all hints."""
     proven: list[str] = field(default_factory=list)
-    """The address of each person whose tenant was asked for."""
-    looks: int = 0
-    """How often somebody's files were asked for."""
+    """E-mail address of each caller of ``/v1/me``."""
+    file_requests: int = 0
+    """Number of requests for files."""
     left: int = 0
-    """Streams whose reader went away."""
+    """Number of streams that were cancelled."""
 
     def belongs(self, email: str, tenant: str, *, uid: str = "") -> None:
-        """Let a person be one of a tenant's."""
+        """Make a person a member of a tenant."""
         said = {"tenant": tenant, "displayName": tenant, "admin": False, "personas": []}
         self.tenants[email] = (200, said | {"tenantUid": uid or uid_of(tenant)})
 
     def reset(self) -> None:
-        """Forget all that was asked, and say what is said at first; people stay where they belong."""
+        """Reset answers and records; keep the people's tenants."""
         fresh = Services(tenants=self.tenants)
         vars(self).update(vars(fresh))
 
@@ -114,7 +114,7 @@ class Services:
 
         @app.get("/v1/files")
         async def files() -> dict[str, Any]:
-            self.looks += 1
+            self.file_requests += 1
             return {"files": self.files}
 
         @app.post("/v1/hints", status_code=202)
@@ -141,7 +141,7 @@ class Services:
 
 
 def _pieces(text: str) -> list[str]:
-    """Cut a text so that markers come apart."""
+    """Split a text so that markers are split, too."""
     return [text[at : at + 5] for at in range(0, len(text), 5)]
 
 
@@ -155,7 +155,7 @@ def _refused(status: int, body: dict[str, Any]) -> Response:
 
 
 def _address(request: Request) -> str:
-    """Return the address in an access token; that it is Keycloak's is the gateway's to prove, not ours."""
+    """Return the e-mail address in an access token, without verifying the token."""
     payload = request.headers["Authorization"].split(".")[1]
     claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     assert "tenantry-gateway" in claims["aud"]

@@ -211,7 +211,7 @@ KINDS: list[tuple[str, str, str, Schema]] = [
 
 @contextmanager
 def third_party_resources(platform: Platform) -> Iterator[None]:
-    """Let the API server know all these kinds for as long as the block lasts."""
+    """Install the definitions of all these kinds in the API server during the block."""
     definitions = [_definition(*each) for each in KINDS]
     manifest, context = listed(definitions), platform.context
     apply(platform, definitions)

@@ -1,4 +1,4 @@
-"""The trash without S3: versions of the contents that a fake bucket has lost, and the records of removals."""
+"""Fake trash without S3: versions of deleted contents, and the records of removals."""
 
 from datetime import datetime, timedelta
 from typing import cast
@@ -16,7 +16,7 @@ __all__ = ["FakeTrashObjects", "make_trash"]
 
 
 class FakeTrashObjects:
-    """Keeps records and embeddings by tenant, document and removal."""
+    """Stores records and embeddings by tenant, document and removal."""
 
     def __init__(self, objects: FakeObjects) -> None:
         self._objects = objects
@@ -79,7 +79,7 @@ class FakeTrashObjects:
         return len(old)
 
     def as_adapter(self) -> TrashObjects:
-        """Return itself in the place of the real one."""
+        """Return the fake with the type of the real class."""
         return cast("TrashObjects", self)
 
 
@@ -91,7 +91,7 @@ def make_trash(
     kept: FakeTrashObjects | None = None,
     retention: timedelta = timedelta(days=30),
 ) -> Trash:
-    """Return a trash on fakes."""
+    """Return a trash that uses fakes."""
     return Trash(
         (kept or FakeTrashObjects(objects)).as_adapter(),
         objects.as_adapter(),

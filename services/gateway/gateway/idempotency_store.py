@@ -1,9 +1,9 @@
-"""What was answered to requests that carried an ``Idempotency-Key``, so that a second one does nothing anew.
+"""Store of responses by ``Idempotency-Key``, so that a repeated request has no second effect.
 
-As draft-ietf-httpapi-idempotency-key-header describes it. A key counts for one tenant, one caller, one method
-and one path; who calls comes from the proven identity, and only a digest of all that stands in Redis' key.
-While the first request is under way it holds a lease on the key; if its gateway dies, the next one does the
-work.
+It implements draft-ietf-httpapi-idempotency-key-header. A key is valid for one tenant, caller, method and
+path. The caller comes from the authenticated identity, and the Redis key contains only a digest of these
+values. While the first request runs it holds a lease on the key. If its gateway dies, the next request does
+the work.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ from .redis import TenantRedis
 
 __all__ = ["Claim", "IdempotencyStore", "IdempotentRequest", "StoredResponse"]
 
-KEEP_SECONDS = 24 * 3600
-"""How long an answer is given again."""
+RETENTION_SECONDS = 24 * 3600
+"""Time for which a response is stored."""
 
 RETRY_SECONDS = 5
-"""When to ask again for the answer to a request that is under way."""
+"""``Retry-After`` while the first request is still running."""
 
 _CLAIM = """
 local found = redis.call('GET', KEYS[1])
@@ -38,7 +38,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ''
 """
 
-# ARGV: token, what shall stand there (empty: nothing), for how many milliseconds
+# ARGV: token, new value (empty: delete), time to live in milliseconds
 _WRITE = """
 local found = redis.call('GET', KEYS[1])
 if not found or cjson.decode(found).token ~= ARGV[1] then return 0 end
@@ -54,13 +54,13 @@ class IdempotentRequest:
     Parameters
     ----------
     caller
-        Who asks, as proven.
+        Authenticated caller.
     route
         Method and path.
     key
         The caller's key.
     fingerprint
-        Digest of everything else that makes it this request.
+        Digest of all other inputs of the request.
     """
 
     caller: str
@@ -70,7 +70,7 @@ class IdempotentRequest:
 
     @property
     def digest(self) -> str:
-        """A name for caller, route and key."""
+        """Digest of caller, route and key."""
         return hashlib.sha256(json.dumps([self.caller, self.route, self.key]).encode()).hexdigest()
 
 
@@ -100,7 +100,7 @@ class IdempotencyStore:
     Parameters
     ----------
     lease_seconds
-        How long a request under way outlives its gateway.
+        Time after which the claim of a dead gateway expires.
     """
 
     def __init__(self, redis: TenantRedis, *, lease_seconds: float = LEASE_SECONDS) -> None:
@@ -120,9 +120,9 @@ class IdempotencyStore:
         IdempotencyKeyReused
             The key belongs to another request.
         IdempotencyKeyBusy
-            The first request is still under way.
+            The first request is still running.
         WritesUnavailable
-            Redis is away; or it was for so long that the block was cancelled.
+            Redis is unavailable, or was for so long that the block was cancelled.
         """
         key, token = idempotency_key(tenant.id, tenant.uid, request.digest), uuid.uuid4().hex
         mine = {"fingerprint": request.fingerprint, "token": token}
@@ -132,7 +132,7 @@ class IdempotencyStore:
         except RemoteError as exc:
             raise _unavailable() from exc
         if found:
-            yield _known(json.loads(found), request)
+            yield _to_claim(json.loads(found), request)
             return
 
         async def renew() -> bool:
@@ -147,13 +147,13 @@ class IdempotencyStore:
         finally:
             done = json.dumps({**mine, "reply": asdict(claim.saved)}) if claim.saved else ""
             try:
-                with without_deadline():  # what was done stays done, however late
-                    await self._write.run(tenant, [key], token, done, KEEP_SECONDS * 1000)
+                with without_deadline():  # the effect is permanent, even after the deadline
+                    await self._write.run(tenant, [key], token, done, RETENTION_SECONDS * 1000)
             except RemoteError as exc:
-                self._log.warning("Cannot remember what was answered", error=str(exc))
+                self._log.warning("Cannot store a response", error=str(exc))
 
 
-def _known(found: dict[str, object], request: IdempotentRequest) -> Claim:
+def _to_claim(found: dict[str, object], request: IdempotentRequest) -> Claim:
     if found["fingerprint"] != request.fingerprint:
         raise IdempotencyKeyReused(
             "This `Idempotency-Key` was sent with another request. Use a new key for a new request."
@@ -169,4 +169,6 @@ def _known(found: dict[str, object], request: IdempotentRequest) -> Claim:
 
 
 def _unavailable() -> WritesUnavailable:
-    return WritesUnavailable("Whether this was done before cannot be told right now. Try again in a moment.")
+    return WritesUnavailable(
+        "Earlier requests with this key cannot be checked right now. Try again in a moment."
+    )

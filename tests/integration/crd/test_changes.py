@@ -19,9 +19,7 @@ CONDITION = {
 
 
 @pytest.mark.parametrize(("before", "after"), [("pooled", "dedicated"), ("dedicated", "pooled")])
-def test_tier_is_fixed_and_the_refusal_says_what_to_do(
-    tenants: Tenants, stored: Callable[..., str], before: str, after: str
-) -> None:
+def test_tier_is_immutable(tenants: Tenants, stored: Callable[..., str], before: str, after: str) -> None:
     name = stored({"tier": before})
     with pytest.raises(Refused) as refusal:
         tenants.patch(name, {"spec": {"tier": after}})
@@ -31,7 +29,7 @@ def test_tier_is_fixed_and_the_refusal_says_what_to_do(
     assert "create another Tenant" in cause.message
 
 
-def test_tier_left_out_later_is_a_change_too(tenants: Tenants, stored: Callable[..., str]) -> None:
+def test_a_removed_tier_is_a_change(tenants: Tenants, stored: Callable[..., str]) -> None:
     name = stored({"tier": "dedicated"})
     with pytest.raises(Refused, match="the tier cannot be changed yet"):
         tenants.patch(name, {"spec": {"tier": None}})

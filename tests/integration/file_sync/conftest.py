@@ -25,7 +25,7 @@ from tests.support.fake_open_webui import OpenWebUIWriter, fake_open_webui
 from tests.support.file_sync import FakeN8nWebhook, FileSyncReplica, fake_n8n, open_replica
 from tests.support.gateway import RunningGateway, environment, running_gateway
 from tests.support.people import People, open_people
-from tests.support.qdrant import count_points, drop_points, make_collection, open_qdrant
+from tests.support.qdrant import count_points, delete_points, make_collection, open_qdrant
 from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 
@@ -139,7 +139,7 @@ class FileSyncHarness:
             for each in listed:
                 self.s3.delete_object(Bucket=bucket, Key=each["Key"])
         for tenant_id in (A, B):
-            await drop_points(self.qdrant, f"tenant-{tenant_id}")
+            await delete_points(self.qdrant, f"tenant-{tenant_id}")
             await self.reset_deletions(tenant_id)
 
     async def reset_deletions(self, tenant_id: str) -> None:

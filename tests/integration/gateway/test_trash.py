@@ -22,7 +22,7 @@ from tests.support.waiting import until
 
 from .conftest import World, ticket_issuer
 
-TEXT = "\n\n".join(f"TokenMeter {number} says that the tide is high at noon. " * 15 for number in range(20))
+TEXT = "\n\n".join(f"Ledger {number} says that the tide is high at noon. " * 15 for number in range(20))
 SHORT_DAYS = 20 / 86_400
 """A retention of twenty seconds."""
 

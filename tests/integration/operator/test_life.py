@@ -180,14 +180,14 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
         await driver.reconcile(name)
         put_documents(observed, name)
         use(observed, name, uid)
-    neighbour = observed.get_state("gone-not"), observed.find_data("gone-not")
+    other = observed.get_state("gone-not"), observed.find_data("gone-not")
     tenants.delete("gone")
     await driver.reconcile_until_ready("gone")
     assert tenants.get("gone") is None
     assert observed.find_data("gone") == {}
     uploads = observed.s3.list_multipart_uploads(Bucket=BUCKET, Prefix="tenant-gone/").get("Uploads", [])
     assert uploads == []
-    assert (observed.get_state("gone-not"), observed.find_data("gone-not")) == neighbour
+    assert (observed.get_state("gone-not"), observed.find_data("gone-not")) == other
 
 
 def versions(observed: Observed, prefix: str) -> list[tuple[str, bytes | None]]:

@@ -1,4 +1,4 @@
-"""Changes of an index when Redis or the change itself fails. The rest: tests/integration/gateway/cache."""
+"""Tests of the index write fence when Redis or the write fails. See also tests/integration/gateway/cache."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ def ended(redis: FakeRedis) -> bool:
     return any("ZREM" in str(sent) for sent in redis.sent)
 
 
-async def test_a_change_is_announced_before_it_begins_and_when_it_is_over() -> None:
+async def test_a_write_is_announced_before_and_after() -> None:
     redis = FakeRedis(None)
     async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
         ((answers, changing, change, seconds),) = redis.sent
@@ -29,14 +29,14 @@ async def test_a_change_is_announced_before_it_begins_and_when_it_is_over() -> N
     assert redis.sent[1] == (("UNLINK", answers), ("ZREM", changing, change))
 
 
-async def test_a_change_that_cannot_be_announced_does_not_happen() -> None:
+async def test_a_write_that_cannot_be_announced_does_not_happen() -> None:
     with pytest.raises(RemoteUnavailable):
         async with IndexWriteFence(unavailable_redis().as_adapter()).guard(TENANT):
             pytest.fail("it happened")
 
 
-async def test_a_change_that_failed_is_not_said_to_be_over() -> None:
-    """Qdrant may do it still."""
+async def test_a_failed_write_is_not_marked_as_finished() -> None:
+    """Qdrant may still execute it."""
     redis = FakeRedis(None)
     with pytest.raises(RemoteRefused):
         async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
@@ -44,15 +44,15 @@ async def test_a_change_that_failed_is_not_said_to_be_over() -> None:
     assert not ended(redis)
 
 
-async def test_a_change_whose_end_cannot_be_written_has_happened_all_the_same() -> None:
+async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
     redis = FakeRedis(None)
     async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
         redis.answer = RemoteUnavailable("redis", "end-index-write", "gone")
     assert ended(redis), "it was tried"
 
 
-async def test_a_change_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else it would run out while it goes on."""
+async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise its mark would expire during the write."""
     monkeypatch.setattr(index_fence, "WRITE_SECONDS", 0)
     redis = FakeRedis(None)
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
@@ -62,7 +62,7 @@ async def test_a_change_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPa
     assert index_fence.EXPIRY_SECONDS > 600
 
 
-async def test_an_impatience_of_others_is_not_taken_for_ours() -> None:
+async def test_a_timeout_inside_the_block_is_not_a_timeout_of_the_write() -> None:
     with pytest.raises(TimeoutError):
         async with IndexWriteFence(FakeRedis(None).as_adapter()).guard(TENANT):
             raise TimeoutError

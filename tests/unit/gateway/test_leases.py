@@ -1,4 +1,4 @@
-"""Work lasts as long as its lease is renewed, and ends before the lease does; in simulated time."""
+"""Tests of work under a lease, in simulated time."""
 
 import asyncio
 from contextlib import suppress
@@ -13,8 +13,8 @@ from tests.support.clock import simulate
 SECONDS = 30.0
 
 
-class Keeper:
-    """Renews a lease of 30 s; silent in the spans that it is told, and at last taken by somebody else."""
+class FakeLease:
+    """Lease of 30 s whose renewals fail in ``silent`` spans; another holder has it from ``taken_at`` on."""
 
     def __init__(self, *silent: tuple[float, float], taken_at: float = float("inf")) -> None:
         self.silent = silent
@@ -28,60 +28,60 @@ class Keeper:
             raise RemoteUnavailable("redis", "renew-lease", "down")
         if now >= self.taken_at:
             return False
-        assert now < self.ends, "it was renewed too late"
+        assert now < self.ends, "the renewal came too late"
         self.ends = now + SECONDS
         return True
 
 
-def worked(keeper: Keeper, seconds: float) -> float:
-    """Return when work that takes so long ended; it must never go on when the lease has ended."""
+def run_work(lease: FakeLease, seconds: float) -> float:
+    """Return the end of work of that duration; it must never continue after the lease."""
 
     async def scenario() -> float:
         now = asyncio.get_running_loop().time
         try:
-            async with hold_lease(keeper.renew, seconds=SECONDS):
+            async with hold_lease(lease.renew, seconds=SECONDS):
                 await asyncio.sleep(seconds)
         finally:
-            assert now() < keeper.ends
+            assert now() < lease.ends
         return now()
 
     return simulate(scenario())
 
 
 def test_work_may_take_much_longer_than_a_lease() -> None:
-    assert worked(Keeper(), 3600.0) == 3600.0
+    assert run_work(FakeLease(), 3600.0) == 3600.0
 
 
-def test_a_keeper_that_is_silent_for_a_moment_does_not_disturb() -> None:
-    assert worked(Keeper((8.0, 20.0), (60.0, 70.0)), 600.0) == 600.0
+def test_a_short_outage_of_renewals_does_not_end_the_work() -> None:
+    assert run_work(FakeLease((8.0, 20.0), (60.0, 70.0)), 600.0) == 600.0
 
 
 @pytest.mark.parametrize("start", [0.0, 7.0, 100.0])
-def test_work_ends_before_a_lease_that_can_no_longer_be_renewed(start: float) -> None:
+def test_work_ends_before_a_lease_that_cannot_be_renewed(start: float) -> None:
     with pytest.raises(LeaseLost):
-        worked(Keeper((start, 10_000.0)), 3600.0)
+        run_work(FakeLease((start, 10_000.0)), 3600.0)
 
 
-def test_work_ends_at_once_when_the_lease_is_somebody_elses() -> None:
+def test_work_ends_when_another_holder_has_the_lease() -> None:
     async def scenario() -> float:
         with pytest.raises(LeaseLost):
-            async with hold_lease(Keeper(taken_at=11.0).renew, seconds=SECONDS):
+            async with hold_lease(FakeLease(taken_at=11.0).renew, seconds=SECONDS):
                 await asyncio.sleep(3600)
         return asyncio.get_running_loop().time()
 
     assert simulate(scenario()) <= 16.0
 
 
-def test_a_timeout_of_the_work_itself_is_its_own() -> None:
+def test_a_timeout_of_the_work_is_not_a_lost_lease() -> None:
     async def scenario() -> None:
-        async with hold_lease(Keeper().renew, seconds=SECONDS), asyncio.timeout(1):
+        async with hold_lease(FakeLease().renew, seconds=SECONDS), asyncio.timeout(1):
             await asyncio.sleep(2)
 
     with pytest.raises(TimeoutError):
         simulate(scenario())
 
 
-def test_work_ends_although_a_renewal_loses_its_cancellation() -> None:
+def test_work_ends_although_a_renewal_suppresses_its_cancellation() -> None:
     async def renew() -> bool:
         with suppress(asyncio.CancelledError):  # as asyncio.wait_for before Python 3.12 may
             await asyncio.sleep(1.0)
@@ -89,16 +89,14 @@ def test_work_ends_although_a_renewal_loses_its_cancellation() -> None:
 
     async def scenario() -> float:
         async with hold_lease(renew, seconds=SECONDS):
-            await asyncio.sleep(5.5)  # a renewal is under way
+            await asyncio.sleep(5.5)  # a renewal is running
         return asyncio.get_running_loop().time()
 
     assert simulate(scenario()) < 10
 
 
-@pytest.mark.parametrize("refused", [False, True], ids=["somebody else's", "the Tenant is being deleted"])
+@pytest.mark.parametrize("refused", [False, True], ids=["another holder", "the Tenant is being deleted"])
 def test_work_ends_at_the_first_renewal_that_is_refused(refused: bool) -> None:
-    """Whoever deletes the Tenant waits for it."""
-
     async def renew() -> bool:
         if refused:
             raise TenantSuspended("This tenant is being removed.")

@@ -1,6 +1,6 @@
-"""No key of another tenant, or of an earlier Tenant of the name, leaves the process.
+"""Tests of the check that every key belongs to the tenant and its present Tenant resource.
 
-Redis itself: tests/integration/gateway/limits.
+tests/integration/gateway/limits covers the real Redis.
 """
 
 import pytest

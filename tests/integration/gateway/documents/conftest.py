@@ -1,4 +1,4 @@
-"""The real Redis, bucket and index, and the services of a gateway on them, as often as a test wants."""
+"""Fixtures: real Redis, bucket and index, and any number of gateway replicas on them."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -43,20 +43,20 @@ async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
 
 @pytest.fixture(scope="session")
 async def raw(redis_url: str) -> AsyncIterator[Any]:
-    """Redis itself, for looking and for meddling."""
+    """Direct client of Redis, to inspect and change data."""
     async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
         yield client
 
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a Tenant that nobody has stored anything for; no gateway that runs beside knows it."""
+    """Return a Tenant without data, which no other gateway has in its registry."""
     return make_tenant(f"t-{uuid.uuid4().hex[:12]}")
 
 
 @dataclass
 class Replica:
-    """The services of one gateway, on backends that it shares with the others. They can die."""
+    """Services of one gateway replica, on shared backends."""
 
     world: World
     tenant: Tenant
@@ -112,7 +112,7 @@ class Replica:
         return (await self.catalog.get(self.tenant, self.document_id)).state.value
 
     async def stored(self) -> bytes | None:
-        """Return what is in the bucket."""
+        """Return the document's content in the bucket."""
         entry = await self.objects.find(self.tenant, self.document_id)
         if entry is None:
             return None
@@ -132,7 +132,7 @@ class Replica:
 
 @dataclass
 class Replicas:
-    """Makes replicas for one tenant, each with a connection to Redis of its own."""
+    """Factory of replicas for one tenant, each with a separate Redis connection."""
 
     world: World
     tenant: Tenant

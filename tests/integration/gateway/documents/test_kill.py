@@ -1,4 +1,4 @@
-"""A gateway that is killed with ``kill -9`` in the middle of writes: another one completes what it began."""
+"""Tests of a gateway that is killed with SIGKILL during writes: another gateway completes them."""
 
 import asyncio
 import os
@@ -24,39 +24,39 @@ from tests.support.waiting import until
 
 DOCUMENTS = 12
 HALF = DOCUMENTS // 2
-"""The first half of the documents has an earlier edition."""
+"""Number of documents that have an earlier version."""
 
-PATIENCE_SECONDS = 120
-"""A dead gateway's leases run out after 30 seconds, and repairs look every 15."""
+TIMEOUT_SECONDS = 300
+"""Guard against hanging; leases of a dead gateway expire after 30 seconds, and repairs run every 15."""
 
 
-def text(number: int, edition: str) -> bytes:
-    sentence = f"The {edition} edition of ledger {number} says that the tide is high at noon. "
+def text(number: int, version: str) -> bytes:
+    sentence = f"The {version} version of ledger {number} says that the tide is high at noon. "
     return "\n\n".join(sentence * 15 for _ in range(20)).encode()
 
 
 @dataclass
 class Person:
-    """Somebody with documents, at one gateway or another."""
+    """A person with documents, and calls of any gateway as that person."""
 
     tenant_id: str
     tenant_uid: str
     token: str
 
-    async def upload(self, http: httpx.AsyncClient, number: int, edition: str) -> int:
-        """Return the status of the answer; 0 where the gateway died before it gave one."""
+    async def upload(self, http: httpx.AsyncClient, number: int, version: str) -> int:
+        """Upload a document; return the status, or 0 if the gateway died before its response."""
         with suppress(httpx.TransportError):
             response = await http.post(
                 "/v1/documents",
-                files={"file": (f"ledger-{number}.txt", text(number, edition))},
+                files={"file": (f"ledger-{number}.txt", text(number, version))},
                 data={"personaId": "finance"},
                 headers={"Authorization": f"Bearer {self.token}"},
             )
             return response.status_code
         return 0
 
-    async def move(self, http: httpx.AsyncClient, number: int, *, restore: bool) -> int:
-        """Remove or restore a document; return the status of the answer, 0 where the gateway died before."""
+    async def remove_or_restore(self, http: httpx.AsyncClient, number: int, *, restore: bool) -> int:
+        """Remove or restore a document; return the status, or 0 if the gateway died before its response."""
         document_id = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
         method, path = ("POST", f"/{document_id}/restore") if restore else ("DELETE", f"/{document_id}")
         with suppress(httpx.TransportError):
@@ -75,10 +75,10 @@ class Person:
         return {each["filename"]: each["state"] for each in response.json()["documents"]}
 
     async def found(self, http: httpx.AsyncClient, number: int) -> set[str]:
-        """Return the editions of a document that a search finds."""
+        """Return the versions of a document that a search finds."""
         response = await http.post(
             "/v1/search",
-            json={"query": f"edition of ledger {number}", "topK": 50},
+            json={"query": f"version of ledger {number}", "topK": 50},
             headers={"Authorization": f"Bearer {self.token}"},
         )
         own = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
@@ -100,10 +100,10 @@ async def person(platform: Platform, world: World) -> AsyncIterator[Person]:
 
 
 @asynccontextmanager
-async def doomed_gateway(
+async def gateway_to_kill(
     platform: Platform,
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
-    """A gateway in a process of its own, ready to serve."""
+    """Run a gateway in a separate process, and wait until it is ready."""
     port = free_port()
     env = {**os.environ, **gateway_env(platform.context), "GATEWAY_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
@@ -117,7 +117,7 @@ async def doomed_gateway(
                     return (await http.get("/readyz")).status_code == 200
                 return False
 
-            await until(ready, seconds=30)
+            await until(ready, seconds=TIMEOUT_SECONDS)
             yield process, http
     finally:
         with suppress(ProcessLookupError):
@@ -131,32 +131,32 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_
     survivor = world.gateway.http
     for number in range(HALF):
         assert await person.upload(survivor, number, "old") == 201
-    async with doomed_gateway(platform) as (process, doomed):
-        uploads = [asyncio.create_task(person.upload(doomed, number, "new")) for number in range(DOCUMENTS)]
+    async with gateway_to_kill(platform) as (process, victim):
+        uploads = [asyncio.create_task(person.upload(victim, number, "new")) for number in range(DOCUMENTS)]
         await asyncio.wait(uploads, return_when=asyncio.FIRST_COMPLETED)
         process.kill()
         statuses = await asyncio.gather(*uploads)
     assert 201 in statuses
-    assert 0 in statuses, "some were in the middle"
+    assert 0 in statuses, "some uploads were interrupted"
 
     async def settled() -> bool:
         return set((await person.states(survivor)).values()) == {"ready"} and not await entries(raw, person)
 
     try:
-        await until(settled, seconds=PATIENCE_SECONDS)
+        await until(settled, seconds=TIMEOUT_SECONDS)
     except TimeoutError:
-        states, notes = await person.states(survivor), await entries(raw, person)
-        pytest.fail(f"{states}; {notes}; ended: {world.gateway.context.readiness.ended}")
+        states, intents = await person.states(survivor), await entries(raw, person)
+        pytest.fail(f"{states}; {intents}; ended: {world.gateway.context.readiness.ended}")
     states = await person.states(survivor)
     for number, status in enumerate(statuses):
         found = await person.found(survivor, number)
-        assert len(found) <= 1, "never two editions"
+        assert len(found) <= 1, "never two versions"
         if status == 201:
             assert found == {"new"}, number
         if number < HALF:
             assert found <= {"old", "new"}
-            assert found, "what was there before is there still"
-        assert bool(found) is (f"ledger-{number}.txt" in states), "in the bucket, or in neither"
+            assert found, "the earlier version is still found"
+        assert bool(found) is (f"ledger-{number}.txt" in states), "in both bucket and index, or in neither"
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
     assert await count_points(world.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
@@ -170,22 +170,23 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_th
     for number in range(DOCUMENTS):
         assert await person.upload(survivor, number, "old") == 201
         if restore:
-            assert await person.move(survivor, number, restore=False) == 204
-    async with doomed_gateway(platform) as (process, doomed):
+            assert await person.remove_or_restore(survivor, number, restore=False) == 204
+    async with gateway_to_kill(platform) as (process, victim):
         moves = [
-            asyncio.create_task(person.move(doomed, number, restore=restore)) for number in range(DOCUMENTS)
+            asyncio.create_task(person.remove_or_restore(victim, number, restore=restore))
+            for number in range(DOCUMENTS)
         ]
         await asyncio.wait(moves, return_when=asyncio.FIRST_COMPLETED)
         process.kill()
         statuses = await asyncio.gather(*moves)
     done = 201 if restore else 204
     assert done in statuses
-    assert 0 in statuses, "some were in the middle"
+    assert 0 in statuses, "some uploads were interrupted"
 
     async def settled() -> bool:
         return set((await person.states(survivor)).values()) <= {"ready"} and not await entries(raw, person)
 
-    await until(settled, seconds=PATIENCE_SECONDS)
+    await until(settled, seconds=TIMEOUT_SECONDS)
     states, trash = await person.states(survivor), await person.trash(survivor)
     for number, status in enumerate(statuses):
         name, found = f"ledger-{number}.txt", await person.found(survivor, number)
@@ -194,7 +195,10 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_th
         if status == done:
             assert (name in states) is restore
     for name in trash:
-        assert await person.move(survivor, int(name.split("-")[1].split(".")[0]), restore=True) == 201
+        assert (
+            await person.remove_or_restore(survivor, int(name.split("-")[1].split(".")[0]), restore=True)
+            == 201
+        )
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
     assert len(listed["documents"]) == DOCUMENTS

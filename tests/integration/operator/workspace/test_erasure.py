@@ -21,7 +21,7 @@ from ..conftest import Driver, Harness
 pytestmark = pytest.mark.programs
 
 MARKER = "marker-of-the-gone"
-OTHER = "marker-of-the-neighbour"
+OTHER = "marker-of-the-other"
 KEPT = "marker-of-the-retained"
 
 GONE: dict[str, Any] = {"identity": {"emails": ["*@gone.example"]}, "personas": [{"id": "finance"}]}

@@ -241,12 +241,12 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
     others = webui.add_file(webui.base("work-not", "people")["id"])
     tenants.patch("work", {"spec": {"personas": [FINANCE]}})  # a former persona's files are deleted, too
     await driver.reconcile("work")
-    neighbour = list_remaining(webui, "work-not", others), webui.versions("work-not")
+    other = list_remaining(webui, "work-not", others), webui.versions("work-not")
     tenants.delete("work")
     await driver.reconcile_until_ready("work")
     assert tenants.get("work") is None
     assert list_remaining(webui, "work", *files) == {}
-    assert (list_remaining(webui, "work-not", others), webui.versions("work-not")) == neighbour
+    assert (list_remaining(webui, "work-not", others), webui.versions("work-not")) == other
 
 
 async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(

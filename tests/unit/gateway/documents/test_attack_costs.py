@@ -1,4 +1,4 @@
-"""Tests of the memory that crafted and large files take in a reader process."""
+"""Tests of the memory that a reader process needs for crafted and large files."""
 
 import asyncio
 import contextlib

@@ -1,11 +1,11 @@
-"""Files that are made to hurt, and what they are refused for. What they cost is in test_attack_costs."""
+"""Tests of crafted files and the reasons for their refusal. test_attack_costs measures their memory."""
 
 import pytest
 from gateway.documents.archives import MAX_MEMBERS, MAX_UNPACKED_BYTES
 from gateway.documents.extract import extract
-from gateway.documents.extract.blocks import CHARACTERS, PAGES
-from gateway.documents.extract.mail import HEADER_CHARACTERS, PARTS
-from gateway.documents.extract.sheets import FIELD_CHARACTERS
+from gateway.documents.extract.blocks import MAX_CHARACTERS, MAX_PAGES
+from gateway.documents.extract.mail import MAX_HEADER_CHARACTERS, MAX_PARTS
+from gateway.documents.extract.sheets import MAX_FIELD_CHARACTERS
 from gateway.problems import DocumentRefused, DocumentTooLarge, DocumentUnreadable
 
 from tests.support.attacks import (
@@ -41,7 +41,11 @@ TO_MANY = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\nTo: %s\n\n
         ),
         pytest.param("a.pdf", pdf_with_kids("2 0 R"), DocumentUnreadable, "damaged", id="cyclic-pdf"),
         pytest.param(
-            "a.pdf", pdf_with_kids("4 0 R " * (PAGES + 1)), DocumentTooLarge, "pages", id="pdf-of-many-pages"
+            "a.pdf",
+            pdf_with_kids("4 0 R " * (MAX_PAGES + 1)),
+            DocumentTooLarge,
+            "pages",
+            id="pdf-of-many-pages",
         ),
         pytest.param("a.pdf", pdf_bomb(80), DocumentUnreadable, "damaged", id="pdf-stream-bomb"),
         pytest.param(
@@ -60,18 +64,22 @@ TO_MANY = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\nTo: %s\n\n
         ),
         pytest.param(
             "a.xlsx",
-            xlsx_with_strings(b"word " * (CHARACTERS // 100), 21),
+            xlsx_with_strings(b"word " * (MAX_CHARACTERS // 100), 21),
             DocumentTooLarge,
             "characters",
             id="one-text-in-many-cells",
         ),
         pytest.param(
-            "a.csv", b'a,b\n"' + b"x" * (FIELD_CHARACTERS + 1), DocumentUnreadable, "quote", id="open-quote"
+            "a.csv",
+            b'a,b\n"' + b"x" * (MAX_FIELD_CHARACTERS + 1),
+            DocumentUnreadable,
+            "quote",
+            id="open-quote",
         ),
-        pytest.param("a.eml", nested_mail(PARTS), DocumentTooLarge, "parts", id="nested-e-mail"),
+        pytest.param("a.eml", nested_mail(MAX_PARTS), DocumentTooLarge, "parts", id="nested-e-mail"),
         pytest.param(
             "a.eml",
-            TO_MANY % (b"a@b.example, " * (HEADER_CHARACTERS // 13 + 1)),
+            TO_MANY % (b"a@b.example, " * (MAX_HEADER_CHARACTERS // 13 + 1)),
             DocumentUnreadable,
             "header",
             id="e-mail-to-many",
@@ -94,7 +102,7 @@ def test_a_pdf_that_draws_a_billion_times_is_read_in_part() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize("kind", ENTITIES)
 @pytest.mark.parametrize("filename", ["a.docx", "a.pptx", "a.xlsx"])
-def test_entities_are_refused_in_whatever_encoding(filename: str, kind: str, encoding: str) -> None:
+def test_entities_are_refused_in_every_encoding(filename: str, kind: str, encoding: str) -> None:
     with pytest.raises(DocumentUnreadable, match="document type declaration"):
         extract(filename, entities(filename, kind, encoding))
 
@@ -103,7 +111,7 @@ def test_entities_are_refused_in_whatever_encoding(filename: str, kind: str, enc
     ("filename", "content", "text"),
     [
         pytest.param("a.docx", nested_zip_docx(20), "Text.", id="an-archive-inside-stays-closed"),
-        pytest.param("a.eml", nested_mail(PARTS // 2), "Deep.", id="e-mail-nested-less"),
+        pytest.param("a.eml", nested_mail(MAX_PARTS // 2), "Deep.", id="e-mail-nested-less"),
         pytest.param(
             "a.xlsx",
             xlsx_with_rows(b"<row><c><v>1</v></c></row>", dimension=b"A1:XFD1048576"),
@@ -113,7 +121,7 @@ def test_entities_are_refused_in_whatever_encoding(filename: str, kind: str, enc
     ],
 )
 @pytest.mark.timeout(60)
-def test_what_only_looks_like_an_attack_is_read(filename: str, content: bytes, text: str) -> None:
+def test_harmless_files_that_resemble_attacks_are_read(filename: str, content: bytes, text: str) -> None:
     _, (page,) = extract(filename, content)
     assert page.text.endswith(text)
 
@@ -123,7 +131,7 @@ MERGED = CELL % (b'<w:vMerge w:val="%s"/>', b"%s") + CELL % (b"", b"v")
 
 
 @pytest.mark.timeout(60)
-def test_a_cell_that_spans_thousands_of_rows_stands_in_each_of_them() -> None:
+def test_a_cell_that_spans_thousands_of_rows_appears_in_each_row() -> None:
     rows = b"<w:tr>%s</w:tr>" % (MERGED % (b"restart", b"Q1"))
     rows += b"<w:tr>%s</w:tr>" % (MERGED % (b"continue", b"")) * 3000
     _, (page,) = extract("a.docx", docx_with_rows(rows))
@@ -150,5 +158,5 @@ def test_a_cell_that_spans_billions_of_columns_is_one_cell() -> None:
     ],
 )
 @pytest.mark.timeout(60)
-def test_no_pattern_takes_the_square_of_a_texts_length(filename: str, content: bytes) -> None:
+def test_no_pattern_takes_quadratic_time(filename: str, content: bytes) -> None:
     extract(filename, content)

@@ -1,4 +1,4 @@
-"""What a tenant's list says of its documents, and who may take one away."""
+"""Tests of the catalog: states of documents, pages, and permission to delete."""
 
 from dataclasses import astuple, dataclass
 from datetime import timedelta
@@ -83,7 +83,7 @@ def catalog(
     journal: FakeJournal,
     limit: FakeDeletionLimit,
 ) -> Catalog:
-    # To remove a document indexes none.
+    # Removing a document indexes nothing.
     trash = make_trash(objects, vectors, cast("DocumentService", None))
     return Catalog(
         objects.as_adapter(),
@@ -134,7 +134,9 @@ async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_
     assert (await catalog.get(TENANT, "d3")).state is DocumentState.RECEIVED
 
 
-async def test_a_document_that_somebody_indexes_says_so(catalog: Catalog, journal: FakeJournal) -> None:
+async def test_a_document_that_is_being_indexed_has_state_indexing(
+    catalog: Catalog, journal: FakeJournal
+) -> None:
     async with journal.acquire(TENANT, "d3") as lease:
         await lease.begin(Intent(IntentKind.INGEST))
         assert (await catalog.get(TENANT, "d3")).state is DocumentState.INDEXING
@@ -142,7 +144,7 @@ async def test_a_document_that_somebody_indexes_says_so(catalog: Catalog, journa
         assert (await catalog.get(TENANT, "d3")).state is DocumentState.RECEIVED
 
 
-async def test_a_delete_is_noted_with_the_content_that_it_means(
+async def test_the_intent_of_a_delete_names_the_version(
     catalog: Catalog, vectors: FakeVectors, journal: FakeJournal
 ) -> None:
     vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
@@ -165,7 +167,7 @@ async def test_without_a_journal_nothing_is_deleted(
     assert key_of("d1") in objects.contents
 
 
-async def test_pages_lead_through_all_documents_once(catalog: Catalog) -> None:
+async def test_pages_list_each_document_once(catalog: Catalog) -> None:
     seen, after = [], ""
     while True:
         page = await catalog.list_page(TENANT, after=after, limit=2)
@@ -176,7 +178,7 @@ async def test_pages_lead_through_all_documents_once(catalog: Catalog) -> None:
     assert seen == ["d1", "d2", "d3", "d4"]
 
 
-async def test_a_list_is_narrowed_by_persona_and_state(catalog: Catalog) -> None:
+async def test_a_list_is_filtered_by_persona_and_state(catalog: Catalog) -> None:
     hr = await catalog.list_page(TENANT, persona_id="hr", limit=10)
     assert [entry.stored.document_id for entry in hr.entries] == ["d4"]
     ready = await catalog.list_page(TENANT, state=DocumentState.READY, limit=10)
@@ -185,14 +187,14 @@ async def test_a_list_is_narrowed_by_persona_and_state(catalog: Catalog) -> None
         await catalog.list_page(TENANT, persona_id="legal", limit=10)
 
 
-async def test_another_tenants_document_is_not_there(catalog: Catalog) -> None:
+async def test_another_tenants_document_is_missing(catalog: Catalog) -> None:
     with pytest.raises(DocumentMissing):
         await catalog.get(TENANT, "d5")
     with pytest.raises(DocumentMissing):
         await catalog.remove(TENANT, "d5", person=ADMIN)
 
 
-async def test_an_owner_or_an_administrator_deletes_everybody_else_is_refused(
+async def test_only_the_owner_and_administrators_may_delete(
     catalog: Catalog, objects: FakeObjects, vectors: FakeVectors
 ) -> None:
     await catalog.remove(TENANT, "d1", person=PERSON)
@@ -207,7 +209,7 @@ async def test_an_owner_or_an_administrator_deletes_everybody_else_is_refused(
     assert key_of("d4", "hr") not in objects.contents
 
 
-async def test_a_service_deletes_the_file_that_its_ticket_names_whoever_owns_it(
+async def test_a_service_deletes_the_file_that_its_ticket_names_for_any_owner(
     catalog: Catalog, objects: FakeObjects
 ) -> None:
     objects.contents[key_of("owui-f1")] = b"Text."
@@ -217,7 +219,7 @@ async def test_a_service_deletes_the_file_that_its_ticket_names_whoever_owns_it(
 
 @dataclass(frozen=True)
 class Pair:
-    """What was uploaded at the gateway, and a file of its name; the changes that make it another case."""
+    """An uploaded document and a file of its name; each field can change one of the two."""
 
     name: str
     owner: str = "anna"
@@ -235,7 +237,7 @@ class Pair:
         Pair("a newer file of the owner is ready", is_deleted=True),
         Pair("stored within one second", earlier=0, is_deleted=True),
         Pair("a colleague's file", owner="ben"),
-        Pair("nobody knows whose file", owner=""),
+        Pair("file of an unknown owner", owner=""),
         Pair("another name", filename="b.md"),
         Pair("another persona", persona="hr"),
         Pair("not ready", is_ready=False),
@@ -268,7 +270,7 @@ async def test_c13_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owne
     assert not limit.entries, "what is refused is not shown as held, and what is replaced does not count"
 
 
-async def test_a_delete_that_the_index_stops_leaves_the_object_and_can_be_repeated(
+async def test_a_delete_that_fails_in_the_index_keeps_the_object_and_can_be_repeated(
     catalog: Catalog, objects: FakeObjects, vectors: FakeVectors
 ) -> None:
     vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
@@ -280,11 +282,11 @@ async def test_a_delete_that_the_index_stops_leaves_the_object_and_can_be_repeat
     assert key_of("d1") not in objects.contents
 
 
-async def test_a_deleted_document_gives_its_room_back_and_is_deleted_even_if_nobody_counts(
+async def test_a_deleted_document_releases_its_quota_and_is_deleted_without_a_counter_too(
     catalog: Catalog, objects: FakeObjects, quota: FakeStorageQuota
 ) -> None:
     await catalog.remove(TENANT, "d1", person=PERSON)
-    quota.refuses = LimitsUnavailable("Redis is away.")
+    quota.refuses = LimitsUnavailable("Redis is unavailable.")
     await catalog.remove(TENANT, "d2", person=PERSON)
     assert quota.released == ["d1", "d2"]
     assert not {key_of("d1"), key_of("d2")} & objects.contents.keys()

@@ -1,4 +1,4 @@
-"""Properties of chunks, whatever the text."""
+"""Tests of chunking, with generated texts."""
 
 import itertools
 
@@ -24,19 +24,19 @@ documents = st.lists(texts, min_size=1, max_size=4).map(
 
 
 def fits(text: str) -> bool:
-    """Tell whether a text is within the bound, by a splitter that has not seen our settings."""
+    """Return True if a text is within the limit, by an independent splitter."""
     return len(PLAIN.chunks(text)) <= 1
 
 
 @settings(max_examples=60, deadline=None)
 @given(documents)
-def test_no_text_is_lost_no_chunk_is_too_long_and_the_page_is_right(pages: list[Page]) -> None:
+def test_chunks_keep_all_text_within_the_limit_and_the_right_page(pages: list[Page]) -> None:
     chunks = Chunker(TOKENS, OVERLAP).chunk(pages)
     for page in pages:
         covered = 0
         for chunk in (c for c in chunks if c.page == page.number):
             assert fits(chunk.text)
-            # The latest place where it can begin without a gap: the same words may stand twice on a page.
+            # Latest position without a gap before it: a page may contain the same words twice.
             gap = len(page.text[covered:]) - len(page.text[covered:].lstrip())
             start = page.text.rfind(chunk.text, 0, covered + gap + len(chunk.text))
             assert start >= 0, "a chunk is a piece of its page, and leaves out nothing before it"
@@ -74,7 +74,7 @@ def page_of(*blocks: tuple[str, int] | str) -> Page:
     return Page(text.strip(), None, tuple(headings))
 
 
-def test_a_chunk_carries_the_headings_over_it_but_not_its_own() -> None:
+def test_a_chunk_has_the_headings_above_it_but_not_its_own() -> None:
     page = page_of(
         ("Travel", 1), paragraph(30), ("Meals", 2), paragraph(30), paragraph(30), ("Hotels", 2), paragraph(30)
     )
@@ -89,7 +89,7 @@ def test_a_chunk_carries_the_headings_over_it_but_not_its_own() -> None:
     assert chunks[0].embedded_text == chunks[0].text
 
 
-def test_a_heading_of_one_page_does_not_stand_over_the_next() -> None:
+def test_a_heading_does_not_apply_to_the_next_page() -> None:
     chunks = Chunker(TOKENS, 0).chunk([page_of(("Travel", 1), "x"), page_of("y")])
     assert [chunk.heading for chunk in chunks] == ["", ""]
 
@@ -101,13 +101,13 @@ def test_a_heading_of_one_page_does_not_stand_over_the_next() -> None:
         pytest.param(["A", "B" * 300], "B" * HEADING_CHARACTERS, id="one-is-cut"),
     ],
 )
-def test_the_path_of_headings_is_bounded(titles: list[str], path: str) -> None:
+def test_the_path_of_headings_has_a_maximum_length(titles: list[str], path: str) -> None:
     blocks = [(title, level) for level, title in enumerate(titles)]
     (*_, last) = Chunker(TOKENS, 0).chunk([page_of(*blocks, paragraph(30), "End.")])
     assert last.heading == path
 
 
-def test_embedded_text_is_bounded_too() -> None:
+def test_embedded_text_has_a_maximum_length() -> None:
     heading = "预" * HEADING_CHARACTERS
     for chunk in Chunker(TOKENS, OVERLAP).chunk([page_of((heading, 1), paragraph(200))]):
         assert len(chunk.embedded_text) <= len(chunk.text) + HEADING_CHARACTERS + 2
@@ -125,7 +125,7 @@ def test_chunks_are_those_of_the_whole_text(parts: list[tuple[str, str]], times:
 
 
 class CountingSplitter:
-    """A splitter that notes how long the texts are that it gets."""
+    """Splitter that records the lengths of its texts."""
 
     def __init__(self) -> None:
         self._splitter = TextSplitter.from_tiktoken_model(VOCABULARY, TOKENS, OVERLAP)
@@ -147,11 +147,11 @@ class CountingSplitter:
         pytest.param("A line of a log.\n" * 1_000 + "\n" + "Another.\n" * 1_000, id="two-sections"),
     ],
 )
-def test_the_work_for_a_text_grows_with_its_length_and_not_with_its_square(text: str) -> None:
+def test_chunking_takes_linear_time(text: str) -> None:
     chunker = Chunker(TOKENS, OVERLAP)
     chunker._splitter = counting = CountingSplitter()  # type: ignore[assignment]
     chunks = chunker.chunk([Page(text)])
-    # It may count the tokens of what it gets once for each chunk that it cuts from it.
+    # For each chunk that it cuts, the splitter may count the tokens of its whole text once.
     assert max(counting.lengths) <= WINDOW_CHARACTERS
     assert sum(counting.lengths) <= 3 * len(text) + WINDOW_CHARACTERS
     assert chunks[0].text[:1] == text[:1]

@@ -1,4 +1,4 @@
-"""Embeddings as bytes: what comes back, and for which model."""
+"""Tests of the serialisation of embeddings."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -29,6 +29,6 @@ async def test_embeddings_of_another_model_or_dimension_are_not_used(model: str,
     assert not unpack(model, dimension, packed)
 
 
-async def test_a_document_without_embeddings_takes_no_room() -> None:
+async def test_a_document_without_embeddings_is_packed_as_nothing() -> None:
     assert await pack("titan", 2, batches([])) == b""
     assert not unpack("titan", 2, b"")

@@ -1,4 +1,4 @@
-"""Expiry of the trash: whose it is to do, and what a failure stops."""
+"""Tests of the expiry of the trash."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +20,7 @@ A, B, LEAVING = make_tenant("tenanta"), make_tenant("tenantb"), make_tenant("lea
 
 
 class FakeTrash:
-    """Notes the tenants whose trash expires."""
+    """Records the tenants whose trash is expired."""
 
     def __init__(self, retention: timedelta = timedelta(days=30)) -> None:
         self.retention = retention
@@ -35,7 +35,7 @@ class FakeTrash:
 
 
 class FakeRedis:
-    """Sets a key that is not there."""
+    """Fake Redis that sets a key only if it does not exist."""
 
     def __init__(self) -> None:
         self.keys: set[str] = set()
@@ -54,7 +54,7 @@ def make_expiry(trash: FakeTrash, redis: FakeRedis, *tenants: Tenant) -> TrashEx
     return TrashExpiry(lambda: tenants, cast("TenantRedis", redis), cast("Trash", trash))
 
 
-async def test_one_gateway_does_a_tenants_part_in_each_interval() -> None:
+async def test_one_gateway_sweeps_a_tenant_in_each_interval() -> None:
     trash, redis = FakeTrash(), FakeRedis()
     for _ in range(2):
         await make_expiry(trash, redis, A).sweep(A)
@@ -76,7 +76,7 @@ async def test_the_interval_is_a_hundredth_of_the_retention_within_bounds(
 @pytest.mark.parametrize(
     "failure", [RemoteUnavailable("s3", "expire", "down"), RuntimeError("a fault of ours")]
 )
-async def test_one_tenants_failure_stops_nobody_elses_expiry(failure: Exception) -> None:
+async def test_one_tenants_failure_does_not_stop_the_expiry_of_others(failure: Exception) -> None:
     trash = FakeTrash()
     trash.fails = failure
     expiry = make_expiry(trash, FakeRedis(), A, B)
@@ -85,7 +85,7 @@ async def test_one_tenants_failure_stops_nobody_elses_expiry(failure: Exception)
     assert trash.expired == ["tenanta", "tenantb"]
 
 
-async def test_it_runs_by_itself_and_leaves_a_tenant_alone_that_is_being_deleted() -> None:
+async def test_it_runs_in_a_loop_and_skips_a_tenant_that_is_being_deleted() -> None:
     trash = FakeTrash()
     async with background_task(make_expiry(trash, FakeRedis(), A, LEAVING, B).run(), "trash-expiry"):
         await until(lambda: len(trash.expired) == 2)

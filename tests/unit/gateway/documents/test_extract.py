@@ -1,4 +1,4 @@
-"""What is read out of each format. Whether a file is of that format at all is in test_formats."""
+"""Tests of the text extraction from each format. test_formats covers the detection of formats."""
 
 import pytest
 from gateway.documents.archives import MAX_UNPACKED_BYTES
@@ -37,11 +37,11 @@ def text_of(filename: str, content: bytes) -> str:
         pytest.param("a.md", b"# T\n\n- x\n- y", "# T\n\n- x\n- y", id="markdown-is-kept"),
     ],
 )
-def test_text_is_brought_into_one_form(filename: str, content: bytes, text: str) -> None:
+def test_text_is_normalised(filename: str, content: bytes, text: str) -> None:
     assert text_of(filename, content) == text
 
 
-def test_html_keeps_what_people_see_in_the_lines_they_see() -> None:
+def test_html_keeps_visible_text_in_its_lines() -> None:
     assert text_of("a.html", HTML) == (
         "Budget 2026\n\nFinance\n\nThe budget is $5,000,000.\nSecond line\n\n"
         "Year | Sum\n2025 | 4\n\none\n\ntwo"
@@ -90,7 +90,7 @@ def test_docx_keeps_paragraphs_and_tables_in_order() -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_the_reason(
+def test_unreadable_files_are_refused_with_the_reason(
     filename: str, content: bytes, problem: type[DocumentRefused], reason: str
 ) -> None:
     with pytest.raises(problem, match=reason):

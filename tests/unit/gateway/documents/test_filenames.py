@@ -37,6 +37,6 @@ def test_names_are_stored_in_one_form(given: str, stored: str) -> None:
         "ü" * 128,
     ],
 )
-def test_names_that_could_mean_something_else_are_refused(given: str) -> None:
+def test_ambiguous_names_are_refused(given: str) -> None:
     with pytest.raises(FilenameRefused):
         clean_filename(given)

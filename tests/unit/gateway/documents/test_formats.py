@@ -1,4 +1,4 @@
-"""What a file is taken for. What is read out of it is in test_extract."""
+"""Tests of the detection of file formats."""
 
 import pytest
 from gateway.documents.formats import Format, sniff
@@ -79,19 +79,19 @@ def test_content_decides_and_the_name_only_refines(filename: str, content: bytes
         pytest.param("a.docx", DOCX[:200], DocumentUnreadable, "cut off or damaged", id="docx-cut-off"),
     ],
 )
-def test_what_is_not_read_is_refused_with_the_reason(
+def test_unsupported_formats_are_refused_with_the_reason(
     filename: str, content: bytes, problem: type[Exception], reason: str
 ) -> None:
     with pytest.raises(problem, match=reason):
         sniff(filename, content)
 
 
-def test_another_office_format_is_none_of_ours() -> None:
+def test_other_office_formats_are_unsupported() -> None:
     content = zip_file(**{"[Content_Types].xml": b"<Types>ms-visio.drawing.main+xml</Types>"})
     with pytest.raises(DocumentUnsupported, match=r"not DOCX, PPTX or XLSX\. Send text, Markdown"):
         sniff("a.vsdx", content)
 
 
 @pytest.mark.timeout(60)
-def test_many_comments_before_the_markup_cost_no_time() -> None:
+def test_many_comments_before_the_markup_take_linear_time() -> None:
     assert sniff("a", b"<!-- -->" * 400 + b"x") is Format.TEXT

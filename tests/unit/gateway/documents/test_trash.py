@@ -1,4 +1,4 @@
-"""Removed documents: kept, listed, restored, and gone when their time is over."""
+"""Tests of the trash: records, lists, restores and expiry of removed documents."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -47,8 +47,8 @@ DOWN = RemoteUnavailable("qdrant", "delete", "down")
 
 
 @dataclass
-class World:
-    """A trash and what is behind it."""
+class Harness:
+    """A trash on fakes."""
 
     reader: DocumentReader
     retention: timedelta = timedelta(days=30)
@@ -104,344 +104,346 @@ class World:
         return (await self.trash.list_page(person, limit=50)).removals
 
     def found(self, document_id: str = ID) -> list[str]:
-        """Return the texts that a search can find of the document."""
+        """Return the texts of the document in the index."""
         _, chunks, _ = self.vectors.documents.get((TENANT.key, document_id), (None, [], []))
         return [chunk.text for chunk in chunks]
 
 
 @pytest.fixture
-def world(reader: DocumentReader) -> World:
-    return World(reader)
+def harness(reader: DocumentReader) -> Harness:
+    return Harness(reader)
 
 
 async def test_a_removed_document_is_listed_with_who_removed_it_and_until_when_it_can_be_restored(
-    world: World,
+    harness: Harness,
 ) -> None:
-    await world.upload()
+    await harness.upload()
     before = datetime.now(UTC)
-    await world.remove(ADMIN)
-    assert not world.found()
-    (removal,) = await world.listed()
+    await harness.remove(ADMIN)
+    assert not harness.found()
+    (removal,) = await harness.listed()
     assert (removal.document_id, removal.persona_id, removal.filename) == (ID, "finance", NAME)
     assert removal.size == len(TEXT)
     assert removal.removed_by == "boss@a.example"
     assert before <= removal.removed_at <= datetime.now(UTC)
-    assert world.trash.restorable_until(removal) == removal.removed_at + timedelta(days=30)
+    assert harness.trash.restorable_until(removal) == removal.removed_at + timedelta(days=30)
 
 
-async def test_restoring_makes_it_found_again_and_embeds_nothing(world: World) -> None:
-    await world.upload()
-    await world.remove()
-    world.bedrock.fails = AssertionError("nothing is to be embedded")
-    assert await world.restore() == ID
-    assert world.found() == [TEXT.decode()]
-    assert list(world.objects.contents.values()) == [TEXT]
-    assert not await world.listed()
-    assert not world.kept.embeddings
-    assert not world.journal.intents
-    assert world.quota.reserved[-1] == ("tenanta", ID, len(TEXT)), "it counts again"
+async def test_a_restored_document_is_found_without_new_embeddings(harness: Harness) -> None:
+    await harness.upload()
+    await harness.remove()
+    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    assert await harness.restore() == ID
+    assert harness.found() == [TEXT.decode()]
+    assert list(harness.objects.contents.values()) == [TEXT]
+    assert not await harness.listed()
+    assert not harness.kept.embeddings
+    assert not harness.journal.intents
+    assert harness.quota.reserved[-1] == ("tenanta", ID, len(TEXT)), "it counts again"
 
 
-async def test_only_what_has_no_embedding_is_embedded(world: World) -> None:
-    await world.upload()
-    await world.remove()
-    world.kept.embeddings.clear()
-    world.bedrock.embedded.clear()
-    await world.restore()
-    assert world.bedrock.embedded == [TEXT.decode()]
-    assert world.found() == [TEXT.decode()]
+async def test_only_chunks_without_an_embedding_are_embedded(harness: Harness) -> None:
+    await harness.upload()
+    await harness.remove()
+    harness.kept.embeddings.clear()
+    harness.bedrock.embedded.clear()
+    await harness.restore()
+    assert harness.bedrock.embedded == [TEXT.decode()]
+    assert harness.found() == [TEXT.decode()]
 
 
-async def test_a_colleague_neither_lists_nor_restores_it(world: World) -> None:
-    await world.upload()
-    await world.remove()
-    assert not await world.listed(COLLEAGUE)
+async def test_a_colleague_neither_lists_nor_restores_it(harness: Harness) -> None:
+    await harness.upload()
+    await harness.remove()
+    assert not await harness.listed(COLLEAGUE)
     with pytest.raises(DocumentForeign):
-        await world.restore(COLLEAGUE)
-    assert len(await world.listed(ADMIN)) == 1
-    await world.restore(ADMIN)
-    assert world.objects.owners.popitem()[1] == OWNER.subject, "it belongs to the same person as before"
+        await harness.restore(COLLEAGUE)
+    assert len(await harness.listed(ADMIN)) == 1
+    await harness.restore(ADMIN)
+    assert harness.objects.owners.popitem()[1] == OWNER.subject, "it belongs to the same person as before"
 
 
-async def test_another_tenants_administrator_neither_lists_nor_restores_it(world: World) -> None:
-    await world.upload()
-    await world.remove()
-    assert not await world.listed(STRANGER)
+async def test_another_tenants_administrator_neither_lists_nor_restores_it(harness: Harness) -> None:
+    await harness.upload()
+    await harness.remove()
+    assert not await harness.listed(STRANGER)
     with pytest.raises(TrashMissing):
-        await world.restore(STRANGER)
+        await harness.restore(STRANGER)
 
 
-async def test_it_is_not_restored_over_a_document_of_that_name_and_nothing_of_either_is_lost(
-    world: World,
+async def test_a_restore_does_not_replace_a_document_of_that_name(
+    harness: Harness,
 ) -> None:
-    await world.upload()
-    await world.remove()
-    (first,) = await world.listed()
-    await world.upload(b"The marketing budget is $6.")
+    await harness.upload()
+    await harness.remove()
+    (first,) = await harness.listed()
+    await harness.upload(b"The marketing budget is $6.")
     with pytest.raises(DocumentExists, match=NAME):
-        await world.restore()
-    assert world.found() == ["The marketing budget is $6."]
-    await world.remove()
-    assert len(await world.listed()) == 2
-    await world.restore(removal_id=first.id)
-    assert world.found() == [TEXT.decode()]
-    (second,) = await world.listed()
+        await harness.restore()
+    assert harness.found() == ["The marketing budget is $6."]
+    await harness.remove()
+    assert len(await harness.listed()) == 2
+    await harness.restore(removal_id=first.id)
+    assert harness.found() == [TEXT.decode()]
+    (second,) = await harness.listed()
     assert second.id != first.id
 
 
-async def test_a_colleagues_later_removal_of_the_name_hides_nobodys_own(world: World) -> None:
-    await world.upload()
-    await world.remove()
-    await world.service.upload(TENANT, "finance", NAME, b"Mine.", COLLEAGUE.subject, RequestTimings())
-    await world.remove(COLLEAGUE)
-    await world.restore(OWNER)
-    assert world.found() == [TEXT.decode()]
+async def test_a_colleagues_later_removal_does_not_hide_the_persons_own(harness: Harness) -> None:
+    await harness.upload()
+    await harness.remove()
+    await harness.service.upload(TENANT, "finance", NAME, b"Mine.", COLLEAGUE.subject, RequestTimings())
+    await harness.remove(COLLEAGUE)
+    await harness.restore(OWNER)
+    assert harness.found() == [TEXT.decode()]
 
 
-async def test_without_a_removal_id_the_latest_removal_is_restored(world: World) -> None:
-    await world.upload()
-    await world.remove()
-    await world.upload(b"The marketing budget is $6.")
-    await world.remove()
-    await world.restore()
-    assert world.found() == ["The marketing budget is $6."]
+async def test_without_a_removal_id_the_latest_removal_is_restored(harness: Harness) -> None:
+    await harness.upload()
+    await harness.remove()
+    await harness.upload(b"The marketing budget is $6.")
+    await harness.remove()
+    await harness.restore()
+    assert harness.found() == ["The marketing budget is $6."]
 
 
-async def test_after_its_time_it_is_neither_listed_nor_restored_and_the_rest_of_it_is_deleted(
-    world: World,
+async def test_an_expired_removal_is_neither_listed_nor_restored_and_is_deleted(
+    harness: Harness,
 ) -> None:
-    await world.upload()
-    await world.remove()
-    world.trash.retention = timedelta()
-    assert not await world.listed(ADMIN)
+    await harness.upload()
+    await harness.remove()
+    harness.trash.retention = timedelta()
+    assert not await harness.listed(ADMIN)
     with pytest.raises(TrashMissing):
-        await world.restore(ADMIN)
-    assert await world.trash.expire(TENANT) == 1
-    assert not world.kept.records
-    assert not world.kept.embeddings
+        await harness.restore(ADMIN)
+    assert await harness.trash.expire(TENANT) == 1
+    assert not harness.kept.records
+    assert not harness.kept.embeddings
 
 
-async def test_what_the_quota_does_not_allow_stays_in_the_trash(world: World) -> None:
-    await world.upload()
-    await world.remove()
-    world.quota.refuses = QuotaExceeded("No room.")
+async def test_a_restore_beyond_the_quota_stays_in_the_trash(harness: Harness) -> None:
+    await harness.upload()
+    await harness.remove()
+    harness.quota.refuses = QuotaExceeded("No room.")
     with pytest.raises(QuotaExceeded):
-        await world.restore()
-    assert len(await world.listed()) == 1
-    assert not world.journal.intents
+        await harness.restore()
+    assert len(await harness.listed()) == 1
+    assert not harness.journal.intents
 
 
-async def test_a_document_of_a_persona_that_is_gone_stays_in_the_trash(world: World) -> None:
-    await world.upload()
-    await world.remove()
+async def test_a_document_of_a_deleted_persona_stays_in_the_trash(harness: Harness) -> None:
+    await harness.upload()
+    await harness.remove()
     moved = replace(OWNER, tenant=make_tenant("tenanta", personas=[{"id": "legal"}]))
     with pytest.raises(PersonaMissing):
-        await world.restore(moved)
-    assert len(await world.listed()) == 1
+        await harness.restore(moved)
+    assert len(await harness.listed()) == 1
 
 
-async def test_without_a_record_nothing_is_removed(world: World) -> None:
-    await world.upload()
-    world.kept.fails = DOWN
+async def test_without_a_record_nothing_is_removed(harness: Harness) -> None:
+    await harness.upload()
+    harness.kept.fails = DOWN
     with pytest.raises(RemoteUnavailable):
-        await world.remove()
-    assert world.found() == [TEXT.decode()]
-    assert world.objects.contents
+        await harness.remove()
+    assert harness.found() == [TEXT.decode()]
+    assert harness.objects.contents
 
 
-async def test_a_removal_that_was_cut_off_is_not_in_the_trash_until_it_is_completed(world: World) -> None:
-    await world.upload()
-    world.vectors.fails = DOWN
+async def test_an_interrupted_removal_is_in_the_trash_only_after_its_repair(harness: Harness) -> None:
+    await harness.upload()
+    harness.vectors.fails = DOWN
     with pytest.raises(RemoteUnavailable):
-        await world.remove(ADMIN)
-    assert world.kept.records, "the record is first"
-    assert not await world.listed()
-    world.vectors.fails = None
-    await world.repair.sweep()
-    (removal,) = await world.listed()
+        await harness.remove(ADMIN)
+    assert harness.kept.records, "the record is first"
+    assert not await harness.listed()
+    harness.vectors.fails = None
+    await harness.repair.sweep()
+    (removal,) = await harness.listed()
     assert removal.removed_by == "boss@a.example"
-    world.bedrock.fails = AssertionError("nothing is to be embedded")
-    await world.restore()
+    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    await harness.restore()
 
 
-async def test_a_repair_keeps_the_record_and_embeddings_of_the_attempt_that_was_cut_off(
-    world: World,
+async def test_a_repair_keeps_the_record_and_embeddings_of_the_interrupted_attempt(
+    harness: Harness,
 ) -> None:
-    await world.upload()
-    await world.remove()
-    first = await world.listed()
-    (stored,) = world.objects.versions
-    world.objects.contents[stored] = world.objects.versions[stored].pop()
-    world.journal.intents["tenanta", ID] = Intent(
+    await harness.upload()
+    await harness.remove()
+    first = await harness.listed()
+    (stored,) = harness.objects.versions
+    harness.objects.contents[stored] = harness.objects.versions[stored].pop()
+    harness.journal.intents["tenanta", ID] = Intent(
         IntentKind.DELETE, to_delete=object_version_of(TEXT), removed_by="anna@a.example"
     )
-    await world.repair.sweep()
-    assert await world.listed() == first, "with the time at which it was removed"
-    world.bedrock.fails = AssertionError("nothing is to be embedded")
-    await world.restore()
-    assert world.found() == [TEXT.decode()]
+    await harness.repair.sweep()
+    assert await harness.listed() == first, "with the time at which it was removed"
+    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    await harness.restore()
+    assert harness.found() == [TEXT.decode()]
 
 
-async def test_a_restore_that_was_cut_off_is_completed_without_a_new_embedding(world: World) -> None:
-    await world.upload()
-    await world.remove()
-    world.vectors.fails = DOWN
+async def test_an_interrupted_restore_is_completed_without_a_new_embedding(harness: Harness) -> None:
+    await harness.upload()
+    await harness.remove()
+    harness.vectors.fails = DOWN
     with pytest.raises(RemoteUnavailable):
-        await world.restore()
-    assert world.journal.intents["tenanta", ID].kind is IntentKind.RESTORE
-    world.vectors.fails = None
-    world.bedrock.fails = AssertionError("nothing is to be embedded")
-    await world.repair.sweep()
-    assert world.found() == [TEXT.decode()]
-    assert not world.kept.records
-    assert not world.kept.embeddings
-    assert not world.journal.intents
+        await harness.restore()
+    assert harness.journal.intents["tenanta", ID].kind is IntentKind.RESTORE
+    harness.vectors.fails = None
+    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    await harness.repair.sweep()
+    assert harness.found() == [TEXT.decode()]
+    assert not harness.kept.records
+    assert not harness.kept.embeddings
+    assert not harness.journal.intents
 
 
-async def test_a_restore_that_was_cut_off_before_its_copy_leaves_the_document_in_the_trash(
-    world: World,
+async def test_a_restore_interrupted_before_its_copy_leaves_the_document_in_the_trash(
+    harness: Harness,
 ) -> None:
-    await world.upload()
-    await world.remove()
-    (removal,) = await world.listed()
-    world.journal.intents["tenanta", ID] = Intent(IntentKind.RESTORE, restored=(ID, removal.id))
-    await world.repair.sweep()
-    assert len(await world.listed()) == 1
-    assert not world.journal.intents
-    await world.restore()
+    await harness.upload()
+    await harness.remove()
+    (removal,) = await harness.listed()
+    harness.journal.intents["tenanta", ID] = Intent(IntentKind.RESTORE, restored=(ID, removal.id))
+    await harness.repair.sweep()
+    assert len(await harness.listed()) == 1
+    assert not harness.journal.intents
+    await harness.restore()
 
 
-async def test_a_document_of_open_webui_comes_back_as_one_that_file_sync_leaves_alone(world: World) -> None:
-    await world.upload_file()
-    await world.remove(None, FILE_ID)
-    (removal,) = await world.listed()
+async def test_a_restored_document_of_open_webui_is_ignored_by_file_sync(harness: Harness) -> None:
+    await harness.upload_file()
+    await harness.remove(None, FILE_ID)
+    (removal,) = await harness.listed()
     assert removal.removed_by == "open-webui"
-    world.bedrock.fails = AssertionError("nothing is to be embedded")
-    assert await world.restore(document_id=FILE_ID) == ID, "named as a person's upload of that name"
-    assert world.found(ID) == [TEXT.decode()]
-    assert not world.found(FILE_ID)
+    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    assert await harness.restore(document_id=FILE_ID) == ID, "named as a person's upload of that name"
+    assert harness.found(ID) == [TEXT.decode()]
+    assert not harness.found(FILE_ID)
 
 
-async def test_a_document_of_open_webui_whose_file_is_back_is_not_made_twice(world: World) -> None:
-    await world.upload_file()
-    await world.remove(None, FILE_ID)
-    await world.upload_file()
+async def test_a_document_of_open_webui_whose_file_is_back_is_not_duplicated(harness: Harness) -> None:
+    await harness.upload_file()
+    await harness.remove(None, FILE_ID)
+    await harness.upload_file()
     with pytest.raises(DocumentExists):
-        await world.restore(document_id=FILE_ID)
-    assert not world.found(ID)
+        await harness.restore(document_id=FILE_ID)
+    assert not harness.found(ID)
 
 
-async def test_in_a_bucket_without_versions_a_document_is_removed_and_not_listed(world: World) -> None:
-    world.kept.versioned = False
-    await world.upload()
-    await world.remove()
-    assert not await world.listed()
+async def test_in_a_bucket_without_versions_a_document_is_removed_and_not_listed(harness: Harness) -> None:
+    harness.kept.versioned = False
+    await harness.upload()
+    await harness.remove()
+    assert not await harness.listed()
 
 
-async def test_a_document_that_was_deleted_meanwhile_is_missing(world: World) -> None:
-    await world.upload()
-    stored = await world.objects.find(TENANT, ID)
+async def test_a_document_that_was_deleted_meanwhile_is_missing(harness: Harness) -> None:
+    await harness.upload()
+    stored = await harness.objects.find(TENANT, ID)
     assert stored
-    await world.objects.delete(TENANT, stored.key)
+    await harness.objects.delete(TENANT, stored.key)
     with pytest.raises(DocumentMissing):
-        await world.trash.record(TENANT, stored, "anna")
+        await harness.trash.record(TENANT, stored, "anna")
 
 
-async def test_pages_lead_through_all_removals_once(world: World) -> None:
+async def test_pages_list_each_removal_once(harness: Harness) -> None:
     for number in range(3):
-        await world.upload(f"Edition {number}.".encode())
-        await world.remove()
+        await harness.upload(f"Version {number}.".encode())
+        await harness.remove()
     seen, after = set(), ""
     while True:
-        page = await world.trash.list_page(OWNER, after=after, limit=2)
+        page = await harness.trash.list_page(OWNER, after=after, limit=2)
         seen |= {each.id for each in page.removals}
         if not (after := page.after):
             break
     assert len(seen) == 3
 
 
-async def test_a_held_deletion_changes_nothing(world: World) -> None:
-    await world.upload()
-    world.limit.allowed = 0
+async def test_a_held_deletion_changes_nothing(harness: Harness) -> None:
+    await harness.upload()
+    harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
-        await world.remove()
-    assert world.found() == [TEXT.decode()]
-    assert not world.kept.records
-    assert not world.journal.intents
-    (held,) = world.limit.entries.values()
+        await harness.remove()
+    assert harness.found() == [TEXT.decode()]
+    assert not harness.kept.records
+    assert not harness.journal.intents
+    (held,) = harness.limit.entries.values()
     assert (held.document_id, held.requested_by) == (ID, "anna@a.example")
 
 
-async def test_a_colleague_neither_deletes_nor_asks_for_a_deletion(world: World) -> None:
-    await world.upload()
-    world.limit.allowed = 0
+async def test_a_colleague_neither_deletes_nor_asks_for_a_deletion(harness: Harness) -> None:
+    await harness.upload()
+    harness.limit.allowed = 0
     with pytest.raises(DocumentForeign):
-        await world.remove(COLLEAGUE)
-    assert not world.limit.entries
+        await harness.remove(COLLEAGUE)
+    assert not harness.limit.entries
 
 
-async def test_a_rejected_deletion_of_file_sync_leaves_the_document_under_its_name(world: World) -> None:
-    await world.upload_file()
-    world.limit.allowed = 0
+async def test_a_rejected_deletion_of_file_sync_leaves_the_document_under_its_name(harness: Harness) -> None:
+    await harness.upload_file()
+    harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
-        await world.remove(None, FILE_ID)
-    world.bedrock.fails = AssertionError("nothing is to be embedded")
-    rejected = await world.rejection.reject(ADMIN)
+        await harness.remove(None, FILE_ID)
+    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.kept] == [FILE_ID]
     assert not rejected.in_trash
-    assert world.found(ID) == [TEXT.decode()]
-    assert not world.found(FILE_ID)
-    assert not world.limit.entries
-    assert not await world.listed(ADMIN)
+    assert harness.found(ID) == [TEXT.decode()]
+    assert not harness.found(FILE_ID)
+    assert not harness.limit.entries
+    assert not await harness.listed(ADMIN)
 
 
-async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(world: World) -> None:
-    await world.upload()
-    world.limit.allowed = 0
+async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(harness: Harness) -> None:
+    await harness.upload()
+    harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
-        await world.remove()
-    rejected = await world.rejection.reject(ADMIN)
+        await harness.remove()
+    rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.kept] == [ID]
-    assert world.found() == [TEXT.decode()]
-    assert not world.limit.entries
+    assert harness.found() == [TEXT.decode()]
+    assert not harness.limit.entries
 
 
-async def test_a_rejected_deletion_whose_name_is_taken_ends_in_the_trash_and_says_so(world: World) -> None:
-    await world.upload(b"The marketing budget is $6.")
-    await world.upload_file()
-    world.limit.allowed = 0
+async def test_a_rejected_deletion_whose_name_is_taken_ends_in_the_trash_and_says_so(
+    harness: Harness,
+) -> None:
+    await harness.upload(b"The marketing budget is $6.")
+    await harness.upload_file()
+    harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
-        await world.remove(None, FILE_ID)
-    rejected = await world.rejection.reject(ADMIN)
+        await harness.remove(None, FILE_ID)
+    rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.in_trash] == [FILE_ID]
-    assert [each.document_id for each in await world.listed(ADMIN)] == [FILE_ID]
-    assert world.found() == ["The marketing budget is $6."]
+    assert [each.document_id for each in await harness.listed(ADMIN)] == [FILE_ID]
+    assert harness.found() == ["The marketing budget is $6."]
 
 
-async def test_a_rejection_that_was_cut_off_goes_on_where_it_was(world: World) -> None:
-    await world.upload_file()
-    world.limit.allowed = 0
+async def test_an_interrupted_rejection_continues(harness: Harness) -> None:
+    await harness.upload_file()
+    harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
-        await world.remove(None, FILE_ID)
-    world.limit.allowed = 1
-    await world.remove(None, FILE_ID)  # as its first half does
-    rejected = await world.rejection.reject(ADMIN)
+        await harness.remove(None, FILE_ID)
+    harness.limit.allowed = 1
+    await harness.remove(None, FILE_ID)  # as its first half does
+    rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.kept] == [FILE_ID]
-    assert world.found(ID) == [TEXT.decode()]
-    assert not world.limit.entries
+    assert harness.found(ID) == [TEXT.decode()]
+    assert not harness.limit.entries
 
 
-async def test_one_request_rejects_so_many_and_says_how_many_are_left(world: World) -> None:
-    world.limit.allowed = 0
+async def test_one_request_rejects_a_limited_number_and_returns_the_rest(harness: Harness) -> None:
+    harness.limit.allowed = 0
     for number in range(MAX_REJECTED + 2):
-        await world.service.upload(
+        await harness.service.upload(
             TENANT, "finance", f"{number}.md", b"Text.", OWNER.subject, RequestTimings()
         )
         with pytest.raises(DeletionsHeld):
-            await world.remove(document_id=document_id_for("tenanta", "finance", f"{number}.md"))
-    rejected = await world.rejection.reject(ADMIN)
+            await harness.remove(document_id=document_id_for("tenanta", "finance", f"{number}.md"))
+    rejected = await harness.rejection.reject(ADMIN)
     assert (len(rejected.kept), rejected.remaining) == (MAX_REJECTED, 2)
-    assert len(world.limit.entries) == 2
+    assert len(harness.limit.entries) == 2
 
 
 NEWER_ID = "owui-77aa"
@@ -451,20 +453,20 @@ NEWER_KEY = f"tenant-tenanta/finance/documents/{NEWER_ID}/{NAME}"
 @pytest.mark.parametrize("owner", [OWNER, COLLEAGUE], ids=["its-owners", "a-colleagues"])
 @pytest.mark.parametrize("removed_id", [ID, FILE_ID], ids=["uploaded-here", "a-file"])
 async def test_c12_a_restore_next_to_a_file_of_the_name_is_refused(
-    world: World, removed_id: str, owner: Principal
+    harness: Harness, removed_id: str, owner: Principal
 ) -> None:
-    await (world.upload() if removed_id == ID else world.upload_file())
-    await world.remove(ADMIN, removed_id)
-    world.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
-    world.objects.owners[NEWER_KEY] = owner.subject
+    await (harness.upload() if removed_id == ID else harness.upload_file())
+    await harness.remove(ADMIN, removed_id)
+    harness.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
+    harness.objects.owners[NEWER_KEY] = owner.subject
     for person in (OWNER, ADMIN):
         with pytest.raises(DocumentExists, match=NAME):
-            await world.restore(person, removed_id)
-    assert list(world.objects.contents) == [NEWER_KEY]
-    assert [each.document_id for each in await world.listed()] == [removed_id]
-    await world.objects.delete(TENANT, NEWER_KEY)
-    await world.restore(document_id=removed_id)
-    assert world.found(ID) == [TEXT.decode()]
+            await harness.restore(person, removed_id)
+    assert list(harness.objects.contents) == [NEWER_KEY]
+    assert [each.document_id for each in await harness.listed()] == [removed_id]
+    await harness.objects.delete(TENANT, NEWER_KEY)
+    await harness.restore(document_id=removed_id)
+    assert harness.found(ID) == [TEXT.decode()]
 
 
 @pytest.mark.parametrize(
@@ -476,56 +478,58 @@ async def test_c12_a_restore_next_to_a_file_of_the_name_is_refused(
     ],
     ids=["another-name", "another-persona", "another-tenant"],
 )
-async def test_a_restore_next_to_other_documents_is_made(world: World, key: str) -> None:
-    await world.upload_file()
-    await world.remove(ADMIN, FILE_ID)
-    world.objects.contents[key] = TEXT
-    await world.restore(document_id=FILE_ID)
-    assert world.found(ID) == [TEXT.decode()]
+async def test_a_restore_next_to_other_documents_succeeds(harness: Harness, key: str) -> None:
+    await harness.upload_file()
+    await harness.remove(ADMIN, FILE_ID)
+    harness.objects.contents[key] = TEXT
+    await harness.restore(document_id=FILE_ID)
+    assert harness.found(ID) == [TEXT.decode()]
 
 
-async def test_c12_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash(world: World) -> None:
-    await world.upload_file()
-    world.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
-    world.limit.allowed = 0
+async def test_c12_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash(
+    harness: Harness,
+) -> None:
+    await harness.upload_file()
+    harness.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
+    harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
-        await world.remove(None, FILE_ID)
-    rejected = await world.rejection.reject(ADMIN)
+        await harness.remove(None, FILE_ID)
+    rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.in_trash] == [FILE_ID]
-    assert not world.found(ID)
+    assert not harness.found(ID)
 
 
-async def test_what_a_newer_document_has_replaced_is_no_deletion(world: World) -> None:
-    await world.upload_file()
-    world.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
-    world.objects.owners[NEWER_KEY] = OWNER.subject
-    world.limit.allowed = 0
-    remove = partial(world.catalog.remove, TENANT, FILE_ID, person=None, replaced_by=NEWER_ID)
+async def test_a_removal_of_a_replaced_document_is_not_a_deletion(harness: Harness) -> None:
+    await harness.upload_file()
+    harness.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
+    harness.objects.owners[NEWER_KEY] = OWNER.subject
+    harness.limit.allowed = 0
+    remove = partial(harness.catalog.remove, TENANT, FILE_ID, person=None, replaced_by=NEWER_ID)
     with pytest.raises(DeletionsHeld):  # it cannot be found yet
         await remove()
-    world.journal.intents["tenanta", NEWER_ID] = Intent(IntentKind.INGEST)
-    await world.repair.sweep()
+    harness.journal.intents["tenanta", NEWER_ID] = Intent(IntentKind.INGEST)
+    await harness.repair.sweep()
     await remove()
-    assert not world.found(FILE_ID)
-    assert len(await world.listed()) == 1, "it is in the trash all the same"
+    assert not harness.found(FILE_ID)
+    assert len(await harness.listed()) == 1, "it is in the trash all the same"
 
 
 @pytest.mark.parametrize("other", [FILE_ID, "owui-none", "owui-other-name", "owui-colleagues"])
-async def test_nothing_else_replaces_a_document(world: World, other: str) -> None:
-    await world.upload_file()
+async def test_nothing_else_replaces_a_document(harness: Harness, other: str) -> None:
+    await harness.upload_file()
     others = {"owui-other-name": ("other.md", OWNER), "owui-colleagues": (NAME, COLLEAGUE)}
     for document_id, (name, owner) in others.items():
         key = f"tenant-tenanta/finance/documents/{document_id}/{name}"
-        world.objects.contents[key] = TEXT
-        world.objects.owners[key] = owner.subject
-        world.journal.intents["tenanta", document_id] = Intent(IntentKind.INGEST)
-    await world.repair.sweep()
-    world.limit.allowed = 0
+        harness.objects.contents[key] = TEXT
+        harness.objects.owners[key] = owner.subject
+        harness.journal.intents["tenanta", document_id] = Intent(IntentKind.INGEST)
+    await harness.repair.sweep()
+    harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
-        await world.catalog.remove(TENANT, FILE_ID, person=None, replaced_by=other)
+        await harness.catalog.remove(TENANT, FILE_ID, person=None, replaced_by=other)
 
 
-async def test_c1_a_tenant_made_again_under_the_name_finds_no_trash_of_the_earlier_one() -> None:
+async def test_c1_a_recreated_tenant_has_no_access_to_the_earlier_trash() -> None:
     earlier = make_tenant("tenanta")
     later = earlier.model_copy(
         update={"metadata": earlier.metadata.model_copy(update={"uid": "another-uid"})}

@@ -1,4 +1,4 @@
-"""The protocol of a reader process, in this process; as a real process it is in test_reader."""
+"""Tests of the reader protocol within one process. test_reader covers real processes."""
 
 import io
 import json
@@ -25,7 +25,7 @@ def exchange(*requests: tuple[str, bytes]) -> list[Any]:
     return replies
 
 
-def test_every_request_has_its_reply_in_order() -> None:
+def test_replies_are_in_the_order_of_requests() -> None:
     refused, read, chunks = exchange(("a.pdf", b"no"), ("b.pdf", pdf_file("One.", "", "Three.")))
     assert refused["problem"] == "document-unsupported"
     assert read == {"format": "PDF", "pages": 3, "chunks": 2}

@@ -1,4 +1,4 @@
-"""Sessions for one tenant each, and what S3's answers mean. The real IAM is in tests/isolation."""
+"""Tests of the tenants' S3 sessions and of S3's errors. tests/isolation covers the real IAM."""
 
 import asyncio
 import hashlib
@@ -37,7 +37,7 @@ def client_error(code: str, status: int) -> ClientError:
 
 
 class FakeAws:
-    """A boto3 session whose STS hands out sessions and whose S3 keeps objects."""
+    """Fake boto3 session with STS and S3."""
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
@@ -62,7 +62,7 @@ class FakeAws:
         return self
 
     def close(self) -> None:
-        """Like a boto3 client."""
+        """Return the client of a service, as boto3 does."""
         self.closed += 1
 
     def assume_role(self, **arguments: Any) -> dict[str, Any]:
@@ -121,7 +121,7 @@ async def put(objects: TenantObjects, tenant_id: str = "tenanta") -> ObjectVersi
     return await objects.put(make_tenant(tenant_id), KEY, b"Text.", media_type="text/plain", owner="süb:1")
 
 
-async def test_the_owner_of_what_is_not_there_is_none(aws: FakeAws, objects: TenantObjects) -> None:
+async def test_the_owner_of_a_missing_object_is_none(aws: FakeAws, objects: TenantObjects) -> None:
     aws.contents[f"{KEY}.longer"] = b""
     assert await objects.find_owner(TENANT, KEY) is None
     aws.contents = {KEY: b""}
@@ -164,7 +164,7 @@ async def test_the_role_is_assumed_with_policy_and_tag_of_the_tenant(
     assert json.loads(assumed["Policy"]) == session_policy(BUCKET, TENANT)
 
 
-def test_the_longest_tenants_session_has_a_name_that_aws_takes() -> None:
+def test_the_session_name_of_the_longest_tenant_id_is_valid() -> None:
     assert len(f"gateway-{make_tenant('a' * 40).key}") <= 64
 
 
@@ -178,9 +178,7 @@ async def test_an_object_is_stored_encrypted_with_checksum_digest_and_owner(
     assert arguments["ContentType"] == "text/plain"
 
 
-async def test_a_session_is_shared_by_those_who_miss_it_together(
-    objects: TenantObjects, aws: FakeAws
-) -> None:
+async def test_concurrent_calls_share_one_new_session(objects: TenantObjects, aws: FakeAws) -> None:
     aws.assuming.clear()
     puts = asyncio.gather(*(put(objects) for _ in range(20)))
     await asyncio.sleep(0.05)
@@ -189,7 +187,7 @@ async def test_a_session_is_shared_by_those_who_miss_it_together(
     assert len(aws.assumed) == 1
 
 
-async def test_each_tenant_has_a_session_of_its_own(objects: TenantObjects, aws: FakeAws) -> None:
+async def test_each_tenant_has_a_separate_session(objects: TenantObjects, aws: FakeAws) -> None:
     for tenant_id in ("tenanta", "tenantb", "tenanta"):
         await put(objects, tenant_id)
     assert [call["RoleSessionName"] for call in aws.assumed] == [
@@ -198,7 +196,7 @@ async def test_each_tenant_has_a_session_of_its_own(objects: TenantObjects, aws:
     ]
 
 
-async def test_the_end_closes_the_clients_of_all_tenants_and_the_one_of_sts(
+async def test_close_closes_the_clients_of_all_tenants_and_of_sts(
     objects: TenantObjects, aws: FakeAws
 ) -> None:
     for tenant_id in ("tenanta", "tenantb"):
@@ -214,7 +212,7 @@ async def test_a_session_is_renewed_before_it_ends(objects: TenantObjects, aws: 
     assert len(aws.assumed) == 2
 
 
-async def test_sessions_kept_are_bounded_and_the_least_used_goes(
+async def test_the_least_used_session_is_evicted_beyond_the_limit(
     objects: TenantObjects, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SESSIONS >= 100
@@ -225,27 +223,23 @@ async def test_sessions_kept_are_bounded_and_the_least_used_goes(
 
 
 @pytest.mark.parametrize("code", ["InvalidAccessKeyId", "ExpiredToken", "InvalidToken"])
-async def test_a_session_that_aws_knows_no_longer_is_replaced(
-    objects: TenantObjects, aws: FakeAws, code: str
-) -> None:
+async def test_an_expired_session_is_replaced(objects: TenantObjects, aws: FakeAws, code: str) -> None:
     aws.contents[KEY] = b"Text."
     await put(objects)
     aws.dead_codes = [code]
     assert (await objects.get(TENANT, KEY, max_bytes=5)).content == b"Text."
     assert len(aws.assumed) == 2
-    assert aws.opened == 2, "our own session is as old, so it is opened anew as well"
+    assert aws.opened == 2, "the gateway's session is as old, so it is opened again, too"
 
 
-async def test_our_own_session_that_aws_knows_no_longer_is_replaced(
-    objects: TenantObjects, aws: FakeAws
-) -> None:
+async def test_the_gateways_expired_session_is_replaced(objects: TenantObjects, aws: FakeAws) -> None:
     await put(objects)
     aws.assume_fails = [client_error("InvalidClientTokenId", 403)]
     await put(objects, "tenantb")
     assert aws.opened == 2
 
 
-async def test_a_session_that_stays_unknown_is_an_error(objects: TenantObjects, aws: FakeAws) -> None:
+async def test_a_session_that_stays_invalid_is_an_error(objects: TenantObjects, aws: FakeAws) -> None:
     aws.get_fails = client_error("InvalidAccessKeyId", 403)
     with pytest.raises(RemoteRefused):
         await objects.get(TENANT, KEY, max_bytes=5)
@@ -269,13 +263,13 @@ async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: Fak
     [
         pytest.param(client_error("NoSuchKey", 404), False, DocumentMissing, id="not-there"),
         pytest.param(
-            client_error("AccessDenied", 403), False, DocumentMissing, id="not-there-told-as-denied"
+            client_error("AccessDenied", 403), False, DocumentMissing, id="not-there-reported-as-denied"
         ),
         pytest.param(client_error("AccessDenied", 403), True, RemoteRefused, id="denied"),
         pytest.param(client_error("SlowDown", 503), True, RemoteUnavailable, id="busy"),
     ],
 )
-async def test_absent_denied_and_busy_are_told_apart(
+async def test_absent_denied_and_busy_are_distinguished(
     objects: TenantObjects, aws: FakeAws, answer: ClientError, there: bool, problem: type[Exception]
 ) -> None:
     aws.get_fails = answer
@@ -284,11 +278,11 @@ async def test_absent_denied_and_busy_are_told_apart(
         await objects.get(TENANT, KEY, max_bytes=5)
 
 
-@pytest.mark.parametrize("prepared_for", ["an-earlier-one", None], ids=["an earlier Tenant", "nobody yet"])
-async def test_nothing_is_read_or_stored_before_the_prefix_is_this_tenants(
+@pytest.mark.parametrize("prepared_for", ["an-earlier-one", None], ids=["an earlier Tenant", "no Tenant yet"])
+async def test_nothing_is_read_or_stored_before_the_prefix_belongs_to_this_tenant(
     objects: TenantObjects, aws: FakeAws, prepared_for: str | None
 ) -> None:
-    """Documents of an earlier Tenant of the name may lie there still."""
+    """Documents of an earlier Tenant with the same name may still exist there."""
     storage = {"bucket": BUCKET, "prefix": "tenant-tenanta/", "tenantUid": prepared_for}
     status = TenantStatus.model_validate({"storage": storage} if prepared_for else {})
     tenant = TENANT.model_copy(update={"status": status})

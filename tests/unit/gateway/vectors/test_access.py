@@ -1,4 +1,4 @@
-"""Tokens for Qdrant: of the request under way, and of no other."""
+"""Tests of the tokens for Qdrant."""
 
 import time
 from typing import Any
@@ -12,20 +12,20 @@ KEY = OctKey.import_key("the-api-key-of-qdrant")
 
 
 def access() -> Any:
-    """Return what a token of now opens."""
+    """Return the access claim of a token that is signed now."""
     claims = jwt.decode(sign_token(KEY), KEY, algorithms=["HS256"]).claims
     assert 0 < claims["exp"] - time.time() <= TOKEN_SECONDS
     return claims["access"]
 
 
-def test_a_token_opens_what_the_request_is_for() -> None:
+def test_a_token_opens_the_collection_of_the_request() -> None:
     with token_scope("shared", "rw"):
         with token_scope("acme", "r"):
             assert access() == [{"collection": "acme", "access": "r"}]
         assert access() == [{"collection": "shared", "access": "rw"}]
 
 
-def test_after_a_request_even_a_failed_one_nothing_is_open() -> None:
+def test_after_a_request_no_token_is_signed() -> None:
     with pytest.raises(ZeroDivisionError), token_scope("acme", "rw"):
         _ = 1 / 0
     with pytest.raises(LookupError):

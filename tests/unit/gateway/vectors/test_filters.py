@@ -1,4 +1,4 @@
-"""Every filter begins with the tenant, and nothing that narrows it can widen it."""
+"""Tests of the filters: each requires the tenant, whatever else it requires."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_a_filter_always_begins_with_the_tenant(narrowed: dict[str, Any], expect
     assert tenant_filter(TENANT, **narrowed).model_dump(exclude_none=True) == expected
 
 
-def test_what_is_left_out_is_one_version_of_one_document() -> None:
+def test_an_exclusion_is_one_version_of_one_document() -> None:
     filter_ = exclude_versions(tenant_filter(TENANT), {("d", "v1"), ("c", "v9")}).model_dump(
         exclude_none=True
     )

@@ -1,4 +1,4 @@
-"""StaleFilter of one search while documents change: what is returned, and when no further round is made."""
+"""Tests of the filter of stale document versions."""
 
 from gateway.models import Passage
 from gateway.vectors.stale_filter import StaleFilter
@@ -14,7 +14,7 @@ def test_a_round_that_finds_nothing_ends_the_search() -> None:
     assert results.best == []
 
 
-def test_chunks_of_a_deleted_document_cost_another_round_only_if_they_took_places() -> None:
+def test_stale_chunks_cause_another_round_only_if_the_result_is_full() -> None:
     gone, good = passage("gone"), passage("good")
     assert StaleFilter().absorb([gone, good], {"good": "v1"}, is_full=False)
     results = StaleFilter()
@@ -22,7 +22,7 @@ def test_chunks_of_a_deleted_document_cost_another_round_only_if_they_took_place
     assert results.stale == {("gone", "v1")}
 
 
-def test_of_results_that_all_missed_something_the_one_that_saw_most_counts() -> None:
+def test_the_round_with_most_passages_is_best_if_all_are_inconsistent() -> None:
     results = StaleFilter()
     changing = passage("changing", "v1")
     first = [passage("a"), passage("b"), changing]
@@ -35,7 +35,7 @@ def test_of_results_that_all_missed_something_the_one_that_saw_most_counts() -> 
     assert [each.document_id for each in results.best] == ["c", "d"], "of two like it the later one"
 
 
-def test_a_round_that_missed_nothing_counts_more_than_one_that_saw_more() -> None:
+def test_a_consistent_round_is_better_than_one_with_more_passages() -> None:
     results = StaleFilter()
     first = [passage("a"), passage("b"), passage("changing")]
     assert not results.absorb(first, {"a": "v1", "b": "v1", "changing": "v2"}, is_full=False)

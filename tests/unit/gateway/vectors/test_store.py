@@ -1,4 +1,4 @@
-"""Qdrant's wire: requests, tokens, versions, and what is done with points that should not have come."""
+"""Tests of the Qdrant store: requests, tokens, versions and points of other tenants."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ OWN = [
 
 @asynccontextmanager
 async def no_guard(tenant: Tenant) -> AsyncIterator[None]:
-    """Let every change pass."""
+    """Allow every write."""
     yield
 
 
@@ -93,9 +93,9 @@ def hit(
     return {"id": 1, "version": 1, "score": 0.5, "payload": payload, "vector": {"dense": [0.6, 0.8, 0, 0]}}
 
 
-def head(version: str) -> dict[str, Any]:
+def marker(version: str) -> dict[str, Any]:
     return {
-        **hit("tenant-tenanta", "head", version=version),
+        **hit("tenant-tenanta", "marker", version=version),
         "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
     }
 
@@ -105,7 +105,7 @@ def sent(route: respx.Route) -> Any:
 
 
 def access(request: httpx.Request) -> Any:
-    """Return what the token of a request opens; the signature is checked as Qdrant checks it."""
+    """Return the access claim of a request's token, after a check of its signature."""
     scheme, _, token = request.headers["authorization"].partition(" ")
     assert scheme == "Bearer"
     claims = jwt.decode(token, OctKey.import_key(KEY), algorithms=["HS256"]).claims
@@ -137,7 +137,7 @@ async def test_a_search_of_a_persona_finds_nothing_of_another(
     assert sent(route)["filter"] == {"must": [*OWN, {"key": "personaId", "match": {"value": "hr"}}]}
 
 
-async def test_a_passage_says_where_it_stands(vectors: Vectors, qdrant: respx.MockRouter) -> None:
+async def test_a_passage_has_its_position(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     found = hit("tenant-tenanta", "mine")
     found["payload"] |= {"page": 7, "heading": "Plan > Part two"}
     qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": [found]}))
@@ -188,7 +188,7 @@ async def test_reading_by_id_opens_the_tenants_collection_for_reading(
         assert access(call.request) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "r"}]
 
 
-def test_a_call_that_forgot_its_collection_gets_no_token() -> None:
+def test_a_call_without_a_collection_gets_no_token() -> None:
     with pytest.raises(LookupError):
         sign_token(OctKey.import_key(KEY))
 
@@ -214,7 +214,7 @@ async def test_without_a_key_no_token_is_sent(qdrant: respx.MockRouter) -> None:
         pytest.param({"verify": AUTHORITIES}, AUTHORITIES, id="one's own"),
     ],
 )
-async def test_qdrants_certificate_is_checked(
+async def test_qdrants_certificate_is_verified(
     given: dict[str, Any], expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[object] = []
@@ -230,7 +230,7 @@ async def test_qdrants_certificate_is_checked(
     assert checked == [expected]
 
 
-async def test_the_operator_says_where_a_tenants_points_lie(
+async def test_the_collection_comes_from_the_tenants_status(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant.post("/collections/elsewhere/points/query").mock(return_value=result({"points": []}))
@@ -238,7 +238,7 @@ async def test_the_operator_says_where_a_tenants_points_lie(
     assert route.called
 
 
-async def test_points_carry_the_whole_payload_under_lasting_ids(
+async def test_points_have_the_whole_payload_and_stable_ids(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant["upsert"]
@@ -271,7 +271,7 @@ async def test_points_carry_the_whole_payload_under_lasting_ids(
     )
 
 
-async def test_the_head_is_written_last_and_then_other_versions_go(
+async def test_the_commit_marker_is_written_last_and_then_other_versions_are_deleted(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     chunks = [Chunk("x")] * 5
@@ -298,13 +298,15 @@ async def test_a_document_is_published_with_its_chunks_counted(
     assert published == IndexedDocument(DOCUMENT, version.id, 5)
 
 
-async def test_what_is_reported_as_removed_is_gone(vectors: Vectors, qdrant: respx.MockRouter) -> None:
+async def test_a_delete_waits_for_its_completion(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     await vectors.remove(TENANT, "doc-1")
     assert {call.request.url.params["wait"] for call in qdrant["delete"].calls} == {"true"}
 
 
-async def test_an_indexed_document_comes_back_whole(vectors: Vectors, qdrant: respx.MockRouter) -> None:
-    stored = head("v1")
+async def test_an_indexed_document_is_returned_with_all_fields(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    stored = marker("v1")
     stored["payload"] |= {"etag": '"e"', "sha256": "0" * 64, "documentId": "doc-1"}
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([stored]))
     expected = IndexedDocument(replace(DOCUMENT, etag='"e"'), "v1", 9)
@@ -315,7 +317,7 @@ async def test_an_indexed_document_comes_back_whole(vectors: Vectors, qdrant: re
     assert await vectors.get_indexed(TENANT, ["doc-1"]) == {"doc-1": IndexedDocument(DOCUMENT, "v1", 9)}
 
 
-async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
+async def test_the_old_version_is_kept_until_the_commit_marker_has_changed(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     qdrant["upsert"].mock(side_effect=[result({"status": "completed"}), httpx.Response(403)])
@@ -335,13 +337,13 @@ async def test_nothing_of_the_old_content_goes_before_the_head_has_changed(
         pytest.param((replace(DOCUMENT, filename="b.md"), [Chunk("x", 1)]), id="filename"),
     ],
 )
-def test_whatever_a_reader_sees_makes_another_version(changed: tuple[Document, list[Chunk]]) -> None:
+def test_each_visible_change_makes_another_version(changed: tuple[Document, list[Chunk]]) -> None:
     assert (
         DocumentVersion.from_chunks(*changed).id != DocumentVersion.from_chunks(DOCUMENT, [Chunk("x", 1)]).id
     )
 
 
-async def test_chunks_of_another_version_than_the_heads_are_not_there(
+async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     old = hit("tenant-tenanta", "old", chunk=3, version="v0")
@@ -349,14 +351,14 @@ async def test_chunks_of_another_version_than_the_heads_are_not_there(
     good = hit("tenant-tenanta", "good", chunk=2)
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(side_effect=[result({"points": [old, gone]}), result({"points": [good]})])
-    heads = qdrant.post(f"/collections/{COLLECTION}/points")
-    heads.mock(
+    markers = qdrant.post(f"/collections/{COLLECTION}/points")
+    markers.mock(
         return_value=result(
-            [{**hit("tenant-tenanta", "head"), "id": commit_marker_id("tenanta", uid_of("tenanta"), "d")}]
+            [{**hit("tenant-tenanta", "marker"), "id": commit_marker_id("tenanta", uid_of("tenanta"), "d")}]
         )
     )
     assert await search(vectors) == ["good"]
-    assert json.loads(heads.calls[0].request.content)["ids"] == [
+    assert json.loads(markers.calls[0].request.content)["ids"] == [
         commit_marker_id("tenanta", uid_of("tenanta"), "d"),
         commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
     ]
@@ -367,9 +369,7 @@ async def test_chunks_of_another_version_than_the_heads_are_not_there(
     ], "a second search makes up for what was dropped"
 
 
-async def test_points_of_before_there_were_versions_are_found(
-    vectors: Vectors, qdrant: respx.MockRouter
-) -> None:
+async def test_points_without_a_version_are_found(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     old = hit("tenant-tenanta", "old", chunk=1)
     for field in ("version", "heading", "chunks"):
         del old["payload"][field]
@@ -379,19 +379,19 @@ async def test_points_of_before_there_were_versions_are_found(
     assert (await vectors.get_indexed(TENANT, ["d"]))["d"].chunks == 0
 
 
-async def test_a_version_that_begins_to_count_between_two_looks_is_found(
+async def test_a_version_that_is_committed_between_two_rounds_is_found(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     new = hit("tenant-tenanta", "v2", chunk=3, version="v2")
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
-    # v2 is being written, is left out, and takes v1's place before the second look.
+    # v2 is being written and is excluded; it is committed before the second round.
     route.mock(side_effect=[result({"points": found}) for found in ([new], [], [new])])
-    heads = qdrant.post(f"/collections/{COLLECTION}/points")
-    heads.mock(side_effect=[result([head(version)]) for version in ("v1", "v2", "v2")])
+    markers = qdrant.post(f"/collections/{COLLECTION}/points")
+    markers.mock(side_effect=[result([marker(version)]) for version in ("v1", "v2", "v2")])
     assert await search(vectors) == ["v2"]
 
 
-async def test_no_second_look_is_taken_where_nothing_was_crowded_out(
+async def test_there_is_no_second_round_if_the_result_was_not_full(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     good = hit("tenant-tenanta", "v1")
@@ -402,7 +402,7 @@ async def test_no_second_look_is_taken_where_nothing_was_crowded_out(
     assert len(route.calls) == 1
 
 
-async def test_a_search_that_finds_only_what_does_not_count_ends(
+async def test_a_search_that_finds_only_stale_versions_ends(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
@@ -412,7 +412,7 @@ async def test_a_search_that_finds_only_what_does_not_count_ends(
     assert len(route.calls) == MAX_SEARCH_ROUNDS
 
 
-async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_own(
+async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_points(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
@@ -432,7 +432,7 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_own(
     assert lexical["params"]["idf"] == {"corpus": {"must": OWN}}, "no other tenant moves a word's worth"
 
 
-async def test_the_threshold_holds_for_a_hybrid_search_too(
+async def test_the_threshold_applies_to_a_hybrid_search_too(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     weak = {**hit("tenant-tenanta", "weak", document_id="e"), "vector": {"dense": [0.1, 0.9, 0, 0]}}
@@ -449,16 +449,21 @@ async def test_the_threshold_holds_for_a_hybrid_search_too(
     assert sent(route)["limit"] == CANDIDATES, "those below the threshold take no place of others"
 
 
-async def test_the_head_of_a_removed_document_goes_first(vectors: Vectors, qdrant: respx.MockRouter) -> None:
+async def test_the_commit_marker_of_a_removed_document_is_deleted_first(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
     await vectors.remove(TENANT, "doc-1")
-    head, rest = (json.loads(call.request.content)["filter"]["must"] for call in qdrant["delete"].calls)
-    assert head == [*OWN, {"has_id": [commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]}]
+    calls = qdrant["delete"].calls
+    marker_filter, rest = (json.loads(call.request.content)["filter"]["must"] for call in calls)
+    assert marker_filter == [*OWN, {"has_id": [commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]}]
     assert rest == [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
 
 
-async def test_a_foreign_head_is_no_document_of_ours(vectors: Vectors, qdrant: respx.MockRouter) -> None:
-    heads = [hit("tenant-tenantb", "theirs"), hit("tenant-tenanta", "ours", document_id="e")]
-    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(heads))
+async def test_a_commit_marker_of_another_tenant_is_ignored(
+    vectors: Vectors, qdrant: respx.MockRouter
+) -> None:
+    markers = [hit("tenant-tenantb", "theirs"), hit("tenant-tenanta", "ours", document_id="e")]
+    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(markers))
     assert set(await vectors.get_indexed(TENANT, ["d", "e"])) == {"e"}
 
 
@@ -481,7 +486,7 @@ async def test_a_foreign_head_is_no_document_of_ours(vectors: Vectors, qdrant: r
         pytest.param(httpx.ConnectError("refused"), RemoteUnavailable, id="down"),
     ],
 )
-async def test_errors_of_qdrant_become_ours(
+async def test_errors_of_qdrant_are_mapped(
     vectors: Vectors, qdrant: respx.MockRouter, response: Any, problem: type[Exception]
 ) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
@@ -493,7 +498,7 @@ async def test_errors_of_qdrant_become_ours(
 @pytest.mark.parametrize(
     "answer", [b"", b"who are you?\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"]
 )
-async def test_a_connection_that_breaks_or_speaks_another_language_is_an_outage(answer: bytes) -> None:
+async def test_a_broken_connection_or_protocol_is_an_outage(answer: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -529,7 +534,7 @@ def collection_of(size: int) -> httpx.Response:
     )
 
 
-async def test_a_collection_that_fits_or_is_not_there_yet_is_fine(
+async def test_a_matching_or_missing_collection_is_accepted(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant.get(f"/collections/{COLLECTION}").mock(return_value=collection_of(4))
@@ -539,7 +544,7 @@ async def test_a_collection_that_fits_or_is_not_there_yet_is_fine(
     await vectors.check()
 
 
-async def test_a_collection_of_another_dimension_says_what_to_change(
+async def test_a_collection_of_another_dimension_is_refused_with_the_setting(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     qdrant.get(f"/collections/{COLLECTION}").mock(return_value=collection_of(1024))
@@ -547,12 +552,12 @@ async def test_a_collection_of_another_dimension_says_what_to_change(
         await vectors.check()
 
 
-async def test_what_stands_beside_a_passage_is_of_the_same_version(
+async def test_neighbours_of_a_passage_are_of_the_same_version(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     passage = Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")
     points = [
-        hit("tenant-tenanta", "newer head", version="v2"),
+        hit("tenant-tenanta", "newer commit marker", version="v2"),
         hit("tenant-tenanta", "after", chunk=2),
         hit("tenant-tenantb", "theirs", chunk=2),
     ]
@@ -568,7 +573,7 @@ async def test_what_stands_beside_a_passage_is_of_the_same_version(
 
 
 @pytest.mark.parametrize("change", ["publish", "remove"])
-async def test_a_change_that_must_not_be_is_not_begun_and_every_other_is_announced_until_its_end(
+async def test_every_write_is_guarded_and_a_refused_one_does_not_begin(
     qdrant: respx.MockRouter, change: str
 ) -> None:
     seen: list[str] = []
@@ -598,9 +603,7 @@ async def test_a_change_that_must_not_be_is_not_begun_and_every_other_is_announc
     await vectors.close()
 
 
-async def test_the_embeddings_of_a_document_are_read_and_those_of_another_tenant_dropped(
-    vectors: Vectors, qdrant: respx.MockRouter
-) -> None:
+async def test_embeddings_of_another_tenant_are_dropped(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     def scroll(request: httpx.Request) -> httpx.Response:
         wanted = json.loads(request.content)["with_payload"]
         hits = [hit("tenant-tenanta", "Own."), hit("tenant-tenantb", "Theirs.")]
@@ -624,7 +627,7 @@ async def test_the_embeddings_of_a_document_are_read_and_those_of_another_tenant
     assert second == {**first, "offset": 33}
 
 
-async def test_embeddings_of_before_there_were_headings_are_read(
+async def test_embeddings_of_points_without_a_heading_are_read(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     old = hit("tenant-tenanta", "Own.")

@@ -1,8 +1,8 @@
-"""The text of a file, page by page where it has pages.
+"""Text extraction from files, page by page if the format has pages.
 
-Runs in a reader process (:mod:`..worker`), because what is read here comes from anybody: a crafted file
-may take all memory or never end. Parsers raise whatever they like at a broken file; here it becomes one
-of ours, with a reason that the sender can act on.
+It runs in a reader process (:mod:`..worker`), because the files are untrusted: a crafted file may take all
+memory or never end. Parsers raise any exception for a broken file. It becomes a :class:`DocumentRefused` with
+a reason that the sender can act on.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,27 +10,27 @@ from collections.abc import Callable, Iterable
 from ...models import Page
 from ...problems import DocumentEmpty, DocumentRefused, DocumentUnreadable
 from ..formats import Format, sniff
-from .blocks import Draft, compose
-from .mail import mail
-from .pdf import pdf
-from .plain import markdown, text
-from .sheets import csv, xlsx
-from .slides import pptx
-from .web import html
-from .word import docx
+from .blocks import PageBlocks, build_pages
+from .mail import extract_mail
+from .pdf import extract_pdf
+from .plain import extract_markdown, extract_text
+from .sheets import extract_csv, extract_xlsx
+from .slides import extract_pptx
+from .web import extract_html
+from .word import extract_docx
 
 __all__ = ["extract"]
 
-_EXTRACTORS: dict[Format, Callable[[bytes], Iterable[Draft]]] = {
-    Format.TEXT: text,
-    Format.MARKDOWN: markdown,
-    Format.HTML: html,
-    Format.CSV: csv,
-    Format.MAIL: mail,
-    Format.PDF: pdf,
-    Format.DOCX: docx,
-    Format.PPTX: pptx,
-    Format.XLSX: xlsx,
+_EXTRACTORS: dict[Format, Callable[[bytes], Iterable[PageBlocks]]] = {
+    Format.TEXT: extract_text,
+    Format.MARKDOWN: extract_markdown,
+    Format.HTML: extract_html,
+    Format.CSV: extract_csv,
+    Format.MAIL: extract_mail,
+    Format.PDF: extract_pdf,
+    Format.DOCX: extract_docx,
+    Format.PPTX: extract_pptx,
+    Format.XLSX: extract_xlsx,
 }
 
 
@@ -40,11 +40,11 @@ def extract(filename: str, content: bytes) -> tuple[Format, list[Page]]:
     Raises
     ------
     DocumentRefused
-        One of its subclasses, with the reason.
+        As one of its subclasses, with the reason.
     """
     format_ = sniff(filename, content)
     try:
-        pages = list(compose(_EXTRACTORS[format_](content)))
+        pages = list(build_pages(_EXTRACTORS[format_](content)))
     except (DocumentRefused, MemoryError):
         raise
     except Exception as exc:

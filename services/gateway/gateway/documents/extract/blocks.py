@@ -1,4 +1,4 @@
-"""What extractors make, and how it becomes pages: tidied, bounded, with the headings' places known."""
+"""Blocks of text that extractors return, and the pages that are built from them."""
 
 import re
 import unicodedata
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from ...models import Heading, Page
 from ...problems import DocumentTooLarge
 
-__all__ = ["CHARACTERS", "PAGES", "Block", "Draft", "compose"]
+__all__ = ["MAX_CHARACTERS", "MAX_PAGES", "Block", "PageBlocks", "build_pages"]
 
-CHARACTERS = 32 * 1024 * 1024
-"""Most text of one document. A small file may say the same long thing a million times (a spreadsheet's
-shared strings, a PDF's forms), so the size of what was unpacked bounds nothing."""
+MAX_CHARACTERS = 32 * 1024 * 1024
+"""Maximum text of one document. A small file may repeat the same text a million times (shared strings of a
+spreadsheet, forms of a PDF), so the unpacked size is no limit."""
 
-PAGES = 10_000
-"""Most pages, slides or sheets of one document: a small file may name the same one a million times."""
+MAX_PAGES = 10_000
+"""Maximum number of pages, slides or sheets: a small file may reference the same page a million times."""
 
 _PARAGRAPH_GAP, _HEADING_GAP = "\n\n", "\n\n\n"
 _MARKDOWN_SIGNS = re.compile(r"^#{1,6}[ \t]+")
@@ -25,11 +25,11 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, a table's row, or, if it has a ``level``, a heading.
+    """Paragraph, row of a table, or heading (if it has a ``level``).
 
-    A heading stands over all that follows, up to one of the same or a smaller level; 0 is the outermost.
-    ``gap`` stands between a block and the one before it. By default a heading is further off than a
-    paragraph, unless it follows a heading: the chunker likes best to cut where most lines are empty.
+    A heading applies up to the next one of the same or a smaller level; 0 is the outermost. ``gap`` separates
+    a block from the one before it. By default it is larger before a heading than before a paragraph, unless
+    the heading follows a heading: the chunker prefers to cut at the most empty lines.
     """
 
     text: str
@@ -38,52 +38,52 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A page that is being read: its blocks come one by one, so that reading can stop in the middle."""
+class PageBlocks:
+    """Blocks of one page, as an iterable, so that reading can stop in the middle."""
 
     blocks: Iterable[Block]
     number: int | None = None
 
 
-def compose(drafts: Iterable[Draft]) -> Iterator[Page]:
-    """Yield the pages; some of them may be without text.
+def build_pages(raw_pages: Iterable[PageBlocks]) -> Iterator[Page]:
+    """Yield pages with normalised text and the positions of headings; some may have no text.
 
     Raises
     ------
     DocumentTooLarge
         There are too many pages or characters.
     """
-    room = CHARACTERS
-    for count, draft in enumerate(drafts, start=1):
-        if count > PAGES:
-            raise DocumentTooLarge(f"The document has more than {PAGES} pages. Split it.")
-        page = _page(draft, room)
-        room -= len(page.text)
+    remaining = MAX_CHARACTERS
+    for count, raw_page in enumerate(raw_pages, start=1):
+        if count > MAX_PAGES:
+            raise DocumentTooLarge(f"The document has more than {MAX_PAGES} pages. Split it.")
+        page = _build_page(raw_page, remaining)
+        remaining -= len(page.text)
         yield page
 
 
-def _page(draft: Draft, room: int) -> Page:
+def _build_page(raw_page: PageBlocks, max_length: int) -> Page:
     parts: list[str] = []
     headings: list[Heading] = []
     length = 0
     below_heading = False
-    for block in draft.blocks:
-        text = _tidy(block.text)
+    for block in raw_page.blocks:
+        text = _normalize(block.text)
         if not text:
             continue
         gap = _gap(block, below_heading=below_heading) if parts else ""
         below_heading = block.level is not None
         parts += (gap, text)
         if block.level is not None:
-            headings.append(Heading(_title(text), block.level, length + len(gap)))
+            headings.append(Heading(_heading_title(text), block.level, length + len(gap)))
         length += len(gap) + len(text)
-        if length > room:
-            raise DocumentTooLarge(f"The document has more than {CHARACTERS} characters. Split it.")
-    return Page("".join(parts), draft.number, tuple(headings))
+        if length > max_length:
+            raise DocumentTooLarge(f"The document has more than {MAX_CHARACTERS} characters. Split it.")
+    return Page("".join(parts), raw_page.number, tuple(headings))
 
 
-def _title(text: str) -> str:
-    """Return a heading in one line and without Markdown's signs, which are not its words."""
+def _heading_title(text: str) -> str:
+    """Return the text of a heading in one line, without Markdown's ``#``."""
     return " ".join(_MARKDOWN_SIGNS.sub("", text).split())
 
 
@@ -93,10 +93,10 @@ def _gap(block: Block, *, below_heading: bool) -> str:
     return _PARAGRAPH_GAP if block.level is None or below_heading else _HEADING_GAP
 
 
-def _tidy(text: str) -> str:
-    """Return text in one Unicode form, without control characters, at most one blank line in a row."""
+def _normalize(text: str) -> str:
+    """Return text in NFC, without control characters and with at most one blank line in a row."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = _CONTROLS.sub(" ", text)
-    # No regex for the ends of lines: on a long run of blanks inside a line it would take its square.
+    # No regex for trailing blanks: on a long run of blanks inside a line it takes quadratic time.
     text = "\n".join(line.rstrip() for line in text.split("\n"))
     return _BLANK_LINES.sub("\n\n", text).strip()

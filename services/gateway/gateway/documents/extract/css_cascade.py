@@ -1,6 +1,6 @@
-"""Cascade of the style sheets in a page: the declarations that may hide text, by element.
+"""CSS cascade of a page's style sheets: the declarations that may hide text, by element.
 
-Rules count by importance, layer, specificity and order. Sheets elsewhere (``link``, ``@import``) are not
+Rules are ranked by importance, layer, specificity and order. External sheets (``link``, ``@import``) are not
 read.
 """
 
@@ -17,8 +17,8 @@ from .css_conditions import ALL, UNKNOWN, media_mask, supports_mask
 
 __all__ = ["Cascade", "Style"]
 
-RULES = 1000
-"""Most selectors that are applied; each is looked for in the whole page."""
+MAX_SELECTORS = 1000
+"""Maximum number of selectors that are applied; each is searched in the whole page."""
 
 _DEPTH = 20
 _NOT_SHOWN = "[hidden]:not([hidden='until-found' i]), dialog:not([open])"
@@ -73,12 +73,12 @@ _KEYWORDS = {
     "visibility": frozenset({"visible", "hidden", "collapse"}),
     "content-visibility": frozenset({"visible", "hidden", "auto"}),
 }  # fmt: skip
-"""Words of the properties that have nothing else: a browser ignores a declaration with another one."""
+"""Keywords of properties that have no other values: a browser ignores a declaration with another word."""
 _FOR_ALL = frozenset({"initial", "inherit", "unset", "revert", "revert-layer"})
 
 
 class _Group(NamedTuple):
-    """Properties that hide text together: they are read if one of the first has such a value in the page."""
+    """Properties that hide text together, read if one of ``hiding`` has a matching value in the page."""
 
     hiding: tuple[str, ...]
     value: re.Pattern[str]
@@ -132,7 +132,7 @@ class _Rule(NamedTuple):
 
 
 class _Applied(NamedTuple):
-    """A rule that an element has; a later one in this order wins."""
+    """Rule that applies to an element; the highest rank wins."""
 
     rank: tuple[bool, bool, bool, tuple[int, int, int], int]
     browsers: int
@@ -154,7 +154,7 @@ class Cascade:
 
     @classmethod
     def read(cls, tree: LexborHTMLParser) -> "Cascade":
-        """Return the styles that the sheets and attributes of a page give, before its sheets are removed."""
+        """Return the styles from the sheets and attributes of a page, before its sheets are removed."""
         cascade = cls()
         rules = list(cascade._read_sheets(tree))
         attributes = [
@@ -180,7 +180,7 @@ class Cascade:
                 continue
             for specificity, nodes in _elements(tree, rule.selector):
                 order += 1
-                if order > RULES:
+                if order > MAX_SELECTORS:
                     break
                 for node in nodes:
                     rank = (True, False, not rule.layered, specificity, order)
@@ -197,7 +197,7 @@ class Cascade:
 
     @property
     def is_conditional(self) -> bool:
-        """True if browsers differ in what they show."""
+        """True if browsers show different text."""
         return any(each.browsers != ALL for applied in self._applied.values() for each in applied)
 
     def style(self, node: Any, browser: int) -> Style:
@@ -264,7 +264,7 @@ def _nested(selector: str, parent: str) -> str:
 
 
 def _declarations(items: list[Any]) -> list[_Declaration]:
-    """Return the declarations that matter, in small letters except for custom properties."""
+    """Return the relevant declarations, in lower case except for custom properties."""
     declarations = []
     for item in items:
         if item.type != "declaration":
@@ -283,9 +283,9 @@ def _declarations(items: list[Any]) -> list[_Declaration]:
 
 
 def _read_properties(declared: list[list[_Declaration]]) -> Callable[[str], bool]:
-    """Return a test of a property's name: True if a text may be hidden by it in this page.
+    """Return a predicate for property names: True if the property may hide text in this page.
 
-    Most pages have hundreds of rules about sizes and colours, and hide nothing by them.
+    Most pages have hundreds of rules for sizes and colours that hide nothing.
     """
     values: dict[str, set[str]] = {}
     for declarations in declared:
@@ -309,10 +309,10 @@ def _elements(tree: LexborHTMLParser, selector: str) -> list[tuple[tuple[int, in
     for part in _parts(selector):
         text = tinycss2.serialize(part).strip()
         if _is_pseudo_element(part):
-            continue  # it styles a part of an element, and leaves the element itself as it is
+            continue  # it styles a part of an element, not the element itself
         try:
             found.append((_specificity(part), tree.css(text)))
-        except SelectolaxError:  # a browser leaves out a rule with a mistake
+        except SelectolaxError:  # a browser ignores an invalid rule
             return []
     return found
 

@@ -1,8 +1,7 @@
-"""Conditions of CSS (``@media``, ``@supports``), for some usual browsers together.
+"""Evaluation of CSS conditions (``@media``, ``@supports``) for several common browsers.
 
-Each browser is a bit of a mask. A text is hidden if none of the browsers shows it, so a rule for narrow
-windows alone hides nothing. Conditions that cannot be known (a dark theme, a mouse) are met by every second
-browser.
+Each browser is a bit of a mask. A text is hidden if no browser shows it, so a rule for narrow windows alone
+hides nothing. A condition that cannot be decided (a dark theme, a mouse) is true in every second browser.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,7 @@ _SIZES = ((360, 780), (820, 1180), (1440, 900))
 BROWSERS = 2 * len(_SIZES)
 ALL = (1 << BROWSERS) - 1
 UNKNOWN = ALL >> len(_SIZES)
-"""Browsers that meet a condition that cannot be known."""
+"""Browsers in which an undecidable condition is true."""
 
 _SCREENS = frozenset({"all", "screen"})
 _PIXELS = {"px": 1.0, "em": 16.0, "rem": 16.0, "pt": 4 / 3, "in": 96.0, "cm": 37.8, "mm": 3.78}
@@ -38,24 +37,24 @@ _DISPLAYS = frozenset(
 
 
 def media_mask(query: list[Any]) -> int:
-    """Return the browsers that a list of media queries is met by."""
+    """Return the browsers that match a list of media queries."""
     parts = _split(query)
     if parts == [[]]:
         return ALL
     mask = 0
     for part in parts:
         negated = len(part) > 1 and _word(part[0]) == "not" and part[1].type == "ident"
-        met = _combined(part[1:] if negated else part, _media_feature)
+        met = _evaluate(part[1:] if negated else part, _media_feature)
         mask |= ALL ^ met if negated else met
     return mask
 
 
 def supports_mask(condition: list[Any]) -> int:
-    """Return the browsers that are certain to support a feature, or may do."""
-    return _combined(_solid(condition), _supported)
+    """Return the browsers that support a feature for certain or possibly."""
+    return _evaluate(_significant(condition), _supported)
 
 
-def _solid(tokens: list[Any]) -> list[Any]:
+def _significant(tokens: list[Any]) -> list[Any]:
     return [token for token in tokens if token.type not in ("whitespace", "comment")]
 
 
@@ -65,7 +64,7 @@ def _word(token: Any) -> str:
 
 def _split(tokens: list[Any]) -> list[list[Any]]:
     parts: list[list[Any]] = [[]]
-    for each in _solid(tokens):
+    for each in _significant(tokens):
         if each == ",":
             parts.append([])
         else:
@@ -73,8 +72,8 @@ def _split(tokens: list[Any]) -> list[list[Any]]:
     return parts
 
 
-def _combined(tokens: list[Any], leaf: Callable[[list[Any]], int]) -> int:
-    """Return the mask of conditions that are joined by ``and``, ``or`` and ``not``."""
+def _evaluate(tokens: list[Any], leaf: Callable[[list[Any]], int]) -> int:
+    """Return the mask of conditions that are combined with ``and``, ``or`` and ``not``."""
     mask, either, negated = ALL, False, False
     for token in tokens:
         word = _word(token)
@@ -95,14 +94,14 @@ def _condition(token: Any, word: str, leaf: Callable[[list[Any]], int]) -> int:
         return ALL if word in _SCREENS else 0
     if token.type != "() block":
         return UNKNOWN
-    inner = _solid(token.content)
+    inner = _significant(token.content)
     if inner and (inner[0].type == "() block" or _word(inner[0]) == "not"):
-        return _combined(inner, leaf)
+        return _evaluate(inner, leaf)
     return leaf(inner)
 
 
 def _media_feature(tokens: list[Any]) -> int:
-    """Return the browsers that have a feature of a screen."""
+    """Return the browsers that have a media feature."""
     text = tinycss2.serialize(tokens).lower().replace(" ", "")
     name, colon, value = text.partition(":")
     if name in _MET:
@@ -122,7 +121,7 @@ class _Name(str):
 
 
 def _comparison(tokens: list[Any]) -> list[Any]:
-    """Return ``width >= 600px`` as its three or five parts; neighbouring signs are one."""
+    """Split ``width >= 600px`` into its three or five parts; adjacent operators are joined."""
     parts: list[Any] = []
     for token in tokens:
         if token.type == "literal":
@@ -151,7 +150,7 @@ def _range(parts: list[Any]) -> int:
 
 
 def _sizes(part: Any) -> list[float] | None:
-    """Return a side of a comparison, for each size of window."""
+    """Return one side of a comparison, for each window size."""
     if isinstance(part, _Name):
         name = part.removeprefix("device-")
         if name not in ("width", "height"):
@@ -168,7 +167,7 @@ def _mask(met: Callable[[int, int], bool]) -> int:
 
 
 def _supported(tokens: list[Any]) -> int:
-    """Return the browsers that support a declaration; all do with the oldest properties."""
+    """Return the browsers that support a declaration: all for the oldest properties."""
     name = _word(tokens[0]) if tokens else ""
     if name.startswith("--") or name in _SUPPORTED:
         return ALL

@@ -1,4 +1,4 @@
-"""Math functions of CSS: ``calc()``, ``min()``, ``clamp()`` and the others that return a number."""
+"""Evaluation of CSS math functions: ``calc()``, ``min()``, ``clamp()`` and others that return a number."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -30,14 +30,14 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
 
 
 def evaluate(function: Any, number: Callable[[Any], float | None], depth: int = 0) -> float | None:
-    """Return the value of a math function; None if it is no such function or has a mistake.
+    """Return the value of a math function; None for other functions and invalid ones.
 
     Parameters
     ----------
     function
-        A token of tinycss2.
+        Token of tinycss2.
     number
-        Returns the value of a token that is no function and no operator.
+        Returns the value of a token that is neither function nor operator.
     """
     compute = _FUNCTIONS.get(function.lower_name)
     if compute is None or depth > _DEPTH:
@@ -60,7 +60,7 @@ def _sum(tokens: list[Any], number: Callable[[Any], float | None], depth: int) -
     Raises
     ------
     ValueError, ArithmeticError
-        It has a mistake, or a value that is not known.
+        The expression is invalid, or a value is unknown.
     """
     total, factor, sign = 0.0, None, 1.0
     operator = "*"

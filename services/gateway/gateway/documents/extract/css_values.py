@@ -1,4 +1,4 @@
-"""Values of CSS properties as numbers. A value that cannot be computed without a layout is None."""
+"""Parsing of CSS values to numbers. A value that cannot be computed without a layout is None."""
 
 from functools import lru_cache
 from math import hypot
@@ -9,7 +9,15 @@ from tinycss2 import color5
 
 from .css_math import evaluate, split_at_commas
 
-__all__ = ["alpha", "clips_all", "custom_value", "font_size", "move", "pixels", "scales_to_nothing"]
+__all__ = [
+    "clips_all",
+    "parse_alpha",
+    "parse_font_size",
+    "parse_offset",
+    "parse_pixels",
+    "resolve_variables",
+    "scales_to_nothing",
+]
 
 _CACHED = 4096
 _PIXELS = {
@@ -24,14 +32,14 @@ _PIXELS = {
     "ch": 8.0,
 }
 _RELATIVE_PIXELS = 0.5
-"""Pixels of ``%``, ``vw`` and ``vh``: few, because carousels move some full widths aside."""
+"""Assumed pixels of ``%``, ``vw`` and ``vh``: few, because carousels move content by several widths."""
 
 _FONT_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0}
 _DEFAULT_FONT_SIZE = 16.0
 _SMALL_SCALE = 0.05
 _NESTED_VARIABLES = 8
 _VALUE_CHARACTERS = 2000
-"""Longest value of a custom property: a few that name each other twice would fill all memory."""
+"""Maximum length of a custom property: a few that reference each other twice would fill all memory."""
 
 
 def _tokens(value: str) -> list[Any]:
@@ -57,7 +65,7 @@ def _number(token: Any, em: float = _DEFAULT_FONT_SIZE, rem: float = _DEFAULT_FO
 
 
 def _known_number(token: Any, em: float, rem: float) -> float | None:
-    """Return a number as an operand: None if it depends on the layout."""
+    """Return an operand as a number; None if it depends on the layout."""
     if token.type == "percentage" or (
         token.type == "dimension" and token.lower_unit not in (*_PIXELS, "em", "rem")
     ):
@@ -66,15 +74,15 @@ def _known_number(token: Any, em: float, rem: float) -> float | None:
 
 
 @lru_cache(_CACHED)
-def pixels(value: str, em: float = _DEFAULT_FONT_SIZE) -> tuple[float, ...]:
-    """Return the lengths in a value, in about as many pixels; empty if one of them is no plain length."""
+def parse_pixels(value: str, em: float = _DEFAULT_FONT_SIZE) -> tuple[float, ...]:
+    """Return the lengths in a value in approximate pixels; empty if one of them is not a length."""
     numbers = [_number(token, em) for token in _tokens(value)]
     return tuple(number for number in numbers if number is not None) if None not in numbers else ()
 
 
 @lru_cache(_CACHED)
-def font_size(value: str, parent: float, root: float) -> float:
-    """Return the font size of ``font-size`` or ``font`` in pixels, the default if it cannot be computed."""
+def parse_font_size(value: str, parent: float, root: float) -> float:
+    """Return the size in ``font-size`` or ``font`` in pixels; the default if it cannot be computed."""
     for token in _tokens(value):
         if token.type == "percentage":
             return float(token.value) / 100 * parent
@@ -89,7 +97,7 @@ def font_size(value: str, parent: float, root: float) -> float:
 
 
 @lru_cache(_CACHED)
-def alpha(value: str) -> float | None:
+def parse_alpha(value: str) -> float | None:
     """Return the opacity of a colour or of an ``opacity``, from 0 to 1; None if it is neither."""
     try:
         token = tinycss2.parse_one_component_value(value)
@@ -100,15 +108,17 @@ def alpha(value: str) -> float | None:
         if token.type == "function" and (number := _number(token)) is not None:
             return number
         colour = color5.parse_color(value)
-    except (ValueError, TypeError):  # a function with arguments that it does not have
+    except (ValueError, TypeError):  # a function with invalid arguments
         return None
     return None if colour is None or isinstance(colour, str) else float(colour.alpha)
 
 
 def _mixed_alpha(mix: Any) -> float | None:
-    """Return the opacity of a ``color-mix()`` of two colours; None if one of them is not known."""
+    """Return the opacity of a ``color-mix()`` of two colours; None if one of them is unknown."""
     _, *colours = split_at_commas(mix.arguments)
-    alphas = [alpha(tinycss2.serialize([t for t in each if t.type != "percentage"])) for each in colours]
+    alphas = [
+        parse_alpha(tinycss2.serialize([t for t in each if t.type != "percentage"])) for each in colours
+    ]
     if len(colours) != 2 or alphas[0] is None or alphas[1] is None:
         return None
     given = [next((float(t.value) for t in each if t.type == "percentage"), None) for each in colours]
@@ -159,12 +169,12 @@ def _insets_all(tokens: list[Any]) -> bool:
 
 
 @lru_cache(_CACHED)
-def move(value: str) -> tuple[float, float]:
-    """Return how far a ``transform`` or ``translate`` moves an element, to the right and down."""
+def parse_offset(value: str) -> tuple[float, float]:
+    """Return the offset of a ``transform`` or ``translate`` in pixels, to the right and down."""
     x = y = 0.0
     tokens = _tokens(value)
     if tokens and tokens[0].type != "function":  # the property translate
-        lengths = pixels(value)
+        lengths = parse_pixels(value)
         return (lengths[0] if lengths else 0.0), (lengths[1] if len(lengths) > 1 else 0.0)
     for token in tokens:
         if token.type != "function":
@@ -183,7 +193,7 @@ def move(value: str) -> tuple[float, float]:
 
 @lru_cache(_CACHED)
 def scales_to_nothing(value: str) -> bool:
-    """Return True if a ``transform`` or ``scale`` leaves a line or a point of an element."""
+    """Return True if a ``transform`` or ``scale`` shrinks an element to a line or a point."""
     for token in _tokens(value):
         if token.type in ("number", "percentage"):  # the property scale
             if abs(token.value) <= _SMALL_SCALE * (100 if token.type == "percentage" else 1):
@@ -202,8 +212,8 @@ def scales_to_nothing(value: str) -> bool:
     return False
 
 
-def custom_value(value: str, variables: dict[str, str], depth: int = 0) -> str | None:
-    """Return a value with the custom properties that it names filled in; None if one is missing."""
+def resolve_variables(value: str, variables: dict[str, str], depth: int = 0) -> str | None:
+    """Return a value with its ``var()`` references resolved; None if one is missing."""
     if "var(" not in value:
         return value
     parts: list[str] = []
@@ -222,10 +232,10 @@ def _part(token: Any, variables: dict[str, str], depth: int) -> str | None:
         return str(tinycss2.serialize([token]))
     inner = tinycss2.serialize(token.arguments)
     if token.lower_name != "var":
-        filled = custom_value(inner, variables, depth + 1)
+        filled = resolve_variables(inner, variables, depth + 1)
         return None if filled is None else f"{token.lower_name}({filled})"
     name, comma, fallback = inner.partition(",")
     named = variables.get(name.strip())
     if named is not None:
-        return custom_value(named, variables, depth + 1)
-    return custom_value(fallback.strip(), variables, depth + 1) if comma else None
+        return resolve_variables(named, variables, depth + 1)
+    return resolve_variables(fallback.strip(), variables, depth + 1) if comma else None

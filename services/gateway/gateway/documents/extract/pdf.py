@@ -1,7 +1,7 @@
-"""PDF: the text that each page shows, in the order in which the file draws it. Pictures are not read.
+"""Extractor for PDF: the visible text of each page in drawing order. Pictures are not read.
 
-pypdf bounds what one stream may decode to, the page tree's depth and size, and how often a page may draw
-a form; a file that is beyond it counts as damaged.
+pypdf limits the decoded size of a stream, the depth and size of the page tree, and the number of forms that a
+page draws. A file beyond these limits counts as damaged.
 """
 
 import io
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pypdf import PasswordType, PdfReader
 
 from ...problems import DocumentUnreadable
-from .blocks import Block, Draft
+from .blocks import Block, PageBlocks
 from .pdf_hidden import visible_text
 
-__all__ = ["pdf"]
+__all__ = ["extract_pdf"]
 
 
-def pdf(content: bytes) -> Iterator[Draft]:
-    """Yield the pages.
+def extract_pdf(content: bytes) -> Iterator[PageBlocks]:
+    """Yield the pages of a PDF.
 
     Raises
     ------
@@ -25,8 +25,8 @@ def pdf(content: bytes) -> Iterator[Draft]:
         It needs a password.
     """
     reader = PdfReader(io.BytesIO(content))
-    # An empty user password only restricts printing and the like: every viewer opens such a file.
+    # An empty user password only restricts actions such as printing: every viewer opens such a file.
     if reader.is_encrypted and reader.decrypt("") is PasswordType.NOT_DECRYPTED:
         raise DocumentUnreadable("The PDF is encrypted. Remove its password and send it again.")
     for number, page in enumerate(reader.pages, start=1):
-        yield Draft([Block(visible_text(page))], number)
+        yield PageBlocks([Block(visible_text(page))], number)

@@ -1,7 +1,7 @@
-"""Text of PDF that a page does not show: it is left out while pypdf reads the page.
+"""Removal of hidden text from PDF pages, while pypdf reads them.
 
-pypdf calls a visitor before each operator; a text is left out by taking the operator's operands. It is not
-known where on the page a form is drawn, so colours and places are not compared in forms.
+pypdf calls a visitor before each operator. Clearing the operator's operands omits its text. The position of a
+form on the page is unknown, so colours and positions are not compared in forms.
 """
 
 import re
@@ -23,11 +23,11 @@ _WHITE = 0.99
 _FAINT = 0.1
 _TINY_POINTS, _TINY_SHARE = 0.8, 0.001
 _SCAN_SHARE = 0.5
-"""Least share of a page that pictures cover for its invisible text to be recognised text (OCR)."""
+"""Minimum share of a page that pictures cover if its invisible text is recognised text (OCR)."""
 
 _WIDE_LINE = 4.0
 _BOXES = 5000
-"""Most filled boxes that are compared with white text; on a page with more, white text is read."""
+"""Maximum number of filled boxes that are compared with white text; beyond it, white text is kept."""
 
 _Box = tuple[float, float, float, float]
 _EVERYWHERE: _Box = (-inf, -inf, inf, inf)
@@ -35,18 +35,18 @@ _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErro
 
 
 def visible_text(page: PageObject) -> str:
-    """Return the text that a page shows, and that which was recognised in its pictures."""
+    """Return the visible text of a page, and the text that was recognised in its pictures."""
     contents = page.get_contents()
     if contents is None or not _MAY_ADD_TEXT.search(contents.get_data()):
         return ""
     visitor = _Visitor(page)
     text = visitor.read()
-    return _Visitor(page, visitor.unseen).read() if visitor.unseen else text
+    return _Visitor(page, visitor.hidden_modes).read() if visitor.hidden_modes else text
 
 
 @dataclass(frozen=True, slots=True)
-class _Unseen:
-    """Rendering modes whose text is not shown; invisible text over pictures was recognised in them."""
+class _HiddenModes:
+    """Rendering modes whose text is hidden; invisible text over pictures is recognised text."""
 
     modes: frozenset[int] = frozenset()
     pictures: tuple[_Box, ...] = ()
@@ -57,7 +57,7 @@ class _Unseen:
 
 @dataclass(slots=True)
 class _Graphics:
-    """Graphics state, as far as it hides text."""
+    """Part of the graphics state that can hide text."""
 
     mode: int = 0
     size: float = 12.0
@@ -68,23 +68,23 @@ class _Graphics:
     line: float = 1.0
 
     def copy(self) -> "_Graphics":
-        """Return a copy. A changed copy for each operator would take most of the time."""
+        """Return a copy. States are mutable, because copies at each operator would take most of the time."""
         return _Graphics(
             self.mode, self.size, self.white, self.opacity, self.scaled_font, self.space, self.line
         )
 
 
 class _Visitor:
-    """Visitor of the operators of a page, which takes the operands of those that show hidden text.
+    """Visitor of a page's operators, which clears the operands of those that show hidden text.
 
     Parameters
     ----------
-    unseen
-        Text that is left out for its rendering mode. All pictures of a page are known at its end, so text of
-        all modes is read first.
+    hidden
+        Rendering modes whose text is omitted. All pictures of a page are known only at its end, so a first
+        run reads text of all modes.
     """
 
-    def __init__(self, page: PageObject, unseen: _Unseen = _Unseen()) -> None:
+    def __init__(self, page: PageObject, hidden: _HiddenModes = _HiddenModes()) -> None:
         self._source = page
         self._page = _page_bounds(page)
         left, bottom, right, top = self._page
@@ -92,50 +92,50 @@ class _Visitor:
         self._area = (right - left) * (top - bottom) if bounded else 0.0
         unscaled = bounded and "/UserUnit" not in page
         self._tiny = min(_TINY_POINTS, _TINY_SHARE * (top - bottom)) if unscaled else 0.0
-        self._unseen = unseen
-        self._seen_modes: set[int] = set()
+        self._hidden = hidden
+        self._found_modes: set[int] = set()
         self._resources: Any = page.get("/Resources")
         self._state = _Graphics()
         self._stack: list[_Graphics] = []
-        self._around: list[tuple[_Graphics, list[_Graphics], Any]] = []
+        self._outer_states: list[tuple[_Graphics, list[_Graphics], Any]] = []
         self._covered = 0.0
         self._pictures: list[_Box] = []
-        self._clip_painted = False
+        self._is_clip_painted = False
         self._path: list[_Box] = []
         self._boxes: list[_Box] | None = []
         self._run = (0.0, 0.0, 0.0)
         self._scaled_fonts: dict[str, bool] = {}
 
     def read(self) -> str:
-        """Return the text of the page that is not left out."""
-        # pypdf calls a second visitor after each operator, which only forms need.
+        """Return the text of the page without the omitted text."""
+        # Only forms need the second visitor, which pypdf calls after each operator.
         after = self.after if "/XObject" in self._known(self._resources) else None
         return self._source.extract_text(visitor_operand_before=self.before, visitor_operand_after=after)
 
     @property
-    def unseen(self) -> _Unseen:
-        """Text that the page does not show for its rendering mode."""
+    def hidden_modes(self) -> _HiddenModes:
+        """Rendering modes whose text the page does not show."""
         modes = set()
-        if _INVISIBLE in self._seen_modes and self._covered < _SCAN_SHARE * self._area:
+        if _INVISIBLE in self._found_modes and self._covered < _SCAN_SHARE * self._area:
             modes.add(_INVISIBLE)
-        if _CLIP in self._seen_modes and not self._clip_painted:
+        if _CLIP in self._found_modes and not self._is_clip_painted:
             modes.add(_CLIP)
-        return _Unseen(frozenset(modes), tuple(self._pictures))
+        return _HiddenModes(frozenset(modes), tuple(self._pictures))
 
     def before(self, operator: bytes, operands: Any, cm: list[float], tm: list[float]) -> None:
-        """Follow an operator; take its operands if it shows hidden text."""
+        """Process an operator; clear its operands if it shows hidden text."""
         handle = _HANDLERS.get(operator)
         if handle is None:
             return
         try:
             handle(self, operands, cm, tm)
-        except _MALFORMED:  # pypdf passes over operators with such operands, too
+        except _MALFORMED:  # pypdf skips operators with such operands, too
             return
 
     def after(self, operator: bytes, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Leave a form."""
-        if operator == b"Do" and self._around:
-            self._state, self._stack, self._resources = self._around.pop()
+        """Restore the state after a form."""
+        if operator == b"Do" and self._outer_states:
+            self._state, self._stack, self._resources = self._outer_states.pop()
 
     def save(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Save the graphics state."""
@@ -151,9 +151,9 @@ class _Visitor:
         self._state.mode = int(operands[0])
 
     def set_font(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Set the font. The size of a Type 3 font means nothing without its matrix."""
+        """Set the font. The size of a Type 3 font depends on its matrix."""
         name = operands[0]
-        scaled = self._scaled_fonts.get(name) if not self._around else True
+        scaled = self._scaled_fonts.get(name) if not self._outer_states else True
         if scaled is None:
             font = self._resource("/Font", name)
             scaled = self._scaled_fonts[name] = font is None or font.get("/Subtype") == "/Type3"
@@ -164,7 +164,7 @@ class _Visitor:
         self._state.line = float(operands[0])
 
     def set_colour(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Set the colour of fills in a device's space, or in one that has as many parts."""
+        """Set the colour of fills in a device's space, or in one with as many components."""
         values = [float(each) for each in operands]
         ink = len(values) == len("CMYK")
         white = max(values) <= 1 - _WHITE if ink else min(values) >= _WHITE
@@ -177,7 +177,7 @@ class _Visitor:
         self._state.space, self._state.white = family, False
 
     def set_colour_in_space(self, operands: Any, cm: list[float], tm: list[float]) -> None:
-        """Set the colour of fills; 1 is no white in a space of inks or in a pattern."""
+        """Set the colour of fills; 1 is not white in a space of inks or in a pattern."""
         if self._state.space.startswith(("/Device", "/Cal", "/ICCBased")) and self._state.space != "/DeviceN":
             self.set_colour(operands, cm, tm)
         else:
@@ -195,60 +195,60 @@ class _Visitor:
         self._path.append(_bounds(x, y, x + width, y + height, cm))
 
     def add_shape(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Add to the path what may be of any shape."""
+        """Add a segment to the path, which may then have any shape."""
         self._path = [_EVERYWHERE]
 
     def fill(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Fill the path."""
-        self._clip_painted = self._clip_painted or _CLIP in self._seen_modes
+        self._is_clip_painted = self._is_clip_painted or _CLIP in self._found_modes
         if not self._state.white:
             self._paint(self._path)
         self._path = []
 
     def stroke(self, _operands: Any, cm: list[float], _tm: list[float]) -> None:
-        """Draw the path's lines; wide ones are like boxes."""
+        """Stroke the path; wide lines count as boxes."""
         if self._state.line * max(hypot(cm[0], cm[1]), hypot(cm[2], cm[3])) > _WIDE_LINE:
             self._paint([_EVERYWHERE])
         self._path = []
 
     def end_path(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Forget the path."""
+        """Discard the path."""
         self._path = []
 
     def shade(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Fill the clipped part of the page."""
-        self._clip_painted = self._clip_painted or _CLIP in self._seen_modes
+        self._is_clip_painted = self._is_clip_painted or _CLIP in self._found_modes
         self._paint([_EVERYWHERE])
 
     def draw_picture(self, _operands: Any, cm: list[float], _tm: list[float]) -> None:
         """Draw a picture."""
-        self._clip_painted = self._clip_painted or _CLIP in self._seen_modes
-        many = self._around or len(self._pictures) == _BOXES
+        self._is_clip_painted = self._is_clip_painted or _CLIP in self._found_modes
+        many = self._outer_states or len(self._pictures) == _BOXES
         self._covered += inf if many else abs(cm[0] * cm[3] - cm[1] * cm[2])
         if not many:
             self._pictures.append(_bounds(0.0, 0.0, 1.0, 1.0, cm))
         self._paint([_bounds(0.0, 0.0, 1.0, 1.0, cm)])
 
     def draw(self, operands: Any, cm: list[float], tm: list[float]) -> None:
-        """Draw a picture or a form, into which the visitor goes."""
+        """Draw a picture, or enter a form."""
         drawn = self._resource("/XObject", operands[0])
         if drawn is not None and drawn.get("/Subtype") == "/Image":
             self.draw_picture(operands, cm, tm)
         else:
             self.shade(operands, cm, tm)
-        if drawn is None and not self._around:
+        if drawn is None and not self._outer_states:
             return
-        self._around.append((self._state, self._stack, self._resources))
+        self._outer_states.append((self._state, self._stack, self._resources))
         self._state, self._stack = self._state.copy(), []
         if drawn is not None and drawn.get("/Subtype") == "/Form":
             self._resources = drawn.get("/Resources")
             if not _MAY_ADD_TEXT.search(drawn.get_data()):
-                operands[:] = [NameObject("/")]  # pypdf would parse a figure only because there is a visitor
+                operands[:] = [NameObject("/")]  # otherwise pypdf parses a figure because there is a visitor
 
     def show(self, operands: Any, cm: list[float], tm: list[float]) -> None:
-        """Take the operands if the text is hidden."""
+        """Clear the operands if the text is hidden."""
         if self._state.mode in (_INVISIBLE, _CLIP):
-            self._seen_modes.add(self._state.mode)
+            self._found_modes.add(self._state.mode)
         if self._hides(operands, cm, tm):
             operands.clear()
 
@@ -256,17 +256,17 @@ class _Visitor:
         state = self._state
         if state.opacity < _FAINT and state.mode in _FILLED_MODES:
             return True
-        if self._around:
-            pictures = self._unseen.pictures if state.mode == _INVISIBLE else ()
-            return state.mode in self._unseen.modes and not pictures
+        if self._outer_states:
+            pictures = self._hidden.pictures if state.mode == _INVISIBLE else ()
+            return state.mode in self._hidden.modes and not pictures
         a, b = tm[0] * cm[0] + tm[1] * cm[2], tm[0] * cm[1] + tm[1] * cm[3]
         c, d = tm[2] * cm[0] + tm[3] * cm[2], tm[2] * cm[1] + tm[3] * cm[3]
         width, height = abs(state.size) * hypot(a, b), abs(state.size) * hypot(c, d)
         upright = a > 0 and abs(b) < a / 100
         x, y = tm[4] * cm[0] + tm[5] * cm[2] + cm[4], tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
         box = self._box(operands, x, y, width, height, upright=upright)
-        if state.mode in self._unseen.modes:
-            pictures = self._unseen.pictures if state.mode == _INVISIBLE else ()
+        if state.mode in self._hidden.modes:
+            pictures = self._hidden.pictures if state.mode == _INVISIBLE else ()
             return not any(_touch(box, each) for each in pictures)
         if not state.scaled_font and (min(width, height) < self._tiny or not _touch(box, self._page)):
             return True
@@ -274,7 +274,7 @@ class _Visitor:
         return white and not any(_touch(box, each) for each in self._boxes or ())
 
     def _box(self, operands: Any, x: float, y: float, width: float, height: float, *, upright: bool) -> _Box:
-        """Return bounds around a text; they are larger than it, as its widths are not known."""
+        """Return bounds around a text; larger than it, because the widths of its glyphs are unknown."""
         back, length = _extent(operands)
         if self._run[0] == x and self._run[1] == y:
             length += self._run[2]
@@ -286,17 +286,17 @@ class _Visitor:
         return x - far, y - far, x + far, y + far
 
     def _paint(self, boxes: list[_Box]) -> None:
-        """Note that something was painted, which white text can be seen on."""
+        """Record painted boxes, on which white text is visible."""
         if self._boxes is None:
             return
-        if self._around or len(self._boxes) + len(boxes) > _BOXES:
+        if self._outer_states or len(self._boxes) + len(boxes) > _BOXES:
             self._boxes = None
         else:
             self._boxes += boxes
 
     @staticmethod
     def _known(value: Any) -> DictionaryObject:
-        """Return a dictionary of the file, an empty one if it is damaged."""
+        """Return a dictionary of the file, or an empty one if it is damaged."""
         known = None if value is None else value.get_object()
         return known if isinstance(known, DictionaryObject) else DictionaryObject()
 
@@ -307,7 +307,7 @@ class _Visitor:
 
 
 def _page_bounds(page: PageObject) -> _Box:
-    """Return the bounds of a page, without end if they are damaged: viewers take a usual size then."""
+    """Return the bounds of a page; infinite if they are damaged, because viewers use a default size then."""
     try:
         box = page.mediabox
         bounds = _bounds(
@@ -334,7 +334,7 @@ def _touch(one: _Box, other: _Box) -> bool:
 
 
 def _extent(operands: Any) -> tuple[float, float]:
-    """Return how far a text goes back and on, in font sizes: one for each byte, and the moves between."""
+    """Return the extent of a text backwards and forwards, in font sizes: one per byte, plus its moves."""
     shown = operands[-1] if operands else ""
     if isinstance(shown, (str, bytes)):
         return 0.0, len(shown)

@@ -1,26 +1,26 @@
-"""Text as it is, and Markdown, of which only the headings are understood."""
+"""Extractors for plain text and Markdown, of which only the headings are parsed."""
 
 import re
 from collections.abc import Iterator
 
 from ...problems import DocumentUnsupported
-from .blocks import Block, Draft
+from .blocks import Block, PageBlocks
 
-__all__ = ["decode", "markdown", "text"]
+__all__ = ["decode", "extract_markdown", "extract_text"]
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]")
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 
 
-def text(content: bytes) -> Iterator[Draft]:
-    """Yield the one page of a text."""
-    yield Draft([Block(decode(content))])
+def extract_text(content: bytes) -> Iterator[PageBlocks]:
+    """Yield a text as one page."""
+    yield PageBlocks([Block(decode(content))])
 
 
-def markdown(content: bytes) -> Iterator[Draft]:
-    """Yield the one page of a Markdown file. Headings begin with ``#``; underlined ones stay plain text."""
-    yield Draft(_blocks(decode(content)))
+def extract_markdown(content: bytes) -> Iterator[PageBlocks]:
+    """Yield a Markdown file as one page. Headings begin with ``#``; underlined ones remain plain text."""
+    yield PageBlocks(_blocks(decode(content)))
 
 
 def decode(content: bytes) -> str:
@@ -29,7 +29,7 @@ def decode(content: bytes) -> str:
     Raises
     ------
     DocumentUnsupported
-        It is neither UTF-8 nor UTF-16 with its mark.
+        It is neither UTF-8 nor UTF-16 with a byte order mark.
     """
     encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:

@@ -1,6 +1,6 @@
-"""Tables: CSV, and XLSX sheet by sheet. Formulas appear as the values that were saved with them."""
+"""Extractors for tables: CSV, and XLSX sheet by sheet. Formulas appear as their saved values."""
 
-import csv as stdlib_csv
+import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -9,76 +9,76 @@ from openpyxl import load_workbook
 
 from ...problems import DocumentTooLarge, DocumentUnreadable
 from ..archives import check_archive
-from .blocks import Block, Draft
+from .blocks import Block, PageBlocks
 from .plain import decode
-from .tables import table_blocks
+from .tables import format_table
 
-__all__ = ["csv", "xlsx"]
+__all__ = ["extract_csv", "extract_xlsx"]
 
-CELLS = 10_000_000
-"""Most cells of one workbook, empty ones before a filled one included. A single cell at the far end of a
-sheet would otherwise cost a million rows, and one in each row sixteen thousand columns."""
+MAX_CELLS = 10_000_000
+"""Maximum number of cells of one workbook, including empty ones before a filled one. A single cell at the end
+of a sheet would otherwise cost a million rows, and one in each row sixteen thousand columns."""
 
-FIELD_CHARACTERS = 131_072
-"""Longest field of a CSV; Excel has 32,767. A quote that is never closed swallows the rest of the file."""
+MAX_FIELD_CHARACTERS = 131_072
+"""Longest field of a CSV; Excel allows 32,767. An unclosed quote makes the rest of the file one field."""
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_ROWS = 20
 _SAMPLE_CHARACTERS = 64 * 1024
 
 
-def csv(content: bytes) -> Iterator[Draft]:
-    """Yield the one page of a CSV.
+def extract_csv(content: bytes) -> Iterator[PageBlocks]:
+    """Yield a CSV as one page.
 
     Raises
     ------
     DocumentUnsupported
         It is not encoded in UTF-8.
     DocumentUnreadable
-        A field is far too long.
+        A field is too long.
     """
     text = decode(content)
-    yield Draft(table_blocks(_csv_rows(text, _delimiter(text)), level=1))
+    yield PageBlocks(format_table(_csv_rows(text, _delimiter(text)), level=1))
 
 
-def xlsx(content: bytes) -> Iterator[Draft]:
-    """Yield a page without a number for each sheet: no chunk runs over its end.
+def extract_xlsx(content: bytes) -> Iterator[PageBlocks]:
+    """Yield each sheet as a page without a number, so that no chunk crosses the end of a sheet.
 
     Raises
     ------
     DocumentRefused
-        It is an archive or a sheet that would hurt.
+        The archive or a sheet exceeds a limit.
     """
     check_archive(content)
     workbook = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-    budget = _Budget()
+    budget = _CellBudget()
     for sheet in workbook.worksheets:
-        # A sheet may declare any size and be empty. Without one, only what is there is read.
+        # A sheet may declare any size and be empty. Without dimensions, only existing cells are read.
         sheet.reset_dimensions()
-        yield Draft(_sheet_blocks(sheet.title, budget.spend(sheet.iter_rows(values_only=True))))
+        yield PageBlocks(_sheet_blocks(sheet.title, budget.count(sheet.iter_rows(values_only=True))))
 
 
 def _sheet_blocks(title: str, rows: Iterable[Sequence[Any]]) -> Iterator[Block]:
     yield Block(title, level=1)
-    yield from table_blocks(rows, level=2)
+    yield from format_table(rows, level=2)
 
 
-class _Budget:
-    """The cells that a workbook has left."""
+class _CellBudget:
+    """Number of cells that may still be read from a workbook."""
 
     def __init__(self) -> None:
-        self._cells = CELLS
+        self._cells = MAX_CELLS
 
-    def spend(self, rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    def count(self, rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         for row in rows:
             self._cells -= 1 + len(row)
             if self._cells < 0:
-                raise DocumentTooLarge(f"The workbook has more than {CELLS} cells. Split it.")
+                raise DocumentTooLarge(f"The workbook has more than {MAX_CELLS} cells. Split it.")
             yield row
 
 
 def _delimiter(text: str) -> str:
-    """Return what splits most of the first rows; ``csv.Sniffer`` takes the square of a sample's length."""
+    """Return the delimiter that splits most of the first rows; ``csv.Sniffer`` takes quadratic time."""
     sample = text[:_SAMPLE_CHARACTERS]
 
     def split(delimiter: str) -> tuple[int, int]:
@@ -89,10 +89,10 @@ def _delimiter(text: str) -> str:
 
 
 def _csv_rows(text: str, delimiter: str) -> Iterator[list[str]]:
-    stdlib_csv.field_size_limit(FIELD_CHARACTERS)
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
     try:
-        yield from stdlib_csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    except stdlib_csv.Error as exc:
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    except csv.Error as exc:
         raise DocumentUnreadable(
-            f"The CSV has a field of more than {FIELD_CHARACTERS} characters. Is a quote not closed?"
+            f"The CSV has a field of more than {MAX_FIELD_CHARACTERS} characters. Is a quote not closed?"
         ) from exc

@@ -1,6 +1,6 @@
-"""PPTX: a page a slide, its title as heading, tables as rows, the speaker's notes at its end.
+"""Extractor for PPTX: one page per slide, with title, tables and the speaker's notes at the end.
 
-Shapes come in the order in which a screen reader has them. Charts, SmartArt and pictures are left out.
+Shapes appear in the order of a screen reader. Charts, SmartArt and pictures are omitted.
 """
 
 import io
@@ -13,30 +13,30 @@ from pptx.shapes.group import GroupShape
 from pptx.slide import Slide
 
 from ..archives import check_archive
-from .blocks import Block, Draft
-from .tables import table_row
+from .blocks import Block, PageBlocks
+from .tables import format_row
 
-__all__ = ["pptx"]
+__all__ = ["extract_pptx"]
 
 
-def pptx(content: bytes) -> Iterator[Draft]:
-    """Yield the slides.
+def extract_pptx(content: bytes) -> Iterator[PageBlocks]:
+    """Yield each slide as a page.
 
     Raises
     ------
     DocumentRefused
-        It is an archive that would hurt.
+        The archive exceeds a limit.
     """
     check_archive(content)
     for number, slide in enumerate(Presentation(io.BytesIO(content)).slides, start=1):
-        yield Draft(_slide_blocks(slide), number)
+        yield PageBlocks(_slide_blocks(slide), number)
 
 
 def _slide_blocks(slide: Slide) -> Iterator[Block]:
     title = slide.shapes.title
     if title is not None:
         yield Block(" ".join(title.text_frame.text.split()), level=1)
-    # Its shapes are made anew whenever they are asked for, so the title is told by its number.
+    # python-pptx returns new shape objects on each access, so the title is recognised by its id.
     yield from _shape_blocks(s for s in slide.shapes if title is None or s.shape_id != title.shape_id)
     if slide.has_notes_slide and (notes := slide.notes_slide.notes_text_frame):
         yield Block(notes.text)
@@ -48,6 +48,6 @@ def _shape_blocks(shapes: Iterable[Any]) -> Iterator[Block]:
             yield from _shape_blocks(shape.shapes)
         elif isinstance(shape, GraphicFrame) and shape.has_table:
             for number, row in enumerate(shape.table.rows):
-                yield Block(table_row(cell.text for cell in row.cells), gap="\n" if number else None)
+                yield Block(format_row(cell.text for cell in row.cells), gap="\n" if number else None)
         elif shape.has_text_frame:
             yield Block(shape.text_frame.text)

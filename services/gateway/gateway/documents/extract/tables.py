@@ -1,8 +1,7 @@
-"""Rows as lines of text, ``a | b | c``, under the names of their columns.
+"""Formatting of table rows as lines of text: ``a | b | c``.
 
-The row that names the columns is made a heading. So it goes with every chunk of a long table, and a
-number that is found deep in it can be understood, while each row keeps its own words and is not longer
-than in the file.
+The row with the column names becomes a heading. So every chunk of a long table has it, and a number in the
+middle of the table can be understood, while rows do not become longer than in the file.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,17 +10,16 @@ from typing import Any
 
 from .blocks import Block
 
-__all__ = ["table_blocks", "table_row"]
+__all__ = ["format_row", "format_table"]
 
 
-def table_blocks(rows: Iterable[Sequence[Any]], level: int) -> Iterator[Block]:
-    """Yield the rows that are not empty.
+def format_table(rows: Iterable[Sequence[Any]], level: int) -> Iterator[Block]:
+    """Yield the rows that are not empty as blocks.
 
     Parameters
     ----------
     level
-        Level of the row with the names: the first that fills more than one cell. What stands before it
-        is about the table as a whole.
+        Heading level of the row with the column names: the first row with more than one filled cell.
     """
     named = False
     for row in rows:
@@ -29,11 +27,11 @@ def table_blocks(rows: Iterable[Sequence[Any]], level: int) -> Iterator[Block]:
         if filled:
             names = filled > 1 and not named
             named = named or names
-            yield Block(table_row(row), level if names else None, gap="\n")
+            yield Block(format_row(row), level if names else None, gap="\n")
 
 
-def table_row(values: Iterable[Any]) -> str:
-    """Return a row in one line. Empty cells at its end are dropped, the others keep their place."""
+def format_row(values: Iterable[Any]) -> str:
+    """Return a row as one line. Empty cells at its end are dropped, others keep their position."""
     return " | ".join(" ".join(_cell(value).split()) for value in values).rstrip(" |")
 
 

@@ -1,6 +1,6 @@
-"""Text of HTML that people do not see as the page opens: it is taken out, so that it is not indexed.
+"""Removal of text that an HTML page does not show when it opens, so that it is not indexed.
 
-A text is hidden if no usual browser shows it. Where that cannot be known without a layout, it is kept.
+A text is hidden if no common browser shows it. If that cannot be decided without a layout, the text is kept.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,15 +11,23 @@ from selectolax.lexbor import LexborHTMLParser
 
 from .css_cascade import Cascade, Style
 from .css_conditions import BROWSERS
-from .css_values import alpha, clips_all, custom_value, font_size, move, pixels, scales_to_nothing
+from .css_values import (
+    clips_all,
+    parse_alpha,
+    parse_font_size,
+    parse_offset,
+    parse_pixels,
+    resolve_variables,
+    scales_to_nothing,
+)
 
 __all__ = ["remove_hidden"]
 
 _TINY_PIXELS = 1.0
 _FAINT = 0.1
 _OFF_SCREEN_PIXELS = -999.0
-_CHARACTERS_A_PIXEL = 0.1
-"""Characters that at least go into a pixel of a line: a longer text comes out of a negative indent."""
+_CHARACTERS_PER_PIXEL = 0.1
+"""Minimum number of characters per pixel of a line: a longer text extends beyond a negative indent."""
 
 _WIDTHS, _HEIGHTS = ("width", "max-width"), ("height", "max-height")
 _INLINE_TAGS = frozenset(
@@ -33,17 +41,20 @@ _INITIAL_SIZE = 16.0
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """How far an element is shown: ``gone`` holds for all in it, the others until something in it differs."""
+class _RenderState:
+    """Visibility of an element.
 
-    gone: bool = False
+    ``is_removed`` applies to all content of the element; its content may override the others.
+    """
+
+    is_removed: bool = False
     clipped: bool = False
     contained: bool = False
     invisible: bool = False
     font: float = _INITIAL_SIZE
     root_font: float | None = None
     opacity: float = 1.0
-    ink: float = 1.0
+    text_alpha: float = 1.0
     x: float = 0.0
     y: float = 0.0
     indent: float = 0.0
@@ -53,19 +64,19 @@ class _State:
     @property
     def is_hidden(self) -> bool:
         return (
-            self.gone
+            self.is_removed
             or self.clipped
             or self.invisible
             or self.font <= _TINY_PIXELS
             or self.opacity < _FAINT
-            or self.ink < _FAINT
+            or self.text_alpha < _FAINT
             or self.x + self.indent <= _OFF_SCREEN_PIXELS
             or self.y <= _OFF_SCREEN_PIXELS
         )
 
 
 def remove_hidden(tree: LexborHTMLParser) -> None:
-    """Remove the text that is not seen from a parsed page, before its ``style`` elements are removed."""
+    """Remove hidden text from a parsed page, before its ``style`` elements are removed."""
     if tree.body is None or not (cascade := Cascade.read(tree)):
         return
     hidden = _hidden(tree, cascade, 0)
@@ -78,11 +89,11 @@ def remove_hidden(tree: LexborHTMLParser) -> None:
 
 
 def _hidden(tree: LexborHTMLParser, cascade: Cascade, browser: int) -> dict[int, Any]:
-    """Return the texts that a browser does not show, by their id in memory."""
-    states: dict[int, _State] = {}
+    """Return the texts that a browser does not show, by node id."""
+    states: dict[int, _RenderState] = {}
     hidden = {}
     for node in tree.root.traverse(include_text=True) if tree.root else ():
-        above = states.get(node.parent.mem_id, _State()) if node.parent else _State()
+        above = states.get(node.parent.mem_id, _RenderState()) if node.parent else _RenderState()
         if node.tag == "-text":
             if above.is_hidden:
                 hidden[node.mem_id] = node
@@ -92,56 +103,56 @@ def _hidden(tree: LexborHTMLParser, cascade: Cascade, browser: int) -> dict[int,
     return hidden
 
 
-def _state(node: Any, declared: Style, above: _State, keyframes: set[str]) -> _State:
-    """Return the state of an element from that of the one around it and its own style."""
-    state, style = _computed(declared, above)
+def _state(node: Any, declared: Style, above: _RenderState, keyframes: set[str]) -> _RenderState:
+    """Return the state of an element from its parent's state and its style."""
+    state, style = _resolve_style(declared, above)
     if size := style.get("font-size"):
-        font = font_size(size, above.font, above.root_font or _INITIAL_SIZE)
+        font = parse_font_size(size, above.font, above.root_font or _INITIAL_SIZE)
         state = replace(state, font=font, root_font=font if node.tag == "html" else above.root_font)
     if style.get("display") == "none" or style.get("mso-hide") == "all":
-        return replace(state, gone=True)
+        return replace(state, is_removed=True)
     if keyframes and any(
         name in keyframes for name in style.get("animation-name", "").replace(",", " ").split()
     ):
         return state  # the animation may show it
-    return _placed(node, style, _painted(style, state, above))
+    return _apply_box(node, style, _apply_paint(style, state, above))
 
 
-def _computed(declared: Style, above: _State) -> tuple[_State, Style]:
-    """Return the state with the custom properties that are known here, and a style without ``var()``."""
+def _resolve_style(declared: Style, above: _RenderState) -> tuple[_RenderState, Style]:
+    """Return the state with the custom properties of this element, and its style with ``var()`` resolved."""
     own = {name: value for name, value in declared.items() if name.startswith("--")}
     variables = above.variables
     if own:
-        filled = {name: custom_value(value, variables | own) for name, value in own.items()}
+        filled = {name: resolve_variables(value, variables | own) for name, value in own.items()}
         variables = variables | {name: value for name, value in filled.items() if value is not None}
         above = replace(above, variables=variables)
     style = {}
     for name, value in declared.items():
-        known = custom_value(value, variables) if name not in own else None
+        known = resolve_variables(value, variables) if name not in own else None
         if known is not None:
             style[name] = known.lower()
     return above, style
 
 
-def _painted(style: Style, state: _State, above: _State) -> _State:
-    """Return the state with what paints the element: its visibility, opacity and colour."""
+def _apply_paint(style: Style, state: _RenderState, above: _RenderState) -> _RenderState:
+    """Return the state after visibility, opacity and colour of the element."""
     if (visibility := style.get("visibility")) and visibility != "inherit":
         state = replace(state, invisible=visibility in ("hidden", "collapse"))
     if style.get("content-visibility") == "hidden" or clips_all(style.get("clip-path", "")):
-        state = replace(state, gone=True)
+        state = replace(state, is_removed=True)
     for value in (style.get("opacity", ""), *_opacity_filters(style.get("filter", ""))):
-        opacity = alpha(value)
+        opacity = parse_alpha(value)
         if opacity is not None:
             state = replace(state, opacity=state.opacity * opacity)
     colour = style.get("-webkit-text-fill-color") or style.get("color", "")
-    ink = 1.0 if colour in _UNSET else alpha(colour)
-    if colour and ink is not None:
+    text_alpha = 1.0 if colour in _UNSET else parse_alpha(colour)
+    if colour and text_alpha is not None:
         painted = "text" in (
             style.get("background-clip", "") + " " + style.get("background", "")
         ).split() or (style.get("text-shadow", "none") != "none")
-        state = replace(state, ink=1.0 if painted else ink)
+        state = replace(state, text_alpha=1.0 if painted else text_alpha)
     elif "text" in style.get("background-clip", "") or style.get("text-shadow", "none") != "none":
-        state = replace(state, ink=max(above.ink, _FAINT))
+        state = replace(state, text_alpha=max(above.text_alpha, _FAINT))
     return state
 
 
@@ -153,25 +164,25 @@ def _opacity_filters(value: str) -> list[str]:
     ]
 
 
-def _placed(node: Any, style: Style, state: _State) -> _State:
-    """Return the state with the element's box: its size, where it is, and which part of it is cut off."""
+def _apply_box(node: Any, style: Style, state: _RenderState) -> _RenderState:
+    """Return the state after size, position and clipping of the element's box."""
     position = style.get("position", "static")
-    without_deadline = position in ("absolute", "fixed")
-    if without_deadline and state.clipped and (position == "fixed" or not state.contained):
+    is_out_of_flow = position in ("absolute", "fixed")
+    if is_out_of_flow and state.clipped and (position == "fixed" or not state.contained):
         state = replace(state, clipped=False)
-    if without_deadline and clips_all(style.get("clip", "")):
-        return replace(state, gone=True)
-    inline = _is_inline(node.tag, style, without_deadline=without_deadline)
+    if is_out_of_flow and clips_all(style.get("clip", "")):
+        return replace(state, is_removed=True)
+    inline = _is_inline(node.tag, style, is_out_of_flow=is_out_of_flow)
     if not inline and _scales_to_nothing(style):
-        return replace(state, gone=True)
+        return replace(state, is_removed=True)
     if not inline and _is_empty(node.tag, style):
         state = replace(state, clipped=True, contained=position != "static")
-    return _moved(node, style, state, position, inline=inline)
+    return _apply_position(node, style, state, position, inline=inline)
 
 
-def _is_inline(tag: str, style: Style, *, without_deadline: bool) -> bool:
-    """Return True if an element may be a part of a line, to which sizes and transforms do not apply."""
-    if without_deadline or style.get("float", "none") != "none":
+def _is_inline(tag: str, style: Style, *, is_out_of_flow: bool) -> bool:
+    """Return True if an element may be inline: sizes and transforms do not apply to it."""
+    if is_out_of_flow or style.get("float", "none") != "none":
         return False
     display = style.get("display")
     return display in ("inline", "contents") if display else tag in _INLINE_TAGS or "-" in tag
@@ -182,7 +193,7 @@ def _scales_to_nothing(style: Style) -> bool:
 
 
 def _is_empty(tag: str, style: Style) -> bool:
-    """Return True if an element has no room for text, and cuts off what does not go into it."""
+    """Return True if an element has no space for text and clips its overflow."""
     if not {"hidden", "clip", "auto", "scroll"} & set(style.get("overflow", "").split()):
         return False
     if style.get("display", tag) in _CELLS or tag in _CELLS:
@@ -203,17 +214,19 @@ def _is_empty(tag: str, style: Style) -> bool:
 
 
 def _is_nothing(value: str) -> bool:
-    lengths = pixels(value)
+    lengths = parse_pixels(value)
     return bool(lengths) and max(lengths) <= 1 and ("%" not in value or lengths[0] == 0)
 
 
 def _has_length(value: str) -> bool:
     """Return True if a value may be more than a pixel."""
-    return value not in ("", "auto", "normal", *_UNSET) and max(pixels(value), default=2) > 1
+    return value not in ("", "auto", "normal", *_UNSET) and max(parse_pixels(value), default=2) > 1
 
 
-def _moved(node: Any, style: Style, state: _State, position: str, *, inline: bool) -> _State:
-    """Return the state with how far the element is out of its place, to the left of the page or above it."""
+def _apply_position(
+    node: Any, style: Style, state: _RenderState, position: str, *, inline: bool
+) -> _RenderState:
+    """Return the state after the element's offset to the left of the page or above it."""
     x, y = state.x, state.y
     left, top = _offset(style, "left", "right", 3), _offset(style, "top", "bottom", 0)
     if position == "fixed":
@@ -227,7 +240,7 @@ def _moved(node: Any, style: Style, state: _State, position: str, *, inline: boo
     if not inline:
         y += _side(style, "margin", "top", 0)
         for each in ("transform", "translate"):
-            dx, dy = move(style.get(each, ""))
+            dx, dy = parse_offset(style.get(each, ""))
             x, y = x + dx, y + dy
     indent = state.indent
     if (value := style.get("text-indent")) and value != "inherit":
@@ -239,17 +252,17 @@ def _moved(node: Any, style: Style, state: _State, position: str, *, inline: boo
 
 
 def _offset(style: Style, start: str, end: str, number: int) -> float | None:
-    """Return how far a positioned element is from the start of its block; None if that is not declared."""
-    lengths = pixels(style.get(start) or _at(style.get("inset", ""), number))
+    """Return the offset of a positioned element from the start of its block; None if it is not declared."""
+    lengths = parse_pixels(style.get(start) or _at(style.get("inset", ""), number))
     if lengths:
         return lengths[0]
-    opposite = pixels(style.get(end, ""))
-    # From the other edge it is out of the page only if it is further off than pages are wide.
+    opposite = parse_pixels(style.get(end, ""))
+    # From the opposite edge, an element is off the page only beyond the width of a page.
     return -opposite[0] if opposite and opposite[0] >= 3 * -_OFF_SCREEN_PIXELS else None
 
 
 def _side(style: Style, name: str, side: str, number: int) -> float:
-    lengths = pixels(style.get(f"{name}-{side}") or _at(style.get(name, ""), number))
+    lengths = parse_pixels(style.get(f"{name}-{side}") or _at(style.get(name, ""), number))
     return lengths[0] if lengths else 0.0
 
 
@@ -262,8 +275,8 @@ def _at(value: str, number: int) -> str:
 
 
 def _indent(node: Any, value: str) -> float:
-    """Return a negative indent, 0 unless all of an element's text is in the line that it moves."""
-    lengths = pixels(value)
-    if not lengths or node.css_first("br") or len(node.text()) > -lengths[0] * _CHARACTERS_A_PIXEL:
+    """Return a negative indent; 0 unless all of an element's text is in the indented line."""
+    lengths = parse_pixels(value)
+    if not lengths or node.css_first("br") or len(node.text()) > -lengths[0] * _CHARACTERS_PER_PIXEL:
         return 0.0
     return lengths[0]

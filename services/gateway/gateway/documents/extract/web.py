@@ -1,4 +1,4 @@
-"""HTML: what people see of it, in the lines in which they see it."""
+"""Extractor for HTML: the visible text, in the lines that a browser shows."""
 
 import re
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from selectolax.lexbor import LexborHTMLParser
 
 from ...problems import DocumentUnsupported
-from .blocks import Block, Draft
+from .blocks import Block, PageBlocks
 from .visibility import remove_hidden
 
-__all__ = ["html", "html_blocks"]
+__all__ = ["extract_html", "extract_html_blocks"]
 
 _INVISIBLE_TAGS = ["head", "script", "style", "noscript", "template", "svg", "iframe", "object", "canvas"]
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -19,30 +19,30 @@ _BLOCK_TAGS = (
 )
 _TITLE_LEVEL = 1
 _HEADING, _BREAK, _LINE, _CELL = "\x02", "\x1d", "\x1e", "\x1f"
-"""Marks that no text file holds; they stand for a heading, a new block, a new line and a new table cell."""
+"""Control characters that no text contains; they mark a heading, a block, a line and a table cell."""
 
 _SPACING = re.compile(r"\s+")
-"""To Python the last three marks are white space: a run of it holds all that stands between two words."""
+"""White space between two words. Python counts the last three marks as white space, too."""
 
 
-def html(content: bytes) -> Iterator[Draft]:
-    """Yield the one page of a web page.
+def extract_html(content: bytes) -> Iterator[PageBlocks]:
+    """Yield an HTML file as one page.
 
     Raises
     ------
     DocumentUnsupported
         Its encoding is not the one that it declares.
     """
-    yield Draft(html_blocks(LexborHTMLParser(content, encoding=True)))
+    yield PageBlocks(extract_html_blocks(LexborHTMLParser(content, encoding=True)))
 
 
-def html_blocks(tree: LexborHTMLParser) -> Iterator[Block]:
-    """Yield what is seen of a parsed page. The tree is changed.
+def extract_html_blocks(tree: LexborHTMLParser) -> Iterator[Block]:
+    """Yield the visible text of a parsed page. The tree is changed.
 
     Raises
     ------
     DocumentUnsupported
-        A character was not in the encoding that the page declares.
+        A character is invalid in the encoding that the page declares.
     """
     if title := tree.css_first("head > title"):
         yield Block(title.text(strip=True), level=_TITLE_LEVEL)
@@ -60,7 +60,7 @@ def html_blocks(tree: LexborHTMLParser) -> Iterator[Block]:
         node.insert_after(_BREAK)
     text = tree.body.text() if tree.body else ""
     if "\ufffd" in text:
-        raise DocumentUnsupported("The HTML file is not encoded in what it declares. Save it as UTF-8.")
+        raise DocumentUnsupported("The HTML file is not in the encoding that it declares. Save it as UTF-8.")
     for part in _SPACING.sub(_spacing, text).split("\n\n"):
         if part.startswith(_HEADING):
             yield Block(part[2:], level=int(part[1]))
@@ -69,7 +69,7 @@ def html_blocks(tree: LexborHTMLParser) -> Iterator[Block]:
 
 
 def _spacing(run: re.Match[str]) -> str:
-    """Return what a run of white space looks like: white space itself means nothing in HTML."""
+    """Return the separator that a run of white space and marks represents."""
     marks = run[0]
     if _BREAK in marks:
         return "\n\n"

@@ -1,4 +1,7 @@
-"""DOCX: paragraphs and tables in reading order. Headers, footers, comments and pictures are left out."""
+"""Extractor for DOCX: paragraphs and tables in reading order.
+
+Headers, footers, comments and pictures are omitted.
+"""
 
 import io
 import re
@@ -9,26 +12,26 @@ from docx import Document
 from docx.table import Table, _Cell
 
 from ..archives import check_archive
-from .blocks import Block, Draft
+from .blocks import Block, PageBlocks
 from .word_hidden import remove_hidden
 
-__all__ = ["docx"]
+__all__ = ["extract_docx"]
 
 _HEADING = re.compile(r"Heading ([1-9])")
 
 
-def docx(content: bytes) -> Iterator[Draft]:
-    """Yield the one page of a document: its pages only come to be when Word lays it out.
+def extract_docx(content: bytes) -> Iterator[PageBlocks]:
+    """Yield a document as one page: Word computes pages only when it lays out the text.
 
     Raises
     ------
     DocumentRefused
-        It is an archive that would hurt.
+        The archive exceeds a limit.
     """
     check_archive(content)
     document = Document(io.BytesIO(content))
     remove_hidden(document)
-    yield Draft(_blocks(document))
+    yield PageBlocks(_blocks(document))
 
 
 def _blocks(container: Any) -> Iterator[Block]:
@@ -42,10 +45,10 @@ def _blocks(container: Any) -> Iterator[Block]:
 
 
 def _rows(table: Table) -> Iterator[str]:
-    """Yield rows as lines, each cell once in a row; one that spans rows stands in each of them.
+    """Yield rows as lines, each cell once per row; a cell that spans rows appears in each of them.
 
-    ``row.cells`` makes an object for every column that a cell says to span, and climbs up a cell that
-    spans rows again from each of them: two thousand rows take half a minute.
+    ``row.cells`` creates an object for every column that a cell declares to span. It also searches the start
+    of a cell that spans rows again from each row: two thousand rows take half a minute.
     """
     above: dict[int, str] = {}
     for row in table.rows:
@@ -60,7 +63,7 @@ def _rows(table: Table) -> Iterator[str]:
 
 
 def _level(style: Any) -> int | None:
-    """Return the level of a heading. The file names its style in English, whatever Word shows."""
+    """Return the level of a heading, by the English name of its style in the file."""
     name = style.name if style else ""
     if name == "Title":
         return 0

@@ -1,6 +1,6 @@
-"""Text of DOCX that Word does not show: it is taken out, so that it is not indexed.
+"""Removal of text that Word does not show from DOCX, so that it is not indexed.
 
-White text is hidden only where nothing dark can lie behind it: no shading or highlight of its run, paragraph,
+White text is hidden only if nothing dark can be behind it: no shading or highlight of its run, paragraph,
 cell or table or of their styles, no text box, no picture behind the text, no colour of the page.
 """
 
@@ -12,10 +12,10 @@ from docx.oxml.ns import qn
 __all__ = ["remove_hidden"]
 
 _OFF = ("0", "false", "off")
-_STYLES_IN_A_ROW = 20
+_MAX_STYLE_DEPTH = 20
 _TINY_HALF_POINTS = 2.0
 _WHITE = 0xFA
-"""Least part of each colour in a white."""
+"""Minimum of each colour component of white."""
 
 _BEHIND_TEXT = b'behindDoc="1"'
 
@@ -30,7 +30,7 @@ class _Format:
     filled: bool = False
 
     def over(self, base: "_Format") -> "_Format":
-        """Return this formatting with that of a base where it declares none."""
+        """Return this formatting, completed by that of a base."""
         return _Format(
             base.vanish if self.vanish is None else self.vanish,
             base.half_points if self.half_points is None else self.half_points,
@@ -40,7 +40,7 @@ class _Format:
 
 
 def remove_hidden(document: Any) -> None:
-    """Remove the rows and runs that Word does not show, by their own formatting or by their styles'."""
+    """Remove the rows and runs that their formatting or their styles hide."""
     body = document.element.body
     for row in body.xpath(".//w:tr[w:trPr/w:hidden]"):
         if _is_on(row.find(qn("w:trPr")).find(qn("w:hidden"))):
@@ -51,7 +51,7 @@ def remove_hidden(document: Any) -> None:
     for run in list(body.iter(qn("w:r"))):
         paragraph = next(run.iterancestors(qn("w:p")), None)
         if paragraph not in paragraphs:
-            style, vanish = styles.of_paragraph(paragraph)
+            style, vanish = styles.get_paragraph(paragraph)
             paragraphs[paragraph] = (
                 _Format(filled=not blank or _is_filled_around(run, styles)).over(style),
                 vanish,
@@ -61,7 +61,7 @@ def remove_hidden(document: Any) -> None:
 
 
 class _Styles:
-    """Formats of a document's styles, each with those that it is based on."""
+    """Formats of a document's styles, including the styles that they are based on."""
 
     def __init__(self, element: Any) -> None:
         self._elements = {style.get(qn("w:styleId")): style for style in element.xpath("w:style")}
@@ -71,32 +71,32 @@ class _Styles:
         standard = element.xpath("w:style[@w:type='paragraph'][@w:default='1']/@w:styleId")
         self._standard = standard[0] if standard else None
 
-    def of(self, name: str | None, depth: int = 0) -> _Format:
+    def get(self, name: str | None, depth: int = 0) -> _Format:
         """Return the format of a style."""
         element = self._elements.get(name)
-        if name is None or element is None or depth > _STYLES_IN_A_ROW:
+        if name is None or element is None or depth > _MAX_STYLE_DEPTH:
             return _Format()
         if name not in self._known:
             base = element.find(qn("w:basedOn"))
-            below = self.of(base.get(qn("w:val")), depth + 1) if base is not None else _Format()
-            # A style of tables shades some rows only; text in any of them may be on a dark one.
+            below = self.get(base.get(qn("w:val")), depth + 1) if base is not None else _Format()
+            # A table style may shade only some rows; text in any row may be on a dark one.
             filled = any(_is_fill(each) for each in element.iter(qn("w:shd")))
             self._known[name] = _Format(filled=filled).over(_format(element)).over(below)
         return self._known[name]
 
-    def of_paragraph(self, paragraph: Any) -> tuple[_Format, bool]:
+    def get_paragraph(self, paragraph: Any) -> tuple[_Format, bool]:
         """Return the format of a paragraph's style, and True if that hides text."""
         name = paragraph.xpath("w:pPr/w:pStyle/@w:val") if paragraph is not None else []
-        style = self.of(name[0] if name else self._standard)
+        style = self.get(name[0] if name else self._standard)
         filled = paragraph is not None and any(map(_is_fill, paragraph.xpath("w:pPr/w:shd")))
         return _Format(filled=filled).over(style).over(self._defaults), bool(style.vanish)
 
     def hides(self, run: Any, paragraph: _Format, vanish: bool) -> bool:  # noqa: FBT001
         """Return True if a run is not shown."""
         name = run.xpath("w:rPr/w:rStyle/@w:val")
-        style = self.of(name[0]) if name else _Format()
+        style = self.get(name[0]) if name else _Format()
         own = _format(run)
-        # The styles of a paragraph and of its characters toggle: hidden by both, text is shown.
+        # The properties of paragraph and character styles toggle: text that both hide is shown.
         hidden = bool(style.vanish) != vanish if own.vanish is None else own.vanish
         full = own.over(style).over(paragraph)
         tiny = full.half_points is not None and full.half_points <= _TINY_HALF_POINTS
@@ -154,13 +154,13 @@ def _is_filled_around(run: Any, styles: _Styles) -> bool:
             return True
         if any(map(_is_fill, element.xpath("w:tcPr/w:shd | w:tblPr/w:shd | w:tblPrEx/w:shd"))):
             return True
-        if any(styles.of(name).filled for name in element.xpath("w:tblPr/w:tblStyle/@w:val")):
+        if any(styles.get(name).filled for name in element.xpath("w:tblPr/w:tblStyle/@w:val")):
             return True
     return False
 
 
 def _is_blank(document: Any) -> bool:
-    """Return True if a document's pages have no colour, and no picture or shape lies behind the text."""
+    """Return True if a document has no page colour and no picture or shape behind the text."""
     body = document.element
     if body.xpath("w:background") or body.xpath(".//wp:anchor[@behindDoc='1'] | .//w:pict"):
         return False

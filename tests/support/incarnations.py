@@ -1,4 +1,4 @@
-"""Lives of Tenants under one name: a gateway and an operator that serve them, and what people get to see."""
+"""Harness for Tenants that are recreated under one name, with a gateway and an operator."""
 
 import asyncio
 import functools
@@ -30,30 +30,30 @@ from .qdrant import open_qdrant
 from .tenants import PLENTY, tenant_manifest
 from .waiting import until
 
-__all__ = ["LIVES", "SLOTS", "Life", "Rig", "open_rig"]
+__all__ = ["INCARNATIONS", "SLOTS", "Incarnation", "IncarnationHarness", "open_incarnation_harness"]
 
 SLOTS = 8
-"""Tenants side by side, each with a name and people that no other one has."""
+"""Number of concurrent sequences, each with a separate name and separate people."""
 
-LIVES = 4
-PATIENCE_SECONDS = 90
-"""A deletion waits up to 30 seconds for the lease of a write that was cut off."""
+INCARNATIONS = 4
+TIMEOUT_SECONDS = 90
+"""Timeout; a deletion waits up to 30 seconds for the lease of an interrupted write."""
 
 LOG_LINES = 40
-"""Lines of the operator's log that a failure shows."""
+"""Lines of the operator's log in the message of a failure."""
 
-SENDS = 5
-"""Tries of a request that is answered by 503, or not at all."""
+MAX_ATTEMPTS = 5
+"""Attempts of a request after a 503 or a lost connection."""
 
 FILENAME = "secret.md"
 QUESTION = "What is the secret code word of the company?"
-LABEL = ("tenantry-tests", "lives")
-KEY = {"Idempotency-Key": '"the-same-in-every-life"'}
+LABEL = ("tenantry-tests", "incarnations")
+KEY = {"Idempotency-Key": '"the-same-in-every-incarnation"'}
 
 
 @dataclass
-class Life:
-    """One Tenant of a name."""
+class Incarnation:
+    """One of several Tenants of the same name."""
 
     tier: str
     end: str
@@ -61,16 +61,16 @@ class Life:
     marker: str
     uid: str = ""
     tickets: list[str] = field(default_factory=list)
-    askers: "dict[str, Asker]" = field(default_factory=dict)
+    clients: "dict[str, GatewayClient]" = field(default_factory=dict)
     answer_kept: bool = False
 
     @classmethod
-    def random(cls, chance: random.Random, people: Sequence[str], number: int) -> "Life":
+    def random(cls, chance: random.Random, people: Sequence[str], number: int) -> "Incarnation":
         ann, ben = people
         emails = chance.choice([[ann], [ben], [ann, ben]])
         return cls(
             tier=chance.choice(["pooled", "dedicated"]),
-            # Abandoned: its finalizers are taken away while it is deleted.
+            # abandoned: its finalizers are removed during the deletion
             end=chance.choice(["Retain", "Delete", "abandoned"]),
             emails=emails,
             marker=f"LIFE-{number}-{chance.getrandbits(48):012X}",
@@ -78,8 +78,8 @@ class Life:
 
 
 @dataclass
-class Rig:
-    """The gateway, and everything behind it; the operator is a program of its own."""
+class IncarnationHarness:
+    """The gateway with its backends, and the operator as a separate program."""
 
     platform: Platform
     gateway: RunningGateway
@@ -94,71 +94,75 @@ class Rig:
         return Aws(self.platform.context)
 
     async def add_people(self, company: str) -> list[str]:
-        """Add two people whom no Tenant has claimed yet: a group that a Tenant leaves keeps its members."""
+        """Add two people that no Tenant has claimed, because the group of a deleted Tenant keeps its
+        members."""
         emails = [f"{who}@{company}.example" for who in ("ann", "ben")]
         for email in emails:
             await self.people.add(email)
         return emails
 
     async def clear(self) -> None:
-        """Delete every Tenant of these tests, and return when the gateway knows that they are gone."""
+        """Delete every Tenant of these tests, and wait until the gateway's registry has none of them."""
         await asyncio.to_thread(self.tenants.delete_all, "=".join(LABEL))
         await self.gateway.context.registry.wait_synced()
-        names = ("lives-", "race-", "late")
+        names = ("incarnations-", "race-", "late")
         known = self.gateway.context.registry.all
         await until(
-            lambda: not [each for each in known() if each.id.startswith(names)], seconds=PATIENCE_SECONDS
+            lambda: not [each for each in known() if each.id.startswith(names)], seconds=TIMEOUT_SECONDS
         )
 
-    async def begin(self, name: str, life: Life) -> None:
-        """Create the Tenant, and return when the gateway serves it."""
-        policy = "Retain" if life.end == "abandoned" else life.end
+    async def begin(self, name: str, incarnation: Incarnation) -> None:
+        """Create the Tenant and wait until the gateway serves it."""
+        policy = "Retain" if incarnation.end == "abandoned" else incarnation.end
         manifest = tenant_manifest(
             name,
-            tier=life.tier,
+            tier=incarnation.tier,
             deletionPolicy=policy,
-            identity={"emails": life.emails, "admins": life.emails[:1]},
+            identity={"emails": incarnation.emails, "admins": incarnation.emails[:1]},
             quota=PLENTY,
         )
         manifest["metadata"]["labels"] = dict([LABEL])
-        life.uid = (await asyncio.to_thread(self.tenants.create, manifest))["metadata"]["uid"]
+        incarnation.uid = (await asyncio.to_thread(self.tenants.create, manifest))["metadata"]["uid"]
 
         def is_served() -> bool:
             tenant = self.gateway.context.registry.get(name)
-            ready = tenant and tenant.uid == life.uid and tenant.status.condition("Ready")
+            ready = tenant and tenant.uid == incarnation.uid and tenant.status.condition("Ready")
             return bool(ready and ready.status == "True")
 
         try:
-            await until(is_served, seconds=PATIENCE_SECONDS)
+            await until(is_served, seconds=TIMEOUT_SECONDS)
         except TimeoutError:
-            raise AssertionError(f"{name} ({life.uid}) is not Ready: {self._story(name)}") from None
+            raise AssertionError(f"{name} ({incarnation.uid}) is not Ready: {self._describe(name)}") from None
 
-    async def finish(self, name: str, life: Life) -> None:
-        """Delete the Tenant, and return when the gateway knows that it is gone."""
+    async def finish(self, name: str, incarnation: Incarnation) -> None:
+        """Delete the Tenant and wait until the gateway's registry does not have it."""
         await self.gateway.context.usage.flush()
-        if life.end == "abandoned":
+        if incarnation.end == "abandoned":
             await asyncio.to_thread(self.tenants.patch, name, {"metadata": {"finalizers": None}})
         await asyncio.to_thread(self.tenants.delete, name)
         try:
-            await until(lambda: self.gateway.context.registry.get(name) is None, seconds=PATIENCE_SECONDS)
+            await until(lambda: self.gateway.context.registry.get(name) is None, seconds=TIMEOUT_SECONDS)
         except TimeoutError:
-            raise AssertionError(f"{name} ({life.uid}) is not gone: {self._story(name)}") from None
+            raise AssertionError(f"{name} ({incarnation.uid}) is not gone: {self._describe(name)}") from None
 
-    def _story(self, name: str) -> str:
-        """Return what the API server and the gateway have of a Tenant, and what the operator said of it."""
+    def _describe(self, name: str) -> str:
+        """Return the state of a Tenant in the API server and the gateway, and the operator's log about it."""
         stored, known = self.tenants.get(name), self.gateway.context.registry.get(name)
         lines = [line for line in self.operator_log.read_text().splitlines() if f'"{name}"' in line]
         return "\n".join(
             [json.dumps(stored), f"the gateway has uid {known.uid if known else None}", *lines[-LOG_LINES:]]
         )
 
-    async def seen(self, life: Life, earlier: list[Life]) -> str:
-        """Return all that anybody of a life gets to see, by every route, before anything is stored in it."""
+    async def get_visible_text(self, incarnation: Incarnation, earlier: list[Incarnation]) -> str:
+        """Return all responses to the members of an incarnation, by every route, before it stores a
+        document."""
         shown = []
-        for email in life.emails:
+        for email in incarnation.emails:
             token = await self.people.token(email)
-            ask = life.askers[email] = Asker(self.gateway.http, {"Authorization": f"Bearer {token}"})
-            if email == life.emails[0]:
+            ask = incarnation.clients[email] = GatewayClient(
+                self.gateway.http, {"Authorization": f"Bearer {token}"}
+            )
+            if email == incarnation.emails[0]:
                 today = f"{datetime.now(UTC):%Y-%m-%d}"
                 usage = await ask.get(f"/v1/usage?from={today}&to={today}")
                 assert usage.json()["rows"] == [], "nothing was used yet"
@@ -171,45 +175,47 @@ class Rig:
                 document_id = old.tickets[0].partition(" ")[2]
                 replies.append(await ask.get(f"/v1/documents/{document_id}"))
                 assert replies[-1].status_code == 404
-            if email == life.emails[0]:
+            if email == incarnation.emails[0]:
                 neutral = await ask.upload("neutral.md", b"# Neutral\n\nThe quay is closed on Sundays.", KEY)
                 assert neutral.status_code == 201, neutral.text
-                assert "idempotent-replayed" not in neutral.headers, "a reply of an earlier life was given"
+                assert "idempotent-replayed" not in neutral.headers, (
+                    "a reply of an earlier incarnation was given"
+                )
                 replies.append(neutral)
             shown += replies
         for old in earlier:
             for secret in old.tickets[1:]:
-                ask = Asker(self.gateway.http, {"Authorization": secret})
+                ask = GatewayClient(self.gateway.http, {"Authorization": secret})
                 statuses = ((await ask.get("/v1/documents")).status_code, (await ask.upload()).status_code)
-                assert statuses == (401, 401), "an earlier life's ticket holds"
-            for ask in old.askers.values():
+                assert statuses == (401, 401), "an earlier incarnation's ticket holds"
+            for ask in old.clients.values():
                 refused = await ask.get("/v1/documents")
-                assert refused.status_code in (401, 403), "an earlier life's token holds"
+                assert refused.status_code in (401, 403), "an earlier incarnation's token holds"
         return "\n".join(response.text for response in shown)
 
-    async def live(self, name: str, life: Life) -> None:
-        """Store a document, and find it by every route."""
-        ask = life.askers[life.emails[0]]
-        text = f"# Secret\n\nThe secret code word of the company is {life.marker}."
+    async def store_document(self, name: str, incarnation: Incarnation) -> None:
+        """Store a document and find it by every route."""
+        ask = incarnation.clients[incarnation.emails[0]]
+        text = f"# Secret\n\nThe secret code word of the company is {incarnation.marker}."
         stored = await ask.upload(FILENAME, text.encode())
         assert stored.status_code == 201, stored.text
         found = await ask.post("/v1/search", {"query": QUESTION, "topK": 50})
-        assert life.marker in found.text
+        assert incarnation.marker in found.text
         answers = [await ask.post("/v1/answers", {"question": QUESTION}) for _ in range(2)]
-        assert all(life.marker in answer.text for answer in answers)
-        life.answer_kept = answers[1].json()["cached"]
+        assert all(incarnation.marker in answer.text for answer in answers)
+        incarnation.answer_kept = answers[1].json()["cached"]
         document_id = stored.json()["documentId"]
         named = [
-            Ticket(name, life.uid, action=Action.LIST),
-            Ticket(name, life.uid, "finance", document_id, FILENAME),
+            Ticket(name, incarnation.uid, action=Action.LIST),
+            Ticket(name, incarnation.uid, "finance", document_id, FILENAME),
         ]
-        life.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
+        incarnation.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
 
-    async def leave_behind(self, name: str, life: Life) -> None:
-        """Plant what a deletion that failed could leave: points and answers of a Tenant that is gone."""
-        text = f"The secret code word of the company is {life.marker}."
+    async def plant_remainders(self, name: str, incarnation: Incarnation) -> None:
+        """Store points and answers of a deleted Tenant, as a failed deletion could leave them."""
+        text = f"The secret code word of the company is {incarnation.marker}."
         vector = {"dense": [1.0] + [0.0] * 767}
-        for bound in ({"tenantUid": life.uid}, {}):
+        for bound in ({"tenantUid": incarnation.uid}, {}):
             payload: dict[str, Any] = {
                 "tenantId": f"tenant-{name}", "personaId": "finance", "documentId": "left", "text": text,
                 "filename": FILENAME, "version": "v", "chunk": 0, "chunks": 1, **bound,
@@ -217,11 +223,11 @@ class Rig:
             point = models.PointStruct(id=str(uuid.uuid4()), vector=vector, payload=payload)
             await self.qdrant.upsert("digital_twin_knowledge", [point], wait=True)
         async with AsyncRedis.from_url(RedisPart(self.platform.context).url_with_password) as client:
-            for prefix in (f"tenant-{name}:{life.uid}", f"tenant-{name}"):
+            for prefix in (f"tenant-{name}:{incarnation.uid}", f"tenant-{name}"):
                 await client.hset(f"{prefix}:answers", mapping={"version": "v", "q": text})
 
-    def kept(self, name: str) -> str:
-        """Return the contents of everything that the bucket holds under a name, set aside or not."""
+    def get_bucket_contents(self, name: str) -> str:
+        """Return the contents of all objects of a name in the bucket, retained ones included."""
         s3 = self._aws.s3
         prefixes = (f"tenant-{name}/", f"retained/tenant-{name}/")
         pages = [s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix) for prefix in prefixes]
@@ -230,15 +236,15 @@ class Rig:
         return b"\n".join(contents).decode()
 
     def redis_keys(self, name: str) -> list[str]:
-        """Return every key of a name but tombstones, which stay for a month."""
+        """Return every key of a name except tombstones, which remain for a month."""
         with Redis.from_url(RedisPart(self.platform.context).url_with_password) as client:
             found = [key.decode() for key in client.scan_iter(match=f"tenant-{name}:*")]
         return sorted(key for key in found if not key.endswith(":tombstone"))
 
 
 @dataclass(frozen=True)
-class Asker:
-    """One person at the gateway."""
+class GatewayClient:
+    """Client of the gateway for one person."""
 
     http: httpx.AsyncClient
     headers: dict[str, str]
@@ -260,12 +266,12 @@ class Asker:
     async def _send(
         self, method: str, path: str, *, extra: dict[str, str] | None = None, **arguments: Any
     ) -> httpx.Response:
-        """Send a request, and again after 503 or without an answer, as a client does on a busy machine.
+        """Send a request, with retries after a 503 or a lost connection, as clients do on a busy machine.
 
         A refused upload is closed a second after the answer, and a client that is slower than that has none.
         """
         headers = {**self.headers, **(extra or {})}
-        for left in reversed(range(SENDS)):
+        for left in reversed(range(MAX_ATTEMPTS)):
             try:
                 response = await self.http.request(method, path, headers=headers, **arguments)
             except httpx.TransportError:
@@ -279,9 +285,9 @@ class Asker:
 
 
 @asynccontextmanager
-async def open_rig(platform: Platform) -> AsyncIterator[Rig]:
-    """Serve Tenants of these tests on the platform, by a gateway and an operator of their own."""
-    operator_log = platform.context.state / "logs" / "operator-of-lives.log"
+async def open_incarnation_harness(platform: Platform) -> AsyncIterator[IncarnationHarness]:
+    """Run a separate gateway and operator for these tests on the platform."""
+    operator_log = platform.context.state / "logs" / "operator-of-incarnations.log"
     operator_log.unlink(missing_ok=True)
     with admin_client(platform) as api:
         tenants = Tenants(api)
@@ -292,7 +298,7 @@ async def open_rig(platform: Platform) -> AsyncIterator[Rig]:
             running_gateway(platform) as gateway,
         ):
             tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
-            rig = Rig(platform, gateway, tenants, people, qdrant, tickets, operator_log)
-            await rig.clear()  # of a run that was interrupted
-            yield rig
-            await rig.clear()
+            harness = IncarnationHarness(platform, gateway, tenants, people, qdrant, tickets, operator_log)
+            await harness.clear()  # remainders of an interrupted run
+            yield harness
+            await harness.clear()

@@ -1,0 +1,102 @@
+"""Tests of recreated Tenants: no incarnation of a name finds anything of an earlier one.
+
+Each run is a random sequence of Tenants by tier, policy and identity, from a seed that a failure names. There
+are two hundred seeds. ``TENANTRY_INCARNATIONS=200`` runs all of them, ``TENANTRY_INCARNATIONS=17-17`` one.
+Without it eight run, each day the next ones, so that a month covers every seed."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+import structlog
+from tenantry_local.platform import Platform
+
+from tests.support.gateway import foreign_hits
+from tests.support.incarnations import (
+    INCARNATIONS,
+    SLOTS,
+    Incarnation,
+    IncarnationHarness,
+    open_incarnation_harness,
+)
+from tests.support.qdrant import count_points
+
+SEEDS = 200
+DAILY = 8
+
+log = structlog.get_logger()
+
+
+def chosen_seeds() -> list[int]:
+    """Return the seeds to run: a number of them, a range, or those of today."""
+    wanted = os.environ.get("TENANTRY_INCARNATIONS", "")
+    if not wanted:
+        today = datetime.now(UTC).toordinal()
+        return [(today * DAILY + number) % SEEDS for number in range(DAILY)]
+    first, dash, last = wanted.partition("-")
+    return list(range(int(first), int(last) + 1) if dash else range(int(first)))
+
+
+SECONDS = 300 + 60 * len(chosen_seeds())
+
+
+@pytest.fixture(scope="module")
+async def harness(platform: Platform) -> AsyncIterator[IncarnationHarness]:
+    async with open_incarnation_harness(platform) as opened:
+        yield opened
+
+
+async def run_incarnations(harness: IncarnationHarness, seed: int) -> list[Incarnation]:
+    """Create and delete Tenants of one name, and return them; the message of a failure names the seed."""
+    chance, name = random.Random(seed), f"incarnations-{seed}"
+    people = await harness.add_people(name)
+    incarnations: list[Incarnation] = []
+    for number in range(INCARNATIONS):
+        incarnation = Incarnation.random(chance, people, number)
+        story = (
+            f"seed {seed}, incarnation {number}: "
+            f"{[(each.tier, each.end, each.emails) for each in [*incarnations, incarnation]]}"
+        )
+        await harness.begin(name, incarnation)
+        shown = await harness.get_visible_text(incarnation, incarnations)
+        found = [each.marker for each in incarnations if each.marker in shown]
+        assert found == [], f"{story} was shown {found}"
+        await harness.store_document(name, incarnation)
+        await harness.finish(name, incarnation)
+        incarnations.append(incarnation)
+        if incarnation.end != "abandoned":
+            for collection in ("digital_twin_knowledge", f"digital_twin_knowledge--tenant-{name}"):
+                if await harness.qdrant.collection_exists(collection):
+                    assert await count_points(harness.qdrant, f"tenant-{name}", collection) == 0, story
+        if chance.random() < 0.5:
+            await harness.plant_remainders(name, incarnation)
+    kept = await asyncio.to_thread(harness.get_bucket_contents, name)
+    lost = [each.marker for each in incarnations if each.end != "Delete" and each.marker not in kept]
+    assert lost == [], f"seed {seed}: a retained document is lost"
+    left = [each.marker for each in incarnations if each.end == "Delete" and each.marker in kept]
+    assert left == [], f"seed {seed}: a deleted document is left"
+    log.info("No incarnation of the name found anything of an earlier one", seed=seed)
+    return incarnations
+
+
+@pytest.mark.timeout(SECONDS)
+async def test_nothing_of_an_earlier_incarnation_is_found(harness: IncarnationHarness) -> None:
+    chosen = chosen_seeds()
+    seeds, before = iter(chosen), foreign_hits()
+    incarnations: list[Incarnation] = []
+
+    async def work() -> None:
+        for seed in seeds:
+            incarnations.extend(await run_incarnations(harness, seed))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(SLOTS, len(chosen))):
+            group.create_task(work())
+    # If Redis misses the end of an upload, no answer is cached for a quarter of an hour.
+    assert sum(incarnation.answer_kept for incarnation in incarnations) > len(incarnations) / 2, (
+        "most incarnations had no cached answer"
+    )
+    assert foreign_hits() == before, "the second guard had to drop points"
