@@ -21,7 +21,7 @@ from structlog.testing import LogCapture
 from tenancy.call_limiter import CallLimiter
 from tenancy.tickets import Action, Ticket
 
-from tests.support.logs import plain_logs
+from tests.support.logs import configure_plain_logs
 from tests.support.tenants import uid_of
 
 from .conftest import GatewayHarness
@@ -33,7 +33,7 @@ def logs() -> Iterator[LogCapture]:
     processors: list[structlog.types.Processor] = [structlog.contextvars.merge_contextvars, capture]
     structlog.configure(processors=processors, cache_logger_on_first_use=False)
     yield capture
-    plain_logs()
+    configure_plain_logs()
 
 
 def requests_counted(**labels: str) -> float:
