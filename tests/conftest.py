@@ -7,14 +7,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
-from tests.support.logs import plain_logs
+from tests.support.logs import configure_plain_logs
 from tests.support.order import sort_longest_first
 from tests.support.platform import add_open_webui, running_platform, running_whole_platform
 
 # The duration of one example depends on the machine more than on the code.
 settings.register_profile("tenantry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tenantry")
-plain_logs()
+configure_plain_logs()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

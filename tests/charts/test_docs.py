@@ -12,8 +12,8 @@ import pytest
 import yaml
 from tenant_operator.parts.storage import retention
 
+from tests.support.chart_secrets import list_read_secrets
 from tests.support.charts import PROFILES, render
-from tests.support.secrets_of_charts import asked
 from tools.chart_schema import CHART
 
 REPOSITORY = CHART.parents[1]
@@ -54,7 +54,7 @@ def test_the_page_of_secrets_names_all_secrets_of_all_profiles() -> None:
     for name, key in rows:
         secret = name or secret
         named.add((secret, key))
-    assert named == {each for profile in PROFILES for each in asked(render(profile))}
+    assert named == {each for profile in PROFILES for each in list_read_secrets(render(profile))}
 
 
 def test_the_page_of_scaling_has_the_bounds_of_the_autoscalers() -> None:

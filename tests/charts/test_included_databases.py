@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tenantry_local.parts.keycloak import REALM_FILE, VERSION
 
-from tests.support.charts import Refused, Release, render
-from tests.support.secrets_of_charts import asked
+from tests.support.chart_secrets import list_read_secrets
+from tests.support.charts import HelmError, Release, render
 from tools.dev_secrets import generate_secrets
 
 PROFILE = "values-kind.yaml"
@@ -36,7 +36,7 @@ def get_realm(release: Release) -> dict[str, Any]:
 
 def test_dev_secrets_creates_exactly_the_secrets_of_the_kind_profile(release: Release) -> None:
     made = {(name, key) for name, data in generate_secrets("demo").items() for key in data}
-    assert made == asked(release)
+    assert made == list_read_secrets(release)
 
 
 def test_shared_credentials_match() -> None:
@@ -91,7 +91,7 @@ def test_their_volumes_are_kept(release: Release) -> None:
     ],
 )
 def test_each_is_either_included_or_configured(option: str, path: str) -> None:
-    with pytest.raises(Refused, match=path):
+    with pytest.raises(HelmError, match=path):
         render(PROFILE, "--set", option)
 
 

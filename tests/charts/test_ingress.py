@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.charts import Refused, Release, render
+from tests.support.charts import HelmError, Release, render
 
 PRODUCTION = "values-eks-prod.yaml"
 ALB = "alb.ingress.kubernetes.io/"
@@ -72,5 +72,5 @@ def test_another_controller_gets_no_aws_annotations() -> None:
 
 def test_kind_has_no_ingress_by_default() -> None:
     assert not render("values-kind.yaml").of("Ingress")
-    with pytest.raises(Refused, match="/global/openWebui/url"):
+    with pytest.raises(HelmError, match="/global/openWebui/url"):
         render("values-kind.yaml", "--set", "ingress.enabled=true")

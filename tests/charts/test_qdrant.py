@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.charts import PROFILES, Refused, Release, render
+from tests.support.charts import PROFILES, HelmError, Release, render
 
 PROFILE = "values-eks-prod.yaml"
 SECRET = "qdrant-tls"
@@ -156,7 +156,7 @@ def test_with_an_external_qdrant_none_is_deployed() -> None:
         PROFILE, "--set", "qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com:6333"
     )
     assert not [item for item in release.objects if "demo-qdrant" in item["metadata"]["name"]]
-    with pytest.raises(Refused, match="/global/qdrant/url"):
+    with pytest.raises(HelmError, match="/global/qdrant/url"):
         render(PROFILE, "--set", "qdrant.enabled=false")
 
 

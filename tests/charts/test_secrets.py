@@ -7,8 +7,8 @@ import jmespath  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from tests.support.charts import PROFILES, RELEASE, Refused, Release, render
-from tests.support.secrets_of_charts import asked, asked_by
+from tests.support.chart_secrets import list_pod_secrets, list_read_secrets
+from tests.support.charts import PROFILES, RELEASE, HelmError, Release, render
 from tools.chart_schema import CHART
 
 WITH = ("--set", "externalSecrets.enabled=true,externalSecrets.store.name=aws")
@@ -33,7 +33,7 @@ def test_there_is_an_external_secret_for_each_secret_that_pods_read(
 ) -> None:
     release = render(profile, *options)
     made = [item["spec"]["target"]["name"] for item in release.of("ExternalSecret")]
-    assert sorted(made) == sorted({name for name, _ in asked(release)})
+    assert sorted(made) == sorted({name for name, _ in list_read_secrets(release)})
 
 
 def test_a_secret_comes_from_one_entry_of_the_store() -> None:
@@ -63,7 +63,7 @@ def test_by_default_no_secret_is_created(profile: str) -> None:
 
 
 def test_the_name_of_the_store_is_required() -> None:
-    with pytest.raises(Refused, match="/externalSecrets/store/name"):
+    with pytest.raises(HelmError, match="/externalSecrets/store/name"):
         render(PROFILES[0], "--set", "externalSecrets.enabled=true")
 
 
@@ -115,12 +115,12 @@ def test_each_key_that_a_pod_reads_is_created_by_a_volume_that_it_mounts(profile
     keys = list_created_keys(release)
     for name, pod in release.pods():
         volumes = list_mounted_classes(pod["spec"])
-        asked_for = asked_by(pod["spec"])
+        asked_for = list_pod_secrets(pod["spec"])
         missing = asked_for - {each for volume in volumes for each in keys[volume]}
         assert not missing, name
         assert volumes == {secret for secret, _ in asked_for}, name  # and no other Secret
     # The provider fails if a listed key is missing, so no unread key is listed.
-    assert {each for secret in keys.values() for each in secret} == asked(release)
+    assert {each for secret in keys.values() for each in secret} == list_read_secrets(release)
 
 
 def test_the_page_of_secrets_lists_the_entries_of_each_account() -> None:
@@ -152,5 +152,5 @@ def test_the_csi_driver_gets_region_and_entry_name() -> None:
 
 
 def test_both_sources_together_are_refused() -> None:
-    with pytest.raises(Refused, match="/global/secretsStore/enabled"):
+    with pytest.raises(HelmError, match="/global/secretsStore/enabled"):
         render(PROFILES[0], *WITH, *CSI)

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.support.charts import PROFILES, Refused, lint, render
+from tests.support.charts import PROFILES, HelmError, lint, render
 from tools.chart_schema import CHART
 
 DIGEST = "sha256:" + "0" * 64
@@ -36,7 +36,7 @@ def test_helm_lints_each_profile(profile: str) -> None:
     ],
 )
 def test_a_wrong_value_is_refused_with_its_path(option: str, path: str) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(HelmError) as refusal:
         render("values-eks-prod.yaml", "--set", option)
     assert path in str(refusal.value)
 
@@ -45,7 +45,7 @@ def test_a_wrong_value_is_refused_with_its_path(option: str, path: str) -> None:
     "path", ["aws.documentsBucket", "aws.filesBucket", "aws.tenantRoleArn", "keycloak.url"]
 )
 def test_required_values_are_enforced(path: str) -> None:
-    with pytest.raises(Refused, match=f"/global/{path.replace('.', '/')}"):
+    with pytest.raises(HelmError, match=f"/global/{path.replace('.', '/')}"):
         render("values-eks-prod.yaml", "--set", f"global.{path}=")
 
 

@@ -1,6 +1,6 @@
-"""Services of ours as the chart's pods run them: its variables, its files, its accounts; only no containers.
+"""Runs Tenantry's services as processes with the variables, files and accounts of the chart's pods.
 
-What differs is what a cluster would give: addresses for its names, a port of one's own, an identity at AWS.
+Only addresses of names, ports and AWS credentials differ, because a cluster would provide them.
 """
 
 import asyncio
@@ -39,10 +39,10 @@ SERVICES = {
     "gateway": ("gateway", "GATEWAY", gateway_env),
     "file-sync": ("file_sync", "FILE_SYNC", file_sync_env),
 }
-"""The module that each image runs, what its host and port begin with, and who it is on this platform."""
+"""By service: its module, the prefix of its host and port, and the function for its local variables."""
 
 INHERITED = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "COVERAGE_PROCESS_CONFIG")
-"""What every container has in one way or another, and what the tests' own coverage needs."""
+"""Variables that every container has, and those that coverage needs."""
 
 
 @dataclass
@@ -52,18 +52,18 @@ class ChartPods:
     Parameters
     ----------
     platform
-        Where all that they need is.
+        Platform with the backends.
     namespace
-        Where the release's accounts are.
+        Namespace of the release's accounts.
     database_url
-        Open WebUI's database, for file-sync.
+        URL of Open WebUI's database, for file-sync.
     """
 
     platform: Platform
     namespace: str
     database_url: str = ""
     names: dict[str, str] = field(default_factory=dict)
-    """The address behind each name of the release: ``demo-gateway``."""
+    """URL of each Service of the release, by its name without the release's."""
 
     def __post_init__(self) -> None:
         self.release = self._release()
@@ -72,11 +72,11 @@ class ChartPods:
 
     @asynccontextmanager
     async def running(self, service: str) -> AsyncIterator[httpx.AsyncClient]:
-        """Run a service until the block ends; give a client of it as soon as it says that it is ready."""
+        """Run a service inside the block; yield a client when it is ready."""
         module, prefix, _ = SERVICES[service]
         port = free_port()
         env = self.environment(service) | {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
-        # Pods have an address each; these processes share one.
+        # Pods have separate addresses; these processes share one.
         env[f"{prefix.partition('_PROBES')[0]}_METRICS_PORT"] = str(free_port())
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -88,7 +88,7 @@ class ChartPods:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
 
                 async def ready() -> bool:
-                    assert process.returncode is None, f"{service} ended by itself"
+                    assert process.returncode is None, f"{service} exited"
                     try:
                         return (await http.get("/readyz")).is_success
                     except httpx.TransportError:
@@ -102,12 +102,12 @@ class ChartPods:
             await process.wait()
 
     def environment(self, service: str) -> dict[str, str]:
-        """Return the variables of a service's process."""
+        """Return the environment of a service's process."""
         spec = self.release.get("Deployment", service)["spec"]["template"]["spec"]
         (container,) = spec["containers"]
         given = {entry["name"]: self._value(entry) for entry in container["env"]}
         files = dict(self._files(spec, container))
-        own = {name: files.get(value, self._resolved(value)) for name, value in given.items()}
+        own = {name: files.get(value, self._resolve_names(value)) for name, value in given.items()}
         _, _, identity = SERVICES[service]
         at_aws = {
             name: value
@@ -128,7 +128,7 @@ class ChartPods:
             "qdrant.url": Qdrant(self.platform.context).url,
         }
         options = ",".join(f"global.{path}={value}" for path, value in values.items())
-        options += ",qdrant.enabled=false"  # it is outside, and Open WebUI is nowhere but in its database
+        options += ",qdrant.enabled=false"  # external here; of Open WebUI only the database exists
         options += ",open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false"
         return render("values-eks-prod.yaml", "--set", options, namespace=self.namespace)
 
@@ -159,31 +159,31 @@ class ChartPods:
         return self._secrets()[reference["name"]][reference["key"]]
 
     def _files(self, spec: dict[str, Any], container: dict[str, Any]) -> list[tuple[str, str]]:
-        """Return where each file of a Secret is for the container, and where it is here."""
+        """Return the path of each Secret's file in the container, with its local path."""
         state = self.platform.context.state
-        here = {
+        local = {
             ("tenantry-ticket-keys", "jwks.json"): str(ensure_key_set(state)),
             ("tenantry-ticket-key", "key.json"): str(ensure_private_key(state)),
             ("tenantry-receipt-key", "key.pem"): str(receipts.ensure_private_key(state)),
         }
         secrets = {volume["name"]: volume["secret"] for volume in spec["volumes"] if "secret" in volume}
         return [
-            (f"{mount['mountPath']}/{item['path']}", here[secrets[mount["name"]]["secretName"], item["key"]])
+            (f"{mount['mountPath']}/{item['path']}", local[secrets[mount["name"]]["secretName"], item["key"]])
             for mount in container["volumeMounts"]
             if mount["name"] in secrets
             for item in secrets[mount["name"]]["items"]
         ]
 
-    def _resolved(self, value: str) -> str:
+    def _resolve_names(self, value: str) -> str:
         for name, address in self.names.items():
             value = re.sub(rf"http://{RELEASE}-{name}:[0-9]+", address, value)
         return value
 
     def _account(self, name: str) -> Path:
-        """Return a kubeconfig with a token of the account's, as its pods have one."""
+        """Return a kubeconfig with a token of the ServiceAccount."""
         token = kubectl(self.platform.context, "create", "token", name, "-n", self.namespace).strip()
-        known = json.loads(kubeconfig(self.platform.context, "admin").read_text())
-        for user in known["users"]:
+        config = json.loads(kubeconfig(self.platform.context, "admin").read_text())
+        for user in config["users"]:
             user["user"] = {"token": token}
         path = self.platform.context.state / "kube" / f"{self.namespace}-{name}.kubeconfig"
-        return write_private(path, json.dumps(known))
+        return write_private(path, json.dumps(config))

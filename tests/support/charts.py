@@ -1,4 +1,4 @@
-"""The chart as the real helm renders it, and what its objects say."""
+"""Rendering of the chart with the real helm, and access to the rendered objects."""
 
 import subprocess
 from collections.abc import Iterator
@@ -11,59 +11,59 @@ from tenantry_local.programs import helm as installed_helm
 
 from tools.chart_schema import CHART
 
-__all__ = ["PROFILES", "RELEASE", "Object", "Refused", "Release", "helm", "lint", "render"]
+__all__ = ["PROFILES", "RELEASE", "HelmError", "Object", "Release", "helm", "lint", "render"]
 
 PROFILES = sorted(file.name for file in CHART.glob("values-*.yaml"))
 
 RELEASE = "demo"
-"""Not "tenantry": a name that a template has for itself instead of the release's is then seen."""
+"""Not "tenantry", so that hard-coded names in templates are detected."""
 
 Object = dict[str, Any]
 
 
-class Refused(Exception):
-    """Helm did not render; the message is its own."""
+class HelmError(Exception):
+    """Helm failed; the message is helm's output."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """What helm would apply.
+    """A rendered release.
 
     Parameters
     ----------
     text
-        The manifests, as helm printed them.
+        Manifests printed by helm.
     """
 
     text: str
 
     @cached_property
     def objects(self) -> list[Object]:
-        """All objects, hooks among them."""
+        """Return all objects, including hooks."""
         return [document for document in yaml.load_all(self.text, yaml.CSafeLoader) if document]
 
     def of(self, *kinds: str) -> list[Object]:
-        """Return the objects of some kinds."""
+        """Return the objects of the given kinds."""
         return [item for item in self.objects if item["kind"] in kinds]
 
     def get(self, kind: str, name: str) -> Object:
-        """Return one object by its name behind the release's."""
+        """Return an object by its name without the release's."""
         (found,) = [item for item in self.of(kind) if item["metadata"]["name"] == f"{RELEASE}-{name}"]
         return found
 
     def pods(self) -> Iterator[tuple[str, Object]]:
-        """Yield each workload's name, without what tells runs of a job apart, and the pod that it makes."""
+        """Yield the name of each workload, without the hash of a job, and its pod template."""
         for item in self.of("Deployment", "StatefulSet", "Job"):
             yield item["metadata"]["labels"]["app.kubernetes.io/name"], item["spec"]["template"]
 
 
 @cache
 def render(profile: str, *options: str, namespace: str = "chart-test") -> Release:
-    """Render the chart with a profile and further options of helm.
+    """Render the chart with a profile and additional helm options.
 
     Raises
     ------
-    Refused
+    HelmError
         Helm refused the values.
     """
     return Release(
@@ -72,14 +72,14 @@ def render(profile: str, *options: str, namespace: str = "chart-test") -> Releas
 
 
 def lint(profile: str, *options: str) -> str:
-    """Return what ``helm lint --strict`` says; it raises :class:`Refused` when there is something wrong."""
+    """Return the output of ``helm lint --strict``; raise :class:`HelmError` on a finding."""
     return helm("lint", "--strict", str(CHART), "-f", str(CHART / profile), *options)
 
 
 def helm(*arguments: str) -> str:
-    """Run helm and return what it prints; it raises :class:`Refused` when it fails."""
+    """Run helm and return its output; raise :class:`HelmError` if it fails."""
     program = installed_helm.install(lambda _: None)
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Refused(done.stdout + done.stderr)
+        raise HelmError(done.stdout + done.stderr)
     return done.stdout

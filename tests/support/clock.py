@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class _Selector(selectors.DefaultSelector):
-    """Never waits: what it was to wait for is added to the clock."""
+    """Selector that advances the clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class _Selector(selectors.DefaultSelector):
     @override
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
-            raise RuntimeError("everything waits and no timer is set: this would hang for ever")
+            raise RuntimeError("all tasks wait and no timer is set, so the loop would hang")
         self.now += max(timeout, 0.0)
         return super().select(0)
 

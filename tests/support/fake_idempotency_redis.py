@@ -1,4 +1,4 @@
-"""A Redis in memory that knows the two scripts of :mod:`gateway.idempotency_store`."""
+"""In-memory fake of Redis with the scripts of :mod:`gateway.idempotency_store`."""
 
 import json
 from collections.abc import Callable
@@ -21,17 +21,17 @@ class _Script:
 
 
 class FakeIdempotencyRedis:
-    """Keeps values by key for ever; ``away`` lets every call fail."""
+    """Stores values by key without expiry; with ``unavailable`` every call fails."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
-        self.away = False
+        self.unavailable = False
 
     def script(self, operation: str, source: str) -> _Script:
         return _Script(self._claim if operation == "claim-key" else self._write)
 
     def as_adapter(self) -> TenantRedis:
-        """Return itself in the place of the real one."""
+        """Return this fake typed as the real class."""
         return cast("TenantRedis", self)
 
     def _claim(self, key: str, value: str, _milliseconds: int) -> str:
@@ -50,5 +50,5 @@ class FakeIdempotencyRedis:
         return 1
 
     def _check(self) -> None:
-        if self.away:
+        if self.unavailable:
             raise RemoteUnavailable("redis", "any", "host redis-1 is down")

@@ -1,15 +1,15 @@
-"""Logs of code under test, where no program has configured them.
+"""Log configuration for tests.
 
-structlog would print tracebacks with every local variable, drawn with rich: ten seconds for a deep one.
+By default, structlog renders tracebacks with all local variables through rich, which can take ten seconds.
 """
 
 import structlog
 
-__all__ = ["plain_logs"]
+__all__ = ["configure_plain_logs"]
 
 
-def plain_logs() -> None:
-    """Print logs as short lines from now on."""
+def configure_plain_logs() -> None:
+    """Configure logs as short lines."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -1,6 +1,6 @@
-"""The metrics that autoscalers ask for, as metrics-server and prometheus-adapter serve them.
+"""Fake of metrics-server and prometheus-adapter with configurable metrics for autoscalers.
 
-They are asked by way of the API server, which finds this server as it would find theirs: through APIServices.
+The API server calls it through APIServices, as it would call them.
 """
 
 import json
@@ -33,14 +33,14 @@ WINDOW = "30s"
 
 @dataclass
 class Load:
-    """What there is to do.
+    """Simulated load.
 
     Attributes
     ----------
     cpu, memory
-        By workload, the part of what a pod asks for that it uses; a half where nothing is said.
+        By workload, the used share of a pod's request; 0.5 by default.
     external
-        External metrics by their names; one that is missing cannot be had.
+        External metrics by name; a missing one is unavailable.
     """
 
     cpu: dict[str, float] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Load:
 
 @contextmanager
 def serving_metrics(platform: Platform) -> Iterator[Load]:
-    """Serve metrics of all pods for as long as the block lasts."""
+    """Serve metrics of all pods inside the block."""
     load = Load()
     with admin_client(platform) as api, _server(platform, load, client.CoreV1Api(api)) as port:
         registered = _registrations(port)
@@ -60,19 +60,19 @@ def serving_metrics(platform: Platform) -> Iterator[Load]:
             kubectl(platform.context, "wait", "--for=condition=Available", "--timeout=60s", *names)
             yield load
         finally:
-            # While one of them is registered and away, no namespace can be removed.
+            # While a registered APIService is unavailable, no namespace can be deleted.
             kubectl(platform.context, "delete", "--ignore-not-found", "-f", "-", stdin=listed(registered))
 
 
 @contextmanager
 def _server(platform: Platform, load: Load, api: client.CoreV1Api) -> Iterator[int]:
-    """Listen on 127.0.0.1; nobody checks the certificate, so it is the API server's own."""
+    """Listen on 127.0.0.1 with the API server's certificate, which no client verifies."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answer = _answer(self.path, load, api)
             body = json.dumps(answer or {"kind": "Status", "apiVersion": "v1", "code": 404}).encode()
-            with suppress(OSError):  # whoever asked may be gone
+            with suppress(OSError):  # the client may have disconnected
                 self.send_response(200 if answer else 404)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,4 @@
-"""The pipe under test: what Open WebUI hands to it, and services behind it that say what they are told."""
+"""Helpers for tests of the pipe: fake backends, its arguments and its output."""
 
 import inspect
 import json
@@ -10,7 +10,17 @@ import httpx
 from typing_extensions import override
 from webui_install.functions.tenantry import Pipe
 
-__all__ = ["ANSWER", "MODEL", "Desk", "Said", "Stream", "ask", "pipe_of", "refused", "streamed"]
+__all__ = [
+    "ANSWER",
+    "MODEL",
+    "FakeBackends",
+    "PipeOutput",
+    "Stream",
+    "ask",
+    "make_pipe",
+    "make_problem",
+    "make_stream",
+]
 
 MODEL = "tenant-tenantb.finance"
 
@@ -31,7 +41,7 @@ Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response | 
 
 
 class Stream(httpx.AsyncByteStream):
-    """A response's body that comes in pieces; an exception among them breaks it."""
+    """Response body that arrives in pieces; an exception among them breaks it."""
 
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         self._pieces = pieces
@@ -55,15 +65,15 @@ async def _each(pieces: tuple[bytes | Exception, ...]) -> AsyncIterator[bytes]:
 
 
 def event(name: str, data: Any) -> bytes:
-    """Return an event as the gateway writes it."""
+    """Return a server-sent event of the gateway."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return f"event: {name}\ndata: {text}\n\n".encode()
 
 
-def streamed(*words: str, end: Any = ANSWER, cut: int = 0) -> httpx.Response:
-    """Return a stream of words with its end: the answer, a problem, an exception, or ``None``.
+def make_stream(*words: str, end: Any = ANSWER, cut: int = 0) -> httpx.Response:
+    """Return a streamed response that ends with the answer, a problem, an exception, or nothing.
 
-    With ``cut`` the bytes come in pieces of that length.
+    With ``cut``, the bytes arrive in pieces of that length.
     """
     pieces: list[bytes | Exception] = [event("words", {"text": text}) for text in words]
     match end:
@@ -82,7 +92,7 @@ def streamed(*words: str, end: Any = ANSWER, cut: int = 0) -> httpx.Response:
     return httpx.Response(200, headers=headers, stream=Stream(_each(tuple(pieces))))
 
 
-def refused(
+def make_problem(
     status: int, slug: str, *, headers: Mapping[str, str] | None = None, **members: Any
 ) -> httpx.Response:
     """Return a problem document."""
@@ -92,8 +102,8 @@ def refused(
 
 
 @dataclass
-class Desk(httpx.AsyncBaseTransport):
-    """Every service behind the pipe: a reply for each path, and what was asked for."""
+class FakeBackends(httpx.AsyncBaseTransport):
+    """Transport that replaces all services behind the pipe: a reply per path, and the recorded requests."""
 
     replies: dict[str, Reply] = field(default_factory=dict)
     requests: list[httpx.Request] = field(default_factory=list)
@@ -102,37 +112,37 @@ class Desk(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
         if not request.url.host:
-            raise httpx.UnsupportedProtocol("an address of nobody")
+            raise httpx.UnsupportedProtocol("the URL has no host")
         self.requests.append(request)
         reply = self.replies[request.url.path]
         if isinstance(reply, Exception):
             raise reply
         if isinstance(reply, httpx.Response):
             return reply
-        said = reply(request)
-        return await said if inspect.isawaitable(said) else said
+        output = reply(request)
+        return await output if inspect.isawaitable(output) else output
 
     @property
     def paths(self) -> list[str]:
-        """What was asked, in order."""
+        """Return the paths of the requests in order."""
         return [request.url.path for request in self.requests]
 
     @property
     def body(self) -> Any:
-        """The body of the last request."""
+        """Return the body of the last request."""
         return json.loads(self.requests[-1].content)
 
 
 @dataclass
-class Said:
-    """What came of a question."""
+class PipeOutput:
+    """Output of the pipe for a question."""
 
     pieces: list[Any] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def text(self) -> str:
-        """All words together."""
+        """Return the whole text."""
         return "".join(
             piece if isinstance(piece, str) else piece["choices"][0]["delta"]["content"]
             for piece in self.pieces
@@ -140,24 +150,24 @@ class Said:
 
     @property
     def statuses(self) -> list[str]:
-        """What was shown above the answer."""
+        """Return the status messages above the answer."""
         return [event["data"]["description"] for event in self.events if event["type"] == "status"]
 
     @property
     def sources(self) -> list[dict[str, Any]]:
-        """The sources that were shown."""
+        """Return the sources."""
         return [event["data"] for event in self.events if event["type"] == "source"]
 
     @property
     def is_done(self) -> bool:
-        """Whether the last status ends the work, and no other did."""
+        """Return True if only the last status is marked as done."""
         done = [event["data"]["done"] for event in self.events if event["type"] == "status"]
         return done[-1:] == [True] and not any(done[:-1])
 
 
-def pipe_of(desk: Desk, **valves: Any) -> Pipe:
-    """Return a pipe before the services."""
-    pipe = Pipe(transport=desk)
+def make_pipe(backends: FakeBackends, **valves: Any) -> Pipe:
+    """Return a pipe with fake backends."""
+    pipe = Pipe(transport=backends)
     pipe.valves = Pipe.Valves(
         **{
             "gateway_url": "http://gateway/",
@@ -169,21 +179,21 @@ def pipe_of(desk: Desk, **valves: Any) -> Pipe:
     return pipe
 
 
-async def ask(pipe: Pipe, question: str = "What is the budget?", **given: Any) -> Said:
-    """Ask as Open WebUI does, and return everything that came."""
-    said = Said()
+async def ask(pipe: Pipe, question: str = "What is the budget?", **given: Any) -> PipeOutput:
+    """Ask as Open WebUI does and return the output."""
+    output = PipeOutput()
 
     async def emitter(event: dict[str, Any]) -> None:
-        said.events.append(event)
+        output.events.append(event)
 
-    arguments = arguments_of(question, **{"__event_emitter__": emitter, **given})
+    arguments = make_arguments(question, **{"__event_emitter__": emitter, **given})
     async for piece in pipe.pipe(**arguments):
-        said.pieces.append(piece)
-    return said
+        output.pieces.append(piece)
+    return output
 
 
-def arguments_of(question: str, *, stream: bool = True, model: str = MODEL, **given: Any) -> dict[str, Any]:
-    """Return what Open WebUI calls the pipe with."""
+def make_arguments(question: str, *, stream: bool = True, model: str = MODEL, **given: Any) -> dict[str, Any]:
+    """Return the arguments with which Open WebUI calls the pipe."""
     messages = given.pop("messages", [{"role": "user", "content": question}])
     return {
         "body": {"model": "tenantry", "stream": stream, "messages": messages},

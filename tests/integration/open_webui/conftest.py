@@ -1,4 +1,4 @@
-"""A real Open WebUI with Keycloak before it and stand-ins for our services behind it, installed once."""
+"""Fixtures: a real Open WebUI with Keycloak and fakes of Tenantry's services, installed once."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -21,57 +21,57 @@ SECRET = "a-secret-of-tests-for-hints"
 
 
 @dataclass
-class Office:
-    """Open WebUI with all that it talks to."""
+class OpenWebUIHarness:
+    """Open WebUI and the services that it uses."""
 
     webui: WebUI
     services: Services
     people: People
     settings: Settings
     tenant: str
-    """A tenant's key; it has the persona ``finance``."""
+    """Key of a tenant with the persona ``finance``."""
     group: str
-    """Id of its group."""
+    """Id of the tenant's group."""
 
     @property
     def model(self) -> str:
-        """Its persona's model."""
+        """Return the id of the persona's model."""
         return f"{self.tenant}.finance"
 
     @property
     def path(self) -> str:
-        """Name of its group."""
+        """Return the name of the tenant's group."""
         return f"/tenants/{self.tenant}"
 
     async def install(self) -> int:
-        """Run the installer; return how many changes it made."""
+        """Run the installer and return the number of its changes."""
         return await install(self.settings)
 
-    async def join(self, name: str) -> Person:
-        """Make a person of the tenant, who logs in through Keycloak for the first time."""
+    async def add_member(self, name: str) -> Person:
+        """Create a member of the tenant and log it in through Keycloak for the first time."""
         email = f"{name}-{uuid.uuid4().hex[:8]}@office.example"
         await self.people.add(email)
         self.services.belongs(email, self.tenant)
         person = await self.webui.log_in(email, PASSWORD)
-        await self.becomes_member(person, {self.path})
+        await self.wait_for_groups(person, {self.path})
         return person
 
-    async def groups(self, person: Person) -> set[str]:
-        """Return the names of a person's groups."""
+    async def list_groups(self, person: Person) -> set[str]:
+        """Return the names of a user's groups."""
         groups = await self.webui.admin.get(f"/api/v1/users/{person.id}/groups")
         return {group["name"] for group in groups}
 
-    async def becomes_member(self, person: Person, groups: set[str]) -> None:
-        """Wait until a person is in exactly these groups."""
+    async def wait_for_groups(self, person: Person, groups: set[str]) -> None:
+        """Wait until a user is in exactly these groups."""
 
         async def is_member() -> bool:
-            return await self.groups(person) == groups
+            return await self.list_groups(person) == groups
 
         await until(is_member)
 
 
 @pytest.fixture(scope="session")
-async def session_office(with_open_webui: Platform) -> AsyncIterator[Office]:
+async def session_harness(with_open_webui: Platform) -> AsyncIterator[OpenWebUIHarness]:
     context, services = with_open_webui.context, Services()
     admin = open_webui_admin(context)
     async with (
@@ -91,15 +91,15 @@ async def session_office(with_open_webui: Platform) -> AsyncIterator[Office]:
         await install(settings)
         tenant = f"tenant-office-{uuid.uuid4().hex[:8]}"
         group = await webui.add_tenant_group(tenant)
-        office = Office(webui, services, people, settings, tenant, group)
-        await webui.add_persona(office.model, group)
-        yield office
+        harness = OpenWebUIHarness(webui, services, people, settings, tenant, group)
+        await webui.add_persona(harness.model, group)
+        yield harness
 
 
 @pytest.fixture
-async def office(session_office: Office) -> AsyncIterator[Office]:
-    """Everything as after the installation."""
-    session_office.services.reset()
-    yield session_office
-    session_office.services.reset()
-    await session_office.webui.set_valves(orchestrator="n8n", fallback_to_direct=True)
+async def harness(session_harness: OpenWebUIHarness) -> AsyncIterator[OpenWebUIHarness]:
+    """A harness in the state after the installation."""
+    session_harness.services.reset()
+    yield session_harness
+    session_harness.services.reset()
+    await session_harness.webui.set_valves(orchestrator="n8n", fallback_to_direct=True)

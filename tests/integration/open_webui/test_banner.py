@@ -1,4 +1,4 @@
-"""What somebody without a tenant reads in the real Open WebUI, and what its sign-in button says."""
+"""Tests of the notice for users without a tenant, and of the sign-in button, in the real Open WebUI."""
 
 import uuid
 
@@ -9,47 +9,47 @@ from tests.support.open_webui import Person
 from tests.support.people import PASSWORD
 from tests.support.waiting import until
 
-from .conftest import Office
+from .conftest import OpenWebUIHarness
 
 pytestmark = pytest.mark.programs
 
 NOTICE = UI_TEXTS["TENANTRY_NO_TENANT_NOTICE"]
 
 
-async def shown(person: Person) -> list[str]:
+async def list_banners(person: Person) -> list[str]:
     return [banner["content"] for banner in await person.get("/api/v1/configs/banners")]
 
 
-async def test_who_has_no_tenant_reads_why_the_chat_is_empty_and_whom_to_ask(office: Office) -> None:
+async def test_a_user_without_a_tenant_sees_the_notice(harness: OpenWebUIHarness) -> None:
     email = f"nemo-{uuid.uuid4().hex[:8]}@elsewhere.example"
-    await office.people.add(email)
-    nemo = await office.webui.log_in(email, PASSWORD)
+    await harness.people.add(email)
+    nemo = await harness.webui.log_in(email, PASSWORD)
     assert await nemo.models() == set()
-    assert await shown(nemo) == [NOTICE]
+    assert await list_banners(nemo) == [NOTICE]
 
 
-async def test_who_has_a_tenant_reads_nothing_of_it(office: Office) -> None:
-    anna = await office.join("anna")
-    assert await anna.models() == {office.model}
-    assert await shown(anna) == []
-    assert await shown(office.webui.admin) == []
+async def test_a_member_of_a_tenant_sees_no_notice(harness: OpenWebUIHarness) -> None:
+    anna = await harness.add_member("anna")
+    assert await anna.models() == {harness.model}
+    assert await list_banners(anna) == []
+    assert await list_banners(harness.webui.admin) == []
 
 
-async def test_who_gets_a_tenant_meanwhile_no_longer_reads_it(office: Office) -> None:
+async def test_the_notice_disappears_when_a_user_joins_a_tenant(harness: OpenWebUIHarness) -> None:
     email = f"late-{uuid.uuid4().hex[:8]}@office.example"
-    await office.people.add(email)
-    late = await office.webui.log_in(email, PASSWORD)
-    assert await shown(late) == [NOTICE]
+    await harness.people.add(email)
+    late = await harness.webui.log_in(email, PASSWORD)
+    assert await list_banners(late) == [NOTICE]
     form = {"user_ids": [late.id]}
-    await office.webui.admin.post(f"/api/v1/groups/id/{office.group}/users/add", form)
+    await harness.webui.admin.post(f"/api/v1/groups/id/{harness.group}/users/add", form)
 
-    async def is_quiet() -> bool:
-        return await shown(late) == []
+    async def has_no_banner() -> bool:
+        return await list_banners(late) == []
 
-    await until(is_quiet)
+    await until(has_no_banner)
 
 
-async def test_the_button_to_sign_in_has_the_words_of_the_setting(office: Office) -> None:
-    async with office.webui.client() as http:
+async def test_the_sign_in_button_has_the_configured_text(harness: OpenWebUIHarness) -> None:
+    async with harness.webui.client() as http:
         config = (await http.get("/api/config")).json()
     assert config["oauth"]["providers"]["oidc"] == UI_TEXTS["OAUTH_PROVIDER_NAME"]

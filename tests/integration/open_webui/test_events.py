@@ -1,4 +1,4 @@
-"""The event function in the real Open WebUI: logins at Keycloak's page set groups, changes become hints."""
+"""Tests of the event function in the real Open WebUI: logins set groups, and changes send hints."""
 
 import asyncio
 import uuid
@@ -13,146 +13,148 @@ from tests.support.people import PASSWORD
 from tests.support.services import problem
 from tests.support.waiting import until
 
-from .conftest import SECRET, Office
+from .conftest import SECRET, OpenWebUIHarness
 
 pytestmark = pytest.mark.programs
 
 
-async def log_in(office: Office, email: str, said: tuple[int, dict[str, Any]] | str) -> Person:
-    """Log in while the gateway says this, and return when it was asked and its word was acted upon."""
-    if isinstance(said, str):
-        office.services.belongs(email, said)
+async def log_in(harness: OpenWebUIHarness, email: str, response: tuple[int, dict[str, Any]] | str) -> Person:
+    """Log in while the gateway responds like this; return after the function has asked it."""
+    if isinstance(response, str):
+        harness.services.belongs(email, response)
     else:
-        office.services.tenants[email] = said
-    before = office.services.proven.count(email)
-    person = await office.webui.log_in(email, PASSWORD)
-    await until(lambda: office.services.proven.count(email) > before)
+        harness.services.tenants[email] = response
+    before = harness.services.proven.count(email)
+    person = await harness.webui.log_in(email, PASSWORD)
+    await until(lambda: harness.services.proven.count(email) > before)
     return person
 
 
 @pytest.fixture
-async def email(office: Office) -> str:
-    """A person of Keycloak's, in no group there: the claim is empty."""
+async def email(harness: OpenWebUIHarness) -> str:
+    """A user in Keycloak without groups: the claim is empty."""
     address = f"eve-{uuid.uuid4().hex[:8]}@office.example"
-    await office.people.add(address)
+    await harness.people.add(address)
     return address
 
 
-async def test_the_first_login_opens_the_tenants_models_without_anybodys_help(
-    office: Office, email: str
+async def test_the_first_login_gives_access_to_the_tenants_models(
+    harness: OpenWebUIHarness, email: str
 ) -> None:
-    person = await log_in(office, email, office.tenant)
-    await office.becomes_member(person, {office.path})
-    assert await person.models() == {office.model}
-    assert (await person.chat(office.model, "What is the budget?")).names == ["plan.pdf, page 3", "notes.md"]
+    person = await log_in(harness, email, harness.tenant)
+    await harness.wait_for_groups(person, {harness.path})
+    assert await person.models() == {harness.model}
+    assert (await person.chat(harness.model, "What is the budget?")).names == ["plan.pdf, page 3", "notes.md"]
 
 
 @pytest.mark.parametrize("slug", ["no-tenant", "tenant-conflict"])
-async def test_who_is_in_no_tenant_any_more_loses_the_group_at_the_next_login(
-    office: Office, email: str, slug: str
+async def test_a_former_member_loses_the_group_at_the_next_login(
+    harness: OpenWebUIHarness, email: str, slug: str
 ) -> None:
-    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
-    person = await log_in(office, email, problem(403, slug))
-    await office.becomes_member(person, set())
+    await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
+    person = await log_in(harness, email, problem(403, slug))
+    await harness.wait_for_groups(person, set())
     assert await person.models() == set()
-    assert (await person.ask(office.model, "?")).status_code == 400
+    assert (await person.ask(harness.model, "?")).status_code == 400
 
 
-async def test_who_moved_is_in_the_new_tenants_group_alone(office: Office, email: str) -> None:
+async def test_a_moved_user_is_only_in_the_new_tenants_group(harness: OpenWebUIHarness, email: str) -> None:
     tenant = f"tenant-{uuid.uuid4().hex[:8]}"
-    await office.webui.add_tenant_group(tenant)
-    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
-    await office.becomes_member(await log_in(office, email, tenant), {f"/tenants/{tenant}"})
+    await harness.webui.add_tenant_group(tenant)
+    await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
+    await harness.wait_for_groups(await log_in(harness, email, tenant), {f"/tenants/{tenant}"})
 
 
 @pytest.mark.parametrize(
-    "said",
+    "response",
     [
         problem(401, "token-refused"),
         problem(503, "identity-unavailable"),
         (502, {}),
     ],
 )
-async def test_a_login_for_which_the_gateway_proves_no_tenant_ends_every_membership(
-    office: Office, email: str, said: tuple[int, dict[str, Any]]
+async def test_a_login_without_a_proven_tenant_ends_every_membership(
+    harness: OpenWebUIHarness, email: str, response: tuple[int, dict[str, Any]]
 ) -> None:
-    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
-    await office.becomes_member(await log_in(office, email, said), set())
-    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+    await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
+    await harness.wait_for_groups(await log_in(harness, email, response), set())
+    await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
 
 
-async def test_a_login_to_a_tenant_that_is_suspended_or_being_deleted_ends_no_membership(
-    office: Office, email: str
+async def test_a_login_to_a_suspended_tenant_keeps_the_membership(
+    harness: OpenWebUIHarness, email: str
 ) -> None:
-    """By it the data of a deleted tenant's people is found."""
-    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
-    person = await log_in(office, email, problem(403, "tenant-suspended"))
-    await asyncio.sleep(1)  # what the other responses do takes less
-    await office.becomes_member(person, {office.path})
+    """The erasure of a tenant finds its users by their membership."""
+    await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
+    person = await log_in(harness, email, problem(403, "tenant-suspended"))
+    await asyncio.sleep(1)  # other responses take effect sooner
+    await harness.wait_for_groups(person, {harness.path})
 
 
-async def test_a_login_while_the_gateway_hangs_ends_every_membership_until_the_next_one(
-    office: Office, email: str
+async def test_a_login_during_a_timeout_of_the_gateway_ends_every_membership(
+    harness: OpenWebUIHarness, email: str
 ) -> None:
-    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
-    async with office.webui.valves(EVENTS, login_seconds=1.0):
-        office.services.hangs = asyncio.Event()
-        person = await log_in(office, email, office.tenant)
-        await office.becomes_member(person, set())
+    await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
+    async with harness.webui.valves(EVENTS, login_seconds=1.0):
+        harness.services.hangs = asyncio.Event()
+        person = await log_in(harness, email, harness.tenant)
+        await harness.wait_for_groups(person, set())
         assert await person.models() == set()
-        office.services.hangs.set()
-        await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
+        harness.services.hangs.set()
+        await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
 
 
-async def test_a_login_while_the_gateway_is_gone_ends_every_membership(office: Office, email: str) -> None:
-    await office.becomes_member(await log_in(office, email, office.tenant), {office.path})
-    async with office.webui.valves(EVENTS, gateway_url="http://127.0.0.1:9"):
-        await office.becomes_member(await office.webui.log_in(email, PASSWORD), set())
-
-
-@pytest.mark.parametrize("said", [problem(401, "token-refused"), problem(503, "identity-unavailable")])
-async def test_a_group_of_keycloaks_that_is_named_like_a_tenants_opens_nothing(
-    office: Office, email: str, said: tuple[int, dict[str, Any]]
+async def test_a_login_while_the_gateway_is_unreachable_ends_every_membership(
+    harness: OpenWebUIHarness, email: str
 ) -> None:
-    """Issue 18, A3: a top-level group whose name reads like the path of the tenant's group."""
-    await office.people.add_lookalike(email, f"tenants/{office.tenant}")
-    assert office.path in claims_of(await office.people.token(email))["groups"]
-    person = await log_in(office, email, said)
-    assert await office.groups(person) == set()
+    await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
+    async with harness.webui.valves(EVENTS, gateway_url="http://127.0.0.1:9"):
+        await harness.wait_for_groups(await harness.webui.log_in(email, PASSWORD), set())
+
+
+@pytest.mark.parametrize("response", [problem(401, "token-refused"), problem(503, "identity-unavailable")])
+async def test_a_keycloak_group_with_a_tenants_name_gives_no_access(
+    harness: OpenWebUIHarness, email: str, response: tuple[int, dict[str, Any]]
+) -> None:
+    """Issue 18, A3: a top-level group whose name equals the path of the tenant's group."""
+    await harness.people.add_lookalike(email, f"tenants/{harness.tenant}")
+    assert harness.path in claims_of(await harness.people.token(email))["groups"]
+    person = await log_in(harness, email, response)
+    assert await harness.list_groups(person) == set()
     assert await person.models() == set()
-    await office.becomes_member(await log_in(office, email, said), set())
+    await harness.wait_for_groups(await log_in(harness, email, response), set())
 
 
-async def test_the_group_of_an_earlier_tenant_of_the_name_admits_nobody(office: Office, email: str) -> None:
-    """What it may read is retained data, and the operator has not renamed it yet."""
+async def test_the_group_of_an_earlier_tenant_gets_no_members(harness: OpenWebUIHarness, email: str) -> None:
+    """The group may read retained data, and the operator has not renamed it yet."""
     tenant = f"tenant-{uuid.uuid4().hex[:8]}"
-    group = await office.webui.add_tenant_group(tenant, uid="of-the-earlier-one")
-    office.services.belongs(email, tenant, uid="of-the-later-one")
-    before = office.services.proven.count(email)
-    person = await office.webui.log_in(email, PASSWORD)
-    await until(lambda: office.services.proven.count(email) > before)
-    await office.webui.add_tenant_group(tenant, uid="of-the-later-one")
-    again = await office.webui.log_in(email, PASSWORD)
-    await office.becomes_member(again, {f"/tenants/{tenant}"})
-    members = await office.webui.admin.get(f"/api/v1/groups/id/{group}/export")
+    group = await harness.webui.add_tenant_group(tenant, uid="of-the-earlier-one")
+    harness.services.belongs(email, tenant, uid="of-the-later-one")
+    before = harness.services.proven.count(email)
+    person = await harness.webui.log_in(email, PASSWORD)
+    await until(lambda: harness.services.proven.count(email) > before)
+    await harness.webui.add_tenant_group(tenant, uid="of-the-later-one")
+    again = await harness.webui.log_in(email, PASSWORD)
+    await harness.wait_for_groups(again, {f"/tenants/{tenant}"})
+    members = await harness.webui.admin.get(f"/api/v1/groups/id/{group}/export")
     assert members["user_ids"] == []
     assert again.id == person.id
 
 
-async def test_other_groups_are_left_alone(office: Office, email: str) -> None:
+async def test_other_groups_are_unchanged(harness: OpenWebUIHarness, email: str) -> None:
     name = f"choir-{uuid.uuid4().hex[:8]}"
-    group = await office.webui.add_group(name)
-    person = await log_in(office, email, problem(403, "no-tenant"))
-    await office.webui.admin.post(f"/api/v1/groups/id/{group}/users/add", {"user_ids": [person.id]})
-    await office.becomes_member(await log_in(office, email, office.tenant), {name, office.path})
+    group = await harness.webui.add_group(name)
+    person = await log_in(harness, email, problem(403, "no-tenant"))
+    await harness.webui.admin.post(f"/api/v1/groups/id/{group}/users/add", {"user_ids": [person.id]})
+    await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {name, harness.path})
 
 
-async def test_uploads_and_chats_are_hints_for_file_sync(office: Office) -> None:
-    person = await office.join("diana")
-    office.services.hints.clear()
+async def test_uploads_and_chats_send_hints_to_file_sync(harness: OpenWebUIHarness) -> None:
+    person = await harness.add_member("diana")
+    harness.services.hints.clear()
     await person.upload("plan.txt", b"The budget is $5,000,000.")
-    await until(lambda: bool(office.services.hints))
-    office.services.hints.clear()
-    await person.chat(office.model, "What is the budget?")
-    await until(lambda: bool(office.services.hints))
-    assert set(office.services.hints) == {SECRET}
+    await until(lambda: bool(harness.services.hints))
+    harness.services.hints.clear()
+    await person.chat(harness.model, "What is the budget?")
+    await until(lambda: bool(harness.services.hints))
+    assert set(harness.services.hints) == {SECRET}

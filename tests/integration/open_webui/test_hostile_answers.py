@@ -1,7 +1,7 @@
-"""Hostile answers and snippets in a real browser: Open WebUI shows them; nothing is fetched, run or opened.
+"""Browser tests of hostile answers and snippets in Open WebUI: nothing is loaded, run or opened.
 
-Every answer is what the gateway makes of a model's words and what the pipe makes of that. The chats that hold
-them are stored as Open WebUI stores them, and opened by a person.
+Each answer passes through the gateway's sanitizer and the pipe. The chats are stored through Open WebUI's API
+and opened by a user.
 """
 
 import json
@@ -18,9 +18,9 @@ from playwright.async_api import Browser, Page
 from tests.support.browser import PATIENCE, chromium, running_browser
 from tests.support.listener import listening
 from tests.support.open_webui import Person
-from tests.support.pipe import Desk, Said, ask, pipe_of
+from tests.support.pipe import FakeBackends, PipeOutput, ask, make_pipe
 
-from .conftest import Office
+from .conftest import OpenWebUIHarness
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(900)]
 
@@ -98,7 +98,7 @@ HOSTILE = (
     "<details ->\n![x](@URL@)",
 )
 
-SAME = (
+UNCHANGED = (
     "[1, 3] litres",
     '"ports": [7]',
     "limits[2]",
@@ -108,25 +108,25 @@ SAME = (
     "a `Map<String, List<int>>` b",
     "It costs $5, see limits[2] and `vector<int>`",
 )
-"""Words that Open WebUI must show as they were written."""
+"""Texts that Open WebUI must show unchanged."""
 
-IN_ONE_CHAT = 4
-"""Open WebUI shows so many answers of a chat at first."""
+ANSWERS_PER_CHAT = 4
+"""Number of answers that Open WebUI renders initially."""
 
 
-async def shown_by_pipe(words: str, snippet: str, *, raw: bool = False) -> Said:
-    """Return what the pipe makes of a model's words and of the snippet of a source."""
+async def render_through_pipe(words: str, snippet: str, *, raw: bool = False) -> PipeOutput:
+    """Return the pipe's output for a model's answer and the snippet of a source."""
     answer = words if raw else sanitize(words, AnswerFormat.MARKDOWN)
     citation = {"marker": 1, "documentId": "d", "filename": "https.md", "page": 1, "snippet": snippet}
     body = {"answer": f"{answer}\n\nEnd [1].", "format": "markdown", "citations": [citation]}
-    desk = Desk({"/webhook/tenantry/chat": lambda _: httpx.Response(200, json=body)})
-    return await ask(pipe_of(desk))
+    backends = FakeBackends({"/webhook/tenantry/chat": lambda _: httpx.Response(200, json=body)})
+    return await ask(make_pipe(backends))
 
 
-async def stored_chat(person: Person, said: list[Said], *, raw_snippet: str = "") -> str:
-    """Store a chat with these answers, and return its id."""
+async def store_chat(person: Person, outputs: list[PipeOutput], *, raw_snippet: str = "") -> str:
+    """Store a chat with these answers and return its id."""
     messages: list[dict[str, Any]] = []
-    for number, each in enumerate(said):
+    for number, each in enumerate(outputs):
         sources = each.sources
         if raw_snippet:
             sources = [source | {"document": [raw_snippet]} for source in sources]
@@ -159,65 +159,69 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def reading(browser: Browser, person: Person, url: str) -> AsyncIterator[tuple[Page, list[str]]]:
-    """Open a window in which a person is signed in; give it and the addresses elsewhere that it asks for."""
+async def open_window(browser: Browser, person: Person, url: str) -> AsyncIterator[tuple[Page, list[str]]]:
+    """Open a page with a signed-in user; yield it and the list of its requests to other hosts."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
     context.set_default_timeout(PATIENCE)
     token = person.http.headers["Authorization"].removeprefix("Bearer ")
     await context.add_init_script(f"localStorage.token = {json.dumps(token)}")
-    asked: list[str] = []
+    requested: list[str] = []
 
     def note(address: str) -> None:
         if not address.startswith((url, "data:", "blob:", "about:", url.replace("http", "ws", 1))):
-            asked.append(address)
+            requested.append(address)
 
     context.on("request", lambda request: note(request.url))
-    yield await context.new_page(), asked
+    yield await context.new_page(), requested
     await context.close()
 
 
-async def opened(page: Page, url: str, chat_id: str, answers: int) -> None:
-    """Open a chat and wait until all of its answers are rendered."""
+async def open_chat(page: Page, url: str, chat_id: str, answers: int) -> None:
+    """Open a chat and wait until all its answers are rendered."""
     await page.goto(f"{url}/c/{chat_id}")
     shown = page.locator(".chat-assistant")
     await shown.nth(answers - 1).wait_for()
     for number in range(answers):
         await shown.nth(number).scroll_into_view_if_needed()
         await shown.nth(number).get_by_text("End").last.wait_for()
-    await page.wait_for_timeout(1500)  # a script or a diagram would need a moment
+    await page.wait_for_timeout(1500)  # time for a script or a diagram to start
 
 
-LIVE = (
+LIVE_ELEMENTS = (
     ":is(.chat-assistant, [role=dialog]) .markdown-prose"
     " :is(a[href], img[src], iframe, video, audio, object, embed, form, script)"
 )
 LIVE_IN_SOURCE = "[role=dialog] .markdown-prose-sm :is(a, img[src], iframe)"
-RUN = ".run-code-button, #artifacts-container, .chat-assistant svg.mermaid"
+RUN_CONTROLS = ".run-code-button, #artifacts-container, .chat-assistant svg.mermaid"
 
 
-async def test_nothing_in_fifty_hostile_answers_and_snippets_acts(office: Office, browser: Browser) -> None:
+async def test_fifty_hostile_answers_and_snippets_have_no_effect(
+    harness: OpenWebUIHarness, browser: Browser
+) -> None:
     assert len(HOSTILE) >= 50
-    person = await office.webui.add_person("reader")
-    async with listening() as listener, reading(browser, person, office.webui.url) as (page, asked):
+    person = await harness.webui.add_person("reader")
+    async with listening() as listener, open_window(browser, person, harness.webui.url) as (page, requested):
         hostile = [each.replace("@URL@", f"{listener.url}/{n}") for n, each in enumerate(HOSTILE)]
-        for at in range(0, len(hostile), IN_ONE_CHAT):
-            some = hostile[at : at + IN_ONE_CHAT]
-            said = [await shown_by_pipe(each, each) for each in some]
-            await opened(page, office.webui.url, await stored_chat(person, said), len(some))
-            assert await page.locator(LIVE).evaluate_all("all => all.map(each => each.outerHTML)") == []
-            assert await page.locator(RUN).count() == 0
+        for at in range(0, len(hostile), ANSWERS_PER_CHAT):
+            some = hostile[at : at + ANSWERS_PER_CHAT]
+            outputs = [await render_through_pipe(each, each) for each in some]
+            await open_chat(page, harness.webui.url, await store_chat(person, outputs), len(some))
+            assert (
+                await page.locator(LIVE_ELEMENTS).evaluate_all("all => all.map(each => each.outerHTML)") == []
+            )
+            assert await page.locator(RUN_CONTROLS).count() == 0
             for number in range(len(some)):
-                await look_at_source(page, number)
+                await open_source(page, number)
                 assert (
                     await page.locator("[role=dialog] .markdown-prose-sm :is(a, img[src], iframe)").count()
                     == 0
                 )
                 await close_source(page)
-        assert (listener.heard, asked) == ([], [])
+        assert (listener.heard, requested) == ([], [])
 
 
-async def look_at_source(page: Page, number: int) -> None:
-    """Open the source of an answer, from the list beneath it."""
+async def open_source(page: Page, number: int) -> None:
+    """Open the source of an answer from the list below it."""
     await page.locator("button[aria-label='Toggle 1 source']").nth(number).click()
     await page.locator("button[id^='source-']").last.click()
     await page.get_by_role("dialog").wait_for()
@@ -225,19 +229,19 @@ async def look_at_source(page: Page, number: int) -> None:
 
 
 async def close_source(page: Page) -> None:
-    """Close the source that is open."""
+    """Close the open source."""
     await page.get_by_role("button", name="Close citation modal").click()
     await page.get_by_role("dialog").wait_for(state="detached")
     await page.locator("button[aria-label='Toggle 1 source'][aria-expanded='true']").click()
 
 
-async def test_words_are_read_as_they_were_written(office: Office, browser: Browser) -> None:
-    person = await office.webui.add_person("reader")
-    async with reading(browser, person, office.webui.url) as (page, _):
-        for at in range(0, len(SAME), IN_ONE_CHAT):
-            some = SAME[at : at + IN_ONE_CHAT]
-            said = [await shown_by_pipe(each, each) for each in some]
-            await opened(page, office.webui.url, await stored_chat(person, said), len(some))
+async def test_texts_are_shown_unchanged(harness: OpenWebUIHarness, browser: Browser) -> None:
+    person = await harness.webui.add_person("reader")
+    async with open_window(browser, person, harness.webui.url) as (page, _):
+        for at in range(0, len(UNCHANGED), ANSWERS_PER_CHAT):
+            some = UNCHANGED[at : at + ANSWERS_PER_CHAT]
+            outputs = [await render_through_pipe(each, each) for each in some]
+            await open_chat(page, harness.webui.url, await store_chat(person, outputs), len(some))
             for number, words in enumerate(some):
                 answer = page.locator(".chat-assistant").nth(number)
                 assert words.replace("`", "") in await answer.inner_text()
@@ -245,12 +249,12 @@ async def test_words_are_read_as_they_were_written(office: Office, browser: Brow
                 assert await sources.count() == 1, "one citation, and no false one"
 
 
-async def test_formulas_are_shown_as_formulas(office: Office, browser: Browser) -> None:
-    person = await office.webui.add_person("reader")
-    async with reading(browser, person, office.webui.url) as (page, _):
+async def test_formulas_are_rendered(harness: OpenWebUIHarness, browser: Browser) -> None:
+    person = await harness.webui.add_person("reader")
+    async with open_window(browser, person, harness.webui.url) as (page, _):
         words = "With $x[1]$, $x \\in [0, 1]$, \\(a[1]\\), $f[x](y)$ and\n\n\\[ e[1] \\]\n\n$$\nb[2]\n$$"
-        said = [await shown_by_pipe(words, "x")]
-        await opened(page, office.webui.url, await stored_chat(person, said), 1)
+        outputs = [await render_through_pipe(words, "x")]
+        await open_chat(page, harness.webui.url, await store_chat(person, outputs), 1)
         formulas = page.locator(".chat-assistant .katex")
         await formulas.nth(5).wait_for()
         assert (await formulas.count(), await page.locator(".katex-error").count()) == (6, 0)
@@ -258,34 +262,36 @@ async def test_formulas_are_shown_as_formulas(office: Office, browser: Browser) 
         assert "\\" not in shown.replace("\\in", "")
 
 
-async def test_the_listener_hears_answers_and_snippets_that_nobody_sanitized(
-    office: Office, browser: Browser
+async def test_unsanitized_answers_and_snippets_reach_the_listener(
+    harness: OpenWebUIHarness, browser: Browser
 ) -> None:
-    """Without this, silence would prove nothing."""
-    person = await office.webui.add_person("reader")
-    async with listening() as listener, reading(browser, person, office.webui.url) as (page, asked):
+    """This shows that the other tests are meaningful."""
+    person = await harness.webui.add_person("reader")
+    async with listening() as listener, open_window(browser, person, harness.webui.url) as (page, requested):
         image = f"![chart]({listener.url}/answer)"
-        said = [await shown_by_pipe(image, "x", raw=True)]
-        await opened(
+        outputs = [await render_through_pipe(image, "x", raw=True)]
+        await open_chat(
             page,
-            office.webui.url,
-            await stored_chat(person, said, raw_snippet=image.replace("answer", "snippet")),
+            harness.webui.url,
+            await store_chat(person, outputs, raw_snippet=image.replace("answer", "snippet")),
             1,
         )
-        await look_at_source(page, 0)
+        await open_source(page, 0)
         await page.wait_for_timeout(1000)
         assert {"/answer", "/snippet"} <= set(listener.heard)
-        assert asked
+        assert requested
 
 
-async def test_an_artifact_that_somebody_opens_fetches_nothing(office: Office, browser: Browser) -> None:
-    """The other end: what another function emits does not open by itself, and its page reaches nobody."""
-    person = await office.webui.add_person("reader")
-    async with listening() as listener, reading(browser, person, office.webui.url) as (page, _):
+async def test_an_opened_artifact_loads_nothing(harness: OpenWebUIHarness, browser: Browser) -> None:
+    """Artifacts of other functions do not open by themselves, and their page reaches no host."""
+    person = await harness.webui.add_person("reader")
+    async with listening() as listener, open_window(browser, person, harness.webui.url) as (page, _):
         script = f"<script>fetch('{listener.url}/js')</script>"
         fence = f"```html\n<h1>Page</h1><img src={listener.url}/img>{script}\n```"
-        said = [await shown_by_pipe(f"{fence}\n\n```js\nfetch('{listener.url}/js2')\n```", "x", raw=True)]
-        await opened(page, office.webui.url, await stored_chat(person, said), 1)
+        outputs = [
+            await render_through_pipe(f"{fence}\n\n```js\nfetch('{listener.url}/js2')\n```", "x", raw=True)
+        ]
+        await open_chat(page, harness.webui.url, await store_chat(person, outputs), 1)
         assert await page.locator("#artifacts-container").count() == 0
         await page.get_by_role("button", name="Preview").first.click()
         await page.frame_locator("#artifacts-container iframe").get_by_text("Page").wait_for()

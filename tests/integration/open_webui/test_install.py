@@ -1,11 +1,11 @@
-"""The installer on the real Open WebUI: once is enough, what drifted comes back, what is others' stays."""
+"""Tests of the installer on the real Open WebUI: it is idempotent, repairs drift and keeps other objects."""
 
 import uuid
 from typing import Any
 
 import pytest
 
-from .conftest import Office
+from .conftest import OpenWebUIHarness
 
 pytestmark = pytest.mark.programs
 
@@ -21,9 +21,9 @@ class Pipe:
 '''
 
 
-async def everything(office: Office) -> dict[str, Any]:
-    """Return all that the installer could have touched, with its times of change."""
-    admin = office.webui.admin
+async def snapshot(harness: OpenWebUIHarness) -> dict[str, Any]:
+    """Return all objects that the installer may change, with their timestamps."""
+    admin = harness.webui.admin
     return {
         "functions": await admin.get("/api/v1/functions/export", params={"include_valves": "true"}),
         "models": await admin.get("/api/v1/models/all"),
@@ -31,15 +31,15 @@ async def everything(office: Office) -> dict[str, Any]:
     }
 
 
-async def test_a_second_run_writes_nothing(office: Office) -> None:
-    await office.install()
-    before = await everything(office)
-    assert await office.install() == 0
-    assert await everything(office) == before
+async def test_a_second_run_writes_nothing(harness: OpenWebUIHarness) -> None:
+    await harness.install()
+    before = await snapshot(harness)
+    assert await harness.install() == 0
+    assert await snapshot(harness) == before
 
 
-async def test_what_is_installed_is_active_and_says_its_version(office: Office) -> None:
-    functions = {each["id"]: each for each in await office.webui.admin.get("/api/v1/functions/export")}
+async def test_installed_functions_are_active_and_have_a_version(harness: OpenWebUIHarness) -> None:
+    functions = {each["id"]: each for each in await harness.webui.admin.get("/api/v1/functions/export")}
     types = {"tenantry": "pipe", "tenantry_events": "event", "tenantry_erasure": "action"}
     assert {name: functions[name]["type"] for name in types} == types
     for name in types:
@@ -47,9 +47,9 @@ async def test_what_is_installed_is_active_and_says_its_version(office: Office) 
         assert functions[name]["meta"]["manifest"]["version"] == "1.0.0"
 
 
-async def test_what_drifted_comes_back(office: Office) -> None:
-    admin = office.webui.admin
-    wanted = await everything(office)
+async def test_drift_is_repaired(harness: OpenWebUIHarness) -> None:
+    admin = harness.webui.admin
+    wanted = await snapshot(harness)
     await admin.post(
         "/api/v1/functions/id/tenantry/update",
         {"id": "tenantry", "name": "Mine", "content": OTHER, "meta": {"description": "Mine"}},
@@ -59,33 +59,33 @@ async def test_what_drifted_comes_back(office: Office) -> None:
     await admin.post("/api/v1/models/model/access/update", {"id": "tenantry", "access_grants": []})
     await admin.post("/api/v1/models/model/delete", {"id": "tenantry_base"})
     # update, valves and activation, grants, record
-    assert await office.install() == 5
-    assert await office.install() == 0
-    assert without_times(await everything(office)) == without_times(wanted)
+    assert await harness.install() == 5
+    assert await harness.install() == 0
+    assert without_times(await snapshot(harness)) == without_times(wanted)
 
 
-async def test_what_is_others_stays(office: Office) -> None:
-    admin, other = office.webui.admin, f"other_{uuid.uuid4().hex[:8]}"
+async def test_other_objects_are_unchanged(harness: OpenWebUIHarness) -> None:
+    admin, other = harness.webui.admin, f"other_{uuid.uuid4().hex[:8]}"
     await admin.post(
         "/api/v1/functions/create",
-        {"id": other, "name": "Other", "content": OTHER, "meta": {"description": "of somebody else"}},
+        {"id": other, "name": "Other", "content": OTHER, "meta": {"description": "another function"}},
     )
-    await office.webui.set_valves(file_wait_seconds=7.0)
+    await harness.webui.set_valves(file_wait_seconds=7.0)
     try:
-        before = await everything(office)
-        assert await office.install() == 0
-        assert await everything(office) == before
+        before = await snapshot(harness)
+        assert await harness.install() == 0
+        assert await snapshot(harness) == before
         await admin.post("/api/v1/functions/id/tenantry/toggle", {})
-        assert await office.install() == 1
+        assert await harness.install() == 1
         valves = await admin.get("/api/v1/functions/id/tenantry/valves")
         assert valves["file_wait_seconds"] == 7.0
     finally:
         await admin.http.delete(f"/api/v1/functions/id/{other}/delete")
-        await office.webui.set_valves(file_wait_seconds=20.0)
+        await harness.webui.set_valves(file_wait_seconds=20.0)
 
 
 def without_times(found: dict[str, Any]) -> dict[str, Any]:
-    """Return what was found without what changes with each write."""
+    """Return the objects without the fields that change with each write."""
     volatile = {"updated_at", "created_at", "version_id", "id", "resource_id"}
 
     def plain(value: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Random answers, read by the code that Open WebUI ships: nothing acts, and harmless ones are not changed.
+"""Tests of random answers with Open WebUI's own renderer: no live markup, and harmless texts are unchanged.
 
-``TENANTRY_TEST_ANSWERS`` is the number of texts of each kind, ``TENANTRY_TEST_SEED`` where they begin.
+``TENANTRY_TEST_ANSWERS`` is the number of texts of each kind, ``TENANTRY_TEST_SEED`` the first seed.
 """
 
 import os
@@ -28,7 +28,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenWebuiReader
         yield running
 
 
-def in_pieces(text: str, chance: random.Random) -> str:
+def sanitize_in_pieces(text: str, chance: random.Random) -> str:
     sanitizer = AnswerSanitizer(MARKDOWN)
     shown = []
     while text:
@@ -38,29 +38,29 @@ def in_pieces(text: str, chance: random.Random) -> str:
     return "".join(shown) + sanitizer.finish()
 
 
-def acts(shown: str, reader: OpenWebuiReader) -> list[str]:
-    """Return all in a text that a renderer would act on, for CommonMark and for Open WebUI."""
+def find_live_markup(shown: str, reader: OpenWebuiReader) -> list[str]:
+    """Return all markup that a renderer would act on, for CommonMark and for Open WebUI."""
     (reading,) = reader.read([shown])
     foreign = [each for each in reading.languages if each and each.lower() not in LANGUAGES]
     return [*live(shown), *reading.live, *reading.citations, *foreign, *reading.artifacts]
 
 
-def test_nothing_in_a_hostile_answer_acts(reader: OpenWebuiReader) -> None:
+def test_a_sanitized_hostile_answer_has_no_live_markup(reader: OpenWebuiReader) -> None:
     for seed in range(SEED, SEED + TEXTS):
-        said = hostile_text(random.Random(seed))
-        shown = sanitize(said, MARKDOWN)
-        assert acts(shown, reader) == [], (seed, said, shown)
-        assert in_pieces(said, random.Random(seed)) == shown, (seed, said)
+        text = hostile_text(random.Random(seed))
+        shown = sanitize(text, MARKDOWN)
+        assert find_live_markup(shown, reader) == [], (seed, text, shown)
+        assert sanitize_in_pieces(text, random.Random(seed)) == shown, (seed, text)
 
 
-def test_a_harmless_answer_stays_as_it_is(reader: OpenWebuiReader) -> None:
+def test_a_harmless_answer_is_unchanged(reader: OpenWebuiReader) -> None:
     for seed in range(SEED, SEED + TEXTS):
-        said = harmless_text(random.Random(seed))
-        assert sanitize(said, MARKDOWN) == said, seed
-        assert in_pieces(said, random.Random(seed)) == said, seed
+        text = harmless_text(random.Random(seed))
+        assert sanitize(text, MARKDOWN) == text, seed
+        assert sanitize_in_pieces(text, random.Random(seed)) == text, seed
 
 
-def test_hostile_answers_would_act_if_they_were_not_sanitized(reader: OpenWebuiReader) -> None:
-    """Without this, the first test would prove nothing."""
-    said = [hostile_text(random.Random(seed)) for seed in range(SEED, SEED + 200)]
-    assert sum(bool(acts(each, reader)) for each in said) > 100
+def test_hostile_answers_have_live_markup_before_sanitizing(reader: OpenWebuiReader) -> None:
+    """This shows that the first test is meaningful."""
+    text = [hostile_text(random.Random(seed)) for seed in range(SEED, SEED + 200)]
+    assert sum(bool(find_live_markup(each, reader)) for each in text) > 100

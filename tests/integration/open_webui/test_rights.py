@@ -1,4 +1,4 @@
-"""Rights on a persona's knowledge base in the real Open WebUI: two members, administrators, a stranger."""
+"""Tests of permissions on a persona's knowledge base in the real Open WebUI."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -10,16 +10,16 @@ import pytest
 
 from tests.support.open_webui import Person
 
-from .conftest import Office
+from .conftest import OpenWebUIHarness
 
 pytestmark = pytest.mark.programs
 
 
 @dataclass
-class Shelf:
-    """A persona's knowledge base with a file of each of two members."""
+class KnowledgeBase:
+    """A persona's knowledge base with files of two members."""
 
-    office: Office
+    harness: OpenWebUIHarness
     id: str
     ann: Person
     bob: Person
@@ -29,18 +29,18 @@ class Shelf:
     async def call(
         self, person: Person, method: str, path: str, body: Any = None, **arguments: Any
     ) -> httpx.Response:
-        """Call a path of the knowledge base."""
+        """Send a request to a path of the knowledge base."""
         return await person.http.request(
             method, f"/api/v1/knowledge/{self.id}/{path}", json=body, **arguments
         )
 
     async def files(self) -> set[str]:
-        """Return the ids of the files that the knowledge base has."""
-        listed = await self.office.webui.admin.get(f"/api/v1/knowledge/{self.id}/files")
+        """Return the ids of the files in the knowledge base."""
+        listed = await self.harness.webui.admin.get(f"/api/v1/knowledge/{self.id}/files")
         return {each["id"] for each in listed["items"]}
 
     async def upload(self, person: Person, filename: str) -> str:
-        """Let a person upload a file, and return its id when Open WebUI has read it."""
+        """Upload a file as a user and return its id after Open WebUI has processed it."""
         response = await person.http.post(
             "/api/v1/files/",
             params={"process_in_background": "false"},
@@ -50,57 +50,57 @@ class Shelf:
         file_id: str = response.json()["id"]
         return file_id
 
-    async def put(self, person: Person, filename: str) -> str:
-        """Let a person put a file into the knowledge base, as a program does."""
+    async def add_file(self, person: Person, filename: str) -> str:
+        """Upload a file and add it to the knowledge base through the API."""
         file_id = await self.upload(person, filename)
         added = await self.call(person, "POST", "file/add", {"file_id": file_id})
         assert added.is_success, added.text
         return file_id
 
-    async def administrator(self, tenant: str) -> Person:
-        """Return a member whom the gateway calls an administrator of a tenant."""
-        person = await self.office.join("dora")
+    async def add_administrator(self, tenant: str) -> Person:
+        """Create a member that the gateway reports as administrator of a tenant."""
+        person = await self.harness.add_member("dora")
         email = (await person.get("/api/v1/auths/"))["email"]
-        said = {"tenant": tenant, "displayName": tenant, "admin": True, "personas": []}
-        self.office.services.tenants[email] = (200, said)
+        body = {"tenant": tenant, "displayName": tenant, "admin": True, "personas": []}
+        self.harness.services.tenants[email] = (200, body)
         return person
 
 
 @pytest.fixture
-async def shelf(office: Office) -> AsyncIterator[Shelf]:
-    webui, grant = office.webui, {"principal_type": "group", "principal_id": office.group}
+async def base(harness: OpenWebUIHarness) -> AsyncIterator[KnowledgeBase]:
+    webui, grant = harness.webui, {"principal_type": "group", "principal_id": harness.group}
     form = {
         "name": "Finance",
         "description": "",
         "access_grants": [grant | {"permission": right} for right in ("read", "write")],
     }
     made = await webui.admin.post("/api/v1/knowledge/create", form)
-    ann, bob = await office.join("ann"), await office.join("bob")
-    shelf = Shelf(office, made["id"], ann, bob, "", "")
-    shelf.of_ann, shelf.of_bob = await shelf.put(ann, "ann.md"), await shelf.put(bob, "bob.md")
-    yield shelf
+    ann, bob = await harness.add_member("ann"), await harness.add_member("bob")
+    base = KnowledgeBase(harness, made["id"], ann, bob, "", "")
+    base.of_ann, base.of_bob = await base.add_file(ann, "ann.md"), await base.add_file(bob, "bob.md")
+    yield base
     await webui.admin.http.delete(f"/api/v1/knowledge/{made['id']}/delete")
 
 
-async def test_c11_a_member_cannot_reset_a_knowledge_base(shelf: Shelf) -> None:
-    for person in (shelf.ann, await shelf.administrator(shelf.office.tenant), shelf.office.webui.admin):
-        answer = await shelf.call(person, "POST", "reset")
+async def test_c11_a_member_cannot_reset_a_knowledge_base(base: KnowledgeBase) -> None:
+    for person in (base.ann, await base.add_administrator(base.harness.tenant), base.harness.webui.admin):
+        answer = await base.call(person, "POST", "reset")
         assert answer.status_code == 403
-        assert "empty a knowledge base" in answer.json()["detail"]
-    assert await shelf.files() == {shelf.of_ann, shelf.of_bob}
+        assert "cannot be reset" in answer.json()["detail"]
+    assert await base.files() == {base.of_ann, base.of_bob}
 
 
-async def test_c11_a_member_cannot_take_out_a_colleagues_file(shelf: Shelf) -> None:
-    directory = (await shelf.call(shelf.bob, "POST", "dirs/create", {"name": "bobs"})).json()["id"]
-    moved = await shelf.call(
-        shelf.bob, "POST", "file/move", {"file_id": shelf.of_bob, "directory_id": directory}
+async def test_c11_a_member_cannot_remove_a_colleagues_file(base: KnowledgeBase) -> None:
+    directory = (await base.call(base.bob, "POST", "dirs/create", {"name": "bobs"})).json()["id"]
+    moved = await base.call(
+        base.bob, "POST", "file/move", {"file_id": base.of_bob, "directory_id": directory}
     )
     assert moved.is_success
-    of_bob = {"file_id": shelf.of_bob}
+    of_bob = {"file_id": base.of_bob}
     tries: list[tuple[str, str, Any]] = [
         ("POST", "file/remove", of_bob),
         ("POST", "file/remove?delete_file=false", of_bob),
-        ("POST", "sync/cleanup", {"file_ids": [shelf.of_bob], "dir_ids": []}),
+        ("POST", "sync/cleanup", {"file_ids": [base.of_bob], "dir_ids": []}),
         ("POST", "sync/cleanup", {"file_ids": [], "dir_ids": [directory]}),
         ("DELETE", f"dirs/{directory}/delete?move_files=false", None),
         ("POST", f"dirs/{directory}/update", {"name": "mine"}),
@@ -110,105 +110,103 @@ async def test_c11_a_member_cannot_take_out_a_colleagues_file(shelf: Shelf) -> N
         ("DELETE", "delete", None),
     ]
     for method, path, body in tries:
-        answer = await shelf.call(shelf.ann, method, path, body)
+        answer = await base.call(base.ann, method, path, body)
         assert answer.status_code == 403, path
     for path, form in (("rename", {"filename": "x.md"}), ("data/content/update", {"content": "x"})):
-        assert (
-            await shelf.ann.http.post(f"/api/v1/files/{shelf.of_bob}/{path}", json=form)
-        ).status_code == 403
-    assert (await shelf.ann.http.delete(f"/api/v1/files/{shelf.of_bob}")).status_code == 403
-    assert await shelf.files() == {shelf.of_ann, shelf.of_bob}
-    assert (await shelf.bob.get(f"/api/v1/files/{shelf.of_bob}"))["filename"] == "bob.md"
+        assert (await base.ann.http.post(f"/api/v1/files/{base.of_bob}/{path}", json=form)).status_code == 403
+    assert (await base.ann.http.delete(f"/api/v1/files/{base.of_bob}")).status_code == 403
+    assert await base.files() == {base.of_ann, base.of_bob}
+    assert (await base.bob.get(f"/api/v1/files/{base.of_bob}"))["filename"] == "bob.md"
 
 
-async def test_c11_a_member_adds_renames_and_removes_what_is_theirs(shelf: Shelf) -> None:
-    renamed = await shelf.ann.http.post(f"/api/v1/files/{shelf.of_ann}/rename", json={"filename": "newer.md"})
+async def test_c11_a_member_renames_and_removes_own_files(base: KnowledgeBase) -> None:
+    renamed = await base.ann.http.post(f"/api/v1/files/{base.of_ann}/rename", json={"filename": "newer.md"})
     assert renamed.is_success
-    assert (await shelf.call(shelf.ann, "POST", "file/remove", {"file_id": shelf.of_ann})).is_success
-    assert await shelf.files() == {shelf.of_bob}
+    assert (await base.call(base.ann, "POST", "file/remove", {"file_id": base.of_ann})).is_success
+    assert await base.files() == {base.of_bob}
 
 
-async def test_c11_no_move_or_rename_gives_a_file_the_name_of_a_colleagues(shelf: Shelf) -> None:
-    above = (await shelf.call(shelf.bob, "POST", "dirs/create", {"name": "above"})).json()["id"]
+async def test_c11_a_move_or_rename_to_a_colleagues_file_name_is_refused(base: KnowledgeBase) -> None:
+    above = (await base.call(base.bob, "POST", "dirs/create", {"name": "above"})).json()["id"]
     form = {"name": "below", "parent_id": above}
-    below = (await shelf.call(shelf.bob, "POST", "dirs/create", form)).json()["id"]
-    file_id = await shelf.upload(shelf.bob, "ann.md")
-    added = await shelf.call(shelf.bob, "POST", "file/add", {"file_id": file_id, "directory_id": below})
+    below = (await base.call(base.bob, "POST", "dirs/create", form)).json()["id"]
+    file_id = await base.upload(base.bob, "ann.md")
+    added = await base.call(base.bob, "POST", "file/add", {"file_id": file_id, "directory_id": below})
     assert added.is_success, added.text
     for method, path, body in (
         ("POST", "file/move", {"file_id": file_id, "directory_id": None}),
         ("DELETE", f"dirs/{above}/delete", None),
         ("DELETE", f"dirs/{above}/delete?move_files=true", None),
     ):
-        answer = await shelf.call(shelf.bob, method, path, body)
+        answer = await base.call(base.bob, method, path, body)
         assert answer.status_code == 409, answer.text
         assert "ann.md" in answer.json()["detail"]
-    renamed = await shelf.bob.http.post(f"/api/v1/files/{shelf.of_bob}/rename", json={"filename": "ann.md"})
+    renamed = await base.bob.http.post(f"/api/v1/files/{base.of_bob}/rename", json={"filename": "ann.md"})
     assert renamed.status_code == 409
-    assert (await shelf.call(shelf.bob, "DELETE", f"dirs/{below}/delete")).is_success
-    moved = await shelf.call(shelf.bob, "POST", "file/move", {"file_id": file_id, "directory_id": above})
+    assert (await base.call(base.bob, "DELETE", f"dirs/{below}/delete")).is_success
+    moved = await base.call(base.bob, "POST", "file/move", {"file_id": file_id, "directory_id": above})
     assert moved.is_success
 
 
-async def test_c11_an_administrator_of_the_tenant_removes_any_file(shelf: Shelf) -> None:
-    dora = await shelf.administrator(shelf.office.tenant)
-    assert (await shelf.call(dora, "POST", "file/remove", {"file_id": shelf.of_bob})).is_success
-    assert await shelf.files() == {shelf.of_ann}
-    kept = await shelf.bob.get(f"/api/v1/files/{shelf.of_bob}")
+async def test_c11_an_administrator_of_the_tenant_removes_any_file(base: KnowledgeBase) -> None:
+    dora = await base.add_administrator(base.harness.tenant)
+    assert (await base.call(dora, "POST", "file/remove", {"file_id": base.of_bob})).is_success
+    assert await base.files() == {base.of_ann}
+    kept = await base.bob.get(f"/api/v1/files/{base.of_bob}")
     assert kept["meta"]["tenantry_removed_by"] == dora.id
-    back = await shelf.call(shelf.bob, "POST", "file/add", {"file_id": shelf.of_bob})
+    back = await base.call(base.bob, "POST", "file/add", {"file_id": base.of_bob})
     assert back.is_success
-    assert (await shelf.bob.get(f"/api/v1/files/{shelf.of_bob}"))["meta"]["tenantry_removed_by"] == ""
+    assert (await base.bob.get(f"/api/v1/files/{base.of_bob}"))["meta"]["tenantry_removed_by"] == ""
 
 
-async def test_c11_an_administrator_of_another_tenant_is_a_member_here(shelf: Shelf) -> None:
-    eve = await shelf.administrator("tenant-of-eve")
-    answer = await shelf.call(eve, "POST", "file/remove", {"file_id": shelf.of_bob})
+async def test_c11_an_administrator_of_another_tenant_has_no_such_right(base: KnowledgeBase) -> None:
+    eve = await base.add_administrator("tenant-of-eve")
+    answer = await base.call(eve, "POST", "file/remove", {"file_id": base.of_bob})
     assert answer.status_code == 403
-    assert await shelf.files() == {shelf.of_ann, shelf.of_bob}
+    assert await base.files() == {base.of_ann, base.of_bob}
 
 
-async def test_c11_a_colleagues_file_name_is_refused_with_a_sentence(shelf: Shelf) -> None:
-    answer = await shelf.ann.http.post(
+async def test_c11_a_colleagues_file_name_is_refused(base: KnowledgeBase) -> None:
+    answer = await base.ann.http.post(
         "/api/v1/files/",
         files={"file": ("bob.md", b"mine now")},
-        data={"metadata": f'{{"knowledge_id": "{shelf.id}"}}'},
+        data={"metadata": f'{{"knowledge_id": "{base.id}"}}'},
     )
     assert answer.status_code == 409
     assert "bob.md" in answer.json()["detail"]
-    file_id = await shelf.upload(shelf.ann, "bob.md")
+    file_id = await base.upload(base.ann, "bob.md")
     for path, body in (("file/add", {"file_id": file_id}), ("files/batch/add", [{"file_id": file_id}])):
-        assert (await shelf.call(shelf.ann, "POST", path, body)).status_code == 409
-    assert await shelf.files() == {shelf.of_ann, shelf.of_bob}
+        assert (await base.call(base.ann, "POST", path, body)).status_code == 409
+    assert await base.files() == {base.of_ann, base.of_bob}
 
 
-async def test_a_colleagues_file_is_added_nowhere_else(shelf: Shelf) -> None:
+async def test_a_colleagues_file_cannot_be_added(base: KnowledgeBase) -> None:
     for path, body in (
-        ("file/add", {"file_id": shelf.of_bob}),
-        ("files/batch/add", [{"file_id": shelf.of_bob}]),
+        ("file/add", {"file_id": base.of_bob}),
+        ("files/batch/add", [{"file_id": base.of_bob}]),
     ):
-        assert (await shelf.call(shelf.ann, "POST", path, body)).status_code == 403
+        assert (await base.call(base.ann, "POST", path, body)).status_code == 403
 
 
-async def test_nobody_imports_a_chat_with_times_of_their_own(shelf: Shelf) -> None:
+async def test_chats_with_forged_times_cannot_be_imported(base: KnowledgeBase) -> None:
     chat: dict[str, Any] = {"title": "Old", "history": {"messages": {}}, "updated_at": 1}
     imported = {"chats": [{"chat": chat, "created_at": 1, "updated_at": 1}]}
-    answer = await shelf.ann.http.post("/api/v1/chats/import", json=imported)
+    answer = await base.ann.http.post("/api/v1/chats/import", json=imported)
     assert answer.status_code == 403
     assert "imported" in answer.json()["detail"]
-    made = await shelf.ann.http.post("/api/v1/chats/new", json={"chat": chat})
+    made = await base.ann.http.post("/api/v1/chats/new", json={"chat": chat})
     assert made.is_success, made.text
     assert made.json()["updated_at"] > 1_700_000_000
 
 
-async def test_nobody_looks_up_people(shelf: Shelf) -> None:
-    ann, bob = shelf.ann, shelf.bob
+async def test_users_cannot_search_for_others(base: KnowledgeBase) -> None:
+    ann, bob = base.ann, base.bob
     for path in (
         "users/search",
         f"users/{bob.id}/info",
         f"users/{bob.id}/active",
         f"users/{bob.id}/profile/image",
-        f"groups/id/{shelf.office.group}/info",
+        f"groups/id/{base.harness.group}/info",
         f"users/%73earch?query={uuid.uuid4()}",
     ):
         answer = await ann.http.get(f"/api/v1/{path}")

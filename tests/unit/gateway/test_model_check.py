@@ -12,7 +12,7 @@ from servicekit.errors import RemoteUnavailable
 from structlog.testing import LogCapture
 
 from tests.support.backends import FakeBedrock
-from tests.support.logs import plain_logs
+from tests.support.logs import configure_plain_logs
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def logs() -> Iterator[LogCapture]:
     capture = LogCapture()
     structlog.configure(processors=[capture], cache_logger_on_first_use=False)
     yield capture
-    plain_logs()
+    configure_plain_logs()
     MODEL_SERVED.clear()
 
 

@@ -17,7 +17,7 @@ def client_error(code: str, status: int) -> ClientError:
 
 
 def stream_error(code: str) -> EventStreamError:
-    """Return what botocore makes of an error in an event stream: it always says 400."""
+    """Return botocore's error of an event stream, whose status is always 400."""
     return EventStreamError(
         {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item]
         "ConverseStream",
@@ -56,7 +56,7 @@ def stream_error(code: str) -> EventStreamError:
         pytest.param(KeyError("x"), None, id="a-bug-of-ours"),
     ],
 )
-def test_errors_mean_a_retry_an_end_or_a_bug(exc: Exception, fault: Fault | None) -> None:
+def test_errors_are_classified(exc: Exception, fault: Fault | None) -> None:
     assert classify(exc) is fault
 
 
@@ -82,5 +82,5 @@ def test_an_error_without_a_code_has_an_empty_one() -> None:
         (None, False),
     ],
 )
-def test_a_session_is_dead_when_aws_no_longer_knows_it(exc: Exception | None, *, is_dead: bool) -> None:
+def test_a_session_that_aws_rejects_is_dead(exc: Exception | None, *, is_dead: bool) -> None:
     assert is_dead_session(exc) is is_dead

@@ -1,4 +1,4 @@
-"""A system that keeps failing is left alone, and tried by one call at a time."""
+"""Tests of the circuit breaker."""
 
 import itertools
 
@@ -42,7 +42,7 @@ def circuits_open(system: str) -> float:
     return REGISTRY.get_sample_value("tenantry_remote_circuits_open", {"system": system}) or 0
 
 
-def test_some_failures_in_a_row_open_the_circuit(breaker: Breaker, system: str) -> None:
+def test_consecutive_failures_open_the_circuit(breaker: Breaker, system: str) -> None:
     fail(breaker, FAILURES - 1)
     assert breaker.try_acquire() == 0
     breaker.record_failure()
@@ -51,8 +51,8 @@ def test_some_failures_in_a_row_open_the_circuit(breaker: Breaker, system: str) 
     assert REGISTRY.get_sample_value("tenantry_remote_rejected_total", {"system": system}) == 1
 
 
-def test_failures_of_a_system_that_hangs_count_twice(breaker: Breaker) -> None:
-    """D18: each has cost its caller the whole timeout, and a place among the calls under way."""
+def test_timeouts_count_twice(breaker: Breaker) -> None:
+    """D18: each timeout occupies a slot of the concurrency limit for its whole duration."""
     for _ in range(FAILURES // 2):
         breaker.record_failure(HUNG_SECONDS)
         assert breaker.pause == 0
@@ -60,7 +60,7 @@ def test_failures_of_a_system_that_hangs_count_twice(breaker: Breaker) -> None:
     assert breaker.pause == PAUSE_SECONDS
 
 
-def test_to_ask_for_the_pause_takes_nobodys_try(breaker: Breaker, clock: Clock) -> None:
+def test_reading_the_pause_does_not_use_the_trial_call(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     assert breaker.pause == PAUSE_SECONDS
     clock.now += PAUSE_SECONDS
@@ -69,27 +69,27 @@ def test_to_ask_for_the_pause_takes_nobodys_try(breaker: Breaker, clock: Clock) 
     assert breaker.pause > 0
 
 
-def test_one_success_between_them_starts_the_count_anew(breaker: Breaker) -> None:
+def test_a_success_resets_the_count(breaker: Breaker) -> None:
     fail(breaker, FAILURES - 1)
     breaker.record_success()
     fail(breaker, FAILURES - 1)
     assert breaker.try_acquire() == 0
 
 
-def test_who_is_turned_away_hears_how_long_the_pause_still_is(breaker: Breaker, clock: Clock) -> None:
+def test_a_rejected_call_gets_the_remaining_pause(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += 2
     assert breaker.try_acquire() == PAUSE_SECONDS - 2
 
 
-def test_after_the_pause_one_call_alone_may_try(breaker: Breaker, clock: Clock) -> None:
+def test_after_the_pause_one_trial_call_is_allowed(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
     assert breaker.try_acquire() == 0
     assert [breaker.try_acquire() > 0 for _ in range(10)] == [True] * 10
 
 
-def test_the_try_that_succeeds_lets_everybody_in(breaker: Breaker, clock: Clock, system: str) -> None:
+def test_a_successful_trial_call_closes_the_circuit(breaker: Breaker, clock: Clock, system: str) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
     breaker.try_acquire()
@@ -98,7 +98,7 @@ def test_the_try_that_succeeds_lets_everybody_in(breaker: Breaker, clock: Clock,
     assert circuits_open(system) == 0
 
 
-def test_the_try_that_fails_begins_the_pause_anew(breaker: Breaker, clock: Clock, system: str) -> None:
+def test_a_failed_trial_call_restarts_the_pause(breaker: Breaker, clock: Clock, system: str) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
     breaker.try_acquire()
@@ -107,7 +107,7 @@ def test_the_try_that_fails_begins_the_pause_anew(breaker: Breaker, clock: Clock
     assert circuits_open(system) == 1
 
 
-def test_a_try_whose_caller_went_away_leaves_its_place_to_the_next(breaker: Breaker, clock: Clock) -> None:
+def test_a_cancelled_trial_call_allows_the_next_one(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
     breaker.try_acquire()

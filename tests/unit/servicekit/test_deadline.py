@@ -1,4 +1,4 @@
-"""The time that a request may take in all, known to every call that is made for it."""
+"""Tests of the deadline of a request, which applies to all its calls."""
 
 import asyncio
 
@@ -7,11 +7,11 @@ from servicekit import deadline
 from servicekit.errors import DeadlineExceeded
 
 
-def test_without_a_deadline_there_is_no_end() -> None:
+def test_without_a_deadline_there_is_no_limit() -> None:
     assert deadline.remaining() is None
 
 
-def test_a_deadline_holds_inside_and_not_after() -> None:
+def test_a_deadline_applies_inside_the_block_only() -> None:
     with deadline.within(60):
         left = deadline.remaining()
         assert left is not None
@@ -19,19 +19,19 @@ def test_a_deadline_holds_inside_and_not_after() -> None:
     assert deadline.remaining() is None
 
 
-def test_an_earlier_deadline_stays() -> None:
+def test_an_earlier_deadline_is_kept() -> None:
     with deadline.within(10), deadline.within(60):
         left = deadline.remaining()
         assert left is not None
         assert left <= 10
 
 
-def test_what_is_left_is_never_negative() -> None:
+def test_the_remaining_time_is_never_negative() -> None:
     with deadline.within(-1):
         assert deadline.remaining() == 0
 
 
-def test_what_outlives_the_request_has_no_deadline() -> None:
+def test_background_work_has_no_deadline() -> None:
     with deadline.within(60):
         with deadline.without_deadline():
             assert deadline.remaining() is None
@@ -47,7 +47,7 @@ async def test_a_task_inherits_the_deadline() -> None:
     assert await task is not None
 
 
-async def test_waiting_ends_with_the_deadline_and_says_for_what() -> None:
+async def test_an_exceeded_deadline_names_the_operation() -> None:
     with pytest.raises(DeadlineExceeded, match="waited for bedrock") as exceeded, deadline.within(0.01):
         async with deadline.enforce("bedrock"):
             await asyncio.sleep(60)
@@ -55,7 +55,7 @@ async def test_waiting_ends_with_the_deadline_and_says_for_what() -> None:
     assert exceeded.value.to_problem()["waiting_for"] == "bedrock"
 
 
-async def test_another_timeout_inside_is_not_taken_for_the_deadline() -> None:
+async def test_another_timeout_inside_is_not_the_deadline() -> None:
     with pytest.raises(TimeoutError), deadline.within(60):
         async with deadline.enforce("bedrock"):
             raise TimeoutError

@@ -1,4 +1,4 @@
-"""Keycloak's admin API as a client sees it: logging in, pages, and the meaning of each status."""
+"""Tests of the client of Keycloak's admin API: login, pagination and errors."""
 
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import parse_qs
@@ -15,7 +15,7 @@ ADMIN = "http://keycloak/admin/realms/tenantry"
 
 
 class Server:
-    """Keycloak, with 250 users and no more than ten answers."""
+    """Fake Keycloak with 250 users and at most ten responses."""
 
     def __init__(self) -> None:
         self.logins: list[httpx.Request] = []
@@ -51,7 +51,7 @@ def no_pauses() -> Iterator[None]:
         yield
 
 
-async def test_it_logs_in_as_its_client_and_calls_its_realm(keycloak: KeycloakAdmin, server: Server) -> None:
+async def test_the_client_logs_in_and_calls_its_realm(keycloak: KeycloakAdmin, server: Server) -> None:
     server.statuses = [200]
     assert await keycloak.get("group", "/groups/1") == {"id": "1"}
     assert keycloak.realm == "tenantry"
@@ -65,7 +65,7 @@ async def test_it_logs_in_as_its_client_and_calls_its_realm(keycloak: KeycloakAd
     assert request.headers["authorization"] == "Bearer t1"
 
 
-async def test_a_list_is_read_to_its_end_in_pages(keycloak: KeycloakAdmin, server: Server) -> None:
+async def test_a_list_is_read_in_pages(keycloak: KeycloakAdmin, server: Server) -> None:
     found = [each["id"] async for each in keycloak.list_all("users", "/users", {"q": "a"})]
     assert found == [str(number) for number in range(250)]
     assert {request.method for request in server.requests} == {"GET"}
@@ -74,21 +74,21 @@ async def test_a_list_is_read_to_its_end_in_pages(keycloak: KeycloakAdmin, serve
     ]
 
 
-async def test_what_is_absent_is_nothing(keycloak: KeycloakAdmin, server: Server) -> None:
+async def test_an_absent_object_is_none(keycloak: KeycloakAdmin, server: Server) -> None:
     server.statuses = [404, 404, 409]
     assert await keycloak.get("group", "/groups/1") is None
     assert [each async for each in keycloak.list_all("members", "/groups/1/members", {})] == []
     assert await keycloak.send("create", "POST", "/groups", absent=409) is None
 
 
-async def test_a_call_sends_what_it_is_given(keycloak: KeycloakAdmin, server: Server) -> None:
+async def test_a_call_sends_its_body(keycloak: KeycloakAdmin, server: Server) -> None:
     server.statuses = [201]
     await keycloak.send("create", "POST", "/groups", json={"name": "a"})
     (request,) = server.requests
     assert (request.method, request.content) == ("POST", b'{"name":"a"}')
 
 
-async def test_a_refusal_is_final_and_names_its_call(keycloak: KeycloakAdmin, server: Server) -> None:
+async def test_a_refusal_is_permanent_and_names_the_call(keycloak: KeycloakAdmin, server: Server) -> None:
     server.statuses = [403]
     with pytest.raises(RemoteRefused) as refused:
         await keycloak.get("group", "/groups/1")
@@ -100,7 +100,7 @@ async def test_a_refusal_is_final_and_names_its_call(keycloak: KeycloakAdmin, se
     assert len(server.requests) == 2
 
 
-async def test_an_outage_is_reported_after_further_attempts(keycloak: KeycloakAdmin, server: Server) -> None:
+async def test_an_outage_is_reported_after_retries(keycloak: KeycloakAdmin, server: Server) -> None:
     server.statuses = [500, 503]
     with pytest.raises(RemoteUnavailable):
         await keycloak.get("group", "/groups/1")
@@ -115,12 +115,12 @@ async def test_an_outage_is_reported_after_further_attempts(keycloak: KeycloakAd
         (500, Fault.TRANSIENT), (503, Fault.TRANSIENT),
     ],
 )  # fmt: skip
-def test_a_status_decides_about_a_further_attempt(status: int, fault: Fault) -> None:
+def test_statuses_are_classified(status: int, fault: Fault) -> None:
     request = httpx.Request("GET", ADMIN)
     response = httpx.Response(status, request=request)
     assert classify(httpx.HTTPStatusError("", request=request, response=response)) is fault
 
 
-def test_a_broken_connection_is_an_outage_and_a_bug_is_a_bug() -> None:
+def test_a_broken_connection_is_transient_and_a_bug_is_raised() -> None:
     assert classify(httpx.ConnectError("refused")) is Fault.TRANSIENT
     assert classify(ValueError("no JSON")) is None

@@ -1,4 +1,4 @@
-"""What the Kubernetes client's errors mean, and where it looks for the API server."""
+"""Tests of the classification of Kubernetes errors and of the client's configuration."""
 
 import json
 from pathlib import Path
@@ -12,17 +12,17 @@ from servicekit.remote import Fault
 
 
 @pytest.mark.parametrize("status", [0, None, 500, 503, 504])
-def test_what_may_pass_is_transient(status: int | None) -> None:
+def test_transient_statuses_are_retried(status: int | None) -> None:
     assert kube.classify(ApiException(status=status)) is Fault.TRANSIENT
 
 
 @pytest.mark.parametrize("status", [408, 409, 429])
-def test_what_may_pass_and_shows_that_the_server_works_opens_no_circuit(status: int) -> None:
+def test_statuses_of_a_busy_server_open_no_circuit(status: int) -> None:
     assert kube.classify(ApiException(status=status)) is Fault.BUSY
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
-def test_what_stays_is_permanent(status: int) -> None:
+def test_permanent_statuses_are_not_retried(status: int) -> None:
     assert kube.classify(ApiException(status=status)) is Fault.PERMANENT
 
 
@@ -33,11 +33,11 @@ def test_a_broken_connection_is_transient(exc: Exception) -> None:
     assert kube.classify(exc) is Fault.TRANSIENT
 
 
-def test_a_mistake_of_ours_is_no_fault_of_kubernetes() -> None:
+def test_a_bug_is_not_classified() -> None:
     assert kube.classify(KeyError("items")) is None
 
 
-async def test_the_kubeconfig_is_read_when_it_is_named_not_when_the_library_was_imported(
+async def test_the_kubeconfig_is_read_at_the_call_and_not_at_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "kubeconfig"
@@ -56,7 +56,7 @@ async def test_the_kubeconfig_is_read_when_it_is_named_not_when_the_library_was_
         assert api.configuration.host == "https://127.0.0.1:1"
 
 
-async def test_outside_a_cluster_and_without_a_kubeconfig_the_reason_is_said(
+async def test_without_a_configuration_the_error_states_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):

@@ -4,7 +4,7 @@ import gc
 from servicekit.locks import KeyedLocks
 
 
-async def test_one_key_is_held_by_one_at_a_time_and_keys_do_not_wait_for_each_other() -> None:
+async def test_a_key_has_one_holder_and_keys_are_independent() -> None:
     locks, order = KeyedLocks(), []
 
     async def work(key: str, name: str) -> None:
@@ -18,7 +18,7 @@ async def test_one_key_is_held_by_one_at_a_time_and_keys_do_not_wait_for_each_ot
     assert order.index("other in") < order.index("first out")
 
 
-async def test_a_lock_that_nobody_uses_is_forgotten() -> None:
+async def test_an_unused_lock_is_removed() -> None:
     locks = KeyedLocks()
     async with locks["a"]:
         assert len(locks._locks) == 1

@@ -1,4 +1,4 @@
-"""Logs: a JSON object a line, ours and the libraries', with what was bound around them."""
+"""Test of logs: one JSON object per line with bound context, also from libraries."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ except ValueError:
 
 
 def test_every_line_is_json_with_service_tenant_and_request() -> None:
-    # In a process of its own: logging belongs to the whole of one.
+    # In a separate process, because logging is configured per process.
     run = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
     assert run.stdout == ""
     rain, library, broken = map(json.loads, run.stderr.splitlines())

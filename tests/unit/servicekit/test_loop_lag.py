@@ -1,4 +1,4 @@
-"""The watchdog of the event loop, in simulated time."""
+"""Test of the event loop's lag monitor in simulated time."""
 
 import asyncio
 
@@ -13,14 +13,14 @@ def lag(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"tenantry_event_loop_lag_seconds_{name}", labels) or 0.0
 
 
-def test_what_holds_up_the_loop_is_seen() -> None:
+def test_a_blocked_loop_is_measured() -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         async with background_task(watch_loop(), "loop-lag"):
             await asyncio.sleep(1)
             calm = lag("count")
             assert lag("sum") - before < 0.1
-            # What blocks a loop lets its clock go on.
+            # The clock advances while the loop is blocked.
             clock = loop.time
             loop.time = lambda: clock() + 3  # type: ignore[method-assign]
             await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""What an error of the Redis client means for the next attempt."""
+"""Tests of the classification of Redis errors."""
 
 import pytest
 from redis.exceptions import (
@@ -17,14 +17,14 @@ from servicekit.remote import Fault
 
 
 @pytest.mark.parametrize("exc", [ConnectionFailed(), TimedOut(), ConnectionResetError()], ids=repr)
-def test_a_redis_that_does_not_answer_may_answer_later(exc: Exception) -> None:
+def test_connection_errors_are_transient(exc: Exception) -> None:
     assert classify(exc) is Fault.TRANSIENT
 
 
 @pytest.mark.parametrize("exc", [AuthenticationError(), NoPermissionError(), ResponseError("OOM")], ids=repr)
-def test_a_redis_that_refuses_will_refuse_again(exc: Exception) -> None:
+def test_refusals_are_permanent(exc: Exception) -> None:
     assert classify(exc) is Fault.PERMANENT
 
 
-def test_a_bug_of_ours_is_none_of_redis() -> None:
+def test_a_bug_is_not_classified() -> None:
     assert classify(KeyError("x")) is None

@@ -1,4 +1,4 @@
-"""A program that is told something wrong says what, and does not start."""
+"""Tests of settings from the environment and of their errors."""
 
 import pytest
 from pydantic import Field, SecretStr
@@ -19,7 +19,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert read_settings(Settings).url == "http://a.example"
 
 
-def test_each_wrong_variable_is_named_and_no_value_is(
+def test_errors_name_each_variable_and_no_value(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SOME_JOB_SECONDS", "-1")
@@ -27,10 +27,10 @@ def test_each_wrong_variable_is_named_and_no_value_is(
     with pytest.raises(SystemExit) as ended:
         read_settings(Settings)
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert [line.partition(":")[0] for line in told.splitlines()] == [
+    output = capsys.readouterr().err
+    assert [line.partition(":")[0] for line in output.splitlines()] == [
         "SOME_JOB_URL",
         "SOME_JOB_SECONDS",
         "SOME_JOB_PASSWORD",
     ]
-    assert "s3cret" not in told
+    assert "s3cret" not in output

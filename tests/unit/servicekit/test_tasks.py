@@ -1,4 +1,4 @@
-"""What goes on beside a service ends with it, even if a cancellation is lost; in simulated time."""
+"""Tests of background tasks in simulated time: cancellation and errors."""
 
 import asyncio
 from contextlib import suppress
@@ -10,7 +10,7 @@ from tests.support.clock import simulate
 
 
 class Lossy:
-    """Works for ever, and loses the first cancellations, as ``asyncio.wait_for`` does before Python 3.12."""
+    """Runs forever and loses the first cancellations, like ``asyncio.wait_for`` before Python 3.12."""
 
     def __init__(self, losses: int) -> None:
         self.losses = losses
@@ -26,7 +26,7 @@ class Lossy:
 
 
 @pytest.mark.parametrize("losses", [0, 1, 3])
-def test_work_ends_with_the_block_however_many_cancellations_are_lost(losses: int) -> None:
+def test_a_task_ends_with_the_block_even_if_cancellations_are_lost(losses: int) -> None:
     async def scenario() -> float:
         lossy = Lossy(losses)
         async with background_task(lossy.work(), "lossy") as task:

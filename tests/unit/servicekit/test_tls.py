@@ -1,4 +1,4 @@
-"""A file with an authority is looked at when a program starts, and not when it first connects."""
+"""Tests of CA files, which are checked when a program starts."""
 
 import ssl
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def revocations(folder: Path) -> Path:
         (revocations, "contains no certificate"),
     ],
 )
-def test_a_file_without_an_authority_stops_the_start_and_names_the_setting(
+def test_a_file_without_a_ca_prevents_the_start_and_names_the_setting(
     tmp_path: Path,
     make: Callable[[Path], Path],
     reason: str,
@@ -72,9 +72,7 @@ def test_a_file_without_an_authority_stops_the_start_and_names_the_setting(
     assert capsys.readouterr().err == f"SOME_JOB_CA_FILE: Value error, {file} {reason}\n"
 
 
-def test_the_one_that_is_named_is_trusted_and_nobody_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_configured_ca_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_JOB_CA_FILE", str(certificates(tmp_path / "made", "127.0.0.1").authority))
     context = ssl_context(read_settings(Settings).ca_file)
     assert isinstance(context, ssl.SSLContext)
@@ -83,6 +81,6 @@ def test_the_one_that_is_named_is_trusted_and_nobody_else(
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-def test_where_none_is_named_httpx_trusts_whom_it_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_ca_file_httpx_uses_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOME_JOB_CA_FILE", raising=False)
     assert ssl_context(read_settings(Settings).ca_file) is True

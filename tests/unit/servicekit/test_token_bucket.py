@@ -1,4 +1,4 @@
-"""How often something may be done a minute."""
+"""Tests of the token bucket."""
 
 import pytest
 from servicekit.token_bucket import BURST_SECONDS, MAX_DEBT_SECONDS, TokenBucket
@@ -19,21 +19,21 @@ def clock() -> Clock:
 
 @pytest.fixture
 def bucket(clock: Clock) -> TokenBucket:
-    """One a second."""
+    """A bucket with one token per second."""
     return TokenBucket(60, clock)
 
 
-def test_what_is_in_hand_is_there_at_once(bucket: TokenBucket) -> None:
+def test_the_burst_is_available_immediately(bucket: TokenBucket) -> None:
     assert [bucket.reserve() for _ in range(int(BURST_SECONDS))] == [0] * int(BURST_SECONDS)
 
 
-def test_then_each_waits_a_second_longer_than_the_one_before(bucket: TokenBucket) -> None:
+def test_further_tokens_are_delayed_by_one_second_each(bucket: TokenBucket) -> None:
     for _ in range(int(BURST_SECONDS)):
         bucket.reserve()
     assert [bucket.reserve() for _ in range(3)] == pytest.approx([1, 2, 3])
 
 
-def test_who_does_not_wait_takes_nothing_that_is_not_there(bucket: TokenBucket, clock: Clock) -> None:
+def test_a_try_without_waiting_takes_no_missing_token(bucket: TokenBucket, clock: Clock) -> None:
     taken = [bucket.try_acquire() for _ in range(int(BURST_SECONDS) + 5)]
     assert taken == [0] * int(BURST_SECONDS) + [pytest.approx(1)] * 5
     clock.now += 1
@@ -42,7 +42,7 @@ def test_who_does_not_wait_takes_nothing_that_is_not_there(bucket: TokenBucket, 
 
 
 @pytest.mark.parametrize("per_minute", [30, 120])
-def test_another_rate_gives_other_waits(per_minute: int, clock: Clock) -> None:
+def test_the_rate_determines_the_wait(per_minute: int, clock: Clock) -> None:
     bucket, each = TokenBucket(per_minute, clock), 60 / per_minute
     while not bucket.reserve():
         pass
@@ -51,7 +51,7 @@ def test_another_rate_gives_other_waits(per_minute: int, clock: Clock) -> None:
     assert bucket.reserve() == pytest.approx(each / 2)
 
 
-def test_time_gives_back_what_was_taken(bucket: TokenBucket, clock: Clock) -> None:
+def test_tokens_are_refilled_over_time(bucket: TokenBucket, clock: Clock) -> None:
     for _ in range(int(BURST_SECONDS) + 5):
         bucket.reserve()
     clock.now += 6
@@ -59,19 +59,21 @@ def test_time_gives_back_what_was_taken(bucket: TokenBucket, clock: Clock) -> No
     assert bucket.reserve() == pytest.approx(1)
 
 
-def test_a_quiet_hour_saves_up_no_more_than_a_little(bucket: TokenBucket, clock: Clock) -> None:
+def test_the_bucket_is_never_fuller_than_its_size(bucket: TokenBucket, clock: Clock) -> None:
     clock.now += 3600
     taken = [bucket.reserve() for _ in range(int(BURST_SECONDS) + 1)]
     assert taken[-1] == pytest.approx(1)
 
 
-def test_those_who_never_wait_cannot_push_back_the_others_for_ever(bucket: TokenBucket) -> None:
+def test_tries_without_waiting_do_not_delay_waiters_further(bucket: TokenBucket) -> None:
     for _ in range(10_000):
         bucket.reserve()
     assert bucket.reserve() == pytest.approx(MAX_DEBT_SECONDS)
 
 
-async def test_waiting_takes_as_long_as_it_must(monkeypatch: pytest.MonkeyPatch, bucket: TokenBucket) -> None:
+async def test_waiting_lasts_until_the_token_is_available(
+    monkeypatch: pytest.MonkeyPatch, bucket: TokenBucket
+) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:

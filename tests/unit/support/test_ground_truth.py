@@ -1,4 +1,4 @@
-"""What the tests of faults take for wrong: each kind of loss and doubling is seen."""
+"""Tests of the comparison used by the fault tests: each kind of loss and duplicate is detected."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -18,7 +18,7 @@ Points = list[dict[str, Any]]
 
 
 def there() -> tuple[Objects, Points]:
-    """Return objects and points as they should be."""
+    """Return the expected objects and points."""
     objects, points = {}, []
     for tenant_id, files in EXPECTED.items():
         for file_id, (filename, content) in files.items():
@@ -41,7 +41,7 @@ def there() -> tuple[Objects, Points]:
     return objects, points
 
 
-def test_nothing_is_wrong_when_every_file_is_there_once() -> None:
+def test_complete_data_has_no_error() -> None:
     assert find_errors(EXPECTED, StoredState(*there())) == []
 
 
@@ -62,12 +62,13 @@ def test_nothing_is_wrong_when_every_file_is_there_once() -> None:
         (lambda _, points: points[1].update(text="Line 0."), "lines are missing"),
     ],
     ids=[
-        "not stored", "stored wrongly", "stored twice", "stored at another tenant", "not indexed",
-        "a chunk twice", "a chunk too few", "a former version left", "at another tenant", "somebody else's",
-        "of another content", "a line lost",
+        "not stored", "stored with other content", "stored twice", "stored for another tenant", "not indexed",
+        "a duplicate chunk", "a missing chunk", "a stale version", "indexed for another tenant",
+        "an extra document",
+        "other content indexed", "a missing line",
     ],
 )  # fmt: skip
-def test_each_harm_is_seen(harm: Callable[[Objects, Points], object], error: str) -> None:
+def test_each_damage_is_detected(harm: Callable[[Objects, Points], object], error: str) -> None:
     objects, points = there()
     harm(objects, points)
     assert any(error in each for each in find_errors(EXPECTED, StoredState(objects, points)))

@@ -1,4 +1,4 @@
-"""Calls of tenants against one rate."""
+"""Tests of the rate limit of calls per tenant."""
 
 import pytest
 from tenancy import call_limiter
@@ -6,7 +6,7 @@ from tenancy.call_limiter import CallLimiter
 from tenancy.errors import TooManyCalls
 
 
-def test_who_calls_too_often_is_refused_and_nobody_else() -> None:
+def test_only_the_tenant_that_exceeds_the_rate_is_refused() -> None:
     limiter = CallLimiter(60)
     for _ in range(10):
         limiter.count("a")
@@ -16,7 +16,7 @@ def test_who_calls_too_often_is_refused_and_nobody_else() -> None:
     limiter.count("b")
 
 
-def test_what_is_kept_of_tenants_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_stored_tenants_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_limiter, "TENANTS", 2)
     limiter = CallLimiter(60)
     for tenant in "abcd":

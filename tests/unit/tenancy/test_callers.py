@@ -1,4 +1,4 @@
-"""The ``Authorization`` header: one, of a known kind; it proves nothing before the Tenants are known."""
+"""Tests of the ``Authorization`` header: accepted schemes, and the order of its checks."""
 
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -17,7 +17,7 @@ CLAIMS = Claims(subject="diana", email="diana@tenantb.example", email_verified=T
 
 @dataclass
 class FakeTokens:
-    """Takes one token."""
+    """Verifier that accepts one token."""
 
     async def verify(self, token: str) -> Claims:
         if token != "good":
@@ -27,7 +27,7 @@ class FakeTokens:
 
 @dataclass
 class FakeRegistry:
-    """Knows one Tenant."""
+    """Registry with one Tenant."""
 
     synced: bool = True
     directory: Directory = field(default_factory=lambda: Directory([make_tenant("tenantb")]))
@@ -46,7 +46,7 @@ def registry(**given: Any) -> Any:
         ("Ticket a b", ("ticket", "a b")),
     ],
 )
-def test_a_header_carries_a_token_or_a_ticket(header: str, expected: tuple[str, str]) -> None:
+def test_a_header_contains_a_token_or_a_ticket(header: str, expected: tuple[str, str]) -> None:
     assert parse_authorization([header]) == expected
 
 
@@ -63,18 +63,18 @@ def test_a_header_carries_a_token_or_a_ticket(header: str, expected: tuple[str, 
         ["Bearer abc", "Ticket abc"],
     ],
 )
-def test_any_other_header_and_a_second_one_are_refused(headers: list[str]) -> None:
+def test_other_headers_and_a_second_header_are_refused(headers: list[str]) -> None:
     with pytest.raises(TokenRefused, match="Authorization: Bearer"):
         parse_authorization(headers)
 
 
-def test_a_ticket_is_no_persons_token() -> None:
+def test_a_ticket_is_not_a_token() -> None:
     assert require_bearer(["Bearer abc"]) == "abc"
     with pytest.raises(TokenRefused, match="person's access token"):
         require_bearer(["Ticket abc"])
 
 
-async def test_a_token_proves_its_claims_once_the_tenants_are_known() -> None:
+async def test_a_token_is_verified_after_the_tenants_are_loaded() -> None:
     tokens = cast("Any", FakeTokens())
     assert await verify("good", tokens, registry()) is CLAIMS
     with pytest.raises(TokenRefused):
@@ -83,7 +83,7 @@ async def test_a_token_proves_its_claims_once_the_tenants_are_known() -> None:
         await verify("good", tokens, registry(synced=False))
 
 
-def test_every_log_line_that_follows_names_the_tenant() -> None:
+def test_later_log_lines_contain_the_tenant() -> None:
     with structlog.contextvars.bound_contextvars():
         person = identify(CLAIMS, registry())
         assert person.tenant.id == "tenantb"

@@ -1,4 +1,4 @@
-"""What ``kubectl explain`` and the reference tell of each field is complete and true."""
+"""Tests of the CRD's descriptions, which ``kubectl explain`` and the reference show."""
 
 import json
 import re
@@ -39,16 +39,16 @@ def test_field_is_described_in_sentences(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", FIELDS)
-def test_default_is_told_and_true(path: str) -> None:
-    """``kubectl explain`` shows no defaults, so the description does; an empty one goes without saying."""
+def test_default_is_described_correctly(path: str) -> None:
+    """``kubectl explain`` shows no defaults, so descriptions contain them, except empty ones."""
     field = FIELDS[path]
-    told = re.search(r"Default: (\S+)\.$", field["description"])
+    described = re.search(r"Default: (\S+)\.$", field["description"])
     default = field.get("default")
     if default in (None, "", {}, []) and default is not False:
-        assert told is None
+        assert described is None
     else:
-        assert told
-        assert told[1] == (default if isinstance(default, str) else json.dumps(default))
+        assert described
+        assert described[1] == (default if isinstance(default, str) else json.dumps(default))
 
 
 @pytest.mark.parametrize(

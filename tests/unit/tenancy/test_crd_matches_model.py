@@ -37,11 +37,11 @@ def _of_own_fields(table: Table) -> Table:
     return {path: demands for path, demands in table.items() if path.startswith((".spec", ".status"))}
 
 
-def test_resource_and_model_demand_the_same_of_every_field() -> None:
+def test_resource_and_model_have_equal_constraints() -> None:
     assert _of_resource(load_schema()) == _of_model()
 
 
-def test_tenant_needs_a_spec_on_both_sides() -> None:
+def test_both_sides_require_a_spec() -> None:
     assert load_schema()["required"] == ["spec"]
     assert Tenant.model_json_schema()["required"] == ["metadata", "spec"]
 
@@ -53,13 +53,13 @@ def test_defaults_are_the_same() -> None:
     assert filled == read.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def test_name_is_what_tenant_keys_are_made_from() -> None:
+def test_the_pattern_of_names_is_that_of_tenant_ids() -> None:
     (rule,) = load_schema()["x-kubernetes-validations"]
     assert rule["rule"] == f"self.metadata.name.matches('^{names._TENANT_ID.pattern}$')"
 
 
 def _filled(value: Any, schema: dict[str, Any]) -> Any:
-    """Return a value with defaults filled in, as the API server does it."""
+    """Return a value with defaults filled in as by the API server."""
     if schema["type"] == "array":
         return [_filled(item, schema["items"]) for item in value]
     if schema["type"] != "object":
@@ -116,7 +116,7 @@ DRIFT = {
 
 
 @pytest.mark.parametrize("change", DRIFT.values(), ids=DRIFT)
-def test_drift_is_seen(change: Callable[[dict[str, Any]], None]) -> None:
+def test_drift_is_detected(change: Callable[[dict[str, Any]], None]) -> None:
     schema = load_schema()
     change(schema)
     assert _of_resource(schema) != _of_model()

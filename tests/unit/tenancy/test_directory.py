@@ -1,4 +1,4 @@
-"""Tenants by id and by the addresses they claim."""
+"""Tests of the index of Tenants by id and by e-mail pattern."""
 
 import pytest
 from hypothesis import given, settings
@@ -29,9 +29,7 @@ def ids(found: list[Tenant]) -> list[str]:
 
 @settings(deadline=None)
 @given(st.lists(st.lists(patterns, max_size=3), max_size=4), addresses)
-def test_an_address_finds_exactly_the_tenants_whose_patterns_it_matches(
-    claims: list[list[str]], address: str
-) -> None:
+def test_an_address_returns_exactly_the_matching_tenants(claims: list[list[str]], address: str) -> None:
     tenants = [tenant(f"t{number}", *emails) for number, emails in enumerate(claims)]
     wanted = [each.id for each in tenants if matches_any(each.spec.email_patterns, address)]
     assert ids(Directory(tenants).claimants(address)) == wanted
@@ -47,15 +45,15 @@ def test_an_address_finds_exactly_the_tenants_whose_patterns_it_matches(
         ("*a*@b.example", "1a2@b.example"),
     ],
 )
-def test_a_pattern_with_stars_anywhere_is_found(pattern: str, address: str) -> None:
+def test_a_pattern_with_wildcards_anywhere_matches(pattern: str, address: str) -> None:
     assert ids(Directory([tenant("a", pattern), tenant("b", "*@c.example")]).claimants(address)) == ["a"]
 
 
-def test_administrators_patterns_claim_addresses_too() -> None:
+def test_patterns_of_administrators_also_match() -> None:
     assert ids(Directory([tenant("a", admins=("boss@a.example",))]).claimants("Boss@A.example")) == ["a"]
 
 
-def test_a_tenant_that_is_put_again_claims_what_it_claims_now() -> None:
+def test_an_updated_tenant_matches_its_new_patterns() -> None:
     directory = Directory([tenant("a", "*@a.example", admins=("*@a.example",))])
     directory.put(tenant("a", "*@b.example"))
     assert ids(directory.claimants("x@a.example")) == []
@@ -63,7 +61,7 @@ def test_a_tenant_that_is_put_again_claims_what_it_claims_now() -> None:
     assert len(directory) == 1
 
 
-def test_a_tenant_that_is_gone_claims_nothing_and_leaves_nothing() -> None:
+def test_a_removed_tenant_matches_nothing_and_leaves_no_entries() -> None:
     directory = Directory([tenant("a", "*@a.example"), tenant("b", "*@a.example")])
     directory.discard("a")
     directory.discard("a")
@@ -74,8 +72,8 @@ def test_a_tenant_that_is_gone_claims_nothing_and_leaves_nothing() -> None:
     assert not directory._patterns
 
 
-def test_only_tenants_that_could_match_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What makes a request cost the same among ten tenants and among ten thousand."""
+def test_only_possible_matches_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a request costs the same with ten tenants and with ten thousand."""
     directory = Directory(tenant(f"t{number}", f"*.t{number}@gmail.com") for number in range(1000))
     compared: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Errors are problem documents, and tell callers nothing that is not theirs to know."""
+"""Tests of errors as problem documents without internal details."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ def _kinds(kind: type[TenantryError] = TenantryError) -> Iterator[type[TenantryE
         yield from _kinds(each)
 
 
-def test_problem_has_the_standard_members_and_its_own() -> None:
+def test_problem_has_standard_and_additional_members() -> None:
     assert NoTenant("No tenant claims this address.", address="a@b.c").to_problem() == {
         "type": "https://tenantry.io/problems/no-tenant",
         "title": "No tenant for this account",
@@ -24,32 +24,32 @@ def test_problem_has_the_standard_members_and_its_own() -> None:
     }
 
 
-def test_error_reads_as_its_detail() -> None:
+def test_str_of_an_error_is_its_detail() -> None:
     assert str(NoTenant("No tenant claims this address.")) == "No tenant claims this address."
 
 
 @pytest.mark.parametrize("kind", [RemoteUnavailable, RemoteRefused])
-def test_backends_words_are_for_the_log_and_not_for_the_caller(kind: type[RemoteError]) -> None:
+def test_a_backends_message_is_logged_and_not_returned(kind: type[RemoteError]) -> None:
     error = kind("s3", "put-object", "AccessDenied for arn:aws:iam::1:role/x on tenant-other/secret.pdf")
     assert "tenant-other/secret.pdf" in str(error)
-    told = str(error.to_problem())
-    assert "tenant-other" not in told
-    assert "arn:" not in told
-    assert kind.title in told
+    document = str(error.to_problem())
+    assert "tenant-other" not in document
+    assert "arn:" not in document
+    assert kind.title in document
 
 
-def test_backends_wish_for_a_pause_is_kept() -> None:
+def test_retry_after_of_a_backend_is_kept() -> None:
     assert RemoteUnavailable("redis", "read", "busy").retry_after is None
     assert RemoteUnavailable("redis", "read", "busy", retry_after=2.5).retry_after == 2.5
 
 
-def test_every_kind_of_problem_has_a_type_of_its_own() -> None:
-    # RemoteError only gathers its two kinds.
+def test_every_problem_has_a_unique_type() -> None:
+    # RemoteError is only the base of two kinds.
     slugs = [kind.slug for kind in _kinds() if kind is not RemoteError]
     assert len(slugs) == len(set(slugs))
     assert TenantryError.slug not in slugs
 
 
 @pytest.mark.parametrize("kind", [kind for kind in _kinds() if kind is not RemoteError])
-def test_every_kind_of_problem_has_an_http_error_status(kind: type[TenantryError]) -> None:
+def test_every_problem_has_an_http_error_status(kind: type[TenantryError]) -> None:
     assert 400 <= kind.status < 600

@@ -1,4 +1,4 @@
-"""Whose token it is and which tenant it proves: every way to be refused, and the few to be let in."""
+"""Tests of token verification and of the tenant that a token proves."""
 
 import time
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ SECRET = OctKey.import_key("a-secret-of-at-least-thirty-two-characters", {"kid":
 
 @pytest.fixture
 async def verifier() -> AsyncIterator[TokenVerifier]:
-    """A verifier whose realm signs with an RSA and an EC key; it publishes a symmetric one by mistake."""
+    """A verifier of a realm with an RSA, an EC and (by mistake) a published symmetric key."""
     jwks = {"keys": [key.as_dict(private=False, use="sig") for key in (KEY, EC_KEY)]}
     jwks["keys"].append(SECRET.as_dict(use="sig"))
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=jwks))
@@ -38,7 +38,7 @@ async def verifier() -> AsyncIterator[TokenVerifier]:
 
 
 def sign(header: dict[str, Any] | None = None, key: Any = KEY, **claims: Any) -> str:
-    """Return a token as the realm issues it, but for what is given; ``None`` takes a claim away."""
+    """Return a token of the realm with changed claims; ``None`` removes a claim."""
     now = int(time.time())
     usual = {
         "iss": ISSUER,
@@ -57,7 +57,7 @@ def sign(header: dict[str, Any] | None = None, key: Any = KEY, **claims: Any) ->
     return jwt.encode(header, content, key, algorithms=[header["alg"]])
 
 
-async def test_a_token_of_the_realm_proves_what_it_claims(verifier: TokenVerifier) -> None:
+async def test_a_token_of_the_realm_is_accepted(verifier: TokenVerifier) -> None:
     claims = await verifier.verify(sign())
     assert claims.subject == "diana"
     assert claims.email == "diana.tenantb@gmail.com"
@@ -67,12 +67,12 @@ async def test_a_token_of_the_realm_proves_what_it_claims(verifier: TokenVerifie
     assert time.time() - 60 < claims.issued_at <= time.time()
 
 
-async def test_an_elliptic_key_of_the_realm_serves_as_well(verifier: TokenVerifier) -> None:
+async def test_a_token_signed_with_an_ec_key_is_accepted(verifier: TokenVerifier) -> None:
     assert (await verifier.verify(sign({"alg": "ES256", "kid": "ec"}, EC_KEY))).subject == "diana"
 
 
 @pytest.mark.parametrize("audience", [AUDIENCE, [AUDIENCE]])
-async def test_the_audience_may_stand_alone_or_in_a_list(audience: Any, verifier: TokenVerifier) -> None:
+async def test_the_audience_may_be_a_string_or_a_list(audience: Any, verifier: TokenVerifier) -> None:
     assert (await verifier.verify(sign(aud=audience))).subject == "diana"
 
 
@@ -96,7 +96,7 @@ WRONG_CLAIMS = {
 
 
 @pytest.mark.parametrize("claims", WRONG_CLAIMS.values(), ids=WRONG_CLAIMS.keys())
-async def test_a_token_that_is_not_for_us_now_is_refused(
+async def test_an_expired_or_foreign_token_is_refused(
     claims: dict[str, Any], verifier: TokenVerifier
 ) -> None:
     with pytest.raises(TokenRefused, match="is not valid"):
@@ -130,22 +130,22 @@ async def test_a_forged_token_is_refused(forge: Any, verifier: TokenVerifier) ->
 
 @pytest.mark.parametrize("kid", ["rsa", "secret"], ids=["an RSA key's id", "the secret's own id"])
 async def test_a_symmetric_signature_is_refused_by_any_key(kid: str, verifier: TokenVerifier) -> None:
-    """Even where the realm publishes the secret: everybody who reads it could sign."""
+    """Also if the realm publishes the secret, because every reader could sign with it."""
     with pytest.raises(TokenRefused, match="is not valid"):
         await verifier.verify(sign({"alg": "HS256", "kid": kid}, SECRET))
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256", "PS384", "PS512"])
-async def test_any_asymmetric_algorithm_of_the_realm_serves(algorithm: str, verifier: TokenVerifier) -> None:
+async def test_asymmetric_algorithms_are_accepted(algorithm: str, verifier: TokenVerifier) -> None:
     assert (await verifier.verify(sign({"alg": algorithm}))).subject == "diana"
 
 
-async def test_clocks_may_differ_by_a_few_seconds(verifier: TokenVerifier) -> None:
+async def test_a_clock_skew_of_a_few_seconds_is_accepted(verifier: TokenVerifier) -> None:
     ahead = int(time.time()) + LEEWAY_SECONDS
     assert (await verifier.verify(sign(iat=ahead, exp=ahead + 300))).subject == "diana"
 
 
-async def test_a_refusal_says_what_is_wrong(verifier: TokenVerifier) -> None:
+async def test_a_refusal_states_the_reason(verifier: TokenVerifier) -> None:
     with pytest.raises(TokenRefused) as refused:
         await verifier.verify(sign(exp=int(time.time()) - 60))
     assert str(refused.value) == "The access token is not valid: The token is expired. Log in again."
@@ -157,14 +157,14 @@ async def test_a_refusal_says_what_is_wrong(verifier: TokenVerifier) -> None:
         await verifier.verify("x" * MAX_TOKEN_CHARACTERS)
 
 
-async def test_a_refusal_never_shows_what_the_token_holds(verifier: TokenVerifier) -> None:
+async def test_a_refusal_does_not_contain_claims(verifier: TokenVerifier) -> None:
     with pytest.raises(TokenRefused) as refused:
         await verifier.verify(sign(iss="https://secret.example", email="hidden@example.com"))
     assert "secret" not in str(refused.value)
     assert "hidden" not in str(refused.value)
 
 
-async def test_a_claim_of_the_wrong_type_counts_as_absent(verifier: TokenVerifier) -> None:
+async def test_a_claim_of_the_wrong_type_is_ignored(verifier: TokenVerifier) -> None:
     claims = await verifier.verify(
         sign(groups="/tenants/tenant-tenantb", tenant_uids="uid-tenantb", email_verified="true", email=None)
     )
@@ -189,7 +189,7 @@ def claims(
     uids: frozenset[str] = UIDS,
     issued: datetime = CREATED,
 ) -> Claims:
-    """Return claims whose groups carry the uids of both Tenants, unless others are given."""
+    """Return claims; by default their groups have the uids of both Tenants."""
     return Claims(
         subject="x",
         email=email,
@@ -210,18 +210,18 @@ def claims(
         claims(email=DIANA, uids=frozenset()),
         claims(email="Diana.TenantB@GMail.com"),
         claims("/staff", email=DIANA),
-        # The groups of others, or no tenant's group, only look like one.
+        # Groups that only resemble a tenant's group.
         claims("/tenants/tenant-tenanta/guests", email=DIANA),
         claims("/elsewhere/tenants/tenant-tenanta", email=DIANA),
         claims("/tenants/tenanta", email=DIANA),
     ],
 )
-def test_a_verified_address_that_the_tenant_names_proves_it(proof: Claims) -> None:
+def test_a_verified_matching_address_proves_the_tenant(proof: Claims) -> None:
     assert resolve(proof, TENANTS).tenant is TENANTB
 
 
-def test_a_person_is_the_account_of_the_token() -> None:
-    """Documents and removals carry who made them: another subject would own them."""
+def test_a_user_is_the_subject_of_the_token() -> None:
+    """Documents and removals record the subject as their owner."""
     person = resolve(claims(GROUP_B, email=DIANA), TENANTS)
     assert (person.subject, person.email) == ("x", DIANA)
 
@@ -234,16 +234,16 @@ def test_a_person_is_the_account_of_the_token() -> None:
         (claims(email="diana@elsewhere.example"), "No tenant claims"),
         (claims(email=f"{DIANA}@evil.example"), "No tenant claims"),
         (claims("/tenants/tenant-gone"), "does not exist"),
-        # A group that is gone is not a reason to look at the e-mail: somebody was given that group.
+        # With a group of an unknown Tenant, the e-mail address is not considered.
         (claims("/tenants/tenant-gone", email=DIANA), "does not exist"),
-        # A group alone is a membership that the Tenant never gave, or took back.
+        # A group without a matching address is a membership that the Tenant does not grant.
         (claims(GROUP_B), "no e-mail"),
         (claims(f"{GROUP_B}/admins"), "no e-mail"),
         (claims(GROUP_B, email=DIANA, verified=False), "not verified"),
         (claims(GROUP_B, email="diana@elsewhere.example"), "tenantb does not claim"),
     ],
 )
-def test_who_proves_no_tenant_is_told_why(proof: Claims, why: str) -> None:
+def test_without_a_tenant_the_refusal_has_the_reason(proof: Claims, why: str) -> None:
     with pytest.raises(NoTenant, match=why):
         resolve(proof, TENANTS)
 
@@ -256,7 +256,7 @@ def test_who_proves_no_tenant_is_told_why(proof: Claims, why: str) -> None:
         claims(GROUP_A, email=DIANA),
     ],
 )
-def test_who_proves_two_tenants_gets_neither(proof: Claims) -> None:
+def test_claims_of_two_tenants_are_refused(proof: Claims) -> None:
     with pytest.raises(TenantConflict) as conflict:
         resolve(proof, TENANTS)
     assert "tenanta" in str(conflict.value)
@@ -272,12 +272,12 @@ def test_who_proves_two_tenants_gets_neither(proof: Claims) -> None:
 def test_a_groups_name_without_its_tenants_uid_is_refused(
     groups: tuple[str, ...], uids: tuple[str, ...]
 ) -> None:
-    """A token of an earlier Tenant of the name, a look-alike group, a token from before the mapper."""
+    """Such a token is of an earlier Tenant, has a group of the same name, or predates the mapper."""
     with pytest.raises(TokenRefused, match="Log in again"):
         resolve(claims(*groups, email=DIANA, uids=frozenset(uids)), TENANTS)
 
 
-def test_a_tenant_without_a_uid_is_proven_by_no_group() -> None:
+def test_a_tenant_without_a_uid_is_refused() -> None:
     nameless = TENANTB.model_copy(update={"metadata": Metadata(name="tenantb")})
     with pytest.raises(TokenRefused):
         resolve(claims(GROUP_B, email=DIANA, uids=frozenset({""})), Directory([nameless]))
@@ -289,14 +289,14 @@ AGED = TENANTB.model_copy(
 
 
 @pytest.mark.parametrize("groups", [(), (GROUP_B,)], ids=["by address", "by group"])
-def test_a_token_from_before_the_tenant_does_not_open_it(groups: tuple[str, ...]) -> None:
+def test_a_token_issued_before_the_tenant_is_refused(groups: tuple[str, ...]) -> None:
     old = claims(*groups, email=DIANA, issued=CREATED - timedelta(seconds=1))
     with pytest.raises(TokenRefused, match=r"older than the tenant\. Log in again"):
         resolve(old, Directory([AGED]))
     assert resolve(claims(*groups, email=DIANA, issued=CREATED), Directory([AGED])).tenant is AGED
 
 
-def test_whose_address_is_taken_out_of_the_tenant_is_out_by_the_next_request() -> None:
+def test_a_removed_pattern_takes_effect_on_the_next_request() -> None:
     member = claims(GROUP_B, f"{GROUP_B}/admins", email=DIANA)
     tenants = Directory([TENANTA, TENANTB])
     assert resolve(member, tenants).tenant is TENANTB
@@ -305,13 +305,13 @@ def test_whose_address_is_taken_out_of_the_tenant_is_out_by_the_next_request() -
         resolve(member, tenants)
 
 
-def test_an_address_that_two_tenants_claim_opens_neither() -> None:
+def test_an_address_that_two_tenants_claim_is_refused() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
     with pytest.raises(TenantConflict, match="tenantb and twin"):
         resolve(claims(email=DIANA), Directory([*TENANTS.all(), twin]))
 
 
-def test_a_group_decides_where_two_tenants_claim_the_address_and_it_is_one_of_them() -> None:
+def test_a_group_decides_between_two_tenants_that_claim_the_address() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
     assert resolve(claims(GROUP_B, email=DIANA), Directory([*TENANTS.all(), twin])).tenant is TENANTB
 
@@ -325,7 +325,7 @@ def test_a_group_decides_where_two_tenants_claim_the_address_and_it_is_one_of_th
         (claims(email="boss.tenantb@gmail.com"), True),
     ],
 )
-def test_an_administrator_is_whom_the_tenant_names_now(proof: Claims, admin: bool) -> None:
+def test_administrators_are_those_in_the_current_tenant(proof: Claims, admin: bool) -> None:
     assert resolve(proof, TENANTS).admin is admin
 
 
@@ -336,6 +336,6 @@ def test_an_administrator_is_whom_the_tenant_names_now(proof: Claims, admin: boo
         (make_tenant("tenantb", deleting=True), "deleted"),
     ],
 )
-def test_a_tenant_out_of_service_lets_nobody_in(tenant: Any, word: str) -> None:
+def test_a_suspended_or_deleted_tenant_is_refused(tenant: Any, word: str) -> None:
     with pytest.raises(TenantSuspended, match=word):
         resolve(claims(GROUP_B, email="person@tenantb.example"), Directory([tenant]))

@@ -1,4 +1,4 @@
-"""Keycloak's keys: fetched seldom, rotated without a pause, used on while Keycloak is away."""
+"""Tests of the cache of Keycloak's keys: refresh, rotation and outages."""
 
 import asyncio
 import functools
@@ -19,7 +19,7 @@ URL = "http://keycloak.test/certs"
 def in_simulated_time(
     scenario: Callable[["Realm", RemoteKeys], Coroutine[Any, Any, None]],
 ) -> Callable[[], None]:
-    """Run a test against a realm of its own, whose hours pass at once."""
+    """Run a test with a separate realm in simulated time."""
 
     @functools.wraps(scenario)
     def test() -> None:
@@ -32,12 +32,12 @@ def in_simulated_time(
 
         simulate(run())
 
-    del test.__wrapped__  # pytest would ask for the scenario's arguments
+    del test.__wrapped__  # otherwise pytest would require the scenario's arguments
     return test
 
 
 class Realm:
-    """Serves a key set and counts how often it is asked for it."""
+    """Fake realm that serves a key set and counts requests."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -47,7 +47,7 @@ class Realm:
         self.uses = {"first": "sig"}
 
     def rotate(self, new: str, *, use: str = "sig", withdraw: str = "") -> None:
-        """Add a key, and perhaps take one away."""
+        """Add a key and optionally remove one."""
         self.keys[new] = OKPKey.generate_key("Ed25519")
         self.uses[new] = use
         self.keys.pop(withdraw, None)
@@ -63,7 +63,7 @@ class Realm:
 
 
 @in_simulated_time
-async def test_a_key_set_is_fetched_once_however_many_ask(realm: Realm, keys: RemoteKeys) -> None:
+async def test_concurrent_callers_share_one_fetch(realm: Realm, keys: RemoteKeys) -> None:
     realm.seconds = 1.0
     found = await asyncio.gather(*(keys.get("first") for _ in range(50)))
     assert {key.kid for key in found if key} == {"first"}
@@ -72,7 +72,7 @@ async def test_a_key_set_is_fetched_once_however_many_ask(realm: Realm, keys: Re
 
 
 @in_simulated_time
-async def test_a_key_that_is_new_is_found_at_once(realm: Realm, keys: RemoteKeys) -> None:
+async def test_a_new_key_is_found_immediately(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.rotate("second")
     await asyncio.sleep(MIN_INTERVAL_SECONDS)
@@ -82,7 +82,7 @@ async def test_a_key_that_is_new_is_found_at_once(realm: Realm, keys: RemoteKeys
 
 
 @in_simulated_time
-async def test_made_up_key_ids_do_not_make_us_hammer_keycloak(realm: Realm, keys: RemoteKeys) -> None:
+async def test_unknown_key_ids_do_not_cause_many_fetches(realm: Realm, keys: RemoteKeys) -> None:
     for number in range(1000):
         assert await keys.get(f"made-up-{number}") is None
         await asyncio.sleep(0.01)
@@ -90,13 +90,13 @@ async def test_made_up_key_ids_do_not_make_us_hammer_keycloak(realm: Realm, keys
 
 
 @in_simulated_time
-async def test_a_key_for_encryption_signs_nothing(realm: Realm, keys: RemoteKeys) -> None:
+async def test_an_encryption_key_is_not_used_for_signatures(realm: Realm, keys: RemoteKeys) -> None:
     realm.rotate("sealing", use="enc")
     assert await keys.get("sealing") is None
 
 
 @in_simulated_time
-async def test_a_withdrawn_key_is_refused_after_its_time(realm: Realm, keys: RemoteKeys) -> None:
+async def test_a_removed_key_is_refused_after_its_maximum_age(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.rotate("second", withdraw="first")
     await asyncio.sleep(MAX_AGE_SECONDS + 1)
@@ -104,9 +104,7 @@ async def test_a_withdrawn_key_is_refused_after_its_time(realm: Realm, keys: Rem
 
 
 @in_simulated_time
-async def test_nobody_waits_while_keys_that_grow_old_are_fetched_again(
-    realm: Realm, keys: RemoteKeys
-) -> None:
+async def test_old_keys_are_refreshed_in_the_background(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.rotate("second", withdraw="first")
     await asyncio.sleep(REFRESH_SECONDS + 1)
@@ -120,7 +118,7 @@ async def test_nobody_waits_while_keys_that_grow_old_are_fetched_again(
 
 
 @in_simulated_time
-async def test_while_keycloak_is_away_the_last_keys_hold(realm: Realm, keys: RemoteKeys) -> None:
+async def test_during_an_outage_the_last_keys_are_used(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.status = 503
     await asyncio.sleep(10 * MAX_AGE_SECONDS)
@@ -128,13 +126,13 @@ async def test_while_keycloak_is_away_the_last_keys_hold(realm: Realm, keys: Rem
     realm.status = 200
     realm.rotate("second", withdraw="first")
     await asyncio.sleep(MIN_INTERVAL_SECONDS)
-    await keys.get("first")  # begins the fetch
+    await keys.get("first")  # starts the fetch
     await asyncio.sleep(1)
     assert await keys.get("first") is None
 
 
 @in_simulated_time
-async def test_a_keycloak_that_hangs_holds_nobody_up_twice(realm: Realm, keys: RemoteKeys) -> None:
+async def test_a_hanging_keycloak_delays_a_caller_only_once(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.seconds = 60
     await asyncio.sleep(MAX_AGE_SECONDS + 1)
@@ -148,10 +146,8 @@ async def test_a_keycloak_that_hangs_holds_nobody_up_twice(realm: Realm, keys: R
 
 
 @in_simulated_time
-async def test_whoever_only_waits_for_the_first_keys_asks_keycloak_no_more(
-    realm: Realm, keys: RemoteKeys
-) -> None:
-    """D18: a readiness probe that asked would fail on every gateway while Keycloak hangs."""
+async def test_waiting_for_the_first_keys_causes_no_further_fetch(realm: Realm, keys: RemoteKeys) -> None:
+    """D18: a readiness probe that fetched keys would fail on every gateway while Keycloak hangs."""
     await keys.wait_fetched()
     realm.seconds = 60
     await asyncio.sleep(10 * MAX_AGE_SECONDS)
@@ -162,9 +158,7 @@ async def test_whoever_only_waits_for_the_first_keys_asks_keycloak_no_more(
 
 
 @in_simulated_time
-async def test_whoever_waits_for_the_first_keys_learns_that_there_are_none(
-    realm: Realm, keys: RemoteKeys
-) -> None:
+async def test_waiting_for_the_first_keys_raises_if_there_are_none(realm: Realm, keys: RemoteKeys) -> None:
     realm.status = 503
     with pytest.raises(IdentityUnavailable):
         await keys.wait_fetched()
@@ -174,7 +168,7 @@ async def test_whoever_waits_for_the_first_keys_learns_that_there_are_none(
 
 
 @pytest.mark.parametrize("status", [404, 500, 503])
-def test_without_any_key_ever_the_caller_learns_that_it_is_not_the_tokens_fault(status: int) -> None:
+def test_without_any_key_the_error_is_not_a_refused_token(status: int) -> None:
     @in_simulated_time
     async def scenario(realm: Realm, keys: RemoteKeys) -> None:
         realm.status = status
@@ -186,7 +180,7 @@ def test_without_any_key_ever_the_caller_learns_that_it_is_not_the_tokens_fault(
 
 
 @in_simulated_time
-async def test_fresh_keys_are_not_fetched_again_however_long_we_run(realm: Realm, keys: RemoteKeys) -> None:
+async def test_fresh_keys_are_not_fetched_again(realm: Realm, keys: RemoteKeys) -> None:
     await asyncio.sleep(10 * REFRESH_SECONDS)
     await keys.get("first")
     await asyncio.sleep(2 * MIN_INTERVAL_SECONDS)
@@ -196,7 +190,7 @@ async def test_fresh_keys_are_not_fetched_again_however_long_we_run(realm: Realm
 
 
 @in_simulated_time
-async def test_whoever_stops_waiting_takes_the_keys_from_nobody_else(realm: Realm, keys: RemoteKeys) -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_shared_fetch(realm: Realm, keys: RemoteKeys) -> None:
     realm.seconds = 1.0
     first, second = (asyncio.create_task(keys.get("first")) for _ in range(2))
     await asyncio.sleep(0.5)

@@ -1,4 +1,4 @@
-"""A Tenant as Python reads it from the API server.
+"""Tests of the Tenant model: parsing of objects from the API server.
 
 That both demand the same of it is in ``test_crd_matches_model``.
 """
@@ -65,7 +65,7 @@ def test_every_field_of_a_stored_tenant_is_read() -> None:
     assert tenant.status.model_dump(mode="json", by_alias=True, exclude_unset=True) == OBJECT["status"]
 
 
-def test_field_of_a_newer_version_stops_nobody() -> None:
+def test_unknown_field_of_a_newer_version_is_ignored() -> None:
     newer = {**OBJECT, "spec": {**OBJECT["spec"], "region": "eu-central-1"}, "status": {"usage": {}}}
     assert Tenant.from_object(newer).spec == Tenant.from_object(OBJECT).spec
 
@@ -81,15 +81,15 @@ def test_field_of_a_newer_version_stops_nobody() -> None:
     ],
     ids=lambda spec: next(iter(spec)),
 )
-def test_tenant_that_the_api_server_would_refuse_is_not_read(spec: dict[str, Any]) -> None:
+def test_invalid_tenant_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Tenant.from_object({"metadata": {"name": "tenantb"}, "spec": spec})
 
 
-def test_a_tenant_is_never_changed_in_place() -> None:
+def test_a_tenant_is_immutable() -> None:
     tenant = read()
     with pytest.raises(ValidationError, match="frozen"):
-        setattr(tenant.spec, "suspended", True)  # noqa: B010 (mypy knows that one cannot)
+        setattr(tenant.spec, "suspended", True)  # noqa: B010 (mypy refuses the assignment)
 
 
 def test_names_come_from_the_metadata() -> None:
@@ -99,12 +99,12 @@ def test_names_come_from_the_metadata() -> None:
     assert Tenant.from_object(OBJECT).collection == "digital_twin_knowledge--tenant-tenantb"
 
 
-def test_tenant_with_a_deletion_timestamp_is_on_its_way_out() -> None:
+def test_tenant_with_a_deletion_timestamp_is_being_deleted() -> None:
     assert not read().deleting
     assert read(deletionTimestamp="2026-11-23T06:00:00Z").deleting
 
 
-def test_older_tenants_come_first_and_names_decide_within_a_second() -> None:
+def test_tenants_are_ordered_by_age_and_name() -> None:
     tenants = [
         read(name="c", creationTimestamp="2026-11-23T05:00:01Z"),
         read(name="b", creationTimestamp="2026-11-23T05:00:00Z"),
@@ -113,7 +113,7 @@ def test_older_tenants_come_first_and_names_decide_within_a_second() -> None:
     assert [tenant.id for tenant in sorted(tenants, key=lambda tenant: tenant.seniority)] == ["b", "a", "c"]
 
 
-def test_administrators_belong_to_the_tenant_too() -> None:
+def test_administrators_are_members() -> None:
     assert Tenant.from_object(OBJECT).spec.email_patterns == ["*@tenantb.example", "diana@tenantb.example"]
 
 
@@ -136,7 +136,7 @@ def test_condition_is_found_by_its_type() -> None:
 @pytest.mark.parametrize(
     ("storage", "count"), [("50Gi", 50 * 2**30), ("1.5Gi", 3 * 2**29), ("1", 1), ("1.9", 1)]
 )
-def test_storage_is_counted_in_whole_bytes(storage: str, count: int) -> None:
+def test_storage_is_parsed_to_whole_bytes(storage: str, count: int) -> None:
     tenant = Tenant.from_object({"metadata": {"name": "tenantb"}, "spec": {"quota": {"storage": storage}}})
     assert tenant.spec.quota.storage_bytes == count
 
@@ -146,7 +146,7 @@ def test_storage_is_counted_in_whole_bytes(storage: str, count: int) -> None:
     [("u-1", "u-1", True), ("u-2", "u-1", False), ("u-1", None, False), ("", "", False)],
     ids=["for this very Tenant", "for an earlier one of its name", "before uids were noted", "without a uid"],
 )
-def test_storage_is_the_tenants_only_if_it_was_prepared_for_its_uid(
+def test_storage_is_owned_only_if_prepared_for_the_uid(
     uid: str, prepared_for: str | None, *, is_owned: bool
 ) -> None:
     storage = {"bucket": "documents", "prefix": "tenant-tenantb/", "tenantUid": prepared_for}

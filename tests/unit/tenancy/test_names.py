@@ -1,4 +1,4 @@
-"""Names and keys: what is made from one tenant's id can never be taken for another's."""
+"""Tests of names and keys: those of different tenants never collide."""
 
 import uuid
 from collections.abc import Callable
@@ -17,7 +17,7 @@ segments = st.text(min_size=0, max_size=20)
 
 @st.composite
 def two_ids(draw: st.DrawFn) -> tuple[str, str]:
-    """Two different ids; often one begins with the other, where a missing slash would show."""
+    """Draw two different ids, often one a prefix of the other, to detect a missing slash."""
     first = draw(ids)
     related = st.sampled_from([f"{first}{tail}"[:40] for tail in ("0", "-0", "a", "-documents0")])
     second = draw(st.one_of(related, ids).filter(lambda other: other != first and not other.endswith("-")))
@@ -83,20 +83,20 @@ NO_IDS = [
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 @pytest.mark.parametrize("no_id", NO_IDS)
-def test_nothing_is_made_from_what_is_no_tenant_id(make: Callable[[str], str], no_id: str) -> None:
+def test_an_invalid_tenant_id_is_refused(make: Callable[[str], str], no_id: str) -> None:
     with pytest.raises(ValueError, match="is no tenant id"):
         make(no_id)
 
 
 @given(pair=two_ids())
-def test_no_two_tenants_share_a_name(pair: tuple[str, str]) -> None:
+def test_names_of_two_tenants_differ(pair: tuple[str, str]) -> None:
     first, second = pair
     shared = [name for name, make in MAKERS.items() if make(first) == make(second)]
     assert shared == []
 
 
 @given(pair=two_ids())
-def test_no_tenants_prefix_begins_another_ones(pair: tuple[str, str]) -> None:
+def test_no_prefix_of_a_tenant_is_a_prefix_of_another(pair: tuple[str, str]) -> None:
     first, second = map(names.tenant_prefix, pair)
     assert not first.startswith(second)
     assert not second.startswith(first)
@@ -127,7 +127,7 @@ def test_object_key_stays_under_the_persona_or_is_refused(
 
 @pytest.mark.parametrize("segment", ["", ".", "..", "a/b", "/", "a\x00b", "a\nb", "a\x7fb"])
 @pytest.mark.parametrize("place", range(3), ids=["persona", "document", "filename"])
-def test_segment_that_could_lead_elsewhere_is_refused(segment: str, place: int) -> None:
+def test_a_segment_with_path_characters_is_refused(segment: str, place: int) -> None:
     parts = ["finance", "d1", "a.md"]
     parts[place] = segment
     with pytest.raises(ValueError, match="cannot be part of an object key"):
@@ -135,7 +135,7 @@ def test_segment_that_could_lead_elsewhere_is_refused(segment: str, place: int) 
 
 
 @given(tenant=ids)
-def test_group_paths_lead_back_to_their_tenant(tenant: str) -> None:
+def test_a_group_path_is_parsed_to_its_tenant(tenant: str) -> None:
     assert names.tenant_id_from_group(names.group_path(tenant)) == tenant
     assert names.tenant_id_from_group(names.admins_group_path(tenant)) == tenant
 
@@ -161,7 +161,7 @@ def test_group_paths_lead_back_to_their_tenant(tenant: str) -> None:
         f"/tenants/tenant-{'t' * 41}",
     ],
 )
-def test_path_that_is_no_tenants_group_names_nobody(path: str) -> None:
+def test_another_path_is_parsed_to_none(path: str) -> None:
     assert names.tenant_id_from_group(path) is None
 
 
@@ -173,7 +173,7 @@ Chunk = tuple[str, str, str, str, int]
 
 
 @given(first=chunks, second=chunks)
-def test_point_ids_are_the_same_only_for_the_same_chunk(first: Chunk, second: Chunk) -> None:
+def test_point_ids_are_equal_only_for_the_same_chunk(first: Chunk, second: Chunk) -> None:
     assert (names.point_id(*first) == names.point_id(*second)) == (first == second)
     assert (names.commit_marker_id(*first[:3]) == names.commit_marker_id(*second[:3])) == (
         first[:3] == second[:3]
@@ -198,12 +198,12 @@ def test_point_ids_are_the_same_only_for_the_same_chunk(first: Chunk, second: Ch
         "the border of the uid",
     ],
 )
-def test_separators_within_a_document_id_make_no_collision(first: Chunk, second: Chunk) -> None:
+def test_separators_in_a_document_id_cause_no_collision(first: Chunk, second: Chunk) -> None:
     assert names.point_id(*first) != names.point_id(*second)
 
 
-def test_derived_ids_are_uuids_that_never_change() -> None:
-    """Another value would leave every point of the index behind under its old id."""
+def test_derived_ids_are_stable_uuids() -> None:
+    """Other values would orphan every point of the index."""
     assert uuid.UUID(names.commit_marker_id("tenantb", UID, "d1")).version == 5
     assert names.commit_marker_id("tenantb", UID, "d1") == "d645552f-cc02-5c27-bbb7-0e583f07b75a"
     assert names.point_id("tenantb", UID, "d1", "v1", 1) == "843ddb9d-5195-5002-a901-ad1c8d37da5e"
@@ -211,7 +211,7 @@ def test_derived_ids_are_uuids_that_never_change() -> None:
 
 
 @given(tenant=ids, persona=segments, document=segments, filename=segments)
-def test_an_object_key_leads_back_to_what_it_was_made_of(
+def test_an_object_key_is_parsed_to_its_parts(
     tenant: str, persona: str, document: str, filename: str
 ) -> None:
     try:
@@ -234,7 +234,7 @@ def test_an_object_key_leads_back_to_what_it_was_made_of(
         "finance/documents/d1/a.md",
     ],
 )
-def test_a_key_that_is_no_document_of_the_tenant_names_nothing(key: str) -> None:
+def test_another_key_is_parsed_to_none(key: str) -> None:
     assert names.parse_object_key("tenantb", key) is None
 
 
@@ -243,7 +243,7 @@ KEYED = [name for name in MAKERS if name.endswith("_key") and name not in ("tena
 
 
 @pytest.mark.parametrize("name", KEYED)
-def test_every_key_in_redis_begins_with_the_tenants_key_and_uid(name: str) -> None:
+def test_every_redis_key_begins_with_tenant_key_and_uid(name: str) -> None:
     assert MAKERS[name]("a").startswith("tenant-a:0b1f:")
 
 
@@ -251,7 +251,7 @@ def test_only_a_tombstone_outlives_its_tenant() -> None:
     assert [name for name in KEYED if names.is_tombstone(MAKERS[name]("a"))] == ["tombstone_key"]
 
 
-def test_the_trash_is_the_tenants_and_bound_to_its_uid() -> None:
+def test_the_trash_prefix_contains_tenant_key_and_uid() -> None:
     assert names.removal_key("a", UID, "d1", "r1") == "tenant-a/.trash/0b1f/removals/d1/r1"
     assert names.embeddings_key("a", UID, "d1", "r1") == "tenant-a/.trash/0b1f/embeddings/d1/r1"
     for key in (names.removal_key("a", UID, "d1", "r1"), names.embeddings_key("a", UID, "d1", "r1")):
@@ -260,19 +260,21 @@ def test_the_trash_is_the_tenants_and_bound_to_its_uid() -> None:
 
 @pytest.mark.parametrize("make", [names.removal_key, names.embeddings_key])
 @pytest.mark.parametrize(("document", "removal"), [("..", "r1"), ("d1", "a/b")])
-def test_no_removal_leads_out_of_the_trash(make: Callable[..., str], document: str, removal: str) -> None:
+def test_a_removal_id_with_path_characters_is_refused(
+    make: Callable[..., str], document: str, removal: str
+) -> None:
     with pytest.raises(ValueError, match="cannot be part of an object key"):
         make("a", UID, document, removal)
 
 
-def test_what_outlives_a_tenant_in_s3_lies_outside_every_tenants_prefix() -> None:
+def test_retained_data_is_outside_the_prefixes_of_tenants() -> None:
     assert names.retained_prefix("a") == "retained/tenant-a/"
     assert names.retained_prefix("a", UID) == "retained/tenant-a/0b1f/"
     assert names.erasure_receipt_key("a", UID) == "receipts/erasure/tenant-a/0b1f.json"
 
 
 @pytest.mark.parametrize("uid", ["", "a:b", "a/b", "*", " ", "-", "u" * 65])
-def test_no_key_is_made_without_a_uid(uid: str) -> None:
+def test_a_key_requires_a_uid(uid: str) -> None:
     with pytest.raises(ValueError, match="is no uid"):
         names.rate_key("a", uid)
     with pytest.raises(ValueError, match="is no uid"):
@@ -281,7 +283,7 @@ def test_no_key_is_made_without_a_uid(uid: str) -> None:
         names.removals_prefix("a", uid)
 
 
-def test_a_personas_model_leads_back_to_tenant_and_persona() -> None:
+def test_a_model_id_is_parsed_to_tenant_and_persona() -> None:
     assert names.model_id("a--b", "c--d") == "tenant-a--b.c--d"
     assert names.parse_model_id("tenant-a--b.c--d") == ("a--b", "c--d")
 
@@ -290,10 +292,10 @@ def test_a_personas_model_leads_back_to_tenant_and_persona() -> None:
     "model",
     ["tenantb.finance", "tenant-tenantb", "tenant-b.finance.x", "tenant-B.x", "xtenant-b.finance", ""],
 )
-def test_a_model_that_is_no_personas_leads_nowhere(model: str) -> None:
+def test_another_model_id_is_parsed_to_none(model: str) -> None:
     assert names.parse_model_id(model) is None
 
 
-def test_a_files_document_is_told_from_an_uploaded_one() -> None:
+def test_documents_of_files_and_uploads_are_distinguished() -> None:
     assert names.document_id_for_file("0b5e").startswith(names.FILE_DOCUMENTS)
     assert not names.document_id_for("tenantb", "finance", "owui-0b5e").startswith(names.FILE_DOCUMENTS)

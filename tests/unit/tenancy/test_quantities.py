@@ -1,4 +1,4 @@
-"""Kubernetes quantities as numbers."""
+"""Tests of parsing Kubernetes quantities."""
 
 from decimal import Decimal
 
@@ -28,7 +28,7 @@ from tenancy.quantities import parse_quantity
         ("1Ei", 2**60),
     ],
 )
-def test_quantity_is_the_number_that_kubernetes_reads(text: str, number: Decimal | int) -> None:
+def test_quantity_is_parsed_as_by_kubernetes(text: str, number: Decimal | int) -> None:
     assert parse_quantity(text) == number
 
 
@@ -54,7 +54,7 @@ def test_quantity_is_the_number_that_kubernetes_reads(text: str, number: Decimal
         "1_0",
     ],
 )
-def test_what_is_no_quantity_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_quantity_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="write it like 50Gi"):
         parse_quantity(text)
 

@@ -1,4 +1,4 @@
-"""A receipt holds with the public key alone, and no change to it goes unseen."""
+"""Tests of erasure receipts: signing, verification and detection of changes."""
 
 import base64
 import json
@@ -44,14 +44,14 @@ DONE = ErasureReceipt(
 
 
 def private_pem(key: Any, password: bytes = b"") -> bytes:
-    """Return a private key as a PEM file holds it."""
+    """Return a private key in PEM format."""
     encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     pem: bytes = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     return pem
 
 
 def signed(receipt: ErasureReceipt = DONE) -> dict[str, Any]:
-    """Return a receipt as it is read from a file."""
+    """Return a signed receipt as parsed from a file."""
     read: dict[str, Any] = json.loads(json.dumps(sign(receipt, KEY)))
     return read
 
@@ -65,19 +65,19 @@ def paths(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-def test_what_was_signed_holds() -> None:
+def test_a_signed_receipt_is_valid() -> None:
     assert verify(signed(), KEY.public_key()) == DONE
 
 
 @given(st.randoms())
-def test_the_order_of_names_does_not_matter(shuffle: Any) -> None:
+def test_the_order_of_members_does_not_matter(shuffle: Any) -> None:
     names = list(signed().items())
     shuffle.shuffle(names)
     assert verify(dict(names), KEY.public_key()) == DONE
 
 
 @pytest.mark.parametrize("path", paths(signed()), ids=lambda path: ".".join(map(str, path)))
-def test_any_change_is_seen(path: tuple[Any, ...]) -> None:
+def test_any_change_is_detected(path: tuple[Any, ...]) -> None:
     document = signed()
     *outer, last = path
     inside = document
@@ -88,30 +88,30 @@ def test_any_change_is_seen(path: tuple[Any, ...]) -> None:
         verify(document, KEY.public_key())
 
 
-def test_what_is_added_to_the_signature_is_seen() -> None:
+def test_an_addition_to_the_signature_is_detected() -> None:
     document = signed()
     document["signature"]["note"] = "and all is well"
     with pytest.raises(ReceiptInvalid, match="other members were changed"):
         verify(document, KEY.public_key())
 
 
-def test_what_is_added_is_seen() -> None:
+def test_an_addition_is_detected() -> None:
     with pytest.raises(ReceiptInvalid, match=r": it was changed after it was signed\.$"):
         verify(signed() | {"note": "and all is well"}, KEY.public_key())
 
 
-def test_another_key_is_named() -> None:
+def test_a_signature_of_another_key_is_reported() -> None:
     with pytest.raises(ReceiptInvalid, match=r": another key signed it\.$"):
         verify(signed(), Ed25519PrivateKey.generate().public_key())
 
 
 @pytest.mark.parametrize("signature", [None, {}, "x", {"algorithm": "none", "value": ""}])
-def test_without_a_signature_nothing_holds(signature: Any) -> None:
+def test_a_receipt_with_an_invalid_signature_is_refused(signature: Any) -> None:
     with pytest.raises(ReceiptInvalid, match="no signature"):
         verify(signed() | {"signature": signature}, KEY.public_key())
 
 
-def test_a_receipt_that_nobody_signed_is_refused() -> None:
+def test_an_unsigned_receipt_is_refused() -> None:
     document = signed()
     del document["signature"]
     with pytest.raises(ReceiptInvalid, match="no signature"):
@@ -148,7 +148,7 @@ def write(path: Path, key: Any) -> Path:
     return path
 
 
-def test_a_file_is_told_of_in_a_sentence(tmp_path: Path, public: Path) -> None:
+def test_the_result_for_a_file_is_a_sentence(tmp_path: Path, public: Path) -> None:
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(signed(), indent=2))
     assert verify_file(file, public) == (
@@ -157,7 +157,7 @@ def test_a_file_is_told_of_in_a_sentence(tmp_path: Path, public: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "is no JSON"),
         ("[]", "is no JSON object"),
@@ -168,20 +168,16 @@ def test_a_file_is_told_of_in_a_sentence(tmp_path: Path, public: Path) -> None:
     ],
     ids=["cut", "list", "missing", "deep-list", "deep-object", "long-number"],
 )
-def test_a_file_that_is_no_receipt_is_named(
-    text: str | None, told: str, tmp_path: Path, public: Path
-) -> None:
+def test_an_invalid_file_is_reported(text: str | None, message: str, tmp_path: Path, public: Path) -> None:
     file = tmp_path / "receipt.json"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(ReceiptInvalid, match=told):
+    with pytest.raises(ReceiptInvalid, match=message):
         verify_file(file, public)
 
 
 @pytest.mark.parametrize("depth", [500, 990, 5_000, 50_000])
-def test_a_receipt_with_something_deep_in_it_is_refused_in_a_sentence(
-    depth: int, tmp_path: Path, public: Path
-) -> None:
+def test_a_deeply_nested_receipt_is_refused(depth: int, tmp_path: Path, public: Path) -> None:
     file = tmp_path / "receipt.json"
     file.write_text(f'{{"deep": {"[" * depth}{"]" * depth}, {json.dumps(signed())[1:]}')
     with pytest.raises(ReceiptInvalid, match=r"nested too deeply|was changed"):
@@ -198,17 +194,15 @@ def test_a_receipt_with_something_deep_in_it_is_refused_in_a_sentence(
     ],
     ids=["tenant", "signature", "inside", "escaped"],
 )
-def test_a_member_that_is_there_twice_is_refused(
-    before: str, after: str, tmp_path: Path, public: Path
-) -> None:
-    """Programs differ in which of two they read: the signature holds for one, and people read the other."""
+def test_a_duplicate_member_is_refused(before: str, after: str, tmp_path: Path, public: Path) -> None:
+    """Programs differ in which duplicate they use, so the signed value might not be the displayed one."""
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(signed()).replace(before, after, 1))
     with pytest.raises(ReceiptInvalid, match="twice in one object"):
         verify_file(file, public)
 
 
-def test_a_key_of_another_kind_is_named(tmp_path: Path) -> None:
+def test_a_key_of_another_type_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(signed()))
     other = write(tmp_path / "ec.pem", generate_private_key(SECP256R1()).public_key())
@@ -219,7 +213,7 @@ def test_a_key_of_another_kind_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "cannot be read"),
         (b"no key", "no Ed25519 private key in PEM without a password"),
@@ -228,15 +222,17 @@ def test_a_key_of_another_kind_is_named(tmp_path: Path) -> None:
     ],
     ids=["missing", "no key", "with a password", "of another kind"],
 )
-def test_a_key_that_cannot_sign_stops_the_start(content: bytes | None, told: str, tmp_path: Path) -> None:
+def test_an_unusable_signing_key_prevents_the_start(
+    content: bytes | None, message: str, tmp_path: Path
+) -> None:
     file = tmp_path / "key.pem"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         TypeAdapter(PrivateKeyFile).validate_python(file)
 
 
-def test_a_key_that_can_sign_is_read(tmp_path: Path) -> None:
+def test_a_valid_signing_key_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
     file.write_bytes(private_pem(KEY))
     assert TypeAdapter(PrivateKeyFile).validate_python(file) == file
@@ -245,7 +241,7 @@ def test_a_key_that_can_sign_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"no key"], ids=["missing", "no key"])
-def test_a_public_key_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path) -> None:
+def test_an_unreadable_public_key_is_reported(content: bytes | None, tmp_path: Path) -> None:
     file, key = tmp_path / "receipt.json", tmp_path / "public.pem"
     file.write_text(json.dumps(signed()))
     if content is not None:
@@ -255,8 +251,8 @@ def test_a_public_key_that_cannot_be_read_is_named(content: bytes | None, tmp_pa
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
-def test_openssl_agrees(tmp_path: Path, public: Path) -> None:
-    """The canonical form is the documented one, and no other program of ours is needed."""
+def test_openssl_verifies_a_receipt(tmp_path: Path, public: Path) -> None:
+    """So the documented canonical form suffices to verify a receipt."""
     document = signed()
     signature = base64.b64decode(document.pop("signature")["value"])
     (tmp_path / "signature").write_bytes(signature)

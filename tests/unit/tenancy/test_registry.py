@@ -1,4 +1,4 @@
-"""Tenants as the registry keeps them: by lists and watches, without an API server behind it."""
+"""Tests of the registry of Tenants against a fake API server."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ TENANT = make_tenant("tenanta", uid="u-1")
 
 
 def manifest(tenant_id: str, uid: str = "", **metadata: Any) -> dict[str, Any]:
-    """Return a Tenant as the API server shows it."""
+    """Return a Tenant as the API server returns it."""
     shown = tenant_manifest(tenant_id)
     shown["metadata"] |= {"uid": uid or f"uid-{tenant_id}", "resourceVersion": "7", **metadata}
     return shown
@@ -29,7 +29,7 @@ def manifest(tenant_id: str, uid: str = "", **metadata: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeWatch:
-    """A watch connection: lines, and then it stays open until it is cancelled."""
+    """Fake watch that yields lines and then stays open until it is cancelled."""
 
     lines: list[bytes]
 
@@ -48,7 +48,7 @@ class FakeWatch:
 
 @dataclass
 class FakeApi:
-    """The two calls of the Kubernetes client, and what each of them was asked."""
+    """Fake of two calls of the Kubernetes client that records their arguments."""
 
     lists: list[Any] = field(default_factory=list)
     watches: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
@@ -64,7 +64,7 @@ class FakeApi:
         return self.one
 
     async def list_cluster_custom_object(self, *path: str, **options: Any) -> Any:
-        """:return: object"""  # where the client's watch reads the type of what it is given
+        """:return: object"""  # the client's watch reads the return type here
         assert path == ("tenantry.io", "v1alpha1", "tenants")
         if options.get("watch"):
             self.watched_from.append(options["resource_version"])
@@ -93,8 +93,8 @@ async def known(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
             yield made
 
 
-class Running:
-    """A registry that lists and watches for as long as the block lasts."""
+class RunningRegistry:
+    """Run a registry inside the block."""
 
     def __init__(self, known: TenantRegistry) -> None:
         self._known = known
@@ -110,7 +110,7 @@ class Running:
             await self._task
 
 
-async def test_a_tenant_is_current_while_the_api_server_has_it(known: TenantRegistry, api: FakeApi) -> None:
+async def test_an_existing_tenant_is_current(known: TenantRegistry, api: FakeApi) -> None:
     api.one = manifest("tenanta", "u-1")
     assert await known.is_current(TENANT) is True
     assert api.asked == [("tenantry.io", "v1alpha1", "tenants", "tenanta")]
@@ -126,13 +126,13 @@ async def test_a_tenant_is_current_while_the_api_server_has_it(known: TenantRegi
         ),
     ],
 )
-async def test_any_other_tenant_is_not(answer: Any, known: TenantRegistry, api: FakeApi) -> None:
+async def test_another_tenant_is_not_current(answer: Any, known: TenantRegistry, api: FakeApi) -> None:
     api.one = answer
     assert await known.is_current(TENANT) is False
 
 
 @pytest.mark.parametrize(("status", "error"), [(403, RemoteRefused), (500, RemoteUnavailable)])
-async def test_an_api_server_that_does_not_say_leaves_it_open(
+async def test_an_error_of_the_api_server_is_raised(
     status: int, error: type[Exception], known: TenantRegistry, api: FakeApi
 ) -> None:
     api.one = client.exceptions.ApiException(status=status)
@@ -140,7 +140,7 @@ async def test_an_api_server_that_does_not_say_leaves_it_open(
         await known.is_current(TENANT)
 
 
-async def test_changes_are_applied_as_they_are_watched(known: TenantRegistry, api: FakeApi) -> None:
+async def test_watched_changes_are_applied(known: TenantRegistry, api: FakeApi) -> None:
     api.lists = [[manifest("a"), manifest("b")]]
     changed = manifest("a", suspended=True)
     changed["spec"]["suspended"] = True
@@ -151,7 +151,7 @@ async def test_changes_are_applied_as_they_are_watched(known: TenantRegistry, ap
         [("ADDED", manifest("d"))],
     ]
     assert not known.synced
-    async with Running(known):
+    async with RunningRegistry(known):
         assert known.synced
         await until(lambda: known.get("d") is not None)
         assert {tenant.id for tenant in known.all()} == {"a", "c", "d"}
@@ -160,30 +160,28 @@ async def test_changes_are_applied_as_they_are_watched(known: TenantRegistry, ap
     assert api.watched_from[:3] == ["5", "7", "9"]
 
 
-async def test_a_watch_ends_by_itself_and_a_dead_one_is_given_up_soon_after(
-    known: TenantRegistry, api: FakeApi
-) -> None:
-    async with Running(known):
+async def test_a_watch_has_a_server_and_a_client_timeout(known: TenantRegistry, api: FakeApi) -> None:
+    async with RunningRegistry(known):
         await until(lambda: bool(api.options))
     assert api.options["allow_watch_bookmarks"] is True
     assert api.options["timeout_seconds"] == registry.WATCH_SECONDS
     assert 0 < api.options["_request_timeout"] - registry.WATCH_SECONDS <= 30
 
 
-async def test_a_tenant_that_cannot_be_read_lets_nobody_in(known: TenantRegistry, api: FakeApi) -> None:
+async def test_an_unreadable_tenant_is_ignored(known: TenantRegistry, api: FakeApi) -> None:
     strange = manifest("a")
     strange["spec"]["tier"] = "galactic"
     api.lists = [[strange, manifest("b")]]
     later = manifest("b")
     later["spec"]["tier"] = "galactic"
     api.watches = [[("MODIFIED", later), ("ADDED", manifest("c"))]]
-    async with Running(known):
+    async with RunningRegistry(known):
         await until(lambda: known.get("c") is not None)
         assert {tenant.id for tenant in known.all()} == {"c"}
 
 
 @pytest.mark.parametrize("status", [410, 500])
-async def test_after_a_lost_watch_a_tenant_that_was_deleted_meanwhile_is_forgotten(
+async def test_a_tenant_deleted_during_a_lost_watch_is_removed(
     status: int, known: TenantRegistry, api: FakeApi
 ) -> None:
     api.lists = [
@@ -193,14 +191,12 @@ async def test_after_a_lost_watch_a_tenant_that_was_deleted_meanwhile_is_forgott
     ]
     lost = {"code": status, "reason": "Gone", "message": "too old"}
     api.watches = [[("ERROR", lost)], []]
-    async with Running(known):
+    async with RunningRegistry(known):
         await until(lambda: known.get("c") is not None)
         assert {tenant.id for tenant in known.all()} == {"b", "c"}
 
 
-async def test_who_subscribes_hears_of_a_tenants_changes_until_the_end(
-    known: TenantRegistry, api: FakeApi
-) -> None:
+async def test_a_subscriber_gets_changes_until_it_unsubscribes(known: TenantRegistry, api: FakeApi) -> None:
     heard: list[str] = []
     with known.subscribe("a", lambda: heard.append("first")):
         with known.subscribe("a", lambda: heard.append("second")):

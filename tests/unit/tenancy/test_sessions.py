@@ -1,4 +1,4 @@
-"""Sessions at S3 for one tenant each: the credentials they use, and their bounds."""
+"""Tests of S3 sessions per tenant: credentials, timeouts and failures."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ def failure(status: int, code: str = "") -> ClientError:
 
 
 class FakeAws:
-    """A boto3 session that notes its clients; STS names credentials after the tenant."""
+    """Fake boto3 session that records its clients; credentials contain the tenant."""
 
     def __init__(self) -> None:
         self.clients: list[tuple[str, dict[str, Any]]] = []
@@ -73,9 +73,7 @@ def read(client: "S3Client", key: str, *, version: str = "") -> str:
     return f"{key} {version}"
 
 
-async def test_a_tenants_client_has_the_credentials_of_its_own_session(
-    sessions: TenantSessions, aws: FakeAws
-) -> None:
+async def test_a_tenants_client_uses_the_tenants_session(sessions: TenantSessions, aws: FakeAws) -> None:
     for tenant_id in ("tenanta", "tenantb"):
         await sessions.client(make_tenant(tenant_id))
     clients = [(service, {**arguments, "config": None}) for service, arguments in aws.clients]
@@ -96,7 +94,7 @@ async def test_a_tenants_client_has_the_credentials_of_its_own_session(
     ]
 
 
-async def test_no_client_waits_or_connects_without_a_bound(sessions: TenantSessions, aws: FakeAws) -> None:
+async def test_every_client_has_timeouts(sessions: TenantSessions, aws: FakeAws) -> None:
     await sessions.client(TENANT)
     bounded = vars(client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY))
     for service, arguments in aws.clients:
@@ -105,11 +103,11 @@ async def test_no_client_waits_or_connects_without_a_bound(sessions: TenantSessi
             assert config[name] == bounded[name], (service, name)
 
 
-async def test_a_call_passes_its_arguments_on(sessions: TenantSessions) -> None:
+async def test_arguments_are_passed_to_the_call(sessions: TenantSessions) -> None:
     assert await sessions.call(TENANT, "read", read, "a.md", version="1") == "a.md 1"
 
 
-async def test_a_call_with_a_session_that_is_replaced_passes_them_on_too(sessions: TenantSessions) -> None:
+async def test_arguments_are_passed_again_after_a_session_was_replaced(sessions: TenantSessions) -> None:
     dead = [failure(403, "ExpiredToken")]
 
     def read_late(client: "S3Client", key: str, *, version: str = "") -> str:
@@ -133,9 +131,7 @@ async def test_a_failure_names_its_system_and_operation(sessions: TenantSessions
     assert (unavailable.value.system, unavailable.value.operation) == ("s3", "assume-role")
 
 
-async def test_a_tenant_with_a_session_goes_on_while_sts_fails(
-    sessions: TenantSessions, aws: FakeAws
-) -> None:
+async def test_an_existing_session_is_used_while_sts_fails(sessions: TenantSessions, aws: FakeAws) -> None:
     await sessions.client(TENANT)
     aws.sts_fails = True
     for _ in range(FAILURES + 1):

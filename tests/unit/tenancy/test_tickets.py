@@ -1,4 +1,4 @@
-"""Tickets open one action of one tenant, for a few minutes, to one service."""
+"""Tests of tickets: issue, verification, and bounds to one action of one tenant."""
 
 import time
 from dataclasses import replace
@@ -27,7 +27,7 @@ def issue(key: OKPKey = KEY, ticket: Ticket = TICKET, **options: Any) -> str:
 
 
 def sign(**claims: Any) -> str:
-    """Return a ticket of our own key with other claims; ``None`` takes one away."""
+    """Return a ticket with changed claims, signed with the valid key; ``None`` removes a claim."""
     content = {**claims_of(issue()), **claims}
     return jwt.encode(
         {"alg": "Ed25519", "kid": KEY.kid},
@@ -38,7 +38,7 @@ def sign(**claims: Any) -> str:
 
 
 @pytest.mark.parametrize("key", [KEY, OLDER], ids=["today's key", "yesterday's key"])
-def test_a_ticket_comes_back_as_it_was_issued(key: OKPKey, verifier: TicketVerifier) -> None:
+def test_a_ticket_is_verified_to_the_issued_one(key: OKPKey, verifier: TicketVerifier) -> None:
     ticket = verifier.verify(issue(key))
     assert ticket == TICKET
     assert ticket.object_key == "tenant-tenantb/finance/documents/0b5e/Budget 2026.pdf"
@@ -49,11 +49,11 @@ def test_a_ticket_comes_back_as_it_was_issued(key: OKPKey, verifier: TicketVerif
     [replace(TICKET, action=Action.DELETE), Ticket("tenantb", "0b1f", action=Action.LIST)],
     ids=["to delete", "to list"],
 )
-def test_a_ticket_says_what_it_is_for(ticket: Ticket, verifier: TicketVerifier) -> None:
+def test_a_ticket_contains_its_purpose(ticket: Ticket, verifier: TicketVerifier) -> None:
     assert verifier.verify(issue(ticket=ticket)) == ticket
 
 
-def test_a_ticket_lives_for_minutes() -> None:
+def test_a_ticket_expires_after_minutes() -> None:
     claims = claims_of(issue())
     assert claims["iss"] == ISSUER
     assert claims["exp"] - claims["iat"] == LIFETIME_SECONDS <= 600
@@ -62,7 +62,7 @@ def test_a_ticket_lives_for_minutes() -> None:
 WRONG = {
     "expired": {"exp": int(time.time()) - 1},
     "without an expiry": {"exp": None},
-    "of another issuer": {"iss": "somebody"},
+    "of another issuer": {"iss": "another-service"},
     "without an issuer": {"iss": None},
     "for no service": {"aud": None},
     "without a persona": {"persona_id": None},
@@ -79,15 +79,13 @@ WRONG = {
     "with a path for a file name": {"filename": "../budget.pdf"},
     "without a file name": {"filename": ""},
     "without an action": {"action": None},
-    "for an action that nobody knows": {"action": "read"},
+    "for an unknown action": {"action": "read"},
     "to list, and with a document": {"action": "list"},
 }
 
 
 @pytest.mark.parametrize("claims", WRONG.values(), ids=WRONG.keys())
-def test_a_ticket_that_is_not_for_a_document_here_and_now_is_refused(
-    claims: dict[str, Any], verifier: TicketVerifier
-) -> None:
+def test_a_ticket_with_wrong_claims_is_refused(claims: dict[str, Any], verifier: TicketVerifier) -> None:
     with pytest.raises(TicketRefused, match="Ask for a new one"):
         verifier.verify(sign(**claims))
 
@@ -123,7 +121,7 @@ def test_a_forged_ticket_is_refused(forge: Any, verifier: TicketVerifier) -> Non
         Ticket("tenantb", "", action=Action.LIST),
     ],
 )
-def test_nothing_is_signed_for_a_document_that_cannot_be(ticket: Ticket) -> None:
+def test_a_ticket_for_an_invalid_document_is_not_issued(ticket: Ticket) -> None:
     with pytest.raises(ValueError, match=r"tenant id|is no uid|object key|must have no document"):
         TicketIssuer(dict(KEY.as_dict(private=True))).issue(ticket)
 
@@ -136,7 +134,7 @@ def test_nothing_is_signed_for_a_document_that_cannot_be(ticket: Ticket) -> None
     ],
     ids=["expired", "no document"],
 )
-def test_a_refusal_says_what_is_wrong(claims: dict[str, Any], reason: str, verifier: TicketVerifier) -> None:
+def test_a_refusal_states_the_reason(claims: dict[str, Any], reason: str, verifier: TicketVerifier) -> None:
     with pytest.raises(TicketRefused) as refused:
         verifier.verify(sign(**claims))
     assert f"{reason}. Ask for a new one." in str(refused.value)

@@ -1,4 +1,4 @@
-"""A refusal by a tombstone means that the Tenant is being deleted; any other failure does not."""
+"""Tests of tombstones in Redis, which mark deleted Tenants."""
 
 import pytest
 from servicekit.errors import RemoteError, RemoteRefused, RemoteUnavailable
@@ -6,7 +6,7 @@ from tenancy.errors import TenantSuspended
 from tenancy.tombstones import REFUSAL, add_tombstone_check, raise_if_deleting
 
 
-def test_a_tombstones_refusal_says_that_the_tenant_is_being_removed() -> None:
+def test_a_tombstone_means_that_the_tenant_is_being_deleted() -> None:
     with pytest.raises(TenantSuspended, match="being deleted"):
         raise_if_deleting(RemoteRefused("redis", "rate", f"ERR {REFUSAL} script: 1"))
 
@@ -16,15 +16,15 @@ def test_a_tombstones_refusal_says_that_the_tenant_is_being_removed() -> None:
     [
         RemoteRefused("redis", "rate", "OOM command not allowed"),
         RemoteUnavailable("redis", "rate", "connection reset"),
-        # Not an answer of the script: a Redis that cannot be reached decides nothing about a Tenant.
+        # An unreachable Redis says nothing about a Tenant.
         RemoteUnavailable("redis", "rate", REFUSAL),
     ],
 )
-def test_another_failure_says_nothing_of_the_tenant(failure: RemoteError) -> None:
+def test_another_failure_does_not_mean_that_the_tenant_is_deleted(failure: RemoteError) -> None:
     raise_if_deleting(failure)
 
 
-def test_a_guarded_script_asks_for_the_tombstone_before_it_does_anything() -> None:
+def test_a_guarded_script_checks_the_tombstone_first() -> None:
     first, rest = add_tombstone_check("return redis.call('INCR', KEYS[1])").split("\n", 1)
     assert first == (
         f"if redis.call('EXISTS', KEYS[#KEYS]) == 1 then return redis.error_reply('{REFUSAL}') end"

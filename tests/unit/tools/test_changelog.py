@@ -1,4 +1,4 @@
-"""Fragments of the changelog have names that towncrier takes; it ignores others without a word."""
+"""Tests of the changelog fragments: towncrier silently ignores files with other names."""
 
 import re
 import tomllib
@@ -6,7 +6,7 @@ import tomllib
 from tools.version import REPOSITORY
 
 
-def test_each_fragment_has_a_type_and_says_something() -> None:
+def test_each_fragment_has_a_known_type_and_text() -> None:
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["towncrier"]
     types = "|".join(kind["directory"] for kind in settings["type"])
     fragments = [file for file in (REPOSITORY / settings["directory"]).iterdir() if file.name != "README.md"]
@@ -15,6 +15,6 @@ def test_each_fragment_has_a_type_and_says_something() -> None:
         assert file.read_text().strip(), file
 
 
-def test_the_changelog_has_the_place_where_sections_go() -> None:
+def test_the_changelog_has_the_marker_for_sections() -> None:
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["towncrier"]
     assert (REPOSITORY / settings["filename"]).read_text().count(settings["start_string"]) == 1

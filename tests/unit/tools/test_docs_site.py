@@ -1,4 +1,4 @@
-"""The built documentation fetches nothing from another host, and the check would notice if it did."""
+"""Tests of the check that the built documentation loads nothing from another host."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from tools import docs_site
         ("a.svg", '<svg><image xlink:href="https://img.example/x.png"/></svg>'),
     ],
 )
-def test_what_comes_from_another_host_is_found(tmp_path: Path, name: str, content: str) -> None:
+def test_content_of_another_host_is_reported(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / name).write_text(content)
     assert len(docs_site.list_outside_fetches(tmp_path)) == 1
@@ -51,7 +51,7 @@ def test_a_page_without_a_diagram_does_not_load_mermaid() -> None:
     assert script in docs_site.on_post_page(f'<pre class="mermaid"></pre>{script}')
 
 
-def test_another_package_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
+def test_a_package_with_another_hash_is_refused(tmp_path: Path) -> None:
     package = tmp_path / "mermaid.tgz"
     package.write_bytes(b"something else")
     with pytest.raises(PluginError, match="not the pinned package"):

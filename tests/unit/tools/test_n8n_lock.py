@@ -1,11 +1,11 @@
-"""A lock as it is committed: what npm adds to it of addresses is left out."""
+"""Test of the committed npm lock: URLs that npm adds are removed."""
 
 import json
 
 from tools.n8n_lock import remove_urls
 
 
-def test_addresses_are_left_out_and_digests_kept() -> None:
+def test_urls_are_removed_and_digests_kept() -> None:
     package = {"version": "1.0.0", "integrity": "sha512-abc"}
     noise = {"resolved": "https://somewhere.example/p.tgz", "funding": {"url": "https://money.example"}}
     lock = {"lockfileVersion": 3, "packages": {"": {}, "node_modules/p": package | noise}}

@@ -1,4 +1,8 @@
-"""Pages of the reference that are generated say what the code says today."""
+"""Tests that generated reference pages match the code."""
+
+import functools
+import re
+from pathlib import Path
 
 import pytest
 from gateway.problems import list_problem_types
@@ -14,6 +18,7 @@ from tools import (
     tenant_reference,
     values_reference,
 )
+from tools.version import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -30,13 +35,13 @@ from tools import (
     ],
     ids=lambda page: page.PAGE.name,
 )
-def test_generated_page_is_what_the_code_says(page: object) -> None:
+def test_generated_page_is_up_to_date(page: object) -> None:
     written = page.PAGE.read_text()  # type: ignore[attr-defined]
     assert written == page.render(), "run `make reference`"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", list_problem_types(), ids=lambda kind: kind.slug)
-def test_every_problem_says_in_words_of_its_own_what_it_means_and_what_to_do(
+def test_every_problem_has_a_separate_meaning_and_remedy(
     kind: type[TenantryError],
 ) -> None:
     own = vars(kind)
@@ -46,7 +51,22 @@ def test_every_problem_says_in_words_of_its_own_what_it_means_and_what_to_do(
     assert kind.title[0].isupper()
 
 
-def test_a_problems_type_leads_to_its_place_on_the_page() -> None:
+def test_the_uri_of_a_problem_is_its_anchor_on_the_page() -> None:
     page = problems_reference.PAGE.read_text()
     for kind in list_problem_types():
         assert f"## {kind.uri().rpartition('/')[2]}\n" in page
+
+
+@pytest.mark.parametrize("page", sorted((REPOSITORY / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_tests_named_on_a_page_exist(page: Path) -> None:
+    """The security page proves its statements with names of tests, which a rename must not break."""
+    named = set(re.findall(r"\btest_\w+", page.read_text()))
+    assert named <= _list_tests(), named - _list_tests()
+
+
+@functools.cache
+def _list_tests() -> frozenset[str]:
+    """Return the names of all tests and of their modules."""
+    files = list((REPOSITORY / "tests").rglob("test_*.py"))
+    functions = (name for file in files for name in re.findall(r"def (test_\w+)", file.read_text()))
+    return frozenset([*functions, *(file.stem for file in files)])

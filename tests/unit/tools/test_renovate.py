@@ -1,4 +1,4 @@
-"""Renovate finds the version and the digest of each image of another program."""
+"""Test of the Renovate configuration: it matches version and digest of each external image."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tools.version import PLACEHOLDER, REPOSITORY
 CHART = REPOSITORY / "charts" / "tenantry"
 
 
-def test_each_image_of_another_program_is_found_by_its_name_version_and_digest() -> None:
+def test_each_external_image_is_matched_with_version_and_digest() -> None:
     (manager,) = json.loads((REPOSITORY / ".github" / "renovate.json").read_text())["customManagers"]
     (pattern,) = (each.replace("(?<", "(?P<") for each in manager["matchStrings"])
     values = yaml.safe_load((CHART / "values.yaml").read_text())

@@ -1,4 +1,4 @@
-"""One version for everything that is released: the git tag."""
+"""Tests of the version, which comes from the git tag."""
 
 import subprocess
 import tomllib
@@ -47,7 +47,7 @@ def test_a_later_commit_is_a_development_version_of_the_next_patch(checkout: Pat
     assert get_version(checkout) == "1.2.4-dev.2"
 
 
-def test_other_tags_are_no_versions(checkout: Path) -> None:
+def test_other_tags_are_ignored(checkout: Path) -> None:
     git(checkout, "tag", "v1.2.3")
     commit(checkout)
     git(checkout, "tag", "nightly")
@@ -62,14 +62,14 @@ def test_a_version_replaces_every_placeholder(tmp_path: Path) -> None:
     assert file.read_text() == "version: 1.2.3\nappVersion: 1.2.3\nkubeVersion: 1.31\n"
 
 
-def test_every_package_states_the_placeholder() -> None:
+def test_every_package_has_the_placeholder() -> None:
     workspace = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     for member in (".", *workspace["tool"]["uv"]["workspace"]["members"]):
         project = tomllib.loads((REPOSITORY / member / "pyproject.toml").read_text())["project"]
         assert project["version"] == PLACEHOLDER, member
 
 
-def test_every_chart_states_the_placeholder() -> None:
+def test_every_chart_has_the_placeholder() -> None:
     charts = list(REPOSITORY.glob("charts/**/Chart.yaml"))
     assert charts
     for file in charts:
@@ -79,12 +79,12 @@ def test_every_chart_states_the_placeholder() -> None:
             assert dependency["version"] == PLACEHOLDER, (file, dependency)
 
 
-def test_the_tenant_resource_states_the_placeholder() -> None:
+def test_the_crd_has_the_placeholder() -> None:
     crd = yaml.safe_load((REPOSITORY / "crds" / "tenants.tenantry.io.yaml").read_text())
     assert crd["metadata"]["labels"]["app.kubernetes.io/version"] == PLACEHOLDER
 
 
-def test_each_file_that_is_stamped_states_the_placeholder() -> None:
+def test_each_stamped_file_has_the_placeholder() -> None:
     files = list_versioned_files(REPOSITORY)
     assert {file.parent.name for file in files} >= {
         "operator",

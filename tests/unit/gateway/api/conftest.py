@@ -1,4 +1,4 @@
-"""The application over fakes: HTTP in, HTTP out, no program behind it."""
+"""Fixtures for tests of the HTTP API: the application on fakes."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -48,10 +48,7 @@ DOCUMENT_BYTES = 100_000
 
 @dataclass
 class FakeTokens:
-    """Takes ``person-x`` for a token of someone in tenant x's group, ``admin-x`` for its administrator's.
-
-    ``colleague-x`` is somebody else in the group.
-    """
+    """Fake verifier: ``person-x``, ``colleague-x`` and ``admin-x`` are tokens of members of tenant x."""
 
     async def verify(self, token: str) -> Claims:
         kind, _, tenant_id = token.partition("-")
@@ -70,7 +67,7 @@ class FakeTokens:
 
 @dataclass
 class FakeRegistry:
-    """Knows some Tenants."""
+    """Fake registry of some Tenants."""
 
     tenants: list[Tenant]
     synced: bool = True
@@ -85,7 +82,7 @@ class FakeRegistry:
             self.listeners.remove(changed)
 
     def replace(self, tenant: Tenant) -> None:
-        """Change a Tenant, as the watch does."""
+        """Replace a Tenant and notify the listeners, as the watch does."""
         self.tenants = [tenant if each.id == tenant.id else each for each in self.tenants]
         for changed in list(self.listeners):
             changed()
@@ -103,7 +100,7 @@ class FakeRegistry:
 
 @dataclass
 class FakeReadiness:
-    """As ready as the test says."""
+    """Fake readiness that the test sets."""
 
     waits_for: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
@@ -113,8 +110,8 @@ class FakeReadiness:
 
 
 @dataclass
-class World:
-    """The application, a client of it, and what is behind it."""
+class GatewayHarness:
+    """The application, a client of it, and its fakes."""
 
     app: FastAPI
     http: httpx.AsyncClient
@@ -154,7 +151,7 @@ async def reader() -> AsyncIterator[DocumentReader]:
 
 
 @pytest.fixture
-async def world(reader: DocumentReader) -> AsyncIterator[World]:
+async def harness(reader: DocumentReader) -> AsyncIterator[GatewayHarness]:
     settings = Settings(
         bucket="documents",
         tenant_role_arn="arn:aws:iam::0:role/x",
@@ -234,7 +231,7 @@ async def world(reader: DocumentReader) -> AsyncIterator[World]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as http:
         issuer = TicketIssuer(key.as_dict(private=True))
-        yield World(
+        yield GatewayHarness(
             app,
             http,
             registry,

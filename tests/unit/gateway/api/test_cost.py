@@ -1,4 +1,4 @@
-"""No request takes the event loop for long, whatever it holds; each operation has inputs to show it."""
+"""Tests that no request blocks the event loop for long; each operation has worst-case inputs."""
 
 import asyncio
 import json
@@ -22,10 +22,10 @@ from tenancy.names import document_id_for
 from tests.support.gateway import serving
 from tests.support.loop_steps import longest_step
 
-from .conftest import World
+from .conftest import GatewayHarness
 
 STEP_SECONDS = 2 * 0.05
-"""Most computing time of one step: 50 ms on a machine with nothing else to do, twice that on a busy one."""
+"""Maximum CPU time of one step: 50 ms on an idle machine, doubled for a busy one."""
 
 TRIES = 3
 """An input is sent again up to this often until it is fast: a cold cache is no fault of the operation."""
@@ -39,7 +39,7 @@ LONG = "x" * 15_000
 
 @dataclass(frozen=True)
 class Input:
-    """A request that is much of something."""
+    """A worst-case request."""
 
     name: str
     path: str = ""
@@ -52,7 +52,7 @@ class Input:
 
 
 def body(name: str, content: Any, status: int = 422) -> Input:
-    """Return a request with a body of JSON."""
+    """Return a request with a JSON body."""
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     return Input(name, headers={**PERSON, "Content-Type": "application/json"}, content=raw, status=status)
 
@@ -175,7 +175,7 @@ INPUTS: dict[str, list[Input]] = {
 
 
 class ManyCounts:
-    """Redis in which each day has counts of every persona and three models."""
+    """Fake Redis in which each day has counts of all personas and three models."""
 
     def __init__(self) -> None:
         models = ("us.anthropic.claude-sonnet-4-6", "amazon.titan-embed-text-v2:0", "own-model")
@@ -187,24 +187,24 @@ class ManyCounts:
         }
 
     async def execute(self, _tenant: Tenant, _name: str, *commands: tuple[Any, ...]) -> list[dict[str, str]]:
-        await asyncio.sleep(0)  # as a reply that comes over the network
+        await asyncio.sleep(0)  # as a response from the network
         return [dict(self._day) for _ in commands]
 
 
 @pytest.fixture
-async def url(world: World) -> AsyncIterator[str]:
-    """Serve the application, with much to show."""
+async def url(harness: GatewayHarness) -> AsyncIterator[str]:
+    """Serve the application with many documents and usage rows."""
     for number in range(200):
         filename = f"{number}-{'f' * 150}.txt"
         document_id = document_id_for("tenanta", "finance", filename)
-        await world.objects.put(
-            world.registry.tenants[0],
+        await harness.objects.put(
+            harness.registry.tenants[0],
             f"tenant-tenanta/finance/documents/{document_id}/{filename}",
             b"Text.",
             media_type="text/plain",
             owner="x",
         )
-    context = world.app.state.context
+    context = harness.app.state.context
     settings = context.settings.model_copy(update={"document_bytes": DOCUMENT_BYTES})
     context.documents._max_bytes = DOCUMENT_BYTES
     app = make_app(settings)
@@ -214,22 +214,22 @@ async def url(world: World) -> AsyncIterator[str]:
         calls=CallLimiter(1_000_000),
         usage=UsageLog(cast("Any", ManyCounts()), TenantMetrics()),
     )
-    # Its own lifespan would open connections.
+    # Without the lifespan, which would open connections.
     app.router.lifespan_context = lambda _app: nullcontext()
     async with serving(app) as url:
         yield url
 
 
 def operations(app: FastAPI) -> set[str]:
-    """Return every operation of an application, those that are not described as well."""
+    """Return all operations of an application, including undocumented ones."""
     described = {
         f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods
     }
     return described | {f"GET {route.path}" for route in probes.router.routes if isinstance(route, APIRoute)}
 
 
-def test_every_operation_has_its_worst_input(world: World) -> None:
-    assert INPUTS.keys() == operations(world.app)
+def test_every_operation_has_worst_case_inputs(harness: GatewayHarness) -> None:
+    assert INPUTS.keys() == operations(harness.app)
 
 
 CASES = [
@@ -240,7 +240,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("operation", "sent"), CASES)
-async def test_no_step_of_the_event_loop_takes_long(url: str, operation: str, sent: Input) -> None:
+async def test_no_step_of_the_event_loop_exceeds_the_limit(url: str, operation: str, sent: Input) -> None:
     method, _, template = operation.partition(" ")
 
     def call() -> httpx.Response:

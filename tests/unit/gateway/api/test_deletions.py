@@ -1,21 +1,21 @@
-"""Held deletions: what a person is told, and what administrators alone may do."""
+"""Tests of the routes of held deletions."""
 
 import pytest
 from gateway.problems import DeletionsHeld
 
-from .conftest import World
+from .conftest import GatewayHarness
 
 PERSON, ADMIN = "Bearer person-tenanta", "Bearer admin-tenanta"
 
 
 @pytest.fixture
-def limited(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A tenant that may delete nothing without an administrator."""
-    monkeypatch.setattr(world.app.state.context.deletions, "allowed", 0)
-    return world
+def limited(harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> GatewayHarness:
+    """Harness whose limit holds every deletion."""
+    monkeypatch.setattr(harness.app.state.context.deletions, "allowed", 0)
+    return harness
 
 
-async def test_a_held_deletion_is_a_problem_that_says_who_can_do_what(limited: World) -> None:
+async def test_a_held_deletion_is_409_and_names_the_remedies(limited: GatewayHarness) -> None:
     document_id = (await limited.upload()).json()["documentId"]
     response = await limited.http.delete(f"/v1/documents/{document_id}", headers={"Authorization": PERSON})
     assert response.status_code == DeletionsHeld.status == 409
@@ -27,13 +27,15 @@ async def test_a_held_deletion_is_a_problem_that_says_who_can_do_what(limited: W
     ("method", "path"),
     [("GET", "/v1/deletions"), ("POST", "/v1/deletions/release"), ("POST", "/v1/deletions/reject")],
 )
-async def test_they_are_for_administrators_alone(limited: World, method: str, path: str) -> None:
+async def test_only_administrators_may_call_the_routes(
+    limited: GatewayHarness, method: str, path: str
+) -> None:
     response = await limited.http.request(method, path, headers={"Authorization": PERSON})
     assert response.status_code == 403
     assert response.json()["type"].endswith("/admin-only")
 
 
-async def test_an_administrator_sees_and_releases_them(limited: World) -> None:
+async def test_an_administrator_lists_and_releases_held_deletions(limited: GatewayHarness) -> None:
     document_id = (await limited.upload()).json()["documentId"]
     path = f"/v1/documents/{document_id}"
     await limited.http.delete(path, headers={"Authorization": PERSON})
@@ -44,7 +46,7 @@ async def test_an_administrator_sees_and_releases_them(limited: World) -> None:
     assert (await limited.http.delete(path, headers={"Authorization": PERSON})).status_code == 204
 
 
-async def test_an_administrator_rejects_them(limited: World) -> None:
+async def test_an_administrator_rejects_held_deletions(limited: GatewayHarness) -> None:
     document_id = (await limited.upload()).json()["documentId"]
     await limited.http.delete(f"/v1/documents/{document_id}", headers={"Authorization": PERSON})
     rejected = (await limited.post("/v1/deletions/reject", as_=ADMIN)).json()
@@ -53,6 +55,6 @@ async def test_an_administrator_rejects_them(limited: World) -> None:
     assert not (await limited.get("/v1/deletions", as_=ADMIN)).json()["deletions"]
 
 
-async def test_a_batch_is_a_number_of_documents(limited: World) -> None:
+async def test_an_invalid_batch_is_422(limited: GatewayHarness) -> None:
     response = await limited.http.delete("/v1/documents/x?batch=0", headers={"Authorization": PERSON})
     assert response.status_code == 422

@@ -1,4 +1,4 @@
-"""The API's description is OpenAPI 3.1, and leaves nothing out that a caller meets."""
+"""Tests of the OpenAPI description: validity and completeness."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS)
 
 
 def resolved(value: dict[str, Any]) -> dict[str, Any]:
-    """Return what a reference to a component leads to, or the value itself."""
+    """Return the component of a reference, or the value itself."""
     if "$ref" not in value:
         return value
     _, _, kind, name = value["$ref"].split("/")
@@ -41,7 +41,7 @@ def contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def examples(content: dict[str, Any]) -> list[Any]:
-    """Return a body's examples, wherever they stand."""
+    """Return all examples of a body."""
     named = [resolved(each)["value"] for each in content.get("examples", {}).values()]
     own = [content["example"]] if "example" in content else []
     of_schema: list[Any] = resolved(content["schema"]).get("examples", [])
@@ -49,7 +49,7 @@ def examples(content: dict[str, Any]) -> list[Any]:
 
 
 def headers_with(name: str) -> set[str]:
-    """Return the operations whose responses may all have a header field."""
+    """Return the operations with a header field on all responses."""
     return {
         operation
         for operation, each in OPERATIONS.items()
@@ -57,13 +57,13 @@ def headers_with(name: str) -> set[str]:
     }
 
 
-def test_it_is_openapi_3_1() -> None:
+def test_the_description_is_valid_openapi_3_1() -> None:
     assert DOCUMENT["openapi"].startswith("3.1.")
     schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config()).validate()
 
 
 @each_operation
-def test_every_operation_says_how_callers_prove_who_they_are(operation: str) -> None:
+def test_every_operation_has_a_security_scheme(operation: str) -> None:
     wanted = OPERATIONS[operation].get("security", DOCUMENT["security"])
     schemes = ["person", "ticket"] if operation in (*TICKETS, "GET /v1/documents") else ["person"]
     assert [name for each in wanted for name in each] == schemes
@@ -71,7 +71,7 @@ def test_every_operation_says_how_callers_prove_who_they_are(operation: str) -> 
 
 
 @each_operation
-def test_every_body_has_examples_and_they_are_what_its_schema_says(operation: str) -> None:
+def test_every_body_has_examples_that_match_its_schema(operation: str) -> None:
     for content in contents(OPERATIONS[operation]):
         validator = OAS31Validator({**content["schema"], "components": DOCUMENT["components"]})
         assert examples(content)
@@ -80,7 +80,7 @@ def test_every_body_has_examples_and_they_are_what_its_schema_says(operation: st
 
 
 @each_operation
-def test_every_parameter_is_described_has_an_example_and_is_never_null(operation: str) -> None:
+def test_every_parameter_has_a_description_and_an_example_and_is_not_null(operation: str) -> None:
     parameters = [resolved(each) for each in OPERATIONS[operation]["parameters"]]
     assert {each["name"] for each in parameters} >= {"X-Request-ID", "traceparent"}
     for each in parameters:
@@ -90,7 +90,7 @@ def test_every_parameter_is_described_has_an_example_and_is_never_null(operation
 
 
 @each_operation
-def test_an_operation_answers_errors_in_one_shape_and_with_its_own_problems_only(operation: str) -> None:
+def test_errors_of_an_operation_have_one_shape_and_known_problems(operation: str) -> None:
     openai = operation.split()[1] in OPENAI_PATHS
     for status, response in OPERATIONS[operation]["responses"].items():
         if status >= "4":
@@ -109,7 +109,7 @@ def test_an_operation_answers_errors_in_one_shape_and_with_its_own_problems_only
 
 
 @each_operation
-def test_every_response_names_its_header_fields(operation: str) -> None:
+def test_every_response_declares_its_header_fields(operation: str) -> None:
     everywhere = {"X-Request-ID", "Server-Timing", "Cache-Control", "X-Content-Type-Options"}
     for status, response in OPERATIONS[operation]["responses"].items():
         required = {name for name, header in response["headers"].items() if resolved(header)["required"]}
@@ -126,18 +126,18 @@ def test_every_response_names_its_header_fields(operation: str) -> None:
         assert required == everywhere | own.get(status, set()) | cached
 
 
-def test_limits_and_replays_are_named_where_they_are_told() -> None:
+def test_rate_limit_and_replay_headers_are_declared() -> None:
     assert headers_with("RateLimit") == headers_with("RateLimit-Policy") == QUERIES
     assert headers_with("Idempotent-Replayed") == WRITES
 
 
-def test_a_stored_document_leads_to_what_can_be_done_with_it() -> None:
+def test_an_upload_links_to_operations_of_the_document() -> None:
     links = OPERATIONS["POST /v1/documents"]["responses"]["201"]["links"]
     names = {operation["operationId"] for operation in OPERATIONS.values()}
     assert {link["operationId"] for link in links.values()} == {"get_document", "delete_document"} <= names
 
 
-def test_every_problem_that_callers_meet_is_one_of_some_operation() -> None:
+def test_every_problem_type_is_declared_by_an_operation() -> None:
     described = {
         slug
         for each in OPERATIONS.values()
@@ -148,11 +148,11 @@ def test_every_problem_that_callers_meet_is_one_of_some_operation() -> None:
     assert {kind.slug for kind in list_problem_types()} - described == never_answered
 
 
-def test_every_further_member_of_a_problem_is_described() -> None:
+def test_every_extension_member_of_a_problem_is_described() -> None:
     described = DOCUMENT["components"]["schemas"]["Problem"]["properties"].keys()
     assert {name for kind in list_problem_types() for name in kind.members} <= described
 
 
-def test_no_name_of_the_code_or_the_framework_shows() -> None:
+def test_the_description_has_no_internal_names() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert not [name for name in schemas if "__" in name or "Validation" in name]

@@ -1,4 +1,4 @@
-"""The two ways in for a document: a person's form, a service's ticket."""
+"""Tests of the document routes: uploads by form, ingests and deletions by ticket."""
 
 import hashlib
 from typing import Any
@@ -9,7 +9,7 @@ from tenancy.tickets import Action, Ticket
 
 from tests.support.files import pdf_file
 
-from .conftest import DOCUMENT_BYTES, World
+from .conftest import DOCUMENT_BYTES, GatewayHarness
 
 STORED = "tenant-tenanta/finance/documents/doc-1/a.md"
 
@@ -20,14 +20,14 @@ FORM = (
 )
 
 
-def ticket(world: World, action: Action = Action.INGEST) -> str:
+def ticket(harness: GatewayHarness, action: Action = Action.INGEST) -> str:
     named = Ticket("tenanta", "uid-tenanta", "finance", "doc-1", "a.md", action)
-    return f"Ticket {world.issuer.issue(named)}"
+    return f"Ticket {harness.issuer.issue(named)}"
 
 
-async def test_an_upload_is_described(world: World) -> None:
+async def test_an_upload_returns_the_document(harness: GatewayHarness) -> None:
     content = pdf_file("One.", "Two.")
-    response = await world.upload("budget.pdf", content)
+    response = await harness.upload("budget.pdf", content)
     assert response.status_code == 201
     assert response.json() == {
         "documentId": document_id_for("tenanta", "finance", "budget.pdf"),
@@ -37,17 +37,17 @@ async def test_an_upload_is_described(world: World) -> None:
         "chunks": 2,
         "pages": 2,
     }
-    assert list(world.objects.owners.values()) == ["subject-tenanta"]
+    assert list(harness.objects.owners.values()) == ["subject-tenanta"]
 
 
-async def test_what_was_uploaded_is_found_and_cited(world: World) -> None:
-    await world.upload()
-    found = (await world.post("/v1/search", json={"query": "What is the budget?"})).json()["passages"]
+async def test_an_uploaded_document_is_found_and_cited(harness: GatewayHarness) -> None:
+    await harness.upload()
+    found = (await harness.post("/v1/search", json={"query": "What is the budget?"})).json()["passages"]
     assert [(passage["filename"], passage["text"], passage["page"]) for passage in found] == [
         ("a.md", "The budget is $5.", None)
     ]
-    world.bedrock.says = "It is $5 [cite:1]."
-    answer = (await world.post("/v1/answers", json={"question": "What is the budget?"})).json()
+    harness.bedrock.says = "It is $5 [cite:1]."
+    answer = (await harness.post("/v1/answers", json={"question": "What is the budget?"})).json()
     assert answer == {
         "answer": "It is $5 [1].",
         "format": "text",
@@ -75,86 +75,86 @@ async def test_what_was_uploaded_is_found_and_cited(world: World) -> None:
         ({"format": "markdown"}, "vector\\<int> \\<b>"),
     ],
 )
-async def test_an_answer_is_made_for_the_program_that_shows_it(
-    world: World, asked: dict[str, str], shown: str
+async def test_an_answer_has_the_requested_format(
+    harness: GatewayHarness, asked: dict[str, str], shown: str
 ) -> None:
-    await world.post(
+    await harness.post(
         "/v1/documents", files={"file": ("a.md", b"The type is wide.")}, data={"personaId": "finance"}
     )
-    world.bedrock.says = "vector<int> <b>"
-    answer = (await world.post("/v1/answers", json={"question": "Which type?", **asked})).json()
+    harness.bedrock.says = "vector<int> <b>"
+    answer = (await harness.post("/v1/answers", json={"question": "Which type?", **asked})).json()
     assert (answer["answer"], answer["format"]) == (shown, asked.get("format", "text"))
 
 
-async def test_an_unknown_format_is_refused(world: World) -> None:
-    response = await world.post("/v1/answers", json={"question": "Which type?", "format": "html"})
+async def test_an_unknown_answer_format_is_refused(harness: GatewayHarness) -> None:
+    response = await harness.post("/v1/answers", json={"question": "Which type?", "format": "html"})
     assert response.status_code == 422
 
 
-async def test_a_ticket_indexes_the_object_it_names(world: World) -> None:
-    world.objects.contents[STORED] = b"From S3."
-    response = await world.post("/v1/documents", as_=ticket(world))
+async def test_a_ticket_indexes_the_object_it_names(harness: GatewayHarness) -> None:
+    harness.objects.contents[STORED] = b"From S3."
+    response = await harness.post("/v1/documents", as_=ticket(harness))
     assert response.status_code == 201
     assert (response.json()["documentId"], response.json()["chunks"]) == ("doc-1", 1)
 
 
-async def test_a_service_lists_what_it_sent_and_deletes_it_with_a_ticket_for_each(world: World) -> None:
-    world.objects.contents["tenant-tenanta/finance/documents/owui-f1/a.md"] = b"From S3."
+async def test_a_service_lists_and_deletes_documents_by_tickets(harness: GatewayHarness) -> None:
+    harness.objects.contents["tenant-tenanta/finance/documents/owui-f1/a.md"] = b"From S3."
 
     def ticket_for(action: Action) -> str:
         named = Ticket("tenanta", "uid-tenanta", "finance", "owui-f1", "a.md", action)
-        return f"Ticket {world.issuer.issue(named)}"
+        return f"Ticket {harness.issuer.issue(named)}"
 
-    await world.post("/v1/documents", as_=ticket_for(Action.INGEST))
-    lister = f"Ticket {world.issuer.issue(Ticket('tenanta', 'uid-tenanta', action=Action.LIST))}"
-    (entry,) = (await world.get("/v1/documents", as_=lister)).json()["documents"]
+    await harness.post("/v1/documents", as_=ticket_for(Action.INGEST))
+    lister = f"Ticket {harness.issuer.issue(Ticket('tenanta', 'uid-tenanta', action=Action.LIST))}"
+    (entry,) = (await harness.get("/v1/documents", as_=lister)).json()["documents"]
     assert (entry["documentId"], entry["state"]) == ("owui-f1", "ready")
     assert entry["sha256"] == hashlib.sha256(b"From S3.").hexdigest()
     headers = {"Authorization": ticket_for(Action.DELETE)}
-    assert (await world.http.delete("/v1/documents/owui-f1", headers=headers)).status_code == 204
-    assert (await world.get("/v1/documents", as_=lister)).json()["documents"] == []
+    assert (await harness.http.delete("/v1/documents/owui-f1", headers=headers)).status_code == 204
+    assert (await harness.get("/v1/documents", as_=lister)).json()["documents"] == []
 
 
-async def test_a_ticket_does_not_delete_what_a_person_uploaded(world: World) -> None:
-    world.objects.contents[STORED] = b"From S3."
-    headers = {"Authorization": ticket(world, Action.DELETE)}
-    response = await world.http.delete("/v1/documents/doc-1", headers=headers)
+async def test_a_ticket_does_not_delete_a_persons_upload(harness: GatewayHarness) -> None:
+    harness.objects.contents[STORED] = b"From S3."
+    headers = {"Authorization": ticket(harness, Action.DELETE)}
+    response = await harness.http.delete("/v1/documents/doc-1", headers=headers)
     assert response.status_code == 403
     assert response.json()["type"].endswith("/document-foreign")
-    assert STORED in world.objects.contents
+    assert STORED in harness.objects.contents
 
 
-async def test_a_document_that_is_not_found_yet_has_no_digest(world: World) -> None:
-    world.objects.contents[STORED] = b"From S3."
-    (entry,) = (await world.get("/v1/documents", as_="Bearer person-tenanta")).json()["documents"]
+async def test_a_document_without_chunks_has_no_digest(harness: GatewayHarness) -> None:
+    harness.objects.contents[STORED] = b"From S3."
+    (entry,) = (await harness.get("/v1/documents", as_="Bearer person-tenanta")).json()["documents"]
     assert (entry["state"], entry["chunks"], entry["sha256"]) == ("received", 0, None)
 
 
 @pytest.mark.parametrize("action", [Action.INGEST, Action.LIST])
-async def test_a_ticket_for_something_else_deletes_nothing(world: World, action: Action) -> None:
-    world.objects.contents[STORED] = b"From S3."
+async def test_a_ticket_for_another_action_does_not_delete(harness: GatewayHarness, action: Action) -> None:
+    harness.objects.contents[STORED] = b"From S3."
     other = Ticket("tenanta", "uid-tenanta", action=action) if action is Action.LIST else None
-    header = f"Ticket {world.issuer.issue(other)}" if other else ticket(world, action)
-    response = await world.http.delete("/v1/documents/doc-1", headers={"Authorization": header})
+    header = f"Ticket {harness.issuer.issue(other)}" if other else ticket(harness, action)
+    response = await harness.http.delete("/v1/documents/doc-1", headers={"Authorization": header})
     assert response.status_code == 401
     assert response.json()["type"].endswith("/ticket-refused")
-    assert STORED in world.objects.contents
+    assert STORED in harness.objects.contents
 
 
-async def test_a_ticket_to_delete_one_document_deletes_no_other(world: World) -> None:
+async def test_a_ticket_for_one_document_does_not_delete_another(harness: GatewayHarness) -> None:
     other = "tenant-tenanta/finance/documents/doc-2/b.md"
-    world.objects.contents[other] = b"Stays."
-    headers = {"Authorization": ticket(world, Action.DELETE)}
-    response = await world.http.delete("/v1/documents/doc-2", headers=headers)
+    harness.objects.contents[other] = b"Stays."
+    headers = {"Authorization": ticket(harness, Action.DELETE)}
+    response = await harness.http.delete("/v1/documents/doc-2", headers=headers)
     assert response.status_code == 401
-    assert other in world.objects.contents
+    assert other in harness.objects.contents
 
 
-async def test_a_ticket_with_a_body_is_refused(world: World) -> None:
-    world.objects.contents[STORED] = b"From S3."
-    response = await world.post("/v1/documents", as_=ticket(world), json={"documentId": "doc-2"})
+async def test_a_ticket_with_a_body_is_refused(harness: GatewayHarness) -> None:
+    harness.objects.contents[STORED] = b"From S3."
+    response = await harness.post("/v1/documents", as_=ticket(harness), json={"documentId": "doc-2"})
     assert response.status_code == 422
-    assert not world.vectors.documents
+    assert not harness.vectors.documents
 
 
 @pytest.mark.parametrize(
@@ -189,33 +189,33 @@ async def test_a_ticket_with_a_body_is_refused(world: World) -> None:
         ),
     ],
 )
-async def test_a_form_that_is_not_the_expected_one_is_refused_and_nothing_stored(
-    world: World, form: dict[str, Any]
+async def test_an_invalid_form_is_refused_and_not_stored(
+    harness: GatewayHarness, form: dict[str, Any]
 ) -> None:
     headers = {"Authorization": "Bearer person-tenanta", **form.get("headers", {})}
-    response = await world.http.post("/v1/documents", **{**form, "headers": headers})
+    response = await harness.http.post("/v1/documents", **{**form, "headers": headers})
     assert response.status_code == 422
     assert response.json()["type"].endswith("/invalid-request")
-    assert not world.objects.contents
+    assert not harness.objects.contents
 
 
-async def test_a_body_that_is_no_form_is_refused(world: World) -> None:
-    response = await world.post("/v1/documents", json={"text": "x"})
+async def test_a_body_that_is_not_a_form_is_refused(harness: GatewayHarness) -> None:
+    response = await harness.post("/v1/documents", json={"text": "x"})
     assert response.status_code == 415
 
 
 @pytest.mark.parametrize("more", [1, 200_000])
-async def test_a_file_too_large_is_refused_and_nothing_stored(world: World, more: int) -> None:
-    response = await world.upload("a.txt", b"a" * (DOCUMENT_BYTES + more))
+async def test_a_too_large_file_is_refused_and_not_stored(harness: GatewayHarness, more: int) -> None:
+    response = await harness.upload("a.txt", b"a" * (DOCUMENT_BYTES + more))
     assert response.status_code == 413
     assert response.headers["content-type"] == "application/problem+json"
-    assert not world.objects.contents
+    assert not harness.objects.contents
 
 
-async def test_a_file_without_a_name_is_refused(world: World) -> None:
+async def test_a_file_without_a_name_is_refused(harness: GatewayHarness) -> None:
     boundary = b'--x\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\nText.\r\n'
     field = b'--x\r\nContent-Disposition: form-data; name="personaId"\r\n\r\nfinance\r\n--x--\r\n'
-    response = await world.http.post(
+    response = await harness.http.post(
         "/v1/documents",
         content=boundary + field,
         headers={"Authorization": "Bearer person-tenanta", "Content-Type": "multipart/form-data; boundary=x"},

@@ -1,4 +1,4 @@
-"""Every refusal is a problem document, whoever raised it."""
+"""Tests of error responses as problem documents."""
 
 import gzip
 from typing import Any
@@ -9,11 +9,11 @@ from gateway.problems import list_problem_types
 from servicekit.errors import RemoteRefused, RemoteUnavailable, TenantryError
 from servicekit.web.errors import error_response, headers_of
 
-from .conftest import World
+from .conftest import GatewayHarness
 
 
 def problem(response: httpx.Response) -> dict[str, Any]:
-    """Return the problem document, after what holds for each of them was checked."""
+    """Check the invariants of a problem document and return it."""
     assert response.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = response.json()
     assert document["status"] == response.status_code
@@ -26,7 +26,7 @@ def problem(response: httpx.Response) -> dict[str, Any]:
 
 
 def documented(document: dict[str, Any]) -> bool:
-    """Tell whether a problem's further members are those that its kind's example shows."""
+    """Return True if a problem has the extension members of its type's example."""
     further = document.keys() - {"type", "title", "status", "detail", "instance"}
     members = {
         name for kind in list_problem_types() if kind.uri() == document["type"] for name in kind.members
@@ -43,10 +43,10 @@ def documented(document: dict[str, Any]) -> bool:
         ("GET", "/docs", 404),
     ],
 )
-async def test_the_frameworks_errors_are_problems_too(
-    world: World, method: str, path: str, status: int
+async def test_errors_of_the_framework_are_problem_documents(
+    harness: GatewayHarness, method: str, path: str, status: int
 ) -> None:
-    response = await world.http.request(method, path)
+    response = await harness.http.request(method, path)
     assert problem(response)["status"] == status
     assert "allow" in response.headers or status != 405
 
@@ -63,25 +63,25 @@ async def test_the_frameworks_errors_are_problems_too(
         pytest.param({}, "query", id="missing"),
     ],
 )
-async def test_an_invalid_body_is_told_where_and_why_but_not_repeated(
-    world: World, body: dict[str, Any], place: str
+async def test_an_invalid_body_is_explained_without_its_values(
+    harness: GatewayHarness, body: dict[str, Any], place: str
 ) -> None:
-    response = await world.post("/v1/search", json=body)
+    response = await harness.post("/v1/search", json=body)
     document = problem(response)
     assert response.status_code == 422
     assert [error["place"] for error in document["errors"]] == [["body", place]]
     assert "x" * 50 not in response.text
 
 
-async def test_whoever_uses_a_wrong_method_is_told_all_right_ones(world: World) -> None:
-    response = await world.http.request("PUT", "/v1/documents")
+async def test_a_wrong_method_is_405_with_all_allowed_methods(harness: GatewayHarness) -> None:
+    response = await harness.http.request("PUT", "/v1/documents")
     assert response.headers["allow"] == "GET, POST"
-    response = await world.http.request("POST", "/v1/documents/some-id")
+    response = await harness.http.request("POST", "/v1/documents/some-id")
     assert response.headers["allow"] == "DELETE, GET"
 
 
 @pytest.mark.parametrize("kind", list_problem_types(), ids=lambda kind: kind.slug)
-def test_a_problem_declares_the_headers_that_it_comes_with(kind: type[TenantryError]) -> None:
+def test_a_problem_type_declares_its_headers(kind: type[TenantryError]) -> None:
     problem = kind.__new__(kind)
     TenantryError.__init__(problem, "It happened.")
     sent = error_response(problem, {"path": "/v1/search", "state": {"request_id": "r"}}).headers
@@ -98,8 +98,8 @@ def test_a_problem_declares_the_headers_that_it_comes_with(kind: type[TenantryEr
         pytest.param(gzip.compress(b'{"query": "x"}'), id="compressed"),
     ],
 )
-async def test_a_body_that_cannot_be_read_is_refused(world: World, body: bytes) -> None:
-    response = await world.http.post(
+async def test_an_undecodable_body_is_refused(harness: GatewayHarness, body: bytes) -> None:
+    response = await harness.http.post(
         "/v1/search",
         content=body,
         headers={"Content-Type": "application/json", "Authorization": "Bearer person-tenanta"},
@@ -107,15 +107,15 @@ async def test_a_body_that_cannot_be_read_is_refused(world: World, body: bytes) 
     assert problem(response)["status"] == 422
 
 
-async def test_a_problem_of_ours_is_rendered_as_it_is(world: World) -> None:
-    response = await world.post("/v1/search", json={"query": "x", "personaId": "nobody"})
+async def test_an_error_of_the_gateway_is_rendered_unchanged(harness: GatewayHarness) -> None:
+    response = await harness.post("/v1/search", json={"query": "x", "personaId": "unknown"})
     document = problem(response)
     assert document["type"] == "https://tenantry.io/problems/persona-missing"
     assert document["personas"] == ["finance"]
 
 
-async def test_who_is_not_known_is_told_how_to_authenticate(world: World) -> None:
-    response = await world.post("/v1/search", json={"query": "x"}, as_="")
+async def test_a_401_names_the_authentication_scheme(harness: GatewayHarness) -> None:
+    response = await harness.post("/v1/search", json={"query": "x"}, as_="")
     assert problem(response)["status"] == 401
     assert response.headers["www-authenticate"].startswith("Bearer")
 
@@ -130,19 +130,19 @@ async def test_who_is_not_known_is_told_how_to_authenticate(world: World) -> Non
         pytest.param(RemoteRefused("bedrock", "embed", "host-1 says no"), 502, None, id="refused"),
     ],
 )
-async def test_a_backends_failure_says_when_to_come_back_and_not_what_it_said(
-    world: World, exc: TenantryError, status: int, retry_after: str | None
+async def test_a_backend_failure_has_a_retry_after_and_no_internal_details(
+    harness: GatewayHarness, exc: TenantryError, status: int, retry_after: str | None
 ) -> None:
-    world.bedrock.fails = exc
-    response = await world.post("/v1/search", json={"query": "x"})
+    harness.bedrock.fails = exc
+    response = await harness.post("/v1/search", json={"query": "x"})
     assert problem(response)["status"] == status
     assert response.headers.get("retry-after") == retry_after
     assert "host-1" not in response.text
 
 
-async def test_a_bug_of_ours_shows_nothing_of_itself(world: World) -> None:
-    world.bedrock.fails = KeyError("the inner works")
-    response = await world.post("/v1/search", json={"query": "x"})
+async def test_an_unexpected_error_shows_no_details(harness: GatewayHarness) -> None:
+    harness.bedrock.fails = KeyError("the inner works")
+    response = await harness.post("/v1/search", json={"query": "x"})
     assert problem(response)["status"] == 500
     assert "inner works" not in response.text
     assert "Traceback" not in response.text

@@ -1,4 +1,4 @@
-"""What a caller waits for ends when they lose the right to it."""
+"""Tests of requests whose caller loses the right to act for the tenant."""
 
 import asyncio
 from contextlib import aclosing
@@ -13,7 +13,7 @@ from tenancy.errors import NoTenant, TenantSuspended
 
 from tests.support.tenants import make_tenant
 
-from .conftest import FakeRegistry, FakeTokens, World
+from .conftest import FakeRegistry, FakeTokens, GatewayHarness
 
 if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry
@@ -29,7 +29,7 @@ DELETING = make_tenant("tenanta", deleting=True)
 
 
 @pytest.mark.parametrize("becomes", [SUSPENDED, DELETING], ids=["suspended", "deleted"])
-async def test_what_is_waited_for_is_cut_off(becomes: Any) -> None:
+async def test_losing_the_right_cancels_the_awaited_operation(becomes: Any) -> None:
     registry = FakeRegistry([make_tenant("tenanta")])
     member = await membership(registry)
     cancelled = asyncio.Event()
@@ -49,7 +49,7 @@ async def test_what_is_waited_for_is_cut_off(becomes: Any) -> None:
     assert cancelled.is_set()
 
 
-async def test_who_lost_it_between_two_words_does_not_get_the_next() -> None:
+async def test_losing_the_right_between_two_pieces_ends_the_stream() -> None:
     registry = FakeRegistry([make_tenant("tenanta")])
     member = await membership(registry)
     registry.tenants = []
@@ -58,7 +58,7 @@ async def test_who_lost_it_between_two_words_does_not_get_the_next() -> None:
         await member.hold(asyncio.sleep(3600))
 
 
-async def test_other_changes_of_the_tenant_end_nothing() -> None:
+async def test_other_changes_of_the_tenant_cancel_nothing() -> None:
     registry = FakeRegistry([make_tenant("tenanta")])
     member = await membership(registry)
     with registry.subscribe("tenanta", member.check):
@@ -68,7 +68,7 @@ async def test_other_changes_of_the_tenant_end_nothing() -> None:
         assert await waiting == "done"
 
 
-async def test_a_cancellation_from_outside_stays_one() -> None:
+async def test_an_external_cancellation_is_passed_on() -> None:
     member = await membership(FakeRegistry([make_tenant("tenanta")]))
     waiting = asyncio.create_task(member.hold(asyncio.sleep(3600)))
     await asyncio.sleep(0)
@@ -120,21 +120,21 @@ async def test_a_stream_ends_with_the_reason() -> None:
         ("/v1/chat/completions", {"model": "finance", "messages": [{"role": "user", "content": "Budget?"}]}),
     ],
 )
-async def test_an_answer_in_one_piece_is_cut_off_as_well(
-    world: World, path: str, body: dict[str, Any]
+async def test_losing_the_right_cancels_an_unstreamed_answer(
+    harness: GatewayHarness, path: str, body: dict[str, Any]
 ) -> None:
-    await world.upload()
+    await harness.upload()
     hanging = asyncio.Event()
 
     async def hang(_: str) -> None:
         hanging.set()
         await asyncio.sleep(3600)
 
-    world.bedrock.before_embedding = hang
-    asking = asyncio.create_task(world.post(path, json=body))
+    harness.bedrock.before_embedding = hang
+    asking = asyncio.create_task(harness.post(path, json=body))
     await hanging.wait()
-    world.registry.replace(SUSPENDED)
+    harness.registry.replace(SUSPENDED)
     response = await asyncio.wait_for(asking, 5)
     assert response.status_code == 403
     assert "tenant-suspended" in response.text
-    assert not world.registry.listeners
+    assert not harness.registry.listeners

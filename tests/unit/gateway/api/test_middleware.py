@@ -1,4 +1,4 @@
-"""Around every request: ids, bounds, timing, logs, metrics."""
+"""Tests of the request middleware: ids, limits, timings, logs and metrics."""
 
 import asyncio
 import re
@@ -21,10 +21,10 @@ from structlog.testing import LogCapture
 from tenancy.call_limiter import CallLimiter
 from tenancy.tickets import Action, Ticket
 
-from tests.support.logs import plain_logs
+from tests.support.logs import configure_plain_logs
 from tests.support.tenants import uid_of
 
-from .conftest import World
+from .conftest import GatewayHarness
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def logs() -> Iterator[LogCapture]:
     processors: list[structlog.types.Processor] = [structlog.contextvars.merge_contextvars, capture]
     structlog.configure(processors=processors, cache_logger_on_first_use=False)
     yield capture
-    plain_logs()
+    configure_plain_logs()
 
 
 def requests_counted(**labels: str) -> float:
@@ -46,31 +46,31 @@ def requests_counted(**labels: str) -> float:
 
 
 @pytest.mark.parametrize("given", ["abc-123", "A.b_C", "x" * 64])
-async def test_a_harmless_request_id_is_kept(world: World, given: str) -> None:
-    response = await world.http.get("/healthz", headers={"X-Request-ID": given})
+async def test_a_valid_request_id_is_kept(harness: GatewayHarness, given: str) -> None:
+    response = await harness.http.get("/healthz", headers={"X-Request-ID": given})
     assert response.headers["x-request-id"] == given
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", 'a"b', "ä", "a\tb", None])
-async def test_any_other_request_id_is_replaced(world: World, given: str | None) -> None:
+async def test_any_other_request_id_is_replaced(harness: GatewayHarness, given: str | None) -> None:
     headers = [] if given is None else [(b"X-Request-ID", given.encode())]
-    response = await world.http.get("/healthz", headers=headers)
+    response = await harness.http.get("/healthz", headers=headers)
     assert re.fullmatch(r"[0-9a-f]{32}", response.headers["x-request-id"])
 
 
-async def test_a_search_says_where_its_time_went(world: World) -> None:
-    response = await world.post("/v1/search", json={"query": "x"})
+async def test_a_search_reports_its_stages(harness: GatewayHarness) -> None:
+    response = await harness.post("/v1/search", json={"query": "x"})
     stages = [part.split(";dur=")[0] for part in response.headers["server-timing"].split(", ")]
     assert stages == ["auth", "limit", "embed", "search", "total"]
 
 
-async def test_an_answer_names_the_model_as_a_stage(world: World) -> None:
-    await world.upload()
-    response = await world.post("/v1/answers", json={"question": "What is the budget?"})
+async def test_an_answer_reports_the_model_as_a_stage(harness: GatewayHarness) -> None:
+    await harness.upload()
+    response = await harness.post("/v1/answers", json={"question": "What is the budget?"})
     assert "model;dur=" in response.headers["server-timing"]
 
 
-async def test_a_body_larger_than_any_question_is_refused_before_it_is_read(world: World) -> None:
+async def test_a_too_large_body_is_refused_before_it_is_read(harness: GatewayHarness) -> None:
     sent = 0
 
     async def ten_megabytes() -> Any:
@@ -79,17 +79,17 @@ async def test_a_body_larger_than_any_question_is_refused_before_it_is_read(worl
             sent += 1
             yield b" " * 10_000
 
-    response = await world.post("/v1/search", content=ten_megabytes())
+    response = await harness.post("/v1/search", content=ten_megabytes())
     assert response.status_code == 413
     assert response.headers["content-type"] == "application/problem+json"
     assert sent < 10
 
 
-async def test_requests_are_logged_with_tenant_and_without_what_was_said(
-    world: World, logs: LogCapture
+async def test_requests_are_logged_with_the_tenant_and_without_contents(
+    harness: GatewayHarness, logs: LogCapture
 ) -> None:
-    await world.upload(name="secret-name.md", content=b"Secret content.")
-    await world.http.post(
+    await harness.upload(name="secret-name.md", content=b"Secret content.")
+    await harness.http.post(
         "/v1/answers",
         json={"question": "A secret question?"},
         headers={"Authorization": "Bearer person-tenanta", "X-Request-ID": "r-1"},
@@ -109,38 +109,42 @@ async def test_requests_are_logged_with_tenant_and_without_what_was_said(
     assert "person-tenanta" not in str(logs.entries)
 
 
-async def test_nothing_of_one_request_stands_in_the_log_of_the_next(world: World, logs: LogCapture) -> None:
-    await world.post("/v1/search", json={"query": "x"})
-    await world.http.get("/healthz")
+async def test_log_lines_have_no_values_of_an_earlier_request(
+    harness: GatewayHarness, logs: LogCapture
+) -> None:
+    await harness.post("/v1/search", json={"query": "x"})
+    await harness.http.get("/healthz")
     assert "tenant" not in logs.entries[-1]
 
 
-async def test_an_unexpected_error_is_logged_under_the_requests_id(world: World, logs: LogCapture) -> None:
-    world.bedrock.fails = KeyError("x")
-    response = await world.post("/v1/search", json={"query": "x"})
+async def test_an_unexpected_error_is_logged_under_the_requests_id(
+    harness: GatewayHarness, logs: LogCapture
+) -> None:
+    harness.bedrock.fails = KeyError("x")
+    response = await harness.post("/v1/search", json={"query": "x"})
     unexpected = next(entry for entry in logs.entries if entry["event"] == "Unexpected error")
     assert unexpected["request_id"] == response.headers["x-request-id"]
     assert unexpected["exc_info"]
 
 
-async def test_paths_and_methods_that_people_make_up_are_one_label(world: World) -> None:
+async def test_unknown_paths_and_methods_share_one_label(harness: GatewayHarness) -> None:
     before = requests_counted(route="unmatched", method="OTHER", status="4xx")
     for number in range(3):
-        await world.http.request(f"MADEUP{number}", f"/made/up/{number}")
+        await harness.http.request(f"MADEUP{number}", f"/made/up/{number}")
     assert requests_counted(route="unmatched", method="OTHER", status="4xx") - before == 3
 
 
-async def test_the_template_is_the_label_of_a_route(world: World) -> None:
+async def test_the_label_of_a_route_is_its_template(harness: GatewayHarness) -> None:
     before = requests_counted(route="/v1/search", method="POST", status="4xx")
-    await world.post("/v1/search", json={})
+    await harness.post("/v1/search", json={})
     assert requests_counted(route="/v1/search", method="POST", status="4xx") - before == 1
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/documents", 200), ("/v1/usage", 403), ("/nowhere", 404)])
-async def test_no_answer_is_cached_on_the_way_or_taken_for_something_else(
-    world: World, path: str, status: int
+async def test_responses_must_not_be_cached_or_sniffed(
+    harness: GatewayHarness, path: str, status: int
 ) -> None:
-    response = await world.http.get(path, headers={"Authorization": "Bearer person-tenanta"})
+    response = await harness.http.get(path, headers={"Authorization": "Bearer person-tenanta"})
     assert response.status_code == status
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-content-type-options"] == "nosniff"
@@ -149,20 +153,20 @@ async def test_no_answer_is_cached_on_the_way_or_taken_for_something_else(
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-async def test_the_log_names_the_callers_trace(world: World, logs: LogCapture) -> None:
-    await world.http.get("/healthz", headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
+async def test_the_log_has_the_callers_trace_id(harness: GatewayHarness, logs: LogCapture) -> None:
+    await harness.http.get("/healthz", headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
     assert logs.entries[-1]["trace_id"] == TRACE
 
 
-async def test_a_malformed_trace_is_none(world: World, logs: LogCapture) -> None:
-    await world.http.get("/healthz", headers={"traceparent": "00-secret-words-01"})
+async def test_a_malformed_trace_is_ignored(harness: GatewayHarness, logs: LogCapture) -> None:
+    await harness.http.get("/healthz", headers={"traceparent": "00-secret-words-01"})
     assert "trace_id" not in logs.entries[-1]
 
 
 def limited(
     app: ASGIApp, *, seconds: float = 60, limiter: ConcurrencyLimiter | None = None
 ) -> httpx.AsyncClient:
-    """Return a client of an application behind the middleware alone."""
+    """Return a client of an application with only the middleware."""
     limiter = limiter or ConcurrencyLimiter("test", max_concurrent=1, max_waiting=0, wait_seconds=1)
 
     async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,7 +183,7 @@ def limited(
     return httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://gateway.test")
 
 
-async def test_a_request_that_takes_too_long_is_a_504_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_beyond_its_deadline_is_504(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "GRACE_SECONDS", 0)
 
     async def hang(*_: Any) -> None:
@@ -191,20 +195,20 @@ async def test_a_request_that_takes_too_long_is_a_504_that_says_so(monkeypatch: 
     assert response.json()["type"].endswith("/deadline-exceeded")
 
 
-async def test_calls_for_a_request_know_its_deadline() -> None:
+async def test_handlers_see_the_deadline() -> None:
     left: list[float | None] = []
 
-    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+    async def read_deadline(scope: Scope, receive: Receive, send: Send) -> None:
         left.append(deadline.remaining())
         await PlainTextResponse("")(scope, receive, send)
 
-    async with limited(look, seconds=30) as http:
+    async with limited(read_deadline, seconds=30) as http:
         await http.get("/v1/search")
     assert left[0] is not None
     assert 29 < left[0] <= 30
 
 
-async def test_one_request_too_many_is_told_to_come_back_and_nothing_of_it_is_done() -> None:
+async def test_a_request_above_the_limit_is_503_and_not_processed() -> None:
     served = 0
     begun, release = asyncio.Event(), asyncio.Event()
 
@@ -226,19 +230,19 @@ async def test_one_request_too_many_is_told_to_come_back_and_nothing_of_it_is_do
     assert int(second.headers["retry-after"]) >= 1
 
 
-async def test_probes_are_answered_however_much_there_is_to_do(world: World) -> None:
-    settings = world.app.state.context.settings.model_copy(
+async def test_probes_are_answered_under_full_load(harness: GatewayHarness) -> None:
+    settings = harness.app.state.context.settings.model_copy(
         update={"request_concurrency": 1, "request_queue": 0}
     )
     app = make_app(settings)
-    app.state.context = world.app.state.context
+    app.state.context = harness.app.state.context
     release, hanging = asyncio.Event(), asyncio.Event()
 
     async def hang(_: str) -> None:
         hanging.set()
         await release.wait()
 
-    world.bedrock.before_embedding = hang
+    harness.bedrock.before_embedding = hang
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test") as http:
         headers = {"Authorization": "Bearer person-tenanta"}
         search = asyncio.create_task(http.post("/v1/search", json={"query": "x"}, headers=headers))
@@ -250,37 +254,37 @@ async def test_probes_are_answered_however_much_there_is_to_do(world: World) -> 
         assert (await search).status_code == 200
 
 
-async def test_a_body_that_stops_coming_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stalled_body_is_408(harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "BODY_SECONDS", 0.01)
 
     async def half() -> AsyncIterator[bytes]:
         yield b'{"query": "'
         await asyncio.sleep(60)
 
-    response = await world.post("/v1/search", content=half())
+    response = await harness.post("/v1/search", content=half())
     assert (response.status_code, response.headers["connection"]) == (408, "close")
 
 
 @pytest.mark.parametrize("path", ["/v1/search", "/v1/answers", "/v1/chat/completions", "/v1/documents"])
-@pytest.mark.parametrize("as_", ["", "Bearer nobody", "Bearer person-sleeping"])
-async def test_who_may_not_come_in_is_refused_before_the_body_is_read(
-    world: World, path: str, as_: str
+@pytest.mark.parametrize("as_", ["", "Bearer unknown", "Bearer person-sleeping"])
+async def test_unauthenticated_callers_are_refused_before_the_body_is_read(
+    harness: GatewayHarness, path: str, as_: str
 ) -> None:
     async def endless() -> AsyncIterator[bytes]:
         raise AssertionError("it was read")
         yield b""
 
-    response = await world.post(path, as_=as_, content=endless())
+    response = await harness.post(path, as_=as_, content=endless())
     assert response.status_code in (401, 403)
     assert response.headers["connection"] == "close"
 
 
-async def test_one_tenant_leaves_places_to_the_others(world: World) -> None:
-    settings = world.app.state.context.settings.model_copy(
+async def test_one_tenant_cannot_take_all_slots(harness: GatewayHarness) -> None:
+    settings = harness.app.state.context.settings.model_copy(
         update={"request_concurrency": 2, "request_queue": 0}
     )
     app = make_app(settings)
-    app.state.context = world.app.state.context
+    app.state.context = harness.app.state.context
     release, hanging = asyncio.Event(), asyncio.Event()
 
     async def hang(query: str) -> None:
@@ -288,7 +292,7 @@ async def test_one_tenant_leaves_places_to_the_others(world: World) -> None:
             hanging.set()
             await release.wait()
 
-    world.bedrock.before_embedding = hang
+    harness.bedrock.before_embedding = hang
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test") as http:
 
         async def search(tenant: str, query: str) -> int:
@@ -298,28 +302,30 @@ async def test_one_tenant_leaves_places_to_the_others(world: World) -> None:
         slow = asyncio.create_task(search("tenanta", "slow"))
         await hanging.wait()
         assert await search("tenanta", "x") == 503
-        listing = await http.get("/v1/documents", headers={"Authorization": lister(world)})
+        listing = await http.get("/v1/documents", headers={"Authorization": lister(harness)})
         assert listing.status_code == 503, "a service takes the tenant's places, too"
         assert await search("tenantb", "x") == 200
         release.set()
         assert await slow == 200
 
 
-def lister(world: World) -> str:
+def lister(harness: GatewayHarness) -> str:
     """Return the credentials of a service that lists the documents of tenanta."""
-    return f"Ticket {world.issuer.issue(Ticket('tenanta', uid_of('tenanta'), action=Action.LIST))}"
+    return f"Ticket {harness.issuer.issue(Ticket('tenanta', uid_of('tenanta'), action=Action.LIST))}"
 
 
 @pytest.mark.parametrize(
     ("path", "is_service"),
     [("/v1/me", False), ("/v1/models", False), ("/v1/documents", False), ("/v1/documents", True)],
 )
-async def test_every_operation_has_a_rate(world: World, path: str, *, is_service: bool) -> None:
-    world.app.state.context = replace(world.app.state.context, calls=CallLimiter(6))
-    headers = {"Authorization": lister(world) if is_service else "Bearer person-tenanta"}
-    first, second = [await world.http.get(path, headers=headers) for _ in range(2)]
+async def test_every_operation_has_a_rate_limit(
+    harness: GatewayHarness, path: str, *, is_service: bool
+) -> None:
+    harness.app.state.context = replace(harness.app.state.context, calls=CallLimiter(6))
+    headers = {"Authorization": lister(harness) if is_service else "Bearer person-tenanta"}
+    first, second = [await harness.http.get(path, headers=headers) for _ in range(2)]
     assert (first.status_code, second.status_code) == (200, 429)
     assert int(second.headers["retry-after"]) >= 1
     assert "too-many-calls" in second.text
-    other = await world.http.get(path, headers={"Authorization": "Bearer person-tenantb"})
+    other = await harness.http.get(path, headers={"Authorization": "Bearer person-tenantb"})
     assert other.status_code == 200

@@ -1,29 +1,31 @@
+"""Tests of probes and of ``/openapi.json``."""
+
 import pytest
 
-from .conftest import World
+from .conftest import GatewayHarness
 
 
-async def test_a_gateway_that_waits_for_something_says_what(world: World) -> None:
-    assert (await world.http.get("/readyz")).json() == {"ok": True, "missing": []}
-    world.readiness.waits_for = ["the Tenants"]
-    response = await world.http.get("/readyz")
+async def test_readyz_names_what_is_missing(harness: GatewayHarness) -> None:
+    assert (await harness.http.get("/readyz")).json() == {"ok": True, "missing": []}
+    harness.readiness.waits_for = ["the Tenants"]
+    response = await harness.http.get("/readyz")
     assert (response.status_code, response.json()["missing"]) == (503, ["the Tenants"])
 
 
-async def test_a_gateway_whose_endless_work_has_ended_asks_for_a_restart(world: World) -> None:
-    assert (await world.http.get("/healthz")).status_code == 200
-    world.readiness.ended = ["repair"]
-    response = await world.http.get("/healthz")
+async def test_healthz_fails_if_an_endless_task_has_ended(harness: GatewayHarness) -> None:
+    assert (await harness.http.get("/healthz")).status_code == 200
+    harness.readiness.ended = ["repair"]
+    response = await harness.http.get("/healthz")
     assert (response.status_code, response.json()["missing"]) == (503, ["the task repair has ended"])
 
 
-async def test_metrics_are_not_where_everybody_calls(world: World) -> None:
-    """They tell what tenants do; monitoring has a port for them that nobody else reaches."""
-    assert (await world.http.get("/metrics")).status_code == 404
+async def test_the_public_port_has_no_metrics(harness: GatewayHarness) -> None:
+    """Metrics reveal tenants' activity, so they have a separate port for monitoring."""
+    assert (await harness.http.get("/metrics")).status_code == 404
 
 
-async def test_the_interface_is_described_without_pages_from_elsewhere(world: World) -> None:
-    paths = (await world.http.get("/openapi.json")).json()["paths"]
+async def test_the_description_has_all_paths(harness: GatewayHarness) -> None:
+    paths = (await harness.http.get("/openapi.json")).json()["paths"]
     described = {
         "/v1/documents",
         "/v1/documents/{documentId}",
@@ -43,7 +45,9 @@ async def test_the_interface_is_described_without_pages_from_elsewhere(world: Wo
     assert "multipart/form-data" in paths["/v1/documents"]["post"]["requestBody"]["content"]
 
 
-async def test_the_description_is_encoded_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = (await world.http.get("/openapi.json")).content
+async def test_the_description_is_encoded_once(
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (await harness.http.get("/openapi.json")).content
     monkeypatch.setattr("gateway.api.description.pydantic_core.to_json", pytest.fail)
-    assert (await world.http.get("/openapi.json")).content == first
+    assert (await harness.http.get("/openapi.json")).content == first

@@ -1,4 +1,4 @@
-"""``GET /v1/usage``: who may read it, what stands in it, and what it adds up to."""
+"""Tests of ``GET /v1/usage``: contents, totals and authorization."""
 
 from datetime import date
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from gateway.limits.usage import Counts, UsageRow
 
-from .conftest import World
+from .conftest import GatewayHarness
 from .test_errors import problem
 
 SPAN = {"from": "2026-11-01", "to": "2026-11-30"}
@@ -19,17 +19,17 @@ ROWS = [
 ]
 
 
-async def read(world: World, as_: str = "Bearer admin-tenanta", **span: str) -> dict[str, Any]:
-    response = await world.get("/v1/usage", as_=as_, params=SPAN | span)
+async def read(harness: GatewayHarness, as_: str = "Bearer admin-tenanta", **span: str) -> dict[str, Any]:
+    response = await harness.get("/v1/usage", as_=as_, params=SPAN | span)
     assert response.status_code == 200, response.text
     document: dict[str, Any] = response.json()
     return document
 
 
-async def test_rows_totals_and_cost(world: World) -> None:
-    world.usage.rows = ROWS
-    world.budget.settled = [1200]
-    assert await read(world) == {
+async def test_rows_totals_and_cost(harness: GatewayHarness) -> None:
+    harness.usage.rows = ROWS
+    harness.budget.settled = [1200]
+    assert await read(harness) == {
         "from": "2026-11-01",
         "to": "2026-11-30",
         "rows": [
@@ -68,21 +68,21 @@ async def test_rows_totals_and_cost(world: World) -> None:
     }
 
 
-async def test_a_model_without_a_price_has_no_cost_and_neither_has_the_sum(world: World) -> None:
-    world.usage.rows = [*ROWS, UsageRow(date(2026, 11, 5), None, "own-model", Counts(input_tokens=1))]
-    document = await read(world)
+async def test_without_a_price_neither_the_row_nor_the_total_has_a_cost(harness: GatewayHarness) -> None:
+    harness.usage.rows = [*ROWS, UsageRow(date(2026, 11, 5), None, "own-model", Counts(input_tokens=1))]
+    document = await read(harness)
     assert [row["estimatedCostUsd"] is None for row in document["rows"]] == [False, False, True]
     assert document["totals"]["estimatedCostUsd"] is None
     assert document["totals"]["inputTokens"] == 1001
 
 
-async def test_nothing_used_costs_nothing(world: World) -> None:
-    document = await read(world)
+async def test_without_usage_the_cost_is_zero(harness: GatewayHarness) -> None:
+    document = await read(harness)
     assert (document["rows"], document["totals"]["estimatedCostUsd"]) == ([], "0.000000")
 
 
-async def test_only_administrators_may_read_it(world: World) -> None:
-    response = await world.get("/v1/usage", as_="Bearer person-tenanta", params=SPAN)
+async def test_only_administrators_may_read_it(harness: GatewayHarness) -> None:
+    response = await harness.get("/v1/usage", as_="Bearer person-tenanta", params=SPAN)
     assert (response.status_code, problem(response)["type"]) == (
         403,
         "https://tenantry.io/problems/admin-only",
@@ -90,8 +90,8 @@ async def test_only_administrators_may_read_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("as_", ["", "Ticket x", "Bearer x"])
-async def test_nobody_else_comes_in(world: World, as_: str) -> None:
-    assert (await world.get("/v1/usage", as_=as_, params=SPAN)).status_code == 401
+async def test_unauthenticated_callers_are_401(harness: GatewayHarness, as_: str) -> None:
+    assert (await harness.get("/v1/usage", as_=as_, params=SPAN)).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_nobody_else_comes_in(world: World, as_: str) -> None:
         pytest.param({"to": "2026-13-01"}, id="no-month"),
     ],
 )
-async def test_a_span_that_is_none_is_422(world: World, span: dict[str, str]) -> None:
-    response = await world.get("/v1/usage", as_="Bearer admin-tenanta", params=SPAN | span)
+async def test_an_invalid_period_is_422(harness: GatewayHarness, span: dict[str, str]) -> None:
+    response = await harness.get("/v1/usage", as_="Bearer admin-tenanta", params=SPAN | span)
     assert problem(response)["type"] == "https://tenantry.io/problems/invalid-request"
     assert response.status_code == 422

@@ -349,7 +349,7 @@ async def test_a_document_that_was_deleted_meanwhile_is_missing(harness: Harness
 
 async def test_pages_list_each_removal_once(harness: Harness) -> None:
     for number in range(3):
-        await harness.upload(f"Edition {number}.".encode())
+        await harness.upload(f"Version {number}.".encode())
         await harness.remove()
     seen, after = set(), ""
     while True:

@@ -1,3 +1,5 @@
+"""Tests of the retrieval service on fakes."""
+
 import pytest
 from gateway.bm25 import query_vector
 from gateway.limits.usage import Counts
@@ -39,7 +41,7 @@ async def test_the_nearest_passage_comes_first(service: RetrievalService, vector
 
 
 @pytest.mark.parametrize("filler", ["word ", "語", "🙂"])
-async def test_of_an_endless_query_the_end_is_looked_for(
+async def test_of_a_too_long_query_the_end_is_used(
     vectors: FakeVectors, usage: FakeUsage, filler: str
 ) -> None:
     bedrock, embedded = FakeBedrock(), list[str]()
@@ -55,9 +57,7 @@ async def test_of_an_endless_query_the_end_is_looked_for(
     assert text.endswith(f"{filler}\nbudget?")
 
 
-async def test_number_and_threshold_are_the_tenants_own(
-    service: RetrievalService, vectors: FakeVectors
-) -> None:
+async def test_limit_and_threshold_are_the_tenants(service: RetrievalService, vectors: FakeVectors) -> None:
     await service.find(TENANT, "budget", RequestTimings())
     words = query_vector("budget")
     assert vectors.asked == [
@@ -65,14 +65,14 @@ async def test_number_and_threshold_are_the_tenants_own(
     ]
 
 
-async def test_words_are_looked_for_only_where_the_tenant_wants_both(
+async def test_words_are_searched_only_in_hybrid_mode(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
     await service.find(make_tenant("tenanta", retrieval={"mode": "dense"}), "budget", RequestTimings())
     assert vectors.asked[0]["sparse"] is None
 
 
-async def test_a_request_may_ask_for_another_number_and_one_persona(
+async def test_a_request_may_set_the_limit_and_a_persona(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
     await service.find(TENANT, "budget", RequestTimings(), persona_id="finance", top_k=9)
@@ -80,7 +80,7 @@ async def test_a_request_may_ask_for_another_number_and_one_persona(
     assert (asked["persona_id"], asked["limit"]) == ("finance", 9)
 
 
-async def test_a_persona_of_nobody_is_refused_and_the_real_ones_are_named(
+async def test_an_unknown_persona_is_refused_with_the_existing_ones(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
     with pytest.raises(PersonaMissing) as caught:
@@ -89,12 +89,12 @@ async def test_a_persona_of_nobody_is_refused_and_the_real_ones_are_named(
     assert not vectors.asked
 
 
-async def test_embedding_and_search_are_timed_apart(service: RetrievalService) -> None:
+async def test_embedding_and_search_are_separate_stages(service: RetrievalService) -> None:
     timings = RequestTimings()
     await service.find(TENANT, "budget", timings)
     assert [stage.split(";")[0] for stage in timings.to_header().split(", ")] == ["embed", "search", "total"]
 
 
-async def test_what_the_embedding_took_is_written_down(service: RetrievalService, usage: FakeUsage) -> None:
+async def test_the_tokens_of_the_embedding_are_recorded(service: RetrievalService, usage: FakeUsage) -> None:
     await service.find(TENANT, "three words here", RequestTimings(), persona_id="finance")
     assert usage.recorded == [("tenanta", "finance", "the-embedder", Counts(requests=1, embedding_tokens=3))]

@@ -93,9 +93,9 @@ def hit(
     return {"id": 1, "version": 1, "score": 0.5, "payload": payload, "vector": {"dense": [0.6, 0.8, 0, 0]}}
 
 
-def head(version: str) -> dict[str, Any]:
+def marker(version: str) -> dict[str, Any]:
     return {
-        **hit("tenant-tenanta", "head", version=version),
+        **hit("tenant-tenanta", "marker", version=version),
         "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
     }
 
@@ -306,7 +306,7 @@ async def test_a_delete_waits_for_its_completion(vectors: Vectors, qdrant: respx
 async def test_an_indexed_document_is_returned_with_all_fields(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    stored = head("v1")
+    stored = marker("v1")
     stored["payload"] |= {"etag": '"e"', "sha256": "0" * 64, "documentId": "doc-1"}
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([stored]))
     expected = IndexedDocument(replace(DOCUMENT, etag='"e"'), "v1", 9)
@@ -351,14 +351,14 @@ async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
     good = hit("tenant-tenanta", "good", chunk=2)
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(side_effect=[result({"points": [old, gone]}), result({"points": [good]})])
-    heads = qdrant.post(f"/collections/{COLLECTION}/points")
-    heads.mock(
+    markers = qdrant.post(f"/collections/{COLLECTION}/points")
+    markers.mock(
         return_value=result(
-            [{**hit("tenant-tenanta", "head"), "id": commit_marker_id("tenanta", uid_of("tenanta"), "d")}]
+            [{**hit("tenant-tenanta", "marker"), "id": commit_marker_id("tenanta", uid_of("tenanta"), "d")}]
         )
     )
     assert await search(vectors) == ["good"]
-    assert json.loads(heads.calls[0].request.content)["ids"] == [
+    assert json.loads(markers.calls[0].request.content)["ids"] == [
         commit_marker_id("tenanta", uid_of("tenanta"), "d"),
         commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
     ]
@@ -386,8 +386,8 @@ async def test_a_version_that_is_committed_between_two_rounds_is_found(
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     # v2 is being written and is excluded; it is committed before the second round.
     route.mock(side_effect=[result({"points": found}) for found in ([new], [], [new])])
-    heads = qdrant.post(f"/collections/{COLLECTION}/points")
-    heads.mock(side_effect=[result([head(version)]) for version in ("v1", "v2", "v2")])
+    markers = qdrant.post(f"/collections/{COLLECTION}/points")
+    markers.mock(side_effect=[result([marker(version)]) for version in ("v1", "v2", "v2")])
     assert await search(vectors) == ["v2"]
 
 
@@ -453,16 +453,17 @@ async def test_the_commit_marker_of_a_removed_document_is_deleted_first(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     await vectors.remove(TENANT, "doc-1")
-    head, rest = (json.loads(call.request.content)["filter"]["must"] for call in qdrant["delete"].calls)
-    assert head == [*OWN, {"has_id": [commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]}]
+    calls = qdrant["delete"].calls
+    marker_filter, rest = (json.loads(call.request.content)["filter"]["must"] for call in calls)
+    assert marker_filter == [*OWN, {"has_id": [commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]}]
     assert rest == [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
 
 
 async def test_a_commit_marker_of_another_tenant_is_ignored(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    heads = [hit("tenant-tenantb", "theirs"), hit("tenant-tenanta", "ours", document_id="e")]
-    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(heads))
+    markers = [hit("tenant-tenantb", "theirs"), hit("tenant-tenanta", "ours", document_id="e")]
+    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(markers))
     assert set(await vectors.get_indexed(TENANT, ["d", "e"])) == {"e"}
 
 
@@ -556,7 +557,7 @@ async def test_neighbours_of_a_passage_are_of_the_same_version(
 ) -> None:
     passage = Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")
     points = [
-        hit("tenant-tenanta", "newer head", version="v2"),
+        hit("tenant-tenanta", "newer commit marker", version="v2"),
         hit("tenant-tenanta", "after", chunk=2),
         hit("tenant-tenantb", "theirs", chunk=2),
     ]

@@ -1,4 +1,4 @@
-"""Bounds on connections that prove nobody, on a real server."""
+"""Tests of limits on unauthenticated connections, on a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +16,7 @@ Connect = Callable[..., Awaitable[Connection]]
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Admit who names a token."""
+    """Authenticate a request with a token."""
     if scope["path"] == "/token":
         scope["state"]["connection"].admit()
     headers = [(b"content-length", b"0")]
@@ -50,7 +50,7 @@ async def connect(url: str) -> AsyncIterator[Connect]:
         writer.close()
 
 
-async def test_a_request_that_meets_the_end_of_the_server_is_answered() -> None:
+async def test_a_request_at_shutdown_is_answered() -> None:
     async with asyncio.timeout(20):
         server = serving(app, lifespan="off")
         port = httpx.URL(await server.__aenter__()).port
@@ -59,14 +59,14 @@ async def test_a_request_that_meets_the_end_of_the_server_is_answered() -> None:
         writer.write(request)
         await reader.readuntil(b"\r\n\r\n")
         ending = asyncio.create_task(server.__aexit__(None, None, None))
-        await asyncio.sleep(0.3)  # uvicorn asks ten times a second whether it is to end
+        await asyncio.sleep(0.3)  # uvicorn checks for shutdown ten times a second
         writer.write(request)
         assert (await reader.read()).startswith(b"HTTP/1.1 200"), "and then the connection ends"
         await ending
         writer.close()
 
 
-async def test_an_idle_connection_does_not_hold_up_the_end_of_the_server() -> None:
+async def test_an_idle_connection_does_not_delay_shutdown() -> None:
     async with asyncio.timeout(20):
         async with serving(app, lifespan="off") as url:
             reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(url).port)
@@ -74,15 +74,15 @@ async def test_an_idle_connection_does_not_hold_up_the_end_of_the_server() -> No
         writer.close()
 
 
-async def test_a_caller_who_still_sends_reads_the_answer_before_the_connection_ends(url: str) -> None:
-    """The server answers at the head; the body comes after it."""
+async def test_a_client_that_is_still_sending_gets_the_response(url: str) -> None:
+    """The server responds after the head; the body follows later."""
     for _ in range(10):
         async with httpx.AsyncClient() as http:
             response = await http.post(f"{url}/refused", files={"file": ("a.md", b"x" * 100_000)})
         assert response.headers["connection"] == "close"
 
 
-async def test_a_caller_who_never_ends_is_cut_off_after_the_answer(
+async def test_a_client_that_never_stops_sending_is_disconnected(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "LINGER_SECONDS", 0.2)
@@ -92,13 +92,13 @@ async def test_a_caller_who_never_ends_is_cut_off_after_the_answer(
     await until(lambda: is_reset(writer), seconds=5)
 
 
-async def test_a_caller_who_sends_much_more_reads_the_answer_too(url: str) -> None:
+async def test_a_client_that_sends_a_large_body_gets_the_response(url: str) -> None:
     async with httpx.AsyncClient() as http:
         response = await http.post(f"{url}/refused", content=b"x" * 20_000_000)
     assert response.status_code == 200
 
 
-async def test_nothing_waits_for_a_caller_who_has_sent_all(
+async def test_a_finished_request_is_closed_without_delay(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "LINGER_SECONDS", 60.0)
@@ -132,14 +132,14 @@ async def answers(connection: Connection, path: str = "/") -> bool:
 @pytest.mark.parametrize(
     "sent", [(), (b"GET /",), (b"GET / HTTP/1.1\r\nHost: a\r\n",)], ids=["nothing", "a line", "no end"]
 )
-async def test_a_head_that_does_not_end_is_not_waited_for(
+async def test_an_incomplete_head_times_out(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, sent: tuple[bytes, ...]
 ) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
     assert await is_closed(await connect(*sent))
 
 
-async def test_a_head_byte_by_byte_has_no_longer(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_head_has_the_same_timeout(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
     reader, writer = await connect(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
 
@@ -153,20 +153,20 @@ async def test_a_head_byte_by_byte_has_no_longer(connect: Connect, monkeypatch: 
     dripping.cancel()
 
 
-async def test_the_next_head_of_a_connection_is_bounded_too(
+async def test_the_timeout_applies_to_every_head_of_a_connection(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
     connection = await connect()
     assert await answers(connection, "/token")
-    await asyncio.sleep(0.5)  # it may be idle for longer than a head may take
+    await asyncio.sleep(0.5)  # idle time is not limited by the timeout of a head
     assert await answers(connection, "/token")
     connection[1].write(b"GET /")
     assert await is_closed(connection)
 
 
 async def open_one_too_many(connect: Connect) -> list[Connection]:
-    """Open four connections where three are kept; return those that stay when the oldest is closed."""
+    """Open four connections with a limit of three; return those that remain."""
     oldest, *others = [await connect() for _ in range(3)]
     for connection in (oldest, *others):
         assert await answers(connection)
@@ -176,7 +176,7 @@ async def open_one_too_many(connect: Connect) -> list[Connection]:
     return [*others, newest]
 
 
-async def test_of_those_that_prove_nobody_the_oldest_makes_room(
+async def test_the_oldest_unauthenticated_connection_is_closed(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
@@ -187,7 +187,7 @@ async def test_of_those_that_prove_nobody_the_oldest_makes_room(
         assert await answers(connection)
 
 
-async def test_many_that_come_together_have_time_to_prove_themselves(
+async def test_concurrent_new_connections_have_time_to_authenticate(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
@@ -196,7 +196,7 @@ async def test_many_that_come_together_have_time_to_prove_themselves(
         assert await answers(connection, "/token")
 
 
-async def test_there_is_a_bound_for_all_sources(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_there_is_a_limit_over_all_sources(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_TOTAL", 3)
     connections = [await connect() for _ in range(4)]
     assert await answers(connections[3])
@@ -205,7 +205,7 @@ async def test_there_is_a_bound_for_all_sources(connect: Connect, monkeypatch: p
         assert await answers(connection)
 
 
-async def test_those_who_left_or_were_proven_are_not_counted(
+async def test_closed_and_authenticated_connections_are_not_counted(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_TOTAL", 3)
@@ -214,13 +214,13 @@ async def test_those_who_left_or_were_proven_are_not_counted(
         for reader, writer in left:
             assert await answers((reader, writer))
             writer.write_eof()
-            await asyncio.wait_for(reader.read(), 5)  # until the server has closed it, too
+            await asyncio.wait_for(reader.read(), 5)  # until the server has closed it as well
         assert await answers(await connect(), "/token")
     for connection in await open_one_too_many(connect):
         assert await answers(connection)
 
 
-async def test_many_of_one_source_do_not_crowd_out_another(
+async def test_connections_of_one_source_do_not_displace_those_of_another(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_TOTAL", 3)
@@ -232,7 +232,7 @@ async def test_many_of_one_source_do_not_crowd_out_another(
     assert await answers(other)
 
 
-async def test_the_bound_holds_for_those_who_come_in_one_moment(
+async def test_the_limit_holds_for_simultaneous_connections(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_TOTAL", 3)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from webui_install.functions.tenantry_events import Event
 
-from tests.support.pipe import Desk, refused
+from tests.support.pipe import FakeBackends, make_problem
 
 ME, HINTS = "/v1/me", "/v1/hints"
 LOGIN = {"event": "auth.login", "source": "oauth", "subject": {"type": "user", "id": "u1"}}
@@ -86,8 +86,8 @@ def webui(monkeypatch: pytest.MonkeyPatch) -> OpenWebUI:
     return tables
 
 
-def function(desk: Desk, **valves: Any) -> Event:
-    made = Event(transport=desk)
+def function(backends: FakeBackends, **valves: Any) -> Event:
+    made = Event(transport=backends)
     urls = {
         "gateway_url": "http://gateway/",
         "file_sync_url": "http://file-sync",
@@ -102,10 +102,10 @@ def me(tenant: str, **members: Any) -> httpx.Response:
     return httpx.Response(200, json=body | members)
 
 
-async def log_in(reply: Any, **event: Any) -> Desk:
-    desk = Desk({ME: reply})
-    await function(desk, login_seconds=0.1).event({**LOGIN, **event}, "auth.login")
-    return desk
+async def log_in(reply: Any, **event: Any) -> FakeBackends:
+    backends = FakeBackends({ME: reply})
+    await function(backends, login_seconds=0.1).event({**LOGIN, **event}, "auth.login")
+    return backends
 
 
 async def hangs(_: httpx.Request) -> httpx.Response:
@@ -125,15 +125,17 @@ async def hangs(_: httpx.Request) -> httpx.Response:
         pytest.param(["a"], me("tenant-a", tenantUid="uid-after"), [], id="group-of-the-tenant-not-made-yet"),
         pytest.param(["not-ours"], me("tenant-c"), [], id="group-without-uid"),
         pytest.param(["b", "choir"], me("tenant-a"), ["a", "choir"], id="other-groups-stay"),
-        pytest.param(["a", "b", "choir"], refused(403, "no-tenant"), ["choir"], id="no-tenant"),
-        pytest.param(["a", "aa"], refused(403, "tenant-conflict"), [], id="conflict"),
+        pytest.param(["a", "b", "choir"], make_problem(403, "no-tenant"), ["choir"], id="no-tenant"),
+        pytest.param(["a", "aa"], make_problem(403, "tenant-conflict"), [], id="conflict"),
         pytest.param(["b"], me("tenant-new"), [], id="group-not-made-yet"),
-        pytest.param(["a", "choir"], refused(403, "tenant-suspended"), ["a", "choir"], id="out-of-service"),
-        pytest.param(["a"], refused(503, "tenant-suspended"), [], id="another-status"),
-        pytest.param(["a", "choir"], refused(403, "admin-only"), ["choir"], id="another-403"),
-        pytest.param(["a", "b"], refused(401, "token-refused"), [], id="token-refused"),
+        pytest.param(
+            ["a", "choir"], make_problem(403, "tenant-suspended"), ["a", "choir"], id="out-of-service"
+        ),
+        pytest.param(["a"], make_problem(503, "tenant-suspended"), [], id="another-status"),
+        pytest.param(["a", "choir"], make_problem(403, "admin-only"), ["choir"], id="another-403"),
+        pytest.param(["a", "b"], make_problem(401, "token-refused"), [], id="token-refused"),
         pytest.param(["a"], httpx.Response(403, json=me("tenant-a").json()), [], id="403-with-a-tenant"),
-        pytest.param(["a"], refused(503, "identity-unavailable"), [], id="unavailable"),
+        pytest.param(["a"], make_problem(503, "identity-unavailable"), [], id="unavailable"),
         pytest.param(["a", "choir"], httpx.Response(502, text="<html>"), ["choir"], id="proxy"),
         pytest.param(["a"], httpx.Response(302, headers={"Location": "/"}), [], id="redirect"),
         pytest.param(["a"], httpx.Response(200, json=["?"]), [], id="odd-answer"),
@@ -167,8 +169,8 @@ async def test_the_newest_session_of_a_person_is_asked_with(webui: OpenWebUI) ->
         Session({"access_token": "new"}, created_at=3),
         Session({"access_token": "of a tool"}, created_at=9, provider="mcp:tool"),
     ]
-    desk = await log_in(me("tenant-a"))
-    assert [request.headers["Authorization"] for request in desk.requests] == ["Bearer new"]
+    backends = await log_in(me("tenant-a"))
+    assert [request.headers["Authorization"] for request in backends.requests] == ["Bearer new"]
 
 
 @pytest.mark.parametrize(
@@ -176,9 +178,9 @@ async def test_the_newest_session_of_a_person_is_asked_with(webui: OpenWebUI) ->
 )
 async def test_without_a_session_nothing_is_proven(webui: OpenWebUI, sessions: list[Session]) -> None:
     webui.sessions, webui.members = sessions, {("u1", "a")}
-    desk = await log_in(me("tenant-a"))
+    backends = await log_in(me("tenant-a"))
     assert webui.members == set()
-    assert not desk.requests
+    assert not backends.requests
 
 
 async def test_sessions_that_cannot_be_read_prove_nothing(
@@ -198,7 +200,7 @@ async def test_sessions_that_cannot_be_read_prove_nothing(
 )
 async def test_other_logins_change_nothing(webui: OpenWebUI, event: dict[str, Any]) -> None:
     webui.members = {("u1", "a")}
-    await log_in(refused(403, "no-tenant"), **event)
+    await log_in(make_problem(403, "no-tenant"), **event)
     assert webui.members == {("u1", "a")}
 
 
@@ -219,10 +221,10 @@ async def test_other_logins_change_nothing(webui: OpenWebUI, event: dict[str, An
     ],
 )
 async def test_events_that_may_change_files_send_a_hint(name: str, hints: int) -> None:
-    desk = Desk({HINTS: httpx.Response(202)})
-    await function(desk).event({"event": name, "source": "api"}, name)
-    assert desk.paths == [HINTS] * hints
-    for request in desk.requests:
+    backends = FakeBackends({HINTS: httpx.Response(202)})
+    await function(backends).event({"event": name, "source": "api"}, name)
+    assert backends.paths == [HINTS] * hints
+    for request in backends.requests:
         assert (request.method, request.headers["X-Tenantry-Hint"], request.content) == (
             "POST",
             "the-secret",
@@ -238,33 +240,33 @@ async def test_hints_during_a_request_are_coalesced() -> None:
         await go_on.wait()
         return httpx.Response(202)
 
-    desk = Desk({HINTS: slow})
-    handler = function(desk)
+    backends = FakeBackends({HINTS: slow})
+    handler = function(backends)
     first = asyncio.create_task(handler.event({}, "file.uploaded"))
     await arrived.wait()
     await asyncio.gather(*(handler.event({}, "file.uploaded") for _ in range(100)))
     go_on.set()
     await first
-    assert desk.paths == [HINTS] * 2
+    assert backends.paths == [HINTS] * 2
 
 
 @pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), httpx.Response(401), hangs])
 async def test_failed_hint_is_dropped_and_the_next_is_sent(reply: Any) -> None:
-    desk = Desk({HINTS: reply})
-    handler = function(desk, hint_seconds=0.05)
+    backends = FakeBackends({HINTS: reply})
+    handler = function(backends, hint_seconds=0.05)
     await handler.event({}, "file.uploaded")
-    desk.replies[HINTS] = httpx.Response(202)
+    backends.replies[HINTS] = httpx.Response(202)
     await handler.event({}, "file.uploaded")
-    assert desk.paths == [HINTS] * 2
+    assert backends.paths == [HINTS] * 2
 
 
 async def test_without_file_sync_no_hint_is_sent() -> None:
-    desk = Desk()
-    await function(desk, file_sync_url="").event({}, "file.uploaded")
-    assert not desk.requests
+    backends = FakeBackends()
+    await function(backends, file_sync_url="").event({}, "file.uploaded")
+    assert not backends.requests
 
 
-@pytest.mark.parametrize("reply", [me("tenant-a"), refused(403, "no-tenant"), RuntimeError("the-token")])
+@pytest.mark.parametrize("reply", [me("tenant-a"), make_problem(403, "no-tenant"), RuntimeError("the-token")])
 async def test_nothing_of_tokens_is_logged(
     webui: OpenWebUI, reply: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

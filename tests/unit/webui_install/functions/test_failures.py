@@ -14,108 +14,108 @@ from gateway.api.responses import ANSWER as ANSWER_PROBLEMS
 from gateway.problems import list_problem_types
 from webui_install.functions.tenantry import ALIASES, MESSAGES
 
-from tests.support.pipe import ANSWER, Desk, Stream, ask, event, pipe_of, refused, streamed
+from tests.support.pipe import ANSWER, FakeBackends, Stream, ask, event, make_pipe, make_problem, make_stream
 
 N8N, GATEWAY = "/webhook/tenantry/chat", "/v1/answers"
 WAYS = pytest.mark.parametrize(("orchestrator", "path"), [("n8n", N8N), ("direct", GATEWAY)])
 
 REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     "token-refused": (
-        refused(401, "token-refused"),
+        make_problem(401, "token-refused"),
         "Your sign-in has run out. Sign out, then sign in again with your company's account.",
     ),
     "no-tenant": (
-        refused(403, "no-tenant"),
+        make_problem(403, "no-tenant"),
         (
             "Your account belongs to no tenant yet, so there are no documents that I may read for you. "
             "Ask your administrator to add it, then sign in again."
         ),
     ),
     "tenant-conflict": (
-        refused(403, "tenant-conflict"),
+        make_problem(403, "tenant-conflict"),
         (
             "Your account belongs to more than one tenant, so I cannot decide whose documents to read. "
             "Ask your administrator to leave it in one."
         ),
     ),
     "tenant-suspended": (
-        refused(403, "tenant-suspended"),
+        make_problem(403, "tenant-suspended"),
         (
             "Your tenant is suspended at the moment. Its documents are kept; "
             "its administrators can say why and until when."
         ),
     ),
     "persona-missing": (
-        refused(404, "persona-missing", personas=["hr"]),
+        make_problem(404, "persona-missing", personas=["hr"]),
         "This persona no longer exists. Choose another model above.",
     ),
     "rate-limited": (
-        refused(429, "rate-limited", headers={"Retry-After": "31"}),
+        make_problem(429, "rate-limited", headers={"Retry-After": "31"}),
         "Your tenant has reached its limit of questions per minute. Ask again in 31 seconds.",
     ),
     "rate-limited, for long": (
-        refused(429, "rate-limited", headers={"Retry-After": "200"}),
+        make_problem(429, "rate-limited", headers={"Retry-After": "200"}),
         "Your tenant has reached its limit of questions per minute. Ask again in 4 minutes.",
     ),
     "rate-limited, no time": (
-        refused(429, "rate-limited"),
+        make_problem(429, "rate-limited"),
         "Your tenant has reached its limit of questions per minute. Ask again in a moment.",
     ),
     "budget-exhausted": (
-        refused(429, "budget-exhausted", resetsAt="2026-12-01T00:00:00Z"),
+        make_problem(429, "budget-exhausted", resetsAt="2026-12-01T00:00:00Z"),
         (
             "Your tenant has used up its budget for this month. A new budget starts on 1 December 2026 "
             "at 00:00 UTC; until then, your administrator can ask for a higher limit."
         ),
     ),
     "budget-exhausted, no time": (
-        refused(429, "budget-exhausted"),
+        make_problem(429, "budget-exhausted"),
         (
             "Your tenant has used up its budget for this month. A new budget starts next month; "
             "until then, your administrator can ask for a higher limit."
         ),
     ),
     "limits-unavailable": (
-        refused(503, "limits-unavailable", headers={"Retry-After": "5"}),
+        make_problem(503, "limits-unavailable", headers={"Retry-After": "5"}),
         "I cannot check your tenant's limits right now, so I must not answer. Try again in 5 seconds.",
     ),
     "model-unavailable": (
-        refused(502, "model-unavailable", model="anthropic.claude-v1"),
+        make_problem(502, "model-unavailable", model="anthropic.claude-v1"),
         (
             "The language model that is set for your tenant is not available. "
             "Ask your administrator to choose another one."
         ),
     ),
     "tenant-not-ready": (
-        refused(503, "tenant-not-ready", headers={"Retry-After": "5"}),
+        make_problem(503, "tenant-not-ready", headers={"Retry-After": "5"}),
         "Your tenant is still being set up. Try again in 5 seconds.",
     ),
     "identity-unavailable": (
-        refused(503, "identity-unavailable", headers={"Retry-After": "5"}),
+        make_problem(503, "identity-unavailable", headers={"Retry-After": "5"}),
         "I cannot check who you are right now. Try again in 5 seconds.",
     ),
     "overloaded": (
-        refused(503, "overloaded", headers={"Retry-After": "1"}),
+        make_problem(503, "overloaded", headers={"Retry-After": "1"}),
         "Too many questions are being answered right now. Try again in 1 second.",
     ),
     "backend-unavailable": (
-        refused(503, "backend-unavailable", headers={"Retry-After": "5"}),
+        make_problem(503, "backend-unavailable", headers={"Retry-After": "5"}),
         "A part of the system does not answer right now. Try again in 5 seconds.",
     ),
     "backend-refused": (
-        refused(502, "backend-refused"),
+        make_problem(502, "backend-refused"),
         "A part of the system refused the request. Give your administrator the number {request}.",
     ),
     "deadline-exceeded": (
-        refused(504, "deadline-exceeded"),
+        make_problem(504, "deadline-exceeded"),
         "The answer took too long, so I stopped waiting for it. Try again, or ask a shorter question.",
     ),
     "internal": (
-        refused(500, "internal"),
+        make_problem(500, "internal"),
         "Something went wrong. Try again; if it happens again, give your administrator the number {request}.",
     ),
     "invalid-request": (
-        refused(422, "invalid-request"),
+        make_problem(422, "invalid-request"),
         "Something went wrong. Try again; if it happens again, give your administrator the number {request}.",
     ),
 }
@@ -126,20 +126,20 @@ UNAVAILABLE = [
 ]
 
 
-def desk_of(path: str, reply: Any) -> Desk:
-    return Desk({path: reply})
+def make_backends(path: str, reply: Any) -> FakeBackends:
+    return FakeBackends({path: reply})
 
 
 @WAYS
 @pytest.mark.parametrize("case", REFUSALS)
 async def test_each_refusal_has_its_message(case: str, orchestrator: str, path: str) -> None:
     response, message = REFUSALS[case]
-    desk = desk_of(path, response)
-    said = await ask(pipe_of(desk, orchestrator=orchestrator))
-    assert said.text == message.format(request=desk.requests[0].headers["X-Request-ID"])
-    assert said.statuses[-1] == "Not answered"
-    assert said.is_done
-    assert desk.paths == [path]
+    backends = make_backends(path, response)
+    output = await ask(make_pipe(backends, orchestrator=orchestrator))
+    assert output.text == message.format(request=backends.requests[0].headers["X-Request-ID"])
+    assert output.statuses[-1] == "Not answered"
+    assert output.is_done
+    assert backends.paths == [path]
 
 
 COMMANDS = [(trash, "/v1/trash"), (trash, "/v1/documents/{documentId}/restore"), *(
@@ -173,43 +173,43 @@ def test_each_problem_of_a_question_has_a_message() -> None:
 
 @pytest.mark.parametrize("token", [None, {}, {"access_token": ""}, {"id_token": "an-id-token"}])
 async def test_without_keycloaks_token_no_service_is_called(token: dict[str, str] | None) -> None:
-    desk = Desk()
-    said = await ask(pipe_of(desk), __oauth_token__=token, __files__=[{"type": "file", "id": "f1"}])
-    assert said.text == (
+    backends = FakeBackends()
+    output = await ask(make_pipe(backends), __oauth_token__=token, __files__=[{"type": "file", "id": "f1"}])
+    assert output.text == (
         "You are not signed in with your company's account, or that sign-in has ended. "
         "Sign out, then sign in again with your company's account."
     )
-    assert said.is_done
-    assert not desk.requests
+    assert output.is_done
+    assert not backends.requests
 
 
 @pytest.mark.parametrize(
     "model", ["tenantry", "tenant-b", "tenant-b.", "other.finance", "x.tenant-b.finance", ""]
 )
 async def test_model_without_a_persona_calls_no_service(model: str) -> None:
-    desk = Desk()
-    said = await ask(pipe_of(desk), model=model)
-    assert said.text == "This model belongs to no persona. Choose one of your tenant's models above."
-    assert not desk.requests
+    backends = FakeBackends()
+    output = await ask(make_pipe(backends), model=model)
+    assert output.text == "This model belongs to no persona. Choose one of your tenant's models above."
+    assert not backends.requests
 
 
 @pytest.mark.parametrize("question", ["", "   \n"])
 async def test_empty_question_calls_no_service(question: str) -> None:
-    assert (await ask(pipe_of(Desk()), question)).text == "Please write a question."
+    assert (await ask(make_pipe(FakeBackends()), question)).text == "Please write a question."
 
 
 async def test_question_that_is_too_long_calls_no_service() -> None:
-    said = await ask(pipe_of(Desk()), "a" * 4001)
-    assert said.text == (
+    output = await ask(make_pipe(FakeBackends()), "a" * 4001)
+    assert output.text == (
         "Your question is too long: it has 4001 characters, and at most 4000 can be answered. "
         "Shorten it, or upload long texts as a file."
     )
 
 
 async def test_longest_question_is_sent() -> None:
-    desk = desk_of(N8N, httpx.Response(200, json=ANSWER))
-    await ask(pipe_of(desk), "a" * 4000)
-    assert len(desk.body["question"]) == 4000
+    backends = make_backends(N8N, httpx.Response(200, json=ANSWER))
+    await ask(make_pipe(backends), "a" * 4000)
+    assert len(backends.body["question"]) == 4000
 
 
 @pytest.mark.parametrize(
@@ -221,61 +221,61 @@ async def test_longest_question_is_sent() -> None:
             httpx.Response(404, json={"code": 404, "message": "not registered"}), id="knows-no-webhook"
         ),
         pytest.param(httpx.Response(503, text="<html>"), id="proxy"),
-        pytest.param(refused(502, "workflow-failed"), id="own-problem"),
+        pytest.param(make_problem(502, "workflow-failed"), id="own-problem"),
         pytest.param(httpx.Response(200, text=""), id="says-nothing"),
         pytest.param(httpx.Response(200, json={"message": "Workflow was started"}), id="says-something-else"),
     ],
 )
 class TestN8nUnavailable:
     async def test_the_gateway_answers_in_its_place(self, reply: Any) -> None:
-        desk = Desk({N8N: reply, GATEWAY: streamed(ANSWER["answer"])})
-        said = await ask(pipe_of(desk))
-        assert said.text.startswith("It is $5,000,000 [1].")
-        assert said.is_done
-        assert desk.paths == [N8N, GATEWAY]
+        backends = FakeBackends({N8N: reply, GATEWAY: make_stream(ANSWER["answer"])})
+        output = await ask(make_pipe(backends))
+        assert output.text.startswith("It is $5,000,000 [1].")
+        assert output.is_done
+        assert backends.paths == [N8N, GATEWAY]
 
     async def test_without_fallback_the_user_gets_a_message(self, reply: Any) -> None:
-        desk = desk_of(N8N, reply)
-        said = await ask(pipe_of(desk, fallback_to_direct=False))
-        assert said.text == (
+        backends = make_backends(N8N, reply)
+        output = await ask(make_pipe(backends, fallback_to_direct=False))
+        assert output.text == (
             "The assistant's workflow cannot be reached right now. Try again in a few minutes."
         )
-        assert said.is_done
-        assert desk.paths == [N8N]
+        assert output.is_done
+        assert backends.paths == [N8N]
 
 
 class TestN8nDoesNotRespond:
     """A worker that hangs leaves n8n's webhooks without an answer, and without an error."""
 
     async def test_the_gateway_answers_in_its_place_and_the_next_question_goes_there(self) -> None:
-        desk = Desk({N8N: hangs, GATEWAY: lambda _: streamed(ANSWER["answer"])})
-        pipe = pipe_of(desk, workflow_seconds=0.2)
+        backends = FakeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
+        pipe = make_pipe(backends, workflow_seconds=0.2)
         for paths in ([N8N, GATEWAY], [GATEWAY]):
-            desk.requests.clear()
-            said = await ask(pipe)
-            assert said.text.startswith("It is $5,000,000 [1].")
-            assert said.is_done
-            assert desk.paths == paths
+            backends.requests.clear()
+            output = await ask(pipe)
+            assert output.text.startswith("It is $5,000,000 [1].")
+            assert output.is_done
+            assert backends.paths == paths
 
     async def test_one_question_at_a_time_tries_n8n_again(self) -> None:
-        desk = Desk({N8N: hangs, GATEWAY: lambda _: streamed(ANSWER["answer"])})
-        pipe = pipe_of(desk, workflow_seconds=0.2)
+        backends = FakeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
+        pipe = make_pipe(backends, workflow_seconds=0.2)
         await ask(pipe)
         await asyncio.sleep(0.3)
-        desk.requests.clear()
+        backends.requests.clear()
         await asyncio.gather(*(ask(pipe) for _ in range(5)))
-        assert desk.paths.count(N8N) == 1
-        assert desk.paths.count(GATEWAY) == 5
+        assert backends.paths.count(N8N) == 1
+        assert backends.paths.count(GATEWAY) == 5
         await asyncio.sleep(0.3)
-        desk.replies[N8N] = httpx.Response(200, json=ANSWER)
-        desk.requests.clear()
+        backends.replies[N8N] = httpx.Response(200, json=ANSWER)
+        backends.requests.clear()
         for _ in range(2):
             assert (await ask(pipe)).text.startswith("It is $5,000,000")
-        assert desk.paths == [N8N, N8N]
+        assert backends.paths == [N8N, N8N]
 
     async def test_without_the_valve_it_is_waited_for_to_the_end(self) -> None:
-        pipe = pipe_of(
-            desk_of(N8N, hangs), workflow_seconds=0.05, timeout_seconds=0.2, fallback_to_direct=False
+        pipe = make_pipe(
+            make_backends(N8N, hangs), workflow_seconds=0.05, timeout_seconds=0.2, fallback_to_direct=False
         )
         assert "took too long" in (await ask(pipe)).text
 
@@ -289,22 +289,25 @@ class TestN8nDoesNotRespond:
     ],
 )
 async def test_unavailable_gateway(reply: Any) -> None:
-    said = await ask(pipe_of(desk_of(GATEWAY, reply), orchestrator="direct"))
-    assert said.text == "The assistant cannot be reached right now. Try again in a few minutes."
-    assert said.is_done
+    output = await ask(make_pipe(make_backends(GATEWAY, reply), orchestrator="direct"))
+    assert output.text == "The assistant cannot be reached right now. Try again in a few minutes."
+    assert output.is_done
 
 
 async def test_n8n_and_gateway_unavailable() -> None:
-    desk = Desk({N8N: httpx.ConnectError("refused"), GATEWAY: httpx.ConnectError("refused")})
-    said = await ask(pipe_of(desk))
-    assert said.text == "The assistant cannot be reached right now. Try again in a few minutes."
+    backends = FakeBackends({N8N: httpx.ConnectError("refused"), GATEWAY: httpx.ConnectError("refused")})
+    output = await ask(make_pipe(backends))
+    assert output.text == "The assistant cannot be reached right now. Try again in a few minutes."
 
 
 @pytest.mark.parametrize("valve", ["gateway_url", "n8n_url"])
 async def test_an_address_that_is_none(valve: str) -> None:
-    desk = Desk()
-    pipe = pipe_of(
-        desk, **{valve: ""}, orchestrator="n8n" if valve == "n8n_url" else "direct", fallback_to_direct=False
+    backends = FakeBackends()
+    pipe = make_pipe(
+        backends,
+        **{valve: ""},
+        orchestrator="n8n" if valve == "n8n_url" else "direct",
+        fallback_to_direct=False,
     )
     assert "cannot be reached right now" in (await ask(pipe)).text
 
@@ -317,14 +320,14 @@ async def hangs(_: httpx.Request) -> httpx.Response:
 @WAYS
 @pytest.mark.parametrize("reply", [hangs, httpx.ReadTimeout("slow")], ids=["hangs", "says-nothing"])
 async def test_who_takes_too_long_is_not_waited_for(orchestrator: str, path: str, reply: Any) -> None:
-    pipe = pipe_of(
-        desk_of(path, reply), orchestrator=orchestrator, timeout_seconds=0.05, fallback_to_direct=False
+    pipe = make_pipe(
+        make_backends(path, reply), orchestrator=orchestrator, timeout_seconds=0.05, fallback_to_direct=False
     )
-    said = await ask(pipe)
-    assert said.text == (
+    output = await ask(pipe)
+    assert output.text == (
         "The answer took too long, so I stopped waiting for it. Try again, or ask a shorter question."
     )
-    assert said.is_done
+    assert output.is_done
 
 
 @pytest.mark.parametrize(
@@ -336,11 +339,13 @@ async def test_who_takes_too_long_is_not_waited_for(orchestrator: str, path: str
     ],
 )
 async def test_an_answer_that_breaks_off_says_so(end: Any) -> None:
-    said = await ask(pipe_of(desk_of(GATEWAY, streamed("The budget is [1", end=end)), orchestrator="direct"))
-    assert said.text == "The budget is [1\n\n*The answer broke off here and is not complete. Ask again.*"
-    assert said.statuses[-1] == "The answer is not complete"
-    assert said.is_done
-    assert not said.sources
+    output = await ask(
+        make_pipe(make_backends(GATEWAY, make_stream("The budget is [1", end=end)), orchestrator="direct")
+    )
+    assert output.text == "The budget is [1\n\n*The answer broke off here and is not complete. Ask again.*"
+    assert output.statuses[-1] == "The answer is not complete"
+    assert output.is_done
+    assert not output.sources
 
 
 async def test_an_answer_that_stands_still_is_not_waited_for() -> None:
@@ -348,9 +353,9 @@ async def test_an_answer_that_stands_still_is_not_waited_for() -> None:
         yield event("words", {"text": "The budget"})
         await asyncio.Event().wait()
 
-    desk = desk_of(GATEWAY, httpx.Response(200, stream=Stream(pieces())))
-    said = await ask(pipe_of(desk, orchestrator="direct", timeout_seconds=0.1))
-    assert said.text.startswith("The budget\n\n*The answer took too long")
+    backends = make_backends(GATEWAY, httpx.Response(200, stream=Stream(pieces())))
+    output = await ask(make_pipe(backends, orchestrator="direct", timeout_seconds=0.1))
+    assert output.text.startswith("The budget\n\n*The answer took too long")
 
 
 @pytest.mark.parametrize(
@@ -364,13 +369,13 @@ async def test_an_answer_that_stands_still_is_not_waited_for() -> None:
     ],
 )
 async def test_anything_else_names_the_request(reply: Any) -> None:
-    desk = desk_of(GATEWAY, reply)
-    said = await ask(pipe_of(desk, orchestrator="direct"))
-    number = desk.requests[0].headers["X-Request-ID"]
-    assert said.text == (
+    backends = make_backends(GATEWAY, reply)
+    output = await ask(make_pipe(backends, orchestrator="direct"))
+    number = backends.requests[0].headers["X-Request-ID"]
+    assert output.text == (
         f"Something went wrong. Try again; if it happens again, give your administrator the number {number}."
     )
-    assert said.is_done
+    assert output.is_done
 
 
 def test_every_message_is_tested() -> None:

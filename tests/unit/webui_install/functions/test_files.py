@@ -6,7 +6,7 @@ import httpx
 import pytest
 from webui_install.functions import tenantry
 
-from tests.support.pipe import ANSWER, Desk, Said, ask, pipe_of, refused
+from tests.support.pipe import ANSWER, FakeBackends, PipeOutput, ask, make_pipe, make_problem
 
 N8N, FILES = "/webhook/tenantry/chat", "/v1/files"
 ANSWERED = "It is $5,000,000 [1]. Approved in May [2] [1]."
@@ -30,44 +30,44 @@ def own(state: str, file_id: str = "f1", **members: Any) -> dict[str, Any]:
     }
 
 
-def desk_of(*replies: list[dict[str, Any]]) -> Desk:
+def make_backends(*replies: list[dict[str, Any]]) -> FakeBackends:
     """Return services whose file-sync sends the replies in turn and repeats the last one."""
-    said = iter(replies)
+    output = iter(replies)
     latest: list[dict[str, Any]] = []
 
     def files(_: httpx.Request) -> httpx.Response:
-        latest[:] = next(said, latest)
+        latest[:] = next(output, latest)
         return httpx.Response(200, json={"files": latest})
 
-    return Desk({FILES: files, N8N: lambda _: httpx.Response(200, json=ANSWER)})
+    return FakeBackends({FILES: files, N8N: lambda _: httpx.Response(200, json=ANSWER)})
 
 
-async def ask_with(desk: Desk, *file_ids: str, **valves: Any) -> Said:
+async def ask_with(backends: FakeBackends, *file_ids: str, **valves: Any) -> PipeOutput:
     files = [{"type": "file", "id": file_id, "name": "given.pdf"} for file_id in file_ids]
-    return await ask(pipe_of(desk, **{"file_wait_seconds": 0.2, **valves}), __files__=files)
+    return await ask(make_pipe(backends, **{"file_wait_seconds": 0.2, **valves}), __files__=files)
 
 
 async def test_without_attachments_file_sync_is_not_called() -> None:
-    desk = desk_of([own("ready")])
-    assert (await ask_with(desk)).text == ANSWERED
-    assert FILES not in desk.paths
+    backends = make_backends([own("ready")])
+    assert (await ask_with(backends)).text == ANSWERED
+    assert FILES not in backends.paths
 
 
 async def test_a_file_that_is_being_indexed_is_waited_for() -> None:
-    desk = desk_of(
+    backends = make_backends(
         [own("not-synced")], [own("waiting")], [own("received")], [own("indexing")], [own("ready")]
     )
-    said = await ask_with(desk, "f1", file_wait_seconds=10)
-    assert said.text == ANSWERED
-    assert desk.paths == [*[FILES] * 5, N8N]
-    assert said.statuses[:2] == ["Waiting until `f1.pdf` can be searched"] * 2
-    assert said.is_done
-    assert desk.requests[0].headers["Authorization"] == "Bearer the-token"
+    output = await ask_with(backends, "f1", file_wait_seconds=10)
+    assert output.text == ANSWERED
+    assert backends.paths == [*[FILES] * 5, N8N]
+    assert output.statuses[:2] == ["Waiting until `f1.pdf` can be searched"] * 2
+    assert output.is_done
+    assert backends.requests[0].headers["Authorization"] == "Bearer the-token"
 
 
 async def test_a_file_that_takes_too_long_is_named_and_the_answer_comes_without_it() -> None:
-    said = await ask_with(desk_of([own("indexing")]), "f1")
-    assert said.text == f"{ANSWERED}\n\n> `f1.pdf` is being indexed. Ask again in a moment to include it."
+    output = await ask_with(make_backends([own("indexing")]), "f1")
+    assert output.text == f"{ANSWERED}\n\n> `f1.pdf` is being indexed. Ask again in a moment to include it."
 
 
 @pytest.mark.parametrize(
@@ -86,24 +86,24 @@ async def test_a_file_that_takes_too_long_is_named_and_the_answer_comes_without_
     ],
 )
 async def test_a_file_that_cannot_be_read_is_named_with_its_reason(file: dict[str, Any], note: str) -> None:
-    said = await ask_with(desk_of([file]), "f1", file_wait_seconds=10)
-    assert said.text == f"{ANSWERED}\n\n{note}"
+    output = await ask_with(make_backends([file]), "f1", file_wait_seconds=10)
+    assert output.text == f"{ANSWERED}\n\n{note}"
 
 
 @pytest.mark.parametrize("state", ["indexing", "failed", "not-synced", "ready"])
 async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> None:
     """The list contains only the user's files, so another user's file id is not in it."""
-    desk = desk_of([own(state, "mine")])
-    said = await ask_with(desk, "foreign", file_wait_seconds=10)
-    assert said.text == ANSWERED
-    assert desk.paths == [FILES, N8N]
-    assert "foreign" not in str(said.events) + desk.requests[-1].content.decode()
+    backends = make_backends([own(state, "mine")])
+    output = await ask_with(backends, "foreign", file_wait_seconds=10)
+    assert output.text == ANSWERED
+    assert backends.paths == [FILES, N8N]
+    assert "foreign" not in str(output.events) + backends.requests[-1].content.decode()
 
 
 async def test_own_and_foreign_files_together() -> None:
-    desk = desk_of([own("failed", "mine")])
-    said = await ask_with(desk, "foreign", "mine")
-    assert said.text == f"{ANSWERED}\n\n> `mine.pdf` could not be indexed. It was not used."
+    backends = make_backends([own("failed", "mine")])
+    output = await ask_with(backends, "foreign", "mine")
+    assert output.text == f"{ANSWERED}\n\n> `mine.pdf` could not be indexed. It was not used."
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ async def test_own_and_foreign_files_together() -> None:
     ],
 )
 async def test_other_attachments_are_ignored(given: Any) -> None:
-    desk = desk_of([own("failed")])
-    assert (await ask(pipe_of(desk), __files__=given)).text == ANSWERED
-    assert desk.paths == [N8N]
+    backends = make_backends([own("failed")])
+    assert (await ask(make_pipe(backends), __files__=given)).text == ANSWERED
+    assert backends.paths == [N8N]
 
 
 @pytest.mark.parametrize(
@@ -128,54 +128,54 @@ async def test_other_attachments_are_ignored(given: Any) -> None:
         httpx.ConnectError("refused"),
         httpx.Response(500),
         httpx.Response(200, json={"no": "files"}),
-        refused(503, "busy"),
+        make_problem(503, "busy"),
     ],
 )
 async def test_without_file_sync_the_answer_comes_and_says_so(reply: Any) -> None:
-    desk = Desk({FILES: reply, N8N: httpx.Response(200, json=ANSWER)})
-    said = await ask_with(desk, "f1")
-    assert said.text == f"{ANSWERED}\n\n> I could not check whether the attached files can be searched yet."
+    backends = FakeBackends({FILES: reply, N8N: httpx.Response(200, json=ANSWER)})
+    output = await ask_with(backends, "f1")
+    assert output.text == f"{ANSWERED}\n\n> I could not check whether the attached files can be searched yet."
 
 
 async def test_refusal_of_file_sync_has_its_message() -> None:
-    said = await ask_with(Desk({FILES: refused(403, "tenant-suspended")}), "f1")
-    assert said.text.startswith("Your tenant is suspended")
-    assert said.is_done
+    output = await ask_with(FakeBackends({FILES: make_problem(403, "tenant-suspended")}), "f1")
+    assert output.text.startswith("Your tenant is suspended")
+    assert output.is_done
 
 
 @pytest.mark.parametrize("command", ["/files", " /Files\n"])
 async def test_the_command_lists_the_persons_files(command: str) -> None:
-    desk = desk_of(
+    backends = make_backends(
         [own("ready"), own("failed", "f2", reason="It is empty."), own("not-synced", "f3", personaId=None)]
     )
-    said = await ask(pipe_of(desk), command)
-    assert said.text.splitlines() == [
+    output = await ask(make_pipe(backends), command)
+    assert output.text.splitlines() == [
         "Your files:",
         "",
         "- `f1.pdf` is ready: answers can use it (finance)",
         "- `f2.pdf` could not be indexed: It is empty (finance)",
         "- `f3.pdf` is in no persona's knowledge",
     ]
-    assert desk.paths == [FILES]
-    assert said.statuses == ["Listing your files", "3 files"]
-    assert said.is_done
+    assert backends.paths == [FILES]
+    assert output.statuses == ["Listing your files", "3 files"]
+    assert output.is_done
 
 
 async def test_the_command_names_so_many_files_and_counts_the_rest() -> None:
-    said = await ask(pipe_of(desk_of([own("ready", f"f{at}") for at in range(60)])), "/files")
-    assert said.text.count("`") == 100
-    assert said.text.endswith("- and 10 more")
+    output = await ask(make_pipe(make_backends([own("ready", f"f{at}") for at in range(60)])), "/files")
+    assert output.text.count("`") == 100
+    assert output.text.endswith("- and 10 more")
 
 
 async def test_the_command_without_files() -> None:
-    said = await ask(pipe_of(desk_of([])), "/files")
-    assert said.text.startswith("You have no files here.")
+    output = await ask(make_pipe(make_backends([])), "/files")
+    assert output.text.startswith("You have no files here.")
 
 
 async def test_the_command_without_file_sync() -> None:
-    said = await ask(pipe_of(Desk({FILES: httpx.ConnectError("refused")})), "/files")
-    assert said.text == "I cannot list your files right now. Try again in a few minutes."
-    assert said.is_done
+    output = await ask(make_pipe(FakeBackends({FILES: httpx.ConnectError("refused")})), "/files")
+    assert output.text == "I cannot list your files right now. Try again in a few minutes."
+    assert output.is_done
 
 
 @pytest.mark.parametrize(
@@ -189,5 +189,5 @@ async def test_the_command_without_file_sync() -> None:
     ],
 )
 async def test_names_and_reasons_are_never_rendered(filename: str, reason: str | None, shown: str) -> None:
-    desk = desk_of([own("failed", filename=filename, reason=reason)])
-    assert (await ask(pipe_of(desk), "/files")).text.splitlines()[-1] == shown
+    backends = make_backends([own("failed", filename=filename, reason=reason)])
+    assert (await ask(make_pipe(backends), "/files")).text.splitlines()[-1] == shown

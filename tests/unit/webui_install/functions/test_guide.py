@@ -9,7 +9,7 @@ import pytest
 from webui_install.functions import tenantry
 from webui_install.functions.tenantry import FILE_STATES, MESSAGES
 
-from tests.support.pipe import ANSWER, Desk, ask, pipe_of, refused, streamed
+from tests.support.pipe import ANSWER, FakeBackends, ask, make_pipe, make_problem, make_stream
 
 DOCS = Path(__file__).parents[4] / "docs"
 USERS, OPEN_WEBUI = DOCS / "guides" / "users.md", DOCS / "open-webui.md"
@@ -58,14 +58,14 @@ async def _statuses() -> AsyncIterator[str]:
     files = {"/v1/files": lambda _: httpx.Response(200, json={"files": [next(states)]})}
     without_source = ANSWER | {"citations": []}
     for reply in (
-        streamed("Yes"),
-        streamed("No", end=without_source),
-        streamed("Yes", end=None),
-        refused(429, "rate-limited"),
+        make_stream("Yes"),
+        make_stream("No", end=without_source),
+        make_stream("Yes", end=None),
+        make_problem(429, "rate-limited"),
     ):
         attached = [{"type": "file", "id": "f1"}] if files else []
-        desk = Desk({"/v1/answers": reply, **files})
-        said = await ask(pipe_of(desk, orchestrator="direct"), __files__=attached)
+        backends = FakeBackends({"/v1/answers": reply, **files})
+        output = await ask(make_pipe(backends, orchestrator="direct"), __files__=attached)
         files = {}
-        for status in said.statuses:
+        for status in output.statuses:
             yield status

@@ -13,26 +13,35 @@ import httpx
 import pytest
 from webui_install.functions.tenantry import MAX_TURN_LENGTH
 
-from tests.support.pipe import ANSWER, Desk, Stream, arguments_of, ask, event, pipe_of, streamed
+from tests.support.pipe import (
+    ANSWER,
+    FakeBackends,
+    Stream,
+    ask,
+    event,
+    make_arguments,
+    make_pipe,
+    make_stream,
+)
 
 N8N, GATEWAY = "/webhook/tenantry/chat", "/v1/answers"
 SHOWN = "It is $5,000,000 [1]. Approved in May [2] [1]."
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk(
-        {N8N: lambda _: httpx.Response(200, json=ANSWER), GATEWAY: lambda _: streamed(ANSWER["answer"])}
+def backends() -> FakeBackends:
+    return FakeBackends(
+        {N8N: lambda _: httpx.Response(200, json=ANSWER), GATEWAY: lambda _: make_stream(ANSWER["answer"])}
     )
 
 
 @pytest.mark.parametrize("orchestrator", ["n8n", "direct"])
 async def test_an_answer_is_shown_with_its_sources_in_the_order_of_its_markers(
-    desk: Desk, orchestrator: str
+    backends: FakeBackends, orchestrator: str
 ) -> None:
-    said = await ask(pipe_of(desk, orchestrator=orchestrator))
-    assert said.text == SHOWN
-    assert said.sources == [
+    output = await ask(make_pipe(backends, orchestrator=orchestrator))
+    assert output.text == SHOWN
+    assert output.sources == [
         {
             "source": {"id": "owui-f1", "name": "plan.pdf"},
             "document": ["```text\n$5,000,000\n```"],
@@ -44,26 +53,26 @@ async def test_an_answer_is_shown_with_its_sources_in_the_order_of_its_markers(
             "metadata": [{"source": "d2#2", "name": "notes.md"}],
         },
     ]
-    assert said.statuses[0] == "Searching the documents"
-    assert said.statuses[-1] == "Answered from 2 passages"
-    assert said.is_done
+    assert output.statuses[0] == "Searching the documents"
+    assert output.statuses[-1] == "Answered from 2 passages"
+    assert output.is_done
 
 
 @pytest.mark.parametrize(("orchestrator", "path"), [("n8n", N8N), ("direct", GATEWAY)])
 async def test_only_the_wanted_way_is_asked_with_the_persons_own_token(
-    desk: Desk, orchestrator: str, path: str
+    backends: FakeBackends, orchestrator: str, path: str
 ) -> None:
-    await ask(pipe_of(desk, orchestrator=orchestrator))
-    assert desk.paths == [path]
-    assert desk.requests[0].headers["Authorization"] == "Bearer the-token"
-    assert len(desk.requests[0].headers["X-Request-ID"]) == 32
+    await ask(make_pipe(backends, orchestrator=orchestrator))
+    assert backends.paths == [path]
+    assert backends.requests[0].headers["Authorization"] == "Bearer the-token"
+    assert len(backends.requests[0].headers["X-Request-ID"]) == 32
     wanted = {
         "question": "What is the budget?", "personaId": "finance", "history": [], "format": "markdown"
     }  # fmt: skip
-    assert desk.body == (wanted if orchestrator == "n8n" else {**wanted, "stream": True})
+    assert backends.body == (wanted if orchestrator == "n8n" else {**wanted, "stream": True})
 
 
-async def test_words_are_passed_on_as_they_come(desk: Desk) -> None:
+async def test_words_are_passed_on_as_they_come(backends: FakeBackends) -> None:
     go_on = asyncio.Event()
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -71,8 +80,8 @@ async def test_words_are_passed_on_as_they_come(desk: Desk) -> None:
         await go_on.wait()
         yield event("words", {"text": "the rest."}) + event("answer", {"answer": "", "citations": []})
 
-    desk.replies[GATEWAY] = httpx.Response(200, stream=Stream(pieces()))
-    async with aclosing(pipe_of(desk, orchestrator="direct").pipe(**arguments_of("?"))) as words:
+    backends.replies[GATEWAY] = httpx.Response(200, stream=Stream(pieces()))
+    async with aclosing(make_pipe(backends, orchestrator="direct").pipe(**make_arguments("?"))) as words:
         first = await anext(words)
         assert first["choices"][0]["delta"]["content"] == "First words, "  # type: ignore[index]
         go_on.set()
@@ -80,51 +89,51 @@ async def test_words_are_passed_on_as_they_come(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 7, 50])
-async def test_however_the_bytes_are_cut_the_answer_is_the_same(desk: Desk, cut: int) -> None:
+async def test_however_the_bytes_are_cut_the_answer_is_the_same(backends: FakeBackends, cut: int) -> None:
     words = [ANSWER["answer"][at : at + 3] for at in range(0, len(ANSWER["answer"]), 3)]
-    desk.replies[GATEWAY] = streamed(*words, cut=cut)
-    assert (await ask(pipe_of(desk, orchestrator="direct"))).text == SHOWN
+    backends.replies[GATEWAY] = make_stream(*words, cut=cut)
+    assert (await ask(make_pipe(backends, orchestrator="direct"))).text == SHOWN
 
 
-async def test_separators_of_lines_in_an_answer_do_not_end_an_event(desk: Desk) -> None:
+async def test_separators_of_lines_in_an_answer_do_not_end_an_event(backends: FakeBackends) -> None:
     text = "One\u2028two\u0085three\x1cfour"
-    desk.replies[GATEWAY] = streamed(text, end={"answer": text, "citations": []})
-    assert (await ask(pipe_of(desk, orchestrator="direct"))).text == text
+    backends.replies[GATEWAY] = make_stream(text, end={"answer": text, "citations": []})
+    assert (await ask(make_pipe(backends, orchestrator="direct"))).text == text
 
 
-async def test_an_answer_without_words_before_it_is_shown_too(desk: Desk) -> None:
-    desk.replies[GATEWAY] = streamed()
-    assert (await ask(pipe_of(desk, orchestrator="direct"))).text == SHOWN
+async def test_an_answer_without_words_before_it_is_shown_too(backends: FakeBackends) -> None:
+    backends.replies[GATEWAY] = make_stream()
+    assert (await ask(make_pipe(backends, orchestrator="direct"))).text == SHOWN
 
 
-async def test_an_answer_that_cites_nothing_says_so(desk: Desk) -> None:
-    desk.replies[N8N] = httpx.Response(
+async def test_an_answer_that_cites_nothing_says_so(backends: FakeBackends) -> None:
+    backends.replies[N8N] = httpx.Response(
         200, json={"answer": "I found nothing.", "format": "markdown", "citations": []}
     )
-    said = await ask(pipe_of(desk))
-    assert (said.text, said.sources, said.statuses[-1]) == (
+    output = await ask(make_pipe(backends))
+    assert (output.text, output.sources, output.statuses[-1]) == (
         "I found nothing.",
         [],
         "Answered without a source",
     )
 
 
-async def test_text_that_resembles_an_event_stays_text(desk: Desk) -> None:
+async def test_text_that_resembles_an_event_stays_text(backends: FakeBackends) -> None:
     """Open WebUI parses text that begins with "data:" as an event of the stream, and executes it."""
     text = 'data: {"event": {"type": "execute"}}'
-    desk.replies[GATEWAY] = streamed(text, end={"answer": text, "citations": []})
-    said = await ask(pipe_of(desk, orchestrator="direct"))
-    assert all(isinstance(piece, dict) for piece in said.pieces)
-    assert said.text == text
+    backends.replies[GATEWAY] = make_stream(text, end={"answer": text, "citations": []})
+    output = await ask(make_pipe(backends, orchestrator="direct"))
+    assert all(isinstance(piece, dict) for piece in output.pieces)
+    assert output.text == text
 
 
-async def test_who_does_not_stream_gets_plain_text(desk: Desk) -> None:
-    said = await ask(pipe_of(desk, orchestrator="direct"), stream=False)
-    assert all(isinstance(piece, str) for piece in said.pieces)
-    assert said.text == SHOWN
+async def test_who_does_not_stream_gets_plain_text(backends: FakeBackends) -> None:
+    output = await ask(make_pipe(backends, orchestrator="direct"), stream=False)
+    assert all(isinstance(piece, str) for piece in output.pieces)
+    assert output.text == SHOWN
 
 
-async def test_what_was_said_before_is_handed_on(desk: Desk) -> None:
+async def test_what_was_said_before_is_handed_on(backends: FakeBackends) -> None:
     messages = [
         {"role": "system", "content": "Obey me."},
         {"role": "user", "content": [{"type": "text", "text": "And 2025?"}, {"type": "image_url"}]},
@@ -133,43 +142,43 @@ async def test_what_was_said_before_is_handed_on(desk: Desk) -> None:
         {"role": "tool", "content": "a tool's"},
         {"role": "user", "content": "And now?"},
     ]
-    await ask(pipe_of(desk), "And now?", messages=messages)
-    assert desk.body["question"] == "And now?"
-    assert desk.body["history"] == [
+    await ask(make_pipe(backends), "And now?", messages=messages)
+    assert backends.body["question"] == "And now?"
+    assert backends.body["history"] == [
         {"role": "user", "text": "And 2025?"},
         {"role": "assistant", "text": "a" * MAX_TURN_LENGTH},
     ]
 
 
-async def test_of_a_long_chat_the_latest_is_handed_on(desk: Desk) -> None:
+async def test_of_a_long_chat_the_latest_is_handed_on(backends: FakeBackends) -> None:
     turns = [{"role": role, "content": f"{at}"} for at in range(150) for role in ("user", "assistant")]
-    await ask(pipe_of(desk), "Now?", messages=[*turns, {"role": "user", "content": "Now?"}])
-    assert len(desk.body["history"]) == 100
-    assert desk.body["history"][-1] == {"role": "assistant", "text": "149"}
+    await ask(make_pipe(backends), "Now?", messages=[*turns, {"role": "user", "content": "Now?"}])
+    assert len(backends.body["history"]) == 100
+    assert backends.body["history"][-1] == {"role": "assistant", "text": "149"}
 
 
-async def test_what_open_webui_writes_before_a_question_is_not_asked(desk: Desk) -> None:
+async def test_what_open_webui_writes_before_a_question_is_not_asked(backends: FakeBackends) -> None:
     prefix = '<attached_files>\n<file type="file" id="f1" url="f1" name="plan.pdf"/>\n</attached_files>\n\n'
     messages = [
         {"role": "user", "content": f"{prefix}First?"},
         {"role": "assistant", "content": "Yes."},
         {"role": "user", "content": f"{prefix}Second?"},
     ]
-    await ask(pipe_of(desk), f"{prefix}Second?", messages=messages)
-    assert desk.body["question"] == "Second?"
-    assert desk.body["history"][0] == {"role": "user", "text": "First?"}
+    await ask(make_pipe(backends), f"{prefix}Second?", messages=messages)
+    assert backends.body["question"] == "Second?"
+    assert backends.body["history"][0] == {"role": "user", "text": "First?"}
 
 
-async def test_without_metadata_of_a_prompt_the_last_message_is_asked(desk: Desk) -> None:
-    await ask(pipe_of(desk), "Now?", __metadata__={"model_id": "tenant-tenantb.hr"})
-    assert (desk.body["question"], desk.body["personaId"]) == ("Now?", "hr")
+async def test_without_metadata_of_a_prompt_the_last_message_is_asked(backends: FakeBackends) -> None:
+    await ask(make_pipe(backends), "Now?", __metadata__={"model_id": "tenant-tenantb.hr"})
+    assert (backends.body["question"], backends.body["personaId"]) == ("Now?", "hr")
 
 
-async def test_of_models_side_by_side_each_asks_its_own_persona(desk: Desk) -> None:
+async def test_of_models_side_by_side_each_asks_its_own_persona(backends: FakeBackends) -> None:
     """``model`` is that of the first of them in all their metadata."""
     metadata = {"model": {"id": "tenant-tenantb.finance"}, "model_id": "tenant-tenantb.hr"}
-    await ask(pipe_of(desk), __metadata__=metadata)
-    assert desk.body["personaId"] == "hr"
+    await ask(make_pipe(backends), __metadata__=metadata)
+    assert backends.body["personaId"] == "hr"
 
 
 @pytest.mark.parametrize(
@@ -181,10 +190,10 @@ async def test_of_models_side_by_side_each_asks_its_own_persona(desk: Desk) -> N
         {"sources": [{"id": 1}]},
     ],
 )
-async def test_other_metadata_changes_nothing(desk: Desk, metadata: dict[str, object]) -> None:
+async def test_other_metadata_changes_nothing(backends: FakeBackends, metadata: dict[str, object]) -> None:
     own = {"model_id": "tenant-tenantb.finance", "base_user_prompt": "?"}
-    await ask(pipe_of(desk), "?", __metadata__={**own, **metadata})
-    assert desk.body == {"question": "?", "personaId": "finance", "history": [], "format": "markdown"}
+    await ask(make_pipe(backends), "?", __metadata__={**own, **metadata})
+    assert backends.body == {"question": "?", "personaId": "finance", "history": [], "format": "markdown"}
 
 
 @pytest.mark.parametrize(
@@ -197,22 +206,22 @@ async def test_other_metadata_changes_nothing(desk: Desk, metadata: dict[str, ob
     ],
 )
 async def test_tasks_of_open_webui_are_answered_without_asking_anybody(
-    desk: Desk, task: str, answer: dict[str, object]
+    backends: FakeBackends, task: str, answer: dict[str, object]
 ) -> None:
     body = {"messages": [{"role": "user", "content": "What is\nthe budget?"}]}
-    said = await ask(pipe_of(desk), stream=False, __task__=task, __task_body__=body)
-    assert json.loads(said.text) == answer
-    assert not desk.requests
-    assert not said.events
+    output = await ask(make_pipe(backends), stream=False, __task__=task, __task_body__=body)
+    assert json.loads(output.text) == answer
+    assert not backends.requests
+    assert not output.events
 
 
-async def test_a_task_that_is_not_known_gets_nothing(desk: Desk) -> None:
-    assert (await ask(pipe_of(desk), stream=False, __task__="moa_response_generation")).text == ""
-    assert not desk.requests
+async def test_a_task_that_is_not_known_gets_nothing(backends: FakeBackends) -> None:
+    assert (await ask(make_pipe(backends), stream=False, __task__="moa_response_generation")).text == ""
+    assert not backends.requests
 
 
 @pytest.mark.parametrize("orchestrator", ["n8n", "direct"])
-async def test_who_leaves_before_the_answer_ends_the_call(desk: Desk, orchestrator: str) -> None:
+async def test_who_leaves_before_the_answer_ends_the_call(backends: FakeBackends, orchestrator: str) -> None:
     reached, ended = asyncio.Event(), asyncio.Event()
 
     async def hangs(_: httpx.Request) -> httpx.Response:
@@ -223,8 +232,8 @@ async def test_who_leaves_before_the_answer_ends_the_call(desk: Desk, orchestrat
             ended.set()
         raise AssertionError("nothing ends it")
 
-    desk.replies |= {N8N: hangs, GATEWAY: hangs}
-    asking = asyncio.create_task(ask(pipe_of(desk, orchestrator=orchestrator)))
+    backends.replies |= {N8N: hangs, GATEWAY: hangs}
+    asking = asyncio.create_task(ask(make_pipe(backends, orchestrator=orchestrator)))
     await reached.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -233,17 +242,17 @@ async def test_who_leaves_before_the_answer_ends_the_call(desk: Desk, orchestrat
 
 
 @pytest.mark.parametrize("way", ["cancelled", "closed"])
-async def test_who_leaves_in_the_middle_ends_the_stream(desk: Desk, way: str) -> None:
+async def test_who_leaves_in_the_middle_ends_the_stream(backends: FakeBackends, way: str) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield event("words", {"text": "First words"})
         await asyncio.Event().wait()
 
     stream = Stream(pieces())
-    desk.replies[GATEWAY] = httpx.Response(200, stream=stream)
+    backends.replies[GATEWAY] = httpx.Response(200, stream=stream)
     begun = asyncio.Event()
 
     async def read() -> None:
-        async with aclosing(pipe_of(desk, orchestrator="direct").pipe(**arguments_of("?"))) as words:
+        async with aclosing(make_pipe(backends, orchestrator="direct").pipe(**make_arguments("?"))) as words:
             async for _ in words:
                 begun.set()
                 if way == "closed":
@@ -256,40 +265,42 @@ async def test_who_leaves_in_the_middle_ends_the_stream(desk: Desk, way: str) ->
     assert stream.closed
 
 
-async def test_an_event_that_cannot_be_shown_fails_no_answer(desk: Desk) -> None:
+async def test_an_event_that_cannot_be_shown_fails_no_answer(backends: FakeBackends) -> None:
     async def emitter(_: object) -> None:
         raise RuntimeError("no socket")
 
-    assert (await ask(pipe_of(desk), __event_emitter__=emitter)).text == SHOWN
+    assert (await ask(make_pipe(backends), __event_emitter__=emitter)).text == SHOWN
 
 
-async def test_without_an_emitter_an_answer_comes_too(desk: Desk) -> None:
-    assert (await ask(pipe_of(desk), __event_emitter__=None)).text == SHOWN
+async def test_without_an_emitter_an_answer_comes_too(backends: FakeBackends) -> None:
+    assert (await ask(make_pipe(backends), __event_emitter__=None)).text == SHOWN
 
 
 @pytest.mark.parametrize("orchestrator", ["n8n", "direct"])
 async def test_nothing_of_tokens_questions_and_answers_is_logged(
-    desk: Desk, orchestrator: str, caplog: pytest.LogCaptureFixture
+    backends: FakeBackends, orchestrator: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    desk.replies |= {
+    backends.replies |= {
         N8N: httpx.Response(200, text="secret-answer"),
-        GATEWAY: lambda _: streamed("secret-answer", end={"secret-answer": 1}),
+        GATEWAY: lambda _: make_stream("secret-answer", end={"secret-answer": 1}),
     }
-    await ask(pipe_of(desk, orchestrator=orchestrator), "secret-question")
+    await ask(make_pipe(backends, orchestrator=orchestrator), "secret-question")
     assert caplog.records
     assert not any(word in caplog.text for word in ("secret", "the-token"))
 
 
-@pytest.mark.parametrize("said", ["<img src=x>", "a\n````html\n<b>\n````", "[x](//evil.example) `a`"])
-async def test_an_answer_that_was_not_made_for_a_chat_is_shown_as_mere_text(desk: Desk, said: str) -> None:
+@pytest.mark.parametrize("output", ["<img src=x>", "a\n````html\n<b>\n````", "[x](//evil.example) `a`"])
+async def test_an_answer_that_was_not_made_for_a_chat_is_shown_as_mere_text(
+    backends: FakeBackends, output: str
+) -> None:
     """Another workflow may omit the format or write other text."""
-    desk.replies[N8N] = httpx.Response(200, json={"answer": said, "citations": []})
-    fence = "`" * (5 if "````" in said else 3)
-    assert (await ask(pipe_of(desk))).text == f"{fence}text\n{said}\n{fence}"
+    backends.replies[N8N] = httpx.Response(200, json={"answer": output, "citations": []})
+    fence = "`" * (5 if "````" in output else 3)
+    assert (await ask(make_pipe(backends))).text == f"{fence}text\n{output}\n{fence}"
 
 
-async def test_nothing_in_a_source_acts(desk: Desk) -> None:
+async def test_nothing_in_a_source_acts(backends: FakeBackends) -> None:
     """Open WebUI renders a source's text as Markdown, and fetches an icon for a name that is an address."""
     citation = {
         "marker": 1,
@@ -298,8 +309,8 @@ async def test_nothing_in_a_source_acts(desk: Desk) -> None:
         "page": 1,
         "snippet": "![a](//e)\n```\nb",
     }
-    desk.replies[N8N] = httpx.Response(200, json=ANSWER | {"citations": [citation]})
-    (source,) = (await ask(pipe_of(desk))).sources
+    backends.replies[N8N] = httpx.Response(200, json=ANSWER | {"citations": [citation]})
+    (source,) = (await ask(make_pipe(backends))).sources
     assert source["document"] == ["````text\n![a](//e)\n```\nb\n````"]
     assert source["source"]["name"] == "File http_x.md"
     assert source["metadata"][0]["name"] == "File http_x.md, page 1"

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.pipe import Desk, ask, pipe_of, refused
+from tests.support.pipe import FakeBackends, ask, make_pipe, make_problem
 
 TRASH, FIRST, SECOND = "/v1/trash", "0123456789abcdef", "fedcba9876543210"
 
@@ -37,35 +37,35 @@ def restored(document_id: str = "d1") -> dict[str, Any]:
 async def test_the_command_lists_what_can_be_restored_with_who_removed_it_and_until_when(
     command: str,
 ) -> None:
-    desk = Desk({TRASH: page(item(), item("notes.md", removedBy="open-webui", removalId=SECOND))})
-    said = await ask(pipe_of(desk), command)
+    backends = FakeBackends({TRASH: page(item(), item("notes.md", removedBy="open-webui", removalId=SECOND))})
+    output = await ask(make_pipe(backends), command)
     assert (
         "- `plan.pdf` (finance), removed by diana\\@tenantb.example on 29 November 2026, "
         f"until 29 December 2026: `/restore {FIRST}`"
-    ) in said.text
-    assert "- `notes.md` (finance), removed in Open WebUI on 29 November 2026" in said.text
-    assert said.is_done
-    assert desk.paths == [TRASH]
-    assert desk.requests[0].headers["authorization"] == "Bearer the-token"
+    ) in output.text
+    assert "- `notes.md` (finance), removed in Open WebUI on 29 November 2026" in output.text
+    assert output.is_done
+    assert backends.paths == [TRASH]
+    assert backends.requests[0].headers["authorization"] == "Bearer the-token"
 
 
 async def test_an_empty_trash_says_so() -> None:
-    said = await ask(pipe_of(Desk({TRASH: page()})), "/restore")
-    assert said.text == "The trash contains no document that you may restore."
+    output = await ask(make_pipe(FakeBackends({TRASH: page()})), "/restore")
+    assert output.text == "The trash contains no document that you may restore."
 
 
 @pytest.mark.parametrize("wanted", ["plan.pdf", "`plan.pdf`", FIRST])
 async def test_a_document_is_restored_by_its_name_or_its_code(wanted: str) -> None:
-    desk = Desk({TRASH: page(item()), **restored()})
-    said = await ask(pipe_of(desk), f"/restore {wanted}")
-    assert said.text == "`plan.pdf` (finance) is restored: answers can use it again."
-    assert said.is_done
-    sent = desk.requests[-1]
+    backends = FakeBackends({TRASH: page(item()), **restored()})
+    output = await ask(make_pipe(backends), f"/restore {wanted}")
+    assert output.text == "`plan.pdf` (finance) is restored: answers can use it again."
+    assert output.is_done
+    sent = backends.requests[-1]
     assert (sent.method, sent.url.params["removalId"]) == ("POST", FIRST)
 
 
 async def test_of_several_of_one_name_the_personas_own_and_latest_is_restored() -> None:
-    desk = Desk(
+    backends = FakeBackends(
         {
             TRASH: page(
                 item(documentId="other", personaId="legal", removedAt="2026-11-29T12:00:00Z"),
@@ -75,28 +75,28 @@ async def test_of_several_of_one_name_the_personas_own_and_latest_is_restored() 
             **restored("new"),
         }
     )
-    assert "is restored" in (await ask(pipe_of(desk), "/restore plan.pdf")).text
+    assert "is restored" in (await ask(make_pipe(backends), "/restore plan.pdf")).text
 
 
 async def test_all_pages_are_searched() -> None:
     def pages(request: httpx.Request) -> httpx.Response:
         return page(item()) if "cursor" in request.url.params else page(cursor="next")
 
-    desk = Desk({TRASH: pages, **restored()})
-    assert "is restored" in (await ask(pipe_of(desk), "/restore plan.pdf")).text
-    assert desk.paths == [TRASH, TRASH, "/v1/documents/d1/restore"]
+    backends = FakeBackends({TRASH: pages, **restored()})
+    assert "is restored" in (await ask(make_pipe(backends), "/restore plan.pdf")).text
+    assert backends.paths == [TRASH, TRASH, "/v1/documents/d1/restore"]
 
 
 async def test_number_of_trash_pages_is_limited() -> None:
-    desk = Desk({TRASH: lambda _: page(item(), cursor="next")})
-    await ask(pipe_of(desk), "/restore")
-    assert len(desk.paths) == 5
+    backends = FakeBackends({TRASH: lambda _: page(item(), cursor="next")})
+    await ask(make_pipe(backends), "/restore")
+    assert len(backends.paths) == 5
 
 
 async def test_unknown_name_refers_to_the_list() -> None:
-    said = await ask(pipe_of(Desk({TRASH: page(item())})), "/restore other.pdf")
-    assert "`/restore`" in said.text
-    assert said.is_done
+    output = await ask(make_pipe(FakeBackends({TRASH: page(item())})), "/restore other.pdf")
+    assert "`/restore`" in output.text
+    assert output.is_done
 
 
 @pytest.mark.parametrize(
@@ -116,23 +116,23 @@ async def test_unknown_name_refers_to_the_list() -> None:
     ],
 )
 async def test_each_refusal_has_its_message(status: int, slug: str, words: str) -> None:
-    desk = Desk({TRASH: page(item()), "/v1/documents/d1/restore": refused(status, slug)})
-    said = await ask(pipe_of(desk), "/restore plan.pdf")
-    assert words in said.text
-    assert said.is_done
+    backends = FakeBackends({TRASH: page(item()), "/v1/documents/d1/restore": make_problem(status, slug)})
+    output = await ask(make_pipe(backends), "/restore plan.pdf")
+    assert words in output.text
+    assert output.is_done
 
 
 async def test_without_the_gateway_it_says_so() -> None:
-    said = await ask(pipe_of(Desk({TRASH: httpx.ConnectError("away")})), "/restore")
-    assert "cannot be reached" in said.text
+    output = await ask(make_pipe(FakeBackends({TRASH: httpx.ConnectError("away")})), "/restore")
+    assert "cannot be reached" in output.text
 
 
 async def test_names_are_never_rendered() -> None:
-    said = await ask(pipe_of(Desk({TRASH: page(item("a`b ![x](http://x).md"))})), "/restore")
-    assert "`a'b ![x](http://x).md`" in said.text
+    output = await ask(make_pipe(FakeBackends({TRASH: page(item("a`b ![x](http://x).md"))})), "/restore")
+    assert "`a'b ![x](http://x).md`" in output.text
 
 
 async def test_a_question_that_only_begins_so_is_a_question() -> None:
-    desk = Desk({TRASH: page()})
-    await ask(pipe_of(desk, orchestrator="direct"), "/restored data is what?")
-    assert TRASH not in desk.paths
+    backends = FakeBackends({TRASH: page()})
+    await ask(make_pipe(backends, orchestrator="direct"), "/restored data is what?")
+    assert TRASH not in backends.paths

@@ -1,7 +1,7 @@
-"""Waits until the database has the tables of this edition of Open WebUI; with ``migrate`` it makes them.
+"""Wait until the database has the schema of this version of Open WebUI; with ``migrate``, create it.
 
-So one job migrates, once, and no pod of the new edition begins before that is done. A database that is newer,
-after a rollback, is left as it is.
+One job migrates the database, and no pod of the new version starts before the migration is finished. After a
+rollback, a newer schema is kept.
 """
 
 import importlib
@@ -18,23 +18,23 @@ from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import OperationalError
 
-PAUSE_SECONDS = 2
+POLL_SECONDS = 2
 
 
-def is_behind(engine: Engine, scripts: ScriptDirectory) -> bool:
-    """Tell whether there is something to migrate."""
+def is_outdated(engine: Engine, scripts: ScriptDirectory) -> bool:
+    """Return True if the schema is older than this version."""
     with engine.connect() as connection:
         current = set(MigrationContext.configure(connection).get_current_heads())
     try:
         for revision in current:
             scripts.get_revision(revision)
     except CommandError:
-        return False  # it is of a later edition
+        return False  # the schema is of a later version
     return current != set(scripts.get_heads())
 
 
 def main() -> None:
-    """Return when nothing is to be migrated any more."""
+    """Return when the schema is up to date."""
     config = Config()
     package = Path(find_spec("open_webui").origin).parent
     config.set_main_option("script_location", str(package / "migrations"))
@@ -42,17 +42,17 @@ def main() -> None:
     engine = create_engine(os.environ["DATABASE_URL"])
     while True:
         try:
-            if not is_behind(engine, scripts):
+            if not is_outdated(engine, scripts):
                 return
             if "migrate" in sys.argv:
-                importlib.import_module("open_webui.config")  # it migrates when it is imported
+                importlib.import_module("open_webui.config")  # its import runs the migrations
                 continue
-            reason = "the tables are not yet those of this edition"
+            reason = "the schema is not migrated yet"
         except OperationalError as exc:
             reason = str(exc.orig)
         sys.stdout.write(f"Waiting: {reason.strip()}\n")
         sys.stdout.flush()
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 if __name__ == "__main__":

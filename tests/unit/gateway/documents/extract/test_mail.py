@@ -22,7 +22,7 @@ HEAD = (
 )
 
 
-def text_of(mail: EmailMessage) -> str:
+def extract_text(mail: EmailMessage) -> str:
     format_, (page,) = extract("a.eml", mail.as_bytes())
     assert format_ is Format.MAIL
     return page.text
@@ -42,13 +42,13 @@ def test_plain_text_is_preferred_to_html() -> None:
     mail = message()
     mail.set_content("Plain.")
     mail.add_alternative("<p>HTML.</p>", subtype="html")
-    assert text_of(mail) == f"{HEAD}\n\nPlain."
+    assert extract_text(mail) == f"{HEAD}\n\nPlain."
 
 
 def test_html_alone_is_read_like_a_page() -> None:
     mail = message(Subject="Offer")
     mail.set_content("<h1>Offer</h1><p>Two <b>rooms</b>.<script>steal()</script>", subtype="html")
-    assert text_of(mail) == f"Subject: Offer\n{HEAD}\n\n\nOffer\n\nTwo rooms."
+    assert extract_text(mail) == f"Subject: Offer\n{HEAD}\n\n\nOffer\n\nTwo rooms."
 
 
 def test_attachments_are_named_and_not_read() -> None:
@@ -56,7 +56,7 @@ def test_attachments_are_named_and_not_read() -> None:
     mail.set_content("See below.")
     mail.add_attachment("Secret of the attachment.", filename="größe.txt")
     mail.add_attachment(b"%PDF-", maintype="application", subtype="pdf", filename="plan.pdf")
-    assert text_of(mail) == f"{HEAD}\n\nSee below.\n\nAttachments: größe.txt, plan.pdf"
+    assert extract_text(mail) == f"{HEAD}\n\nSee below.\n\nAttachments: größe.txt, plan.pdf"
 
 
 def test_text_that_goes_on_below_a_picture_is_read() -> None:
@@ -66,8 +66,8 @@ def test_text_that_goes_on_below_a_picture_is_read() -> None:
         b"\x89PNG", maintype="image", subtype="png", filename="photo.png", disposition="inline"
     )
     mail.add_attachment("Below.", disposition="inline")
-    assert text_of(mail) == f"{HEAD}\n\nAbove.\n\nBelow.\n\nAttachments: photo.png"
+    assert extract_text(mail) == f"{HEAD}\n\nAbove.\n\nBelow.\n\nAttachments: photo.png"
 
 
 def test_an_email_without_text_still_has_its_headers() -> None:
-    assert text_of(message(Subject="Call me")) == f"Subject: Call me\n{HEAD}"
+    assert extract_text(message(Subject="Call me")) == f"Subject: Call me\n{HEAD}"

@@ -10,7 +10,7 @@ SEEN = f"BT {FONT} 72 720 Td (Seen.) Tj ET"
 IMAGE = "q 612 0 0 792 0 0 cm /Im1 Do Q"
 
 
-def text_of(content: str, form: str = "", box: str = "/MediaBox [0 0 612 792]") -> str:
+def extract_text(content: str, form: str = "", box: str = "/MediaBox [0 0 612 792]") -> str:
     resources = (
         "/Resources << /Font << /F1 3 0 R /F3 8 0 R >> /XObject << /Im1 6 0 R /Fm1 7 0 R >> "
         "/ColorSpace << /Spot [/Separation /Black /DeviceCMYK 9 0 R] /Icc [/ICCBased 10 0 R] >> "
@@ -73,7 +73,7 @@ HIDDEN = {
 
 @pytest.mark.parametrize("content", HIDDEN.values(), ids=HIDDEN)
 def test_text_that_a_page_does_not_show_is_not_read(content: str) -> None:
-    assert text_of(content) == "Seen."
+    assert extract_text(content) == "Seen."
 
 
 SHOWN = {
@@ -117,22 +117,22 @@ SHOWN = {
 
 @pytest.mark.parametrize("content", SHOWN.values(), ids=SHOWN)
 def test_text_that_a_page_may_show_is_read(content: str) -> None:
-    text = text_of(content)
+    text = extract_text(content)
     assert "Seen." in text
     assert "Kept." in text
 
 
 def test_invisible_text_in_a_form_is_not_read_and_other_text_is() -> None:
     form = f"BT {FONT} 3 Tr 9 9 Td (Secret.) Tj 0 Tr 1 g (Kept.) Tj ET"
-    assert text_of(f"{SEEN} /Fm1 Do", form) == "Seen. Kept."
+    assert extract_text(f"{SEEN} /Fm1 Do", form) == "Seen. Kept."
 
 
 def test_the_text_of_a_scan_in_a_form_is_read() -> None:
-    assert text_of(f"{SEEN} /Fm1 Do", f"{IMAGE} BT {FONT} 3 Tr 9 9 Td (Kept.) Tj ET") == "Seen. Kept."
+    assert extract_text(f"{SEEN} /Fm1 Do", f"{IMAGE} BT {FONT} 3 Tr 9 9 Td (Kept.) Tj ET") == "Seen. Kept."
 
 
 def test_the_state_of_a_form_ends_with_it() -> None:
-    assert text_of(f"/Fm1 Do {SEEN}", "3 Tr 1 g q q q") == "Seen."
+    assert extract_text(f"/Fm1 Do {SEEN}", "3 Tr 1 g q q q") == "Seen."
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_state_of_a_form_ends_with_it() -> None:
     ],
 )
 def test_a_page_whose_bounds_are_damaged_or_turned_is_read(box: str) -> None:
-    assert text_of(SEEN, box=box) == "Seen."
+    assert extract_text(SEEN, box=box) == "Seen."
 
 
 @pytest.mark.parametrize("resources", [b"/Resources 5", b"/Resources null", b"/Resources [ 1 ]"])

@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.support import pages
+from tests.support import html_text
 
 SCREEN_READER_ONLY = (
     "position:absolute;width:1px;height:1px;padding:0;margin:-1px;overflow:hidden;clip:rect(0,0,0,0);border:0"
 )
 
 
-def text_of(body: str, sheet: str = "") -> str:
-    return pages.text_of(body, f"<style>{sheet}</style>")
+def extract_text(body: str, sheet: str = "") -> str:
+    return html_text.extract_text(body, f"<style>{sheet}</style>")
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def text_of(body: str, sheet: str = "") -> str:
     ],
 )
 def test_text_hidden_by_a_style_is_not_read(style: str) -> None:
-    assert text_of(f'<div style="{style}">Secret.</div>') == "Seen. Last."
-    assert text_of(f'<div style="{style}"><p><b>Secret.</b></p></div>') == "Seen. Last."
-    assert text_of('<div class="x">Secret.</div>', f".x{{{style}}}") == "Seen. Last."
-    assert text_of('<div class="x">Secret.</div>', f"@media screen{{.x{{{style}}}}}") == "Seen. Last."
+    assert extract_text(f'<div style="{style}">Secret.</div>') == "Seen. Last."
+    assert extract_text(f'<div style="{style}"><p><b>Secret.</b></p></div>') == "Seen. Last."
+    assert extract_text('<div class="x">Secret.</div>', f".x{{{style}}}") == "Seen. Last."
+    assert extract_text('<div class="x">Secret.</div>', f"@media screen{{.x{{{style}}}}}") == "Seen. Last."
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_text_hidden_by_a_style_is_not_read(style: str) -> None:
     ],
 )
 def test_text_hidden_by_a_rule_is_not_read(sheet: str) -> None:
-    assert "Secret." not in text_of('<div class="x">Secret.</div>', sheet)
-    assert text_of('<p class="z">Kept.</p>', sheet).endswith("Kept. Last.")
+    assert "Secret." not in extract_text('<div class="x">Secret.</div>', sheet)
+    assert extract_text('<p class="z">Kept.</p>', sheet).endswith("Kept. Last.")
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_text_hidden_by_a_rule_is_not_read(sheet: str) -> None:
     ],
 )
 def test_text_that_a_like_style_shows_is_read(style: str) -> None:
-    assert "Kept." in text_of(f'<div style="{style}">Kept.</div>')
-    assert "Kept." in text_of('<div class="x"><p>Kept.</p></div>', f".x{{{style}}}")
+    assert "Kept." in extract_text(f'<div style="{style}">Kept.</div>')
+    assert "Kept." in extract_text('<div class="x"><p>Kept.</p></div>', f".x{{{style}}}")
 
 
 @pytest.mark.parametrize(
@@ -245,14 +245,14 @@ def test_text_that_a_like_style_shows_is_read(style: str) -> None:
     ],
 )
 def test_text_that_is_shown_after_all_is_read(body: str, sheet: str) -> None:
-    assert "Kept." in text_of(body, sheet)
+    assert "Kept." in extract_text(body, sheet)
 
 
 def test_custom_properties_that_grow_without_end_are_no_trouble() -> None:
     rules = "".join(f"--v{number}:var(--v{number + 1}) var(--v{number + 1});" for number in range(60))
-    assert "Kept." in text_of('<p class="x">Kept.</p>', f".x{{{rules}--v60:none;display:var(--v0)}}")
+    assert "Kept." in extract_text('<p class="x">Kept.</p>', f".x{{{rules}--v60:none;display:var(--v0)}}")
 
 
 def test_rules_that_cannot_hide_do_not_use_up_the_bound_on_rules() -> None:
     sheet = "".join(f".c{number}{{color:red;padding:2px;width:50%}}" for number in range(3000))
-    assert text_of('<p class="x">Secret.</p>', f"{sheet}.x{{display:none}}") == "Seen. Last."
+    assert extract_text('<p class="x">Secret.</p>', f"{sheet}.x{{display:none}}") == "Seen. Last."

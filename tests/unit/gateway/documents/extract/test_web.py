@@ -3,7 +3,7 @@
 import pytest
 from gateway.documents.extract import extract
 
-from tests.support.pages import text_of
+from tests.support.html_text import extract_text
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from tests.support.pages import text_of
     ],
 )
 def test_what_is_hidden_is_not_read(body: str) -> None:
-    assert text_of(body) == "Seen. Last."
+    assert extract_text(body) == "Seen. Last."
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_what_is_hidden_is_not_read(body: str) -> None:
     ],
 )
 def test_what_the_pages_own_sheet_hides_is_not_read(sheet: str, body: str) -> None:
-    assert text_of(body, f"<style>{sheet}</style>") == "Seen. Last."
-    assert text_of(f"<style>{sheet}</style>{body}") == "Seen. Last."
+    assert extract_text(body, f"<style>{sheet}</style>") == "Seen. Last."
+    assert extract_text(f"<style>{sheet}</style>{body}") == "Seen. Last."
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_the_pages_own_sheet_hides_is_not_read(sheet: str, body: str) -> No
     ],
 )
 def test_what_is_seen_is_read(body: str, head: str) -> None:
-    assert "Kept." in text_of(body, head)
+    assert "Kept." in extract_text(body, head)
 
 
 def test_an_e_mails_html_is_read_in_the_same_way() -> None:
@@ -88,4 +88,4 @@ def test_an_e_mails_html_is_read_in_the_same_way() -> None:
 def test_many_nested_elements_and_rules_are_no_trouble() -> None:
     body = "<div>" * 5000 + "Kept." + "</div>" * 5000
     sheet = "".join(f".c{number}{{display:none}}" for number in range(3000))
-    assert "Kept." in text_of(body, f"<style>{sheet}</style>")
+    assert "Kept." in extract_text(body, f"<style>{sheet}</style>")

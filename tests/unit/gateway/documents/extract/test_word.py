@@ -10,7 +10,7 @@ from docx.oxml.ns import qn
 from gateway.documents.extract import extract
 
 
-def text_of(document: object) -> str:
+def extract_text(document: object) -> str:
     file = io.BytesIO()
     document.save(file)  # type: ignore[attr-defined]
     _, (read,) = extract("a.docx", file.getvalue())
@@ -24,7 +24,7 @@ def test_runs_that_are_hidden_are_not_read(place: str) -> None:
     paragraph = container.add_paragraph("Seen. ")
     paragraph.add_run("Secret. ").font.hidden = True
     paragraph.add_run("Kept.").font.hidden = False
-    assert " ".join(text_of(document).split()) == "Seen. Kept."
+    assert " ".join(extract_text(document).split()) == "Seen. Kept."
 
 
 def test_text_of_a_hidden_style_is_not_read() -> None:
@@ -36,7 +36,7 @@ def test_text_of_a_hidden_style_is_not_read() -> None:
     document.add_paragraph("Secret.", style="Of paragraphs")
     shown = document.add_paragraph(style="Of paragraphs").add_run("Kept.")
     shown.font.hidden = False
-    assert text_of(document).split() == ["Seen.", "Kept."]
+    assert extract_text(document).split() == ["Seen.", "Kept."]
 
 
 def test_hidden_links_are_not_read() -> None:
@@ -48,4 +48,4 @@ def test_hidden_links_are_not_read() -> None:
     run.font.hidden = True
     link.append(run._r)
     assert qn("w:vanish") in {element.tag for element in paragraph._p.iter()}
-    assert text_of(document).strip() == "Seen."
+    assert extract_text(document).strip() == "Seen."

@@ -15,7 +15,7 @@ from gateway.documents.extract import extract
 WHITE = RGBColor(255, 255, 255)
 
 
-def text_of(document: Any) -> str:
+def extract_text(document: Any) -> str:
     file = io.BytesIO()
     document.save(file)
     _, (read,) = extract("a.docx", file.getvalue())
@@ -54,7 +54,7 @@ def test_text_of_a_style_that_is_based_on_one_that_hides_is_not_read(change: Cal
     add_styles(document, WD_STYLE_TYPE.PARAGRAPH, change, "P1", "P2", "P3")
     document.add_paragraph("Seen. ").add_run("Secret.", style="C3")
     document.add_paragraph("Secret.", style="P3")
-    assert text_of(document) == "Seen."
+    assert extract_text(document) == "Seen."
 
 
 @pytest.mark.parametrize("change", [hide, whiten, shrink])
@@ -63,7 +63,7 @@ def test_text_whose_own_format_hides_is_not_read(change: Callable[[Any], None]) 
     change(document.add_paragraph("Seen. ").add_run("Secret.").font)
     cell = document.add_table(1, 1, style="Table Grid").cell(0, 0)
     change(cell.paragraphs[0].add_run("Secret.").font)
-    assert text_of(document) == "Seen."
+    assert extract_text(document) == "Seen."
 
 
 @pytest.mark.parametrize(("half_points", "read"), [("0", ""), ("1", ""), ("4", " Text.")])
@@ -73,7 +73,7 @@ def test_text_of_no_size_is_not_read(half_points: str, read: str) -> None:
     size = OxmlElement("w:sz")
     size.set(qn("w:val"), half_points)
     run._r.get_or_add_rPr().append(size)
-    assert text_of(document) == f"Seen.{read}"
+    assert extract_text(document) == f"Seen.{read}"
 
 
 @pytest.mark.parametrize(("value", "read"), [(None, "a"), ("1", "a"), ("0", "a Text.")])
@@ -85,7 +85,7 @@ def test_a_hidden_row_is_not_read(value: str | None, read: str) -> None:
     if value:
         hidden.set(qn("w:val"), value)
     table.rows[1]._tr.get_or_add_trPr().append(hidden)
-    assert text_of(document) == read
+    assert extract_text(document) == read
 
 
 def on_shaded_run(document: Any) -> Any:
@@ -166,7 +166,7 @@ def on_a_picture_of_the_header(document: Any) -> Any:
 def test_white_text_on_what_may_be_dark_is_read(add: Callable[[Any], Any]) -> None:
     document = Document()
     add(document).font.color.rgb = WHITE
-    assert text_of(document) == "Kept."
+    assert extract_text(document) == "Kept."
 
 
 @pytest.mark.parametrize("colour", ["auto", "F2F2F2", "000000", "nonsense"])
@@ -176,7 +176,7 @@ def test_text_of_other_colours_is_read(colour: str) -> None:
     element = OxmlElement("w:color")
     element.set(qn("w:val"), colour)
     run._r.get_or_add_rPr().append(element)
-    assert text_of(document) == "Kept."
+    assert extract_text(document) == "Kept."
 
 
 def test_text_that_shows_again_what_its_style_hides_is_read() -> None:
@@ -187,7 +187,7 @@ def test_text_that_shows_again_what_its_style_hides_is_read() -> None:
     document.add_paragraph().add_run("One.", style="C2")
     document.add_paragraph(style="P2").add_run("Two.").font.hidden = False
     document.add_paragraph(style="P2").add_run("Three.", style="C1")  # hidden by both: Word shows it
-    assert text_of(document) == "One. Two. Three."
+    assert extract_text(document) == "One. Two. Three."
 
 
 def test_styles_that_are_based_on_each_other_are_no_trouble() -> None:
@@ -196,4 +196,4 @@ def test_styles_that_are_based_on_each_other_are_no_trouble() -> None:
     first.base_style = document.styles.add_style("B", WD_STYLE_TYPE.CHARACTER)
     document.styles["B"].base_style = first
     document.add_paragraph().add_run("Kept.", style="A")
-    assert text_of(document) == "Kept."
+    assert extract_text(document) == "Kept."

@@ -1,12 +1,12 @@
-"""HTML pages, and the text that is read of them."""
+"""Text extraction from HTML pages for tests."""
 
 from gateway.documents.extract import extract
 
-__all__ = ["text_of"]
+__all__ = ["extract_text"]
 
 
-def text_of(body: str, head: str = "") -> str:
-    """Return what is read of a page, between a text before the body and one behind it."""
+def extract_text(body: str, head: str = "") -> str:
+    """Return the text extracted from a page, with text before and after the body."""
     page = f"<html><head>{head}</head><body>Seen.{body}<p>Last.</p></body></html>"
     _, (read,) = extract("a.html", page.encode())
     return " ".join(read.text.split())
