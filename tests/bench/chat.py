@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tenantry_local.parts.n8n import N8n, N8nWebhook, N8nWorker
 from tenantry_local.platform import Platform
 
-from tests.support.n8n import told
+from tests.support.n8n import with_variables
 
 from .chat_client import ChatClient
 from .question_sets import read_samples
@@ -76,7 +76,7 @@ async def measure_engine(platform: Platform) -> list[Figure]:
     parts = (N8n.name, N8nWorker.name, N8nWebhook.name)
     async with create_tenant(platform, "bench-engine", user_count=USERS) as tenant:
         try:
-            with told({"N8N_EXPRESSION_ENGINE": "vm"}):
+            with with_variables({"N8N_EXPRESSION_ENGINE": "vm"}):
                 await asyncio.to_thread(platform.up, parts)
                 _, shares = (await _measured(tenant, {"as a program": _as_program}))["as a program"]
         finally:

@@ -125,7 +125,7 @@ async def _watch(tenant: TenantFixture, seen: dict[str, float]) -> None:
 
 
 def _pdf(word: str) -> bytes:
-    """Return a PDF of full pages, in which ``word`` stands once and hardly a line twice."""
+    """Return a PDF of full pages that contains ``word`` once and almost no line twice."""
     draw = random.Random(word)
 
     def page(number: int) -> str:

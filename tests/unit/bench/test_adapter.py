@@ -1,4 +1,4 @@
-"""The baseline's prompt becomes one that the stand-in answers as it answers ours."""
+"""Tests of the conversion of Open WebUI's prompt to the stand-in's format."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ def prompt(*messages: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("system", [False, True], ids=["before the question", "among the system's words"])
-def test_what_was_found_becomes_passages_and_the_rest_the_question(system: bool) -> None:
+def test_sources_become_passages_and_the_rest_the_question(system: bool) -> None:
     template = TEMPLATE.format(sources=SOURCES)
     messages = (
         [{"role": "system", "content": template}, {"role": "user", "content": QUESTION}]
@@ -41,7 +41,7 @@ def test_what_was_found_becomes_passages_and_the_rest_the_question(system: bool)
     )
 
 
-def test_the_stand_in_answers_from_it() -> None:
+def test_the_stand_in_answers_from_the_passages() -> None:
     text = TEMPLATE.format(sources=SOURCES) + "What is the budget of 2026?"
     assert extract_answer(prompt({"role": "user", "content": [{"type": "text", "text": text}]})) == (
         "The budget of 2026 is $5. [cite:2]"

@@ -62,9 +62,10 @@ def test_complete_data_has_no_error() -> None:
         (lambda _, points: points[1].update(text="Line 0."), "lines are missing"),
     ],
     ids=[
-        "not stored", "stored wrongly", "stored twice", "stored at another tenant", "not indexed",
-        "a chunk twice", "a chunk too few", "a former version left", "at another tenant", "somebody else's",
-        "of another content", "a line lost",
+        "not stored", "stored with other content", "stored twice", "stored for another tenant", "not indexed",
+        "a duplicate chunk", "a missing chunk", "a stale version", "indexed for another tenant",
+        "an extra document",
+        "other content indexed", "a missing line",
     ],
 )  # fmt: skip
 def test_each_damage_is_detected(harm: Callable[[Objects, Points], object], error: str) -> None:

@@ -138,7 +138,7 @@ class DocumentReader:
             healthy = process
         except TimeoutError as exc:
             raise DocumentUnreadable(
-                f"ExtractedDocument the file takes longer than {self._seconds:g} s. Split it."
+                f"Reading the file takes longer than {self._seconds:g} s. Split it."
             ) from exc
         except (asyncio.IncompleteReadError, ConnectionError) as exc:
             raise DocumentUnreadable(await _exit_reason(process, cpu_seconds)) from exc
@@ -196,7 +196,7 @@ async def _exit_reason(process: Process | None, cpu_seconds: int) -> str:
                 await process.wait()
     await _stop(process)
     if process and process.returncode == -signal.SIGXCPU:
-        return f"ExtractedDocument the file takes more than {cpu_seconds} s of CPU time. Split it."
+        return f"Reading the file takes more than {cpu_seconds} s of CPU time. Split it."
     return "The process that read the file failed."
 
 
