@@ -1,4 +1,4 @@
-"""Files that are made to hurt who reads them. Each is small."""
+"""Small malicious files that attack document readers."""
 
 import io
 import struct

@@ -1,6 +1,6 @@
-"""A gateway under test: the real application, served on a free port in the test's own event loop.
+"""A gateway under test: the real application on a free port in the test's event loop.
 
-In the same process, so that coverage counts and a test can look inside.
+It runs in the same process, for coverage and so that tests can access its state.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class RunningGateway:
 
     @property
     def context(self) -> ProcessContext:
-        """What its handlers use."""
+        """Context of the gateway's handlers."""
         context: ProcessContext = self.app.state.context
         return context
 

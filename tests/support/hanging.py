@@ -1,4 +1,4 @@
-"""Parts of a platform that hang: they take connections, and say nothing."""
+"""Suspension of a platform's parts, which then accept connections but do not respond."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ __all__ = ["hanging"]
 
 @contextmanager
 def hanging(platform: Platform, *names: str) -> Iterator[None]:
-    """Stop every process of these parts while the block runs."""
+    """Suspend all processes of these parts while the block runs."""
     _signal(platform, names, signal.SIGSTOP)
     try:
         yield
@@ -24,4 +24,4 @@ def _signal(platform: Platform, names: tuple[str, ...], number: signal.Signals) 
     for name in names:
         process = platform.processes.find(name)
         assert process
-        os.killpg(process.pid, number)  # each part leads a session, and so a group, of its own
+        os.killpg(process.pid, number)  # each part leads a separate session and process group

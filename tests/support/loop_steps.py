@@ -1,4 +1,4 @@
-"""Computing time of the event loop's steps: what every other request waits for."""
+"""CPU time of the event loop's steps, which delay all other requests."""
 
 import asyncio
 import gc
@@ -10,7 +10,7 @@ __all__ = ["LongestStep", "longest_step"]
 
 
 class LongestStep:
-    """Seconds of computing time that the longest step took."""
+    """CPU time of the longest step in seconds."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -20,8 +20,8 @@ class LongestStep:
 def longest_step() -> Iterator[LongestStep]:
     """Measure the steps of this thread's event loops inside the block.
 
-    Computing time and not the clock's, so other programs change little. Garbage of the tests is not
-    collected meanwhile.
+    CPU time instead of elapsed time, so other programs have little effect. Garbage collection is disabled
+    meanwhile.
     """
     longest, run = LongestStep(), asyncio.Handle._run
 

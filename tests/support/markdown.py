@@ -1,4 +1,4 @@
-"""Judgement of Markdown: what a renderer would make of a text."""
+"""Active constructs that a CommonMark renderer finds in a text."""
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -10,7 +10,7 @@ _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
 def live(text: str) -> list[str]:
-    """Return the links, images and tags that a renderer of CommonMark finds in a text, by their kind."""
+    """Return the types of links, images and tags that a CommonMark renderer finds in a text."""
 
     def kinds(tokens: list[Token]) -> list[str]:
         found = []

@@ -1,4 +1,4 @@
-"""Open WebUI's own reading of Markdown: the code that its pages ship, run under Node.
+"""Open WebUI's Markdown parser: the code of its web pages, run by Node.
 
 The sources come from the source maps of the installed release, so they are those that a browser runs.
 """
@@ -38,26 +38,26 @@ EXPORTS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """How Open WebUI reads a text."""
+    """Result of Open WebUI's parser for a text."""
 
     live: list[str]
-    """Links, images, tags and blocks that it acts on, each with its kind."""
+    """Active links, images, tags and blocks, each with its type."""
     citations: list[str]
     formulas: list[str]
     languages: list[str]
-    """Of its fences."""
+    """Languages of its fences."""
     artifacts: list[str]
-    """Pages that it offers to show."""
+    """Pages that it offers to display."""
 
 
 class OpenWebuiReader:
-    """A running process that reads texts."""
+    """Running process of the parser."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
-        """Return the reading of each text."""
+        """Return the result for each text."""
         assert self._process.stdin
         assert self._process.stdout
         readings = []
@@ -69,7 +69,7 @@ class OpenWebuiReader:
 
 @contextmanager
 def open_webui_reader(directory: Path) -> Iterator[OpenWebuiReader]:
-    """Extract Open WebUI's reader to an empty directory and run it."""
+    """Extract Open WebUI's parser to an empty directory and run it."""
     _extract(directory)
     command = [find_node().program, "--no-warnings", str(directory / READER.name)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""Random answers for a sanitizer: hostile ones, in which anything may act, and harmless ones."""
+"""Random answers for tests of the sanitizer: hostile and harmless ones."""
 
 import random
 
@@ -40,7 +40,7 @@ CONTAINERS = ("", "- ", "> ", "1. ", "# ", "| ", "    ", "> - ", "- a\n\n  ")
 
 
 def hostile_text(chance: random.Random) -> str:
-    """Return a text in which delimiters cross each other, and something live may be in code or beside it."""
+    """Return a text with crossing delimiters and active constructs inside or next to code."""
     parts = (_atoms, _atoms, _atoms, _crossing, _crossing, _fence)
     return "".join(chance.choice(parts)(chance) for _ in range(chance.choice((1, 1, 1, 2, 3))))
 
@@ -51,7 +51,7 @@ def _atoms(chance: random.Random) -> str:
 
 
 def _crossing(chance: random.Random) -> str:
-    """Return delimiters, opened and closed in any order, around and inside code that holds something live."""
+    """Return delimiters in any order around and inside code with an active construct."""
     opened = [
         chance.choice((*EMPHASIS, "`", "``", "```", "[", "![", "<", "\\["))
         for _ in range(chance.randint(1, 4))
@@ -73,7 +73,7 @@ def _crossing(chance: random.Random) -> str:
 
 
 def _fence(chance: random.Random) -> str:
-    """Return fences in fences, lists and quotes, closed or not, with something live in and behind them."""
+    """Return open or closed fences in fences, lists and quotes, with active constructs in and after them."""
     container = chance.choice(CONTAINERS)
     indent = chance.choice(("", " " * len(container), "> ", " ", "   "))
     lines = []
@@ -122,7 +122,7 @@ QUIET_BLOCKS = (
 
 
 def harmless_text(chance: random.Random) -> str:
-    """Return a text in which nothing acts for any renderer: it must not be changed."""
+    """Return a text without active constructs for any renderer, which must not be changed."""
     return "\n\n".join(_quiet(chance) for _ in range(chance.randint(1, 6))) + chance.choice(("", "\n"))
 
 

@@ -1,8 +1,8 @@
-"""What schemathesis cannot read in the API's description: each request has an idempotency key of its own.
+"""Hook for schemathesis: unique idempotency keys in sequences of calls.
 
-It sends the same key again in another sequence of calls, and so deletes a document "again" that was stored
-anew meanwhile. The answer of the first deletion is right then, and the document is still there. Other phases
-keep their keys, so requests are answered again there.
+Schemathesis reuses a key in another sequence, and so repeats the deletion of a document that was stored
+again meanwhile. The replayed response is correct then, but the document still exists. Other phases keep
+their keys, so they test replays.
 """
 
 import re
@@ -22,7 +22,7 @@ HEADER = "Idempotency-Key"
 def before_call(
     context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
 ) -> None:
-    """Give a request of a sequence a key of its own, unless its key is wrong on purpose."""
+    """Set a unique key on a request of a sequence, unless its key is invalid on purpose."""
     headers: Any = case.headers or {}
     in_sequence = case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
     if in_sequence and re.match(KEY_PATTERN, headers.get(HEADER, "")):

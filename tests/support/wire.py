@@ -1,4 +1,4 @@
-"""respx in front of the transport that the gateway talks to Qdrant over; by itself it knows httpx' own."""
+"""respx mocker for the aiohttp transport of the gateway's Qdrant client; respx supports only httpx's."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from typing_extensions import override
 __all__ = ["AIOHTTP"]
 
 AIOHTTP = "aiohttp"
-"""What to give to ``respx.mock`` as ``using``."""
+"""Value of the parameter ``using`` of ``respx.mock``."""
 
 
 class _AiohttpMocker(AbstractRequestMocker):

@@ -1,4 +1,4 @@
-"""A gateway on the real backends, with one tenant and a person who belongs to it."""
+"""Fixtures for integration tests: a gateway on real backends, with a tenant and one of its users."""
 
 import asyncio
 import contextlib
@@ -30,8 +30,8 @@ PERSON = "anna@gw-main.example"
 
 
 @dataclass
-class World:
-    """A gateway, what is behind it, and a person who may use it."""
+class IntegrationHarness:
+    """A running gateway, its backends, and a user's token."""
 
     platform: Platform
     gateway: RunningGateway
@@ -41,7 +41,7 @@ class World:
 
     @property
     def tenant(self) -> Tenant:
-        """The Tenant as the gateway knows it."""
+        """The Tenant as the gateway observes it."""
         found = self.gateway.context.registry.get(TENANT)
         assert found
         return found
@@ -73,7 +73,7 @@ class World:
         return passages
 
     async def patch(self, spec: dict[str, Any]) -> None:
-        """Change the Tenant and wait until the gateway has seen it."""
+        """Change the Tenant and wait until the gateway has observed it."""
         changed = self.tenants.patch(TENANT, {"spec": spec})
         generation = changed["metadata"]["generation"]
 
@@ -85,7 +85,7 @@ class World:
 
 
 class Process:
-    """``python -m gateway`` as it runs in a pod."""
+    """Running process of ``python -m gateway``, as in a pod."""
 
     def __init__(self, process: asyncio.subprocess.Process, http: httpx.AsyncClient) -> None:
         self.process = process
@@ -98,14 +98,14 @@ class Process:
         return False
 
     async def end(self) -> tuple[int, str]:
-        """Return the exit code and the log."""
+        """Wait for the end; return the exit code and the log."""
         _, log = await asyncio.wait_for(self.process.communicate(), 30)
         assert self.process.returncode is not None
         return self.process.returncode, log.decode()
 
 
-async def start(world: World, port: int, **env: str) -> asyncio.subprocess.Process:
-    own = {**os.environ, **gateway_env(world.platform.context), "GATEWAY_PORT": str(port), **env}
+async def start(harness: IntegrationHarness, port: int, **env: str) -> asyncio.subprocess.Process:
+    own = {**os.environ, **gateway_env(harness.platform.context), "GATEWAY_PORT": str(port), **env}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", env=own, stderr=asyncio.subprocess.PIPE
     )
@@ -117,7 +117,7 @@ def ticket_issuer(platform: Platform) -> TicketIssuer:
 
 
 @pytest.fixture(scope="session")
-async def world(platform: Platform) -> AsyncIterator[World]:
+async def harness(platform: Platform) -> AsyncIterator[IntegrationHarness]:
     identity = {"emails": ["*@gw-main.example"]}
     manifest = tenant_manifest(TENANT, identity=identity, quota=PLENTY, model=UNCACHED)
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
@@ -126,4 +126,4 @@ async def world(platform: Platform) -> AsyncIterator[World]:
         with applied(platform, manifest) as tenants:
             async with running_gateway(platform) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
-                yield World(platform, gateway, tenants, qdrant, await people.token(PERSON))
+                yield IntegrationHarness(platform, gateway, tenants, qdrant, await people.token(PERSON))

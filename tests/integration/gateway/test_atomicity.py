@@ -1,4 +1,4 @@
-"""A document is there whole or not at all, whatever runs beside it and wherever an ingest is cut off."""
+"""Tests that ingests are atomic, with concurrent readers and interrupted ingests."""
 
 import asyncio
 import uuid
@@ -17,45 +17,45 @@ from tests.support.qdrant import count_points
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 
-from .conftest import World
+from .conftest import IntegrationHarness
 
 CHUNKS = 6
 NAME = "tide-table.txt"
 
 
 class Book:
-    """The only document of a tenant of its own; each of its chunks says which edition it is of."""
+    """The only document of a separate tenant; each chunk names its version."""
 
-    def __init__(self, world: World, tenant_id: str) -> None:
-        self.world = world
+    def __init__(self, harness: IntegrationHarness, tenant_id: str) -> None:
+        self.harness = harness
         self.key = f"tenant-{tenant_id}"
         self.path = f"/v1/documents/{document_id_for(tenant_id, 'finance', NAME)}"
 
     async def publish(self, edition: int) -> httpx.Response:
         sentence = f"Edition {edition} of the tide table of the estuary says high water at noon. "
         text = "\n\n".join(sentence * 15 for _ in range(CHUNKS))
-        return await self.world.upload(NAME, text.encode())
+        return await self.harness.upload(NAME, text.encode())
 
     async def read(self) -> list[str]:
         """Return the edition of each chunk that a search finds."""
-        found = await self.world.search("tide table of the estuary", topK=50)
+        found = await self.harness.search("tide table of the estuary", topK=50)
         return [" ".join(passage["text"].split()[:2]) for passage in found]
 
     async def points(self) -> int:
-        return await count_points(self.world.qdrant, self.key)
+        return await count_points(self.harness.qdrant, self.key)
 
 
 @pytest.fixture
-async def book(world: World) -> AsyncIterator[Book]:
+async def book(harness: IntegrationHarness) -> AsyncIterator[Book]:
     tenant_id = f"book-{uuid.uuid4().hex[:8]}"
     person = f"anna@{tenant_id}.example"
     people_of = {"emails": [f"*@{tenant_id}.example"]}
-    with applied(world.platform, tenant_manifest(tenant_id, identity=people_of, quota=PLENTY)):
-        async with open_people(world.platform) as people:
+    with applied(harness.platform, tenant_manifest(tenant_id, identity=people_of, quota=PLENTY)):
+        async with open_people(harness.platform) as people:
             await people.add(person)
             token = await people.token(person)
-        await until(lambda: world.gateway.context.registry.get(tenant_id) is not None)
-        yield Book(replace(world, token=token), tenant_id)
+        await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+        yield Book(replace(harness, token=token), tenant_id)
 
 
 async def test_readers_see_one_edition_whole_while_another_takes_its_place(book: Book) -> None:
@@ -97,7 +97,7 @@ async def test_an_ingest_that_is_cut_off_shows_nothing_new_and_is_completed_by_t
 
     async def dying(self: Vectors, *arguments: Any) -> None:
         nonlocal writes
-        if writes >= cut:  # several are under way at once
+        if writes >= cut:  # several run concurrently
             raise RemoteUnavailable("qdrant", "upsert", "cut off by the test")
         await upsert(self, *arguments)
         writes += 1
@@ -126,7 +126,7 @@ async def test_a_deleted_document_is_not_found_even_while_its_chunks_are_still_t
         await delete(self, *arguments)
 
     monkeypatch.setattr(Vectors, "_delete", dying)
-    assert (await book.world.delete(book.path)).status_code == 503
+    assert (await book.harness.delete(book.path)).status_code == 503
     assert await book.read() == []
     monkeypatch.setattr(Vectors, "_delete", delete)
-    assert (await book.world.delete(book.path)).status_code == 204, "the same call again completes it"
+    assert (await book.harness.delete(book.path)).status_code == 204, "the same call again completes it"

@@ -1,4 +1,4 @@
-"""Requests that are too much of something: refused, at once and with a word; the gateway goes on."""
+"""Tests that oversized or malformed requests are refused immediately and do not affect the gateway."""
 
 import asyncio
 from contextlib import suppress
@@ -6,7 +6,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from .conftest import World
+from .conftest import IntegrationHarness
 
 BOUNDARY = "b0undary"
 
@@ -21,8 +21,8 @@ FILE = part('name="file"; filename="a.md"', b"Text.")
 PERSONA = part('name="personaId"', b"finance")
 
 
-async def connect(world: World) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", httpx.URL(world.gateway.url).port)
+async def connect(harness: IntegrationHarness) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", httpx.URL(harness.gateway.url).port)
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ async def connect(world: World) -> tuple[asyncio.StreamReader, asyncio.StreamWri
         pytest.param([FILE, PERSONA, b"--" + BOUNDARY.encode() + b"\r\n" * 5000], id="no end"),
     ],
 )
-async def test_a_form_that_is_too_much_is_refused(world: World, parts: list[bytes]) -> None:
+async def test_an_oversized_form_is_refused(harness: IntegrationHarness, parts: list[bytes]) -> None:
     body = b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
-    response = await world.gateway.http.post(
+    response = await harness.gateway.http.post(
         "/v1/documents",
         content=body,
         headers={
-            "Authorization": f"Bearer {world.token}",
+            "Authorization": f"Bearer {harness.token}",
             "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
         },
     )
@@ -58,9 +58,9 @@ async def test_a_form_that_is_too_much_is_refused(world: World, parts: list[byte
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["with a token", "without"])
-async def test_a_body_without_an_end_is_cut_off(world: World, known: bool) -> None:
-    reader, writer = await connect(world)
-    token = f"Authorization: Bearer {world.token}\r\n" if known else ""
+async def test_an_endless_body_is_refused(harness: IntegrationHarness, known: bool) -> None:
+    reader, writer = await connect(harness)
+    token = f"Authorization: Bearer {harness.token}\r\n" if known else ""
     head = f"{token}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     writer.write(SEARCH + head.encode())
 
@@ -77,7 +77,7 @@ async def test_a_body_without_an_end_is_cut_off(world: World, known: bool) -> No
                 answer += more
         await sending
     writer.close()
-    # Whoever hangs up on somebody who still talks cannot be sure that the answer is read.
+    # A server that closes while the client still sends cannot be sure that the response is read.
     assert not answer or answer.split()[1] == (b"413" if known else b"401")
 
 
@@ -95,16 +95,16 @@ async def test_a_body_without_an_end_is_cut_off(world: World, known: bool) -> No
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", id="TLS"),
     ],
 )
-async def test_a_head_that_is_too_much_or_ambiguous_ends_the_connection_with_a_4xx(
-    world: World, head: bytes
+async def test_an_oversized_or_ambiguous_head_is_4xx_and_closes(
+    harness: IntegrationHarness, head: bytes
 ) -> None:
-    reader, writer = await connect(world)
+    reader, writer = await connect(harness)
     try:
         writer.write(head)
         answer = await asyncio.wait_for(reader.read(), 10)
     except ConnectionError:
-        answer = b""  # it hung up while we were still talking
+        answer = b""  # it closed the connection while the client was sending
     finally:
         writer.close()
     assert not answer or b" 4" in answer.splitlines()[0], answer
-    assert (await world.get("/v1/models")).status_code == 200
+    assert (await harness.get("/v1/models")).status_code == 200

@@ -1,4 +1,4 @@
-"""The list of documents against the real bucket and index, and their end."""
+"""Tests of listing and deleting documents on the real bucket and index."""
 
 import asyncio
 import uuid
@@ -10,17 +10,19 @@ from tenantry_local.parts.aws import BUCKET
 
 from tests.support.qdrant import count_points
 
-from .conftest import TENANT, World
+from .conftest import TENANT, IntegrationHarness
 
 KEY = f"tenant-{TENANT}"
 
 
-async def test_an_uploaded_document_is_listed_as_ready_and_one_only_stored_as_received(world: World) -> None:
-    uploaded = (await world.upload("quay.txt", b"The quay is open on weekdays.")).json()
-    waiting = Ticket(TENANT, world.tenant.uid, "finance", uuid.uuid4().hex, "waiting.txt")
-    s3 = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
+async def test_an_uploaded_document_is_listed_as_ready_and_one_only_stored_as_received(
+    harness: IntegrationHarness,
+) -> None:
+    uploaded = (await harness.upload("quay.txt", b"The quay is open on weekdays.")).json()
+    waiting = Ticket(TENANT, harness.tenant.uid, "finance", uuid.uuid4().hex, "waiting.txt")
+    s3 = harness.platform.parts["aws"].s3  # type: ignore[attr-defined]
     s3.put_object(Bucket=BUCKET, Key=waiting.object_key, Body=b"Not indexed yet.")
-    ready = (await world.get(f"/v1/documents/{uploaded['documentId']}")).json()
+    ready = (await harness.get(f"/v1/documents/{uploaded['documentId']}")).json()
     assert {**ready, "storedAt": ""} == {
         "documentId": uploaded["documentId"],
         "personaId": "finance",
@@ -32,18 +34,18 @@ async def test_an_uploaded_document_is_listed_as_ready_and_one_only_stored_as_re
         "sha256": uploaded["sha256"],
         "problem": None,
     }
-    received = (await world.get(f"/v1/documents/{waiting.document_id}")).json()
+    received = (await harness.get(f"/v1/documents/{waiting.document_id}")).json()
     assert (received["state"], received["chunks"]) == ("received", 0)
-    await world.redeem(waiting)
-    assert (await world.get(f"/v1/documents/{waiting.document_id}")).json()["state"] == "ready"
+    await harness.redeem(waiting)
+    assert (await harness.get(f"/v1/documents/{waiting.document_id}")).json()["state"] == "ready"
 
 
-async def test_every_document_is_on_exactly_one_page(world: World) -> None:
+async def test_every_document_is_on_exactly_one_page(harness: IntegrationHarness) -> None:
     for number in range(5):
-        await world.upload(f"page-{number}.txt", f"Entry {number} of the log.".encode())
+        await harness.upload(f"page-{number}.txt", f"Entry {number} of the log.".encode())
     listed, cursor, pages = [], "", 0
     while True:
-        response = await world.get(f"/v1/documents?limit=2&personaId=finance{cursor}")
+        response = await harness.get(f"/v1/documents?limit=2&personaId=finance{cursor}")
         assert response.status_code == 200, response.text
         page = response.json()
         assert len(page["documents"]) <= 2
@@ -57,36 +59,38 @@ async def test_every_document_is_on_exactly_one_page(world: World) -> None:
     assert {document_id_for(TENANT, "finance", f"page-{n}.txt") for n in range(5)} <= set(listed)
 
 
-async def test_a_deleted_document_is_gone_from_search_list_index_and_bucket(world: World) -> None:
-    before = await count_points(world.qdrant, KEY)
-    document_id = (await world.upload("gone.txt", b"The ferry Albatross was sold.")).json()["documentId"]
-    assert (await world.search("ferry Albatross", topK=1))[0]["filename"] == "gone.txt"
-    assert (await world.delete(f"/v1/documents/{document_id}")).status_code == 204
+async def test_a_deleted_document_is_absent_from_search_list_index_and_bucket(
+    harness: IntegrationHarness,
+) -> None:
+    before = await count_points(harness.qdrant, KEY)
+    document_id = (await harness.upload("gone.txt", b"The ferry Albatross was sold.")).json()["documentId"]
+    assert (await harness.search("ferry Albatross", topK=1))[0]["filename"] == "gone.txt"
+    assert (await harness.delete(f"/v1/documents/{document_id}")).status_code == 204
     assert all(
-        passage["filename"] != "gone.txt" for passage in await world.search("ferry Albatross", topK=50)
+        passage["filename"] != "gone.txt" for passage in await harness.search("ferry Albatross", topK=50)
     )
-    assert (await world.get(f"/v1/documents/{document_id}")).status_code == 404
-    assert await count_points(world.qdrant, KEY) == before
-    s3 = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
+    assert (await harness.get(f"/v1/documents/{document_id}")).status_code == 404
+    assert await count_points(harness.qdrant, KEY) == before
+    s3 = harness.platform.parts["aws"].s3  # type: ignore[attr-defined]
     listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{KEY}/").get("Contents", [])
     left = {found["Key"].split("/")[1] for found in listed if document_id in found["Key"]}
     assert left == {".trash"}, "what restores it, and nothing else"
-    assert (await world.delete(f"/v1/documents/{document_id}")).status_code == 404
+    assert (await harness.delete(f"/v1/documents/{document_id}")).status_code == 404
 
 
 @pytest.mark.parametrize("attempt", range(5))
-async def test_ten_searches_at_the_moment_of_a_delete_never_fail(world: World, attempt: int) -> None:
+async def test_searches_during_a_delete_never_fail(harness: IntegrationHarness, attempt: int) -> None:
     name = f"moment-{attempt}.txt"
-    document_id = (await world.upload(name, b"The lock keeper sleeps at noon.")).json()["documentId"]
-    deleting = asyncio.create_task(world.delete(f"/v1/documents/{document_id}"))
-    await asyncio.gather(*(world.search("lock keeper", topK=5) for _ in range(10)))
+    document_id = (await harness.upload(name, b"The lock keeper sleeps at noon.")).json()["documentId"]
+    deleting = asyncio.create_task(harness.delete(f"/v1/documents/{document_id}"))
+    await asyncio.gather(*(harness.search("lock keeper", topK=5) for _ in range(10)))
     assert (await deleting).status_code == 204
-    assert all(passage["filename"] != name for passage in await world.search("lock keeper", topK=50))
+    assert all(passage["filename"] != name for passage in await harness.search("lock keeper", topK=50))
 
 
 @pytest.mark.parametrize("cursor", ["%", "a", "ÿ", "////", "_w=="])
-async def test_a_cursor_that_was_never_given_out_is_refused(world: World, cursor: str) -> None:
-    response = await world.get("/v1/documents", params={"cursor": cursor})
+async def test_an_invalid_cursor_is_refused(harness: IntegrationHarness, cursor: str) -> None:
+    response = await harness.get("/v1/documents", params={"cursor": cursor})
     assert response.status_code in (200, 422)
     if response.status_code == 422:
         assert response.json()["type"].endswith("/cursor-refused")

@@ -1,10 +1,10 @@
-"""Each thing that the gateway depends on ends, or hangs, while people work, and comes back.
+"""Tests of outages: each backend ends or hangs under load, and comes back.
 
-What they are told, that nobody waits for long, that the kubelet's probes are answered, that everything
-heals by itself, that no document which was taken in is lost, and that nobody ever sees another tenant's.
+They check the problems that users see, the duration of requests, the probes, the recovery, that no accepted
+document is lost, and that no tenant sees another tenant's data.
 
-A process that hangs (SIGSTOP) is the worse of the two: the kernel goes on taking connections for it, so each
-call costs its whole timeout.
+A process that hangs (SIGSTOP) is the worse case: the kernel still accepts connections for it, so each call
+costs its whole timeout.
 """
 
 import asyncio
@@ -26,59 +26,59 @@ from tests.support.people import open_people
 from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 
-from .conftest import World
+from .conftest import IntegrationHarness
 
 PROBES = 60
-"""Of the kubelet's questions that must have been answered: some six seconds of them."""
+"""Minimum number of answered probes per outage: about six seconds."""
 
 PROBE_SECONDS = 5.0
-"""How long the chart lets the kubelet wait for a probe."""
+"""Timeout of a probe in the chart."""
 
-UNHURT_SECONDS = 10.0
-"""Longest that a request takes which does without what is away, on a machine that has much else to do."""
+UNAFFECTED_SECONDS = 10.0
+"""Maximum duration of a request that does not need the unavailable part, on a busy machine."""
 
-PATIENCE_SECONDS = 60.0
-"""Longest that a document is busy: as long as a lease lasts, and somewhat more."""
+WAIT_SECONDS = 60.0
+"""Maximum time for which a document is busy: a lease and a margin."""
 
 REQUESTS = 3
-"""Of each kind, that must have come to an end before a phase is over."""
+"""Minimum number of completed requests of each kind per phase."""
 
 OK = {"ok"}
-AWAY = {"backend-unavailable"}
-CLOSED = {"limits-unavailable"}
-UNAGREED = {"writes-unavailable"}
+UNAVAILABLE = {"backend-unavailable"}
+NO_LIMITS = {"limits-unavailable"}
+NO_WRITES = {"writes-unavailable"}
 ALL_WELL = {"search": OK, "answer": OK, "upload": OK, "list": OK, "models": OK}
 
 
 @dataclass(frozen=True)
 class Outage:
-    """A part that is taken away, how, and what people are told meanwhile where it is not ``ok``."""
+    """An unavailable part, and the problems of each kind of request that is not ``ok`` meanwhile."""
 
     part: str
-    told: dict[str, set[str]]
+    problems: dict[str, set[str]]
     hangs: bool = False
 
 
-TOLD: dict[str, dict[str, set[str]]] = {
-    "redis": {"answer": CLOSED, "upload": UNAGREED},
-    "qdrant": {"search": AWAY, "answer": AWAY, "upload": AWAY, "list": AWAY},
-    "bedrock": {"search": AWAY, "answer": AWAY, "upload": AWAY},
-    "aws": {"upload": AWAY, "list": AWAY},
+PROBLEMS: dict[str, dict[str, set[str]]] = {
+    "redis": {"answer": NO_LIMITS, "upload": NO_WRITES},
+    "qdrant": {"search": UNAVAILABLE, "answer": UNAVAILABLE, "upload": UNAVAILABLE, "list": UNAVAILABLE},
+    "bedrock": {"search": UNAVAILABLE, "answer": UNAVAILABLE, "upload": UNAVAILABLE},
+    "aws": {"upload": UNAVAILABLE, "list": UNAVAILABLE},
     "keycloak": {},
     "kubernetes": {},
 }
-"""What people are told while a part is away where it is not ``ok``, by the kind of request."""
+"""Problems during the outage of a part, by kind of request; other requests are ``ok``."""
 
 OUTAGES = [
-    pytest.param(Outage(part, told, hangs=hangs), id=f"{part}-{'hangs' if hangs else 'ends'}")
-    for part, told in TOLD.items()
+    pytest.param(Outage(part, problems, hangs=hangs), id=f"{part}-{'hangs' if hangs else 'ends'}")
+    for part, problems in PROBLEMS.items()
     for hangs in (False, True)
 ]
 
 
 @pytest.fixture
-async def colleagues(world: World, platform: Platform) -> AsyncIterator[list[Colleague]]:
-    """Two people of two tenants, at a gateway of their own."""
+async def colleagues(harness: IntegrationHarness, platform: Platform) -> AsyncIterator[list[Colleague]]:
+    """Two users of two tenants of a separate gateway."""
     names = [f"chaos-{side}-{secrets.token_hex(3)}" for side in "ab"]  # documents outlive their tenants
     manifests = [
         tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=UNCACHED)
@@ -96,7 +96,7 @@ async def colleagues(world: World, platform: Platform) -> AsyncIterator[list[Col
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
-async def test_an_outage_is_told_and_heals_and_nothing_is_lost_or_leaked(
+async def test_an_outage_is_told_and_heals_and_assert_nothing_lost_or_leaked(
     platform: Platform, colleagues: list[Colleague], outage: Outage
 ) -> None:
     foreign = foreign_hits()
@@ -105,7 +105,7 @@ async def test_an_outage_is_told_and_heals_and_nothing_is_lost_or_leaked(
         async with load.phase("before"):
             await until(lambda: load.enough("before", REQUESTS), seconds=60)
         async with (
-            away(platform, outage),
+            unavailable(platform, outage),
             probed(colleagues[0].http) as asked,
             load.phase("away"),
         ):
@@ -114,25 +114,25 @@ async def test_an_outage_is_told_and_heals_and_nothing_is_lost_or_leaked(
             await until(lambda: load.calm("back", REQUESTS), seconds=60)
 
     assert load.table("before") == ALL_WELL
-    assert load.table("away") == ALL_WELL | outage.told
+    assert load.table("away") == ALL_WELL | outage.problems
     unexpected = {
         outcome for outcomes in load.outcomes.values() for outcome in outcomes if outcome.status == 500
     }
     assert not unexpected
     assert [each for each in load.outcomes["away"] if each.status >= 500 and not each.retry_after] == []
     unhurt = [each.seconds for each in load.outcomes["away"] if each.what == "ok"]
-    assert max(unhurt) < UNHURT_SECONDS
+    assert max(unhurt) < UNAFFECTED_SECONDS
     for colleague in colleagues:
-        await nothing_is_lost(colleague)
+        await assert_nothing_lost(colleague)
     assert_nothing_leaked(colleagues)
     assert foreign_hits() == foreign
 
 
 @asynccontextmanager
 async def probed(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
-    """Ask what the kubelet asks for as long as the block runs; each answer is good, and in time.
+    """Send the kubelet's probes while the block runs; each must succeed in time.
 
-    Yield the paths that were asked for so far.
+    Yield the paths that were probed so far.
     """
     asked: list[str] = []
 
@@ -148,17 +148,17 @@ async def probed(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
         yield asked
 
 
-async def nothing_is_lost(colleague: Colleague) -> None:
-    """Every document that was taken in is found, and every one that was not can be sent again."""
+async def assert_nothing_lost(colleague: Colleague) -> None:
+    """Assert that each accepted document is found, and that each refused one can be sent again."""
     for name in list(colleague.refused):
-        await until(functools.partial(sent_again, colleague, name), seconds=PATIENCE_SECONDS, every=1.0)
+        await until(functools.partial(try_resend, colleague, name), seconds=WAIT_SECONDS, every=1.0)
     for name, word in colleague.uploaded.items():
         found = (await colleague.search(f"The {colleague.marker} of {word}")).json()["passages"]
         assert [each["filename"] for each in found].count(name) == 1, name
 
 
-async def sent_again(colleague: Colleague, name: str) -> bool:
-    """Send a document again; false while one of the requests that nobody answered holds its lease."""
+async def try_resend(colleague: Colleague, name: str) -> bool:
+    """Send a document again; return False while an interrupted request holds its lease."""
     response = await colleague.upload(name, f"again{name[5:-3]}")
     assert response.status_code in (201, 409), response.text
     return response.is_success
@@ -171,8 +171,8 @@ def assert_nothing_leaked(colleagues: list[Colleague]) -> None:
 
 
 @asynccontextmanager
-async def away(platform: Platform, outage: Outage) -> AsyncIterator[None]:
-    """Take a part away while the block runs."""
+async def unavailable(platform: Platform, outage: Outage) -> AsyncIterator[None]:
+    """Stop or suspend a part while the block runs."""
     if outage.hangs:
         with hanging(platform, outage.part):
             yield

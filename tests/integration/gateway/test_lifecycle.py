@@ -1,4 +1,4 @@
-"""Start, readiness and end, as a process and inside one."""
+"""Tests of startup, readiness and shutdown."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ from tests.support.gateway import environment, foreign_hits, gateway_settings, r
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
-from .conftest import Process, World, start
+from .conftest import IntegrationHarness, Process, start
 
 
 @pytest.fixture
-async def process(world: World) -> AsyncIterator[Process]:
+async def process(harness: IntegrationHarness) -> AsyncIterator[Process]:
     port = free_port()
-    started = await start(world, port)
+    started = await start(harness, port)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
         process = Process(started, http)
         await until(process.is_ready, seconds=60)
@@ -34,11 +34,11 @@ async def process(world: World) -> AsyncIterator[Process]:
         await started.wait()
 
 
-async def test_a_gateway_ends_in_order_and_its_log_is_json_without_secrets(
-    world: World, process: Process
+async def test_a_gateway_shuts_down_cleanly_with_a_json_log_without_secrets(
+    harness: IntegrationHarness, process: Process
 ) -> None:
     secret = "A sentence that stands in no log."
-    headers = {"Authorization": f"Bearer {world.token}"}
+    headers = {"Authorization": f"Bearer {harness.token}"}
     for response in (
         await process.http.post("/v1/search", json={"query": secret}, headers=headers),
         await process.http.post(
@@ -56,16 +56,18 @@ async def test_a_gateway_ends_in_order_and_its_log_is_json_without_secrets(
         ("tenant-gw-main", 200),
         ("tenant-gw-main", 201),
     ]
-    env = gateway_env(world.platform.context)
-    for hidden in (secret, world.token, env["GATEWAY_QDRANT_API_KEY"], env["GATEWAY_REDIS_URL"]):
+    env = gateway_env(harness.platform.context)
+    for hidden in (secret, harness.token, env["GATEWAY_QDRANT_API_KEY"], env["GATEWAY_REDIS_URL"]):
         assert hidden not in log
 
 
-async def test_a_request_under_way_is_finished_before_the_end(world: World, process: Process) -> None:
-    async with httpx.AsyncClient(base_url=world.platform.parts["bedrock"].url) as bedrock:
+async def test_a_running_request_completes_before_the_shutdown(
+    harness: IntegrationHarness, process: Process
+) -> None:
+    async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
         fault = {"operation": "InvokeModel", "fault": "delay", "delay": 1.0}
         (await bedrock.put("/standin/faults", json=fault)).raise_for_status()
-    headers = {"Authorization": f"Bearer {world.token}"}
+    headers = {"Authorization": f"Bearer {harness.token}"}
     searching = asyncio.create_task(process.http.post("/v1/search", json={"query": "x"}, headers=headers))
     await asyncio.sleep(0.4)
     process.process.send_signal(signal.SIGTERM)
@@ -74,14 +76,16 @@ async def test_a_request_under_way_is_finished_before_the_end(world: World, proc
     assert "Application shutdown complete." in log
 
 
-async def test_a_stream_under_way_comes_to_its_end(world: World, process: Process) -> None:
+async def test_a_running_stream_completes_before_the_shutdown(
+    harness: IntegrationHarness, process: Process
+) -> None:
     text = b"# Ferries\n\nThe ferry to Bornholm leaves at 06:30 from quay 4, every day but Sunday."
-    assert (await world.upload("ferries.md", text)).status_code == 201
-    async with httpx.AsyncClient(base_url=world.platform.parts["bedrock"].url) as bedrock:
+    assert (await harness.upload("ferries.md", text)).status_code == 201
+    async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
         fault = {"operation": "ConverseStream", "fault": "streamslow"}
         (await bedrock.put("/standin/faults", json=fault)).raise_for_status()
     question = {"question": "When does the ferry to Bornholm leave?", "stream": True}
-    headers = {"Authorization": f"Bearer {world.token}"}
+    headers = {"Authorization": f"Bearer {harness.token}"}
     async with process.http.stream("POST", "/v1/answers", json=question, headers=headers) as response:
         lines = response.aiter_lines()
         assert await anext(lines) == "event: words"
@@ -93,18 +97,18 @@ async def test_a_stream_under_way_comes_to_its_end(world: World, process: Proces
     assert "Application shutdown complete." in log
 
 
-async def test_a_wrong_setting_stops_the_start_and_is_named(world: World) -> None:
-    started = await start(world, 0, GATEWAY_OIDC_ISSUER="not-a-url")
+async def test_an_invalid_setting_stops_the_start_and_is_named(harness: IntegrationHarness) -> None:
+    started = await start(harness, 0, GATEWAY_OIDC_ISSUER="not-a-url")
     _, log = await asyncio.wait_for(started.communicate(), 30)
     assert started.returncode
     assert b"oidc_issuer" in log
 
 
-async def test_another_dimension_than_the_collections_refuses_to_start(world: World) -> None:
-    assert await world.qdrant.collection_exists(COLLECTION)
-    settings = gateway_settings(world.platform, embedding_dimension=512)
+async def test_another_dimension_than_the_collections_refuses_to_start(harness: IntegrationHarness) -> None:
+    assert await harness.qdrant.collection_exists(COLLECTION)
+    settings = gateway_settings(harness.platform, embedding_dimension=512)
     with (
-        environment(gateway_env(world.platform.context)),
+        environment(gateway_env(harness.platform.context)),
         pytest.raises(DimensionMismatch, match="768 numbers"),
     ):
         async with open_context(settings):
@@ -120,10 +124,10 @@ async def test_another_dimension_than_the_collections_refuses_to_start(world: Wo
         ),
     ],
 )
-async def test_a_gateway_whose_backend_is_away_starts_and_says_what_it_waits_for(
-    world: World, overrides: dict[str, Any], missing: str
+async def test_a_gateway_without_a_backend_starts_and_is_not_ready(
+    harness: IntegrationHarness, overrides: dict[str, Any], missing: str
 ) -> None:
-    async with running_gateway(world.platform, **overrides) as gateway:
+    async with running_gateway(harness.platform, **overrides) as gateway:
         await until(lambda: gateway.context.registry.synced)
         response = await gateway.http.get("/readyz")
         assert response.status_code == 503
@@ -132,24 +136,24 @@ async def test_a_gateway_whose_backend_is_away_starts_and_says_what_it_waits_for
         assert (await gateway.http.get("/healthz")).status_code == 200
 
 
-async def test_metrics_count_what_was_served(world: World) -> None:
-    await world.search("anything")
+async def test_metrics_count_what_was_served(harness: IntegrationHarness) -> None:
+    await harness.search("anything")
     text = generate_latest().decode()
     assert 'tenantry_gateway_request_seconds_count{method="POST",route="/v1/search",status="2xx"}' in text
     assert f"tenantry_gateway_foreign_hits_total {foreign_hits()}" in text
-    assert world.token not in text
+    assert harness.token not in text
     assert "gw-main" not in text
 
 
-async def test_s3_away_is_a_503_and_it_heals_when_s3_is_back(world: World) -> None:
+async def test_without_s3_uploads_are_503_until_it_is_back(harness: IntegrationHarness) -> None:
     name = "while-away.txt"
-    assert (await world.upload(name, b"Before.")).is_success
-    world.platform.stop("aws")
+    assert (await harness.upload(name, b"Before.")).is_success
+    harness.platform.stop("aws")
     try:
-        response = await world.upload(name, b"Meanwhile.")
+        response = await harness.upload(name, b"Meanwhile.")
         assert response.status_code == 503
         assert response.headers["content-type"] == "application/problem+json"
     finally:
-        world.platform.start("aws")
-    # It came back without the sessions that it had given.
-    assert (await world.upload(name, b"After.")).is_success
+        harness.platform.start("aws")
+    # The restarted stand-in has lost its sessions.
+    assert (await harness.upload(name, b"After.")).is_success

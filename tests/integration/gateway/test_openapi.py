@@ -1,7 +1,7 @@
-"""The API's description, held against a running gateway by schemathesis: what it says is what happens.
+"""Test of the API's description against a running gateway with schemathesis.
 
-Every operation is called with what its description allows and with what it does not: examples, the edges of
-each schema, random values, sequences of calls, no credentials.
+Every operation is called with valid and invalid inputs: examples, boundary values, random values, sequences
+of calls, and without credentials.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ PERSON = f"anna@{TENANT}.example"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 HOOKS = Path(__file__).parents[2] / "support" / "schemathesis_hooks.py"
 CASES = 1200
-"""Fewer would mean that it did not get far."""
+"""Minimum number of test cases per operation."""
 
 SUCCEEDED, REFUSED = 30, 3
 """Least answers of each operation; of `GET /v1/models` only a token can be refused."""
@@ -51,7 +51,7 @@ headers = {{ Authorization = "Bearer {token}" }}
 [dictionaries]
 personas.values = ["finance"]
 documents.values = {documents}
-files.values = ["The marketing budget is $5,000,000.", "# Travel\\n\\nFirst class is for nobody."]
+files.values = ["The marketing budget is $5,000,000.", "# Travel\\n\\nFirst class is for unknown."]
 
 [parameters]
 "query.personaId" = {{ dictionary = "personas", probability = 0.7 }}
@@ -130,7 +130,7 @@ def answered(gateway: RunningGateway, status: str) -> dict[str, float]:
     }
 
 
-async def test_the_gateway_does_what_its_description_says(described: Described, tmp_path: Path) -> None:
+async def test_the_gateway_conforms_to_its_description(described: Described, tmp_path: Path) -> None:
     config = tmp_path / "schemathesis.toml"
     config.write_text(
         CONFIG.format(
@@ -157,7 +157,7 @@ async def test_the_gateway_does_what_its_description_says(described: Described, 
     cases = re.search(r"(\d+) generated", said)
     assert cases
     assert int(cases[1]) >= CASES, said
-    # Else it has knocked at doors only, and seen nothing of what is behind them.
+    # Otherwise no call would have passed the authentication.
     for status, before, least, seldom in (
         ("2xx", succeeded, SUCCEEDED, SELDOM),
         ("4xx", refused, REFUSED, {}),

@@ -1,4 +1,4 @@
-"""Callers that prove nobody and send half of a request, on the program as it runs in a pod."""
+"""Tests of unauthenticated callers that send incomplete requests to the program."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,7 +9,7 @@ import pytest
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
-from .conftest import Process, World, start
+from .conftest import IntegrationHarness, Process, start
 
 ROOM = {"GATEWAY_REQUEST_CONCURRENCY": "4", "GATEWAY_REQUEST_QUEUE": "4"}
 HALF_A_BODY = (
@@ -21,9 +21,9 @@ Open = Callable[[bytes, int], Awaitable[list[Connection]]]
 
 
 @pytest.fixture
-async def process(world: World) -> AsyncIterator[Process]:
+async def process(harness: IntegrationHarness) -> AsyncIterator[Process]:
     port = free_port()
-    started = await start(world, port, **ROOM)
+    started = await start(harness, port, **ROOM)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
         process = Process(started, http)
         await until(process.is_ready, seconds=60)
@@ -48,8 +48,8 @@ async def opened(process: Process) -> AsyncIterator[Open]:
         writer.close()
 
 
-async def search(world: World, process: Process) -> int:
-    headers = {"Authorization": f"Bearer {world.token}"}
+async def search(harness: IntegrationHarness, process: Process) -> int:
+    headers = {"Authorization": f"Bearer {harness.token}"}
     return (await process.http.post("/v1/search", json={"query": "x"}, headers=headers)).status_code
 
 
@@ -61,33 +61,33 @@ async def answer(connection: Connection) -> bytes:
 
 
 @pytest.mark.parametrize("token", [b"", b"Authorization: Bearer x.y.z\r\n"], ids=["no token", "a wrong one"])
-async def test_half_a_body_without_a_token_is_refused_unread_and_takes_no_room(
-    world: World, process: Process, opened: Open, token: bytes
+async def test_half_a_body_without_a_token_is_refused_and_holds_no_slot(
+    harness: IntegrationHarness, process: Process, opened: Open, token: bytes
 ) -> None:
     connections = await opened(HALF_A_BODY % token, 30)
-    assert await search(world, process) == 200
+    assert await search(harness, process) == 200
     for connection in connections:
         said = await answer(connection)
         assert not said or said.startswith(b"HTTP/1.1 401"), "refused, and hung up"
 
 
-async def test_heads_that_never_end_take_no_room_and_are_closed(
-    world: World, process: Process, opened: Open
+async def test_endless_heads_hold_no_slot_and_are_closed(
+    harness: IntegrationHarness, process: Process, opened: Open
 ) -> None:
     connections = await opened(b"POST /v1/search HTTP/1.1\r\nHost: a\r\n", 200)
-    assert await search(world, process) == 200
+    assert await search(harness, process) == 200
     # All within the time that a head may take; those beyond what one address may have, earlier.
     assert [await answer(connection) for connection in connections] == [b""] * 200
-    assert await search(world, process) == 200
+    assert await search(harness, process) == 200
 
 
-async def test_half_a_body_with_a_token_leaves_room_to_others_and_is_given_up(
-    world: World, process: Process, opened: Open
+async def test_half_a_body_with_a_token_leaves_slots_and_times_out(
+    harness: IntegrationHarness, process: Process, opened: Open
 ) -> None:
-    token = f"Authorization: Bearer {world.token}\r\n".encode()
-    connections = await opened(HALF_A_BODY % token, 2)  # all that one tenant may have
+    token = f"Authorization: Bearer {harness.token}\r\n".encode()
+    connections = await opened(HALF_A_BODY % token, 2)  # the maximum of one tenant
     async with asyncio.timeout(25):
-        assert await search(world, process) == 200, "after the ten seconds that a body may pause"
+        assert await search(harness, process) == 200, "after the ten seconds that a body may pause"
     for connection in connections:
         said = await answer(connection)
         assert not said or said.startswith(b"HTTP/1.1 408")

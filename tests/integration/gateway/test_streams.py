@@ -1,4 +1,4 @@
-"""Answers while they are written, against a Bedrock that speaks the real event stream."""
+"""Tests of streamed answers on a Bedrock stand-in with the real event stream."""
 
 import asyncio
 import json
@@ -12,15 +12,15 @@ from gateway.bedrock import Bedrock
 from tests.support.gateway import running_gateway
 from tests.support.waiting import until
 
-from .conftest import TENANT, World
+from .conftest import TENANT, IntegrationHarness
 
 QUESTION = {"question": "When does the night train to Vienna leave?"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def documents(world: World) -> None:
+async def documents(harness: IntegrationHarness) -> None:
     text = b"# Trains\n\nThe night train to Vienna leaves at 21:40 from platform 7."
-    assert (await world.upload("trains.md", text)).status_code == 201
+    assert (await harness.upload("trains.md", text)).status_code == 201
 
 
 async def events(response: httpx.Response) -> list[tuple[str, Any]]:
@@ -34,9 +34,9 @@ async def events(response: httpx.Response) -> list[tuple[str, Any]]:
     return found
 
 
-async def stream(world: World, body: dict[str, Any]) -> list[tuple[str, Any]]:
-    headers = {"Authorization": f"Bearer {world.token}"}
-    async with world.gateway.http.stream(
+async def stream(harness: IntegrationHarness, body: dict[str, Any]) -> list[tuple[str, Any]]:
+    headers = {"Authorization": f"Bearer {harness.token}"}
+    async with harness.gateway.http.stream(
         "POST", "/v1/answers", json={**body, "stream": True}, headers=headers
     ) as response:
         assert response.status_code == 200, await response.aread()
@@ -45,22 +45,22 @@ async def stream(world: World, body: dict[str, Any]) -> list[tuple[str, Any]]:
         return await events(response)
 
 
-async def fault(world: World, operation: str, kind: str, delay: float = 0) -> None:
-    async with httpx.AsyncClient(base_url=world.platform.parts["bedrock"].url) as bedrock:
+async def fault(harness: IntegrationHarness, operation: str, kind: str, delay: float = 0) -> None:
+    async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
         body = {"operation": operation, "fault": kind, "times": 1, "delay": delay}
         (await bedrock.put("/standin/faults", json=body)).raise_for_status()
 
 
-async def asked(world: World) -> int:
-    """Return how often the model was asked so far."""
-    async with httpx.AsyncClient(base_url=world.platform.parts["bedrock"].url) as bedrock:
+async def asked(harness: IntegrationHarness) -> int:
+    """Return the number of calls of the model so far."""
+    async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
         calls = (await bedrock.get("/standin/calls")).json()
     return sum(call["operation"].startswith("Converse") for call in calls)
 
 
-async def test_words_come_one_by_one_and_the_answer_ends_them(world: World) -> None:
-    whole = (await world.post("/v1/answers", json=QUESTION)).json()
-    *words, (last, answer) = await stream(world, QUESTION)
+async def test_pieces_arrive_one_by_one_before_the_answer(harness: IntegrationHarness) -> None:
+    whole = (await harness.post("/v1/answers", json=QUESTION)).json()
+    *words, (last, answer) = await stream(harness, QUESTION)
     assert len(words) > 1
     assert {name for name, _ in words} == {"words"}
     assert last == "answer"
@@ -70,52 +70,52 @@ async def test_words_come_one_by_one_and_the_answer_ends_them(world: World) -> N
     assert answer["usage"]["outputTokens"] > 0
 
 
-async def test_what_fails_before_the_first_word_is_an_ordinary_error(world: World) -> None:
-    response = await world.post("/v1/answers", json={**QUESTION, "stream": True, "personaId": "nobody"})
+async def test_a_failure_before_the_first_piece_is_an_error_response(harness: IntegrationHarness) -> None:
+    response = await harness.post("/v1/answers", json={**QUESTION, "stream": True, "personaId": "unknown"})
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("kind", ["streamerror", "streamcut"])
-async def test_a_stream_that_breaks_says_so_and_does_not_look_like_an_end(world: World, kind: str) -> None:
-    await fault(world, "ConverseStream", kind)
-    *words, (last, problem) = await stream(world, QUESTION)
+async def test_a_broken_stream_ends_with_an_error_event(harness: IntegrationHarness, kind: str) -> None:
+    await fault(harness, "ConverseStream", kind)
+    *words, (last, problem) = await stream(harness, QUESTION)
     assert words, "some words had come"
     assert last == "error"
     assert problem["type"].endswith("/backend-unavailable")
     assert problem["instance"]
-    assert (await stream(world, QUESTION))[-1][0] == "answer", "the next one is whole"
+    assert (await stream(harness, QUESTION))[-1][0] == "answer", "the next one is whole"
 
 
 @pytest.mark.parametrize("kind", ["streamerror", "streamcut", "throttle"])
-async def test_a_whole_answer_is_asked_for_again_where_the_model_breaks_off(world: World, kind: str) -> None:
-    await fault(world, "ConverseStream", kind)
-    response = await world.post("/v1/answers", json=QUESTION)
+async def test_an_unstreamed_answer_is_retried_after_a_broken_stream(
+    harness: IntegrationHarness, kind: str
+) -> None:
+    await fault(harness, "ConverseStream", kind)
+    response = await harness.post("/v1/answers", json=QUESTION)
     assert response.status_code == 200, response.text
     assert "21:40" in response.json()["answer"]
 
 
-async def test_a_model_that_says_nothing_is_asked_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_idle_model_is_retried(harness: IntegrationHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway.bedrock, "IDLE_SECONDS", 1.0)
-    headers = {"Authorization": f"Bearer {world.token}"}
-    async with running_gateway(world.platform) as impatient:
+    headers = {"Authorization": f"Bearer {harness.token}"}
+    async with running_gateway(harness.platform) as impatient:
         await until(lambda: impatient.context.registry.get(TENANT) is not None)
-        await fault(world, "ConverseStream", "delay", delay=30)
-        before = await asked(world)
+        await fault(harness, "ConverseStream", "delay", delay=30)
+        before = await asked(harness)
         response = await impatient.http.post("/v1/answers", json=QUESTION, headers=headers)
     assert response.status_code == 200, response.text
-    assert await asked(world) == before + 2
+    assert await asked(harness) == before + 2
 
 
-async def test_throttling_before_the_first_word_is_waited_out(world: World) -> None:
-    await fault(world, "ConverseStream", "throttle")
-    assert (await stream(world, QUESTION))[-1][0] == "answer"
+async def test_throttling_before_the_first_piece_is_retried(harness: IntegrationHarness) -> None:
+    await fault(harness, "ConverseStream", "throttle")
+    assert (await stream(harness, QUESTION))[-1][0] == "answer"
 
 
-async def test_who_hangs_up_ends_the_call_and_pays_for_what_came(
-    world: World, monkeypatch: pytest.MonkeyPatch
+async def test_a_disconnect_ends_the_call_and_settles_the_received_tokens(
+    harness: IntegrationHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = asyncio.Event()
     original = Bedrock.stream
@@ -129,9 +129,9 @@ async def test_who_hangs_up_ends_the_call_and_pays_for_what_came(
             ended.set()
 
     monkeypatch.setattr(Bedrock, "stream", endless)
-    headers = {"Authorization": f"Bearer {world.token}"}
-    before = (await world.gateway.context.budget.get_state(tenant_of(world))).used
-    async with world.gateway.http.stream(
+    headers = {"Authorization": f"Bearer {harness.token}"}
+    before = (await harness.gateway.context.budget.get_state(tenant_of(harness))).used
+    async with harness.gateway.http.stream(
         "POST", "/v1/answers", json={**QUESTION, "stream": True}, headers=headers
     ) as response:
         assert (await anext(response.aiter_lines())) == "event: words"
@@ -139,7 +139,7 @@ async def test_who_hangs_up_ends_the_call_and_pays_for_what_came(
         await ended.wait()
 
     async def paid() -> bool:
-        state = await world.gateway.context.budget.get_state(tenant_of(world))
+        state = await harness.gateway.context.budget.get_state(tenant_of(harness))
         return state.used > before and state.reserved == 0
 
     await until(paid)
@@ -156,7 +156,7 @@ async def test_who_hangs_up_ends_the_call_and_pays_for_what_came(
     ],
 )
 async def test_a_stream_ends_when_its_tenant_is_suspended(
-    world: World, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, Any]
+    harness: IntegrationHarness, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, Any]
 ) -> None:
     original = Bedrock.stream
 
@@ -166,23 +166,23 @@ async def test_a_stream_ends_when_its_tenant_is_suspended(
             await asyncio.sleep(60)
 
     monkeypatch.setattr(Bedrock, "stream", slow)
-    headers = {"Authorization": f"Bearer {world.token}"}
+    headers = {"Authorization": f"Bearer {harness.token}"}
     try:
-        async with world.gateway.http.stream(
+        async with harness.gateway.http.stream(
             "POST", path, json={**body, "stream": True}, headers=headers
         ) as response:
             lines = response.aiter_lines()
             assert (await anext(lines)).startswith(("event: words", "data: "))
-            world.tenants.patch("gw-main", {"spec": {"suspended": True}})
+            harness.tenants.patch("gw-main", {"spec": {"suspended": True}})
             async with asyncio.timeout(10):  # the watch takes milliseconds, and the next word a minute
                 rest = "".join([line async for line in lines])
     finally:
-        await world.patch({"suspended": False})
+        await harness.patch({"suspended": False})
     assert "This tenant is suspended. Ask its administrators for the reason." in rest
     assert "tenant-suspended" in rest
     assert "[DONE]" not in rest
     assert "event: answer" not in rest
 
 
-def tenant_of(world: World) -> Any:
-    return world.gateway.context.registry.get("gw-main")
+def tenant_of(harness: IntegrationHarness) -> Any:
+    return harness.gateway.context.registry.get("gw-main")

@@ -1,4 +1,4 @@
-"""Traces as a collector gets them: OTLP over HTTP, from a gateway that runs as a process of its own."""
+"""Tests of exported traces (OTLP over HTTP) of a gateway in a separate process."""
 
 import asyncio
 import signal
@@ -17,14 +17,14 @@ from tests.support.gateway import serving
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
-from .conftest import Process, World, start
+from .conftest import IntegrationHarness, Process, start
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 QUESTION = "A question that no collector shall read?"
 
 
 class Collector:
-    """Takes spans in, and keeps them."""
+    """Fake collector that stores spans."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -51,11 +51,11 @@ async def collector() -> Collector:
 
 
 @pytest.fixture
-async def process(world: World, collector: Collector) -> AsyncIterator[Process]:
+async def process(harness: IntegrationHarness, collector: Collector) -> AsyncIterator[Process]:
     port = free_port()
     app = Starlette(routes=[Route("/v1/traces", collector.take, methods=["POST"])])
     async with serving(app) as url:
-        started = await start(world, port, OTEL_EXPORTER_OTLP_ENDPOINT=url)
+        started = await start(harness, port, OTEL_EXPORTER_OTLP_ENDPOINT=url)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
             process = Process(started, http)
             await until(process.is_ready, seconds=60)
@@ -65,13 +65,13 @@ async def process(world: World, collector: Collector) -> AsyncIterator[Process]:
             await started.wait()
 
 
-async def test_a_request_is_one_trace_from_its_callers_to_every_backend(
-    world: World, process: Process, collector: Collector
+async def test_a_request_is_one_trace_from_the_caller_to_all_backends(
+    harness: IntegrationHarness, process: Process, collector: Collector
 ) -> None:
     response = await process.http.post(
         "/v1/answers",
         json={"question": QUESTION},
-        headers={"Authorization": f"Bearer {world.token}", "traceparent": f"00-{TRACE}-{PARENT}-01"},
+        headers={"Authorization": f"Bearer {harness.token}", "traceparent": f"00-{TRACE}-{PARENT}-01"},
     )
     assert response.status_code == 200, response.text
     process.process.send_signal(signal.SIGTERM)
@@ -86,8 +86,8 @@ async def test_a_request_is_one_trace_from_its_callers_to_every_backend(
     for stage in ("auth", "limit", "embed", "search"):
         assert spans[stage].parent_span_id == served.span_id, stage
     assert spans["bedrock embed"].parent_span_id == spans["embed"].span_id
-    searches = {span.span_id for span in ours if span.name == "search"}  # a second one looks beside passages
+    searches = {span.span_id for span in ours if span.name == "search"}  # the second one reads neighbours
     assert spans["qdrant search"].parent_span_id in searches
     sent = b"".join(collector.bodies)
     assert QUESTION.encode() not in sent
-    assert world.token.encode() not in sent
+    assert harness.token.encode() not in sent

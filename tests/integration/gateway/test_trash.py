@@ -1,4 +1,4 @@
-"""The trash on the real backends: S3's versions under a tenant's role, the real index, the running expiry."""
+"""Tests of the trash on real backends, with S3 versions, the index and the expiry."""
 
 import asyncio
 import uuid
@@ -20,7 +20,7 @@ from tests.support.qdrant import count_points
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 
-from .conftest import World, ticket_issuer
+from .conftest import IntegrationHarness, ticket_issuer
 
 TEXT = "\n\n".join(f"Ledger {number} says that the tide is high at noon. " * 15 for number in range(20))
 SHORT_DAYS = 20 / 86_400
@@ -29,7 +29,7 @@ SHORT_DAYS = 20 / 86_400
 
 @dataclass
 class Company:
-    """A tenant's people at one gateway."""
+    """Users of a tenant of one gateway."""
 
     gateway: RunningGateway
     tenant_id: str
@@ -64,7 +64,7 @@ class Company:
 
 
 @pytest.fixture
-async def company(platform: Platform, world: World) -> AsyncIterator[Company]:
+async def company(platform: Platform, harness: IntegrationHarness) -> AsyncIterator[Company]:
     tenant_id = f"trash-{uuid.uuid4().hex[:8]}"
     domain = f"{tenant_id}.example"
     identity = {"emails": [f"*@{domain}"], "admins": [f"boss@{domain}"]}
@@ -73,19 +73,19 @@ async def company(platform: Platform, world: World) -> AsyncIterator[Company]:
             for who in ("anna", "ben", "boss"):
                 await people.add(f"{who}@{domain}")
             tokens = {who: await people.token(f"{who}@{domain}") for who in ("anna", "ben", "boss")}
-            await until(lambda: world.gateway.context.registry.get(tenant_id) is not None)
-            yield Company(world.gateway, tenant_id, tokens)
+            await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+            yield Company(harness.gateway, tenant_id, tokens)
 
 
 async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embedding(
-    company: Company, world: World, monkeypatch: pytest.MonkeyPatch
+    company: Company, harness: IntegrationHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document_id = await company.upload("ledger.txt")
     kept = await company.upload("other.txt", "The tide is low at noon.")
-    points = await count_points(world.qdrant, f"tenant-{company.tenant_id}")
+    points = await count_points(harness.qdrant, f"tenant-{company.tenant_id}")
     assert (await company.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
     assert await company.found() == {kept}
-    assert await count_points(world.qdrant, f"tenant-{company.tenant_id}") == 1, (
+    assert await count_points(harness.qdrant, f"tenant-{company.tenant_id}") == 1, (
         "the index keeps nothing of it"
     )
     (removed,) = await company.trash()
@@ -103,7 +103,7 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
     assert response.status_code == 201, response.text
     assert response.json()["documentId"] == document_id
     assert await company.found() == {kept, document_id}
-    assert await count_points(world.qdrant, f"tenant-{company.tenant_id}") == points
+    assert await count_points(harness.qdrant, f"tenant-{company.tenant_id}") == points
     assert not await company.trash()
 
 
@@ -141,13 +141,13 @@ async def test_a_restore_over_a_document_of_that_name_is_refused_and_both_can_be
 
 
 async def test_a_document_that_file_sync_deleted_comes_back_under_its_name(
-    company: Company, platform: Platform, world: World
+    company: Company, platform: Platform, harness: IntegrationHarness
 ) -> None:
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
     ticket = Ticket(company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt")
     anna = (await company.gateway.context.tokens.verify(company.tokens["anna"])).subject
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode(), Metadata={"owner": anna})
-    assert (await world.redeem(ticket)).status_code == 201
+    assert (await harness.redeem(ticket)).status_code == 201
     delete = Ticket(company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt", Action.DELETE)
     headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
     response = await company.gateway.http.delete("/v1/documents/owui-5cfc3ab1", headers=headers)
@@ -202,14 +202,16 @@ async def test_the_running_gateway_empties_the_trash_when_its_time_is_over(
         assert response.status_code == 404, response.text
 
 
-async def test_two_restores_at_the_same_time_make_one_document(company: Company, world: World) -> None:
+async def test_two_restores_at_the_same_time_make_one_document(
+    company: Company, harness: IntegrationHarness
+) -> None:
     document_id = await company.upload("ledger.txt")
-    points = await count_points(world.qdrant, f"tenant-{company.tenant_id}")
+    points = await count_points(harness.qdrant, f"tenant-{company.tenant_id}")
     await company.call("DELETE", f"/v1/documents/{document_id}")
     path = f"/v1/documents/{document_id}/restore"
     answers = await asyncio.gather(*(company.call("POST", path, who) for who in ("anna", "boss")))
     assert sorted(each.status_code for each in answers) == [201, 404], [each.text for each in answers]
-    assert await count_points(world.qdrant, f"tenant-{company.tenant_id}") == points
+    assert await count_points(harness.qdrant, f"tenant-{company.tenant_id}") == points
 
 
 async def test_mass_deletions_are_held_until_an_administrator_decides(company: Company) -> None:
@@ -233,12 +235,12 @@ async def test_mass_deletions_are_held_until_an_administrator_decides(company: C
 
 
 async def test_a_batch_of_file_sync_is_held_whole_and_rejecting_it_unties_the_documents(
-    company: Company, platform: Platform, world: World
+    company: Company, platform: Platform, harness: IntegrationHarness
 ) -> None:
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
     ticket = Ticket(company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt")
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode())
-    assert (await world.redeem(ticket)).status_code == 201
+    assert (await harness.redeem(ticket)).status_code == 201
     delete = Ticket(company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt", Action.DELETE)
     headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
     path = "/v1/documents/owui-5cfc3ab1?batch=21"

@@ -1,4 +1,4 @@
-"""A gateway whose tenants have a cache, whose way to Redis can be cut; and Redis and Bedrock as they are."""
+"""Fixtures for tests of the answer cache: Redis, and a gateway behind a proxy to it."""
 
 import json
 from collections.abc import AsyncIterator
@@ -46,14 +46,14 @@ async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
 
 @pytest.fixture(scope="session")
 async def raw(redis_url: str) -> AsyncIterator[Any]:
-    """Redis itself, for looking and for meddling."""
+    """Direct client of Redis, to read and change keys."""
     async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
         yield client
 
 
 @dataclass
-class World:
-    """A gateway with one tenant and a person of it; the way to Redis can be cut."""
+class CacheHarness:
+    """A gateway with one tenant and a user; the proxy can cut the connection to Redis."""
 
     platform: Platform
     gateway: RunningGateway
@@ -88,7 +88,7 @@ class World:
         )
 
     async def ask(self, question: str = QUESTION) -> tuple[str, str]:
-        """Return what the cache did, and the answer."""
+        """Return the cache outcome and the answer."""
         response = await self.request("POST", "/v1/answers", json={"question": question})
         assert response.status_code == 200, response.text
         name, _, outcome = response.headers["cache-status"].partition("; ")
@@ -97,12 +97,12 @@ class World:
         return outcome, response.json()["answer"]
 
     async def calls(self) -> int:
-        """Return how often Bedrock was called so far."""
+        """Return the number of calls of Bedrock so far."""
         async with httpx.AsyncClient(base_url=self.platform.parts["bedrock"].url) as bedrock:
             return len((await bedrock.get("/standin/calls")).json())
 
     async def make_again(self) -> None:
-        """Replace the Tenant by another one of its name, and sign the person in again."""
+        """Recreate the Tenant under its name and get a new token."""
         self.tenants.delete(TENANT)
         await until(lambda: self.gateway.context.registry.get(TENANT) is None)
         uid = self.tenants.create(MANIFEST)["metadata"]["uid"]
@@ -116,13 +116,13 @@ class World:
         self.token = await self.people.token(PERSON)
 
     async def patch(self, spec: dict[str, Any]) -> None:
-        """Change the Tenant and wait until the gateway has seen it."""
+        """Change the Tenant and wait until the gateway has observed it."""
         generation = self.tenants.patch(TENANT, {"spec": spec})["metadata"]["generation"]
         await until(lambda: self.tenant.metadata.generation >= generation)
 
 
 @pytest.fixture(scope="session")
-async def cache_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIterator[World]:
+async def cache_harness(platform: Platform, redis_url: str, raw: Any) -> AsyncIterator[CacheHarness]:
     port = platform.context.ports["redis"]
     async with open_people(platform) as people, open_qdrant(platform) as qdrant, Proxy(port) as proxy:
         await make_collection(qdrant)
@@ -131,18 +131,18 @@ async def cache_world(platform: Platform, redis_url: str, raw: Any) -> AsyncIter
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with running_gateway(platform, redis_url=url) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
-                yield World(platform, gateway, tenants, proxy, raw, people, await people.token(PERSON))
+                yield CacheHarness(platform, gateway, tenants, proxy, raw, people, await people.token(PERSON))
 
 
 @pytest.fixture
-async def world(cache_world: World) -> AsyncIterator[World]:
-    """The tenant with one document, and nothing in Redis."""
-    await cache_world.gateway.context.usage.flush()
-    async for key in cache_world.raw.scan_iter(match=f"tenant-{TENANT}:*"):
-        await cache_world.raw.delete(key)
-    listed = (await cache_world.request("GET", "/v1/documents")).json()["documents"]
+async def harness(cache_harness: CacheHarness) -> AsyncIterator[CacheHarness]:
+    """The tenant with one document and without keys in Redis."""
+    await cache_harness.gateway.context.usage.flush()
+    async for key in cache_harness.raw.scan_iter(match=f"tenant-{TENANT}:*"):
+        await cache_harness.raw.delete(key)
+    listed = (await cache_harness.request("GET", "/v1/documents")).json()["documents"]
     for document in listed:
-        await cache_world.request("DELETE", f"/v1/documents/{document['documentId']}")
-    assert (await cache_world.upload("The key to the boathouse hangs behind the piano.")).status_code == 201
-    yield cache_world
-    cache_world.proxy.restore()
+        await cache_harness.request("DELETE", f"/v1/documents/{document['documentId']}")
+    assert (await cache_harness.upload("The key to the boathouse hangs behind the piano.")).status_code == 201
+    yield cache_harness
+    cache_harness.proxy.restore()

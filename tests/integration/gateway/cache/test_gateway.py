@@ -1,4 +1,4 @@
-"""The answer cache as a whole: real questions, documents that change, a Redis that goes away."""
+"""Tests of the answer cache on a running gateway, with changing documents and without Redis."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,175 +12,177 @@ from tenancy.names import answers_key, changes_key, document_id_for
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
-from .conftest import QUESTION, TENANT, World
+from .conftest import QUESTION, TENANT, CacheHarness
 
 DOCUMENT = document_id_for(TENANT, "finance", "keys.md")
 
 
-async def test_the_second_time_neither_model_nor_embedding_is_asked(world: World) -> None:
-    outcome, first = await world.ask()
+async def test_a_hit_calls_neither_model_nor_embedding(harness: CacheHarness) -> None:
+    outcome, first = await harness.ask()
     assert outcome == "fwd=miss"
     assert "behind the piano" in first
-    before = await world.calls()
-    assert await world.ask() == ("hit", first)
-    assert await world.ask(QUESTION.upper()) == ("hit", first)
-    assert await world.calls() == before
+    before = await harness.calls()
+    assert await harness.ask() == ("hit", first)
+    assert await harness.ask(QUESTION.upper()) == ("hit", first)
+    assert await harness.calls() == before
 
 
-async def test_a_hit_stands_in_the_report_and_costs_nothing(world: World) -> None:
+async def test_a_hit_is_in_the_usage_report_without_tokens(harness: CacheHarness) -> None:
     for _ in range(3):
-        await world.ask()
+        await harness.ask()
     now = datetime.now(UTC)
     span = {"from": f"{now - timedelta(days=1):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
-    report = (await world.request("GET", "/v1/usage", params=span)).json()
+    report = (await harness.request("GET", "/v1/usage", params=span)).json()
     (chat,) = [row for row in report["rows"] if "claude" in row["model"]]
     assert (chat["requests"], chat["cachedAnswers"]) == (1, 2)
     assert report["budget"]["used"] == chat["inputTokens"] + chat["outputTokens"]
 
 
-async def test_who_has_no_tokens_left_is_still_given_what_was_answered(world: World) -> None:
-    await world.ask()
-    await world.patch({"quota": {"tokensPerMonth": 0}})
-    assert (await world.ask())[0] == "hit"
-    refused = await world.request("POST", "/v1/answers", json={"question": "Where is the boathouse?"})
+async def test_a_hit_needs_no_budget(harness: CacheHarness) -> None:
+    await harness.ask()
+    await harness.patch({"quota": {"tokensPerMonth": 0}})
+    assert (await harness.ask())[0] == "hit"
+    refused = await harness.request("POST", "/v1/answers", json={"question": "Where is the boathouse?"})
     assert refused.status_code == 429
-    await world.patch({"quota": {"tokensPerMonth": 5_000_000}})
+    await harness.patch({"quota": {"tokensPerMonth": 5_000_000}})
 
 
-async def test_a_new_content_is_answered_from_at_once(world: World) -> None:
-    await world.ask()
-    assert (await world.ask())[0] == "hit"
-    assert (await world.upload("The key to the boathouse hangs beside the stove.")).status_code == 201
-    outcome, answer = await world.ask()
+async def test_a_new_version_takes_effect_immediately(harness: CacheHarness) -> None:
+    await harness.ask()
+    assert (await harness.ask())[0] == "hit"
+    assert (await harness.upload("The key to the boathouse hangs near the stove.")).status_code == 201
+    outcome, answer = await harness.ask()
     assert outcome == "fwd=miss"
-    assert "beside the stove" in answer
+    assert "near the stove" in answer
 
 
-async def test_another_document_counts_at_once(world: World) -> None:
-    await world.ask()
-    assert (await world.upload("Dogs are welcome.", "dogs.md")).status_code == 201
-    assert (await world.ask())[0] == "fwd=miss"
+async def test_another_document_takes_effect_immediately(harness: CacheHarness) -> None:
+    await harness.ask()
+    assert (await harness.upload("Dogs are welcome.", "dogs.md")).status_code == 201
+    assert (await harness.ask())[0] == "fwd=miss"
 
 
-async def test_a_document_that_a_ticket_brings_counts_at_once(world: World) -> None:
-    await world.ask()
-    ticket = Ticket(TENANT, world.tenant.uid, "finance", "by-ticket", "new.md")
-    s3: Any = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
+async def test_a_document_ingested_by_ticket_takes_effect_immediately(harness: CacheHarness) -> None:
+    await harness.ask()
+    ticket = Ticket(TENANT, harness.tenant.uid, "finance", "by-ticket", "new.md")
+    s3: Any = harness.platform.parts["aws"].s3  # type: ignore[attr-defined]
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=b"The key to the boathouse lies in the sink.")
-    assert (await world.redeem(ticket)).status_code == 201
-    assert (await world.ask())[0] == "fwd=miss"
+    assert (await harness.redeem(ticket)).status_code == 201
+    assert (await harness.ask())[0] == "fwd=miss"
 
 
-async def test_of_a_deleted_document_nothing_is_said_any_more_and_nothing_is_left(world: World) -> None:
-    await world.ask()
-    assert "behind the piano" in str(await world.raw.hgetall(answers_key(TENANT, world.tenant.uid)))
-    assert (await world.request("DELETE", f"/v1/documents/{DOCUMENT}")).status_code == 204
-    assert not await world.raw.exists(answers_key(TENANT, world.tenant.uid))
-    outcome, answer = await world.ask()
+async def test_no_answer_of_a_deleted_document_is_left(harness: CacheHarness) -> None:
+    await harness.ask()
+    assert "behind the piano" in str(await harness.raw.hgetall(answers_key(TENANT, harness.tenant.uid)))
+    assert (await harness.request("DELETE", f"/v1/documents/{DOCUMENT}")).status_code == 204
+    assert not await harness.raw.exists(answers_key(TENANT, harness.tenant.uid))
+    outcome, answer = await harness.ask()
     assert outcome == "fwd=miss"
     assert "piano" not in answer
 
 
-async def test_while_a_document_changes_every_question_is_answered_anew(
-    world: World, redis: TenantRedis
+async def test_during_a_change_every_question_bypasses_the_cache(
+    harness: CacheHarness, redis: TenantRedis
 ) -> None:
-    await world.ask()
-    async with IndexWriteFence(redis).guard(world.tenant):
-        assert [(await world.ask())[0] for _ in range(2)] == ["fwd=bypass"] * 2
-    assert [(await world.ask())[0] for _ in range(2)] == ["fwd=miss", "hit"]
+    await harness.ask()
+    async with IndexWriteFence(redis).guard(harness.tenant):
+        assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=bypass"] * 2
+    assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=miss", "hit"]
 
 
-async def test_an_answer_from_before_a_change_is_given_and_not_kept(
-    world: World, monkeypatch: pytest.MonkeyPatch
+async def test_an_answer_generated_during_a_change_is_not_stored(
+    harness: CacheHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bedrock = world.gateway.context.answers._answers._bedrock
+    bedrock = harness.gateway.context.answers._answers._bedrock
     converse = bedrock.converse
 
     async def think(prompt: Prompt) -> Any:
         monkeypatch.setattr(bedrock, "converse", converse)
-        await world.upload("The key to the boathouse hangs beside the stove.")
+        await harness.upload("The key to the boathouse hangs near the stove.")
         return await converse(prompt)
 
     monkeypatch.setattr(bedrock, "converse", think)
-    assert "behind the piano" in (await world.ask())[1]
-    assert "beside the stove" in (await world.ask())[1]
+    assert "behind the piano" in (await harness.ask())[1]
+    assert "near the stove" in (await harness.ask())[1]
 
 
-async def test_a_gateway_that_died_while_it_changed_a_document_leaves_no_stale_answer(world: World) -> None:
-    await world.ask()
-    vectors = world.gateway.context.retrieval._vectors
+async def test_a_gateway_that_terminates_during_a_change_leaves_no_stale_answer(
+    harness: CacheHarness,
+) -> None:
+    await harness.ask()
+    vectors = harness.gateway.context.retrieval._vectors
     with pytest.MonkeyPatch.context() as patch:
 
         async def die(*_: Any) -> None:
             raise KeyError("dead")
 
-        patch.setattr(vectors, "_delete", die)  # the new content counts already
-        assert (await world.upload("The key to the boathouse hangs beside the stove.")).status_code == 500
-    outcome, answer = await world.ask()
+        patch.setattr(vectors, "_delete", die)  # the new version is published already
+        assert (await harness.upload("The key to the boathouse hangs near the stove.")).status_code == 500
+    outcome, answer = await harness.ask()
     assert outcome == "fwd=bypass"
-    assert "beside the stove" in answer
-    key = changes_key(TENANT, world.tenant.uid)
-    ((change, deadline),) = await world.raw.zrange(key, 0, -1, withscores=True)
-    await world.raw.zadd(key, {change: deadline - 3_600_000})
-    assert [(await world.ask())[0] for _ in range(2)] == ["fwd=miss", "hit"]
-    assert "beside the stove" in (await world.ask())[1]
+    assert "near the stove" in answer
+    key = changes_key(TENANT, harness.tenant.uid)
+    ((change, deadline),) = await harness.raw.zrange(key, 0, -1, withscores=True)
+    await harness.raw.zadd(key, {change: deadline - 3_600_000})
+    assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=miss", "hit"]
+    assert "near the stove" in (await harness.ask())[1]
 
 
-async def test_without_redis_no_document_changes(world: World) -> None:
-    await world.ask()
-    ticket = Ticket(TENANT, world.tenant.uid, "finance", DOCUMENT, "keys.md")
-    s3: Any = world.platform.parts["aws"].s3  # type: ignore[attr-defined]
+async def test_without_redis_no_document_changes(harness: CacheHarness) -> None:
+    await harness.ask()
+    ticket = Ticket(TENANT, harness.tenant.uid, "finance", DOCUMENT, "keys.md")
+    s3: Any = harness.platform.parts["aws"].s3  # type: ignore[attr-defined]
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=b"The key to the boathouse lies in the sink.")
-    world.proxy.cut()
+    harness.proxy.cut()
     for response in (
-        await world.request("DELETE", f"/v1/documents/{DOCUMENT}"),
-        await world.redeem(ticket),
-        await world.upload("The key to the boathouse hangs beside the stove."),
+        await harness.request("DELETE", f"/v1/documents/{DOCUMENT}"),
+        await harness.redeem(ticket),
+        await harness.upload("The key to the boathouse hangs near the stove."),
     ):
         assert (response.status_code, response.headers["retry-after"]) == (503, "5")
-    world.proxy.restore()
-    outcome, answer = await world.ask()
+    harness.proxy.restore()
+    outcome, answer = await harness.ask()
     assert outcome == "hit"
     assert "behind the piano" in answer, "it is what the index says"
-    assert (await world.redeem(ticket)).status_code == 201, "the same call again completes it"
-    assert "in the sink" in (await world.ask())[1]
+    assert (await harness.redeem(ticket)).status_code == 201, "the same call again completes it"
+    assert "in the sink" in (await harness.ask())[1]
 
 
-async def test_what_nobody_can_read_is_answered_anew_and_replaced(world: World) -> None:
-    await world.ask()
-    key = answers_key(TENANT, world.tenant.uid)
-    (digest,) = set(await world.raw.hkeys(key)) - {"version"}
-    await world.raw.hset(key, digest, "of another format")
-    assert [(await world.ask())[0] for _ in range(2)] == ["fwd=bypass", "hit"]
+async def test_an_unreadable_answer_is_generated_again_and_replaced(harness: CacheHarness) -> None:
+    await harness.ask()
+    key = answers_key(TENANT, harness.tenant.uid)
+    (digest,) = set(await harness.raw.hkeys(key)) - {"version"}
+    await harness.raw.hset(key, digest, "of another format")
+    assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=bypass", "hit"]
 
 
-async def test_a_tenant_may_have_no_cache(world: World) -> None:
-    await world.ask()
-    await world.patch({"model": {"cacheAnswers": False}})
-    assert [(await world.ask())[0] for _ in range(2)] == ["fwd=bypass"] * 2
-    await world.patch({"model": {"cacheAnswers": True}})
+async def test_a_tenant_can_disable_the_cache(harness: CacheHarness) -> None:
+    await harness.ask()
+    await harness.patch({"model": {"cacheAnswers": False}})
+    assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=bypass"] * 2
+    await harness.patch({"model": {"cacheAnswers": True}})
 
 
-async def test_a_suspended_tenant_is_given_nothing(world: World) -> None:
-    await world.ask()
-    await world.patch({"suspended": True})
-    response = await world.request("POST", "/v1/answers", json={"question": QUESTION})
+async def test_a_suspended_tenant_gets_no_cached_answer(harness: CacheHarness) -> None:
+    await harness.ask()
+    await harness.patch({"suspended": True})
+    response = await harness.request("POST", "/v1/answers", json={"question": QUESTION})
     assert response.status_code == 403
     assert "piano" not in response.text
     assert "cache-status" not in response.headers
-    await world.patch({"suspended": False})
+    await harness.patch({"suspended": False})
 
 
-async def test_a_tenant_made_again_under_its_name_is_given_nothing_of_before(world: World) -> None:
-    await world.ask()
-    uid = world.tenant.metadata.uid
-    await world.make_again()
-    assert world.tenant.metadata.uid != uid
-    assert (await world.ask())[0] == "fwd=miss"
+async def test_a_recreated_tenant_gets_no_earlier_answer(harness: CacheHarness) -> None:
+    await harness.ask()
+    uid = harness.tenant.metadata.uid
+    await harness.make_again()
+    assert harness.tenant.metadata.uid != uid
+    assert (await harness.ask())[0] == "fwd=miss"
 
 
-async def test_openais_client_is_told_of_a_hit_and_works_as_ever(world: World) -> None:
-    async with AsyncOpenAI(base_url=f"{world.gateway.url}/v1", api_key=world.token) as client:
+async def test_the_openai_client_works_with_cached_answers(harness: CacheHarness) -> None:
+    async with AsyncOpenAI(base_url=f"{harness.gateway.url}/v1", api_key=harness.token) as client:
         for outcome in ("fwd=miss", "hit"):
             raw = await client.chat.completions.with_raw_response.create(
                 model="finance", messages=[{"role": "user", "content": QUESTION}]

@@ -22,7 +22,7 @@ from tenancy.names import document_id_for
 from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 
-from tests.integration.gateway.conftest import World
+from tests.integration.gateway.conftest import IntegrationHarness
 from tests.support.qdrant import count_points
 from tests.support.tenants import make_tenant
 
@@ -58,7 +58,7 @@ def tenant() -> Tenant:
 class Replica:
     """Services of one gateway replica, on shared backends."""
 
-    world: World
+    world: IntegrationHarness
     tenant: Tenant
     journal: Journal
     service: DocumentService = field(init=False)
@@ -134,7 +134,7 @@ class Replica:
 class Replicas:
     """Factory of replicas for one tenant, each with a separate Redis connection."""
 
-    world: World
+    world: IntegrationHarness
     tenant: Tenant
     redis_url: str
     stack: AsyncExitStack
@@ -147,6 +147,6 @@ class Replicas:
 
 
 @pytest.fixture
-async def replicas(world: World, tenant: Tenant, redis_url: str) -> AsyncIterator[Replicas]:
+async def replicas(harness: IntegrationHarness, tenant: Tenant, redis_url: str) -> AsyncIterator[Replicas]:
     async with AsyncExitStack() as stack:
-        yield Replicas(world, tenant, redis_url, stack)
+        yield Replicas(harness, tenant, redis_url, stack)

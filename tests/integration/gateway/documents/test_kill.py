@@ -15,7 +15,7 @@ from tenancy.names import document_id_for, ingests_key
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
-from tests.integration.gateway.conftest import World
+from tests.integration.gateway.conftest import IntegrationHarness
 from tests.support.people import open_people
 from tests.support.ports import free_port
 from tests.support.qdrant import count_points
@@ -87,14 +87,14 @@ class Person:
 
 
 @pytest.fixture
-async def person(platform: Platform, world: World) -> AsyncIterator[Person]:
+async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterator[Person]:
     tenant_id = f"killed-{uuid.uuid4().hex[:8]}"
     email = f"anna@{tenant_id}.example"
     with applied(platform, tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
         async with open_people(platform) as people:
             await people.add(email)
-            await until(lambda: world.gateway.context.registry.get(tenant_id) is not None)
-            known = world.gateway.context.registry.get(tenant_id)
+            await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+            known = harness.gateway.context.registry.get(tenant_id)
             assert known
             yield Person(tenant_id, known.uid, await people.token(email))
 
@@ -126,9 +126,9 @@ async def gateway_to_kill(
 
 
 async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_half_done(
-    platform: Platform, world: World, person: Person, raw: Any
+    platform: Platform, harness: IntegrationHarness, person: Person, raw: Any
 ) -> None:
-    survivor = world.gateway.http
+    survivor = harness.gateway.http
     for number in range(HALF):
         assert await person.upload(survivor, number, "old") == 201
     async with gateway_to_kill(platform) as (process, victim):
@@ -146,7 +146,7 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_
         await until(settled, seconds=TIMEOUT_SECONDS)
     except TimeoutError:
         states, intents = await person.states(survivor), await entries(raw, person)
-        pytest.fail(f"{states}; {intents}; ended: {world.gateway.context.readiness.ended}")
+        pytest.fail(f"{states}; {intents}; ended: {harness.gateway.context.readiness.ended}")
     states = await person.states(survivor)
     for number, status in enumerate(statuses):
         found = await person.found(survivor, number)
@@ -159,14 +159,14 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_
         assert bool(found) is (f"ledger-{number}.txt" in states), "in both bucket and index, or in neither"
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
-    assert await count_points(world.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
 
 
 @pytest.mark.parametrize("restore", [False, True], ids=["removals", "restores"])
 async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_the_trash_or_found(
-    platform: Platform, world: World, person: Person, raw: Any, restore: bool
+    platform: Platform, harness: IntegrationHarness, person: Person, raw: Any, restore: bool
 ) -> None:
-    survivor = world.gateway.http
+    survivor = harness.gateway.http
     for number in range(DOCUMENTS):
         assert await person.upload(survivor, number, "old") == 201
         if restore:
@@ -202,7 +202,7 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_th
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
     assert len(listed["documents"]) == DOCUMENTS
-    assert await count_points(world.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
 
 
 async def entries(raw: Any, person: Person) -> Any:

@@ -1,4 +1,4 @@
-"""Citations: only the marker that the model was asked to write, and only of a passage that it was given."""
+"""Tests of citation markers, numbers and snippets."""
 
 import pytest
 from gateway.answers.citations import CitationParser, build_citations, find_snippet, to_numbers
@@ -20,7 +20,7 @@ def parse(*pieces: str) -> tuple[str, list[int]]:
 
 
 @pytest.mark.parametrize(
-    ("said", "shown", "cited"),
+    ("text_of_model", "shown", "cited"),
     [
         pytest.param("It is $5,000,000. [cite:1]", "It is $5,000,000. [1]", [1], id="one"),
         pytest.param("It is $5[cite:1].", "It is $5[1].", [1], id="without-a-space"),
@@ -41,8 +41,10 @@ def parse(*pieces: str) -> tuple[str, list[int]]:
         pytest.param("", "", [], id="silence"),
     ],
 )
-def test_only_markers_of_given_passages_are_citations(said: str, shown: str, cited: list[int]) -> None:
-    text, found = parse(said)
+def test_only_markers_of_known_passages_are_citations(
+    text_of_model: str, shown: str, cited: list[int]
+) -> None:
+    text, found = parse(text_of_model)
     citations = build_citations(text, found, PASSAGES)
     assert to_numbers(text) == shown
     assert found == cited
@@ -62,16 +64,16 @@ PIECES = st.lists(
 @given(PIECES)
 @example([" ", "[ci", "te:", "1", "]"])
 @example(["[cite:1", ", 2", "] x"])
-def test_pieces_are_read_as_the_whole_would_be(pieces: list[str]) -> None:
+def test_the_result_does_not_depend_on_the_pieces(pieces: list[str]) -> None:
     assert parse(*pieces) == parse("".join(pieces))
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])).filter(lambda text: "[cite" not in text))
-def test_other_text_is_left_as_it_is(text: str) -> None:
+def test_text_without_markers_is_unchanged(text: str) -> None:
     assert parse(*text) == (text, [])
 
 
-def test_the_snippet_is_the_sentence_that_the_claim_rests_on() -> None:
+def test_the_snippet_is_the_sentence_most_similar_to_the_claim() -> None:
     text, cited = parse(
         "The notice period is nine months [cite:2]. The budget for marketing is $5,000,000 [cite:1]."
     )
@@ -85,7 +87,10 @@ def test_the_snippet_is_the_sentence_that_the_claim_rests_on() -> None:
     ("text", "claim", "expected"),
     [
         pytest.param(
-            'He said "It is 5." Then he left.', "It is 5", 'He said "It is 5."', id="closing-quote-stays"
+            'He text_of_model "It is 5." Then he left.',
+            "It is 5",
+            'He text_of_model "It is 5."',
+            id="closing-quote-stays",
         ),
         pytest.param(
             "One line\nwrapped here. Other.", "wrapped here", "One line\nwrapped here.", id="wrapped-line"
@@ -95,10 +100,10 @@ def test_the_snippet_is_the_sentence_that_the_claim_rests_on() -> None:
         pytest.param("no full stop", "stop", "no full stop", id="no-end"),
     ],
 )
-def test_sentences_are_cut_where_readers_see_their_end(text: str, claim: str, expected: str) -> None:
+def test_sentences_end_at_punctuation_blank_lines_and_blocks(text: str, claim: str, expected: str) -> None:
     assert find_snippet(text, claim) == expected
 
 
 @given(st.text(min_size=1), st.text())
-def test_a_snippet_stands_in_its_passage_word_for_word(text: str, claim: str) -> None:
+def test_a_snippet_is_a_verbatim_part_of_its_passage(text: str, claim: str) -> None:
     assert find_snippet(text, claim) in text

@@ -1,4 +1,4 @@
-"""What of a long chat the model is told."""
+"""Tests of the selection of earlier messages."""
 
 import pytest
 from gateway.answers.history import select_recent
@@ -12,7 +12,7 @@ def turns(text: str) -> list[Turn]:
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("history", "selected"),
     [
         pytest.param("", "", id="nothing"),
         pytest.param("u:a a:b", "u:a a:b", id="all"),
@@ -22,10 +22,10 @@ def turns(text: str) -> list[Turn]:
         pytest.param("u:a a:bbbbbbbbbbbb u:c", "", id="too-long-is-left-out-with-all-before"),
     ],
 )
-def test_the_latest_turns_that_fit_are_kept(said: str, kept: str) -> None:
-    assert select_recent(turns(said), 4) == turns(kept)
+def test_the_latest_turns_within_the_limit_are_selected(history: str, selected: str) -> None:
+    assert select_recent(turns(history), 4) == turns(selected)
 
 
-def test_what_one_side_said_twice_is_joined() -> None:
-    said = [Turn("user", "a"), Turn("user", "b"), Turn("assistant", " "), Turn("assistant", "c")]
-    assert select_recent(said, 100) == [Turn("user", "a\n\nb"), Turn("assistant", "c")]
+def test_consecutive_turns_of_one_role_are_joined() -> None:
+    history = [Turn("user", "a"), Turn("user", "b"), Turn("assistant", " "), Turn("assistant", "c")]
+    assert select_recent(history, 100) == [Turn("user", "a\n\nb"), Turn("assistant", "c")]

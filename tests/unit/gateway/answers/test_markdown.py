@@ -1,4 +1,4 @@
-"""All spellings of what a chat acts on are recognised, and nothing that only resembles them."""
+"""Tests of the recognition of active Markdown in all spellings."""
 
 import itertools
 import re
@@ -19,19 +19,19 @@ ACTIVE = sorted(
         "template", "textarea", "use", "video", "xmp",
     }
 )  # fmt: skip
-"""Tags that a browser or Open WebUI acts on without an attribute, or that begin a block of HTML."""
+"""Tags that are active without attributes, or that start an HTML block."""
 
 
 @FORMATS
 @pytest.mark.parametrize("name", ACTIVE)
-def test_a_tag_that_does_something_is_no_type_behind_a_word(name: str, answer_format: AnswerFormat) -> None:
+def test_an_active_tag_after_a_word_is_escaped(name: str, answer_format: AnswerFormat) -> None:
     for tag in (f"<{name}>", f"<{name.upper()}>"):
         assert tag not in sanitize(f"List{tag}", answer_format).replace(f"\\{tag}", "")
 
 
 @FORMATS
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "<p ->",
         "<form ->",
@@ -49,14 +49,14 @@ def test_a_tag_that_does_something_is_no_type_behind_a_word(name: str, answer_fo
     ],
     ids=itertools.count(),
 )
-def test_a_tag_is_found_however_it_is_written(said: str, answer_format: AnswerFormat) -> None:
-    assert sanitize(said, answer_format).startswith(f"\\{said[:2]}")
+def test_a_tag_is_escaped_in_all_spellings(text: str, answer_format: AnswerFormat) -> None:
+    assert sanitize(text, answer_format).startswith(f"\\{text[:2]}")
 
 
 @pytest.mark.parametrize(
     "tag", ["<html>", "</html>", "<SCRIPT>", "</Script>", "<style>", "</style>", "<DETAILS", "</details x>"]
 )
-def test_what_open_webui_finds_by_its_letters_has_them_apart(tag: str) -> None:
+def test_tags_that_open_webui_finds_by_text_search_are_split(tag: str) -> None:
     assert sanitize(f"{tag} x", MARKDOWN) == f"<{INVISIBLE}{tag[1:]} x"
 
 
@@ -73,45 +73,45 @@ def test_what_open_webui_finds_by_its_letters_has_them_apart(tag: str) -> None:
         ("", ""),
     ],
 )
-def test_a_fence_keeps_the_first_word_if_that_is_only_highlighted(info: str, shown: str) -> None:
+def test_a_fence_keeps_a_language_that_is_only_highlighted(info: str, shown: str) -> None:
     assert sanitize(f"```{info}\nx\n```", MARKDOWN) == f"```{shown}\nx\n```"
 
 
 @FORMATS
 @pytest.mark.parametrize("prefix", ["- ", "+ ", "* ", "1. ", "2) ", "> ", "> 1. "])
-def test_an_address_is_defined_in_a_list_or_quote_too(prefix: str, answer_format: AnswerFormat) -> None:
+def test_a_link_definition_in_a_list_or_quote_is_escaped(prefix: str, answer_format: AnswerFormat) -> None:
     assert sanitize(f"{prefix}[x]: y", answer_format) == f"{prefix}[x]\\: y"
 
 
 @FORMATS
 @pytest.mark.parametrize("scheme", ["http", "https", "ftp", "HTTP", "Ftp", "sftp"])
-def test_an_address_has_one_of_these_schemes(scheme: str, answer_format: AnswerFormat) -> None:
+def test_an_address_with_a_scheme_is_escaped(scheme: str, answer_format: AnswerFormat) -> None:
     assert sanitize(f"{scheme}://e.x", answer_format) == f"{scheme}\\://e.x"
 
 
 @FORMATS
 @pytest.mark.parametrize("host", ["my-host.example", "h_1.example", "é.example", "1.example"])
-def test_an_address_without_a_scheme_has_any_host(host: str, answer_format: AnswerFormat) -> None:
+def test_an_address_without_a_scheme_is_escaped(host: str, answer_format: AnswerFormat) -> None:
     assert sanitize(f"see //{host}", answer_format) == f"see /\\/{host}"
 
 
 @pytest.mark.parametrize("last", [*".!#$%&'*+/=?^`{|}~-_9é"])
-def test_a_mail_address_may_have_any_of_these_before_its_at_sign(last: str) -> None:
+def test_a_mail_address_with_any_last_character_is_escaped(last: str) -> None:
     assert f"{last}@" not in sanitize(f"x {last}@b.example", MARKDOWN)
 
 
 @pytest.mark.parametrize("domain", ["b.example", "1b.example", "b-c.example", "b_c.d.example", "b.c1"])
-def test_a_mail_address_has_any_domain(domain: str) -> None:
+def test_a_mail_address_with_any_domain_is_escaped(domain: str) -> None:
     assert sanitize(f"a@{domain}", MARKDOWN) == f"a\\@{domain}"
 
 
 @pytest.mark.parametrize("name", ["char}}", "USER}}", "video_file_id_1}}", "HTML_FILE_ID_1}}"])
-def test_a_placeholder_is_not_replaced(name: str) -> None:
+def test_a_placeholder_is_escaped(name: str) -> None:
     assert sanitize("{{" + name, MARKDOWN) == "{\\{" + name
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "shown"),
     [
         ("x [1,2]", "x [1,2\\]"),
         ("x [1, 2]", "x [1, 2\\]"),
@@ -123,17 +123,17 @@ def test_a_placeholder_is_not_replaced(name: str) -> None:
         ("[1]<d>", "[1\\]\\<d>"),
     ],
 )
-def test_no_number_of_the_model_is_a_source(said: str, shown: str) -> None:
-    assert sanitize(said, MARKDOWN) == shown
+def test_a_number_of_the_model_is_not_a_source(text: str, shown: str) -> None:
+    assert sanitize(text, MARKDOWN) == shown
 
 
 @FORMATS
-@pytest.mark.parametrize("said", ["[note](  see below)", "[year]:  a year", "a //b", "x@y", "@b.example"])
-def test_what_only_resembles_an_address_stays(said: str, answer_format: AnswerFormat) -> None:
-    assert sanitize(said, answer_format) == said
+@pytest.mark.parametrize("text", ["[note](  see below)", "[year]:  a year", "a //b", "x@y", "@b.example"])
+def test_text_that_resembles_an_address_is_unchanged(text: str, answer_format: AnswerFormat) -> None:
+    assert sanitize(text, answer_format) == text
 
 
-def test_a_type_behind_a_word_stays_for_programs() -> None:
+def test_a_type_after_a_word_is_unchanged_in_text() -> None:
     for tag in ("<X>", "<String>", "<T1>"):
         assert sanitize(f"List{tag}", TEXT) == f"List{tag}"
         assert re.search(r"(?<!\\)<", sanitize(f"List {tag}", TEXT)) is None

@@ -1,4 +1,4 @@
-"""The second check makes text of what a broken sanitizer lets through, and changes nothing else."""
+"""Tests of the second check of answers behind a working or broken sanitizer."""
 
 import itertools
 import random
@@ -92,12 +92,12 @@ def checked_in_pieces(text: str) -> str:
         pytest.param("\\[\n```\n$$```js", "\\[\n```\n$$```\u200bjs", id="page-in-such-a-fence"),
     ],
 )
-def test_what_could_act_is_made_text(text: str, shown: str) -> None:
+def test_active_constructs_are_neutralised(text: str, shown: str) -> None:
     assert checked(text) == checked_in_pieces(text) == shown
 
 
 @pytest.mark.parametrize("language", ["html", "svg", "xml", "css", "js", "javascript"])
-def test_no_page_is_made_of_a_fence_in_a_line(language: str) -> None:
+def test_a_rendered_language_after_inline_backticks_is_separated(language: str) -> None:
     assert checked(f"a ```{language}\nx\n```") == f"a ```\u200b{language}\nx\n```"
 
 
@@ -128,18 +128,18 @@ def test_no_page_is_made_of_a_fence_in_a_line(language: str) -> None:
     ],
     ids=itertools.count(),
 )
-def test_what_cannot_act_stays(text: str) -> None:
+def test_inactive_text_is_unchanged(text: str) -> None:
     assert checked(text) == checked_in_pieces(text) == text
 
 
-def test_it_changes_no_harmless_answer() -> None:
+def test_harmless_answers_are_unchanged() -> None:
     for seed in range(300):
         text = harmless_text(random.Random(seed))
         assert checked(text) == checked_in_pieces(text) == text, seed
 
 
-def test_it_hardly_ever_finds_anything_behind_the_sanitizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is stricter in a few places; were it much stricter, answers would be changed without a need."""
+def test_sanitized_answers_are_hardly_ever_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check is stricter in a few places; a much stricter check would change harmless answers."""
     said = [hostile_text(random.Random(seed)) for seed in range(500)]
     twice = [sanitize(each, MARKDOWN) for each in said]
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
@@ -170,14 +170,14 @@ def test_an_answer_is_safe_with_a_broken_sanitizer(
     assert not live(sanitize(said, MARKDOWN))
 
 
-def test_a_broken_sanitizer_alone_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without this, the test above would prove nothing."""
+def test_a_broken_sanitizer_without_the_check_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Precondition of the test above."""
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
     monkeypatch.setattr(AnswerSanitizer, "_neutralize_angle", lambda self: self._show_angle())
     assert live(sanitize("<img src=x>", MARKDOWN))
 
 
 @pytest.mark.parametrize("opener", ["`", "<b ", "```", "[a](", "x@", "{{", "\\", "$$\n\n```\n"])
-def test_what_never_becomes_clear_is_held_within_bounds(opener: str) -> None:
+def test_held_text_is_bounded(opener: str) -> None:
     check = OutputCheck()
     assert len(check.feed(opener + "a" * 10_000)) > 7_000

@@ -1,4 +1,4 @@
-"""What the model is told, and what a document cannot make it be told."""
+"""Tests of the prompts and of the escaping of passages."""
 
 from xml.etree import ElementTree as ET
 
@@ -11,7 +11,7 @@ def passage(text: str, filename: str = "a.pdf", page: int | None = 3, heading: s
     return Passage("finance", "d", filename, page, 0, text, 0.9, heading=heading)
 
 
-def test_passages_are_numbered_and_say_where_they_stand() -> None:
+def test_passages_have_a_number_and_their_source() -> None:
     passages = [passage("It is $5."), passage("No.", "b.md", None, heading="Plan > Costs")]
     prompt = build_user_prompt("How much?", passages)
     assert prompt == (
@@ -31,7 +31,7 @@ def test_no_text_can_close_its_fence() -> None:
     assert tree[0].attrib["section"] == attack
 
 
-def test_a_persona_sets_the_tone_and_the_rules_have_the_last_word() -> None:
+def test_the_rules_follow_the_instructions_of_the_persona() -> None:
     persona = Persona(id="finance", instructions="Answer as the finance lead.")
     assert build_system_prompt(persona).startswith("Answer as the finance lead.\n\nYou answer questions")
     assert build_system_prompt(persona).endswith(build_system_prompt(None))
@@ -41,7 +41,7 @@ def test_a_persona_without_instructions_changes_nothing() -> None:
     assert build_system_prompt(Persona(id="finance", instructions=" ")) == build_system_prompt(None)
 
 
-def test_the_rules_say_what_answers_rest_on() -> None:
+def test_the_rules_require_citations() -> None:
     rules = build_system_prompt(None)
     for rule in (
         "from the passages alone",

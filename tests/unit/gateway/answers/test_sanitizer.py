@@ -1,4 +1,4 @@
-"""An answer is the model's words: nothing in it is fetched, run or opened, and everything else stays."""
+"""Tests of the Markdown sanitizer: active constructs are neutralised, other text is unchanged."""
 
 import itertools
 import random
@@ -19,7 +19,7 @@ EVIL = "https://evil.example/?q=secret"
 ODD = tuple(
     "\t\v\f\x1c\x1f\x85\xa0\xad\u1680\u180e\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
 )
-"""Spaces, and what is easily taken for one."""
+"""Spaces and space-like characters."""
 FORMATS = pytest.mark.parametrize("answer_format", [TEXT, MARKDOWN])
 
 
@@ -65,7 +65,7 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         ),
         pytest.param("|a|\n|-|\n|`x|<b>`", "|a|\n|-|\n|`x|<\u200bb>`", id="code-over-cells"),
         pytest.param("\\` `<b>`", "\\` `<\u200bb>`", id="code-behind-an-escaped-backtick"),
-        pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-looks-like-a-type"),
+        pytest.param("x<iframe>", "x\\<iframe>", id="tag-that-resembles-a-type"),
         pytest.param("x</question>", "x\\</question>", id="closing-tag-of-an-unknown-name"),
         pytest.param("x<y onclick=z>", "x\\<y onclick=z>", id="unknown-tag-with-attributes"),
         pytest.param("<!-- x -->", "\\<!-- x -->", id="comment"),
@@ -99,7 +99,7 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         ),
     ],
 )
-def test_what_a_chat_would_act_on_is_escaped(said: str, shown: str, answer_format: AnswerFormat) -> None:
+def test_active_constructs_are_escaped(said: str, shown: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format) == shown
     assert in_pieces(list(said), answer_format) == shown
     assert not live(shown)
@@ -194,7 +194,7 @@ def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format:
     ],
     ids=itertools.count(),
 )
-def test_code_counts_only_where_no_formula_or_label_can_end_in_it(
+def test_code_is_unchanged_only_if_no_construct_can_end_in_it(
     said: str, shown: str, answer_format: AnswerFormat
 ) -> None:
     assert sanitize(said, answer_format) == shown
@@ -237,7 +237,7 @@ def test_code_counts_only_where_no_formula_or_label_can_end_in_it(
     ],
     ids=itertools.count(),
 )
-def test_a_number_stays_only_where_open_webui_reads_a_formula(said: str, shown: str) -> None:
+def test_a_number_is_unchanged_only_in_a_formula(said: str, shown: str) -> None:
     assert sanitize(said, MARKDOWN) == shown
     assert in_pieces(list(said), MARKDOWN) == shown
 
@@ -248,10 +248,10 @@ def test_a_block_ends_a_formula(begin: str) -> None:
 
 
 @FORMATS
-def test_no_hostile_answer_acts_without_the_second_check(
+def test_hostile_answers_are_safe_without_the_second_check(
     answer_format: AnswerFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For programs a mail address stays as it is."""
+    """In format text a mail address is unchanged."""
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
     for seed in range(500):
         said = hostile_text(random.Random(seed)).replace("<m@e.x>", "")
@@ -312,7 +312,7 @@ def test_no_hostile_answer_acts_without_the_second_check(
         pytest.param("```\n<script>", "```\n<script>", "```\n<script>\n```", id="fence-without-an-end"),
     ],
 )  # fmt: skip
-def test_open_webui_gets_one_kind_of_fence_with_none_in_it(said: str, text: str, markdown: str) -> None:
+def test_all_fences_for_open_webui_are_backticks_without_nesting(said: str, text: str, markdown: str) -> None:
     assert (sanitize(said, TEXT), sanitize(said, MARKDOWN)) == (text, markdown)
     assert (in_pieces(list(said), TEXT), in_pieces(list(said), MARKDOWN)) == (text, markdown)
     assert not live(text)
@@ -348,7 +348,7 @@ def test_open_webui_gets_one_kind_of_fence_with_none_in_it(said: str, text: str,
         "- a\n\n  ```\n  x\n  ```\n\n`<b>`",
     ],
 )
-def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: AnswerFormat) -> None:
+def test_inactive_text_is_unchanged(said: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format) == said
     assert in_pieces(list(said), answer_format) == said
 
@@ -427,7 +427,7 @@ def test_text_that_does_nothing_is_left_as_it_is(said: str, answer_format: Answe
         pytest.param("Text\n```\nx\n```\n---\n", "Text\n```\nx\n```\n\n---\n", id="rule-that-would-be-one"),
     ],
 )
-def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: str, shown: str) -> None:
+def test_text_that_open_webui_would_not_display_verbatim_is_escaped(said: str, shown: str) -> None:
     assert sanitize(said, MARKDOWN) == shown
     assert in_pieces(list(said), MARKDOWN) == shown
     assert not live(shown)
@@ -437,8 +437,8 @@ def test_for_open_webui_what_it_would_not_show_as_written_is_escaped_too(said: s
     "space", [" ", *"\t\v\f\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000\ufeff", " \t\xa0"]
 )
 @pytest.mark.parametrize("sign", ["-", "==="])
-def test_what_would_be_a_heading_while_it_is_streamed_is_code(sign: str, space: str) -> None:
-    """Open WebUI takes spaces off the end of what it has of an answer, so it ends in the underline."""
+def test_a_fence_is_not_read_as_a_heading_while_streamed(sign: str, space: str) -> None:
+    """Open WebUI strips spaces from the end of a partial answer, which then ends with the underline."""
     said = f"Text\n```\n![x](//a.example)\n{sign}{space}\n\nx\n```"
     assert in_pieces(list(said), MARKDOWN) == sanitize(said, MARKDOWN) == said.replace("\n", "\n\n", 1)
 
@@ -446,8 +446,10 @@ def test_what_would_be_a_heading_while_it_is_streamed_is_code(sign: str, space: 
 @FORMATS
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("address", ["http://a.example", "//a.example", "/a", "a"])
-def test_an_address_behind_an_odd_space_is_text(address: str, odd: str, answer_format: AnswerFormat) -> None:
-    """JavaScript and Python differ in which characters are spaces."""
+def test_an_address_after_a_space_like_character_is_escaped(
+    address: str, odd: str, answer_format: AnswerFormat
+) -> None:
+    """JavaScript and Python disagree about which characters are spaces."""
     for said in (f"![x]({odd} {address})", f"[x]({address} {odd}'t')", f"[x]:{odd} {address}"):
         shown = sanitize(said, answer_format)
         assert re.search(r"\](?:[\\\u200b]+[(:]|\\?:\u200b)", shown), shown
@@ -458,7 +460,7 @@ def test_an_address_behind_an_odd_space_is_text(address: str, odd: str, answer_f
 @pytest.mark.parametrize(
     "odd", [*(chr(code) for code in range(1, 32) if code not in range(9, 14)), "\x7f", "\x85"]
 )
-def test_an_address_in_angle_brackets_with_a_control_in_it_is_text(
+def test_an_address_in_angle_brackets_with_a_control_is_escaped(
     odd: str, answer_format: AnswerFormat
 ) -> None:
     for said in (f"<tel:12{odd}3>", f"<https://a.example{odd}>"):
@@ -466,12 +468,12 @@ def test_an_address_in_angle_brackets_with_a_control_in_it_is_text(
 
 
 @FORMATS
-def test_an_address_that_begins_with_an_escaped_tab_is_text(answer_format: AnswerFormat) -> None:
+def test_an_address_with_an_escaped_tab_is_escaped(answer_format: AnswerFormat) -> None:
     assert "](" not in sanitize("[x](\\\thttp://a.example)", answer_format)
 
 
 @pytest.mark.parametrize("odd", ODD[1:])
-def test_an_odd_space_makes_no_mention_and_no_number_of_a_source(odd: str) -> None:
+def test_a_space_like_character_starts_no_mention_or_source_number(odd: str) -> None:
     assert "<@" not in sanitize(f"<@{odd}|x>", MARKDOWN).replace("\\<", "")
     assert not re.search(r"(?<!\\)\[1,\s*\ufeff?\s*2\]", sanitize(f"x [1,{odd}2]", MARKDOWN))
 
@@ -486,9 +488,7 @@ def test_an_odd_space_makes_no_mention_and_no_number_of_a_source(odd: str) -> No
         pytest.param("```\nx\n```\t", False, id="with-a-tab"),
     ],
 )
-def test_code_is_code_behind_a_fence_only_if_all_renderers_see_its_end(
-    fence: str, *, is_seen_by_all: bool
-) -> None:
+def test_code_after_a_fence_requires_an_unambiguous_end(fence: str, *, is_seen_by_all: bool) -> None:
     code = "`<b>`" if is_seen_by_all else "`<\u200bb>`"
     assert sanitize(f"{fence}\n\n`<b>`", TEXT) == f"{fence}\n\n{code}"
 
@@ -512,7 +512,7 @@ def test_code_is_code_behind_a_fence_only_if_all_renderers_see_its_end(
         "http:/",
     ],
 )
-def test_no_character_hides_what_follows_it(before: str, answer_format: AnswerFormat) -> None:
+def test_no_preceding_character_hides_an_active_construct(before: str, answer_format: AnswerFormat) -> None:
     for said in (f"{before}<img src=x>", f"x {before}<img src=x>", f"a\n\n{before}<img src=x>"):
         shown = sanitize(said, answer_format)
         assert "<img" not in shown.replace("\\<img", "")
@@ -532,7 +532,7 @@ def test_no_character_hides_what_follows_it(before: str, answer_format: AnswerFo
         "a@b.example",
     ],
 )
-def test_for_programs_it_stays(said: str) -> None:
+def test_in_format_text_it_is_unchanged(said: str) -> None:
     assert sanitize(said, TEXT) == said
 
 
@@ -542,13 +542,13 @@ def test_for_programs_it_stays(said: str) -> None:
              "html title=x", "ht\\ml", " html", "diff", "\x85"]
 )  # fmt: skip
 @pytest.mark.parametrize("opener", ["```", "~~~", "````", "   ```", "- ```", "> ```"])
-def test_no_fence_has_a_language_that_open_webui_renders_or_runs(opener: str, info: str) -> None:
+def test_a_fence_language_that_open_webui_renders_or_runs_is_replaced(opener: str, info: str) -> None:
     shown = sanitize(f"{opener}{info}\nx\n", MARKDOWN)
     assert shown.splitlines()[0] == re.sub("[`~]+", "```", opener) + "text"
 
 
 @pytest.mark.parametrize("info", sorted(LANGUAGES))
-def test_a_fence_keeps_a_language_that_is_only_highlighted(info: str) -> None:
+def test_a_highlighted_fence_language_is_unchanged(info: str) -> None:
     assert sanitize(f"```{info}\nx\n```", MARKDOWN) == f"```{info}\nx\n```"
 
 
@@ -567,19 +567,19 @@ PIECES = st.lists(ATOMS, max_size=25)
 @given(PIECES, st.sampled_from([TEXT, MARKDOWN]))
 @example(["[a]", "(", "http", "://x", ")"], TEXT)
 @example(["~", "~", "~html\n"], MARKDOWN)
-def test_pieces_are_shown_as_the_whole_would_be(pieces: list[str], answer_format: AnswerFormat) -> None:
+def test_the_result_does_not_depend_on_the_pieces(pieces: list[str], answer_format: AnswerFormat) -> None:
     whole = sanitize("".join(pieces), answer_format)
     assert in_pieces(pieces, answer_format) == whole
     assert in_pieces(list("".join(pieces)), answer_format) == whole
 
 
 @given(PIECES)
-def test_nothing_live_ever_gets_through(pieces: list[str]) -> None:
+def test_no_active_construct_remains(pieces: list[str]) -> None:
     assert not live(sanitize("".join(pieces), MARKDOWN).replace("\ud801", "[1]"))
 
 
 @given(PIECES)
-def test_escapes_and_invisible_characters_are_all_that_is_added(pieces: list[str]) -> None:
+def test_only_escapes_and_invisible_characters_are_added(pieces: list[str]) -> None:
     said = "".join(pieces)
     shown = iter(sanitize(said, TEXT))
     added = []
@@ -593,7 +593,7 @@ CHARACTERS = st.characters(
     exclude_categories=["Cs", "Cc", "Zl", "Zp"], include_characters="\n", exclude_characters="<[]@{:/.`~$\\"
 )
 ODD_MARGIN = re.compile(r"(?m)^ *(?! )[^\S\n]|^ {4}")
-"""A line whose beginning not all renderers read alike: an invisible character may come into its code."""
+"""Start of a line that renderers read differently; its code may get an invisible character."""
 
 QUIET = st.lists(
     st.text(CHARACTERS, max_size=12)
@@ -608,15 +608,13 @@ QUIET = st.lists(
 
 
 @given(QUIET, st.sampled_from([TEXT, MARKDOWN]))
-def test_text_without_anything_live_goes_through_unchanged(
-    pieces: list[str], answer_format: AnswerFormat
-) -> None:
+def test_text_without_active_constructs_is_unchanged(pieces: list[str], answer_format: AnswerFormat) -> None:
     said = "".join(pieces)
     assert sanitize(said, answer_format) == said
     assert in_pieces(list(said), answer_format) == said
 
 
-def test_words_are_shown_as_soon_as_they_are_clear() -> None:
+def test_text_is_emitted_as_soon_as_it_is_decided() -> None:
     sanitizer = AnswerSanitizer(MARKDOWN)
     pieces = ["The budget", " is", " $5", " `a", "<b>", "`", " at x", "<", "int", ">", "."]
     assert [sanitizer.feed(piece) for piece in pieces] == [
@@ -625,7 +623,7 @@ def test_words_are_shown_as_soon_as_they_are_clear() -> None:
 
 
 @pytest.mark.parametrize("opener", ["`", "<b ", "```", "[a](", "x@", "{{", "[1, "])
-def test_what_never_becomes_clear_is_held_within_bounds(opener: str) -> None:
+def test_held_text_is_bounded(opener: str) -> None:
     sanitizer = AnswerSanitizer(MARKDOWN)
     shown = sanitizer.feed(opener + "a" * 10_000)
     assert len(shown) > 7_000
@@ -639,7 +637,7 @@ def test_what_never_becomes_clear_is_held_within_bounds(opener: str) -> None:
      "a`b``",
      "[a](", '<a b="', "]:", "\r"],
 )  # fmt: skip
-def test_work_grows_with_the_length_alone(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_steps_is_linear_in_the_length(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = 0
     step = AnswerSanitizer._step
 
@@ -654,7 +652,7 @@ def test_work_grows_with_the_length_alone(unit: str, monkeypatch: pytest.MonkeyP
     assert steps < 2 * len(text)
 
 
-def test_a_random_mix_is_shown_the_same_however_it_is_cut() -> None:
+def test_random_text_does_not_depend_on_the_pieces() -> None:
     cut = random.Random(1)
     text = "`a` <b> [1] $x$ ```html\n<i>\n```\nhttps://e.x " * 40
     for _ in range(20):

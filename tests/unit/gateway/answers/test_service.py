@@ -1,4 +1,4 @@
-"""Answers, from question to citations, with a model that says what the test wants."""
+"""Tests of the answer service on fakes: prompts, citations, budget and fallbacks."""
 
 import pytest
 from gateway.answers.sanitizer import AnswerFormat
@@ -62,7 +62,7 @@ def _service(
     )
 
 
-async def test_an_answer_stands_on_what_it_cites(service: AnswerService, bedrock: FakeBedrock) -> None:
+async def test_an_answer_with_a_citation_is_grounded(service: AnswerService, bedrock: FakeBedrock) -> None:
     bedrock.says = "It is $5,000,000 [cite:1]."
     answer = await service.answer(TENANT, Question("What is the budget?"), RequestTimings())
     assert (answer.text, answer.grounded, answer.model) == ("It is $5,000,000 [1].", True, "the-default")
@@ -71,7 +71,7 @@ async def test_an_answer_stands_on_what_it_cites(service: AnswerService, bedrock
     assert (citation.filename, citation.page, citation.snippet) == ("budget.md", 4, BUDGET)
 
 
-async def test_an_answer_without_a_sound_marker_is_not_grounded(
+async def test_an_answer_without_a_valid_marker_is_not_grounded(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
     bedrock.says = "It is $9 [cite:4]."
@@ -79,13 +79,13 @@ async def test_an_answer_without_a_sound_marker_is_not_grounded(
     assert (answer.text, answer.grounded, answer.citations) == ("It is $9.", False, [])
 
 
-async def test_no_passage_means_no_model(service: AnswerService, bedrock: FakeBedrock) -> None:
+async def test_without_passages_no_model_is_called(service: AnswerService, bedrock: FakeBedrock) -> None:
     answer = await service.answer(make_tenant("tenantb"), Question("What is the budget?"), RequestTimings())
     assert (answer.text, answer.grounded, answer.output_tokens) == (NOTHING_FOUND, False, 0)
     assert not bedrock.asked
 
 
-async def test_a_persona_answers_from_its_own_documents_in_its_own_voice(
+async def test_a_persona_uses_its_documents_and_instructions(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
     await service.answer(TENANT, Question("budget?", "finance"), RequestTimings())
@@ -96,10 +96,10 @@ async def test_a_persona_answers_from_its_own_documents_in_its_own_voice(
 
 async def test_an_unknown_persona_is_refused(service: AnswerService) -> None:
     with pytest.raises(PersonaMissing):
-        await service.answer(TENANT, Question("budget?", "nobody"), RequestTimings())
+        await service.answer(TENANT, Question("budget?", "unknown"), RequestTimings())
 
 
-async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock: FakeBedrock) -> None:
+async def test_the_tenants_model_guardrail_and_key_are_used(bedrock: FakeBedrock) -> None:
     tenant = make_tenant("tenanta", model={"chat": "its-own", "guardrail": {"id": "g1", "version": "2"}})
     vectors = FakeVectors()
     await publish(
@@ -116,7 +116,7 @@ async def test_the_tenants_own_model_and_guardrail_are_used_in_its_name(bedrock:
     assert asked.guardrail == Guardrail(id="g1", version="2")
 
 
-async def test_an_answer_reserves_the_most_it_may_take_and_pays_what_it_took(
+async def test_an_answer_reserves_its_upper_bound_and_settles_its_tokens(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage
 ) -> None:
     await service.answer(TENANT, Question("What is the budget?", "finance"), RequestTimings())
@@ -128,19 +128,15 @@ async def test_an_answer_reserves_the_most_it_may_take_and_pays_what_it_took(
     assert usage.recorded[-1] == ("tenanta", "finance", "the-default", paid)
 
 
-async def test_what_the_model_reads_of_the_history_is_reserved_too(
-    service: AnswerService, budget: FakeBudget
-) -> None:
-    history = [Turn("user", "And " * 60), Turn("assistant", "Yes " * 60)]
-    for said_before in ([], history):
-        await service.answer(
-            TENANT, Question("What is the budget?", "finance", said_before), RequestTimings()
-        )
+async def test_the_reservation_includes_the_history(service: AnswerService, budget: FakeBudget) -> None:
+    conversation = [Turn("user", "And " * 60), Turn("assistant", "Yes " * 60)]
+    for history in ([], conversation):
+        await service.answer(TENANT, Question("What is the budget?", "finance", history), RequestTimings())
     without, with_history = budget.reserved
     assert with_history - without >= 480 / 5
 
 
-async def test_without_a_budget_no_model_is_asked(
+async def test_without_a_budget_no_model_is_called(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
 ) -> None:
     budget.refuses = BudgetExhausted("No more.", retry_after=1)
@@ -149,9 +145,7 @@ async def test_without_a_budget_no_model_is_asked(
     assert not bedrock.asked
 
 
-async def test_nothing_is_reserved_where_nothing_was_found(
-    service: AnswerService, budget: FakeBudget
-) -> None:
+async def test_without_passages_nothing_is_reserved(service: AnswerService, budget: FakeBudget) -> None:
     await service.answer(make_tenant("tenantb"), Question("What is the budget?"), RequestTimings())
     assert not budget.reserved
 
@@ -162,7 +156,7 @@ async def streamed(service: AnswerService, question: Question) -> tuple[list[str
     return [word for word in words if isinstance(word, str)], answer
 
 
-async def test_a_stream_shows_the_words_of_the_answer_that_ends_it(
+async def test_the_pieces_of_a_stream_are_the_text_of_its_answer(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
 ) -> None:
     bedrock.says = "It is $5,000,000 [cite:1]. See [plan](https://evil.example) [cite:7]."
@@ -173,7 +167,7 @@ async def test_a_stream_shows_the_words_of_the_answer_that_ends_it(
     assert budget.settled[0] == 10
 
 
-async def test_a_stream_is_reserved_and_counted_for_its_persona_like_a_whole_answer(
+async def test_a_stream_is_reserved_and_recorded_like_an_answer(
     service: AnswerService, budget: FakeBudget, usage: FakeUsage
 ) -> None:
     question = Question("What is the budget?", "finance")
@@ -185,7 +179,7 @@ async def test_a_stream_is_reserved_and_counted_for_its_persona_like_a_whole_ans
     assert usage.recorded[-1] == ("tenanta", "finance", "the-default", Counts(1, 7, 3))
 
 
-async def test_a_stream_that_its_reader_ends_pays_for_all_pieces_so_far(
+async def test_a_closed_stream_settles_the_pieces_so_far(
     service: AnswerService, bedrock: FakeBedrock, usage: FakeUsage
 ) -> None:
     bedrock.says = f"{'a' * 40} {'b' * 40} {'c' * 40}"
@@ -196,7 +190,7 @@ async def test_a_stream_that_its_reader_ends_pays_for_all_pieces_so_far(
     assert 20 <= usage.recorded[-1][3].output_tokens <= 80
 
 
-async def test_a_stream_without_passages_asks_no_model(bedrock: FakeBedrock, service: AnswerService) -> None:
+async def test_a_stream_without_passages_calls_no_model(bedrock: FakeBedrock, service: AnswerService) -> None:
     question = Question("What is the budget?", answer_format=AnswerFormat.MARKDOWN)
     stream = service.stream(make_tenant("tenantb"), question, RequestTimings())
     nothing = Answer(NOTHING_FOUND, "the-default", answer_format=AnswerFormat.MARKDOWN)
@@ -204,7 +198,7 @@ async def test_a_stream_without_passages_asks_no_model(bedrock: FakeBedrock, ser
     assert not bedrock.asked
 
 
-async def test_who_stops_listening_pays_for_what_came(
+async def test_a_closed_stream_is_settled_by_an_estimate(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
 ) -> None:
     bedrock.says = "One two three four five six."
@@ -217,16 +211,14 @@ async def test_who_stops_listening_pays_for_what_came(
     assert budget.released == 0
 
 
-async def test_a_stream_that_breaks_is_an_error_and_not_an_end(
-    service: AnswerService, bedrock: FakeBedrock
-) -> None:
+async def test_a_broken_stream_raises_an_error(service: AnswerService, bedrock: FakeBedrock) -> None:
     bedrock.says, bedrock.breaks_before = "One two three.", "three"
     stream = service.stream(TENANT, Question("What is the budget?"), RequestTimings())
     with pytest.raises(RemoteUnavailable):
         _ = [piece async for piece in stream]
 
 
-async def test_the_model_is_told_what_was_said_and_passages_are_looked_for_with_it(
+async def test_the_history_is_in_the_prompt_and_in_the_retrieval_query(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
     history = [Turn("user", "What is the marketing budget?"), Turn("assistant", "It is $5,000,000.")]
@@ -240,7 +232,7 @@ async def test_the_model_is_told_what_was_said_and_passages_are_looked_for_with_
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-async def test_a_busy_model_is_replaced_by_the_next_and_pays_nothing(
+async def test_a_throttled_model_is_replaced_and_settles_nothing(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage, stream: bool
 ) -> None:
     bedrock.busy = {"the-default"}
@@ -253,7 +245,9 @@ async def test_a_busy_model_is_replaced_by_the_next_and_pays_nothing(
     assert usage.recorded[-1][2] == "the-second"
 
 
-async def test_when_no_model_answers_that_is_an_error(service: AnswerService, bedrock: FakeBedrock) -> None:
+async def test_without_an_available_model_an_error_is_raised(
+    service: AnswerService, bedrock: FakeBedrock
+) -> None:
     bedrock.busy = {"the-default", "the-second"}
     question = Question("What is the budget?")
     with pytest.raises(RemoteUnavailable):
@@ -262,7 +256,7 @@ async def test_when_no_model_answers_that_is_an_error(service: AnswerService, be
         await streamed(service, question)
 
 
-async def test_a_stream_that_broke_is_not_gone_on_with_by_another_model(
+async def test_a_broken_stream_is_not_continued_by_another_model(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
     bedrock.says, bedrock.breaks_before = "One two three.", "three"
