@@ -23,6 +23,7 @@ NOT_PROSE = (
     "LICENSE",
     "requirements/",  # hashes
     "local/n8n/package-lock.json",
+    "local/tenantry_local/standins/bedrock/stop_words.txt",
     "tests/unit/tools/test_word_check.py",  # examples of findings
     "tests/bench/samples/",  # documents that users could upload
 )

@@ -43,7 +43,7 @@ def replace(file: Path, written: str, replaced: str) -> None:
         ("charts/qdrant/Chart.yaml", "version: 1.2.3", "version: 1.2.2", "qdrant in charts/qdrant"),
         ("Chart.yaml", 'repository: ""\n  version: 1.2.3', "version: 1.2.2", "common in Chart"),
         ("charts/gateway/Chart.yaml", "appVersion: 1.2.3", "appVersion: 1.2.2", "tenantry/gateway:1.2.2"),
-        ("files/crds/tenants.tenantry.io.yaml", "served: true", "served: false", "not those of crds/"),
+        ("files/crds/tenants.tenantry.io.yaml", "served: true", "served: false", "differ from crds/"),
         ("values.yaml", "autoscaling:", "autoscalin:", "lint --strict"),
     ],
     ids=["part", "dependency", "image", "crd", "values"],

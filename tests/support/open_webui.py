@@ -199,7 +199,8 @@ class WebUI:
         try:
             yield
         finally:
-            await self.set_valves(function, **before)
+            # Replaces all valves: one that was not set before is not set again.
+            await self.admin.post(f"/api/v1/functions/id/{function}/valves/update", before)
 
     async def add_group(self, name: str, **form: Any) -> str:
         """Create a group and return its id."""

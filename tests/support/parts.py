@@ -61,10 +61,10 @@ async def check_second_run(part: AnyPart, tenant: Tenant) -> None:
     observed = await part.observe(tenant)
     with recorded_calls() as calls:
         result = await part.ensure(tenant, observed)
-    assert result.changes == []
-    assert calls == [], "ensure writes what is already there"
+    assert result.changes == [], f"a second run changes {result.changes}"
+    assert calls == [], f"ensure makes calls in a second run: {calls}"
     if part.section is None:
-        assert result.status == {}
+        assert result.status == {}, "a part without a section returns one"
         return
     section = part.section.model_validate(result.status)
     assert section.model_dump(by_alias=True, exclude_none=True) == result.status, "the model drops a field"
@@ -76,9 +76,11 @@ async def check_removal(part: AnyPart, tenant: Tenant, before: Any) -> None:
     """Check that ``remove`` leaves nothing, twice, and that the state is the one before the first run."""
     for _ in range(2):
         await _retry(part, tenant)
-        assert {kind: count for kind, count in (await part.count(tenant)).items() if count} == {}
+        remaining = {kind: count for kind, count in (await part.count(tenant)).items() if count}
+        assert remaining == {}, f"remove leaves {remaining}"
     blank = tenant.model_copy(update={"status": type(tenant.status)()})
-    assert await part.observe(blank) == before
+    after = await part.observe(blank)
+    assert after == before, f"remove leaves {after} instead of {before}"
 
 
 async def check_release(part: AnyPart, tenant: Tenant) -> None:
@@ -86,9 +88,10 @@ async def check_release(part: AnyPart, tenant: Tenant) -> None:
     await part.release(tenant)
     first = await part.count(tenant)
     kept = {kind for kind, count in first.items() if count and not kind.startswith(part.retained)}
-    assert kept == set()
+    assert kept == set(), f"release keeps {kept}"
     await part.release(tenant)
-    assert await part.count(tenant) == first
+    second = await part.count(tenant)
+    assert second == first, f"a second release changes {first} to {second}"
 
 
 async def _retry(part: AnyPart, tenant: Tenant) -> None:

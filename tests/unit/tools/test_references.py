@@ -1,5 +1,9 @@
 """Tests that generated reference pages match the code."""
 
+import functools
+import re
+from pathlib import Path
+
 import pytest
 from gateway.problems import list_problem_types
 from servicekit.errors import TenantryError
@@ -14,6 +18,7 @@ from tools import (
     tenant_reference,
     values_reference,
 )
+from tools.version import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -50,3 +55,18 @@ def test_the_uri_of_a_problem_is_its_anchor_on_the_page() -> None:
     page = problems_reference.PAGE.read_text()
     for kind in list_problem_types():
         assert f"## {kind.uri().rpartition('/')[2]}\n" in page
+
+
+@pytest.mark.parametrize("page", sorted((REPOSITORY / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_tests_named_on_a_page_exist(page: Path) -> None:
+    """The security page proves its statements with names of tests, which a rename must not break."""
+    named = set(re.findall(r"\btest_\w+", page.read_text()))
+    assert named <= _list_tests(), named - _list_tests()
+
+
+@functools.cache
+def _list_tests() -> frozenset[str]:
+    """Return the names of all tests and of their modules."""
+    files = list((REPOSITORY / "tests").rglob("test_*.py"))
+    functions = (name for file in files for name in re.findall(r"def (test_\w+)", file.read_text()))
+    return frozenset([*functions, *(file.stem for file in files)])

@@ -1,19 +1,13 @@
 """Keywords of an English text, stemmed and without stop words."""
 
 import re
+from pathlib import Path
 
 __all__ = ["extract_keywords"]
 
 _WORD = re.compile(r"[^\W_]+(?:[.,][0-9]+)*")
 
-_STOP_WORD_LIST = """
-a about all also an and any are as at be been by can could did do does for from get give had has
-have how i if in into is it its list long many may me much my name of on or our please say shall
-should show so some than that the their them there these they this those to us was we were what
-when where which who whom whose why will with would you your
-"""
-# Written in two pieces, because the check of the language (tools.word_check) reads this list as prose.
-_STOP_WORDS = frozenset(_STOP_WORD_LIST.split()) | {"tel" + "l"}
+_STOP_WORDS = frozenset((Path(__file__).parent / "stop_words.txt").read_text().split())
 """English words that occur in questions on any subject."""
 
 _ENDINGS = (("ies", "y"), ("ied", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("ly", ""))
