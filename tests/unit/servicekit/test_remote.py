@@ -410,8 +410,8 @@ async def test_waiting_for_a_slot_ends_at_the_deadline() -> None:
     remote.close()
 
 
-async def test_pauses_between_attempts_have_jitter(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
+async def test_pauses_between_attempts_have_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    remote, pauses = Remote("jitter", classify, attempts=3, circuit_breaker=False), list[float]()
 
     async def skip(seconds: float) -> None:
         pauses.append(seconds)
@@ -423,3 +423,4 @@ async def test_pauses_between_attempts_have_jitter(remote: Remote, monkeypatch: 
     first = pauses[::2]
     assert len(set(first)) == 20
     assert all(0.1 <= pause <= 0.6 for pause in first)
+    remote.close()
