@@ -73,4 +73,4 @@ async def test_an_account_without_administrator_rights_stalls(
     account = {"open_webui_email": "member@tenantry.example", "open_webui_password": USER_PASSWORD}
     async with open_driver(platform, tenants, **settings | account) as driver:
         assert (await driver.reconcile("shut-out")).name == "stalled"
-    assert "is no administrator" in str(tenants.get("shut-out"))
+    assert "is not an administrator" in str(tenants.get("shut-out"))
