@@ -58,8 +58,9 @@ demo: $(READY) ## Run the demo: two isolated tenants, and a third that is create
 
 test: lint types imports docs unit integration ## All checks: lint, types, imports, docs, unit, integration and isolation tests
 
-lint: $(READY) ## ruff, formatting, locks that name no host
+lint: $(READY) ## ruff, formatting, words, locks without hosts
 	@ruff check . && ruff format --check .
+	@python -m tools.word_check
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
 	@! grep -n '://' local/n8n/package-lock.json
 
