@@ -60,6 +60,7 @@ test: lint types imports docs unit integration ## All checks: lint, types, impor
 
 lint: $(READY) ## Run ruff, check formatting and words, and check that locks name no host
 	@ruff check . && ruff format --check .
+	@python -m tools.word_check
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
 	@! grep -n '://' local/n8n/package-lock.json
 

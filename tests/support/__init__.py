@@ -1,1 +1,1 @@
-"""What tests share: builders, fakes and the real platform. Documented like the source."""
+"""Builders, fakes and the real platform, shared by tests."""

@@ -64,7 +64,7 @@ class FakeBudget:
         self.reserved.append(tokens)
         return Reservation(tenant, MONTH, tokens, "an-id")
 
-    async def settle(self, reservation: Reservation, tokens: int) -> None:
+    async def commit(self, reservation: Reservation, tokens: int) -> None:
         self.settled.append(tokens)
 
     async def release(self, reservation: Reservation) -> None:

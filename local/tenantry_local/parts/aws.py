@@ -202,9 +202,12 @@ class Aws(Part):
 def _root_session() -> Any:
     """Return the session of the account's root. A new one takes 0.1 s of a processor, and a client 5 ms."""
     import boto3  # noqa: PLC0415 (it takes 0.4 s, and most commands of `tenantry` need no AWS)
+    import botocore.session  # noqa: PLC0415
 
+    # AWS_PROFILE names the profile of a service in tests; this session has no such profile.
+    core = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
     # ministack treats this key pair as the account's root.
-    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106
+    return boto3.Session("test", "test", region_name=REGION, botocore_session=core)
 
 
 def _to_text(file: configparser.ConfigParser) -> str:

@@ -96,7 +96,7 @@ async def colleagues(harness: IntegrationHarness, platform: Platform) -> AsyncIt
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
-async def test_an_outage_is_told_and_heals_and_assert_nothing_lost_or_leaked(
+async def test_an_outage_has_known_problems_and_nothing_is_lost_or_leaked(
     platform: Platform, colleagues: list[Colleague], outage: Outage
 ) -> None:
     foreign = foreign_hits()

@@ -408,3 +408,19 @@ async def test_waiting_for_a_slot_ends_at_the_deadline() -> None:
     with pytest.raises(asyncio.CancelledError):
         await first
     remote.close()
+
+
+async def test_pauses_between_attempts_have_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    remote, pauses = Remote("jitter", classify, attempts=3, circuit_breaker=False), list[float]()
+
+    async def skip(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", skip)
+    for _ in range(20):
+        with pytest.raises(RemoteUnavailable):
+            await remote.call("read", Backend(*(Unavailable() for _ in range(3))))
+    first = pauses[::2]
+    assert len(set(first)) == 20
+    assert all(0.1 <= pause <= 0.6 for pause in first)
+    remote.close()

@@ -110,7 +110,7 @@ class Budget:
         self._log = structlog.get_logger("gateway.limits")
 
     async def reserve(self, tenant: Tenant, tokens: int) -> Reservation:
-        """Reserve tokens for an answer until :meth:`settle` or :meth:`release`, at most five minutes.
+        """Reserve tokens for an answer until :meth:`commit` or :meth:`release`, at most five minutes.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class Budget:
             raise _exhausted(state, tokens, self._now())
         return reservation
 
-    async def settle(self, reservation: Reservation, tokens: int) -> None:
+    async def commit(self, reservation: Reservation, tokens: int) -> None:
         """Count the tokens of an answer in the month in which it began, and release the reservation.
 
         The answer exists already, so a failure of Redis raises nothing. The tokens are then not counted, and
@@ -142,7 +142,7 @@ class Budget:
         used, reserved = _keys(reservation)
         await self._write(
             reservation,
-            "settle-tokens",
+            "commit-tokens",
             ("ZREM", reserved, reservation.member),
             ("INCRBY", used, tokens),
             ("EXPIRE", used, KEEP_SECONDS),

@@ -38,7 +38,7 @@ class TokenMeter:
     async def measure(
         self, tenant: Tenant, *, model: str, persona_id: str | None, max_tokens: int
     ) -> AsyncIterator[Measurement]:
-        """Reserve tokens for a model call inside the block, and settle what the block records.
+        """Reserve tokens for a model call inside the block, and commit what the block records.
 
         Recorded tokens are settled however the block ends. If nothing was recorded, the reservation is
         released. A stream may stay in the block for up to five minutes.
@@ -60,7 +60,7 @@ class TokenMeter:
         finally:
             # A caller that disconnects cancels this task here; the tokens must be settled nevertheless.
             settling = asyncio.create_task(
-                self._settle(reservation, measurement, model=model, persona_id=persona_id)
+                self._commit(reservation, measurement, model=model, persona_id=persona_id)
             )
             self._settling.add(settling)
             settling.add_done_callback(self._settling.discard)
@@ -70,7 +70,7 @@ class TokenMeter:
         """Wait until all calls are settled."""
         await asyncio.gather(*self._settling)
 
-    async def _settle(
+    async def _commit(
         self, reservation: Reservation, measurement: Measurement, *, model: str, persona_id: str | None
     ) -> None:
         with without_deadline():
@@ -80,4 +80,4 @@ class TokenMeter:
             counts = measurement.counts
             self._tenant_metrics.record_answer(reservation.tenant)
             self._usage.record(reservation.tenant, counts, model=model, persona_id=persona_id)
-            await self._budget.settle(reservation, counts.input_tokens + counts.output_tokens)
+            await self._budget.commit(reservation, counts.input_tokens + counts.output_tokens)

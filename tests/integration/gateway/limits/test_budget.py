@@ -61,7 +61,7 @@ async def test_concurrent_answers_never_exceed_the_limit(budget: Budget) -> None
     async def ask_until_refused(size: int) -> None:
         while reservation := await try_reserve(budget, tenant, size):
             await asyncio.sleep(0.001)
-            await budget.settle(reservation, size)
+            await budget.commit(reservation, size)
 
     await asyncio.gather(*(ask_until_refused(50 + number) for number in range(50)))
     used, reserved = await used_and_reserved(budget, tenant)
@@ -72,7 +72,7 @@ async def test_concurrent_answers_never_exceed_the_limit(budget: Budget) -> None
 async def test_only_one_answer_can_exceed_the_limit_beyond_its_reservation(budget: Budget) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
-    await budget.settle(reservation, 1300)
+    await budget.commit(reservation, 1300)
     assert await used_and_reserved(budget, tenant) == (1300, 0)
     assert await try_reserve(budget, tenant, 1) is None
 
@@ -80,7 +80,7 @@ async def test_only_one_answer_can_exceed_the_limit_beyond_its_reservation(budge
 async def test_unused_tokens_are_released(budget: Budget) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
-    await budget.settle(reservation, 300)
+    await budget.commit(reservation, 300)
     other = await budget.reserve(tenant, 700)
     await budget.release(other)
     assert await used_and_reserved(budget, tenant) == (300, 0)
@@ -117,20 +117,20 @@ async def test_an_answer_that_outlived_its_reservation_is_still_paid(
     tenant = new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
     await raw.delete(reservations_key(tenant.id, tenant.uid, calendar.now))
-    await budget.settle(reservation, 900)
+    await budget.commit(reservation, 900)
     assert await used_and_reserved(budget, tenant) == (900, 0)
 
 
 async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Calendar, raw: Any) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
     late = await budget.reserve(tenant, 600)
-    await budget.settle(await budget.reserve(tenant, 400), 400)
+    await budget.commit(await budget.reserve(tenant, 400), 400)
     assert await try_reserve(budget, tenant, 1) is None
     november = calendar.now
     calendar.now = datetime(2026, 12, 1, tzinfo=UTC)
     assert await used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
-    await budget.settle(late, 600)
+    await budget.commit(late, 600)
     assert await raw.get(tokens_key(tenant.id, tenant.uid, november)) == "1000", "it began in November"
     assert (await budget.get_state(tenant)).used == 0
     assert 61 < await raw.ttl(tokens_key(tenant.id, tenant.uid, november)) / 86400 <= 62
@@ -138,7 +138,7 @@ async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Ca
 
 async def test_a_changed_limit_takes_effect_immediately(budget: Budget) -> None:
     tenant = new_tenant(tokensPerMonth=1000)
-    await budget.settle(await budget.reserve(tenant, 800), 800)
+    await budget.commit(await budget.reserve(tenant, 800), 800)
     lower = tenant.model_copy(update={"spec": new_tenant(tokensPerMonth=800).spec})
     assert await try_reserve(budget, lower, 1) is None
     higher = tenant.model_copy(update={"spec": new_tenant(tokensPerMonth=2000).spec})
@@ -147,7 +147,7 @@ async def test_a_changed_limit_takes_effect_immediately(budget: Budget) -> None:
 
 async def test_tenants_never_share_a_budget(budget: Budget) -> None:
     one, other = new_tenant(tokensPerMonth=100), new_tenant(tokensPerMonth=100)
-    await budget.settle(await budget.reserve(one, 100), 100)
+    await budget.commit(await budget.reserve(one, 100), 100)
     assert await used_and_reserved(budget, other) == (0, 0)
     assert await try_reserve(budget, other, 100)
 

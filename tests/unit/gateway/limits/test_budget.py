@@ -84,6 +84,6 @@ async def test_without_redis_reserving_and_reading_fail_without_internal_details
 async def test_without_redis_settling_and_releasing_raise_nothing() -> None:
     before = metric("tenantry_gateway_usage_write_failures_total", record="tokens")
     reservation = Reservation(TENANT, datetime(2026, 11, 1, tzinfo=UTC).date(), 10, "id")
-    await budget(unavailable_redis()).settle(reservation, 7)
+    await budget(unavailable_redis()).commit(reservation, 7)
     await budget(unavailable_redis()).release(reservation)
     assert metric("tenantry_gateway_usage_write_failures_total", record="tokens") == before + 2

@@ -88,7 +88,7 @@ async def test_a_refused_reservation_does_not_run_the_block(
 async def test_tokens_are_settled_despite_repeated_cancellation(usage: FakeUsage) -> None:
     class SlowBudget(FakeBudget):
         @override
-        async def settle(self, reservation: Reservation, tokens: int) -> None:
+        async def commit(self, reservation: Reservation, tokens: int) -> None:
             await asyncio.sleep(0.05)
             self.settled.append(tokens)
 

@@ -100,3 +100,9 @@ def test_each_profile_assumes_its_role_through_its_user(tmp_path: Path) -> None:
 
 def as_list(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
+
+
+def test_the_roots_session_ignores_the_profile_of_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws._root_session().client("s3", endpoint_url="http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_PROFILE", "operator")
+    assert aws._root_session().client("s3", endpoint_url="http://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Headings: which are found in each format, and where."""
+"""Tests of the headings that each format yields, and of their positions."""
 
 import pytest
 from gateway.documents.extract import extract
@@ -48,7 +48,7 @@ def test_headings_are_found(filename: str, content: bytes, expected: list[tuple[
     assert headings_of(filename, content) == expected
 
 
-def test_a_headings_place_counts_the_tidied_text() -> None:
+def test_the_position_of_a_heading_is_in_the_normalised_text() -> None:
     _, (page,) = extract("a.md", b"a  \n\n\n\n\nu\xcc\x88\n# T\n")
     assert page.text == "a\n\nü\n\n\n# T"
     assert page.headings == (Heading("T", 1, 7),)

@@ -1,4 +1,4 @@
-"""PDF: text that a page does not show is not read; text that may be seen, or was recognised in a scan, is."""
+"""Tests of hidden text in PDF: only visible text and the recognised text of scans is read."""
 
 import pytest
 from gateway.documents.extract import extract
@@ -151,7 +151,7 @@ def test_a_page_whose_bounds_are_damaged_or_turned_is_read(box: str) -> None:
 
 
 @pytest.mark.parametrize("resources", [b"/Resources 5", b"/Resources null", b"/Resources [ 1 ]"])
-def test_a_page_with_damaged_resources_does_not_spoil_the_others(resources: bytes) -> None:
+def test_a_page_with_damaged_resources_does_not_affect_others(resources: bytes) -> None:
     content = pdf_file("First.", "Kept.")
     sound = b"/Resources << /Font << /F1 3 0 R >> >>"
     _, pages = extract("a.pdf", content.replace(sound, resources.ljust(len(sound)), 1))

@@ -1,4 +1,4 @@
-"""Tables: CSV and XLSX."""
+"""Tests of the extraction of CSV and XLSX."""
 
 import datetime as dt
 
@@ -27,7 +27,7 @@ def test_a_sheet_is_a_page_under_its_name_and_the_names_of_its_columns() -> None
     )
 
 
-def test_values_are_written_as_people_know_them() -> None:
+def test_values_are_formatted_as_programs_show_them() -> None:
     midnight = dt.datetime(2026, 5, 1)  # noqa: DTZ001 (a sheet knows no time zones)
     noon = midnight.replace(hour=12)
     row = [0.1 + 0.2, 5_000_000.0, True, midnight, noon, dt.time(9, 30), "two\nlines", None, "last", None]
@@ -37,7 +37,7 @@ def test_values_are_written_as_people_know_them() -> None:
     )
 
 
-def test_empty_rows_are_left_out_and_a_title_above_the_table_names_no_columns() -> None:
+def test_empty_rows_are_omitted_and_a_title_row_is_no_header() -> None:
     content = xlsx_file(S=[["Plan of 2026"], [], [None, "Year", "Sum"], [None, 2026, 5]])
     _, (page,) = extract("a.xlsx", content)
     assert page.text == "S\nPlan of 2026\n| Year | Sum\n| 2026 | 5"
@@ -57,7 +57,7 @@ def test_empty_rows_are_left_out_and_a_title_above_the_table_names_no_columns() 
         pytest.param("Report\na;b\n1,5;2", "Report\na | b\n1,5 | 2", id="title-above"),
     ],
 )
-def test_csv_is_split_by_what_splits_it(content: str, text: str) -> None:
+def test_the_delimiter_of_a_csv_is_detected(content: str, text: str) -> None:
     format_, (page,) = extract("a.csv", content.encode())
     assert (format_, page.text) == (Format.CSV, text)
 
@@ -72,7 +72,7 @@ def test_csv_in_an_unknown_encoding_is_refused() -> None:
         extract("a.csv", b"Gr\xf6\xdfe,b\n1,2")
 
 
-def test_each_chunk_of_a_long_table_knows_its_columns() -> None:
+def test_each_chunk_of_a_long_table_has_its_column_names() -> None:
     rows: list[list[object]] = [
         ["City", "Hotel limit"],
         *([f"City {number}", number] for number in range(100)),

@@ -9,7 +9,7 @@ from pptx.util import Inches
 from tests.support.files import pptx_file
 
 
-def test_a_slide_is_a_page_with_its_table_and_what_the_speaker_says() -> None:
+def test_a_slide_is_a_page_with_its_table_and_notes() -> None:
     content = pptx_file(
         ("Aims", "Grow.\nSave."),
         ("Budget 2026", "In euros."),
@@ -29,7 +29,7 @@ def test_a_slide_is_a_page_with_its_table_and_what_the_speaker_says() -> None:
     )
 
 
-def test_a_slide_without_words_keeps_its_number() -> None:
+def test_a_slide_without_text_keeps_its_number() -> None:
     _, pages = extract("a.pptx", pptx_file(("", ""), ("Second", "")))
     assert [(page.text, page.number) for page in pages] == [("", 1), ("Second", 2)]
 

@@ -1,4 +1,4 @@
-"""HTML: text that styles hide is not indexed, in the many ways that CSS has; text that may be seen is."""
+"""Tests of text that CSS hides in HTML: it is not read, and text that may be visible is."""
 
 import pytest
 
@@ -244,15 +244,15 @@ def test_text_that_a_like_style_shows_is_read(style: str) -> None:
         ('<p class="x">Kept.</p>', ":root{--d:none} body{--d:block} .x{display:var(--d)}"),
     ],
 )
-def test_text_that_is_shown_after_all_is_read(body: str, sheet: str) -> None:
+def test_text_that_a_later_rule_shows_is_read(body: str, sheet: str) -> None:
     assert "Kept." in extract_text(body, sheet)
 
 
-def test_custom_properties_that_grow_without_end_are_no_trouble() -> None:
+def test_custom_properties_that_grow_exponentially_take_linear_time() -> None:
     rules = "".join(f"--v{number}:var(--v{number + 1}) var(--v{number + 1});" for number in range(60))
     assert "Kept." in extract_text('<p class="x">Kept.</p>', f".x{{{rules}--v60:none;display:var(--v0)}}")
 
 
-def test_rules_that_cannot_hide_do_not_use_up_the_bound_on_rules() -> None:
+def test_rules_that_cannot_hide_do_not_count_towards_the_limit() -> None:
     sheet = "".join(f".c{number}{{color:red;padding:2px;width:50%}}" for number in range(3000))
     assert extract_text('<p class="x">Secret.</p>', f"{sheet}.x{{display:none}}") == "Seen. Last."

@@ -1,4 +1,4 @@
-"""HTML: what people do not see is not read, and what they see is."""
+"""Tests of the extraction of HTML: only visible text is read."""
 
 import pytest
 from gateway.documents.extract import extract
@@ -31,7 +31,7 @@ from tests.support.html_text import extract_text
         "<table><tr hidden><td>Secret.</td></tr></table>",
     ],
 )
-def test_what_is_hidden_is_not_read(body: str) -> None:
+def test_hidden_text_is_not_read(body: str) -> None:
     assert extract_text(body) == "Seen. Last."
 
 
@@ -45,7 +45,7 @@ def test_what_is_hidden_is_not_read(body: str) -> None:
         ("@import url(x); .x{opacity:0}", '<p class="x">Secret.</p>'),
     ],
 )
-def test_what_the_pages_own_sheet_hides_is_not_read(sheet: str, body: str) -> None:
+def test_text_that_the_pages_style_sheet_hides_is_not_read(sheet: str, body: str) -> None:
     assert extract_text(body, f"<style>{sheet}</style>") == "Seen. Last."
     assert extract_text(f"<style>{sheet}</style>{body}") == "Seen. Last."
 
@@ -70,7 +70,7 @@ def test_what_the_pages_own_sheet_hides_is_not_read(sheet: str, body: str) -> No
         ('<p style="}{;;display">Kept.</p>', "<style>{{{</style>"),
     ],
 )
-def test_what_is_seen_is_read(body: str, head: str) -> None:
+def test_visible_text_is_read(body: str, head: str) -> None:
     assert "Kept." in extract_text(body, head)
 
 
@@ -85,7 +85,7 @@ def test_an_e_mails_html_is_read_in_the_same_way() -> None:
     assert "Secret" not in read.text
 
 
-def test_many_nested_elements_and_rules_are_no_trouble() -> None:
+def test_many_nested_elements_and_rules_are_read() -> None:
     body = "<div>" * 5000 + "Kept." + "</div>" * 5000
     sheet = "".join(f".c{number}{{display:none}}" for number in range(3000))
     assert "Kept." in extract_text(body, f"<style>{sheet}</style>")

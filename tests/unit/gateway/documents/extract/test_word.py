@@ -1,4 +1,4 @@
-"""DOCX: hidden text is not read."""
+"""Tests of hidden text in DOCX, which is not read."""
 
 import io
 

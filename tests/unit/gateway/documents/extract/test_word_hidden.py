@@ -1,4 +1,4 @@
-"""DOCX: text hidden by a style, a row, its size or its colour is not read; what may be seen is."""
+"""Tests of DOCX text that a style, a row, its size or its colour hides: only visible text is read."""
 
 import io
 from collections.abc import Callable
@@ -190,7 +190,7 @@ def test_text_that_shows_again_what_its_style_hides_is_read() -> None:
     assert extract_text(document) == "One. Two. Three."
 
 
-def test_styles_that_are_based_on_each_other_are_no_trouble() -> None:
+def test_styles_with_a_cyclic_base_are_read() -> None:
     document = Document()
     first = document.styles.add_style("A", WD_STYLE_TYPE.CHARACTER)
     first.base_style = document.styles.add_style("B", WD_STYLE_TYPE.CHARACTER)
