@@ -23,7 +23,7 @@ PYTEST ?= python -m pytest
 .PHONY: help up up-all down status reset demo test unit integration coverage mutants programs browser e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
 
 $(UV): requirements/uv.txt
 	@command -v $(PYTHON) >/dev/null || { echo "python3 (3.11 to 3.14) is needed and is not on the PATH"; exit 1; }
@@ -58,7 +58,7 @@ demo: $(READY) ## Run the demo: two isolated tenants, and a third that is create
 
 test: lint types imports docs unit integration ## All checks: lint, types, imports, docs, unit, integration and isolation tests
 
-lint: $(READY) ## ruff, formatting, words, locks without hosts
+lint: $(READY) ## Run ruff, check formatting and words, and check that locks name no host
 	@ruff check . && ruff format --check .
 	@python -m tools.word_check
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt

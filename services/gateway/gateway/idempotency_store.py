@@ -163,7 +163,7 @@ def _to_claim(found: dict[str, object], request: IdempotentRequest) -> Claim:
             return Claim(StoredResponse(status, body))
         case _:
             raise IdempotencyKeyBusy(
-                "The first request with this `Idempotency-Key` is still under way. Ask again for its answer.",
+                "The first request with this `Idempotency-Key` is in progress. Repeat it later.",
                 retry_after=RETRY_SECONDS,
             )
 

@@ -389,7 +389,7 @@ class IdempotencyKeyBusy(Busy):
     slug = "idempotency-key-busy"
     title = "The same request is in progress"
     remedy = "Send it again after `Retry-After` with the same key to get the first response."
-    example = "The first request with this `Idempotency-Key` is still under way. Ask again for its answer."
+    example = "The first request with this `Idempotency-Key` is in progress. Repeat it later."
 
 
 PACKAGES = ("gateway", "tenancy", "servicekit")
