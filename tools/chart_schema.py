@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from file_sync.settings import Settings as FileSyncSettings
-from gateway.settings import Settings as GatewaySettings
+from file_sync.settings import FileSyncSettings
+from gateway.settings import GatewaySettings
 from pydantic_settings import BaseSettings
-from tenant_operator.settings import Settings as OperatorSettings
+from tenant_operator.settings import OperatorSettings
 
 __all__ = ["CHART", "PAGE", "SERVICES", "list_derived_settings", "render"]
 

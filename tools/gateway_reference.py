@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app import make_app
-from gateway.settings import Settings
+from gateway.settings import GatewaySettings
 from pydantic import SecretStr
 
 __all__ = ["PAGE", "describe", "render"]
@@ -46,7 +46,7 @@ def render() -> str:
     return "\n".join([HEAD, *routes]).rstrip() + "\n"
 
 
-_SETTINGS = Settings(
+_SETTINGS = GatewaySettings(
     bucket="documents",
     tenant_role_arn="arn:aws:iam::000000000000:role/tenant",
     qdrant_url="http://127.0.0.1:6333",

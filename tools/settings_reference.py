@@ -4,15 +4,15 @@ import sys
 from pathlib import Path
 
 from file_sync.jobs.grants import GrantsSettings
-from file_sync.settings import Settings as FileSyncSettings
-from gateway.settings import Settings as GatewaySettings
-from n8n_install.settings import Settings as N8nInstallSettings
+from file_sync.settings import FileSyncSettings
+from gateway.settings import GatewaySettings
+from n8n_install.settings import N8nInstallSettings
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
-from tenant_operator.settings import Settings as OperatorSettings
-from webui_install.settings import Settings as InstallerSettings
+from tenant_operator.settings import OperatorSettings
+from webui_install.settings import WebUIInstallSettings as InstallerSettings
 
 __all__ = ["PAGE", "render"]
 

@@ -17,7 +17,7 @@ import httpx
 from .context import Context
 from .processes import LocalError
 
-__all__ = ["Command", "Part", "find_program", "is_http_ok", "is_port_open", "system_tls_context"]
+__all__ = ["Command", "PlatformPart", "find_program", "is_http_ok", "is_port_open", "system_tls_context"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-class Part(ABC):
+class PlatformPart(ABC):
     """One program of the platform.
 
     Parameters

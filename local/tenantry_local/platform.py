@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from .context import Context, get_port_variable
-from .part import Part
+from .part import PlatformPart
 from .parts import BACKENDS, WORKSPACE, make_parts
 from .processes import LocalError, PortInUse, Process, Processes, find_port_owner, fingerprint
 from .startup import wait_until_healthy
@@ -49,7 +49,7 @@ class PartState(StrEnum):
 class PartStatus:
     """A part and its current state."""
 
-    part: Part
+    part: PlatformPart
     process: Process | None
     state: PartState
 
@@ -170,14 +170,14 @@ class Platform:
         """Return True if any of Open WebUI, n8n and file-sync runs."""
         return any(self.processes.find(kind.name) for kind in WORKSPACE)
 
-    def _get_status(self, part: Part) -> PartStatus:
+    def _get_status(self, part: PlatformPart) -> PartStatus:
         if not part.managed:
             state = PartState.UP if _is_answering(part) else PartState.NOT_ANSWERING
             return PartStatus(part, None, state)
         process = self.processes.find(part.name)
         return PartStatus(part, process, self._get_state(part, process))
 
-    def _get_state(self, part: Part, process: Process | None) -> PartState:
+    def _get_state(self, part: PlatformPart, process: Process | None) -> PartState:
         if phase := self._startups.read(part.name):
             return PartState(phase)
         # Without a process, a port that answers belongs to another program.
@@ -185,7 +185,7 @@ class Platform:
             return PartState.EXITED if part.name in self.processes.names() else PartState.STOPPED
         return PartState.UP if _is_answering(part) else PartState.NOT_ANSWERING
 
-    def _bring_up(self, part: Part, dependencies: list[Future[None]]) -> None:
+    def _bring_up(self, part: PlatformPart, dependencies: list[Future[None]]) -> None:
         with self._startups.record(part.name) as enter:
             enter(PartState.BUILDING)
             self._prepare(part)
@@ -199,12 +199,12 @@ class Platform:
                 part.provision()
         self.context.report(part.name, "ready")
 
-    def _prepare(self, part: Part) -> None:
+    def _prepare(self, part: PlatformPart) -> None:
         self.context.report(part.name, "preparing")
         with _naming_errors(part):
             part.prepare()
 
-    def _run(self, part: Part) -> None:
+    def _run(self, part: PlatformPart) -> None:
         process = self.processes.find(part.name)
         if not process:
             part.restore()
@@ -220,7 +220,7 @@ class Platform:
             self._require_free_ports(part, timeout=PORT_RELEASE_SECONDS if stopped else 0)
             self.processes.start(part.name, command.argv, command.env)
 
-    def _require_free_ports(self, part: Part, *, timeout: float) -> None:
+    def _require_free_ports(self, part: PlatformPart, *, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         for name in part.ports:
             port = self.context.ports[name]
@@ -233,7 +233,7 @@ class Platform:
                 )
 
 
-def _is_answering(part: Part) -> bool:
+def _is_answering(part: PlatformPart) -> bool:
     return any(part.is_healthy() for _ in range(HEALTH_ATTEMPTS))
 
 
@@ -252,7 +252,7 @@ def _thread_pool(size: int) -> Iterator[ThreadPoolExecutor]:
 
 
 @contextmanager
-def _naming_errors(part: Part) -> Iterator[None]:
+def _naming_errors(part: PlatformPart) -> Iterator[None]:
     """Convert each exception to a :exc:`LocalError` that names the part."""
     try:
         yield

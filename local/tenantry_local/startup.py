@@ -2,7 +2,7 @@
 
 import time
 
-from .part import Part
+from .part import PlatformPart
 from .processes import LocalError, Processes
 
 __all__ = ["wait_until_healthy"]
@@ -17,7 +17,7 @@ MAX_EXTENSION = 10
 """The longest wait, in start timeouts, for a program that makes progress and does not become healthy."""
 
 
-def wait_until_healthy(part: Part, processes: Processes) -> None:
+def wait_until_healthy(part: PlatformPart, processes: Processes) -> None:
     """Return when a part is healthy.
 
     On a busy machine a program may need more than its start timeout. The wait goes on as long as the program

@@ -10,7 +10,7 @@ from servicekit.settings import read_settings
 from tenancy.receipts import ReceiptInvalid, verify_file
 
 from .handlers import run
-from .settings import Settings
+from .settings import OperatorSettings
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     check.add_argument("--public-key", type=Path, required=True, help="PEM file of the public key")
     given = parser.parse_args(arguments)
     if given.command is None:
-        _run(read_settings(Settings))
+        _run(read_settings(OperatorSettings))
         return
     try:
         sys.stdout.write(f"{verify_file(given.file, given.public_key)}\n")
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         raise SystemExit(1) from exc
 
 
-def _run(settings: Settings) -> None:
+def _run(settings: OperatorSettings) -> None:
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.probes_host)
     run(settings)

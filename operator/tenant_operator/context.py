@@ -18,7 +18,7 @@ from servicekit.tls import ssl_context
 from tenancy.receipts import read_private_key
 
 from .clients.aws import AwsClients
-from .clients.cluster import Cluster
+from .clients.cluster import ClusterClient
 from .clients.keycloak import Keycloak
 from .clients.open_webui import OpenWebUI
 from .clients.open_webui_session import OpenWebUISession
@@ -36,11 +36,11 @@ from .parts.vectors import VectorsPart, connect
 from .parts.workspace.part import WorkspacePart
 from .probes import Probes
 from .reconcile import Reconciler
-from .settings import Settings
+from .settings import OperatorSettings
 from .tenant_store import TenantStore
 from .work_queue import BackoffPolicy
 
-__all__ = ["Clients", "Context", "build_parts"]
+__all__ = ["Clients", "OperatorContext", "build_parts"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Clients:
     aws: AwsClients
     qdrant: AsyncQdrantClient
     keycloak: Keycloak
-    cluster: Cluster
+    cluster: ClusterClient
     redis: Redis
     open_webui: OpenWebUI | None
 
@@ -69,16 +69,16 @@ def build_parts(clients: Clients) -> list[Part[Any] | DisabledPart]:
     ]
 
 
-class Context:
+class OperatorContext:
     """The operator without its triggers.
 
     Parameters
     ----------
     settings
-        Settings of the operator.
+        OperatorSettings of the operator.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: OperatorSettings) -> None:
         self.settings = settings
         self.tenants = TenantStore()
         self._stack = AsyncExitStack()
@@ -158,10 +158,10 @@ class Context:
             settings.keycloak_client_secret.get_secret_value(), http,
         )  # fmt: skip
         webui = _open_webui(settings, http)
-        return Clients(settings.bucket, AwsClients(), qdrant, keycloak, Cluster(api), redis, webui)
+        return Clients(settings.bucket, AwsClients(), qdrant, keycloak, ClusterClient(api), redis, webui)
 
 
-def _open_webui(settings: Settings, http: httpx.AsyncClient) -> OpenWebUI | None:
+def _open_webui(settings: OperatorSettings, http: httpx.AsyncClient) -> OpenWebUI | None:
     if settings.open_webui_url is None:
         return None
     password = settings.open_webui_password.get_secret_value()

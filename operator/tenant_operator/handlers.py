@@ -12,8 +12,8 @@ import kopf
 from servicekit.logs import configure_logs
 from tenancy.names import GROUP, PLURAL, VERSION
 
-from .context import Context
-from .settings import Settings
+from .context import OperatorContext
+from .settings import OperatorSettings
 
 __all__ = ["run"]
 
@@ -21,7 +21,7 @@ WATCH_SECONDS = 300
 """Longest duration of one watch; the server may end it earlier."""
 
 
-def run(settings: Settings) -> None:
+def run(settings: OperatorSettings) -> None:
     """Run the operator until SIGTERM or SIGINT."""
     configure_logs("operator", settings.log_level)
     # kopf logs every event that it passes on; the operator logs the result.
@@ -29,9 +29,9 @@ def run(settings: Settings) -> None:
     kopf.run(registry=_registry(settings), clusterwide=True, standalone=True)
 
 
-def _registry(settings: Settings) -> kopf.OperatorRegistry:
+def _registry(settings: OperatorSettings) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
-    context = Context(settings)
+    context = OperatorContext(settings)
 
     @kopf.on.login(registry=registry)
     def log_in(**arguments: Any) -> kopf.ConnectionInfo | None:

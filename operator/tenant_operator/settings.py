@@ -12,12 +12,12 @@ from servicekit.settings import ProgramSettings
 from servicekit.tls import AuthorityFile
 from tenancy.receipts import PrivateKeyFile
 
-__all__ = ["Settings"]
+__all__ = ["OperatorSettings"]
 
 V = TypeVar("V", str, SecretStr)
 
 
-class Settings(ProgramSettings):
+class OperatorSettings(ProgramSettings):
     """Settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="OPERATOR_", env_ignore_empty=True)

@@ -15,7 +15,7 @@ from .baseline import Baseline, BaselineTenant, start_baseline
 from .chat import MODEL_SECONDS, USERS
 from .chat_client import ChatAnswer, ChatClient
 from .cross_tenant_probes import ProbeTarget, list_probes, run_probes
-from .question_sets import Question, read_samples
+from .question_sets import BenchQuestion, read_samples
 from .report import Figure, percentile
 from .tenant_fixture import TenantFixture, create_tenant, delay_model
 
@@ -41,7 +41,7 @@ class AnsweredQuestion:
         Filenames of the retrieved passages, best first.
     """
 
-    question: Question
+    question: BenchQuestion
     answer: ChatAnswer
     found: list[str]
 
@@ -90,7 +90,7 @@ async def measure(platform: Platform) -> list[Figure]:
 
 
 async def _ask_all(
-    clients: Sequence[ChatClient], model: str, questions: Sequence[Question]
+    clients: Sequence[ChatClient], model: str, questions: Sequence[BenchQuestion]
 ) -> list[AnsweredQuestion]:
     """Split the questions among the users. Each asks sequentially, and they start at different moments."""
 
@@ -105,7 +105,7 @@ async def _ask_all(
     return [each for many in await asyncio.gather(*map(one, range(len(clients)), clients)) for each in many]
 
 
-async def _found(tenant: TenantFixture, question: Question) -> list[str]:
+async def _found(tenant: TenantFixture, question: BenchQuestion) -> list[str]:
     """Return the filenames that the gateway retrieves; an answer shows only the cited ones."""
     response = await tenant.gateway.post("/v1/search", json={"query": question.text})
     response.raise_for_status()

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from tenantry_local.platform import Platform
 
-__all__ = ["ApiServer", "manifest"]
+__all__ = ["BenchApiServer", "manifest"]
 
 TENANTS = "/apis/tenantry.io/v1alpha1/tenants"
 
@@ -31,7 +31,7 @@ def manifest(name: str) -> dict[str, Any]:
     }
 
 
-class ApiServer:
+class BenchApiServer:
     """Administrator's client of an API server."""
 
     def __init__(self, platform: Platform) -> None:

@@ -9,7 +9,7 @@ import httpx
 import psutil
 from tenantry_local.platform import Platform
 
-from .kubernetes import ApiServer
+from .kubernetes import BenchApiServer
 from .report import Figure, percentile
 
 __all__ = ["measure"]
@@ -22,7 +22,7 @@ _CALLS = re.compile(r'^tenantry_remote_seconds_count\{[^}]*system="(\w+)"\} (\S+
 
 async def measure(platform: Platform) -> list[Figure]:
     """Measure on a platform whose operator is idle."""
-    api = ApiServer(platform)
+    api = BenchApiServer(platform)
     try:
         figures = [*await _measure_idle(platform, api), *await _measure_concurrent_tenants(api)]
         figures += await _restart(platform, api)
@@ -32,7 +32,7 @@ async def measure(platform: Platform) -> list[Figure]:
         await api.close()
 
 
-async def _measure_idle(platform: Platform, api: ApiServer) -> list[Figure]:
+async def _measure_idle(platform: Platform, api: BenchApiServer) -> list[Figure]:
     writes, calls = await api.writes(), _remote_calls(platform)
     names = [f"idle-{number}" for number in range(IDLE_TENANTS)]
     seconds = [await _one(api, name) for name in names]
@@ -49,7 +49,7 @@ async def _measure_idle(platform: Platform, api: ApiServer) -> list[Figure]:
     ]
 
 
-async def _one(api: ApiServer, name: str) -> float:
+async def _one(api: BenchApiServer, name: str) -> float:
     version = await api.version()
     watch = asyncio.create_task(api.wait([name], ready=True, version=version))
     await asyncio.sleep(0.2)  # the operator must be idle, and the watch must start before the Tenant
@@ -57,7 +57,7 @@ async def _one(api: ApiServer, name: str) -> float:
     return (await watch)[name] - started
 
 
-async def _measure_concurrent_tenants(api: ApiServer) -> list[Figure]:
+async def _measure_concurrent_tenants(api: BenchApiServer) -> list[Figure]:
     names = [f"crowd-{number}" for number in range(CONCURRENT_TENANTS)]
     version = await api.version()
     watch = asyncio.create_task(api.wait(names, ready=True, version=version))
@@ -74,7 +74,7 @@ async def _measure_concurrent_tenants(api: ApiServer) -> list[Figure]:
     ]
 
 
-async def _restart(platform: Platform, api: ApiServer) -> list[Figure]:
+async def _restart(platform: Platform, api: BenchApiServer) -> list[Figure]:
     """Restart the operator with unchanged Tenants: it must read all and write nothing."""
     names = [f"crowd-{number}" for number in range(CONCURRENT_TENANTS)]
     before = await api.writes()
@@ -94,7 +94,7 @@ async def _wait_until_calls_stop(platform: Platform) -> None:
         await asyncio.sleep(2)
 
 
-async def _remove(api: ApiServer, names: list[str]) -> None:
+async def _remove(api: BenchApiServer, names: list[str]) -> None:
     version = await api.version()
     watch = asyncio.create_task(api.wait(names, ready=False, version=version))
     await asyncio.gather(*(api.delete(name) for name in names))

@@ -19,7 +19,7 @@ from gateway.bedrock import INGEST_CONCURRENCY
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from .kubernetes import ApiServer
+from .kubernetes import BenchApiServer
 from .load_driver import LoadDriver, Response
 from .report import Figure, percentile
 from .stubbed_gateway import StubbedGateway, run_stubbed_gateway
@@ -203,7 +203,7 @@ async def _embedding(gateway: StubbedGateway, http: httpx.AsyncClient) -> tuple[
 
 
 async def _make_tenants(platform: Platform) -> None:
-    api, bound = ApiServer(platform), asyncio.Semaphore(32)
+    api, bound = BenchApiServer(platform), asyncio.Semaphore(32)
 
     async def make(number: int) -> None:
         async with bound:

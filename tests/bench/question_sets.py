@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-__all__ = ["XQUAD", "Question", "QuestionSet", "read_samples", "read_xquad"]
+__all__ = ["XQUAD", "BenchQuestion", "QuestionSet", "read_samples", "read_xquad"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = Path(__file__).parent / "samples"
@@ -22,7 +22,7 @@ XQUAD = Path(os.environ.get("TENANTRY_XQUAD") or ROOT.parent / "shared" / "data"
 
 
 @dataclass(frozen=True)
-class Question:
+class BenchQuestion:
     """A question, and the document that answers it.
 
     Parameters
@@ -45,7 +45,7 @@ class QuestionSet:
 
     name: str
     documents: dict[str, str]
-    questions: list[Question]
+    questions: list[BenchQuestion]
 
     @property
     def kinds(self) -> list[str]:
@@ -57,7 +57,7 @@ def read_samples() -> QuestionSet:
     """Return the sample set."""
     documents = {file.name: file.read_text() for file in sorted(SAMPLES.iterdir()) if file != QUESTIONS}
     questions = [
-        Question(text, document, kind, answer)
+        BenchQuestion(text, document, kind, answer)
         for document, kinds in yaml.safe_load(QUESTIONS.read_text()).items()
         for kind, asked in kinds.items()
         for text, answer in asked.items()
@@ -72,6 +72,6 @@ def read_xquad() -> QuestionSet | None:
     held = [each for article in json.loads(XQUAD.read_text())["data"] for each in article["paragraphs"]]
     documents = {f"{n}.txt": each["context"] for n, each in enumerate(held)}
     questions = [
-        Question(asked["question"], f"{n}.txt") for n, each in enumerate(held) for asked in each["qas"]
+        BenchQuestion(asked["question"], f"{n}.txt") for n, each in enumerate(held) for asked in each["qas"]
     ]
     return QuestionSet("XQuAD", documents, questions)

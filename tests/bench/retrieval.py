@@ -24,7 +24,7 @@ from tests.support.people import open_people
 from tests.support.qdrant import open_qdrant
 from tests.support.tenants import PLENTY, make_tenant, tenant_manifest
 
-from .question_sets import XQUAD, Question, QuestionSet, read_samples, read_xquad
+from .question_sets import XQUAD, BenchQuestion, QuestionSet, read_samples, read_xquad
 from .report import Figure
 
 __all__ = ["measure"]
@@ -144,7 +144,7 @@ async def _measure_modes(company: _TenantClient, held: QuestionSet) -> list[Figu
     return _figures(held, {**ranks, "words": await _ranks(held.questions, company.search_lexical)})
 
 
-async def _ranks(questions: list[Question], search: Search) -> Ranks:
+async def _ranks(questions: list[BenchQuestion], search: Search) -> Ranks:
     """Return the rank of the answering document per question, from 0; ``None`` if it was not found."""
     found = await _find(questions, search)
     return [
@@ -153,7 +153,7 @@ async def _ranks(questions: list[Question], search: Search) -> Ranks:
     ]
 
 
-async def _find(questions: list[Question], search: Search) -> list[list[str]]:
+async def _find(questions: list[BenchQuestion], search: Search) -> list[list[str]]:
     bound = asyncio.Semaphore(CONCURRENCY)
 
     async def one(text: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from file_sync.__main__ import GRACE_SECONDS as FILE_SYNC_GRACE
 from gateway.__main__ import GRACE_SECONDS as GATEWAY_GRACE
-from gateway.settings import Settings as GatewaySettings
+from gateway.settings import GatewaySettings
 from tenantry_local.parts.kubernetes import RBAC
 
 from tests.support.charts import PROFILES, Release, render

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from file_sync.jobs.grants import GrantsSettings
-from n8n_install.settings import Settings as N8nInstallSettings
+from n8n_install.settings import N8nInstallSettings
 from pydantic import SecretStr, ValidationError
 from tenantry_local.receipts import ensure_private_key
-from webui_install.settings import Settings as WebuiInstallSettings
+from webui_install.settings import WebUIInstallSettings as WebuiInstallSettings
 
 from tests.support.charts import PROFILES, Release, render
 from tools import chart_schema

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey, RSAKey
 from qdrant_client import AsyncQdrantClient
 from tenancy.names import document_id_for
-from tenancy.tickets import Action, Ticket, TicketIssuer
+from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
@@ -218,13 +218,13 @@ async def _forge_tickets(harness: Harness) -> None:
     forged = {
         "ticket": good,
         "ticket as a token": good,
-        "ticket to list": harness.tickets.issue(Ticket(A, uid, action=Action.LIST)),
-        "ticket to delete": harness.tickets.issue(replace(mine, action=Action.DELETE)),
+        "ticket to list": harness.tickets.issue(Ticket(A, uid, action=TicketAction.LIST)),
+        "ticket to delete": harness.tickets.issue(replace(mine, action=TicketAction.DELETE)),
         "ticket to delete a document that A does not have": harness.tickets.issue(
-            Ticket(A, uid, "finance", document_id_for(B, "finance", FILENAME), FILENAME, Action.DELETE)
+            Ticket(A, uid, "finance", document_id_for(B, "finance", FILENAME), FILENAME, TicketAction.DELETE)
         ),
         "ticket of a suspended tenant to list": harness.tickets.issue(
-            Ticket(SUSPENDED, suspended, action=Action.LIST)
+            Ticket(SUSPENDED, suspended, action=TicketAction.LIST)
         ),
         "ticket, expired": harness.tickets.issue(mine, lifetime=-60),
         "ticket for another service": harness.tickets.issue(mine, audience="file-sync"),

@@ -28,7 +28,7 @@ REVOCATION_SECONDS = 5
 
 
 @dataclass
-class Company:
+class CompanyAccounts:
     """A Tenant of one test, with a member and an administrator."""
 
     id: str
@@ -88,10 +88,10 @@ def _created(body: dict[str, Any]) -> datetime:
 
 
 @pytest.fixture
-async def company(harness: Harness) -> AsyncIterator[Company]:
+async def company(harness: Harness) -> AsyncIterator[CompanyAccounts]:
     tenant_id = f"iso-{uuid.uuid4().hex[:8]}"
     with applied(harness.platform, manifest(tenant_id)) as tenants:
-        made = Company(tenant_id, harness, tenants)
+        made = CompanyAccounts(tenant_id, harness, tenants)
         await made.wait_until_known()
         group = f"/tenants/tenant-{tenant_id}"
         await harness.people.add(made.member, groups=[group])
@@ -99,7 +99,7 @@ async def company(harness: Harness) -> AsyncIterator[Company]:
         yield made
 
 
-async def test_a_token_has_the_uid_of_the_tenant_of_its_group(company: Company) -> None:
+async def test_a_token_has_the_uid_of_the_tenant_of_its_group(company: CompanyAccounts) -> None:
     body = company.tenants.get(company.id)
     assert body
     for email in (company.member, company.admin):
@@ -110,7 +110,7 @@ async def test_a_token_has_the_uid_of_the_tenant_of_its_group(company: Company) 
     )
 
 
-async def test_a_token_of_an_earlier_tenant_does_not_open_a_recreated_one(company: Company) -> None:
+async def test_a_token_of_an_earlier_tenant_does_not_open_a_recreated_one(company: CompanyAccounts) -> None:
     """Neither by its group nor by its address; after a new login the person has access again."""
     await company.people.add(f"max@{company.id}.example")
     emails = (company.member, company.admin, f"max@{company.id}.example")
@@ -128,7 +128,7 @@ async def test_a_token_of_an_earlier_tenant_does_not_open_a_recreated_one(compan
         assert (await company.status("GET /v1/me", await company.people.token(email))).status_code == 200
 
 
-async def test_a_removed_member_is_refused_within_five_seconds(company: Company) -> None:
+async def test_a_removed_member_is_refused_within_five_seconds(company: CompanyAccounts) -> None:
     """The token is valid for hours and names the group, but the Tenant decides."""
     member, admin = await company.people.token(company.member), await company.people.token(company.admin)
     assert (await company.status("GET /v1/me", member)).status_code == 200
@@ -141,7 +141,7 @@ async def test_a_removed_member_is_refused_within_five_seconds(company: Company)
     assert (await company.status("GET /v1/me", admin)).json()["admin"] is False
 
 
-async def test_a_person_cannot_set_a_tenants_uid_on_their_account(company: Company) -> None:
+async def test_a_person_cannot_set_a_tenants_uid_on_their_account(company: CompanyAccounts) -> None:
     """An account's attribute would be in tokens like a group's; the realm does not let people set it."""
     body = company.tenants.get(company.id)
     assert body
@@ -154,6 +154,6 @@ async def test_a_person_cannot_set_a_tenants_uid_on_their_account(company: Compa
     assert f"/tenants/tenant-{company.id}" in claims["groups"]
 
 
-async def _is_refused(company: Company, operation: str, token: str, slug: str) -> bool:
+async def _is_refused(company: CompanyAccounts, operation: str, token: str, slug: str) -> bool:
     response = await company.status(operation, token)
     return response.status_code == 403 and response.json()["type"].endswith(f"/{slug}")

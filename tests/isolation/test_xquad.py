@@ -36,7 +36,7 @@ pytestmark = [
 
 
 @dataclass(frozen=True)
-class Question:
+class XquadQuestion:
     """A question, and the position of its answer."""
 
     article: int
@@ -52,7 +52,7 @@ class Corpus:
         self.articles = articles
         self.tokens = tokens
         self.questions = [
-            Question(article, paragraph, asked["question"])
+            XquadQuestion(article, paragraph, asked["question"])
             for article, content in enumerate(articles)
             for paragraph, held in enumerate(content["paragraphs"])
             for asked in held["qas"]

@@ -103,7 +103,7 @@ class FileSyncReplica:
         assert tenant
         return await self.tenant_sync.run(tenant, self.personas.refresh(), self.config)
 
-    async def settle(self, tenant_id: str) -> SyncResult:
+    async def sync_until_stable(self, tenant_id: str) -> SyncResult:
         """Run until nothing is to be done; fail after five runs."""
         runs = 5
         while runs:

@@ -15,8 +15,8 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 from gateway.app import make_app
-from gateway.context import ProcessContext
-from gateway.settings import Settings
+from gateway.context import GatewayContext
+from gateway.settings import GatewaySettings
 from prometheus_client import REGISTRY
 from servicekit.web.server import BoundedH11Protocol
 from tenantry_local.parts.services import gateway_env
@@ -39,9 +39,9 @@ class RunningGateway:
     http: httpx.AsyncClient
 
     @property
-    def context(self) -> ProcessContext:
+    def context(self) -> GatewayContext:
         """Context of the gateway's handlers."""
-        context: ProcessContext = self.app.state.context
+        context: GatewayContext = self.app.state.context
         return context
 
 
@@ -54,10 +54,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def gateway_settings(platform: Platform, **overrides: Any) -> Settings:
+def gateway_settings(platform: Platform, **overrides: Any) -> GatewaySettings:
     """Return settings for the platform; the process's environment must be :func:`environment`."""
     with environment(gateway_env(platform.context)):
-        return Settings(**{"port": 0, **overrides})
+        return GatewaySettings(**{"port": 0, **overrides})
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import httpx
 from qdrant_client import AsyncQdrantClient, models
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
-from tenancy.tickets import Action, Ticket, TicketIssuer
+from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
@@ -61,7 +61,7 @@ class Incarnation:
     marker: str
     uid: str = ""
     tickets: list[str] = field(default_factory=list)
-    clients: "dict[str, GatewayClient]" = field(default_factory=dict)
+    clients: "dict[str, IncarnationClient]" = field(default_factory=dict)
     answer_kept: bool = False
 
     @classmethod
@@ -159,7 +159,7 @@ class IncarnationHarness:
         shown = []
         for email in incarnation.emails:
             token = await self.people.token(email)
-            ask = incarnation.clients[email] = GatewayClient(
+            ask = incarnation.clients[email] = IncarnationClient(
                 self.gateway.http, {"Authorization": f"Bearer {token}"}
             )
             if email == incarnation.emails[0]:
@@ -185,7 +185,7 @@ class IncarnationHarness:
             shown += replies
         for old in earlier:
             for secret in old.tickets[1:]:
-                ask = GatewayClient(self.gateway.http, {"Authorization": secret})
+                ask = IncarnationClient(self.gateway.http, {"Authorization": secret})
                 statuses = ((await ask.get("/v1/documents")).status_code, (await ask.upload()).status_code)
                 assert statuses == (401, 401), "an earlier incarnation's ticket holds"
             for ask in old.clients.values():
@@ -206,7 +206,7 @@ class IncarnationHarness:
         incarnation.answer_kept = answers[1].json()["cached"]
         document_id = stored.json()["documentId"]
         named = [
-            Ticket(name, incarnation.uid, action=Action.LIST),
+            Ticket(name, incarnation.uid, action=TicketAction.LIST),
             Ticket(name, incarnation.uid, "finance", document_id, FILENAME),
         ]
         incarnation.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
@@ -243,7 +243,7 @@ class IncarnationHarness:
 
 
 @dataclass(frozen=True)
-class GatewayClient:
+class IncarnationClient:
     """Client of the gateway for one person."""
 
     http: httpx.AsyncClient

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from gateway.documents.intents import DocumentStatus, Failure, Intent, IntentKind
+from gateway.documents.intents import DocumentStatus, IngestFailure, Intent, IntentKind
 from gateway.documents.journal import DueRepairs, Journal, WriteLease
 from gateway.problems import DocumentBusy, WritesUnavailable
 from servicekit.locks import KeyedLocks
@@ -27,7 +27,7 @@ class FakeLease:
     async def begin(self, intent: Intent) -> None:
         self._journal.intents[self._key] = intent
 
-    async def commit(self, failure: Failure | None = None) -> None:
+    async def commit(self, failure: IngestFailure | None = None) -> None:
         self._journal.intents.pop(self._key, None)
         self._journal.failures.pop(self._key, None)
         if failure:
@@ -43,7 +43,7 @@ class FakeJournal:
 
     def __init__(self) -> None:
         self.intents: dict[tuple[str, str], Intent] = {}
-        self.failures: dict[tuple[str, str], Failure] = {}
+        self.failures: dict[tuple[str, str], IngestFailure] = {}
         self.is_unavailable = False
         self.asked: list[str] = []
         self._locks = KeyedLocks()

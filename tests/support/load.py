@@ -11,17 +11,17 @@ from typing import Any
 
 import httpx
 
-__all__ = ["Colleague", "Load", "Outcome"]
+__all__ = ["Colleague", "Load", "LoadResult"]
 
 PAUSE_SECONDS = 0.2
 """Pause between two requests of a kind. With shorter ones the test waits for the processor."""
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 """Timeout of a request; no request may reach it."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LoadResult:
     """Outcome of one request: ``ok``, or the slug of its problem."""
 
     kind: str
@@ -80,7 +80,7 @@ class Colleague:
     async def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
         response = await self.http.request(
-            method, path, headers=headers, timeout=PATIENCE_SECONDS, **arguments
+            method, path, headers=headers, timeout=TIMEOUT_SECONDS, **arguments
         )
         self.seen.append(response.text)
         return response
@@ -93,7 +93,7 @@ class Load:
         self._colleagues = colleagues
         self._phase = ""
         self._numbers = itertools.count()
-        self.outcomes: dict[str, list[Outcome]] = defaultdict(list)
+        self.outcomes: dict[str, list[LoadResult]] = defaultdict(list)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -160,7 +160,9 @@ class Load:
                 what = "ok" if response.is_success else _slug(response)
                 seconds = time.perf_counter() - began
                 retry_after = response.headers.get("retry-after", "")
-                self.outcomes[phase].append(Outcome(kind, what, response.status_code, seconds, retry_after))
+                self.outcomes[phase].append(
+                    LoadResult(kind, what, response.status_code, seconds, retry_after)
+                )
             await asyncio.sleep(PAUSE_SECONDS)
 
 

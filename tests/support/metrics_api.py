@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from .apiserver import admin_client, apply, listed
 
-__all__ = ["Load", "serving_metrics"]
+__all__ = ["CpuLoad", "serving_metrics"]
 
 RESOURCE = "metrics.k8s.io/v1beta1"
 EXTERNAL = "external.metrics.k8s.io/v1beta1"
@@ -32,7 +32,7 @@ WINDOW = "30s"
 
 
 @dataclass
-class Load:
+class CpuLoad:
     """Simulated load.
 
     Attributes
@@ -49,9 +49,9 @@ class Load:
 
 
 @contextmanager
-def serving_metrics(platform: Platform) -> Iterator[Load]:
+def serving_metrics(platform: Platform) -> Iterator[CpuLoad]:
     """Serve metrics of all pods inside the block."""
-    load = Load()
+    load = CpuLoad()
     with admin_client(platform) as api, _server(platform, load, client.CoreV1Api(api)) as port:
         registered = _registrations(port)
         apply(platform, registered)
@@ -65,7 +65,7 @@ def serving_metrics(platform: Platform) -> Iterator[Load]:
 
 
 @contextmanager
-def _server(platform: Platform, load: Load, api: client.CoreV1Api) -> Iterator[int]:
+def _server(platform: Platform, load: CpuLoad, api: client.CoreV1Api) -> Iterator[int]:
     """Listen on 127.0.0.1 with the API server's certificate, which no client verifies."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -97,7 +97,7 @@ def _server(platform: Platform, load: Load, api: client.CoreV1Api) -> Iterator[i
             thread.join()
 
 
-def _answer(target: str, load: Load, api: client.CoreV1Api) -> dict[str, Any] | None:
+def _answer(target: str, load: CpuLoad, api: client.CoreV1Api) -> dict[str, Any] | None:
     parts = urlsplit(target)
     for group in (RESOURCE, EXTERNAL):
         if parts.path == f"/apis/{group}":
@@ -127,7 +127,7 @@ def _answer(target: str, load: Load, api: client.CoreV1Api) -> dict[str, Any] | 
     return None
 
 
-def _usage(pod: dict[str, Any], load: Load) -> dict[str, Any]:
+def _usage(pod: dict[str, Any], load: CpuLoad) -> dict[str, Any]:
     metadata = pod["metadata"]
     workload = metadata["labels"]["app.kubernetes.io/name"]
     parts = {"cpu": load.cpu.get(workload, 0.5), "memory": load.memory.get(workload, 0.5)}

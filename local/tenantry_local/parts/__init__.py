@@ -1,7 +1,7 @@
 """Parts of the platform, one module per program."""
 
 from ..context import Context
-from ..part import Part
+from ..part import PlatformPart
 from .aws import Aws
 from .bedrock import Bedrock
 from .keycloak import Keycloak
@@ -15,20 +15,20 @@ from .services import FileSync, Gateway, Operator
 
 __all__ = ["BACKENDS", "SERVICES", "WORKSPACE", "make_parts"]
 
-BACKENDS: tuple[type[Part], ...] = (
+BACKENDS: tuple[type[PlatformPart], ...] = (
     Etcd, ApiServer, ControllerManager, Postgres, Redis, Keycloak, Aws, Bedrock, Qdrant,
 )  # fmt: skip
 """Programs that Tenantry's services depend on."""
 
-SERVICES: tuple[type[Part], ...] = (Operator, Gateway)
+SERVICES: tuple[type[PlatformPart], ...] = (Operator, Gateway)
 """Tenantry's services that `make up` starts."""
 
-WORKSPACE: tuple[type[Part], ...] = (OpenWebUI, N8n, N8nWorker, N8nWebhook, FileSync)
+WORKSPACE: tuple[type[PlatformPart], ...] = (OpenWebUI, N8n, N8nWorker, N8nWebhook, FileSync)
 """Parts that `make up-all` adds: Open WebUI, n8n and file-sync."""
 
 
-def make_parts(context: Context) -> list[Part]:
+def make_parts(context: Context) -> list[PlatformPart]:
     """Return all parts of a platform, without etcd and controllers if the cluster is external."""
-    external: set[type[Part]] = {Etcd, ControllerManager} if get_external_kubeconfig() else set()
+    external: set[type[PlatformPart]] = {Etcd, ControllerManager} if get_external_kubeconfig() else set()
     kinds = (*BACKENDS, *SERVICES, *(WORKSPACE if context.whole else ()))
     return [kind(context) for kind in kinds if kind not in external]

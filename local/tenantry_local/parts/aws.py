@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import override
 
 from ..context import REPOSITORY, write_private
-from ..part import Command, Part, find_program
+from ..part import Command, PlatformPart, find_program
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,7 +39,7 @@ SESSION_LOCK = threading.Lock()
 ROLE_SERVICES = ("operator", "gateway", "file-sync")
 
 
-class Aws(Part):
+class Aws(PlatformPart):
     """S3 with the buckets, and IAM with the services' users and roles."""
 
     name = "aws"

@@ -5,12 +5,12 @@ from importlib.metadata import version
 
 from typing_extensions import override
 
-from ..part import Command, Part, find_program, is_http_ok
+from ..part import Command, PlatformPart, find_program, is_http_ok
 
 __all__ = ["Bedrock"]
 
 
-class Bedrock(Part):
+class Bedrock(PlatformPart):
     """Stand-in for Amazon Bedrock: embeddings and answers."""
 
     name = "bedrock"

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from ..build import lock_folder
 from ..context import CACHE
-from ..part import Command, Part, is_http_ok
+from ..part import Command, PlatformPart, is_http_ok
 from ..processes import LocalError
 from .keycloak_database import build_template, restore_template, template_file
 from .postgres import Postgres
@@ -50,7 +50,7 @@ QUICK_START = "-XX:TieredStopAtLevel=1"
 a local platform does not serve enough requests for optimized code to pay."""
 
 
-class Keycloak(Part):
+class Keycloak(PlatformPart):
     """Keycloak with the realm of the demo users."""
 
     name = "keycloak"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..context import Context, write_private
-from ..part import Part
+from ..part import PlatformPart
 from ..processes import Processes
 from ..startup import wait_until_healthy
 from .postgres import Postgres
@@ -47,7 +47,7 @@ def template_file(folder: Path) -> Path:
     return folder / f"database-{recipe}.sql"
 
 
-def build_template(folder: Path, make_server: Callable[[Context], Part]) -> None:
+def build_template(folder: Path, make_server: Callable[[Context], PlatformPart]) -> None:
     """Write the template unless it exists: start Keycloak on an empty database and dump what it creates.
 
     The caller holds the lock of ``folder``. Programs that a killed build has left are stopped first.

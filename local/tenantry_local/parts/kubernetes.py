@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from ..build import ensure_control_plane, get_version
 from ..context import REPOSITORY, Context, write_private
-from ..part import Command, Part, find_program, is_http_ok
+from ..part import Command, PlatformPart, find_program, is_http_ok
 from ..processes import LocalError
 
 __all__ = ["ApiServer", "ControllerManager", "Etcd", "kubeconfig", "kubectl"]
@@ -62,7 +62,7 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
-class _ControlPlane(Part):
+class _ControlPlane(PlatformPart):
     """A program of the local control plane, which is built if the cache lacks it."""
 
     program_name: ClassVar[str]

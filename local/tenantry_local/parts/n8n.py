@@ -12,7 +12,7 @@ from typing_extensions import override
 from .. import redis_users
 from ..context import Context, write_private
 from ..jobs import run_job
-from ..part import Command, Part, is_http_ok
+from ..part import Command, PlatformPart, is_http_ok
 from ..processes import LocalError
 from ..programs import n8n
 from ..programs.node import find_node
@@ -51,7 +51,7 @@ NO_TELEMETRY = {
 """Disables all requests to n8n's servers; the module ``mcp-registry`` would send one at each start."""
 
 
-class _N8nProcess(Part):
+class _N8nProcess(PlatformPart):
     """One of n8n's processes."""
 
     subcommand: ClassVar[tuple[str, ...]]

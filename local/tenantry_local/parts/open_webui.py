@@ -12,7 +12,7 @@ from typing_extensions import override
 from .. import redis_users
 from ..context import REPOSITORY, Context
 from ..jobs import run_job
-from ..part import Command, Part, is_http_ok
+from ..part import Command, PlatformPart, is_http_ok
 from ..programs import open_webui
 from . import redis
 from .aws import FILES_BUCKET, REGION, Aws
@@ -155,7 +155,7 @@ def open_webui_admin(context: Context) -> tuple[str, str]:
     return ADMIN, context.secrets["open-webui-admin"]
 
 
-class OpenWebUI(Part):
+class OpenWebUI(PlatformPart):
     """Open WebUI, in which users ask questions and upload documents."""
 
     name = "open-webui"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from ..context import write_private
-from ..part import Command, Part, is_port_open
+from ..part import Command, PlatformPart, is_port_open
 from ..processes import LocalError
 
 __all__ = ["Postgres"]
@@ -30,7 +30,7 @@ UNPRIVILEGED_ID = 65534
 """User and group id of an account without rights, on every Linux."""
 
 
-class Postgres(Part):
+class Postgres(PlatformPart):
     """Database server, on TCP with password authentication."""
 
     name = "postgres"

@@ -7,12 +7,12 @@ import httpx
 from typing_extensions import override
 
 from ..context import Context
-from ..part import Command, Part, find_program, is_http_ok
+from ..part import Command, PlatformPart, find_program, is_http_ok
 
 __all__ = ["Qdrant"]
 
 
-class Qdrant(Part):
+class Qdrant(PlatformPart):
     """Vector database: a stand-in, or an external server."""
 
     name = "qdrant"

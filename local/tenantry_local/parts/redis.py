@@ -8,7 +8,7 @@ import redis
 from typing_extensions import override
 
 from ..context import write_private
-from ..part import Command, Part, find_program
+from ..part import Command, PlatformPart, find_program
 from ..redis_users import USERS, build_acl_file
 
 __all__ = ["N8N_DATABASE", "OPEN_WEBUI_DATABASE", "SERVICES_DATABASE", "Redis", "get_secret_name"]
@@ -17,7 +17,7 @@ SERVICES_DATABASE, OPEN_WEBUI_DATABASE, N8N_DATABASE = 0, 1, 2
 """Number of each program's database, so that their keys cannot collide."""
 
 
-class Redis(Part):
+class Redis(PlatformPart):
     """Store of limits, usage counters and cached answers."""
 
     name = "redis"

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from .. import receipts
 from ..context import Context
-from ..part import Command, Part, find_program, is_http_ok
+from ..part import Command, PlatformPart, find_program, is_http_ok
 from ..redis_users import GATEWAY, OPERATOR
 from ..tickets import ensure_key_set, ensure_private_key
 from .aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
@@ -80,7 +80,7 @@ def file_sync_env(context: Context) -> dict[str, str]:
     }
 
 
-class _Service(Part):
+class _Service(PlatformPart):
     """One of Tenantry's services, started as a Python module."""
 
     module: ClassVar[str]

@@ -16,7 +16,7 @@ from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.names import GROUP, PLURAL, VERSION
 
-__all__ = ["FIELD_MANAGER", "FINALIZER", "Cluster"]
+__all__ = ["FIELD_MANAGER", "FINALIZER", "ClusterClient"]
 
 FINALIZER = f"{GROUP}/operator"
 FIELD_MANAGER = "tenantry-operator"
@@ -31,7 +31,7 @@ _PATHS = {
 }
 
 
-class Cluster:
+class ClusterClient:
     """Reads and writes of one API server.
 
     Parameters

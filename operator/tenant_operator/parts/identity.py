@@ -17,13 +17,13 @@ from tenancy.names import REALM_PARENT_GROUP, TENANT_UID_ATTRIBUTE, group_path
 from ..clients.keycloak import Keycloak
 from ..part import EnsureResult
 
-__all__ = ["Group", "IdentityPart", "IdentityState", "Person", "plan_members"]
+__all__ = ["Account", "IdentityPart", "IdentityState", "KeycloakGroup", "plan_members"]
 
 ADMINS = "admins"
 
 
 @dataclass(frozen=True)
-class Person:
+class Account:
     """A user of the realm."""
 
     id: str
@@ -31,25 +31,27 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Group:
+class KeycloakGroup:
     """Observed group; ``id`` is empty when it is absent."""
 
     id: str = ""
     path: str = ""
     attributes: dict[str, list[str]] = field(default_factory=dict)
-    members: frozenset[Person] = frozenset()
+    members: frozenset[Account] = frozenset()
 
 
 @dataclass(frozen=True)
 class IdentityState:
     """Observed groups, and the accounts that belong in them."""
 
-    group: Group = Group()
-    admins: Group = Group()
-    people: frozenset[Person] = frozenset()
+    group: KeycloakGroup = KeycloakGroup()
+    admins: KeycloakGroup = KeycloakGroup()
+    people: frozenset[Account] = frozenset()
 
 
-def plan_members(wanted: Iterable[Person], present: Iterable[Person]) -> tuple[list[Person], list[Person]]:
+def plan_members(
+    wanted: Iterable[Account], present: Iterable[Account]
+) -> tuple[list[Account], list[Account]]:
     """Return the accounts to add and the accounts to remove, in a stable order."""
     want, have = {p.id: p for p in wanted}, {p.id: p for p in present}
     to_add = [want[key] for key in sorted(want.keys() - have.keys())]
@@ -120,21 +122,21 @@ class IdentityPart:
             return found
         return await self._keycloak.get_group(known.group_id)
 
-    async def _with_members(self, found: dict[str, Any] | None) -> Group:
+    async def _with_members(self, found: dict[str, Any] | None) -> KeycloakGroup:
         if not found:
-            return Group()
+            return KeycloakGroup()
         members = await self._keycloak.list_members(found["id"])
-        return Group(
+        return KeycloakGroup(
             id=found["id"],
             path=_path(found),
             attributes=found.get("attributes") or {},
             members=frozenset(map(_person, members)),
         )
 
-    async def _people(self, tenant: Tenant) -> frozenset[Person]:
+    async def _people(self, tenant: Tenant) -> frozenset[Account]:
         return frozenset(map(_person, await self._keycloak.search_accounts(tenant.spec.email_patterns)))
 
-    async def _ensure_group(self, tenant: Tenant, observed: Group, changes: list[str]) -> str:
+    async def _ensure_group(self, tenant: Tenant, observed: KeycloakGroup, changes: list[str]) -> str:
         path = group_path(tenant.id)
         wanted = {"name": tenant.key, "attributes": _attributes(tenant)}
         if not observed.id:
@@ -148,7 +150,9 @@ class IdentityPart:
             await self._keycloak.update_group(observed.id, wanted)
         return observed.id
 
-    async def _ensure_admins(self, tenant: Tenant, group_id: str, observed: Group, changes: list[str]) -> str:
+    async def _ensure_admins(
+        self, tenant: Tenant, group_id: str, observed: KeycloakGroup, changes: list[str]
+    ) -> str:
         wanted = {"name": ADMINS, "attributes": _attributes(tenant)}
         if not observed.id:
             changes.append("create sub-group admins")
@@ -159,7 +163,7 @@ class IdentityPart:
         return observed.id
 
     async def _ensure_members(
-        self, group_id: str, wanted: Iterable[Person], present: Iterable[Person], changes: list[str]
+        self, group_id: str, wanted: Iterable[Account], present: Iterable[Account], changes: list[str]
     ) -> None:
         to_add, to_remove = plan_members(wanted, present)
         await asyncio.gather(*(self._keycloak.add_member(person.id, group_id) for person in to_add))
@@ -201,5 +205,5 @@ def _path(group: dict[str, Any]) -> str:
     return str(group["path"])
 
 
-def _person(user: dict[str, Any]) -> Person:
-    return Person(id=user["id"], email=user.get("email", ""))
+def _person(user: dict[str, Any]) -> Account:
+    return Account(id=user["id"], email=user.get("email", ""))

@@ -5,7 +5,7 @@ from servicekit.settings import read_settings
 from servicekit.web.app import serve
 
 from .app import make_app
-from .settings import Settings
+from .settings import FileSyncSettings
 
 GRACE_SECONDS = 10
 """Seconds that requests in progress are given after SIGTERM. The next run resumes an interrupted sync."""
@@ -13,7 +13,7 @@ GRACE_SECONDS = 10
 
 def main() -> None:
     """Run file-sync."""
-    settings = read_settings(Settings)
+    settings = read_settings(FileSyncSettings)
     configure_logs("file-sync", settings.log_level)
     serve(make_app(settings), settings, grace_seconds=GRACE_SECONDS)
 

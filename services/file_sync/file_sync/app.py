@@ -9,7 +9,7 @@ from servicekit.web.middleware import RequestMiddleware, RouteLimits
 from .api import files, hints
 from .context import open_context
 from .metrics import REQUEST_SECONDS
-from .settings import Settings
+from .settings import FileSyncSettings
 
 __all__ = ["make_app"]
 
@@ -17,7 +17,7 @@ LIMITS = RouteLimits(seconds=30.0, body_bytes=0)
 """No operation reads a body."""
 
 
-def make_app(settings: Settings) -> FastAPI:
+def make_app(settings: FileSyncSettings) -> FastAPI:
     """Return the application; its connections are opened when it starts and closed when it ends."""
     app = web.make_app(
         "file-sync", lambda: open_context(settings), (files.router, hints.router, probes.router)

@@ -34,22 +34,22 @@ from .adapters.upload_workflow import UploadWorkflow
 from .planner.models import PlanConfig
 from .planner.persona_index import PersonaIndexCache
 from .problems import UnsupportedSchema
-from .settings import Settings
+from .settings import FileSyncSettings
 from .sync.loops import SyncLoops
 from .sync.tenant_sync import TenantSync
 from .user_files import UserFiles
 
-__all__ = ["ProcessContext", "open_context"]
+__all__ = ["FileSyncContext", "open_context"]
 
 CONNECT_SECONDS = 5.0
 """Longest time for a connection to n8n; a timeout is the only sign that it is unavailable."""
 
 
 @dataclass(frozen=True)
-class ProcessContext:
+class FileSyncContext:
     """Objects that request handlers need."""
 
-    settings: Settings
+    settings: FileSyncSettings
     registry: TenantRegistry
     tokens: TokenVerifier
     calls: CallLimiter
@@ -60,7 +60,7 @@ class ProcessContext:
 
 
 @asynccontextmanager
-async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
+async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncContext]:
     """Create the process context, and close all connections at the end.
 
     Raises
@@ -146,7 +146,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             )
         )
         config = PlanConfig(settings.document_bytes, settings.files_bucket)
-        yield ProcessContext(
+        yield FileSyncContext(
             settings=settings,
             registry=registry,
             tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),

@@ -11,12 +11,12 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 from servicekit.settings import HttpSettings
 
-__all__ = ["Settings"]
+__all__ = ["FileSyncSettings"]
 
 MEBIBYTE = 1024 * 1024
 
 
-class Settings(HttpSettings):
+class FileSyncSettings(HttpSettings):
     """Settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="FILE_SYNC_")

@@ -99,16 +99,18 @@ class UserFiles:
         documents = [document for document in responses if document]
         planned = self._plan(person, linked, documents, StorageUsage(), detached)
         if any(status.state is FileState.WAITING for status in planned.statuses.values()):
-            usage, rivals = await self._list_rivals(person, linked, documents)
-            rival_files = await self._database.list_files_by_id(
+            usage, collisions = await self._list_collisions(person, linked, documents)
+            colliding_files = await self._database.list_files_by_id(
                 [
-                    rival.id.removeprefix(FILE_DOCUMENTS)
-                    for rival in rivals
-                    if rival.id.startswith(FILE_DOCUMENTS)
+                    collision.id.removeprefix(FILE_DOCUMENTS)
+                    for collision in collisions
+                    if collision.id.startswith(FILE_DOCUMENTS)
                 ]
             )
-            detached |= {file.document_id: file for file in rival_files if not file.links}
-            planned = self._plan(person, [*linked, *rival_files], [*documents, *rivals], usage, detached)
+            detached |= {file.document_id: file for file in colliding_files if not file.links}
+            planned = self._plan(
+                person, [*linked, *colliding_files], [*documents, *collisions], usage, detached
+            )
         listed = [UserFile(file, planned.statuses[file.id]) for file in linked if _is_visible(file, planned)]
         not_synced = FileStatus(FileState.NOT_SYNCED, NOT_SYNCED)
         listed += [UserFile(file, planned.statuses.get(file.id, not_synced)) for file in unlinked]
@@ -133,15 +135,15 @@ class UserFiles:
             detached=detached,
         )
 
-    async def _list_rivals(
+    async def _list_collisions(
         self, person: Principal, files: Sequence[File], documents: Sequence[Document]
     ) -> tuple[StorageUsage, Sequence[Document]]:
         """Return the tenant's usage, and other documents that have the name of one of the files."""
         stored = await self._list_stored(person)
         own, names = {each.id for each in documents}, {clean_filename(file.filename) for file in files}
-        rivals = [each for each in stored if each.filename in names and each.id not in own]
-        of_files = [each for each in rivals if each.id.startswith(FILE_DOCUMENTS)]
-        uploads = [each for each in rivals if not each.id.startswith(FILE_DOCUMENTS)]
+        collisions = [each for each in stored if each.filename in names and each.id not in own]
+        of_files = [each for each in collisions if each.id.startswith(FILE_DOCUMENTS)]
+        uploads = [each for each in collisions if not each.id.startswith(FILE_DOCUMENTS)]
         resolved = await self._document_owners.resolve(person.tenant, uploads)
         return StorageUsage.from_documents(stored), of_files + resolved
 

@@ -7,7 +7,7 @@ from servicekit.settings import read_settings
 from servicekit.web.app import serve
 
 from .app import make_app
-from .settings import Settings
+from .settings import GatewaySettings
 
 GRACE_SECONDS = 5
 """Seconds that requests in progress are given after SIGTERM beyond the longest duration of a question.
@@ -19,7 +19,7 @@ that is cut off. The chart's grace period exceeds the sum.
 
 def main() -> None:
     """Run the gateway."""
-    settings = read_settings(Settings)
+    settings = read_settings(GatewaySettings)
     configure_logs("gateway", settings.log_level)
     grace_seconds = math.ceil(settings.request_seconds) + GRACE_SECONDS
     serve(make_app(settings), settings, grace_seconds=grace_seconds)

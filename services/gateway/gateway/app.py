@@ -16,7 +16,7 @@ from .api.middleware import TimedRequestMiddleware
 from .concurrency import ConcurrencyLimiter
 from .context import open_context
 from .metrics import REQUEST_SECONDS
-from .settings import Settings
+from .settings import GatewaySettings
 
 __all__ = ["make_app"]
 
@@ -36,7 +36,7 @@ class _Limits(TypedDict):
     default: RouteLimits
 
 
-def make_app(settings: Settings) -> FastAPI:
+def make_app(settings: GatewaySettings) -> FastAPI:
     """Return the application; its connections are opened when it starts and closed when it ends."""
     app = web.make_app(
         "gateway",
@@ -66,7 +66,7 @@ def make_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _limits(settings: Settings) -> _Limits:
+def _limits(settings: GatewaySettings) -> _Limits:
     limiter = ConcurrencyLimiter(
         "requests",
         max_concurrent=settings.request_concurrency,

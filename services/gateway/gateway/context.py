@@ -48,20 +48,20 @@ from .model_check import ModelCheck
 from .objects import TenantObjects, TrashObjects
 from .redis import TenantRedis
 from .retrieval.service import RetrievalService
-from .settings import Settings
+from .settings import GatewaySettings
 from .vectors import Vectors
 
-__all__ = ["ProcessContext", "open_context"]
+__all__ = ["GatewayContext", "open_context"]
 
 INGEST_WAITING_SECONDS = 60.0
 """Longest wait of a document for its turn."""
 
 
 @dataclass(frozen=True)
-class ProcessContext:
+class GatewayContext:
     """Objects that request handlers use."""
 
-    settings: Settings
+    settings: GatewaySettings
     registry: TenantRegistry
     tokens: TokenVerifier
     tickets: TicketVerifier
@@ -82,7 +82,7 @@ class ProcessContext:
 
 
 @asynccontextmanager
-async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
+async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContext]:
     """Open all connections, and close them at the end.
 
     Raises
@@ -177,7 +177,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ProcessContext]:
             context_tokens=settings.context_tokens,
         )
         cache = AnswerCache(redis, seconds=settings.answer_cache_seconds)
-        yield ProcessContext(
+        yield GatewayContext(
             settings=settings,
             registry=registry,
             tokens=TokenVerifier(settings.oidc_issuer, settings.oidc_audience, keys),

@@ -15,12 +15,12 @@ from servicekit.tls import AuthorityFile
 
 from .prices import EXAMPLE_PRICES, Price
 
-__all__ = ["Settings"]
+__all__ = ["GatewaySettings"]
 
 MEBIBYTE = 1024 * 1024
 
 
-class Settings(HttpSettings):
+class GatewaySettings(HttpSettings):
     """Settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")

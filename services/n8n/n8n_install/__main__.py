@@ -10,7 +10,7 @@ from servicekit.settings import read_settings
 
 from .install import WorkflowsNotInstalled, install, wait_for_webhooks
 from .n8n import CALL_SECONDS, N8n
-from .settings import Settings
+from .settings import N8nInstallSettings
 from .workflows import load_workflows
 
 __all__ = ["main"]
@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Read the settings and install the workflows; log the reason if that fails."""
-    settings = read_settings(Settings)
+    settings = read_settings(N8nInstallSettings)
     configure_logs("n8n-install", settings.log_level)
     log = structlog.get_logger("n8n_install")
     try:
@@ -29,7 +29,7 @@ def main() -> None:
     log.info("The workflows are installed", changed=changed)
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: N8nInstallSettings) -> int:
     async with httpx.AsyncClient(timeout=CALL_SECONDS) as http:
         n8n = N8n(settings.url, settings.email, settings.password.get_secret_value(), http)
         workflows = load_workflows(settings.gateway_url)

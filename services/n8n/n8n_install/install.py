@@ -11,7 +11,7 @@ import httpx
 import structlog
 
 from .n8n import N8n
-from .plan import Action, Change, plan
+from .plan import Change, ChangeAction, plan
 from .workflows import WEBHOOKS, Workflow
 
 __all__ = ["WorkflowsNotInstalled", "install", "wait_for_webhooks"]
@@ -92,13 +92,13 @@ async def _observe(n8n: N8n, workflows: list[Workflow]) -> dict[str, dict[str, A
 async def _apply(n8n: N8n, change: Change) -> None:
     workflow = change.workflow
     match change.action:
-        case Action.CREATE:
+        case ChangeAction.CREATE:
             await n8n.create_workflow(workflow.id, workflow.content)
-        case Action.UNARCHIVE:
+        case ChangeAction.UNARCHIVE:
             await n8n.unarchive_workflow(workflow.id)
-        case Action.UPDATE:
+        case ChangeAction.UPDATE:
             await n8n.update_workflow(workflow.id, workflow.content)
-        case Action.PUBLISH:
+        case ChangeAction.PUBLISH:
             observed = await n8n.get_workflow(workflow.id)
             if observed is None:
                 raise WorkflowsNotInstalled(f'"{workflow.name}" was deleted while it was being imported.')

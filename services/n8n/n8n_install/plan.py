@@ -10,10 +10,10 @@ from typing import Any
 
 from .workflows import Workflow
 
-__all__ = ["Action", "Change", "list_differences", "plan"]
+__all__ = ["Change", "ChangeAction", "list_differences", "plan"]
 
 
-class Action(enum.Enum):
+class ChangeAction(enum.Enum):
     """Kind of a change."""
 
     CREATE = "create"
@@ -37,7 +37,7 @@ class Change:
         Differences that cause the change, for the log.
     """
 
-    action: Action
+    action: ChangeAction
     workflow: Workflow
     reasons: tuple[str, ...]
 
@@ -58,18 +58,18 @@ def plan(desired: Iterable[Workflow], observed: Mapping[str, Mapping[str, Any] |
 def _plan_workflow(workflow: Workflow, observed: Mapping[str, Any] | None) -> list[Change]:
     if observed is None:
         return [
-            Change(Action.CREATE, workflow, ("it is missing",)),
-            Change(Action.PUBLISH, workflow, ("it is new",)),
+            Change(ChangeAction.CREATE, workflow, ("it is missing",)),
+            Change(ChangeAction.PUBLISH, workflow, ("it is new",)),
         ]
     changes = []
     if observed.get("isArchived"):
-        changes.append(Change(Action.UNARCHIVE, workflow, ("it is archived",)))
+        changes.append(Change(ChangeAction.UNARCHIVE, workflow, ("it is archived",)))
     differing = list_differences(workflow, observed)
     if differing:
-        changes.append(Change(Action.UPDATE, workflow, differing))
+        changes.append(Change(ChangeAction.UPDATE, workflow, differing))
     if differing or not _is_published(observed):
         changes.append(
-            Change(Action.PUBLISH, workflow, differing or ("its current version is not published",))
+            Change(ChangeAction.PUBLISH, workflow, differing or ("its current version is not published",))
         )
     return changes
 

@@ -4,10 +4,10 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 from servicekit.settings import ProgramSettings
 
-__all__ = ["Settings"]
+__all__ = ["N8nInstallSettings"]
 
 
-class Settings(ProgramSettings):
+class N8nInstallSettings(ProgramSettings):
     """Settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="N8N_INSTALL_")

@@ -8,12 +8,12 @@ from servicekit.logs import configure_logs
 from servicekit.settings import read_settings
 
 from .install import FunctionsNotInstalled, install
-from .settings import Settings
+from .settings import WebUIInstallSettings
 
 
 def main() -> None:
     """Read the settings and install; log the reason if that fails."""
-    settings = read_settings(Settings)
+    settings = read_settings(WebUIInstallSettings)
     configure_logs("webui-install", settings.log_level)
     try:
         asyncio.run(install(settings))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from .settings import Settings
+from .settings import WebUIInstallSettings
 
 __all__ = [
     "BASE",
@@ -83,7 +83,7 @@ class DesiredState:
     models: list[DesiredModel] = field(default_factory=list)
 
 
-def build_desired_state(settings: Settings) -> DesiredState:
+def build_desired_state(settings: WebUIInstallSettings) -> DesiredState:
     """Return the desired state for the settings."""
     pipe = {
         "gateway_url": settings.gateway_url,

@@ -9,7 +9,7 @@ from servicekit.errors import RemoteUnavailable
 from .client import InstallerClient
 from .desired import build_desired_state
 from .plan import Change, SetValves, plan
-from .settings import Settings
+from .settings import WebUIInstallSettings
 
 __all__ = ["FunctionsNotInstalled", "install"]
 
@@ -27,7 +27,7 @@ class FunctionsNotInstalled(Exception):
     """Open WebUI did not reach the desired state in time."""
 
 
-async def install(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> int:
+async def install(settings: WebUIInstallSettings, transport: httpx.AsyncBaseTransport | None = None) -> int:
     """Install the desired state and return the number of changes, 0 if nothing differed.
 
     If the job is killed, the next run completes the installation.
@@ -50,7 +50,7 @@ async def install(settings: Settings, transport: httpx.AsyncBaseTransport | None
             ) from exc
 
 
-async def _install(webui: InstallerClient, settings: Settings) -> int:
+async def _install(webui: InstallerClient, settings: WebUIInstallSettings) -> int:
     log = structlog.get_logger("webui_install")
     applied = 0
     passes = 0
@@ -73,7 +73,7 @@ async def _install(webui: InstallerClient, settings: Settings) -> int:
     )
 
 
-async def _apply_changes(webui: InstallerClient, settings: Settings) -> list[Change]:
+async def _apply_changes(webui: InstallerClient, settings: WebUIInstallSettings) -> list[Change]:
     """Observe Open WebUI, apply the planned changes and return them."""
     desired = build_desired_state(settings)
     if not webui.is_signed_in:

@@ -6,10 +6,10 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from servicekit.settings import ProgramSettings
 
-__all__ = ["Settings"]
+__all__ = ["WebUIInstallSettings"]
 
 
-class Settings(ProgramSettings):
+class WebUIInstallSettings(ProgramSettings):
     """Settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix="WEBUI_INSTALL_")

@@ -17,7 +17,7 @@ from joserfc.jwk import KeySet, KeySetSerialization, OKPKey
 from .errors import TicketRefused
 from .names import object_key, redis_prefix
 
-__all__ = ["Action", "Ticket", "TicketIssuer", "TicketVerifier"]
+__all__ = ["Ticket", "TicketAction", "TicketIssuer", "TicketVerifier"]
 
 LIFETIME_SECONDS = 300
 """Long enough for n8n's queue, short enough to limit the use of a leaked ticket."""
@@ -28,7 +28,7 @@ ALGORITHM = "Ed25519"
 ISSUER = "tenantry-tickets"
 
 
-class Action(StrEnum):
+class TicketAction(StrEnum):
     """Action that a ticket permits."""
 
     INGEST = "ingest"
@@ -49,7 +49,7 @@ class Ticket:
     persona_id: str = ""
     document_id: str = ""
     filename: str = ""
-    action: Action = Action.INGEST
+    action: TicketAction = TicketAction.INGEST
 
     @property
     def object_key(self) -> str:
@@ -71,7 +71,7 @@ class Ticket:
             A field is missing, not valid, or not part of the action.
         """
         _ = redis_prefix(self.tenant_id, self.tenant_uid)
-        if self.action is not Action.LIST:
+        if self.action is not TicketAction.LIST:
             _ = self.object_key
         elif self.persona_id or self.document_id or self.filename:
             raise ValueError("a ticket to list must have no document")
@@ -143,7 +143,7 @@ class TicketVerifier:
             tenant_id, tenant_uid, persona_id, document_id, filename, action = (
                 _text(claims[name]) for name in Ticket.__dataclass_fields__
             )
-            ticket = Ticket(tenant_id, tenant_uid, persona_id, document_id, filename, Action(action))
+            ticket = Ticket(tenant_id, tenant_uid, persona_id, document_id, filename, TicketAction(action))
             ticket.validate()
         except (JoseError, ValueError) as exc:
             reason = re.sub(r"\.$", "", str(exc)) or type(exc).__name__

@@ -13,7 +13,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.apiserver import admin_client, apply, new_namespace
 from tests.support.charts import RELEASE, Object, Release, render
-from tests.support.metrics_api import Load, serving_metrics
+from tests.support.metrics_api import CpuLoad, serving_metrics
 from tests.support.nodes import running_pods, running_workloads
 
 MINUTE = 60
@@ -35,7 +35,7 @@ class ScaledWorkload:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ScalingCluster:
     """A namespace with a release.
 
     Parameters
@@ -114,7 +114,7 @@ def speed_up(autoscaler: Object) -> Object:
 
 
 @pytest.fixture(scope="module")
-def load(platform: Platform) -> Iterator[Load]:
+def load(platform: Platform) -> Iterator[CpuLoad]:
     """Simulated load of all releases."""
     if not platform.parts["kubernetes"].managed:
         pytest.skip("another cluster has separate controllers, whose intervals cannot be changed")
@@ -123,18 +123,18 @@ def load(platform: Platform) -> Iterator[Load]:
 
 
 @contextmanager
-def new_cluster(platform: Platform) -> Iterator[Cluster]:
+def new_cluster(platform: Platform) -> Iterator[ScalingCluster]:
     """Create an empty namespace for a release, in which pods that Pod Security admits run."""
     with (
         new_namespace(platform, "scaling", enforce="restricted") as name,
         running_pods(platform, name),
         admin_client(platform) as api,
     ):
-        yield Cluster(platform, name, render("values-eks-prod.yaml", namespace=name), api)
+        yield ScalingCluster(platform, name, render("values-eks-prod.yaml", namespace=name), api)
 
 
 @pytest.fixture(scope="module")
-def cluster(platform: Platform, load: Load) -> Iterator[Cluster]:
+def cluster(platform: Platform, load: CpuLoad) -> Iterator[ScalingCluster]:
     """A release with the production profile and fast autoscalers."""
     with new_cluster(platform) as cluster:
         cluster.apply([*cluster.workloads(), *map(speed_up, cluster.autoscalers())])

@@ -11,10 +11,10 @@ from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
 
 from tests.support.charts import RELEASE
-from tests.support.metrics_api import Load
+from tests.support.metrics_api import CpuLoad
 from tests.support.waiting import until
 
-from .conftest import Cluster, new_cluster
+from .conftest import ScalingCluster, new_cluster
 
 TIMEOUT_SECONDS = 120.0
 """Timeout of a scaling step on a busy machine."""
@@ -36,36 +36,36 @@ MAXIMUM = {name: BOUNDS[name][1] for name in SCALED_DOWN}
 
 
 @pytest.fixture(autouse=True)
-async def start_idle(cluster: Cluster, load: Load) -> None:
+async def start_idle(cluster: ScalingCluster, load: CpuLoad) -> None:
     """Start without load and with the minimum of pods."""
     set_idle(load)
     await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
 
 
-def set_idle(load: Load) -> None:
+def set_idle(load: CpuLoad) -> None:
     load.cpu = dict.fromkeys(BY_CPU, 0.1)
     load.memory = {}
     load.external = {QUEUE: 0}
 
 
-async def reach_peak(cluster: Cluster, load: Load) -> None:
+async def reach_peak(cluster: ScalingCluster, load: CpuLoad) -> None:
     load.cpu = dict.fromkeys(BY_CPU, 0.9)
     load.external = {QUEUE: 200}
     await until(lambda: get_replicas(cluster) == MAXIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
 
 
-def get_replicas(cluster: Cluster) -> dict[str, int]:
+def get_replicas(cluster: ScalingCluster) -> dict[str, int]:
     """Return the desired number of pods of each workload that is scaled up and down."""
     replicas = cluster.replicas()
     return {name: replicas[name] for name in SCALED_DOWN}
 
 
-def test_the_bounds_are_those_of_ecs(cluster: Cluster) -> None:
+def test_the_bounds_are_those_of_ecs(cluster: ScalingCluster) -> None:
     found = {name: each.autoscaler["spec"] for name, each in cluster.get_state().items()}
     assert {name: (spec["minReplicas"], spec["maxReplicas"]) for name, spec in found.items()} == BOUNDS
 
 
-async def test_cpu_at_ninety_percent_scales_to_the_maximum(cluster: Cluster, load: Load) -> None:
+async def test_cpu_at_ninety_percent_scales_to_the_maximum(cluster: ScalingCluster, load: CpuLoad) -> None:
     await reach_peak(cluster, load)
     # The metric asks for more than the maximum.
     await until(
@@ -77,7 +77,9 @@ async def test_cpu_at_ninety_percent_scales_to_the_maximum(cluster: Cluster, loa
     assert get_replicas(cluster) == MAXIMUM
 
 
-async def test_two_hundred_waiting_jobs_scale_to_twenty_workers_at_most(cluster: Cluster, load: Load) -> None:
+async def test_two_hundred_waiting_jobs_scale_to_twenty_workers_at_most(
+    cluster: ScalingCluster, load: CpuLoad
+) -> None:
     await reach_peak(cluster, load)
     load.external[QUEUE] = 1000
     await until(
@@ -87,13 +89,13 @@ async def test_two_hundred_waiting_jobs_scale_to_twenty_workers_at_most(cluster:
     assert cluster.replicas()["n8n-worker"] == 20
 
 
-async def test_a_worker_is_added_per_ten_waiting_jobs(cluster: Cluster, load: Load) -> None:
+async def test_a_worker_is_added_per_ten_waiting_jobs(cluster: ScalingCluster, load: CpuLoad) -> None:
     load.external[QUEUE] = 50
     await until(lambda: cluster.replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
 
 
 async def test_after_a_peak_pods_are_kept_for_the_window_and_then_reduced_to_the_minimum(
-    cluster: Cluster, load: Load
+    cluster: ScalingCluster, load: CpuLoad
 ) -> None:
     await reach_peak(cluster, load)
     set_idle(load)
@@ -109,7 +111,7 @@ async def test_after_a_peak_pods_are_kept_for_the_window_and_then_reduced_to_the
     await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
 
 
-async def test_an_upgrade_during_a_peak_removes_no_pod(cluster: Cluster, load: Load) -> None:
+async def test_an_upgrade_during_a_peak_removes_no_pod(cluster: ScalingCluster, load: CpuLoad) -> None:
     await reach_peak(cluster, load)
     before = get_last_scale_times(cluster)
     changed = deepcopy(cluster.workloads())
@@ -124,7 +126,9 @@ async def test_an_upgrade_during_a_peak_removes_no_pod(cluster: Cluster, load: L
     assert get_last_scale_times(cluster) == before
 
 
-async def test_without_the_queue_metric_the_number_of_workers_stays(cluster: Cluster, load: Load) -> None:
+async def test_without_the_queue_metric_the_number_of_workers_stays(
+    cluster: ScalingCluster, load: CpuLoad
+) -> None:
     load.external[QUEUE] = 50
     await until(lambda: cluster.replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
     del load.external[QUEUE]
@@ -137,7 +141,7 @@ async def test_without_the_queue_metric_the_number_of_workers_stays(cluster: Clu
 
 
 async def test_the_three_initial_workers_stay_for_the_stabilization_window(
-    platform: Platform, load: Load
+    platform: Platform, load: CpuLoad
 ) -> None:
     with new_cluster(platform) as cluster:
         cluster.apply([*cluster.workloads(), *list_initial_scale_objects(cluster)])
@@ -158,7 +162,7 @@ async def test_the_three_initial_workers_stay_for_the_stabilization_window(
         assert cluster.replicas()["n8n-worker"] == 3
 
 
-async def test_qdrant_scales_up_by_memory_and_never_down(cluster: Cluster, load: Load) -> None:
+async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster, load: CpuLoad) -> None:
     load.memory = {"qdrant": 0.9}
     await until(
         lambda: cluster.get_state()["qdrant"].get_reason("ScalingLimited") == "TooManyReplicas",
@@ -182,11 +186,11 @@ async def test_qdrant_scales_up_by_memory_and_never_down(cluster: Cluster, load:
     assert cluster.replicas()["qdrant"] == 3
 
 
-def get_last_scale_times(cluster: Cluster) -> dict[str, str]:
+def get_last_scale_times(cluster: ScalingCluster) -> dict[str, str]:
     return {name: cluster.get_state()[name].autoscaler["status"]["lastScaleTime"] for name in SCALED_DOWN}
 
 
-def list_initial_scale_objects(cluster: Cluster) -> list[dict[str, object]]:
+def list_initial_scale_objects(cluster: ScalingCluster) -> list[dict[str, object]]:
     return [
         cluster.release.get(kind, "n8n-initial-scale")
         for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")

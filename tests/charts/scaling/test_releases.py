@@ -16,13 +16,13 @@ from tenantry_local.parts.kubernetes import kubeconfig, kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.charts import RELEASE, helm
-from tests.support.metrics_api import Load
+from tests.support.metrics_api import CpuLoad
 from tests.support.tenants import applied, tenant_manifest
 from tests.support.waiting import until
 from tools.chart_schema import CHART
 from tools.version import PLACEHOLDER, stamp
 
-from .conftest import Cluster, new_cluster
+from .conftest import ScalingCluster, new_cluster
 
 TENANT = "kept"
 VOLUME = "PersistentVolumeClaim"
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.timeout(600)  # every pod is replaced twice, sequential
 class Helm:
     """helm commands for one release."""
 
-    cluster: Cluster
+    cluster: ScalingCluster
 
     def run(self, verb: str, *arguments: str) -> str:
         where = ("-n", self.cluster.namespace, "--kubeconfig", str(self.kubeconfig))
@@ -63,7 +63,7 @@ class Helm:
 
 
 @pytest.fixture
-def installed_helm(platform: Platform, load: Load) -> Iterator[Helm]:
+def installed_helm(platform: Platform, load: CpuLoad) -> Iterator[Helm]:
     load.external = {"n8n_scaling_mode_queue_jobs_waiting": 0}
     with new_cluster(platform) as cluster:
         yield Helm(cluster)
@@ -79,7 +79,7 @@ def earlier_chart(tmp_path: Path) -> Path:
 
 
 async def test_upgrade_and_rollback_keep_objects_replicas_and_tenants(
-    installed_helm: Helm, earlier_chart: Path, load: Load
+    installed_helm: Helm, earlier_chart: Path, load: CpuLoad
 ) -> None:
     cluster = installed_helm.cluster
     installed_helm.install(earlier_chart, *EARLIER)
@@ -118,7 +118,7 @@ async def test_uninstall_keeps_only_tenants_their_protection_and_data(
         assert len([name for name in kept if name.endswith("/tenant-deletion-protection.tenantry.io")]) == 2
 
 
-def get_uids(cluster: Cluster) -> dict[str, str]:
+def get_uids(cluster: ScalingCluster) -> dict[str, str]:
     """Return the uid of every object that an upgrade keeps."""
     kept = {"Deployment", "StatefulSet", "Service", "ServiceAccount", "HorizontalPodAutoscaler", VOLUME}
     return {
@@ -128,7 +128,7 @@ def get_uids(cluster: Cluster) -> dict[str, str]:
     }
 
 
-def get_image(cluster: Cluster, workload: str) -> str:
+def get_image(cluster: ScalingCluster, workload: str) -> str:
     (found,) = [
         item
         for item in list_objects(cluster)
@@ -137,7 +137,7 @@ def get_image(cluster: Cluster, workload: str) -> str:
     return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-def list_objects(cluster: Cluster) -> list[dict[str, Any]]:
+def list_objects(cluster: ScalingCluster) -> list[dict[str, Any]]:
     answer = kubectl(
         cluster.platform.context, "get", KINDS, "-n", cluster.namespace, "-o", "json",
         "-l", f"app.kubernetes.io/instance={RELEASE}",
@@ -146,7 +146,7 @@ def list_objects(cluster: Cluster) -> list[dict[str, Any]]:
     return items
 
 
-def list_remaining(cluster: Cluster) -> list[str]:
+def list_remaining(cluster: ScalingCluster) -> list[str]:
     """Return remaining objects except volumes; names of cluster-scoped ones begin with the namespace."""
     return [
         f"{item['kind']}/{item['metadata']['name']}"

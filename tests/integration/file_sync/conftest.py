@@ -74,8 +74,8 @@ class FileSyncHarness:
         self.owui.add_to_knowledge(file_id, self.knowledge(tenant_id, persona_id))
         return file_id
 
-    async def settle(self, tenant_id: str) -> SyncResult:
-        return await self.replica.settle(tenant_id)
+    async def sync_until_stable(self, tenant_id: str) -> SyncResult:
+        return await self.replica.sync_until_stable(tenant_id)
 
     def keys(self, tenant_id: str) -> list[str]:
         """Return the names of the tenant's objects outside the trash: persona, document and file."""

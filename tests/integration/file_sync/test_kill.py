@@ -16,7 +16,7 @@ ANNA = f"anna@{A}.example"
 async def once(harness: FileSyncHarness, word: str, *files: tuple[str, str]) -> None:
     """Check that exactly these files, by id and name, are stored and found, each once."""
     await harness.reset_deletions(A)  # a test deletes more within minutes than is allowed
-    result = await harness.settle(A)
+    result = await harness.sync_until_stable(A)
     assert not result.remaining
     assert sorted(harness.keys(A)) == sorted(harness.key(*each) for each in files)
     assert set((await harness.states(A)).values()) <= {"ready"}
@@ -45,7 +45,7 @@ async def test_killed_after_any_call_a_move_is_completed(
 ) -> None:
     for last in count():
         file_id = harness.give(anna, "old.txt", f"{word}.", A)
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
         harness.owui.rename(file_id, "new.txt")
         killed = await kill_after(last, harness.replica, lambda: harness.replica.run(A))
         await once(harness, word, (file_id, "new.txt"))
@@ -61,7 +61,7 @@ async def test_killed_after_any_call_of_a_change_only_the_new_content_is_found(
 ) -> None:
     for last in count():
         file_id = harness.give(anna, "plan.txt", f"{word} before.", A)
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
         harness.owui.replace_content(file_id, f"{word} after.".encode())
         killed = await kill_after(last, harness.replica, lambda: harness.replica.run(A))
         await once(harness, word, (file_id, "plan.txt"))
@@ -79,7 +79,7 @@ async def test_c13_killed_after_any_call_of_a_new_version_one_document_is_left(
     for last in count():
         old = harness.give(anna, "plan.txt", f"{word} before.", A)
         harness.owui.backdate(old, 60)
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
         new = harness.give(anna, "plan.txt", f"{word} after.", A)
         killed = await kill_after(last, harness.replica, lambda: harness.replica.run(A))
         assert await harness.search(ANNA, word), "at least one version is found at any time"
@@ -98,7 +98,7 @@ async def test_killed_after_any_call_of_a_deletion_nothing_is_left(
 ) -> None:
     for last in count():
         file_id = harness.give(anna, "plan.txt", f"{word}.", A)
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
         harness.owui.delete_file(file_id)
         killed = await kill_after(last, harness.replica, lambda: harness.replica.run(A))
         await once(harness, word)

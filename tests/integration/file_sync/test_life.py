@@ -17,7 +17,7 @@ async def test_a_file_becomes_a_document_that_is_found(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"The {word} budget is $5,000,000.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(file_id, "plan.txt")]
     assert await harness.states(A) == {"plan.txt": "ready"}
     (passage,) = await harness.search(ANNA, word)
@@ -37,7 +37,7 @@ async def test_a_file_becomes_a_document_that_is_found(
 
 async def test_a_second_comparison_does_nothing(harness: FileSyncHarness, anna: str) -> None:
     harness.give(anna, "plan.txt", "Tide at noon.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     calls = harness.n8n.calls
     result = await harness.replica.run(A)
     assert not result.plan.actions
@@ -52,7 +52,7 @@ async def test_files_that_open_webui_still_reads_or_could_not_read_are_stored(
     harness.owui.set_processed(failed, "failed")
     left = harness.owui.upload(anna, "left.txt", b"Tide.", knowledge_id=harness.knowledge(A))
     harness.owui.set_processed(left)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert sorted(harness.keys(A)) == [
         harness.key(pending, "pending.txt"),
         harness.key(failed, "failed.txt", "hr"),
@@ -65,7 +65,7 @@ async def test_a_file_sent_to_a_persona_is_stored(harness: FileSyncHarness, anna
     harness.owui.upload(anna, "attached-to-nothing.txt", b"Tide.")
     elsewhere = harness.owui.upload(anna, "elsewhere.txt", b"Tide.")
     harness.owui.send_in_chat(anna, elsewhere, "some-other-model")
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(sent, "sent.txt", "hr")]
 
 
@@ -74,7 +74,7 @@ async def test_a_colleagues_file_is_not_stored_when_it_is_sent(harness: FileSync
     private = harness.owui.upload(anna, "private.txt", b"Tide.")
     harness.owui.send_in_chat(colleague, private, f"tenant-{A}.hr")
     harness.owui.send_in_chat(anna, private, f"tenant-{A}.hr", chat_of=colleague)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == []
 
 
@@ -82,9 +82,9 @@ async def test_a_renamed_file_is_found_under_its_new_name_only(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     file_id = harness.give(anna, "old.txt", f"A {word}.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     harness.owui.rename(file_id, "new.txt")
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(file_id, "new.txt")]
     assert [each["filename"] for each in await harness.search(ANNA, word)] == ["new.txt"]
 
@@ -93,10 +93,10 @@ async def test_a_file_that_moves_to_another_persona_leaves_the_first(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     harness.owui.remove_from_knowledge(file_id, harness.knowledge(A))
     harness.owui.add_to_knowledge(file_id, harness.knowledge(A, "hr"))
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(file_id, "plan.txt", "hr")]
     assert [each["personaId"] for each in await harness.search(ANNA, word)] == ["hr"]
     assert not [each for each in await harness.search(ANNA, word, "finance") if word in each["text"]]
@@ -104,9 +104,9 @@ async def test_a_file_that_moves_to_another_persona_leaves_the_first(
 
 async def test_changed_content_replaces_the_old_one(harness: FileSyncHarness, anna: str, word: str) -> None:
     file_id = harness.give(anna, "plan.txt", f"Before: {word}.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     harness.owui.replace_content(file_id, f"After: {word}.".encode())
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert [each["text"] for each in await harness.search(ANNA, word)] == [f"After: {word}."]
 
 
@@ -124,9 +124,9 @@ async def test_a_forged_hash_costs_one_check(harness: FileSyncHarness, anna: str
 async def test_a_deleted_file_leaves_bucket_and_index(harness: FileSyncHarness, anna: str, word: str) -> None:
     before = await harness.points(A)
     file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     harness.owui.delete_file(file_id)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == []
     assert await harness.points(A) == before
 
@@ -136,7 +136,7 @@ async def test_an_unreadable_document_has_a_reason_and_is_not_retried(
 ) -> None:
     file_id = harness.owui.upload(anna, "setup.pdf", b"MZ\x90\x00 a renamed program")
     harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     calls = harness.n8n.calls
     result = await harness.replica.run(A)
     assert harness.n8n.calls == calls
@@ -161,7 +161,7 @@ async def test_names_of_all_kinds_become_documents(harness: FileSyncHarness, ann
     names = ["x" * 5000 + ".txt", "../../etc/passwd.txt", "🎉.txt", "a\nb\u202e.txt"]
     for name in names:
         harness.give(anna, name, f"Tide {len(name)}.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     listed = sorted(each.rpartition("/")[2] for each in harness.keys(A))
     assert listed == sorted(["x" * 196 + ".txt", ".._.._etc_passwd.txt", "🎉.txt", "a b.txt"])
 
@@ -173,7 +173,7 @@ async def test_invalid_metadata_of_one_file_does_not_stop_the_others(
         file_id = harness.give(anna, f"odd {meta!r}.txt", "Tide.", A)
         harness.owui.execute('update "file" set meta = %s where id = %s', meta, file_id)
     harness.give(anna, "good.txt", "Tide.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert len(harness.keys(A)) == 6
 
 
@@ -190,13 +190,13 @@ async def test_while_n8n_is_down_files_are_stored_and_indexed_later(
     assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "it is down for all tenants"
     harness.n8n.response = None
     harness.replica.tenant_sync.backoff = type(harness.replica.tenant_sync.backoff)()
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert set((await harness.states(A)).values()) == {"ready"}
 
 
 async def test_a_lost_index_is_rebuilt(harness: FileSyncHarness, anna: str, word: str) -> None:
     file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     tenant = harness.replica.registry.get(A)
     assert tenant
     vectors = harness.gateway.context.catalog._vectors
@@ -204,7 +204,7 @@ async def test_a_lost_index_is_rebuilt(harness: FileSyncHarness, anna: str, word
     assert await harness.search(ANNA, word) == [] or all(
         word not in each["text"] for each in await harness.search(ANNA, word)
     )
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert [each["filename"] for each in await harness.search(ANNA, word)] == ["plan.txt"]
 
 
@@ -228,7 +228,7 @@ async def test_an_administrator_rejects_deletions_and_the_documents_stay(
 ) -> None:
     for number in range(21):
         harness.give(anna, f"{number}.txt", f"Tide {number} of {word}.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     harness.owui.execute('truncate "file", knowledge_file, chat_file')
     assert (await harness.replica.run(A)).plan.blocked_deletions == 21
     await harness.decide(A, "reject")
@@ -242,14 +242,14 @@ async def test_a_document_restored_from_the_trash_is_not_deleted_again(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"The {word} budget is $5,000,000.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     harness.owui.execute('truncate "file", knowledge_file, chat_file')
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == []
     assert not await harness.search(ANNA, word)
     await harness.post(ANNA, f"/v1/documents/{document_id_for_file(file_id)}/restore")
     for _ in range(2):
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
         (passage,) = await harness.search(ANNA, word)
         assert passage["filename"] == "plan.txt"
     assert len(harness.keys(A)) == 1
@@ -259,11 +259,11 @@ async def test_new_versions_of_many_files_are_not_a_mass_deletion(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = [harness.give(anna, f"{number}.txt", f"Tide {number} of {word}.", A) for number in range(21)]
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     harness.owui.execute('update "file" set created_at = created_at - 60')
     for number in range(21):
         harness.give(anna, f"{number}.txt", f"Ebb {number} of {word}.", A)
-    result = await harness.settle(A)
+    result = await harness.sync_until_stable(A)
     assert not result.plan.blocked_deletions
     left = harness.keys(A)
     assert len(left) == 21

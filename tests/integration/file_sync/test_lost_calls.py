@@ -63,5 +63,5 @@ async def test_a_call_is_cancelled_when_its_document_is_ready(harness: FileSyncH
     (document_id,) = work._calls.document_ids(A)
     await work._workflow.ingest(tenant, "finance", document_id, "plan.txt")
     async with asyncio.timeout(20):
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
     assert not work._calls.document_ids(A)

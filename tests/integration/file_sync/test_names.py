@@ -54,7 +54,7 @@ async def test_c11_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
     await harness.person(DORA)
     annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
     if is_indexed:
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
     else:  # as file-sync stores it while n8n is down
         key, owner = f"tenant-{A}/{harness.key(annas, 'plan.txt')}", harness.subjects[ANNA]
         harness.s3.put_object(Bucket=BUCKET, Key=key, Body=b"Anna's.", Metadata={"owner": owner})
@@ -68,7 +68,7 @@ async def test_c11_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
     assert harness.keys(A) == [harness.key(annas, "plan.txt")]
     for name, persona_id in (("bens.txt", "finance"), ("plan.txt", "hr")):
         assert (await upload(harness, BEN, name, "Tide.", persona_id)).status_code == 201
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert await texts(harness, word) == [f"{word} of Anna."]
 
 
@@ -80,14 +80,14 @@ async def test_c11_the_name_of_an_upload_at_the_gateway_is_taken_in_open_webui(
     bens = harness.give(ben, "plan.txt", f"{word} of Ben.", A)
     sent = harness.owui.upload(ben, "plan.txt", f"{word} in a chat.".encode())
     harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
-    result = await harness.settle(A)
+    result = await harness.sync_until_stable(A)
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
     assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
     assert await texts(harness, word) == [f"{word} of Anna."]
     harness.owui.delete_file(sent)
     removed = await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
     assert removed.status_code == 204
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert await texts(harness, word) == [f"{word} of Ben."]
 
 
@@ -98,11 +98,11 @@ async def test_c13_a_file_replaces_its_persons_upload_at_the_gateway(
     bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
     harness.owui.add_to_knowledge(bad, harness.knowledge(A))
     harness.owui.backdate(bad, -5)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert await texts(harness, word) == [f"{word} costs 10 crowns."], "an unreadable file replaces nothing"
     new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(new, -10)
-    result = await harness.settle(A)
+    result = await harness.sync_until_stable(A)
     assert result.settled
     assert harness.keys(A) == [harness.key(new, "price.txt")]
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
@@ -118,14 +118,14 @@ async def test_c13_a_newer_upload_at_the_gateway_replaces_a_file(
     harness.owui.backdate(old, 60)
     uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 20 crowns.")
     assert uploaded.status_code == 201
-    assert (await harness.settle(A)).settled
+    assert (await harness.sync_until_stable(A)).settled
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.REPLACED}
     assert harness.n8n.calls == (await calls_after_another_run(harness))
     assert (
         await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
     ).status_code == 204
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert await texts(harness, word) == [f"{word} costs 10 crowns."]
 
 
@@ -139,7 +139,7 @@ async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept
     harness: FileSyncHarness, anna: str, ben: str, word: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
     file_id = harness.give(anna, "price.txt", f"{word} of the file.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
 
     async def none(*_: Any) -> list[Any]:
         return []
@@ -148,7 +148,7 @@ async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept
         patched.setattr(harness.gateway.context.documents._objects, "find_files", none)
         assert (await upload(harness, who, "price.txt", f"{word} of the gateway.")).status_code == 201
     harness.owui.backdate(file_id, 60)
-    assert (await harness.settle(A)).settled
+    assert (await harness.sync_until_stable(A)).settled
     kept = ["gateway"] if who == ANNA else ["file", "gateway"]
     assert await texts(harness, word) == [f"{word} of the {each}." for each in kept]
     again = await upload(harness, BEN, "price.txt", f"{word} of the gateway, again.")
@@ -160,21 +160,21 @@ async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
 ) -> None:
     old = harness.give(anna, "wombat.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(old, 60)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     new = harness.give(anna, "wombat.txt", f"{word} costs 30 crowns.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     restore = f"/v1/documents/owui-{old}/restore"
     refused = await call(harness, ANNA, "POST", restore)
     assert problem(refused) == (409, "document-exists"), refused.text
     assert await texts(harness, word) == [f"{word} costs 30 crowns."]
     harness.owui.delete_file(old)
     harness.owui.delete_file(new)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert await texts(harness, word) == []
     assert (await call(harness, ANNA, "POST", restore)).status_code == 201
     refused = await call(harness, ANNA, "POST", f"/v1/documents/owui-{new}/restore")
     assert problem(refused) == (409, "document-exists"), refused.text
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
 
 

@@ -47,9 +47,9 @@ async def test_c11_a_reset_by_a_colleague_loses_no_document(
 ) -> None:
     annas = harness.give(anna, "annas.txt", f"{word} of Anna.", A)
     bens = harness.give(ben, "bens.txt", f"{word} of Ben.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     harness.owui.reset_knowledge(harness.knowledge(A), by=ben)
-    result = await harness.settle(A)
+    result = await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(annas, "annas.txt")]
     assert await texts(harness, word) == [f"{word} of Anna."]
     assert result.plan.counts[FileState.KEPT] == 1
@@ -63,21 +63,21 @@ async def test_c11_only_owner_and_administrator_remove_a_document(
     dora = await harness.person(DORA)
     stranger = await harness.person(f"eve@{B}.example")
     file_id = harness.give(anna, "plan.txt", f"{word}.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     for who in ("", ben, stranger):
         harness.owui.remove_from_knowledge(file_id, harness.knowledge(A), by=who)
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
         assert harness.keys(A) == [harness.key(file_id, "plan.txt")], who
         assert await list_states(harness, ANNA) == {file_id: FileState.KEPT}
         harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
     for who in (dora, anna):
         harness.owui.remove_from_knowledge(file_id, harness.knowledge(A), by=who)
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
         assert harness.keys(A) == []
         assert await texts(harness, word) == []
         harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
-        await harness.settle(A)
+        await harness.sync_until_stable(A)
         assert await texts(harness, word) == [f"{word}."]
 
 
@@ -86,10 +86,10 @@ async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(
 ) -> None:
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     chat = harness.owui.send_in_chat(anna, sent, f"tenant-{A}.finance")
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(sent, "sent.txt")]
     harness.owui.execute("delete from chat where id = %s", chat)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == []
 
 
@@ -97,11 +97,11 @@ async def test_c11_a_colleagues_name_is_refused_with_a_reason(
     harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     bens = harness.give(ben, "plan.txt", f"{word} of Ben.", A)
     sent = harness.owui.upload(ben, "plan.txt", f"{word} in a chat.".encode())
     harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
-    result = await harness.settle(A)
+    result = await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(annas, "plan.txt")]
     assert await texts(harness, word) == [f"{word} of Anna."]
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
@@ -109,7 +109,7 @@ async def test_c11_a_colleagues_name_is_refused_with_a_reason(
     assert await list_states(harness, ANNA) == {annas: FileState.READY}
     harness.owui.delete_file(annas)
     harness.owui.delete_file(sent)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(bens, "plan.txt")]
 
 
@@ -126,9 +126,9 @@ async def test_c13_a_new_version_replaces_the_old_one(
 
     old = give(f"{word} costs 10 crowns.")
     harness.owui.backdate(old, 60)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     new = give(f"{word} costs 20 crowns.")
-    result = await harness.settle(A)
+    result = await harness.sync_until_stable(A)
     assert result.settled
     assert harness.keys(A) == [harness.key(new, "price.txt")]
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
@@ -137,7 +137,7 @@ async def test_c13_a_new_version_replaces_the_old_one(
     assert not (await harness.replica.run(A)).plan.actions
     assert harness.n8n.calls == calls
     harness.owui.delete_file(new)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert await texts(harness, word) == [f"{word} costs 10 crowns."]
 
 
@@ -146,14 +146,14 @@ async def test_c13_a_new_version_that_cannot_be_read_leaves_the_old_one(
 ) -> None:
     old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
     harness.owui.backdate(old, 60)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
     harness.owui.add_to_knowledge(bad, harness.knowledge(A))
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert await texts(harness, word) == [f"{word} costs 10 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.READY, bad: FileState.FAILED}
     new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(bad, 30)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(new, "price.txt")]
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]

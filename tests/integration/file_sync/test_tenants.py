@@ -3,7 +3,7 @@
 import asyncio
 
 from file_sync.planner.models import FileState
-from file_sync.settings import Settings
+from file_sync.settings import FileSyncSettings
 from file_sync.sync.loops import SyncLoops
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
@@ -22,8 +22,8 @@ async def both(harness: FileSyncHarness) -> dict[str, dict[str, FileState]]:
 async def test_each_tenant_has_its_files(harness: FileSyncHarness, anna: str, bob: str, word: str) -> None:
     annas = harness.give(anna, "plan.txt", f"Anna's {word}.", A)
     bobs = harness.give(bob, "plan.txt", f"Bob's {word}.", B)
-    await harness.settle(A)
-    await harness.settle(B)
+    await harness.sync_until_stable(A)
+    await harness.sync_until_stable(B)
     assert harness.keys(A) == [harness.key(annas, "plan.txt")]
     assert harness.keys(B) == [harness.key(bobs, "plan.txt")]
     assert [each["text"] for each in await harness.search(ANNA, word)] == [f"Anna's {word}."]
@@ -47,8 +47,8 @@ async def test_a_file_in_both_tenants_knowledge_bases_goes_to_its_owners(
 ) -> None:
     file_id = harness.give(anna, "both.txt", "Tide.", A)
     harness.owui.add_to_knowledge(file_id, harness.knowledge(B))
-    await harness.settle(A)
-    await harness.settle(B)
+    await harness.sync_until_stable(A)
+    await harness.sync_until_stable(B)
     assert harness.keys(A) == [harness.key(file_id, "both.txt")]
     assert harness.keys(B) == []
 
@@ -85,7 +85,7 @@ async def test_files_are_stored_once_the_owners_address_is_verified(harness: Fil
     await harness.replica.run(A)
     assert harness.keys(A) == []
     await harness.people.verify(f"new@{A}.example", verified=True)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(file_id, "plan.txt")]
 
 
@@ -93,14 +93,14 @@ async def test_documents_stay_with_their_tenant_when_the_owner_moves(
     harness: FileSyncHarness, anna: str, bob: str, word: str
 ) -> None:
     old = harness.give(anna, "old.txt", f"Anna's old {word}.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     await move(harness)
     # Open WebUI still lets the person do this with their file.
     harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
     harness.owui.add_to_knowledge(old, harness.knowledge(B))
     new = harness.give(anna, "new.txt", f"Anna's new {word}.", B)
-    await harness.settle(A)
-    await harness.settle(B)
+    await harness.sync_until_stable(A)
+    await harness.sync_until_stable(B)
     assert harness.keys(A) == [harness.key(old, "old.txt")], "not deleted, not changed"
     assert harness.keys(B) == [harness.key(new, "new.txt")], "not copied"
     assert [each["text"] for each in await harness.search(BOB, word)] == [f"Anna's new {word}."]
@@ -108,14 +108,14 @@ async def test_documents_stay_with_their_tenant_when_the_owner_moves(
 
 async def test_a_person_who_left_may_only_delete(harness: FileSyncHarness, anna: str) -> None:
     file_id = harness.give(anna, "old.txt", "Tide.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     await move(harness)
     harness.owui.rename(file_id, "renamed.txt")
     harness.owui.replace_content(file_id, b"Another content.")
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(file_id, "old.txt")]
     harness.owui.delete_file(file_id)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     assert harness.keys(A) == []
 
 
@@ -123,12 +123,14 @@ async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(
     harness: FileSyncHarness, anna: str
 ) -> None:
     kept = harness.give(anna, "kept.txt", "Tide.", A)
-    await harness.settle(A)
+    await harness.sync_until_stable(A)
     await harness.patch(A, {"suspended": True})
     harness.owui.delete_file(kept)
     harness.give(anna, "new.txt", "Tide.", A)
     sync = SyncLoops(
-        Settings.model_construct(poll_seconds=0.1, resync_seconds=60, document_bytes=1000, files_bucket="x"),
+        FileSyncSettings.model_construct(
+            poll_seconds=0.1, resync_seconds=60, document_bytes=1000, files_bucket="x"
+        ),
         database=harness.replica.database,
         registry=harness.replica.registry,
         personas=harness.replica.personas,

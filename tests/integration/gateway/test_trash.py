@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from tenancy.names import document_id_for, embeddings_prefix, removals_prefix
-from tenancy.tickets import Action, Ticket
+from tenancy.tickets import Ticket, TicketAction
 from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
 
@@ -148,7 +148,9 @@ async def test_a_document_that_file_sync_deleted_comes_back_under_its_name(
     anna = (await company.gateway.context.tokens.verify(company.tokens["anna"])).subject
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode(), Metadata={"owner": anna})
     assert (await harness.redeem(ticket)).status_code == 201
-    delete = Ticket(company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt", Action.DELETE)
+    delete = Ticket(
+        company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt", TicketAction.DELETE
+    )
     headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
     response = await company.gateway.http.delete("/v1/documents/owui-5cfc3ab1", headers=headers)
     assert response.status_code == 204, response.text
@@ -241,7 +243,9 @@ async def test_a_batch_of_file_sync_is_held_whole_and_rejecting_it_unties_the_do
     ticket = Ticket(company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt")
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode())
     assert (await harness.redeem(ticket)).status_code == 201
-    delete = Ticket(company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt", Action.DELETE)
+    delete = Ticket(
+        company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt", TicketAction.DELETE
+    )
     headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
     path = "/v1/documents/owui-5cfc3ab1?batch=21"
     assert (await company.gateway.http.delete(path, headers=headers)).status_code == 409

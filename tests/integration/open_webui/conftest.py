@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 from webui_install.install import install
-from webui_install.settings import Settings
+from webui_install.settings import WebUIInstallSettings
 
 from tests.support.gateway import serving
 from tests.support.open_webui import Person, WebUI, open_webui_administrator
@@ -27,7 +27,7 @@ class OpenWebUIHarness:
     webui: WebUI
     services: Services
     people: People
-    settings: Settings
+    settings: WebUIInstallSettings
     tenant: str
     """Key of a tenant with the persona ``finance``."""
     group: str
@@ -79,7 +79,7 @@ async def session_harness(with_open_webui: Platform) -> AsyncIterator[OpenWebUIH
         open_people(with_open_webui) as people,
         open_webui_administrator(context.url("open-webui"), *admin) as webui,
     ):
-        settings = Settings(
+        settings = WebUIInstallSettings(
             url=webui.url,
             admin_email=admin[0],
             admin_password=SecretStr(admin[1]),

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from tenancy.model import Tenant
-from tenant_operator.context import Context
+from tenant_operator.context import OperatorContext
 from tenant_operator.part import Part
 from tenant_operator.reconcile import Outcome
-from tenant_operator.settings import Settings
+from tenant_operator.settings import OperatorSettings
 from tenantry_local.parts.services import operator_env
 from tenantry_local.platform import Platform
 
@@ -36,7 +36,7 @@ def tenants(platform: Platform) -> Iterator[Tenants]:
 class Driver:
     """Runs single reconciles, as the controller does."""
 
-    def __init__(self, context: Context, tenants: Tenants) -> None:
+    def __init__(self, context: OperatorContext, tenants: Tenants) -> None:
         self.context = context
         self._tenants = tenants
 
@@ -66,7 +66,7 @@ async def open_driver(platform: Platform, tenants: Tenants, **overrides: str) ->
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
-        context = await Context(Settings()).open()
+        context = await OperatorContext(OperatorSettings()).open()
         try:
             yield Driver(context, tenants)
         finally:

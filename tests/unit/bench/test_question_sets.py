@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from tests.bench.question_sets import Question, read_samples
+from tests.bench.question_sets import BenchQuestion, read_samples
 
 OWN = read_samples()
 TEXTS = {name: " ".join(text.split()) for name, text in OWN.documents.items()}
@@ -21,7 +21,7 @@ def words(text: str) -> set[str]:
 WORDS = {name: words(text) for name, text in TEXTS.items()}
 
 
-def get_unique_words(question: Question) -> set[str]:
+def get_unique_words(question: BenchQuestion) -> set[str]:
     """Return the question's words that only its document contains."""
     holders = {word: [name for name in WORDS if word in WORDS[name]] for word in words(question.text)}
     return {word for word, names in holders.items() if names == [question.document]}
@@ -58,7 +58,7 @@ def test_there_are_enough_questions_of_each_kind() -> None:
 
 
 @pytest.mark.parametrize("question", OWN.questions, ids=lambda question: question.text)
-def test_the_answer_is_in_its_document_and_in_no_other(question: Question) -> None:
+def test_the_answer_is_in_its_document_and_in_no_other(question: BenchQuestion) -> None:
     assert [name for name, text in TEXTS.items() if question.answer in text] == [question.document]
 
 

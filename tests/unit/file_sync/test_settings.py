@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from file_sync.settings import Settings
+from file_sync.settings import FileSyncSettings
 from pydantic import ValidationError
 
 VALUES: dict[str, Any] = {
@@ -22,20 +22,20 @@ VALUES: dict[str, Any] = {
 
 
 def test_the_required_settings_are_enough() -> None:
-    settings = Settings(**VALUES)
+    settings = FileSyncSettings(**VALUES)
     assert settings.resync_seconds == 900
     assert settings.document_bytes == 50 * 1024 * 1024
 
 
 @pytest.mark.parametrize("url", ["postgresql://db.test/owui", "postgres://db.test/owui"])
 def test_a_database_url_names_postgres(url: str) -> None:
-    assert Settings(**{**VALUES, "database_url": url}).database_url.get_secret_value() == url
+    assert FileSyncSettings(**{**VALUES, "database_url": url}).database_url.get_secret_value() == url
 
 
 @pytest.mark.parametrize("url", ["mysql://u:hunter2@db.test/owui", "postgresql://", "hunter2"])
 def test_another_database_url_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ValidationError, match="database_url must begin with postgresql://") as caught:
-        Settings(**{**VALUES, "database_url": url})
+        FileSyncSettings(**{**VALUES, "database_url": url})
     assert "hunter2" not in str(caught.value)
 
 
@@ -53,10 +53,10 @@ def test_another_database_url_is_refused_without_showing_it(url: str) -> None:
 )
 def test_a_wrong_value_is_named(name: str, value: Any) -> None:
     with pytest.raises(ValidationError, match=name):
-        Settings(**{**VALUES, name: value})
+        FileSyncSettings(**{**VALUES, name: value})
 
 
 @pytest.mark.parametrize("name", VALUES)
 def test_a_missing_value_is_named(name: str) -> None:
     with pytest.raises(ValidationError, match=name):
-        Settings(**{each: value for each, value in VALUES.items() if each != name})
+        FileSyncSettings(**{each: value for each, value in VALUES.items() if each != name})

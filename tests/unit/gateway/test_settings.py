@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from gateway.prices import Price
-from gateway.settings import Settings
+from gateway.settings import GatewaySettings
 from pydantic import ValidationError
 
 REQUIRED = {
@@ -25,7 +25,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_the_environment_suffices_and_the_rest_has_defaults(environment: pytest.MonkeyPatch) -> None:
-    settings = Settings()
+    settings = GatewaySettings()
     assert settings.ticket_jwks == Path("/etc/tickets.json")
     assert (settings.embedding_dimension, settings.oidc_audience) == (768, "tenantry-gateway")
     assert settings.document_bytes == 50 * 1024 * 1024
@@ -34,8 +34,8 @@ def test_the_environment_suffices_and_the_rest_has_defaults(environment: pytest.
 
 def test_the_key_does_not_show(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_QDRANT_API_KEY", "the-key")
-    assert "the-key" not in repr(Settings())
-    assert "the-password" not in repr(Settings())
+    assert "the-key" not in repr(GatewaySettings())
+    assert "the-password" not in repr(GatewaySettings())
 
 
 @pytest.mark.parametrize(
@@ -58,22 +58,22 @@ def test_a_wrong_value_stops_the_start_and_names_the_field(
 ) -> None:
     environment.setenv(f"GATEWAY_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
-        Settings()
+        GatewaySettings()
 
 
 def test_an_overlap_as_long_as_a_chunk_is_refused(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_CHUNK_TOKENS", "50")
     with pytest.raises(ValidationError, match="chunk_overlap must be smaller"):
-        Settings()
+        GatewaySettings()
 
 
 def test_prices_are_read_to_the_cent(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_PRICES", '{"a-model": {"input": 0.1, "output": 0.7}}')
-    assert Settings().prices == {"a-model": Price(input=Decimal("0.1"), output=Decimal("0.7"))}
+    assert GatewaySettings().prices == {"a-model": Price(input=Decimal("0.1"), output=Decimal("0.7"))}
 
 
 def test_a_wrong_redis_url_is_refused_without_showing_it(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_REDIS_URL", "http://:the-password@redis:6379")
     with pytest.raises(ValidationError) as refused:
-        Settings()
+        GatewaySettings()
     assert "the-password" not in str(refused.value)

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from n8n_install.install import WorkflowsNotInstalled, install, wait_for_webhooks
 from n8n_install.n8n import N8n
-from n8n_install.plan import Action
+from n8n_install.plan import ChangeAction
 from n8n_install.workflows import load_workflows
 from typing_extensions import override
 
 WORKFLOWS = load_workflows("http://gateway.example")
-ACTIONS = [Action.CREATE, Action.PUBLISH] * 3
+ACTIONS = [ChangeAction.CREATE, ChangeAction.PUBLISH] * 3
 
 
 class Killed(Exception):
@@ -73,7 +73,7 @@ def n8n() -> FakeN8n:
     return FakeN8n()
 
 
-async def install_actions(n8n: N8n) -> list[Action]:
+async def install_actions(n8n: N8n) -> list[ChangeAction]:
     return [change.action for change in await install(n8n, WORKFLOWS, wait_seconds=1)]
 
 
@@ -97,7 +97,7 @@ async def test_changed_and_archived_workflow_is_restored_and_published(
 ) -> None:
     await install_actions(n8n)
     n8n.stored[WORKFLOWS[1].id] |= {"isArchived": True, "activeVersionId": None, "nodes": []}
-    assert await install_actions(n8n) == [Action.UNARCHIVE, Action.UPDATE, Action.PUBLISH]
+    assert await install_actions(n8n) == [ChangeAction.UNARCHIVE, ChangeAction.UPDATE, ChangeAction.PUBLISH]
     assert n8n.stored[WORKFLOWS[1].id]["activeVersionId"] == "2"
 
 

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from n8n_install.plan import Action, list_differences, plan
+from n8n_install.plan import ChangeAction, list_differences, plan
 from n8n_install.workflows import Workflow
 
 DESIRED = Workflow(
@@ -27,44 +27,58 @@ def observed_workflow(workflow: Workflow = DESIRED, **changes: Any) -> dict[str,
     return copy.deepcopy(workflow.content) | live | changes
 
 
-def planned_actions(observed: dict[str, Any] | None) -> list[Action]:
+def planned_actions(observed: dict[str, Any] | None) -> list[ChangeAction]:
     return [change.action for change in plan([DESIRED], {DESIRED.id: observed})]
 
 
 @pytest.mark.parametrize(
     ("observed", "expected"),
     [
-        pytest.param(None, [Action.CREATE, Action.PUBLISH], id="missing"),
+        pytest.param(None, [ChangeAction.CREATE, ChangeAction.PUBLISH], id="missing"),
         pytest.param(observed_workflow(), [], id="as-desired"),
         pytest.param(observed_workflow(pinData=None), [], id="no-pinned-data-is-none"),
-        pytest.param(observed_workflow(activeVersionId=None), [Action.PUBLISH], id="switched-off"),
-        pytest.param(observed_workflow(versionId="v2"), [Action.PUBLISH], id="an-older-version-is-live"),
-        pytest.param(observed_workflow(name="Mine"), [Action.UPDATE, Action.PUBLISH], id="renamed"),
-        pytest.param(observed_workflow(nodes=[]), [Action.UPDATE, Action.PUBLISH], id="nodes-changed"),
+        pytest.param(observed_workflow(activeVersionId=None), [ChangeAction.PUBLISH], id="switched-off"),
         pytest.param(
-            observed_workflow(connections={}), [Action.UPDATE, Action.PUBLISH], id="connections-changed"
+            observed_workflow(versionId="v2"), [ChangeAction.PUBLISH], id="an-older-version-is-live"
         ),
         pytest.param(
-            observed_workflow(description=None), [Action.UPDATE, Action.PUBLISH], id="description-gone"
+            observed_workflow(name="Mine"), [ChangeAction.UPDATE, ChangeAction.PUBLISH], id="renamed"
         ),
         pytest.param(
-            observed_workflow(pinData={"Check": [{}]}), [Action.UPDATE, Action.PUBLISH], id="data-pinned"
+            observed_workflow(nodes=[]), [ChangeAction.UPDATE, ChangeAction.PUBLISH], id="nodes-changed"
         ),
-        pytest.param(observed_workflow(settings=None), [Action.UPDATE, Action.PUBLISH], id="settings-gone"),
+        pytest.param(
+            observed_workflow(connections={}),
+            [ChangeAction.UPDATE, ChangeAction.PUBLISH],
+            id="connections-changed",
+        ),
+        pytest.param(
+            observed_workflow(description=None),
+            [ChangeAction.UPDATE, ChangeAction.PUBLISH],
+            id="description-gone",
+        ),
+        pytest.param(
+            observed_workflow(pinData={"Check": [{}]}),
+            [ChangeAction.UPDATE, ChangeAction.PUBLISH],
+            id="data-pinned",
+        ),
+        pytest.param(
+            observed_workflow(settings=None), [ChangeAction.UPDATE, ChangeAction.PUBLISH], id="settings-gone"
+        ),
         pytest.param(
             observed_workflow(isArchived=True, activeVersionId=None),
-            [Action.UNARCHIVE, Action.PUBLISH],
+            [ChangeAction.UNARCHIVE, ChangeAction.PUBLISH],
             id="archived",
         ),
         pytest.param(
             observed_workflow(isArchived=True, activeVersionId=None, nodes=[]),
-            [Action.UNARCHIVE, Action.UPDATE, Action.PUBLISH],
+            [ChangeAction.UNARCHIVE, ChangeAction.UPDATE, ChangeAction.PUBLISH],
             id="archived-and-changed",
         ),
     ],
 )
 def test_plan_contains_only_the_needed_actions(
-    observed: dict[str, Any] | None, expected: list[Action]
+    observed: dict[str, Any] | None, expected: list[ChangeAction]
 ) -> None:
     assert planned_actions(observed) == expected
 
@@ -89,10 +103,10 @@ def test_changed_nested_parameter_is_a_difference() -> None:
 def test_changes_follow_the_order_of_the_workflows() -> None:
     changes = plan([DESIRED, OTHER], {DESIRED.id: None, OTHER.id: observed_workflow(OTHER, nodes=[])})
     assert [(change.workflow.id, change.action) for change in changes] == [
-        (DESIRED.id, Action.CREATE),
-        (DESIRED.id, Action.PUBLISH),
-        (OTHER.id, Action.UPDATE),
-        (OTHER.id, Action.PUBLISH),
+        (DESIRED.id, ChangeAction.CREATE),
+        (DESIRED.id, ChangeAction.PUBLISH),
+        (OTHER.id, ChangeAction.UPDATE),
+        (OTHER.id, ChangeAction.PUBLISH),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from n8n_install.environment import ENVIRONMENT
-from n8n_install.settings import Settings
+from n8n_install.settings import N8nInstallSettings
 from pydantic import ValidationError
 from tenantry_local.context import REPOSITORY
 
@@ -20,7 +20,7 @@ GIVEN: dict[str, Any] = {
 
 
 def test_four_settings_are_required() -> None:
-    settings = Settings(**GIVEN)
+    settings = N8nInstallSettings(**GIVEN)
     assert settings.webhook_url == ""
     assert "p4ssword" not in repr(settings)
 
@@ -29,7 +29,7 @@ def test_four_settings_are_required() -> None:
 @pytest.mark.parametrize("value", ["gateway:8080", "ftp://gateway", "http://"])
 def test_invalid_url_is_reported_with_its_field(field: str, value: str) -> None:
     with pytest.raises(ValidationError, match=field):
-        Settings(**GIVEN | {field: value})
+        N8nInstallSettings(**GIVEN | {field: value})
 
 
 def test_missing_settings_are_reported_with_exit_status_2() -> None:

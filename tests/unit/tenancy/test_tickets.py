@@ -8,7 +8,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 from tenancy.errors import TicketRefused
-from tenancy.tickets import ISSUER, LIFETIME_SECONDS, Action, Ticket, TicketIssuer, TicketVerifier
+from tenancy.tickets import ISSUER, LIFETIME_SECONDS, Ticket, TicketAction, TicketIssuer, TicketVerifier
 
 from tests.support.forgery import alg_none, claims_of, signed_with_other_key, signed_with_public_key, tampered
 
@@ -46,7 +46,7 @@ def test_a_ticket_is_verified_to_the_issued_one(key: OKPKey, verifier: TicketVer
 
 @pytest.mark.parametrize(
     "ticket",
-    [replace(TICKET, action=Action.DELETE), Ticket("tenantb", "0b1f", action=Action.LIST)],
+    [replace(TICKET, action=TicketAction.DELETE), Ticket("tenantb", "0b1f", action=TicketAction.LIST)],
     ids=["to delete", "to list"],
 )
 def test_a_ticket_contains_its_purpose(ticket: Ticket, verifier: TicketVerifier) -> None:
@@ -113,12 +113,12 @@ def test_a_forged_ticket_is_refused(forge: Any, verifier: TicketVerifier) -> Non
     [
         Ticket("Tenant B", "0b1f", "finance", "1", "a.txt"),
         Ticket("tenantb", "0b1f", "finance", "1", "a/b.txt"),
-        Ticket("tenantb", "0b1f", "finance", "", "", Action.DELETE),
-        Ticket("Tenant B", "0b1f", action=Action.LIST),
-        Ticket("tenantb", "0b1f", "finance", action=Action.LIST),
-        Ticket("tenantb", "0b1f", document_id="1", action=Action.LIST),
-        Ticket("tenantb", "0b1f", filename="a.txt", action=Action.LIST),
-        Ticket("tenantb", "", action=Action.LIST),
+        Ticket("tenantb", "0b1f", "finance", "", "", TicketAction.DELETE),
+        Ticket("Tenant B", "0b1f", action=TicketAction.LIST),
+        Ticket("tenantb", "0b1f", "finance", action=TicketAction.LIST),
+        Ticket("tenantb", "0b1f", document_id="1", action=TicketAction.LIST),
+        Ticket("tenantb", "0b1f", filename="a.txt", action=TicketAction.LIST),
+        Ticket("tenantb", "", action=TicketAction.LIST),
     ],
 )
 def test_a_ticket_for_an_invalid_document_is_not_issued(ticket: Ticket) -> None:

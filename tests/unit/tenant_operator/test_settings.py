@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 from tenant_operator import __main__ as program
-from tenant_operator.settings import Settings
+from tenant_operator.settings import OperatorSettings
 
 REQUIRED = {
     "OPERATOR_BUCKET": "documents",
@@ -55,7 +55,7 @@ def test_without_a_url_open_webui_is_disabled(given: str | None, monkeypatch: py
         monkeypatch.setenv(each, good)
     for each in WEBUI if given is not None else ():
         monkeypatch.setenv(each, given or "")
-    assert Settings().open_webui_url is None
+    assert OperatorSettings().open_webui_url is None
 
 
 @pytest.mark.parametrize("named", list(combinations(WEBUI, 2)), ids=lambda names: names[-1])
@@ -65,7 +65,7 @@ def test_open_webui_requires_an_account(
     for each, good in (REQUIRED | {name: WEBUI[name] for name in named}).items():
         monkeypatch.setenv(each, good)
     if "OPERATOR_OPEN_WEBUI_URL" not in named:
-        assert Settings().open_webui_url is None
+        assert OperatorSettings().open_webui_url is None
         return
     with pytest.raises(SystemExit):
         program.main()

@@ -8,7 +8,7 @@ import pytest
 from tenantry_local import platform as module
 from tenantry_local import startup
 from tenantry_local.context import Context
-from tenantry_local.part import Command, Part, is_http_ok
+from tenantry_local.part import Command, PlatformPart, is_http_ok
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError, PortInUse
 from typing_extensions import override
@@ -16,7 +16,7 @@ from typing_extensions import override
 from tests.support.programs import web_server
 
 
-class WebServer(Part):
+class WebServer(PlatformPart):
     """A part that is a small web server."""
 
     name = "gateway"

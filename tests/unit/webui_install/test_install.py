@@ -16,9 +16,9 @@ from typing_extensions import override
 from webui_install import __main__ as program
 from webui_install import install as installing
 from webui_install.install import FunctionsNotInstalled, install
-from webui_install.settings import Settings
+from webui_install.settings import WebUIInstallSettings
 
-SETTINGS = Settings(
+SETTINGS = WebUIInstallSettings(
     url="http://open-webui",
     admin_email="admin@tenantry.example",
     admin_password=SecretStr("a-password"),
@@ -250,7 +250,7 @@ def test_a_wrong_setting_is_named(
 def test_the_program_ends_as_the_installation_did(
     outcome: Exception | None, code: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def installs(_: Settings) -> int:
+    async def installs(_: WebUIInstallSettings) -> int:
         if outcome:
             raise outcome
         return 0

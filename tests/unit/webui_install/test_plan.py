@@ -19,7 +19,7 @@ from webui_install.plan import (
     UpdateModel,
     plan,
 )
-from webui_install.settings import Settings
+from webui_install.settings import WebUIInstallSettings
 
 SETTINGS: dict[str, Any] = {
     "url": "http://open-webui",
@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
     "file_sync_url": "http://file-sync",
     "hint_secret": SecretStr("a-secret-that-is-long"),
 }
-DESIRED = build_desired_state(Settings(**SETTINGS))
+DESIRED = build_desired_state(WebUIInstallSettings(**SETTINGS))
 
 
 def as_desired(desired: DesiredState = DESIRED) -> ObservedState:
@@ -163,9 +163,9 @@ def test_repr_of_a_change_contains_no_secret() -> None:
 )
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Settings(**{**SETTINGS, **wrong})
+        WebUIInstallSettings(**{**SETTINGS, **wrong})
 
 
 def test_direct_needs_no_n8n() -> None:
-    settings = Settings(**{**SETTINGS, "n8n_url": "", "orchestrator": "direct"})
+    settings = WebUIInstallSettings(**{**SETTINGS, "n8n_url": "", "orchestrator": "direct"})
     assert build_desired_state(settings).functions[0].valves["orchestrator"] == "direct"

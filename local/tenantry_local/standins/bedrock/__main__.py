@@ -5,7 +5,7 @@ import argparse
 from ..serving import add_address, serve
 from .app import make_app
 from .embeddings import load_model
-from .settings import Settings
+from .settings import BedrockSettings
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
@@ -14,4 +14,4 @@ if __name__ == "__main__":
     add_address(parser)
     arguments = parser.parse_args()
     load_model()
-    serve(make_app(Settings()), service="bedrock", host=arguments.host, port=arguments.port)
+    serve(make_app(BedrockSettings()), service="bedrock", host=arguments.host, port=arguments.port)

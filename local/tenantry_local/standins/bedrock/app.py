@@ -22,11 +22,11 @@ from .errors import (
     UnknownOperationException,
 )
 from .eventstream import encode_event, encode_exception
-from .faults import HEADER, Fault, Faults, FaultType, Limit
+from .faults import HEADER, Faults, FaultType, InjectedFault, Limit
 from .forward import ForwardClient
 from .guardrails import Guardrails
 from .models import require_chat, require_embedding
-from .settings import Settings
+from .settings import BedrockSettings
 from .shapes import check_shape
 
 __all__ = ["REMEMBERED_CALLS", "SLOW_SECONDS", "make_app"]
@@ -57,10 +57,10 @@ class StandinState:
     Parameters
     ----------
     settings
-        Settings of the stand-in, read once.
+        BedrockSettings of the stand-in, read once.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: BedrockSettings) -> None:
         self.faults = Faults()
         self.guardrails = Guardrails.from_list(settings.blocked_words)
         self.calls: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_CALLS)
@@ -90,7 +90,7 @@ class StandinState:
         return await asyncio.to_thread(self.chat_model.reply, body), fault
 
 
-def make_app(settings: Settings) -> FastAPI:
+def make_app(settings: BedrockSettings) -> FastAPI:
     """Return the application with all routes."""
     app = FastAPI(title="Bedrock stand-in", openapi_url=None)
     standin = StandinState(settings)
@@ -149,7 +149,7 @@ def _add_control_routes(app: FastAPI, standin: StandinState) -> None:
         return {"status": "ok"}
 
     @app.put("/standin/faults")
-    async def _(fault: Fault) -> dict[str, int]:
+    async def _(fault: InjectedFault) -> dict[str, int]:
         faults.pending.append(fault)
         return {"pending": len(faults.pending)}
 

@@ -20,7 +20,7 @@ from .errors import (
     ValidationException,
 )
 
-__all__ = ["HEADER", "Fault", "FaultType", "Faults", "Limit"]
+__all__ = ["HEADER", "FaultType", "Faults", "InjectedFault", "Limit"]
 
 HEADER = "x-standin-fault"
 """Header with a fault: ``throttle``, or ``timeout:2.5`` for one after 2.5 seconds."""
@@ -61,7 +61,7 @@ _ERRORS: dict[FaultType, BedrockError] = {
 }
 
 
-class Fault(BaseModel):
+class InjectedFault(BaseModel):
     """A fault for the next ``times`` calls of ``operation`` (empty: any), each after ``delay`` seconds."""
 
     operation: str = ""
@@ -81,7 +81,7 @@ class Faults:
     """Pending faults and current limits."""
 
     def __init__(self) -> None:
-        self.pending: list[Fault] = []
+        self.pending: list[InjectedFault] = []
         self._limits: dict[str, int] = {}
         self._calls: defaultdict[str, deque[float]] = defaultdict(deque)
 
@@ -125,7 +125,7 @@ class Faults:
             raise ThrottlingException(THROTTLED)
         calls.append(now)
 
-    def _next_fault(self, operation: str) -> Fault | None:
+    def _next_fault(self, operation: str) -> InjectedFault | None:
         due = next((fault for fault in self.pending if fault.operation in ("", operation)), None)
         if due:
             due.times -= 1
@@ -134,10 +134,10 @@ class Faults:
         return due
 
 
-def _parse(header: str) -> Fault:
+def _parse(header: str) -> InjectedFault:
     name, _, seconds = header.partition(":")
     try:
-        return Fault(fault=FaultType(name), delay=float(seconds or 0))
+        return InjectedFault(fault=FaultType(name), delay=float(seconds or 0))
     except ValueError as exc:
         raise ValidationException(
             f"{HEADER}: {header} is none of {', '.join(FaultType)}, optionally with :seconds"

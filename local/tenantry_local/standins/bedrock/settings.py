@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-__all__ = ["Settings"]
+__all__ = ["BedrockSettings"]
 
 
-class Settings(BaseSettings):
+class BedrockSettings(BaseSettings):
     """Settings of the stand-in."""
 
     model_config = SettingsConfigDict(env_prefix="BEDROCK_")

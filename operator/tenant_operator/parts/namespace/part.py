@@ -16,7 +16,7 @@ from tenancy.model import QuotaStatus, Tenant
 from tenancy.names import is_tombstone, redis_prefix
 from tenancy.quantities import parse_quantity
 
-from ...clients.cluster import Cluster
+from ...clients.cluster import ClusterClient
 from ...part import EnsureResult
 from .objects import MANAGED_BY, build_objects
 
@@ -52,7 +52,7 @@ class NamespacePart:
     section = QuotaStatus
     retained = ("keys", "namespace")
 
-    def __init__(self, redis: Redis, cluster: Cluster) -> None:
+    def __init__(self, redis: Redis, cluster: ClusterClient) -> None:
         self._redis = redis
         self._cluster = cluster
         self._remote = Remote("redis", classify, timeout=CALL_SECONDS)

@@ -21,8 +21,8 @@ from ...conditions import ConditionResult, condition_type
 from ...part import EnsureResult
 from .plan import (
     Action,
-    Group,
     KnowledgeBase,
+    OpenWebUIGroup,
     Step,
     WorkspaceState,
     assign_bases,
@@ -151,7 +151,7 @@ class WorkspacePart:
         if group.members:
             await self._webui.remove_members(group.id, sorted(group.members))
 
-    async def _group(self, tenant: Tenant) -> Group:
+    async def _group(self, tenant: Tenant) -> OpenWebUIGroup:
         """Return the group with the recorded id, else the one with the tenant's name and uid."""
         known = tenant.status.workspace
         own = await self._webui.get_group(known.group_id) if known else None
@@ -162,20 +162,22 @@ class WorkspacePart:
                 own = found
             elif found and found["name"] == group_path(tenant.id) and not is_own_group(tenant, found):
                 namesakes.append(group_id)
-        return replace(await self._as_group(own) if own else Group(), namesakes=tuple(namesakes))
+        return replace(await self._as_group(own) if own else OpenWebUIGroup(), namesakes=tuple(namesakes))
 
-    async def _as_group(self, found: dict[str, Any]) -> Group:
+    async def _as_group(self, found: dict[str, Any]) -> OpenWebUIGroup:
         form = {name: found.get(name) for name in ("name", "description", "parent_group_id")}
         form["data"] = {"tenantry": (found.get("data") or {}).get("tenantry")}
         children = await self._webui.list_child_groups(found["id"])
-        return Group(found["id"], form, frozenset(found["user_ids"]), frozenset(children))
+        return OpenWebUIGroup(found["id"], form, frozenset(found["user_ids"]), frozenset(children))
 
     async def _subjects(self, tenant: Tenant) -> frozenset[str]:
         """Return the Keycloak ids of the tenant's people, by their addresses: groups prove nothing."""
         people = await self._keycloak.search_accounts(tenant.spec.email_patterns)
         return frozenset(person["id"] for person in people)
 
-    async def _people(self, tenant: Tenant, subjects: frozenset[str], group: Group) -> frozenset[str]:
+    async def _people(
+        self, tenant: Tenant, subjects: frozenset[str], group: OpenWebUIGroup
+    ) -> frozenset[str]:
         """Return the Open WebUI users who log in as one of the tenant's people in Keycloak."""
         if not subjects:
             return frozenset()
@@ -207,7 +209,7 @@ class WorkspacePart:
         bases = (parse_knowledge_base(tenant, each, group_id) for each in (*found, *others) if each)
         return [base for base in bases if base]
 
-    async def _ensure_group(self, tenant: Tenant, observed: Group, changes: list[str]) -> str:
+    async def _ensure_group(self, tenant: Tenant, observed: OpenWebUIGroup, changes: list[str]) -> str:
         wanted = build_group_form(tenant)
         for group_id in observed.namesakes:
             changes.append(f"retire group {group_id}")
@@ -281,7 +283,7 @@ class WorkspacePart:
                 raise RemoteUnavailable("open-webui", "delete-content", f"still there: {counted}")
 
 
-def _content(tenant: Tenant, group: Group, bases: Iterable[KnowledgeBase]) -> TenantContent:
+def _content(tenant: Tenant, group: OpenWebUIGroup, bases: Iterable[KnowledgeBase]) -> TenantContent:
     created, deleted = tenant.metadata.creation_timestamp, tenant.metadata.deletion_timestamp
     since = int(created.timestamp()) if created else 0
     until = int(deleted.timestamp()) + LAST_ANSWER_SECONDS if deleted else FOREVER

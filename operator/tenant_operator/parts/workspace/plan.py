@@ -16,8 +16,8 @@ __all__ = [
     "BASE_MODEL",
     "RETIRED",
     "Action",
-    "Group",
     "KnowledgeBase",
+    "OpenWebUIGroup",
     "Step",
     "WorkspaceState",
     "assign_bases",
@@ -48,7 +48,7 @@ RETIRED = "/retained/"
 
 
 @dataclass(frozen=True)
-class Group:
+class OpenWebUIGroup:
     """Observed group; ``id`` is empty when it is absent.
 
     Members of its child groups inherit its rights. ``namesakes`` are ids of groups of the same name that
@@ -81,7 +81,7 @@ class WorkspaceState:
     ``former`` are the knowledge bases of deleted personas.
     """
 
-    group: Group = Group()
+    group: OpenWebUIGroup = OpenWebUIGroup()
     people: frozenset[str] = frozenset()
     models: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     bases: Mapping[str, KnowledgeBase] = field(default_factory=dict)

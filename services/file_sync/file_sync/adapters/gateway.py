@@ -8,7 +8,7 @@ import structlog
 from servicekit.errors import RemoteRefused
 from servicekit.remote import Remote
 from tenancy.model import Tenant
-from tenancy.tickets import Action, Ticket, TicketIssuer
+from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 
 from ..models import Document
 from ..problems import DeletionBlocked
@@ -44,7 +44,7 @@ class GatewayClient:
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
         """
-        ticket = Ticket(tenant.id, tenant.uid, action=Action.LIST)
+        ticket = Ticket(tenant.id, tenant.uid, action=TicketAction.LIST)
         found: list[Document] = []
         cursor: str | None = None
         while True:
@@ -82,7 +82,7 @@ class GatewayClient:
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
         """
-        ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename, Action.DELETE)
+        ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename, TicketAction.DELETE)
         params = {"batch": str(batch)} | ({"replacedBy": replaced_by} if replaced_by else {})
         try:
             await self._call("delete", "DELETE", f"/v1/documents/{document_id}", ticket, params=params)

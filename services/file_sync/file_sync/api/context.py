@@ -4,18 +4,18 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from ..context import ProcessContext
+from ..context import FileSyncContext
 
 __all__ = ["Context", "admit"]
 
 
 # A coroutine, because FastAPI would run a plain function in a thread, which takes far longer.
-async def _context(request: Request) -> ProcessContext:
-    context: ProcessContext = request.app.state.context
+async def _context(request: Request) -> FileSyncContext:
+    context: FileSyncContext = request.app.state.context
     return context
 
 
-Context = Annotated[ProcessContext, Depends(_context)]
+Context = Annotated[FileSyncContext, Depends(_context)]
 
 
 def admit(request: Request) -> None:

@@ -15,7 +15,7 @@ from ..adapters.open_webui_database import OpenWebUIDatabase
 from ..metrics import COMPARISONS
 from ..planner.models import PlanConfig
 from ..planner.persona_index import PersonaIndexCache
-from ..settings import Settings
+from ..settings import FileSyncSettings
 from .schedule import Schedule
 from .stats import SyncStats
 from .tenant_sync import TenantSync
@@ -46,7 +46,7 @@ class SyncLoops:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: FileSyncSettings,
         *,
         database: OpenWebUIDatabase,
         registry: TenantRegistry,

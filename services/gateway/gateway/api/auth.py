@@ -13,9 +13,9 @@ from tenancy.callers import identify, parse_authorization, require_bearer, requi
 from tenancy.errors import NoTenant, TicketRefused
 from tenancy.identity import Principal, require_active
 from tenancy.model import Tenant
-from tenancy.tickets import Action, Ticket
+from tenancy.tickets import Ticket, TicketAction
 
-from ..context import ProcessContext
+from ..context import GatewayContext
 from ..problems import AdminOnly
 from ..timings import RequestTimings
 
@@ -44,8 +44,8 @@ class TicketHolder:
 # Coroutines although they do not wait: FastAPI runs a plain function in a thread, which is much slower.
 
 
-async def _context(request: Request) -> ProcessContext:
-    context: ProcessContext = request.app.state.context
+async def _context(request: Request) -> GatewayContext:
+    context: GatewayContext = request.app.state.context
     return context
 
 
@@ -54,7 +54,7 @@ async def _timings(request: Request) -> RequestTimings:
     return timings
 
 
-Context = Annotated[ProcessContext, Depends(_context)]
+Context = Annotated[GatewayContext, Depends(_context)]
 Timings = Annotated[RequestTimings, Depends(_timings)]
 
 
@@ -88,8 +88,8 @@ async def _person(request: Request, context: Context) -> Principal:
 
 
 def _person_or_ticket(
-    action: Action,
-) -> Callable[[Request, ProcessContext, RequestTimings], Awaitable[Principal | TicketHolder]]:
+    action: TicketAction,
+) -> Callable[[Request, GatewayContext, RequestTimings], Awaitable[Principal | TicketHolder]]:
     """Return a dependency that accepts a person, or a service with a ticket for an action."""
 
     async def caller(request: Request, context: Context, timings: Timings) -> Principal | TicketHolder:
@@ -106,9 +106,9 @@ def _person_or_ticket(
 
 
 Person = Annotated[Principal, Depends(_person)]
-Ingester = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.INGEST))]
-Lister = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.LIST))]
-Deleter = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(Action.DELETE))]
+Ingester = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(TicketAction.INGEST))]
+Lister = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(TicketAction.LIST))]
+Deleter = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(TicketAction.DELETE))]
 
 
 async def _querier(request: Request, context: Context, timings: Timings) -> Principal:
@@ -133,7 +133,7 @@ Administrator = Annotated[Principal, Depends(_administrator)]
 """A person who is one of the tenant's administrators."""
 
 
-def _verify_ticket(token: str, action: Action, context: ProcessContext) -> TicketHolder:
+def _verify_ticket(token: str, action: TicketAction, context: GatewayContext) -> TicketHolder:
     ticket = context.tickets.verify(token)
     if ticket.action is not action:
         raise TicketRefused(f"The ticket allows {ticket.action}, not {action}. Request another ticket.")

@@ -16,7 +16,14 @@ from ..personas import require_persona
 from .auth import Context, Person, Querier, Timings
 from .caching import CACHE_HEADERS, RequestCachePolicy, cache_status
 from .membership import CallerMembership
-from .openai_schemas import EXAMPLE_HEAD, ChatCompletion, ChatRequest, ModelList, chunk, openai_error
+from .openai_schemas import (
+    EXAMPLE_HEAD,
+    ChatCompletion,
+    ChatCompletionRequest,
+    ModelList,
+    chunk,
+    openai_error,
+)
 from .responses import ANSWER, PERSON, problems
 from .routes import PersonRoute
 from .sse import describe_events, encode_event, stream_answer
@@ -45,7 +52,7 @@ async def models(person: Person) -> ModelList:
     responses=problems(*ANSWER, openai=True) | {200: {"content": _CHUNKS, "headers": CACHE_HEADERS}},
 )
 async def chat(
-    body: ChatRequest,
+    body: ChatCompletionRequest,
     person: Querier,
     policy: RequestCachePolicy,
     membership: CallerMembership,

@@ -11,7 +11,7 @@ from ..answers.service import Answer, Question
 from ..bedrock import Turn
 from .schemas import EXAMPLE_ANSWER, EXAMPLE_CITATION, MAX_QUESTION, CitationResponse, PersonaId, examples
 
-__all__ = ["EXAMPLE_HEAD", "ChatCompletion", "ChatRequest", "ModelList", "chunk", "openai_error"]
+__all__ = ["EXAMPLE_HEAD", "ChatCompletion", "ChatCompletionRequest", "ModelList", "chunk", "openai_error"]
 
 MAX_MESSAGES = 200
 
@@ -56,7 +56,7 @@ class StreamOptions(_Shape):
     include_usage: StrictBool = False
 
 
-class ChatRequest(_Shape):
+class ChatCompletionRequest(_Shape):
     """A chat whose last message is a question to a persona."""
 
     model_config = examples(
@@ -92,7 +92,7 @@ class ChatRequest(_Shape):
         return Question(last.plain_text, self.model, history, AnswerFormat.MARKDOWN)
 
 
-class Model(_Shape):
+class OpenAIModel(_Shape):
     """A persona."""
 
     id: str
@@ -108,7 +108,7 @@ class ModelList(_Shape):
     model_config = examples({"object": "list", "data": [_EXAMPLE_MODEL]})
 
     object: Literal["list"] = "list"
-    data: list[Model]
+    data: list[OpenAIModel]
 
     @classmethod
     def of(cls, tenant: Tenant) -> Self:
@@ -116,7 +116,7 @@ class ModelList(_Shape):
         made = tenant.metadata.creation_timestamp
         return cls(
             data=[
-                Model(
+                OpenAIModel(
                     id=persona.id,
                     created=int(made.timestamp()) if made else 0,
                     owned_by=tenant.key,

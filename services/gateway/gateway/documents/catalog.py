@@ -20,7 +20,7 @@ from ..personas import require_persona
 from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
 from ..vectors import Vectors
 from .deletions import DeletionLimit
-from .intents import DocumentStatus, Failure, Intent, IntentKind
+from .intents import DocumentStatus, IngestFailure, Intent, IntentKind
 from .journal import Journal
 from .trash import Trash
 
@@ -57,12 +57,12 @@ class CatalogEntry:
         return DocumentState.FAILED if self._current_failure else DocumentState.RECEIVED
 
     @property
-    def failure(self) -> Failure | None:
+    def failure(self) -> IngestFailure | None:
         """Reason why this content cannot be indexed, if its state is failed."""
         return self._current_failure if self.state is DocumentState.FAILED else None
 
     @property
-    def _current_failure(self) -> Failure | None:
+    def _current_failure(self) -> IngestFailure | None:
         failure = self.status.failure
         return failure if failure and failure.etag == self.stored.version.etag else None
 

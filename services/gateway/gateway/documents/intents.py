@@ -10,7 +10,7 @@ from servicekit.errors import TenantryError
 
 from ..objects import ObjectVersion
 
-__all__ = ["DocumentStatus", "Failure", "Intent", "IntentKind"]
+__all__ = ["DocumentStatus", "IngestFailure", "Intent", "IntentKind"]
 
 
 class IntentKind(StrEnum):
@@ -67,7 +67,7 @@ class Intent:
 
 
 @dataclass(frozen=True)
-class Failure:
+class IngestFailure:
     """Permanent failure to index the content with this ``etag``, as the members of a problem document."""
 
     etag: str
@@ -87,4 +87,4 @@ class DocumentStatus:
     """Status of a document in the journal; ``failure`` may belong to an earlier content of it."""
 
     indexing: bool = False
-    failure: Failure | None = None
+    failure: IngestFailure | None = None

@@ -29,7 +29,7 @@ from ..leases import LEASE_SECONDS, LeaseLost, hold_lease
 from ..problems import DocumentBusy, WritesUnavailable
 from ..redis import TenantRedis
 from . import journal_scripts
-from .intents import DocumentStatus, Failure, Intent, IntentKind
+from .intents import DocumentStatus, IngestFailure, Intent, IntentKind
 
 __all__ = ["RETRY_SECONDS", "DueRepairs", "Journal", "WriteLease"]
 
@@ -91,7 +91,7 @@ class WriteLease:
             raise _unavailable()
         self.intent = intent
 
-    async def commit(self, failure: Failure | None = None) -> None:
+    async def commit(self, failure: IngestFailure | None = None) -> None:
         """Delete the intent, and store a permanent failure if there is one. Errors of Redis are only logged.
 
         After such an error the intent remains, and a repair finds nothing left to do.
@@ -179,7 +179,7 @@ class Journal:
         return {
             document_id: DocumentStatus(
                 bool(intent) and Intent.from_json(intent).kind is not IntentKind.DELETE,
-                Failure(**json.loads(failure)) if failure else None,
+                IngestFailure(**json.loads(failure)) if failure else None,
             )
             for document_id, intent, failure in zip(document_ids, intents, failures, strict=True)
         }
@@ -221,7 +221,9 @@ class Journal:
                 raise _unavailable() from exc
             raise
 
-    async def commit(self, tenant: Tenant, document_id: str, token: str, failure: Failure | None) -> None:
+    async def commit(
+        self, tenant: Tenant, document_id: str, token: str, failure: IngestFailure | None
+    ) -> None:
         """Delete a lease and its intent; see :meth:`WriteLease.commit`."""
         keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
         text = json.dumps(vars(failure)) if failure else ""

@@ -21,7 +21,7 @@ from ..problems import DocumentBusy, DocumentRefused, IndexingFailed, PersonaMis
 from ..timings import RequestTimings
 from ..vectors import Vectors
 from .catalog import Catalog
-from .intents import Failure, Intent, IntentKind
+from .intents import IngestFailure, Intent, IntentKind
 from .journal import DueRepairs, Journal, WriteLease
 from .service import DocumentService
 from .trash import Trash
@@ -155,7 +155,7 @@ class Repair:
             self._log.warning("Cannot complete a write of a document", tenant=tenant.key, error=str(exc))
             if stored is None or intent.attempts < MAX_ATTEMPTS:
                 return "postponed"
-            await lease.commit(Failure.from_problem(_final_failure(intent, exc), stored.version.etag))
+            await lease.commit(IngestFailure.from_problem(_final_failure(intent, exc), stored.version.etag))
             return "given_up"
         await lease.commit()
         return "completed"

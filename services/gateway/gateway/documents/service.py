@@ -38,7 +38,7 @@ from ..timings import RequestTimings
 from ..vectors import Vectors
 from .embeddings import digest
 from .filenames import clean_filename
-from .intents import Failure, Intent, IntentKind
+from .intents import IngestFailure, Intent, IntentKind
 from .journal import RETRY_SECONDS, Journal, WriteLease
 from .reader import DocumentReader, ExtractedDocument
 
@@ -198,7 +198,9 @@ class DocumentService:
             await lease.begin(lease.intent or Intent(IntentKind.INGEST))
             extracted = await self._extract(tenant, filename, stored.content, timings)
         except (DocumentRefused, PersonaMissing) as exc:
-            await lease.commit(Failure.from_problem(exc, etag or await self._get_etag(tenant, document_id)))
+            await lease.commit(
+                IngestFailure.from_problem(exc, etag or await self._get_etag(tenant, document_id))
+            )
             raise
         document = await _document(
             persona_id, document_id, filename, stored.content, stored.version.stored_at

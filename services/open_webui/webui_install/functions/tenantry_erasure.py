@@ -59,7 +59,7 @@ ADDED_TO = "tenantry_added_to"
 """Key in a file's metadata: id of the knowledge base to which the file is being added, set by the guard."""
 
 
-class Erasure(BaseModel):
+class ErasureRun(BaseModel):
     """Request of the operator: the tenant with its ids in Open WebUI, and the step."""
 
     tenant: str = Field(pattern=r"^tenant-[a-z0-9][-a-z0-9]{0,39}$")
@@ -109,7 +109,7 @@ class Action:
         """
         if __user__.get("role") != "admin":
             raise PermissionError("only an administrator may erase a tenant")
-        erasure = Erasure.model_validate(body.get("erasure"))
+        erasure = ErasureRun.model_validate(body.get("erasure"))
         if erasure.step == "close":
             return {"writers": await _close(erasure)}
         if erasure.step == "delete":
@@ -118,7 +118,7 @@ class Action:
         return await _count(erasure)
 
 
-async def _close(erasure: Erasure) -> int:
+async def _close(erasure: ErasureRun) -> int:
     """Close the tenant's accounts and remove its grants; return the number of users who could write before.
 
     A closed account of a user who now belongs to another tenant is reopened.
@@ -159,7 +159,7 @@ async def _close(erasure: Erasure) -> int:
     return len(writers)
 
 
-async def _delete(erasure: Erasure, end: float) -> None:
+async def _delete(erasure: ErasureRun, end: float) -> None:
     """Delete files, chats and feedback until ``end``; then the accounts, which are needed to find the rest."""
     for find, delete in _KINDS:
         while found := await find(erasure):
@@ -170,7 +170,7 @@ async def _delete(erasure: Erasure, end: float) -> None:
             log.info("%s: deleted %s: %s", erasure.tenant, find.__name__.removeprefix("_find_"), len(found))
 
 
-async def _count(erasure: Erasure) -> dict[str, int]:
+async def _count(erasure: ErasureRun) -> dict[str, int]:
     from sqlalchemy import func, select  # noqa: PLC0415 (only Open WebUI's process has it)
 
     async with _session() as session:
@@ -189,7 +189,7 @@ async def _count(erasure: Erasure) -> dict[str, int]:
         }
 
 
-async def _find_files(erasure: Erasure) -> list[Any]:
+async def _find_files(erasure: ErasureRun) -> list[Any]:
     """Return ids and paths of the tenant's files."""
     from open_webui.models.files import File  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
@@ -218,7 +218,7 @@ async def _delete_files(files: Sequence[Any]) -> None:
         await session.commit()
 
 
-async def _find_chats(erasure: Erasure) -> list[Any]:
+async def _find_chats(erasure: ErasureRun) -> list[Any]:
     """Return id, owner and tags of chats whose owners keep their accounts; other chats go with the accounts."""
     from open_webui.models.chats import Chat  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
@@ -243,7 +243,7 @@ async def _delete_chats(chats: Sequence[Any]) -> None:
             raise RuntimeError(f"Open WebUI did not delete chat {chat_id}")
 
 
-async def _find_feedback(erasure: Erasure) -> list[Any]:
+async def _find_feedback(erasure: ErasureRun) -> list[Any]:
     """Return the ids of feedback about the tenant's models, and of its accounts.
 
     The query only preselects rows: one row with invalid JSON would fail a query that parses JSON.
@@ -280,7 +280,7 @@ async def _delete_feedback(feedback: Sequence[Any]) -> None:
         await session.commit()
 
 
-async def _find_accounts(erasure: Erasure) -> list[Any]:
+async def _find_accounts(erasure: ErasureRun) -> list[Any]:
     """Return the ids of accounts without files; an account with a new file waits for the next call."""
     from open_webui.models.files import File  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
@@ -314,7 +314,7 @@ async def _delete_accounts(accounts: Sequence[Any]) -> None:
 
 
 _KINDS: tuple[
-    tuple[Callable[[Erasure], Awaitable[list[Any]]], Callable[[Sequence[Any]], Awaitable[None]]], ...
+    tuple[Callable[[ErasureRun], Awaitable[list[Any]]], Callable[[Sequence[Any]], Awaitable[None]]], ...
 ]
 _KINDS = (
     (_find_files, _delete_files),
@@ -345,13 +345,13 @@ class _Scope:
         Ids of files that are being added to its knowledge bases: a file is linked when it has been read.
     """
 
-    def __init__(self, erasure: Erasure, unrecorded: list[str], pending: list[str]) -> None:
+    def __init__(self, erasure: ErasureRun, unrecorded: list[str], pending: list[str]) -> None:
         self._erasure = erasure
         self._unrecorded = unrecorded
         self._pending = pending
 
     @classmethod
-    async def of(cls, erasure: Erasure, session: Any) -> "_Scope":
+    async def of(cls, erasure: ErasureRun, session: Any) -> "_Scope":
         """Return the queries for a tenant."""
         from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
         from open_webui.models.chats import Chat  # noqa: PLC0415

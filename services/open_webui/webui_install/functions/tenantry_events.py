@@ -33,14 +33,14 @@ CHATS_CHANGED = frozenset({"chat.created", "chat.deleted", "message.created"})
 
 
 @dataclass(frozen=True)
-class Tenant:
-    """Key of a tenant and uid of its Tenant; a Tenant that is recreated with the same name has another uid."""
+class TenantRef:
+    """Key of a tenant and uid of its TenantRef; a TenantRef that is recreated with the same name has another uid."""
 
     key: str
     uid: str
 
     def owns(self, group: Any) -> bool:
-        """Return True if the operator created a group for this Tenant."""
+        """Return True if the operator created a group for this TenantRef."""
         created_for = (group.data or {}).get("tenantry") or {}
         return bool(group.name == TENANTS + self.key and created_for.get("uid") == self.uid)
 
@@ -87,7 +87,7 @@ class Event:
 
     async def _update_membership(self, user_id: str) -> None:
         """Make a user a member of their tenant's group only; of no group if the gateway verifies no tenant."""
-        tenant: Tenant | None = None
+        tenant: TenantRef | None = None
         try:
             token = await _newest_token(user_id)
             tenant = await self._get_tenant(token) if token else None
@@ -98,7 +98,7 @@ class Event:
             raise
         await _set_membership(user_id, tenant)
 
-    async def _get_tenant(self, token: str) -> Tenant | None:
+    async def _get_tenant(self, token: str) -> TenantRef | None:
         """Return the tenant that the gateway verifies from a user's token; ``None`` for every other response.
 
         Raises
@@ -124,7 +124,7 @@ class Event:
             log.warning("The gateway did not verify a tenant: %d", response.status_code)
             return None
         key, uid = members.get("tenant"), members.get("tenantUid")
-        return Tenant(key, uid) if isinstance(key, str) and isinstance(uid, str) else None
+        return TenantRef(key, uid) if isinstance(key, str) and isinstance(uid, str) else None
 
     async def _send_hint(self) -> None:
         """Notify file-sync of a change. File-sync polls as well, so a lost hint costs some seconds only.
@@ -168,7 +168,7 @@ async def _newest_token(user_id: str) -> str:
     return str(newest.token.get("access_token") or "") if newest else ""
 
 
-async def _set_membership(user_id: str, tenant: Tenant | None) -> None:
+async def _set_membership(user_id: str, tenant: TenantRef | None) -> None:
     """Remove a user from the groups of other tenants, and add them to this tenant's group if it exists."""
     from open_webui.models.groups import Groups  # noqa: PLC0415 (only Open WebUI's process has it)
 

@@ -2,8 +2,8 @@
 
 from tenantry_local.standins.bedrock.app import make_app
 from tenantry_local.standins.bedrock.embeddings import load_model
-from tenantry_local.standins.bedrock.settings import Settings
+from tenantry_local.standins.bedrock.settings import BedrockSettings
 from tenantry_local.standins.serving import serve
 
 load_model()
-serve(make_app(Settings()), service="bedrock", host="0.0.0.0", port=4566)
+serve(make_app(BedrockSettings()), service="bedrock", host="0.0.0.0", port=4566)

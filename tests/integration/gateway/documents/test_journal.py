@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from gateway.documents.intents import DocumentStatus, Failure, Intent, IntentKind
+from gateway.documents.intents import DocumentStatus, IngestFailure, Intent, IntentKind
 from gateway.documents.journal import Journal, WriteLease
 from gateway.objects import ObjectVersion
 from gateway.problems import DocumentBusy, WritesUnavailable
@@ -23,7 +23,7 @@ from tests.support.tenants import make_tenant
 from tests.support.waiting import until
 
 INGEST = Intent(IntentKind.INGEST)
-FAILURE = Failure("e1", "https://tenantry.io/problems/document-empty", "No text", "It holds no text.")
+FAILURE = IngestFailure("e1", "https://tenantry.io/problems/document-empty", "No text", "It holds no text.")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from file_sync.models import Document
 from file_sync.problems import DeletionBlocked
 from joserfc.jwk import OKPKey
 from servicekit.errors import RemoteRefused, RemoteUnavailable
-from tenancy.tickets import Action, Ticket, TicketIssuer, TicketVerifier
+from tenancy.tickets import Ticket, TicketAction, TicketIssuer, TicketVerifier
 
 from tests.support.tenants import make_tenant
 
@@ -89,7 +89,7 @@ async def test_all_pages_of_documents_are_listed(client: GatewayClient, gateway:
         {"limit": "200", "cursor": "c1"},
     ]
     for request in requests:
-        assert ticket_of(request) == Ticket(TENANT.id, TENANT.uid, action=Action.LIST)
+        assert ticket_of(request) == Ticket(TENANT.id, TENANT.uid, action=TicketAction.LIST)
 
 
 async def test_a_deletion_names_the_document_its_batch_and_its_replacement(
@@ -101,7 +101,7 @@ async def test_a_deletion_names_the_document_its_batch_and_its_replacement(
     first, second = (call.request for call in route.calls)
     assert dict(first.url.params) == {"batch": "3", "replacedBy": "d2"}
     assert dict(second.url.params) == {"batch": "1"}
-    assert ticket_of(first) == Ticket(TENANT.id, TENANT.uid, "finance", "d1", "plan.pdf", Action.DELETE)
+    assert ticket_of(first) == Ticket(TENANT.id, TENANT.uid, "finance", "d1", "plan.pdf", TicketAction.DELETE)
 
 
 async def test_a_blocked_deletion_is_not_repeated(client: GatewayClient, gateway: Any) -> None:

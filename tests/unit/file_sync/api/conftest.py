@@ -9,7 +9,7 @@ from typing import Any
 from file_sync.app import make_app
 from file_sync.models import File
 from file_sync.planner.models import FileState, FileStatus
-from file_sync.settings import Settings
+from file_sync.settings import FileSyncSettings
 from file_sync.user_files import MAX_FILES, UserFile
 from pydantic import SecretStr
 from tenancy.call_limiter import CallLimiter
@@ -56,7 +56,7 @@ class FakeElector:
 
 def make_fake_app(calls_per_minute: int = 1_000_000) -> Any:
     """Return the application; its context has the fakes ``files`` and ``leader_elector``."""
-    settings = Settings(
+    settings = FileSyncSettings(
         database_url=SecretStr("postgresql://postgres.test"),
         files_bucket="files",
         bucket="documents",

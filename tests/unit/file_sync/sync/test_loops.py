@@ -10,7 +10,7 @@ from file_sync.metrics import BLOCKED_DELETIONS
 from file_sync.models import Link
 from file_sync.planner.models import Plan, PlanConfig
 from file_sync.planner.persona_index import PersonaIndexCache
-from file_sync.settings import Settings
+from file_sync.settings import FileSyncSettings
 from file_sync.sync.backoff import BackoffGate
 from file_sync.sync.loops import SyncLoops
 from file_sync.sync.tenant_sync import SyncResult, TenantSync
@@ -82,7 +82,7 @@ class LoopHarness:
             **settings,
         }
         return SyncLoops(
-            Settings.model_construct(**values),
+            FileSyncSettings.model_construct(**values),
             database=cast("OpenWebUIDatabase", self),
             registry=registry,
             personas=PersonaIndexCache(registry),

@@ -13,14 +13,14 @@ from gateway.answers.cached_service import CachedAnswerService
 from gateway.answers.service import AnswerService
 from gateway.app import make_app
 from gateway.concurrency import ConcurrencyLimiter
-from gateway.context import ProcessContext
+from gateway.context import GatewayContext
 from gateway.documents.catalog import Catalog
 from gateway.documents.reader import DocumentReader
 from gateway.documents.rejection import DeletionRejection
 from gateway.documents.service import DocumentService
 from gateway.idempotency_store import IdempotencyStore
 from gateway.retrieval.service import RetrievalService
-from gateway.settings import Settings
+from gateway.settings import GatewaySettings
 from joserfc.jwk import OKPKey
 from pydantic import SecretStr
 from tenancy.call_limiter import CallLimiter
@@ -152,7 +152,7 @@ async def reader() -> AsyncIterator[DocumentReader]:
 
 @pytest.fixture
 async def harness(reader: DocumentReader) -> AsyncIterator[GatewayHarness]:
-    settings = Settings(
+    settings = GatewaySettings(
         bucket="documents",
         tenant_role_arn="arn:aws:iam::0:role/x",
         qdrant_url="http://qdrant.test",
@@ -206,7 +206,7 @@ async def harness(reader: DocumentReader) -> AsyncIterator[GatewayHarness]:
         deletions,
     )
     app = make_app(settings)
-    app.state.context = ProcessContext(
+    app.state.context = GatewayContext(
         settings=settings,
         registry=cast("TenantRegistry", registry),
         tokens=cast("TokenVerifier", FakeTokens()),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tenancy.names import document_id_for
-from tenancy.tickets import Action, Ticket
+from tenancy.tickets import Ticket, TicketAction
 
 from tests.support.files import pdf_file
 
@@ -20,7 +20,7 @@ FORM = (
 )
 
 
-def ticket(harness: GatewayHarness, action: Action = Action.INGEST) -> str:
+def ticket(harness: GatewayHarness, action: TicketAction = TicketAction.INGEST) -> str:
     named = Ticket("tenanta", "uid-tenanta", "finance", "doc-1", "a.md", action)
     return f"Ticket {harness.issuer.issue(named)}"
 
@@ -101,23 +101,23 @@ async def test_a_ticket_indexes_the_object_it_names(harness: GatewayHarness) -> 
 async def test_a_service_lists_and_deletes_documents_by_tickets(harness: GatewayHarness) -> None:
     harness.objects.contents["tenant-tenanta/finance/documents/owui-f1/a.md"] = b"From S3."
 
-    def ticket_for(action: Action) -> str:
+    def ticket_for(action: TicketAction) -> str:
         named = Ticket("tenanta", "uid-tenanta", "finance", "owui-f1", "a.md", action)
         return f"Ticket {harness.issuer.issue(named)}"
 
-    await harness.post("/v1/documents", as_=ticket_for(Action.INGEST))
-    lister = f"Ticket {harness.issuer.issue(Ticket('tenanta', 'uid-tenanta', action=Action.LIST))}"
+    await harness.post("/v1/documents", as_=ticket_for(TicketAction.INGEST))
+    lister = f"Ticket {harness.issuer.issue(Ticket('tenanta', 'uid-tenanta', action=TicketAction.LIST))}"
     (entry,) = (await harness.get("/v1/documents", as_=lister)).json()["documents"]
     assert (entry["documentId"], entry["state"]) == ("owui-f1", "ready")
     assert entry["sha256"] == hashlib.sha256(b"From S3.").hexdigest()
-    headers = {"Authorization": ticket_for(Action.DELETE)}
+    headers = {"Authorization": ticket_for(TicketAction.DELETE)}
     assert (await harness.http.delete("/v1/documents/owui-f1", headers=headers)).status_code == 204
     assert (await harness.get("/v1/documents", as_=lister)).json()["documents"] == []
 
 
 async def test_a_ticket_does_not_delete_a_persons_upload(harness: GatewayHarness) -> None:
     harness.objects.contents[STORED] = b"From S3."
-    headers = {"Authorization": ticket(harness, Action.DELETE)}
+    headers = {"Authorization": ticket(harness, TicketAction.DELETE)}
     response = await harness.http.delete("/v1/documents/doc-1", headers=headers)
     assert response.status_code == 403
     assert response.json()["type"].endswith("/document-foreign")
@@ -130,10 +130,12 @@ async def test_a_document_without_chunks_has_no_digest(harness: GatewayHarness) 
     assert (entry["state"], entry["chunks"], entry["sha256"]) == ("received", 0, None)
 
 
-@pytest.mark.parametrize("action", [Action.INGEST, Action.LIST])
-async def test_a_ticket_for_another_action_does_not_delete(harness: GatewayHarness, action: Action) -> None:
+@pytest.mark.parametrize("action", [TicketAction.INGEST, TicketAction.LIST])
+async def test_a_ticket_for_another_action_does_not_delete(
+    harness: GatewayHarness, action: TicketAction
+) -> None:
     harness.objects.contents[STORED] = b"From S3."
-    other = Ticket("tenanta", "uid-tenanta", action=action) if action is Action.LIST else None
+    other = Ticket("tenanta", "uid-tenanta", action=action) if action is TicketAction.LIST else None
     header = f"Ticket {harness.issuer.issue(other)}" if other else ticket(harness, action)
     response = await harness.http.delete("/v1/documents/doc-1", headers={"Authorization": header})
     assert response.status_code == 401
@@ -144,7 +146,7 @@ async def test_a_ticket_for_another_action_does_not_delete(harness: GatewayHarne
 async def test_a_ticket_for_one_document_does_not_delete_another(harness: GatewayHarness) -> None:
     other = "tenant-tenanta/finance/documents/doc-2/b.md"
     harness.objects.contents[other] = b"Stays."
-    headers = {"Authorization": ticket(harness, Action.DELETE)}
+    headers = {"Authorization": ticket(harness, TicketAction.DELETE)}
     response = await harness.http.delete("/v1/documents/doc-2", headers=headers)
     assert response.status_code == 401
     assert other in harness.objects.contents

@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import LogCapture
 from tenancy.call_limiter import CallLimiter
-from tenancy.tickets import Action, Ticket
+from tenancy.tickets import Ticket, TicketAction
 
 from tests.support.logs import configure_plain_logs
 from tests.support.tenants import uid_of
@@ -311,7 +311,7 @@ async def test_one_tenant_cannot_take_all_slots(harness: GatewayHarness) -> None
 
 def lister(harness: GatewayHarness) -> str:
     """Return the credentials of a service that lists the documents of tenanta."""
-    return f"Ticket {harness.issuer.issue(Ticket('tenanta', uid_of('tenanta'), action=Action.LIST))}"
+    return f"Ticket {harness.issuer.issue(Ticket('tenanta', uid_of('tenanta'), action=TicketAction.LIST))}"
 
 
 @pytest.mark.parametrize(

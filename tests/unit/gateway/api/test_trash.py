@@ -1,6 +1,6 @@
 """Tests of the trash routes: pages, refusals and idempotent restores."""
 
-from tenancy.tickets import Action, Ticket
+from tenancy.tickets import Ticket, TicketAction
 
 from tests.support.tenants import uid_of
 
@@ -71,13 +71,13 @@ async def test_an_invalid_removal_id_is_422(harness: GatewayHarness) -> None:
 
 async def test_a_ticket_does_not_allow_the_trash(harness: GatewayHarness) -> None:
     document_id = await removed(harness)
-    for action in Action:
-        names = {} if action is Action.LIST else {"persona_id": "finance", "document_id": document_id}
+    for action in TicketAction:
+        names = {} if action is TicketAction.LIST else {"persona_id": "finance", "document_id": document_id}
         ticket = Ticket(
             "tenanta",
             uid_of("tenanta"),
             **names,
-            filename="" if action is Action.LIST else "a.md",
+            filename="" if action is TicketAction.LIST else "a.md",
             action=action,
         )
         scheme = f"Ticket {harness.issuer.issue(ticket)}"

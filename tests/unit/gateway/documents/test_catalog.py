@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from gateway.documents.catalog import Catalog, DocumentState
-from gateway.documents.intents import Failure, Intent, IntentKind
+from gateway.documents.intents import IngestFailure, Intent, IntentKind
 from gateway.models import Chunk, Document
 from gateway.problems import (
     DocumentEmpty,
@@ -111,16 +111,16 @@ async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_
 ) -> None:
     refused = DocumentEmpty("It holds no text.")
     for document_id in ("d1", "d3"):
-        journal.failures["tenanta", document_id] = Failure.from_problem(
+        journal.failures["tenanta", document_id] = IngestFailure.from_problem(
             refused, object_version_of(b"Text.").etag
         )
-    journal.failures["tenanta", "d2"] = Failure.from_problem(refused, "another-etag")
+    journal.failures["tenanta", "d2"] = IngestFailure.from_problem(refused, "another-etag")
     page = await catalog.list_page(TENANT, limit=10)
     assert [entry.state.value for entry in page.entries] == ["ready", "received", "failed", "received"]
     assert [entry.failure for entry in page.entries] == [
         None,
         None,
-        Failure(
+        IngestFailure(
             object_version_of(b"Text.").etag,
             "https://tenantry.io/problems/document-empty",
             refused.title,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from tenant_operator.parts.identity import Group, IdentityPart, IdentityState
+from tenant_operator.parts.identity import IdentityPart, IdentityState, KeycloakGroup
 
 from tests.support.tenants import make_tenant
 
@@ -47,7 +47,7 @@ async def test_groups_of_an_earlier_tenant_get_the_new_uid() -> None:
     groups: dict[str, dict[str, Any]] = {}
     part = IdentityPart(cast("Keycloak", EmptyRealm(groups)))
     path, old = "/tenants/tenant-tenantb", {"tenant-uid": ["uid of an earlier Tenant"]}
-    observed = IdentityState(Group("1", path, old), Group("2", f"{path}/admins", old))
+    observed = IdentityState(KeycloakGroup("1", path, old), KeycloakGroup("2", f"{path}/admins", old))
     await part.ensure(TENANT, observed)
     for name in ("tenant-tenantb", "admins"):
         assert groups[name]["attributes"]["tenant-uid"] == ["uid-tenantb"], name

@@ -3,7 +3,7 @@
 import pytest
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.parts import vectors
-from tenant_operator.parts.identity import Person, plan_members
+from tenant_operator.parts.identity import Account, plan_members
 from tenant_operator.parts.namespace import objects
 from tenant_operator.parts.namespace.part import _contains
 from tenant_operator.parts.storage import part
@@ -72,9 +72,13 @@ def test_vectors_create_missing_objects(observed: VectorsState, steps: list[str]
 
 
 def test_members_become_exactly_the_wanted_accounts() -> None:
-    ann, ben, cat = Person("1", "ann@a.example"), Person("2", "ben@a.example"), Person("3", "cat@a.example")
+    ann, ben, cat = (
+        Account("1", "ann@a.example"),
+        Account("2", "ben@a.example"),
+        Account("3", "cat@a.example"),
+    )
     assert plan_members({ann, ben}, {ben, cat}) == ([ann], [cat])
-    assert plan_members({ann}, {Person("1", "ann@new.example")}) == ([], [])
+    assert plan_members({ann}, {Account("1", "ann@new.example")}) == ([], [])
 
 
 def test_only_a_tenant_with_compute_has_a_namespace() -> None:

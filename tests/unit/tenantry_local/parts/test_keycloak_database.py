@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from tenantry_local.context import Context
-from tenantry_local.part import Command, Part
+from tenantry_local.part import Command, PlatformPart
 from tenantry_local.parts import keycloak_database as module
 from tenantry_local.parts.keycloak_database import build_template, restore_template, template_file
 from tenantry_local.processes import LocalError, Processes
 from typing_extensions import override
 
 
-class FakePart(Part):
+class FakePart(PlatformPart):
     """A program that sleeps."""
 
     summary = "a program"

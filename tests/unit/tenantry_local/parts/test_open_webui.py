@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from gateway.documents.formats import _FORMATS_BY_SUFFIX
-from gateway.settings import Settings as GatewaySettings
+from gateway.settings import GatewaySettings
 from tenantry_local.context import Context, write_private
 from tenantry_local.parts.open_webui import FILE_EXTENSIONS, LARGEST_FILE_MIB, OpenWebUI
 from tenantry_local.parts.services import operator_env

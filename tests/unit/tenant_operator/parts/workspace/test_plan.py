@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.parts.workspace.plan import (
-    Group,
     KnowledgeBase,
+    OpenWebUIGroup,
     WorkspaceState,
     assign_bases,
     build_grants,
@@ -33,7 +33,7 @@ NEIGHBOUR = {"principal_type": "group", "principal_id": "another", "permission":
 
 def settled(tenant: Tenant = ACME) -> WorkspaceState:
     """Return the observed state after all writes."""
-    steps = plan(tenant, WorkspaceState(Group("g")), "g")
+    steps = plan(tenant, WorkspaceState(OpenWebUIGroup("g")), "g")
     models = {step.subject: dict(step.form) for step in steps if step.action == "create model"}
     bases = {
         step.subject: KnowledgeBase(
@@ -47,7 +47,7 @@ def settled(tenant: Tenant = ACME) -> WorkspaceState:
         for step in steps
         if step.action == "create knowledge base"
     }
-    return WorkspaceState(Group("g"), models=models, bases=bases)
+    return WorkspaceState(OpenWebUIGroup("g"), models=models, bases=bases)
 
 
 def actions(state: WorkspaceState, tenant: Tenant = ACME) -> list[str]:
@@ -192,12 +192,12 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
             id="a-former-personas-model-goes",
         ),
         pytest.param(
-            replace(settled(), group=Group("g", children=frozenset("x"))),
+            replace(settled(), group=OpenWebUIGroup("g", children=frozenset("x"))),
             ["detach group x"],
             id="a-group-beneath",
         ),
         pytest.param(
-            replace(settled(), group=Group("g", members=frozenset("ab")), people=frozenset("bc")),
+            replace(settled(), group=OpenWebUIGroup("g", members=frozenset("ab")), people=frozenset("bc")),
             ["remove members g", "add members g"],
             id="members-are-exactly-the-people",
         ),
@@ -232,7 +232,7 @@ def test_repairs_remove_foreign_grants_and_keep_foreign_values() -> None:
 
 
 def test_members_are_compared_by_id() -> None:
-    state = replace(settled(), group=Group("g", members=frozenset("ab")), people=frozenset("bc"))
+    state = replace(settled(), group=OpenWebUIGroup("g", members=frozenset("ab")), people=frozenset("bc"))
     assert [(step.action, step.form) for step in plan(ACME, state, "g")] == [
         ("remove members", ["a"]),
         ("add members", ["c"]),
