@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 __all__ = ["unrelated_program", "web_server"]
 
@@ -13,6 +15,9 @@ def unrelated_program(*argv: str) -> Iterator[subprocess.Popen[str]]:
     """Run a program in a separate session; kill it at the end of the block."""
     with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, text=True) as program:
         try:
+            # The kernel reports a new program's arguments a moment after the program has started.
+            while program.poll() is None and not Path("/proc", str(program.pid), "cmdline").read_bytes():
+                time.sleep(0.001)
             yield program
         finally:
             program.kill()
