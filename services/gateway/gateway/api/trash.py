@@ -29,6 +29,7 @@ from .schemas import DocumentId, DocumentResponse, RemovalId, TrashItem, TrashLi
 __all__ = ["router"]
 
 _REFUSALS = (
+    InvalidRequest,
     TrashMissing,
     DocumentExists,
     DocumentForeign,
