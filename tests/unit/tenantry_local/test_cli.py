@@ -282,9 +282,27 @@ def test_a_log_is_printed(tenantry: Program, context: Context) -> None:
     assert tenantry.out == "one\ntwo\n"
 
 
+RESTORE_SIGINT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@contextmanager
+def interruptible(*argv: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a program that Ctrl-C ends, even if the tests run in the background, where SIGINT is ignored."""
+    restored = [sys.executable, "-c", RESTORE_SIGINT, *argv]
+    with subprocess.Popen(restored, stdout=-1, stderr=-1, text=True) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
 def test_a_log_that_is_followed_ends_with_ctrl_c(context: Context) -> None:
     Processes(context.state).log("gateway").write_text("one\n")
-    with subprocess.Popen([TENANTRY, "logs", "-f", "gateway"], stdout=-1, stderr=-1, text=True) as program:
+    with interruptible(TENANTRY, "logs", "-f", "gateway") as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "one\n"
         program.send_signal(signal.SIGINT)
@@ -299,8 +317,8 @@ from tenantry_local.part import Command
 from tenantry_local.parts.services import Gateway
 
 class NeverHealthy(Gateway):
-    depends_on = needs = ()
-    start_timeout = patience = 600.0
+    depends_on = ()
+    start_timeout = 600.0
     def command(self):
         print("started", flush=True)
         return Command(["sleep", "600"])
@@ -314,7 +332,7 @@ cli.main()
 
 
 def test_ctrl_c_ends_up_immediately_and_says_how_to_go_on(context: Context) -> None:
-    with subprocess.Popen([sys.executable, "-c", NEVER_HEALTHY], stdout=-1, stderr=-1, text=True) as program:
+    with interruptible(sys.executable, "-c", NEVER_HEALTHY) as program:
         try:
             assert program.stdout is not None
             while "started" not in program.stdout.readline():
@@ -322,7 +340,6 @@ def test_ctrl_c_ends_up_immediately_and_says_how_to_go_on(context: Context) -> N
             program.send_signal(signal.SIGINT)
             _, err = program.communicate(timeout=30)
         finally:
-            program.kill()
             Processes(context.state).stop("gateway")
     assert program.returncode == 130
     assert "`make up` continues, `make down` stops them" in err
