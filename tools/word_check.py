@@ -34,7 +34,7 @@ Rules = list[tuple[re.Pattern[str], str]]
 def read_rules() -> Rules:
     """Return each avoided word as a pattern, with its replacement.
 
-    A match has no letter next to it, so that the words of identifiers are found as well.
+    A match has no letter next to it.
     """
     lines = (Path(__file__).parent / "avoided_words.txt").read_text().splitlines()
     pairs = (line.split("\t") for line in lines if line and not line.startswith("#"))
@@ -48,6 +48,8 @@ def check_text(name: str, text: str, rules: Rules) -> Iterator[str]:
     """Yield one line for each finding in a file: its place, the word and the replacement."""
     # A word that continues on the next line of a comment or paragraph is found as well.
     joined = re.sub(r"[ \t]*\n[ \t]*(?:[#>*][ \t]+)?", "\n", text)
+    # Identifiers become words, so that a phrase is found in snake_case and in CamelCase.
+    joined = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", joined)
     for pattern, instead in rules:
         for match in pattern.finditer(joined):
             line = joined.count("\n", 0, match.start()) + 1

@@ -75,7 +75,7 @@ class OperatorContext:
     Parameters
     ----------
     settings
-        OperatorSettings of the operator.
+        Settings of the operator.
     """
 
     def __init__(self, settings: OperatorSettings) -> None:

@@ -1,1 +1,1 @@
-"""The one door to the tenants' documents, vectors and models."""
+"""Gateway: the only service with access to documents, vectors and models."""

@@ -84,7 +84,7 @@ class GatewaySettings(HttpSettings):
     """Length of the stored vectors: the model's first numbers, of 1024, that are kept."""
 
     chunk_tokens: int = Field(360, ge=16, le=2048)
-    """Longest chunk, in tokens as counted in :mod:`gateway.documents.chunk`."""
+    """Longest chunk, in tokens as counted in `gateway/documents/chunk.py`."""
 
     chunk_overlap: int = Field(54, ge=0)
     """Tokens that a chunk repeats of the previous one, so that sentences stay together: 15 % of a chunk."""

@@ -51,6 +51,8 @@ def read_settings(kind: type[S]) -> S:
     except ValidationError as exc:
         prefix = kind.model_config.get("env_prefix", "")
         for error in exc.errors(include_input=False):
-            name = f"{prefix}{'_'.join(map(str, error['loc'])).upper()}"
-            sys.stderr.write(f"{name}: {error['msg']}\n")
+            # A rule about several variables has no location.
+            name = f"{prefix}{'_'.join(map(str, error['loc'])).upper() or '*'}"
+            reason = "not set" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
+            sys.stderr.write(f"{name}: {reason}\n")
         raise SystemExit(2) from exc

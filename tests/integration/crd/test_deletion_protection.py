@@ -49,7 +49,7 @@ def test_tenant_that_is_not_protected_is_deleted(
     assert tenants.is_going(name)
 
 
-def test_deleting_many_at_once_spares_the_protected_ones(
+def test_a_deletion_of_all_tenants_spares_the_protected_ones(
     tenants: Tenants, stored: Callable[..., str]
 ) -> None:
     labels = {"test": uuid.uuid4().hex}

@@ -72,7 +72,7 @@ async def test_c11_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
     assert await texts(harness, word) == [f"{word} of Anna."]
 
 
-async def test_c11_the_name_of_an_upload_at_the_gateway_is_taken_in_open_webui(
+async def test_c11_the_name_of_an_upload_at_the_gateway_is_reserved_in_open_webui(
     harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     uploaded = await upload(harness, ANNA, "plan.txt", f"{word} of Anna.")

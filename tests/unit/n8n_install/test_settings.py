@@ -38,7 +38,7 @@ def test_missing_settings_are_reported_with_exit_status_2() -> None:
     done = subprocess.run(job, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     for name in ("URL", "EMAIL", "PASSWORD", "GATEWAY_URL"):
-        assert f"N8N_INSTALL_{name}: Field required" in done.stderr
+        assert f"N8N_INSTALL_{name}: not set" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -28,4 +28,4 @@ def test_a_missing_setting_is_one_line_that_names_the_variable(
     assert ended.value.code == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines
-    assert all(line.startswith(prefix) and line.endswith(": Field required") for line in lines), lines
+    assert all(line.startswith(prefix) and line.endswith(": not set") for line in lines), lines

@@ -69,7 +69,7 @@ def test_a_file_without_a_ca_prevents_the_start_and_names_the_setting(
     monkeypatch.setenv("SOME_JOB_CA_FILE", str(file))
     with pytest.raises(SystemExit):
         read_settings(Settings)
-    assert capsys.readouterr().err == f"SOME_JOB_CA_FILE: Value error, {file} {reason}\n"
+    assert capsys.readouterr().err == f"SOME_JOB_CA_FILE: {file} {reason}\n"
 
 
 def test_only_the_configured_ca_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ class FakeOpenWebUI:
 
 
 class Harness:
-    """Two TenantStore, ``acme`` and ``bolt``, and the check."""
+    """Two Tenants, ``acme`` and ``bolt``, and the check."""
 
     def __init__(self) -> None:
         self.webui, self.realm, self.tenants = FakeOpenWebUI(), FakeRealm(), TenantStore()

@@ -71,4 +71,4 @@ def test_open_webui_requires_an_account(
         program.main()
     (missing,) = WEBUI.keys() - set(named)
     error = capsys.readouterr().err
-    assert error == f"{missing}: Value error, needed with OPERATOR_OPEN_WEBUI_URL\n"
+    assert error == f"{missing}: needed with OPERATOR_OPEN_WEBUI_URL\n"

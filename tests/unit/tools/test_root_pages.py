@@ -4,13 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tools.version import REPOSITORY
 
 PAGES = [
     page for folder in (".", "changelog.d", ".github") for page in sorted((REPOSITORY / folder).glob("*.md"))
 ]
-PAGES = [page for page in PAGES if not page.name.startswith("+")]
+FRAGMENTS = [page for page in (REPOSITORY / "changelog.d").glob("*.md") if page.name != "README.md"]
+PAGES = [page for page in PAGES if page not in FRAGMENTS]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
@@ -25,3 +27,14 @@ def test_every_make_target_exists(page: Path) -> None:
     commands = re.findall(r"(?:^ *|`)make (?:-s )?([a-z0-9][a-z0-9 -]*)", page.read_text(), re.MULTILINE)
     named = {name for command in commands for name in re.split(r" {2,}| #", command)[0].split()}
     assert named <= targets, named - targets
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda fragment: fragment.name)
+def test_a_changelog_fragment_has_no_link(fragment: Path) -> None:
+    """A release moves fragments to CHANGELOG.md, which is a page of the docs, too: no link fits both."""
+    assert "](" not in fragment.read_text()
+
+
+@pytest.mark.parametrize("form", sorted((REPOSITORY / ".github").rglob("*.y*ml")), ids=lambda form: form.name)
+def test_each_file_for_github_is_valid_yaml(form: Path) -> None:
+    assert yaml.safe_load(form.read_text())

@@ -29,8 +29,9 @@ def test_a_phrase_is_found_across_lines_and_cases(text: str) -> None:
     assert len(find("x.yaml", text)) == 1
 
 
-def test_a_word_inside_an_identifier_is_found() -> None:
-    assert find("x.py", f"def _{AVOIDED}(): ...\n")
+@pytest.mark.parametrize("name", [f"_{AVOIDED}", f"{AVOIDED}User", "by_hand", "madeByHand", "MadeByHand"])
+def test_a_word_or_phrase_inside_an_identifier_is_found(name: str) -> None:
+    assert find("x.py", f"def {name}(): ...\n")
 
 
 def test_longer_words_and_allowed_phrases_pass() -> None:

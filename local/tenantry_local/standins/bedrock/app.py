@@ -57,7 +57,7 @@ class StandinState:
     Parameters
     ----------
     settings
-        BedrockSettings of the stand-in, read once.
+        Settings of the stand-in, read once.
     """
 
     def __init__(self, settings: BedrockSettings) -> None:

@@ -56,7 +56,7 @@ _ANSWER = TypeAdapter(Answer)
 
 
 class CacheOutcome(StrEnum):
-    """CacheOutcome of a cache lookup."""
+    """Outcome of a cache lookup."""
 
     HIT = "hit"
     MISS = "miss"

@@ -34,13 +34,13 @@ CHATS_CHANGED = frozenset({"chat.created", "chat.deleted", "message.created"})
 
 @dataclass(frozen=True)
 class TenantRef:
-    """Key of a tenant and uid of its TenantRef; a TenantRef that is recreated with the same name has another uid."""
+    """Key of a tenant and uid of its Tenant; a Tenant that is recreated with the same name has another uid."""
 
     key: str
     uid: str
 
     def owns(self, group: Any) -> bool:
-        """Return True if the operator created a group for this TenantRef."""
+        """Return True if the operator created a group for this Tenant."""
         created_for = (group.data or {}).get("tenantry") or {}
         return bool(group.name == TENANTS + self.key and created_for.get("uid") == self.uid)
 

@@ -158,7 +158,7 @@ async def test_a_delete_that_is_killed_after_any_call_is_completed_or_never_bega
     assert completed >= 3
 
 
-async def test_two_replicas_that_write_one_document_at_once_end_with_one_whole_version(
+async def test_concurrent_writes_of_a_document_end_with_one_complete_version(
     replicas: Replicas,
 ) -> None:
     writers = [replicas.make() for _ in range(4)]
@@ -171,7 +171,7 @@ async def test_two_replicas_that_write_one_document_at_once_end_with_one_whole_v
     assert await writers[0].state() == "ready"
 
 
-async def test_two_replicas_that_write_and_delete_at_once_leave_no_index_of_what_is_gone(
+async def test_a_concurrent_write_and_deletion_leave_no_orphaned_points(
     replicas: Replicas,
 ) -> None:
     one, other = replicas.make(), replicas.make()

@@ -1,0 +1,37 @@
+"""Class names of the product: one name, one meaning."""
+
+import ast
+from collections import defaultdict
+
+from tools.version import REPOSITORY
+
+SIDES_OF_A_WIRE = frozenset(
+    {
+        "Answer",
+        "Citation",
+        "Document",
+        "FileList",
+        "HeldDeletion",
+        "TrashPage",
+        "UserFile",
+    }
+)
+"""The same thing in two programs that exchange it."""
+
+PARTS_AND_STANDINS = frozenset({"Bedrock", "Keycloak", "N8n", "OpenWebUI", "Redis"})
+"""A client of a system, and the part of the local platform that runs the system."""
+
+REQUIRED_BY_OPEN_WEBUI = frozenset({"Valves", "Action"})
+"""Open WebUI finds these classes of a function by their names."""
+
+
+def test_two_classes_share_a_name_only_if_they_are_the_same_thing() -> None:
+    places = defaultdict[str, list[str]](list)
+    for folder in ("services", "operator", "local", "tools", "charts"):
+        for file in sorted((REPOSITORY / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].append(str(file.relative_to(REPOSITORY)))
+    allowed = SIDES_OF_A_WIRE | PARTS_AND_STANDINS | REQUIRED_BY_OPEN_WEBUI
+    shared = {name: files for name, files in places.items() if len(files) > 1 and name not in allowed}
+    assert shared == {}
