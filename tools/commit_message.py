@@ -1,7 +1,8 @@
 """Check of a commit message's subject: ``python -m tools.commit_message FILE``. pre-commit runs it.
 
 The subject is imperative ("Add", not "Adds" or "Added"), behind an area and a colon if it has one, at most 72
-characters long and without a full stop.
+characters long, without a full stop, and has more than one word and no avoided word
+(:mod:`tools.word_check`).
 """
 
 import re
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+
+from .word_check import check_text, read_rules
 
 __all__ = ["MAX_LENGTH", "find_errors", "main"]
 
@@ -28,6 +31,9 @@ def find_errors(message: str) -> list[str]:
     found = []
     if not text.strip():
         found.append("The subject is empty.")
+    elif len(text.split()) == 1:
+        found.append("The subject has one word only.")
+    found.extend(check_text("subject", subject, read_rules()))
     if len(subject) > MAX_LENGTH:
         found.append(f"The subject has {len(subject)} characters; at most {MAX_LENGTH} are shown.")
     if text.endswith("."):

@@ -184,7 +184,7 @@ async def test_a_name_of_5000_characters_is_shortened_and_the_file_stays_ready(
     assert await uploads.wait_for_result(file_id) == ("ready", None)
 
 
-async def test_c13_a_new_version_under_the_same_name_replaces_the_old_one(uploads: Uploads) -> None:
+async def test_a_new_version_under_the_same_name_replaces_the_old_one(uploads: Uploads) -> None:
     model = model_id(uploads.company.id, "finance")
     first = await uploads.upload(SampleFile("canteen.txt", b"Lunch in the canteen costs 10 crowns."))
     assert await uploads.wait_for_result(first) == ("ready", None)

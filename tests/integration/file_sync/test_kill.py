@@ -73,7 +73,7 @@ async def test_killed_after_any_call_of_a_change_only_the_new_content_is_found(
     assert last >= 6
 
 
-async def test_c13_killed_after_any_call_of_a_new_version_one_document_is_left(
+async def test_killed_after_any_call_of_a_new_version_one_document_is_left(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     for last in count():

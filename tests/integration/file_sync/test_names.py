@@ -48,7 +48,7 @@ async def trashed(harness: FileSyncHarness, email: str) -> list[str]:
 
 
 @pytest.mark.parametrize("is_indexed", [True, False], ids=["ready", "received"])
-async def test_c11_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
+async def test_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
     harness: FileSyncHarness, anna: str, ben: str, word: str, *, is_indexed: bool
 ) -> None:
     await harness.person(DORA)
@@ -72,7 +72,7 @@ async def test_c11_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
     assert await texts(harness, word) == [f"{word} of Anna."]
 
 
-async def test_c11_the_name_of_an_upload_at_the_gateway_is_reserved_in_open_webui(
+async def test_the_name_of_an_upload_at_the_gateway_is_reserved_in_open_webui(
     harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     uploaded = await upload(harness, ANNA, "plan.txt", f"{word} of Anna.")
@@ -91,7 +91,7 @@ async def test_c11_the_name_of_an_upload_at_the_gateway_is_reserved_in_open_webu
     assert await texts(harness, word) == [f"{word} of Ben."]
 
 
-async def test_c13_a_file_replaces_its_persons_upload_at_the_gateway(
+async def test_a_file_replaces_its_persons_upload_at_the_gateway(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 10 crowns.")
@@ -111,7 +111,7 @@ async def test_c13_a_file_replaces_its_persons_upload_at_the_gateway(
     assert not (await harness.replica.run(A)).plan.actions
 
 
-async def test_c13_a_newer_upload_at_the_gateway_replaces_a_file(
+async def test_a_newer_upload_at_the_gateway_replaces_a_file(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
@@ -155,7 +155,7 @@ async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept
     assert again.status_code == (201 if who == BEN else 403), "an existing document gets new versions"
 
 
-async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
+async def test_an_older_version_is_not_restored_next_to_a_newer_one(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = harness.give(anna, "wombat.txt", f"{word} costs 20 crowns.", A)
@@ -178,7 +178,7 @@ async def test_c12_an_older_version_is_not_restored_next_to_a_newer_one(
     assert await texts(harness, word) == [f"{word} costs 20 crowns."]
 
 
-async def test_c13_killed_after_any_call_a_file_still_replaces_an_upload(
+async def test_killed_after_any_call_a_file_still_replaces_an_upload(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     async def store_and_replace() -> None:

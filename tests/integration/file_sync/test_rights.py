@@ -42,7 +42,7 @@ async def list_states(harness: FileSyncHarness, email: str) -> dict[str, FileSta
     return {each.file.id: each.status.state for each in listed}
 
 
-async def test_c11_a_reset_by_a_colleague_loses_no_document(
+async def test_a_reset_by_a_colleague_loses_no_document(
     harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     annas = harness.give(anna, "annas.txt", f"{word} of Anna.", A)
@@ -57,7 +57,7 @@ async def test_c11_a_reset_by_a_colleague_loses_no_document(
     assert bens not in await list_states(harness, BEN)
 
 
-async def test_c11_only_owner_and_administrator_remove_a_document(
+async def test_only_owner_and_administrator_remove_a_document(
     harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     dora = await harness.person(DORA)
@@ -93,7 +93,7 @@ async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(
     assert harness.keys(A) == []
 
 
-async def test_c11_a_colleagues_name_is_refused_with_a_reason(
+async def test_a_colleagues_name_is_refused_with_a_reason(
     harness: FileSyncHarness, anna: str, ben: str, word: str
 ) -> None:
     annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
@@ -114,7 +114,7 @@ async def test_c11_a_colleagues_name_is_refused_with_a_reason(
 
 
 @pytest.mark.parametrize("way", ["knowledge", "chat"])
-async def test_c13_a_new_version_replaces_the_old_one(
+async def test_a_new_version_replaces_the_old_one(
     harness: FileSyncHarness, anna: str, word: str, way: str
 ) -> None:
     def give(text: str) -> str:
@@ -141,7 +141,7 @@ async def test_c13_a_new_version_replaces_the_old_one(
     assert await texts(harness, word) == [f"{word} costs 10 crowns."]
 
 
-async def test_c13_a_new_version_that_cannot_be_read_leaves_the_old_one(
+async def test_a_new_version_that_cannot_be_read_leaves_the_old_one(
     harness: FileSyncHarness, anna: str, word: str
 ) -> None:
     old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)

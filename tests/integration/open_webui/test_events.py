@@ -116,7 +116,7 @@ async def test_a_login_while_the_gateway_is_unreachable_ends_every_membership(
 async def test_a_keycloak_group_with_a_tenants_name_gives_no_access(
     harness: OpenWebUIHarness, email: str, response: tuple[int, dict[str, Any]]
 ) -> None:
-    """Issue 18, A3: a top-level group whose name equals the path of the tenant's group."""
+    """A top-level group whose name equals the path of the tenant's group."""
     await harness.people.add_lookalike(email, f"tenants/{harness.tenant}")
     assert harness.path in claims_of(await harness.people.token(email))["groups"]
     person = await log_in(harness, email, response)

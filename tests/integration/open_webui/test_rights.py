@@ -82,7 +82,7 @@ async def base(harness: OpenWebUIHarness) -> AsyncIterator[KnowledgeBase]:
     await webui.admin.http.delete(f"/api/v1/knowledge/{made['id']}/delete")
 
 
-async def test_c11_a_member_cannot_reset_a_knowledge_base(base: KnowledgeBase) -> None:
+async def test_a_member_cannot_reset_a_knowledge_base(base: KnowledgeBase) -> None:
     for person in (base.ann, await base.add_administrator(base.harness.tenant), base.harness.webui.admin):
         answer = await base.call(person, "POST", "reset")
         assert answer.status_code == 403
@@ -90,7 +90,7 @@ async def test_c11_a_member_cannot_reset_a_knowledge_base(base: KnowledgeBase) -
     assert await base.files() == {base.of_ann, base.of_bob}
 
 
-async def test_c11_a_member_cannot_remove_a_colleagues_file(base: KnowledgeBase) -> None:
+async def test_a_member_cannot_remove_a_colleagues_file(base: KnowledgeBase) -> None:
     directory = (await base.call(base.bob, "POST", "dirs/create", {"name": "bobs"})).json()["id"]
     moved = await base.call(
         base.bob, "POST", "file/move", {"file_id": base.of_bob, "directory_id": directory}
@@ -119,14 +119,14 @@ async def test_c11_a_member_cannot_remove_a_colleagues_file(base: KnowledgeBase)
     assert (await base.bob.get(f"/api/v1/files/{base.of_bob}"))["filename"] == "bob.md"
 
 
-async def test_c11_a_member_renames_and_removes_own_files(base: KnowledgeBase) -> None:
+async def test_a_member_renames_and_removes_own_files(base: KnowledgeBase) -> None:
     renamed = await base.ann.http.post(f"/api/v1/files/{base.of_ann}/rename", json={"filename": "newer.md"})
     assert renamed.is_success
     assert (await base.call(base.ann, "POST", "file/remove", {"file_id": base.of_ann})).is_success
     assert await base.files() == {base.of_bob}
 
 
-async def test_c11_a_move_or_rename_to_a_colleagues_file_name_is_refused(base: KnowledgeBase) -> None:
+async def test_a_move_or_rename_to_a_colleagues_file_name_is_refused(base: KnowledgeBase) -> None:
     above = (await base.call(base.bob, "POST", "dirs/create", {"name": "above"})).json()["id"]
     form = {"name": "below", "parent_id": above}
     below = (await base.call(base.bob, "POST", "dirs/create", form)).json()["id"]
@@ -148,7 +148,7 @@ async def test_c11_a_move_or_rename_to_a_colleagues_file_name_is_refused(base: K
     assert moved.is_success
 
 
-async def test_c11_an_administrator_of_the_tenant_removes_any_file(base: KnowledgeBase) -> None:
+async def test_an_administrator_of_the_tenant_removes_any_file(base: KnowledgeBase) -> None:
     dora = await base.add_administrator(base.harness.tenant)
     assert (await base.call(dora, "POST", "file/remove", {"file_id": base.of_bob})).is_success
     assert await base.files() == {base.of_ann}
@@ -159,14 +159,14 @@ async def test_c11_an_administrator_of_the_tenant_removes_any_file(base: Knowled
     assert (await base.bob.get(f"/api/v1/files/{base.of_bob}"))["meta"]["tenantry_removed_by"] == ""
 
 
-async def test_c11_an_administrator_of_another_tenant_has_no_such_right(base: KnowledgeBase) -> None:
+async def test_an_administrator_of_another_tenant_has_no_such_right(base: KnowledgeBase) -> None:
     eve = await base.add_administrator("tenant-of-eve")
     answer = await base.call(eve, "POST", "file/remove", {"file_id": base.of_bob})
     assert answer.status_code == 403
     assert await base.files() == {base.of_ann, base.of_bob}
 
 
-async def test_c11_a_colleagues_file_name_is_refused(base: KnowledgeBase) -> None:
+async def test_a_colleagues_file_name_is_refused(base: KnowledgeBase) -> None:
     answer = await base.ann.http.post(
         "/api/v1/files/",
         files={"file": ("bob.md", b"mine now")},

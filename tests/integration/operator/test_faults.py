@@ -52,7 +52,7 @@ HUNG_SECONDS = 45.0
 async def test_a_hanging_backend_blocks_no_worker_for_long(
     backend: str, platform: Platform, harness: Harness, tenants: Tenants
 ) -> None:
-    """D18: it blocks every worker for a moment; the Tenants in the queue are reconciled nevertheless."""
+    """It blocks every worker for a moment; the Tenants in the queue are reconciled nevertheless."""
     type_, reason, setting, url = HANGING[backend]
     account = {"open_webui_email": "admin@tenantry.example", "open_webui_password": "s3cret"}
     names = [f"hung-{number}" for number in range(3 * WORKERS)]

@@ -52,7 +52,7 @@ def test_consecutive_failures_open_the_circuit(breaker: Breaker, system: str) ->
 
 
 def test_timeouts_count_twice(breaker: Breaker) -> None:
-    """D18: each timeout occupies a slot of the concurrency limit for its whole duration."""
+    """Each timeout occupies a slot of the concurrency limit for its whole duration."""
     for _ in range(FAILURES // 2):
         breaker.record_failure(HUNG_SECONDS)
         assert breaker.pause == 0

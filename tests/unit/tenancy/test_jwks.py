@@ -147,7 +147,7 @@ async def test_a_hanging_keycloak_delays_a_caller_only_once(realm: Realm, keys: 
 
 @in_simulated_time
 async def test_waiting_for_the_first_keys_causes_no_further_fetch(realm: Realm, keys: RemoteKeys) -> None:
-    """D18: a readiness probe that fetched keys would fail on every gateway while Keycloak hangs."""
+    """A readiness probe that fetched keys would fail on every gateway while Keycloak hangs."""
     await keys.wait_fetched()
     realm.seconds = 60
     await asyncio.sleep(10 * MAX_AGE_SECONDS)

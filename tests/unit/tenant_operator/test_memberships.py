@@ -285,7 +285,7 @@ async def test_a_failed_check_removes_no_one_and_the_next_one_runs(
 async def test_an_account_that_a_changed_tenant_does_not_name_is_removed_without_keycloak(
     fault: str, harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 18, A3: removed within 5 s."""
+    """Removed within 5 s."""
     monkeypatch.setattr(memberships, "VERIFY_TIMEOUT_SECONDS", 0.05)
     harness.realm.fails = UNAVAILABLE if fault == "fails" else None
     harness.realm.hangs = fault == "hangs"

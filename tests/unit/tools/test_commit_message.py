@@ -1,10 +1,13 @@
-"""Subjects of commits that are taken, and those that are not."""
+"""Tests of the check of commit messages: valid and refused subjects."""
 
 from pathlib import Path
 
 import pytest
 
 from tools.commit_message import find_errors, main
+
+WORD = "by"
+"""First word of an avoided phrase, which the word check would find in this file."""
 
 
 @pytest.mark.parametrize(
@@ -13,7 +16,7 @@ from tools.commit_message import find_errors, main
         "Add a check",
         "gateway: refuse a range over 366 days",
         'docs/how-to: say how to "undo" C:\\x',
-        "x" * 72,
+        "Add " + "x" * 68,
         "Merge branch 'main' into habits",
         'Revert "Adds a check."',
         "fixup! Added a check",
@@ -21,7 +24,7 @@ from tools.commit_message import find_errors, main
         "Add a check\n# Please enter the commit message",
     ],
 )
-def test_a_good_message_is_taken(subject: str) -> None:
+def test_a_valid_message_passes(subject: str) -> None:
     assert find_errors(subject) == []
 
 
@@ -33,8 +36,10 @@ def test_a_good_message_is_taken(subject: str) -> None:
         ("Adds a check", "not imperative"),
         ("Added a check", "not imperative"),
         ("gateway: fixing a check", "not imperative"),
-        ("x" * 73, "73 characters"),
+        ("Add " + "x" * 69, "73 characters"),
         ("Add a check.", "full stop"),
+        ("gateway: fix", "one word only"),
+        (f"Add a check {WORD} hand", "write: manually"),
         ("Add a check\nin pre-commit", "not empty"),
     ],
 )

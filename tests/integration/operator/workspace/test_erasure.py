@@ -127,7 +127,6 @@ async def test_chats_files_feedback_folders_and_accounts_are_deleted_with_the_te
     office: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
-    """Issue 18, A5."""
     subjects = await begin(driver, harness, observed, ann="ann@gone.example", bob="bob@stays.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
     bob = office.log_in("bob@stays.example", subjects["bob"])
@@ -203,7 +202,7 @@ async def test_a_forged_model_name_protects_no_content(
     webui: ObservedOpenWebUI,
     edit: str,
 ) -> None:
-    """Issue 18, A5: a member wrote another tenant's model into a stored answer, and kept all content."""
+    """A member wrote another tenant's model into a stored answer, and kept all content."""
     subjects = await begin(driver, harness, observed, ann="ann@gone.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
@@ -389,7 +388,7 @@ async def test_concurrent_writers_are_refused_and_do_not_delay_the_erasure(
     driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Accounts,
     webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
-    """Issue 18, A5: three members uploaded, and their Tenant still existed after 150 seconds."""
+    """Three members uploaded, and their Tenant still existed after 150 seconds."""
     emails = [f"{name}@busy.example" for name in ("ann", "bea", "cay", "dan")]
     tokens = [office.log_in(email, observed.add_person(email)) for email in emails]
     harness.apply("busy", identity={"emails": ["*@busy.example"]}, personas=[{"id": "finance"}])

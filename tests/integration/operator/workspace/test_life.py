@@ -130,7 +130,7 @@ async def test_a_former_employee_is_removed_from_the_group(
 async def test_descriptions_contain_no_marks_or_ids(
     driver: Driver, harness: Harness, webui: ObservedOpenWebUI
 ) -> None:
-    """Issue 18, E: an earlier version wrote its marker into descriptions."""
+    """An earlier version wrote its marker into descriptions."""
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
     known = webui.base("work", "finance")

@@ -1,6 +1,6 @@
 """Tests of the periodic check of memberships by the running operator.
 
-Issue 18, A3: a membership opens files and knowledge bases, so only a verified address that the Tenant names
+A membership opens files and knowledge bases, so only a verified address that the Tenant names
 gives one.
 """
 
@@ -129,14 +129,14 @@ PLANTED: dict[str, Callable[[Observed, ObservedOpenWebUI], None]] = {
 
 
 @pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
-async def test_a3_a_membership_without_a_verified_address_is_removed(
+async def test_a_membership_without_a_verified_address_is_removed(
     plant: Callable[[Observed, ObservedOpenWebUI], None], observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     plant(observed, webui)
     await becomes(webui, ANN)
 
 
-async def test_a3_a_group_without_a_tenant_has_no_members_and_stays(
+async def test_a_group_without_a_tenant_has_no_members_and_stays(
     observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     """Groups of retained Tenants keep their access rights and have no members."""

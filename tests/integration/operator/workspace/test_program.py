@@ -61,7 +61,7 @@ async def test_a_person_is_removed_from_open_webui_in_five_seconds_while_keycloa
     tenants: Tenants,
     webui: ObservedOpenWebUI,
 ) -> None:
-    """Issue 18, A3: the Tenant alone proves that an address does not belong."""
+    """The Tenant alone proves that an address does not belong."""
 
     def members() -> Any:
         groups = webui.groups("leaving")

@@ -82,7 +82,6 @@ async def test_no_marker_remains_and_the_receipt_proves_it(
     webui: ObservedOpenWebUI,
     tmp_path: Any,
 ) -> None:
-    """Issue 18, A6."""
     subjects = await begin(driver, harness, observed, ann="ann@gone.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")

@@ -118,9 +118,7 @@ async def test_an_owner_belongs_to_the_tenant_that_a_token_would_name(
     assert await owners(http).resolve(["anna"]) == {"anna": Owner(tenant_id)}
 
 
-async def test_c11_the_tenant_names_its_administrators(
-    keycloak: FakeKeycloak, http: httpx.AsyncClient
-) -> None:
+async def test_the_tenant_names_its_administrators(keycloak: FakeKeycloak, http: httpx.AsyncClient) -> None:
     for subject in ("anna", "dora"):
         keycloak.add(subject)
     assert await owners(http).resolve(["anna", "dora"]) == {
@@ -196,7 +194,7 @@ async def test_concurrent_lookups_share_one_request_until_it_expires(
 async def test_a_hanging_keycloak_is_not_called_for_each_owner(
     keycloak: FakeKeycloak, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A comparison of a tenant with many people would take hours (D18)."""
+    """A comparison of a tenant with many people would take hours."""
     monkeypatch.setattr("servicekit.keycloak.CALL_SECONDS", 0.05)
     asked = 0
 

@@ -20,7 +20,7 @@ STORE, CHECK, INDEX, DELETE = ActionType
 @pytest.mark.parametrize(
     "link", [pytest.param(knowledge_link(), id="knowledge"), pytest.param(chat_link(), id="chat")]
 )
-def test_c11_a_colleagues_name_is_refused_and_their_document_stays(link: Any) -> None:
+def test_a_colleagues_name_is_refused_and_their_document_stays(link: Any) -> None:
     bens = make_file("bens", link, created_at=2, **BENS)
     compared = compare([make_file("annas"), bens], [make_document("annas")])
     assert not compared.actions
@@ -28,19 +28,19 @@ def test_c11_a_colleagues_name_is_refused_and_their_document_stays(link: Any) ->
     assert states_of(compared) == {"annas": FileState.READY, "bens": FileState.REFUSED}
 
 
-def test_c11_of_two_new_files_of_one_name_the_first_gets_it() -> None:
+def test_of_two_new_files_of_one_name_the_first_gets_it() -> None:
     compared = compare([make_file("bens", created_at=2, **BENS), make_file("annas")], [])
     assert actions_of(compared) == [(STORE, "owui-annas")]
     assert compared.statuses["bens"].state is FileState.REFUSED
 
 
-def test_c11_the_name_of_a_kept_document_is_taken() -> None:
+def test_the_name_of_a_kept_document_is_taken() -> None:
     compared = compare([make_file("bens", **BENS)], [make_document()], [removed_file()])
     assert not compared.actions
     assert states_of(compared) == {"f1": FileState.KEPT, "bens": FileState.REFUSED}
 
 
-def test_c11_a_file_that_is_renamed_to_a_colleagues_name_stays_where_it_is() -> None:
+def test_a_file_that_is_renamed_to_a_colleagues_name_stays_where_it_is() -> None:
     documents = [make_document("annas"), make_document("bens", filename="bens.pdf")]
     compared = compare([make_file("annas"), make_file("bens", created_at=2, **BENS)], documents)
     assert not compared.actions

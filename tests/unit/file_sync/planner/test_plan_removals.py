@@ -31,7 +31,7 @@ STORE, CHECK, INDEX, DELETE = ActionType
         pytest.param({"knowledge": "kb-of-before"}, False, id="the-knowledge-base-was-deleted"),
     ],
 )
-def test_c11_only_an_owner_or_administrator_removes_a_document(
+def test_only_an_owner_or_administrator_removes_a_document(
     values: dict[str, Any], *, is_deleted: bool
 ) -> None:
     compared = compare([], [make_document()], [removed_file(**values)])
@@ -42,11 +42,11 @@ def test_c11_only_an_owner_or_administrator_removes_a_document(
         assert states_of(compared) == {"f1": FileState.KEPT}
 
 
-def test_c11_the_document_of_a_deleted_file_is_deleted() -> None:
+def test_the_document_of_a_deleted_file_is_deleted() -> None:
     assert actions_of(compare([], [make_document()])) == [(DELETE, "owui-f1")]
 
 
-def test_c11_a_reset_deletes_only_the_callers_own_files() -> None:
+def test_a_reset_deletes_only_the_callers_own_files() -> None:
     """Open WebUI's Reset takes out all files, and deletes those of the person who resets."""
     documents = [make_document(f"f{number}", filename=f"{number}.pdf") for number in range(50)]
     colleagues = [removed_file(f"f{number}", filename=f"{number}.pdf") for number in range(45)]

@@ -21,7 +21,7 @@ TIED = make_file("tied", created_at=5)
 @pytest.mark.parametrize("created_at", [4, 5, 6])
 @pytest.mark.parametrize("state", ["ready", "received", "failed"])
 @pytest.mark.parametrize("owner", ["anna", ""], ids=["a-colleagues", "no-owner"])
-def test_c11_the_name_of_a_colleagues_upload_is_refused(
+def test_the_name_of_a_colleagues_upload_is_refused(
     link: Any, created_at: int, state: str, owner: str
 ) -> None:
     bens = make_file("bens", link, created_at=created_at, **BENS)
@@ -96,7 +96,7 @@ def test_no_owner_is_fetched_for_other_names() -> None:
     ],
 )
 @pytest.mark.parametrize("state", ["ready", "received", "failed"])
-def test_c13_a_file_replaces_its_persons_upload_when_it_is_ready(
+def test_a_file_replaces_its_persons_upload_when_it_is_ready(
     document: dict[str, Any] | None, done: list[Any], state: str, *, waits: bool
 ) -> None:
     documents = [replace(UPLOAD, state=state)]
@@ -109,14 +109,14 @@ def test_c13_a_file_replaces_its_persons_upload_when_it_is_ready(
         assert action.replaced_by == ("owui-newer" if action.type is DELETE else "")
 
 
-def test_c13_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
+def test_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
     assert actions_of(compare([NEWER], [UPLOAD], quota={"documents": 1, "storage": "10"})) == [
         (STORE, "owui-newer")
     ]
 
 
 @pytest.mark.parametrize("has_document", [True, False])
-def test_c13_an_upload_replaces_an_older_file_of_its_person(*, has_document: bool) -> None:
+def test_an_upload_replaces_an_older_file_of_its_person(*, has_document: bool) -> None:
     documents = [make_document("older")] if has_document else []
     compared = compare([OLDER], [UPLOAD, *documents])
     assert actions_of(compared) == ([(DELETE, "owui-older")] if has_document else [])
@@ -125,7 +125,7 @@ def test_c13_an_upload_replaces_an_older_file_of_its_person(*, has_document: boo
 
 
 @pytest.mark.parametrize("state", ["received", "indexing", "failed"])
-def test_c13_an_upload_that_is_not_ready_replaces_nothing(state: str) -> None:
+def test_an_upload_that_is_not_ready_replaces_nothing(state: str) -> None:
     compared = compare([OLDER], [replace(UPLOAD, state=state), make_document("older")])
     assert (compared.actions, states_of(compared)) == ([], {"older": FileState.READY})
 
@@ -135,7 +135,7 @@ def test_a_file_and_an_upload_of_one_second_are_not_versions() -> None:
     assert (compared.actions, states_of(compared)) == ([], {"tied": FileState.READY})
 
 
-def test_c13_the_newest_of_a_file_an_upload_and_a_file_stays() -> None:
+def test_the_newest_of_a_file_an_upload_and_a_file_stays() -> None:
     documents = [make_document("older"), UPLOAD, make_document("newer")]
     compared = compare([OLDER, NEWER], documents)
     assert sorted(actions_of(compared)) == [(DELETE, "by-name"), (DELETE, "owui-older")]
@@ -155,7 +155,7 @@ def test_an_account_without_keycloak_owns_no_upload() -> None:
         assert not compared.actions
 
 
-def test_c13_a_kept_document_is_replaced_by_a_newer_upload_and_replaces_none() -> None:
+def test_a_kept_document_is_replaced_by_a_newer_upload_and_replaces_none() -> None:
     for created_at, done in ((4, [(DELETE, "owui-f1")]), (6, [])):
         kept = removed_file(created_at=created_at)
         compared = compare(

@@ -35,7 +35,7 @@ OLD_DOCUMENT = make_document("old")
         pytest.param({}, [(DELETE, "owui-old")], FileState.REPLACED, False, id="ready"),
     ],
 )  # fmt: skip
-def test_c13_a_new_version_replaces_the_old_one_when_it_is_ready(
+def test_a_new_version_replaces_the_old_one_when_it_is_ready(
     document: dict[str, Any] | None, done: list[Any], old: FileState, *, waits: bool
 ) -> None:
     documents = [OLD_DOCUMENT]
@@ -47,31 +47,31 @@ def test_c13_a_new_version_replaces_the_old_one_when_it_is_ready(
     assert compared.needs_recheck is waits
 
 
-def test_c12_the_deletion_of_a_replaced_document_names_the_newer_one_and_is_no_batch() -> None:
+def test_the_deletion_of_a_replaced_document_names_the_newer_one_and_is_no_batch() -> None:
     compared = compare([NEW, OLD], [OLD_DOCUMENT, make_document("new", sha256="b" * 64)])
     (action,) = compared.actions
     assert (action.replaced_by, action.batch) == ("owui-new", 1)
 
 
-def test_c13_a_replaced_file_needs_no_room_and_no_owner() -> None:
+def test_a_replaced_file_needs_no_room_and_no_owner() -> None:
     document = make_document("new", sha256="b" * 64)
     compared = compare([NEW, OLD], [document], owners={}, quota={"documents": 1})
     assert (compared.actions, compared.unresolved_subjects) == ([], set())
     assert states_of(compared) == {"new": FileState.READY, "old": FileState.REPLACED}
 
 
-def test_c13_the_older_version_is_stored_again_when_the_newer_one_is_deleted() -> None:
+def test_the_older_version_is_stored_again_when_the_newer_one_is_deleted() -> None:
     compared = compare([OLD], [make_document("new", sha256="b" * 64)])
     assert actions_of(compared) == [(DELETE, "owui-new"), (STORE, "owui-old")]
 
 
-def test_c13_a_new_version_gets_the_room_of_the_old_one() -> None:
+def test_a_new_version_gets_the_room_of_the_old_one() -> None:
     assert actions_of(compare([NEW, OLD], [OLD_DOCUMENT], quota={"documents": 1, "storage": "10"})) == [
         (STORE, "owui-new")
     ]
 
 
-def test_c13_a_file_of_the_same_second_needs_additional_room() -> None:
+def test_a_file_of_the_same_second_needs_additional_room() -> None:
     files = [OLD, make_file("tied"), make_file("new", created_at=2)]
     compared = compare(files, [OLD_DOCUMENT], quota={"documents": 1})
     assert actions_of(compared) == [(STORE, "owui-new")]
@@ -87,7 +87,7 @@ def test_c13_a_file_of_the_same_second_needs_additional_room() -> None:
         pytest.param({"links": (knowledge_link(directory="d1"),)}, id="in-another-directory"),
     ],
 )
-def test_c13_files_that_are_not_versions_of_each_other_both_stay(other: dict[str, Any]) -> None:
+def test_files_that_are_not_versions_of_each_other_both_stay(other: dict[str, Any]) -> None:
     links = other.pop("links", (knowledge_link(),))
     new = make_file("new", *links, **{"created_at": 2, **other})
     place = {"persona_id": "hr"} if links == (knowledge_link("hr"),) else {}
@@ -97,14 +97,14 @@ def test_c13_files_that_are_not_versions_of_each_other_both_stay(other: dict[str
     assert states_of(compared) == {"old": FileState.READY, "new": FileState.READY}
 
 
-def test_c13_files_sent_in_chats_have_versions() -> None:
+def test_files_sent_in_chats_have_versions() -> None:
     old = make_file("old", chat_link(since=1))
     new = make_file("new", chat_link(since=2), created_at=2)
     compared = compare([old, new], [OLD_DOCUMENT, make_document("new")])
     assert actions_of(compared) == [(DELETE, "owui-old")]
 
 
-def test_c13_a_newer_file_replaces_kept_ones_which_do_not_replace_each_other() -> None:
+def test_a_newer_file_replaces_kept_ones_which_do_not_replace_each_other() -> None:
     kept = [removed_file("k1", created_at=1), removed_file("k2", created_at=2)]
     documents = [make_document("k1"), make_document("k2")]
     assert not compare([], documents, kept).actions

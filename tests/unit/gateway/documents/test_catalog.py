@@ -248,7 +248,7 @@ class Pair:
     ],
     ids=lambda pair: pair.name,
 )
-async def test_c13_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owner(
+async def test_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owner(
     catalog: Catalog, objects: FakeObjects, vectors: FakeVectors, limit: FakeDeletionLimit, pair: Pair
 ) -> None:
     file_key = f"tenant-tenanta/{pair.persona}/documents/owui-f1/{pair.filename}"

@@ -116,7 +116,7 @@ async def test_the_same_name_is_the_same_document(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["another-owner", "owner-unknown"])
-async def test_c11_a_colleagues_document_is_not_replaced_and_keeps_its_owner(
+async def test_a_colleagues_document_is_not_replaced_and_keeps_its_owner(
     harness: Harness, *, known: bool
 ) -> None:
     await harness.upload(b"Ten crowns.", owner="anna")
@@ -142,7 +142,7 @@ FILE_KEY = "tenant-tenanta/finance/documents/owui-f1/budget.md"
         pytest.param("", DocumentForeign, id="unknown-owner"),
     ],
 )
-async def test_c11_a_name_that_came_through_open_webui_is_taken(
+async def test_a_name_that_came_through_open_webui_is_taken(
     harness: Harness, owner: str, problem: type[Exception]
 ) -> None:
     harness.objects.contents[FILE_KEY] = b"Ten crowns."

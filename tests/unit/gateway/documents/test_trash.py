@@ -452,7 +452,7 @@ NEWER_KEY = f"tenant-tenanta/finance/documents/{NEWER_ID}/{NAME}"
 
 @pytest.mark.parametrize("owner", [OWNER, COLLEAGUE], ids=["its-owners", "a-colleagues"])
 @pytest.mark.parametrize("removed_id", [ID, FILE_ID], ids=["uploaded-here", "a-file"])
-async def test_c12_a_restore_next_to_a_file_of_the_name_is_refused(
+async def test_a_restore_next_to_a_file_of_the_name_is_refused(
     harness: Harness, removed_id: str, owner: Principal
 ) -> None:
     await (harness.upload() if removed_id == ID else harness.upload_file())
@@ -486,7 +486,7 @@ async def test_a_restore_next_to_other_documents_succeeds(harness: Harness, key:
     assert harness.found(ID) == [TEXT.decode()]
 
 
-async def test_c12_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash(
+async def test_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash(
     harness: Harness,
 ) -> None:
     await harness.upload_file()
@@ -529,7 +529,7 @@ async def test_nothing_else_replaces_a_document(harness: Harness, other: str) ->
         await harness.catalog.remove(TENANT, FILE_ID, person=None, replaced_by=other)
 
 
-async def test_c1_a_recreated_tenant_has_no_access_to_the_earlier_trash() -> None:
+async def test_a_recreated_tenant_has_no_access_to_the_earlier_trash() -> None:
     earlier = make_tenant("tenanta")
     later = earlier.model_copy(
         update={"metadata": earlier.metadata.model_copy(update={"uid": "another-uid"})}
