@@ -98,7 +98,7 @@ programs: $(READY) ## Install the real Open WebUI and n8n, and run tests against
 	@tenantry prepare --all
 	@pytest -rs -m programs tests
 
-browser: $(READY) ## Run a part of these: the browser test and failing uploads
+browser: $(READY) ## Run the browser test and the tests of failing uploads
 	@tenantry prepare --all
 	@pytest -rs -m programs tests/browser tests/faults --ignore tests/faults/test_kill.py
 
@@ -106,7 +106,7 @@ e2e: $(READY) ## Run tests of the chart with real pods, on a local node
 	@tenantry prepare --all
 	@python -m tests.e2e local_node
 
-kind: $(READY) ## Run tests of the chart on a kind cluster and keep it; needs Docker and kind
+kind: $(READY) ## Run tests of the chart on a kind cluster and keep the cluster; needs Docker and kind
 	@python -m tests.e2e kind
 
 test-all: test programs ## Run `make test` and `make programs`

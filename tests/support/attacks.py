@@ -40,8 +40,8 @@ ENTITIES: Mapping[str, tuple[bytes, bytes]] = {
 
 
 def lying_docx(mebibytes: int) -> bytes:
-    """Return a DOCX whose directory says that its styles have 100 kB; they unpack to so many MiB."""
-    stream = _zeros(mebibytes, b"<styles>")  # a sound beginning, so that it is read on
+    """Return a DOCX whose styles unpack to ``mebibytes`` MiB, though its directory says 100 kB."""
+    stream = _zeros(mebibytes, b"<styles>")  # a valid start, so that the reader continues
     with_stream = bytearray(_patched(docx_file("Text."), "word/styles.xml", lambda _: stream, packed=False))
     local = with_stream.rindex(b"PK\x03\x04", 0, with_stream.index(b"word/styles.xml"))
     entry = with_stream.rindex(b"PK\x01\x02", 0, with_stream.rindex(b"word/styles.xml"))

@@ -1,8 +1,8 @@
-"""People before a real browser: what they click, type and see in Open WebUI.
+"""Users of Open WebUI in a real browser.
 
 The browser is Debian's Chromium (``chromium``), driven by Playwright.
 ``TENANTRY_TEST_CHROMIUM`` names another.
-Pictures go to ``build/screenshots``.
+Screenshots are saved in ``build/screenshots``.
 """
 
 import asyncio

@@ -24,7 +24,7 @@ class Failed(Exception):
 
 
 def until_it_holds(condition: Callable[[], bool], what: str, *, seconds: float) -> None:
-    """Return when a condition holds; fail, and say what it was, when it does not within ``seconds``."""
+    """Wait until a condition is true; fail after ``seconds`` with ``what`` in the message."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"

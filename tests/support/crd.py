@@ -1,4 +1,4 @@
-"""Schema of the Tenant resource in ``crds/``, and tables of demands to compare schemas."""
+"""Schema of the Tenant resource in ``crds/``, and tables of constraints to compare schemas."""
 
 import json
 import re

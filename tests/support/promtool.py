@@ -1,4 +1,4 @@
-"""Prometheus' own judgement of rules and queries: promtool plays them over series that a test makes up."""
+"""Evaluation of rules and queries by Prometheus' promtool, over the series of a test."""
 
 import subprocess
 import tempfile
@@ -20,11 +20,11 @@ Rules = Mapping[str, Any]
 
 
 class Played(AssertionError):
-    """Something else came out than was expected; the message is promtool's own."""
+    """The result differs from the expected one; the message is promtool's output."""
 
 
 def check(rules: Rules) -> None:
-    """Let promtool read rules: their queries, and the templates of their annotations."""
+    """Check the queries of rules and the templates of their annotations."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rules.yaml"
         file.write_text(yaml.safe_dump(dict(rules)))

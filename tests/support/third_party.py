@@ -1,8 +1,8 @@
-"""Resources of other people's operators that the chart may make: for KEDA, Prometheus, secrets.
+"""Definitions of third-party resources that the chart can create, for KEDA, Prometheus and secrets.
 
-Their own definitions are nowhere to be had where the tests run. These have of each kind the fields that a
-chart may need, written down from its reference; so a field that is misspelt or misplaced is refused by the
-API server, and a new one has to be looked up before it is added here.
+The original definitions are not available to the tests. These definitions contain the fields that the chart
+needs, copied from the reference of each kind. So the API server refuses a misspelt or misplaced field. Check
+the reference before you add a field.
 """
 
 from collections.abc import Iterator

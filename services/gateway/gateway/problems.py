@@ -304,7 +304,10 @@ class WritesUnavailable(TenantryError):
 
     slug = "writes-unavailable"
     title = "Documents cannot be written right now"
-    remedy = "Try again after `Retry-After`: Redis cannot be reached. Started writes complete by themselves."
+    remedy = (
+        "Try again after `Retry-After`: Redis cannot be reached. "
+        "Writes in progress are completed automatically."
+    )
     example = "The document cannot be locked for writing right now. Try again in a moment."
     status = 503
 

@@ -1,4 +1,5 @@
-"""A protected Tenant cannot be deleted by any road; a sentence says how to lift the protection."""
+"""Tests of deletion protection: no request deletes a protected Tenant, and the refusal says how to allow
+it."""
 
 import uuid
 from collections.abc import Callable

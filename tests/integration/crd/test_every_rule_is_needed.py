@@ -19,11 +19,11 @@ from tests.support.crd_cases import BAD, GOOD
 
 GROUP = f"mutants-{uuid.uuid4().hex[:8]}.tenantry.test"
 COMPLETE = "v1"
-"""The version in which nothing is broken."""
+"""Version with all rules."""
 
 LOOSER = {"minimum": -1, "maximum": 1, "maxLength": 1, "maxItems": 1}
-"""By how much each bound is moved. Without a bound at all the API server refuses the resource: CEL on what
-may be of any length could cost anything."""
+"""Change of each bound. The API server refuses a resource without bounds, because the cost of its CEL rules
+would be unlimited."""
 
 RULES = {"x-kubernetes-validations", "x-kubernetes-list-type", "enum", "pattern", *LOOSER}
 

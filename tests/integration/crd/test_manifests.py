@@ -1,6 +1,6 @@
-"""Which Tenants the API server takes and which it refuses, and what it says to the person who applied them.
+"""Tests of the CRD: accepted Tenants, refused Tenants, and the messages about refusals.
 
-What a change may and may not do is in ``test_changes.py``.
+Tests of changes to a Tenant are in ``test_changes.py``.
 """
 
 from pathlib import Path

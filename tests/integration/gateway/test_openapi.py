@@ -33,7 +33,8 @@ SUCCEEDED, REFUSED = 30, 3
 """Least answers of each operation; of `GET /v1/models` only a token can be refused."""
 
 SELDOM = {"DELETE /v1/documents/{documentId}": 5, "POST /v1/documents/{documentId}/restore": 1}
-"""Least successes where one needs a document that exists (or was removed), which random calls seldom name."""
+"""Minimum successes of operations that need an existing or removed document, which random calls rarely
+name."""
 
 # Dictionaries hold what no schema can say: which personas and documents there are. Other values are made up
 # as well. Nor can a schema say that a cursor is one that was given out, that a file is of a format that is

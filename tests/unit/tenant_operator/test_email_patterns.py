@@ -1,4 +1,4 @@
-"""Which Tenants claim the same addresses, and who has to give way."""
+"""Tests of the index of e-mail patterns: conflicts, and the Tenant that is refused."""
 
 from hypothesis import given
 from hypothesis import strategies as st

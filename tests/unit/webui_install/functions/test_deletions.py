@@ -1,4 +1,4 @@
-"""``/deletions``: what is held for an administrator, and what becomes of it."""
+"""Tests of ``/deletions``: list, release and reject held deletions."""
 
 from typing import Any
 

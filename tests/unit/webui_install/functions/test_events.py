@@ -1,4 +1,4 @@
-"""Membership after a login, and when file-sync is sent a hint."""
+"""Tests of the event function: memberships after a login, and hints to file-sync."""
 
 import asyncio
 import logging

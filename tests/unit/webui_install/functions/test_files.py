@@ -1,4 +1,4 @@
-"""Attached files are waited for and spoken of only when they are the person's own; ``/files`` lists these."""
+"""Tests of attached files, which must belong to the person, and of ``/files``."""
 
 from typing import Any
 

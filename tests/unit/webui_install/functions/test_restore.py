@@ -1,4 +1,4 @@
-"""``/restore``: what can be restored, and restoring it, each with the person's own token."""
+"""Tests of ``/restore``: list and restore removed documents with the person's token."""
 
 from typing import Any
 
