@@ -23,6 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(MINUTES * 60))
             if "TENANTRY_E2E_IMAGES" not in os.environ:
                 item.add_marker(pytest.mark.skip(reason="needs a cluster: make e2e, or make kind"))
+    # A test after the uninstall would install the chart again, which takes two minutes.
+    items.sort(key=lambda item: item.path == Path(__file__).parent / "test_uninstall.py")
 
 
 @pytest.fixture(scope="session")
