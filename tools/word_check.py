@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["check_text", "main", "read_rules"]
+from .version import REPOSITORY
 
-REPOSITORY = Path(__file__).parent.parent
+__all__ = ["check_text", "main", "read_rules"]
 
 QUESTION_WORDS = ("What", "Who", "Whose", "Where", "Whether", "How", "Why")
 

@@ -1,4 +1,4 @@
-"""Simulated time: an event loop whose clock jumps to the next timer instead of waiting for it."""
+"""Simulated time: an event loop that jumps to the next timer, and a clock that a test sets."""
 
 import asyncio
 import selectors
@@ -7,9 +7,19 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
-__all__ = ["simulate"]
+__all__ = ["ManualClock", "simulate"]
 
 T = TypeVar("T")
+
+
+class ManualClock:
+    """Clock that returns ``now``, in seconds, until the test changes it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class _Selector(selectors.DefaultSelector):

@@ -6,20 +6,9 @@ import pytest
 from prometheus_client import REGISTRY
 from servicekit.breaker import FAILURES, HUNG_SECONDS, PAUSE_SECONDS, Breaker
 
+from tests.support.clock import ManualClock
+
 _numbers = itertools.count()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -28,7 +17,7 @@ def system() -> str:
 
 
 @pytest.fixture
-def breaker(system: str, clock: Clock) -> Breaker:
+def breaker(system: str, clock: ManualClock) -> Breaker:
     return Breaker(system, clock)
 
 
@@ -60,7 +49,7 @@ def test_timeouts_count_twice(breaker: Breaker) -> None:
     assert breaker.pause == PAUSE_SECONDS
 
 
-def test_reading_the_pause_does_not_use_the_trial_call(breaker: Breaker, clock: Clock) -> None:
+def test_reading_the_pause_does_not_use_the_trial_call(breaker: Breaker, clock: ManualClock) -> None:
     fail(breaker)
     assert breaker.pause == PAUSE_SECONDS
     clock.now += PAUSE_SECONDS
@@ -76,20 +65,22 @@ def test_a_success_resets_the_count(breaker: Breaker) -> None:
     assert breaker.try_acquire() == 0
 
 
-def test_a_rejected_call_gets_the_remaining_pause(breaker: Breaker, clock: Clock) -> None:
+def test_a_rejected_call_gets_the_remaining_pause(breaker: Breaker, clock: ManualClock) -> None:
     fail(breaker)
     clock.now += 2
     assert breaker.try_acquire() == PAUSE_SECONDS - 2
 
 
-def test_after_the_pause_one_trial_call_is_allowed(breaker: Breaker, clock: Clock) -> None:
+def test_after_the_pause_one_trial_call_is_allowed(breaker: Breaker, clock: ManualClock) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
     assert breaker.try_acquire() == 0
     assert [breaker.try_acquire() > 0 for _ in range(10)] == [True] * 10
 
 
-def test_a_successful_trial_call_closes_the_circuit(breaker: Breaker, clock: Clock, system: str) -> None:
+def test_a_successful_trial_call_closes_the_circuit(
+    breaker: Breaker, clock: ManualClock, system: str
+) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
     breaker.try_acquire()
@@ -98,7 +89,7 @@ def test_a_successful_trial_call_closes_the_circuit(breaker: Breaker, clock: Clo
     assert circuits_open(system) == 0
 
 
-def test_a_failed_trial_call_restarts_the_pause(breaker: Breaker, clock: Clock, system: str) -> None:
+def test_a_failed_trial_call_restarts_the_pause(breaker: Breaker, clock: ManualClock, system: str) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
     breaker.try_acquire()
@@ -107,7 +98,7 @@ def test_a_failed_trial_call_restarts_the_pause(breaker: Breaker, clock: Clock, 
     assert circuits_open(system) == 1
 
 
-def test_a_cancelled_trial_call_allows_the_next_one(breaker: Breaker, clock: Clock) -> None:
+def test_a_cancelled_trial_call_allows_the_next_one(breaker: Breaker, clock: ManualClock) -> None:
     fail(breaker)
     clock.now += PAUSE_SECONDS
     breaker.try_acquire()

@@ -3,22 +3,11 @@
 import pytest
 from servicekit.token_bucket import BURST_SECONDS, MAX_DEBT_SECONDS, TokenBucket
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import ManualClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def bucket(clock: Clock) -> TokenBucket:
+def bucket(clock: ManualClock) -> TokenBucket:
     """A bucket with one token per second."""
     return TokenBucket(60, clock)
 
@@ -33,7 +22,7 @@ def test_further_tokens_are_delayed_by_one_second_each(bucket: TokenBucket) -> N
     assert [bucket.reserve() for _ in range(3)] == pytest.approx([1, 2, 3])
 
 
-def test_a_try_without_waiting_takes_no_missing_token(bucket: TokenBucket, clock: Clock) -> None:
+def test_a_try_without_waiting_takes_no_missing_token(bucket: TokenBucket, clock: ManualClock) -> None:
     taken = [bucket.try_acquire() for _ in range(int(BURST_SECONDS) + 5)]
     assert taken == [0] * int(BURST_SECONDS) + [pytest.approx(1)] * 5
     clock.now += 1
@@ -42,7 +31,7 @@ def test_a_try_without_waiting_takes_no_missing_token(bucket: TokenBucket, clock
 
 
 @pytest.mark.parametrize("per_minute", [30, 120])
-def test_the_rate_determines_the_wait(per_minute: int, clock: Clock) -> None:
+def test_the_rate_determines_the_wait(per_minute: int, clock: ManualClock) -> None:
     bucket, each = TokenBucket(per_minute, clock), 60 / per_minute
     while not bucket.reserve():
         pass
@@ -51,7 +40,7 @@ def test_the_rate_determines_the_wait(per_minute: int, clock: Clock) -> None:
     assert bucket.reserve() == pytest.approx(each / 2)
 
 
-def test_tokens_are_refilled_over_time(bucket: TokenBucket, clock: Clock) -> None:
+def test_tokens_are_refilled_over_time(bucket: TokenBucket, clock: ManualClock) -> None:
     for _ in range(int(BURST_SECONDS) + 5):
         bucket.reserve()
     clock.now += 6
@@ -59,7 +48,7 @@ def test_tokens_are_refilled_over_time(bucket: TokenBucket, clock: Clock) -> Non
     assert bucket.reserve() == pytest.approx(1)
 
 
-def test_the_bucket_is_never_fuller_than_its_size(bucket: TokenBucket, clock: Clock) -> None:
+def test_the_bucket_is_never_fuller_than_its_size(bucket: TokenBucket, clock: ManualClock) -> None:
     clock.now += 3600
     taken = [bucket.reserve() for _ in range(int(BURST_SECONDS) + 1)]
     assert taken[-1] == pytest.approx(1)

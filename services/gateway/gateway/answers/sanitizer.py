@@ -87,8 +87,7 @@ class AnswerFormat(StrEnum):
     TEXT = "text"
     """For clients that show plain text or render plain Markdown."""
     MARKDOWN = "markdown"
-    """For clients that render Markdown like Open WebUI; text that would not be displayed verbatim is escaped.
-    For clients that render Markdown like Open WebUI; text that would not be displayed verbatim is escaped."""
+    """For clients that render Markdown like Open WebUI; text that would not appear verbatim is escaped."""
 
 
 @dataclass
