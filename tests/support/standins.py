@@ -28,9 +28,11 @@ __all__ = [
     "QDRANT_KEY",
     "Standin",
     "bedrock_client",
+    "clear_calls",
     "injected_faults",
     "qdrant_client",
     "qdrant_token",
+    "recorded_calls",
     "running_bedrock",
     "running_qdrant",
 ]
@@ -115,6 +117,19 @@ async def injected_faults(url: str, *faults: Mapping[str, Any]) -> AsyncIterator
             yield
         finally:
             (await http.delete("/standin/faults")).raise_for_status()
+
+
+async def clear_calls(url: str) -> None:
+    """Clear the recorded calls of the Bedrock stand-in at ``url``, which keeps only the last ones."""
+    async with httpx.AsyncClient(base_url=url) as http:
+        (await http.delete("/standin/calls")).raise_for_status()
+
+
+async def recorded_calls(url: str, operation: str = "") -> list[dict[str, Any]]:
+    """Return the recorded calls of operations whose names begin with ``operation``, oldest first."""
+    async with httpx.AsyncClient(base_url=url) as http:
+        calls: list[dict[str, Any]] = (await http.get("/standin/calls")).raise_for_status().json()
+    return [call for call in calls if call["operation"].startswith(operation)]
 
 
 def qdrant_client(standin: Standin, credential: str = QDRANT_KEY) -> AsyncQdrantClient:

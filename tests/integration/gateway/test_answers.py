@@ -6,6 +6,7 @@ from gateway.answers.service import Question
 from gateway.timings import RequestTimings
 from tenancy.names import COLLECTION
 
+from tests.support.standins import recorded_calls
 from .conftest import TENANT, IntegrationHarness
 
 
@@ -86,9 +87,7 @@ async def test_a_new_persona_is_available_immediately_without_documents(harness:
 
 async def test_the_models_log_has_the_tenant_key(harness: IntegrationHarness) -> None:
     await harness.post("/v1/answers", json={"question": "Are dogs welcome in the office?"})
-    async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
-        calls = (await bedrock.get("/standin/calls")).json()
-    last = [call for call in calls if call["operation"] == "ConverseStream"][-1]
+    last = (await recorded_calls(harness.platform.parts["bedrock"].url, "ConverseStream"))[-1]
     assert last["requestMetadata"] == {"tenant": f"tenant-{TENANT}"}
     assert last["model"] == "us.anthropic.claude-sonnet-4-6"
 

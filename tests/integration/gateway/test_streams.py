@@ -10,6 +10,7 @@ import pytest
 from gateway.bedrock import Bedrock
 
 from tests.support.gateway import running_gateway
+from tests.support.standins import clear_calls, recorded_calls
 from tests.support.waiting import until
 
 from .conftest import TENANT, IntegrationHarness
@@ -49,13 +50,6 @@ async def fault(harness: IntegrationHarness, operation: str, kind: str, delay: f
     async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
         body = {"operation": operation, "fault": kind, "times": 1, "delay": delay}
         (await bedrock.put("/standin/faults", json=body)).raise_for_status()
-
-
-async def asked(harness: IntegrationHarness) -> int:
-    """Return the number of calls of the model so far."""
-    async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
-        calls = (await bedrock.get("/standin/calls")).json()
-    return sum(call["operation"].startswith("Converse") for call in calls)
 
 
 async def test_pieces_arrive_one_by_one_before_the_answer(harness: IntegrationHarness) -> None:
@@ -103,10 +97,10 @@ async def test_an_idle_model_is_retried(harness: IntegrationHarness, monkeypatch
     async with running_gateway(harness.platform) as impatient:
         await until(lambda: impatient.context.registry.get(TENANT) is not None)
         await fault(harness, "ConverseStream", "delay", delay=30)
-        before = await asked(harness)
+        await clear_calls(harness.platform.parts["bedrock"].url)
         response = await impatient.http.post("/v1/answers", json=QUESTION, headers=headers)
     assert response.status_code == 200, response.text
-    assert await asked(harness) == before + 2
+    assert len(await recorded_calls(harness.platform.parts["bedrock"].url, "Converse")) == 2
 
 
 async def test_throttling_before_the_first_piece_is_retried(harness: IntegrationHarness) -> None:

@@ -96,11 +96,6 @@ class CacheHarness:
         assert response.json()["cached"] is (outcome == "hit")
         return outcome, response.json()["answer"]
 
-    async def calls(self) -> int:
-        """Return the number of calls of Bedrock so far."""
-        async with httpx.AsyncClient(base_url=self.platform.parts["bedrock"].url) as bedrock:
-            return len((await bedrock.get("/standin/calls")).json())
-
     async def make_again(self) -> None:
         """Recreate the Tenant under its name and get a new token."""
         self.tenants.delete(TENANT)
