@@ -9,7 +9,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.logs import configure_plain_logs
 from tests.support.order import sort_longest_first
-from tests.support.platform import add_open_webui, running_platform, running_whole_platform
+from tests.support.programs.platform import add_open_webui, running_platform, running_whole_platform
 
 # The duration of one example depends on the machine more than on the code.
 settings.register_profile("tenantry", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import httpx
 from tenantry_local.platform import Platform
 
-from tests.support.gateway import serving
-from tests.support.open_webui import WebUI
-from tests.support.uploads import SampleFile, upload
+from tests.support.documents.uploads import SampleFile, upload
+from tests.support.open_webui.clients import WebUI
+from tests.support.programs.gateway import serving
 from tests.support.waiting import until
 
 from .adapter import EMBEDDINGS, MODEL, make_adapter

@@ -13,8 +13,8 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 from tenantry_local.programs import open_webui
 
-from tests.support.open_webui import WebUI, open_webui_administrator
-from tests.support.ports import free_port
+from tests.support.open_webui.clients import WebUI, open_webui_administrator
+from tests.support.programs.ports import free_port
 from tests.support.waiting import until
 
 __all__ = ["run_open_webui"]

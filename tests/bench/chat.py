@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tenantry_local.parts.n8n import N8n, N8nWebhook, N8nWorker
 from tenantry_local.platform import Platform
 
-from tests.support.n8n import with_variables
+from tests.support.programs.n8n import with_variables
 
 from .chat_client import ChatClient
 from .question_sets import read_samples

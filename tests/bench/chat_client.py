@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.open_webui import Person
+from tests.support.open_webui.clients import Person
 
 __all__ = ["ChatAnswer", "ChatClient", "open_chat_client"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tenancy.names import document_id_for_file
 from tenantry_local.platform import Platform
 
-from tests.support.uploads import SampleFile, upload
+from tests.support.documents.uploads import SampleFile, upload
 from tests.support.waiting import until
 
 from .baseline import Baseline, BaselineTenant, start_baseline

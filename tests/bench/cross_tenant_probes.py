@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.open_webui import Person
+from tests.support.open_webui.clients import Person
 
 __all__ = ["Probe", "ProbeTarget", "list_probes", "run_probes"]
 

@@ -14,10 +14,10 @@ from tenancy.names import COLLECTION, DENSE_VECTOR
 from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants, admin_client
-from tests.support.observed import Observed
-from tests.support.open_webui_observed import ObservedOpenWebUI
-from tests.support.qdrant import open_qdrant
+from tests.support.open_webui.observed import ObservedOpenWebUI
+from tests.support.programs.apiserver import Tenants, admin_client
+from tests.support.programs.observed import Observed
+from tests.support.programs.qdrant import open_qdrant
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
 

@@ -13,7 +13,7 @@ from tenantry_local.demo_users import get_access_token
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
-from tests.support.ports import free_port
+from tests.support.programs.ports import free_port
 
 __all__ = ["PERSON", "StubbedGateway", "run_stubbed_gateway"]
 

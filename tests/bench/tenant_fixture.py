@@ -15,9 +15,9 @@ from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
-from tests.support.open_webui import WebUI, open_webui_administrator
-from tests.support.people import PASSWORD, open_people
-from tests.support.standins import injected_faults
+from tests.support.open_webui.clients import WebUI, open_webui_administrator
+from tests.support.programs.people import PASSWORD, open_people
+from tests.support.programs.standins import injected_faults
 from tests.support.tenants import UNCACHED, tenant_manifest
 from tests.support.waiting import until
 

@@ -15,8 +15,8 @@ from tenancy.names import document_id_for_file, parse_object_key, persona_prefix
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
-from tests.support.files import pdf_file
-from tests.support.uploads import SampleFile, upload
+from tests.support.documents.files import pdf_file
+from tests.support.documents.uploads import SampleFile, upload
 from tests.support.waiting import until
 
 from .report import Figure, percentile

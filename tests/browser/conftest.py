@@ -9,11 +9,11 @@ from playwright.async_api import Browser
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
-from tests.support.browser import Visitor, chromium, running_browser
 from tests.support.companies import Companies
-from tests.support.open_webui import open_webui_administrator
-from tests.support.people import PASSWORD, open_people
-from tests.support.standins import injected_faults
+from tests.support.open_webui.browser import Visitor, chromium, running_browser
+from tests.support.open_webui.clients import open_webui_administrator
+from tests.support.programs.people import PASSWORD, open_people
+from tests.support.programs.standins import injected_faults
 
 
 @dataclass

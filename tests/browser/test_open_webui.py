@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tenancy.names import model_id
 
-from tests.support.browser import Visitor
 from tests.support.companies import Company
+from tests.support.open_webui.browser import Visitor
 from tests.support.waiting import until
 
 from .conftest import BrowserHarness

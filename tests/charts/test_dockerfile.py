@@ -2,7 +2,7 @@
 
 import re
 
-from tests.support.charts import render
+from tests.support.charts.rendering import render
 from tools.chart_schema import CHART
 
 REPOSITORY = CHART.parents[1]

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from tenant_operator.parts.storage import retention
 
-from tests.support.chart_secrets import list_read_secrets
-from tests.support.charts import PROFILES, render
+from tests.support.charts.rendering import PROFILES, render
+from tests.support.charts.secrets import list_read_secrets
 from tools.chart_schema import CHART
 
 REPOSITORY = CHART.parents[1]

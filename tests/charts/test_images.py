@@ -1,7 +1,7 @@
 """Tests of the replacement of all images in the tests with real pods."""
 
 from tests.e2e.images import REPLACED_IMAGES, TENANTRY_IMAGES, VALUES_PATHS, list_image_options
-from tests.support.charts import render
+from tests.support.charts.rendering import render
 
 
 def test_every_image_of_the_kind_profile_is_replaced() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tenantry_local.parts.keycloak import REALM_FILE, VERSION
 
-from tests.support.chart_secrets import list_read_secrets
-from tests.support.charts import HelmError, Release, render
+from tests.support.charts.rendering import HelmError, Release, render
+from tests.support.charts.secrets import list_read_secrets
 from tools.dev_secrets import generate_secrets
 
 PROFILE = "values-kind.yaml"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.charts import HelmError, Release, render
+from tests.support.charts.rendering import HelmError, Release, render
 
 PRODUCTION = "values-eks-prod.yaml"
 ALB = "alb.ingress.kubernetes.io/"

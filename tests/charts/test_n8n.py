@@ -7,7 +7,7 @@ from n8n_install.environment import ENVIRONMENT
 from tenantry_local.parts.n8n import CONCURRENCY, NO_TELEMETRY
 from tenantry_local.programs import n8n
 
-from tests.support.charts import Release, render
+from tests.support.charts.rendering import Release, render
 
 PROCESSES = ("n8n", "n8n-webhook", "n8n-worker")
 PROFILE = "values-eks-prod.yaml"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.charts import RELEASE, Release, render
+from tests.support.charts.rendering import RELEASE, Release, render
 
 WORLD = "203.0.113.7"
 LOAD_BALANCER = "10.0.1.9"

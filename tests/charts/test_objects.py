@@ -10,7 +10,7 @@ from gateway.__main__ import GRACE_SECONDS as GATEWAY_GRACE
 from gateway.settings import GatewaySettings
 from tenantry_local.parts.kubernetes import RBAC
 
-from tests.support.charts import PROFILES, Release, render
+from tests.support.charts.rendering import PROFILES, Release, render
 from tools.chart_schema import CHART
 
 NEEDS_THE_API = {"operator", "gateway", "file-sync", "n8n-initial-scale"}

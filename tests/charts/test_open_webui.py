@@ -11,7 +11,7 @@ from tenantry_local.part import Command
 from tenantry_local.parts.open_webui import OpenWebUI
 from tenantry_local.programs import open_webui as program
 
-from tests.support.charts import Release, render
+from tests.support.charts.rendering import Release, render
 from tools.chart_schema import CHART
 
 PROFILE = "values-eks-prod.yaml"

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.support.charts import PROFILES, RELEASE, Release, render
+from tests.support.charts.rendering import PROFILES, RELEASE, Release, render
 from tools.linters import kube_score
 
 VERSION = "v1.35"

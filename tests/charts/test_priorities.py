@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.charts import PROFILES, Release, render
+from tests.support.charts.rendering import PROFILES, Release, render
 
 BACKGROUND = {"operator", "file-sync", "file-sync-grants", "open-webui-migrate"} | {
     f"{name}-install" for name in ("n8n", "open-webui")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.charts import PROFILES, HelmError, Release, render
+from tests.support.charts.rendering import PROFILES, HelmError, Release, render
 
 PROFILE = "values-eks-prod.yaml"
 SECRET = "qdrant-tls"

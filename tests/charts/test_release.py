@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.charts import helm
+from tests.support.charts.rendering import helm
 from tools.release import copy_sources
 from tools.release_checks import ReleaseError, check_chart, unpack
 from tools.version import REPOSITORY, list_versioned_files, stamp

@@ -7,8 +7,8 @@ import jmespath  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from tests.support.chart_secrets import list_pod_secrets, list_read_secrets
-from tests.support.charts import PROFILES, RELEASE, HelmError, Release, render
+from tests.support.charts.rendering import PROFILES, RELEASE, HelmError, Release, render
+from tests.support.charts.secrets import list_pod_secrets, list_read_secrets
 from tools.chart_schema import CHART
 
 WITH = ("--set", "externalSecrets.enabled=true,externalSecrets.store.name=aws")

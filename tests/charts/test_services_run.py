@@ -12,12 +12,12 @@ from tenancy.names import tenant_key
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import new_namespace
-from tests.support.chart_pods import ChartPods
-from tests.support.fake_open_webui import fake_open_webui
-from tests.support.file_sync import fake_n8n
-from tests.support.people import open_people
-from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.charts.pods import ChartPods
+from tests.support.open_webui.database import fake_open_webui
+from tests.support.programs.apiserver import new_namespace
+from tests.support.programs.file_sync import fake_n8n
+from tests.support.programs.people import open_people
+from tests.support.programs.qdrant import make_collection, open_qdrant
 from tests.support.tenants import applied, tenant_manifest
 from tests.support.waiting import until
 

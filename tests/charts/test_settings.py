@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 from tenantry_local.receipts import ensure_private_key
 from webui_install.settings import WebUIInstallSettings as WebuiInstallSettings
 
-from tests.support.charts import PROFILES, Release, render
+from tests.support.charts.rendering import PROFILES, Release, render
 from tools import chart_schema
 
 SERVICES = chart_schema.SERVICES | {

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.support.charts import PROFILES, HelmError, lint, render
+from tests.support.charts.rendering import PROFILES, HelmError, lint, render
 from tools.chart_schema import CHART
 
 DIGEST = "sha256:" + "0" * 64

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from typing_extensions import override
 
-from tests.support.open_webui import Person, WebUI
+from tests.support.open_webui.clients import Person, WebUI
 
 from .installation import Installation
 

@@ -4,8 +4,8 @@ from functools import partial
 
 from tenancy.names import model_id
 
-from tests.support.open_webui import Person
-from tests.support.uploads import SampleFile, upload
+from tests.support.documents.uploads import SampleFile, upload
+from tests.support.open_webui.clients import Person
 from tests.support.waiting import until
 
 from .demo import ALICE, DIANA

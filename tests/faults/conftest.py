@@ -13,9 +13,9 @@ from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.companies import Companies, Company
-from tests.support.ground_truth import GroundTruth
-from tests.support.open_webui import Person, WebUI, open_webui_administrator
-from tests.support.people import PASSWORD, open_people
+from tests.support.documents.ground_truth import GroundTruth
+from tests.support.open_webui.clients import Person, WebUI, open_webui_administrator
+from tests.support.programs.people import PASSWORD, open_people
 from tests.support.waiting import until
 
 

@@ -11,10 +11,10 @@ import pytest
 from tenancy.names import model_id
 
 from tests.support.companies import Company
-from tests.support.files import encrypted_pdf, pdf_file, zip_bomb_docx
-from tests.support.open_webui import Person
-from tests.support.uploads import SampleFile
-from tests.support.uploads import upload as upload_file
+from tests.support.documents.files import encrypted_pdf, pdf_file, zip_bomb_docx
+from tests.support.documents.uploads import SampleFile
+from tests.support.documents.uploads import upload as upload_file
+from tests.support.open_webui.clients import Person
 from tests.support.waiting import until
 
 from .conftest import FaultHarness

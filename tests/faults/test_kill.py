@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 
 from tests.support.companies import Company
-from tests.support.ground_truth import find_errors
-from tests.support.part_restarter import run_part_restarter
-from tests.support.uploads import Uploader, sample_files
+from tests.support.documents.ground_truth import find_errors
+from tests.support.documents.uploads import Uploader, sample_files
+from tests.support.programs.part_restarter import run_part_restarter
 from tests.support.waiting import until
 
 from .conftest import FaultHarness

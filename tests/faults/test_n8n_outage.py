@@ -9,10 +9,10 @@ import pytest
 from tenancy.names import model_id
 
 from tests.support.companies import Company
-from tests.support.hanging import hanging
-from tests.support.open_webui import Person
-from tests.support.part_restarter import run_part_restarter
-from tests.support.uploads import SampleFile, sample_files, upload
+from tests.support.documents.uploads import SampleFile, sample_files, upload
+from tests.support.open_webui.clients import Person
+from tests.support.programs.hanging import hanging
+from tests.support.programs.part_restarter import run_part_restarter
 from tests.support.waiting import until
 
 from .conftest import FaultHarness

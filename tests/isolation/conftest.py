@@ -18,9 +18,9 @@ from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
 from tests.support.forgery import alg_none, claims_of, signed_with_other_key, signed_with_public_key, tampered
-from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.people import People, open_people
-from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.programs.gateway import RunningGateway, running_gateway
+from tests.support.programs.people import People, open_people
+from tests.support.programs.qdrant import make_collection, open_qdrant
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 

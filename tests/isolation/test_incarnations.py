@@ -14,7 +14,6 @@ import pytest
 import structlog
 from tenantry_local.platform import Platform
 
-from tests.support.gateway import foreign_hits
 from tests.support.incarnations import (
     INCARNATIONS,
     SLOTS,
@@ -22,7 +21,8 @@ from tests.support.incarnations import (
     IncarnationHarness,
     open_incarnation_harness,
 )
-from tests.support.qdrant import count_points
+from tests.support.programs.gateway import foreign_hits
+from tests.support.programs.qdrant import count_points
 
 SEEDS = 200
 DAILY = 8

@@ -14,7 +14,7 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
 from tests.support.incarnations import Incarnation, IncarnationHarness, open_incarnation_harness
-from tests.support.qdrant import count_points
+from tests.support.programs.qdrant import count_points
 
 ROUNDS, TENANTS = 2, 5
 """The Tenants of a round run concurrently, because a deletion may wait half a minute for a write."""

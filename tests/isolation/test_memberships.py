@@ -14,9 +14,9 @@ import httpx
 import pytest
 from tenancy.names import TENANT_UID_ATTRIBUTE, TENANT_UIDS_CLAIM
 
-from tests.support.apiserver import Tenants
 from tests.support.forgery import claims_of
-from tests.support.people import People
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.people import People
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 

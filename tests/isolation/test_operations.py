@@ -15,7 +15,7 @@ import pytest
 from tenancy.names import document_id_for, object_key, tenant_prefix
 from tenancy.tickets import Ticket
 
-from tests.support.gateway import foreign_hits
+from tests.support.programs.gateway import foreign_hits
 
 from .conftest import FILENAME, MARKERS, QUESTION, A, B, Harness, secret_of
 

@@ -13,7 +13,7 @@ import pytest
 from gateway.answers.service import Question
 from gateway.timings import RequestTimings
 
-from tests.support.markdown import live
+from tests.support.text.commonmark import live
 
 from .conftest import MARKERS, A, B, Harness
 

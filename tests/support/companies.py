@@ -9,10 +9,10 @@ from typing import Any
 from tenancy.model import Tenant
 from tenantry_local.platform import Platform
 
-from .apiserver import Tenants
-from .people import People
-from .tenants import UNCACHED, applied, tenant_manifest
-from .waiting import until
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.people import People
+from tests.support.tenants import UNCACHED, applied, tenant_manifest
+from tests.support.waiting import until
 
 __all__ = ["Companies", "Company"]
 

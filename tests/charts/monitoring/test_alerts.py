@@ -14,8 +14,7 @@ from servicekit import loop_lag
 from tenancy import registry
 from tenant_operator import metrics as operator
 
-from tests.support.charts import RELEASE, render
-from tests.support.monitoring_series import (
+from tests.support.charts.monitoring_series import (
     HEALTHY,
     NAMESPACE,
     called,
@@ -31,7 +30,8 @@ from tests.support.monitoring_series import (
     since,
     steady,
 )
-from tests.support.promtool import check, play
+from tests.support.charts.promtool import check, play
+from tests.support.charts.rendering import RELEASE, render
 from tools.chart_schema import CHART
 
 DOCS = "https://docs.example.com"

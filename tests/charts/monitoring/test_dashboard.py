@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.charts import Release, render
-from tests.support.monitoring_series import HEALTHY, NAMESPACE
-from tests.support.promtool import play
+from tests.support.charts.monitoring_series import HEALTHY, NAMESPACE
+from tests.support.charts.promtool import play
+from tests.support.charts.rendering import Release, render
 
 PANELS_IN_AWS_ARCHITECTURE = [
     "Response times",

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.charts import PROFILES, RELEASE, Release, render
-from tests.support.monitoring_series import NAMESPACE, series, steady
-from tests.support.promtool import play
+from tests.support.charts.monitoring_series import NAMESPACE, series, steady
+from tests.support.charts.promtool import play
+from tests.support.charts.rendering import PROFILES, RELEASE, Release, render
 from tools.chart_schema import CHART
 
 EXAMPLE = CHART.parents[1] / "docs" / "examples" / "prometheus-adapter.yaml"

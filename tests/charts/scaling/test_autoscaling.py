@@ -10,8 +10,8 @@ from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
 
-from tests.support.charts import RELEASE
-from tests.support.metrics_api import CpuLoad
+from tests.support.charts.metrics_api import CpuLoad
+from tests.support.charts.rendering import RELEASE
 from tests.support.waiting import until
 
 from .conftest import ScalingCluster, new_cluster

@@ -15,8 +15,8 @@ import pytest
 from tenantry_local.parts.kubernetes import kubeconfig, kubectl
 from tenantry_local.platform import Platform
 
-from tests.support.charts import RELEASE, helm
-from tests.support.metrics_api import CpuLoad
+from tests.support.charts.metrics_api import CpuLoad
+from tests.support.charts.rendering import RELEASE, helm
 from tests.support.tenants import applied, tenant_manifest
 from tests.support.waiting import until
 from tools.chart_schema import CHART

@@ -20,12 +20,12 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.fake_open_webui import OpenWebUIWriter, fake_open_webui
-from tests.support.file_sync import FakeN8nWebhook, FileSyncReplica, fake_n8n, open_replica
-from tests.support.gateway import RunningGateway, environment, running_gateway
-from tests.support.people import People, open_people
-from tests.support.qdrant import count_points, delete_points, make_collection, open_qdrant
+from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.file_sync import FakeN8nWebhook, FileSyncReplica, fake_n8n, open_replica
+from tests.support.programs.gateway import RunningGateway, environment, running_gateway
+from tests.support.programs.people import People, open_people
+from tests.support.programs.qdrant import count_points, delete_points, make_collection, open_qdrant
 from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 

@@ -12,7 +12,7 @@ from tenantry_local.parts.open_webui import FILE_SYNC_ROLE
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.fake_open_webui import TABLES
+from tests.support.open_webui.database import TABLES
 
 PASSWORD = "of-the-owner"
 

@@ -8,7 +8,7 @@ import asyncio
 from itertools import count
 
 from tests.integration.file_sync.conftest import A, FileSyncHarness
-from tests.support.file_sync import kill_after
+from tests.support.programs.file_sync import kill_after
 
 ANNA = f"anna@{A}.example"
 

@@ -20,7 +20,7 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.services import file_sync_env, operator_env
 from tenantry_local.platform import Platform
 
-from tests.support.gateway import environment
+from tests.support.programs.gateway import environment
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("fs-late")

@@ -12,7 +12,7 @@ from tenantry_local.parts.aws import BUCKET
 from tests.integration.file_sync.conftest import A, FileSyncHarness
 from tests.integration.file_sync.test_kill import once
 from tests.integration.file_sync.test_rights import list_states, texts
-from tests.support.file_sync import kill_after
+from tests.support.programs.file_sync import kill_after
 
 ANNA, BEN, DORA = f"anna@{A}.example", f"ben@{A}.example", f"boss@{A}.example"
 

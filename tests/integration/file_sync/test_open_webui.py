@@ -16,7 +16,7 @@ from tenantry_local.parts.open_webui import FILE_SYNC_ROLE, open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.fake_open_webui import OpenWebUIWriter
+from tests.support.open_webui.database import OpenWebUIWriter
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(600)]
 

@@ -15,7 +15,7 @@ from servicekit.errors import RemoteUnavailable
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.fake_open_webui import OpenWebUIWriter, fake_open_webui
+from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
 from tests.support.waiting import until
 
 

@@ -18,10 +18,10 @@ from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
-from tests.support.apiserver import Tenants
-from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.people import open_people
-from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.gateway import RunningGateway, running_gateway
+from tests.support.programs.people import open_people
+from tests.support.programs.qdrant import make_collection, open_qdrant
 from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 

@@ -6,7 +6,8 @@ from gateway.answers.service import Question
 from gateway.timings import RequestTimings
 from tenancy.names import COLLECTION
 
-from tests.support.standins import recorded_calls
+from tests.support.programs.standins import recorded_calls
+
 from .conftest import TENANT, IntegrationHarness
 
 

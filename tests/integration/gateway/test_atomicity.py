@@ -12,8 +12,8 @@ from gateway.vectors import Vectors
 from servicekit.errors import RemoteUnavailable
 from tenancy.names import document_id_for
 
-from tests.support.people import open_people
-from tests.support.qdrant import count_points
+from tests.support.programs.people import open_people
+from tests.support.programs.qdrant import count_points
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 

@@ -19,10 +19,10 @@ import pytest
 from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
-from tests.support.gateway import foreign_hits, running_gateway
-from tests.support.hanging import hanging
 from tests.support.load import Colleague, Load
-from tests.support.people import open_people
+from tests.support.programs.gateway import foreign_hits, running_gateway
+from tests.support.programs.hanging import hanging
+from tests.support.programs.people import open_people
 from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
 from tests.support.waiting import until
 

@@ -14,8 +14,8 @@ from prometheus_client import generate_latest
 from tenancy.names import COLLECTION
 from tenantry_local.parts.services import gateway_env
 
-from tests.support.gateway import environment, foreign_hits, gateway_settings, running_gateway
-from tests.support.ports import free_port
+from tests.support.programs.gateway import environment, foreign_hits, gateway_settings, running_gateway
+from tests.support.programs.ports import free_port
 from tests.support.waiting import until
 
 from .conftest import IntegrationHarness, Process, start

@@ -16,9 +16,9 @@ import pytest
 from prometheus_client import REGISTRY
 from tenantry_local.platform import Platform
 
-from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.people import open_people
-from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.programs.gateway import RunningGateway, running_gateway
+from tests.support.programs.people import open_people
+from tests.support.programs.qdrant import make_collection, open_qdrant
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
-from tests.support.ports import free_port
+from tests.support.programs.ports import free_port
 from tests.support.waiting import until
 
 from .conftest import IntegrationHarness, Process, start

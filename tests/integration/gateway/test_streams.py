@@ -9,8 +9,8 @@ import httpx
 import pytest
 from gateway.bedrock import Bedrock
 
-from tests.support.gateway import running_gateway
-from tests.support.standins import clear_calls, recorded_calls
+from tests.support.programs.gateway import running_gateway
+from tests.support.programs.standins import clear_calls, recorded_calls
 from tests.support.waiting import until
 
 from .conftest import TENANT, IntegrationHarness

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.support.gateway import serving
-from tests.support.ports import free_port
+from tests.support.programs.gateway import serving
+from tests.support.programs.ports import free_port
 from tests.support.waiting import until
 
 from .conftest import IntegrationHarness, Process, start

@@ -14,9 +14,9 @@ from tenancy.tickets import Ticket, TicketAction
 from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
 
-from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.people import open_people
-from tests.support.qdrant import count_points
+from tests.support.programs.gateway import RunningGateway, running_gateway
+from tests.support.programs.people import open_people
+from tests.support.programs.qdrant import count_points
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 

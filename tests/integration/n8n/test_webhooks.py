@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.support.fake_gateway import StubResponse
+from tests.support.fakes.gateway import StubResponse
 from tests.support.waiting import until
 
 from .conftest import N8nHarness

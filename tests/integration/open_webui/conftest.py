@@ -11,10 +11,10 @@ from tenantry_local.platform import Platform
 from webui_install.install import install
 from webui_install.settings import WebUIInstallSettings
 
-from tests.support.gateway import serving
-from tests.support.open_webui import Person, WebUI, open_webui_administrator
-from tests.support.people import PASSWORD, People, open_people
-from tests.support.services import Services
+from tests.support.open_webui.clients import Person, WebUI, open_webui_administrator
+from tests.support.open_webui.services import Services
+from tests.support.programs.gateway import serving
+from tests.support.programs.people import PASSWORD, People, open_people
 from tests.support.waiting import until
 
 SECRET = "a-secret-of-tests-for-hints"

@@ -5,8 +5,8 @@ import uuid
 import pytest
 from tenantry_local.parts.open_webui import UI_TEXTS
 
-from tests.support.open_webui import Person
-from tests.support.people import PASSWORD
+from tests.support.open_webui.clients import Person
+from tests.support.programs.people import PASSWORD
 from tests.support.waiting import until
 
 from .conftest import OpenWebUIHarness

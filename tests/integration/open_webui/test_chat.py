@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.services import problem
+from tests.support.open_webui.services import problem
 from tests.support.waiting import until
 
 from .conftest import OpenWebUIHarness

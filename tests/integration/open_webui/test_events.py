@@ -8,9 +8,9 @@ import pytest
 from webui_install.desired import EVENTS
 
 from tests.support.forgery import claims_of
-from tests.support.open_webui import Person
-from tests.support.people import PASSWORD
-from tests.support.services import problem
+from tests.support.open_webui.clients import Person
+from tests.support.open_webui.services import problem
+from tests.support.programs.people import PASSWORD
 from tests.support.waiting import until
 
 from .conftest import SECRET, OpenWebUIHarness

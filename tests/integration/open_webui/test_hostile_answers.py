@@ -15,10 +15,10 @@ import pytest
 from gateway.answers.sanitizer import AnswerFormat, sanitize
 from playwright.async_api import Browser, Page
 
-from tests.support.browser import PATIENCE, chromium, running_browser
-from tests.support.listener import listening
-from tests.support.open_webui import Person
-from tests.support.pipe import FakeBackends, PipeOutput, ask, make_pipe
+from tests.support.fakes.listener import listening
+from tests.support.open_webui.browser import PATIENCE, chromium, running_browser
+from tests.support.open_webui.clients import Person
+from tests.support.open_webui.pipe import FakeBackends, PipeOutput, ask, make_pipe
 
 from .conftest import OpenWebUIHarness
 

@@ -11,9 +11,9 @@ import pytest
 from gateway.answers.markdown import LANGUAGES
 from gateway.answers.sanitizer import AnswerFormat, AnswerSanitizer, sanitize
 
-from tests.support.markdown import live
-from tests.support.open_webui_markdown import OpenWebuiReader, open_webui_reader
-from tests.support.random_markdown import harmless_text, hostile_text
+from tests.support.open_webui.markdown import OpenWebuiReader, open_webui_reader
+from tests.support.text.commonmark import live
+from tests.support.text.random_markdown import harmless_text, hostile_text
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(3600)]
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.open_webui import Person
+from tests.support.open_webui.clients import Person
 
 from .conftest import OpenWebUIHarness
 

@@ -15,8 +15,8 @@ from tenant_operator.settings import OperatorSettings
 from tenantry_local.parts.services import operator_env
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants, admin_client
-from tests.support.observed import Observed
+from tests.support.programs.apiserver import Tenants, admin_client
+from tests.support.programs.observed import Observed
 from tests.support.tenants import tenant_manifest
 
 

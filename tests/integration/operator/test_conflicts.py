@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
 
 from .conftest import Driver, Harness, conditions
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tenantry_local.parts.aws import BUCKET
 
-from tests.support.observed import Observed
+from tests.support.programs.observed import Observed
 
 from .conftest import Driver, Harness
 

@@ -4,9 +4,9 @@ import pytest
 from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
-from tests.support.proxy import Proxy
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
+from tests.support.programs.proxy import Proxy
 from tests.support.waiting import until
 
 from .conftest import Driver, Harness, conditions, open_driver

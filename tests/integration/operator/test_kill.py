@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from servicekit.remote import Remote
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
 
 from .conftest import Driver, Harness
 

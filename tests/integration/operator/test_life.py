@@ -4,8 +4,8 @@ import pytest
 from tenant_operator.parts.namespace.part import SCAN_COUNT
 from tenantry_local.parts.aws import BUCKET
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
 
 from .conftest import Driver, Harness, conditions
 

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
-from tests.support.operator_program import run_operator
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
+from tests.support.programs.operator_program import run_operator
 from tests.support.waiting import until
 
 from .conftest import Driver, Harness, conditions
@@ -88,7 +88,7 @@ async def test_after_a_kill_during_a_removal_the_next_run_completes_it(
 async def die_at(platform: Platform, number: int, when: str, **settings: str) -> None:
     """Run the operator until it kills itself."""
     async with run_operator(
-        platform, "tests.support.killed_operator", str(number), when, **settings
+        platform, "tests.support.programs.killed_operator", str(number), when, **settings
     ) as process:
         async with asyncio.timeout(60):
             assert await process.wait() == -9, f"it exited before call {number}"

@@ -5,9 +5,9 @@ import signal
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
-from tests.support.operator_program import run_operator
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
+from tests.support.programs.operator_program import run_operator
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
 

@@ -10,7 +10,7 @@ from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
 from tests.support.forgery import header_of
-from tests.support.people import open_people
+from tests.support.programs.people import open_people
 
 PERSON = "rotated@keys.example"
 

@@ -16,7 +16,7 @@ from tenantry_local.standins.qdrant.app import make_app
 from tenantry_local.standins.qdrant.engine import Engine
 
 from tests.support.certificates import Certificates, certificates
-from tests.support.gateway import serving
+from tests.support.programs.gateway import serving
 from tests.support.tenants import make_tenant
 
 ADDRESS = "127.0.0.1"

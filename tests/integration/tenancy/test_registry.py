@@ -14,8 +14,8 @@ from tenancy.registry import TenantRegistry
 from tenantry_local.parts.kubernetes import kubeconfig
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.proxy import Proxy
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.proxy import Proxy
 from tests.support.tenants import applied, tenant_manifest
 from tests.support.waiting import until
 

@@ -18,7 +18,7 @@ from tenancy.model import Tenant
 
 from tests.support.clock import simulate
 from tests.support.comparison import CONFIG
-from tests.support.open_webui_files import (
+from tests.support.open_webui.files import (
     chat_link,
     knowledge_link,
     make_document,

@@ -7,7 +7,7 @@ from gateway import index_fence
 from gateway.index_fence import IndexWriteFence
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 
-from tests.support.limits import FakeRedis, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta")

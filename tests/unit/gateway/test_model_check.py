@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from servicekit.errors import RemoteUnavailable
 from structlog.testing import LogCapture
 
-from tests.support.backends import FakeBedrock
+from tests.support.fakes.backends import FakeBedrock
 from tests.support.logs import configure_plain_logs
 
 

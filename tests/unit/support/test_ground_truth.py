@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.ground_truth import StoredState, find_errors
+from tests.support.documents.ground_truth import StoredState, find_errors
 
 LINES = [f"Line {number}." for number in range(4)]
 CONTENT = "\n\n".join(LINES).encode()

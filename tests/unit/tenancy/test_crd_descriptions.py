@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.crd import load_schema
+from tests.support.charts.crd import load_schema
 
 
 def _fields(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from tenancy import names
 from tenancy.model import Tenant, TenantSpec, TenantStatus
 
-from tests.support.crd import Table, build_table, load_schema
+from tests.support.charts.crd import Table, build_table, load_schema
 
 
 def _of_resource(schema: dict[str, Any]) -> Table:

@@ -16,7 +16,7 @@ from tenant_operator.erasure import Erasure
 from tenant_operator.reconcile import Reconciler
 from typing_extensions import override
 
-from tests.support.operator import FakePart, FakeReceipts, FakeWriter, with_finalizer
+from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, with_finalizer
 from tests.support.tenants import make_tenant
 
 KEY = Ed25519PrivateKey.generate()

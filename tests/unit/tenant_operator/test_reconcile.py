@@ -9,7 +9,7 @@ from tenant_operator.conditions import ConditionResult
 from tenant_operator.erasure import Erasure
 from tenant_operator.reconcile import Reconciler
 
-from tests.support.operator import FakePart, FakeReceipts, FakeWriter, with_finalizer
+from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, with_finalizer
 from tests.support.tenants import make_tenant
 
 NOW = "2026-11-23T10:00:00Z"

@@ -25,7 +25,7 @@ from tenantry_local.parts.services import Gateway
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError, Processes
 
-from tests.support.ports import free_port
+from tests.support.programs.ports import free_port
 
 DIANA = "diana.tenantb@gmail.com"
 TENANTRY = Path(sys.executable).with_name("tenantry")

@@ -16,11 +16,11 @@ from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
-from tests.support.apiserver import Tenants
-from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.people import People, open_people
-from tests.support.proxy import Proxy
-from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.gateway import RunningGateway, running_gateway
+from tests.support.programs.people import People, open_people
+from tests.support.programs.proxy import Proxy
+from tests.support.programs.qdrant import make_collection, open_qdrant
 from tests.support.tenants import PLENTY, applied, storage_status, tenant_manifest
 from tests.support.waiting import until
 

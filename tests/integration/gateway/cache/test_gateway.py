@@ -12,7 +12,7 @@ from tenancy.names import answers_key, changes_key, document_id_for
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
-from tests.support.standins import clear_calls, recorded_calls
+from tests.support.programs.standins import clear_calls, recorded_calls
 
 from .conftest import QUESTION, TENANT, CacheHarness
 

@@ -17,8 +17,8 @@ from tenancy.model import Tenant
 from tenancy.names import failures_key, ingests_key
 from tenantry_local.platform import Platform
 
-from tests.support.backends import STORED_AT
-from tests.support.proxy import Proxy
+from tests.support.fakes.backends import STORED_AT
+from tests.support.programs.proxy import Proxy
 from tests.support.tenants import make_tenant
 from tests.support.waiting import until
 

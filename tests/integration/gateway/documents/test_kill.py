@@ -16,9 +16,9 @@ from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import IntegrationHarness
-from tests.support.people import open_people
-from tests.support.ports import free_port
-from tests.support.qdrant import count_points
+from tests.support.programs.people import open_people
+from tests.support.programs.ports import free_port
+from tests.support.programs.qdrant import count_points
 from tests.support.tenants import PLENTY, applied, tenant_manifest
 from tests.support.waiting import until
 

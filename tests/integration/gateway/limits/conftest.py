@@ -16,12 +16,12 @@ from tenancy.model import Tenant
 from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.index_writes import publish
-from tests.support.people import open_people
-from tests.support.proxy import Proxy
-from tests.support.qdrant import make_collection, open_qdrant
+from tests.support.documents.index_writes import publish
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.gateway import RunningGateway, running_gateway
+from tests.support.programs.people import open_people
+from tests.support.programs.proxy import Proxy
+from tests.support.programs.qdrant import make_collection, open_qdrant
 from tests.support.tenants import UNCACHED, applied, make_tenant, tenant_manifest
 from tests.support.waiting import until
 

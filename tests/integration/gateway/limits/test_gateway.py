@@ -14,8 +14,8 @@ from servicekit.tasks import background_task
 from tenancy.names import rate_key, reservations_key, tokens_key
 from tenantry_local.platform import Platform
 
-from tests.support.gateway import running_gateway
-from tests.support.limits import metric
+from tests.support.fakes.limits import metric
+from tests.support.programs.gateway import running_gateway
 from tests.support.tenants import applied, tenant_manifest
 from tests.support.waiting import until
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
-from tests.support.open_webui_observed import ObservedOpenWebUI
+from tests.support.open_webui.observed import ObservedOpenWebUI
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
 
 from ..conftest import Driver, Harness, open_driver
 from .conftest import person

@@ -3,9 +3,9 @@
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.open_webui_observed import USER_PASSWORD, ObservedOpenWebUI
-from tests.support.proxy import Proxy
+from tests.support.open_webui.observed import USER_PASSWORD, ObservedOpenWebUI
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.proxy import Proxy
 
 from ..conftest import Driver, Harness, conditions, open_driver
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
-from tests.support.open_webui import WebUI
-from tests.support.open_webui_observed import ObservedOpenWebUI
-from tests.support.operator_program import run_operator
-from tests.support.people import PASSWORD, open_people
+from tests.support.open_webui.clients import WebUI
+from tests.support.open_webui.observed import ObservedOpenWebUI
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
+from tests.support.programs.operator_program import run_operator
+from tests.support.programs.people import PASSWORD, open_people
 from tests.support.tenants import tenant_manifest
 from tests.support.waiting import until
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
 from tests.support.parts import check_release, check_removal, check_second_run, list_enabled
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
 
 from ..conftest import Driver, Harness, open_part
 

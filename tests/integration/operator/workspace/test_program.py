@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
-from tests.support.open_webui_observed import ObservedOpenWebUI
-from tests.support.operator_program import run_operator
-from tests.support.proxy import Proxy
+from tests.support.open_webui.observed import ObservedOpenWebUI
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
+from tests.support.programs.operator_program import run_operator
+from tests.support.programs.proxy import Proxy
 from tests.support.waiting import until
 
 from ..conftest import Harness

@@ -12,11 +12,11 @@ from tenantry_local import receipts
 from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
 
-from tests.support.apiserver import Tenants
-from tests.support.observed import Observed
-from tests.support.open_webui_observed import ObservedOpenWebUI
-from tests.support.qdrant import open_qdrant
-from tests.support.raw_scan import raw_scan
+from tests.support.documents.raw_scan import raw_scan
+from tests.support.open_webui.observed import ObservedOpenWebUI
+from tests.support.programs.apiserver import Tenants
+from tests.support.programs.observed import Observed
+from tests.support.programs.qdrant import open_qdrant
 
 from ..conftest import Driver, Harness, conditions
 from .test_erasure import GONE, Accounts, begin, delete, office

@@ -16,7 +16,7 @@ from file_sync.problems import RetryLater
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.open_webui_files import make_file
+from tests.support.open_webui.files import make_file
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta")

@@ -8,7 +8,7 @@ from file_sync.models import Link, LinkKind, PersonaRef
 from file_sync.planner.persona_index import CACHE_SECONDS, PersonaIndex, PersonaIndexCache
 from tenancy.model import Tenant
 
-from tests.support.open_webui_files import chat_link, knowledge_link, tenant_with_workspace
+from tests.support.open_webui.files import chat_link, knowledge_link, tenant_with_workspace
 from tests.support.tenants import make_tenant
 
 if TYPE_CHECKING:

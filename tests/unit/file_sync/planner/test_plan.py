@@ -14,7 +14,7 @@ from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
 
 from tests.support.comparison import CONFIG, OWNERS, compare
-from tests.support.open_webui_files import (
+from tests.support.open_webui.files import (
     BUCKET,
     chat_link,
     knowledge_link,

@@ -7,7 +7,7 @@ from file_sync.planner.messages import NAME_OF_COLLEAGUE
 from file_sync.planner.models import ActionType, FileState
 
 from tests.support.comparison import BENS, actions_of, compare, removed_file, states_of
-from tests.support.open_webui_files import (
+from tests.support.open_webui.files import (
     chat_link,
     knowledge_link,
     make_document,

@@ -9,7 +9,7 @@ from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
 
 from tests.support.comparison import CONFIG, actions_of, compare, removed_file, states_of
-from tests.support.open_webui_files import (
+from tests.support.open_webui.files import (
     make_document,
     tenant_with_workspace,
 )

@@ -18,7 +18,7 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
 from tests.support.clock import simulate
-from tests.support.open_webui_files import knowledge_link, tenant_with_workspace
+from tests.support.open_webui.files import knowledge_link, tenant_with_workspace
 
 if TYPE_CHECKING:
     from file_sync.adapters.open_webui_database import OpenWebUIDatabase

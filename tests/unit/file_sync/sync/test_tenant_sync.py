@@ -23,7 +23,7 @@ from tenancy.model import Tenant
 
 from tests.support.clock import simulate
 from tests.support.comparison import CONFIG, OWNERS
-from tests.support.open_webui_files import knowledge_link, make_document, make_file, tenant_with_workspace
+from tests.support.open_webui.files import knowledge_link, make_document, make_file, tenant_with_workspace
 
 TENANTS = [tenant_with_workspace("tenanta"), tenant_with_workspace("tenantb")]
 

@@ -15,7 +15,7 @@ from gateway.answers.service import Answer
 from gateway.index_fence import fence_keys
 from structlog.testing import capture_logs
 
-from tests.support.limits import FakeRedis, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta")

@@ -17,10 +17,10 @@ from gateway.timings import RequestTimings
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
-from tests.support.fake_answer_cache import FakeAnswerCache
-from tests.support.index_writes import publish
-from tests.support.limits import FakeBudget, FakeUsage, make_token_meter, metric
+from tests.support.documents.index_writes import publish
+from tests.support.fakes.answer_cache import FakeAnswerCache
+from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeVectors
+from tests.support.fakes.limits import FakeBudget, FakeUsage, make_token_meter, metric
 from tests.support.tenants import tenant_manifest
 
 BUDGET = "The marketing budget for 2026 is $5,000,000."

@@ -7,8 +7,8 @@ import pytest
 from gateway.answers.output_check import OutputCheck
 from gateway.answers.sanitizer import AnswerFormat, AnswerSanitizer, sanitize
 
-from tests.support.markdown import live
-from tests.support.random_markdown import harmless_text, hostile_text
+from tests.support.text.commonmark import live
+from tests.support.text.random_markdown import harmless_text, hostile_text
 
 MARKDOWN = AnswerFormat.MARKDOWN
 

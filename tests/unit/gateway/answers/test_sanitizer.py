@@ -11,8 +11,8 @@ from gateway.answers.sanitizer import INVISIBLE, AnswerFormat, AnswerSanitizer, 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.markdown import live
-from tests.support.random_markdown import hostile_text
+from tests.support.text.commonmark import live
+from tests.support.text.random_markdown import hostile_text
 
 TEXT, MARKDOWN = AnswerFormat
 EVIL = "https://evil.example/?q=secret"

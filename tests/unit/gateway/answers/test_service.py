@@ -12,9 +12,9 @@ from gateway.timings import RequestTimings
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Guardrail
 
-from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
-from tests.support.index_writes import publish
-from tests.support.limits import FakeBudget, FakeUsage, make_token_meter
+from tests.support.documents.index_writes import publish
+from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeVectors
+from tests.support.fakes.limits import FakeBudget, FakeUsage, make_token_meter
 from tests.support.tenants import make_tenant
 
 BUDGET = "The marketing budget for 2026 is $5,000,000."

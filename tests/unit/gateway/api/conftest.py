@@ -30,14 +30,20 @@ from tenancy.identity import Claims, TokenVerifier
 from tenancy.model import Tenant
 from tenancy.tickets import TicketIssuer, TicketVerifier
 
-from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors
-from tests.support.deletions import FakeDeletionLimit
-from tests.support.fake_answer_cache import FakeAnswerCache
-from tests.support.fake_idempotency_redis import FakeIdempotencyRedis
-from tests.support.journal import FakeJournal
-from tests.support.limits import FakeBudget, FakeRateLimiter, FakeStorageQuota, FakeUsage, make_token_meter
+from tests.support.fakes.answer_cache import FakeAnswerCache
+from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors
+from tests.support.fakes.deletions import FakeDeletionLimit
+from tests.support.fakes.idempotency_redis import FakeIdempotencyRedis
+from tests.support.fakes.journal import FakeJournal
+from tests.support.fakes.limits import (
+    FakeBudget,
+    FakeRateLimiter,
+    FakeStorageQuota,
+    FakeUsage,
+    make_token_meter,
+)
+from tests.support.fakes.trash import make_trash
 from tests.support.tenants import make_tenant, uid_of
-from tests.support.trash import make_trash
 
 if TYPE_CHECKING:
     from servicekit.web.readiness import Readiness

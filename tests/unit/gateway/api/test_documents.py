@@ -7,7 +7,7 @@ import pytest
 from tenancy.names import document_id_for
 from tenancy.tickets import Ticket, TicketAction
 
-from tests.support.files import pdf_file
+from tests.support.documents.files import pdf_file
 
 from .conftest import DOCUMENT_BYTES, GatewayHarness
 

@@ -10,7 +10,7 @@ from gateway.documents.reader import DocumentReader
 from gateway.models import Chunk
 from gateway.problems import DocumentRefused
 
-from tests.support.attacks import (
+from tests.support.documents.attacks import (
     bzip2_bomb,
     lying_docx,
     nested_zip_docx,
@@ -19,7 +19,7 @@ from tests.support.attacks import (
     xlsx_with_impossible_date,
     xlsx_with_rows,
 )
-from tests.support.files import pdf_file
+from tests.support.documents.files import pdf_file
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -8,7 +8,7 @@ from gateway.documents.extract.mail import MAX_HEADER_CHARACTERS, MAX_PARTS
 from gateway.documents.extract.sheets import MAX_FIELD_CHARACTERS
 from gateway.problems import DocumentRefused, DocumentTooLarge, DocumentUnreadable
 
-from tests.support.attacks import (
+from tests.support.documents.attacks import (
     ENTITIES,
     bzip2_bomb,
     docx_with_parts,
@@ -23,7 +23,7 @@ from tests.support.attacks import (
     xlsx_with_rows,
     xlsx_with_strings,
 )
-from tests.support.files import zip_bomb_docx
+from tests.support.documents.files import zip_bomb_docx
 
 TO_MANY = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\nTo: %s\n\nText."
 

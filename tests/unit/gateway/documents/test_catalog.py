@@ -20,13 +20,13 @@ from gateway.problems import (
 from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
-from tests.support.backends import STORED_AT, FakeObjects, FakeVectors, object_version_of
-from tests.support.deletions import FakeDeletionLimit
-from tests.support.index_writes import publish
-from tests.support.journal import FakeJournal
-from tests.support.limits import FakeStorageQuota
+from tests.support.documents.index_writes import publish
+from tests.support.fakes.backends import STORED_AT, FakeObjects, FakeVectors, object_version_of
+from tests.support.fakes.deletions import FakeDeletionLimit
+from tests.support.fakes.journal import FakeJournal
+from tests.support.fakes.limits import FakeStorageQuota
+from tests.support.fakes.trash import make_trash
 from tests.support.tenants import make_tenant
-from tests.support.trash import make_trash
 
 if TYPE_CHECKING:
     from gateway.documents.service import DocumentService

@@ -13,7 +13,7 @@ from gateway.problems import (
     DocumentUnsupported,
 )
 
-from tests.support.files import docx_file, encrypted_pdf, pdf_file, zip_bomb_docx
+from tests.support.documents.files import docx_file, encrypted_pdf, pdf_file, zip_bomb_docx
 
 HTML = b"""<!doctype html><html><head><title>Budget 2026</title><style>p { color: red }</style></head><body>
 <h1>Finance</h1><p>The <b>budget</b> is $5,<i>000</i>,000.<br>Second line</p>

@@ -4,7 +4,7 @@ import pytest
 from gateway.documents.formats import Format, sniff
 from gateway.problems import DocumentEmpty, DocumentUnreadable, DocumentUnsupported
 
-from tests.support.files import docx_file, pdf_file, pptx_file, xlsx_file, zip_file
+from tests.support.documents.files import docx_file, pdf_file, pptx_file, xlsx_file, zip_file
 
 PDF, DOCX = pdf_file("Text."), docx_file("Text.")
 PPTX, XLSX = pptx_file(("Title", "Text.")), xlsx_file(S=[["Text."]])

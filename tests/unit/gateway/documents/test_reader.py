@@ -12,7 +12,7 @@ from gateway.documents.reader import SMALL_BYTES, DocumentReader, ExtractedDocum
 from gateway.models import Chunk
 from gateway.problems import DocumentTooLarge, DocumentUnreadable, DocumentUnsupported
 
-from tests.support.files import long_docx, pdf_file
+from tests.support.documents.files import long_docx, pdf_file
 
 ENDLESS = b"a" * 20_000_000
 """Text of one word, for which the tokenizer needs many minutes."""

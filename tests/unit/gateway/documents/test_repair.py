@@ -13,12 +13,12 @@ from gateway.documents.service import DocumentService
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
-from tests.support.deletions import FakeDeletionLimit
-from tests.support.journal import FakeJournal
-from tests.support.limits import FakeStorageQuota, FakeUsage, metric
+from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
+from tests.support.fakes.deletions import FakeDeletionLimit
+from tests.support.fakes.journal import FakeJournal
+from tests.support.fakes.limits import FakeStorageQuota, FakeUsage, metric
+from tests.support.fakes.trash import FakeTrashObjects, make_trash
 from tests.support.tenants import make_tenant
-from tests.support.trash import FakeTrashObjects, make_trash
 from tests.support.waiting import until
 
 TENANT = make_tenant("tenanta")

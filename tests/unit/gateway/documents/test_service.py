@@ -31,13 +31,13 @@ from tenancy.names import document_id_for
 from tenancy.tickets import Ticket
 from typing_extensions import override
 
-from tests.support.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, object_version_of
-from tests.support.deletions import FakeDeletionLimit
-from tests.support.files import encrypted_pdf
-from tests.support.journal import FakeJournal
-from tests.support.limits import FakeStorageQuota, FakeUsage
+from tests.support.documents.files import encrypted_pdf
+from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, object_version_of
+from tests.support.fakes.deletions import FakeDeletionLimit
+from tests.support.fakes.journal import FakeJournal
+from tests.support.fakes.limits import FakeStorageQuota, FakeUsage
+from tests.support.fakes.trash import make_trash
 from tests.support.tenants import make_tenant
-from tests.support.trash import make_trash
 from tests.support.waiting import until
 
 TENANT = make_tenant("tenanta")

@@ -26,12 +26,12 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 from tenancy.names import document_id_for, removal_key, removals_prefix
 
-from tests.support.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
-from tests.support.deletions import FakeDeletionLimit
-from tests.support.journal import FakeJournal
-from tests.support.limits import FakeStorageQuota, FakeUsage
+from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
+from tests.support.fakes.deletions import FakeDeletionLimit
+from tests.support.fakes.journal import FakeJournal
+from tests.support.fakes.limits import FakeStorageQuota, FakeUsage
+from tests.support.fakes.trash import FakeTrashObjects, make_trash
 from tests.support.tenants import make_tenant
-from tests.support.trash import FakeTrashObjects, make_trash
 
 TENANT = make_tenant("tenanta", personas=[{"id": "finance"}])
 OWNER = Principal(TENANT, "anna", "anna@a.example", admin=False)

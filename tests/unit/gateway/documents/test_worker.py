@@ -8,7 +8,7 @@ from gateway.documents.chunk import Chunker
 from gateway.documents.framing import FRAME_HEADER
 from gateway.documents.worker import serve
 
-from tests.support.files import pdf_file
+from tests.support.documents.files import pdf_file
 
 
 def exchange(*requests: tuple[str, bytes]) -> list[Any]:

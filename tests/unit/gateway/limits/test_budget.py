@@ -7,7 +7,7 @@ import pytest
 from gateway.limits.budget import Budget, BudgetState, Reservation, estimate_tokens
 from gateway.problems import BudgetExhausted, LimitsUnavailable
 
-from tests.support.limits import FakeRedis, metric, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, metric, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta", quota={"tokensPerMonth": 1000})

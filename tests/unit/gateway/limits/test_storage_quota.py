@@ -7,7 +7,7 @@ from gateway.limits.storage_quota import StorageQuota
 from gateway.problems import LimitsUnavailable
 from servicekit.errors import RemoteUnavailable
 
-from tests.support.limits import FakeRedis, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("storage-quota")

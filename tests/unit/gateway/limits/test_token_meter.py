@@ -10,7 +10,7 @@ from gateway.limits.usage import Counts
 from gateway.problems import BudgetExhausted
 from typing_extensions import override
 
-from tests.support.limits import FakeBudget, FakeUsage, make_token_meter, metric
+from tests.support.fakes.limits import FakeBudget, FakeUsage, make_token_meter, metric
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("meter")

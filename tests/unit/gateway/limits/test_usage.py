@@ -8,7 +8,7 @@ from gateway.limits.tenant_metrics import TenantMetrics
 from gateway.limits.usage import READ_DAYS, Counts, UsageLog, UsageRow
 from gateway.problems import LimitsUnavailable
 
-from tests.support.limits import FakeRedis, metric, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, metric, unavailable_redis
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("usage")

@@ -8,9 +8,9 @@ from gateway.problems import PersonaMissing
 from gateway.retrieval.service import QUERY_BYTES, RetrievalService
 from gateway.timings import RequestTimings
 
-from tests.support.backends import STORED_AT, FakeBedrock, FakeVectors
-from tests.support.index_writes import publish
-from tests.support.limits import FakeUsage
+from tests.support.documents.index_writes import publish
+from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeVectors
+from tests.support.fakes.limits import FakeUsage
 from tests.support.tenants import make_tenant
 
 TENANT = make_tenant("tenanta", retrieval={"topK": 5, "scoreThreshold": 0.25, "mode": "hybrid"})

@@ -28,10 +28,10 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import commit_marker_id, point_id
 
-from tests.support.backends import STORED_AT
-from tests.support.index_writes import publish
+from tests.support.documents.index_writes import publish
+from tests.support.fakes.backends import STORED_AT
+from tests.support.programs.qdrant_http import AIOHTTP
 from tests.support.tenants import make_tenant, uid_of
-from tests.support.wire import AIOHTTP
 
 URL = "http://qdrant.test:6333"
 KEY = "the-api-key-of-qdrant"

@@ -8,7 +8,7 @@ import pytest
 from servicekit.web import server
 from starlette.types import Receive, Scope, Send
 
-from tests.support.gateway import serving
+from tests.support.programs.gateway import serving
 from tests.support.waiting import until
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

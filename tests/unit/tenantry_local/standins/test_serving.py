@@ -6,7 +6,7 @@ import signal
 import pytest
 from tenantry_local.standins.serving import add_address
 
-from tests.support.standins import running_bedrock
+from tests.support.programs.standins import running_bedrock
 
 
 def parse(*arguments: str) -> argparse.Namespace:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from webui_install.functions.tenantry_events import Event
 
-from tests.support.pipe import FakeBackends, make_problem
+from tests.support.open_webui.pipe import FakeBackends, make_problem
 
 ME, HINTS = "/v1/me", "/v1/hints"
 LOGIN = {"event": "auth.login", "source": "oauth", "subject": {"type": "user", "id": "u1"}}

@@ -14,7 +14,16 @@ from gateway.api.responses import ANSWER as ANSWER_PROBLEMS
 from gateway.problems import list_problem_types
 from webui_install.functions.tenantry import ALIASES, MESSAGES
 
-from tests.support.pipe import ANSWER, FakeBackends, Stream, ask, event, make_pipe, make_problem, make_stream
+from tests.support.open_webui.pipe import (
+    ANSWER,
+    FakeBackends,
+    Stream,
+    ask,
+    event,
+    make_pipe,
+    make_problem,
+    make_stream,
+)
 
 N8N, GATEWAY = "/webhook/tenantry/chat", "/v1/answers"
 WAYS = pytest.mark.parametrize(("orchestrator", "path"), [("n8n", N8N), ("direct", GATEWAY)])

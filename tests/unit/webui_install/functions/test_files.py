@@ -6,7 +6,7 @@ import httpx
 import pytest
 from webui_install.functions import tenantry
 
-from tests.support.pipe import ANSWER, FakeBackends, PipeOutput, ask, make_pipe, make_problem
+from tests.support.open_webui.pipe import ANSWER, FakeBackends, PipeOutput, ask, make_pipe, make_problem
 
 N8N, FILES = "/webhook/tenantry/chat", "/v1/files"
 ANSWERED = "It is $5,000,000 [1]. Approved in May [2] [1]."

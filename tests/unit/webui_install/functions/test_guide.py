@@ -9,7 +9,7 @@ import pytest
 from webui_install.functions import tenantry
 from webui_install.functions.tenantry import FILE_STATES, MESSAGES
 
-from tests.support.pipe import ANSWER, FakeBackends, ask, make_pipe, make_problem, make_stream
+from tests.support.open_webui.pipe import ANSWER, FakeBackends, ask, make_pipe, make_problem, make_stream
 
 DOCS = Path(__file__).parents[4] / "docs"
 USERS, OPEN_WEBUI = DOCS / "guides" / "users.md", DOCS / "open-webui.md"

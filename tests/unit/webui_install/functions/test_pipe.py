@@ -13,7 +13,7 @@ import httpx
 import pytest
 from webui_install.functions.tenantry import MAX_TURN_LENGTH
 
-from tests.support.pipe import (
+from tests.support.open_webui.pipe import (
     ANSWER,
     FakeBackends,
     Stream,

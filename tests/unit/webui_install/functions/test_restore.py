@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.pipe import FakeBackends, ask, make_pipe, make_problem
+from tests.support.open_webui.pipe import FakeBackends, ask, make_pipe, make_problem
 
 TRASH, FIRST, SECOND = "/v1/trash", "0123456789abcdef", "fedcba9876543210"
 

@@ -4,7 +4,7 @@ import pytest
 from gateway.documents.extract import extract
 from gateway.models import Heading
 
-from tests.support.files import docx_file
+from tests.support.documents.files import docx_file
 
 MARKDOWN = b"""# Travel #
 Intro.

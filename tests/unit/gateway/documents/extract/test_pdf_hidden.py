@@ -3,7 +3,7 @@
 import pytest
 from gateway.documents.extract import extract
 
-from tests.support.files import assemble_pdf, pdf_file
+from tests.support.documents.files import assemble_pdf, pdf_file
 
 FONT = "/F1 12 Tf"
 SEEN = f"BT {FONT} 72 720 Td (Seen.) Tj ET"

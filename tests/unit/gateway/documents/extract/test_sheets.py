@@ -9,7 +9,7 @@ from gateway.documents.formats import Format
 from gateway.models import Heading, Page
 from gateway.problems import DocumentUnsupported
 
-from tests.support.files import xlsx_file
+from tests.support.documents.files import xlsx_file
 
 
 def test_a_sheet_is_a_page_under_its_name_and_the_names_of_its_columns() -> None:

@@ -6,7 +6,7 @@ from gateway.models import Heading, Page
 from pptx import Presentation
 from pptx.util import Inches
 
-from tests.support.files import pptx_file
+from tests.support.documents.files import pptx_file
 
 
 def test_a_slide_is_a_page_with_its_table_and_notes() -> None:

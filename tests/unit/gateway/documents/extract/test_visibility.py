@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support import html_text
+from tests.support.text import html
 
 SCREEN_READER_ONLY = (
     "position:absolute;width:1px;height:1px;padding:0;margin:-1px;overflow:hidden;clip:rect(0,0,0,0);border:0"
@@ -10,7 +10,7 @@ SCREEN_READER_ONLY = (
 
 
 def extract_text(body: str, sheet: str = "") -> str:
-    return html_text.extract_text(body, f"<style>{sheet}</style>")
+    return html.extract_text(body, f"<style>{sheet}</style>")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from gateway.documents.extract import extract
 
-from tests.support.html_text import extract_text
+from tests.support.text.html import extract_text
 
 
 @pytest.mark.parametrize(

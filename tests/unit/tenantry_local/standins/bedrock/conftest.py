@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.standins import Standin, bedrock_client, running_bedrock
+from tests.support.programs.standins import Standin, bedrock_client, running_bedrock
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient

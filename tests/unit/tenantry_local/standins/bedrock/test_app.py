@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EventStreamError
 from tenantry_local.standins.bedrock.app import SLOW_SECONDS
 from tenantry_local.standins.bedrock.embeddings import embed, project
 
-from tests.support.standins import Standin, bedrock_client
+from tests.support.programs.standins import Standin, bedrock_client
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient

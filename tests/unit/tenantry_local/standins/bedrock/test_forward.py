@@ -17,7 +17,7 @@ from tenantry_local.standins.bedrock.errors import (
 from tenantry_local.standins.bedrock.forward import ForwardClient
 from typing_extensions import override
 
-from tests.support.standins import bedrock_client, running_bedrock
+from tests.support.programs.standins import bedrock_client, running_bedrock
 
 
 class Server(ThreadingHTTPServer):

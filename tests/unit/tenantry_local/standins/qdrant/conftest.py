@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from tests.support.standins import Standin, qdrant_client, running_qdrant
+from tests.support.programs.standins import Standin, qdrant_client, running_qdrant
 
 
 @pytest.fixture(scope="session")

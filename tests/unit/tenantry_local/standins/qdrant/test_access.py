@@ -7,7 +7,7 @@ import httpx
 import pytest
 from tenantry_local.standins.qdrant.access import Access, Authenticator, Forbidden, Level, Unauthenticated
 
-from tests.support.standins import QDRANT_KEY, Standin, qdrant_token
+from tests.support.programs.standins import QDRANT_KEY, Standin, qdrant_token
 
 AUTHENTICATOR = Authenticator(QDRANT_KEY)
 

@@ -9,7 +9,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException
 
-from tests.support.standins import qdrant_client, running_qdrant
+from tests.support.programs.standins import qdrant_client, running_qdrant
 
 POINTS = 300
 MANY = 20_000

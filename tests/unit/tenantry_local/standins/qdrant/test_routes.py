@@ -11,7 +11,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from tests.support.standins import QDRANT_KEY, Standin
+from tests.support.programs.standins import QDRANT_KEY, Standin
 from tests.support.waiting import until
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request, Response
 
-from .gateway import serving
+from tests.support.programs.gateway import serving
 
 __all__ = ["Listener", "listening"]
 

@@ -10,7 +10,7 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.parts.redis import Redis
 from tenantry_local.platform import Platform
 
-from .open_webui_observed import rows_with
+from tests.support.open_webui.observed import rows_with
 
 __all__ = ["raw_scan"]
 

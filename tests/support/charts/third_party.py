@@ -12,7 +12,7 @@ from typing import Any
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from .apiserver import apply, listed
+from tests.support.programs.apiserver import apply, listed
 
 __all__ = ["third_party_resources"]
 

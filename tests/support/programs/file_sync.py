@@ -33,7 +33,7 @@ from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
-from .gateway import environment, serving
+from tests.support.programs.gateway import environment, serving
 
 __all__ = ["FakeN8nWebhook", "FileSyncReplica", "ReplicaKilled", "fake_n8n", "kill_after", "open_replica"]
 

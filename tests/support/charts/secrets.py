@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from .charts import Release
+from tests.support.charts.rendering import Release
 
 __all__ = ["list_pod_secrets", "list_read_secrets"]
 

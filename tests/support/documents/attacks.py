@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
-from .files import assemble_pdf, docx_file, pptx_file, xlsx_file, zip_file
+from tests.support.documents.files import assemble_pdf, docx_file, pptx_file, xlsx_file, zip_file
 
 __all__ = [
     "bzip2_bomb",

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from .services import uid_of
-from .waiting import until
+from tests.support.open_webui.services import uid_of
+from tests.support.waiting import until
 
 __all__ = ["Chat", "Person", "WebUI", "open_webui_administrator"]
 

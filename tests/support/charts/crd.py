@@ -9,7 +9,7 @@ import yaml
 
 __all__ = ["Table", "build_table", "load_schema"]
 
-DEFINITION = Path(__file__).parents[2] / "crds" / "tenants.tenantry.io.yaml"
+DEFINITION = Path(__file__).parents[3] / "crds" / "tenants.tenantry.io.yaml"
 
 
 def load_schema() -> dict[str, Any]:

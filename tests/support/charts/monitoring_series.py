@@ -14,8 +14,8 @@ from servicekit import remote
 from tenancy import registry
 from tenant_operator import metrics as operator
 
-from tests.support.charts import RELEASE
-from tests.support.promtool import MINUTES
+from tests.support.charts.promtool import MINUTES
+from tests.support.charts.rendering import RELEASE
 
 __all__ = [
     "HEALTHY",

@@ -10,7 +10,7 @@ from gateway.problems import TrashMissing
 from tenancy.model import Tenant
 from tenancy.names import removal_key
 
-from .backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
+from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
 
 __all__ = ["FakeTrashObjects", "make_trash"]
 

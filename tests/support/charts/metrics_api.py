@@ -21,7 +21,7 @@ from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
-from .apiserver import admin_client, apply, listed
+from tests.support.programs.apiserver import admin_client, apply, listed
 
 __all__ = ["CpuLoad", "serving_metrics"]
 

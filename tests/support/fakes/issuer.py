@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from tenancy.names import TENANT_UIDS_CLAIM
 
-from .gateway import serving
+from tests.support.programs.gateway import serving
 
 __all__ = ["Issuer", "open_issuer"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from .open_webui import Person
+from tests.support.open_webui.clients import Person
 
 __all__ = ["SampleFile", "Uploader", "sample_files", "upload"]
 

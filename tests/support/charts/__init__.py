@@ -1,0 +1,1 @@
+"""Rendered charts, and the cluster services that they need."""

@@ -1,0 +1,1 @@
+"""Sample documents, and their copies in the stores."""

@@ -1,0 +1,1 @@
+"""Fakes that stand in for backends and stores in unit tests."""

@@ -1,0 +1,1 @@
+"""Open WebUI: clients, pages, database rows and the pipe."""

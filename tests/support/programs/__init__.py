@@ -1,0 +1,1 @@
+"""Real programs of the platform under test, and access to them."""
