@@ -60,9 +60,9 @@ demo: $(READY) ## Run the demo: two isolated tenants, and a third that is create
 
 test: lint types imports docs unit integration ## All checks: lint, types, imports, docs, unit, integration and isolation tests
 
-lint: $(READY) ## Run ruff, check formatting and words, and check that locks name no host
+lint: $(READY) ## Run ruff, check formatting, words and sentences, and check that locks name no host
 	@ruff check . && ruff format --check .
-	@python -m tools.word_check
+	@python -m tools.word_check && python -m tools.sentence_check
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
 	@! grep -n '://' local/n8n/package-lock.json
 

@@ -51,7 +51,8 @@ def on_post_build(config: MkDocsConfig) -> None:
 def list_outside_fetches(site: Path) -> list[str]:
     """Return each address on another host that a browser fetches to show a page, as ``file: address``.
 
-    A page with a diagram counts as well if it does not load Mermaid: the theme's script then loads it from a CDN.
+    A page with a diagram counts as well if it does not load Mermaid, because the theme's script then loads it
+    from a CDN.
     """
     found = []
     for file in sorted([*site.rglob("*.html"), *site.rglob("*.css"), *site.rglob("*.svg")]):

@@ -1,7 +1,7 @@
 """Check of the length of sentences in tracked files: ``python -m tools.sentence_check [PATH ...]``.
 
-It reads docstrings, Markdown and comments of YAML. A list item, a table cell and a heading are each a paragraph.
-Code blocks have no sentences; a link counts by its text, and a piece of code as one word.
+It reads docstrings, Markdown and comments of YAML. A list item, a table cell and a heading are each a
+paragraph. Code blocks have no sentences; a link counts by its text, and a piece of code as one word.
 """
 
 import ast
