@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.open_webui.services import problem
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .conftest import OpenWebUIHarness
 

@@ -13,7 +13,7 @@ from tenancy.model import Tenant
 __all__ = ["FakeJournal"]
 
 
-class FakeLease:
+class FakeWriteLease:
     """Stores intents and failures in its journal."""
 
     def __init__(self, journal: "FakeJournal", key: tuple[str, str]) -> None:
@@ -61,7 +61,7 @@ class FakeJournal:
         async with self._locks["/".join(key)]:
             self._held.add(key)
             try:
-                yield FakeLease(self, key).as_lease()
+                yield FakeWriteLease(self, key).as_lease()
             finally:
                 self._held.discard(key)
 

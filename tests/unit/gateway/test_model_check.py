@@ -12,7 +12,7 @@ from servicekit.errors import RemoteUnavailable
 from structlog.testing import LogCapture
 
 from tests.support.fakes.backends import FakeBedrock
-from tests.support.logs import configure_plain_logs
+from tests.support.pytest_setup.logs import configure_plain_logs
 
 
 @pytest.fixture

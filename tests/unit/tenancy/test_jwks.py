@@ -11,7 +11,7 @@ from joserfc.jwk import OKPKey
 from tenancy.errors import IdentityUnavailable
 from tenancy.jwks import MAX_AGE_SECONDS, MIN_INTERVAL_SECONDS, REFRESH_SECONDS, RemoteKeys
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 URL = "http://keycloak.test/certs"
 

@@ -14,8 +14,8 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy import registry
 from tenancy.registry import TenantRegistry
 
-from tests.support.tenants import make_tenant, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import make_tenant, tenant_manifest
+from tests.support.timing.waiting import until
 
 TENANT = make_tenant("tenanta", uid="u-1")
 

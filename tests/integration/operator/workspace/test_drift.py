@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 
-from ..conftest import Driver, Harness, open_driver
+from ..conftest import Driver, OperatorHarness, open_driver
 from .conftest import person
 
 pytestmark = pytest.mark.programs
@@ -126,7 +126,7 @@ DRIFTS: dict[str, Callable[[ObservedOpenWebUI], object]] = {
 async def test_drift_is_repaired(
     drift: Callable[[ObservedOpenWebUI], object],
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     observed: Observed,
     webui: ObservedOpenWebUI,
 ) -> None:
@@ -142,7 +142,7 @@ async def test_drift_is_repaired(
 
 
 async def test_a_changed_icon_of_a_model_stays(
-    driver: Driver, harness: Harness, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("bent", **SPEC)
     await driver.reconcile("bent")
@@ -155,7 +155,11 @@ async def test_a_changed_icon_of_a_model_stays(
 
 
 async def test_a_foreign_group_of_the_same_name_is_emptied_and_renamed(
-    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    platform: Platform,
+    settings: dict[str, str],
+    harness: OperatorHarness,
+    tenants: Tenants,
+    webui: ObservedOpenWebUI,
 ) -> None:
     """The tenant's people would otherwise get its access rights."""
     made = webui.call("POST", "/groups/create", json={"name": "/tenants/tenant-bent", "description": ""})

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 
-from ..conftest import Driver, Harness
+from ..conftest import Driver, OperatorHarness
 
 pytestmark = pytest.mark.programs
 
@@ -103,7 +103,9 @@ def office(webui: ObservedOpenWebUI) -> Iterator[Accounts]:
         webui.drop_user(email)
 
 
-async def begin(driver: Driver, harness: Harness, observed: Observed, **people: str) -> dict[str, str]:
+async def begin(
+    driver: Driver, harness: OperatorHarness, observed: Observed, **people: str
+) -> dict[str, str]:
     """Apply both Tenants; return the people's ids in Keycloak by name."""
     subjects = {name: observed.add_person(email) for name, email in people.items()}
     harness.apply("gone", **GONE)
@@ -121,7 +123,7 @@ async def delete(driver: Driver, tenants: Tenants, name: str, seconds: float = 3
 
 async def test_chats_files_feedback_folders_and_accounts_are_deleted_with_the_tenant(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
     office: Accounts,
@@ -156,7 +158,7 @@ async def test_chats_files_feedback_folders_and_accounts_are_deleted_with_the_te
 
 async def test_a_person_who_moved_keeps_the_account_and_the_other_tenants_content(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
     office: Accounts,
@@ -195,7 +197,7 @@ async def test_a_person_who_moved_keeps_the_account_and_the_other_tenants_conten
 @pytest.mark.parametrize("edit", ["rewritten", "added"])
 async def test_a_forged_model_name_protects_no_content(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
     office: Accounts,
@@ -220,7 +222,7 @@ async def test_a_forged_model_name_protects_no_content(
 
 async def test_a_member_from_another_tenant_keeps_only_older_content(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
     office: Accounts,
@@ -245,7 +247,7 @@ async def test_a_member_from_another_tenant_keeps_only_older_content(
 
 async def test_content_of_a_former_member_is_deleted(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
     office: Accounts,
@@ -262,7 +264,7 @@ async def test_content_of_a_former_member_is_deleted(
 
 async def test_content_of_a_deleted_account_is_deleted(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
     office: Accounts,
@@ -279,7 +281,7 @@ async def test_content_of_a_deleted_account_is_deleted(
 
 async def test_an_administrators_account_stays(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
     office: Accounts,
@@ -298,7 +300,7 @@ async def test_an_administrators_account_stays(
 
 async def test_retain_keeps_content_also_from_a_later_tenant_of_the_name(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
     office: Accounts,
@@ -385,7 +387,7 @@ async def writers(webui: ObservedOpenWebUI) -> AsyncIterator[Writers]:
 
 
 async def test_concurrent_writers_are_refused_and_do_not_delay_the_erasure(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Accounts,
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, office: Accounts,
     webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
     """Three members uploaded, and their Tenant still existed after 150 seconds."""
@@ -414,7 +416,7 @@ async def test_concurrent_writers_are_refused_and_do_not_delay_the_erasure(
 
 
 async def test_writers_of_another_tenant_are_not_affected(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Accounts,
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, office: Accounts,
     webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
     subjects = await begin(driver, harness, observed, ann="ann@stays.example", bob="bob@stays.example")
@@ -444,7 +446,7 @@ async def test_writers_of_another_tenant_are_not_affected(
 
 
 async def test_a_closed_account_is_reopened_for_another_tenant_of_its_person(
-    driver: Driver, harness: Harness, observed: Observed, office: Accounts, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, observed: Observed, office: Accounts, webui: ObservedOpenWebUI
 ) -> None:
     subjects = await begin(driver, harness, observed, ann="ann@gone.example")
     ann = office.log_in("ann@gone.example", subjects["ann"])

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.keycloak_users import PASSWORD, open_people
+from tests.support.backends.observed import Observed
 from tests.support.open_webui.clients import WebUI
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 from tests.support.programs.operator_program import run_operator
-from tests.support.programs.people import PASSWORD, open_people
-from tests.support.tenants import tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import tenant_manifest
+from tests.support.timing.waiting import until
 
 from .conftest import person
 

@@ -12,13 +12,13 @@ from tenantry_local import receipts
 from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
+from tests.support.backends.qdrant import open_qdrant
 from tests.support.documents.raw_scan import raw_scan
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
-from tests.support.programs.qdrant import open_qdrant
 
-from ..conftest import Driver, Harness, conditions
+from ..conftest import Driver, OperatorHarness, conditions
 from .test_erasure import GONE, Accounts, begin, delete, office
 
 __all__ = ["office"]
@@ -74,7 +74,7 @@ def receipt_of(observed: Observed, uid: str) -> bytes:
 @pytest.mark.timeout(900)
 async def test_no_marker_remains_and_the_receipt_proves_it(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
     office: Accounts,
@@ -113,7 +113,7 @@ async def test_no_marker_remains_and_the_receipt_proves_it(
 
 
 async def test_a_late_write_delays_the_deletion_until_it_is_removed(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     """Data written between the removal and the second count is reported, and removed by the next run."""
     harness.apply("gone", **GONE)
@@ -138,7 +138,7 @@ async def test_a_late_write_delays_the_deletion_until_it_is_removed(
 
 
 async def test_data_of_another_tenant_is_not_counted(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("gone", **GONE)
     harness.apply("gone-not", **GONE | {"identity": {"emails": ["*@gone-not.example"]}})

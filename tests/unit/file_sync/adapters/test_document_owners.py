@@ -11,7 +11,7 @@ from file_sync.models import Document
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     from file_sync.adapters.document_store import DocumentStore

@@ -13,7 +13,7 @@ from servicekit.keycloak import KeycloakAdmin
 from tenancy.directory import Directory
 from tenancy.model import Tenant
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANTS = Directory(
     [

@@ -15,7 +15,7 @@ from tenancy.model import Guardrail
 from tests.support.documents.index_writes import publish
 from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeVectors
 from tests.support.fakes.limits import FakeBudget, FakeUsage, make_token_meter
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 BUDGET = "The marketing budget for 2026 is $5,000,000."
 TENANT = make_tenant(

@@ -11,7 +11,7 @@ from gateway.timings import RequestTimings
 from tests.support.documents.index_writes import publish
 from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeVectors
 from tests.support.fakes.limits import FakeUsage
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta", retrieval={"topK": 5, "scoreThreshold": 0.25, "mode": "hybrid"})
 
