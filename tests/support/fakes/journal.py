@@ -45,7 +45,7 @@ class FakeJournal:
         self.intents: dict[tuple[str, str], Intent] = {}
         self.failures: dict[tuple[str, str], IngestFailure] = {}
         self.is_unavailable = False
-        self.asked: list[str] = []
+        self.listed_tenants: list[str] = []
         self._locks = KeyedLocks()
         self._held: set[tuple[str, str]] = set()
 
@@ -73,7 +73,7 @@ class FakeJournal:
         }
 
     async def list_due(self, tenants: Sequence[Tenant]) -> list[DueRepairs]:
-        self.asked += [tenant.id for tenant in tenants]
+        self.listed_tenants += [tenant.id for tenant in tenants]
         found = []
         for tenant in tenants:
             ids = [document_id for tenant_id, document_id in self.intents if tenant_id == tenant.id]

@@ -42,7 +42,7 @@ class FakeAccounts:
         self.late: dict[str, dict[str, Any]] = {}
         self.fails: Exception | None = None
         self.hangs = False
-        self.asked: list[str] = []
+        self.requested_users: list[str] = []
 
     def add(self, email: str, *, late: bool = False, **more: Any) -> None:
         known = {"id": f"s-{email}", "email": email, "emailVerified": True, "enabled": True, **more}
@@ -55,7 +55,7 @@ class FakeAccounts:
             yield user
 
     async def get_user(self, user_id: str) -> dict[str, Any] | None:
-        self.asked.append(user_id)
+        self.requested_users.append(user_id)
         if self.fails:
             raise self.fails
         if self.hangs:
@@ -134,7 +134,7 @@ async def test_a_valid_membership_stays_without_a_second_request(harness: Member
     harness.realm.add("ann@acme.example")
     harness.webui.add("ann@acme.example", "g-acme", "choir")
     assert await harness.check("ann@acme.example") == ["g-acme", "choir"]
-    assert harness.realm.asked == []
+    assert harness.realm.requested_users == []
     assert harness.enqueued == []
 
 

@@ -45,12 +45,12 @@ class InMemoryOpenWebUI(httpx.AsyncBaseTransport):
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: dict[str, list[httpx.Response | Exception]] = field(default_factory=dict)
     drops_writes: bool = False
-    asked: Counter[str] = field(default_factory=Counter)
+    request_counts: Counter[str] = field(default_factory=Counter)
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
-        self.asked[path] += 1
+        self.request_counts[path] += 1
         if self.faults.get(path):
             fault = self.faults[path].pop(0)
             if isinstance(fault, Exception):
@@ -103,10 +103,10 @@ async def test_everything_is_installed_and_a_second_run_writes_nothing() -> None
     webui = InMemoryOpenWebUI()
     assert await install(SETTINGS, webui) == 10
     assert all(function["is_active"] for function in webui.functions.values())
-    assert webui.asked["/api/models"] == 1
-    before = webui.asked.copy()
+    assert webui.request_counts["/api/models"] == 1
+    before = webui.request_counts.copy()
     assert await install(SETTINGS, webui) == 0
-    again = webui.asked - before
+    again = webui.request_counts - before
     assert set(again) == {
         "/api/v1/auths/signin",
         f"{FUNCTIONS}/export",
@@ -121,7 +121,7 @@ async def test_signs_in_once() -> None:
     """Open WebUI allows fifteen sign-ins in three minutes for each account."""
     webui = InMemoryOpenWebUI()
     await install(SETTINGS, webui)
-    assert webui.asked["/api/v1/auths/signin"] == 1
+    assert webui.request_counts["/api/v1/auths/signin"] == 1
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_signs_in_once() -> None:
 async def test_waits_until_open_webui_is_up(fault: Any) -> None:
     webui = InMemoryOpenWebUI(faults={"/api/v1/auths/signin": [fault] * 5})
     assert await install(SETTINGS, webui) == 10
-    assert webui.asked["/api/v1/auths/signin"] == 6
+    assert webui.request_counts["/api/v1/auths/signin"] == 6
 
 
 async def test_too_many_sign_ins_cause_a_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ async def test_too_many_sign_ins_cause_a_long_pause(monkeypatch: pytest.MonkeyPa
     webui = InMemoryOpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(429)]})
     with pytest.raises(FunctionsNotInstalled):
         await install(SETTINGS.model_copy(update={"seconds": 0.1}), webui)
-    assert webui.asked["/api/v1/auths/signin"] == 1
+    assert webui.request_counts["/api/v1/auths/signin"] == 1
 
 
 @pytest.mark.parametrize("fault", [httpx.ReadTimeout("slow"), httpx.Response(503)])
@@ -153,7 +153,7 @@ async def test_toggle_without_a_response_is_repeated_only_if_needed(fault: Any) 
     webui = InMemoryOpenWebUI(faults={path: [fault]})
     await install(SETTINGS, webui)
     assert webui.functions["tenantry"]["is_active"]
-    assert webui.asked[path] == 2
+    assert webui.request_counts[path] == 2
 
 
 async def test_toggle_that_succeeded_without_a_response_is_not_repeated() -> None:
@@ -171,7 +171,7 @@ async def test_toggle_that_succeeded_without_a_response_is_not_repeated() -> Non
 
     assert await install(SETTINGS, ResponseLost()) == 0
     assert webui.functions["tenantry"]["is_active"]
-    assert webui.asked[f"{FUNCTIONS}/id/tenantry/toggle"] == 2  # of both runs
+    assert webui.request_counts[f"{FUNCTIONS}/id/tenantry/toggle"] == 2  # of both runs
 
 
 @pytest.mark.parametrize("at", range(10))
@@ -199,7 +199,7 @@ async def test_wrong_password_ends_the_installation() -> None:
     webui = InMemoryOpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(400)]})
     with pytest.raises(RemoteRefused):
         await install(SETTINGS, webui)
-    assert webui.asked["/api/v1/auths/signin"] == 1
+    assert webui.request_counts["/api/v1/auths/signin"] == 1
 
 
 async def test_open_webui_that_never_starts_ends_the_installation() -> None:

@@ -19,9 +19,9 @@ from tests.support.documents.raw_scan import raw_scan
 from tests.support.open_webui.observed import ObservedOpenWebUI
 
 from ..conftest import Driver, OperatorHarness, conditions
-from .test_erasure import GONE, Accounts, begin, delete, office
+from .test_erasure import GONE, Accounts, accounts, create_tenants, delete_tenant
 
-__all__ = ["office"]
+__all__ = ["accounts"]
 
 pytestmark = pytest.mark.programs
 
@@ -59,11 +59,11 @@ def create_keys(observed: Observed) -> None:
         observed.redis.hset(f"{KEY}:journal:{number}", mapping={"text": f"{MARKER} {number}"})
 
 
-def create_in_open_webui(office: Accounts, token: str) -> None:
+def create_in_open_webui(accounts: Accounts, token: str) -> None:
     for number in range(CHATS):
-        file_id = office.upload(token, f"{MARKER} {number} sent")
-        office.chat(token, f"{KEY}.finance", f"{MARKER} {number}", file_id)
-        office.rate(token, f"{KEY}.finance", f"{MARKER} {number}")
+        file_id = accounts.upload(token, f"{MARKER} {number} sent")
+        accounts.create_chat(token, f"{KEY}.finance", f"{MARKER} {number}", file_id)
+        accounts.create_feedback(token, f"{KEY}.finance", f"{MARKER} {number}")
 
 
 def receipt_of(observed: Observed, uid: str) -> bytes:
@@ -77,25 +77,25 @@ async def test_no_marker_remains_and_the_receipt_proves_it(
     harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     platform: Platform,
     webui: ObservedOpenWebUI,
     tmp_path: Any,
 ) -> None:
-    subjects = await begin(driver, harness, observed, ann="ann@gone.example")
-    ann = office.log_in("ann@gone.example", subjects["ann"])
+    subjects = await create_tenants(driver, harness, observed, ann="ann@gone.example")
+    ann = accounts.create_account("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
     create_objects(observed)
     await create_points(platform)
     create_keys(observed)
-    create_in_open_webui(office, ann)
+    create_in_open_webui(accounts, ann)
     planted = raw_scan(platform, MARKER)
     assert sum(planted.values()) >= 1000
     assert planted.keys() >= {"aws", "qdrant", "redis", "openwebui.chat", "openwebui.file", "open-webui"}
     applied = tenants.get("gone")
     assert applied
     uid = applied["metadata"]["uid"]
-    await delete(driver, tenants, "gone")
+    await delete_tenant(driver, tenants, "gone")
     assert raw_scan(platform, MARKER) == {}
     written = receipt_of(observed, uid)
     file = tmp_path / "receipt.json"
@@ -145,5 +145,5 @@ async def test_data_of_another_tenant_is_not_counted(
     for name in ("gone", "gone-not"):
         await driver.reconcile(name)
     before = observed.get_state("gone-not")
-    await delete(driver, tenants, "gone")
+    await delete_tenant(driver, tenants, "gone")
     assert observed.get_state("gone-not") == before

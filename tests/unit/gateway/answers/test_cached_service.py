@@ -90,7 +90,7 @@ async def test_a_repeated_question_is_answered_from_the_cache(
         _, first = await harness.ask()
     assert isinstance(first, Answer)
     searched, used, before = (
-        len(harness.vectors.asked),
+        len(harness.vectors.searches),
         len(harness.usage.recorded),
         metric("tenantry_gateway_answer_cache_total", outcome="hit"),
     )
@@ -98,8 +98,8 @@ async def test_a_repeated_question_is_answered_from_the_cache(
     assert outcome is CacheOutcome.HIT
     assert (again.text, again.citations, again.model) == (first.text, first.citations, first.model)
     assert await harness.stream() == [again.text, again]
-    assert len(harness.bedrock.asked) == 1
-    assert len(harness.vectors.asked) == searched
+    assert len(harness.bedrock.prompts) == 1
+    assert len(harness.vectors.searches) == searched
     assert harness.budget.reserved == harness.budget.reserved[:1], "a hit reserves nothing"
     hit = ("tenanta", "finance", "the-model", Counts(cached_answers=1))
     assert harness.usage.recorded[used:] == [hit, hit], "and embeds nothing"

@@ -215,7 +215,7 @@ async def test_suspended_and_deleting_tenants_are_skipped(harness: RepairHarness
     harness.objects.contents[KEY] = b"Text."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
-    assert not harness.journal.asked
+    assert not harness.journal.listed_tenants
     assert not harness.found()
 
 

@@ -46,7 +46,7 @@ class FakeWorkspaceClient:
         self.found_bases: list[list[dict[str, Any]]] = []
         self.pending: list[str] = []
         self.content: list[dict[str, int]] = []
-        self.asked: dict[str, Any] = {}
+        self.counted_content: dict[str, Any] = {}
         self.writers = 0
 
     async def get_group(self, group_id: str) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class FakeWorkspaceClient:
         return self.pending
 
     async def count_content(self, content: TenantContent) -> dict[str, int]:
-        self.asked = asdict(content)
+        self.counted_content = asdict(content)
         return self.content.pop(0) if self.content else {}
 
     async def close_accounts(self, content: TenantContent) -> int:
@@ -175,7 +175,7 @@ async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
 ) -> None:
     webui.group_data = None
     await part.remove(ACME)
-    assert webui.asked["groups"] == []
+    assert webui.counted_content["groups"] == []
     assert "delete_group" not in webui.calls
 
 
@@ -250,7 +250,7 @@ async def test_content_is_deleted_before_knowledge_bases_and_group(
     assert [call for call in webui.calls if call.startswith(("close", "delete"))] == [
         "delete_model", "close", "delete_content", "delete_content", "delete_knowledge_base", "delete_group",
     ]  # fmt: skip
-    assert webui.asked == {
+    assert webui.counted_content == {
         "tenant": "tenant-acme", "groups": ["g"], "knowledge": ["1"], "since": 0, "until": FOREVER,
     }  # fmt: skip
 
@@ -281,7 +281,7 @@ async def test_content_after_the_last_answer_is_not_counted(
 ) -> None:
     deleted = {"deletion_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
     await part.remove(ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=deleted)}))
-    assert webui.asked["until"] == 1795910400 + LAST_ANSWER_SECONDS
+    assert webui.counted_content["until"] == 1795910400 + LAST_ANSWER_SECONDS
 
 
 async def test_remaining_content_stops_the_removal(part: WorkspacePart, webui: FakeWorkspaceClient) -> None:
@@ -299,7 +299,7 @@ async def test_content_before_the_creation_is_not_counted(
     created = {"creation_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
     later = ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=created)})
     await part.remove(later)
-    assert webui.asked["since"] == 1795910400
+    assert webui.counted_content["since"] == 1795910400
 
 
 async def test_a_remaining_knowledge_base_keeps_the_group(

@@ -29,7 +29,7 @@ class FakeChatServer(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ChatRequestHandler)
-        self.asked: list[tuple[str, dict[str, str], Any]] = []
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
 
     @property
     def url(self) -> str:
@@ -41,7 +41,7 @@ class ChatRequestHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         question = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.asked.append((self.path, dict(self.headers), question))
+        self.server.requests.append((self.path, dict(self.headers), question))
         self.send_response(self.server.status)
         self.end_headers()
         self.wfile.write(self.server.body.encode())
@@ -67,7 +67,7 @@ def test_the_conversation_is_forwarded(server: FakeChatServer) -> None:
         ["Be brief."], [("user", "What is the budget?")], {"maxTokens": 9, "stopSequences": ["x"]}
     )
     assert said == "Five million. [1]"
-    path, headers, body = server.asked[0]
+    path, headers, body = server.requests[0]
     assert path == "/v1/chat/completions"
     assert headers["Authorization"] == "Bearer sesame"
     assert body == {
