@@ -1,12 +1,14 @@
-"""Evaluation of rules and queries by Prometheus' promtool, over the series of a test."""
+"""Evaluation of rules and queries by Prometheus' promtool, over the series of a test.
 
+Its files are JSON, which is YAML, too, and is written much faster.
+"""
+
+import json
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tools.linters import promtool
 
@@ -27,7 +29,7 @@ def check(rules: Rules) -> None:
     """Check the queries of rules and the templates of their annotations."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rules.yaml"
-        file.write_text(yaml.safe_dump(dict(rules)))
+        file.write_text(json.dumps(dict(rules)))
         _run("check", "rules", "--lint=all", "--lint-fatal", str(file))
 
 
@@ -58,10 +60,10 @@ def play(series: Mapping[str, str], expected: Mapping[str, set[str]], rules: Rul
     ]
     inputs = [{"series": name, "values": values} for name, values in series.items()]
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "rules.yaml").write_text(yaml.safe_dump(dict(rules or {"groups": []})))
+        (Path(folder) / "rules.yaml").write_text(json.dumps(dict(rules or {"groups": []})))
         story = Path(folder) / "story.yaml"
         test = {"interval": "1m", "input_series": inputs, "promql_expr_test": questions}
-        story.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test]}))
+        story.write_text(json.dumps({"rule_files": ["rules.yaml"], "tests": [test]}))
         _run("test", "rules", str(story))
 
 
