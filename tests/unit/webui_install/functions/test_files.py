@@ -65,7 +65,7 @@ async def test_a_file_that_is_being_indexed_is_waited_for() -> None:
     assert backends.requests[0].headers["Authorization"] == "Bearer the-token"
 
 
-async def test_a_file_that_takes_too_long_is_named_and_the_answer_comes_without_it() -> None:
+async def test_a_file_that_takes_too_long_is_named_and_left_out() -> None:
     output = await ask_with(make_backends([own("indexing")]), "f1")
     assert output.text == f"{ANSWERED}\n\n> `f1.pdf` is being indexed. Ask again in a moment to include it."
 
@@ -100,7 +100,7 @@ async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> Non
     assert "foreign" not in str(output.events) + backends.requests[-1].content.decode()
 
 
-async def test_own_and_foreign_files_together() -> None:
+async def test_only_own_files_are_named_next_to_foreign_ones() -> None:
     backends = make_backends([own("failed", "mine")])
     output = await ask_with(backends, "foreign", "mine")
     assert output.text == f"{ANSWERED}\n\n> `mine.pdf` could not be indexed. It was not used."
@@ -131,7 +131,7 @@ async def test_other_attachments_are_ignored(given: Any) -> None:
         make_problem(503, "busy"),
     ],
 )
-async def test_without_file_sync_the_answer_comes_and_says_so(reply: Any) -> None:
+async def test_without_file_sync_the_answer_has_a_note_about_attached_files(reply: Any) -> None:
     backends = FakePipeBackends({FILES: reply, N8N: httpx.Response(200, json=ANSWER)})
     output = await ask_with(backends, "f1")
     assert output.text == f"{ANSWERED}\n\n> I could not check whether the attached files can be searched yet."
@@ -161,18 +161,18 @@ async def test_the_command_lists_the_persons_files(command: str) -> None:
     assert output.is_done
 
 
-async def test_the_command_names_so_many_files_and_counts_the_rest() -> None:
+async def test_the_command_lists_a_limited_number_of_files_and_counts_the_rest() -> None:
     output = await ask(make_pipe(make_backends([own("ready", f"f{at}") for at in range(60)])), "/files")
     assert output.text.count("`") == 100
     assert output.text.endswith("- and 10 more")
 
 
-async def test_the_command_without_files() -> None:
+async def test_the_command_reports_that_there_are_no_files() -> None:
     output = await ask(make_pipe(make_backends([])), "/files")
     assert output.text.startswith("You have no files here.")
 
 
-async def test_the_command_without_file_sync() -> None:
+async def test_the_command_reports_unavailable_file_sync() -> None:
     output = await ask(make_pipe(FakePipeBackends({FILES: httpx.ConnectError("refused")})), "/files")
     assert output.text == "I cannot list your files right now. Try again in a few minutes."
     assert output.is_done
