@@ -13,7 +13,7 @@ ANSWERED = "It is $5,000,000 [1]. Approved in May [2] [1]."
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tenantry, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(tenantry, "NEW_FILE_SECONDS", 0.05)
 
@@ -53,7 +53,8 @@ async def test_without_attachments_file_sync_is_not_called() -> None:
     assert FILES not in backends.paths
 
 
-async def test_a_file_that_is_being_indexed_is_waited_for() -> None:
+async def test_a_file_that_is_being_indexed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenantry, "NEW_FILE_SECONDS", 10)  # the machine may be slow
     backends = make_backends(
         [own("not-synced")], [own("waiting")], [own("received")], [own("indexing")], [own("ready")]
     )
