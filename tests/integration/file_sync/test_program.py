@@ -13,7 +13,7 @@ from tenantry_local.parts.services import file_sync_env
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 from tests.support.programs.ports import free_port_pair
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 FILES = 20
@@ -119,7 +119,7 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
         await until(refused, seconds=30)  # the list of the tenant's documents is cached for 15 seconds
         files = await own(http, harness.tokens[ANNA])
         assert files["one-too-many.txt"]["reason"].startswith(
-            "The tenant may store 2 and has stored 2 documents"
+            "The tenant has reached its limit of documents: 2 are stored, 2 are allowed."
         )
         await harness.patch(A, {"quota": {"documents": 10_000}})
 

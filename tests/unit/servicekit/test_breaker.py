@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 from servicekit.breaker import FAILURES, HUNG_SECONDS, PAUSE_SECONDS, Breaker
 
-from tests.support.clock import ManualClock
+from tests.support.timing.clock import ManualClock
 
 _numbers = itertools.count()
 
