@@ -12,7 +12,7 @@ from tenant_operator.context import Clients, build_parts
 from tenant_operator.disabled_part import DisabledPart
 from tenant_operator.part import Part
 
-from tests.support.programs.observed import Observed
+from tests.support.backends.observed import Observed
 from tests.support.programs.remote_calls import record_calls
 
 __all__ = [
