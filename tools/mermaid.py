@@ -1,10 +1,12 @@
 """Installation of Mermaid, which draws the diagrams of the docs: ``python -m tools.mermaid``.
 
-``make .venv/.ready`` runs it, so that ``make docs`` needs no network. A second run does nothing.
+``make .venv/.ready`` runs it, so that ``make docs`` needs no network. A second run does nothing. If the npm
+registry is unavailable, the installation continues and ``make docs`` retries.
 """
 
 import base64
 import hashlib
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from tenantry_local.processes import LocalError
 from tenantry_local.programs.cache import ensure_installed, get_cache_folder, run_logged
 from tenantry_local.programs.node import find_node
 
-__all__ = ["install"]
+__all__ = ["install", "main"]
 
 PACKAGE = "mermaid@11.17.2"
 """Npm package and version. Material for MkDocs supports this major version."""
@@ -53,5 +55,15 @@ def _extract(package: Path, script: Path) -> None:
         script.write_bytes(member.read())
 
 
+def main() -> int:
+    """Install Mermaid; return the exit status."""
+    try:
+        install()
+    except LocalError as exc:
+        sys.stderr.write(f"The docs cannot be built yet: {exc}\n")
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    install()
+    sys.exit(main())
