@@ -23,6 +23,10 @@ INTEGRITY = "V6K3C8EBdEsPFZXSKMJe6ppQOENxuHARr9GvHX4hh47lAbhMRD9qf4oEK7LoaRQxULM
 """The package's SHA-512, as ``npm view PACKAGE dist.integrity`` prints it after ``sha512-``."""
 
 
+OPTIONS = ("--loglevel=error", "--fetch-retries=1")
+"""Without them npm is silent about a failure, or takes a minute without a network."""
+
+
 def install() -> Path:
     """Return Mermaid's script in the cache; download the pinned npm package if it is not there.
 
@@ -37,7 +41,7 @@ def install() -> Path:
 
 def _fill(folder: Path) -> None:
     runtime = find_node()
-    argv = [runtime.program, runtime.npm, "pack", PACKAGE, "--prefer-offline", "--silent"]
+    argv = [runtime.program, runtime.npm, "pack", PACKAGE, "--prefer-offline", *OPTIONS]
     run_logged(argv, folder=folder, env={}, report=lambda _: None, doing=f"fetching {PACKAGE}")
     (package,) = folder.glob("*.tgz")
     _extract(package, folder / "mermaid.min.js")

@@ -15,7 +15,7 @@ def test_a_package_with_another_hash_is_refused(tmp_path: Path) -> None:
         mermaid._extract(package, tmp_path / "script.js")
 
 
-def test_an_unavailable_registry_is_reported_in_one_line(
+def test_an_unavailable_registry_is_reported_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> Path:
