@@ -144,7 +144,7 @@ async def test_the_points_of_a_dedicated_tenant_are_in_its_collection(harness: I
         pytest.param("DELETE", f"/collections/{OWN}", None, 403, id="drop-its-own"),
     ],
 )
-async def test_a_dedicated_tenants_token_opens_only_its_collection(
+async def test_a_dedicated_tenants_token_reads_only_its_collection(
     as_dedicated: httpx.AsyncClient, method: str, path: str, body: Any, status: int
 ) -> None:
     response = await as_dedicated.request(method, path, json=body)

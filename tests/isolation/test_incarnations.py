@@ -83,7 +83,7 @@ async def run_incarnations(harness: IncarnationHarness, seed: int) -> list[Incar
 
 
 @pytest.mark.timeout(SECONDS)
-async def test_nothing_of_an_earlier_incarnation_is_found(harness: IncarnationHarness) -> None:
+async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: IncarnationHarness) -> None:
     chosen = chosen_seeds()
     seeds, before = iter(chosen), foreign_hits()
     incarnations: list[Incarnation] = []

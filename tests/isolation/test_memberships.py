@@ -110,7 +110,7 @@ async def test_a_token_has_the_uid_of_the_tenant_of_its_group(accounts: TenantAc
     )
 
 
-async def test_a_token_of_an_earlier_tenant_does_not_open_a_recreated_one(accounts: TenantAccounts) -> None:
+async def test_a_token_of_an_earlier_tenant_is_refused_by_a_recreated_one(accounts: TenantAccounts) -> None:
     """Neither by its group nor by its address; after a new login the person has access again."""
     await accounts.people.add(f"max@{accounts.id}.example")
     emails = (accounts.member, accounts.admin, f"max@{accounts.id}.example")

@@ -174,7 +174,7 @@ async def test_a_caller_without_proof_of_one_tenant_is_refused(
 
 
 @pytest.mark.parametrize(("caller", "status"), TICKETS.items())
-async def test_a_ticket_opens_only_its_document(harness: IsolationHarness, caller: str, status: int) -> None:
+async def test_a_ticket_allows_only_its_document(harness: IsolationHarness, caller: str, status: int) -> None:
     response = await harness.post("/v1/documents", caller)
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
@@ -182,7 +182,7 @@ async def test_a_ticket_opens_only_its_document(harness: IsolationHarness, calle
 
 @pytest.mark.parametrize("caller", ["ticket", *TICKETS])
 @pytest.mark.parametrize("operation", [each for each in OPERATIONS if each != "POST /v1/documents"])
-async def test_an_ingest_ticket_opens_only_the_ingest(
+async def test_an_ingest_ticket_allows_only_the_ingest(
     harness: IsolationHarness, caller: str, operation: str
 ) -> None:
     response = await call(harness, operation, caller)
@@ -195,7 +195,7 @@ async def test_an_ingest_ticket_opens_only_the_ingest(
     [("ticket to list", "GET /v1/documents"), ("ticket to delete", "DELETE /v1/documents/{documentId}")],
 )
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_a_ticket_opens_only_its_action(
+async def test_a_ticket_allows_only_its_action(
     harness: IsolationHarness, caller: str, own: str, operation: str
 ) -> None:
     response = await call(harness, operation, caller)

@@ -104,7 +104,9 @@ async def test_an_invalid_setting_stops_the_start_and_is_named(harness: Integrat
     assert b"GATEWAY_OIDC_ISSUER: " in log
 
 
-async def test_another_dimension_than_the_collections_refuses_to_start(harness: IntegrationHarness) -> None:
+async def test_a_gateway_with_another_dimension_than_the_collection_does_not_start(
+    harness: IntegrationHarness,
+) -> None:
     assert await harness.qdrant.collection_exists(COLLECTION)
     settings = gateway_settings(harness.platform, embedding_dimension=512)
     with (
@@ -136,7 +138,7 @@ async def test_a_gateway_without_a_backend_starts_and_is_not_ready(
         assert (await gateway.http.get("/healthz")).status_code == 200
 
 
-async def test_metrics_count_what_was_served(harness: IntegrationHarness) -> None:
+async def test_metrics_count_served_requests(harness: IntegrationHarness) -> None:
     await harness.search("anything")
     text = generate_latest().decode()
     assert 'tenantry_gateway_request_seconds_count{method="POST",route="/v1/search",status="2xx"}' in text

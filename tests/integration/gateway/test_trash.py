@@ -107,7 +107,9 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
     assert not await users.trash()
 
 
-async def test_a_colleague_sees_nothing_of_it_and_an_administrator_restores_it(users: TrashUsers) -> None:
+async def test_a_removed_document_is_hidden_from_colleagues_and_restored_by_administrators(
+    users: TrashUsers,
+) -> None:
     document_id = await users.upload("ledger.txt")
     assert (await users.call("DELETE", f"/v1/documents/{document_id}", "boss")).status_code == 204
     assert not await users.trash("ben")
@@ -118,7 +120,7 @@ async def test_a_colleague_sees_nothing_of_it_and_an_administrator_restores_it(u
     assert (await users.call("DELETE", f"/v1/documents/{document_id}", "anna")).status_code == 204
 
 
-async def test_a_restore_over_a_document_of_that_name_is_refused_and_both_can_be_had(
+async def test_a_restore_is_refused_while_another_document_has_the_name(
     users: TrashUsers,
 ) -> None:
     document_id = await users.upload("ledger.txt", "The tide is high at noon, says the first.")
@@ -138,7 +140,7 @@ async def test_a_restore_over_a_document_of_that_name_is_refused_and_both_can_be
     assert "says the second" not in found.text
 
 
-async def test_a_document_that_file_sync_deleted_comes_back_under_its_name(
+async def test_a_document_deleted_by_file_sync_is_restored_under_its_name(
     users: TrashUsers, platform: Platform, harness: IntegrationHarness
 ) -> None:
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
@@ -158,7 +160,7 @@ async def test_a_document_that_file_sync_deleted_comes_back_under_its_name(
     assert (await users.call("GET", "/v1/documents/owui-5cfc3ab1")).status_code == 404
 
 
-async def test_pages_of_the_trash_and_of_the_documents_hold_nothing_of_each_other(users: TrashUsers) -> None:
+async def test_pages_of_the_trash_and_of_the_documents_are_disjoint(users: TrashUsers) -> None:
     ids = [await users.upload(f"ledger-{number}.txt", f"Tide {number}.") for number in range(4)]
     for document_id in ids[:3]:
         await users.call("DELETE", f"/v1/documents/{document_id}")
@@ -175,7 +177,7 @@ async def test_pages_of_the_trash_and_of_the_documents_hold_nothing_of_each_othe
     assert sorted(seen) == sorted(ids[:3])
 
 
-async def test_the_running_gateway_empties_the_trash_when_its_time_is_over(
+async def test_the_running_gateway_deletes_expired_documents_from_the_trash(
     platform: Platform, users: TrashUsers
 ) -> None:
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
@@ -200,7 +202,7 @@ async def test_the_running_gateway_empties_the_trash_when_its_time_is_over(
         assert response.status_code == 404, response.text
 
 
-async def test_two_restores_at_the_same_time_make_one_document(
+async def test_concurrent_restores_create_one_document(
     users: TrashUsers, harness: IntegrationHarness
 ) -> None:
     document_id = await users.upload("ledger.txt")
@@ -232,7 +234,7 @@ async def test_mass_deletions_are_held_until_an_administrator_decides(users: Tra
     assert len(await users.trash("boss")) == 23
 
 
-async def test_a_batch_of_file_sync_is_held_whole_and_rejecting_it_unties_the_documents(
+async def test_a_batch_of_file_sync_is_held_whole_and_its_rejection_keeps_the_documents(
     users: TrashUsers, platform: Platform, harness: IntegrationHarness
 ) -> None:
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from tests.support.backends.observed import Observed
 from .conftest import Driver, OperatorHarness, conditions
 
 
-async def test_the_younger_is_stalled_until_the_older_changes(
+async def test_the_younger_tenant_is_stalled_until_the_older_one_changes(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     observed.add_person("ann@claim.example")

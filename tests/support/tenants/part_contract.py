@@ -1,19 +1,17 @@
 """Parts of the operator as the wiring builds them, and checks of their contract on a real platform."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 from unittest.mock import Mock
 
-import pytest
 from servicekit.errors import RemoteUnavailable
-from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenant_operator.context import Clients, build_parts
 from tenant_operator.disabled_part import DisabledPart
 from tenant_operator.part import Part
+
+from tests.support.programs.remote_calls import record_calls
 
 __all__ = [
     "build_all_parts",
@@ -21,7 +19,6 @@ __all__ = [
     "check_removal",
     "check_second_run",
     "list_enabled",
-    "recorded_calls",
 ]
 
 AnyPart = Part[Any]
@@ -40,26 +37,10 @@ def list_enabled(*, open_webui: bool) -> list[str]:
     return [part.name for part in parts if not isinstance(part, DisabledPart)]
 
 
-@contextmanager
-def recorded_calls(*systems: str) -> Iterator[list[str]]:
-    """Record the operations of all calls to some systems, or to every system."""
-    made: list[str] = []
-    original = Remote.call
-
-    async def call(self: Remote, operation: str, function: Any, **arguments: Any) -> Any:
-        if not systems or self.system in systems:
-            made.append(operation)
-        return await original(self, operation, function, **arguments)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Remote, "call", call)
-        yield made
-
-
 async def check_second_run(part: AnyPart, tenant: Tenant) -> None:
     """Check that ``ensure`` makes no call for a Tenant that is as declared, and returns its section."""
     observed = await part.observe(tenant)
-    with recorded_calls() as calls:
+    with record_calls() as calls:
         result = await part.ensure(tenant, observed)
     assert result.changes == [], f"a second run changes {result.changes}"
     assert calls == [], f"ensure makes calls in a second run: {calls}"

@@ -21,7 +21,7 @@ VALUES: dict[str, Any] = {
 }
 
 
-def test_the_required_settings_are_enough() -> None:
+def test_the_required_settings_suffice() -> None:
     settings = FileSyncSettings(**VALUES)
     assert settings.resync_interval_seconds == 900
     assert settings.document_bytes == 50 * 1024 * 1024

@@ -125,7 +125,7 @@ async def gateway_to_kill(
         await process.wait()
 
 
-async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_half_done(
+async def test_after_a_kill_during_uploads_every_document_is_complete(
     platform: Platform, harness: IntegrationHarness, person: DocumentOwner, raw: Any
 ) -> None:
     survivor = harness.gateway.http
@@ -163,7 +163,7 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_
 
 
 @pytest.mark.parametrize("restore", [False, True], ids=["removals", "restores"])
-async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_the_trash_or_found(
+async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_trash(
     platform: Platform, harness: IntegrationHarness, person: DocumentOwner, raw: Any, restore: bool
 ) -> None:
     survivor = harness.gateway.http

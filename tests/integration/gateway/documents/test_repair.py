@@ -63,7 +63,7 @@ async def repaired(replica: Replica, raw: Any) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["a new document", "a new version"])
-async def test_an_upload_that_is_killed_after_any_call_ends_whole_or_not_at_all(
+async def test_an_upload_killed_after_any_call_is_completed_or_undone(
     replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
@@ -95,7 +95,7 @@ async def test_an_upload_that_is_killed_after_any_call_ends_whole_or_not_at_all(
     assert completed >= 3, "what was stored was completed"
 
 
-async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
+async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
     replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
@@ -121,7 +121,7 @@ async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
     assert with_intent >= 5
 
 
-async def test_a_delete_that_is_killed_after_any_call_is_completed_or_never_began(
+async def test_a_deletion_killed_after_any_call_is_completed_or_never_began(
     replicas: Replicas, raw: Any
 ) -> None:
     survivor = replicas.make()
@@ -180,7 +180,7 @@ async def test_a_writer_that_does_not_get_the_lease_changes_nothing(replicas: Re
     assert versions_in(await one.found()) == {"Version 1"}
 
 
-async def test_a_document_that_is_no_good_shows_its_reason_until_there_is_another_content(
+async def test_a_failed_document_has_a_reason_until_its_content_changes(
     replicas: Replicas,
 ) -> None:
     replica, tenant = replicas.make(), replicas.tenant
@@ -204,9 +204,7 @@ async def test_a_document_that_is_no_good_shows_its_reason_until_there_is_anothe
     assert await replica.state() == "received", "the failure is deleted"
 
 
-async def test_a_repair_that_comes_too_late_for_a_deleted_document_does_not_bring_it_back(
-    replicas: Replicas, raw: Any
-) -> None:
+async def test_a_late_repair_does_not_restore_a_deleted_document(replicas: Replicas, raw: Any) -> None:
     replica, tenant = replicas.make(), replicas.tenant
     await replica.upload(version_text(1))
     with suppress(RuntimeError):

@@ -7,9 +7,10 @@ import pytest
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
+from tests.support.programs.remote_calls import record_calls
 
 from ..conftest import Driver, OperatorHarness, conditions
-from .conftest import person, recorded
+from .conftest import person
 
 pytestmark = pytest.mark.programs
 
@@ -82,10 +83,10 @@ async def test_a_second_run_writes_nothing_and_does_not_search(
 ) -> None:
     observed.add_person("ann@work.example")
     harness.apply("work", **SPEC)
-    with recorded() as first:
+    with record_calls("open-webui") as first:
         await driver.reconcile("work")
     before = webui.versions("work")
-    with recorded() as second:
+    with record_calls("open-webui") as second:
         assert (await driver.reconcile("work")).name == "ready"
     assert webui.versions("work") == before
     assert len(first) <= 20
@@ -121,7 +122,7 @@ async def test_a_former_employee_is_removed_from_the_group(
     await driver.reconcile("work")
     assert webui.groups("work")[0]["members"] == ["ann@work.example"]
     observed.keycloak("PUT", f"/users/{ann}", json={"emailVerified": False}).raise_for_status()
-    with recorded() as made:
+    with record_calls("open-webui") as made:
         await driver.reconcile("work")
     assert webui.groups("work")[0]["members"] == []
     assert "remove-members" in made

@@ -26,7 +26,7 @@ def test_a_file_of_any_allowed_size_has_no_defect() -> None:
         ("f1", {"size": 101}, "The file has 101 bytes; the limit is 100."),
     ],
 )
-def test_a_defect_has_a_reason(file_id: str, values: dict[str, Any], reason: str) -> None:
+def test_each_defect_has_a_reason(file_id: str, values: dict[str, Any], reason: str) -> None:
     assert find_defect(make_file(file_id, **values), CONFIG) == reason
 
 

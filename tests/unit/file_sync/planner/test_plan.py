@@ -315,7 +315,7 @@ def test_a_document_with_two_copies_is_deleted_once() -> None:
     assert [action.type for action in compared.actions] == [ActionType.DELETE]
 
 
-def test_a_plan_needs_a_recheck_while_a_service_is_busy_or_down() -> None:
+def test_a_plan_needs_a_recheck_for_indexing_documents_and_unknown_owners() -> None:
     assert compare([make_file()], [make_document(state="indexing")]).needs_recheck
     assert compare([make_file(subject="unknown")], []).needs_recheck
     assert not compare([make_file()], [make_document()]).needs_recheck

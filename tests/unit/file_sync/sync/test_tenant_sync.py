@@ -427,7 +427,7 @@ def test_the_owner_of_an_upload_with_the_name_of_a_file_is_resolved(adapters: Fa
     assert result.plan.unowned == set()
 
 
-def test_the_lags_of_new_files_are_observed_and_not_those_of_moved_ones(adapters: FakeAdapters) -> None:
+def test_lags_are_observed_for_new_files_and_not_for_moved_ones(adapters: FakeAdapters) -> None:
     new = make_file("f1", created_at=int(time.time()))
     moved = make_file("f2", knowledge_link("hr"), filename="2.pdf")
     adapters.files = [new, moved]

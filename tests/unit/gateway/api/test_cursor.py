@@ -28,7 +28,7 @@ def test_a_key_of_any_cursor_is_in_the_callers_prefix(key: str) -> None:
     assert from_cursor(A, to_cursor(B, key)).startswith(tenant_prefix(A.id))
 
 
-def test_no_key_is_no_cursor_and_no_cursor_is_no_key() -> None:
+def test_an_absent_key_is_an_absent_cursor() -> None:
     assert to_cursor(A, "") is None
     assert from_cursor(A, None) == ""
 

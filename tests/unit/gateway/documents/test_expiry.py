@@ -85,7 +85,7 @@ async def test_one_tenants_failure_does_not_stop_the_expiry_of_others(failure: E
     assert trash.expired == ["tenanta", "tenantb"]
 
 
-async def test_it_runs_in_a_loop_and_skips_a_tenant_that_is_being_deleted() -> None:
+async def test_the_expiry_runs_in_a_loop_and_skips_deleted_tenants() -> None:
     trash = FakeTrash()
     async with background_task(make_expiry(trash, FakeExpiryKeys(), A, LEAVING, B).run(), "trash-expiry"):
         await until(lambda: len(trash.expired) == 2)

@@ -142,7 +142,7 @@ FILE_KEY = "tenant-tenanta/finance/documents/owui-f1/budget.md"
         pytest.param("", DocumentForeign, id="unknown-owner"),
     ],
 )
-async def test_a_name_that_came_through_open_webui_is_taken(
+async def test_a_name_of_a_file_in_open_webui_is_taken(
     harness: IngestHarness, owner: str, problem: type[Exception]
 ) -> None:
     harness.objects.contents[FILE_KEY] = b"Ten crowns."
@@ -162,7 +162,9 @@ async def test_a_name_that_came_through_open_webui_is_taken(
         "tenant-tenantb/finance/documents/owui-f1/budget.md",
     ],
 )
-async def test_another_name_persona_or_tenant_takes_no_name(harness: IngestHarness, key: str) -> None:
+async def test_a_file_with_another_name_persona_or_tenant_reserves_no_name(
+    harness: IngestHarness, key: str
+) -> None:
     harness.objects.contents[key] = b"Ten crowns."
     await harness.upload(b"Twenty crowns.")
     assert len(harness.objects.contents) == 2

@@ -410,7 +410,7 @@ async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(harn
     assert not harness.limit.entries
 
 
-async def test_a_rejected_deletion_whose_name_is_taken_ends_in_the_trash_and_says_so(
+async def test_a_rejected_deletion_whose_name_is_taken_is_in_the_trash_and_reported(
     harness: TrashHarness,
 ) -> None:
     await harness.upload(b"The marketing budget is $6.")
@@ -519,7 +519,7 @@ async def test_a_removal_of_a_replaced_document_is_not_a_deletion(harness: Trash
 
 
 @pytest.mark.parametrize("other", [FILE_ID, "owui-none", "owui-other-name", "owui-colleagues"])
-async def test_nothing_else_replaces_a_document(harness: TrashHarness, other: str) -> None:
+async def test_a_removal_with_a_wrong_replacement_is_a_deletion(harness: TrashHarness, other: str) -> None:
     await harness.upload_file()
     others = {"owui-other-name": ("other.md", OWNER), "owui-colleagues": (NAME, COLLEAGUE)}
     for document_id, (name, owner) in others.items():

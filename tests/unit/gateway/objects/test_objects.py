@@ -18,6 +18,7 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import TenantStatus
 from tenancy.sessions import SESSIONS, session_policy
 
+from tests.support.fakes.aws_errors import client_error
 from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ KEY = "tenant-tenanta/finance/documents/doc-1/a.md"
 STORED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ETAG = '"0f"'
 STAMP = ObjectVersion(STORED_AT, ETAG)
-
-
-def client_error(code: str, status: int) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")  # type: ignore[typeddict-item]
 
 
 class FakeS3Session:

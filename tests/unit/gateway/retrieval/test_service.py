@@ -41,7 +41,7 @@ async def test_the_nearest_passage_comes_first(service: RetrievalService, vector
 
 
 @pytest.mark.parametrize("filler", ["word ", "語", "🙂"])
-async def test_of_a_too_long_query_the_end_is_used(
+async def test_the_end_of_a_query_that_is_too_long_is_used(
     vectors: FakeVectors, usage: FakeUsage, filler: str
 ) -> None:
     bedrock, embedded = FakeBedrock(), list[str]()
@@ -89,7 +89,7 @@ async def test_an_unknown_persona_is_refused_with_the_existing_ones(
     assert not vectors.searches
 
 
-async def test_embedding_and_search_are_separate_stages(service: RetrievalService) -> None:
+async def test_embedding_and_search_are_timed_separately(service: RetrievalService) -> None:
     timings = RequestTimings()
     await service.find(TENANT, "budget", timings)
     assert [stage.split(";")[0] for stage in timings.to_header().split(", ")] == ["embed", "search", "total"]

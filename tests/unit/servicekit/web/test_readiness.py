@@ -29,7 +29,7 @@ async def test_a_service_is_ready_when_all_checks_pass(backend: FakeSystem) -> N
     assert await Readiness([], [backend.check, backend.check]).missing() == []
 
 
-async def test_all_missing_things_are_named_without_the_backends_words(backend: FakeSystem) -> None:
+async def test_missing_systems_are_named_without_internal_details(backend: FakeSystem) -> None:
     other = FakeSystem()
     backend.error = TenantryError("The Tenants are not known yet.")
     other.error = RemoteUnavailable("qdrant", "info", "host-1 is down")
@@ -48,7 +48,7 @@ async def test_a_check_runs_until_it_passes_and_not_after(backend: FakeSystem) -
     assert backend.checks == 2
 
 
-async def test_a_check_that_never_passes_keeps_the_service_out(backend: FakeSystem) -> None:
+async def test_a_service_is_not_ready_while_a_check_fails(backend: FakeSystem) -> None:
     ready = Readiness([], [run_until_passed(backend.check)])
     backend.error = TenantryError("Collection x holds vectors of 4 numbers.")
     for _ in range(2):
@@ -56,7 +56,7 @@ async def test_a_check_that_never_passes_keeps_the_service_out(backend: FakeSyst
         assert "4 numbers" in missing
 
 
-async def test_a_task_that_ended_is_named() -> None:
+async def test_an_ended_task_is_named() -> None:
     task = asyncio.create_task(asyncio.sleep(0), name="registry")
     ready = Readiness([task], [])
     assert ready.ended == []

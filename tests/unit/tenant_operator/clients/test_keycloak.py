@@ -80,7 +80,9 @@ async def test_an_account_that_matches_no_pattern_is_ignored(
     assert await keycloak.search_accounts(["*@a.example", "ann@*.example"]) == [user("ann@a.example")]
 
 
-async def test_what_is_absent_is_a_value(keycloak: Keycloak, server: FakeKeycloakServer) -> None:
+async def test_an_absent_object_is_returned_as_a_value(
+    keycloak: Keycloak, server: FakeKeycloakServer
+) -> None:
     server.responses = [httpx.Response(404), httpx.Response(404), httpx.Response(409)]
     assert await keycloak.get_group_by_path("/tenants/tenant-x") is None
     await keycloak.delete_group("gone")

@@ -145,7 +145,7 @@ async def test_a_knowledge_base_with_another_name_is_ignored(
     assert [each["id"] for each in await webui.search_knowledge_bases("Acme: ")] == ["2"]
 
 
-async def test_what_is_absent_is_a_value(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
+async def test_an_absent_object_is_returned_as_a_value(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     server.answers = [httpx.Response(status) for status in (404, 404, 404, 400, 404)]
     assert await webui.get_group("gone") is None
     assert await webui.get_model("gone") is None

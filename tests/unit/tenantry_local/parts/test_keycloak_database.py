@@ -74,7 +74,7 @@ def test_a_template_is_built_once_and_only_its_owner_reads_it(tmp_path: Path) ->
     build_template(tmp_path, FailingServer)
 
 
-def test_a_build_leaves_no_program_and_no_folder(tmp_path: Path) -> None:
+def test_a_build_deletes_its_temporary_folder(tmp_path: Path) -> None:
     build_template(tmp_path, FakeServer)
     assert not (tmp_path / "database.new").exists()
 

@@ -21,7 +21,7 @@ def item(filename: str = "plan.pdf", **changes: Any) -> dict[str, Any]:
     }
 
 
-async def test_the_command_lists_what_is_held_and_says_what_to_do() -> None:
+async def test_the_command_lists_held_deletions_and_the_possible_commands() -> None:
     held = [
         item(),
         item("notes.md", requestedBy="anna@tenantb.example"),
@@ -38,14 +38,14 @@ async def test_the_command_lists_what_is_held_and_says_what_to_do() -> None:
     assert backends.requests[0].headers["authorization"] == "Bearer the-token"
 
 
-async def test_when_nothing_is_held_it_says_so() -> None:
+async def test_no_held_deletions_are_reported() -> None:
     output = await ask(
         make_pipe(FakePipeBackends({HELD: httpx.Response(200, json={"deletions": []})})), "/deletions"
     )
     assert output.text == "No deletion is held."
 
 
-async def test_an_administrator_releases_them() -> None:
+async def test_an_administrator_releases_held_deletions() -> None:
     backends = FakePipeBackends(
         {f"{HELD}/release": httpx.Response(200, json={"releasedUntil": "2026-11-29T10:14:02Z"})}
     )
@@ -54,7 +54,7 @@ async def test_an_administrator_releases_them() -> None:
     assert backends.requests[0].method == "POST"
 
 
-async def test_an_administrator_rejects_them_and_hears_what_is_left() -> None:
+async def test_an_administrator_rejects_held_deletions_and_sees_the_rest() -> None:
     body = {"kept": [item(), item()], "inTrash": [item()], "remaining": 3}
     backends = FakePipeBackends({f"{HELD}/reject": httpx.Response(200, json=body)})
     output = await ask(make_pipe(backends), "/deletions reject")

@@ -148,7 +148,7 @@ async def hangs(_: httpx.Request) -> httpx.Response:
         pytest.param(["a"], RuntimeError("secret"), [], id="bug"),
     ],
 )
-async def test_a_login_makes_membership_what_the_gateway_says(
+async def test_a_login_sets_the_memberships_from_the_gateways_response(
     webui: FakeOpenWebUITables, was: list[str], reply: Any, becomes: list[str]
 ) -> None:
     others = {("u2", "a"), ("u2", "b")}
@@ -163,7 +163,7 @@ async def test_nothing_is_written_when_nothing_changes(webui: FakeOpenWebUITable
     assert webui.writes == []
 
 
-async def test_the_newest_session_of_a_person_is_asked_with(webui: FakeOpenWebUITables) -> None:
+async def test_the_request_has_the_token_of_the_newest_session(webui: FakeOpenWebUITables) -> None:
     webui.sessions = [
         SessionRow({"access_token": "old"}, created_at=1),
         SessionRow({"access_token": "new"}, created_at=3),
@@ -176,7 +176,7 @@ async def test_the_newest_session_of_a_person_is_asked_with(webui: FakeOpenWebUI
 @pytest.mark.parametrize(
     "sessions", [[], [SessionRow({})], [SessionRow({"access_token": "x"}, provider="mcp:tool")]]
 )
-async def test_without_a_session_nothing_is_proven(
+async def test_without_a_session_all_memberships_end(
     webui: FakeOpenWebUITables, sessions: list[SessionRow]
 ) -> None:
     webui.sessions, webui.members = sessions, {("u1", "a")}
@@ -185,7 +185,7 @@ async def test_without_a_session_nothing_is_proven(
     assert not backends.requests
 
 
-async def test_sessions_that_cannot_be_read_prove_nothing(
+async def test_after_a_failed_read_of_sessions_all_memberships_end(
     webui: FakeOpenWebUITables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(_: str) -> list[SessionRow]:
@@ -200,7 +200,7 @@ async def test_sessions_that_cannot_be_read_prove_nothing(
 @pytest.mark.parametrize(
     "event", [{"source": "password"}, {"source": "api"}, {"subject": None}, {"subject": {}}]
 )
-async def test_other_logins_change_nothing(webui: FakeOpenWebUITables, event: dict[str, Any]) -> None:
+async def test_other_logins_change_no_membership(webui: FakeOpenWebUITables, event: dict[str, Any]) -> None:
     webui.members = {("u1", "a")}
     await log_in(make_problem(403, "no-tenant"), **event)
     assert webui.members == {("u1", "a")}
@@ -269,7 +269,7 @@ async def test_without_file_sync_no_hint_is_sent() -> None:
 
 
 @pytest.mark.parametrize("reply", [me("tenant-a"), make_problem(403, "no-tenant"), RuntimeError("the-token")])
-async def test_nothing_of_tokens_is_logged(
+async def test_tokens_are_not_logged(
     webui: FakeOpenWebUITables, reply: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -34,7 +34,7 @@ def restored(document_id: str = "d1") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("command", ["/restore", "/Restore", " /restore "])
-async def test_the_command_lists_what_can_be_restored_with_who_removed_it_and_until_when(
+async def test_the_command_lists_removed_documents_with_person_and_deadline(
     command: str,
 ) -> None:
     backends = FakePipeBackends(
@@ -51,7 +51,7 @@ async def test_the_command_lists_what_can_be_restored_with_who_removed_it_and_un
     assert backends.requests[0].headers["authorization"] == "Bearer the-token"
 
 
-async def test_an_empty_trash_says_so() -> None:
+async def test_an_empty_trash_is_reported() -> None:
     output = await ask(make_pipe(FakePipeBackends({TRASH: page()})), "/restore")
     assert output.text == "The trash contains no document that you may restore."
 
@@ -66,7 +66,7 @@ async def test_a_document_is_restored_by_its_name_or_its_code(wanted: str) -> No
     assert (sent.method, sent.url.params["removalId"]) == ("POST", FIRST)
 
 
-async def test_of_several_of_one_name_the_personas_own_and_latest_is_restored() -> None:
+async def test_the_latest_removal_of_the_name_in_the_persona_is_restored() -> None:
     backends = FakePipeBackends(
         {
             TRASH: page(
@@ -124,7 +124,7 @@ async def test_each_refusal_has_its_message(status: int, slug: str, words: str) 
     assert output.is_done
 
 
-async def test_without_the_gateway_it_says_so() -> None:
+async def test_an_unavailable_gateway_is_reported_to_the_user() -> None:
     output = await ask(make_pipe(FakePipeBackends({TRASH: httpx.ConnectError("away")})), "/restore")
     assert "cannot be reached" in output.text
 
@@ -134,7 +134,7 @@ async def test_names_are_never_rendered() -> None:
     assert "`a'b ![x](http://x).md`" in output.text
 
 
-async def test_a_question_that_only_begins_so_is_a_question() -> None:
+async def test_a_question_that_begins_like_the_command_is_a_question() -> None:
     backends = FakePipeBackends({TRASH: page()})
     await ask(make_pipe(backends, orchestrator="direct"), "/restored data is what?")
     assert TRASH not in backends.paths
